@@ -1,0 +1,51 @@
+# The two commands that matter: `make lab` opens the lessons, `make test` proves that all is well.
+# Everything is installed into .venv, from the locked list; nothing outside this folder is touched.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help lab serve test check unit notebooks browser bench lock clean
+
+help:  ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "kubesim needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $(READY)
+
+lab: $(READY)  ## open the lessons in JupyterLab
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+serve: $(READY)  ## run the simulator's API server on http://127.0.0.1:8080
+	$(BIN)/python -m kubesim serve
+
+test: check unit notebooks browser  ## everything that CI runs
+
+check: $(READY)  ## types and lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check kubesim lessons tests benchmarks
+	$(BIN)/mypy
+
+unit: $(READY)  ## unit, property, contract, scenario, live and house-rule tests
+	$(BIN)/python -m pytest -q -m "not browser"
+
+notebooks: $(READY)  ## replay the lessons and compare the graded outputs
+	$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-cell-timeout=120 --nbval-kernel-startup-timeout=120 notebooks
+
+browser: $(READY)  ## a real JupyterLab in headless Chromium (skipped with a reason where there is none)
+	$(BIN)/python -m pytest -q -m browser tests/browser
+
+bench: $(READY)  ## benchmarks against named peers, printed as ratios
+	$(BIN)/python benchmarks/run.py
+
+lock:  ## refresh requirements.lock (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --extra lab --extra test --extra bench pyproject.toml -o requirements.lock
+
+clean:  ## remove what the other commands made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results

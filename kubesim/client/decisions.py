@@ -1,0 +1,155 @@
+"""Why, not only what: the record that every decision of a component leaves behind.
+
+Real Kubernetes tells *that* something was decided (an Event, a condition) but rarely why; upstream
+was asked for structured decision records in 2016 and again in 2026. Here each decision - scale,
+place, refuse, create, delete, evict - leaves a `Decision`: what went in, each rule applied with its
+figures, what bound the result, and what would have changed it. `explain()` renders it.
+
+No counterpart in Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from html import escape
+from typing import Any
+
+RING = 200  # decisions kept for each object
+OBJECTS = 5_000  # objects kept; the one that was not touched for longest goes first
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule that was applied.
+
+    Attributes:
+        rule: short name of the rule, for example ``tolerance``.
+        inputs: the figures that went in, by name, with units in the names.
+        result: what came out, as a sentence fragment: ``ratio 1.4 is outside 0.9..1.1``.
+        source: where Kubernetes documents or implements the rule.
+    """
+
+    rule: str
+    inputs: Mapping[str, Any]
+    result: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision of one component about one object.
+
+    Attributes:
+        time: simulated second.
+        revision: revision of the store that the decision was based on.
+        component: who decided, for example ``horizontal-pod-autoscaler``.
+        object: about whom: ``kind/name`` or ``kind/namespace/name``, lower-case short kind
+            (``hpa/auto-pod``, ``pod/web-1``, ``statefulset/auto-pod``).
+        verdict: the outcome in one sentence.
+        steps: the rules in the order in which they were applied.
+        binding: the rule or limit that determined the result.
+        would_change_if: the smallest change that would alter the verdict, in words.
+        data: figures for charts (for example ``{"from": 2, "to": 4}``); JSON values.
+    """
+
+    time: float
+    revision: int
+    component: str
+    object: str
+    verdict: str
+    steps: tuple[Step, ...] = ()
+    binding: str = ""
+    would_change_if: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as plain JSON data."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        lines = [f"t={self.time:g}s  {self.object}: {self.verdict}   [{self.component}]"]
+        for number, step in enumerate(self.steps, 1):
+            inputs = ", ".join(f"{key}={_short(value)}" for key, value in step.inputs.items())
+            lines.append(
+                f"  {number}. {step.rule}: {step.result}" + (f"   ({inputs})" if inputs else "")
+            )
+        if self.binding:
+            lines.append(f"  bound by: {self.binding}")
+        if self.would_change_if:
+            lines.append(f"  would change if: {self.would_change_if}")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{number}</td><td>{escape(step.rule)}</td><td>{escape(step.result)}</td>"
+            f"<td>{escape(', '.join(f'{k}={_short(v)}' for k, v in step.inputs.items()))}</td></tr>"
+            for number, step in enumerate(self.steps, 1)
+        )
+        notes = "".join(
+            f"<p><b>{label}</b> {escape(text)}</p>"
+            for label, text in (
+                ("Bound by:", self.binding),
+                ("Would change if:", self.would_change_if),
+            )
+            if text
+        )
+        return (
+            f"<p><b>t={self.time:g} s, {escape(self.object)}:</b> {escape(self.verdict)}"
+            f" <small>({escape(self.component)})</small></p>"
+            f"<table><thead><tr><th>#</th><th>rule</th><th>result</th><th>with</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table>{notes}"
+        )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+class DecisionLog:
+    """A bounded ring of decisions for each object.
+
+    Written by component workers, read by the driver: every step is one atomic operation on a deque
+    or dict, so no lock is needed.
+    """
+
+    def __init__(self, ring: int = RING, objects: int = OBJECTS) -> None:
+        self._ring, self._objects = ring, objects
+        self._by_object: OrderedDict[str, deque[Decision]] = OrderedDict()
+        self._serial = 0
+        self._all: deque[tuple[int, Decision]] = deque(maxlen=ring * 10)
+
+    def record(self, decision: Decision) -> None:
+        """Keep a decision; the oldest of its object goes when the ring is full."""
+        ring = self._by_object.get(decision.object)
+        if ring is None:
+            ring = self._by_object[decision.object] = deque(maxlen=self._ring)
+            while len(self._by_object) > self._objects:
+                self._by_object.popitem(last=False)
+        ring.append(decision)
+        self._serial += 1
+        self._all.append((self._serial, decision))
+
+    def of(self, object: str) -> list[Decision]:
+        """All kept decisions about one object, oldest first; [] if there is none."""
+        return list(self._by_object.get(object, ()))
+
+    def latest(self, object: str) -> Decision | None:
+        """The newest decision about one object."""
+        ring = self._by_object.get(object)
+        return ring[-1] if ring else None
+
+    def objects(self) -> list[str]:
+        """Objects with at least one kept decision, sorted."""
+        return sorted(self._by_object)
+
+    def since(self, cursor: int = 0, object: str | None = None) -> tuple[list[Decision], int]:
+        """Decisions recorded after a cursor (0: all kept), and the cursor for the next call."""
+        rows: Iterable[tuple[int, Decision]] = list(self._all)
+        found = [
+            d for serial, d in rows if serial > cursor and (object is None or d.object == object)
+        ]
+        return found, self._serial

@@ -1,0 +1,156 @@
+"""The one time abstraction: what a clock promises, whichever of the two it is.
+
+Kubernetes hands a `clock.Clock` to its components so that tests can fake time (k8s.io/utils/clock).
+Its fake clock still runs real goroutines, so tests have to poll. Ours goes one step further:
+components never sleep and never start threads; they register callbacks with a `Worker`, a *serial
+lane* that runs one callback at a time. `LiveClock` makes each worker a daemon thread and a second a
+second; `VirtualClock` runs all workers from one heap, without any thread.
+
+Rules, for both clocks:
+
+* One worker runs one callback at a time, so a component needs no lock of its own.
+* Only the *driver* (a notebook cell, a test, the CLI) calls `sleep`, `wait_until`, `step`; a worker
+  that does is told so with a `ClockError`.
+* A callback that raises ends neither the worker nor the clock: the failure goes to the clock's
+  `on_failure` handler and, unless that handler swallows it, is raised as `WorkerFailed` in the
+  driver's next call.
+* `now()` counts simulated seconds since the clock was made, starting at 0.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from random import Random
+from typing import Any, Protocol, runtime_checkable
+
+Callback = Callable[[], Any]
+FailureHandler = Callable[[str, BaseException], bool]
+"""Called as handler(worker_name, error); returns True if the failure is dealt with."""
+
+
+class Timer(Protocol):
+    """A callback that is due later."""
+
+    @property
+    def due(self) -> float:
+        """Simulated second at which the callback runs next."""
+
+    def cancel(self) -> None:
+        """Take the callback back; harmless if it has run already."""
+
+
+class Worker(Protocol):
+    """A serial lane of callbacks: a named thread on the live clock, a queue on the virtual one."""
+
+    @property
+    def name(self) -> str:
+        """Unique name, for example ``pod/default/web-0``; on the live clock the thread's name."""
+
+    @property
+    def stopped(self) -> bool:
+        """True once `stop` was called."""
+
+    def call_soon(self, fn: Callback) -> None:
+        """Run `fn` on this worker as soon as it is free. Callable from any thread."""
+
+    def call_later(self, seconds: float, fn: Callback) -> Timer:
+        """Run `fn` after `seconds` of simulated time (zero or negative: as `call_soon`)."""
+
+    def every(self, period_seconds: float, fn: Callback, *, spread: bool = False) -> Timer:
+        """Run `fn` each `period_seconds`, first one period from now.
+
+        Ticks keep their phase (start + n * period, no drift). A live worker that is late skips the
+        ticks that it missed. With `spread=True` the live clock may move the phase, by a hash of the
+        worker's name, so that a thousand pods do not tick at the same instant; the virtual clock
+        does not.
+        """
+
+    def stop(self, timeout_seconds: float = 5.0) -> bool:
+        """Drop all pending callbacks, wait (wall time, bounded) for one in flight; True if idle.
+
+        May be called from the worker itself, which then ends after the current callback.
+        """
+
+
+@runtime_checkable
+class Clock(Protocol):
+    """Simulated time, its workers and its named random streams."""
+
+    @property
+    def virtual(self) -> bool:
+        """True if no thread runs: time moves only while the driver asks for it."""
+
+    @property
+    def epoch(self) -> datetime:
+        """The UTC date and time at which `now()` was 0.0 (virtual: 2025-01-01T00:00:00Z)."""
+
+    @property
+    def speed(self) -> float:
+        """Simulated seconds per wall second (live); the pace asked for by Play (virtual)."""
+
+    @speed.setter
+    def speed(self, value: float) -> None: ...
+
+    @property
+    def paused(self) -> bool:
+        """True while time stands still."""
+
+    def now(self) -> float:
+        """Simulated seconds since the start. Never goes back."""
+
+    def timestamp(self, seconds: float | None = None) -> str:
+        """`now()` (or the given second) as RFC 3339 in UTC, whole seconds, as metav1.Time."""
+
+    def seconds_at(self, timestamp: str) -> float:
+        """The inverse of `timestamp`: simulated seconds of an RFC 3339 text."""
+
+    def worker(self, name: str) -> Worker:
+        """A new worker. Raises ClockError if a running worker has that name."""
+
+    def workers(self) -> list[str]:
+        """Names of the workers that are not stopped, sorted."""
+
+    def stop_workers(self, workers: list[Worker], timeout_seconds: float = 5.0) -> list[str]:
+        """Stop many workers (live: in batches); returns the names of those that did not end."""
+
+    def on_failure(self, handler: FailureHandler) -> None:
+        """Set the handler that hears of callbacks which raised."""
+
+    # -- for the driver alone ------------------------------------------------------------------
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` of simulated time pass. Raises ClockError inside a worker."""
+
+    def wait_until(
+        self,
+        predicate: Callable[[], bool],
+        timeout_seconds: float = 60.0,
+        *,
+        poll_seconds: float = 0.05,
+    ) -> bool:
+        """Let simulated time pass until the predicate holds; False after the (simulated) timeout.
+
+        The virtual clock tests the predicate after each instant; the live one polls.
+        """
+
+    def pause(self) -> None:
+        """Stop time (live: all workers; virtual: Play, if it runs)."""
+
+    def resume(self) -> None:
+        """Let time run on."""
+
+    def step(self, seconds: float = 1.0) -> None:
+        """Let exactly `seconds` pass, then stand still again."""
+
+    def close(self) -> None:
+        """Stop every worker; the clock is of no further use. May be called twice."""
+
+
+class Streams(Protocol):
+    """Where randomness comes from: named streams of one seed."""
+
+    seed: int
+
+    def __call__(self, name: str) -> Random:
+        """The stream of that name: same seed and name, same numbers, whoever else draws."""
