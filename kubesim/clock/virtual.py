@@ -1,0 +1,366 @@
+"""Virtual time: every worker's callbacks in one queue, no thread, a day in seconds.
+
+Time jumps from one instant to the next at which something is due. Callbacks of one instant run in
+the order (priority of their worker, order of registration), so the same program gives the same run.
+
+Most callbacks are periodic and share their instants, so the queue is not a heap of callbacks but a
+heap of *instants* with a list of callbacks for each: re-arming a pod's tick is one dictionary
+look-up and one append.
+
+>>> clock = VirtualClock()
+>>> worker = clock.worker("pod/default/web-0")
+>>> timer = worker.every(1.0, lambda: print("tick at", clock.now()))
+>>> clock.sleep(2.5)
+tick at 1.0
+tick at 2.0
+>>> clock.now()
+2.5
+
+No counterpart in Kubernetes, whose tests fake time under real goroutines (k8s.io/utils/clock).
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from heapq import heappop, heappush
+from random import Random
+from typing import Any
+
+from kubesim.clock.base import Callback, FailureHandler, Worker
+from kubesim.clock.calendar import VIRTUAL_EPOCH, Calendar
+from kubesim.errors import ClockError, WorkerFailed
+
+CALM_COLLECTOR = (50_000, 20, 100)  # see _driving
+Instant = tuple[float, int]  # (simulated second, priority)
+
+
+class VirtualTimer:
+    """A callback in the queue."""
+
+    __slots__ = ("cancelled", "due", "fn", "period", "start", "ticks", "worker")
+
+    def __init__(self, worker: VirtualWorker, fn: Callback, due: float, period: float) -> None:
+        self.worker = worker
+        self.fn = fn
+        self.due = due
+        self.period = period  # 0.0: runs once
+        self.start = due - period
+        self.ticks = 1
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Take the callback back; the queue drops it when its instant comes."""
+        self.cancelled = True
+
+
+class VirtualWorker:
+    """A serial lane on the virtual clock: a name, a priority, and a flag."""
+
+    __slots__ = ("_clock", "name", "priority", "stopped")
+
+    def __init__(self, clock: VirtualClock, name: str, priority: int) -> None:
+        self._clock = clock
+        self.name = name
+        self.priority = priority
+        self.stopped = False
+
+    def call_soon(self, fn: Callback) -> None:
+        """Run `fn` at this instant, after what is queued already. Callable from any thread."""
+        self._clock.add(VirtualTimer(self, fn, self._clock.now(), 0.0))
+
+    def call_later(self, seconds: float, fn: Callback) -> VirtualTimer:
+        """Run `fn` after `seconds` of simulated time."""
+        timer = VirtualTimer(self, fn, self._clock.now() + max(0.0, seconds), 0.0)
+        self._clock.add(timer)
+        return timer
+
+    def every(self, period_seconds: float, fn: Callback, *, spread: bool = False) -> VirtualTimer:
+        """Run `fn` each period, first one period from now, without drift.
+
+        `spread` means nothing here: on virtual time a thousand ticks at one instant are cheap.
+        """
+        if period_seconds <= 0:
+            raise ClockError(f"a period must be positive, not {period_seconds}")
+        timer = VirtualTimer(self, fn, self._clock.now() + period_seconds, period_seconds)
+        self._clock.add(timer)
+        return timer
+
+    def stop(self, timeout_seconds: float = 5.0) -> bool:
+        """Drop all pending callbacks; always idle afterwards, since no thread runs."""
+        self.stopped = True
+        self._clock.forget(self)
+        return True
+
+
+class VirtualClock:
+    """Simulated time that moves only while a driver asks for it.
+
+    Any thread that is not inside a callback may drive; drivers take turns. Callbacks registered
+    from other threads (an HTTP request, say) are taken over between two instants; what they do to
+    the order of a run is outside the promise of determinism.
+
+    Args:
+        shuffle_seed: run the workers of one instant in a seeded random order instead of the order
+            of registration, to find code that depends on it. Each worker stays a serial lane.
+    """
+
+    virtual = True
+
+    def __init__(self, *, shuffle_seed: int | None = None) -> None:
+        self._now = 0.0
+        self._calendar = Calendar(VIRTUAL_EPOCH)
+        self._instants: list[Instant] = []  # heap
+        self._queue: dict[Instant, list[VirtualTimer]] = {}
+        self._inbox: deque[VirtualTimer] = deque()  # from threads that do not drive
+        self._workers: dict[str, VirtualWorker] = {}
+        self._turn = threading.Lock()  # held by the thread that drives
+        self._driver: int | None = None  # its identity
+        self._shuffle = Random(shuffle_seed) if shuffle_seed is not None else None
+        self._handler: FailureHandler | None = None
+        self._failure: WorkerFailed | None = None
+        self._closed = False
+        self.speed = 1.0  # the pace that a lesson's Play asks for; driving ignores it
+        self.paused = False
+
+    # -- what components use -------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> datetime:
+        """2025-01-01T00:00:00Z, in every run."""
+        return self._calendar.epoch
+
+    def now(self) -> float:
+        """Simulated seconds since the start."""
+        return self._now
+
+    def timestamp(self, seconds: float | None = None) -> str:
+        """`now()` (or the given second) as RFC 3339, whole seconds."""
+        return self._calendar.timestamp(self._now if seconds is None else seconds)
+
+    def seconds_at(self, timestamp: str) -> float:
+        """Simulated seconds of an RFC 3339 text."""
+        return self._calendar.seconds_at(timestamp)
+
+    def worker(self, name: str, *, priority: int = 0) -> VirtualWorker:
+        """A new worker; of one instant, lower priorities run first.
+
+        Raises:
+            ClockError: the clock is closed, or a running worker has that name.
+        """
+        if self._closed:
+            raise ClockError("the clock is closed")
+        if name in self._workers:
+            raise ClockError(f"there is a worker {name!r} already; stop it first")
+        worker = self._workers[name] = VirtualWorker(self, name, priority)
+        return worker
+
+    def workers(self) -> list[str]:
+        """Names of the workers that are not stopped, sorted."""
+        return sorted(self._workers)
+
+    def stop_workers(self, workers: list[Worker], timeout_seconds: float = 5.0) -> list[str]:
+        """Stop many workers; none can be stuck here."""
+        for worker in workers:
+            worker.stop()
+        return []
+
+    def on_failure(self, handler: FailureHandler) -> None:
+        """Set the handler that hears of callbacks which raised."""
+        self._handler = handler
+
+    # -- for the driver alone --------------------------------------------------------------------
+
+    def sleep(self, seconds: float) -> None:
+        """Let `seconds` of simulated time pass; everything due by then has run.
+
+        Raises:
+            ClockError: called from inside a callback, or a negative number.
+            WorkerFailed: a callback raised, and no handler dealt with it.
+        """
+        if not seconds >= 0:
+            raise ClockError(f"time goes forward only: cannot sleep {seconds} s")
+        with self._driving():
+            end = self._now + seconds
+            while self._run_next(end):
+                pass
+            self._now = end
+
+    def advance_to(self, seconds: float) -> None:
+        """Let time pass until `now()` is the given second."""
+        self.sleep(seconds - self._now)
+
+    def wait_until(
+        self,
+        predicate: Callable[[], bool],
+        timeout_seconds: float = 60.0,
+        *,
+        poll_seconds: float = 0.05,
+    ) -> bool:
+        """Let time pass until the predicate holds, tested after each instant."""
+        with self._driving():
+            end = self._now + timeout_seconds
+            while not predicate():
+                if not self._run_next(end):
+                    self._now = max(self._now, end)
+                    return bool(predicate())
+            return True
+
+    def pause(self) -> None:
+        """Tell a lesson's Play to stop; a driver's own calls still let time pass."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Tell a lesson's Play to go on."""
+        self.paused = False
+
+    def step(self, seconds: float = 1.0) -> None:
+        """Let exactly `seconds` pass and stay paused."""
+        self.paused = True
+        self.sleep(seconds)
+
+    def close(self) -> None:
+        """Stop every worker and forget what was pending. May be called twice."""
+        self._closed = True
+        for worker in list(self._workers.values()):
+            worker.stop()
+        self._instants, self._queue, self._inbox = [], {}, deque()
+
+    def pending(self) -> int:
+        """Number of callbacks that are due some time and not taken back."""
+        timers = [*self._inbox, *(timer for bucket in self._queue.values() for timer in bucket)]
+        return sum(not (timer.cancelled or timer.worker.stopped) for timer in timers)
+
+    def next_due(self) -> float | None:
+        """The simulated second of the next instant; None if nothing is due."""
+        waiting = [timer.due for timer in self._inbox]
+        if self._instants:
+            waiting.append(self._instants[0][0])
+        return min(waiting) if waiting else None
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def add(self, timer: VirtualTimer) -> None:
+        """Queue a timer; from another thread it goes through the inbox."""
+        if timer.worker.stopped:
+            return
+        if threading.get_ident() == self._driver:
+            self._enqueue(timer)
+        else:
+            self._inbox.append(timer)
+
+    def forget(self, worker: VirtualWorker) -> None:
+        """Free the name of a stopped worker; its timers are dropped when their instants come."""
+        if self._workers.get(worker.name) is worker:
+            del self._workers[worker.name]
+
+    def _enqueue(self, timer: VirtualTimer) -> None:
+        instant = (timer.due, timer.worker.priority)
+        bucket = self._queue.get(instant)
+        if bucket is None:
+            self._queue[instant] = [timer]
+            heappush(self._instants, instant)
+        else:
+            bucket.append(timer)
+
+    @contextmanager
+    def _driving(self) -> Iterator[None]:
+        """Take the turn of the driver, with a calm garbage collector.
+
+        Each second of a large simulation makes thousands of short-lived tuples; at the default
+        thresholds the collector then walks the whole heap again and again (it costs twice what the
+        simulation itself does). The reader's own settings come back afterwards.
+        """
+        me = threading.get_ident()
+        if self._driver == me:
+            raise ClockError(
+                "a callback cannot let time pass: only the driver (a cell, a test) may. "
+                "Use worker.call_later(seconds, ...) instead"
+            )
+        if self._closed:
+            raise ClockError("the clock is closed")
+        with self._turn:
+            self._driver = me
+            thresholds = gc.get_threshold()
+            gc.set_threshold(*CALM_COLLECTOR)
+            try:
+                self._raise_failure()
+                yield
+                self._raise_failure()
+            finally:
+                gc.set_threshold(*thresholds)
+                self._driver = None
+
+    def _raise_failure(self) -> None:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure from failure.error
+
+    def _run_next(self, end: float) -> bool:
+        """Run the next instant if it is not after `end`; False if there is none."""
+        while self._inbox:
+            timer = self._inbox.popleft()
+            timer.due = max(timer.due, self._now)
+            self._enqueue(timer)
+        if not self._instants or self._instants[0][0] > end:
+            return False
+        instant = heappop(self._instants)
+        self._now = max(self._now, instant[0])
+        bucket = self._queue[instant]
+        if self._shuffle is not None:
+            self._run_shuffled(bucket, self._shuffle)
+        else:
+            self._run_bucket(bucket)
+        if self._queue.get(instant) is bucket:
+            del self._queue[instant]
+        return True
+
+    def _run_bucket(self, bucket: list[VirtualTimer]) -> None:
+        """Run the callbacks of one instant in order; they may add more to the same instant."""
+        queue, instants = self._queue, self._instants
+        last: Instant | None = None
+        target: list[VirtualTimer] = []
+        for timer in bucket:  # a list may grow while it is walked
+            worker = timer.worker
+            if timer.cancelled or worker.stopped:
+                continue
+            period = timer.period
+            if period:
+                # Re-armed before it runs, so that the callback may cancel it.
+                timer.ticks = ticks = timer.ticks + 1
+                timer.due = due = timer.start + ticks * period
+                instant = (due, worker.priority)
+                if instant == last:
+                    target.append(timer)
+                else:
+                    found = queue.get(instant)
+                    if found is None:
+                        found = queue[instant] = []
+                        heappush(instants, instant)
+                    found.append(timer)
+                    last, target = instant, found
+            try:
+                timer.fn()
+            except Exception as error:  # noqa: BLE001 - the boundary of every component
+                self._failed(worker.name, error)
+
+    def _run_shuffled(self, bucket: list[VirtualTimer], rng: Random) -> None:
+        """As `_run_bucket`, but the next worker is drawn; each worker keeps its own order."""
+        while bucket:
+            chosen = bucket[rng.randrange(len(bucket))].worker
+            index = next(i for i, timer in enumerate(bucket) if timer.worker is chosen)
+            self._run_bucket([bucket.pop(index)])
+
+    def _failed(self, worker: str, error: Exception) -> None:
+        if self._handler is not None and self._handler(worker, error):
+            return
+        if self._failure is None:
+            self._failure = WorkerFailed(worker, error)
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts for tests and tables."""
+        return {"now": self._now, "workers": len(self._workers), "instants": len(self._instants)}
