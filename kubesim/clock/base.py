@@ -114,6 +114,9 @@ class Clock(Protocol):
     def stop_workers(self, workers: list[Worker], timeout_seconds: float = 5.0) -> list[str]:
         """Stop many workers (live: in batches); returns the names of those that did not end."""
 
+    def inside_worker(self) -> bool:
+        """True if the calling code runs inside a worker's callback."""
+
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that hears of callbacks which raised."""
 

@@ -213,6 +213,11 @@ class LiveClock:
                     stuck.append(worker.name)
         return stuck
 
+    def inside_worker(self) -> bool:
+        """True if the calling code runs on a worker's thread."""
+        me = threading.current_thread()
+        return any(lane.is_thread(me) for lane in self._all_lanes())
+
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that hears of callbacks which raised."""
         self._handler = handler
@@ -298,8 +303,7 @@ class LiveClock:
             lane.wake()
 
     def _refuse_workers(self, verb: str) -> None:
-        me = threading.current_thread()
-        if any(lane.is_thread(me) for lane in self._all_lanes()):
+        if self.inside_worker():
             raise ClockError(
                 f"a worker cannot {verb}: only the driver (a cell, a test) may. "
                 "Use worker.call_later(seconds, ...) instead"

@@ -169,6 +169,10 @@ class VirtualClock:
             worker.stop()
         return []
 
+    def inside_worker(self) -> bool:
+        """True if the calling code runs inside a callback."""
+        return threading.get_ident() == self._driver
+
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that hears of callbacks which raised."""
         self._handler = handler

@@ -36,20 +36,36 @@ class KeyValue(Protocol):
         mod_revision: revision of the write that made this value.
         version: number of writes since creation; 1 for the first.
         lease: id of the lease that the key hangs on; 0 for none.
+        view: a form derived from the value; the API server keeps the object with its
+            resourceVersion here, so that it is made once and not by each reader.
     """
 
+    view: Any
+
     @property
-    def key(self) -> str: ...
+    def key(self) -> str:
+        """See the class."""
+
     @property
-    def value(self) -> Any: ...
+    def value(self) -> Any:
+        """See the class."""
+
     @property
-    def create_revision(self) -> int: ...
+    def create_revision(self) -> int:
+        """See the class."""
+
     @property
-    def mod_revision(self) -> int: ...
+    def mod_revision(self) -> int:
+        """See the class."""
+
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """See the class."""
+
     @property
-    def lease(self) -> int: ...
+    def lease(self) -> int:
+        """See the class."""
+
     @property
     def encoded(self) -> bytes:
         """The value as compact JSON in UTF-8; computed once, then kept."""
@@ -99,15 +115,17 @@ class TxnResult:
         succeeded: True if every comparison held and the writes were made.
         revision: the store's revision afterwards.
         current: if it failed, the present state of the compared keys, in order.
+        changed: number of keys written or deleted.
     """
 
     succeeded: bool
     revision: int
     current: Sequence[KeyValue | None] = ()
+    changed: int = 0
 
 
 class Watch(Protocol):
-    """A position in the history of the keys under a prefix. The reader pulls; writers never wait."""
+    """A position in the history of the keys under a prefix. Readers pull, writers never wait."""
 
     prefix: str
 
@@ -170,7 +188,7 @@ class Store(Protocol):
         puts: Sequence[tuple[str, Any]] = (),
         deletes: Sequence[str] = (),
     ) -> TxnResult:
-        """Compare-and-set: if every (key, mod_revision) still holds (0 = must not exist), write all.
+        """If every (key, mod_revision) still holds (0: must not exist), write all.
 
         All writes of one transaction share one revision, as in etcd.
         """

@@ -1,0 +1,156 @@
+"""Reading and writing object metadata: names, uids, labels, owners.
+
+Documents travel as they are (JSON); these functions read them without a class in between.
+
+>>> pod = {"metadata": {"name": "web-0", "namespace": "shop", "labels": {"app": "web"}}}
+>>> key_of(pod), labels_of(pod)
+('shop/web-0', {'app': 'web'})
+
+Source: k8s.io/apimachinery/pkg/apis/meta/v1 (ObjectMeta, OwnerReference), pkg/util/validation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from random import Random
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
+_SUBDOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*", re.ASCII)
+SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: no accidental words
+MAX_NAME = 253
+MAX_LABEL = 63
+_EMPTY: Mapping[str, Any] = {}
+
+
+def metadata_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metadata; empty if there is none."""
+    return document.get("metadata") or _EMPTY
+
+
+def name_of(document: Mapping[str, Any]) -> str:
+    """metadata.name, or ""."""
+    return str(metadata_of(document).get("name", ""))
+
+
+def namespace_of(document: Mapping[str, Any]) -> str:
+    """metadata.namespace, or "" for cluster-scoped objects."""
+    return str(metadata_of(document).get("namespace", ""))
+
+
+def uid_of(document: Mapping[str, Any]) -> str:
+    """metadata.uid, or ""."""
+    return str(metadata_of(document).get("uid", ""))
+
+
+def labels_of(document: Mapping[str, Any]) -> Mapping[str, str]:
+    """metadata.labels; empty if there are none."""
+    return metadata_of(document).get("labels") or _EMPTY
+
+
+def annotations_of(document: Mapping[str, Any]) -> Mapping[str, str]:
+    """metadata.annotations; empty if there are none."""
+    return metadata_of(document).get("annotations") or _EMPTY
+
+
+def resource_version_of(document: Mapping[str, Any]) -> int:
+    """metadata.resourceVersion as a number; 0 if missing or empty.
+
+    To clients it is an opaque text that only equals or differs; the simulator's own components
+    know that it is the store's revision.
+    """
+    return int(metadata_of(document).get("resourceVersion") or 0)
+
+
+def generation_of(document: Mapping[str, Any]) -> int:
+    """metadata.generation: counts the changes of spec."""
+    return int(metadata_of(document).get("generation") or 0)
+
+
+def is_terminating(document: Mapping[str, Any]) -> bool:
+    """Deletion was asked for, and is not finished."""
+    return bool(metadata_of(document).get("deletionTimestamp"))
+
+
+def key_of(document: Mapping[str, Any]) -> str:
+    """``namespace/name``, or ``name`` for cluster-scoped objects (cache.MetaNamespaceKeyFunc)."""
+    namespace = namespace_of(document)
+    return f"{namespace}/{name_of(document)}" if namespace else name_of(document)
+
+
+def split_key(key: str) -> tuple[str | None, str]:
+    """(namespace, name) of a key; the namespace is None for cluster-scoped objects."""
+    namespace, slash, name = key.rpartition("/")
+    return (namespace, name) if slash else (None, name)
+
+
+# -- owners ----------------------------------------------------------------------------------------
+
+
+def owner_reference(
+    owner: Mapping[str, Any], *, controller: bool = True, block_owner_deletion: bool = True
+) -> Document:
+    """A reference to put into the metadata of what `owner` owns."""
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": name_of(owner),
+        "uid": uid_of(owner),
+        "controller": controller,
+        "blockOwnerDeletion": block_owner_deletion,
+    }
+
+
+def owners_of(document: Mapping[str, Any]) -> list[Document]:
+    """metadata.ownerReferences."""
+    return metadata_of(document).get("ownerReferences") or []
+
+
+def controller_of(document: Mapping[str, Any]) -> Document | None:
+    """The owner reference with controller=true; at most one object controls another."""
+    for owner in owners_of(document):
+        if owner.get("controller"):
+            return owner
+    return None
+
+
+def is_owned_by(document: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
+    """True if `owner` controls the document; the uid counts, not the name."""
+    controller = controller_of(document)
+    return controller is not None and controller.get("uid") == uid_of(owner)
+
+
+# -- names -----------------------------------------------------------------------------------------
+
+
+def valid_dns1123_label(name: object) -> bool:
+    """Lower-case letters, digits and '-', at most 63, as RFC 1123 wants a label.
+
+    >>> valid_dns1123_label("web-0"), valid_dns1123_label("Web"), valid_dns1123_label("web\\n")
+    (True, False, False)
+    """
+    return isinstance(name, str) and len(name) <= MAX_LABEL and bool(_LABEL.fullmatch(name))
+
+
+def valid_dns1123_subdomain(name: object) -> bool:
+    """Labels joined by dots, at most 253 characters: the rule for most object names."""
+    return isinstance(name, str) and len(name) <= MAX_NAME and bool(_SUBDOMAIN.fullmatch(name))
+
+
+def random_suffix(rng: Random, length: int = 5) -> str:
+    """What follows a generateName (k8s.io/apimachinery/pkg/util/rand.String)."""
+    return "".join(rng.choice(SUFFIX_ALPHABET) for _ in range(length))
+
+
+def new_uid(rng: Random) -> str:
+    """A uid in the shape of a random UUID (version 4), drawn from a seeded stream."""
+    bits = rng.getrandbits(128)
+    bits = bits & ~(0xF << 76) | (0x4 << 76)
+    bits = bits & ~(0x3 << 62) | (0x2 << 62)
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

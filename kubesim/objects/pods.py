@@ -1,0 +1,142 @@
+"""What components want to know of a pod: phase, readiness, and what it asks for.
+
+Source: pkg/api/v1/pod/util.go; k8s.io/component-helpers/resource (PodRequests).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from kubesim.objects.conditions import is_condition_true
+from kubesim.objects.meta import is_terminating
+from kubesim.quantity import parse_cpu_milli, parse_memory
+
+FINISHED = ("Succeeded", "Failed")
+
+
+class PodResources(NamedTuple):
+    """CPU in millicores and memory in bytes."""
+
+    cpu_milli: int
+    memory_bytes: int
+
+    def __add__(self, other: object) -> PodResources:
+        if not isinstance(other, PodResources):
+            return NotImplemented
+        return PodResources(
+            self.cpu_milli + other.cpu_milli, self.memory_bytes + other.memory_bytes
+        )
+
+    def at_least(self, other: PodResources) -> PodResources:
+        """The larger of the two, each resource by itself."""
+        return PodResources(
+            max(self.cpu_milli, other.cpu_milli), max(self.memory_bytes, other.memory_bytes)
+        )
+
+
+NOTHING = PodResources(0, 0)
+
+
+def phase_of(pod: Mapping[str, Any]) -> str:
+    """status.phase; Pending if it was never written."""
+    return str((pod.get("status") or {}).get("phase") or "Pending")
+
+
+def is_finished(pod: Mapping[str, Any]) -> bool:
+    """Phase Succeeded or Failed: it will not run again."""
+    return phase_of(pod) in FINISHED
+
+
+def is_active(pod: Mapping[str, Any]) -> bool:
+    """Neither finished nor being deleted: it counts as a replica."""
+    return not is_finished(pod) and not is_terminating(pod)
+
+
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    """Condition Ready is True."""
+    return is_condition_true(pod, "Ready")
+
+
+def node_of(pod: Mapping[str, Any]) -> str:
+    """spec.nodeName; "" while the scheduler has not bound it."""
+    return str((pod.get("spec") or {}).get("nodeName") or "")
+
+
+def restart_count(pod: Mapping[str, Any]) -> int:
+    """Restarts of all containers together."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return sum(int(status.get("restartCount") or 0) for status in statuses)
+
+
+def containers_of(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """spec.containers."""
+    return (pod.get("spec") or {}).get("containers") or []
+
+
+def is_sidecar(container: Mapping[str, Any]) -> bool:
+    """An init container that keeps running beside the main ones."""
+    return container.get("restartPolicy") == "Always"
+
+
+def container_requests(
+    container: Mapping[str, Any], default: PodResources = NOTHING
+) -> PodResources:
+    """What one container asks for; `default` stands in for a resource that it does not name.
+
+    A named zero stays zero.
+    """
+    named = (container.get("resources") or {}).get("requests") or {}
+    cpu, memory = named.get("cpu"), named.get("memory")
+    return PodResources(
+        default.cpu_milli if cpu is None else parse_cpu_milli(cpu),
+        default.memory_bytes if memory is None else parse_memory(memory),
+    )
+
+
+def container_limits(container: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """(CPU in millicores, memory in bytes) that one container may use; None: no limit."""
+    named = (container.get("resources") or {}).get("limits") or {}
+    cpu, memory = named.get("cpu"), named.get("memory")
+    return (
+        None if cpu is None else parse_cpu_milli(cpu),
+        None if memory is None else parse_memory(memory),
+    )
+
+
+def pod_requests(pod: Mapping[str, Any], default: PodResources = NOTHING) -> PodResources:
+    """What the scheduler sets aside for a pod.
+
+    The larger of what runs together (containers and sidecars) and the peak of the init phase, in
+    which each init container runs by itself beside the sidecars started before it; plus overhead.
+
+    Args:
+        pod: the document.
+        default: per container, for a resource that it does not name (used for scoring only).
+
+    >>> pod_requests({"spec": {"containers": [
+    ...     {"resources": {"requests": {"cpu": "200m", "memory": "128Mi"}}}]}})
+    PodResources(cpu_milli=200, memory_bytes=134217728)
+    """
+    spec = pod.get("spec") or {}
+    running = NOTHING
+    for container in spec.get("containers") or ():
+        running += container_requests(container, default)
+    sidecars = peak = NOTHING
+    for container in spec.get("initContainers") or ():
+        request = container_requests(container, default)
+        if is_sidecar(container):
+            sidecars += request
+            peak = peak.at_least(sidecars)
+        else:
+            peak = peak.at_least(request + sidecars)
+    total = (running + sidecars).at_least(peak)
+    pod_level = (spec.get("resources") or {}).get("requests") or {}
+    if "cpu" in pod_level:
+        total = total._replace(cpu_milli=parse_cpu_milli(pod_level["cpu"]))
+    if "memory" in pod_level:
+        total = total._replace(memory_bytes=parse_memory(pod_level["memory"]))
+    overhead = spec.get("overhead") or {}
+    return total + PodResources(
+        parse_cpu_milli(overhead.get("cpu", 0)), parse_memory(overhead.get("memory", 0))
+    )

@@ -1,0 +1,193 @@
+"""Selectors: which objects, by label or by field.
+
+>>> parse_label_selector("app=web,tier in (front,back),!legacy").matches(
+...     {"app": "web", "tier": "front"})
+True
+>>> parse_field_selector("status.phase!=Running").matches({"status": {"phase": "Pending"}})
+True
+
+Source: k8s.io/apimachinery/pkg/labels/selector.go, pkg/fields/selector.go;
+metav1.LabelSelectorAsSelector.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubesim.errors import BadRequest
+
+_NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
+_KEY = rf"(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?{_NAME}"
+_SET = re.compile(rf"({_KEY})\s+(in|notin)\s*\(([^()]*)\)", re.ASCII)
+_EQUAL = re.compile(rf"({_KEY})\s*(==|=|!=)\s*({_NAME})?", re.ASCII)
+_EXISTS = re.compile(rf"(!?)\s*({_KEY})", re.ASCII)
+_COMPARE = re.compile(rf"({_KEY})\s*([<>])\s*(-?[0-9]+)", re.ASCII)
+_COMMA = re.compile(r",(?![^()]*\))")  # commas that are not inside parentheses
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One condition on one label.
+
+    Attributes:
+        key: the label.
+        operator: In, NotIn, Exists, DoesNotExist, Gt or Lt.
+        values: for In and NotIn, and one number for Gt and Lt.
+    """
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """True if the labels meet it; NotIn and DoesNotExist are met by a missing label."""
+        value = labels.get(self.key)
+        if self.operator == "In":
+            return value in self.values
+        if self.operator == "NotIn":
+            return value is None or value not in self.values
+        if self.operator == "Exists":
+            return value is not None
+        if self.operator == "DoesNotExist":
+            return value is None
+        if value is None or not re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+            return False
+        left, right = int(value), int(self.values[0])
+        return left > right if self.operator == "Gt" else left < right
+
+    def __str__(self) -> str:
+        match self.operator, self.values:
+            case "In", (value,):
+                return f"{self.key}={value}"
+            case "NotIn", (value,):
+                return f"{self.key}!={value}"
+            case "In" | "NotIn", values:
+                return f"{self.key} {self.operator.lower()} ({','.join(sorted(values))})"
+            case "Exists", _:
+                return self.key
+            case "DoesNotExist", _:
+                return f"!{self.key}"
+        return f"{self.key}{'>' if self.operator == 'Gt' else '<'}{self.values[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """All requirements must be met; without any, everything matches (unless `nothing`)."""
+
+    requirements: tuple[Requirement, ...] = ()
+    nothing: bool = False
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """True if the labels meet every requirement."""
+        return not self.nothing and all(r.matches(labels) for r in self.requirements)
+
+    @property
+    def empty(self) -> bool:
+        """True if it selects everything."""
+        return not self.requirements and not self.nothing
+
+    def __str__(self) -> str:
+        return ",".join(str(r) for r in sorted(self.requirements, key=lambda r: r.key))
+
+
+def parse_label_selector(text: str) -> Selector:
+    """A selector as clients write it: ``app=web,tier in (a,b),!legacy``.
+
+    Raises:
+        BadRequest: it cannot be parsed; the message names the part.
+    """
+    parts = [part.strip() for part in _COMMA.split(text)] if text.strip() else []
+    return Selector(tuple(_requirement(part) for part in parts))
+
+
+def _requirement(part: str) -> Requirement:
+    if found := _SET.fullmatch(part):
+        values = tuple(value.strip() for value in found[3].split(","))
+        return Requirement(found[1], "In" if found[2] == "in" else "NotIn", values)
+    if found := _EQUAL.fullmatch(part):
+        return Requirement(found[1], "NotIn" if found[2] == "!=" else "In", (found[3] or "",))
+    if found := _COMPARE.fullmatch(part):
+        return Requirement(found[1], "Gt" if found[2] == ">" else "Lt", (found[3],))
+    if found := _EXISTS.fullmatch(part):
+        return Requirement(found[2], "DoesNotExist" if found[1] else "Exists")
+    raise BadRequest(
+        f"unable to parse requirement: {part!r}",
+        hint="write for example app=web, tier!=back, tier in (front,back), app, !app",
+    )
+
+
+def selector_from(document: Mapping[str, Any] | None) -> Selector:
+    """A LabelSelector document (matchLabels, matchExpressions) as a selector.
+
+    None selects nothing, an empty one everything, as metav1.LabelSelectorAsSelector has it.
+
+    Raises:
+        BadRequest: an unknown operator, or values where there may be none.
+    """
+    if document is None:
+        return Selector(nothing=True)
+    found = [
+        Requirement(key, "In", (value,))
+        for key, value in sorted((document.get("matchLabels") or {}).items())
+    ]
+    for expression in document.get("matchExpressions") or ():
+        operator, values = expression.get("operator"), tuple(expression.get("values") or ())
+        if operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
+            raise BadRequest(f"{operator!r} is not a valid label selector operator")
+        if bool(values) != (operator in ("In", "NotIn")):
+            raise BadRequest(f"operator {operator} takes {'no ' if values else ''}values")
+        found.append(Requirement(expression["key"], operator, values))
+    return Selector(tuple(found))
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSelector:
+    """Conditions on fields by dotted path: (path, equal, value)."""
+
+    terms: tuple[tuple[str, bool, str], ...] = ()
+
+    def matches(self, document: Mapping[str, Any]) -> bool:
+        """True if every term holds; a missing field counts as ""."""
+        return all((_field(document, path) == value) is equal for path, equal, value in self.terms)
+
+    @property
+    def empty(self) -> bool:
+        """True if it selects everything."""
+        return not self.terms
+
+    @property
+    def paths(self) -> list[str]:
+        """The fields it looks at."""
+        return [path for path, _, _ in self.terms]
+
+
+def parse_field_selector(text: str) -> FieldSelector:
+    """A selector such as ``spec.nodeName=node-1,status.phase!=Failed``.
+
+    Raises:
+        BadRequest: it cannot be parsed; the message names the part.
+    """
+    terms = []
+    for part in text.split(",") if text.strip() else []:
+        for operator, equal in (("!=", False), ("==", True), ("=", True)):
+            path, found, value = part.partition(operator)
+            if found:
+                terms.append((path.strip(), equal, value.strip()))
+                break
+        else:
+            raise BadRequest(
+                f"invalid field selector: {part!r}", hint="write for example status.phase=Running"
+            )
+    return FieldSelector(tuple(terms))
+
+
+def _field(document: Mapping[str, Any], path: str) -> str:
+    value: Any = document
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,173 @@
+"""Quantities and durations: "500m" is half a core, "64Mi" is bytes, "1m30s" is ninety seconds.
+
+Kubernetes writes amounts as texts with a suffix: decimal (n, u, m, k, M, G ...), binary (Ki, Mi,
+Gi ...) or an exponent (1e3). Parsing is exact; only the final figure is rounded, and always
+up, so that nobody gets less than he asked for.
+
+>>> parse_cpu_milli("250m"), parse_cpu_milli(1), parse_memory("128Mi"), parse_memory("1.5G")
+(250, 1000, 134217728, 1500000000)
+>>> format_cpu(250), format_cpu(2000), format_memory(134217728)
+('250m', '2', '128Mi')
+>>> parse_duration("1m30s"), format_duration(90)
+(90.0, '1m30s')
+
+Source: k8s.io/apimachinery/pkg/api/resource/quantity.go; Go's time.ParseDuration and
+Duration.String.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from math import ceil
+
+_SUFFIXES = {
+    "n": Fraction(1, 10**9),
+    "u": Fraction(1, 10**6),
+    "m": Fraction(1, 10**3),
+    "": Fraction(1),
+    "k": Fraction(10**3),
+    "M": Fraction(10**6),
+    "G": Fraction(10**9),
+    "T": Fraction(10**12),
+    "P": Fraction(10**15),
+    "E": Fraction(10**18),
+    "Ki": Fraction(2**10),
+    "Mi": Fraction(2**20),
+    "Gi": Fraction(2**30),
+    "Ti": Fraction(2**40),
+    "Pi": Fraction(2**50),
+    "Ei": Fraction(2**60),
+}
+_QUANTITY = re.compile(
+    r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)(?:([eE][+-]?[0-9]{1,2})|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII
+)
+_MAX_DIGITS = 40  # more figures than any amount needs; bounds the work for hostile input
+_DURATION_UNITS = {
+    "ns": Fraction(1, 10**9),
+    "us": Fraction(1, 10**6),
+    "µs": Fraction(1, 10**6),
+    "ms": Fraction(1, 10**3),
+    "s": Fraction(1),
+    "m": Fraction(60),
+    "h": Fraction(3600),
+}
+_DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
+_MAX_DURATION_SECONDS = 2**63 / 1e9  # an int64 of nanoseconds: some 292 years
+
+Amount = str | int | float
+
+
+def parse_quantity(value: Amount) -> Fraction:
+    """The exact value of a quantity.
+
+    Raises:
+        ValueError: it is none; the message shows what one looks like.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError(f"{value!r} is no quantity; write for example 500m, 2, 64Mi, 1.5G")
+    if isinstance(value, int):
+        return Fraction(value)
+    text = str(value)
+    found = _QUANTITY.fullmatch(text) if len(text) <= _MAX_DIGITS else None
+    if found is None:
+        raise ValueError(
+            "quantities must match the regular expression "
+            "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$': "
+            f"{text[:60]!r}; write for example 500m, 2, 64Mi, 1.5G"
+        )
+    sign, digits, exponent, suffix = found.groups()
+    number = Fraction(digits.rstrip(".") if digits.endswith(".") else digits)
+    scale = Fraction(10) ** int(exponent[1:]) if exponent else _SUFFIXES[suffix or ""]
+    return (-number if sign == "-" else number) * scale
+
+
+def parse_cpu(value: Amount) -> float:
+    """CPU in cores.
+
+    >>> parse_cpu("1500m")
+    1.5
+    """
+    return float(parse_quantity(value))
+
+
+def parse_cpu_milli(value: Amount) -> int:
+    """CPU in whole millicores, rounded up (resource.Quantity.MilliValue)."""
+    # The two forms that nearly every manifest uses, without the way through fractions.
+    if isinstance(value, str) and value.endswith("m") and value[:-1].isdecimal():
+        if value.isascii() and len(value) <= _MAX_DIGITS:
+            return int(value[:-1])
+    return ceil(parse_quantity(value) * 1000)
+
+
+def parse_memory(value: Amount) -> int:
+    """Memory in whole bytes, rounded up (resource.Quantity.Value)."""
+    return ceil(parse_quantity(value))
+
+
+def format_cpu(milli: int) -> str:
+    """Millicores as Kubernetes prints them: whole cores without a suffix."""
+    return str(milli // 1000) if milli % 1000 == 0 else f"{milli}m"
+
+
+def format_memory(size: int) -> str:
+    """Bytes with the largest binary suffix that divides them."""
+    if size != 0:
+        for power, suffix in ((6, "Ei"), (5, "Pi"), (4, "Ti"), (3, "Gi"), (2, "Mi"), (1, "Ki")):
+            if size % 1024**power == 0:
+                return f"{size // 1024**power}{suffix}"
+    return str(size)
+
+
+def parse_duration(text: object) -> float:
+    """Seconds of a Go duration: "300ms", "-1.5h", "1m30s"; "0" needs no unit.
+
+    Raises:
+        ValueError: it is none, or longer than Go's 292 years.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is no duration; write for example 5s, 1m30s, 500ms")
+    rest = text[1:] if text[:1] in ("+", "-") else text
+    if rest == "0":
+        return 0.0
+    total = Fraction(0)
+    position = 0
+    while position < len(rest) and len(rest) <= 2 * _MAX_DIGITS:
+        found = _DURATION_PART.match(rest, position)
+        if found is None or not found[1].isascii():
+            break
+        number = found[1].rstrip(".") if found[1].endswith(".") else found[1]
+        total += Fraction(number) * _DURATION_UNITS[found[2]]
+        position = found.end()
+    if position == 0 or position < len(rest) or total > _MAX_DURATION_SECONDS:
+        raise ValueError(f"{text[:60]!r} is no duration; write for example 5s, 1m30s, 500ms")
+    return float(-total if text.startswith("-") else total)
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as Go's Duration.String prints them: "5s", "1m30s", "500ms", "1h0m0s".
+
+    >>> [format_duration(s) for s in (0, 0.0005, 0.5, 5, 60, 3600.25)]
+    ['0s', '500µs', '500ms', '5s', '1m0s', '1h0m0.25s']
+    """
+    nanoseconds = round(seconds * 1e9)
+    if nanoseconds == 0:
+        return "0s"
+    sign, nanoseconds = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    if nanoseconds < 10**9:
+        for unit, size in (("ms", 10**6), ("µs", 10**3), ("ns", 1)):
+            if nanoseconds >= size:
+                return f"{sign}{_decimal(nanoseconds, size)}{unit}"
+    minutes, rest = divmod(nanoseconds, 60 * 10**9)
+    text = f"{_decimal(rest, 10**9)}s"
+    if minutes:
+        hours, minutes = divmod(minutes, 60)
+        text = f"{hours}h{minutes}m{text}" if hours else f"{minutes}m{text}"
+    return sign + text
+
+
+def _decimal(value: int, unit: int) -> str:
+    whole, part = divmod(value, unit)
+    if not part:
+        return str(whole)
+    return f"{whole}.{str(part).zfill(len(str(unit)) - 1).rstrip('0')}"

@@ -1,0 +1,71 @@
+"""Leases: keys that vanish when nobody renews the lease that they hang on.
+
+Time is passed in, since the store has no clock of its own.
+
+Source: etcd server/lease/lessor.go.
+"""
+
+from __future__ import annotations
+
+from kubesim.errors import BadRequest, NotFound
+
+
+class Leases:
+    """Leases by id. Everything here is guarded by the store's lock."""
+
+    def __init__(self) -> None:
+        self._next = 1
+        self._ttl: dict[int, float] = {}
+        self._until: dict[int, float] = {}
+        self._keys: dict[int, set[str]] = {}
+
+    def grant(self, ttl_seconds: float, now: float) -> int:
+        """A new lease; its id."""
+        if not ttl_seconds > 0:
+            raise BadRequest(f"a lease must last longer than {ttl_seconds} s")
+        lease, self._next = self._next, self._next + 1
+        self._ttl[lease] = ttl_seconds
+        self._until[lease] = now + ttl_seconds
+        self._keys[lease] = set()
+        return lease
+
+    def keep_alive(self, lease: int, now: float) -> None:
+        """Start its time anew."""
+        self.check(lease)
+        self._until[lease] = now + self._ttl[lease]
+
+    def attach(self, lease: int, key: str) -> None:
+        """Hang a key on a lease."""
+        self.check(lease)
+        self._keys[lease].add(key)
+
+    def detach(self, lease: int, key: str) -> None:
+        """Take a key off a lease."""
+        self._keys.get(lease, set()).discard(key)
+
+    def revoke(self, lease: int) -> list[str]:
+        """Forget a lease; the keys that hung on it, sorted."""
+        self.check(lease)
+        del self._ttl[lease], self._until[lease]
+        return sorted(self._keys.pop(lease))
+
+    def over(self, now: float) -> list[int]:
+        """The leases whose time is over."""
+        return sorted(lease for lease, until in self._until.items() if until <= now)
+
+    def state(self) -> list[list[float]]:
+        """[id, ttl, until] of each lease, for a snapshot."""
+        return [[lease, self._ttl[lease], self._until[lease]] for lease in sorted(self._ttl)]
+
+    def load(self, state: list[list[float]], keys: dict[str, int]) -> None:
+        """Take over the state of a snapshot."""
+        for lease, ttl, until in state:
+            number = int(lease)
+            self._ttl[number], self._until[number] = ttl, until
+            self._keys[number] = {key for key, of in keys.items() if of == number}
+            self._next = max(self._next, number + 1)
+
+    def check(self, lease: int) -> None:
+        """Raise NotFound if there is no such lease (any more)."""
+        if lease not in self._ttl:
+            raise NotFound(f"lease {lease} not found", hint="it ended; grant a new one")
