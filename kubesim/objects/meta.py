@@ -142,6 +142,28 @@ def valid_dns1123_subdomain(name: object) -> bool:
     return isinstance(name, str) and len(name) <= MAX_NAME and bool(_SUBDOMAIN.fullmatch(name))
 
 
+_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?", re.ASCII)
+LABEL_VALUE_RULE = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+    "and must start and end with an alphanumeric character, at most 63 characters"
+)
+LABEL_KEY_RULE = (
+    "a label key is a name of at most 63 alphanumeric characters, '-', '_' or '.', with an "
+    "optional DNS subdomain prefix and '/'"
+)
+
+
+def valid_label_value(value: str) -> bool:
+    """Empty, or letters, digits, '-', '_' and '.', at most 63."""
+    return len(value) <= MAX_LABEL and bool(_VALUE.fullmatch(value))
+
+
+def valid_label_key(key: str) -> bool:
+    """A name, with an optional DNS prefix: ``app``, ``app.kubernetes.io/name``."""
+    prefix, slash, name = key.rpartition("/")
+    return (not slash or valid_dns1123_subdomain(prefix)) and bool(name) and valid_label_value(name)
+
+
 def random_suffix(rng: Random, length: int = 5) -> str:
     """What follows a generateName (k8s.io/apimachinery/pkg/util/rand.String)."""
     return "".join(rng.choice(SUFFIX_ALPHABET) for _ in range(length))

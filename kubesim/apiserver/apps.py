@@ -1,0 +1,134 @@
+"""The group apps: StatefulSet. And coordination.k8s.io: Lease.
+
+Source: pkg/apis/apps/v1/defaults.go, pkg/apis/apps/validation/validation.go,
+pkg/apis/coordination/validation.
+"""
+
+from __future__ import annotations
+
+from kubesim.apiserver.core import default_pod_spec, validate_pod_spec
+from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.registry import Kind
+from kubesim.errors import BadRequest
+from kubesim.objects.frozen import Document
+from kubesim.objects.selectors import selector_from
+
+REVISION_HISTORY_LIMIT = 10
+MUTABLE = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+
+
+def default_statefulset(statefulset: Document) -> None:
+    """OrderedReady, RollingUpdate from partition 0, one replica."""
+    spec = statefulset.setdefault("spec", {})
+    if not isinstance(spec, dict):
+        return
+    spec.setdefault("replicas", 1)
+    spec.setdefault("podManagementPolicy", "OrderedReady")
+    strategy = spec.setdefault("updateStrategy", {})
+    if isinstance(strategy, dict):
+        strategy.setdefault("type", "RollingUpdate")
+        if strategy["type"] == "RollingUpdate":
+            rolling = strategy.setdefault("rollingUpdate", {})
+            if isinstance(rolling, dict):
+                rolling.setdefault("partition", 0)
+    spec.setdefault("revisionHistoryLimit", REVISION_HISTORY_LIMIT)
+    template = spec.get("template")
+    if isinstance(template, dict) and isinstance(template.get("spec"), dict):
+        default_pod_spec(template["spec"])
+
+
+def validate_statefulset(statefulset: Document, errors: FieldErrors) -> None:
+    """The selector must select what the template makes."""
+    spec = errors.mapping("spec", statefulset.get("spec"))
+    errors.whole_number("spec.replicas", spec.get("replicas"))
+    policy = spec.get("podManagementPolicy")
+    if policy not in ("OrderedReady", "Parallel"):
+        rule = "must be 'OrderedReady' or 'Parallel'"
+        errors.invalid("spec.podManagementPolicy", policy, rule)
+    strategy = errors.mapping("spec.updateStrategy", spec.get("updateStrategy"))
+    if strategy.get("type") not in ("RollingUpdate", "OnDelete"):
+        rule = "must be 'RollingUpdate' or 'OnDelete'"
+        errors.invalid("spec.updateStrategy", strategy.get("type"), rule)
+    rolling = errors.mapping("spec.updateStrategy.rollingUpdate", strategy.get("rollingUpdate"))
+    if "partition" in rolling:
+        path = "spec.updateStrategy.rollingUpdate.partition"
+        errors.whole_number(path, rolling["partition"])
+    if "minReadySeconds" in spec:
+        errors.whole_number("spec.minReadySeconds", spec["minReadySeconds"])
+    template = errors.mapping("spec.template", spec.get("template"))
+    validate_template_selector(spec.get("selector"), template, errors)
+    template_spec = errors.mapping("spec.template.spec", template.get("spec"))
+    validate_pod_spec(template_spec, "spec.template.spec", errors)
+    if template_spec.get("restartPolicy") in ("OnFailure", "Never"):
+        path = "spec.template.spec.restartPolicy"
+        errors.not_supported(path, template_spec["restartPolicy"], ("Always",))
+
+
+def validate_template_selector(selector: object, template: Document, errors: FieldErrors) -> None:
+    """A workload's selector is there, can be parsed, and matches its own template."""
+    if not selector:
+        errors.required("spec.selector")
+        return
+    labels = errors.mapping(
+        "spec.template.metadata.labels",
+        errors.mapping("spec.template.metadata", template.get("metadata")).get("labels"),
+    )
+    try:
+        parsed = selector_from(errors.mapping("spec.selector", selector))
+    except (BadRequest, KeyError, TypeError, AttributeError) as error:
+        errors.invalid("spec.selector", selector, f"invalid label selector: {error}")
+        return
+    if parsed.empty:
+        errors.invalid("spec.selector", selector, "empty selector is invalid for statefulset")
+    elif not parsed.matches(labels):
+        rule = "`selector` does not match template `labels`"
+        errors.invalid("spec.template.metadata.labels", labels, rule)
+
+
+def validate_statefulset_update(new: Document, old: Document, errors: FieldErrors) -> None:
+    """Identity never changes: selector, service name and policy stay."""
+    before = {k: v for k, v in (old.get("spec") or {}).items() if k not in MUTABLE}
+    after = {k: v for k, v in (new.get("spec") or {}).items() if k not in MUTABLE}
+    if before != after:
+        errors.forbidden(
+            "spec",
+            "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+            "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+            "'minReadySeconds' are forbidden",
+        )
+
+
+def validate_lease(lease: Document, errors: FieldErrors) -> None:
+    """A lease lasts a positive time."""
+    spec = errors.mapping("spec", lease.get("spec"))
+    if "leaseDurationSeconds" in spec:
+        errors.whole_number("spec.leaseDurationSeconds", spec["leaseDurationSeconds"], 1)
+
+
+KINDS = (
+    Kind(
+        "StatefulSet",
+        "statefulsets",
+        group="apps",
+        short_names=("sts",),
+        default=default_statefulset,
+        validate=validate_statefulset,
+        validate_update=validate_statefulset_update,
+        scale=True,
+    ),
+    Kind(
+        "Lease",
+        "leases",
+        group="coordination.k8s.io",
+        validate=validate_lease,
+        status=False,
+    ),
+)

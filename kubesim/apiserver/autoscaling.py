@@ -1,0 +1,230 @@
+"""The group autoscaling: HorizontalPodAutoscaler v2, its defaults and all its rules.
+
+Source: pkg/apis/autoscaling/v2/defaults.go, pkg/apis/autoscaling/validation/validation.go.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.registry import Kind
+from kubesim.objects.annotations import SYNC_PERIOD
+from kubesim.objects.frozen import Document
+from kubesim.objects.meta import valid_dns1123_label
+from kubesim.quantity import parse_duration, parse_quantity
+
+CPU_TARGET_PERCENT = 80  # DefaultCPUUtilization
+MAX_WINDOW_SECONDS = 3600  # MaxStabilizationWindowSeconds
+MAX_PERIOD_SECONDS = 1800  # MaxPeriodSeconds
+SOURCES = {
+    "Object": "object",
+    "Pods": "pods",
+    "Resource": "resource",
+    "ContainerResource": "containerResource",
+    "External": "external",
+}
+SCALE_UP_POLICIES = (
+    {"type": "Pods", "value": 4, "periodSeconds": 15},
+    {"type": "Percent", "value": 100, "periodSeconds": 15},
+)
+SCALE_DOWN_POLICIES = ({"type": "Percent", "value": 100, "periodSeconds": 15},)
+_GROUP_VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*", re.ASCII)
+
+
+def default_hpa(hpa: Document) -> None:
+    """One replica at least, CPU at 80 %, and the default scaling rules if there is a behavior."""
+    spec = hpa.setdefault("spec", {})
+    if not isinstance(spec, dict):
+        return
+    spec.setdefault("minReplicas", 1)
+    if not spec.get("metrics"):
+        target = {"type": "Utilization", "averageUtilization": CPU_TARGET_PERCENT}
+        resource = {"name": "cpu", "target": target}
+        spec["metrics"] = [{"type": "Resource", "resource": resource}]
+    behavior = spec.get("behavior")
+    if isinstance(behavior, dict):
+        up = behavior.setdefault("scaleUp", {})
+        down = behavior.setdefault("scaleDown", {})
+        if isinstance(up, dict):
+            up.setdefault("stabilizationWindowSeconds", 0)
+            _default_rules(up, SCALE_UP_POLICIES)
+        if isinstance(down, dict):
+            # The window stays unset: the controller's own (300 s) is used.
+            _default_rules(down, SCALE_DOWN_POLICIES)
+
+
+def _default_rules(rules: Document, policies: tuple[Document, ...]) -> None:
+    rules.setdefault("selectPolicy", "Max")
+    if "policies" not in rules:
+        rules["policies"] = [dict(policy) for policy in policies]
+
+
+def validate_hpa(hpa: Document, errors: FieldErrors) -> None:
+    """Every rule of autoscaling/v2; all broken ones are reported together."""
+    spec = errors.mapping("spec", hpa.get("spec"))
+    metrics = errors.items("spec.metrics", spec.get("metrics"))
+    low, high = spec.get("minReplicas"), spec.get("maxReplicas")
+    scales_to_zero = any(m.get("type") in ("Object", "External") for _, m in metrics)
+    low_fits = errors.whole_number("spec.minReplicas", low, 1)
+    if high is None:
+        errors.required("spec.maxReplicas")
+    elif errors.whole_number("spec.maxReplicas", high, 1) and low_fits and high < low:
+        rule = "must be greater than or equal to `minReplicas`"
+        errors.invalid("spec.maxReplicas", high, rule)
+    if low == 0 and not scales_to_zero:
+        rule = "must specify at least one Object or External metric to support scaling to zero"
+        errors.forbidden("spec.metrics", rule)
+    _validate_reference(spec.get("scaleTargetRef"), "spec.scaleTargetRef", errors)
+    for path, metric in metrics:
+        _validate_metric(metric, path, errors)
+    if spec.get("behavior") is not None:
+        behavior = errors.mapping("spec.behavior", spec["behavior"])
+        for side in ("scaleUp", "scaleDown"):
+            if behavior.get(side) is not None:
+                path = f"spec.behavior.{side}"
+                _validate_rules(errors.mapping(path, behavior[side]), path, errors)
+    _validate_period(hpa, errors)
+
+
+def _validate_period(hpa: Document, errors: FieldErrors) -> None:
+    """The simulator's own annotation; as strict as the rest, since it steers the controller."""
+    period = ((hpa.get("metadata") or {}).get("annotations") or {}).get(SYNC_PERIOD)
+    if period is None:
+        return
+    path = f"metadata.annotations[{SYNC_PERIOD}]"
+    try:
+        seconds = parse_duration(period)
+    except ValueError as error:
+        errors.invalid(path, period, str(error))
+        return
+    if not 0 < seconds <= 86_400:
+        errors.invalid(path, period, "must be longer than 0s and at most 24h")
+
+
+def _validate_reference(reference: Any, path: str, errors: FieldErrors) -> None:
+    target = errors.mapping(path, reference)
+    for field in ("kind", "name"):
+        value = target.get(field)
+        if not value:
+            errors.required(f"{path}.{field}")
+        else:
+            _validate_segment(value, f"{path}.{field}", errors)
+    version = target.get("apiVersion")
+    if version and not (isinstance(version, str) and _GROUP_VERSION.fullmatch(version)):
+        errors.invalid(f"{path}.apiVersion", version, "must be a group/version such as apps/v1")
+
+
+def _validate_segment(value: Any, path: str, errors: FieldErrors) -> None:
+    if not isinstance(value, str) or value in (".", "..") or "/" in value or "%" in value:
+        errors.invalid(path, value, "may not be '.' or '..' and may not contain '/' or '%'")
+
+
+def _validate_metric(metric: Document, path: str, errors: FieldErrors) -> None:
+    type_ = metric.get("type")
+    if not type_:
+        errors.required(f"{path}.type", "must specify a metric source type")
+        return
+    if type_ not in SOURCES:
+        errors.not_supported(f"{path}.type", type_, sorted(SOURCES))
+        return
+    for field in SOURCES.values():
+        if field == SOURCES[type_]:
+            if metric.get(field) is None:
+                detail = "must populate information for the given metric source"
+                errors.required(f"{path}.{field}", detail)
+        elif metric.get(field) is not None:
+            detail = "must populate the given metric source only"
+            errors.forbidden(f"{path}.{field}", detail)
+    source = errors.mapping(f"{path}.{SOURCES[type_]}", metric.get(SOURCES[type_]))
+    if source:
+        _validate_source(type_, source, f"{path}.{SOURCES[type_]}", errors)
+
+
+def _validate_source(type_: str, source: Document, path: str, errors: FieldErrors) -> None:
+    if type_ in ("Resource", "ContainerResource"):
+        if not source.get("name"):
+            errors.required(f"{path}.name", "must specify a resource name")
+    else:
+        name = errors.mapping(f"{path}.metric", source.get("metric")).get("name")
+        if not name:
+            errors.required(f"{path}.metric.name", "must specify a metric name")
+        else:
+            _validate_segment(name, f"{path}.metric.name", errors)
+    if type_ == "ContainerResource":
+        container = source.get("container")
+        if not container:
+            errors.required(f"{path}.container", "must specify a container")
+        elif not valid_dns1123_label(container):
+            errors.invalid(f"{path}.container", container, "must be a DNS label")
+    if type_ == "Object":
+        _validate_reference(source.get("describedObject"), f"{path}.describedObject", errors)
+    _validate_target(type_, errors.mapping(f"{path}.target", source.get("target")), path, errors)
+
+
+def _validate_target(type_: str, target: Document, path: str, errors: FieldErrors) -> None:
+    path = f"{path}.target"
+    kind = target.get("type")
+    if not kind:
+        errors.required(f"{path}.type", "must specify a metric target type")
+    elif kind not in ("Utilization", "Value", "AverageValue"):
+        errors.invalid(f"{path}.type", kind, "must be either Utilization, Value, or AverageValue")
+    for field in ("value", "averageValue"):
+        if target.get(field) is not None:
+            amount = errors.quantity(f"{path}.{field}", target[field], parse_quantity)
+            if amount == 0:
+                errors.invalid(f"{path}.{field}", target[field], "must be positive")
+    utilization = target.get("averageUtilization")
+    if utilization is not None:
+        errors.whole_number(f"{path}.averageUtilization", utilization, 1)
+    average, value = target.get("averageValue"), target.get("value")
+    if type_ in ("Resource", "ContainerResource"):
+        if utilization is None and average is None:
+            detail = "must set either a target raw value or a target utilization"
+            errors.required(f"{path}.averageUtilization", detail)
+        elif utilization is not None and average is not None:
+            detail = "may not set both a target raw value and a target utilization"
+            errors.forbidden(f"{path}.averageValue", detail)
+    elif type_ == "Pods":
+        if average is None:
+            errors.required(f"{path}.averageValue", "must specify a positive target averageValue")
+    elif value is None and average is None:
+        detail = "must set either a target value for metric or a per-pod target"
+        errors.required(f"{path}.averageValue", detail)
+    elif type_ == "External" and value is not None and average is not None:
+        detail = "may not set both a target value for metric and a per-pod target"
+        errors.forbidden(f"{path}.value", detail)
+
+
+def _validate_rules(rules: Document, path: str, errors: FieldErrors) -> None:
+    window = rules.get("stabilizationWindowSeconds")
+    if window is not None:
+        field = f"{path}.stabilizationWindowSeconds"
+        errors.whole_number(field, window, 0, MAX_WINDOW_SECONDS)
+    select = rules.get("selectPolicy")
+    if select not in (None, "Max", "Min", "Disabled"):
+        errors.not_supported(f"{path}.selectPolicy", select, ("Disabled", "Max", "Min"))
+    if rules.get("policies") == []:
+        errors.required(f"{path}.policies", "must specify at least one Policy")
+    for item, policy in errors.items(f"{path}.policies", rules.get("policies")):
+        if policy.get("type") not in ("Pods", "Percent"):
+            errors.not_supported(f"{item}.type", policy.get("type"), ("Percent", "Pods"))
+        errors.whole_number(f"{item}.value", policy.get("value"), 1)
+        period = policy.get("periodSeconds")
+        errors.whole_number(f"{item}.periodSeconds", period, 1, MAX_PERIOD_SECONDS)
+    if rules.get("tolerance") is not None:
+        errors.quantity(f"{path}.tolerance", rules["tolerance"], parse_quantity)
+
+
+KINDS = (
+    Kind(
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        group="autoscaling",
+        version="v2",
+        short_names=("hpa",),
+        default=default_hpa,
+        validate=validate_hpa,
+    ),
+)

@@ -1,0 +1,84 @@
+"""KubeAPI: the only door to the store, and what every component and every client talks to.
+
+>>> from kubesim.clock import NamedStreams, VirtualClock
+>>> from kubesim.store import EtcdStore
+>>> api = KubeAPI(EtcdStore(), VirtualClock(), NamedStreams(7))
+>>> pod = api.create_pod("my-first-pod")
+>>> pod["status"], api.get("Pod", "my-first-pod")["metadata"]["resourceVersion"]
+('Pending', '5')
+>>> watch = api.watch("pods")
+>>> api.bind("my-first-pod", "default", "node-1")
+>>> [(event.type, event.object["spec"]["nodeName"]) for event in watch.poll()]
+[('MODIFIED', 'node-1')]
+
+What a verb returns is the caller's own copy; what a watch, `peek` or `snapshot` hands out is shared
+and frozen. Components call these methods in the process; clients outside reach the same methods
+over HTTP (kubesim.rest).
+
+Source: kube-apiserver; k8s.io/apiserver/pkg/registry/generic.
+"""
+
+from __future__ import annotations
+
+from kubesim.analytics import Analytics
+from kubesim.apiserver import apps, autoscaling, core, metrics
+from kubesim.apiserver.registry import Kind, Registry
+from kubesim.apiserver.seed import SeedVerbs, SeedView
+from kubesim.clock.base import Clock, Streams
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+from kubesim.store import EtcdStore
+
+SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+
+def default_registry() -> Registry:
+    """The kinds that every simulated cluster has."""
+    return Registry([*core.KINDS, *apps.KINDS, *autoscaling.KINDS, *metrics.KINDS])
+
+
+class KubeAPI(SeedVerbs):
+    """The API server.
+
+    Args:
+        store: where everything is kept.
+        clock: for timestamps, and for `delete_pod` to wait on.
+        streams: for uids and name suffixes.
+        analytics: where creations and deletions of pods are logged.
+        registry: the kinds; None: those of `default_registry`.
+
+    Attributes:
+        seed: the original simulator's records, with their JSON.
+    """
+
+    store: EtcdStore
+
+    def __init__(
+        self,
+        store: EtcdStore,
+        clock: Clock,
+        streams: Streams,
+        *,
+        analytics: Analytics | None = None,
+        registry: Registry | None = None,
+    ) -> None:
+        super().__init__(store, clock, streams, registry or default_registry(), analytics)
+        self._log_sources = {}
+        self.seed = SeedView(self)
+        for name in SYSTEM_NAMESPACES:
+            if self.peek("Namespace", name) is None:
+                self.create({"kind": "Namespace", "metadata": {"name": name}})
+        for pod in self.snapshot("Pod")[0]:  # of a restored store
+            self.seed.remember(pod)
+
+    def _created(self, kind: Kind, document: Document) -> None:
+        if kind.kind == "Pod":
+            self.seed.remember(document)
+            said = f"ID={meta.uid_of(document)}, Name={meta.name_of(document)}"
+            self.analytics.log("KubeAPI", "CreatedPod", said)
+
+    def _deleted(self, kind: Kind, document: Document) -> None:
+        if kind.kind == "Pod":
+            self.seed.forget(document)
+            said = f"ID={meta.uid_of(document)}, Name={meta.name_of(document)}"
+            self.analytics.log("KubeAPI", "DeletedPod", said)

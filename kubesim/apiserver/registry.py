@@ -1,0 +1,132 @@
+"""The kinds that the API server knows.
+
+A `Kind` says how a kind is called and scoped, how it is defaulted and validated. A further kind is
+one `Kind(...)` in the file of its group; kinds of your own can be registered at run time.
+
+Source: k8s.io/apiserver/pkg/registry/rest (strategies), pkg/registry/*/strategy.go; for kinds of
+your own: apiextensions.k8s.io CustomResourceDefinition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubesim.apiserver.fields import FieldErrors
+from kubesim.errors import AlreadyExists, NotFound, mapping_hint
+from kubesim.objects.frozen import Document
+from kubesim.objects.meta import valid_dns1123_subdomain
+
+Default = Callable[[Document], None]
+Validate = Callable[[Document, FieldErrors], None]
+ValidateUpdate = Callable[[Document, Document, FieldErrors], None]
+
+
+def _nothing(*_args: Any) -> None:
+    """No defaults, no rules."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of object.
+
+    Attributes:
+        kind: for example ``Pod``.
+        plural: for example ``pods``.
+        group: API group; "" for the core group.
+        version: for example ``v1``.
+        namespaced: objects live in namespaces.
+        short_names: what kubectl accepts, too.
+        default: fills in what the client left out; changes the document that it is given.
+        validate: reports every broken rule of a new or changed object.
+        validate_update: reports what may not change; called with (new, old).
+        valid_name: the rule for names.
+        name_rule: that rule in words.
+        status: has a status that only `update_status` writes.
+        scale: has a scale subresource (spec.replicas, status.replicas).
+        read_only: written by the simulator's own paths, not by create and update.
+        selectable_fields: field selectors besides metadata.name and metadata.namespace.
+    """
+
+    kind: str
+    plural: str
+    group: str = ""
+    version: str = "v1"
+    namespaced: bool = True
+    short_names: tuple[str, ...] = ()
+    default: Default = _nothing
+    validate: Validate = _nothing
+    validate_update: ValidateUpdate = _nothing
+    valid_name: Callable[[object], bool] = valid_dns1123_subdomain
+    name_rule: str = (
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
+        "characters, '-' or '.', and must start and end with an alphanumeric character"
+    )
+    status: bool = True
+    scale: bool = False
+    read_only: bool = False
+    selectable_fields: tuple[str, ...] = ()
+    prefix: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        middle = f"{self.group}/{self.plural}" if self.group else self.plural
+        object.__setattr__(self, "prefix", f"/registry/{middle}/")
+
+    @property
+    def api_version(self) -> str:
+        """``apps/v1``, or ``v1`` for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def resource(self) -> str:
+        """How messages name it: ``pods``, ``statefulsets.apps``."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def key(self, namespace: str, name: str) -> str:
+        """Where an object stands in the store."""
+        return f"{self.prefix}{namespace}/{name}" if self.namespaced else f"{self.prefix}{name}"
+
+    def prefix_of(self, namespace: str | None) -> str:
+        """Where the objects of a namespace (None: of all) stand in the store."""
+        return f"{self.prefix}{namespace}/" if namespace and self.namespaced else self.prefix
+
+
+class Registry:
+    """Kinds by any of their names."""
+
+    def __init__(self, kinds: Iterable[Kind] = ()) -> None:
+        self._kinds: dict[str, Kind] = {}
+        self._names: dict[str, Kind] = {}
+        for kind in kinds:
+            self.register(kind)
+
+    def register(self, kind: Kind) -> None:
+        """Add a kind.
+
+        Raises:
+            AlreadyExists: one of its names is taken.
+        """
+        names = {kind.kind, kind.kind.lower(), kind.plural, *kind.short_names}
+        if taken := sorted(names & self._names.keys()):
+            raise AlreadyExists(f"there is a kind called {taken[0]!r} already")
+        self._kinds[kind.kind] = kind
+        self._names.update(dict.fromkeys(names, kind))
+
+    def find(self, name: str) -> Kind:
+        """The kind of that name: ``Pod``, ``pods``, ``po``.
+
+        Raises:
+            NotFound: there is none; the message lists those that exist.
+        """
+        found = self._names.get(name) or self._names.get(name.lower())
+        if found is None:
+            raise NotFound(
+                f'the server doesn\'t have a resource type "{name}"',
+                hint=mapping_hint(name, self._kinds, limit=20),
+            )
+        return found
+
+    def kinds(self) -> list[Kind]:
+        """All kinds, in order of registration."""
+        return list(self._kinds.values())

@@ -1,0 +1,220 @@
+"""Binding, scale, usage samples and logs: the narrow doors beside the object itself.
+
+Source: pkg/registry/core/pod/storage (BindingREST, LogREST), pkg/registry/apps/statefulset/storage
+(ScaleREST), k8s.io/metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kubesim.apiserver.base import Base
+from kubesim.apiserver.metrics import sample_key
+from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.watching import view_of
+from kubesim.errors import BadRequest, Conflict, Invalid, MethodNotAllowed
+from kubesim.objects import meta
+from kubesim.objects.conditions import set_condition
+from kubesim.objects.frozen import Document
+from kubesim.objects.pods import containers_of, node_of
+from kubesim.objects.selectors import selector_from
+from kubesim.store import Sample
+
+if TYPE_CHECKING:
+    from kubesim.store import EtcdStore
+
+LogLines = list[tuple[float, str]]
+LogSource = Callable[[str, str, str | None], LogLines]
+"""source(namespace, pod, container) -> [(simulated second, line)], oldest first."""
+
+
+class Subresources(Base):
+    """bind, scale, metrics and logs."""
+
+    store: EtcdStore
+    _log_sources: dict[str, LogSource]
+
+    # -- binding ---------------------------------------------------------------------------------
+
+    def bind(self, pod_name: str, namespace: str, node_name: str) -> None:
+        """Give a pod its node: what a scheduler does at the end.
+
+        Raises:
+            Conflict: the pod has a node already, or is being deleted.
+            NotFound: no such pod.
+        """
+        kind = self.registry.find("Pod")
+        key = kind.key(namespace, pod_name)
+        while True:
+            kv = self.store.get(key)
+            if kv is None:
+                raise self.not_found(kind, pod_name)
+            pod = kv.value
+            if node_of(pod):
+                said = f'pod {pod_name} is already assigned to node "{node_of(pod)}"'
+                raise Conflict(
+                    f'Operation cannot be fulfilled on pods/binding "{pod_name}": {said}',
+                    kind="pods/binding",
+                    name=pod_name,
+                )
+            if meta.is_terminating(pod):
+                said = f"pod {pod_name} is being deleted, cannot be assigned to a host"
+                raise Conflict(said, kind="pods/binding", name=pod_name)
+            status = pod.get("status") or {}
+            conditions = set_condition(
+                status.get("conditions") or (), "PodScheduled", "True", now=self.clock.timestamp()
+            )
+            bound = {
+                **pod,
+                "spec": {**pod["spec"], "nodeName": node_name},
+                "status": {**status, "conditions": conditions},
+            }
+            if self.store.txn([(key, kv.mod_revision)], [(key, bound)]).succeeded:
+                return
+
+    # -- scale -------------------------------------------------------------------------------------
+
+    def get_scale(self, kind: str, name: str, namespace: str | None = None) -> Document:
+        """The size of a workload: spec.replicas, status.replicas and status.selector.
+
+        Raises:
+            NotFound: no such object.
+            MethodNotAllowed: the kind has no scale.
+        """
+        found = self._scalable(kind)
+        kv = self.store.get(found.key(namespace or "default", name))
+        if kv is None:
+            raise self.not_found(found, name)
+        return _scale_of(view_of(kv))
+
+    def update_scale(
+        self,
+        kind: str,
+        name: str,
+        namespace: str | None = None,
+        *,
+        replicas: int,
+        resource_version: str | int | None = None,
+    ) -> Document:
+        """Write the size of a workload and nothing else of it; returns the new scale.
+
+        Raises:
+            Invalid: a negative number, or none.
+            Conflict: `resource_version` is not the current one.
+            NotFound, MethodNotAllowed: as for `get_scale`.
+        """
+        found = self._scalable(kind)
+        if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
+            raise Invalid(
+                f'Scale.autoscaling "{name}" is invalid: spec.replicas: Invalid value: {replicas}: '
+                "must be greater than or equal to 0"
+            )
+        key = found.key(namespace or "default", name)
+        while True:
+            kv = self.store.get(key)
+            if kv is None:
+                raise self.not_found(found, name)
+            if resource_version and str(resource_version) != str(kv.mod_revision):
+                raise self.conflict(found, name)
+            old = kv.value
+            if old["spec"].get("replicas") == replicas:
+                return _scale_of(view_of(kv))
+            generation = old["metadata"].get("generation", 0) + 1
+            new = {
+                **old,
+                "metadata": {**old["metadata"], "generation": generation},
+                "spec": {**old["spec"], "replicas": replicas},
+            }
+            if self.store.txn([(key, kv.mod_revision)], [(key, new)]).succeeded:
+                return self.get_scale(kind, name, namespace)
+
+    def _scalable(self, kind: str) -> Kind:
+        found = self.registry.find(kind)
+        if not found.scale:
+            raise MethodNotAllowed(f"{found.resource} have no scale")
+        return found
+
+    # -- usage samples -----------------------------------------------------------------------------
+
+    def metrics_writer(self, namespace: str, name: str) -> Callable[[Sample], int]:
+        """What a kubelet calls with each new sample of a pod; returns the revision.
+
+        A sample is (seconds, window_seconds, ((container, cpu_milli, memory_bytes), ...)).
+        """
+        # Called a million times a second on virtual time: nothing stands in between.
+        return partial(self.store.put_sample, sample_key(namespace, name))
+
+    def sample(self, namespace: str, name: str) -> Sample | None:
+        """A pod's newest sample; None if there is none."""
+        return self.store.sample(sample_key(namespace, name))
+
+    def forget_metrics(self, namespace: str, name: str) -> None:
+        """Drop a pod's samples, for example when it is gone."""
+        self.store.delete(sample_key(namespace, name))
+
+    # -- logs --------------------------------------------------------------------------------------
+
+    def register_log_source(self, node_name: str, source: LogSource) -> None:
+        """A kubelet says where the logs of its pods are read; the API server proxies to it."""
+        self._log_sources[node_name] = source
+
+    def log_lines(self, pod: Document, container: str | None = None) -> LogLines:
+        """The kept log lines of a pod with their simulated seconds; [] before it has a node."""
+        source = self._log_sources.get(node_of(pod))
+        if source is None:
+            return []
+        return source(meta.namespace_of(pod), meta.name_of(pod), container)
+
+    def pod_logs(
+        self,
+        name: str,
+        namespace: str | None = None,
+        *,
+        container: str | None = None,
+        tail_lines: int | None = None,
+    ) -> list[str]:
+        """A pod's log, oldest line first: `kubectl logs`.
+
+        Args:
+            name, namespace: which pod.
+            container: which container; None: the first.
+            tail_lines: only the newest so many.
+
+        Raises:
+            NotFound: no such pod.
+            BadRequest: no such container, or a negative number of lines.
+        """
+        kind = self.registry.find("Pod")
+        kv = self.store.get(kind.key(namespace or "default", name))
+        if kv is None:
+            raise self.not_found(kind, name)
+        known = [str(item.get("name")) for item in containers_of(kv.value)]
+        if container is not None and container not in known:
+            raise BadRequest(
+                f"container {container} is not valid for pod {name}",
+                hint=f"its containers are: {', '.join(known)}",
+            )
+        if tail_lines is not None and tail_lines < 0:
+            raise BadRequest(f"tail_lines must be 0 or more, not {tail_lines}")
+        lines = [line for _, line in self.log_lines(kv.value, container)]
+        return lines if tail_lines is None else lines[len(lines) - min(tail_lines, len(lines)) :]
+
+
+def _scale_of(workload: Document) -> Document:
+    metadata, spec, status = workload["metadata"], workload["spec"], workload.get("status") or {}
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {field: metadata[field] for field in kept if field in metadata},
+        "spec": {"replicas": spec.get("replicas", 1)},
+        "status": {
+            "replicas": status.get("replicas", 0),
+            "selector": str(selector_from(spec.get("selector"))),
+        },
+    }
+
+
+__all__ = ["LogSource", "Subresources"]
