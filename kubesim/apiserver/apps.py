@@ -1,4 +1,4 @@
-"""The group apps: StatefulSet. And coordination.k8s.io: Lease.
+"""The group apps: StatefulSet, ControllerRevision. And coordination.k8s.io: Lease.
 
 Source: pkg/apis/apps/v1/defaults.go, pkg/apis/apps/validation/validation.go,
 pkg/apis/coordination/validation.
@@ -106,6 +106,12 @@ def validate_statefulset_update(new: Document, old: Document, errors: FieldError
         )
 
 
+def validate_revision_update(new: Document, old: Document, errors: FieldErrors) -> None:
+    """A revision is a snapshot of a template; only its number may change."""
+    if new.get("data") != old.get("data"):
+        errors.invalid("data", "...", "field is immutable")
+
+
 def validate_lease(lease: Document, errors: FieldErrors) -> None:
     """A lease lasts a positive time."""
     spec = errors.mapping("spec", lease.get("spec"))
@@ -123,6 +129,13 @@ KINDS = (
         validate=validate_statefulset,
         validate_update=validate_statefulset_update,
         scale=True,
+    ),
+    Kind(
+        "ControllerRevision",
+        "controllerrevisions",
+        group="apps",
+        validate_update=validate_revision_update,
+        status=False,
     ),
     Kind(
         "Lease",

@@ -22,6 +22,7 @@ NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
 TOLERATION_SECONDS = 300
 GRACE_SECONDS = 30
+EVENT_TTL_SECONDS = 3600.0  # kube-apiserver --event-ttl
 
 
 # -- Pod -------------------------------------------------------------------------------------------
@@ -320,6 +321,7 @@ KINDS = (
         short_names=("ev",),
         validate=validate_event,
         status=False,
+        ttl_seconds=EVENT_TTL_SECONDS,
         selectable_fields=(
             "involvedObject.kind",
             "involvedObject.namespace",

@@ -46,6 +46,7 @@ class Kind:
         status: has a status that only `update_status` writes.
         scale: has a scale subresource (spec.replicas, status.replicas).
         read_only: written by the simulator's own paths, not by create and update.
+        ttl_seconds: objects vanish so long after their creation, by a lease of the store; 0: never.
         selectable_fields: field selectors besides metadata.name and metadata.namespace.
     """
 
@@ -66,6 +67,7 @@ class Kind:
     status: bool = True
     scale: bool = False
     read_only: bool = False
+    ttl_seconds: float = 0.0
     selectable_fields: tuple[str, ...] = ()
     prefix: str = field(init=False)
 

@@ -81,7 +81,10 @@ class WriteVerbs(Base):
             if self.store.get(key) is not None:
                 raise self.already_exists(kind, name)
             return new
-        if not self.store.txn([(key, 0)], [(key, new)]).succeeded:
+        lease = 0
+        if kind.ttl_seconds:
+            lease = self.store.grant(kind.ttl_seconds, now=self.clock.now())
+        if not self.store.txn([(key, 0)], [(key, new)], lease=lease).succeeded:
             raise self.already_exists(kind, name)
         self._created(kind, new)
         return self._read_back(kind, key, name)
@@ -313,7 +316,9 @@ class WriteVerbs(Base):
                 if done.succeeded:
                     self._deleted(kind, changed)
                     return thaw(changed)  # type: ignore[no-any-return]
-            elif self.store.txn([(key, kv.mod_revision)], [(key, changed)]).succeeded:
+            elif self.store.txn(
+                [(key, kv.mod_revision)], [(key, changed)], lease=kv.lease
+            ).succeeded:
                 return self._read_back(kind, key, name)
 
     @staticmethod

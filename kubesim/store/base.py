@@ -187,6 +187,8 @@ class Store(Protocol):
         compare: Sequence[tuple[str, int]],
         puts: Sequence[tuple[str, Any]] = (),
         deletes: Sequence[str] = (),
+        *,
+        lease: int = 0,
     ) -> TxnResult:
         """If every (key, mod_revision) still holds (0: must not exist), write all.
 
@@ -209,6 +211,9 @@ class Store(Protocol):
             Compacted: changes after `since_revision` are no longer all kept.
             FutureRevision: no write has reached that revision.
         """
+
+    def grant(self, ttl_seconds: float, *, now: float = 0.0) -> int:
+        """A new lease that lasts `ttl_seconds` unless it is kept alive; its keys go with it."""
 
     def compact(self, revision: int) -> None:
         """Forget the changes up to and including `revision`."""

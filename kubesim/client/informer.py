@@ -1,0 +1,189 @@
+"""Informer: a component's own view of one kind, kept up to date by list and watch.
+
+A component never asks the API server in a loop. It lists once, then watches from the revision of
+that list; the informer keeps the objects and tells the component what changed. When the watch has
+fallen behind (Expired), or an object was missed for any other reason, listing again repairs it.
+
+Promised: for each object, events in order; the cache is at least as new as the event. Not promised:
+that every intermediate state is seen, or that the cache is as new as the store. Whoever needs the
+newest state sends the resourceVersion that he read, and gets a Conflict if it is not.
+
+Source: k8s.io/client-go/tools/cache (shared_informer.go, reflector.go).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from kubesim.apiserver import KubeAPI, ResourceEvent, ResourceWatch
+from kubesim.clock.base import Timer, Worker
+from kubesim.errors import Expired
+from kubesim.objects.frozen import Document
+from kubesim.objects.meta import key_of, labels_of, resource_version_of
+from kubesim.objects.selectors import parse_field_selector, parse_label_selector
+
+Indexer = Callable[[Document], Iterable[str]]
+
+
+class Informer:
+    """A cache of one kind. Everything runs on the component's worker, so it needs no lock.
+
+    Args:
+        api: the API server.
+        worker: the component's serial lane.
+        kind: any name of the kind.
+        namespace: None: all.
+        on_event: told of each change; it may only enqueue.
+        label_selector, field_selector: only these objects.
+        indexers: by name, functions that say under which values an object is found.
+        latency_seconds: how long news take; more than 0 makes a stale cache visible.
+        resync_seconds: list again so often, which repairs whatever was missed; 0: never.
+    """
+
+    def __init__(
+        self,
+        api: KubeAPI,
+        worker: Worker,
+        kind: str,
+        *,
+        namespace: str | None = None,
+        on_event: Callable[[ResourceEvent], None] | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        indexers: Mapping[str, Indexer] | None = None,
+        latency_seconds: float = 0.0,
+        resync_seconds: float = 0.0,
+    ) -> None:
+        self._api = api
+        self._worker = worker
+        self._kind = kind
+        self._namespace = namespace
+        self._on_event = on_event
+        self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
+        self._labels = parse_label_selector(label_selector)
+        self._fields = parse_field_selector(field_selector)
+        self._latency = latency_seconds
+        self._resync = resync_seconds
+        self._objects: dict[str, Document] = {}
+        self._indexers = dict(indexers or {})
+        self._indexes: dict[str, dict[str, dict[str, Document]]] = {n: {} for n in self._indexers}
+        self._watch: ResourceWatch | None = None
+        self._timer: Timer | None = None
+        self._draining = False
+        self._stopped = False
+        self.synced = False
+        self.relists = 0
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def get(self, key: str) -> Document | None:
+        """The cached object of a key (``namespace/name``), frozen; None if there is none."""
+        return self._objects.get(key)
+
+    def list(self) -> list[Document]:
+        """All cached objects, frozen, in the order in which they were first seen."""
+        return list(self._objects.values())
+
+    def by_index(self, index: str, value: str) -> Iterable[Document]:
+        """The cached objects that an indexer put under a value."""
+        return tuple(self._indexes[index].get(value, {}).values())
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    # -- running ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """List, then watch, on the worker."""
+        self._worker.call_soon(self._relist)
+        if self._resync > 0:
+            self._timer = self._worker.every(self._resync, self._relist)
+
+    def stop(self) -> None:
+        """End the watch."""
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _relist(self) -> None:
+        """Take over a fresh list; whatever differs from the cache is told as an event."""
+        if self._stopped:
+            return
+        if self._watch is not None:
+            self._watch.close()
+        objects, revision = self._api.snapshot(self._kind, self._namespace)
+        self._watch = self._api.watch(
+            self._kind,
+            self._namespace,
+            resource_version=revision,
+            on_ready=self._wake,
+            **self._selectors,
+        )
+        self.relists += 1
+        listed = {key_of(obj): obj for obj in objects if self._matches(obj)}
+        for key in [key for key in self._objects if key not in listed]:
+            last = self._objects[key]
+            self._apply(ResourceEvent("DELETED", last, last, revision))
+        for key, obj in listed.items():
+            known = self._objects.get(key)
+            version = resource_version_of(obj)
+            if known is None:
+                self._apply(ResourceEvent("ADDED", obj, None, version))
+            elif version != resource_version_of(known):
+                self._apply(ResourceEvent("MODIFIED", obj, known, version))
+        self.synced = True
+        self._wake()
+
+    def _matches(self, obj: Document) -> bool:
+        return self._labels.matches(labels_of(obj)) and self._fields.matches(obj)
+
+    def _wake(self) -> None:
+        """Called by writers, on any thread: only enqueue."""
+        if self._latency > 0:
+            self._worker.call_later(self._latency, self._drain)
+        else:
+            self._worker.call_soon(self._drain)
+
+    def _drain(self) -> None:
+        """Take the news from the watch until there is none; then the watch is armed again."""
+        while self._watch is not None and not self._stopped:
+            try:
+                events = self._watch.poll()
+            except Expired:
+                self._relist()
+                return
+            if not events:
+                return
+            for event in events:
+                self._apply(event)
+
+    def _apply(self, event: ResourceEvent) -> None:
+        key = key_of(event.object)
+        known = self._objects.pop(key, None) if event.type == "DELETED" else self._objects.get(key)
+        if self._indexers:
+            self._reindex(key, known, None if event.type == "DELETED" else event.object)
+        if event.type != "DELETED":
+            self._objects[key] = event.object
+        if self._on_event is not None:
+            self._on_event(event)
+
+    def _reindex(self, key: str, old: Document | None, new: Document | None) -> None:
+        for name, indexer in self._indexers.items():
+            index = self._indexes[name]
+            if old is not None:
+                for value in indexer(old):
+                    bucket = index.get(value, {})
+                    bucket.pop(key, None)
+                    if not bucket:
+                        index.pop(value, None)
+            if new is not None:
+                for value in indexer(new):
+                    index.setdefault(value, {})[key] = new
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts for tests and tables."""
+        return {"kind": self._kind, "objects": len(self._objects), "relists": self.relists}

@@ -1,0 +1,121 @@
+"""EventRecorder: what a component tells the users about an object.
+
+Equal events are one Event object with a count; a component that has too much to say about one
+object is cut short: 25 at once, then one each five minutes.
+
+Source: k8s.io/client-go/tools/record (event.go, events_cache.go).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from kubesim.apiserver import KubeAPI
+from kubesim.clock import keyed_bytes
+from kubesim.errors import NotFound, StatusError
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+
+BURST = 25  # events about one object before the limit sets in
+REFILL_SECONDS = 300.0  # then one more each five minutes
+REMEMBERED = 4_096  # events and objects that the recorder remembers
+
+
+@dataclass
+class _Bucket:
+    tokens: float
+    since: float
+
+
+class EventRecorder:
+    """Writes Events through the API server.
+
+    Args:
+        api: the API server.
+        component: who speaks, for example ``default-scheduler``.
+    """
+
+    def __init__(self, api: KubeAPI, component: str) -> None:
+        self._api = api
+        self._component = component
+        self._names: OrderedDict[tuple[str, ...], str] = OrderedDict()
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+        self.dropped = 0
+
+    def event(self, obj: Document, type: str, reason: str, message: str) -> None:
+        """Tell something about an object; never raises, since no decision hangs on it.
+
+        Args:
+            obj: the object, or any document with its kind and metadata.
+            type: "Normal" or "Warning".
+            reason: one word in CamelCase, for machines.
+            message: for people.
+        """
+        uid = meta.uid_of(obj) or meta.key_of(obj)
+        if not self._allowed(uid):
+            self.dropped += 1
+            return
+        namespace = meta.namespace_of(obj) or "default"
+        identity = (namespace, uid, type, reason, message)
+        try:
+            name = self._names.get(identity)
+            if name is None or not self._count(namespace, name):
+                self._names[identity] = self._create(obj, namespace, type, reason, message)
+                while len(self._names) > REMEMBERED:
+                    self._names.popitem(last=False)
+        except StatusError as error:  # its namespace may be gone
+            said = f"{reason} about {meta.key_of(obj)}: {error}"
+            self._api.analytics.log(self._component, "EventLost", said, "warn")
+
+    def _create(self, obj: Document, namespace: str, type: str, reason: str, message: str) -> str:
+        now = self._api.clock.timestamp()
+        salt = f"{meta.uid_of(obj)}/{self._component}/{reason}/{message}/{self._api.clock.now()}"
+        name = f"{meta.name_of(obj)[:230]}.{keyed_bytes(salt, 8).hex()}"
+        event: dict[str, Any] = {
+            "kind": "Event",
+            "apiVersion": "v1",
+            "metadata": {"name": name, "namespace": namespace},
+            "involvedObject": {
+                "kind": obj.get("kind", ""),
+                "apiVersion": obj.get("apiVersion", ""),
+                "namespace": meta.namespace_of(obj),
+                "name": meta.name_of(obj),
+                "uid": meta.uid_of(obj),
+            },
+            "type": type,
+            "reason": reason,
+            "message": message,
+            "source": {"component": self._component},
+            "reportingComponent": self._component,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+        }
+        self._api.create(event)
+        return name
+
+    def _count(self, namespace: str, name: str) -> bool:
+        """One more of an event that is known; False if it is gone (events live for an hour)."""
+        known = self._api.peek("Event", name, namespace)
+        if known is None:
+            return False
+        patch = {"count": known["count"] + 1, "lastTimestamp": self._api.clock.timestamp()}
+        try:
+            self._api.patch("Event", name, patch, namespace)
+        except NotFound:
+            return False
+        return True
+
+    def _allowed(self, uid: str) -> bool:
+        now = self._api.clock.now()
+        bucket = self._buckets.setdefault(uid, _Bucket(BURST, now))
+        bucket.tokens = min(BURST, bucket.tokens + (now - bucket.since) / REFILL_SECONDS)
+        bucket.since = now
+        while len(self._buckets) > REMEMBERED:
+            self._buckets.popitem(last=False)
+        if bucket.tokens < 1:
+            return False
+        bucket.tokens -= 1
+        return True

@@ -1,0 +1,250 @@
+"""Rollout arithmetic of the Deployment controller: pure functions, numbers in, numbers out.
+
+A Deployment owns one ReplicaSet for each version of its pod template. A rolling update moves
+replicas from the old ones to the new one, never more than *surge* above the wanted number and never
+more than *unavailable* below it. The functions here decide how far one pass may go; the controller
+around them only reads and writes.
+
+Ours keeps all of upstream's rules; "spec" is a ReplicaSet's `spec.replicas`, "available" its
+`status.availableReplicas`; "oldest first" means by creation time, then by name.
+
+>>> resolve_fenceposts(max_surge="25%", max_unavailable="25%", replicas=10)
+Fenceposts(surge=3, unavailable=2)
+>>> old = ReplicaSetState("web-old", replicas=10, available=10, created=0.0)
+>>> new_replica_set_size(replicas=10, surge=3, new_replicas=0, all_replicas=10)
+3
+>>> new = ReplicaSetState("web-new", replicas=3, available=0, created=9.0)
+>>> scale_down_old([old], new, replicas=10, unavailable=2)
+{'web-old': 8}
+
+Source: pkg/controller/deployment/util/deployment_util.go (ResolveFenceposts, NewRSNewReplicas,
+MaxUnavailable, GetReplicaSetProportion), rolling.go, sync.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Fenceposts(NamedTuple):
+    """How far a rolling update may go above and below the wanted number of pods."""
+
+    surge: int
+    unavailable: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSetState:
+    """What the rollout needs to know of one ReplicaSet.
+
+    Attributes:
+        name: its name; breaks ties of creation time.
+        replicas: spec.replicas.
+        available: status.availableReplicas.
+        created: creation time in seconds.
+        max_replicas: annotation ``deployment.kubernetes.io/max-replicas``; 0 if missing.
+    """
+
+    name: str
+    replicas: int
+    available: int = 0
+    created: float = 0.0
+    max_replicas: int = 0
+
+
+def scaled_value(value: int | str | None, total: int, *, round_up: bool) -> int:
+    """An IntOrString as a number: a percentage of `total`, or the number itself; None is 0.
+
+    Raises:
+        ValueError: a text that is no whole percentage.
+    """
+    if value is None:
+        return 0
+    if isinstance(value, int):
+        return value
+    digits = value.removesuffix("%")
+    if not value.endswith("%") or not (digits.isascii() and digits.isdigit()):
+        raise ValueError(f"{value!r} is neither a number nor a percentage such as '25%'")
+    product = int(digits) * total
+    return -(-product // 100) if round_up else product // 100
+
+
+def resolve_fenceposts(
+    *, max_surge: int | str | None, max_unavailable: int | str | None, replicas: int
+) -> Fenceposts:
+    """Surge rounds up, unavailable rounds down; if both are 0, unavailable becomes 1.
+
+    Both at 0 would never move anything, hence the 1.
+
+    >>> resolve_fenceposts(max_surge="0%", max_unavailable="1%", replicas=10)
+    Fenceposts(surge=0, unavailable=1)
+    """
+    surge = scaled_value(max_surge, replicas, round_up=True)
+    unavailable = scaled_value(max_unavailable, replicas, round_up=False)
+    if surge == 0 and unavailable == 0:
+        unavailable = 1
+    return Fenceposts(surge, unavailable)
+
+
+def max_unavailable_of(unavailable: int, replicas: int, *, rolling: bool = True) -> int:
+    """The unavailable pods that are allowed: capped at replicas; 0 for Recreate or replicas 0."""
+    if not rolling or replicas == 0:
+        return 0
+    return min(unavailable, replicas)
+
+
+def new_replica_set_size(
+    *, replicas: int, surge: int, new_replicas: int, all_replicas: int, recreate: bool = False
+) -> int:
+    """How large the new ReplicaSet may be after this pass.
+
+    Args:
+        replicas: what the Deployment wants.
+        surge: pods allowed above that.
+        new_replicas: spec of the new ReplicaSet now (0 if it is about to be created).
+        all_replicas: sum of the specs of all ReplicaSets. Terminating pods are not in it: they
+            come on top of the surge.
+        recreate: strategy Recreate gives the whole number at once.
+    """
+    if recreate:
+        return replicas
+    room = replicas + surge - all_replicas
+    if room <= 0:
+        return new_replicas
+    return new_replicas + min(room, replicas - new_replicas)
+
+
+def scale_down_old(
+    old: Sequence[ReplicaSetState], new: ReplicaSetState, *, replicas: int, unavailable: int
+) -> dict[str, int]:
+    """New sizes of the old ReplicaSets that shrink in this pass, by name; {} if none may.
+
+    First the pods that are not available anyway, oldest ReplicaSet first; then available ones, as
+    far as the total of available pods stays at `replicas - unavailable`. The second budget is taken
+    from the status as read, so pods removed in the first step do not lower it.
+    """
+    ordered = sorted(old, key=lambda rs: (rs.created, rs.name))
+    min_available = replicas - max_unavailable_of(unavailable, replicas)
+    everything = sum(rs.replicas for rs in ordered) + new.replicas
+    allowed = everything - min_available - (new.replicas - new.available)
+    if allowed <= 0 or everything == new.replicas:
+        return {}
+    sizes: dict[str, int] = {}
+    taken = 0
+    for rs in ordered:
+        take = min(allowed - taken, rs.replicas - rs.available)
+        if take > 0:
+            sizes[rs.name] = rs.replicas - take
+            taken += take
+    budget = sum(rs.available for rs in ordered) + new.available - min_available
+    taken = 0
+    for rs in ordered:
+        size = sizes.get(rs.name, rs.replicas)
+        take = min(size, budget - taken)
+        if take > 0:
+            sizes[rs.name] = size - take
+            taken += take
+    return sizes
+
+
+def _round_half_away(numerator: int, denominator: int) -> int:
+    """numerator / denominator rounded to nearest, halves away from zero (both not negative)."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def proportional_sizes(
+    active: Sequence[ReplicaSetState], *, replicas: int, surge: int, status_replicas: int = 0
+) -> dict[str, int]:
+    """Sizes of all active ReplicaSets when the Deployment is scaled in the middle of a rollout.
+
+    Each gets a share by its size; the leftover goes to the *largest*, not to the newest.
+
+    Args:
+        active: the ReplicaSets with spec > 0.
+        replicas: the new wish.
+        surge: resolved for the new wish.
+        status_replicas: the Deployment's status.replicas, the fallback where the annotation
+            max-replicas is missing.
+
+    >>> sizes = proportional_sizes(
+    ...     [ReplicaSetState("old", 8, created=0, max_replicas=13),
+    ...      ReplicaSetState("new", 5, created=9, max_replicas=13)], replicas=50, surge=6)
+    >>> sizes["old"], sizes["new"]
+    (34, 22)
+    """
+    allowed = replicas + surge if replicas > 0 else 0
+    to_add = allowed - sum(rs.replicas for rs in active)
+    # Growing: ties to the newest; shrinking: ties to the oldest.
+    sign = -1 if to_add > 0 else 1
+    ordered = sorted(active, key=lambda rs: (-rs.replicas, sign * rs.created, rs.name))
+    sizes = {rs.name: rs.replicas for rs in ordered}
+    if to_add == 0 or not ordered:
+        return sizes
+    added = 0
+    for rs in ordered:
+        share = _share(rs, replicas, surge, status_replicas)
+        left = to_add - added
+        share = min(share, left) if to_add > 0 else max(share, left)
+        sizes[rs.name] += share
+        added += share
+    first = ordered[0].name
+    sizes[first] = max(0, sizes[first] + to_add - added)
+    return sizes
+
+
+def _share(rs: ReplicaSetState, replicas: int, surge: int, status_replicas: int) -> int:
+    if replicas == 0:
+        return -rs.replicas
+    base = rs.max_replicas or status_replicas
+    if base == 0:
+        return 0
+    return _round_half_away(rs.replicas * (replicas + surge), base) - rs.replicas
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutStatus:
+    """The counters that decide whether a rollout is complete, progressing or late.
+
+    Attributes:
+        replicas, updated, ready, available: of the Deployment's status.
+        observed: the controller has seen the newest generation.
+    """
+
+    replicas: int
+    updated: int
+    ready: int
+    available: int
+    observed: bool = True
+
+
+def is_complete(status: RolloutStatus, replicas: int) -> bool:
+    """All pods are of the new version and available, and no old one is left."""
+    return status.updated == status.replicas == status.available == replicas and status.observed
+
+
+def is_progressing(before: RolloutStatus, after: RolloutStatus) -> bool:
+    """Something got better: more updated, ready or available pods, or fewer old ones."""
+    return (
+        after.updated > before.updated
+        or after.replicas - after.updated < before.replicas - before.updated
+        or after.ready > before.ready
+        or after.available > before.available
+    )
+
+
+def has_timed_out(reason: str, last_update: float, deadline_seconds: int, now: float) -> bool:
+    """The progress deadline passed; strictly: equality is still in time.
+
+    Args:
+        reason: of the condition Progressing as stored.
+        last_update: its lastUpdateTime, in seconds.
+        deadline_seconds: spec.progressDeadlineSeconds.
+        now: in seconds.
+    """
+    if reason == "NewReplicaSetAvailable":
+        return False
+    if reason == "ProgressDeadlineExceeded":
+        return True
+    return last_update + deadline_seconds < now
