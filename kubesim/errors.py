@@ -15,7 +15,8 @@ machine-readable `reason`; and, because people learn here, a `hint` that says ho
     |   |-- TooLarge              413
     |   |-- UnsupportedMediaType  415
     |   |-- Invalid               422  field errors, each with its path (also a ValueError)
-    |   `-- TooManyRequests       429
+    |   |-- TooManyRequests       429
+    |   `-- Timeout               504  the server cannot answer in time (or not yet)
     |-- Compacted                 the store: that revision is no longer kept
     |-- FutureRevision            the store: that revision does not exist yet
     |-- WatchClosed               the watch was closed by its owner or by the store's shutdown
@@ -60,6 +61,7 @@ class StatusError(KubeSimError):
         message: the text that a client prints.
         hint: how to mend it, for a learner; may be empty.
         kind: plural resource name or kind that the error is about.
+        group: API group of that kind; "" for the core group.
         name: name of the object that the error is about.
         causes: field errors.
         retry_after_seconds: when it makes sense to try again, if the server knows.
@@ -77,11 +79,13 @@ class StatusError(KubeSimError):
         name: str = "",
         causes: Sequence[Cause] = (),
         retry_after_seconds: int | None = None,
+        group: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.kind = kind
+        self.group = group
         self.name = name
         self.causes = tuple(causes)
         self.retry_after_seconds = retry_after_seconds
@@ -94,6 +98,8 @@ class StatusError(KubeSimError):
         details: dict[str, Any] = {}
         if self.name:
             details["name"] = self.name
+        if self.group:
+            details["group"] = self.group
         if self.kind:
             details["kind"] = self.kind
         if self.causes:
@@ -180,6 +186,12 @@ class TooManyRequests(StatusError):
     """429: not now; `retry_after_seconds` says when."""
 
     code, reason = 429, "TooManyRequests"
+
+
+class Timeout(StatusError):
+    """504: not answered in time; for example a revision that the store has not reached yet."""
+
+    code, reason = 504, "Timeout"
 
 
 class Compacted(KubeSimError):

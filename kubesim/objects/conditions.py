@@ -36,8 +36,7 @@ def set_condition(
     status: str,
     reason: str = "",
     message: str = "",
-    *,
-    now: str,
+    now: str = "",
 ) -> list[Document]:
     """A new list with that condition set; others keep their place.
 
@@ -46,9 +45,11 @@ def set_condition(
     Args:
         conditions: the list so far; it is not changed.
         type, status, reason, message: of the condition; status is "True", "False" or "Unknown".
-        now: RFC 3339 text for a transition.
+        now: RFC 3339 text for a transition (`clock.timestamp()`); "" leaves the time out.
     """
-    new: Document = {"type": type, "status": status, "lastTransitionTime": now}
+    new: Document = {"type": type, "status": status}
+    if now:
+        new["lastTransitionTime"] = now
     if reason:
         new["reason"] = reason
     if message:

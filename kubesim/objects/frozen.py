@@ -67,6 +67,9 @@ class FrozenList(list[Any]):
         return (freeze, (thaw(self),))
 
 
+_ATOMS = frozenset({str, int, float, bool, type(None)})  # what cannot be changed in place anyway
+
+
 def freeze(value: Any) -> Any:
     """The value as a frozen JSON document; parts that are frozen already are shared, not copied.
 
@@ -87,7 +90,10 @@ def freeze(value: Any) -> Any:
         for key in value:
             if type(key) is not str:
                 raise TypeError(f"a JSON document has string keys only, not {key!r}")
-        return FrozenDict((key, freeze(item)) for key, item in value.items())
+        return FrozenDict(
+            # Texts and whole numbers are most of a document: spare them the call.
+            [(k, v if type(v) is str or type(v) is int else freeze(v)) for k, v in value.items()]
+        )
     if isinstance(value, (list, tuple)):
         return FrozenList(map(freeze, value))
     if isinstance(value, (str, int)):  # an enum member, for example: keep the plain value
@@ -98,7 +104,7 @@ def freeze(value: Any) -> Any:
 def thaw(value: Any) -> Any:
     """A deep copy in plain dicts and lists, free to be changed."""
     if isinstance(value, dict):
-        return {key: thaw(item) for key, item in value.items()}
+        return {k: v if type(v) in _ATOMS else thaw(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [thaw(item) for item in value]
+        return [v if type(v) in _ATOMS else thaw(v) for v in value]
     return value

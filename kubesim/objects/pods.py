@@ -6,11 +6,14 @@ Source: pkg/api/v1/pod/util.go; k8s.io/component-helpers/resource (PodRequests).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
+from functools import lru_cache
+from math import ceil
 from typing import Any, NamedTuple
 
 from kubesim.objects.conditions import is_condition_true
 from kubesim.objects.meta import is_terminating
-from kubesim.quantity import parse_cpu_milli, parse_memory
+from kubesim.quantity import parse_cpu_milli, parse_memory, parse_quantity
 
 FINISHED = ("Succeeded", "Failed")
 
@@ -119,24 +122,38 @@ def pod_requests(pod: Mapping[str, Any], default: PodResources = NOTHING) -> Pod
     PodResources(cpu_milli=200, memory_bytes=134217728)
     """
     spec = pod.get("spec") or {}
-    running = NOTHING
-    for container in spec.get("containers") or ():
-        running += container_requests(container, default)
-    sidecars = peak = NOTHING
-    for container in spec.get("initContainers") or ():
-        request = container_requests(container, default)
-        if is_sidecar(container):
-            sidecars += request
-            peak = peak.at_least(sidecars)
-        else:
-            peak = peak.at_least(request + sidecars)
-    total = (running + sidecars).at_least(peak)
-    pod_level = (spec.get("resources") or {}).get("requests") or {}
-    if "cpu" in pod_level:
-        total = total._replace(cpu_milli=parse_cpu_milli(pod_level["cpu"]))
-    if "memory" in pod_level:
-        total = total._replace(memory_bytes=parse_memory(pod_level["memory"]))
-    overhead = spec.get("overhead") or {}
-    return total + PodResources(
-        parse_cpu_milli(overhead.get("cpu", 0)), parse_memory(overhead.get("memory", 0))
+    return PodResources(
+        _effective(spec, "cpu", 1000, default.cpu_milli),
+        _effective(spec, "memory", 1, default.memory_bytes),
     )
+
+
+def _effective(spec: Mapping[str, Any], resource: str, unit: int, default: int) -> int:
+    """What a pod asks for of one resource; sums are exact, only the last figure is rounded up."""
+
+    def named(holder: Mapping[str, Any]) -> int | Fraction:
+        amount = ((holder.get("resources") or {}).get("requests") or {}).get(resource)
+        return default if amount is None else _exact(amount, unit)
+
+    running: int | Fraction = sum(map(named, spec.get("containers") or ()))
+    sidecars: int | Fraction = 0
+    peak: int | Fraction = 0
+    for container in spec.get("initContainers") or ():
+        if is_sidecar(container):
+            sidecars += named(container)
+            peak = max(peak, sidecars)
+        else:
+            peak = max(peak, named(container) + sidecars)
+    total = max(running + sidecars, peak)
+    pod_level = ((spec.get("resources") or {}).get("requests") or {}).get(resource)
+    if pod_level is not None:
+        total = _exact(pod_level, unit)
+    overhead = (spec.get("overhead") or {}).get(resource)
+    return ceil(total if overhead is None else total + _exact(overhead, unit))
+
+
+@lru_cache(maxsize=4096)  # thousands of pods share a handful of texts
+def _exact(amount: str | int | float, unit: int) -> int | Fraction:
+    """A quantity in units of 1/unit, without rounding: an int unless it has a fraction."""
+    value = parse_quantity(amount) * unit
+    return value.numerator if value.denominator == 1 else value

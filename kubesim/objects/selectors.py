@@ -25,7 +25,6 @@ _SET = re.compile(rf"({_KEY})\s+(in|notin)\s*\(([^()]*)\)", re.ASCII)
 _EQUAL = re.compile(rf"({_KEY})\s*(==|=|!=)\s*({_NAME})?", re.ASCII)
 _EXISTS = re.compile(rf"(!?)\s*({_KEY})", re.ASCII)
 _COMPARE = re.compile(rf"({_KEY})\s*([<>])\s*(-?[0-9]+)", re.ASCII)
-_COMMA = re.compile(r",(?![^()]*\))")  # commas that are not inside parentheses
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +98,21 @@ def parse_label_selector(text: str) -> Selector:
     Raises:
         BadRequest: it cannot be parsed; the message names the part.
     """
-    parts = [part.strip() for part in _COMMA.split(text)] if text.strip() else []
-    return Selector(tuple(_requirement(part) for part in parts))
+    return Selector(tuple(_requirement(part.strip()) for part in _parts(text)))
+
+
+def _parts(text: str) -> list[str]:
+    """The text cut at its commas, but not at those between parentheses."""
+    if not text.strip():
+        return []
+    parts, inside = [""], False
+    for piece in re.split(r"([,()])", text):
+        if piece == "," and not inside:
+            parts.append("")
+            continue
+        inside = piece == "(" or (inside and piece != ")")
+        parts[-1] += piece
+    return parts
 
 
 def _requirement(part: str) -> Requirement:
@@ -130,7 +142,7 @@ def selector_from(document: Mapping[str, Any] | None) -> Selector:
     if document is None:
         return Selector(nothing=True)
     found = [
-        Requirement(key, "In", (value,))
+        Requirement(key, "In", (value or "",))
         for key, value in sorted((document.get("matchLabels") or {}).items())
     ]
     for expression in document.get("matchExpressions") or ():

@@ -1,0 +1,148 @@
+"""Label and field selectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kubesim.errors import BadRequest
+from kubesim.objects.selectors import parse_field_selector, parse_label_selector, selector_from
+
+WEB = {"app": "web", "tier": "front", "weight": "12"}
+
+
+@pytest.mark.parametrize(
+    ("text", "matches"),
+    [
+        ("", True),
+        ("app=web", True),
+        ("app==web", True),
+        ("app = web", True),
+        ("app=db", False),
+        ("app!=db", True),
+        ("app!=web", False),
+        ("missing!=x", True),
+        ("missing=x", False),
+        ("missing=", False),
+        ("app", True),
+        ("missing", False),
+        ("!missing", True),
+        ("! app", False),
+        ("tier in (front,back)", True),
+        ("tier in ( back )", False),
+        ("tier notin (back)", True),
+        ("missing notin (back)", True),
+        ("tier notin (front,back)", False),
+        ("app=web,tier in (front,back),!legacy", True),
+        ("app=web,tier in (front,back),legacy", False),
+        ("weight>11", True),
+        ("weight>12", False),
+        ("weight<13", True),
+        ("app<13", False),
+        ("app.kubernetes.io/name!=x", True),
+    ],
+)
+def test_label_selectors(text: str, matches: bool) -> None:
+    """Every operator, on present and on missing labels."""
+    assert parse_label_selector(text).matches(WEB) is matches
+
+
+@pytest.mark.parametrize(
+    "text", ["app=web=1", "=web", "app in web", "app in (a", "a b", ",", "app=web,", "!!a", "a>x"]
+)
+def test_label_selectors_that_cannot_be_read(text: str) -> None:
+    """Refused, naming the part that is wrong."""
+    with pytest.raises(BadRequest, match="unable to parse requirement"):
+        parse_label_selector(text)
+
+
+def test_a_selector_prints_as_it_can_be_parsed() -> None:
+    """The scale subresource hands selectors out as text, sorted by key."""
+    text = "tier in (front,back),app=web,!legacy,x!=y,z"
+    printed = str(parse_label_selector(text))
+    assert printed == "app=web,!legacy,tier in (back,front),x!=y,z"
+    assert str(parse_label_selector(printed)) == printed
+
+
+def test_a_long_selector_is_read_in_no_time() -> None:
+    """The work grows with the length of the text, not with its square."""
+    parse_label_selector(",".join(["a in (b,c)"] * 20_000))
+    with pytest.raises(BadRequest):
+        parse_label_selector("," * 200_000)
+
+
+def test_selector_documents() -> None:
+    """matchLabels and matchExpressions together; null selects nothing, empty everything."""
+    document = {
+        "matchLabels": {"app": "web"},
+        "matchExpressions": [
+            {"key": "tier", "operator": "In", "values": ["front"]},
+            {"key": "legacy", "operator": "DoesNotExist"},
+        ],
+    }
+    selector = selector_from(document)
+    assert selector.matches(WEB)
+    assert not selector.matches({**WEB, "legacy": ""})
+    assert not selector.matches({"app": "web"})
+    assert str(selector) == "app=web,!legacy,tier=front"
+    assert not selector_from(None).matches({}) and not selector_from(None).empty
+    assert selector_from({}).matches({}) and selector_from({}).empty
+    assert not selector_from({"matchLabels": {"a": None}}).matches({})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        {"key": "a", "operator": "Near", "values": ["b"]},
+        {"key": "a", "operator": "In", "values": []},
+        {"key": "a", "operator": "Exists", "values": ["b"]},
+    ],
+)
+def test_selector_documents_that_make_no_sense(expression: dict[str, Any]) -> None:
+    """An unknown operator, or values where there may be none."""
+    with pytest.raises(BadRequest):
+        selector_from({"matchExpressions": [expression]})
+
+
+@pytest.mark.parametrize(
+    ("text", "matches"),
+    [
+        ("status.phase=Running", True),
+        ("status.phase!=Running", False),
+        ("status.phase==Running,metadata.name=web", True),
+        ("spec.nodeName=", True),
+        ("spec.nodeName!=", False),
+        ("spec.unschedulable=true", True),
+        ("metadata.name.x=1", False),
+    ],
+)
+def test_field_selectors(text: str, matches: bool) -> None:
+    """Dotted paths; what is missing counts as the empty text."""
+    pod = {
+        "metadata": {"name": "web"},
+        "spec": {"unschedulable": True},
+        "status": {"phase": "Running"},
+    }
+    assert parse_field_selector(text).matches(pod) is matches
+
+
+def test_a_field_selector_that_cannot_be_read() -> None:
+    """An equals sign is the least there must be."""
+    with pytest.raises(BadRequest, match="invalid field selector"):
+        parse_field_selector("status.phase")
+
+
+LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"))
+
+
+@settings(max_examples=200, deadline=None)
+@given(LABELS, st.sampled_from("abc"), st.lists(st.sampled_from("xyz"), min_size=1, unique=True))
+def test_notin_is_the_opposite_of_in(labels: dict[str, str], key: str, values: list[str]) -> None:
+    """Whatever the labels: exactly one of the two holds."""
+    listed = ",".join(values)
+    inside = parse_label_selector(f"{key} in ({listed})").matches(labels)
+    outside = parse_label_selector(f"{key} notin ({listed})").matches(labels)
+    assert inside is not outside
