@@ -9,15 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.apiserver.registry import Kind
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
 from kubesim.quantity import parse_cpu_milli, parse_memory, parse_quantity
 
-LABEL_RULE = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
-    "must start and end with an alphanumeric character"
-)
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
 TOLERATION_SECONDS = 300
@@ -25,7 +22,7 @@ GRACE_SECONDS = 30
 EVENT_TTL_SECONDS = 3600.0  # kube-apiserver --event-ttl
 
 
-# -- Pod -------------------------------------------------------------------------------------------
+# -- Pod ----------------------------------------------------------------------------------------
 
 
 def default_pod_spec(spec: Document) -> None:
@@ -214,7 +211,7 @@ def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> No
         )
 
 
-# -- the others ------------------------------------------------------------------------------------
+# -- the others ---------------------------------------------------------------------------------
 
 
 def default_namespace(namespace: Document) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 from kubesim.errors import Cause
 
+MAX_INT32 = 2**31 - 1  # whole numbers of the API types
+
 
 class FieldErrors:
     """A list of field errors that validation adds to."""
@@ -48,22 +50,25 @@ class FieldErrors:
     def _add(self, path: str, reason: str, head: str, detail: str) -> None:
         self.causes.append(Cause(path, reason, f"{head}: {detail}" if detail else head))
 
-    # -- rules that several kinds share ----------------------------------------------------------
+    # -- rules that several kinds share ---------------------------------------------------------
 
-    def whole_number(self, path: str, value: Any, least: int = 0, most: int | None = None) -> bool:
-        """Check a whole number within bounds; True if it is one."""
+    def whole_number(
+        self, path: str, value: Any, least: int = 0, most: int = MAX_INT32, rule: str = ""
+    ) -> bool:
+        """Check a whole number within bounds; True if it is one.
+
+        Args:
+            path, value: the field.
+            least, most: the bounds, both allowed.
+            rule: what to say of a smaller one; "": that it must not be smaller than `least`.
+        """
         if isinstance(value, bool) or not isinstance(value, int):
             self.invalid(path, value, "must be a whole number")
             return False
         if value < least:
-            rule = (
-                f"must be greater than or equal to {least}"
-                if least
-                else ("must be greater than or equal to 0")
-            )
-            self.invalid(path, value, rule)
+            self.invalid(path, value, rule or f"must be greater than or equal to {least}")
             return False
-        if most is not None and value > most:
+        if value > most:
             self.invalid(path, value, f"must be less than or equal to {most}")
             return False
         return True

@@ -26,15 +26,13 @@ SAMPLE_PREFIX = f"/registry/{GROUP}/pods/"
 KINDS = (
     Kind(
         "PodMetrics",
-        "podmetrics",
+        "pods",
         group=GROUP,
         version="v1beta1",
         status=False,
         read_only=True,
     ),
 )
-# In Kubernetes its plural is "pods" in the group metrics.k8s.io; the path in the store says so.
-object.__setattr__(KINDS[0], "prefix", SAMPLE_PREFIX)
 
 
 def sample_key(namespace: str, name: str) -> str:

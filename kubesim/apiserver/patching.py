@@ -10,39 +10,49 @@ All are pure: a document and a patch in, a new document out.
 ...                 {"containers": [{"name": "b", "image": "z"}]})
 {'containers': [{'name': 'a', 'image': 'x'}, {'name': 'b', 'image': 'z'}]}
 
-Source: RFC 7386, RFC 6902; k8s.io/apimachinery/pkg/util/strategicpatch (merge keys are the
-`patchMergeKey` tags of the API types).
+Source: RFC 7386; k8s.io/apimachinery/pkg/util/strategicpatch (merge keys are the `patchMergeKey`
+tags of the API types). JSON patch has a file of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from kubesim.errors import BadRequest, Invalid
+from kubesim.apiserver.jsonpatch import json_patch
+from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document, thaw
 
+__all__ = ["json_patch", "merge_patch", "strategic_patch"]
+
 # Lists that strategic merge joins item by item, and the field by which items are told apart.
-# Every other list is replaced as a whole (tolerations, args, policies ...).
+# Every other list is replaced as a whole (taints, tolerations, args, HPA metrics ...).
 MERGE_KEYS: dict[str, tuple[str, ...]] = {
-    "containers": ("name",),
-    "initContainers": ("name",),
-    "ephemeralContainers": ("name",),
-    "env": ("name",),
-    "volumes": ("name",),
-    "volumeMounts": ("mountPath",),
-    "ports": ("containerPort", "port"),
-    "imagePullSecrets": ("name",),
-    "hostAliases": ("ip",),
-    "conditions": ("type",),
-    "ownerReferences": ("uid",),
     "addresses": ("type",),
-    "taints": ("key",),
-    "topologySpreadConstraints": ("topologyKey",),
+    "conditions": ("type",),
+    "containers": ("name",),
+    "env": ("name",),
+    "ephemeralContainers": ("name",),
+    "hostAliases": ("ip",),
+    "hostIPs": ("ip",),
+    "imagePullSecrets": ("name",),
+    "initContainers": ("name",),
+    "ownerReferences": ("uid",),
     "podIPs": ("ip",),
+    "ports": ("containerPort", "port"),  # of a container, of a service
+    "resourceClaims": ("name",),
+    "secrets": ("name",),
+    "topologySpreadConstraints": ("topologyKey",),
+    "volumeDevices": ("devicePath",),
+    "volumeMounts": ("mountPath",),
+    "volumes": ("name",),
 }
-PRIMITIVE_SETS = ("finalizers",)
-MAX_JSON_PATCH_OPERATIONS = 10_000
+PRIMITIVE_SETS = ("finalizers", "podCIDRs")  # lists of texts that are joined as sets
+ORDER, REMOVE, RETAIN, DIRECTIVE = (
+    "$setElementOrder/",
+    "$deleteFromPrimitiveList/",
+    "$retainKeys",
+    "$patch",
+)
 
 
 def merge_patch(document: Any, patch: Any) -> Any:
@@ -58,63 +68,96 @@ def merge_patch(document: Any, patch: Any) -> Any:
     return result
 
 
-# -- strategic merge -------------------------------------------------------------------------------
-
-
 def strategic_patch(document: Any, patch: Any, field: str = "") -> Any:
-    """Kubernetes' own patch: like a merge, but lists with a merge key are joined item by item.
+    """Kubernetes' own merge: as RFC 7386, but keyed lists are merged item by item.
 
-    Understands the directives `$patch: delete|replace`, `$retainKeys` and
-    `$deleteFromPrimitiveList/...`; `$setElementOrder/...` orders what it names.
+    Directives: `$patch: delete | replace | merge` in an object or item; `$retainKeys` drops the
+    keys that it does not name; `$deleteFromPrimitiveList/FIELD`; `$setElementOrder/FIELD` orders
+    what it names.
+
+    Args:
+        document: what is there; it is not changed.
+        patch: what is to change.
+        field: the field in which both stand; it decides how lists are merged.
+
+    Raises:
+        BadRequest: a directive that does not exist, or a list item without its merge key.
     """
     if isinstance(patch, list):
-        return _strategic_list(document if isinstance(document, list) else [], patch, field)
+        return _merge_list(document if isinstance(document, list) else [], patch, field)
     if not isinstance(patch, dict):
-        return thaw(patch)
-    directive = patch.get("$patch")
-    if directive == "replace":
-        return {key: thaw(value) for key, value in patch.items() if key != "$patch"}
+        return patch
+    directive = patch.get(DIRECTIVE, "merge")
     if directive == "delete":
         return {}
-    result = dict(document) if isinstance(document, dict) else {}
-    if "$retainKeys" in patch:
-        result = {key: value for key, value in result.items() if key in patch["$retainKeys"]}
+    if directive not in ("merge", "replace"):
+        raise BadRequest(f"Unknown patch type: {directive}")
+    merging = isinstance(document, dict) and directive == "merge"
+    result = _retained(dict(document) if merging else {}, patch)
     for key, value in patch.items():
-        if key.startswith("$deleteFromPrimitiveList/"):
-            name = key.partition("/")[2]
-            result[name] = [item for item in result.get(name) or [] if item not in value]
-        elif key.startswith("$"):
+        if key.startswith(REMOVE):
+            _remove_from_set(result, key.removeprefix(REMOVE), value)
+        elif key == DIRECTIVE or key == RETAIN or key.startswith(ORDER):
             continue
         elif value is None:
             result.pop(key, None)
         else:
             result[key] = strategic_patch(result.get(key), value, key)
     for key, order in patch.items():
-        name = key.partition("/")[2]
-        if key.startswith("$setElementOrder/") and isinstance(result.get(name), list):
-            result[name] = _ordered(result[name], order, name)
+        if key.startswith(ORDER):
+            _order(result, document, key.removeprefix(ORDER), order)
     return result
 
 
-def _strategic_list(document: list[Any], patch: list[Any], field: str) -> list[Any]:
+def _retained(document: Document, patch: Document) -> Document:
+    """The document without the keys that `$retainKeys` does not name."""
+    if RETAIN not in patch:
+        return document
+    kept = _texts(patch[RETAIN], RETAIN)
+    for key in patch:
+        if not key.startswith("$") and key not in kept:
+            raise BadRequest(f"{RETAIN} does not name {key!r}, which the patch sets")
+    return {key: value for key, value in document.items() if key in kept}
+
+
+def _remove_from_set(result: Document, field: str, values: Any) -> None:
+    removed = _texts(values, REMOVE + field)
+    if isinstance(result.get(field), list):
+        result[field] = [item for item in result[field] if item not in removed]
+
+
+def _texts(value: Any, directive: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise BadRequest(f"{directive} takes a list")
+    return value
+
+
+# -- lists --------------------------------------------------------------------------------------
+
+
+def _merge_list(document: list[Any], patch: list[Any], field: str) -> list[Any]:
     if field in PRIMITIVE_SETS:
         return [*document, *(item for item in patch if item not in document)]
     if field not in MERGE_KEYS or not all(isinstance(item, dict) for item in patch):
-        return [thaw(item) for item in patch]
-    if any(item.get("$patch") == "replace" for item in patch):
-        return [thaw(item) for item in patch if "$patch" not in item]
+        return [_without_directives(item) for item in patch]
+    if any(item.get(DIRECTIVE) == "replace" for item in patch):
+        return [_without_directives(item) for item in patch if DIRECTIVE not in item]
     result = list(document)
     for item in patch:
         key = _merge_key(item, field)
         index = next((i for i, old in enumerate(result) if _same(old, item, key)), None)
-        if item.get("$patch") == "delete":
-            if index is not None:
-                del result[index]
+        if item.get(DIRECTIVE) == "delete":
+            result = [old for old in result if not _same(old, item, key)]
         elif index is None:
-            result.append(strategic_patch({}, item, ""))
+            result.append(strategic_patch({}, item))
         else:
-            result[index] = strategic_patch(result[index], item, "")
+            result[index] = strategic_patch(result[index], item)
     return result
+
+
+def _without_directives(value: Any) -> Any:
+    """An item that replaces: nulls and directives in it mean nothing any more."""
+    return strategic_patch({}, value) if isinstance(value, dict) else thaw(value)
 
 
 def _merge_key(item: Document, field: str) -> str:
@@ -126,128 +169,31 @@ def _merge_key(item: Document, field: str) -> str:
 
 
 def _same(old: Any, item: Document, key: str) -> bool:
-    return isinstance(old, dict) and old.get(key) == item.get(key)
+    return isinstance(old, dict) and key in old and old[key] == item[key]
 
 
-def _ordered(items: list[Any], order: Sequence[Any], field: str) -> list[Any]:
-    """The items that `order` names in its order; the others keep their places behind them."""
-    keys = MERGE_KEYS.get(field)
-    if keys is None:
-        return items
-
-    def rank(item: Any) -> int:
-        for position, wanted in enumerate(order):
-            if isinstance(wanted, dict) and any(
-                k in wanted and _same(item, wanted, k) for k in keys
-            ):
-                return position
-        return len(order)
-
-    return sorted(items, key=rank)
-
-
-# -- JSON patch ------------------------------------------------------------------------------------
-
-
-def json_patch(document: Document, operations: Any) -> Any:
-    """RFC 6902: a list of add, remove, replace, move, copy and test, all or nothing.
-
-    Raises:
-        BadRequest: the patch is malformed.
-        Invalid: an operation does not apply, or a test failed.
-    """
-    if not isinstance(operations, list):
-        raise BadRequest("a JSON patch is a list of operations")
-    if len(operations) > MAX_JSON_PATCH_OPERATIONS:
-        raise BadRequest(f"a JSON patch may hold {MAX_JSON_PATCH_OPERATIONS} operations at most")
-    root: Any = [thaw(document)]  # a list, so that the root itself can be replaced
-    for operation in operations:
-        if not isinstance(operation, dict) or "op" not in operation or "path" not in operation:
-            raise BadRequest("each operation of a JSON patch needs `op` and `path`")
-        _apply(root, operation)
-    return root[0]
+def _order(result: Document, before: Any, field: str, order: Any) -> None:
+    """Put the items of a list into an order; one that it does not name follows its predecessor."""
+    items = result.get(field)
+    if not isinstance(items, list) or not isinstance(order, list):
+        return
+    identities = [_identity(item, field) for item in order]
+    named = [item for item in items if _identity(item, field) in identities]
+    named.sort(key=lambda item: identities.index(_identity(item, field)))
+    old = before.get(field) if isinstance(before, dict) else None
+    places = [_identity(item, field) for item in old] if isinstance(old, list) else []
+    for item in items:
+        identity = _identity(item, field)
+        if identity not in identities:
+            known = [_identity(item, field) for item in named]
+            earlier = places[: places.index(identity)] if identity in places else known
+            behind = [known.index(other) for other in earlier if other in known]
+            named.insert(max(behind) + 1 if behind else 0, item)
+    result[field] = named
 
 
-def _apply(root: list[Any], operation: Document) -> None:
-    op, path = operation["op"], _pointer(operation["path"])
-    match op:
-        case "add":
-            _add(root, path, thaw(_value(operation)))
-        case "remove":
-            _remove(root, path)
-        case "replace":
-            _remove(root, path)
-            _add(root, path, thaw(_value(operation)))
-        case "test":
-            if _look(root, path) != _value(operation):
-                raise Invalid(f"testing value {operation['path']} failed")
-        case "copy" | "move":
-            source = _pointer(operation.get("from"))
-            value = thaw(_look(root, source))
-            if op == "move":
-                _remove(root, source)
-            _add(root, path, value)
-        case _:
-            raise BadRequest(f"unexpected kind of JSON patch operation: {op!r}")
-
-
-def _pointer(text: Any) -> list[str]:
-    if not isinstance(text, str) or (text and not text.startswith("/")):
-        raise BadRequest(f"{text!r} is no JSON pointer; write for example /spec/replicas")
-    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
-
-
-def _value(operation: Document) -> Any:
-    if "value" not in operation:
-        raise BadRequest(f"operation {operation['op']!r} needs a `value`")
-    return operation["value"]
-
-
-def _look(root: list[Any], path: list[str]) -> Any:
-    value: Any = root[0]
-    for part in path:
-        value = value[_index(value, part)]
-    return value
-
-
-def _index(container: Any, part: str, *, adding: bool = False) -> Any:
-    """The key or position that a pointer's part means in a container.
-
-    Raises:
-        Invalid: there is no such place.
-    """
-    if isinstance(container, dict):
-        if part in container or adding:
-            return part
-    elif isinstance(container, list):
-        if part == "-" and adding:
-            return len(container)
-        if part.isascii() and part.isdigit() and len(part) < 10:
-            position = int(part)
-            if position < len(container) + adding:
-                return position
-    raise Invalid(f"the path does not exist in the document: {part!r}")
-
-
-def _parent(root: list[Any], path: list[str]) -> tuple[Any, str]:
-    if not path:
-        return root, "0"
-    return _look(root, path[:-1]), path[-1]
-
-
-def _add(root: list[Any], path: list[str], value: Any) -> None:
-    parent, part = _parent(root, path)
-    place = _index(parent, part, adding=bool(path))
-    if isinstance(parent, list) and path:
-        parent.insert(place, value)
-    else:
-        parent[place] = value
-
-
-def _remove(root: list[Any], path: list[str]) -> None:
-    parent, part = _parent(root, path)
-    place = _index(parent, part)
-    if path:
-        del parent[place]
-    else:
-        root[0] = None
+def _identity(item: Any, field: str) -> Any:
+    """By what a list item is known: the value of its merge key, or the item itself."""
+    if not isinstance(item, dict):
+        return item
+    return next((item[key] for key in MERGE_KEYS.get(field, ()) if key in item), item)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from typing import Any
 
 from kubesim.apiserver.base import Base
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.watching import ResourceWatch, open_watch, view_of
-from kubesim.errors import BadRequest, Compacted, Expired, FutureRevision, TooManyRequests
+from kubesim.apiserver.watching import ResourceWatch, open_watch, too_large, view_of
+from kubesim.errors import BadRequest, Compacted, Expired, FutureRevision
+from kubesim.store import ListResult
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.meta import labels_of
 from kubesim.objects.selectors import (
@@ -25,6 +25,7 @@ from kubesim.objects.selectors import (
 
 Documents = list[Document]
 METADATA_FIELDS = ("metadata.name", "metadata.namespace")
+TOKEN_VERSION = "meta.k8s.io/v1"
 
 
 class ReadVerbs(Base):
@@ -77,13 +78,14 @@ class ReadVerbs(Base):
             namespace: None: of all namespaces.
             label_selector: for example ``app=web,tier in (front,back)``.
             field_selector: for example ``status.phase=Running``.
-            resource_version: as of this revision; None or "0": now.
+            resource_version: exactly as of this revision; None or "0": now.
             limit: at most so many; metadata.continue then asks for the rest.
             continue_token: metadata.continue of the page before. All pages show one snapshot.
 
         Raises:
             BadRequest: a selector, token or limit that makes no sense.
             Expired: that revision is no longer kept.
+            Timeout: the store has not reached that revision.
         """
         found = self.registry.find(kind)
         labels, fields = self._selectors(found, label_selector, field_selector)
@@ -91,25 +93,19 @@ class ReadVerbs(Base):
             raise BadRequest(f"limit must be 0 or more, not {limit}")
         revision, start_after = _revision_number(resource_version), ""
         if continue_token:
+            if revision:
+                raise BadRequest("specifying resource version is not allowed when using continue")
             revision, start_after = _parse_token(continue_token)
         prefix = found.prefix_of(namespace)
-        try:
-            result = self.store.list(prefix, revision or None, start_after=start_after)
-        except Compacted as error:
-            raise _expired(found, bool(continue_token)) from error
-        except FutureRevision as error:
-            raise TooManyRequests(
-                f"Too large resource version: {error.revision}, current: {error.current}",
-                retry_after_seconds=1,
-            ) from error
+        result = self._list(found, prefix, revision, start_after)
         items: Documents = []
         metadata: Document = {"resourceVersion": str(result.revision)}
         for index, kv in enumerate(result.items):
             document = view_of(kv)
             if labels.matches(labels_of(document)) and fields.matches(document):
                 if limit and len(items) == limit:
-                    before = result.items[index - 1].key
-                    metadata["continue"] = _make_token(result.revision, before)
+                    last = result.items[index - 1].key.removeprefix(prefix)
+                    metadata["continue"] = _make_token(result.revision, last)
                     if labels.empty and fields.empty:
                         metadata["remainingItemCount"] = len(result.items) - index
                     break
@@ -131,21 +127,37 @@ class ReadVerbs(Base):
         field_selector: str = "",
         on_ready: Callable[[], None] | None = None,
     ) -> ResourceWatch:
-        """The changes of a kind after a revision (None: from now on).
+        """The changes of a kind after a revision.
+
+        None: from now on. "0": first each present object as ADDED, then the changes; that is what
+        a client over HTTP gets that names no revision.
 
         `on_ready` is called on the writer's thread when something arrives after a poll that found
         nothing; it may only enqueue.
 
         Raises:
             Expired: that revision is no longer kept: list again.
+            Timeout: the store has not reached that revision.
             BadRequest: a selector or revision that makes no sense.
         """
         found = self.registry.find(kind)
         labels, fields = self._selectors(found, label_selector, field_selector)
         since = None if resource_version is None else _revision_number(resource_version)
         prefix = found.prefix_of(namespace)
+        initial: Documents = []
+        if since == 0:
+            initial, since = self.snapshot(kind, namespace)
         watch = open_watch(self.store.watch, prefix, since, on_ready, found.resource)
-        return ResourceWatch(watch, labels, fields, found.resource)
+        return ResourceWatch(watch, labels, fields, found.resource, initial)
+
+    def _list(self, kind: Kind, prefix: str, revision: int, start_after: str) -> ListResult:
+        start = f"{prefix}{start_after}" if start_after else ""
+        try:
+            return self.store.list(prefix, revision or None, start_after=start)
+        except Compacted as error:
+            raise _expired(kind, bool(start_after)) from error
+        except FutureRevision as error:
+            raise too_large(error, kind.resource) from error
 
     def _selectors(
         self, kind: Kind, label_selector: str, field_selector: str
@@ -168,24 +180,30 @@ def _revision_number(value: str | int | None) -> int:
     return int(text)
 
 
-def _make_token(revision: int, key: str) -> str:
-    return urlsafe_b64encode(json.dumps([revision, key]).encode()).decode()
+def _make_token(revision: int, last: str) -> str:
+    """Where the next page goes on; the same fields as upstream's, in the same wrapping."""
+    token = {"v": TOKEN_VERSION, "rv": revision, "start": f"{last}\0"}
+    return urlsafe_b64encode(json.dumps(token, separators=(",", ":")).encode()).decode()
 
 
 def _parse_token(token: str) -> tuple[int, str]:
+    """(revision, last key of the page before) of a token that `_make_token` made."""
     try:
-        revision, key = json.loads(urlsafe_b64decode(token.encode()))
-        if type(revision) is int and revision > 0 and isinstance(key, str):
-            return revision, key
-    except (ValueError, TypeError) as error:
-        raise BadRequest("continue key is not valid") from error
-    raise BadRequest("continue key is not valid")
+        match json.loads(urlsafe_b64decode(token.encode())):
+            case {"v": version, "rv": int(revision), "start": str(start)}:
+                if version == TOKEN_VERSION and 0 < revision < 1 << 63 and start.endswith("\0"):
+                    return revision, start[:-1]
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"continue key is not valid: {error}") from error
+    raise BadRequest("continue key is not valid: it was not made by this server")
 
 
 def _expired(kind: Kind, paging: bool) -> Expired:
-    what: Any = "the provided continue parameter" if paging else "the requested resource version"
-    return Expired(
-        f"{what} is too old to display a consistent list result",
-        hint="start the list over, without continue and resourceVersion",
-        kind=kind.resource,
-    )
+    if paging:
+        said = (
+            "The provided continue parameter is too old to display a consistent list result. You "
+            "can start a new list without the continue parameter."
+        )
+    else:
+        said = "The resourceVersion for the provided list is too old."
+    return Expired(said, hint="start the list over", kind=kind.plural, group=kind.group)

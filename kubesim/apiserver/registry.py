@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.metadata import SUBDOMAIN_RULE
 from kubesim.errors import AlreadyExists, NotFound, mapping_hint
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_subdomain
@@ -44,6 +45,9 @@ class Kind:
         valid_name: the rule for names.
         name_rule: that rule in words.
         status: has a status that only `update_status` writes.
+        status_at_creation: the creator may send the status, too (a kubelet registers its node so).
+        validate_status: reports what is wrong with a status that is written.
+        counts_generation: metadata.generation counts the changes of spec.
         scale: has a scale subresource (spec.replicas, status.replicas).
         read_only: written by the simulator's own paths, not by create and update.
         ttl_seconds: objects vanish so long after their creation, by a lease of the store; 0: never.
@@ -60,11 +64,11 @@ class Kind:
     validate: Validate = _nothing
     validate_update: ValidateUpdate = _nothing
     valid_name: Callable[[object], bool] = valid_dns1123_subdomain
-    name_rule: str = (
-        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
-        "characters, '-' or '.', and must start and end with an alphanumeric character"
-    )
+    name_rule: str = SUBDOMAIN_RULE
     status: bool = True
+    status_at_creation: bool = False
+    validate_status: Validate = _nothing
+    counts_generation: bool = True
     scale: bool = False
     read_only: bool = False
     ttl_seconds: float = 0.0
@@ -74,6 +78,11 @@ class Kind:
     def __post_init__(self) -> None:
         middle = f"{self.group}/{self.plural}" if self.group else self.plural
         object.__setattr__(self, "prefix", f"/registry/{middle}/")
+
+    @property
+    def qualified_kind(self) -> str:
+        """How messages of validation name it: ``Pod``, ``StatefulSet.apps``."""
+        return f"{self.kind}.{self.group}" if self.group else self.kind
 
     @property
     def api_version(self) -> str:
@@ -95,11 +104,22 @@ class Kind:
 
 
 class Registry:
-    """Kinds by any of their names."""
+    """Kinds by any of their names.
+
+    A short or plural name means the kind that took it first; ``plural.group`` is never ambiguous:
+
+    >>> registry = Registry([Kind("Pod", "pods", short_names=("po",)),
+    ...                      Kind("PodMetrics", "pods", group="metrics.k8s.io")])
+    >>> registry.find("po").kind, registry.find("pods").kind
+    ('Pod', 'Pod')
+    >>> registry.find("pods.metrics.k8s.io").kind
+    'PodMetrics'
+    """
 
     def __init__(self, kinds: Iterable[Kind] = ()) -> None:
         self._kinds: dict[str, Kind] = {}
-        self._names: dict[str, Kind] = {}
+        self._own: dict[str, Kind] = {}  # names that mean one kind alone
+        self._shared: dict[str, Kind] = {}  # names that several kinds may claim
         for kind in kinds:
             self.register(kind)
 
@@ -107,13 +127,15 @@ class Registry:
         """Add a kind.
 
         Raises:
-            AlreadyExists: one of its names is taken.
+            AlreadyExists: there is a kind of that name, or of that plural in its group.
         """
-        names = {kind.kind, kind.kind.lower(), kind.plural, *kind.short_names}
-        if taken := sorted(names & self._names.keys()):
-            raise AlreadyExists(f"there is a kind called {taken[0]!r} already")
+        for name in (kind.kind, kind.kind.lower(), kind.resource):
+            if name in self._own:
+                raise AlreadyExists(f"there is a kind called {name!r} already")
         self._kinds[kind.kind] = kind
-        self._names.update(dict.fromkeys(names, kind))
+        self._own.update(dict.fromkeys((kind.kind, kind.kind.lower(), kind.resource), kind))
+        for name in (kind.plural, *kind.short_names):
+            self._shared.setdefault(name, kind)
 
     def find(self, name: str) -> Kind:
         """The kind of that name: ``Pod``, ``pods``, ``po``.
@@ -121,7 +143,10 @@ class Registry:
         Raises:
             NotFound: there is none; the message lists those that exist.
         """
-        found = self._names.get(name) or self._names.get(name.lower())
+        found = self._own.get(name) or self._shared.get(name)
+        if found is None and isinstance(name, str):
+            lower = name.lower()
+            found = self._own.get(lower) or self._shared.get(lower)
         if found is None:
             raise NotFound(
                 f'the server doesn\'t have a resource type "{name}"',

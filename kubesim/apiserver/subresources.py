@@ -36,7 +36,7 @@ class Subresources(Base):
     store: EtcdStore
     _log_sources: dict[str, LogSource]
 
-    # -- binding ---------------------------------------------------------------------------------
+    # -- binding --------------------------------------------------------------------------------
 
     def bind(self, pod_name: str, namespace: str, node_name: str) -> None:
         """Give a pod its node: what a scheduler does at the end.
@@ -74,7 +74,7 @@ class Subresources(Base):
             if self.store.txn([(key, kv.mod_revision)], [(key, bound)]).succeeded:
                 return
 
-    # -- scale -------------------------------------------------------------------------------------
+    # -- scale ----------------------------------------------------------------------------------
 
     def get_scale(self, kind: str, name: str, namespace: str | None = None) -> Document:
         """The size of a workload: spec.replicas, status.replicas and status.selector.
@@ -136,7 +136,7 @@ class Subresources(Base):
             raise MethodNotAllowed(f"{found.resource} have no scale")
         return found
 
-    # -- usage samples -----------------------------------------------------------------------------
+    # -- usage samples --------------------------------------------------------------------------
 
     def metrics_writer(self, namespace: str, name: str) -> Callable[[Sample], int]:
         """What a kubelet calls with each new sample of a pod; returns the revision.
@@ -154,7 +154,7 @@ class Subresources(Base):
         """Drop a pod's samples, for example when it is gone."""
         self.store.delete(sample_key(namespace, name))
 
-    # -- logs --------------------------------------------------------------------------------------
+    # -- logs -----------------------------------------------------------------------------------
 
     def register_log_source(self, node_name: str, source: LogSource) -> None:
         """A kubelet says where the logs of its pods are read; the API server proxies to it."""

@@ -8,13 +8,13 @@ Source: k8s.io/apiserver/pkg/storage/etcd3/watcher.go (transform).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kubesim.errors import Compacted, Expired
+from kubesim.errors import Cause, Compacted, Expired, FutureRevision, Timeout
 from kubesim.objects.frozen import Document, FrozenDict
-from kubesim.objects.meta import labels_of
+from kubesim.objects.meta import labels_of, resource_version_of
 from kubesim.objects.selectors import FieldSelector, Selector
 from kubesim.store import DELETE, KeyValue, Watch, WatchEvent
 
@@ -27,7 +27,8 @@ class ResourceEvent:
 
     Attributes:
         type: ADDED, MODIFIED or DELETED.
-        object: the object after it (of DELETED: its last state), frozen, shared.
+        object: the object after it; of DELETED: its last state (that matched), with the
+            resourceVersion of the deletion. Frozen, shared.
         previous: the object before it; None if it was created.
         revision: of the change.
     """
@@ -45,14 +46,25 @@ def view_of(kv: KeyValue) -> Document:
     it is known only after the write; as in the real API server it is put in on reading.
     """
     if kv.view is None:
-        value = kv.value
-        metadata = {**value["metadata"], "resourceVersion": str(kv.mod_revision)}
-        kv.view = FrozenDict({**value, "metadata": FrozenDict(metadata)})
+        kv.view = at_revision(kv.value, kv.mod_revision)
     return kv.view  # type: ignore[no-any-return]
 
 
+def at_revision(value: Document, revision: int) -> Document:
+    """A frozen object with that resourceVersion; all but its metadata is shared."""
+    metadata = FrozenDict({**value["metadata"], "resourceVersion": str(revision)})
+    return FrozenDict({**value, "metadata": metadata})
+
+
 class ResourceWatch:
-    """A watch of one kind, narrowed by selectors. One reader at a time."""
+    """A watch of one kind, narrowed by selectors. One reader at a time.
+
+    Args:
+        watch: the position in the store's history.
+        labels, fields: which objects.
+        resource: how messages name the kind.
+        initial: objects that are handed out first, as ADDED.
+    """
 
     def __init__(
         self,
@@ -60,12 +72,18 @@ class ResourceWatch:
         labels: Selector,
         fields: FieldSelector,
         resource: str,
+        initial: Sequence[Document] = (),
     ) -> None:
         self._watch = watch
         self._labels = labels
         self._fields = fields
         self._resource = resource
         self._filtered = not (labels.empty and fields.empty)
+        self._initial = [
+            ResourceEvent("ADDED", document, None, resource_version_of(document))
+            for document in initial
+            if self._matches(document)
+        ]
 
     @property
     def resource_version(self) -> int:
@@ -79,23 +97,26 @@ class ResourceWatch:
             Expired: this watch fell behind the kept history; list again, and watch from there.
             WatchClosed: the watch was closed.
         """
+        if self._initial:
+            first, self._initial = (
+                self._initial[:limit],
+                self._initial[len(self._initial[:limit]) :],
+            )
+            return first
         try:
             events = self._watch.poll(limit)
         except Compacted as error:
-            raise Expired(
-                f"too old resource version: {error.revision} ({error.compact_revision})",
-                hint="list again and watch from the resourceVersion of that list",
-                kind=self._resource,
-            ) from error
+            raise too_old(error, self._resource) from error
         found = (self._transform(event) for event in events)
         return [event for event in found if event is not None]
 
     def wait(self, timeout_seconds: float) -> bool:
         """Block the calling thread (wall time) until there may be something to poll."""
-        return self._watch.wait(timeout_seconds)
+        return bool(self._initial) or self._watch.wait(timeout_seconds)
 
     def close(self) -> None:
         """End the watch."""
+        self._initial = []
         self._watch.close()
 
     def _transform(self, event: WatchEvent) -> ResourceEvent | None:
@@ -103,14 +124,14 @@ class ResourceWatch:
         before = view_of(event.previous) if event.previous is not None else None
         matched = before is not None and self._matches(before)
         matches = event.type != DELETE and self._matches(after)
-        type_: EventType
         if matches:
-            type_ = "MODIFIED" if matched else "ADDED"
-        elif matched:
-            type_ = "DELETED"
-        else:
+            type_: EventType = "MODIFIED" if matched else "ADDED"
+            return ResourceEvent(type_, after, before, event.revision)
+        if not matched or event.previous is None:
             return None
-        return ResourceEvent(type_, after, before, event.revision)
+        # What this watcher gets is the last state that it may see, at the time of the change.
+        last = after if event.type == DELETE else at_revision(event.previous.value, event.revision)
+        return ResourceEvent("DELETED", last, before, event.revision)
 
     def _matches(self, document: Document) -> bool:
         if not self._filtered:
@@ -129,12 +150,30 @@ def open_watch(
 
     Raises:
         Expired: the revision is compacted.
+        Timeout: no write has reached the revision yet.
     """
     try:
         return watch(prefix, since_revision, on_ready=on_ready)
     except Compacted as error:
-        raise Expired(
-            f"too old resource version: {error.revision} ({error.compact_revision})",
-            hint="list again and watch from the resourceVersion of that list",
-            kind=resource,
-        ) from error
+        raise too_old(error, resource) from error
+    except FutureRevision as error:
+        raise too_large(error, resource) from error
+
+
+def too_old(error: Compacted, resource: str) -> Expired:
+    """The error for a watcher that has to list again."""
+    return Expired(
+        f"too old resource version: {error.revision} ({error.compact_revision})",
+        hint="list again and watch from the resourceVersion of that list",
+        kind=resource,
+    )
+
+
+def too_large(error: FutureRevision, resource: str) -> Timeout:
+    """The error for a revision that the store has not reached."""
+    return Timeout(
+        f"Too large resource version: {error.revision}, current: {error.current}",
+        kind=resource,
+        causes=[Cause("", "ResourceVersionTooLarge", "Too large resource version")],
+        retry_after_seconds=1,
+    )

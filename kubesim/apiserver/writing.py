@@ -225,7 +225,7 @@ class WriteVerbs(Base):
             elif self.store.txn([(key, kv.mod_revision)], [(key, marked)]).succeeded:
                 return self._read_back(found, key, name)
 
-    # -- inside ------------------------------------------------------------------------------------
+    # -- inside ---------------------------------------------------------------------------------
 
     def _prepare(self, document: Document) -> tuple[Kind, Document]:
         """The kind, and a copy of the document that is ours to change."""

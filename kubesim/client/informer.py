@@ -75,7 +75,7 @@ class Informer:
         self.synced = False
         self.relists = 0
 
-    # -- reading ---------------------------------------------------------------------------------
+    # -- reading --------------------------------------------------------------------------------
 
     def get(self, key: str) -> Document | None:
         """The cached object of a key (``namespace/name``), frozen; None if there is none."""
@@ -92,7 +92,7 @@ class Informer:
     def __len__(self) -> int:
         return len(self._objects)
 
-    # -- running ---------------------------------------------------------------------------------
+    # -- running --------------------------------------------------------------------------------
 
     def start(self) -> None:
         """List, then watch, on the worker."""

@@ -120,7 +120,7 @@ class Clock(Protocol):
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that hears of callbacks which raised."""
 
-    # -- for the driver alone ------------------------------------------------------------------
+    # -- for the driver alone -------------------------------------------------------------------
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` of simulated time pass. Raises ClockError inside a worker."""

@@ -68,7 +68,7 @@ class LiveClock:
         self._handler: FailureHandler | None = None
         self._failure: WorkerFailed | None = None
 
-    # -- what time is it -----------------------------------------------------------------------
+    # -- what time is it ------------------------------------------------------------------------
 
     @property
     def epoch(self) -> datetime:
@@ -161,7 +161,7 @@ class LiveClock:
                 return float("inf")
             return max(0.0, (due - self._now_locked()) / self._speed)
 
-    # -- workers -------------------------------------------------------------------------------
+    # -- workers --------------------------------------------------------------------------------
 
     def worker(self, name: str, *, priority: int = 0) -> LaneWorker:
         """A new worker: a thread of that name, or, above `max_threads`, a guest of the paced loop.
@@ -229,7 +229,7 @@ class LiveClock:
         if self._failure is None:
             self._failure = WorkerFailed(worker, error)
 
-    # -- for the driver alone ------------------------------------------------------------------
+    # -- for the driver alone -------------------------------------------------------------------
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` of simulated time pass; while paused, that never happens.
@@ -292,7 +292,7 @@ class LiveClock:
                 "speed": self._speed,
             }
 
-    # -- inside ----------------------------------------------------------------------------------
+    # -- inside ---------------------------------------------------------------------------------
 
     def _all_lanes(self) -> list[ThreadLane]:
         with self._workers_lock:

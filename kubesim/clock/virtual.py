@@ -127,7 +127,7 @@ class VirtualClock:
         self.speed = 1.0  # the pace that a lesson's Play asks for; driving ignores it
         self.paused = False
 
-    # -- what components use -------------------------------------------------------------------
+    # -- what components use --------------------------------------------------------------------
 
     @property
     def epoch(self) -> datetime:
@@ -177,7 +177,7 @@ class VirtualClock:
         """Set the handler that hears of callbacks which raised."""
         self._handler = handler
 
-    # -- for the driver alone --------------------------------------------------------------------
+    # -- for the driver alone -------------------------------------------------------------------
 
     def sleep(self, seconds: float) -> None:
         """Let `seconds` of simulated time pass; everything due by then has run.
@@ -246,7 +246,7 @@ class VirtualClock:
             waiting.append(self._instants[0][0])
         return min(waiting) if waiting else None
 
-    # -- inside ------------------------------------------------------------------------------------
+    # -- inside ---------------------------------------------------------------------------------
 
     def add(self, timer: VirtualTimer) -> None:
         """Queue a timer; from another thread it goes through the inbox."""

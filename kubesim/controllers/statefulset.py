@@ -82,7 +82,7 @@ class StatefulSetController(Controller):
             self.queue.add_after(key, max(0.0, decided.look_again - self.clock.now()))
         self._write_status(statefulset, spec, facts)
 
-    # -- reading ---------------------------------------------------------------------------------
+    # -- reading --------------------------------------------------------------------------------
 
     def _pods_of(self, statefulset: Document) -> dict[int, Document]:
         found: dict[int, Document] = {}
@@ -118,7 +118,7 @@ class StatefulSetController(Controller):
             revision=meta.labels_of(pod).get(REVISION_LABEL, ""),
         )
 
-    # -- acting ----------------------------------------------------------------------------------
+    # -- acting ---------------------------------------------------------------------------------
 
     def _ensure_revision(self, statefulset: Document, revision: str) -> None:
         """Keep the template under its revision, so that it can be used again."""
@@ -187,7 +187,7 @@ class StatefulSetController(Controller):
         said = f"delete Pod {name} in StatefulSet {meta.name_of(statefulset)} successful"
         self.recorder.event(statefulset, "Normal", "SuccessfulDelete", said)
 
-    # -- telling ---------------------------------------------------------------------------------
+    # -- telling --------------------------------------------------------------------------------
 
     def _write_status(self, statefulset: Document, spec: SetSpec, facts: list[SetPod]) -> None:
         old = statefulset.get("status") or {}

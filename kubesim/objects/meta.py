@@ -89,7 +89,7 @@ def split_key(key: str) -> tuple[str | None, str]:
     return (namespace, name) if slash else (None, name)
 
 
-# -- owners ----------------------------------------------------------------------------------------
+# -- owners -------------------------------------------------------------------------------------
 
 
 def owner_reference(
@@ -125,7 +125,7 @@ def is_owned_by(document: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
     return controller is not None and controller.get("uid") == uid_of(owner)
 
 
-# -- names -----------------------------------------------------------------------------------------
+# -- names --------------------------------------------------------------------------------------
 
 
 def valid_dns1123_label(name: object) -> bool:

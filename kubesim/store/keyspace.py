@@ -37,7 +37,7 @@ class Keyspace:
         self.cells: dict[str, Entry | Cell] = {}
         self.keys: list[str] = []  # of cells, sorted
 
-    # -- reading -------------------------------------------------------------------------------
+    # -- reading --------------------------------------------------------------------------------
 
     def get(self, key: str) -> Entry | None:
         """The key now. Needs no lock: the look-up is one step, and what it finds never changes."""
@@ -110,7 +110,7 @@ class Keyspace:
         if revision < compacted:
             raise Compacted(revision, compacted)
 
-    # -- writing; the caller raises `revision` -------------------------------------------------
+    # -- writing; the caller raises `revision` --------------------------------------------------
 
     def put(self, key: str, value: Any, revision: int, lease: int) -> int:
         """Write a key; returns the lease that it hung on before."""

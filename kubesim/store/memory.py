@@ -100,7 +100,7 @@ class EtcdStore:
             "EtcdStore", "Initialized", "Initialized in-memory etcd-style store."
         )
 
-    # -- reading -------------------------------------------------------------------------------
+    # -- reading --------------------------------------------------------------------------------
 
     @property
     def revision(self) -> int:
@@ -154,7 +154,7 @@ class EtcdStore:
             return ListResult(tuple(items[:limit]), revision, more=True)
         return ListResult(tuple(items), revision)
 
-    # -- writing -------------------------------------------------------------------------------
+    # -- writing --------------------------------------------------------------------------------
 
     def set(self, key: str, value: Any, *, lease: int = 0) -> int:
         """Write one key whatever its state; returns the revision of the write.
@@ -246,7 +246,7 @@ class EtcdStore:
             self._leases.detach(previous.lease, key)
         return previous is not None
 
-    # -- samples, raw ----------------------------------------------------------------------------
+    # -- samples, raw ---------------------------------------------------------------------------
 
     def sample(self, key: str) -> Sample | None:
         """The newest sample of a key as the tuple that was written; None if there is none."""
@@ -260,7 +260,7 @@ class EtcdStore:
             steps, lost = history.steps_after(revision, limit), revision < history.compacted
         return [step[0][:3] for step in steps if type(step) is tuple], lost
 
-    # -- watching --------------------------------------------------------------------------------
+    # -- watching -------------------------------------------------------------------------------
 
     def watch(
         self,
@@ -311,7 +311,7 @@ class EtcdStore:
         with self._lock:
             self._watches.remove(watch)
 
-    # -- keeping house -----------------------------------------------------------------------------
+    # -- keeping house --------------------------------------------------------------------------
 
     def compact(self, revision: int) -> None:
         """Forget the changes up to and including `revision`; that state itself stays readable.

@@ -1,0 +1,161 @@
+"""The command line: ``python -m kubesim serve`` and ``python -m kubesim run``.
+
+`serve` is the original's ``go run cmd/main.go``: a cluster on the live clock behind an HTTP server.
+`run` is what the original could not do: the same cluster on the virtual clock, an hour in a blink.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from types import FrameType
+
+from kubesim import KUBERNETES_VERSION, __version__
+from kubesim.cluster import Cluster
+from kubesim.errors import KubeSimError
+from kubesim.quantity import parse_duration
+from kubesim.table import Table
+
+TRY = """
+Try, in another terminal:
+  curl {url}/api/pods
+  curl -X POST {url}/api/pods -d '{{"name": "my-first-pod"}}'
+  curl {url}/api/pods/ID
+  curl -X DELETE {url}/api/pods/ID
+  curl {url}/api/hpa/config
+  curl -X POST {url}/api/hpa/config -d '{{"target_cpu": 75, "interval": "10s"}}'
+  curl {url}/api/nodes
+  curl -N {url}/api/watch?kind=Pod          (every change, as it happens)
+  curl {url}/api/explain/hpa/auto-pod       (why the autoscaler decided what it did)
+Ctrl-C ends the server.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except (KubeSimError, OSError) as error:
+        print(f"kubesim: {error}", file=sys.stderr)
+        return 1
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Boot a cluster on the live clock and serve it until SIGINT or SIGTERM."""
+    ended = threading.Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        ended.set()  # nothing else is safe inside a signal handler
+
+    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    cluster = Cluster(
+        options.nodes,
+        seed=options.seed,
+        clock="live",
+        speed=options.speed,
+        hpa=not options.no_hpa,
+        sink=_say,
+    )
+    try:
+        server = cluster.serve(options.host, options.port, token=options.token)
+        _say(f"[INFO] REST: Listening: {server.url} ({options.nodes} nodes, seed {options.seed})")
+        _say(TRY.format(url=server.url))
+        ended.wait()
+        _say("[INFO] REST: Stopping: closing the server and stopping the pods ...")
+    finally:
+        cluster.close()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    _say("[INFO] REST: Stopped: bye.")
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a cluster on the virtual clock and print what happened."""
+    seconds = options.duration
+    with Cluster(options.nodes, seed=options.seed, hpa=True, digest=True) as cluster:
+        if options.rate is not None:
+            cluster.set_traffic(options.rate)
+        cluster.sleep(seconds)
+        print(cluster.pods())
+        print()
+        scalings = [
+            (d.time, d.data.get("from"), d.data.get("to"), d.verdict)
+            for d in cluster.decisions.of("hpa/auto-pod")
+            if d.data.get("from") != d.data.get("to")
+        ]
+        print(Table(("time [s]", "from", "to", "why"), scalings, "the newest scalings"))
+        print()
+        print(f"revision {cluster.store.revision}, seed {options.seed}, digest {cluster.digest()}")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kubesim",
+        description=f"A Kubernetes laboratory; mirrors Kubernetes {KUBERNETES_VERSION}.",
+    )
+    parser.add_argument("--version", action="version", version=f"kubesim {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    served = commands.add_parser("serve", help="a cluster on the live clock behind HTTP")
+    served.add_argument("--host", default="127.0.0.1", help="address to bind (127.0.0.1)")
+    served.add_argument("--port", type=_port, default=8080, help="port to bind; 0: any free (8080)")
+    served.add_argument("--nodes", type=_count, default=3, help="number of nodes (3)")
+    served.add_argument("--speed", type=_speed, default=1.0, help="simulated seconds a second (1)")
+    served.add_argument("--seed", type=int, default=0, help="seed of all randomness (0)")
+    served.add_argument("--no-hpa", action="store_true", help="boot without auto-pod and its HPA")
+    served.add_argument("--token", help="ask for this bearer token; a must beyond loopback")
+    served.set_defaults(command=serve)
+
+    ran = commands.add_parser("run", help="a cluster on the virtual clock, as fast as it goes")
+    ran.add_argument("--duration", type=_duration, default=3600.0, help="simulated time (1h)")
+    ran.add_argument("--nodes", type=_count, default=3, help="number of nodes (3)")
+    ran.add_argument("--seed", type=int, default=0, help="seed of all randomness (0)")
+    ran.add_argument("--rate", type=float, help="requests per second to auto-pod (none)")
+    ran.set_defaults(command=run)
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; take a number from 0 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 5_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no count; take a number from 0 to 5000")
+    return int(text)
+
+
+def _speed(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.01 <= value <= 1_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed; take a number from 0.01 to 1000")
+    return value
+
+
+def _duration(text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time to run; try 10m or 24h")
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

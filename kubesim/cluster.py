@@ -1,0 +1,309 @@
+"""The composition root: a whole simulated cluster, booted from top to bottom.
+
+Read `Cluster.__init__` as the boot sequence of a real one: etcd, the API server in front of it,
+then its clients - kubelets, scheduler, controllers, autoscaler - which meet nowhere else.
+
+>>> with Cluster(nodes=3, seed=7) as cluster:
+...     cluster.sleep(60)
+...     [pod["name"] for pod in cluster.api.list_pods()]
+['auto-pod-0']
+
+The clock decides how it runs. On the virtual clock (the default) there is no thread, a day takes
+seconds, and the same seed gives the same run. On the live clock each component, and each pod, is
+a named thread, and a second is a second (or 1/20 of one). The components are the same code.
+
+Real counterparts: the order in which kubeadm brings up a control plane, and
+cmd/kube-controller-manager, which starts the controllers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from kubesim import autopod
+from kubesim.analytics import Analytics
+from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.metrics import SAMPLE_PREFIX, document_maker
+from kubesim.autoscaler import HorizontalController
+from kubesim.client.decisions import DecisionLog
+from kubesim.clock import LiveClock, NamedStreams, VirtualClock
+from kubesim.clock.base import Clock
+from kubesim.controllers import GarbageCollector, StatefulSetController
+from kubesim.errors import BadRequest, WorkerFailed
+from kubesim.explain import Explanation, explain
+from kubesim.kubelet import Kubelet
+from kubesim.objects import meta
+from kubesim.rest import RestServer, hpaconfig
+from kubesim.scheduler import Scheduler
+from kubesim.store import EtcdStore, HistoryDigest
+from kubesim.table import Table
+from kubesim.traffic import Constant, Traffic
+
+DIGEST_PERIOD_SECONDS = 1.0  # how often the running digest reads the history
+
+
+class Cluster:
+    """A control plane, its nodes and its pods, in this process.
+
+    Args:
+        nodes: number of nodes, ``node-1`` ...
+        seed: the one source of randomness; same seed on the virtual clock, same run.
+        clock: "virtual", "live", or a clock of your own.
+        speed: simulated seconds per wall second (live).
+        hpa: boot with the workload ``auto-pod`` and its autoscaler.
+        node_cpu, node_memory, max_pods: capacity of each node, as Kubernetes quantities.
+        sink: called with each printed log line, for example `print`.
+        policy: an autoscaling policy of yours in place of the real algorithm.
+        profile: a scheduler profile of yours.
+        workloads: workload models of yours, by name (see kubesim.kubelet.workload).
+        digest: keep a running digest of the whole history, for `digest()`.
+        history_limit: changes that the store keeps before it compacts.
+        max_threads: on the live clock, workers above this number share one paced thread.
+
+    Raises:
+        BadRequest: an argument that makes no sense; the message says which.
+    """
+
+    def __init__(
+        self,
+        nodes: int = 3,
+        *,
+        seed: int = 0,
+        clock: str | Clock = "virtual",
+        speed: float = 1.0,
+        hpa: bool = True,
+        node_cpu: str = "4",
+        node_memory: str = "8Gi",
+        max_pods: int = 110,
+        sink: Callable[[str], None] | None = None,
+        policy: Any = None,
+        profile: Any = None,
+        workloads: Mapping[str, Any] | None = None,
+        digest: bool = False,
+        history_limit: int = 10_000,
+        max_threads: int = 1_000,
+    ) -> None:
+        if nodes < 0:
+            raise BadRequest(f"nodes must be 0 or more, not {nodes}")
+        self.seed = seed
+        self.failures: deque[WorkerFailed] = deque(maxlen=100)
+        self._servers: list[RestServer] = []
+        self._closed = False
+
+        # Time, randomness, and the log that everybody writes to.
+        self.streams = NamedStreams(seed)
+        self.clock = _make_clock(clock, speed, max_threads)
+        self.clock.on_failure(self._component_failed)
+        self.analytics = Analytics(self.clock.now, sink=sink)
+        self.decisions = DecisionLog()
+
+        # etcd, and the API server as the only door to it.
+        self.store = EtcdStore(
+            history_limit=history_limit,
+            sample_prefix=SAMPLE_PREFIX,
+            sample_document=document_maker(self.clock.timestamp),
+            analytics=self.analytics,
+        )
+        self.analytics.attach_samples(self.store.samples_since)
+        self._digest = HistoryDigest(self.store) if digest else None
+        self.api = KubeAPI(self.store, self.clock, self.streams, analytics=self.analytics)
+
+        # The clients of the API server. Requests of users to pods do not pass it, so the load
+        # balancer hands its figures to the kubelets directly, as a network would.
+        tools: dict[str, Any] = {
+            "clock": self.clock,
+            "streams": self.streams,
+            "analytics": self.analytics,
+            "decisions": self.decisions,
+        }
+        self.traffic = Traffic(self.api, self.clock)
+        node = {
+            "cpu": node_cpu,
+            "memory": node_memory,
+            "max_pods": max_pods,
+            "workloads": workloads,
+        }
+        self.kubelets = [
+            Kubelet(self.api, node_name=f"node-{n}", load=self.traffic.load_for, **node, **tools)
+            for n in range(1, nodes + 1)
+        ]
+        self.scheduler = Scheduler(self.api, profile=profile, **tools)
+        self.controllers = [
+            StatefulSetController(self.api, **tools),
+            GarbageCollector(self.api, **tools),
+        ]
+        self.autoscaler = HorizontalController(self.api, policy=policy, **tools)
+        self._start(hpa)
+
+    def _start(self, hpa: bool) -> None:
+        if self._digest is not None:
+            worker = self.clock.worker("history-digest")
+            worker.every(DIGEST_PERIOD_SECONDS, self._digest.update)
+        for component in self.components:
+            component.start()
+        if hpa:
+            self.api.create(autopod.workload())
+            self.api.create(autopod.autoscaler())
+
+    # -- looking --------------------------------------------------------------------------------
+
+    @property
+    def components(self) -> list[Any]:
+        """Everything that runs, in boot order; each has start(), stop() and statistics()."""
+        return [
+            self.traffic,
+            *self.kubelets,
+            self.scheduler,
+            *self.controllers,
+            self.autoscaler,
+        ]
+
+    def explain(self, reference: str) -> Explanation:
+        """Why: the decisions about ``hpa/auto-pod``, ``pod/web-1``, ``statefulset/auto-pod`` ...
+
+        Raises:
+            BadRequest: the reference is not of the form kind/name.
+            NotFound: nothing was decided about that object; the message lists what was.
+        """
+        return explain(self.decisions, reference)
+
+    def pods(self, namespace: str | None = None) -> Table:
+        """The pods as a table: name, phase, node, CPU, memory, restarts."""
+        pods, _ = self.api.snapshot("Pod", namespace)
+        rows = [_pod_row(self.api, pod) for pod in pods]
+        return Table(
+            ("pod", "status", "node", "cpu [m]", "memory [MB]", "restarts"), sorted(rows), "pods"
+        )
+
+    def hpa_config(self) -> dict[str, Any]:
+        """The autoscaler's `target_cpu`, `min_pods`, `max_pods` and `interval`.
+
+        Raises:
+            NotFound: the cluster was booted without the autoscaler.
+        """
+        return hpaconfig.read(self.api)
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts of every component, by its name."""
+        return {
+            getattr(component, "name", type(component).__name__): component.statistics()
+            for component in self.components
+        }
+
+    def digest(self) -> str:
+        """SHA-256 over every change of every key so far: equal digests, equal runs.
+
+        Raises:
+            BadRequest: the cluster was made without `digest=True`.
+        """
+        if self._digest is None:
+            raise BadRequest("there is no digest", hint="make it: Cluster(digest=True)")
+        self._digest.update()
+        return self._digest.hexdigest()
+
+    # -- changing -------------------------------------------------------------------------------
+
+    def set_hpa_config(self, **changes: Any) -> dict[str, Any]:
+        """Change the autoscaler at run time; keys left out keep their values.
+
+        Raises:
+            BadRequest: a bad value; nothing is changed then.
+        """
+        return hpaconfig.write(self.api, changes)
+
+    def set_traffic(self, rate: Any, workload: str = autopod.NAME) -> None:
+        """Send requests to the ready pods of a workload, by its label ``app``.
+
+        Args:
+            rate: requests per second, or a traffic model (see kubesim.traffic); None ends it, and
+                the pods use CPU at random again, as in the original simulator.
+            workload: name of the workload.
+        """
+        if rate is None:
+            self.traffic.remove(workload)
+            return
+        model = Constant(float(rate)) if isinstance(rate, (int, float)) else rate
+        self.traffic.route(workload, f"app={workload}", model)
+
+    # -- time: for the driver alone -------------------------------------------------------------
+
+    def sleep(self, seconds: float) -> None:
+        """Let simulated time pass."""
+        self.clock.sleep(seconds)
+
+    def wait_until(self, predicate: Callable[[], bool], timeout_seconds: float = 60.0) -> bool:
+        """Let simulated time pass until the predicate holds; False after the timeout."""
+        return self.clock.wait_until(predicate, timeout_seconds)
+
+    # -- serving and ending ---------------------------------------------------------------------
+
+    def serve(self, host: str = "127.0.0.1", port: int = 0, **options: Any) -> RestServer:
+        """Serve this cluster over HTTP; port 0 takes any free one. `close()` ends it."""
+        server = RestServer(
+            self.api,
+            host=host,
+            port=port,
+            decisions=self.decisions,
+            analytics=self.analytics,
+            **options,
+        )
+        server.start()
+        self._servers.append(server)
+        return server
+
+    def close(self) -> None:
+        """Stop the servers, the components and the clock; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for server in self._servers:
+            server.close()
+        for component in reversed(self.components):
+            component.stop()
+        self.clock.close()
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _component_failed(self, worker: str, error: BaseException) -> bool:
+        """A failing component is seen: in the log, in `failures`, and by the driver if virtual."""
+        self.failures.append(WorkerFailed(worker, error))
+        self.analytics.log(worker, "WorkerFailed", f"{type(error).__name__}: {error}", "error")
+        return not self.clock.virtual
+
+
+def _make_clock(clock: str | Clock, speed: float, max_threads: int) -> Clock:
+    if clock == "virtual":
+        virtual = VirtualClock()
+        virtual.speed = speed
+        return virtual
+    if clock == "live":
+        return LiveClock(speed=speed, max_threads=max_threads)
+    if isinstance(clock, str):
+        raise BadRequest(f"there is no clock {clock!r}", hint='say "virtual" or "live"')
+    return clock
+
+
+def _pod_row(api: KubeAPI, pod: dict[str, Any]) -> Sequence[Any]:
+    sample = api.sample(meta.namespace_of(pod), meta.name_of(pod))
+    containers = sample[2] if sample else ()
+    status = pod.get("status", {})
+    return (
+        meta.name_of(pod),
+        "Terminating" if meta.is_terminating(pod) else status.get("phase", "Pending"),
+        pod["spec"].get("nodeName", ""),
+        sum(container[1] for container in containers),
+        sum(container[2] for container in containers) // 1_000_000,
+        sum(c.get("restartCount", 0) for c in status.get("containerStatuses", ())),
+    )

@@ -1,0 +1,45 @@
+"""CrashLoopBackOff: how long a container that keeps crashing waits before it is started again.
+
+>>> backoff = CrashBackOff()
+>>> [backoff.delay(exited_at=0.0) for _ in range(7)]
+[0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0]
+
+Source: pkg/kubelet/kubelet.go (backOffPeriod, MaxContainerBackOff),
+k8s.io/client-go/util/flowcontrol/backoff.go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INITIAL_SECONDS = 10.0  # backOffPeriod
+MAX_SECONDS = 300.0  # MaxContainerBackOff
+FORGET_SECONDS = 2 * MAX_SECONDS  # a container that ran longer starts over
+
+
+@dataclass(slots=True)
+class CrashBackOff:
+    """The back-off of one container; the kubelet keeps it in memory.
+
+    Attributes:
+        current: seconds that the next crash has to wait; 0 before the first.
+        updated: second at which it was last changed.
+    """
+
+    current: float = 0.0
+    updated: float = 0.0
+
+    def delay(self, exited_at: float) -> float:
+        """Seconds from the exit to the next start; the first restart has no delay.
+
+        Args:
+            exited_at: second of the exit.
+        """
+        if self.current == 0.0 or exited_at - self.updated > FORGET_SECONDS:
+            self.current = INITIAL_SECONDS
+            self.updated = exited_at
+            return 0.0
+        wait = self.current
+        self.current = min(self.current * 2, MAX_SECONDS)
+        self.updated = exited_at + wait
+        return wait

@@ -1,0 +1,216 @@
+"""Workload models: what a pod uses, in place of a real process.
+
+A model is a class with one method:
+
+    usage(now, load) -> (CPU in millicores, memory in bytes)
+
+`now` is the simulated second; `load` the requests per second that reach this pod, or None if no
+traffic is routed to it. A model of your own is ten lines; register it with
+``Cluster(workloads={"mine": lambda context: Mine()})`` and choose it with the annotation
+``kubesim.dev/workload: '{"model": "mine"}'``.
+
+>>> model = SeedWorkload("7", "pod-uid")
+>>> cpu, memory = model.usage(12.0, None)
+>>> 100 <= cpu <= 200 and 50_000_000 <= memory <= 100_000_000
+True
+>>> model.usage(12.9, None) == (cpu, memory)        # one draw for each second
+True
+>>> LoadWorkload("7", "pod-uid", noise=0).usage(0.0, load=14.0)
+(160, 60000000)
+
+No counterpart in Kubernetes; the nearest is kwok's ClusterResourceUsage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kubesim.clock import keyed_bytes
+from kubesim.errors import BadRequest
+from kubesim.objects import meta
+from kubesim.objects.annotations import WORKLOAD
+from kubesim.objects.frozen import Document
+from kubesim.objects.pods import container_limits, containers_of
+
+MEGABYTE = 1_000_000
+SEED_CPU = (100, 200)  # millicores, both ends included
+SEED_MEMORY = (50, 100)  # MB
+IDLE_MILLI = 20
+COST_MILLI_PER_RPS = 10.0  # 10 ms of CPU for each request
+LOAD_MEMORY_MB = 60
+LOAD_NOISE = 0.05  # relative, each second anew
+BLOCK_SECONDS = 64  # draws made at once
+DEFAULT_CAPACITY_MILLI = 500
+
+
+class Workload(Protocol):
+    """What a model has to offer."""
+
+    def usage(self, now: float, load: float | None) -> tuple[int, int]:
+        """(CPU in millicores, memory in bytes) at a simulated second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a model's factory is told.
+
+    Attributes:
+        seed: the cluster's seed.
+        pod: the pod, frozen.
+        options: the JSON of the annotation.
+    """
+
+    seed: int
+    pod: Document
+    options: Mapping[str, Any]
+
+
+Factory = Callable[[Context], Workload]
+
+
+class KeyedNoise:
+    """Two bytes for each second, a pure function of (seed, pod, second), drawn in blocks.
+
+    Pure, so that adding a pod changes no other pod's numbers, and any second can be computed by
+    itself; in blocks, since hashing once a minute costs a sixtieth.
+    """
+
+    __slots__ = ("_block", "_bytes", "_key")
+
+    def __init__(self, seed: object, uid: str) -> None:
+        self._key = f"{seed}/{uid}"
+        self._block = -1
+        self._bytes = b""
+
+    def at(self, now: float) -> tuple[int, int]:
+        """Two numbers from 0 to 65535 for the second in which `now` lies."""
+        second = int(now)
+        block, offset = divmod(second, BLOCK_SECONDS)
+        if block != self._block:
+            self._bytes = keyed_bytes(f"{self._key}/{block}", 4 * BLOCK_SECONDS)
+            self._block = block
+        found = self._bytes
+        offset *= 4
+        return (
+            found[offset] << 8 | found[offset + 1],
+            found[offset + 2] << 8 | found[offset + 3],
+        )
+
+
+class SeedWorkload:
+    """The original's pod: 100-200 millicores and 50-100 MB, new each second, whatever happens."""
+
+    __slots__ = ("_noise",)
+
+    def __init__(self, seed: object, uid: str) -> None:
+        self._noise = KeyedNoise(seed, uid)
+
+    def usage(self, now: float, load: float | None) -> tuple[int, int]:
+        """(CPU in millicores, memory in bytes)."""
+        first, second = self._noise.at(now)
+        return 100 + first * 101 // 65536, (50 + second * 51 // 65536) * MEGABYTE
+
+
+class LoadWorkload:
+    """CPU follows from the requests that arrive, up to a capacity.
+
+    Args:
+        seed, uid: key of the noise.
+        cost_milli_per_rps: millicores for one request per second: 10 is 10 ms of CPU a request.
+        idle_milli: millicores without any request.
+        capacity_milli: the most it can use; requests beyond that are not served.
+        memory_mb: memory without any request.
+        noise: relative, of the CPU; 0 for none.
+    """
+
+    __slots__ = ("_noise", "capacity", "cost", "idle", "memory", "noise")
+
+    def __init__(
+        self,
+        seed: object,
+        uid: str,
+        *,
+        cost_milli_per_rps: float = COST_MILLI_PER_RPS,
+        idle_milli: int = IDLE_MILLI,
+        capacity_milli: int = DEFAULT_CAPACITY_MILLI,
+        memory_mb: int = LOAD_MEMORY_MB,
+        noise: float = LOAD_NOISE,
+    ) -> None:
+        self._noise = KeyedNoise(seed, uid)
+        self.cost = cost_milli_per_rps
+        self.idle = idle_milli
+        self.capacity = capacity_milli
+        self.memory = memory_mb * MEGABYTE
+        self.noise = noise
+
+    def usage(self, now: float, load: float | None) -> tuple[int, int]:
+        """(CPU in millicores, memory in bytes)."""
+        cpu = self.idle + self.cost * (load or 0.0)
+        if self.noise:
+            draw = self._noise.at(now)[0] / 65535  # 0..1
+            cpu *= 1 + self.noise * (2 * draw - 1)
+        return min(int(cpu), self.capacity), self.memory
+
+    def capacity_rps(self) -> float:
+        """Requests per second that it can serve."""
+        return max(0.0, (self.capacity - self.idle) / self.cost) if self.cost else float("inf")
+
+
+class DefaultWorkload:
+    """The original's pod while no traffic is routed to it, else one that follows its load."""
+
+    __slots__ = ("_idle", "_loaded")
+
+    def __init__(self, idle: SeedWorkload, loaded: LoadWorkload) -> None:
+        self._idle = idle
+        self._loaded = loaded
+
+    def usage(self, now: float, load: float | None) -> tuple[int, int]:
+        """(CPU in millicores, memory in bytes)."""
+        if load is None:
+            return self._idle.usage(now, None)
+        return self._loaded.usage(now, load)
+
+
+def make_workload(
+    seed: int, pod: Document, factories: Mapping[str, Factory] | None = None
+) -> Workload:
+    """The model that a pod asks for by its annotation.
+
+    Args:
+        seed: the cluster's seed.
+        pod: the pod.
+        factories: models of your own by name.
+
+    Raises:
+        BadRequest: the annotation is no JSON object, or names an unknown model or option.
+    """
+    text = meta.annotations_of(pod).get(WORKLOAD)
+    options: Any = {}
+    if text is not None:
+        try:
+            options = json.loads(text)
+        except ValueError as error:
+            raise BadRequest(f"annotation {WORKLOAD}: {text[:80]!r} is no JSON: {error}") from error
+        if not isinstance(options, dict):
+            raise BadRequest(f'annotation {WORKLOAD} must be an object such as {{"model": "load"}}')
+    model = options.pop("model", "default")
+    if factories and model in factories:
+        return factories[model](Context(seed, pod, options))
+    idle = SeedWorkload(seed, meta.uid_of(pod))
+    if model == "seed":
+        return idle
+    if model not in ("default", "load"):
+        known = ", ".join(sorted({"default", "load", "seed", *(factories or ())}))
+        raise BadRequest(f"annotation {WORKLOAD}: no model {model!r}; there are: {known}")
+    limit = container_limits(containers_of(pod)[0])[0]
+    options.setdefault("capacity_milli", DEFAULT_CAPACITY_MILLI if limit is None else limit)
+    try:
+        loaded = LoadWorkload(seed, meta.uid_of(pod), **options)
+    except TypeError as error:
+        known = "cost_milli_per_rps, idle_milli, capacity_milli, memory_mb, noise"
+        raise BadRequest(f"annotation {WORKLOAD}: options of {model!r} are: {known}") from error
+    return loaded if model == "load" else DefaultWorkload(idle, loaded)
