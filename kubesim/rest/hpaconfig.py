@@ -1,0 +1,126 @@
+"""The original's HPA configuration, as a projection of the HorizontalPodAutoscaler ``auto-pod``.
+
+    target_cpu   spec.metrics, Resource cpu: averageUtilization, percent of the request
+    min_pods     spec.minReplicas
+    max_pods     spec.maxReplicas
+    interval     annotation kubesim.dev/sync-period: how often this HPA looks
+
+A change is one write of one document: either all keys are taken or none is.
+
+No counterpart in Kubernetes, where it is `kubectl edit hpa auto-pod`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kubesim.apiserver import KubeAPI
+from kubesim.errors import BadRequest, Conflict, NotFound
+from kubesim.objects import meta
+from kubesim.objects.annotations import SYNC_PERIOD
+from kubesim.objects.frozen import Document, thaw
+from kubesim.quantity import parse_duration
+
+NAME = "auto-pod"
+KIND = "HorizontalPodAutoscaler"
+KEYS = ("target_cpu", "min_pods", "max_pods", "interval")
+DEFAULT_INTERVAL = "5s"
+MAX_PODS = 1_000
+MAX_TARGET = 10_000
+MAX_INTERVAL_SECONDS = 86_400.0
+ATTEMPTS = 10
+
+Config = dict[str, Any]
+
+
+def config_of(hpa: Document) -> Config:
+    """The configuration that an HPA document stands for."""
+    spec = hpa["spec"]
+    return {
+        "target_cpu": _cpu_target(spec).get("averageUtilization"),
+        "min_pods": spec.get("minReplicas", 1),
+        "max_pods": spec["maxReplicas"],
+        "interval": meta.annotations_of(hpa).get(SYNC_PERIOD, DEFAULT_INTERVAL),
+    }
+
+
+def apply_config(hpa: Document, changes: Mapping[str, Any]) -> Document:
+    """A new HPA document with the changes; keys left out keep their values.
+
+    Raises:
+        BadRequest: the first bad value, with field, rule and value; "Invalid interval format" for
+            an interval that is no duration.
+    """
+    if unknown := sorted(str(key) for key in changes.keys() - set(KEYS)):
+        raise BadRequest(f"unknown key {unknown[0]!r}; known keys are {', '.join(KEYS)}")
+    new = config_of(hpa) | dict(changes)
+    _check_number("target_cpu", new["target_cpu"], 1, MAX_TARGET)
+    _check_number("min_pods", new["min_pods"], 1, MAX_PODS)
+    _check_number("max_pods", new["max_pods"], 1, MAX_PODS)
+    if new["min_pods"] > new["max_pods"]:
+        raise BadRequest(
+            f"min_pods must not be above max_pods: {new['min_pods']} > {new['max_pods']}"
+        )
+    _check_interval(new["interval"])
+    changed: Document = thaw(hpa)
+    changed["spec"]["minReplicas"] = new["min_pods"]
+    changed["spec"]["maxReplicas"] = new["max_pods"]
+    _cpu_target(changed["spec"])["averageUtilization"] = new["target_cpu"]
+    changed["metadata"].setdefault("annotations", {})[SYNC_PERIOD] = new["interval"]
+    return changed
+
+
+def read(api: KubeAPI) -> Config:
+    """The present configuration.
+
+    Raises:
+        NotFound: "HPA not configured".
+    """
+    hpa = api.peek(KIND, NAME)
+    if hpa is None:
+        raise NotFound("HPA not configured")
+    return config_of(hpa)
+
+
+def write(api: KubeAPI, changes: Mapping[str, Any]) -> Config:
+    """Change the configuration; returns the new one, all keys.
+
+    Raises:
+        NotFound: "HPA not configured".
+        BadRequest: a bad value; nothing is changed.
+    """
+    for attempt in range(ATTEMPTS):
+        hpa = api.peek(KIND, NAME)
+        if hpa is None:
+            raise NotFound("HPA not configured")
+        try:
+            return config_of(api.update(apply_config(hpa, changes)))
+        except Conflict:
+            if attempt == ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _cpu_target(spec: Document) -> Document:
+    """The target of the CPU metric; an empty one if the HPA has no such metric."""
+    for metric in spec.get("metrics") or ():
+        resource = metric.get("resource") or {}
+        if metric.get("type") == "Resource" and resource.get("name") == "cpu":
+            return resource["target"]  # type: ignore[no-any-return]
+    return {}
+
+
+def _check_number(key: str, value: Any, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        shown = repr(value)[:60]
+        raise BadRequest(f"{key} must be a whole number from {least} to {most}, not {shown}")
+
+
+def _check_interval(value: Any) -> None:
+    try:
+        seconds = parse_duration(value)
+    except ValueError as error:
+        raise BadRequest("Invalid interval format") from error
+    if not 0 < seconds <= MAX_INTERVAL_SECONDS:
+        raise BadRequest("Invalid interval format")
