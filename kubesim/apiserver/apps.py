@@ -6,8 +6,9 @@ pkg/apis/coordination/validation.
 
 from __future__ import annotations
 
-from kubesim.apiserver.core import default_pod_spec, validate_pod_spec
-from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.metadata import validate_labels
+from kubesim.apiserver.podspec import default_pod_spec, validate_pod_spec
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
@@ -27,19 +28,21 @@ MUTABLE = (
 
 def default_statefulset(statefulset: Document) -> None:
     """OrderedReady, RollingUpdate from partition 0, one replica."""
-    spec = statefulset.setdefault("spec", {})
+    fill(statefulset, "spec", {})
+    spec = statefulset["spec"]
     if not isinstance(spec, dict):
         return
-    spec.setdefault("replicas", 1)
-    spec.setdefault("podManagementPolicy", "OrderedReady")
-    strategy = spec.setdefault("updateStrategy", {})
+    fill(spec, "replicas", 1)
+    fill(spec, "podManagementPolicy", "OrderedReady")
+    fill(spec, "updateStrategy", {})
+    strategy = spec["updateStrategy"]
     if isinstance(strategy, dict):
-        strategy.setdefault("type", "RollingUpdate")
+        fill(strategy, "type", "RollingUpdate")
         if strategy["type"] == "RollingUpdate":
-            rolling = strategy.setdefault("rollingUpdate", {})
-            if isinstance(rolling, dict):
-                rolling.setdefault("partition", 0)
-    spec.setdefault("revisionHistoryLimit", REVISION_HISTORY_LIMIT)
+            fill(strategy, "rollingUpdate", {})
+            if isinstance(strategy["rollingUpdate"], dict):
+                fill(strategy["rollingUpdate"], "partition", 0)
+    fill(spec, "revisionHistoryLimit", REVISION_HISTORY_LIMIT)
     template = spec.get("template")
     if isinstance(template, dict) and isinstance(template.get("spec"), dict):
         default_pod_spec(template["spec"])
@@ -58,11 +61,12 @@ def validate_statefulset(statefulset: Document, errors: FieldErrors) -> None:
         rule = "must be 'RollingUpdate' or 'OnDelete'"
         errors.invalid("spec.updateStrategy", strategy.get("type"), rule)
     rolling = errors.mapping("spec.updateStrategy.rollingUpdate", strategy.get("rollingUpdate"))
-    if "partition" in rolling:
+    if rolling.get("partition") is not None:
         path = "spec.updateStrategy.rollingUpdate.partition"
         errors.whole_number(path, rolling["partition"])
-    if "minReadySeconds" in spec:
-        errors.whole_number("spec.minReadySeconds", spec["minReadySeconds"])
+    for field in ("minReadySeconds", "revisionHistoryLimit"):
+        if spec.get(field) is not None:
+            errors.whole_number(f"spec.{field}", spec[field])
     template = errors.mapping("spec.template", spec.get("template"))
     validate_template_selector(spec.get("selector"), template, errors)
     template_spec = errors.mapping("spec.template.spec", template.get("spec"))
@@ -77,10 +81,11 @@ def validate_template_selector(selector: object, template: Document, errors: Fie
     if not selector:
         errors.required("spec.selector")
         return
-    labels = errors.mapping(
-        "spec.template.metadata.labels",
-        errors.mapping("spec.template.metadata", template.get("metadata")).get("labels"),
-    )
+    path = "spec.template.metadata"
+    labels = errors.mapping(path, template.get("metadata")).get("labels")
+    validate_labels(labels, f"{path}.labels", errors)
+    if not isinstance(labels, dict):
+        labels = {}
     try:
         parsed = selector_from(errors.mapping("spec.selector", selector))
     except (BadRequest, KeyError, TypeError, AttributeError) as error:
@@ -115,8 +120,10 @@ def validate_revision_update(new: Document, old: Document, errors: FieldErrors) 
 def validate_lease(lease: Document, errors: FieldErrors) -> None:
     """A lease lasts a positive time."""
     spec = errors.mapping("spec", lease.get("spec"))
-    if "leaseDurationSeconds" in spec:
-        errors.whole_number("spec.leaseDurationSeconds", spec["leaseDurationSeconds"], 1)
+    for field, least in (("leaseDurationSeconds", 1), ("leaseTransitions", 0)):
+        if spec.get(field) is not None:
+            rule = "must be greater than 0" if least else ""
+            errors.whole_number(f"spec.{field}", spec[field], least, rule=rule)
 
 
 KINDS = (
@@ -143,5 +150,6 @@ KINDS = (
         group="coordination.k8s.io",
         validate=validate_lease,
         status=False,
+        counts_generation=False,
     ),
 )

@@ -5,10 +5,10 @@ Source: pkg/apis/autoscaling/v2/defaults.go, pkg/apis/autoscaling/validation/val
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.apiserver.registry import Kind
 from kubesim.objects.annotations import SYNC_PERIOD
 from kubesim.objects.frozen import Document
@@ -30,25 +30,26 @@ SCALE_UP_POLICIES = (
     {"type": "Percent", "value": 100, "periodSeconds": 15},
 )
 SCALE_DOWN_POLICIES = ({"type": "Percent", "value": 100, "periodSeconds": 15},)
-_GROUP_VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*", re.ASCII)
 
 
 def default_hpa(hpa: Document) -> None:
     """One replica at least, CPU at 80 %, and the default scaling rules if there is a behavior."""
-    spec = hpa.setdefault("spec", {})
+    fill(hpa, "spec", {})
+    spec = hpa["spec"]
     if not isinstance(spec, dict):
         return
-    spec.setdefault("minReplicas", 1)
+    fill(spec, "minReplicas", 1)
     if not spec.get("metrics"):
         target = {"type": "Utilization", "averageUtilization": CPU_TARGET_PERCENT}
         resource = {"name": "cpu", "target": target}
         spec["metrics"] = [{"type": "Resource", "resource": resource}]
     behavior = spec.get("behavior")
     if isinstance(behavior, dict):
-        up = behavior.setdefault("scaleUp", {})
-        down = behavior.setdefault("scaleDown", {})
+        fill(behavior, "scaleUp", {})
+        fill(behavior, "scaleDown", {})
+        up, down = behavior["scaleUp"], behavior["scaleDown"]
         if isinstance(up, dict):
-            up.setdefault("stabilizationWindowSeconds", 0)
+            fill(up, "stabilizationWindowSeconds", 0)
             _default_rules(up, SCALE_UP_POLICIES)
         if isinstance(down, dict):
             # The window stays unset: the controller's own (300 s) is used.
@@ -56,27 +57,41 @@ def default_hpa(hpa: Document) -> None:
 
 
 def _default_rules(rules: Document, policies: tuple[Document, ...]) -> None:
-    rules.setdefault("selectPolicy", "Max")
-    if "policies" not in rules:
-        rules["policies"] = [dict(policy) for policy in policies]
+    fill(rules, "selectPolicy", "Max")
+    fill(rules, "policies", [dict(policy) for policy in policies])
 
 
 def validate_hpa(hpa: Document, errors: FieldErrors) -> None:
     """Every rule of autoscaling/v2; all broken ones are reported together."""
+    _validate_hpa(hpa, errors, least=1)
+
+
+def validate_hpa_to_zero(hpa: Document, errors: FieldErrors) -> None:
+    """The same with the feature gate HPAScaleToZero, which is off by default."""
+    _validate_hpa(hpa, errors, least=0)
+
+
+def _validate_hpa(hpa: Document, errors: FieldErrors, *, least: int) -> None:
     spec = errors.mapping("spec", hpa.get("spec"))
     metrics = errors.items("spec.metrics", spec.get("metrics"))
     low, high = spec.get("minReplicas"), spec.get("maxReplicas")
     scales_to_zero = any(m.get("type") in ("Object", "External") for _, m in metrics)
-    low_fits = errors.whole_number("spec.minReplicas", low, 1)
-    if high is None:
-        errors.required("spec.maxReplicas")
-    elif errors.whole_number("spec.maxReplicas", high, 1) and low_fits and high < low:
+    low_fits = errors.whole_number("spec.minReplicas", low, least)
+    # A missing number is 0 to the real server, which says so.
+    high = 0 if high is None else high
+    high_fits = errors.whole_number("spec.maxReplicas", high, 1, rule="must be greater than 0")
+    if high_fits and low_fits and int(high) < int(low or 0):
         rule = "must be greater than or equal to `minReplicas`"
         errors.invalid("spec.maxReplicas", high, rule)
     if low == 0 and not scales_to_zero:
-        rule = "must specify at least one Object or External metric to support scaling to zero"
+        rule = (
+            "must specify at least one Object or External metric to support scaling to zero "
+            "replicas"
+        )
         errors.forbidden("spec.metrics", rule)
-    _validate_reference(spec.get("scaleTargetRef"), "spec.scaleTargetRef", errors)
+    reference = spec.get("scaleTargetRef")
+    _validate_reference(reference, "spec.scaleTargetRef", errors)
+    _validate_target_version(reference, "spec.scaleTargetRef.apiVersion", errors)
     for path, metric in metrics:
         _validate_metric(metric, path, errors)
     if spec.get("behavior") is not None:
@@ -111,14 +126,31 @@ def _validate_reference(reference: Any, path: str, errors: FieldErrors) -> None:
             errors.required(f"{path}.{field}")
         else:
             _validate_segment(value, f"{path}.{field}", errors)
-    version = target.get("apiVersion")
-    if version and not (isinstance(version, str) and _GROUP_VERSION.fullmatch(version)):
-        errors.invalid(f"{path}.apiVersion", version, "must be a group/version such as apps/v1")
+
+
+def _validate_target_version(reference: Any, path: str, errors: FieldErrors) -> None:
+    """Which API the target is of: a group and a version, and no group for core kinds alone."""
+    target = reference if isinstance(reference, dict) else {}
+    version = target.get("apiVersion") or ""
+    if not isinstance(version, str) or version.count("/") > 1:
+        errors.invalid(path, version, f"unexpected GroupVersion string: {version}")
+    elif "/" not in version and target.get("kind") != "ReplicationController":
+        if version:
+            errors.invalid(path, version, "must specify API group, for example apps/v1")
+        else:
+            errors.required(path, "must specify API group, for example apps/v1")
 
 
 def _validate_segment(value: Any, path: str, errors: FieldErrors) -> None:
-    if not isinstance(value, str) or value in (".", "..") or "/" in value or "%" in value:
-        errors.invalid(path, value, "may not be '.' or '..' and may not contain '/' or '%'")
+    """A name that becomes one step of a URL."""
+    if not isinstance(value, str):
+        errors.invalid(path, value, "must be a text")
+    elif value in (".", ".."):
+        errors.invalid(path, value, f"may not be '{value}'")
+    else:
+        for sign in "/%":
+            if sign in value:
+                errors.invalid(path, value, f"may not contain '{sign}'")
 
 
 def _validate_metric(metric: Document, path: str, errors: FieldErrors) -> None:
@@ -126,7 +158,7 @@ def _validate_metric(metric: Document, path: str, errors: FieldErrors) -> None:
     if not type_:
         errors.required(f"{path}.type", "must specify a metric source type")
         return
-    if type_ not in SOURCES:
+    if not isinstance(type_, str) or type_ not in SOURCES:
         errors.not_supported(f"{path}.type", type_, sorted(SOURCES))
         return
     for field in SOURCES.values():
@@ -138,7 +170,7 @@ def _validate_metric(metric: Document, path: str, errors: FieldErrors) -> None:
             detail = "must populate the given metric source only"
             errors.forbidden(f"{path}.{field}", detail)
     source = errors.mapping(f"{path}.{SOURCES[type_]}", metric.get(SOURCES[type_]))
-    if source:
+    if metric.get(SOURCES[type_]) is not None:
         _validate_source(type_, source, f"{path}.{SOURCES[type_]}", errors)
 
 
@@ -157,7 +189,7 @@ def _validate_source(type_: str, source: Document, path: str, errors: FieldError
         if not container:
             errors.required(f"{path}.container", "must specify a container")
         elif not valid_dns1123_label(container):
-            errors.invalid(f"{path}.container", container, "must be a DNS label")
+            errors.invalid(f"{path}.container", container, LABEL_RULE)
     if type_ == "Object":
         _validate_reference(source.get("describedObject"), f"{path}.describedObject", errors)
     _validate_target(type_, errors.mapping(f"{path}.target", source.get("target")), path, errors)
@@ -172,12 +204,11 @@ def _validate_target(type_: str, target: Document, path: str, errors: FieldError
         errors.invalid(f"{path}.type", kind, "must be either Utilization, Value, or AverageValue")
     for field in ("value", "averageValue"):
         if target.get(field) is not None:
-            amount = errors.quantity(f"{path}.{field}", target[field], parse_quantity)
-            if amount == 0:
-                errors.invalid(f"{path}.{field}", target[field], "must be positive")
+            errors.positive_quantity(f"{path}.{field}", target[field], parse_quantity)
     utilization = target.get("averageUtilization")
     if utilization is not None:
-        errors.whole_number(f"{path}.averageUtilization", utilization, 1)
+        rule = "must be greater than 0"
+        errors.whole_number(f"{path}.averageUtilization", utilization, 1, rule=rule)
     average, value = target.get("averageValue"), target.get("value")
     if type_ in ("Resource", "ContainerResource"):
         if utilization is None and average is None:
@@ -201,7 +232,8 @@ def _validate_rules(rules: Document, path: str, errors: FieldErrors) -> None:
     window = rules.get("stabilizationWindowSeconds")
     if window is not None:
         field = f"{path}.stabilizationWindowSeconds"
-        errors.whole_number(field, window, 0, MAX_WINDOW_SECONDS)
+        rule = "must be greater than or equal to zero"
+        errors.whole_number(field, window, 0, MAX_WINDOW_SECONDS, rule)
     select = rules.get("selectPolicy")
     if select not in (None, "Max", "Min", "Disabled"):
         errors.not_supported(f"{path}.selectPolicy", select, ("Disabled", "Max", "Min"))
@@ -210,21 +242,28 @@ def _validate_rules(rules: Document, path: str, errors: FieldErrors) -> None:
     for item, policy in errors.items(f"{path}.policies", rules.get("policies")):
         if policy.get("type") not in ("Pods", "Percent"):
             errors.not_supported(f"{item}.type", policy.get("type"), ("Percent", "Pods"))
-        errors.whole_number(f"{item}.value", policy.get("value"), 1)
+        rule = "must be greater than zero"
+        errors.whole_number(f"{item}.value", policy.get("value"), 1, rule=rule)
         period = policy.get("periodSeconds")
-        errors.whole_number(f"{item}.periodSeconds", period, 1, MAX_PERIOD_SECONDS)
+        errors.whole_number(f"{item}.periodSeconds", period, 1, MAX_PERIOD_SECONDS, rule)
     if rules.get("tolerance") is not None:
         errors.quantity(f"{path}.tolerance", rules["tolerance"], parse_quantity)
 
 
-KINDS = (
-    Kind(
-        "HorizontalPodAutoscaler",
-        "horizontalpodautoscalers",
-        group="autoscaling",
-        version="v2",
-        short_names=("hpa",),
-        default=default_hpa,
-        validate=validate_hpa,
-    ),
-)
+def kinds(*, scale_to_zero: bool = False) -> tuple[Kind, ...]:
+    """The kinds of the group.
+
+    Args:
+        scale_to_zero: the feature gate HPAScaleToZero (alpha upstream): minReplicas may be 0.
+    """
+    return (
+        Kind(
+            "HorizontalPodAutoscaler",
+            "horizontalpodautoscalers",
+            group="autoscaling",
+            version="v2",
+            short_names=("hpa",),
+            default=default_hpa,
+            validate=validate_hpa_to_zero if scale_to_zero else validate_hpa,
+        ),
+    )

@@ -9,7 +9,12 @@ from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.clock.base import Clock, Streams
 from kubesim.errors import AlreadyExists, Conflict, NotFound
-from kubesim.store import Store
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+from kubesim.store import EtcdStore
+
+DEFAULT_NAMESPACE = "default"
+EXAMPLES = 5  # names that a NotFound shows
 
 
 class Base:
@@ -25,7 +30,7 @@ class Base:
 
     def __init__(
         self,
-        store: Store,
+        store: EtcdStore,
         clock: Clock,
         streams: Streams,
         registry: Registry,
@@ -37,21 +42,44 @@ class Base:
         self.registry = registry
         self.analytics = analytics or NullAnalytics()
 
-    def not_found(self, kind: Kind, name: str) -> NotFound:
-        """The error for an object that is not there."""
-        return NotFound(f'{kind.resource} "{name}" not found', kind=kind.plural, name=name)
+    def not_found(self, kind: Kind, name: str, namespace: str | None = None) -> NotFound:
+        """The error for an object that is not there; its hint names some that are."""
+        prefix = kind.prefix_of(namespace or DEFAULT_NAMESPACE)
+        there = self.store.list(prefix, limit=EXAMPLES)
+        names = [kv.key.removeprefix(prefix) for kv in there.items]
+        listed = ", ".join(names) + (", ..." if there.more else "")
+        hint = f"existing: {listed}" if names else "there are none"
+        if kind.namespaced:
+            hint += f" in namespace {namespace or DEFAULT_NAMESPACE}"
+        said = f'{kind.resource} "{name}" not found'
+        return NotFound(said, hint=hint, kind=kind.plural, group=kind.group, name=name)
 
-    def conflict(self, kind: Kind, name: str) -> Conflict:
-        """The error for a write that somebody else came before."""
+    def conflict(self, kind: Kind, name: str, why: str = "") -> Conflict:
+        """The error for a write that somebody else came before, or whose condition fails."""
+        why = why or (
+            "the object has been modified; please apply your changes to the latest version and "
+            "try again"
+        )
         return Conflict(
-            f'Operation cannot be fulfilled on {kind.resource} "{name}": the object has been '
-            "modified; please apply your changes to the latest version and try again",
+            f'Operation cannot be fulfilled on {kind.resource} "{name}": {why}',
             kind=kind.plural,
+            group=kind.group,
             name=name,
         )
 
     def already_exists(self, kind: Kind, name: str) -> AlreadyExists:
         """The error for a name that is taken."""
-        return AlreadyExists(
-            f'{kind.resource} "{name}" already exists', kind=kind.plural, name=name
-        )
+        said = f'{kind.resource} "{name}" already exists'
+        return AlreadyExists(said, kind=kind.plural, group=kind.group, name=name)
+
+    def _created(self, kind: Kind, document: Document) -> None:
+        """An object was created: tell the lifecycle log, but for what is written all day."""
+        if not kind.ttl_seconds and kind.kind != "Lease":
+            said = f"ID={meta.uid_of(document)}, Name={meta.name_of(document)}"
+            self.analytics.log("KubeAPI", f"Created{kind.kind}", said)
+
+    def _deleted(self, kind: Kind, document: Document) -> None:
+        """An object is gone for good."""
+        if not kind.ttl_seconds and kind.kind != "Lease":
+            said = f"ID={meta.uid_of(document)}, Name={meta.name_of(document)}"
+            self.analytics.log("KubeAPI", f"Deleted{kind.kind}", said)

@@ -1,69 +1,49 @@
 """The core group: Namespace, Node, Pod, Event, ConfigMap.
 
 Source: pkg/apis/core/v1/defaults.go, pkg/apis/core/validation/validation.go,
-plugin/pkg/admission/defaulttolerationseconds.
+plugin/pkg/admission/{defaulttolerationseconds,priority}.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.metadata import LABEL_RULE
+from kubesim.apiserver.podspec import (
+    CONTAINER_LISTS,
+    EFFECTS,
+    default_pod_spec,
+    validate_pod_spec,
+)
 from kubesim.apiserver.registry import Kind
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
-from kubesim.quantity import parse_cpu_milli, parse_memory, parse_quantity
+from kubesim.quantity import parse_quantity
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
-TOLERATION_SECONDS = 300
-GRACE_SECONDS = 30
+TOLERATION_SECONDS = 300  # --default-not-ready-toleration-seconds
 EVENT_TTL_SECONDS = 3600.0  # kube-apiserver --event-ttl
 
 
-# -- Pod ----------------------------------------------------------------------------------------
-
-
-def default_pod_spec(spec: Document) -> None:
-    """What a pod template gets, too."""
-    spec.setdefault("restartPolicy", "Always")
-    spec.setdefault("terminationGracePeriodSeconds", GRACE_SECONDS)
-    spec.setdefault("dnsPolicy", "ClusterFirst")
-    spec.setdefault("schedulerName", "default-scheduler")
-    spec.setdefault("securityContext", {})
-    for container in [*_list(spec.get("containers")), *_list(spec.get("initContainers"))]:
-        _default_container(container)
-
-
-def _default_container(container: Document) -> None:
-    image = container.get("image")
-    if isinstance(image, str):
-        tag = image.rpartition("/")[2].partition(":")[2]
-        policy = "Always" if tag in ("", "latest") and "@" not in image else "IfNotPresent"
-        container.setdefault("imagePullPolicy", policy)
-    container.setdefault("terminationMessagePath", "/dev/termination-log")
-    container.setdefault("terminationMessagePolicy", "File")
-    resources = container.setdefault("resources", {})
-    if isinstance(resources, dict) and isinstance(resources.get("limits"), dict):
-        # A limit without a request is a request of the same size.
-        requests = resources.setdefault("requests", {})
-        if isinstance(requests, dict):
-            for name, limit in resources["limits"].items():
-                requests.setdefault(name, limit)
-    for port in _list(container.get("ports")):
-        port.setdefault("protocol", "TCP")
+# -- Pod -------------------------------------------------------------------------------------------
 
 
 def default_pod(pod: Document) -> None:
-    """Defaults of the pod itself, with the tolerations that admission adds."""
-    spec = pod.setdefault("spec", {})
+    """Defaults of the pod itself, with what admission adds: tolerations and a priority."""
+    fill(pod, "spec", {})
+    spec = pod["spec"]
     if not isinstance(spec, dict):
         return
     default_pod_spec(spec)
-    spec.setdefault("enableServiceLinks", True)
-    spec.setdefault("serviceAccountName", "default")
-    tolerations = spec.setdefault("tolerations", [])
+    fill(spec, "enableServiceLinks", True)
+    fill(spec, "serviceAccountName", "default")
+    if not spec.get("priorityClassName"):
+        fill(spec, "priority", 0)
+        fill(spec, "preemptionPolicy", "PreemptLowerPriority")
+    fill(spec, "tolerations", [])
+    tolerations = spec["tolerations"]
     if isinstance(tolerations, list):
         for key in (NOT_READY, UNREACHABLE):
             if not any(_tolerates_no_execute(toleration, key) for toleration in tolerations):
@@ -75,19 +55,14 @@ def default_pod(pod: Document) -> None:
                         "tolerationSeconds": TOLERATION_SECONDS,
                     }
                 )
-    status = pod.setdefault("status", {})
-    if isinstance(status, dict):
-        status.setdefault("phase", "Pending")
+    fill(pod, "status", {"phase": "Pending"})
 
 
 def _tolerates_no_execute(toleration: Any, key: str) -> bool:
     if not isinstance(toleration, dict):
         return False
-    return toleration.get("key") in (None, "", key) and toleration.get("effect") in (
-        None,
-        "",
-        "NoExecute",
-    )
+    covers_key = toleration.get("key") in (None, "", key)
+    return covers_key and toleration.get("effect") in (None, "", "NoExecute")
 
 
 def validate_pod(pod: Document, errors: FieldErrors) -> None:
@@ -95,151 +70,95 @@ def validate_pod(pod: Document, errors: FieldErrors) -> None:
     validate_pod_spec(errors.mapping("spec", pod.get("spec")), "spec", errors)
 
 
-def validate_pod_spec(spec: Document, path: str, errors: FieldErrors) -> None:
-    """Rules of a pod spec, wherever it stands."""
-    if not spec.get("containers"):
-        errors.required(f"{path}.containers")
-    seen: set[str] = set()
-    for field in ("containers", "initContainers"):
-        for item_path, container in errors.items(f"{path}.{field}", spec.get(field)):
-            _validate_container(container, item_path, seen, errors)
-    policy = spec.get("restartPolicy")
-    if policy not in ("Always", "OnFailure", "Never"):
-        errors.not_supported(f"{path}.restartPolicy", policy, ("Always", "OnFailure", "Never"))
-    if "terminationGracePeriodSeconds" in spec:
-        grace = spec["terminationGracePeriodSeconds"]
-        errors.whole_number(f"{path}.terminationGracePeriodSeconds", grace)
-    selector = spec.get("nodeSelector")
-    if selector is not None and not _texts(selector):
-        errors.invalid(f"{path}.nodeSelector", selector, "must be an object of texts")
-    for item_path, toleration in errors.items(f"{path}.tolerations", spec.get("tolerations")):
-        _validate_toleration(toleration, item_path, errors)
-
-
-def _validate_container(
-    container: Document, path: str, seen: set[str], errors: FieldErrors
-) -> None:
-    name = container.get("name")
-    if not name:
-        errors.required(f"{path}.name")
-    elif not valid_dns1123_label(name):
-        errors.invalid(f"{path}.name", name, LABEL_RULE)
-    elif name in seen:
-        errors.duplicate(f"{path}.name", name)
-    else:
-        seen.add(str(name))
-    image = container.get("image")
-    if not image or not isinstance(image, str):
-        errors.required(f"{path}.image")
-    elif image != image.strip():
-        errors.invalid(f"{path}.image", image, "must not have leading or trailing whitespace")
-    resources = errors.mapping(f"{path}.resources", container.get("resources"))
-    validate_resources(resources, f"{path}.resources", errors)
-    for item_path, port in errors.items(f"{path}.ports", container.get("ports")):
-        if "containerPort" not in port:
-            errors.required(f"{item_path}.containerPort")
-        else:
-            errors.whole_number(f"{item_path}.containerPort", port["containerPort"], 1, 65535)
-        if port.get("protocol") not in ("TCP", "UDP", "SCTP"):
-            known = ("SCTP", "TCP", "UDP")
-            errors.not_supported(f"{item_path}.protocol", port.get("protocol"), known)
-
-
-def validate_resources(resources: Document, path: str, errors: FieldErrors) -> None:
-    """Requests and limits are quantities, and no request is above its limit."""
-    parsed: dict[str, dict[str, Any]] = {}
-    for side in ("limits", "requests"):
-        amounts = errors.mapping(f"{path}.{side}", resources.get(side))
-        parsed[side] = {
-            name: errors.quantity(f"{path}.{side}[{name}]", value, _parser(name))
-            for name, value in amounts.items()
-        }
-    for name, request in parsed["requests"].items():
-        limit = parsed["limits"].get(name)
-        if request is not None and limit is not None and request > limit:
-            shown = resources["requests"][name]
-            rule = f"must be less than or equal to {name} limit of {resources['limits'][name]}"
-            errors.invalid(f"{path}.requests", shown, rule)
-
-
-def _parser(resource: str) -> Any:
-    return {"cpu": parse_cpu_milli, "memory": parse_memory}.get(resource, parse_quantity)
-
-
-def _validate_toleration(toleration: Document, path: str, errors: FieldErrors) -> None:
-    operator = toleration.get("operator") or "Equal"
-    if operator not in ("Equal", "Exists"):
-        errors.not_supported(f"{path}.operator", operator, ("Equal", "Exists"))
-    if operator == "Exists" and toleration.get("value"):
-        rule = "value must be empty when `operator` is 'Exists'"
-        errors.invalid(f"{path}.operator", toleration.get("value"), rule)
-    if not toleration.get("key") and operator != "Exists":
-        rule = (
-            "operator must be Exists when `key` is empty, which means "
-            '"match all values and all keys"'
-        )
-        errors.invalid(f"{path}.operator", operator, rule)
-    effect = toleration.get("effect")
-    if effect and effect not in ("NoSchedule", "PreferNoSchedule", "NoExecute"):
-        known = ("NoExecute", "NoSchedule", "PreferNoSchedule")
-        errors.not_supported(f"{path}.effect", effect, known)
-
-
-MUTABLE_POD_FIELDS = ("activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations")
+POD_IS_FIXED = (
+    "pod updates may not change fields other than `spec.containers[*].image`,"
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+    "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
+    "to 1 if it was previously negative)"
+)
 
 
 def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> None:
     """A pod's spec stays as it is, but for images, the deadline and added tolerations."""
-    before, after = dict(old.get("spec") or {}), dict(new.get("spec") or {})
-    for spec in (before, after):
-        for field in MUTABLE_POD_FIELDS:
-            spec.pop(field, None)
-        for field in ("containers", "initContainers"):
-            if isinstance(spec.get(field), list):
-                spec[field] = [
-                    {k: v for k, v in item.items() if k != "image"}
-                    for item in spec[field]
-                    if isinstance(item, dict)
-                ]
-    if before != after:
+    before, after = old.get("spec") or {}, new.get("spec") or {}
+    if before == after:
+        return
+    if not isinstance(after, dict) or _fixed_part(before) != _fixed_part(after):
+        errors.forbidden("spec", POD_IS_FIXED)
+        return
+    kept = after.get("tolerations") or []
+    if any(toleration not in kept for toleration in before.get("tolerations") or []):
         errors.forbidden(
-            "spec",
-            "pod updates may not change fields other than `spec.containers[*].image`,"
-            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
-            "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to "
-            "be set to 1 if it was previously negative)",
+            "spec.tolerations",
+            "existing toleration can not be modified except its tolerationSeconds",
         )
+    deadline, was = after.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
+    if was is not None and (deadline is None or deadline > was):
+        rule = "must be less than or equal to previous value"
+        errors.invalid("spec.activeDeadlineSeconds", deadline, rule)
 
 
-# -- the others ---------------------------------------------------------------------------------
+def _fixed_part(spec: Document) -> Document:
+    """A pod spec without what may change."""
+    fixed = {k: v for k, v in spec.items() if k not in ("activeDeadlineSeconds", "tolerations")}
+    for field in CONTAINER_LISTS:
+        if isinstance(spec.get(field), list):
+            fixed[field] = [
+                {k: v for k, v in item.items() if k != "image"} if isinstance(item, dict) else item
+                for item in spec[field]
+            ]
+    return fixed
+
+
+# -- the others ------------------------------------------------------------------------------------
 
 
 def default_namespace(namespace: Document) -> None:
     """A namespace is Active from the start and can be selected by its name."""
     metadata = namespace["metadata"]
-    if isinstance(metadata.setdefault("labels", {}), dict):
+    fill(metadata, "labels", {})
+    if isinstance(metadata["labels"], dict):
         metadata["labels"]["kubernetes.io/metadata.name"] = metadata.get("name", "")
-    namespace.setdefault("spec", {"finalizers": ["kubernetes"]})
-    namespace.setdefault("status", {"phase": "Active"})
+    fill(namespace, "spec", {"finalizers": ["kubernetes"]})
+    fill(namespace, "status", {"phase": "Active"})
+
+
+def validate_namespace(namespace: Document, errors: FieldErrors) -> None:
+    """Its finalizers are texts."""
+    finalizers = errors.mapping("spec", namespace.get("spec")).get("finalizers")
+    if finalizers is not None and not (
+        isinstance(finalizers, list) and all(isinstance(item, str) for item in finalizers)
+    ):
+        errors.invalid("spec.finalizers", finalizers, "must be a list of texts")
 
 
 def default_node(node: Document) -> None:
     """Allocatable is the capacity, unless somebody says otherwise."""
-    node.setdefault("spec", {})
-    status = node.setdefault("status", {})
-    if isinstance(status, dict) and "capacity" in status:
-        status.setdefault("allocatable", status["capacity"])
+    fill(node, "spec", {})
+    fill(node, "status", {})
+    status = node["status"]
+    if isinstance(status, dict) and status.get("capacity") is not None:
+        fill(status, "allocatable", status["capacity"])
 
 
 def validate_node(node: Document, errors: FieldErrors) -> None:
-    """Taints have a key and an effect; capacity and allocatable are quantities."""
+    """Taints have a key and an effect, and each pair of them once."""
     spec = errors.mapping("spec", node.get("spec"))
+    seen = []
     for path, taint in errors.items("spec.taints", spec.get("taints")):
-        if not taint.get("key"):
+        key, effect = taint.get("key"), taint.get("effect")
+        if not key:
             errors.required(f"{path}.key", "name part must be non-empty")
-        effects = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-        if taint.get("effect") not in effects:
-            errors.not_supported(f"{path}.effect", taint.get("effect"), effects)
+        if effect not in EFFECTS:
+            errors.not_supported(f"{path}.effect", effect, EFFECTS)
+        if (key, effect) in seen:
+            errors.duplicate(path, taint)
+        seen.append((key, effect))
+    validate_node_status(node, errors)
+
+
+def validate_node_status(node: Document, errors: FieldErrors) -> None:
+    """Capacity and allocatable are quantities."""
     status = errors.mapping("status", node.get("status"))
     for side in ("capacity", "allocatable"):
         for name, value in errors.mapping(f"status.{side}", status.get(side)).items():
@@ -248,10 +167,10 @@ def validate_node(node: Document, errors: FieldErrors) -> None:
 
 def validate_config_map(config: Document, errors: FieldErrors) -> None:
     """`data` holds texts; an immutable map says so with a boolean."""
-    data = config.get("data")
-    if data is not None and not _texts(data):
-        errors.invalid("data", data, "must be an object of texts")
-    if "immutable" in config and not isinstance(config["immutable"], bool):
+    for field in ("data", "binaryData"):
+        if config.get(field) is not None:
+            errors.texts(field, config[field])
+    if config.get("immutable") is not None and not isinstance(config["immutable"], bool):
         errors.invalid("immutable", config["immutable"], "must be true or false")
 
 
@@ -264,17 +183,14 @@ def validate_config_map_update(new: Document, old: Document, errors: FieldErrors
 
 
 def validate_event(event: Document, errors: FieldErrors) -> None:
-    """An event is about something."""
-    if not event.get("involvedObject"):
+    """An event is about something, in its own namespace."""
+    about = errors.mapping("involvedObject", event.get("involvedObject"))
+    if not about:
         errors.required("involvedObject")
-
-
-def _list(value: Any) -> list[Document]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+    home = event["metadata"].get("namespace")
+    if about.get("namespace") and about["namespace"] != home:
+        rule = "does not match event.namespace"
+        errors.invalid("involvedObject.namespace", about["namespace"], rule)
 
 
 KINDS = (
@@ -284,8 +200,10 @@ KINDS = (
         namespaced=False,
         short_names=("ns",),
         default=default_namespace,
+        validate=validate_namespace,
         valid_name=valid_dns1123_label,
         name_rule=LABEL_RULE,
+        counts_generation=False,
         selectable_fields=("status.phase",),
     ),
     Kind(
@@ -295,6 +213,9 @@ KINDS = (
         short_names=("no",),
         default=default_node,
         validate=validate_node,
+        status_at_creation=True,
+        validate_status=validate_node_status,
+        counts_generation=False,
         selectable_fields=("spec.unschedulable",),
     ),
     Kind(
@@ -308,8 +229,10 @@ KINDS = (
             "spec.nodeName",
             "spec.restartPolicy",
             "spec.schedulerName",
+            "spec.serviceAccountName",
             "status.phase",
             "status.podIP",
+            "status.nominatedNodeName",
         ),
     ),
     Kind(
@@ -324,7 +247,12 @@ KINDS = (
             "involvedObject.namespace",
             "involvedObject.name",
             "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
             "reason",
+            "reportingComponent",
+            "source",
             "type",
         ),
     ),

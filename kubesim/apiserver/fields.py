@@ -14,6 +14,12 @@ from kubesim.errors import Cause
 MAX_INT32 = 2**31 - 1  # whole numbers of the API types
 
 
+def fill(holder: dict[str, Any], field: str, value: Any) -> None:
+    """Give a field a default if the client left it out, or wrote null."""
+    if holder.get(field) is None:
+        holder[field] = value
+
+
 class FieldErrors:
     """A list of field errors that validation adds to."""
 
@@ -94,6 +100,12 @@ class FieldErrors:
             for index, item in enumerate(value)
         ]
 
+    def texts(self, path: str, value: Any) -> None:
+        """Check an object whose values are all texts."""
+        for key, item in self.mapping(path, value).items():
+            if not isinstance(item, str):
+                self.invalid(f"{path}[{key}]", item, "must be a text: put it in quotes")
+
     def quantity(self, path: str, value: Any, parse: Callable[[Any], Any]) -> Any:
         """The parsed, not negative value of a quantity; None and an error if it is none."""
         try:
@@ -105,6 +117,14 @@ class FieldErrors:
             self.invalid(path, value, "must be greater than or equal to 0")
             return None
         return parsed
+
+    def positive_quantity(self, path: str, value: Any, parse: Callable[[Any], Any]) -> None:
+        """Check a quantity that must be more than nothing."""
+        try:
+            if parse(value) <= 0:
+                self.invalid(path, value, "must be positive")
+        except ValueError as error:
+            self.invalid(path, value, str(error))
 
 
 def _shown(value: Any) -> str:

@@ -15,6 +15,9 @@ What a verb returns is the caller's own copy; what a watch, `peek` or `snapshot`
 and frozen. Components call these methods in the process; clients outside reach the same methods
 over HTTP (kubesim.rest).
 
+The verbs stand in files of their own: reading, writing, patchverb, deleting, subresources and
+seedverbs.
+
 Source: kube-apiserver; k8s.io/apiserver/pkg/registry/generic.
 """
 
@@ -22,19 +25,23 @@ from __future__ import annotations
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import apps, autoscaling, core, metrics
-from kubesim.apiserver.registry import Kind, Registry
-from kubesim.apiserver.seed import SeedVerbs, SeedView
+from kubesim.apiserver.registry import Registry
+from kubesim.apiserver.seed import SeedView
+from kubesim.apiserver.seedverbs import SeedVerbs
 from kubesim.clock.base import Clock, Streams
-from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.store import EtcdStore
 
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
-def default_registry() -> Registry:
-    """The kinds that every simulated cluster has."""
-    return Registry([*core.KINDS, *apps.KINDS, *autoscaling.KINDS, *metrics.KINDS])
+def default_registry(*, scale_to_zero: bool = False) -> Registry:
+    """The kinds that every simulated cluster has.
+
+    Args:
+        scale_to_zero: the feature gate HPAScaleToZero (alpha upstream): minReplicas may be 0.
+    """
+    scaling = autoscaling.kinds(scale_to_zero=scale_to_zero)
+    return Registry([*core.KINDS, *apps.KINDS, *scaling, *metrics.KINDS])
 
 
 class KubeAPI(SeedVerbs):
@@ -44,14 +51,12 @@ class KubeAPI(SeedVerbs):
         store: where everything is kept.
         clock: for timestamps, and for `delete_pod` to wait on.
         streams: for uids and name suffixes.
-        analytics: where creations and deletions of pods are logged.
+        analytics: where creations and deletions are logged.
         registry: the kinds; None: those of `default_registry`.
 
     Attributes:
         seed: the original simulator's records, with their JSON.
     """
-
-    store: EtcdStore
 
     def __init__(
         self,
@@ -64,21 +69,8 @@ class KubeAPI(SeedVerbs):
     ) -> None:
         super().__init__(store, clock, streams, registry or default_registry(), analytics)
         self._log_sources = {}
-        self.seed = SeedView(self)
+        self._leases = {}
         for name in SYSTEM_NAMESPACES:
             if self.peek("Namespace", name) is None:
                 self.create({"kind": "Namespace", "metadata": {"name": name}})
-        for pod in self.snapshot("Pod")[0]:  # of a restored store
-            self.seed.remember(pod)
-
-    def _created(self, kind: Kind, document: Document) -> None:
-        if kind.kind == "Pod":
-            self.seed.remember(document)
-            said = f"ID={meta.uid_of(document)}, Name={meta.name_of(document)}"
-            self.analytics.log("KubeAPI", "CreatedPod", said)
-
-    def _deleted(self, kind: Kind, document: Document) -> None:
-        if kind.kind == "Pod":
-            self.seed.forget(document)
-            said = f"ID={meta.uid_of(document)}, Name={meta.name_of(document)}"
-            self.analytics.log("KubeAPI", "DeletedPod", said)
+        self.seed = SeedView(self)

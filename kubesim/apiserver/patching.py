@@ -97,7 +97,7 @@ def strategic_patch(document: Any, patch: Any, field: str = "") -> Any:
     for key, value in patch.items():
         if key.startswith(REMOVE):
             _remove_from_set(result, key.removeprefix(REMOVE), value)
-        elif key == DIRECTIVE or key == RETAIN or key.startswith(ORDER):
+        elif key in (DIRECTIVE, RETAIN) or key.startswith(ORDER):
             continue
         elif value is None:
             result.pop(key, None)

@@ -13,7 +13,6 @@ from kubesim.apiserver.base import Base
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.watching import ResourceWatch, open_watch, too_large, view_of
 from kubesim.errors import BadRequest, Compacted, Expired, FutureRevision
-from kubesim.store import ListResult
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.meta import labels_of
 from kubesim.objects.selectors import (
@@ -22,6 +21,7 @@ from kubesim.objects.selectors import (
     parse_field_selector,
     parse_label_selector,
 )
+from kubesim.store import ListResult
 
 Documents = list[Document]
 METADATA_FIELDS = ("metadata.name", "metadata.namespace")

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
-from kubesim.apiserver.base import Base
+from kubesim.apiserver.base import DEFAULT_NAMESPACE, Base
+from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.metrics import sample_key
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.watching import view_of
-from kubesim.errors import BadRequest, Conflict, Invalid, MethodNotAllowed
+from kubesim.apiserver.watching import at_revision, view_of
+from kubesim.errors import BadRequest, Cause, Conflict, Invalid, MethodNotAllowed
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import containers_of, node_of
 from kubesim.objects.selectors import selector_from
 from kubesim.store import Sample
-
-if TYPE_CHECKING:
-    from kubesim.store import EtcdStore
 
 LogLines = list[tuple[float, str]]
 LogSource = Callable[[str, str, str | None], LogLines]
@@ -33,7 +31,6 @@ LogSource = Callable[[str, str, str | None], LogLines]
 class Subresources(Base):
     """bind, scale, metrics and logs."""
 
-    store: EtcdStore
     _log_sources: dict[str, LogSource]
 
     # -- binding --------------------------------------------------------------------------------
@@ -43,25 +40,21 @@ class Subresources(Base):
 
         Raises:
             Conflict: the pod has a node already, or is being deleted.
+            Invalid: the node has no name.
             NotFound: no such pod.
         """
         kind = self.registry.find("Pod")
-        key = kind.key(namespace, pod_name)
+        key = kind.key(namespace or DEFAULT_NAMESPACE, pod_name)
+        if not node_name or not isinstance(node_name, str):
+            cause = Cause("target.name", "FieldValueRequired", "Required value")
+            said = f'Binding "{pod_name}" is invalid: target.name: Required value'
+            raise Invalid(said, kind="Binding", name=pod_name, causes=[cause])
         while True:
             kv = self.store.get(key)
             if kv is None:
-                raise self.not_found(kind, pod_name)
+                raise self.not_found(kind, pod_name, namespace)
             pod = kv.value
-            if node_of(pod):
-                said = f'pod {pod_name} is already assigned to node "{node_of(pod)}"'
-                raise Conflict(
-                    f'Operation cannot be fulfilled on pods/binding "{pod_name}": {said}',
-                    kind="pods/binding",
-                    name=pod_name,
-                )
-            if meta.is_terminating(pod):
-                said = f"pod {pod_name} is being deleted, cannot be assigned to a host"
-                raise Conflict(said, kind="pods/binding", name=pod_name)
+            _check_bindable(pod, pod_name)
             status = pod.get("status") or {}
             conditions = set_condition(
                 status.get("conditions") or (), "PodScheduled", "True", now=self.clock.timestamp()
@@ -84,9 +77,9 @@ class Subresources(Base):
             MethodNotAllowed: the kind has no scale.
         """
         found = self._scalable(kind)
-        kv = self.store.get(found.key(namespace or "default", name))
+        kv = self.store.get(found.key(namespace or DEFAULT_NAMESPACE, name))
         if kv is None:
-            raise self.not_found(found, name)
+            raise self.not_found(found, name, namespace)
         return _scale_of(view_of(kv))
 
     def update_scale(
@@ -97,6 +90,7 @@ class Subresources(Base):
         *,
         replicas: int,
         resource_version: str | int | None = None,
+        dry_run: bool = False,
     ) -> Document:
         """Write the size of a workload and nothing else of it; returns the new scale.
 
@@ -106,17 +100,13 @@ class Subresources(Base):
             NotFound, MethodNotAllowed: as for `get_scale`.
         """
         found = self._scalable(kind)
-        if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
-            raise Invalid(
-                f'Scale.autoscaling "{name}" is invalid: spec.replicas: Invalid value: {replicas}: '
-                "must be greater than or equal to 0"
-            )
-        key = found.key(namespace or "default", name)
+        _check_replicas(name, replicas)
+        key = found.key(namespace or DEFAULT_NAMESPACE, name)
         while True:
             kv = self.store.get(key)
             if kv is None:
-                raise self.not_found(found, name)
-            if resource_version and str(resource_version) != str(kv.mod_revision):
+                raise self.not_found(found, name, namespace)
+            if str(resource_version or "0") not in ("0", str(kv.mod_revision)):
                 raise self.conflict(found, name)
             old = kv.value
             if old["spec"].get("replicas") == replicas:
@@ -127,8 +117,11 @@ class Subresources(Base):
                 "metadata": {**old["metadata"], "generation": generation},
                 "spec": {**old["spec"], "replicas": replicas},
             }
-            if self.store.txn([(key, kv.mod_revision)], [(key, new)]).succeeded:
-                return self.get_scale(kind, name, namespace)
+            if dry_run:
+                return _scale_of(at_revision(new, kv.mod_revision))
+            done = self.store.txn([(key, kv.mod_revision)], [(key, new)])
+            if done.succeeded:
+                return _scale_of(at_revision(new, done.revision))
 
     def _scalable(self, kind: str) -> Kind:
         found = self.registry.find(kind)
@@ -160,6 +153,11 @@ class Subresources(Base):
         """A kubelet says where the logs of its pods are read; the API server proxies to it."""
         self._log_sources[node_name] = source
 
+    def node_log(self, node_name: str) -> LogLines:
+        """The kept lines of a node's kubelet with their simulated seconds."""
+        source = self._log_sources.get(node_name)
+        return source("", "", None) if source is not None else []
+
     def log_lines(self, pod: Document, container: str | None = None) -> LogLines:
         """The kept log lines of a pod with their simulated seconds; [] before it has a node."""
         source = self._log_sources.get(node_of(pod))
@@ -179,27 +177,58 @@ class Subresources(Base):
 
         Args:
             name, namespace: which pod.
-            container: which container; None: the first.
+            container: which container; None will do if there is one alone.
             tail_lines: only the newest so many.
 
         Raises:
             NotFound: no such pod.
-            BadRequest: no such container, or a negative number of lines.
+            BadRequest: no such container, or none named and there are several.
+            Invalid: a negative number of lines.
         """
         kind = self.registry.find("Pod")
-        kv = self.store.get(kind.key(namespace or "default", name))
+        kv = self.store.get(kind.key(namespace or DEFAULT_NAMESPACE, name))
         if kv is None:
-            raise self.not_found(kind, name)
-        known = [str(item.get("name")) for item in containers_of(kv.value)]
+            raise self.not_found(kind, name, namespace)
+        main = [str(item.get("name")) for item in containers_of(kv.value)]
+        init = (kv.value.get("spec") or {}).get("initContainers") or ()
+        known = main + [str(item.get("name")) for item in init]
+        if container is None and len(main) > 1:
+            raise BadRequest(
+                f"a container name must be specified for pod {name}, choose one of: "
+                f"[{' '.join(main)}]"
+            )
         if container is not None and container not in known:
             raise BadRequest(
                 f"container {container} is not valid for pod {name}",
                 hint=f"its containers are: {', '.join(known)}",
             )
         if tail_lines is not None and tail_lines < 0:
-            raise BadRequest(f"tail_lines must be 0 or more, not {tail_lines}")
+            rule = f"Invalid value: {tail_lines}: must be greater than or equal to 0"
+            cause = Cause("tailLines", "FieldValueInvalid", rule)
+            said = f'PodLogOptions "{name}" is invalid: tailLines: {rule}'
+            raise Invalid(said, kind="PodLogOptions", name=name, causes=[cause])
         lines = [line for _, line in self.log_lines(kv.value, container)]
         return lines if tail_lines is None else lines[len(lines) - min(tail_lines, len(lines)) :]
+
+
+def _check_bindable(pod: Document, name: str) -> None:
+    """A pod gets a node once in its life, and none at its end."""
+    if node_of(pod):
+        why = f'pod {name} is already assigned to node "{node_of(pod)}"'
+    elif meta.is_terminating(pod):
+        why = f"pod {name} is being deleted, cannot be assigned to a host"
+    else:
+        return
+    said = f'Operation cannot be fulfilled on pods/binding "{name}": {why}'
+    raise Conflict(said, kind="pods/binding", name=name)
+
+
+def _check_replicas(name: str, replicas: Any) -> None:
+    errors = FieldErrors()
+    if not errors.whole_number("spec.replicas", replicas):
+        cause = errors.causes[0]
+        said = f'Scale.autoscaling "{name}" is invalid: {cause.field}: {cause.message}'
+        raise Invalid(said, kind="Scale", group="autoscaling", name=name, causes=[cause])
 
 
 def _scale_of(workload: Document) -> Document:

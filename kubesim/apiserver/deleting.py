@@ -1,0 +1,204 @@
+"""The verb that deletes.
+
+Deletion is graceful: a bound, running pod is only marked (deletionTimestamp), its kubelet stops it
+and then deletes it for good. An object with finalizers stays, marked, until the last one is gone.
+A namespace stays until everything in it is gone; in Kubernetes the namespace controller empties it,
+here the API server does.
+
+Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Delete),
+pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go
+(CheckGracefulDelete), pkg/registry/core/namespace/storage.
+"""
+
+from __future__ import annotations
+
+from kubesim.apiserver.base import DEFAULT_NAMESPACE, Base
+from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.watching import at_revision, view_of
+from kubesim.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.pods import is_finished, node_of
+from kubesim.store import KeyValue
+
+GRACE_SECONDS = 30  # of a pod that does not say
+IMMORTAL_NAMESPACES = ("default", "kube-public", "kube-system")
+
+
+class DeleteVerbs(Base):
+    """delete, and what becomes of marked objects."""
+
+    def delete(
+        self,
+        kind: str,
+        name: str,
+        namespace: str | None = None,
+        *,
+        grace_period_seconds: int | None = None,
+        uid: str | None = None,
+        resource_version: str | int | None = None,
+        dry_run: bool = False,
+    ) -> Document:
+        """Delete an object, gracefully where that means something; returns its last state.
+
+        Args:
+            kind, name, namespace: which object.
+            grace_period_seconds: for pods: how long it may take to stop; 0: at once, and the
+                object goes without asking its kubelet. None: what the pod says (30 s).
+            uid, resource_version: only if the object still has these.
+            dry_run: say what would be, and change nothing.
+
+        Raises:
+            NotFound: no such object.
+            Conflict: a precondition does not hold.
+            Forbidden: the namespaces that must stay.
+        """
+        found = self.registry.find(kind)
+        self._check_deletable(found, name, grace_period_seconds)
+        key = found.key(namespace or DEFAULT_NAMESPACE, name)
+        while True:
+            kv = self.store.get(key)
+            if kv is None:
+                raise self.not_found(found, name, namespace)
+            self._check_preconditions(found, kv, uid, resource_version)
+            marked = self._mark(found, kv.value, grace_period_seconds)
+            if dry_run or marked is kv.value:
+                return thaw(view_of(kv))  # type: ignore[no-any-return]
+            if marked is None:
+                if self._remove(found, kv):
+                    return thaw(view_of(kv))  # type: ignore[no-any-return]
+                continue
+            done = self.store.txn([(key, kv.mod_revision)], [(key, marked)], lease=kv.lease)
+            if done.succeeded:
+                if found.kind == "Namespace":
+                    self._empty(name)
+                return thaw(at_revision(marked, done.revision))  # type: ignore[no-any-return]
+
+    def _check_deletable(self, kind: Kind, name: str, grace_seconds: int | None) -> None:
+        if kind.read_only:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        if grace_seconds is not None and type(grace_seconds) is not int:
+            raise BadRequest(f"grace_period_seconds must be a whole number, not {grace_seconds!r}")
+        if kind.kind == "Namespace" and name in IMMORTAL_NAMESPACES:
+            said = f'namespaces "{name}" is forbidden: this namespace may not be deleted'
+            raise Forbidden(said, kind=kind.plural, name=name)
+
+    def _check_preconditions(
+        self,
+        kind: Kind,
+        kv: KeyValue,
+        uid: str | None,
+        resource_version: str | int | None,
+    ) -> None:
+        name, is_uid = meta.name_of(kv.value), meta.uid_of(kv.value)
+        if uid and uid != is_uid:
+            why = (
+                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {is_uid}. "
+                "The object might have been deleted and then recreated"
+            )
+            raise self.conflict(kind, name, why)
+        wanted = str(resource_version or "0")
+        if wanted not in ("0", str(kv.mod_revision)):
+            raise self.conflict(kind, name)
+
+    # -- marking -----------------------------------------------------------------------------------
+
+    def _mark(self, kind: Kind, old: Document, grace_seconds: int | None) -> Document | None:
+        """The object marked for deletion; itself if nothing is to change; None: remove it now."""
+        metadata = old["metadata"]
+        marked_before = "deletionTimestamp" in metadata
+        grace = self._grace(kind, old, grace_seconds)
+        if grace == 0 and not self._finalizers(kind, old):
+            return None
+        requested = self.clock.now()
+        if marked_before:
+            before = metadata.get("deletionGracePeriodSeconds", 0)
+            if grace >= before:
+                return old  # a second deletion may only shorten the time
+            requested = self.clock.seconds_at(metadata["deletionTimestamp"]) - before
+        marked = {
+            **metadata,
+            "deletionTimestamp": self.clock.timestamp(requested + grace),
+            "deletionGracePeriodSeconds": grace,
+        }
+        if not marked_before and "generation" in metadata:
+            marked["generation"] = metadata["generation"] + 1  # its controllers look again
+        if kind.kind == "Namespace":
+            status = {**(old.get("status") or {}), "phase": "Terminating"}
+            return {**old, "metadata": marked, "status": status}
+        return {**old, "metadata": marked}
+
+    @staticmethod
+    def _grace(kind: Kind, old: Document, grace_seconds: int | None) -> int:
+        """Seconds to stop in: 0 for all but pods, and for pods that are not bound or finished."""
+        if kind.kind != "Pod" or not node_of(old) or is_finished(old):
+            return 0
+        if grace_seconds is None:
+            said = old["spec"].get("terminationGracePeriodSeconds")
+            grace_seconds = GRACE_SECONDS if said is None else int(said)
+        return 1 if grace_seconds < 0 else grace_seconds
+
+    @staticmethod
+    def _finalizers(kind: Kind, document: Document) -> list[str]:
+        """Who has to agree before an object goes."""
+        found = list(document["metadata"].get("finalizers") or ())
+        if kind.kind == "Namespace":
+            found += (document.get("spec") or {}).get("finalizers") or ()
+        return found
+
+    def _is_over(self, kind: Kind, document: Document) -> bool:
+        """Marked, nobody has to agree any more, and no kubelet is still stopping it."""
+        metadata = document["metadata"]
+        if "deletionTimestamp" not in metadata or self._finalizers(kind, document):
+            return False
+        return not metadata.get("deletionGracePeriodSeconds")
+
+    def _remove(self, kind: Kind, kv: KeyValue) -> bool:
+        """Delete an object for good; False if somebody changed it in between."""
+        done = self.store.txn([(kv.key, kv.mod_revision)], deletes=[kv.key])
+        if not done.succeeded:
+            return False
+        self._deleted(kind, kv.value)
+        if kind.namespaced:
+            self._close_if_empty(meta.namespace_of(kv.value))
+        return True
+
+    # -- namespaces --------------------------------------------------------------------------------
+
+    def _empty(self, namespace: str) -> None:
+        """Delete everything in a namespace that is marked; nothing new can come in any more."""
+        for kind in self._inside_namespaces():
+            for kv in self.store.list(kind.prefix_of(namespace)).items:
+                name, uid = meta.name_of(kv.value), meta.uid_of(kv.value)
+                try:
+                    self.delete(kind.kind, name, namespace, uid=uid)
+                except (NotFound, Conflict):
+                    continue  # it went by itself
+        self._close_if_empty(namespace)
+
+    def _close_if_empty(self, namespace: str) -> None:
+        """End a marked namespace once nothing is left in it."""
+        kind = self.registry.find("Namespace")
+        while True:
+            kv = self.store.get(kind.key("", namespace))
+            if kv is None or "deletionTimestamp" not in kv.value["metadata"]:
+                return
+            for inside in self._inside_namespaces():
+                if self.store.list(inside.prefix_of(namespace), limit=1).items:
+                    return
+            if kv.value["metadata"].get("finalizers"):
+                # Somebody else still has to agree; the namespace is done with its own.
+                spec = kv.value.get("spec") or {}
+                emptied = {**kv.value, "spec": {**spec, "finalizers": []}}
+                if not spec.get("finalizers"):
+                    return
+                if self.store.txn([(kv.key, kv.mod_revision)], [(kv.key, emptied)]).succeeded:
+                    return
+            elif self._remove(kind, kv):
+                return
+
+    def _inside_namespaces(self) -> list[Kind]:
+        return [kind for kind in self.registry.kinds() if kind.namespaced and not kind.read_only]
+
+
+NOT_ALLOWED = "the server does not allow this method on the requested resource"
