@@ -19,7 +19,7 @@ cmd/kube-controller-manager, which starts the controllers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -42,6 +42,7 @@ from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
 from kubesim.traffic import Constant, Traffic
 
+LEASE_PERIOD_SECONDS = 10.0  # how often leases are looked at
 DIGEST_PERIOD_SECONDS = 1.0  # how often the running digest reads the history
 
 
@@ -86,8 +87,7 @@ class Cluster:
         history_limit: int = 10_000,
         max_threads: int = 1_000,
     ) -> None:
-        if nodes < 0:
-            raise BadRequest(f"nodes must be 0 or more, not {nodes}")
+        _check_nodes(nodes)
         self.seed = seed
         self.failures: deque[WorkerFailed] = deque(maxlen=100)
         self._servers: list[RestServer] = []
@@ -120,7 +120,7 @@ class Cluster:
             "decisions": self.decisions,
         }
         self.traffic = Traffic(self.api, self.clock)
-        node = {
+        node: dict[str, Any] = {
             "cpu": node_cpu,
             "memory": node_memory,
             "max_pods": max_pods,
@@ -142,6 +142,9 @@ class Cluster:
         if self._digest is not None:
             worker = self.clock.worker("history-digest")
             worker.every(DIGEST_PERIOD_SECONDS, self._digest.update)
+        # etcd ends leases by itself; ours is told the time. Events live for an hour by one.
+        leases = self.clock.worker("etcd-leases")
+        leases.every(LEASE_PERIOD_SECONDS, lambda: self.store.expire(self.clock.now()))
         for component in self.components:
             component.start()
         if hpa:
@@ -283,6 +286,11 @@ class Cluster:
         return not self.clock.virtual
 
 
+def _check_nodes(nodes: int) -> None:
+    if nodes < 0:
+        raise BadRequest(f"nodes must be 0 or more, not {nodes}")
+
+
 def _make_clock(clock: str | Clock, speed: float, max_threads: int) -> Clock:
     if clock == "virtual":
         virtual = VirtualClock()
@@ -295,7 +303,7 @@ def _make_clock(clock: str | Clock, speed: float, max_threads: int) -> Clock:
     return clock
 
 
-def _pod_row(api: KubeAPI, pod: dict[str, Any]) -> Sequence[Any]:
+def _pod_row(api: KubeAPI, pod: dict[str, Any]) -> tuple[Any, ...]:
     sample = api.sample(meta.namespace_of(pod), meta.name_of(pod))
     containers = sample[2] if sample else ()
     status = pod.get("status", {})

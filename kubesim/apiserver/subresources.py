@@ -7,7 +7,6 @@ Source: pkg/registry/core/pod/storage (BindingREST, LogREST), pkg/registry/apps/
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE, Base
@@ -137,7 +136,7 @@ class Subresources(Base):
         A sample is (seconds, window_seconds, ((container, cpu_milli, memory_bytes), ...)).
         """
         # Called a million times a second on virtual time: nothing stands in between.
-        return partial(self.store.put_sample, sample_key(namespace, name))
+        return self.store.sample_writer(sample_key(namespace, name))
 
     def sample(self, namespace: str, name: str) -> Sample | None:
         """A pod's newest sample; None if there is none."""

@@ -103,12 +103,16 @@ class ResourceWatch:
                 self._initial[len(self._initial[:limit]) :],
             )
             return first
-        try:
-            events = self._watch.poll(limit)
-        except Compacted as error:
-            raise too_old(error, self._resource) from error
-        found = (self._transform(event) for event in events)
-        return [event for event in found if event is not None]
+        while True:
+            try:
+                events = self._watch.poll(limit)
+            except Compacted as error:
+                raise too_old(error, self._resource) from error
+            found = [e for e in map(self._transform, events) if e is not None]
+            # News that the selectors keep back are none: only a poll of the store that found
+            # nothing at all arms the watch for the next write.
+            if found or not events:
+                return found
 
     def wait(self, timeout_seconds: float) -> bool:
         """Block the calling thread (wall time) until there may be something to poll."""

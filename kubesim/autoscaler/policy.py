@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 
 from kubesim.autoscaler.normalize import (
     Limited,
+    Log,
     clamp_behavior,
     clamp_classic,
     stabilize_both,
@@ -177,47 +178,10 @@ def _best_proposal(seen: Observation, notes: _Notes) -> Best | None:
 def _normalize(seen: Observation, notes: _Notes, best: Best) -> Recommendation:
     """Stabilization, rate limits, bounds."""
     proposal = best.proposal.replicas
-    behavior, log = seen.behavior, seen.state.recommendations
-    if behavior is None:
-        window = seen.constants.downscale_window_seconds
-        stable, log = stabilize_classic(proposal, log, now=seen.now, window=window)
-        windows = {"window_seconds": window}
-    else:
-        up_window = behavior.up.window_seconds or 0.0
-        down_window = behavior.down.window_seconds
-        if down_window is None:
-            down_window = seen.constants.downscale_window_seconds
-        windows = {"up_window_seconds": up_window, "down_window_seconds": down_window}
-        stable, log = stabilize_both(
-            proposal,
-            seen.current,
-            log,
-            now=seen.now,
-            up_window=up_window,
-            down_window=down_window,
-        )
+    stable, log, windows = _stabilize(seen, proposal)
     _note_stabilization(seen, notes, proposal, stable, windows)
-    if behavior is None:
-        limited = clamp_classic(
-            stable,
-            current=seen.current,
-            minimum=seen.minimum,
-            maximum=seen.maximum,
-            constants=seen.constants,
-        )
-    else:
-        limited = clamp_behavior(
-            stable,
-            current=seen.current,
-            minimum=seen.minimum,
-            maximum=seen.maximum,
-            up=behavior.up,
-            down=behavior.down,
-            state=seen.state,
-            now=seen.now,
-        )
+    limited = _limit(seen, stable)
     _note_limit(notes, stable, limited)
-    state = replace(seen.state, recommendations=log)
     reason = ""
     if limited.replicas != seen.current:
         if proposal > seen.current:
@@ -225,8 +189,45 @@ def _normalize(seen: Observation, notes: _Notes, best: Best) -> Recommendation:
         elif proposal < seen.current:
             reason = "All metrics below target"
     binding = _binding(best, stable, limited)
-    return _finish(
-        replace(seen, state=state), notes, limited.replicas, reason, binding, best, stable, limited
+    seen = replace(seen, state=replace(seen.state, recommendations=log))
+    return _finish(seen, notes, limited.replicas, reason, binding, best, stable, limited)
+
+
+def _stabilize(seen: Observation, proposal: int) -> tuple[int, Log, dict[str, float]]:
+    """(size, new recommendation log, windows used)."""
+    log = seen.state.recommendations
+    default = seen.constants.downscale_window_seconds
+    if seen.behavior is None:
+        stable, log = stabilize_classic(proposal, log, now=seen.now, window=default)
+        return stable, log, {"window_seconds": default}
+    up = seen.behavior.up.window_seconds or 0.0
+    down = seen.behavior.down.window_seconds
+    down = default if down is None else down
+    stable, log = stabilize_both(
+        proposal, seen.current, log, now=seen.now, up_window=up, down_window=down
+    )
+    return stable, log, {"up_window_seconds": up, "down_window_seconds": down}
+
+
+def _limit(seen: Observation, stable: int) -> Limited:
+    """The rate limits and the bounds."""
+    if seen.behavior is None:
+        return clamp_classic(
+            stable,
+            current=seen.current,
+            minimum=seen.minimum,
+            maximum=seen.maximum,
+            constants=seen.constants,
+        )
+    return clamp_behavior(
+        stable,
+        current=seen.current,
+        minimum=seen.minimum,
+        maximum=seen.maximum,
+        up=seen.behavior.up,
+        down=seen.behavior.down,
+        state=seen.state,
+        now=seen.now,
     )
 
 

@@ -316,48 +316,47 @@ class VirtualClock:
         self._now = max(self._now, instant[0])
         bucket = self._queue[instant]
         if self._shuffle is not None:
-            self._run_shuffled(bucket, self._shuffle)
+            self._run_shuffled(bucket, instant[1], self._shuffle)
         else:
-            self._run_bucket(bucket)
+            self._run_bucket(bucket, instant[1])
         if self._queue.get(instant) is bucket:
             del self._queue[instant]
         return True
 
-    def _run_bucket(self, bucket: list[VirtualTimer]) -> None:
+    def _run_bucket(self, bucket: list[VirtualTimer], priority: int) -> None:
         """Run the callbacks of one instant in order; they may add more to the same instant."""
         queue, instants = self._queue, self._instants
-        last: Instant | None = None
+        last = -1.0  # the instant for which `target` is the list
         target: list[VirtualTimer] = []
         for timer in bucket:  # a list may grow while it is walked
-            worker = timer.worker
-            if timer.cancelled or worker.stopped:
+            if timer.cancelled or timer.worker.stopped:
                 continue
             period = timer.period
             if period:
                 # Re-armed before it runs, so that the callback may cancel it.
                 timer.ticks = ticks = timer.ticks + 1
                 timer.due = due = timer.start + ticks * period
-                instant = (due, worker.priority)
-                if instant == last:
+                if due == last:
                     target.append(timer)
                 else:
+                    instant = (due, priority)
                     found = queue.get(instant)
                     if found is None:
                         found = queue[instant] = []
                         heappush(instants, instant)
                     found.append(timer)
-                    last, target = instant, found
+                    last, target = due, found
             try:
                 timer.fn()
             except Exception as error:  # noqa: BLE001 - the boundary of every component
-                self._failed(worker.name, error)
+                self._failed(timer.worker.name, error)
 
-    def _run_shuffled(self, bucket: list[VirtualTimer], rng: Random) -> None:
+    def _run_shuffled(self, bucket: list[VirtualTimer], priority: int, rng: Random) -> None:
         """As `_run_bucket`, but the next worker is drawn; each worker keeps its own order."""
         while bucket:
             chosen = bucket[rng.randrange(len(bucket))].worker
             index = next(i for i, timer in enumerate(bucket) if timer.worker is chosen)
-            self._run_bucket([bucket.pop(index)])
+            self._run_bucket([bucket.pop(index)], priority)
 
     def _failed(self, worker: str, error: Exception) -> None:
         if self._handler is not None and self._handler(worker, error):

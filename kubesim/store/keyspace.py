@@ -125,22 +125,15 @@ class Keyspace:
         self.history_of(key).append(Change(PUT, entry, previous))
         return previous.lease if previous is not None else 0
 
-    def put_sample(self, key: str, sample: Sample, revision: int) -> None:
-        """Write a sample in its lean form. This is the hottest path of the whole simulator."""
-        previous = self.cells.get(key)
-        if type(previous) is tuple:
-            cell = (revision, key, sample, previous[3], previous[4] + 1)
-        elif previous is None:
-            insort(self.keys, key)
-            cell = (revision, key, sample, revision, 1)
-        else:  # somebody wrote a document under this key with `set`
+    def first_sample(self, key: str, sample: Sample, revision: int) -> None:
+        """Write the first sample of a key; later ones take the way written out in the store."""
+        if key in self.cells:  # somebody wrote a document under this key with `set`
             self.put(key, self.expand(key, sample), revision, 0)
             return
+        insort(self.keys, key)
+        cell = (revision, key, sample, revision, 1)
         self.cells[key] = cell
-        history = self.samples
-        history.steps.append((cell, previous))
-        if len(history.steps) >= history.longest:
-            history.trim()
+        self.samples.append((cell, None))
 
     def remove(self, key: str, revision: int) -> Entry | None:
         """Delete a key; what it was."""

@@ -223,15 +223,43 @@ class EtcdStore:
 
         Revisions, reads and watches are those of any other key; only the history is apart.
         """
-        space = self._space
-        with self._lock:
-            revision = space.revision + 1
-            space.put_sample(key, sample, revision)
-            space.revision = revision
-            ready = self._watches.ready_for(key) if self._watches.on_samples else ()
-        for notify in ready:
-            notify()
-        return revision
+        return self.sample_writer(key)(sample)
+
+    def sample_writer(self, key: str) -> Callable[[Sample], int]:
+        """`put_sample` for one key, with everything that it needs bound beforehand.
+
+        Each pod's tick ends here, a million times a second on virtual time, so the common case (a
+        further sample of a known key, and nobody waiting for samples) is written out.
+        """
+        space, watches = self._space, self._watches
+        # acquire and release by hand: `with` costs twice as much as the rest of the write.
+        acquire, release = self._lock.acquire, self._lock.release
+        cells, history = space.cells, space.samples
+        steps, longest = history.steps, history.longest
+
+        def write(sample: Sample) -> int:
+            acquire()
+            try:
+                space.revision = revision = space.revision + 1
+                previous = cells.get(key)
+                if type(previous) is tuple:
+                    cell = (revision, key, sample, previous[3], previous[4] + 1)
+                    cells[key] = cell
+                    steps.append((cell, previous))
+                    if len(steps) >= longest:
+                        history.trim()
+                else:
+                    space.first_sample(key, sample, revision)
+                if not watches.on_samples:
+                    return revision
+                ready = watches.ready_for(key)
+            finally:
+                release()
+            for notify in ready:
+                notify()
+            return revision
+
+        return write
 
     def _put(self, key: str, value: Any, revision: int, lease: int) -> None:
         if lease:

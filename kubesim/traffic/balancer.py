@@ -98,7 +98,9 @@ class Traffic:
 
     def load_for(self, pod: Document, now: float) -> float | None:
         """Requests per second that reach one pod; None if no traffic is routed to it."""
-        route = self._of_pod.get(pod["metadata"]["uid"]) if self._of_pod else None
+        if not self._of_pod:
+            return None  # no traffic at all: the common case, asked at every tick
+        route = self._of_pod.get(pod["metadata"]["uid"])
         if route is None:
             return None
         sharing = len(route.ready)

@@ -1,0 +1,1 @@
+"""Benchmarks against named peers; ``python benchmarks/run.py`` runs them all."""

@@ -1,0 +1,359 @@
+"""The strict front door: bytes of a connection become a request, or a refusal.
+
+Python's `http.server` is lenient where HTTP is not: it takes two lengths, a bare line feed, a body
+that is shorter than announced. Each leniency is a way to smuggle a second request behind the first,
+so here anything that is not plainly right is refused, with a JSON error, before any handler runs.
+
+Everything is bounded: the head, the number of headers, the body, and the time of the *whole*
+request (a client that sends one byte a second does not reset any clock).
+
+Source: RFC 9110, RFC 9112; limits after net/http and kube-apiserver.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+HEAD_LIMIT = 64 * 1024
+TARGET_LIMIT = 8 * 1024
+HEADER_LIMIT = 100
+BODY_LIMIT = 1536 * 1024  # 1.5 MiB, as etcd
+REQUEST_SECONDS = 10.0  # for head and body together
+IDLE_SECONDS = 15.0  # between two requests
+JSON_DEPTH = 200
+JSON_DIGITS = 19  # digits of an integer
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+JSON_TYPES = ("", "application/json", "text/json", "application/x-www-form-urlencoded")
+
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
+_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+_LENGTH = re.compile("[0-9]{1,18}", re.ASCII)
+_SINGLE = ("host", "content-length", "transfer-encoding", "content-type", "authorization")
+
+
+class Refused(Exception):
+    """The request is refused.
+
+    Attributes:
+        status: HTTP code.
+        close: the connection cannot be used any further.
+        headers: to send along.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        close: bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.close = close
+        self.headers = dict(headers or {})
+
+
+class Gone(Exception):
+    """The client has closed the connection, or was silent for too long: nothing to answer."""
+
+
+@dataclass(slots=True)
+class Request:
+    """One request.
+
+    Attributes:
+        method: upper case.
+        path: the raw path.
+        segments: its parts, decoded.
+        query: the raw query string.
+        headers: by lower-case name.
+        body: as it was sent.
+        keep_alive: the client wants to go on with this connection.
+    """
+
+    method: str
+    path: str
+    segments: tuple[str, ...]
+    query: str
+    headers: dict[str, str]
+    body: bytes = b""
+    keep_alive: bool = True
+    _parameters: dict[str, str] | None = field(default=None)
+
+    def parameter(self, name: str, default: str = "") -> str:
+        """One query parameter.
+
+        Raises:
+            Refused: 400, the query is malformed or names it twice.
+        """
+        if self._parameters is None:
+            try:
+                pairs = parse_qsl(
+                    self.query, keep_blank_values=True, errors="strict", max_num_fields=50
+                )
+            except ValueError as error:
+                raise Refused(400, "the query string is malformed", close=False) from error
+            self._parameters = dict(pairs)
+            if len(self._parameters) != len(pairs):
+                raise Refused(400, "a query parameter occurs twice", close=False)
+        return self._parameters.get(name, default)
+
+    def json(self) -> Any:
+        """The body as JSON, strictly.
+
+        Raises:
+            Refused: 400 malformed, 415 not JSON.
+        """
+        kind = self.headers.get("content-type", "").partition(";")
+        if self.headers.get("content-encoding", "identity") != "identity":
+            raise Refused(415, "compressed bodies are not read", close=False)
+        # A page in a browser can post a form or plain text across sites without being asked.
+        allowed = ("application/json",) if "origin" in self.headers else JSON_TYPES
+        if kind[0].strip().lower() not in allowed:
+            raise Refused(415, "the body must be application/json", close=False)
+        charset = kind[2].partition("charset=")[2].strip(' "').lower()
+        if charset not in ("", "utf-8", "utf8"):
+            raise Refused(415, "the body must be UTF-8", close=False)
+        return read_json(self.body)
+
+
+def read_json(body: bytes) -> Any:
+    """A JSON document: UTF-8, no duplicate keys, no NaN, no infinity, bounded depth and digits.
+
+    Raises:
+        Refused: 400.
+    """
+    try:
+        text = body.decode("utf-8")
+        _check_depth(text)
+        value = json.loads(
+            text,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=_no_duplicates,
+        )
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate has no UTF-8
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, f"the body is no valid JSON: {error}"[:200], close=False) from error
+    return value
+
+
+def _check_depth(text: str) -> None:
+    if text.count("[") + text.count("{") <= JSON_DEPTH:
+        return
+    depth, inside, escaped = 0, False, False
+    for character in text:
+        if inside:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                inside = False
+        elif character == '"':
+            inside = True
+        elif character in "[{":
+            depth += 1
+            if depth > JSON_DEPTH:
+                raise ValueError(f"nested deeper than {JSON_DEPTH}")
+        elif character in "]}":
+            depth -= 1
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"{text[:20]} is too large")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text.lstrip("-")) > JSON_DIGITS:
+        raise ValueError(f"an integer of {len(text)} digits")
+    return int(text)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("an object names a key twice")
+    return result
+
+
+class Reader:
+    """Reads requests from one connection, one after the other."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._buffer = b""
+        self.busy = False  # in the middle of a request
+
+    def next(self) -> Request:
+        """The next request.
+
+        Raises:
+            Refused: it is not plainly right; the answer says why.
+            Gone: there is none.
+        """
+        head, deadline = self._head()
+        request = parse_head(head)
+        length = self._body_length(request)
+        if request.headers.get("expect", "").lower() == "100-continue" and length:
+            self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.body = self._take(length, deadline)
+        self.busy = False
+        return request
+
+    def _head(self) -> tuple[bytes, float]:
+        self._connection.settimeout(IDLE_SECONDS)
+        while not self._buffer.lstrip(b"\r\n"):  # an empty line before a request is forgiven
+            self._buffer = b""
+            self._receive(None)
+        if self._buffer[:1] in b"\r\n":
+            self._buffer = self._buffer.lstrip(b"\r\n")
+        self.busy = True
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            self._check_unfinished()
+            self._receive(deadline)
+        if end > HEAD_LIMIT:
+            raise Refused(431, f"the head is longer than {HEAD_LIMIT} bytes")
+        head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
+        return head, deadline
+
+    def _check_unfinished(self) -> None:
+        """Refuse early what can never become a proper head."""
+        found = self._buffer
+        if found.count(b"\n") != found.count(b"\r\n"):
+            raise Refused(400, "lines must end with CR LF")
+        if len(found) > HEAD_LIMIT:
+            if b"\r\n" not in found:
+                raise Refused(414, "the request line is too long")
+            raise Refused(431, f"the head is longer than {HEAD_LIMIT} bytes")
+        line = found.partition(b"\r\n")[0]
+        if b"\r\n" in found and _REQUEST_LINE.fullmatch(line) is None:
+            parse_request_line(line)
+        if found[:1] in b"\x16\x80" or b"\0" in found:
+            raise Refused(400, "this is plain HTTP: use http://, not https://")
+
+    def _take(self, length: int, deadline: float) -> bytes:
+        while len(self._buffer) < length:
+            self._receive(deadline)
+        body, self._buffer = self._buffer[:length], self._buffer[length:]
+        return body
+
+    def _receive(self, deadline: float | None) -> None:
+        if deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Refused(408, "the request took too long")
+            self._connection.settimeout(left)
+        try:
+            data = self._connection.recv(65536)
+        except TimeoutError:
+            if deadline is None:
+                raise Gone from None
+            raise Refused(408, "the request took too long") from None
+        except OSError as error:
+            raise Gone from error
+        if not data:
+            if deadline is not None and self._buffer:
+                raise Refused(400, "the request ended early")
+            raise Gone
+        self._buffer += data
+
+    @staticmethod
+    def _body_length(request: Request) -> int:
+        headers = request.headers
+        if "transfer-encoding" in headers:
+            raise Refused(411, "send the body with Content-Length, not with Transfer-Encoding")
+        text = headers.get("content-length")
+        if text is None:
+            if request.method in ("POST", "PUT", "PATCH"):
+                raise Refused(411, "a Content-Length is needed")
+            return 0
+        if _LENGTH.fullmatch(text) is None:
+            raise Refused(400, "Content-Length must be a whole number")
+        if int(text) > BODY_LIMIT:
+            raise Refused(413, f"the body is larger than {BODY_LIMIT} bytes")
+        return int(text)
+
+
+def parse_request_line(line: bytes) -> tuple[str, str, bool]:
+    """(method, target, HTTP/1.1) of a request line.
+
+    Raises:
+        Refused: it is none, or of another version of HTTP.
+    """
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        raise Refused(400, "the request line must read: METHOD /path HTTP/1.1")
+    if found[3] != b"1" or found[4] not in b"01":
+        raise Refused(505, "this server speaks HTTP/1.1")
+    if len(found[2]) > TARGET_LIMIT:
+        raise Refused(414, f"the path is longer than {TARGET_LIMIT} bytes")
+    if len(found[1]) > 32:
+        raise Refused(501, "this method is not known", headers={"Allow": ", ".join(METHODS)})
+    return found[1].decode(), found[2].decode(), found[4] == b"1"
+
+
+def parse_head(head: bytes) -> Request:
+    """A request, still without its body.
+
+    Raises:
+        Refused: anything that is not plainly right.
+    """
+    lines = head.split(b"\r\n")
+    method, target, modern = parse_request_line(lines[0])
+    if len(lines) - 1 > HEADER_LIMIT:
+        raise Refused(431, f"more than {HEADER_LIMIT} headers")
+    headers: dict[str, str] = {}
+    for line in lines[1:]:
+        found = _HEADER.fullmatch(line)
+        if found is None:
+            raise Refused(400, "a header must read: Name: value")
+        name = found[1].decode().lower()
+        if name in headers:
+            if name in _SINGLE:
+                raise Refused(400, f"two headers {name}")
+            headers[name] += ", " + found[2].decode("latin-1").rstrip(" \t")
+        else:
+            headers[name] = found[2].decode("latin-1").rstrip(" \t")
+    if modern and "host" not in headers:
+        raise Refused(400, "a Host header is needed")
+    connection = headers.get("connection", "").lower()
+    keep_alive = "close" not in connection if modern else "keep-alive" in connection
+    if target.startswith(("http://", "https://")):  # absolute form: the host is in Host, too
+        target = "/" + target.split("/", 3)[3] if target.count("/") >= 3 else "/"
+    path, _, query = target.partition("?")
+    if "#" in target or not (path.startswith("/") or (path == "*" and method == "OPTIONS")):
+        raise Refused(400, "the path must begin with /")
+    return Request(method, path, _segments(path), query, headers, b"", keep_alive)
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    """The parts of a path, each decoded once and strictly."""
+    parts = path.split("/")[1:]
+    if "%" not in path:
+        return tuple(parts)
+    try:
+        if re.search("%(?![0-9A-Fa-f]{2})", path):
+            raise ValueError("a lone %")
+        return tuple(unquote_to_bytes(part).decode("utf-8") for part in parts)
+    except ValueError as error:
+        raise Refused(400, "the path is not properly encoded", close=False) from error

@@ -1,0 +1,172 @@
+"""``python -m kubesim`` as a person runs it: a real process, real requests, real signals."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from kubesim.__main__ import main
+
+pytestmark = pytest.mark.live
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+    """The server in a process of its own: (process, url, lines printed until it listened)."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kubesim", "serve", "--port", str(port), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            if "Ctrl-C" in line:
+                break
+        yield process, f"http://127.0.0.1:{port}", lines
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ask(url: str, method: str = "GET", body: Any = None) -> tuple[int, Any]:
+    """(status, JSON body) of one request."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as reply:
+            return reply.status, json.load(reply)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_the_readme_of_the_original_line_by_line() -> None:
+    """Start-up lines, then each route with the body, the code and the error text it promises."""
+    with serving("--speed", "20") as (_process, url, lines):
+        assert lines[0] == "[INFO] EtcdStore: Initialized in-memory etcd-style store."
+        assert any("curl" in line for line in lines)
+
+        status, created = ask(f"{url}/api/pods", "POST", {"name": "my-new-pod"})
+        assert (status, created["message"]) == (201, "Pod created")
+        assert set(created) == {"message", "id"}
+        assert ask(f"{url}/api/pods", "POST", {"name": ""}) == (400, {"error": "Invalid pod name"})
+        assert ask(f"{url}/api/pods", "POST", {"name": "my-new-pod"})[0] == 409
+
+        status, record = ask(f"{url}/api/pods/{created['id']}")
+        assert status == 200
+        assert list(record)[:6] == ["id", "name", "status", "cpu", "memory", "logs"]
+        assert ask(f"{url}/api/pods/nope") == (404, {"error": "Pod not found"})
+        status, records = ask(f"{url}/api/pods")
+        assert status == 200
+        assert created["id"] in [r["id"] for r in records]
+
+        default = {"target_cpu": 70, "min_pods": 1, "max_pods": 10, "interval": "5s"}
+        assert ask(f"{url}/api/hpa/config") == (200, default)
+        wanted = {"target_cpu": 75, "min_pods": 2, "max_pods": 15, "interval": "10s"}
+        assert ask(f"{url}/api/hpa/config", "POST", wanted) == (
+            200,
+            {"message": "HPA config updated", "config": wanted},
+        )
+        assert ask(f"{url}/api/hpa/config", "POST", {"interval": "soon"}) == (
+            400,
+            {"error": "Invalid interval format"},
+        )
+        status, nodes = ask(f"{url}/api/nodes")
+        assert status == 200
+        assert [n["status"] for n in nodes] == ["Ready"] * 3
+
+        assert ask(f"{url}/api/pods/{created['id']}", "DELETE") == (
+            200,
+            {"message": "Pod deleted"},
+        )
+        assert ask(f"{url}/api/pods/{created['id']}") == (404, {"error": "Pod not found"})
+
+
+def test_created_pods_are_printed_as_the_original_prints_them() -> None:
+    """[INFO] KubeAPI: CreatedPod: ID=..., Name=auto-pod-0, then the pod starting."""
+    with serving("--speed", "20") as (process, url, lines):
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        printed = "\n".join(lines) + out
+        assert "[INFO] KubeAPI: CreatedPod: ID=" in printed
+        assert ", Name=auto-pod-0" in printed
+        assert err == ""
+        assert url
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
+    """Exit code 0, a last line, no traceback."""
+    with serving() as (process, _url, _lines):
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert "Stopped" in out
+        assert err == ""
+
+
+def test_a_port_that_is_taken_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names the port and another way; no traceback."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["serve", "--port", str(port)]) == 1
+    said = capsys.readouterr().err
+    assert str(port) in said
+    assert "--port" in said or "port=0" in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["serve", "--port", "70000"],
+        ["serve", "--port", "x"],
+        ["serve", "--nodes", "-1"],
+        ["serve", "--speed", "0"],
+        ["serve", "--speed", "nan"],
+        ["run", "--duration", "soon"],
+        ["fly"],
+        [],
+    ],
+)
+def test_bad_options_are_refused_with_a_sentence(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and a usage line."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_run_simulates_and_repeats_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same command twice prints the same, digest included."""
+    command = ["run", "--duration", "10m", "--rate", "60", "--seed", "7"]
+    assert main(command) == 0
+    first = capsys.readouterr().out
+    assert main(command) == 0
+    assert capsys.readouterr().out == first
+    assert "digest" in first
+    assert "auto-pod-3" in first
