@@ -86,8 +86,8 @@ def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> No
     if not isinstance(after, dict) or _fixed_part(before) != _fixed_part(after):
         errors.forbidden("spec", POD_IS_FIXED)
         return
-    kept = after.get("tolerations") or []
-    if any(toleration not in kept for toleration in before.get("tolerations") or []):
+    kept = _without_seconds(after)
+    if any(toleration not in kept for toleration in _without_seconds(before)):
         errors.forbidden(
             "spec.tolerations",
             "existing toleration can not be modified except its tolerationSeconds",
@@ -96,6 +96,12 @@ def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> No
     if was is not None and (deadline is None or deadline > was):
         rule = "must be less than or equal to previous value"
         errors.invalid("spec.activeDeadlineSeconds", deadline, rule)
+
+
+def _without_seconds(spec: Document) -> list[Document]:
+    """The tolerations, but for how long each lasts."""
+    tolerations = spec.get("tolerations") or []
+    return [{k: v for k, v in item.items() if k != "tolerationSeconds"} for item in tolerations]
 
 
 def _fixed_part(spec: Document) -> Document:

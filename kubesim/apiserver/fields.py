@@ -95,10 +95,13 @@ class FieldErrors:
         if not isinstance(value, list):
             self.invalid(path, value, "must be a list")
             return []
-        return [
-            (f"{path}[{index}]", self.mapping(f"{path}[{index}]", item))
-            for index, item in enumerate(value)
-        ]
+        found = []
+        for index, item in enumerate(value):
+            if isinstance(item, dict) or item is None:
+                found.append((f"{path}[{index}]", item or {}))
+            else:
+                self.invalid(f"{path}[{index}]", item, "must be an object")
+        return found
 
     def texts(self, path: str, value: Any) -> None:
         """Check an object whose values are all texts."""

@@ -242,7 +242,8 @@ class WriteVerbs(DeleteVerbs):
         metadata = new["metadata"]
         validate_metadata(kind.valid_name, kind.name_rule, metadata, errors)
         kind.validate(new, errors)
-        if old is not None:
+        if old is not None and not errors.causes:
+            # What may not change is compared only if everything has its right shape.
             validate_metadata_update(metadata, old["metadata"], errors)
             kind.validate_update(new, old, errors)
         _raise_if_invalid(kind, str(metadata.get("name", "")), errors)

@@ -1,0 +1,478 @@
+"""Defaults and rules of the other kinds, and of metadata."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from api_builders import a_config_map, a_node, a_pod, a_statefulset, labelled
+
+from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.core import POD_IS_FIXED
+from kubesim.errors import Invalid
+
+MAIN = {"name": "main", "image": "nginx"}
+
+
+def main(**fields: Any) -> dict[str, Any]:
+    return {"containers": [{**MAIN, **fields}]}
+
+
+def resources(**sides: Any) -> dict[str, Any]:
+    return main(resources=sides)
+
+
+def causes_of(refused: pytest.ExceptionInfo[Invalid]) -> list[tuple[str, str]]:
+    return [(c.field, c.reason.removeprefix("FieldValue")) for c in refused.value.causes]
+
+
+# -- pods ------------------------------------------------------------------------------------------
+
+POD_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("spec.containers", "Required", "", {"containers": []}),
+    ("spec.containers", "Required", "", {"containers": None}),
+    ("spec.containers", "Invalid", "must be a list", {"containers": {"main": MAIN}}),
+    ("spec.containers[0]", "Invalid", "must be an object", {"containers": ["main"]}),
+    ("spec.containers[0].name", "Required", "", main(name=None)),
+    ("spec.containers[0].name", "Invalid", "RFC 1123 label", main(name="Main")),
+    ("spec.containers[0].name", "Invalid", "RFC 1123 label", main(name=["x"])),
+    ("spec.containers[1].name", "Duplicate", '"main"', {"containers": [MAIN, MAIN]}),
+    ("spec.initContainers[0].name", "Duplicate", "", {**main(), "initContainers": [MAIN]}),
+    ("spec.containers[0].image", "Required", "", main(image="")),
+    ("spec.containers[0].image", "Invalid", "whitespace", main(image=" nginx")),
+    ("spec.containers[0].resources.requests[cpu]", "Invalid", "", resources(requests={"cpu": "x"})),
+    (
+        "spec.containers[0].resources.requests[memory]",
+        "Invalid",
+        "must be greater than or equal to 0",
+        resources(requests={"memory": "-1Mi"}),
+    ),
+    (
+        "spec.containers[0].resources.requests",
+        "Invalid",
+        "must be less than or equal to cpu limit of 100m",
+        resources(requests={"cpu": "200m"}, limits={"cpu": "100m"}),
+    ),
+    (
+        "spec.containers[0].resources.requests",
+        "Invalid",
+        "must be less than or equal to memory limit of 1Mi",
+        resources(requests={"memory": "2M"}, limits={"memory": "1Mi"}),
+    ),
+    ("spec.containers[0].resources", "Invalid", "must be an object", main(resources="lots")),
+    ("spec.containers[0].ports[0].containerPort", "Required", "", main(ports=[{"name": "x"}])),
+    (
+        "spec.containers[0].ports[0].containerPort",
+        "Invalid",
+        "between 1 and 65535",
+        main(ports=[{"containerPort": 65536}]),
+    ),
+    (
+        "spec.containers[0].ports[0].protocol",
+        "NotSupported",
+        '"TCP"',
+        main(ports=[{"containerPort": 80, "protocol": "QUIC"}]),
+    ),
+    ("spec.containers[0].env[0].name", "Required", "", main(env=[{"value": "1"}])),
+    ("spec.restartPolicy", "NotSupported", '"OnFailure"', {"restartPolicy": "Sometimes"}),
+    (
+        "spec.terminationGracePeriodSeconds",
+        "Invalid",
+        "must be greater than or equal to 0",
+        {"terminationGracePeriodSeconds": -1},
+    ),
+    ("spec.activeDeadlineSeconds", "Invalid", "", {"activeDeadlineSeconds": 0}),
+    ("spec.nodeSelector[disk]", "Invalid", "put it in quotes", {"nodeSelector": {"disk": 1}}),
+    ("spec.nodeName", "Invalid", "must be a text", {"nodeName": 1}),
+    ("spec.overhead[cpu]", "Invalid", "", {"overhead": {"cpu": "x"}}),
+    (
+        "spec.tolerations[0].operator",
+        "NotSupported",
+        "",
+        {"tolerations": [{"key": "a", "operator": "Has"}]},
+    ),
+    ("spec.tolerations[0].operator", "Invalid", "`key` is empty", {"tolerations": [{}]}),
+    (
+        "spec.tolerations[0].operator",
+        "Invalid",
+        "value must be empty",
+        {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]},
+    ),
+    (
+        "spec.tolerations[0].effect",
+        "NotSupported",
+        '"NoExecute"',
+        {"tolerations": [{"key": "a", "effect": "Run"}]},
+    ),
+    (
+        "spec.tolerations[0].effect",
+        "Invalid",
+        "must be 'NoExecute'",
+        {"tolerations": [{"key": "a", "effect": "NoSchedule", "tolerationSeconds": 5}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("field", "reason", "said", "spec"), POD_ROWS)
+def test_rules_of_a_pod(
+    api: KubeAPI, field: str, reason: str, said: str, spec: dict[str, Any]
+) -> None:
+    """One cause for the broken field, in upstream's words; the same in a template."""
+    with pytest.raises(Invalid) as refused:
+        api.create(a_pod(**spec))
+    assert causes_of(refused) == [(field, reason)]
+    assert said in refused.value.causes[0].message
+    workload = a_statefulset()
+    workload["spec"]["template"]["spec"].update(spec)
+    with pytest.raises(Invalid) as refused:
+        api.create(workload)
+    assert (f"spec.template.{field}", reason) in causes_of(refused)
+
+
+def test_the_usual_messages(api: KubeAPI) -> None:
+    """One error stands alone, several stand in brackets."""
+    with pytest.raises(Invalid) as refused:
+        api.create(a_pod("x", **main(name=None)))
+    assert refused.value.message == ('Pod "x" is invalid: spec.containers[0].name: Required value')
+    with pytest.raises(Invalid) as refused:
+        api.create(a_pod("x", **main(name=None, image=None)))
+    assert refused.value.message == (
+        'Pod "x" is invalid: [spec.containers[0].name: Required value, '
+        "spec.containers[0].image: Required value]"
+    )
+    assert refused.value.status()["details"] == {
+        "name": "x",
+        "kind": "Pod",
+        "causes": [
+            {
+                "reason": "FieldValueRequired",
+                "message": "Required value",
+                "field": f"spec.containers[0].{field}",
+            }
+            for field in ("name", "image")
+        ],
+    }
+
+
+def test_defaults_of_a_pod(api: KubeAPI) -> None:
+    """What a learner sees in `kubectl get -o yaml` of the shortest pod."""
+    spec = api.create(a_pod(**main(ports=[{"containerPort": 80}], livenessProbe={})))["spec"]
+    assert spec["restartPolicy"] == "Always"
+    assert spec["terminationGracePeriodSeconds"] == 30
+    assert spec["dnsPolicy"] == "ClusterFirst"
+    assert spec["schedulerName"] == "default-scheduler"
+    assert spec["priority"] == 0 and spec["preemptionPolicy"] == "PreemptLowerPriority"
+    assert [t["key"] for t in spec["tolerations"]] == [
+        "node.kubernetes.io/not-ready",
+        "node.kubernetes.io/unreachable",
+    ]
+    assert {t["tolerationSeconds"] for t in spec["tolerations"]} == {300}
+    container = spec["containers"][0]
+    assert container["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
+    assert container["livenessProbe"]["periodSeconds"] == 10
+    assert container["imagePullPolicy"] == "Always"
+    assert container["resources"] == {}
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [
+        ("nginx", "Always"),
+        ("nginx:latest", "Always"),
+        ("nginx:1.27", "IfNotPresent"),
+        ("registry:5000/nginx", "Always"),
+        ("registry:5000/nginx:1", "IfNotPresent"),
+        ("nginx@sha256:abc", "IfNotPresent"),
+    ],
+)
+def test_pull_policy_follows_the_tag(api: KubeAPI, image: str, policy: str) -> None:
+    """:latest, said or meant, is always pulled."""
+    made = api.create(a_pod(**main(image=image)))
+    assert made["spec"]["containers"][0]["imagePullPolicy"] == policy
+
+
+def test_null_means_left_out(api: KubeAPI) -> None:
+    """A default goes where a null stood."""
+    made = api.create(a_pod(restartPolicy=None, tolerations=None, **main(resources=None)))
+    assert made["spec"]["restartPolicy"] == "Always"
+    assert len(made["spec"]["tolerations"]) == 2
+
+
+def test_limits_are_requests_unless_said_otherwise(api: KubeAPI) -> None:
+    """As the API server does at admission; the HPA needs the requests."""
+    made = api.create(a_pod(**resources(limits={"cpu": "1", "memory": "1Gi"}, requests={"cpu": 0})))
+    requests = made["spec"]["containers"][0]["resources"]["requests"]
+    assert requests == {"cpu": 0, "memory": "1Gi"}
+
+
+def test_a_toleration_of_one_s_own_replaces_the_default(api: KubeAPI) -> None:
+    """Who tolerates not-ready for ever is not given 300 s."""
+    own = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}
+    tolerations = api.create(a_pod(tolerations=[own]))["spec"]["tolerations"]
+    assert tolerations[0] == own and len(tolerations) == 2
+    everything = {"operator": "Exists"}
+    assert api.create(a_pod("b", tolerations=[everything]))["spec"]["tolerations"] == [everything]
+
+
+@pytest.mark.parametrize(
+    ("change", "allowed"),
+    [
+        (lambda spec: spec["containers"][0].update(image="nginx:2"), True),
+        (lambda spec: spec.update(activeDeadlineSeconds=50), True),
+        (lambda spec: spec["tolerations"].append({"key": "a", "operator": "Exists"}), True),
+        (lambda spec: spec["tolerations"][0].update(tolerationSeconds=9), True),
+        (lambda spec: spec["tolerations"][0].update(key="other"), False),
+        (lambda spec: spec["tolerations"].pop(0), False),
+        (lambda spec: spec.update(nodeName="node-1"), False),
+        (lambda spec: spec.update(restartPolicy="Never"), False),
+        (lambda spec: spec["containers"][0].update(command=["sh"]), False),
+        (lambda spec: spec["containers"].append({"name": "b", "image": "b"}), False),
+        (lambda spec: spec.update(terminationGracePeriodSeconds=1), False),
+        (lambda spec: spec.update(unknown="x"), False),
+    ],
+)
+def test_what_may_change_of_a_pod(api: KubeAPI, change: Any, allowed: bool) -> None:
+    """Images, the deadline, more tolerations; nothing else."""
+    own = {"key": "own", "operator": "Exists", "effect": "NoExecute"}
+    pod = api.create(a_pod(tolerations=[own]))
+    change(pod["spec"])
+    if allowed:
+        assert api.update(pod)["spec"] == pod["spec"]
+        return
+    with pytest.raises(Invalid, match="spec") as refused:
+        api.update(pod)
+    assert causes_of(refused)[0][1] == "Forbidden"
+
+
+def test_the_words_of_an_immutable_pod(api: KubeAPI) -> None:
+    """The sentence that people search for; and a deadline can only be brought forward."""
+    pod = api.create(a_pod(activeDeadlineSeconds=10))
+    with pytest.raises(Invalid) as refused:
+        api.patch("Pod", "web", {"spec": {"hostNetwork": True}})
+    assert refused.value.message == f'Pod "web" is invalid: spec: Forbidden: {POD_IS_FIXED}'
+    assert POD_IS_FIXED.startswith("pod updates may not change fields other than")
+    pod["spec"]["activeDeadlineSeconds"] = 20
+    with pytest.raises(Invalid, match="less than or equal to previous value"):
+        api.update(pod)
+
+
+# -- StatefulSets ----------------------------------------------------------------------------------
+
+STS_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("spec.selector", "Required", "", {"selector": None}),
+    ("spec.selector", "Required", "", {"selector": {}}),
+    ("spec.selector", "Invalid", "empty selector", {"selector": {"matchLabels": {}}}),
+    (
+        "spec.selector",
+        "Invalid",
+        "not a valid label selector operator",
+        {"selector": {"matchExpressions": [{"key": "a", "operator": "Near"}]}},
+    ),
+    (
+        "spec.template.metadata.labels",
+        "Invalid",
+        "`selector` does not match template `labels`",
+        {"selector": {"matchLabels": {"app": "other"}}},
+    ),
+    ("spec.replicas", "Invalid", "must be greater than or equal to 0", {"replicas": -1}),
+    ("spec.replicas", "Invalid", "must be less than or equal to", {"replicas": 10**12}),
+    ("spec.replicas", "Invalid", "whole number", {"replicas": 1.5}),
+    ("spec.podManagementPolicy", "Invalid", "'Parallel'", {"podManagementPolicy": "Random"}),
+    ("spec.updateStrategy", "Invalid", "'OnDelete'", {"updateStrategy": {"type": "Recreate"}}),
+    (
+        "spec.updateStrategy.rollingUpdate.partition",
+        "Invalid",
+        "",
+        {"updateStrategy": {"rollingUpdate": {"partition": -1}}},
+    ),
+    ("spec.minReadySeconds", "Invalid", "", {"minReadySeconds": -1}),
+    ("spec.revisionHistoryLimit", "Invalid", "", {"revisionHistoryLimit": "ten"}),
+]
+
+
+@pytest.mark.parametrize(("field", "reason", "said", "spec"), STS_ROWS)
+def test_rules_of_a_statefulset(
+    api: KubeAPI, field: str, reason: str, said: str, spec: dict[str, Any]
+) -> None:
+    """One cause for the broken field."""
+    with pytest.raises(Invalid) as refused:
+        api.create(a_statefulset(**spec))
+    assert causes_of(refused) == [(field, reason)]
+    assert said in refused.value.causes[0].message
+    assert refused.value.message.startswith('StatefulSet.apps "db" is invalid: ')
+
+
+def test_a_template_of_a_statefulset(api: KubeAPI) -> None:
+    """Its pods always restart, and its labels are texts."""
+    workload = a_statefulset()
+    workload["spec"]["template"]["spec"]["restartPolicy"] = "Never"
+    with pytest.raises(Invalid, match='restartPolicy: Unsupported value: "Never"'):
+        api.create(workload)
+    workload = a_statefulset()
+    workload["spec"]["template"]["metadata"]["labels"]["size"] = 3
+    with pytest.raises(Invalid, match=r"template.metadata.labels\[size\]"):
+        api.create(workload)
+    workload["spec"]["template"] = None
+    with pytest.raises(Invalid):
+        api.create(workload)
+
+
+def test_defaults_of_a_statefulset(api: KubeAPI) -> None:
+    """One replica, in order, rolling from partition 0."""
+    spec = api.create(a_statefulset())["spec"]
+    assert spec["replicas"] == 1
+    assert spec["podManagementPolicy"] == "OrderedReady"
+    assert spec["updateStrategy"] == {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+    assert spec["revisionHistoryLimit"] == 10
+    assert spec["template"]["spec"]["restartPolicy"] == "Always"
+    assert api.create(a_statefulset("zero", replicas=0))["spec"]["replicas"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "allowed"),
+    [
+        ({"replicas": 3}, True),
+        ({"minReadySeconds": 3}, True),
+        ({"updateStrategy": {"type": "OnDelete"}}, True),
+        ({"serviceName": "other"}, False),
+        ({"podManagementPolicy": "Parallel"}, False),
+        ({"volumeClaimTemplates": []}, False),
+    ],
+)
+def test_what_may_change_of_a_statefulset(
+    api: KubeAPI, change: dict[str, Any], allowed: bool
+) -> None:
+    """Its identity stays."""
+    api.create(a_statefulset())
+    if allowed:
+        api.update(a_statefulset(**change))
+        return
+    with pytest.raises(Invalid, match="updates to statefulset spec for fields other than"):
+        api.update(a_statefulset(**change))
+
+
+# -- the others ------------------------------------------------------------------------------------
+
+
+def test_rules_of_a_node(api: KubeAPI) -> None:
+    """Taints have a key and an effect, each pair once; capacities are quantities."""
+    node = a_node()
+    taint = {"key": "a", "effect": "NoSchedule"}
+    node["spec"] = {
+        "taints": [{"effect": "NoSchedule"}, {"key": "a", "effect": "No"}, taint, taint]
+    }
+    node["status"]["capacity"]["memory"] = "big"
+    with pytest.raises(Invalid) as refused:
+        api.create(node)
+    assert causes_of(refused) == [
+        ("spec.taints[0].key", "Required"),
+        ("spec.taints[1].effect", "NotSupported"),
+        ("spec.taints[3]", "Duplicate"),
+        ("status.capacity[memory]", "Invalid"),
+        ("status.allocatable[memory]", "Invalid"),
+    ]
+
+
+def test_rules_of_a_config_map(api: KubeAPI) -> None:
+    """Texts only; once immutable, for ever."""
+    with pytest.raises(Invalid, match=r"data\[port\]: Invalid value: 80"):
+        api.create({**a_config_map(), "data": {"port": 80}})
+    api.create({**a_config_map(colour="blue"), "immutable": True})
+    with pytest.raises(Invalid, match="field is immutable when `immutable` is set"):
+        api.update({**a_config_map(colour="red"), "immutable": True})
+    with pytest.raises(Invalid, match="immutable"):
+        api.update(a_config_map(colour="blue"))
+
+
+def test_rules_of_events_leases_and_namespaces(api: KubeAPI) -> None:
+    """The few rules of the small kinds."""
+    event = {"kind": "Event", "metadata": {"name": "e"}}
+    with pytest.raises(Invalid, match="involvedObject: Required value"):
+        api.create(event)
+    event["involvedObject"] = {"kind": "Pod", "name": "x", "namespace": "other"}
+    with pytest.raises(Invalid, match=r"involvedObject.namespace: .*does not match"):
+        api.create(event)
+    lease = {"kind": "Lease", "metadata": {"name": "l"}, "spec": {"leaseDurationSeconds": 0}}
+    with pytest.raises(Invalid, match="must be greater than 0"):
+        api.create(lease)
+    with pytest.raises(Invalid, match="RFC 1123 label"):
+        api.create({"kind": "Namespace", "metadata": {"name": "a.b"}})
+    made = api.create({"kind": "Namespace", "metadata": {"name": "shop", "labels": None}})
+    assert made["metadata"]["labels"] == {"kubernetes.io/metadata.name": "shop"}
+
+
+# -- metadata --------------------------------------------------------------------------------------
+
+METADATA_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("metadata.name", "Required", "name or generateName is required", {"name": None}),
+    ("metadata.name", "Invalid", "a lowercase RFC 1123 subdomain must consist", {"name": "Web"}),
+    ("metadata.name", "Invalid", "RFC 1123", {"name": "web\n"}),
+    ("metadata.name", "Invalid", "RFC 1123", {"name": 7}),
+    ("metadata.name", "Invalid", "no more than 253 bytes", {"name": "a" * 254}),
+    ("metadata.generateName", "Invalid", "RFC 1123", {"generateName": "Web-"}),
+    ("metadata.generateName", "Invalid", "must be a text", {"generateName": 5}),
+    ("metadata.labels", "Invalid", "name part must consist of", {"labels": {"a b": "c"}}),
+    ("metadata.labels", "Invalid", "prefix part", {"labels": {"Up.io/a": "c"}}),
+    ("metadata.labels", "Invalid", "prefix part must be non-empty", {"labels": {"/a": "c"}}),
+    ("metadata.labels", "Invalid", "no more than 63 bytes", {"labels": {"a" * 64: "c"}}),
+    ("metadata.labels", "Invalid", "no more than 63 bytes", {"labels": {"a": "c" * 64}}),
+    ("metadata.labels", "Invalid", "a valid label must be", {"labels": {"a": "-c"}}),
+    ("metadata.labels[a]", "Invalid", "put it in quotes", {"labels": {"a": 1}}),
+    ("metadata.labels", "Invalid", "must be an object", {"labels": ["a"]}),
+    ("metadata.annotations", "Invalid", "name part", {"annotations": {"a b": "c"}}),
+    ("metadata.annotations[a]", "Invalid", "put it in quotes", {"annotations": {"a": True}}),
+    ("metadata.annotations", "TooLong", "262144 bytes", {"annotations": {"a": "x" * 262144}}),
+    ("metadata.finalizers", "Invalid", "must be a list", {"finalizers": "a"}),
+    ("metadata.finalizers", "Invalid", "name part", {"finalizers": ["a b"]}),
+    ("metadata.finalizers", "Invalid", "must be a text", {"finalizers": [1]}),
+    (
+        "metadata.ownerReferences.uid",
+        "Invalid",
+        "must not be empty",
+        {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a"}]},
+    ),
+    ("metadata.ownerReferences", "Invalid", "must be a list", {"ownerReferences": {}}),
+]
+
+
+@pytest.mark.parametrize(("field", "reason", "said", "metadata"), METADATA_ROWS)
+def test_rules_of_metadata(
+    api: KubeAPI, field: str, reason: str, said: str, metadata: dict[str, Any]
+) -> None:
+    """The same for every kind."""
+    for make in (a_pod, a_config_map):
+        document = make()
+        document["metadata"].update(metadata)
+        with pytest.raises(Invalid) as refused:
+            api.create(document)
+        assert causes_of(refused) == [(field, reason)]
+        assert said in refused.value.causes[0].message
+
+
+def test_annotations_up_to_the_limit_are_fine(api: KubeAPI) -> None:
+    """256 KiB of keys and values together, counted in bytes."""
+    pod = a_pod()
+    pod["metadata"]["annotations"] = {"Some.Io/Key": "x" * (262144 - 11)}
+    api.create(pod)
+    pod["metadata"]["name"] = "two"
+    pod["metadata"]["annotations"] = {"k": "ü" * 131072}
+    with pytest.raises(Invalid, match="Too long: may not be more than 262144 bytes"):
+        api.create(pod)
+
+
+def test_one_controller_at_most(api: KubeAPI) -> None:
+    """Two controllers would fight."""
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "u", "controller": True}
+    pod = a_pod()
+    pod["metadata"]["ownerReferences"] = [owner, {**owner, "name": "b", "uid": "v"}]
+    with pytest.raises(Invalid, match='Found "true" in references for a and b'):
+        api.create(pod)
+
+
+def test_labels_are_checked_on_update_and_patch(api: KubeAPI) -> None:
+    """No way around the rules."""
+    api.create(a_pod())
+    with pytest.raises(Invalid):
+        api.update(labelled(a_pod(), a="-"))
+    with pytest.raises(Invalid):
+        api.patch("Pod", "web", {"metadata": {"labels": {"a": "-"}}})
