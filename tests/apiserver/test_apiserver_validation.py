@@ -26,7 +26,7 @@ def causes_of(refused: pytest.ExceptionInfo[Invalid]) -> list[tuple[str, str]]:
     return [(c.field, c.reason.removeprefix("FieldValue")) for c in refused.value.causes]
 
 
-# -- pods ------------------------------------------------------------------------------------------
+# -- pods ---
 
 POD_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("spec.containers", "Required", "", {"containers": []}),
@@ -256,7 +256,7 @@ def test_the_words_of_an_immutable_pod(api: KubeAPI) -> None:
         api.update(pod)
 
 
-# -- StatefulSets ----------------------------------------------------------------------------------
+# -- StatefulSets ---
 
 STS_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("spec.selector", "Required", "", {"selector": None}),
@@ -351,7 +351,7 @@ def test_what_may_change_of_a_statefulset(
         api.update(a_statefulset(**change))
 
 
-# -- the others ------------------------------------------------------------------------------------
+# -- the others ---
 
 
 def test_rules_of_a_node(api: KubeAPI) -> None:
@@ -401,7 +401,7 @@ def test_rules_of_events_leases_and_namespaces(api: KubeAPI) -> None:
     assert made["metadata"]["labels"] == {"kubernetes.io/metadata.name": "shop"}
 
 
-# -- metadata --------------------------------------------------------------------------------------
+# -- metadata ---
 
 METADATA_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("metadata.name", "Required", "name or generateName is required", {"name": None}),

@@ -23,7 +23,7 @@ from kubesim.errors import (
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
-# -- create ----------------------------------------------------------------------------------------
+# -- create ---
 
 
 def test_create_fills_in_what_the_server_knows(api: KubeAPI) -> None:
@@ -203,7 +203,7 @@ def test_what_json_has_no_word_for_is_refused(api: KubeAPI) -> None:
             api.create(config)
 
 
-# -- update ----------------------------------------------------------------------------------------
+# -- update ---
 
 
 def test_update_is_a_compare_and_set(api: KubeAPI) -> None:
@@ -310,7 +310,7 @@ def test_a_node_comes_with_its_status(api: KubeAPI) -> None:
     assert updated["status"]["capacity"]["cpu"] == "4", "a spec write ignores status"
 
 
-# -- bind and scale --------------------------------------------------------------------------------
+# -- bind and scale ---
 
 
 def test_binding_gives_a_pod_its_node_once(api: KubeAPI) -> None:
@@ -396,7 +396,7 @@ def test_only_workloads_have_a_scale(api: KubeAPI) -> None:
         api.get_scale("sts", "db")
 
 
-# -- kinds -----------------------------------------------------------------------------------------
+# -- kinds ---
 
 
 def test_a_kind_of_one_s_own(api: KubeAPI) -> None:
