@@ -4,6 +4,7 @@ Read `Cluster.__init__` as the boot sequence of a real one: etcd, the API server
 then its clients - kubelets, scheduler, controllers, autoscaler - which meet nowhere else.
 
 >>> with Cluster(nodes=3, seed=7) as cluster:
+...     cluster.set_traffic(10)                       # requests per second: one pod can serve that
 ...     cluster.sleep(60)
 ...     [pod["name"] for pod in cluster.api.list_pods()]
 ['auto-pod-0']

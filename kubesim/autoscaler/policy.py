@@ -189,8 +189,10 @@ def _normalize(seen: Observation, notes: _Notes, best: Best) -> Recommendation:
         elif proposal < seen.current:
             reason = "All metrics below target"
     binding = _binding(best, stable, limited)
-    seen = replace(seen, state=replace(seen.state, recommendations=log))
-    return _finish(seen, notes, limited.replicas, reason, binding, best, stable, limited)
+    after = replace(seen, state=replace(seen.state, recommendations=log))
+    return _finish(
+        after, notes, limited.replicas, reason, binding, best, stable, limited, before=seen
+    )
 
 
 def _stabilize(seen: Observation, proposal: int) -> tuple[int, Log, dict[str, float]]:
@@ -285,8 +287,10 @@ def _finish(
     stable: int | None = None,
     limited: Limited | None = None,
     *,
+    before: Observation | None = None,
     failed: bool = False,
 ) -> Recommendation:
+    before = before or seen  # as it was before this pass was remembered
     proposal = best.proposal if best is not None else None
     data = {
         "from": seen.current,
@@ -315,6 +319,7 @@ def _finish(
             tolerance_of(seen),
             stable,
             limited,
+            lambda wanted: _limit(before, _stabilize(before, wanted)[0]).replicas,
         ),
         state=seen.state,
         data=data,

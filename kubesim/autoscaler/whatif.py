@@ -5,19 +5,22 @@ No counterpart in Kubernetes, whose users have asked for it since 2016.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 
 from kubesim.autoscaler.normalize import Limited
 from kubesim.autoscaler.replicas import Tolerance
 from kubesim.autoscaler.types import Metric, Observation, Proposal
 
-FARTHEST_PERCENT = 10_000  # utilization is looked at up to here
+FARTHEST_PERCENT = 2_000  # utilization is looked at up to here
+Decide = Callable[[int], int]
+"""decide(proposal) -> the size after stabilization and limits."""
 
 
 def flip_points(
-    target: int, pods: int, current: int, tolerance: Tolerance, percent: int
+    target: int, pods: int, current: int, tolerance: Tolerance, percent: int, decide: Decide
 ) -> tuple[int | None, int | None]:
-    """The nearest utilizations below and above `percent` at which another size is proposed.
+    """The nearest utilizations below and above `percent` at which the *result* is another one.
 
     For pods that all count (none missing, none starting): the proposal is then
     ceil(percent / target * pods), or `current` within the tolerance.
@@ -28,19 +31,30 @@ def flip_points(
         current: spec.replicas.
         tolerance: of each direction.
         percent: as measured.
+        decide: what becomes of a proposal.
 
-    >>> flip_points(target=70, pods=4, current=4, tolerance=Tolerance(), percent=72)
+    >>> flip_points(70, 4, 4, Tolerance(), 72, decide=lambda proposal: proposal)
     (52, 78)
+    >>> flip_points(70, 4, 4, Tolerance(), 72, decide=lambda proposal: min(proposal, 4))
+    (52, None)
     """
 
     def proposal(value: int) -> int:
         ratio = value / target
         return current if tolerance.holds(ratio) else ceil(ratio * pods)
 
-    here = proposal(percent)
-    below = next((p for p in range(percent - 1, -1, -1) if proposal(p) != here), None)
-    above = next((p for p in range(percent + 1, FARTHEST_PERCENT) if proposal(p) != here), None)
-    return below, above
+    here = decide(proposal(percent))
+
+    def first(values: range) -> int | None:
+        last = proposal(percent)
+        for value in values:
+            new = proposal(value)
+            if new != last and decide(new) != here:
+                return value
+            last = new
+        return None
+
+    return first(range(percent - 1, -1, -1)), first(range(percent + 1, FARTHEST_PERCENT))
 
 
 def would_change_if(
@@ -50,6 +64,7 @@ def would_change_if(
     tolerance: Tolerance,
     stable: int | None,
     limited: Limited | None,
+    decide: Decide,
 ) -> str:
     """The smallest change that would alter the result, in one sentence.
 
@@ -59,6 +74,7 @@ def would_change_if(
         tolerance: as used.
         stable: the size after stabilization.
         limited: the size after the limits.
+        decide: what becomes of a proposal.
     """
     if seen.current == 0 and seen.minimum != 0:
         return "somebody scaled the target to 1 or more by hand"
@@ -80,8 +96,15 @@ def would_change_if(
     if metric.utilization is None or proposal.utilization is None or proposal.ready == 0:
         return "the measured value changed by more than the tolerance"
     below, above = flip_points(
-        metric.utilization, proposal.ready, seen.current, tolerance, proposal.utilization
+        metric.utilization,
+        proposal.ready,
+        seen.current,
+        tolerance,
+        proposal.utilization,
+        decide,
     )
+    if above is None and below is None:
+        return "another limit or another history applied"
     parts = []
     if above is not None:
         parts.append(f"rose to {above}%")

@@ -49,6 +49,7 @@ from kubesim.store.base import KeyValue, ListResult, Sample, TxnResult, WatchEve
 from kubesim.store.keyspace import Keyspace
 from kubesim.store.leases import Leases
 from kubesim.store.records import Change
+from kubesim.store.samples import make_sample_writer
 from kubesim.store.watching import StoreWatch, WatchIndex
 
 # `list` is a method of the store, so annotations in it need other names for the type.
@@ -226,40 +227,8 @@ class EtcdStore:
         return self.sample_writer(key)(sample)
 
     def sample_writer(self, key: str) -> Callable[[Sample], int]:
-        """`put_sample` for one key, with everything that it needs bound beforehand.
-
-        Each pod's tick ends here, a million times a second on virtual time, so the common case (a
-        further sample of a known key, and nobody waiting for samples) is written out.
-        """
-        space, watches = self._space, self._watches
-        # acquire and release by hand: `with` costs twice as much as the rest of the write.
-        acquire, release = self._lock.acquire, self._lock.release
-        cells, history = space.cells, space.samples
-        steps, longest = history.steps, history.longest
-
-        def write(sample: Sample) -> int:
-            acquire()
-            try:
-                space.revision = revision = space.revision + 1
-                previous = cells.get(key)
-                if type(previous) is tuple:
-                    cell = (revision, key, sample, previous[3], previous[4] + 1)
-                    cells[key] = cell
-                    steps.append((cell, previous))
-                    if len(steps) >= longest:
-                        history.trim()
-                else:
-                    space.first_sample(key, sample, revision)
-                if not watches.on_samples:
-                    return revision
-                ready = watches.ready_for(key)
-            finally:
-                release()
-            for notify in ready:
-                notify()
-            return revision
-
-        return write
+        """`put_sample` for one key, with everything that it needs bound beforehand."""
+        return make_sample_writer(self._lock, self._space, self._watches, key)
 
     def _put(self, key: str, value: Any, revision: int, lease: int) -> None:
         if lease:

@@ -1,0 +1,58 @@
+"""The laboratory's notebooks stand on this: set-up, cockpit, charts, checks.
+
+Everything that needs Jupyter, ipywidgets or Bokeh is here; kubesim itself needs none of them. This
+package imports them only when they are asked for, so that `doctor()` can speak where one is
+missing.
+
+    session      the first and the last cell of a lesson: setup(), fresh_cluster(), close_all()
+    health       doctor(): what is installed, what to do where something is missing
+    panels       which panels are open: one of each name
+    check        exercises: check(), hint(), solution(); questions; predictions; progress
+    exercises    the tasks of each lesson
+    live         a Bokeh figure that survives in JupyterLab
+    series       what happened in a cluster, as columns
+    charts       those columns as three charts
+    still        the same as a picture, for pages where widgets cannot live
+    tables       the same as tables
+    transport    the cockpit's Run, Pause, Step, speed, Reset
+    controls     the cockpit's sliders
+    cockpit      all of it in one panel
+    refresh      `python -m lessons.refresh` stores the outputs of the notebooks anew
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lessons.check import predict, progress, todo
+from lessons.health import doctor
+from lessons.session import close_all, fresh_cluster, setup
+
+if TYPE_CHECKING:
+    from lessons.cockpit import Cockpit
+    from lessons.still import record
+
+__all__ = [
+    "Cockpit",
+    "close_all",
+    "doctor",
+    "fresh_cluster",
+    "predict",
+    "progress",
+    "record",
+    "setup",
+    "todo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs ipywidgets and Bokeh when it is first asked for."""
+    if name == "Cockpit":
+        from lessons.cockpit import Cockpit
+
+        return Cockpit
+    if name == "record":
+        from lessons.still import record
+
+        return record
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

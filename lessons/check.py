@@ -1,0 +1,175 @@
+"""Exercises that check themselves: ``check()``, ``hint()``, ``solution()``.
+
+A check never raises and knows three outcomes: not attempted, right, and not right - with a sentence
+that names the cause. There are no grades and no hidden tests: the message is the point.
+
+>>> task = Task("0.1", "six times seven", lambda value: None if value == 42 else "count again",
+...             hints=["it is less than 50"], answer="42")
+>>> task.check(todo)
+[ .. ] 0.1 six times seven: not attempted yet
+>>> task.check(41)
+[MISS] 0.1 six times seven: count again
+False
+>>> task.hint()
+hint 1 of 1: it is less than 50
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Test = Callable[[Any], str | None]
+"""test(value) -> None if it is right, else a sentence that says what is not."""
+
+
+class _Todo:
+    """The value of an exercise that nobody has touched."""
+
+    def __repr__(self) -> str:
+        return "todo"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+todo: Any = _Todo()
+
+
+@dataclass
+class Task:
+    """One exercise.
+
+    Attributes:
+        id: for example ``1.1``.
+        title: in a few words.
+        test: decides.
+        hints: from a nudge to nearly the answer.
+        answer: the solution as text, shown by `solution()`; as Python it makes a right answer.
+        correct: the solution as a value, for the tests of the lessons.
+        wrong: plausible wrong values, for the tests of the lessons.
+    """
+
+    id: str
+    title: str
+    test: Test
+    hints: Sequence[str]
+    answer: str
+    correct: Any = None
+    wrong: Sequence[Any] = ()
+    _shown: int = field(default=0, repr=False)
+
+    def check(self, value: Any = todo) -> bool | None:
+        """Look at an answer; prints what is right or not. None: not attempted."""
+        if value is todo or value is None:
+            print(f"[ .. ] {self.id} {self.title}: not attempted yet")
+            return None
+        try:
+            message = self.test(value)
+        except KeyboardInterrupt:
+            message = "interrupted: does your answer come to an end?"
+        except Exception as error:  # noqa: BLE001 - the learner's own code runs here
+            message = f"your answer raised {type(error).__name__}: {error}"
+        if message is None:
+            print(f"[ OK ] {self.id} {self.title}")
+            _remember(self.id)
+            return True
+        print(f"[MISS] {self.id} {self.title}: {message}")
+        return False
+
+    def hint(self) -> None:
+        """The next hint; the last one is nearly the answer."""
+        index = min(self._shown, len(self.hints) - 1)
+        self._shown += 1
+        print(f"hint {index + 1} of {len(self.hints)}: {self.hints[index]}")
+
+    def solution(self) -> None:
+        """One way to do it."""
+        print(self.answer)
+
+    def __repr__(self) -> str:
+        return f"exercise {self.id}: {self.title}"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A quick question with feedback for each answer.
+
+    Attributes:
+        text: the question.
+        choices: letter -> (answer, right or not, why).
+    """
+
+    text: str
+    choices: dict[str, tuple[str, bool, str]]
+
+    def ask(self, answer: str = "") -> None:
+        """Print the question and its answers; with a letter, whether that is right, and why."""
+        print(self.text)
+        for letter, (text, _, _) in self.choices.items():
+            print(f"  {letter}) {text}")
+        if answer:
+            self.answer(answer)
+
+    def answer(self, letter: str) -> bool:
+        """Print whether that is right, and why."""
+        choice = self.choices.get(str(letter).strip().lower())
+        if choice is None:
+            print(f"answer with one of: {', '.join(self.choices)}")
+            return False
+        print(f"[{' OK ' if choice[1] else 'MISS'}] {choice[2]}")
+        return choice[1]
+
+
+def predict(what: str, mine: Any, really: Any) -> None:
+    """Echo a prediction beside what happened; it is never graded.
+
+    >>> predict("pods after two minutes", 3, 5)
+    pods after two minutes: you said 3, it is 5. Find out why before you read on.
+    """
+    if mine is todo or mine is None:
+        print(f"{what}: it is {really!r}. Next time, say a number first: it is half the learning.")
+    elif mine == really:
+        print(f"{what}: you said {mine!r}, and so it is.")
+    else:
+        print(f"{what}: you said {mine!r}, it is {really!r}. Find out why before you read on.")
+
+
+# -- progress: a small file that may be deleted at any time -------------------------------------
+
+
+def _progress_file() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local/share")
+    return Path(os.environ.get("KUBESIM_PROGRESS", os.path.join(base, "kubesim", "progress.json")))
+
+
+def _read() -> list[str]:
+    try:
+        done = json.loads(_progress_file().read_text())
+    except (OSError, ValueError):
+        return []
+    return [str(task) for task in done] if isinstance(done, list) else []
+
+
+def _remember(task: str) -> None:
+    done = _read()
+    if task not in done:
+        path = _progress_file()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(sorted([*done, task])))
+        except OSError as error:  # a read-only home: the lesson goes on
+            print(f"(progress is not kept: {error})")
+
+
+def progress() -> None:
+    """The exercises solved so far, on this machine only; delete the file to begin again."""
+    done = _read()
+    if done:
+        print(f"solved: {', '.join(done)}   (kept in {_progress_file()})")
+    else:
+        print("nothing solved yet: open lesson 1")

@@ -1,0 +1,1 @@
+"""The exercises of each lesson: tasks, checks, hints, solutions, and plausible wrong answers."""

@@ -1,0 +1,236 @@
+"""Exercises of lesson 1: the store and its watch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kubesim.errors import Compacted
+from kubesim.store import EtcdStore, TxnResult
+from lessons.check import Question, Task
+
+PREFIX = "/pods/"
+
+
+class _BusyStore(EtcdStore):
+    """A store in which somebody else writes just before the first few transactions."""
+
+    def __init__(self, interruptions: int) -> None:
+        super().__init__()
+        self.left = interruptions
+
+    def txn(self, *arguments: Any, **options: Any) -> TxnResult:
+        """A transaction, sometimes with a rival that was a moment faster."""
+        if self.left > 0:
+            self.left -= 1
+            known = self.get("counter")
+            super().txn([], [("counter", (known.value if known else 0) + 1)])
+        return super().txn(*arguments, **options)
+
+
+def _check_increment(increment: Callable[[Any, str], Any]) -> str | None:
+    store = _BusyStore(interruptions=0)
+    store.set("counter", 0)
+    increment(store, "counter")
+    kv = store.get("counter")
+    if kv is None or kv.value != 1:
+        return f"one increment of 0 left {kv.value if kv else 'nothing'}, not 1"
+    store.left = 3
+    increment(store, "counter")
+    kv = store.get("counter")
+    if kv is None or kv.value != 5:
+        return (
+            "while you incremented 1, three others did, too: the counter must be 5, "
+            f"but it is {kv.value if kv else 'gone'}; somebody's update was lost"
+        )
+    return None
+
+
+def _good_increment(store: Any, key: str) -> None:
+    while True:
+        kv = store.get(key)
+        if store.txn([(key, kv.mod_revision)], [(key, kv.value + 1)]).succeeded:
+            return
+
+
+def _blind_increment(store: Any, key: str) -> None:
+    store.set(key, store.get(key).value + 1)
+
+
+def _impatient_increment(store: Any, key: str) -> None:
+    kv = store.get(key)
+    store.txn([(key, kv.mod_revision)], [(key, kv.value + 1)])
+
+
+def _present(store: EtcdStore) -> dict[str, Any]:
+    return {kv.key: kv.value for kv in store.list(PREFIX).items}
+
+
+def _check_catch_up(catch_up: Callable[[Any, str, dict[str, Any], int], int]) -> str | None:
+    store = EtcdStore()
+    copy: dict[str, Any] = {}
+    revision = 0
+    for scenario, change in enumerate((_grow, _shrink, _forget_history)):
+        change(store)
+        revision = catch_up(store, PREFIX, copy, revision)
+        name = ("writes", "deletions", "a compaction that went further than your revision")[
+            scenario
+        ]
+        if copy != _present(store):
+            return f"after {name} your copy is {copy}, the store has {_present(store)}"
+        if revision != store.revision:
+            return f"after {name} return the store's revision {store.revision}, not {revision}"
+    return None
+
+
+def _grow(store: EtcdStore) -> None:
+    for name in "abc":
+        store.set(f"{PREFIX}{name}", {"phase": "Pending"})
+    store.set("/nodes/n1", {})
+
+
+def _shrink(store: EtcdStore) -> None:
+    store.set(f"{PREFIX}a", {"phase": "Running"})
+    store.delete(f"{PREFIX}b")
+
+
+def _forget_history(store: EtcdStore) -> None:
+    store.delete(f"{PREFIX}c")
+    store.set(f"{PREFIX}d", {"phase": "Pending"})
+    store.compact(store.revision)
+
+
+def _good_catch_up(store: Any, prefix: str, copy: dict[str, Any], revision: int) -> int:
+    try:
+        watch = store.watch(prefix, revision)
+        for event in watch.poll():
+            if event.type == "DELETE":
+                copy.pop(event.kv.key, None)
+            else:
+                copy[event.kv.key] = event.kv.value
+        watch.close()
+        return int(store.revision)
+    except Compacted:
+        listed = store.list(prefix)
+        copy.clear()
+        copy.update({kv.key: kv.value for kv in listed.items})
+        return int(listed.revision)
+
+
+def _never_relists(store: Any, prefix: str, copy: dict[str, Any], revision: int) -> int:
+    for event in store.watch(prefix, revision).poll():
+        if event.type == "DELETE":
+            copy.pop(event.kv.key, None)
+        else:
+            copy[event.kv.key] = event.kv.value
+    return int(store.revision)
+
+
+def _ignores_deletes(store: Any, prefix: str, copy: dict[str, Any], revision: int) -> int:
+    try:
+        for event in store.watch(prefix, revision).poll():
+            copy[event.kv.key] = event.kv.value
+    except Compacted:
+        copy.update({kv.key: kv.value for kv in store.list(prefix).items})
+    return int(store.revision)
+
+
+q1 = Task(
+    "1.1",
+    "an increment that loses nothing",
+    _check_increment,
+    (
+        "set() overwrites whatever is there; txn() writes only if the key is as you read it.",
+        "Read kv = store.get(key), then store.txn([(key, kv.mod_revision)], [(key, new)]).",
+        "If result.succeeded is False somebody was faster: read again and try again, in a loop.",
+    ),
+    """def increment(store, key):
+    while True:
+        kv = store.get(key)
+        if store.txn([(key, kv.mod_revision)], [(key, kv.value + 1)]).succeeded:
+            return""",
+    _good_increment,
+    (_blind_increment, _impatient_increment),
+)
+
+q2 = Task(
+    "1.2",
+    "a copy that catches up",
+    _check_catch_up,
+    (
+        "store.watch(prefix, revision).poll() gives every change after that revision, once.",
+        "event.type is PUT or DELETE, event.kv.key and event.kv.value say which key and what.",
+        "Compacted means the changes are gone: list the prefix, replace the copy by the list, and "
+        "go on from the list's revision.",
+    ),
+    """from kubesim.errors import Compacted
+
+def catch_up(store, prefix, copy, revision):
+    try:
+        for event in store.watch(prefix, revision).poll():
+            if event.type == "DELETE":
+                copy.pop(event.kv.key, None)
+            else:
+                copy[event.kv.key] = event.kv.value
+        return store.revision
+    except Compacted:
+        listed = store.list(prefix)
+        copy.clear()
+        copy.update({kv.key: kv.value for kv in listed.items})
+        return listed.revision""",
+    _good_catch_up,
+    (_never_relists, _ignores_deletes),
+)
+
+bonus = Task(
+    "1.3",
+    "revisions of a transaction (bonus)",
+    lambda value: (
+        None
+        if value == 1
+        else "try it: store.revision before and after a txn with three puts; they happen at once"
+    ),
+    ("A transaction is one change of the store, however many keys it writes.",),
+    "1: all writes of one transaction share one revision.",
+    1,
+    (3, 0),
+)
+
+questions = (
+    Question(
+        "Two clients read revision 7 of a key, then both write with compare-and-set. What happens?",
+        {
+            "a": (
+                "both succeed, the later one wins",
+                False,
+                "that is set(); a compare fails for one",
+            ),
+            "b": (
+                "one succeeds, the other is told to read again",
+                True,
+                "the key moved on for him",
+            ),
+            "c": ("both fail", False, "the first one finds the key exactly as he read it"),
+        },
+    ),
+    Question(
+        "A watcher has not read for a long time. Who waits for it?",
+        {
+            "a": ("the writers", False, "writers never wait: a watch is a position in the history"),
+            "b": ("nobody; if the history is gone it must list again", True, "Compacted says so"),
+            "c": ("the other watchers", False, "each has a position of its own"),
+        },
+    ),
+    Question(
+        "Why list first and then watch from the revision of that list?",
+        {
+            "a": ("to miss nothing between the two", True, "no gap, no overlap"),
+            "b": ("because it is faster", False, "it would be right even if it were slower"),
+            "c": (
+                "because a watch shows only pods",
+                False,
+                "a watch shows every key of its prefix",
+            ),
+        },
+    ),
+)

@@ -1,0 +1,156 @@
+"""Exercises of lesson 3: the life of a pod."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kubesim import Cluster
+from kubesim.kubelet.backoff import CrashBackOff
+from lessons.check import Question, Task
+
+
+def _check_delays(delays: Any) -> str | None:
+    backoff = CrashBackOff()
+    right = [backoff.delay(0.0) for _ in range(5)]
+    if list(delays) == right:
+        return None
+    if list(delays) == [10, 20, 40, 80, 160]:
+        return "nearly: the very first restart has no delay at all"
+    return "they double; look at the times of the BackOff rows in the log of the crashing pod"
+
+
+def _check_model(factory: Callable[[], Any]) -> str | None:
+    model = factory()
+    for second, expected in ((0, 100), (30, 150), (59, 198), (60, 100), (90, 150)):
+        cpu, _memory = model.usage(float(second), None)
+        if abs(cpu - expected) > 3:
+            return f"at second {second} the CPU should be about {expected}m, it is {cpu}m"
+    manifest = {
+        "kind": "Pod",
+        "metadata": {
+            "name": "saw",
+            "annotations": {"kubesim.dev/workload": '{"model": "mine"}'},
+        },
+        "spec": {"containers": [{"name": "main", "image": "saw"}]},
+    }
+    with Cluster(nodes=1, hpa=False, workloads={"mine": lambda _context: factory()}) as cluster:
+        cluster.api.create(manifest)
+        cluster.sleep(30)
+        record = cluster.api.list_pods()[0]
+        if record["status"] != "Running":
+            return f"the pod is {record['status']}: {record['logs'][-1:]}"
+        if not 100 <= record["cpu"] <= 200:
+            return f"in a cluster it uses {record['cpu']}m"
+    return None
+
+
+class Saw:
+    """The solution: from 100 to 200 millicores in a minute, again and again."""
+
+    def usage(self, now: float, load: float | None) -> tuple[int, int]:
+        """(CPU in millicores, memory in bytes)."""
+        return 100 + int(now % 60 / 60 * 100), 60_000_000
+
+
+class _Flat:
+    def usage(self, now: float, load: float | None) -> tuple[int, int]:
+        return 150, 60_000_000
+
+
+class _NeverFalls:
+    def usage(self, now: float, load: float | None) -> tuple[int, int]:
+        return 100 + int(now / 60 * 100), 60_000_000
+
+
+def _check_policies(answer: dict[str, str]) -> str | None:
+    right = {"web server": "Always", "retry until it works": "OnFailure", "run once": "Never"}
+    for case, policy in right.items():
+        if answer.get(case) != policy:
+            return (
+                f"{case}: {answer.get(case)!r} would {_WRONG.get(str(answer.get(case)), 'not do')}"
+            )
+    return None
+
+
+_WRONG = {
+    "Always": "start it again even after exit code 0",
+    "OnFailure": "start it again after every failure, and only then",
+    "Never": "never start it again",
+}
+
+q1 = Task(
+    "3.1",
+    "the first five restart delays",
+    _check_delays,
+    (
+        "Look at the times in the crashing pod's log: when did it exit, when did it start again?",
+        "0, 10, 20 ... and so on, each twice the one before.",
+    ),
+    "[0, 10, 20, 40, 80]",
+    [0, 10, 20, 40, 80],
+    ([10, 20, 40, 80, 160], [1, 2, 4, 8, 16]),
+)
+
+q2 = Task(
+    "3.2",
+    "a workload model of your own",
+    _check_model,
+    (
+        "now % 60 is the second within the minute.",
+        "CPU = 100 + (now % 60) / 60 * 100, as a whole number; memory as you like.",
+    ),
+    """class Saw:
+    def usage(self, now, load):
+        return 100 + int(now % 60 / 60 * 100), 60_000_000""",
+    Saw,
+    (_Flat, _NeverFalls),
+)
+
+bonus = Task(
+    "3.3",
+    "which restart policy (bonus)",
+    _check_policies,
+    ("Always is for what serves, OnFailure for what must succeed once, Never for one attempt.",),
+    '{"web server": "Always", "retry until it works": "OnFailure", "run once": "Never"}',
+    {"web server": "Always", "retry until it works": "OnFailure", "run once": "Never"},
+    (
+        {"web server": "OnFailure", "retry until it works": "OnFailure", "run once": "Never"},
+        {"web server": "Always", "retry until it works": "Always", "run once": "Never"},
+    ),
+)
+
+questions = (
+    Question(
+        "kubectl shows CrashLoopBackOff. What is the pod's phase?",
+        {
+            "a": ("CrashLoopBackOff", False, "that is why its container waits, not a phase"),
+            "b": ("Running", True, "with restartPolicy Always such a pod stays Running"),
+            "c": ("Failed", False, "Failed is final: it would never be started again"),
+        },
+    ),
+    Question(
+        "A pod is deleted. When is its object gone from the store?",
+        {
+            "a": ("at once", False, "first it is only marked: deletionTimestamp"),
+            "b": (
+                "when its kubelet has stopped it",
+                True,
+                "then it is deleted with grace period 0",
+            ),
+            "c": ("after 30 seconds, always", False, "30 s is the most that it may take"),
+        },
+    ),
+    Question(
+        "Why does the simulator not start 10,000 threads for 10,000 pods?",
+        {
+            "a": ("the operating system forbids it", False, "it would allow them"),
+            "b": (
+                "they would fight for the interpreter when they wake",
+                True,
+                "above a thousand they share one paced loop",
+            ),
+            "c": ("pods are slower in threads", False, "a pod does the same work either way"),
+        },
+    ),
+)

@@ -1,0 +1,183 @@
+"""Exercises of lesson 4: the autoscaler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from math import ceil
+from typing import Any
+
+from kubesim import Cluster
+from kubesim.traffic import Sine
+from lessons.check import Question, Task
+
+CASES = (  # pods, utilization %, target %, wanted
+    (4, 84, 60, 6),
+    (3, 55, 50, 3),
+    (10, 45, 50, 10),
+    (10, 44, 50, 9),
+    (1, 250, 70, 4),
+    (5, 20, 70, 2),
+)
+SETTLED_PODS = 3
+RATE = 60.0
+
+
+def _check_desired(desired: Callable[[int, int, int], Any]) -> str | None:
+    for pods, utilization, target, wanted in CASES:
+        got = desired(pods, utilization, target)
+        if got != wanted:
+            within = 0.9 <= utilization / target <= 1.1
+            why = "the ratio is within 0.9..1.1: do nothing" if within else "round up"
+            return (
+                f"{pods} pods at {utilization}% with target {target}%: "
+                f"wanted {wanted}, got {got} ({why})"
+            )
+    return None
+
+
+def _good_desired(pods: int, utilization: int, target: int) -> int:
+    ratio = utilization / target
+    return pods if 0.9 <= ratio <= 1.1 else ceil(pods * ratio)
+
+
+def _without_tolerance(pods: int, utilization: int, target: int) -> int:
+    return ceil(pods * utilization / target)
+
+
+def _rounds(pods: int, utilization: int, target: int) -> int:
+    ratio = utilization / target
+    return pods if 0.9 <= ratio <= 1.1 else round(pods * ratio)
+
+
+def _check_config(config: dict[str, Any]) -> str | None:
+    if not isinstance(config, dict) or set(config) - {"target_cpu"}:
+        return 'change the target alone: {"target_cpu": ...}'
+    with Cluster(nodes=3, seed=7) as cluster:
+        cluster.set_hpa_config(**config)
+        cluster.set_traffic(RATE)
+        cluster.sleep(900)
+        sizes = [decision.data["to"] for decision in cluster.decisions.of("hpa/auto-pod")[-20:]]
+    if set(sizes) == {SETTLED_PODS}:
+        return None
+    return f"in the end it has {sizes[-1]} pods, not {SETTLED_PODS}"
+
+
+class Ratchet:
+    """The solution: as many as the ratio asks for, and never fewer than now."""
+
+    def recommend(self, seen: Any) -> int:
+        """The wanted number of pods."""
+        metric, reading = seen.metrics[0]
+        used = [sample.milli for sample in reading.samples.values()]
+        asked = sum(reading.requests[name] for name in reading.samples)
+        if not used or not asked:
+            return int(seen.current)
+        ratio = sum(used) / asked * 100 / metric.utilization
+        return max(int(seen.current), ceil(len(used) * ratio))
+
+
+class _AlwaysOne:
+    def recommend(self, seen: Any) -> int:
+        return 1
+
+
+class _Raises:
+    def recommend(self, seen: Any) -> int:
+        return int(1 / (seen.current - seen.current))
+
+
+def _check_policy(policy: type) -> str | None:
+    with Cluster(nodes=3, seed=7, policy=policy()) as cluster:
+        cluster.set_traffic(Sine(base=60, amplitude=50, period_seconds=600))
+        cluster.sleep(1200)
+        errors = cluster.analytics.since(level="error", component="HPA").rows
+        if errors:
+            return errors[-1].message
+        sizes = [decision.data["to"] for decision in cluster.decisions.of("hpa/auto-pod")]
+    if any(b < a for a, b in pairwise(sizes)):
+        return f"it shrank: {sizes}"
+    if max(sizes) < 5:
+        return f"at 110 requests/s it had {max(sizes)} pods: too few"
+    return None
+
+
+q1 = Task(
+    "4.1",
+    "the algorithm in three lines",
+    _check_desired,
+    (
+        "ratio = utilization / target",
+        "If 0.9 <= ratio <= 1.1 nothing is done: return pods.",
+        "Otherwise math.ceil(pods * ratio): always rounded up.",
+    ),
+    """from math import ceil
+
+def desired(pods, utilization, target):
+    ratio = utilization / target
+    return pods if 0.9 <= ratio <= 1.1 else ceil(pods * ratio)""",
+    _good_desired,
+    (_without_tolerance, _rounds),
+)
+
+q2 = Task(
+    "4.2",
+    "a target for three pods",
+    _check_config,
+    (
+        "60 requests/s cost 600m in all; shared by three pods that is 200m each, and 20m idle.",
+        "220m of a request of 200m is 110 %. Which targets call that close enough?",
+    ),
+    '{"target_cpu": 110}',
+    {"target_cpu": 110},
+    ({"target_cpu": 70}, {"max_pods": 3}),
+)
+
+bonus = Task(
+    "4.3",
+    "a policy that never shrinks (bonus)",
+    _check_policy,
+    (
+        "seen.current is the present number; seen.metrics[0] is (metric, reading).",
+        "reading.samples[name].milli is what a pod uses, reading.requests[name] what it asked for.",
+        "Return max(seen.current, ceil(pods * ratio)).",
+    ),
+    """class Ratchet:
+    def recommend(self, seen):
+        metric, reading = seen.metrics[0]
+        used = sum(sample.milli for sample in reading.samples.values())
+        asked = sum(reading.requests[name] for name in reading.samples)
+        if not asked:
+            return seen.current
+        ratio = used / asked * 100 / metric.utilization
+        return max(seen.current, ceil(len(reading.samples) * ratio))""",
+    Ratchet,
+    (_AlwaysOne, _Raises),
+)
+
+questions = (
+    Question(
+        "The stabilization window for scaling down is 300 s. What does it mean?",
+        {
+            "a": ("at least 300 s between two scalings", False, "it may scale up at any look"),
+            "b": ("act on the highest recommendation of the last 300 s", True, "the safest one"),
+            "c": ("wait 300 s, then act on the newest", False, "an old high wish still counts"),
+        },
+    ),
+    Question(
+        "Utilization is 76 %, the target 70 %. What happens?",
+        {
+            "a": ("one more pod", False, "76/70 = 1.086 is within the tolerance of 10 %"),
+            "b": ("nothing", True, "ratios from 0.9 to 1.1 do nothing"),
+            "c": ("one pod less", False, "it is above the target"),
+        },
+    ),
+    Question(
+        "Utilization is a percentage of what?",
+        {
+            "a": ("of the node", False, "the node plays no part"),
+            "b": ("of the pods' CPU request", True, "without a request there is no utilization"),
+            "c": ("of the limit", False, "the limit only caps what a pod can use"),
+        },
+    ),
+)

@@ -1,0 +1,86 @@
+"""`doctor()`: what is installed, and one line of remedy where something is missing.
+
+It imports nothing that may be missing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from kubesim import KUBERNETES_VERSION
+from kubesim import __version__ as kubesim_version
+
+INSTALL = "run `make lab`, which installs everything into .venv"
+EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@bokeh/jupyter_bokeh")
+LAB_EXTENSIONS = Path("share", "jupyter", "labextensions")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: of the thing.
+        found: its version, or "found", or "" if it is missing.
+        needed: a lesson cannot do without it.
+        remedy: what to do if it is missing.
+    """
+
+    name: str
+    found: str
+    needed: bool = True
+    remedy: str = INSTALL
+
+    @property
+    def fine(self) -> bool:
+        """It is there."""
+        return bool(self.found)
+
+    def __str__(self) -> str:
+        if self.fine:
+            return f"[ OK ] {self.name} {self.found}"
+        return f"[{'MISS' if self.needed else 'NOTE'}] {self.name} is missing: {self.remedy}"
+
+
+def examine(prefix: str = sys.prefix) -> list[Finding]:
+    """Look at everything that the lessons use.
+
+    Args:
+        prefix: the environment whose JupyterLab extensions are looked at.
+    """
+    python = sys.version.split()[0] if sys.version_info >= (3, 11) else ""
+    findings = [
+        Finding("kubesim", f"{kubesim_version} (mirrors Kubernetes {KUBERNETES_VERSION})"),
+        Finding("Python", python, remedy="use Python 3.11 or newer"),
+    ]
+    findings += [
+        Finding(name, _version(name))
+        for name in ("jupyterlab", "ipykernel", "ipywidgets", "bokeh", "jupyter_bokeh")
+    ]
+    for name in EXTENSIONS:
+        there = (Path(prefix) / LAB_EXTENSIONS / name / "package.json").exists()
+        remedy = "start JupyterLab from the environment that has it: `make lab`"
+        findings.append(Finding(f"extension {name}", "found" if there else "", remedy=remedy))
+    curl = "found" if shutil.which("curl") else ""
+    findings.append(Finding("curl", curl, False, "lesson 2 shows the same in Python"))
+    return findings
+
+
+def doctor() -> None:
+    """Print what is there, what is missing, and what to do about it."""
+    findings = examine()
+    for finding in findings:
+        print(finding)
+    missing = [finding.name for finding in findings if finding.needed and not finding.fine]
+    print("everything is there" if not missing else f"missing: {', '.join(missing)}")
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
