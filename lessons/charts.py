@@ -1,181 +1,196 @@
-"""The charts: CPU of each pod against the target, and the number of pods.
+"""The charts: CPU of each pod against the target, number of pods, requests served and not.
 
-Both share their time axis. Decisions of the autoscaler are marked where they were made, with the
-reason on hover.
+All three share their time axis. Decisions of the autoscaler are marked where they were made, with
+the reason on hover. `draw` replaces the whole window: that heals itself after a lost message, and
+measured no dearer than streaming (docs/decisions/0008-live-charts.md).
 """
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 from bokeh.layouts import column
-from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, LinearAxis, Range1d
 from bokeh.plotting import figure
 
 from lessons import style
 from lessons.series import Series
 
-HEIGHT = 260
+CPU_HEIGHT = 232
+PODS_HEIGHT = 204
+TRAFFIC_HEIGHT = 204
+HEADROOM = 1.08
+LEAST_SECONDS = 60.0  # the time axis is never shorter
+TIME_LABEL = "simulated time [s]"
+WHY = """<div style="max-width:340px;white-space:normal;font-size:12px">
+<b>@t{0.0} s</b>: @why</div>"""
+ROWS = ("t", "desired", "ready", "minimum", "maximum", "target", "average", "offered", "served")
+MARKS = ("t", "after", "seen", "why")
 
 
 class WorkloadCharts:
-    """Two figures over one series.
+    """Three figures over one series.
 
     Attributes:
-        layout: both figures, for a `Live` widget.
+        layout: the figures, for a `Live` widget.
+        figures: (CPU, pods, requests).
     """
 
     def __init__(self) -> None:
-        self._rows = ColumnDataSource(
-            {
-                k: []
-                for k in (
-                    "t",
-                    "desired",
-                    "ready",
-                    "minimum",
-                    "maximum",
-                    "target",
-                    "average",
-                    "offered",
-                )
-            },
-            name="metrics",
-        )
-        self._pods = ColumnDataSource({"xs": [], "ys": [], "pod": [], "colour": []}, name="cpu")
-        self._ups = ColumnDataSource({"t": [], "after": [], "why": []}, name="ups")
-        self._downs = ColumnDataSource({"t": [], "after": [], "why": []}, name="downs")
-        self._range = Range1d(0, 60)
-        self.layout = column(self._cpu_figure(), self._pods_figure(), sizing_mode="stretch_width")
+        self._rows = _source("metrics", ROWS)
+        self._pods = _source("cpu", ("xs", "ys", "pod", "colour", "dash"))
+        self._ups = _source("ups", MARKS)
+        self._downs = _source("downs", MARKS)
+        self._time = Range1d(0, LEAST_SECONDS)
+        self.figures = (self._cpu_figure(), self._pods_figure(), self._traffic_figure())
+        self.layout = column(*self.figures, sizing_mode="stretch_width", spacing=2)
 
-    def _figure(self, title: str, label: str, name: str) -> Any:
+    # -- the figures ----------------------------------------------------------------------------
+
+    def _figure(self, title: str, label: str, name: str, height: int, top: float) -> Any:
         plot = figure(
             title=title,
-            height=HEIGHT,
-            sizing_mode="stretch_width",
-            x_range=self._range,
-            x_axis_label="simulated time [s]",
-            y_axis_label=label,
-            tools="pan,wheel_zoom,reset",
             name=name,
+            height=height,
+            sizing_mode="stretch_width",
+            x_range=self._time,
+            y_range=Range1d(0, top),
+            x_axis_label=TIME_LABEL,
+            y_axis_label=label,
+            tools="",
         )
-        plot.y_range.start = 0
+        plot.xaxis.axis_label_standoff = 2
         return plot
 
     def _cpu_figure(self) -> Any:
-        plot = self._figure("CPU of each pod", "CPU [millicores]", "cpu-figure")
-        lines = plot.multi_line(
+        plot = self._figure(
+            "CPU of each pod, and the autoscaler's target", "CPU [m]", "cpu-figure", CPU_HEIGHT, 260
+        )
+        self._percent = Range1d(0, 130)
+        plot.extra_y_ranges = {"percent": self._percent}
+        plot.add_layout(LinearAxis(y_range_name="percent", axis_label="[% of request]"), "right")
+        pods = plot.multi_line(
             "xs",
             "ys",
             source=self._pods,
             line_color="colour",
-            line_width=1.2,
-            line_alpha=0.7,
-            legend_label="each pod",
+            line_dash="dash",
+            line_width=style.pod_line(0).width,
+            line_alpha=0.75,
+            legend_label="one pod",
         )
-        plot.line(
-            "t",
-            "average",
-            source=self._rows,
-            line_width=3,
-            color=style.BLACK,
-            legend_label="average",
-        )
-        plot.line(
-            "t",
-            "target",
-            source=self._rows,
-            line_width=2.5,
-            line_dash="dashed",
-            color=style.PINK,
-            legend_label="target",
-        )
-        plot.add_tools(HoverTool(renderers=[lines], tooltips=[("pod", "@pod")]))
-        style.plain(plot)
-        style.place_legend(plot)
-        return plot
+        for key, line, label in (
+            ("average", style.AVERAGE, "average"),
+            ("target", style.TARGET, "target"),
+        ):
+            plot.line("t", key, source=self._rows, legend_label=label, **line.options())
+        plot.add_tools(HoverTool(renderers=[pods], tooltips="<b>@pod</b>"))
+        self._mark(plot, "seen")
+        return _finished(plot)
 
     def _pods_figure(self) -> Any:
-        plot = self._figure("Number of pods", "pods", "pods-figure")
-        for key, colour, dash, width, label in (
-            ("maximum", style.GREY, "dotted", 2, "max"),
-            ("minimum", style.GREY, "dotdash", 2, "min"),
-            ("desired", style.ORANGE, "dashed", 2.5, "desired"),
-            ("ready", style.GREEN, "solid", 3, "ready"),
+        plot = self._figure("Number of pods", "pods", "pods-figure", PODS_HEIGHT, 11)
+        plot.yaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
+        for key, line, label in (
+            ("maximum", style.LIMIT, "min, max"),
+            ("minimum", style.LIMIT, "min, max"),
+            ("ready", style.READY, "ready"),
+            ("desired", style.DESIRED, "desired"),
         ):
             plot.step(
-                "t",
-                key,
-                source=self._rows,
-                mode="after",
-                color=colour,
-                line_dash=dash,
-                line_width=width,
-                legend_label=label,
+                "t", key, source=self._rows, mode="after", legend_label=label, **line.options()
             )
+        self._mark(plot, "after")
+        return _finished(plot)
+
+    def _traffic_figure(self) -> Any:
+        plot = self._figure(
+            "Requests, and those that no pod could serve",
+            "requests/s",
+            "traffic-figure",
+            TRAFFIC_HEIGHT,
+            10,
+        )
+        areas = (
+            (0, "served", {"fill_color": style.SERVED_FILL, "fill_alpha": 0.45}, "served"),
+            (
+                "served",
+                "offered",
+                {"fill_color": style.UNMET_FILL, "fill_alpha": 0.6, "hatch_pattern": "/"},
+                "not served",
+            ),
+        )
+        for low, high, look, label in areas:
+            plot.varea(x="t", y1=low, y2=high, source=self._rows, legend_label=label, **look)
+        plot.line(
+            "t", "offered", source=self._rows, legend_label="offered", **style.OFFERED.options()
+        )
+        return _finished(plot)
+
+    def _mark(self, plot: Any, level: str) -> None:
+        """Decisions: a thin line through the chart, a triangle to point at, the reason on hover."""
         marks = []
         for source, marker, label in (
             (self._ups, "triangle", "scaled up"),
             (self._downs, "inverted_triangle", "scaled down"),
         ):
+            plot.vspan("t", source=source, line_color=style.GREY, line_alpha=0.35, line_width=1)
             marks.append(
                 plot.scatter(
                     "t",
-                    "after",
+                    level,
                     source=source,
                     marker=marker,
                     size=13,
-                    color=style.BLUE,
-                    line_color="white",
+                    fill_color=style.AMBER,
+                    line_color=style.BLACK,
                     legend_label=label,
                 )
             )
-        plot.add_tools(HoverTool(renderers=marks, tooltips=[("t", "@t s"), ("why", "@why")]))
-        style.plain(plot)
-        style.place_legend(plot)
-        return plot
+        plot.add_tools(HoverTool(renderers=marks, tooltips=WHY))
+
+    # -- drawing --------------------------------------------------------------------------------
 
     def draw(self, series: Series) -> None:
-        """Replace what is shown by the whole window: self-healing, and no dearer than streaming."""
+        """Replace what is shown by the whole window of the series."""
         columns = series.columns()
         lines = series.pod_lines()
-        lines["colour"] = [
-            style.POD_COLOURS[index % len(style.POD_COLOURS)] for index in range(len(lines["pod"]))
-        ]
+        looks = [style.pod_line(index) for index in range(len(lines["pod"]))]
+        lines["colour"] = [look.colour for look in looks]
+        lines["dash"] = [look.dash for look in looks]
+        self._fit(columns, lines, series)
         self._rows.data = columns
         self._pods.data = lines
         self._ups.data = series.mark_columns(growing=True)
         self._downs.data = series.mark_columns(growing=False)
-        if columns["t"]:
-            end = max(columns["t"][-1], 60.0)
-            self._range.start = max(0.0, end - series.window)
-            self._range.end = end
+
+    def _fit(self, columns: dict[str, list[float]], lines: dict[str, Any], series: Series) -> None:
+        """The axes: time ends now; heights leave a little room above the largest value."""
+        if not columns["t"]:
+            return
+        end = max(columns["t"][-1], LEAST_SECONDS)
+        self._time.update(start=max(0.0, end - series.window), end=end)
+        peaks = [_top(values, least=0) / HEADROOM for values in lines["ys"]]
+        cpu = _top([*columns["target"], *columns["average"], *peaks], least=200)
+        request = series.request_milli or 200
+        pods = _top([*columns["maximum"], *columns["ready"], *columns["desired"]], least=1)
+        cpu_plot, pods_plot, traffic_plot = self.figures
+        cpu_plot.y_range.end = cpu
+        self._percent.end = cpu / request * 100
+        pods_plot.y_range.end = pods
+        traffic_plot.y_range.end = _top(columns["offered"], least=10)
 
 
-def svg(series: Series, title: str) -> str:
-    """A still picture of the number of pods, for pages where widgets cannot live."""
-    columns = series.columns()
-    width, height = 640, 160
-    if not columns["t"]:
-        body = '<text x="20" y="80">nothing has happened yet</text>'
-    else:
-        end = max(columns["t"][-1], 1.0)
-        top = max([*columns["maximum"], *columns["desired"], 1])
+def _source(name: str, columns: tuple[str, ...]) -> ColumnDataSource:
+    return ColumnDataSource({column: [] for column in columns}, name=name)
 
-        def line(key: str, colour: str, dash: str) -> str:
-            points = " ".join(
-                f"{40 + 580 * t / end:.1f},{140 - 120 * value / top:.1f}"
-                for t, value in zip(columns["t"], columns[key], strict=True)
-            )
-            return (
-                f'<polyline fill="none" stroke="{colour}" stroke-width="2" '
-                f'stroke-dasharray="{dash}" points="{points}"/>'
-            )
 
-        body = line("desired", style.ORANGE, "6 4") + line("ready", style.GREEN, "")
-        body += f'<text x="40" y="156">0 s</text><text x="580" y="156">{end:.0f} s</text>'
-        body += f'<text x="4" y="26">{top} pods</text>'
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'font-family="sans-serif" font-size="11" role="img"><title>{title}</title>{body}</svg>'
-    )
+def _top(values: list[float], least: float) -> float:
+    return max([least, *(value for value in values if not isnan(value))]) * HEADROOM
+
+
+def _finished(plot: Any) -> Any:
+    style.quiet(plot)
+    style.legend_above(plot)
+    return plot

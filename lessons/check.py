@@ -125,18 +125,14 @@ class Question:
         return choice[1]
 
 
-def predict(what: str, mine: Any, really: Any) -> None:
+def predict(mine: Any, really: Any, what: str) -> None:
     """Echo a prediction beside what happened; it is never graded.
 
-    >>> predict("pods after two minutes", 3, 5)
-    pods after two minutes: you said 3, it is 5. Find out why before you read on.
+    >>> predict(3, 5, "pods after two minutes")
+    pods after two minutes: predicted 3, got 5 - a surprise worth an explanation
     """
-    if mine is todo or mine is None:
-        print(f"{what}: it is {really!r}. Next time, say a number first: it is half the learning.")
-    elif mine == really:
-        print(f"{what}: you said {mine!r}, and so it is.")
-    else:
-        print(f"{what}: you said {mine!r}, it is {really!r}. Find out why before you read on.")
+    said = "as predicted" if mine == really else "a surprise worth an explanation"
+    print(f"{what}: predicted {mine!r}, got {really!r} - {said}")
 
 
 # -- progress: a small file that may be deleted at any time -------------------------------------

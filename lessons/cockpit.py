@@ -23,11 +23,12 @@ from kubesim import Cluster
 from kubesim.autopod import NAME
 from kubesim.errors import KubeSimError, StatusError
 from kubesim.traffic import Constant, Sine, Spike
-from lessons.charts import WorkloadCharts, svg
+from lessons.charts import WorkloadCharts
 from lessons.controls import Controls, slider_with_box
 from lessons.live import Live
 from lessons.series import Series
-from lessons.setup import fresh_cluster
+from lessons.session import fresh_cluster
+from lessons.still import svg
 
 HZ = 5.0  # how often the panel is repainted
 LIVE_SPEED = 20.0
