@@ -11,6 +11,7 @@ import pytest
 from api_builders import a_running_pod, make_api
 
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.seed import bare_pod
 from kubesim.clock import LiveClock
 from kubesim.errors import AlreadyExists, BadRequest, NotFound, Timeout
 
@@ -237,6 +238,10 @@ def test_a_new_pod_of_the_old_name_is_not_the_old_pod(api: KubeAPI) -> None:
     with pytest.raises(NotFound, match="Pod not found"):
         api.delete_pod(old)
     assert api.get_pod(new)["name"] == "web"
+    api.delete("Pod", "web")
+    api.create(bare_pod("web"))  # not by create_pod: the index has not heard of it
+    with pytest.raises(NotFound, match="Pod not found"):
+        api.seed.get_bytes(new)
 
 
 # -- kept JSON ---
