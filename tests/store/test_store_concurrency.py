@@ -1,0 +1,94 @@
+"""Real threads, switched at opcodes: the store is correct, and the test would notice if not."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from kubesim.errors import Compacted, WatchClosed
+from kubesim.store import EtcdStore
+
+sys.path.insert(0, str(Path(__file__).parent))
+from broken_stores import BROKEN
+from witness import record
+
+pytestmark = pytest.mark.live
+
+SEEDS = 6
+FULL_SEEDS = 20
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_histories_of_eight_threads_are_possible(seed: int) -> None:
+    """Revisions, real-time order, compare-and-set, snapshots, watch: no fault."""
+    assert record(EtcdStore, seed) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda store: store.__name__)
+def test_the_witness_finds_a_seeded_mistake(broken: type[EtcdStore]) -> None:
+    """A thread test that cannot fail proves nothing: at least 19 of 20 runs find the mistake."""
+    caught = sum(bool(record(broken, 1000 + seed)) for seed in range(FULL_SEEDS))
+    assert caught >= FULL_SEEDS - 1
+
+
+def test_a_watcher_that_never_reads_holds_nobody_up() -> None:
+    """Writers go on, memory stays bounded, and the watcher is told to list again."""
+    store = EtcdStore(history_limit=100)
+    lazy = store.watch("/")
+    for number in range(5_000):
+        store.set(f"/k/{number % 10}", number)
+    assert store.statistics()["changes"] <= 125
+    with pytest.raises(Compacted):
+        lazy.poll()
+
+
+def test_a_hundred_watchers_see_every_change_once_and_in_order() -> None:
+    """While four threads write: no gap, no double, the same order for all."""
+    store = EtcdStore(history_limit=50_000)
+    seen: list[list[int]] = [[] for _ in range(100)]
+    done = threading.Event()
+
+    def read(number: int) -> None:
+        watch = store.watch("/k/", since_revision=0)
+        while not done.is_set() or seen[number][-1:] != [4 * 500]:
+            seen[number] += [event.revision for event in watch.poll(limit=50)]
+            watch.wait(0.05)
+
+    def write(number: int) -> None:
+        for count in range(500):
+            store.set(f"/k/{number}", count)
+
+    readers = [threading.Thread(target=read, args=(n,)) for n in range(100)]
+    writers = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for thread in [*readers, *writers]:
+        thread.start()
+    for thread in writers:
+        thread.join(30)
+    done.set()
+    for thread in readers:
+        thread.join(30)
+    assert all(revisions == list(range(1, 2001)) for revisions in seen)
+
+
+def test_a_waiting_thread_is_woken_and_a_closed_watch_ends_the_wait() -> None:
+    """wait() returns soon after a write, and soon after close()."""
+    store = EtcdStore()
+    watch = store.watch("/k/")
+    woken: list[bool] = []
+    thread = threading.Thread(target=lambda: woken.append(watch.wait(20)))
+    thread.start()
+    store.set("/k/a", 1)
+    thread.join(10)
+    assert woken == [True]
+    watch.poll()
+    thread = threading.Thread(target=lambda: woken.append(watch.wait(20)))
+    thread.start()
+    watch.close()
+    thread.join(10)
+    assert len(woken) == 2
+    with pytest.raises(WatchClosed):
+        watch.poll()
