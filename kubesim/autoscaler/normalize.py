@@ -1,16 +1,20 @@
-"""From a proposal to a decision: stabilization, rate limits, bounds.
+"""From a proposal to a size: stabilization, rate limits, bounds.
 
 *Stabilization* is not a waiting time: it is "act on the safest recommendation of the last N
 seconds" - for shrinking the highest, for growing (with a behavior) the lowest.
 
 >>> state = State(recommendations=((8, 0.0),))
->>> stabilize_classic(3, state.recommendations, now=299.0, window=300.0)[0]
+>>> corridor_at(now=300.0, current=8, minimum=1, maximum=10, state=state).final(3)
 8
->>> stabilize_classic(3, state.recommendations, now=301.0, window=300.0)[0]
+>>> corridor_at(now=300.1, current=8, minimum=1, maximum=10, state=state).final(3)
 3
 
+Everything but the proposal is gathered in a `Corridor` first, so that explanations can push other
+proposals through the same one.
+
 Source: pkg/controller/podautoscaler/horizontal.go (normalizeDesiredReplicas,
-normalizeDesiredReplicasWithBehaviors, stabilizeRecommendation, calculateScaleUpLimit...).
+normalizeDesiredReplicasWithBehaviors, stabilizeRecommendation,
+calculateScaleUpLimitWithScalingRules, ...).
 """
 
 from __future__ import annotations
@@ -19,9 +23,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from kubesim.autoscaler.types import Constants, Rules, ScalingPolicy, State
-
-Log = tuple[tuple[int, float], ...]
+from kubesim.autoscaler.constants import DEFAULTS, PolicyConstants, Rules, ScalingPolicy
+from kubesim.autoscaler.types import Behavior, Log, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,71 +43,132 @@ class Limited:
     high: int
 
 
-def remember(log: Log, entry: tuple[int, float], outdated: Sequence[int]) -> Log:
-    """The log with one entry more: over the last outdated one, or at the end."""
-    if not outdated:
-        return (*log, entry)
-    index = outdated[-1]
-    return (*log[:index], entry, *log[index + 1 :])
+@dataclass(frozen=True, slots=True)
+class Corridor:
+    """What one pass may do, whatever the metrics propose.
 
-
-def stabilize_classic(
-    proposal: int, log: Log | None, *, now: float, window: float
-) -> tuple[int, Log]:
-    """Without a behavior: the highest of the proposal and the window; and the new log.
-
-    An entry takes part while it is not older than the window (equal still does). History can also
-    push the size up. What is stored is the raw proposal.
+    Attributes:
+        current, minimum, maximum: of the target and of the HPA.
+        lowest: smallest recommendation of the scale-up window; None: none, or no behavior.
+        highest: largest recommendation of the scale-down window; None: none.
+        rate_up: the size up to which the scale-up policies (or the burst limit) let it grow.
+        rate_down: the size down to which the scale-down policies let it shrink; None: no behavior.
     """
-    log = log or ()
-    outdated = [i for i, (_, at) in enumerate(log) if now - at > window]
-    recent = [replicas for replicas, at in log if now - at <= window]
-    return max([proposal, *recent]), remember(log, (proposal, now), outdated)
+
+    current: int
+    minimum: int
+    maximum: int
+    lowest: int | None
+    highest: int | None
+    rate_up: int
+    rate_down: int | None
+
+    def stabilize(self, proposal: int) -> int:
+        """The size that history allows.
+
+        Without a behavior: the highest of the proposal and the window; there is no bound by the
+        current size, so history can also push it up. With one: the current size, raised to the
+        least and lowered to the most of recent wishes, so history only ever holds back.
+        """
+        high = proposal if self.highest is None else max(proposal, self.highest)
+        if self.rate_down is None:
+            return high
+        low = proposal if self.lowest is None else min(proposal, self.lowest)
+        return min(max(self.current, low), high)
+
+    def limit(self, stable: int) -> Limited:
+        """The rate limits of its direction, then the bounds."""
+        if self.rate_down is None:
+            return self._limit_burst(stable, self.rate_up)
+        if stable > self.current:
+            rate = max(self.rate_up, self.current)
+            if self.maximum > rate:
+                return self._at_most(stable, rate, "ScaleUpLimit")
+            return self._at_most(stable, self.maximum, "TooManyReplicas")
+        if stable < self.current:
+            rate = min(self.rate_down, self.current)
+            if self.minimum < rate:
+                return self._at_least(stable, rate, "ScaleDownLimit")
+            return self._at_least(stable, self.minimum, "TooFewReplicas")
+        return Limited(stable, "DesiredWithinRange", self.minimum, self.maximum)
+
+    def _limit_burst(self, stable: int, burst: int) -> Limited:
+        high, reason = self.maximum, "TooManyReplicas"
+        if self.maximum > burst:
+            high, reason = burst, "ScaleUpLimit"
+        if stable < self.minimum:
+            return Limited(self.minimum, "TooFewReplicas", self.minimum, high)
+        if stable > high:
+            return Limited(high, reason, self.minimum, high)
+        return Limited(stable, "DesiredWithinRange", self.minimum, high)
+
+    def _at_most(self, stable: int, high: int, reason: str) -> Limited:
+        if stable > high:
+            return Limited(high, reason, self.minimum, high)
+        return Limited(stable, "DesiredWithinRange", self.minimum, high)
+
+    def _at_least(self, stable: int, low: int, reason: str) -> Limited:
+        if stable < low:
+            return Limited(low, reason, low, self.maximum)
+        return Limited(stable, "DesiredWithinRange", low, self.maximum)
+
+    def final(self, proposal: int) -> int:
+        """The size that a proposal ends up as."""
+        return self.limit(self.stabilize(proposal)).replicas
 
 
-def stabilize_both(
-    proposal: int,
-    current: int,
-    log: Log | None,
+def corridor_at(
     *,
     now: float,
-    up_window: float,
-    down_window: float,
-) -> tuple[int, Log]:
-    """With a behavior: current, raised to the least and lowered to the most of recent wishes.
+    current: int,
+    minimum: int,
+    maximum: int,
+    state: State,
+    behavior: Behavior | None = None,
+    constants: PolicyConstants = DEFAULTS,
+) -> Corridor:
+    """The corridor of a pass.
 
-    History only ever holds back. An entry takes part while it is younger than the window (equal is
-    out).
+    Args:
+        now: in seconds.
+        current: spec.replicas of the target.
+        minimum, maximum: of the HPA.
+        state: what the controller remembers.
+        behavior: of the HPA; what it leaves out is filled in. None: it has none.
+        constants: the controller's settings.
     """
-    log = log or ()
-    low = min([proposal, *(r for r, at in log if now - at < up_window)])
-    high = max([proposal, *(r for r, at in log if now - at < down_window)])
-    stable = min(max(current, low), high)
-    longest = max(up_window, down_window)
-    outdated = [i for i, (_, at) in enumerate(log) if now - at >= longest]
-    return stable, remember(log, (proposal, now), outdated)
+    log = state.recommendations or ()
+    if behavior is None:
+        # An entry takes part while it is not older than the window: equal still does.
+        window = constants.downscale_window_seconds
+        highest = max((size for size, at in log if now - at <= window), default=None)
+        burst = int(max(constants.burst_factor * current, constants.burst_minimum))
+        return Corridor(current, minimum, maximum, None, highest, burst, None)
+    # Here it takes part while it is younger than the window: equal is out.
+    rules = behavior.filled(constants)
+    up, down = rules.up.window_seconds or 0.0, rules.down.window_seconds or 0.0
+    return Corridor(
+        current,
+        minimum,
+        maximum,
+        lowest=min((size for size, at in log if now - at < up), default=None),
+        highest=max((size for size, at in log if now - at < down), default=None),
+        rate_up=rules_limit(rules.up, current, state, now, up=True),
+        rate_down=rules_limit(rules.down, current, state, now, up=False),
+    )
 
 
-def clamp_classic(
-    stable: int, *, current: int, minimum: int, maximum: int, constants: Constants
-) -> Limited:
-    """Without a behavior: at most twice the current size (or four), then the bounds."""
-    burst = int(max(constants.burst_factor * current, constants.burst_minimum))
-    if maximum > burst:
-        high, high_reason = burst, "ScaleUpLimit"
-    else:
-        high, high_reason = maximum, "TooManyReplicas"
-    if stable < minimum:
-        return Limited(minimum, "TooFewReplicas", minimum, high)
-    if stable > high:
-        return Limited(high, high_reason, minimum, high)
-    return Limited(stable, "DesiredWithinRange", minimum, high)
+# -- policies ------------------------------------------------------------------------------------
 
 
-def period_start(current: int, ups: Log, downs: Log, period_seconds: float, now: float) -> int:
-    """How many pods there were a period ago: the current ones, less what came, plus what went."""
-    added = sum(change for change, at in ups if now - at < period_seconds)
-    removed = sum(change for change, at in downs if now - at < period_seconds)
+def period_start(current: int, state: State, period_seconds: float, now: float) -> int:
+    """How many pods there were a period ago: the current ones, less what came, plus what went.
+
+    Both directions count, whichever is asked for; an event counts while it is younger than the
+    period.
+    """
+    added = sum(change for change, at in state.ups if now - at < period_seconds)
+    removed = sum(change for change, at in state.downs if now - at < period_seconds)
     return current - added + removed
 
 
@@ -124,62 +188,61 @@ def policy_limit(policy: ScalingPolicy, start: int, *, up: bool) -> int:
 
 
 def rules_limit(rules: Rules, current: int, state: State, now: float, *, up: bool) -> int:
-    """How far the policies of one direction let the size go."""
+    """How far the (filled) rules of one direction let the size go."""
     if rules.select == "Disabled" or not rules.policies:
         return current
     limits = [
-        policy_limit(
-            policy, period_start(current, state.ups, state.downs, policy.period_seconds, now), up=up
-        )
+        policy_limit(policy, period_start(current, state, policy.period_seconds, now), up=up)
         for policy in rules.policies
     ]
-    most = (rules.select == "Max") == up  # the most change: up the largest, down the smallest
-    return max(limits) if most else min(limits)
+    # Max: the policy that allows the most change; that is the smallest size when shrinking.
+    return max(limits) if (rules.select != "Min") == up else min(limits)
 
 
-def clamp_behavior(
-    stable: int,
-    *,
-    current: int,
-    minimum: int,
-    maximum: int,
-    up: Rules,
-    down: Rules,
-    state: State,
+# -- what is remembered --------------------------------------------------------------------------
+
+
+def remember(log: Log, entry: tuple[int, float], outdated: Sequence[int]) -> Log:
+    """The log with one entry more: over the last outdated one, or at the end."""
+    if not outdated:
+        return (*log, entry)
+    index = outdated[-1]
+    return (*log[:index], entry, *log[index + 1 :])
+
+
+def after_proposal(
+    log: Log | None,
+    proposal: int,
     now: float,
-) -> Limited:
-    """With a behavior: the policies of the direction, then the bounds."""
-    if stable > current:
-        limit = max(rules_limit(up, current, state, now, up=True), current)
-        if maximum > limit:
-            high, reason = limit, "ScaleUpLimit"
-        else:
-            high, reason = maximum, "TooManyReplicas"
-        if stable > high:
-            return Limited(high, reason, minimum, high)
-        return Limited(stable, "DesiredWithinRange", minimum, high)
-    if stable < current:
-        limit = min(rules_limit(down, current, state, now, up=False), current)
-        if minimum < limit:
-            low, reason = limit, "ScaleDownLimit"
-        else:
-            low, reason = minimum, "TooFewReplicas"
-        if stable < low:
-            return Limited(low, reason, low, maximum)
-        return Limited(stable, "DesiredWithinRange", low, maximum)
-    return Limited(stable, "DesiredWithinRange", minimum, maximum)
+    behavior: Behavior | None = None,
+    constants: PolicyConstants = DEFAULTS,
+) -> Log:
+    """The recommendation log after a pass: the *raw* proposal goes in, not what became of it."""
+    longest = constants.downscale_window_seconds
+    if behavior is not None:
+        rules = behavior.filled(constants)
+        longest = max(rules.up.window_seconds or 0.0, rules.down.window_seconds or 0.0)
+    known = log or ()
+    outdated = [index for index, (_, at) in enumerate(known) if now - at > longest]
+    return remember(known, (proposal, now), outdated)
 
 
 def after_rescale(
-    state: State, before: int, after: int, now: float, up: Rules | None, down: Rules | None
+    state: State,
+    before: int,
+    after: int,
+    now: float,
+    behavior: Behavior | None,
+    constants: PolicyConstants = DEFAULTS,
 ) -> State:
-    """What to remember once a new size was written; only while there is a behavior."""
-    if up is None or down is None or before == after:
+    """What to remember once a new size was written; events are kept only with a behavior."""
+    if behavior is None or before == after:
         return state
+    rules = behavior.filled(constants)
     growing = after > before
-    log, rules = (state.ups, up) if growing else (state.downs, down)
-    longest = max((policy.period_seconds for policy in rules.policies), default=0)
-    outdated = [i for i, (_, at) in enumerate(log) if now - at > longest]
+    log, side = (state.ups, rules.up) if growing else (state.downs, rules.down)
+    longest = max((policy.period_seconds for policy in side.policies or ()), default=0)
+    outdated = [index for index, (_, at) in enumerate(log) if now - at > longest]
     log = remember(log, (abs(after - before), now), outdated)
     if growing:
         return State(state.recommendations, log, state.downs)

@@ -9,6 +9,8 @@
 >>> result = HorizontalPolicy().recommend(seen)
 >>> result.replicas, result.reason, result.binding
 (7, 'cpu resource utilization (percentage of request) above target', 'ceil(1.6 x 4) = 7')
+>>> result.would_change_if
+'the average utilization rose to 88% or fell to 75% (it is 80%)'
 
 Order of a pass: paused at zero, outside the bounds, else each metric by itself; the largest
 proposal wins; stabilization, rate limits, bounds. Every rule leaves a step, so that `explain()` can
@@ -20,29 +22,30 @@ computeReplicasForMetrics).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Any
 
+from kubesim.autoscaler import whatif
 from kubesim.autoscaler.normalize import (
+    Corridor,
     Limited,
-    Log,
-    clamp_behavior,
-    clamp_classic,
-    stabilize_both,
-    stabilize_classic,
+    after_proposal,
+    corridor_at,
+    period_start,
+    policy_limit,
 )
-from kubesim.autoscaler.replicas import Tolerance, propose
-from kubesim.autoscaler.types import (
-    Metric,
-    MetricFailed,
-    Observation,
-    Proposal,
-    Recommendation,
-    State,
-)
-from kubesim.autoscaler.whatif import would_change_if
+from kubesim.autoscaler.types import Change, Metric, Observation, Recommendation
+from kubesim.autoscaler.weighing import Weighed, weigh
 from kubesim.client.decisions import Step
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
+GOT_SCALE = (
+    "AbleToScale",
+    "True",
+    "SucceededGetScale",
+    "the HPA controller was able to get the target's current scale",
+)
+PAUSED = "scaling is disabled since the replica count of the target is zero"
 LIMIT_MESSAGES = {
     "DesiredWithinRange": "the desired count is within the acceptable range",
     "TooFewReplicas": "the desired replica count is less than the minimum replica count",
@@ -50,10 +53,7 @@ LIMIT_MESSAGES = {
     "ScaleUpLimit": "the desired replica count is increasing faster than the maximum scale rate",
     "ScaleDownLimit": "the desired replica count is decreasing faster than the maximum scale rate",
 }
-SELECTOR_MESSAGES = {
-    "InvalidSelector": "the HPA target's scale is missing a selector",
-    "AmbiguousSelector": "pods by selector are controlled by multiple HPAs",
-}
+UNCHANGED = ("ReadyForNewScale", "recommended size matches current size")
 HOLDS_BACK_UP = (
     "ScaleUpStabilized",
     "recent recommendations were lower than current one, applying the lowest recent recommendation",
@@ -65,265 +65,232 @@ HOLDS_BACK_DOWN = (
 )
 
 
-@dataclass
-class _Notes:
-    """What a pass collects on its way."""
-
-    steps: list[Step] = field(default_factory=list)
-    conditions: list[tuple[str, str, str, str]] = field(default_factory=list)
-    events: list[tuple[str, str, str]] = field(default_factory=list)
-    readings: list[Proposal | None] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The largest proposal and the metric that made it."""
-
-    metric: Metric
-    proposal: Proposal
-
-
 class HorizontalPolicy:
-    """kube-controller-manager's algorithm."""
+    """kube-controller-manager's algorithm; it keeps nothing between two passes."""
 
-    def recommend(self, seen: Observation) -> Recommendation:
+    def recommend(self, observation: Observation) -> Recommendation:
         """One pass: see the module's docstring."""
-        notes = _Notes()
-        got = "the HPA controller was able to get the target's current scale"
-        notes.conditions.append(("AbleToScale", "True", "SucceededGetScale", got))
-        state = seen.state
-        if state.recommendations is None:
-            # The size found at the very first pass: it delays the first scale-down by a window.
-            state = replace(state, recommendations=((seen.current, seen.now),))
-            seen = replace(seen, state=state)
-        shortcut = _without_metrics(seen, notes)
-        if shortcut is not None:
-            return shortcut
-        best = _best_proposal(seen, notes)
-        if best is None:
-            return _finish(seen, notes, seen.current, "", "metrics failed", failed=True)
-        return _normalize(seen, notes, best)
+        return _recommend(observation, explained=True)
 
 
-def _without_metrics(seen: Observation, notes: _Notes) -> Recommendation | None:
-    """Paused at zero, or outside the bounds: no metric is looked at."""
-    inputs = {"current": seen.current, "min": seen.minimum, "max": seen.maximum}
-    if seen.current == 0 and seen.minimum != 0:
-        said = "scaling is disabled since the replica count of the target is zero"
-        notes.conditions.append(("ScalingActive", "False", "ScalingDisabled", said))
-        notes.steps.append(Step("paused", inputs, said, SOURCE))
-        return _finish(seen, notes, 0, "", "replicas is 0: autoscaling is paused")
-    if seen.current > seen.maximum:
-        reason = "Current number of replicas above Spec.MaxReplicas"
-        notes.steps.append(Step("bounds", inputs, f"above max: {seen.maximum}", SOURCE))
-        return _finish(seen, notes, seen.maximum, reason, "maxReplicas")
-    if seen.current < seen.minimum:
-        reason = "Current number of replicas below Spec.MinReplicas"
-        notes.steps.append(Step("bounds", inputs, f"below min: {seen.minimum}", SOURCE))
-        return _finish(seen, notes, seen.minimum, reason, "minReplicas")
-    return None
-
-
-def _best_proposal(seen: Observation, notes: _Notes) -> Best | None:
-    """Each metric by itself, the largest proposal wins; None if the metrics fail the pass."""
-    if seen.selector_problem:
-        said = SELECTOR_MESSAGES.get(seen.selector_problem, seen.selector_problem)
-        notes.conditions.append(("ScalingActive", "False", seen.selector_problem, said))
-        notes.events.append(("Warning", seen.selector_problem, said))
-        notes.steps.append(Step("selector", {}, said, SOURCE))
-        return None
-    best: Best | None = None
-    first_failure: MetricFailed | None = None
-    for metric, reading in seen.metrics:
-        try:
-            proposal = propose(
-                metric,
-                reading,
-                seen.pods,
-                current=seen.current,
-                status_replicas=seen.status_replicas,
-                now=seen.now,
-                tolerance=tolerance_of(seen),
-                constants=seen.constants,
-            )
-        except MetricFailed as failure:
-            first_failure = first_failure or failure
-            notes.readings.append(None)
-            notes.events.append(("Warning", failure.reason, str(failure)))
-            notes.steps.append(Step(f"metric {metric.name}", {}, f"failed: {failure}", SOURCE))
-            continue
-        notes.readings.append(proposal)
-        notes.steps += proposal.steps
-        if best is None or proposal.replicas > best.proposal.replicas:
-            best = Best(metric, proposal)
-    too_few = best is not None and best.proposal.replicas < seen.current
-    if first_failure is not None and (best is None or too_few):
-        # A metric that is not known may want more: so nothing shrinks without it.
-        said = f"the HPA was unable to compute the replica count: {first_failure}"
-        notes.conditions.append(("ScalingActive", "False", first_failure.reason, said))
-        notes.events.append(("Warning", "FailedComputeMetricsReplicas", said))
-        return None
-    if best is None:
-        return None
-    if len(seen.metrics) > 1:
-        result = f"{best.metric.described()} wants the most: {best.proposal.replicas}"
-        notes.steps.append(Step("largest", {"metrics": len(seen.metrics)}, result, SOURCE))
-    said = (
-        f"the HPA was able to successfully calculate a replica count from {best.metric.described()}"
+def _recommend(seen: Observation, *, explained: bool) -> Recommendation:
+    if seen.state.recommendations is None:
+        # The size found at the very first pass: it delays the first scale-down by a window.
+        first = ((seen.current, seen.now),)
+        seen = replace(seen, state=replace(seen.state, recommendations=first))
+    if seen.paused or not seen.minimum <= seen.current <= seen.maximum:
+        return _without_metrics(seen, explained=explained)
+    weighed = weigh(seen)
+    if not weighed.ok or weighed.metric is None or weighed.proposal is None:
+        return _failed(seen, weighed)
+    corridor = _corridor(seen, seen.now)
+    proposal = weighed.proposal.replicas
+    stable = corridor.stabilize(proposal)
+    limited = corridor.limit(stable)
+    log = after_proposal(
+        seen.state.recommendations, proposal, seen.now, seen.behavior, seen.constants
     )
-    notes.conditions.append(("ScalingActive", "True", "ValidMetricFound", said))
-    return best
-
-
-def _normalize(seen: Observation, notes: _Notes, best: Best) -> Recommendation:
-    """Stabilization, rate limits, bounds."""
-    proposal = best.proposal.replicas
-    stable, log, windows = _stabilize(seen, proposal)
-    _note_stabilization(seen, notes, proposal, stable, windows)
-    limited = _limit(seen, stable)
-    _note_limit(notes, stable, limited)
-    reason = ""
-    if limited.replicas != seen.current:
-        if proposal > seen.current:
-            reason = f"{best.metric.described()} above target"
-        elif proposal < seen.current:
-            reason = "All metrics below target"
-    binding = _binding(best, stable, limited)
-    after = replace(seen, state=replace(seen.state, recommendations=log))
-    return _finish(
-        after, notes, limited.replicas, reason, binding, best, stable, limited, before=seen
+    changes = _changes(seen, weighed, corridor, stable, limited) if explained else ()
+    return Recommendation(
+        replicas=limited.replicas,
+        reason=_reason(weighed.metric, proposal, seen.current, limited.replicas),
+        conditions=(
+            GOT_SCALE,
+            *weighed.conditions,
+            _stability(seen, proposal, stable),
+            _limitation(stable, limited),
+        ),
+        events=weighed.events,
+        readings=weighed.readings,
+        steps=(*weighed.steps, *_steps(seen, corridor, proposal, stable, limited)),
+        binding=_binding(weighed, stable, limited),
+        would_change_if=whatif.sentence(seen, changes) if explained else "",
+        changes=changes,
+        state=replace(seen.state, recommendations=log),
+        data=_data(seen, limited.replicas, weighed, stable),
     )
 
 
-def _stabilize(seen: Observation, proposal: int) -> tuple[int, Log, dict[str, float]]:
-    """(size, new recommendation log, windows used)."""
-    log = seen.state.recommendations
-    default = seen.constants.downscale_window_seconds
-    if seen.behavior is None:
-        stable, log = stabilize_classic(proposal, log, now=seen.now, window=default)
-        return stable, log, {"window_seconds": default}
-    up = seen.behavior.up.window_seconds or 0.0
-    down = seen.behavior.down.window_seconds
-    down = default if down is None else down
-    stable, log = stabilize_both(
-        proposal, seen.current, log, now=seen.now, up_window=up, down_window=down
-    )
-    return stable, log, {"up_window_seconds": up, "down_window_seconds": down}
+def _size(seen: Observation) -> int:
+    """The result of a pass, without its explanation."""
+    return _recommend(seen, explained=False).replicas
 
 
-def _limit(seen: Observation, stable: int) -> Limited:
-    """The rate limits and the bounds."""
-    if seen.behavior is None:
-        return clamp_classic(
-            stable,
-            current=seen.current,
-            minimum=seen.minimum,
-            maximum=seen.maximum,
-            constants=seen.constants,
-        )
-    return clamp_behavior(
-        stable,
+def _corridor(seen: Observation, now: float) -> Corridor:
+    return corridor_at(
+        now=now,
         current=seen.current,
         minimum=seen.minimum,
         maximum=seen.maximum,
-        up=seen.behavior.up,
-        down=seen.behavior.down,
         state=seen.state,
-        now=seen.now,
+        behavior=seen.behavior,
+        constants=seen.constants,
     )
 
 
-def _note_stabilization(
-    seen: Observation, notes: _Notes, proposal: int, stable: int, windows: dict[str, float]
-) -> None:
-    if stable == proposal:
-        said = "recommended size matches current size"
-        notes.conditions.append(("AbleToScale", "True", "ReadyForNewScale", said))
-        result = f"history changes nothing: {stable}"
+# -- passes that scale by no metric ----------------------------------------------------------------
+
+
+def _without_metrics(seen: Observation, *, explained: bool) -> Recommendation:
+    """Paused at zero, or outside the bounds: no metric, policy, window or tolerance is looked at,
+    and nothing is added to the recommendation log."""
+    conditions: tuple[tuple[str, str, str, str], ...] = (GOT_SCALE,)
+    if seen.paused:
+        replicas, reason, binding = 0, "", "replicas is 0: autoscaling is paused"
+        rule, result = "paused", PAUSED
+        conditions = (GOT_SCALE, ("ScalingActive", "False", "ScalingDisabled", PAUSED))
+    elif seen.current > seen.maximum:
+        replicas, binding = seen.maximum, "maxReplicas"
+        reason = "Current number of replicas above Spec.MaxReplicas"
+        rule, result = "bounds", f"above max: {replicas}"
     else:
-        growing = seen.behavior is not None and proposal >= seen.current
-        kind, said = HOLDS_BACK_UP if growing else HOLDS_BACK_DOWN
-        notes.conditions.append(("AbleToScale", "True", kind, said))
-        result = f"{proposal} becomes {stable}: {said}"
-    notes.steps.append(Step("stabilize", {"proposal": proposal, **windows}, result, SOURCE))
-
-
-def _note_limit(notes: _Notes, stable: int, limited: Limited) -> None:
-    is_limited = limited.replicas != stable
-    status = "True" if is_limited else "False"
-    said = LIMIT_MESSAGES[limited.reason]
-    notes.conditions.append(("ScalingLimited", status, limited.reason, said))
-    inputs = {"wanted": stable, "low": limited.low, "high": limited.high}
-    result = f"{stable} becomes {limited.replicas}: {said}" if is_limited else said
-    notes.steps.append(Step("limit", inputs, result, SOURCE))
-
-
-def _binding(best: Best, stable: int, limited: Limited) -> str:
-    if limited.replicas != stable:
-        return limited.reason
-    if stable != best.proposal.replicas:
-        return "stabilization"
-    if best.proposal.held:
-        return best.proposal.held
-    return best.proposal.steps[-1].result
-
-
-def tolerance_of(seen: Observation) -> Tolerance:
-    """The tolerance of each direction: the HPA's own, else the controller's."""
-    default = seen.constants.tolerance
-    if seen.behavior is None:
-        return Tolerance(default, default)
-    up, down = seen.behavior.up.tolerance, seen.behavior.down.tolerance
-    return Tolerance(default if up is None else up, default if down is None else down)
-
-
-def _finish(
-    seen: Observation,
-    notes: _Notes,
-    replicas: int,
-    reason: str,
-    binding: str,
-    best: Best | None = None,
-    stable: int | None = None,
-    limited: Limited | None = None,
-    *,
-    before: Observation | None = None,
-    failed: bool = False,
-) -> Recommendation:
-    before = before or seen  # as it was before this pass was remembered
-    proposal = best.proposal if best is not None else None
-    data = {
-        "from": seen.current,
-        "to": replicas,
-        "utilization": proposal.utilization if proposal is not None else None,
-        "target": best.metric.utilization if best is not None else None,
-        "average_milli": proposal.average_milli if proposal is not None else None,
-        "ready": proposal.ready if proposal is not None else None,
-        "pods": len(seen.pods),
-        "proposal": proposal.replicas if proposal is not None else None,
-        "reason": reason,
-    }
+        replicas, binding = seen.minimum, "minReplicas"
+        reason = "Current number of replicas below Spec.MinReplicas"
+        rule, result = "bounds", f"below min: {replicas}"
+    inputs = {"current": seen.current, "min": seen.minimum, "max": seen.maximum}
+    changes = tuple(whatif.shortcut_changes(seen, replicas, _size)) if explained else ()
     return Recommendation(
         replicas=replicas,
         reason=reason,
-        conditions=tuple(notes.conditions),
-        events=tuple(notes.events),
-        readings=tuple(notes.readings),
-        failed=failed,
-        steps=tuple(notes.steps),
+        conditions=conditions,
+        steps=(Step(rule, inputs, result, f"{SOURCE} reconcileAutoscaler"),),
         binding=binding,
-        would_change_if=would_change_if(
-            seen,
-            None if best is None else best.metric,
-            proposal,
-            tolerance_of(seen),
-            stable,
-            limited,
-            lambda wanted: _limit(before, _stabilize(before, wanted)[0]).replicas,
-        ),
+        would_change_if=whatif.sentence(seen, changes) if explained else "",
+        changes=changes,
         state=seen.state,
-        data=data,
+        data=_data(seen, replicas, None, replicas),
     )
 
 
-__all__ = ["HorizontalPolicy", "State", "tolerance_of"]
+def _failed(seen: Observation, weighed: Weighed) -> Recommendation:
+    """Selector or metrics fail the pass: nothing is scaled, nothing goes into the log."""
+    changes = tuple(whatif.failed_changes(seen, weighed))
+    return Recommendation(
+        replicas=seen.current,
+        conditions=(GOT_SCALE, *weighed.conditions),
+        events=weighed.events,
+        readings=weighed.readings,
+        failed=True,
+        steps=weighed.steps,
+        binding="selector" if seen.selector_problem else "metrics failed",
+        would_change_if=whatif.sentence(seen, changes),
+        changes=changes,
+        state=seen.state,
+        data=_data(seen, seen.current, weighed, seen.current),
+    )
+
+
+# -- telling -------------------------------------------------------------------------------------
+
+
+def _changes(
+    seen: Observation, weighed: Weighed, corridor: Corridor, stable: int, limited: Limited
+) -> tuple[Change, ...]:
+    proposal = 0 if weighed.proposal is None else weighed.proposal.replicas
+    changes: list[Change] = []
+    if limited.replicas != stable:
+        changes += whatif.limit_changes(corridor, proposal, limited)
+    elif stable != proposal:
+
+        def later(now: float) -> Corridor:
+            return _corridor(seen, now)
+
+        changes += whatif.time_changes(seen, proposal, stable, limited.replicas, later)
+    changes += whatif.measured_changes(seen, weighed, corridor, limited.replicas)
+    return tuple(changes)
+
+
+def _reason(metric: Metric, proposal: int, current: int, replicas: int) -> str:
+    """Of the event; empty if nothing changes, or if only history moved the size."""
+    if replicas == current or proposal == current:
+        return ""
+    return (
+        f"{metric.described()} above target" if proposal > current else "All metrics below target"
+    )
+
+
+def _stability(seen: Observation, proposal: int, stable: int) -> tuple[str, str, str, str]:
+    if stable == proposal:
+        return "AbleToScale", "True", *UNCHANGED
+    growing = seen.behavior is not None and proposal >= seen.current
+    return "AbleToScale", "True", *(HOLDS_BACK_UP if growing else HOLDS_BACK_DOWN)
+
+
+def _limitation(stable: int, limited: Limited) -> tuple[str, str, str, str]:
+    status = "True" if limited.replicas != stable else "False"
+    return "ScalingLimited", status, limited.reason, LIMIT_MESSAGES[limited.reason]
+
+
+def _binding(weighed: Weighed, stable: int, limited: Limited) -> str:
+    proposal = weighed.proposal
+    if limited.replicas != stable or proposal is None:
+        return limited.reason
+    if stable != proposal.replicas:
+        return "stabilization"
+    return proposal.held or proposal.steps[-1].result
+
+
+def _steps(
+    seen: Observation, corridor: Corridor, proposal: int, stable: int, limited: Limited
+) -> list[Step]:
+    """Stabilization, policies if there are any, limits."""
+    inputs: dict[str, Any] = {"proposal": proposal}
+    if seen.behavior is None:
+        inputs["window_seconds"] = seen.constants.downscale_window_seconds
+    else:
+        rules = seen.behavior.filled(seen.constants)
+        inputs["up_window_seconds"] = rules.up.window_seconds
+        inputs["down_window_seconds"] = rules.down.window_seconds
+    result = f"history changes nothing: {stable}"
+    if stable != proposal:
+        result = f"{proposal} becomes {stable}: {_stability(seen, proposal, stable)[3]}"
+    steps = [Step("stabilize", inputs, result, f"{SOURCE} stabilizeRecommendation")]
+    if seen.behavior is not None and stable != seen.current:
+        steps.append(_policy_step(seen, corridor, stable))
+    said = LIMIT_MESSAGES[limited.reason]
+    if limited.replicas != stable:
+        said = f"{stable} becomes {limited.replicas}: {said}"
+    inputs = {"wanted": stable, "low": limited.low, "high": limited.high}
+    steps.append(Step("limit", inputs, said, f"{SOURCE} convertDesiredReplicas"))
+    return steps
+
+
+def _policy_step(seen: Observation, corridor: Corridor, stable: int) -> Step:
+    """How far each policy of the direction lets the size go, and from where."""
+    growing = stable > seen.current
+    behavior = seen.behavior.filled(seen.constants) if seen.behavior is not None else None
+    rules = None if behavior is None else behavior.up if growing else behavior.down
+    inputs: dict[str, Any] = {"current": seen.current, "select": rules.select if rules else ""}
+    for policy in (rules.policies if rules else None) or ():
+        start = period_start(seen.current, seen.state, policy.period_seconds, seen.now)
+        name = f"{policy.type} {policy.value} per {policy.period_seconds:g} s"
+        inputs[name] = f"{start} -> {policy_limit(policy, start, up=growing)}"
+    limit = corridor.rate_up if growing else corridor.rate_down
+    word = "up" if growing else "down"
+    return Step(
+        "policies", inputs, f"{word} to {limit}", f"{SOURCE} calculateScale{word.title()}Limit"
+    )
+
+
+def _data(seen: Observation, replicas: int, weighed: Weighed | None, stable: int) -> dict[str, Any]:
+    """Figures for charts: the sizes, and the winning metric against its target."""
+    metric = None if weighed is None else weighed.metric
+    proposal = None if weighed is None else weighed.proposal
+    data: dict[str, Any] = dict.fromkeys(("metric", "utilization", "target", "average_milli"))
+    data |= {"from": seen.current, "to": replicas, "pods": len(seen.pods), "stable": stable}
+    data |= {"ready": None, "proposal": None}
+    if metric is None or proposal is None or proposal.curve is None:
+        return data
+    data |= {
+        "metric": metric.name,
+        "utilization": proposal.utilization,
+        "average_milli": proposal.average_milli,
+        "ready": proposal.ready,
+        "proposal": proposal.replicas,
+    }
+    if metric.by_request:
+        return data | {"target": metric.utilization}
+    return data | {"measured_milli": proposal.curve.measured, "target_milli": proposal.curve.level}
+
+
+__all__ = ["HorizontalPolicy"]

@@ -1,31 +1,28 @@
-"""From documents to numbers: what the API server holds, as the policy wants it.
+"""From documents to numbers: what the API server holds, as the policy wants it. Pure functions.
 
-Source: pkg/controller/podautoscaler/metrics/client.go, pkg/apis/autoscaling/v2.
+>>> request_milli({"spec": {"containers": [
+...     {"name": "main", "resources": {"requests": {"cpu": "250m"}}},
+...     {"name": "proxy", "resources": {"requests": {"cpu": "0.1"}}}]}}, "cpu")
+350
+
+Source: pkg/controller/podautoscaler/metrics/client.go (resource metrics), replica_calculator.go
+(calculateRequests), k8s.io/api/autoscaling/v2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import ceil
-from typing import Any, Protocol
+from typing import Any
 
-from kubesim.apiserver import KubeAPI
-from kubesim.autoscaler.types import (
-    DEFAULT_DOWN,
-    DEFAULT_UP,
-    Behavior,
-    Metric,
-    PodFacts,
-    Reading,
-    Rules,
-    Sample,
-    ScalingPolicy,
-)
+from kubesim.autoscaler.constants import DEFAULTS, PolicyConstants, Rules, ScalingPolicy
+from kubesim.autoscaler.ratios import quantity_text
+from kubesim.autoscaler.types import Behavior, Metric, PodFacts, Proposal, Sample
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.pods import container_requests, containers_of, is_sidecar, phase_of
-from kubesim.quantity import parse_quantity
+from kubesim.quantity import parse_cpu_milli, parse_quantity
 
 SOURCE_FIELDS = {
     "Resource": "resource",
@@ -34,37 +31,30 @@ SOURCE_FIELDS = {
     "Object": "object",
     "External": "external",
 }
+RESOURCES = {"cpu": (1, 1), "memory": (2, 1000)}  # place in a sample's entry, milli for each unit
+READY = {"True": True, "False": False}
 
 
-class MetricsSource(Protocol):
-    """Where custom and external metrics come from (custom.metrics.k8s.io, external...)."""
-
-    def pods_metric(self, namespace: str, name: str, pods: Sequence[str]) -> Mapping[str, Sample]:
-        """A custom metric of each pod, by pod name."""
-
-    def object_metric(self, namespace: str, kind: str, object_name: str, name: str) -> int:
-        """A metric of one object, in milli units."""
-
-    def external_metric(self, namespace: str, name: str, selector: str) -> Sequence[int]:
-        """The series of an external metric, in milli units."""
+# -- the HPA -------------------------------------------------------------------------------------
 
 
-def metrics_of(hpa: Document) -> list[Metric]:
-    """spec.metrics as records."""
-    return [_metric(entry) for entry in hpa["spec"].get("metrics") or ()]
+def metrics_of(
+    hpa: Document, constants: PolicyConstants = DEFAULTS
+) -> list[tuple[Metric, Document]]:
+    """spec.metrics as records, each with the entry that it was read from."""
+    entries = (hpa.get("spec") or {}).get("metrics") or ()
+    if not entries:
+        target = {"type": "Utilization", "averageUtilization": constants.default_utilization}
+        entries = ({"type": "Resource", "resource": {"name": "cpu", "target": target}},)
+    return [(metric_of(entry), entry) for entry in entries]
 
 
-def _metric(entry: Document) -> Metric:
-    type_ = entry["type"]
-    source = entry.get(SOURCE_FIELDS[type_]) or {}
+def metric_of(entry: Mapping[str, Any]) -> Metric:
+    """One entry of spec.metrics as a record; one of an unknown type keeps that type."""
+    type_ = str(entry.get("type", ""))
+    source = entry.get(SOURCE_FIELDS.get(type_, "")) or {}
     target = source.get("target") or {}
     named = source if type_ in ("Resource", "ContainerResource") else source.get("metric") or {}
-    about = ""
-    if type_ == "Object":
-        about = str((source.get("describedObject") or {}).get("kind", ""))
-    elif type_ == "External":
-        labels = (named.get("selector") or {}).get("matchLabels") or {}
-        about = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
     return Metric(
         type=type_,
         name=str(named.get("name", "")),
@@ -73,7 +63,29 @@ def _metric(entry: Document) -> Metric:
         utilization=target.get("averageUtilization"),
         average_milli=_milli(target.get("averageValue")),
         value_milli=_milli(target.get("value")),
-        about=about,
+        about=str((source.get("describedObject") or {}).get("kind", "")),
+        selector=selector_text(named.get("selector")),
+    )
+
+
+def selector_text(selector: Mapping[str, Any] | None) -> str:
+    """A label selector as Go prints it, since that is what conditions and events show.
+
+    >>> selector_text({"matchLabels": {"queue": "mail"}})[:59]  # no expressions follow
+    '&LabelSelector{MatchLabels:map[string]string{queue: mail,},'
+    """
+    if selector is None:
+        return "nil"
+    labels = sorted((selector.get("matchLabels") or {}).items())
+    matched = "".join(f"{key}: {value}," for key, value in labels)
+    terms = ""
+    for term in selector.get("matchExpressions") or ():
+        values = " ".join(term.get("values") or ())
+        key, operator = term.get("key", ""), term.get("operator", "")
+        terms += f"LabelSelectorRequirement{{Key:{key},Operator:{operator},Values:[{values}],}},"
+    return (
+        f"&LabelSelector{{MatchLabels:map[string]string{{{matched}}},"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{terms}}},}}"
     )
 
 
@@ -82,110 +94,85 @@ def _milli(value: Any) -> int | None:
 
 
 def behavior_of(hpa: Document) -> Behavior | None:
-    """spec.behavior as a record; what it leaves out is filled in."""
-    behavior = hpa["spec"].get("behavior")
+    """spec.behavior as a record; `{}` is a behavior, too."""
+    behavior = (hpa.get("spec") or {}).get("behavior")
     if behavior is None:
         return None
-    return Behavior(
-        _rules(behavior.get("scaleUp"), DEFAULT_UP), _rules(behavior.get("scaleDown"), DEFAULT_DOWN)
-    )
+    return Behavior(_rules(behavior.get("scaleUp")), _rules(behavior.get("scaleDown")))
 
 
-def _rules(rules: Document | None, default: Rules) -> Rules:
-    if rules is None:
-        return default
-    window = rules.get("stabilizationWindowSeconds")
-    policies = rules.get("policies")
-    tolerance = rules.get("tolerance")
+def _rules(rules: Mapping[str, Any] | None) -> Rules:
+    given = rules or {}
+    window, policies = given.get("stabilizationWindowSeconds"), given.get("policies")
+    tolerance = given.get("tolerance")
     return Rules(
-        window_seconds=default.window_seconds if window is None else float(window),
-        select=rules.get("selectPolicy") or "Max",
-        policies=default.policies
+        window_seconds=None if window is None else float(window),
+        select=given.get("selectPolicy"),
+        policies=None
         if policies is None
         else tuple(ScalingPolicy(p["type"], p["value"], p["periodSeconds"]) for p in policies),
         tolerance=None if tolerance is None else float(parse_quantity(tolerance)),
     )
 
 
+# -- pods ----------------------------------------------------------------------------------------
+
+
 def facts_of(pod: Document, seconds_at: Callable[[str], float]) -> PodFacts:
-    """What the policy looks at in a pod."""
+    """What the policy looks at in a pod.
+
+    Args:
+        pod: the document.
+        seconds_at: makes seconds of RFC 3339 text (`clock.seconds_at`).
+    """
     condition = get_condition(pod, "Ready")
     started = (pod.get("status") or {}).get("startTime")
     changed = (condition or {}).get("lastTransitionTime")
+    status = None if condition is None else str(condition.get("status"))
     return PodFacts(
         name=meta.name_of(pod),
         phase=phase_of(pod),
         terminating=meta.is_terminating(pod),
-        ready=None if condition is None else condition.get("status") == "True",
+        ready=None if status is None else READY.get(status, "Unknown"),
         ready_changed=seconds_at(changed) if changed else 0.0,
         started=seconds_at(started) if started else None,
     )
 
 
-def read_metric(
-    api: KubeAPI,
-    namespace: str,
-    metric: Metric,
-    entry: Document,
-    pods: Sequence[Document],
-    source: MetricsSource | None,
-) -> Reading:
-    """What is measured for one metric now; an error becomes `Reading.error`.
+def sample_of(
+    raw: tuple[float, float, tuple[tuple[Any, ...], ...]] | None, resource: str, container: str = ""
+) -> Sample | None:
+    """A pod's usage of one resource; None if it is not known.
 
     Args:
-        api: the API server, for PodMetrics.
-        namespace: of the HPA.
-        metric: the entry of spec.metrics as a record.
-        entry: the entry itself.
-        pods: the selected pods.
-        source: where custom and external metrics come from.
+        raw: (second, window in seconds, ((container, CPU in milli, memory in bytes), ...)).
+        resource: cpu or memory; nothing else is measured.
+        container: only this one; "": the whole pod, which takes every listed container.
     """
-    if metric.type in ("Resource", "ContainerResource"):
-        return _resource(api, namespace, metric, pods)
-    if source is None:
-        said = "no metrics returned: this cluster has no source of custom or external metrics"
-        return Reading(error=f"unable to get {metric.described()}: {said}")
-    try:
-        if metric.type == "Pods":
-            names = [meta.name_of(pod) for pod in pods]
-            return Reading(samples=source.pods_metric(namespace, metric.name, names))
-        if metric.type == "Object":
-            described = entry["object"]["describedObject"]
-            total = source.object_metric(namespace, metric.about, described["name"], metric.name)
-            return Reading(total_milli=total)
-        series = source.external_metric(namespace, metric.name, metric.about)
-        return Reading(total_milli=sum(series) if series else None)
-    except Exception as error:  # noqa: BLE001 - a source of the learner's own
-        said = f"{type(error).__name__}: {error}"
-        return Reading(error=f"unable to get {metric.described()}: {said}")
-
-
-def _resource(api: KubeAPI, namespace: str, metric: Metric, pods: Sequence[Document]) -> Reading:
-    samples: dict[str, Sample] = {}
-    requests: dict[str, int | None] = {}
-    for pod in pods:
-        name = meta.name_of(pod)
-        requests[name] = request_milli(pod, metric.name, metric.container)
-        raw = api.sample(namespace, name)
-        if raw is None:
-            continue
-        seconds, window, containers = raw
-        index = {"cpu": 1, "memory": 2}.get(metric.name)
-        values = [c for c in containers if not metric.container or c[0] == metric.container]
-        if index is None or not values:
-            continue
-        total = sum(container[index] for container in values)
-        samples[name] = Sample(total if index == 1 else total * 1000, seconds, window)
-    return Reading(samples=samples, requests=requests)
+    if raw is None or resource not in RESOURCES:
+        return None
+    seconds, window, containers = raw
+    counted = [entry for entry in containers if not container or entry[0] == container]
+    if not counted:
+        return None
+    place, unit = RESOURCES[resource]
+    return Sample(sum(entry[place] for entry in counted) * unit, seconds, window)
 
 
 def request_milli(pod: Document, resource: str, container: str = "") -> int | None:
     """What a pod (or one of its containers) asks for, in milli units; None if one asks for nothing.
 
-    Containers and sidecars count, ordinary init containers do not.
+    Containers and sidecars count, ordinary init containers do not. A request of the pod as a whole
+    takes the place of the sum.
     """
-    init = [c for c in pod["spec"].get("initContainers") or () if is_sidecar(c)]
-    counted = [c for c in [*containers_of(pod), *init] if not container or c["name"] == container]
+    spec = pod.get("spec") or {}
+    whole = ((spec.get("resources") or {}).get("requests") or {}).get(resource)
+    if whole is not None and not container:
+        return parse_cpu_milli(whole)  # thousandths, of whatever it is
+    init = [item for item in spec.get("initContainers") or () if is_sidecar(item)]
+    counted = [
+        item for item in [*containers_of(pod), *init] if not container or item["name"] == container
+    ]
     total = 0
     for item in counted:
         if resource not in ((item.get("resources") or {}).get("requests") or {}):
@@ -195,29 +182,28 @@ def request_milli(pod: Document, resource: str, container: str = "") -> int | No
     return total if counted else None
 
 
-def metric_status(
-    metric: Metric, utilization: int | None, average: int | None, value: int | None
-) -> Document:
-    """One entry of status.currentMetrics."""
-    current: Document = {}
-    if utilization is not None:
-        current["averageUtilization"] = utilization
-    if average is not None:
-        current["averageValue"] = _quantity(metric, average)
-    if value is not None:
-        current["value"] = _quantity(metric, value)
+# -- back to documents ---------------------------------------------------------------------------
+
+
+def metric_status(entry: Mapping[str, Any], metric: Metric, proposal: Proposal | None) -> Document:
+    """One entry of status.currentMetrics; a blank one for a metric that failed.
+
+    Args:
+        entry: of spec.metrics.
+        metric: the same as a record.
+        proposal: what it came to, or None.
+    """
+    if proposal is None or metric.type not in SOURCE_FIELDS:
+        return {"type": ""}
     field = SOURCE_FIELDS[metric.type]
-    body: Document = {"current": current}
-    if metric.type in ("Resource", "ContainerResource"):
-        body["name"] = metric.name
-        if metric.container:
-            body["container"] = metric.container
-    else:
-        body["metric"] = {"name": metric.name}
-    return {"type": metric.type, field: body}
-
-
-def _quantity(metric: Metric, milli: int) -> str:
-    if milli % 1000 == 0:
-        return str(milli // 1000)
-    return f"{milli}m"
+    source = entry.get(field) or {}
+    kept = ("name", "container", "metric", "describedObject")
+    body: Document = {name: thaw(source[name]) for name in kept if name in source}
+    current: Document = {}
+    if proposal.utilization is not None:
+        current["averageUtilization"] = proposal.utilization
+    if proposal.average_milli is not None:
+        current["averageValue"] = quantity_text(proposal.average_milli)
+    if proposal.value_milli is not None:
+        current["value"] = quantity_text(proposal.value_milli)
+    return {"type": metric.type, field: {**body, "current": current}}

@@ -1,7 +1,16 @@
 """What goes into an autoscaling decision and what comes out of it: plain numbers.
 
-Times are seconds on any common clock. Amounts are integer *milli* units: millicores of CPU,
-thousandths of a byte of memory, thousandths of a custom metric.
+Nothing here knows a clock or an API server, so a case from a bug report can be typed in:
+
+>>> pods = tuple(PodFacts(f"p{n}", started=-999) for n in range(2))
+>>> reading = Reading({"p0": Sample(90), "p1": Sample(110)}, {"p0": 100, "p1": 100})
+>>> seen = Observation(now=0.0, current=2, maximum=10, pods=pods,
+...                    metrics=((Metric(utilization=50), reading),))
+>>> len(seen.pods), seen.minimum
+(2, 1)
+
+Units: times are seconds on any common clock. Amounts are integer *milli* units: millicores of CPU,
+thousandths of a byte of memory, thousandths of a custom metric. Utilization is in whole percent.
 
 Source: k8s.io/api/autoscaling/v2; pkg/controller/podautoscaler.
 """
@@ -10,29 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from kubesim.autoscaler.constants import DEFAULTS, NO_RULES, PolicyConstants, Rules
+from kubesim.autoscaler.ratios import Tolerance
 from kubesim.client.decisions import Step
 
-
-@dataclass(frozen=True, slots=True)
-class Constants:
-    """Settings of the controller, with kube-controller-manager's defaults.
-
-    Attributes:
-        tolerance: ratios within 1 +- this do nothing.
-        downscale_window_seconds: how far back recommendations hold a scale-down up.
-        cpu_initialization_seconds: how long the CPU samples of a starting pod are suspect.
-        readiness_delay_seconds: a pod that was unready so shortly after its start never was ready.
-        burst_factor, burst_minimum: without a behavior, at most max(factor * current, minimum).
-    """
-
-    tolerance: float = 0.1
-    downscale_window_seconds: float = 300.0
-    cpu_initialization_seconds: float = 300.0
-    readiness_delay_seconds: float = 30.0
-    burst_factor: float = 2.0
-    burst_minimum: int = 4
+Log = tuple[tuple[int, float], ...]
+"""(number of pods, second) of earlier passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +41,7 @@ class Sample:
 
     milli: int
     time: float = 0.0
-    window: float = 60.0
+    window: float = DEFAULTS.custom_window_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,7 @@ class PodFacts:
         name: of the pod.
         phase: status.phase.
         terminating: has a deletionTimestamp.
-        ready: status of condition Ready; None if there is no such condition.
+        ready: status of condition Ready (True, False or "Unknown"); None: no such condition.
         ready_changed: its last transition.
         started: status.startTime; None if it has not started.
     """
@@ -66,7 +60,7 @@ class PodFacts:
     name: str
     phase: str = "Running"
     terminating: bool = False
-    ready: bool | None = True
+    ready: bool | Literal["Unknown"] | None = True
     ready_changed: float = 0.0
     started: float | None = 0.0
 
@@ -79,11 +73,12 @@ class Metric:
         type: Resource, ContainerResource, Pods, Object or External.
         name: of the resource or metric.
         container: for ContainerResource.
-        target_type: Utilization, AverageValue or Value.
-        utilization: percent of the request.
+        target_type: Utilization, AverageValue or Value; only Object looks at it.
+        utilization: target in percent of the request.
         average_milli: target for each pod.
         value_milli: target for the whole.
-        about: kind of the described object, or the selector of an external metric.
+        about: kind of the object that an Object metric describes.
+        selector: of the metric's series, as events print it.
     """
 
     type: str = "Resource"
@@ -94,22 +89,26 @@ class Metric:
     average_milli: int | None = None
     value_milli: int | None = None
     about: str = ""
+    selector: str = "nil"
+
+    @property
+    def by_request(self) -> bool:
+        """True if it is measured in percent of the request: averageValue wins whenever it is set,
+        whatever `target.type` says."""
+        return self.type in ("Resource", "ContainerResource") and self.average_milli is None
 
     def described(self) -> str:
         """How events and conditions name it."""
+        share = " utilization (percentage of request)" if self.by_request else ""
         if self.type == "Resource":
-            if self.average_milli is not None:
-                return f"{self.name} resource"
-            return f"{self.name} resource utilization (percentage of request)"
+            return f"{self.name} resource{share}"
         if self.type == "ContainerResource":
-            if self.average_milli is not None:
-                return f"{self.name} container resource"
-            return f"{self.name} container resource utilization (percentage of request)"
+            return f"{self.name} container resource{share}"
         if self.type == "Pods":
             return f"pods metric {self.name}"
         if self.type == "Object" and self.target_type == "Value":
             return f"{self.about} metric {self.name}"
-        return f"external metric {self.name}({self.about})"
+        return f"external metric {self.name}({self.selector})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,55 +130,37 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class ScalingPolicy:
-    """One policy: at most `value` Pods or Percent each `period_seconds`."""
-
-    type: str
-    value: int
-    period_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules of one direction.
+class Behavior:
+    """spec.behavior; `Behavior()` is `{}`, which is not the same as no behavior at all.
 
     Attributes:
-        window_seconds: stabilization window; None: the controller's (scale-down only).
-        select: Max, Min or Disabled.
-        policies: at least one.
-        tolerance: overrides the controller's; None: it does not.
+        up, down: the rules of each direction; what they leave out is filled with the defaults.
     """
 
-    window_seconds: float | None = None
-    select: str = "Max"
-    policies: tuple[ScalingPolicy, ...] = ()
-    tolerance: float | None = None
+    up: Rules = NO_RULES
+    down: Rules = NO_RULES
 
-
-DEFAULT_UP = Rules(0.0, "Max", (ScalingPolicy("Pods", 4, 15), ScalingPolicy("Percent", 100, 15)))
-DEFAULT_DOWN = Rules(None, "Max", (ScalingPolicy("Percent", 100, 15),))
-
-
-@dataclass(frozen=True, slots=True)
-class Behavior:
-    """spec.behavior with its defaults filled in."""
-
-    up: Rules = DEFAULT_UP
-    down: Rules = DEFAULT_DOWN
+    def filled(self, constants: PolicyConstants) -> Behavior:
+        """The effective rules, field by field; the scale-down window is the controller's."""
+        down = self.down.filled(constants.scale_down)
+        if down.window_seconds is None:
+            window = constants.downscale_window_seconds
+            down = Rules(window, down.select, down.policies, down.tolerance)
+        return Behavior(self.up.filled(constants.scale_up), down)
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the controller remembers of one HPA, in its memory.
+    """What the controller remembers of one HPA, in its memory; a restart empties it.
 
     Attributes:
         recommendations: (replicas, time) of earlier passes; None before the very first pass.
         ups, downs: (change, time) of earlier scalings, kept while there is a behavior.
     """
 
-    recommendations: tuple[tuple[int, float], ...] | None = None
-    ups: tuple[tuple[int, float], ...] = ()
-    downs: tuple[tuple[int, float], ...] = ()
+    recommendations: Log | None = None
+    ups: Log = ()
+    downs: Log = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,16 +168,17 @@ class Observation:
     """Everything that one pass looks at.
 
     Attributes:
-        name: of the HPA.
         now: in seconds.
         current: spec.replicas of the target.
-        status_replicas: status.replicas of the target.
-        minimum, maximum: of the HPA.
+        maximum: of the HPA.
         metrics: each entry of spec.metrics with what was measured.
         pods: the pods that the target's selector selects.
+        name: of the HPA.
+        status_replicas: status.replicas of the target; only AverageValue totals look at it.
+        minimum: of the HPA; 0 only where scaling to zero is permitted.
         behavior: None if the HPA has none.
-        selector_problem: "" or InvalidSelector or AmbiguousSelector.
-        scale_to_zero: minReplicas 0 is permitted.
+        selector_problem: "", SelectorRequired, InvalidSelector or AmbiguousSelector.
+        selector_message: the problem in words.
         constants: the controller's settings.
         state: what it remembers.
     """
@@ -208,11 +190,40 @@ class Observation:
     pods: tuple[PodFacts, ...]
     name: str = ""
     status_replicas: int = 0
-    minimum: int = 1
+    minimum: int = DEFAULTS.default_min_replicas
     behavior: Behavior | None = None
     selector_problem: str = ""
-    constants: Constants = Constants()
+    selector_message: str = ""
+    constants: PolicyConstants = DEFAULTS
     state: State = State()
+
+    @property
+    def paused(self) -> bool:
+        """Somebody scaled the target to 0 by hand: autoscaling leaves it there."""
+        return self.current == 0 and self.minimum != 0
+
+
+class Curve(Protocol):
+    """A metric's answer to "and if it had measured something else?": used for explanations."""
+
+    @property
+    def measured(self) -> int:
+        """Percent, average in milli, or total in milli: what the metric was measured as."""
+
+    @property
+    def level(self) -> int:
+        """The measurement at which the ratio is 1; 0: there is none."""
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """Around that level."""
+
+    def attained(self, measured: int, *, rising: bool) -> int:
+        """The measurement that sums of whole milli units really give, coming from below (rising)
+        or from above."""
+
+    def at(self, measured: int, *, rising: bool) -> int:
+        """The proposal at that measurement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +236,10 @@ class Proposal:
         average_milli: measured average for each pod, or None.
         value_milli: measured total, or None.
         ratio: measured divided by target, of the reading that decided.
-        ready: number of pods that were multiplied.
+        ready: pods that count (for Object and External values: that are Running and Ready).
         held: the rule that kept the current number, or "".
         steps: the rules applied.
+        curve: what it would propose at another measurement.
     """
 
     replicas: int
@@ -238,6 +250,7 @@ class Proposal:
     ready: int = 0
     held: str = ""
     steps: tuple[Step, ...] = ()
+    curve: Curve | None = field(default=None, compare=False, repr=False)
 
 
 class MetricFailed(Exception):
@@ -245,11 +258,33 @@ class MetricFailed(Exception):
 
     Attributes:
         reason: of the condition, for example FailedGetResourceMetric.
+        value_message: the same message as the summary of the pass words it.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, value_message: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+        self.value_message = value_message or message
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the input that would alter the result, found by deciding again with it.
+
+    Attributes:
+        kind: what changes: ``measured`` (value: percent, average or total of the winning metric),
+            ``maximum``, ``minimum``, ``current``, ``time`` (value: second of the next pass),
+            ``scale_up`` or ``scale_down`` (value: pods that the policies would have to allow),
+            ``metric`` or ``selector`` (what has to be mended first; no value).
+        value: the new value.
+        replicas: the result that it would lead to.
+        text: the change as the end of a sentence that begins "would change if".
+    """
+
+    kind: str
+    value: float
+    replicas: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +300,8 @@ class Recommendation:
         failed: metrics failed the pass: size, recommendation log and desiredReplicas stay.
         steps: the rules applied.
         binding: what determined the result.
-        would_change_if: the smallest change that would alter it.
+        would_change_if: the smallest changes that would alter it, in words.
+        changes: the same as data.
         state: what to remember.
         data: figures for charts.
     """
@@ -279,6 +315,7 @@ class Recommendation:
     steps: tuple[Step, ...] = ()
     binding: str = ""
     would_change_if: str = ""
+    changes: tuple[Change, ...] = ()
     state: State = State()
     data: Mapping[str, Any] = field(default_factory=dict)
 
@@ -286,7 +323,9 @@ class Recommendation:
 class AutoscalingPolicy(Protocol):
     """What stands where the real algorithm stands: a policy of your own is one method.
 
-    The loop around it reads the scale and the metrics, writes the result, and records it.
+    The loop around it reads the scale and the metrics, keeps the result between minReplicas and
+    maxReplicas, writes it, and records it. A policy that raises costs a Warning event and a
+    decision record, and the loop goes on.
     """
 
     def recommend(self, observation: Observation) -> Recommendation | int:

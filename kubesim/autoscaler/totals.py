@@ -1,0 +1,218 @@
+"""From one total to a proposed number of pods: Object and External metrics.
+
+A queue does not belong to any pod, so there is nothing to sort or to assume. A *Value* target is
+compared as it is, and multiplied with the pods that are Running and Ready at this moment; an
+*AverageValue* target is compared with the total divided by status.replicas, not spec.replicas.
+
+>>> queue = Metric("External", "queue", average_milli=100_000)
+>>> waiting = Reading(total_milli=4_500_000)
+>>> propose_total(queue, waiting, (), current=30, status_replicas=30).replicas
+45
+
+Source: pkg/controller/podautoscaler/replica_calculator.go (GetObjectMetricReplicas,
+GetExternalMetricReplicas, GetExternalPerPodMetricReplicas, getReadyPodsCount).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, inf
+
+from kubesim.autoscaler.ratios import Tolerance, ceiling, ratio_of
+from kubesim.autoscaler.replicas import DEFAULT_TOLERANCE, Decided, proposal_step
+from kubesim.autoscaler.types import Metric, PodFacts, Proposal, Reading
+from kubesim.client.decisions import Step
+
+SOURCE = "pkg/controller/podautoscaler/replica_calculator.go"
+
+
+@dataclass(frozen=True, slots=True)
+class ValueTarget:
+    """The total against one value, then multiplied with the ready pods; a `types.Curve`.
+
+    Attributes:
+        measured, target: in milli.
+        current: spec.replicas.
+        ready: selected pods that are Running and Ready; None: no pod is selected.
+        tolerance: as configured.
+    """
+
+    measured: int
+    target: int
+    current: int
+    ready: int | None
+    tolerance: Tolerance
+
+    @property
+    def level(self) -> int:
+        """The total at which the ratio is 1."""
+        return self.target
+
+    def decide(self, total: int) -> Decided:
+        """The proposal if the total were so much.
+
+        Raises:
+            ValueError: pods are needed, and none is selected.
+        """
+        ratio = ratio_of(total, self.target)
+        if self.current == 0:  # possible only with minReplicas 0: no tolerance, no pods
+            return Decided(ceiling(ratio), ratio, None, 0, 1, "")
+        if self.tolerance.holds(ratio):
+            return Decided(self.current, ratio, None, 0, self.ready or 0, "tolerance")
+        if self.ready is None:
+            raise ValueError(
+                "unable to calculate ready pods: no pods returned by selector while calculating "
+                "replica count"
+            )
+        return Decided(ceiling(ratio * self.ready), ratio, None, 0, self.ready, "")
+
+    def attained(self, measured: int, *, rising: bool) -> int:
+        """A total can be any number."""
+        return measured
+
+    def at(self, measured: int, *, rising: bool) -> int:
+        """The proposal at that total; without any pod the present size."""
+        outside = not self.tolerance.holds(ratio_of(measured, self.target))
+        if self.ready is None and self.current != 0 and outside:
+            return self.current  # the metric would fail, and nothing would change
+        return self.decide(measured).replicas
+
+
+@dataclass(frozen=True, slots=True)
+class AverageTarget:
+    """The total against a value for each pod of status.replicas; a `types.Curve`.
+
+    Attributes:
+        measured, target: in milli; the target is for each pod.
+        status_replicas: pods that the workload's status counts.
+        tolerance: as configured.
+    """
+
+    measured: int
+    target: int
+    status_replicas: int
+    tolerance: Tolerance
+
+    @property
+    def level(self) -> int:
+        """The total at which the ratio is 1."""
+        return self.target * self.status_replicas
+
+    def _ratio(self, total: int) -> float:
+        if not self.status_replicas:
+            return inf  # 0 / 0 is no number in doubles: the tolerance cannot hold either way
+        return float(total) / (float(self.target) * float(self.status_replicas))
+
+    def decide(self, total: int) -> Decided:
+        """The proposal if the total were so much."""
+        ratio = self._ratio(total)
+        if self.tolerance.holds(ratio):
+            count = self.status_replicas
+            return Decided(count, ratio, None, 0, count, "tolerance")
+        return Decided(ceiling(ratio_of(total, self.target)), ratio, None, 0, 1, "")
+
+    def attained(self, measured: int, *, rising: bool) -> int:
+        """A total can be any number."""
+        return measured
+
+    def at(self, measured: int, *, rising: bool) -> int:
+        """The proposal at that total."""
+        return self.decide(measured).replicas
+
+
+def propose_total(
+    metric: Metric,
+    reading: Reading,
+    pods: Sequence[PodFacts],
+    *,
+    current: int,
+    status_replicas: int,
+    tolerance: Tolerance = DEFAULT_TOLERANCE,
+) -> Proposal:
+    """What a metric of something else than pods asks for.
+
+    Args:
+        metric: an Object or External entry of spec.metrics.
+        reading: what was measured.
+        pods: the selected pods; only a Value target looks at them.
+        current: spec.replicas of the target.
+        status_replicas: status.replicas of the target.
+        tolerance: as configured.
+
+    Raises:
+        ValueError: it gives no proposal; the message is upstream's.
+    """
+    total = reading.total_milli
+    if total is None:
+        raise ValueError(f"unable to get {metric.described()}: no metrics returned")
+    average, value = _targets(metric)
+    if average is not None:
+        return _against_average(total, average, status_replicas, tolerance)
+    if value is not None:
+        return _against_value(total, value, pods, current, tolerance)
+    raise ValueError(
+        f"invalid {metric.type.lower()} metric source: neither a value target nor an average value "
+        "target was set"
+    )
+
+
+def _targets(metric: Metric) -> tuple[int | None, int | None]:
+    """(average, value): External takes the average whenever it is set; Object goes by the type,
+    and the field has to agree with it."""
+    if metric.type == "Object":
+        return (
+            metric.average_milli if metric.target_type == "AverageValue" else None,
+            metric.value_milli if metric.target_type == "Value" else None,
+        )
+    return metric.average_milli, metric.value_milli
+
+
+def _against_value(
+    total: int, target: int, pods: Sequence[PodFacts], current: int, tolerance: Tolerance
+) -> Proposal:
+    running = sum(pod.phase == "Running" and pod.ready is True for pod in pods)
+    question = ValueTarget(total, target, current, running if pods else None, tolerance)
+    decided = question.decide(total)
+    inputs = {"total_milli": total, "target_milli": target, "ready": running}
+    steps = (
+        Step(
+            "reading", inputs, f"ratio {decided.first:.4g}", f"{SOURCE} getUsageRatioReplicaCount"
+        ),
+        proposal_step(decided, tolerance),
+    )
+    return Proposal(
+        replicas=decided.replicas,
+        value_milli=total,
+        ratio=decided.first,
+        ready=running,
+        held=decided.held,
+        steps=steps,
+        curve=question,
+    )
+
+
+def _against_average(
+    total: int, target: int, status_replicas: int, tolerance: Tolerance
+) -> Proposal:
+    question = AverageTarget(total, target, status_replicas, tolerance)
+    decided = question.decide(total)
+    inputs = {"total_milli": total, "target_milli": target, "status_replicas": status_replicas}
+    result = f"ratio {decided.first:.4g}"
+    if decided.held:
+        proposal = proposal_step(decided, tolerance)
+    else:
+        result_of = f"ceil({total} / {target}) = {decided.replicas}"
+        proposal = Step("proposal", {"ratio": decided.first}, result_of, SOURCE)
+    return Proposal(
+        replicas=decided.replicas,
+        average_milli=ceil(total / status_replicas) if status_replicas else 0,
+        ratio=decided.first,
+        ready=status_replicas,
+        held=decided.held,
+        steps=(
+            Step("reading", inputs, result, f"{SOURCE} GetExternalPerPodMetricReplicas"),
+            proposal,
+        ),
+        curve=question,
+    )
