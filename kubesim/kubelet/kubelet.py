@@ -15,9 +15,9 @@ from typing import Any
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
-from kubesim.client import DecisionLog, EventRecorder, Informer
+from kubesim.client import DecisionLog, EventRecorder, Informer, retry_on_conflict
 from kubesim.clock.base import Clock, Streams
-from kubesim.errors import AlreadyExists, BadRequest, Conflict, NotFound
+from kubesim.errors import BadRequest, NotFound, StatusError
 from kubesim.kubelet.pod import Load, PodRunner, delete_for_good
 from kubesim.kubelet.workload import Factory, make_workload
 from kubesim.objects import meta
@@ -28,6 +28,7 @@ from kubesim.quantity import parse_cpu_milli, parse_memory
 LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 10.0  # how often the lease is renewed; it lasts 40 s
 LEASE_DURATION_SECONDS = 40
+REGISTER_RETRY_SECONDS = 1.0
 RESYNC_SECONDS = 600.0
 LOG_LINES = 100
 KUBELET_VERSION = "v1.34.0-kubesim"
@@ -120,17 +121,23 @@ class Kubelet:
     # -- the node -------------------------------------------------------------------------------
 
     def _register(self) -> None:
+        """Make the Node object, or take over the one that is there; tried until it is done."""
         node = node_document(self.node_name, self._capacity, self._labels, self.clock.timestamp())
         try:
-            self.api.create(node)
-        except AlreadyExists:
-            known = self.api.get("Node", self.node_name)
-            self.api.update_status({**known, "status": node["status"]})
+            if self.api.peek("Node", self.node_name) is None:
+                self.api.create(node)
+            else:
+                known = self.api.get("Node", self.node_name)
+                self.api.update_status({**known, "status": node["status"]})
+        except StatusError as error:
+            self._say(f"Not registered yet: {error.message}")
+            self.worker.call_later(REGISTER_RETRY_SECONDS, self._register)
+            return
         self._renew_lease()
         self._say(f"Node {self.node_name} is ready: {self._capacity}")
 
     def _renew_lease(self) -> None:
-        """A sign of life: the node's Lease is renewed."""
+        """A sign of life: the node's Lease. A lost one does no harm, the next is near."""
         lease = {
             "kind": "Lease",
             "metadata": {"name": self.node_name, "namespace": LEASE_NAMESPACE},
@@ -141,9 +148,12 @@ class Kubelet:
             },
         }
         try:
-            self.api.update(lease)
-        except NotFound:
-            self.api.create(lease)
+            if self.api.peek("Lease", self.node_name, LEASE_NAMESPACE) is None:
+                self.api.create(lease)
+            else:
+                self.api.update(lease)
+        except StatusError as error:
+            self._say(f"Lease not renewed: {error.message}")
 
     def _say(self, line: str) -> None:
         self._log.append((self.clock.now(), line))
@@ -224,18 +234,24 @@ class Kubelet:
         self.counts["refused"] += 1
         self._say(f"Refused pod {meta.key_of(pod)}: {reason}")
         self.recorder.event(pod, "Warning", reason, message)
-        status = {
-            **(pod.get("status") or {}),
-            "phase": "Failed",
-            "reason": reason,
-            "message": f"Pod was rejected: {message}",
-        }
+        key = meta.key_of(pod)
+
+        def write() -> None:
+            current = self.api.get("Pod", meta.name_of(pod), meta.namespace_of(pod))
+            if meta.uid_of(current) != meta.uid_of(pod):
+                return  # another pod of that name
+            status = {
+                **current.get("status", {}),
+                "phase": "Failed",
+                "reason": reason,
+                "message": f"Pod was rejected: {message}",
+            }
+            self.api.update_status({**current, "status": status})
+
         try:
-            self.api.update_status({**pod, "status": status})
-        except Conflict:  # it changed meanwhile: its next event brings it back here
-            self._say(f"Pod {meta.key_of(pod)} changed while it was refused")
+            retry_on_conflict(write)
         except NotFound:
-            self._say(f"Pod {meta.key_of(pod)} is gone")
+            self._say(f"Pod {key} is gone")
 
 
 def admission(

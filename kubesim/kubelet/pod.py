@@ -347,8 +347,15 @@ class PodRunner:
 
 
 def delete_for_good(api: KubeAPI, namespace: str, name: str, uid: str) -> None:
-    """Remove the object of a pod that has stopped, unless somebody else did, or made it anew."""
-    try:
-        api.delete("Pod", name, namespace, grace_period_seconds=0, uid=uid)
-    except (NotFound, Conflict):
-        return
+    """Remove the object of a pod that has stopped, unless it is gone or another pod by now."""
+    while True:
+        known = api.peek("Pod", name, namespace)
+        if known is None or meta.uid_of(known) != uid:
+            return
+        try:
+            api.delete("Pod", name, namespace, grace_period_seconds=0, uid=uid)
+            return
+        except NotFound:
+            return
+        except Conflict:
+            continue  # it changed between the look and the deletion
