@@ -33,7 +33,7 @@ from kubesim.rest.access import Access
 from kubesim.rest.router import Response, Router
 from kubesim.rest.routes import DecisionSource, make_router
 from kubesim.rest.streams import Streams
-from kubesim.rest.wire import IDLE_SECONDS, Gone, Reader, Refused, Request
+from kubesim.rest.wire import IDLE_SECONDS, Gone, Reader, Refused, Request, set_idle_timeout
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
 MAX_CONNECTIONS = 512
@@ -264,6 +264,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.connection: socket.socket = self.request
         with contextlib.suppress(OSError):
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            set_idle_timeout(self.connection, IDLE_SECONDS)
 
     def finish(self) -> None:
         """Nothing to flush: every answer is one write."""
@@ -295,7 +296,6 @@ class _Connection(BaseHTTPRequestHandler):
         if response.stream is not None and not head_only:
             self._hand_over(response)
             return False
-        self.connection.settimeout(IDLE_SECONDS)
         self.connection.sendall(render(response, close=close, head_only=head_only))
         reader.busy = False
         if close:

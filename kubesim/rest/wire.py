@@ -13,8 +13,10 @@ Source: RFC 9110, RFC 9112; limits after net/http and kube-apiserver.
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
+import struct
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -195,12 +197,28 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
+def set_idle_timeout(connection: socket.socket, seconds: float) -> None:
+    """Let the kernel end a read or write that waits too long.
+
+    Python's own time-outs cost two further system calls for each read; they are used only for a
+    request that does not arrive in one piece.
+    """
+    if os.name == "posix":
+        value = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+        connection.settimeout(None)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+    else:
+        connection.settimeout(seconds)
+
+
 class Reader:
     """Reads requests from one connection, one after the other."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._buffer = b""
+        self._timed = False  # the socket has a deadline that Python keeps, not the kernel
         self.busy = False  # in the middle of a request
 
     def next(self) -> Request:
@@ -216,11 +234,13 @@ class Reader:
         if request.headers.get("expect", "").lower() == "100-continue" and length:
             self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.body = self._take(length, deadline)
+        if self._timed:
+            self._timed = False
+            self._connection.settimeout(None)
         self.busy = False
         return request
 
     def _head(self) -> tuple[bytes, float]:
-        self._connection.settimeout(IDLE_SECONDS)
         while not self._buffer.lstrip(b"\r\n"):  # an empty line before a request is forgiven
             self._buffer = b""
             self._receive(None)
@@ -262,10 +282,11 @@ class Reader:
             left = deadline - time.monotonic()
             if left <= 0:
                 raise Refused(408, "the request took too long")
+            self._timed = True
             self._connection.settimeout(left)
         try:
             data = self._connection.recv(65536)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):  # the second is the kernel's own time-out
             if deadline is None:
                 raise Gone from None
             raise Refused(408, "the request took too long") from None
