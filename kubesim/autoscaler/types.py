@@ -279,12 +279,14 @@ class Change:
         value: the new value.
         replicas: the result that it would lead to.
         text: the change as the end of a sentence that begins "would change if".
+        metric: place in spec.metrics of the metric that is meant, or None.
     """
 
     kind: str
     value: float
     replicas: int
     text: str
+    metric: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

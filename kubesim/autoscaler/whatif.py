@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from kubesim.autoscaler.constants import MAX_REPLICAS
+from kubesim.autoscaler.constants import MAX_REPLICAS, MAX_TOTAL
 from kubesim.autoscaler.normalize import Corridor, Limited
 from kubesim.autoscaler.ratios import quantity_text
 from kubesim.autoscaler.types import Change, Curve, Metric, Observation
@@ -69,6 +69,8 @@ def nearest_rise(curve: Curve, differs: Callable[[int], bool], grows: bool) -> i
     far = max(2 * start, 2)
     while not differs(far):
         far *= 2
+        if far > MAX_TOTAL:  # no pod is ready: whatever is measured, nothing is multiplied
+            return None
     return _bisect(start, far, differs)
 
 
@@ -111,6 +113,7 @@ def measured_changes(
 
     subject, text = _words(seen, weighed.metric)
     now = f"(it is {text(curve.measured)})"
+    place = next(i for i, found in enumerate(weighed.readings) if found is weighed.proposal)
     changes = []
     for rising, verb in ((True, "rose"), (False, "fell")):
 
@@ -127,7 +130,7 @@ def measured_changes(
         if found is not None:
             value = curve.attained(found, rising=rising)
             said = f"{subject} {verb} to {text(value)} {now}"
-            changes.append(Change("measured", value, result(found), said))
+            changes.append(Change("measured", value, result(found), said, place))
     return changes
 
 
@@ -195,17 +198,21 @@ def time_changes(
     constants, log = seen.constants, seen.state.recommendations or ()
     margin, word = 1e-6, "after"  # without a behavior an entry as old as the window takes part
     window = constants.downscale_window_seconds
+    growing = proposal > stable
     if seen.behavior is not None:
         rules = seen.behavior.filled(constants)
-        growing = proposal > stable
         window = (rules.up if growing else rules.down).window_seconds or 0.0
         margin, word = 0.0, "at"
-    for at in sorted({at for size, at in log if 0 <= seen.now - at <= window}):
+    recent = [(size, at) for size, at in log if 0 <= seen.now - at <= window]
+    # Nothing moves before the youngest entry that asks for this size, or for less change, is out.
+    holding = [at for size, at in recent if (size <= stable if growing else size >= stable)]
+    if not holding:
+        return []
+    for at in sorted({at for _, at in recent if at >= max(holding)}):
         due = at + window + margin
-        if seen.now >= due or later(due).stabilize(proposal) == stable:
-            continue
-        size = later(due).final(proposal)
-        if size != here:
+        corridor = later(due)
+        size = corridor.final(proposal)
+        if due > seen.now and size != here and corridor.stabilize(proposal) != stable:
             text = (
                 f"no recommendation of {stable} were younger than {window:g} s "
                 f"({word} t={at + window:g} s)"
@@ -267,7 +274,7 @@ def sentence(seen: Observation, changes: Sequence[Change]) -> str:
     if not changes:
         if seen.minimum == seen.maximum:
             return f"minReplicas and maxReplicas were not both {seen.maximum}"
-        return "more than one thing changed: limits and history leave no other size for now"
+        return "more than one thing changed at once"
     first = changes[0]
     if first.kind == "measured" and len(changes) > 1:
         rose, _, now = first.text.partition(" (")
