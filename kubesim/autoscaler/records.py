@@ -115,7 +115,15 @@ def decision_of(
         verdict += measured
     if outcome.error:
         verdict += f"; not written: {outcome.error}"
-    data = {**result.data, "reason": result.reason, "written": outcome.written}
+    data = {
+        **dict.fromkeys(("utilization", "target", "average_milli", "ready")),
+        "pods": len(seen.pods),
+        **result.data,
+        "from": before,
+        "to": after,
+        "reason": result.reason,
+        "written": outcome.written,
+    }
     return Decision(
         time=seen.now,
         revision=meta.resource_version_of(hpa),
@@ -209,7 +217,6 @@ def checked(seen: Observation, answer: Any) -> Recommendation:
         reason=result.reason if allowed != seen.current else "",
         steps=(*result.steps, step),
         binding="the bounds",
-        data={**result.data, "to": allowed},
     )
 
 
@@ -222,7 +229,7 @@ def from_number(seen: Observation, number: Any) -> Recommendation:
     is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
     if not is_number or isnan(number):
         raise TypeError(f"recommend() returned {number!r}; return a number of replicas")
-    wanted = max(0, round(max(min(number, MAX_REPLICAS), 0)))
+    wanted = round(max(0, min(number, MAX_REPLICAS)))
     got = "the HPA controller was able to get the target's current scale"
     return Recommendation(
         wanted,
@@ -235,16 +242,7 @@ def from_number(seen: Observation, number: Any) -> Recommendation:
         binding="the policy",
         would_change_if="the policy returned another number",
         state=seen.state,
-        data={
-            "from": seen.current,
-            "to": wanted,
-            "utilization": None,
-            "target": None,
-            "average_milli": None,
-            "ready": sum(pod.ready is True for pod in seen.pods),
-            "pods": len(seen.pods),
-            "proposal": wanted,
-        },
+        data={"ready": sum(pod.ready is True for pod in seen.pods), "proposal": wanted},
     )
 
 
@@ -257,5 +255,4 @@ def from_error(seen: Observation, said: str) -> Recommendation:
         binding=said,
         would_change_if="the policy returned a number of replicas",
         state=seen.state,
-        data={"from": seen.current, "to": seen.current, "pods": len(seen.pods)},
     )
