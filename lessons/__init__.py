@@ -4,7 +4,7 @@ Everything that needs Jupyter, ipywidgets or Bokeh is here; kubesim itself needs
 package imports them only when they are asked for, so that `doctor()` can speak where one is
 missing.
 
-    session      the first and the last cell of a lesson: setup(), fresh_cluster(), close_all()
+    session      the first and the last cell of a lesson: setup(), fresh_cluster(), finish()
     health       doctor(): what is installed, what to do where something is missing
     panels       which panels are open: one of each name
     check        exercises: check(), hint(), solution(); questions; predictions; progress
@@ -14,8 +14,10 @@ missing.
     charts       those columns as three charts
     still        the same as a picture, for pages where widgets cannot live
     tables       the same as tables
+    look         the cockpit's style sheet
     transport    the cockpit's Run, Pause, Step, speed, Reset
     controls     the cockpit's sliders
+    words        the texts beside the charts
     cockpit      all of it in one panel
     refresh      `python -m lessons.refresh` stores the outputs of the notebooks anew
 """
@@ -24,9 +26,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lessons.check import predict, progress, todo
+from lessons.check import predict, progress, quiz, todo
 from lessons.health import doctor
-from lessons.session import close_all, fresh_cluster, setup
+from lessons.session import attempt, close_all, finish, fresh_cluster, setup
 
 if TYPE_CHECKING:
     from lessons.cockpit import Cockpit
@@ -34,11 +36,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Cockpit",
+    "attempt",
     "close_all",
     "doctor",
+    "finish",
     "fresh_cluster",
     "predict",
     "progress",
+    "quiz",
     "record",
     "setup",
     "todo",

@@ -23,6 +23,7 @@ TRAFFIC_HEIGHT = 204
 HEADROOM = 1.08
 LEAST_SECONDS = 60.0  # the time axis is never shorter
 TIME_LABEL = "simulated time [s]"
+DECISIONS = "(\u25b2 \u25bc a decision: point at it)"
 WHY = """<div style="max-width:340px;white-space:normal;font-size:12px">
 <b>@t{0.0} s</b>: @why</div>"""
 ROWS = ("t", "desired", "ready", "minimum", "maximum", "target", "average", "offered", "served")
@@ -42,7 +43,7 @@ class WorkloadCharts:
         self._pods = _source("cpu", ("xs", "ys", "pod", "colour", "dash"))
         self._ups = _source("ups", MARKS)
         self._downs = _source("downs", MARKS)
-        self._time = Range1d(0, LEAST_SECONDS)
+        self._time = Range1d(start=0, end=LEAST_SECONDS)
         self.figures = (self._cpu_figure(), self._pods_figure(), self._traffic_figure())
         self.layout = column(*self.figures, sizing_mode="stretch_width", spacing=2)
 
@@ -55,7 +56,7 @@ class WorkloadCharts:
             height=height,
             sizing_mode="stretch_width",
             x_range=self._time,
-            y_range=Range1d(0, top),
+            y_range=Range1d(start=0, end=top),
             x_axis_label=TIME_LABEL,
             y_axis_label=label,
             tools="",
@@ -65,9 +66,13 @@ class WorkloadCharts:
 
     def _cpu_figure(self) -> Any:
         plot = self._figure(
-            "CPU of each pod, and the autoscaler's target", "CPU [m]", "cpu-figure", CPU_HEIGHT, 260
+            f"CPU of each pod, and the autoscaler's target {DECISIONS}",
+            "CPU [millicores]",
+            "cpu-figure",
+            CPU_HEIGHT,
+            260,
         )
-        self._percent = Range1d(0, 130)
+        self._percent = Range1d(start=0, end=130)
         plot.extra_y_ranges = {"percent": self._percent}
         plot.add_layout(LinearAxis(y_range_name="percent", axis_label="[% of request]"), "right")
         pods = plot.multi_line(
@@ -90,7 +95,7 @@ class WorkloadCharts:
         return _finished(plot)
 
     def _pods_figure(self) -> Any:
-        plot = self._figure("Number of pods", "pods", "pods-figure", PODS_HEIGHT, 11)
+        plot = self._figure(f"Number of pods {DECISIONS}", "pods", "pods-figure", PODS_HEIGHT, 11)
         plot.yaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
         for key, line, label in (
             ("maximum", style.LIMIT, "min, max"),
@@ -107,7 +112,7 @@ class WorkloadCharts:
     def _traffic_figure(self) -> Any:
         plot = self._figure(
             "Requests, and those that no pod could serve",
-            "requests/s",
+            "requests [1/s]",
             "traffic-figure",
             TRAFFIC_HEIGHT,
             10,
@@ -131,10 +136,7 @@ class WorkloadCharts:
     def _mark(self, plot: Any, level: str) -> None:
         """Decisions: a thin line through the chart, a triangle to point at, the reason on hover."""
         marks = []
-        for source, marker, label in (
-            (self._ups, "triangle", "scaled up"),
-            (self._downs, "inverted_triangle", "scaled down"),
-        ):
+        for source, marker in ((self._ups, "triangle"), (self._downs, "inverted_triangle")):
             plot.vspan("t", source=source, line_color=style.GREY, line_alpha=0.35, line_width=1)
             marks.append(
                 plot.scatter(
@@ -145,7 +147,6 @@ class WorkloadCharts:
                     size=13,
                     fill_color=style.AMBER,
                     line_color=style.BLACK,
-                    legend_label=label,
                 )
             )
         plot.add_tools(HoverTool(renderers=marks, tooltips=WHY))

@@ -27,6 +27,13 @@ Test = Callable[[Any], str | None]
 """test(value) -> None if it is right, else a sentence that says what is not."""
 
 
+class Endless(BaseException):
+    """An answer tries the same thing again and again; raised by what an exercise hands out.
+
+    No `Exception`, so that an answer which catches all of those does not go on for ever.
+    """
+
+
 class _Todo:
     """The value of an exercise that nobody has touched."""
 
@@ -70,6 +77,8 @@ class Task:
             return None
         try:
             message = self.test(value)
+        except Endless:
+            message = "your answer tries the same thing again and again, and never comes to an end"
         except KeyboardInterrupt:
             message = "interrupted: does your answer come to an end?"
         except Exception as error:  # noqa: BLE001 - the learner's own code runs here
@@ -125,14 +134,34 @@ class Question:
         return choice[1]
 
 
-def predict(mine: Any, really: Any, what: str) -> None:
+def quiz(questions: Sequence[Question], answers: str = "") -> None:
+    """Print questions; with a letter for each, also whether it is right, and why.
+
+    Args:
+        questions: of a lesson.
+        answers: one letter for each question, for example ``"bac"``; "" only asks.
+    """
+    for number, question in enumerate(questions):
+        if number:
+            print()
+        question.ask(answers[number : number + 1])
+
+
+def predict(what: str, mine: Any, really: Any) -> None:
     """Echo a prediction beside what happened; it is never graded.
 
-    >>> predict(3, 5, "pods after two minutes")
-    pods after two minutes: predicted 3, got 5 - a surprise worth an explanation
+    >>> predict("pods after two minutes", 3, 5)
+    pods after two minutes: you said 3, it is 5. Find out why before you read on.
+    >>> predict("pods after two minutes", todo, 5)
+    pods after two minutes: it is 5. Say a number first next time: that is half the learning.
     """
-    said = "as predicted" if mine == really else "a surprise worth an explanation"
-    print(f"{what}: predicted {mine!r}, got {really!r} - {said}")
+    if mine is todo or mine is None:
+        said = f"it is {really!r}. Say a number first next time: that is half the learning."
+    elif mine == really:
+        said = f"you said {mine!r}, and so it is."
+    else:
+        said = f"you said {mine!r}, it is {really!r}. Find out why before you read on."
+    print(f"{what}: {said}")
 
 
 # -- progress: a small file that may be deleted at any time -------------------------------------

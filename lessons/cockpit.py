@@ -1,40 +1,53 @@
 """The cockpit: one panel to run, change and watch a cluster.
 
-    transport     Run/Pause, Step, speed, the clock; Reset stands apart
+    transport     Run, Pause, Step, speed, the clock; Reset stands apart
     autoscaler    target, min, max, interval: what you wish, and what the store says
     traffic       requests per second, and presets
-    charts        CPU of each pod against the target; number of pods, decisions marked
-    tables        pods, what just happened, why the autoscaler decided as it did
+    charts        CPU of each pod against the target; number of pods; requests served and not
+    beside them   why the autoscaler decided as it did, the pods, what happened
 
 Sliders write through the API server; everything shown is read back from it, so wish and reality are
-seen apart. One thread for each cockpit pulls, and is the only one to touch Bokeh models or texts.
+seen apart. One thread for each cockpit looks a few times a second, and is the only one that touches
+Bokeh models. The simulation knows nothing of it.
+
+    Cockpit()                       pods are threads, twenty simulated seconds a second
+    Cockpit("virtual", speed=50)    the same panel without a thread; Run paces it
+    Cockpit(policy=Mine())          further options are those of `kubesim.Cluster`
+
+No counterpart in Kubernetes; the nearest is a Grafana dashboard beside `kubectl edit hpa`.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from html import escape
-from typing import Any, ClassVar
+from typing import Any
 
 import ipywidgets as W
 
-from kubesim import Cluster
+from kubesim import Cluster, Table
 from kubesim.autopod import NAME
-from kubesim.errors import KubeSimError, StatusError
-from kubesim.traffic import Constant, Sine, Spike
+from kubesim.errors import BadRequest, KubeSimError
+from kubesim.rest import hpaconfig
+from kubesim.traffic import Constant
+from lessons import panels, session, still, tables
 from lessons.charts import WorkloadCharts
-from lessons.controls import Controls, slider_with_box
+from lessons.controls import HpaControls, TrafficControls, preset_model
 from lessons.live import Live
+from lessons.look import STYLE
 from lessons.series import Series
-from lessons.session import fresh_cluster
-from lessons.still import svg
+from lessons.transport import STEP_SECONDS, Transport, nearest
+from lessons.words import Words
 
-HZ = 5.0  # how often the panel is repainted
-LIVE_SPEED = 20.0
-STEP_SECONDS = 5.0
-FEED_ROWS = 8
-TABLE_ROWS = 12
+HZ = 5.0  # repaints a second
+LOOKS = 4  # looks at the cluster between two repaints
+SPEED = 20.0  # simulated seconds per second
+TRAFFIC = 30.0  # requests per second to begin with
+SLICE_SECONDS = 1.0  # on virtual time: simulated time between two looks
+REST_SECONDS = 10.0  # when nobody has looked for so long, time stands still
+PREVIEW_SECONDS = 300.0
 
 
 class Cockpit(W.VBox):  # type: ignore[misc]
@@ -43,58 +56,94 @@ class Cockpit(W.VBox):  # type: ignore[misc]
     Args:
         clock: "live" (pods are threads, time runs by itself) or "virtual" (Run only paces it).
         speed: simulated seconds per second.
+        traffic: requests per second to begin with; None: pods use CPU at random.
         seed: of the cluster.
         name: a cockpit of the same name is closed first, so a cell may be run again.
         running: begin to run at once.
-        cluster: one of yours; None: a fresh one.
+        options: further ones for `kubesim.Cluster`.
+
+    Attributes:
+        cluster: what it shows; Reset makes another one.
+        series: the figures behind the charts.
+
+    Raises:
+        BadRequest: there is no such clock.
+        NotFound: the options leave the autoscaler out.
     """
 
-    _open: ClassVar[dict[str, Cockpit]] = {}
+    _open = False
 
     def __init__(
         self,
         clock: str = "live",
         *,
-        speed: float = LIVE_SPEED,
-        seed: int = 7,
+        speed: float = SPEED,
+        traffic: float | None = TRAFFIC,
+        seed: int = session.LESSON_SEED,
         name: str = "main",
         running: bool = True,
-        cluster: Cluster | None = None,
+        **options: Any,
     ) -> None:
-        previous = Cockpit._open.pop(name, None)
-        if previous is not None:
-            previous.close()
+        if clock not in ("live", "virtual"):
+            raise BadRequest(f"there is no clock {clock!r}", hint='say "live" or "virtual"')
+        panels.close(name)
         self._name = name
-        self._seed = seed
+        self._options = {"nodes": 3, "seed": seed, **options}
+        self._traffic = traffic
         self._lock = threading.RLock()  # guards the swap of the cluster by Reset
         self._stop = threading.Event()
         self._running = threading.Event()
-        self.cluster = cluster or self._boot(clock, speed)
-        self.series = Series(self.cluster)
+        self._resting = False
+        self._last_seen = time.monotonic()
+        self._refusal = self._trouble = ""
+        self._boot(clock, nearest(speed))
         self.charts = WorkloadCharts()
         self.live = Live(self.charts.layout)
-        self.controls = Controls(self, clock, speed)
-        self._pods, self._feed, self._why = W.HTML(), W.HTML(), W.HTML()
+        self.transport = Transport(self, clock, speed)
+        self.hpa = HpaControls(self.cluster.hpa_config(), self.set_hpa)
+        self.traffic = TrafficControls(traffic, self._route)
+        self.words = Words()
         self._error = W.HTML()
-        super().__init__(
-            [
-                self.controls.transport,
-                self.controls.autoscaler,
-                self.controls.traffic,
-                self._error,
-                self.live,
-                W.HBox([self._pods, self._feed], layout=W.Layout(width="100%")),
-                self._why,
-            ]
-        )
-        Cockpit._open[name] = self
-        if running:
-            self.run()
-        else:
-            self.pause()
-        self._paint_texts()
+        super().__init__(self._arrange())
+        self.add_class("ks-cockpit")
+        panels.opened(name, self)
+        self.run() if running else self.pause()
         self._thread = threading.Thread(target=self._loop, name=f"cockpit-{name}", daemon=True)
+        self._open = True
         self._thread.start()
+
+    def _arrange(self) -> list[Any]:
+        """What stands where."""
+        row = {"display": "flex", "flex_flow": "row wrap", "width": "100%"}
+        self.hpa.box.layout = W.Layout(flex="3 1 480px", min_width="0")
+        self.traffic.box.layout = W.Layout(flex="2 1 320px", min_width="0")
+        for card in (self.hpa.box, self.traffic.box):
+            card.add_class("ks-card")
+        wishes = W.Box(
+            [self.hpa.box, self.traffic.box],
+            layout=W.Layout(grid_gap="10px", margin="6px 0", **row),
+        )
+        self.live.layout = W.Layout(flex="5 1 540px", min_width="0")
+        picture = W.Box([self.live, self.words.box], layout=W.Layout(**row))
+        return [W.HTML(STYLE), self.transport.box, wishes, self._error, picture, self.words.details]
+
+    def _boot(self, clock: str, speed: float) -> None:
+        """A fresh cluster, with the traffic of the beginning."""
+        slot = f"cockpit/{self._name}"
+        self.cluster: Cluster = session.fresh_cluster(
+            slot=slot, clock=clock, speed=speed, **self._options
+        )
+        self.cluster.clock.pause()  # until the panel stands
+        self.series = Series(self.cluster)
+        self._hpa_watch = self.cluster.api.watch(hpaconfig.KIND, resource_version="0")
+        try:
+            self._config = self.cluster.hpa_config()
+        except KubeSimError:  # no autoscaler, nothing to fly
+            session.close_slot(slot)
+            raise
+        self._shown = -1.0  # simulated second that is on the screen
+        if self._traffic is not None:
+            self.cluster.set_traffic(self._traffic)
 
     # -- what the buttons do --------------------------------------------------------------------
 
@@ -113,29 +162,43 @@ class Cockpit(W.VBox):  # type: ignore[misc]
         """Time runs."""
         return self._running.is_set()
 
+    @property
+    def clock(self) -> str:
+        """ "live" or "virtual"."""
+        return "virtual" if self.cluster.clock.virtual else "live"
+
+    def choose_clock(self, clock: str) -> None:
+        """Begin again on the other clock; nothing happens if it is this one."""
+        if clock != self.clock:
+            self.reset(clock)
+
     def step(self, seconds: float = STEP_SECONDS) -> None:
         """Let some simulated seconds pass, then stand still."""
         self._running.clear()
-        with self._lock:
-            self._try(lambda: self.cluster.clock.step(seconds))
+        clock = self.cluster.clock
+        if clock.virtual:
+            with self._lock:
+                self._try(lambda: self.series.run(seconds, clock.step, SLICE_SECONDS))
+        else:
+            self._try(lambda: clock.step(seconds))
 
     def set_speed(self, speed: float) -> None:
         """Simulated seconds per second."""
-        self.cluster.clock.speed = speed
+        self._try(lambda: setattr(self.cluster.clock, "speed", speed))
 
     def reset(self, clock: str | None = None) -> None:
         """Begin again with a fresh cluster of the same seed, on this clock or the other."""
         with self._lock:
-            chosen = clock or ("virtual" if self.cluster.clock.virtual else "live")
+            chosen = clock or self.clock
             was_running = self.running
             self._running.clear()
-            self.cluster = self._boot(chosen, self.controls.speed_value)
-            self.series = Series(self.cluster)
-            if was_running:
-                self.run()
-            else:
-                self.pause()
-        self.controls.show_config(self.cluster.hpa_config())
+            self._boot(chosen, self.transport.chosen_speed)
+            self._refusal = self._trouble = ""
+            self.words.forget()
+            self.hpa.follow(self._config, patience=0.0)
+            self.traffic.show(self._traffic)
+            self.transport.clock.value = chosen
+            self.run() if was_running else self.pause()
 
     def set_hpa(self, **changes: Any) -> None:
         """Write the autoscaler's configuration; a refusal is shown, and nothing is changed."""
@@ -143,153 +206,147 @@ class Cockpit(W.VBox):  # type: ignore[misc]
 
     def set_traffic(self, rate: float | None) -> None:
         """Requests per second to the workload; None: none, pods use CPU at random."""
-        self._try(lambda: self.cluster.set_traffic(None if rate is None else Constant(rate)))
+        self.traffic.show(rate)
+        self._route("off" if rate is None else float(rate))
 
     def set_preset(self, preset: str) -> None:
-        """One of the traffic presets."""
-        now = self.cluster.clock.now()
-        model: Any = {
-            "none": None,
-            "steady": Constant(60),
-            "spike": Spike(base=30, peak=150, at_seconds=now + 60, seconds=120),
-            "wave": Sine(base=70, amplitude=60, period_seconds=600, phase_seconds=now),
-        }[preset]
+        """One of the traffic presets: ``off``, ``steady``, ``spike``, ``waves``, ``ramp``."""
+        self.traffic.preset.value = preset
+
+    def _route(self, wish: float | str) -> None:
+        """What the traffic controls ask for: a rate, or a preset by its name."""
+        if isinstance(wish, str):
+            model = preset_model(wish, self.cluster.clock.now())
+        else:
+            model = Constant(wish)
         self._try(lambda: self.cluster.set_traffic(model))
 
     def close(self) -> None:
-        """End the thread; the cluster is closed by `fresh_cluster` or by you."""
+        """End the thread and the cluster; may be called twice."""
+        if not self._open:
+            return
+        self._open = False
         self._stop.set()
-        thread = getattr(self, "_thread", None)
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(5.0)
-        if Cockpit._open.get(self._name) is self:
-            del Cockpit._open[self._name]
+        if self._thread is not threading.current_thread():
+            self._thread.join(5.0)
+        panels.forget(self._name, self)
+        session.close_slot(f"cockpit/{self._name}")
+        self.live.close()
         super().close()
 
-    def table(self) -> Any:
-        """The newest rows of the charts as a text table."""
-        from kubesim import Table
-
-        rows = list(self.series.rows)[-TABLE_ROWS:]
-        return Table(
-            ("time [s]", "desired", "ready", "min", "max", "average CPU [m]", "requests/s"),
-            [
-                (
-                    round(r.time, 1),
-                    r.desired,
-                    r.ready,
-                    r.minimum,
-                    r.maximum,
-                    None if r.average_milli is None else round(r.average_milli),
-                    round(r.offered, 1),
-                )
-                for r in rows
-            ],
-        )
-
-    # -- the thread -----------------------------------------------------------------------------
-
-    def _loop(self) -> None:
-        while not self._stop.wait(1 / HZ):
-            try:
-                self._tick()
-            except Exception as error:  # noqa: BLE001 - the panel says it and goes on
-                self.show_error(f"{type(error).__name__}: {error}")
-
-    def _tick(self) -> None:
-        with self._lock:
-            cluster = self.cluster
-            if cluster.clock.virtual and self.running and self._watched():
-                cluster.sleep(cluster.clock.speed / HZ)
-            fresh = self.series.pull()
-        if fresh:
-            self._paint_texts()
-            if self.live.ready.is_set():
-                self.charts.draw(self.series)
-        self.live.realign_now_and_then()
-
-    def _watched(self) -> bool:
-        """Somebody looks, or there is no page at all (a test)."""
-        return self.live.seen or not self.live.ready.is_set()
-
-    def _paint_texts(self) -> None:
-        cluster = self.cluster
-        kind = "virtual" if cluster.clock.virtual else "live"
-        self.controls.show_clock(cluster.clock.now(), kind, self.running)
-        if self.series.config:
-            self.controls.show_stored(self.series.config)
-        rows = cluster.pods("default").rows[:TABLE_ROWS]
-        self._pods.value = _html_table(
-            ("pod", "status", "node", "CPU [m]", "memory [MB]", "restarts"), rows, "Pods"
-        )
-        feed = cluster.analytics.since(0, level="info").rows[-FEED_ROWS:]
-        self._feed.value = _html_table(
-            ("t [s]", "what happened"),
-            [(f"{row.time:.0f}", str(row)) for row in reversed(feed)],
-            "Events",
-        )
-        latest = cluster.decisions.latest(f"hpa/{NAME}")
-        if latest is not None:
-            self._why.value = (
-                "<b>Why</b><pre style='font-size:12px;line-height:1.4;white-space:pre-wrap'>"
-                f"{escape(str(latest))}</pre>"
-            )
-        if cluster.failures:
-            self.show_error(f"{cluster.failures[-1]}")
-
-    def _try(self, action: Callable[[], Any]) -> None:
-        try:
-            action()
-        except StatusError as error:
-            self.show_error(str(error))
-        except KubeSimError as error:
-            self.show_error(str(error))
-        else:
-            self._error.value = ""
-
-    def show_error(self, message: str) -> None:
-        """A red strip with words."""
-        self._error.value = (
-            "<div role='alert' style='border-left:6px solid #b00020;background:#fdecea;"
-            f"color:#5f0010;padding:6px 10px;font-size:13px'><b>Error:</b> {escape(message)}</div>"
-        )
+    # -- what it says ---------------------------------------------------------------------------
 
     @property
     def error(self) -> str:
         """What the red strip says; "" if nothing."""
-        return str(self._error.value)
+        complaint = self.words.complaint(self.cluster.clock.now())
+        return "; ".join(text for text in (self._refusal, self._trouble, complaint) if text)
 
-    def _boot(self, clock: str, speed: float) -> Cluster:
-        return fresh_cluster(nodes=3, seed=self._seed, clock=clock, speed=speed)
+    def table(self, which: str = "pods", last: int = 12) -> Table:
+        """The rows behind one chart as text: ``cpu``, ``pods``, ``traffic`` or ``decisions``."""
+        return tables.of(self.series, which, last)
+
+    def svg(self) -> str:
+        """A still picture, for pages where widgets cannot live.
+
+        On the virtual clock: what happened so far. A live run differs each time, so it shows what
+        the same cluster does in its first five minutes on the virtual clock.
+        """
+        if self.cluster.clock.virtual:
+            return still.svg(self.series, f"{self!r}: what happened so far")
+        with Cluster(**self._options) as cluster:
+            if self._traffic is not None:
+                cluster.set_traffic(self._traffic)
+            run = still.record(cluster, PREVIEW_SECONDS)
+        return still.svg(run.series, f"{self!r}: the first five minutes (run the cell to fly it)")
 
     def __repr__(self) -> str:
-        kind = "virtual" if self.cluster.clock.virtual else "live"
-        return f"Cockpit({self._name!r}, {kind} clock)"
+        return f"Cockpit({self._name!r}, {self.clock} clock)"
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["text/plain"] = repr(self)
-        if self.cluster.clock.virtual:
-            data["image/svg+xml"] = svg(self.series, f"Number of pods: {self!r}")
+        data["image/svg+xml"] = self.svg()
         return bundle
 
+    # -- the thread -----------------------------------------------------------------------------
 
-def _html_table(columns: tuple[str, ...], rows: Any, title: str) -> str:
-    head = "".join(f"<th style='text-align:left;padding:1px 10px 1px 0'>{c}</th>" for c in columns)
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td style='padding:1px 10px 1px 0;white-space:nowrap'>{escape(str(v))}</td>"
-            for v in row
+    def _loop(self) -> None:
+        looks = 0
+        while not self._stop.wait(1 / HZ / LOOKS):
+            looks += 1
+            try:
+                self.look()
+                if looks % LOOKS == 0:
+                    self.paint()
+            except KubeSimError as error:  # a component failed, or somebody closed the cluster
+                self._trouble = str(error)
+            except Exception as error:  # noqa: BLE001 - the panel says it and goes on
+                self._trouble = f"{type(error).__name__}: {error}"
+            self._paint_error()
+
+    def look(self) -> None:
+        """One look at the cluster; on the virtual clock, Run also lets time pass here."""
+        with self._lock:
+            cluster = self.cluster
+            if cluster.clock.virtual and self.running and self._attend():
+                self.series.run(cluster.clock.speed / HZ / LOOKS, cluster.sleep, SLICE_SECONDS)
+            self.series.pull()
+            for event in self._hpa_watch.poll():
+                if event.type != "DELETED" and event.object["metadata"]["name"] == NAME:
+                    self._config = hpaconfig.config_of(event.object)
+            if cluster.failures:
+                self._trouble = str(cluster.failures[-1])
+
+    def paint(self) -> None:
+        """Show what was seen; charts only where there is a page, and while somebody looks."""
+        with self._lock:
+            watched = self._attend()
+            self._paint_controls()
+            seen = self.series.rows[-1].time
+            if seen != self._shown:
+                self._shown = seen
+                row = self.series.rows[-1]
+                routed = NAME in self.cluster.traffic.routes()
+                self.traffic.show_traffic(routed, row.offered, row.served)
+                self.words.paint(self.cluster, self.series)
+                if self.live.ready.is_set() and watched:
+                    self.charts.draw(self.series)
+        self.live.realign_now_and_then()
+
+    def _attend(self) -> bool:
+        """Somebody looks, or there is no page (a test). If nobody does for long, time rests."""
+        if self.live.seen or not self.live.ready.is_set():
+            self._last_seen = time.monotonic()
+        rest = time.monotonic() - self._last_seen > REST_SECONDS
+        if rest != self._resting:
+            self._resting = rest
+            if rest:
+                self.cluster.clock.pause()
+            elif self.running:
+                self.cluster.clock.resume()
+        return not rest
+
+    def _paint_controls(self) -> None:
+        state = "running" if self.running else "paused"
+        if self._resting:
+            state = "resting: nobody looks"
+        self.transport.show(self.cluster.clock.now(), state)
+        self.hpa.follow(self._config)
+
+    def _try(self, action: Callable[[], Any]) -> None:
+        """Do what the learner asked for; a refusal is shown in words and changes nothing."""
+        try:
+            action()
+        except KubeSimError as error:
+            self._refusal = str(error)
+        else:
+            self._refusal = ""
+        self._paint_error()
+
+    def _paint_error(self) -> None:
+        said = self.error
+        self._error.value = (
+            f"<div role='alert' class='ks-error'><b>Error:</b> {escape(said)}</div>" if said else ""
         )
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f"<div style='font-size:12px;line-height:1.5;overflow-x:auto'><b>{title}</b>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-__all__ = ["Cockpit", "slider_with_box"]

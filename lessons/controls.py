@@ -1,179 +1,255 @@
-"""The cockpit's controls: sliders with a number box beside them, so that a keyboard or a screen
-reader is as good as a mouse; status as text, never as colour alone.
+"""The cockpit's controls: what the learner *wishes*; beside it, what the *store* has.
+
+Each slider has a number box, so that a keyboard or a screen reader is as good as a mouse.
+
+Three parties move a slider: the learner in the page, code in a cell, and the cockpit's own thread,
+which makes it follow the store when somebody else wrote there (another client, `curl`). Callbacks
+of the page arrive on a thread of their own, even while a cell runs. So a callback acts on the value
+it was told and not on what the slider says by then; what the cockpit's thread sets is not written
+back; and a slider that was just touched is left alone for a moment.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as W
 
-if TYPE_CHECKING:
-    from lessons.cockpit import Cockpit
+from kubesim.traffic import Constant, Ramp, Sine, Spike, TrafficModel
 
-SPEEDS = (1, 5, 10, 20, 50, 100)
-INTERVALS = ("5s", "10s", "15s", "30s", "1m0s")
-LABEL = {"description_width": "84px"}
-
-
-def slider_with_box(
-    low: int, high: int, value: int, label: str, step: int = 1
-) -> tuple[Any, Any, Any]:
-    """(row, slider, box): a slider and a number box that follow each other."""
-    slider = W.IntSlider(
-        value,
-        low,
-        high,
-        step,
-        description=label,
-        continuous_update=False,
-        readout=False,
-        style=LABEL,
-        layout=W.Layout(width="290px"),
-    )
-    box = W.BoundedIntText(value, low, high, step, layout=W.Layout(width="64px"))
-    W.link((slider, "value"), (box, "value"))
-    return W.HBox([slider, box]), slider, box
+INTERVALS = ("5s", "10s", "15s", "30s", "1m")
+PATIENCE_SECONDS = 1.5  # a slider that was touched so recently does not follow the store
+TARGETS = (10, 150)  # percent
+PODS = (1, 20)
+RATES = (0, 200)  # requests per second
+PRESETS = (
+    ("off: pods use 100-200m at random", "off"),
+    ("steady: what the slider says", "steady"),
+    ("spike: 30/s; in 30 s 200/s for 2 min", "spike"),
+    ("waves: 10 to 130/s within 10 min", "waves"),
+    ("ramp: from 0 to 150/s within 5 min", "ramp"),
+)
+Write = Callable[..., Any]
 
 
-class Controls:
-    """All controls of one cockpit.
+class _Follows(threading.local):
+    """True while this very thread makes a slider follow the store."""
+
+    on = False
+
+
+_follows = _Follows()
+
+
+class NumberSlider:
+    """A slider and a number box that say the same.
 
     Attributes:
-        transport, autoscaler, traffic: the three rows.
+        row: both.
+        slider, box: the widgets.
     """
 
-    def __init__(self, cockpit: Cockpit, clock: str, speed: float) -> None:
-        self._cockpit = cockpit
-        self._quiet = False  # values are being set by us, not by the learner
-        self._build_transport(clock, speed)
-        self._build_autoscaler()
-        self._build_traffic()
-
-    # -- transport ------------------------------------------------------------------------------
-
-    def _build_transport(self, clock: str, speed: float) -> None:
-        narrow = W.Layout(width="86px")
-        self.run = W.Button(description="Run", icon="play", layout=narrow)
-        self.pause = W.Button(description="Pause", icon="pause", layout=narrow)
-        self.step = W.Button(description="Step 5 s", icon="step-forward", layout=narrow)
-        self.reset = W.Button(description="Reset", icon="refresh", layout=narrow)
-        nearest = min(SPEEDS, key=lambda s: abs(s - speed))
-        self.speed = W.Dropdown(
-            options=[(f"x{s}", s) for s in SPEEDS],
-            value=nearest,
-            description="speed",
-            layout=W.Layout(width="130px"),
-            style={"description_width": "44px"},
+    def __init__(self, label: str, bounds: tuple[int, int], value: int, step: int, about: str):
+        low, high = bounds
+        self.slider = W.IntSlider(
+            value,
+            low,
+            max(high, value),
+            step,
+            description=label,
+            tooltip=about,
+            continuous_update=False,
+            readout=False,
+            style={"description_width": "76px"},
+            layout=W.Layout(width="auto", flex="1 1 150px", min_width="150px"),
         )
-        self.clock = W.ToggleButtons(
-            options=[("live: pods are threads", "live"), ("virtual", "virtual")],
-            value=clock if clock in ("live", "virtual") else "virtual",
-            style={"button_width": "auto"},
+        self.box = W.BoundedIntText(
+            value, low, max(high, value), 1, tooltip=about, layout=W.Layout(width="58px")
         )
-        self.status = W.HTML()
-        self.run.on_click(lambda _button: self._cockpit.run())
-        self.pause.on_click(lambda _button: self._cockpit.pause())
-        self.step.on_click(lambda _button: self._cockpit.step())
-        self.reset.on_click(lambda _button: self._cockpit.reset())
-        self.speed.observe(lambda change: self._cockpit.set_speed(float(change["new"])), "value")
-        self.clock.observe(lambda change: self._cockpit.reset(change["new"]), "value")
-        gap = W.HTML(layout=W.Layout(width="28px"))
-        self.transport = W.HBox(
-            [self.run, self.pause, self.step, self.speed, self.status, gap, self.clock, self.reset],
-            layout=W.Layout(align_items="center", flex_flow="row wrap"),
-        )
+        W.link((self.slider, "value"), (self.box, "value"))
+        self.row = W.HBox([self.slider, self.box], layout=W.Layout(width="100%"))
 
     @property
-    def speed_value(self) -> float:
-        """The chosen speed."""
-        return float(self.speed.value)
+    def value(self) -> int:
+        """What it says."""
+        return int(self.slider.value)
 
-    def show_clock(self, now: float, kind: str, running: bool) -> None:
-        """The visible clock."""
-        minutes, seconds = divmod(int(now), 60)
-        state = "running" if running else "paused"
-        self.status.value = (
-            "<span style='font-family:monospace;font-size:14px;padding:0 8px'>"
-            f"t = {minutes:d}:{seconds:02d} ({kind}, {state})</span>"
+    def show(self, value: int) -> None:
+        """Set both, further out than the slider reaches if need be."""
+        for widget in (self.slider, self.box):
+            widget.max = max(widget.max, value)
+            widget.value = value
+
+
+class HpaControls:
+    """Target, bounds and interval of the autoscaler.
+
+    Args:
+        config: as the store has it.
+        write: called with one changed key; writes through the API server.
+
+    Attributes:
+        box: the widgets.
+    """
+
+    def __init__(self, config: dict[str, Any], write: Write) -> None:
+        self._write = write
+        self._touched = 0.0
+        self.target = NumberSlider(
+            "target [%]", TARGETS, config["target_cpu"], 5, "CPU target in percent of the request"
         )
-
-    # -- autoscaler -----------------------------------------------------------------------------
-
-    def _build_autoscaler(self) -> None:
-        config = self._cockpit.cluster.hpa_config()
-        target = slider_with_box(10, 100, config["target_cpu"], "target [%]", 5)
-        low = slider_with_box(1, 20, config["min_pods"], "min pods")
-        high = slider_with_box(1, 20, config["max_pods"], "max pods")
-        self.target, self.minimum, self.maximum = target[1], low[1], high[1]
+        self.minimum = NumberSlider("min pods", PODS, config["min_pods"], 1, "minReplicas")
+        self.maximum = NumberSlider("max pods", PODS, config["max_pods"], 1, "maxReplicas")
         self.interval = W.Dropdown(
-            options=INTERVALS,
+            options=_with(INTERVALS, config["interval"]),
             value=config["interval"],
             description="interval",
-            layout=W.Layout(width="160px"),
-            style={"description_width": "60px"},
+            tooltip="how often the autoscaler looks",
+            style={"description_width": "76px"},
+            layout=W.Layout(width="180px"),
         )
         self.stored = W.HTML()
         for widget, key in (
-            (self.target, "target_cpu"),
-            (self.minimum, "min_pods"),
-            (self.maximum, "max_pods"),
+            (self.target.slider, "target_cpu"),
+            (self.minimum.slider, "min_pods"),
+            (self.maximum.slider, "max_pods"),
             (self.interval, "interval"),
         ):
             widget.observe(self._writer(key), "value")
-        self.autoscaler = W.HBox(
-            [target[0], low[0], high[0], self.interval, self.stored],
-            layout=W.Layout(align_items="center", flex_flow="row wrap"),
+        grid = W.GridBox(
+            [self.target.row, self.minimum.row, self.interval, self.maximum.row],
+            layout=W.Layout(grid_template_columns="1fr 1fr", grid_gap="0 14px", width="100%"),
         )
+        self.box = W.VBox([_heading("Autoscaler", "what you wish"), grid, self.stored])
+        self.show_stored(config)
 
-    def _writer(self, key: str) -> Any:
-        def write(change: Any) -> None:
-            if not self._quiet:
-                self._cockpit.set_hpa(**{key: change["new"]})
+    def _writer(self, key: str) -> Callable[[Any], None]:
+        def changed(change: Any) -> None:
+            if not _follows.on:
+                self._touched = time.monotonic()
+                self._write(**{key: change["new"]})
 
-        return write
+        return changed
 
-    def show_config(self, config: dict[str, Any]) -> None:
-        """Set the sliders to what the store says, without writing it back."""
-        self._quiet = True
+    def wishes(self) -> dict[str, Any]:
+        """What the sliders say."""
+        return {
+            "target_cpu": self.target.value,
+            "min_pods": self.minimum.value,
+            "max_pods": self.maximum.value,
+            "interval": self.interval.value,
+        }
+
+    def follow(self, config: dict[str, Any], patience: float = PATIENCE_SECONDS) -> None:
+        """Show what the store has; let the sliders go there unless they were just touched."""
+        self.show_stored(config)
+        if time.monotonic() - self._touched < patience or self.wishes() == config:
+            return
+        _follows.on = True
         try:
-            self.target.value = config["target_cpu"]
-            self.minimum.value = config["min_pods"]
-            self.maximum.value = config["max_pods"]
-            if config["interval"] in INTERVALS:
-                self.interval.value = config["interval"]
+            self.target.show(config["target_cpu"])
+            self.minimum.show(config["min_pods"])
+            self.maximum.show(config["max_pods"])
+            self.interval.options = _with(INTERVALS, config["interval"])
+            self.interval.value = config["interval"]
         finally:
-            self._quiet = False
+            _follows.on = False
 
     def show_stored(self, config: dict[str, Any]) -> None:
-        """What the store says, beside what the sliders wish."""
+        """What the store has, in words."""
         self.stored.value = (
-            "<span style='font-size:12px'>in the store: "
-            f"target {config['target_cpu']}%, {config['min_pods']} to {config['max_pods']} pods, "
-            f"every {config['interval']}</span>"
+            "<span class='ks-fact'><b>in the store:</b> "
+            f"target {config['target_cpu']} %, {config['min_pods']} to {config['max_pods']} pods, "
+            f"a look every {config['interval']}</span>"
         )
 
-    # -- traffic --------------------------------------------------------------------------------
 
-    def _build_traffic(self) -> None:
-        row, self.rate, _box = slider_with_box(0, 200, 0, "requests/s", 5)
-        self.rate.observe(self._rate_changed, "value")
+class TrafficControls:
+    """Requests per second to the workload.
+
+    Args:
+        rate: requests per second to begin with; None: no traffic.
+        route: called with a rate (the slider was moved) or the name of a preset.
+
+    Attributes:
+        box: the widgets.
+    """
+
+    def __init__(self, rate: float | None, route: Callable[[float | str], Any]) -> None:
+        self._route = route
+        self.rate = NumberSlider("requests/s", RATES, int(rate or 0), 5, "requests per second")
         self.preset = W.Dropdown(
-            options=[
-                ("no traffic: random CPU", "none"),
-                ("steady 60/s", "steady"),
-                ("spike in a minute", "spike"),
-                ("waves", "wave"),
-            ],
-            value="none",
+            options=PRESETS,
+            value="off" if rate is None else "steady",
             description="preset",
-            style={"description_width": "60px"},
-            layout=W.Layout(width="260px"),
+            tooltip="how many requests arrive over time",
+            style={"description_width": "76px"},
+            layout=W.Layout(width="100%"),
         )
-        self.preset.observe(lambda change: self._cockpit.set_preset(change["new"]), "value")
-        self.traffic = W.HBox(
-            [row, self.preset], layout=W.Layout(align_items="center", flex_flow="row wrap")
+        self.told = W.HTML()
+        self.rate.slider.observe(self._rate_changed, "value")
+        self.preset.observe(self._preset_changed, "value")
+        self.box = W.VBox(
+            [_heading("Traffic", "what users do"), self.rate.row, self.preset, self.told]
         )
 
     def _rate_changed(self, change: Any) -> None:
-        self._cockpit.set_traffic(float(change["new"]))
+        if _follows.on:
+            return
+        self._set_quietly(preset="steady")
+        self._route(float(change["new"]))
+
+    def _preset_changed(self, change: Any) -> None:
+        if not _follows.on:
+            self._route(float(self.rate.value) if change["new"] == "steady" else change["new"])
+
+    def show(self, rate: float | None) -> None:
+        """Set the controls without routing anything."""
+        self._set_quietly(preset="off" if rate is None else "steady", rate=rate)
+
+    def _set_quietly(self, preset: str, rate: float | None = None) -> None:
+        _follows.on = True
+        try:
+            self.preset.value = preset
+            if rate is not None:
+                self.rate.show(int(rate))
+        finally:
+            _follows.on = False
+
+    def show_traffic(self, routed: bool, offered: float, served: float) -> None:
+        """What arrives and what is served, in words."""
+        unmet = offered - served
+        if not routed:
+            said = "no requests arrive; each pod uses 100 to 200m at random"
+        elif unmet > 0.05:
+            said = f"{offered:.0f}/s arrive, <b>{unmet:.0f}/s find no pod that could serve them</b>"
+        else:
+            said = f"{offered:.0f}/s arrive, all are served"
+        self.told.value = f"<span class='ks-fact'><b>now:</b> {said}</span>"
+
+
+def preset_model(name: str, now: float) -> TrafficModel | None:
+    """The traffic model of a preset that begins now; None for "off".
+
+    Raises:
+        KeyError: no such preset.
+    """
+    models: dict[str, TrafficModel | None] = {
+        "off": None,
+        "spike": Spike(base=30, peak=200, at_seconds=now + 30, seconds=120),
+        "waves": Sine(base=70, amplitude=60, period_seconds=600, phase_seconds=now),
+        "ramp": Ramp(start=0, end=150, begin_seconds=now, seconds=300),
+        "steady": Constant(60),
+    }
+    return models[name]
+
+
+def _heading(title: str, note: str) -> Any:
+    return W.HTML(f"<div class='ks-head'>{title} <span>{note}</span></div>")
+
+
+def _with(options: tuple[str, ...], value: str) -> tuple[str, ...]:
+    return options if value in options else (*options, value)

@@ -37,19 +37,26 @@ class Live(BokehModel):  # type: ignore[misc]
         ready: set once a view exists in the page; before, nothing is sent.
     """
 
+    _open = False
+
     def __init__(self, model: Any) -> None:
         # The fragments of a patch, and of a realignment, must not be interleaved.
         self._io = threading.RLock()
         self.ready = threading.Event()
         self._realigned = 0.0
+        self._open = True
         super().__init__(model, _view_count=0)  # 0: "please count the views"
         self._document.on_event(DocumentReady, lambda _event: self.view_created())
-        self.observe(lambda change: change["new"] and self.view_created(), "_view_count")
+        self.observe(self._views_changed, "_view_count")
 
     def view_created(self) -> None:
         """The page shows the figure: from now on changes are sent."""
         self.realign()
         self.ready.set()
+
+    def _views_changed(self, change: Any) -> None:
+        if change["new"]:
+            self.view_created()
 
     @property
     def seen(self) -> bool:
@@ -73,6 +80,12 @@ class Live(BokehModel):  # type: ignore[misc]
         """Realign if it was not done for a while; called by the thread that draws."""
         if self.ready.is_set() and time.monotonic() - self._realigned > RESYNC_SECONDS:
             self.realign()
+
+    def close(self) -> None:
+        """End it; may be called twice (jupyter_bokeh's may not)."""
+        if self._open:
+            self._open = False
+            super().close()
 
     def __repr__(self) -> str:
         return "Live()"

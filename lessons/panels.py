@@ -20,21 +20,25 @@ _open: dict[str, Panel] = {}
 _lock = threading.Lock()  # guards _open; nothing is closed while it is held
 
 
-def replace(name: str, panel: Panel) -> None:
-    """Close the panel of that name, if there is one; this one is it now."""
-    with _lock:
-        previous = _open.pop(name, None)
-    if previous is not None and previous is not panel:
-        previous.close()
+def opened(name: str, panel: Panel) -> None:
+    """Remember an open panel."""
     with _lock:
         _open[name] = panel
 
 
 def forget(name: str, panel: Panel) -> None:
-    """The panel was closed."""
+    """The panel was closed by itself."""
     with _lock:
         if _open.get(name) is panel:
             del _open[name]
+
+
+def close(name: str) -> None:
+    """Close the panel of that name, if there is one."""
+    with _lock:
+        panel = _open.pop(name, None)
+    if panel is not None:
+        panel.close()
 
 
 def names() -> list[str]:
@@ -44,5 +48,5 @@ def names() -> list[str]:
 
 def close_all() -> None:
     """Close every panel."""
-    for panel in list(_open.values()):
-        panel.close()
+    for name in names():
+        close(name)

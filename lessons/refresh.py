@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -15,11 +16,41 @@ from nbclient import NotebookClient
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 TIMEOUT_SECONDS = 120
 SKIP = "nbval-skip"
+IGNORE = "nbval-ignore-output"
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Drop what differs from run to run and from machine to machine."""
+    notebook.metadata = {
+        "kernelspec": notebook.metadata["kernelspec"],
+        "language_info": {"name": "python", "pygments_lexer": "ipython3"},
+    }
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        if cell.execution_count is None:
+            cell.execution_count = 0  # a skipped cell
+        cell.outputs = _joined(cell.outputs)
+        if IGNORE in cell.metadata.get("tags", ()):
+            cell.outputs = [o for o in cell.outputs if o.output_type == "stream"]
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """Pieces of one stream as one piece: how a shell's output is cut is left to chance."""
+    joined: list[Any] = []
+    for output in outputs:
+        last = joined[-1] if joined else None
+        if output.output_type == "stream" and last is not None and last.get("name") == output.name:
+            last["text"] += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def refresh(path: Path) -> None:
     """Execute one notebook from top to bottom and write it back."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT_SECONDS,
@@ -29,14 +60,8 @@ def refresh(path: Path) -> None:
         resources={"metadata": {"path": str(path.parent)}},
     )
     client.execute()
-    notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
-        if cell.cell_type == "code" and cell.execution_count is None:
-            cell.execution_count = 0  # a skipped cell
-        if "nbval-ignore-output" in cell.metadata.get("tags", ()):
-            cell.outputs = [o for o in cell.get("outputs", ()) if o.output_type == "stream"]
-    nbformat.write(notebook, path)
+    tidy(notebook)
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
 
 
 def main() -> int:

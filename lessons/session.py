@@ -9,9 +9,10 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
-from kubesim import KUBERNETES_VERSION, Cluster
+from kubesim import KUBERNETES_VERSION, Cluster, KubeSimError, StatusError
 from kubesim import __version__ as kubesim_version
 from lessons import panels
 
@@ -34,7 +35,7 @@ def setup() -> None:
 
     output_notebook(Resources(mode="inline", components=["bokeh"]), hide_banner=True)
     if not os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
-        clear_output()
+        clear_output()  # type: ignore[no-untyped-call]
     print(f"kubesim {kubesim_version} is ready; it mirrors Kubernetes {KUBERNETES_VERSION}")
 
 
@@ -61,11 +62,44 @@ def close_slot(slot: str) -> None:
         cluster.close()
 
 
+def finish() -> None:
+    """The last cell of a lesson: close its cluster, and the server of that cluster.
+
+    A cockpit flies on while somebody looks at it, so that "Run All" does not end it before it was
+    seen; it rests when nobody does, and `cockpit.close()` ends it.
+    """
+    close_slot("lesson")
+    flying = ", ".join(panels.names())
+    note = f"; the cockpit {flying!r} flies on until cockpit.close()" if flying else ""
+    print(f"closed{note}")
+
+
 def close_all() -> None:
-    """Close every cockpit and every cluster: the last cell of a lesson."""
+    """Close every cockpit and every cluster."""
     panels.close_all()
     for slot in list(_open):
         close_slot(slot)
+
+
+def attempt(action: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Do something that may be refused; a refusal is printed as an answer, not as a traceback.
+
+    >>> from kubesim.store import EtcdStore
+    >>> attempt(EtcdStore().get, "key", revision=9)
+    FutureRevision: revision 9 is in the future; the newest is 0
+
+    Returns:
+        what the action returned; None if it was refused.
+    """
+    try:
+        return action(*arguments, **options)
+    except StatusError as error:
+        print(f"{error.code} {error.reason}: {error.message}")
+        if error.hint:
+            print(f"  hint: {error.hint}")
+    except KubeSimError as error:
+        print(f"{type(error).__name__}: {error}")
+    return None
 
 
 def threads() -> list[str]:

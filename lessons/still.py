@@ -109,7 +109,7 @@ def _cpu_panel(columns: dict[str, list[float]], scale: _Scale, top: int) -> str:
         points = _points(columns["t"], columns[key], scale, most, top)
         lines += f'<polyline {line.svg} points="{points}"/>'
     legend = (("average of the pods", style.AVERAGE), ("target", style.TARGET))
-    return _frame("CPU [m]", most, top, scale) + lines + _legend(legend, top)
+    return _frame("CPU [millicores]", most, top, scale) + lines + _legend(legend, top)
 
 
 def _pods_panel(series: Series, columns: dict[str, list[float]], scale: _Scale, top: int) -> str:
@@ -124,7 +124,7 @@ def _pods_panel(series: Series, columns: dict[str, list[float]], scale: _Scale, 
     for key, line in looks.items():
         times, values = _steps(columns["t"], columns[key])
         lines += f'<polyline {line.svg} points="{_points(times, values, scale, most, top)}"/>'
-    for mark in series.marks:
+    for mark in (mark for mark in series.marks if mark.time >= scale.start):
         x = scale.x(mark.time)
         y = top + PLOT_HEIGHT * (1 - mark.after / most)
         tip, base = (-7, 5) if mark.after > mark.before else (7, -5)

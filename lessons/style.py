@@ -88,10 +88,10 @@ def legend_above(plot: Any) -> None:
     legend.orientation = "horizontal"
     legend.label_text_font_size = FONT_SIZE
     legend.glyph_width = 28
-    legend.glyph_height = 14
-    legend.spacing = 12
-    legend.padding = 1
-    legend.margin = 0
+    legend.glyph_height = 12
+    legend.spacing = 14
+    legend.padding = 0
+    legend.margin = 3
     legend.border_line_color = None
     legend.background_fill_alpha = 0.0
     plot.add_layout(legend, "above")

@@ -65,11 +65,24 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], Callable[[Row], tuple[Any, ...]]]] = 
 
 
 def html_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], caption: str) -> str:
-    """A plain HTML table with a caption; every value is escaped."""
-    head = "".join(f"<th scope='col'>{escape(column)}</th>" for column in columns)
+    """A plain HTML table with a caption; every value is escaped, numbers stand to the right."""
+    kept = [list(row) for row in rows]
+    numeric = [
+        bool(kept) and all(isinstance(row[i], (int, float)) for row in kept)
+        for i in range(len(columns))
+    ]
+    head = "".join(
+        f"<th scope='col'{_aligned(right)}>{escape(column)}</th>"
+        for column, right in zip(columns, numeric, strict=True)
+    )
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(_text(value))}</td>" for value in row) + "</tr>"
-        for row in rows
+        "<tr>"
+        + "".join(
+            f"<td{_aligned(right)}>{escape(_text(value))}</td>"
+            for value, right in zip(row, numeric, strict=True)
+        )
+        + "</tr>"
+        for row in kept
     )
     return (
         f"<table class='ks-table'><caption>{escape(caption)}</caption>"
@@ -88,7 +101,7 @@ def pods_html(rows: Sequence[Sequence[Any]], limit: int) -> str:
 def feed_html(rows: Iterable[LogRow]) -> str:
     """What just happened, newest first; a level that matters is said in words."""
     cells = [
-        (f"{row.time:.0f}", f"{LEVEL_WORDS.get(row.level, '')}{_short(row)}")
+        (int(row.time), f"{LEVEL_WORDS.get(row.level, '')}{_short(row)}")
         for row in reversed(list(rows))
     ]
     return html_table(("t [s]", "event"), cells, "What happened")
@@ -123,6 +136,10 @@ def _short(row: LogRow) -> str:
     if message.startswith("ID=") and ", Name=" in message:
         message = f"{row.action} {message.partition(', Name=')[2]}"
     return f"{row.component}: {message}"
+
+
+def _aligned(right: bool) -> str:
+    return " class='ks-n'" if right else ""
 
 
 def _text(value: Any) -> str:

@@ -7,9 +7,11 @@ from typing import Any
 
 from kubesim.errors import Compacted
 from kubesim.store import EtcdStore, TxnResult
-from lessons.check import Question, Task
+from lessons.check import Endless, Question, Task
 
 PREFIX = "/pods/"
+RIVALS = 3  # others who are faster in the check of exercise 1.1
+PATIENCE = 50  # transactions after which a loop is taken for endless
 
 
 class _BusyStore(EtcdStore):
@@ -18,9 +20,13 @@ class _BusyStore(EtcdStore):
     def __init__(self, interruptions: int) -> None:
         super().__init__()
         self.left = interruptions
+        self.calls = 0
 
     def txn(self, *arguments: Any, **options: Any) -> TxnResult:
         """A transaction, sometimes with a rival that was a moment faster."""
+        self.calls += 1
+        if self.calls > PATIENCE:
+            raise Endless
         if self.left > 0:
             self.left -= 1
             known = self.get("counter")
@@ -35,13 +41,22 @@ def _check_increment(increment: Callable[[Any, str], Any]) -> str | None:
     kv = store.get("counter")
     if kv is None or kv.value != 1:
         return f"one increment of 0 left {kv.value if kv else 'nothing'}, not 1"
-    store.left = 3
-    increment(store, "counter")
-    kv = store.get("counter")
-    if kv is None or kv.value != 5:
+    before = store.calls
+    store.left = RIVALS
+    try:
+        increment(store, "counter")
+    except Endless:
         return (
-            "while you incremented 1, three others did, too: the counter must be 5, "
-            f"but it is {kv.value if kv else 'gone'}; somebody's update was lost"
+            f"you tried {PATIENCE} times and were refused each time: a refusal means that what "
+            "you read is old, so read again before you try again"
+        )
+    if store.calls == before:
+        return "you wrote without a comparison: a rival's increment would be overwritten; use txn()"
+    kv, rivals = store.get("counter"), RIVALS - store.left
+    if kv is None or kv.value != 2 + rivals:
+        return (
+            f"the counter was 1, you and {rivals} rival(s) added one each, but it is "
+            f"{kv.value if kv else 'gone'}: yours was refused, and you did not try again"
         )
     return None
 
@@ -60,6 +75,12 @@ def _blind_increment(store: Any, key: str) -> None:
 def _impatient_increment(store: Any, key: str) -> None:
     kv = store.get(key)
     store.txn([(key, kv.mod_revision)], [(key, kv.value + 1)])
+
+
+def _stubborn_increment(store: Any, key: str) -> None:
+    kv = store.get(key)
+    while not store.txn([(key, kv.mod_revision)], [(key, kv.value + 1)]).succeeded:
+        pass
 
 
 def _present(store: EtcdStore) -> dict[str, Any]:
@@ -135,6 +156,16 @@ def _ignores_deletes(store: Any, prefix: str, copy: dict[str, Any], revision: in
     return int(store.revision)
 
 
+def _check_rise(value: Any) -> str | None:
+    if value == 1:
+        return None
+    if value == 3:
+        return (
+            "three keys, but they are written in one instant: nobody can see one without the others"
+        )
+    return "every write takes a revision; try it: store.revision before and after"
+
+
 q1 = Task(
     "1.1",
     "an increment that loses nothing",
@@ -150,7 +181,7 @@ q1 = Task(
         if store.txn([(key, kv.mod_revision)], [(key, kv.value + 1)]).succeeded:
             return""",
     _good_increment,
-    (_blind_increment, _impatient_increment),
+    (_blind_increment, _impatient_increment, _stubborn_increment),
 )
 
 q2 = Task(
@@ -185,11 +216,7 @@ def catch_up(store, prefix, copy, revision):
 bonus = Task(
     "1.3",
     "revisions of a transaction (bonus)",
-    lambda value: (
-        None
-        if value == 1
-        else "try it: store.revision before and after a txn with three puts; they happen at once"
-    ),
+    _check_rise,
     ("A transaction is one change of the store, however many keys it writes.",),
     "1: all writes of one transaction share one revision.",
     1,
@@ -201,35 +228,43 @@ questions = (
         "Two clients read revision 7 of a key, then both write with compare-and-set. What happens?",
         {
             "a": (
-                "both succeed, the later one wins",
+                "both succeed, and the later one wins",
                 False,
-                "that is set(); a compare fails for one",
+                "that is what set() does; of two compare-and-sets on one revision, one is refused",
             ),
-            "b": (
+            "b": ("both are refused", False, "the first one finds the key exactly as it was read"),
+            "c": (
                 "one succeeds, the other is told to read again",
                 True,
-                "the key moved on for him",
+                "for the second one the key has moved on",
             ),
-            "c": ("both fail", False, "the first one finds the key exactly as he read it"),
         },
     ),
     Question(
         "A watcher has not read for a long time. Who waits for it?",
         {
-            "a": ("the writers", False, "writers never wait: a watch is a position in the history"),
-            "b": ("nobody; if the history is gone it must list again", True, "Compacted says so"),
-            "c": ("the other watchers", False, "each has a position of its own"),
+            "a": ("the writers", False, "they never do: a watch is only a position in the history"),
+            "b": (
+                "nobody; if the history is gone, it must list again",
+                True,
+                "and it is told so: Compacted here, 410 Gone from the API server",
+            ),
+            "c": ("the other watchers", False, "each of them has a position of its own"),
         },
     ),
     Question(
-        "Why list first and then watch from the revision of that list?",
+        "Why list first, and then watch from the revision of that list?",
         {
-            "a": ("to miss nothing between the two", True, "no gap, no overlap"),
+            "a": (
+                "to miss nothing, and to see nothing twice",
+                True,
+                "there is no gap between them",
+            ),
             "b": ("because it is faster", False, "it would be right even if it were slower"),
             "c": (
                 "because a watch shows only pods",
                 False,
-                "a watch shows every key of its prefix",
+                "a watch shows every key under its prefix, whatever it is",
             ),
         },
     ),

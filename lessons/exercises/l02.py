@@ -10,7 +10,9 @@ from kubesim.apiserver.patching import merge_patch
 from kubesim.errors import Conflict
 from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import parse_label_selector
-from lessons.check import Question, Task
+from lessons.check import Endless, Question, Task
+
+PATIENCE = 50  # updates after which a loop is taken for endless
 
 
 class _BusyAPI:
@@ -19,6 +21,8 @@ class _BusyAPI:
     def __init__(self, api: Any, interruptions: int) -> None:
         self._api = api
         self.left = interruptions
+        self.met = 0
+        self.updates = 0
 
     def get(self, *arguments: Any) -> Document:
         """As KubeAPI.get."""
@@ -26,8 +30,12 @@ class _BusyAPI:
 
     def update(self, document: Document) -> Document:
         """As KubeAPI.update; a rival may have written since the document was read."""
+        self.updates += 1
+        if self.updates > PATIENCE:
+            raise Endless
         if self.left > 0:
             self.left -= 1
+            self.met += 1
             rival = self._api.get("ConfigMap", document["metadata"]["name"])
             rival["data"]["n"] = str(int(rival["data"]["n"]) + 1)
             self._api.update(rival)
@@ -42,10 +50,22 @@ def _check_add_one(add_one: Callable[[Any, str], Any]) -> str | None:
         found = cluster.api.get("ConfigMap", "counter")["data"]["n"]
         if found != "1":
             return f"one call left n={found}, not 1"
-        add_one(_BusyAPI(cluster.api, 4), "counter")
-        found = cluster.api.get("ConfigMap", "counter")["data"]["n"]
-        if found != "6":
-            return f"with four rivals n must go from 1 to 6, but it is {found}: an update was lost"
+        rivals = _BusyAPI(cluster.api, 4)
+        try:
+            add_one(rivals, "counter")
+        except Conflict:
+            return "a rival was faster, your update met a 409 Conflict, and you gave up: try again"
+        except Endless:
+            return (
+                f"you sent {PATIENCE} updates and each met a 409 Conflict: the document that you "
+                "send carries an old resourceVersion; get it again before you send it again"
+            )
+        found, wanted = cluster.api.get("ConfigMap", "counter")["data"]["n"], 2 + rivals.met
+        if found != str(wanted):
+            return (
+                f"n was 1, you and {rivals.met} rival(s) added one each, so it must be {wanted}, "
+                f"but it is {found}: you have overwritten what you had not seen"
+            )
         return None
 
 
@@ -64,6 +84,17 @@ def _gives_up(api: Any, name: str) -> None:
     counter = api.get("ConfigMap", name)
     counter["data"]["n"] = str(int(counter["data"]["n"]) + 1)
     api.update(counter)
+
+
+def _sends_the_same_again(api: Any, name: str) -> None:
+    counter = api.get("ConfigMap", name)
+    counter["data"]["n"] = str(int(counter["data"]["n"]) + 1)
+    while True:
+        try:
+            api.update(counter)
+        except Conflict:
+            continue
+        return
 
 
 def _overwrites(api: Any, name: str) -> None:
@@ -96,6 +127,11 @@ def _check_patch(patch: Document) -> str | None:
     after = merge_patch(before, patch)
     if after == {"metadata": {"labels": {"app": "web"}}, "spec": {"replicas": 5}}:
         return None
+    labels = after.get("metadata", {}).get("labels") if isinstance(after, dict) else None
+    if isinstance(labels, dict) and "old" in labels:
+        named = isinstance(patch, dict) and "labels" in (patch.get("metadata") or {})
+        why = "what a merge patch does not name, it leaves alone" if named else "nothing removes it"
+        return f"the label 'old' is still there: {why}"
     return f"it makes {after}"
 
 
@@ -120,7 +156,7 @@ def add_one(api, name):
         except Conflict:
             continue""",
     _good_add_one,
-    (_gives_up, _overwrites),
+    (_gives_up, _overwrites, _sends_the_same_again),
 )
 
 q2 = Task(
@@ -154,40 +190,40 @@ questions = (
         "update() answers 409 Conflict. What do you do?",
         {
             "a": (
-                "send the same document again",
-                False,
-                "it still carries the old resourceVersion",
-            ),
-            "b": (
                 "read again, change again, send again",
                 True,
-                "that is what every controller does",
+                "that is what every controller of Kubernetes does",
+            ),
+            "b": (
+                "send the same document again",
+                False,
+                "it still carries the old resourceVersion, so it is refused again, for ever",
             ),
             "c": (
-                "remove resourceVersion and send",
+                "remove resourceVersion and send it",
                 False,
-                "then you overwrite what the other wrote",
+                "then nothing is compared, and you overwrite what the other one wrote",
             ),
         },
     ),
     Question(
-        "Which status tells you that a name is taken?",
+        "Which answer says that a name is taken?",
         {
-            "a": ("404", False, "404: there is no such object"),
-            "b": ("409, reason AlreadyExists", True, "the reason tells it from a Conflict"),
-            "c": ("422", False, "422 lists the rules that your object breaks"),
+            "a": ("404 NotFound", False, "that is the opposite: there is no such object"),
+            "b": ("409 AlreadyExists", True, "the code is that of a Conflict, the reason is not"),
+            "c": ("422 Invalid", False, "that lists the rules that the object itself breaks"),
         },
     ),
     Question(
-        "Who may write a pod's status?",
+        "Who says in which phase a pod is?",
         {
-            "a": ("whoever creates the pod", False, "create and update ignore status"),
-            "b": (
-                "whoever calls update_status: its kubelet",
+            "a": ("whoever creates it", False, "create and update ignore the status"),
+            "b": ("the scheduler", False, "it writes spec.nodeName, once, and nothing else"),
+            "c": (
+                "its kubelet, through update_status",
                 True,
-                "spec is the wish, status the fact",
+                "spec is the wish, status the fact, and the fact is known on the node",
             ),
-            "c": ("nobody", False, "then nobody would know that it runs"),
         },
     ),
 )

@@ -124,33 +124,37 @@ questions = (
     Question(
         "kubectl shows CrashLoopBackOff. What is the pod's phase?",
         {
-            "a": ("CrashLoopBackOff", False, "that is why its container waits, not a phase"),
+            "a": ("CrashLoopBackOff", False, "that is why its container waits; it is no phase"),
             "b": ("Running", True, "with restartPolicy Always such a pod stays Running"),
-            "c": ("Failed", False, "Failed is final: it would never be started again"),
+            "c": ("Failed", False, "Failed is final: the pod would never be started again"),
         },
     ),
     Question(
-        "A pod is deleted. When is its object gone from the store?",
+        "A running pod is deleted. When is its object gone from the store?",
         {
-            "a": ("at once", False, "first it is only marked: deletionTimestamp"),
-            "b": (
+            "a": (
                 "when its kubelet has stopped it",
                 True,
-                "then it is deleted with grace period 0",
+                "the kubelet deletes it for good, with a grace period of 0",
             ),
-            "c": ("after 30 seconds, always", False, "30 s is the most that it may take"),
+            "b": ("at once", False, "at first it is only marked, with a deletionTimestamp"),
+            "c": ("after 30 seconds, always", False, "30 s is only the most that it may take"),
         },
     ),
     Question(
         "Why does the simulator not start 10,000 threads for 10,000 pods?",
         {
-            "a": ("the operating system forbids it", False, "it would allow them"),
+            "a": ("the operating system forbids it", False, "most would allow it"),
             "b": (
+                "a pod works more slowly in a thread",
+                False,
+                "it does the same work either way, and mostly it sleeps",
+            ),
+            "c": (
                 "they would fight for the interpreter when they wake",
                 True,
-                "above a thousand they share one paced loop",
+                "so above a thousand they share one paced loop",
             ),
-            "c": ("pods are slower in threads", False, "a pod does the same work either way"),
         },
     ),
 )

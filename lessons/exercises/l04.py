@@ -74,7 +74,7 @@ class Ratchet:
         if not used or not asked:
             return int(seen.current)
         ratio = sum(used) / asked * 100 / metric.utilization
-        return max(int(seen.current), ceil(len(used) * ratio))
+        return max(int(seen.current), ceil(len(used) * float(ratio)))
 
 
 class _AlwaysOne:
@@ -157,27 +157,43 @@ bonus = Task(
 
 questions = (
     Question(
-        "The stabilization window for scaling down is 300 s. What does it mean?",
+        "The stabilization window for scaling down is 300 s. What does that mean?",
         {
-            "a": ("at least 300 s between two scalings", False, "it may scale up at any look"),
-            "b": ("act on the highest recommendation of the last 300 s", True, "the safest one"),
-            "c": ("wait 300 s, then act on the newest", False, "an old high wish still counts"),
+            "a": (
+                "between two scalings lie at least 300 s",
+                False,
+                "it may scale up at any look, and down as soon as every high wish is old enough",
+            ),
+            "b": (
+                "it acts on the highest recommendation of the last 300 s",
+                True,
+                "the safest one, so a short dip costs nothing",
+            ),
+            "c": (
+                "it waits 300 s, then acts on the newest",
+                False,
+                "a high wish of 200 s ago would still count then",
+            ),
         },
     ),
     Question(
         "Utilization is 76 %, the target 70 %. What happens?",
         {
-            "a": ("one more pod", False, "76/70 = 1.086 is within the tolerance of 10 %"),
-            "b": ("nothing", True, "ratios from 0.9 to 1.1 do nothing"),
-            "c": ("one pod less", False, "it is above the target"),
+            "a": ("one more pod", False, "76/70 = 1.086 is within the tolerance"),
+            "b": ("one pod less", False, "it is above the target, so there are rather too few"),
+            "c": ("nothing", True, "ratios from 0.9 to 1.1 do nothing"),
         },
     ),
     Question(
         "Utilization is a percentage of what?",
         {
-            "a": ("of the node", False, "the node plays no part"),
-            "b": ("of the pods' CPU request", True, "without a request there is no utilization"),
-            "c": ("of the limit", False, "the limit only caps what a pod can use"),
+            "a": (
+                "of the CPU that the pods request",
+                True,
+                "so without a request there is no utilization, and the HPA says so",
+            ),
+            "b": ("of the node's CPU", False, "the node plays no part in it"),
+            "c": ("of the pods' CPU limit", False, "the limit only caps what a pod can use"),
         },
     ),
 )

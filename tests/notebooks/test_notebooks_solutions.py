@@ -1,0 +1,110 @@
+"""Each lesson from top to bottom with its exercises solved, and once with them done wrong.
+
+The cells run in this process, without a kernel; those of a shell in a shell.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shutil
+import subprocess
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lessons import panels, session
+from lessons.check import Task
+
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
+SHELL = "%%bash\n"
+CHECKED = re.compile(r"^(q1|q2|bonus)\.check\((\w+)\)", re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Progress goes to a temporary file; whatever flies on is closed."""
+    monkeypatch.setenv("KUBESIM_PROGRESS", str(tmp_path / "progress.json"))
+    yield
+    session.close_all()
+    assert session.threads() == []
+
+
+def code_cells(path: Path) -> list[str]:
+    """The sources of the code cells, without the one that loads BokehJS into a page."""
+    cells = json.loads(path.read_text())["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return [
+        source
+        for source in sources
+        if not source.startswith(("from lessons import setup", "from lessons import doctor"))
+    ]
+
+
+def in_a_shell(commands: str) -> None:
+    """Run the commands of a cell; they have to be there."""
+    if shutil.which("bash") is None or shutil.which("curl") is None:
+        pytest.skip("no bash or no curl here")
+    done = subprocess.run(["bash", "-c", commands], capture_output=True, text=True, timeout=30)
+    assert done.stdout
+    assert done.stderr == ""
+
+
+def run(path: Path, answers: dict[str, Any]) -> dict[str, Any]:
+    """Run a notebook; `answers` (task -> value) take the place of what is yet to do."""
+    scope = vars(types.ModuleType("notebook"))
+    for source in code_cells(path):
+        if source.startswith(SHELL):
+            in_a_shell(source.removeprefix(SHELL))
+            continue
+        for task, variable in CHECKED.findall(source):
+            before, check, after = source.partition(f"{task}.check({variable})")
+            exec(before, scope)
+            scope[variable] = answers[task]
+            exec(check + after, scope)
+            break
+        else:
+            exec(source, scope)
+    return scope
+
+
+def tasks_of(path: Path) -> dict[str, Task]:
+    """The exercises of a lesson by their names in the notebook."""
+    module = importlib.import_module(f"lessons.exercises.l{path.name[:2]}")
+    return {name: getattr(module, name) for name in ("q1", "q2", "bonus")}
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
+def test_the_reference_solutions_pass_where_they_are_asked_for(path: Path, capsys: Any) -> None:
+    """All three checks say OK, the lesson goes on to its end, and no cluster is left."""
+    run(path, {name: task.correct for name, task in tasks_of(path).items()})
+    out = capsys.readouterr().out
+    assert len(re.findall(r"^\[ OK \] \d\.\d", out, re.MULTILINE)) == 3
+    assert "[MISS]" not in out
+    assert "closed" in out.splitlines()[-1]
+    assert "lesson" not in session._open
+    assert panels.names() == (["main"] if path.name.startswith("04") else [])
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
+def test_wrong_answers_are_told_and_stop_nothing(path: Path, capsys: Any) -> None:
+    """A check never raises: the lesson goes on, whatever was answered."""
+    run(path, {name: task.wrong[0] for name, task in tasks_of(path).items()})
+    out = capsys.readouterr().out
+    assert len(re.findall(r"^\[MISS\] \d\.\d", out, re.MULTILINE)) == 3
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_may_be_run_twice_in_one_kernel(path: Path) -> None:
+    """Run all, and run all again: no name is taken, nothing piles up."""
+    for _ in range(2):
+        answers = dict.fromkeys(("q1", "q2", "bonus"))
+        run(path, answers)
+    assert session.threads().count("cockpit-main") <= 1
