@@ -86,7 +86,8 @@ class RevisionReadApart(EtcdStore):
         start_after: str = "",
     ) -> ListResult:
         result = super().list(prefix, revision, limit=limit, start_after=start_after)
-        return ListResult(result.items, self.revision, result.more)
+        items = tuple(kv for kv in result.items if kv.key.startswith(prefix))
+        return ListResult(items, self.revision, result.more)
 
 
 class RevisionTakenEarly(EtcdStore):
