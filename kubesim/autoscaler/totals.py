@@ -71,12 +71,10 @@ class ValueTarget:
         """A total can be any number."""
         return measured
 
-    def at(self, measured: int, *, rising: bool) -> int:
-        """The proposal at that total; without any pod the present size."""
-        outside = not self.tolerance.holds(ratio_of(measured, self.target))
-        if self.ready is None and self.current != 0 and outside:
-            return self.current  # the metric would fail, and nothing would change
-        return self.decide(measured).replicas
+    def at(self, measured: int, *, rising: bool) -> int | None:
+        """The proposal at that total; None without any pod, unless none is needed."""
+        needs_pods = self.current != 0 and not self.tolerance.holds(measured / self.target)
+        return None if needs_pods and self.ready is None else self.decide(measured).replicas
 
 
 @dataclass(frozen=True, slots=True)

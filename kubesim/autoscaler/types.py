@@ -222,8 +222,8 @@ class Curve(Protocol):
         """The measurement that sums of whole milli units really give, coming from below (rising)
         or from above."""
 
-    def at(self, measured: int, *, rising: bool) -> int:
-        """The proposal at that measurement."""
+    def at(self, measured: int, *, rising: bool) -> int | None:
+        """The proposal at that measurement; None: the metric would fail there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,9 +107,11 @@ def measured_changes(
     if curve is None or weighed.metric is None:
         return []
 
-    def size(replicas: int) -> int:
-        most = max(replicas, weighed.rest)
-        return seen.current if weighed.holds_back(most, seen.current) else corridor.final(most)
+    def size(replicas: int | None) -> int:
+        most = weighed.rest if replicas is None else max(replicas, weighed.rest)
+        unknown = replicas is None or weighed.failure is not None
+        held = unknown and most < seen.current  # nothing shrinks without a metric that failed
+        return seen.current if held else corridor.final(most)
 
     subject, text = _words(seen, weighed.metric)
     now = f"(it is {text(curve.measured)})"

@@ -178,14 +178,6 @@ def test_conditions_and_reason(metric, more, able, limited, replicas, reason) ->
     assert result.events == ()
 
 
-def test_a_stabilized_proposal_equal_to_current_counts_as_growing() -> None:
-    """Upstream's test is proposal >= current, with a behavior; without one it is always down."""
-    state = State(((1, 999.0),))
-    behavior = Behavior(Rules(window_seconds=60), Rules(window_seconds=0))
-    result = decide(cpu(900, 900), current=2, state=state, behavior=behavior)
-    assert condition(result, "AbleToScale") == ("True", "ScaleUpStabilized")
-
-
 def test_conditions_come_in_the_order_of_first_use() -> None:
     """AbleToScale, ScalingActive, then AbleToScale again, then ScalingLimited."""
     kinds = [kind for kind, *_ in decide(cpu(500)).conditions]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hpa_builders import cpu, decide, plain, pod, pods
+from hpa_builders import cpu, decide, plain, pod, pods, rules_of
 
 from kubesim.autoscaler import Behavior, Metric, PolicyConstants, Reading, Rules, Sample
 from kubesim.autoscaler.ratios import Tolerance, added_up, ceiling, quantity_text, truncated
@@ -207,6 +207,13 @@ def test_unready_pods_stay_out_when_shrinking() -> None:
     young = pod("p3", started=995.0, ready=False, ready_changed=995.0)
     result = decide(cpu(100, 100, 100, 900), current=4, pods=(*pods(3), young))
     assert result.data["proposal"] == 1  # 10 / 50 x 3
+
+
+def test_unready_pods_alone_call_for_no_second_reading_when_shrinking() -> None:
+    """Six ready pods of a workload that wants 2: ceil(0.6 x 6) = 4, and nothing holds that."""
+    young = pod("p6", started=995.0, ready=False, ready_changed=995.0)
+    result = decide(cpu(*[300] * 6, 900), current=2, pods=(*pods(6), young))
+    assert (result.data["proposal"], "second reading" in rules_of(result)) == (4, False)
 
 
 def test_unready_pods_stay_out_when_shrinking_even_beside_missing_ones() -> None:

@@ -129,6 +129,15 @@ def test_the_winner_is_named() -> None:
     assert "largest" not in rules_of(decide(UP, current=5))
 
 
+def test_of_several_zeros_the_last_is_named() -> None:
+    """Upstream starts from 0 and replaces it by anything."""
+    zeros = [(Metric("External", name, average_milli=1), Reading(total_milli=0)) for name in "ab"]
+    result = decide(*zeros, current=2)
+    assert result.conditions[1][3].endswith("external metric b(nil)")
+    equal = [(Metric("External", name, average_milli=1), Reading(total_milli=5)) for name in "ab"]
+    assert decide(*equal, current=2).reason == "external metric a(nil) above target"
+
+
 def test_no_metric_at_all_fails() -> None:
     """The API server fills in CPU 80 %; a pass without any cannot decide."""
     assert decide(current=2).failed

@@ -26,6 +26,7 @@ from kubesim.autoscaler.grouping import group_pods
 from kubesim.autoscaler.normalize import period_start
 
 recommend = HorizontalPolicy().recommend
+WIDE = PolicyConstants(burst_factor=10.0)
 
 
 # -- applying a change to the input ----------------------------------------------------------------
@@ -156,6 +157,14 @@ def test_nothing_nearer_would_do(case: Observation) -> None:
         (
             seen(cpu(720, 720, 720, 720, target=70), current=4),
             "the average utilization rose to 78% or fell to 52% (it is 72%)",
+        ),
+        (  # far below the target: the next pod is nearer than the tolerance
+            seen(cpu(100, 100, 100, 100), current=4),
+            "the average utilization rose to 13% (it is 10%)",
+        ),
+        (  # far above it: likewise
+            seen(cpu(1000, 1000, 1000, 1000), current=4, constants=WIDE),
+            "the average utilization rose to 101% or fell to 87% (it is 100%)",
         ),
         (  # one more pod would need 281 %, and the burst limit is 4: only a fall matters
             seen(cpu(500, request=200, target=70), current=1),
