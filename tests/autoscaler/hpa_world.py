@@ -47,9 +47,9 @@ class World:
 
     # -- objects ---------------------------------------------------------------------------------
 
-    def workload(self, name: str = "web", replicas: int = 1, **more: Any) -> Any:
+    def workload(self, name: str = "web", replicas: int = 1, *, app: str = "", **more: Any) -> Any:
         """A StatefulSet with label app=NAME; nobody makes its pods but `run`."""
-        labels = {"app": name}
+        labels = {"app": app or name}
         container = {"name": "main", "image": "web", "resources": {"requests": {"cpu": "200m"}}}
         return self.api.create(
             {

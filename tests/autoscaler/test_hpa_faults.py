@@ -132,6 +132,19 @@ def test_two_hpas_on_the_same_pods_stop_each_other() -> None:
     assert (world.size(), world.condition("ScalingActive")[0]) == (4, "True")
 
 
+def test_an_hpa_that_looks_at_no_metric_is_no_rival() -> None:
+    """Paused since it was made, it was never entered; woken, it is."""
+    world = a_world()
+    world.workload("db", replicas=0, app="web")
+    world.hpa()
+    world.hpa("db")
+    world.steady(50, seconds=31)
+    assert world.condition("ScalingActive") == ("True", "ValidMetricFound")
+    world.resize(1, "db")
+    world.steady(50, seconds=31)
+    assert world.condition("ScalingActive") == ("False", "AmbiguousSelector")
+
+
 def test_hpas_with_other_pods_do_not_meet() -> None:
     """Another workload, another namespace."""
     world = a_world()

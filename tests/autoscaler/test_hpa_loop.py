@@ -328,18 +328,23 @@ def test_a_deleted_hpa_is_forgotten(world: World) -> None:
     assert world.size() == 1
 
 
-def test_recreated_within_one_instant_it_is_new_as_well(world: World) -> None:
-    """The informer may see one change where there were two: the uid tells."""
+@pytest.mark.parametrize("relisted", [False, True])
+def test_recreated_within_one_instant_it_is_new_as_well(world: World, relisted: bool) -> None:
+    """An informer that lists again sees one change where there were two: the uid tells."""
     world.hpa()
     world.steady(50, seconds=20)
-    state = world.controller._due["default/web"].state
-    assert state.recommendations
+    assert world.controller._due["default/web"].state.recommendations
     world.api.delete(KIND, "web")
     world.hpa()
-    world.clock.sleep(1)
+    if relisted:
+        world.controller._hpas._relist()
+    else:
+        world.clock.sleep(0)
     due = world.controller._due["default/web"]
     assert due.state.recommendations is None
     assert due.uid == meta.uid_of(world.api.get(KIND, "web"))
+    world.steady(50, seconds=16)
+    assert world.looks() == [15.0, 35.0]
 
 
 def test_a_restarted_controller_has_forgotten_everything(world: World) -> None:
