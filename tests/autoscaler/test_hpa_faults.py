@@ -188,6 +188,19 @@ def test_a_conflict_on_the_scale_costs_one_pass() -> None:
     assert (world.size(), world.condition("AbleToScale")) == (4, ("True", "SucceededRescale"))
 
 
+def test_a_failed_write_keeps_the_size_that_was_written_last() -> None:
+    """desiredReplicas stays 2, though the target was scaled to 5 by hand meanwhile."""
+    world = a_world(replicas=2)
+    world.hpa()
+    world.steady(50, 50, seconds=16)
+    world.resize(5)
+    world.api.scale_conflicts = 1
+    world.steady(200, 200, seconds=15)
+    status = world.status()
+    assert world.condition("AbleToScale") == ("False", "FailedUpdateScale")
+    assert (status["currentReplicas"], status["desiredReplicas"]) == (5, 2)
+
+
 def test_a_size_changed_during_the_pass_is_not_overwritten() -> None:
     """Somebody scales by hand between read and write: his wish stands until the next look."""
 

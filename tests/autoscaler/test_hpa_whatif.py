@@ -272,7 +272,7 @@ def test_a_day_of_passes_is_cheap_to_explain() -> None:
 
 
 def test_samples_are_what_is_changed() -> None:
-    """The helper of these tests does what it says."""
+    """What these tests apply is what they mean to."""
     case = seen(cpu(100, 200, 300), current=3)
     assert recommend(measuring(case, 47, rising=True)).data["utilization"] == 47
     assert recommend(measuring(case, 11, rising=False)).data["utilization"] == 11
