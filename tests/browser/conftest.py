@@ -42,15 +42,17 @@ FLAGS = [
 ]
 
 
+# So that the next test, like a reader who restarts, meets a kernel without a past.
+END_KERNELS = "() => window.jupyterapp?.serviceManager.sessions.shutdownAll()"
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """(url, folder with copies of the notebooks) of a JupyterLab with settings of its own."""
     home = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", home / "notebooks")
-    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    no_news = json.dumps({"fetchNews": "false", "checkForUpdates": False})
-    (settings / "notification.jupyterlab-settings").write_text(no_news)
+    _set(home, "apputils-extension/notification", fetchNews="false", checkForUpdates=False)
+    _set(home, "docmanager-extension/plugin", autosave=False)  # each test opens the stored lesson
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -94,6 +96,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
             process.kill()
             process.wait(5)
         log.close()
+
+
+def _set(home: Path, plugin: str, **values: Any) -> None:
+    """Write the settings of one JupyterLab plug-in."""
+    file = home / "settings" / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(values))
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -143,5 +152,6 @@ def page(browser: Any) -> Iterator[Any]:
         ),
     )
     yield tab
+    tab.evaluate(END_KERNELS)
     context.close()
     assert strangers == [], "the page asked for something beyond this machine"

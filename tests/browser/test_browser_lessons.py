@@ -35,7 +35,6 @@ EXECUTE = """async code => {
 }"""
 READY = """() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status
   === 'idle'"""
-RESTART = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
 RUN_ALL = "() => window.jupyterapp.commands.execute('notebook:run-all-cells')"
 RUN_COCKPIT_CELL = """async () => {
   const notebook = window.jupyterapp.shell.currentWidget.content;
@@ -57,14 +56,11 @@ OUTCOME = """() => {
 }"""
 
 
-def open_notebook(page: Any, url: str, name: str, *, restart: bool = True) -> None:
-    """Open a notebook and wait for its kernel, which begins anew unless `restart` is False."""
+def open_notebook(page: Any, url: str, name: str) -> None:
+    """Open a notebook and wait for its kernel."""
     page.goto(f"{url}/lab/tree/{name}?reset", timeout=TIMEOUT)
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=TIMEOUT)
     page.wait_for_function(READY, timeout=TIMEOUT)
-    if restart:
-        page.evaluate(RESTART)
-        page.wait_for_function(READY, timeout=TIMEOUT)
 
 
 def execute(page: Any, code: str) -> str:
@@ -72,9 +68,9 @@ def execute(page: Any, code: str) -> str:
     return str(page.evaluate(EXECUTE, code))
 
 
-def fly(page: Any, url: str, *, restart: bool = True) -> None:
+def fly(page: Any, url: str) -> None:
     """Open lesson 4, run all its cells, and wait until the cockpit's chart moves."""
-    open_notebook(page, url, COCKPIT, restart=restart)
+    open_notebook(page, url, COCKPIT)
     page.evaluate(RUN_ALL)
     page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
     wait_until_more(page, "metrics", "t", 5)
@@ -131,8 +127,7 @@ def test_the_cockpit_moves_with_the_cluster(page: Any, lab: tuple[str, Path]) ->
     page.wait_for_timeout(4_000)
     RESULTS.mkdir(exist_ok=True)
     page.locator(".ks-cockpit").screenshot(path=str(RESULTS / "cockpit.png"))
-    # JupyterLab says this of widgets whose kernel side was closed by the lesson's last cell.
-    assert [text for text in page.console_errors if not text.startswith("Comm not found")] == []
+    assert page.console_errors == []
 
 
 def test_refusals_are_red_and_pause_pauses(page: Any, lab: tuple[str, Path]) -> None:
@@ -175,7 +170,7 @@ def test_the_chart_survives_a_reload_of_the_page(page: Any, lab: tuple[str, Path
     fly(page, url)
     for _ in range(2):
         page.reload()
-        fly(page, url, restart=False)
+        fly(page, url)
         wait_until_more(page, "metrics", "t", page.evaluate(LAST, ["metrics", "t"]) + 20)
     count = "import threading; print([t.name for t in threading.enumerate()].count('cockpit-main'))"
     assert execute(page, count) == "1"
@@ -203,5 +198,4 @@ def test_every_lesson_runs_from_top_to_bottom(page: Any, lab: tuple[str, Path], 
     outcome = page.evaluate(OUTCOME)
     assert outcome["failed"] == []
     assert outcome["run"] == outcome["cells"] >= 5
-    # JupyterLab says this of widgets whose kernel side was closed by the lesson's last cell.
-    assert [text for text in page.console_errors if not text.startswith("Comm not found")] == []
+    assert page.console_errors == []
