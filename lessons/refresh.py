@@ -1,7 +1,7 @@
 """Run the lesson notebooks and store their outputs: ``python -m lessons.refresh [NOTEBOOK ...]``.
 
-What is stored is what `make notebooks` compares. Widget state is not kept: it is large, it differs
-each time, and without it a static page shows the still pictures instead.
+What is stored is what `make notebooks` compares. Widgets are not kept: their state is large, it
+differs each time, and without it every page that cannot run them shows the still picture instead.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 TIMEOUT_SECONDS = 120
 SKIP = "nbval-skip"
 IGNORE = "nbval-ignore-output"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
@@ -32,6 +33,8 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
         if cell.execution_count is None:
             cell.execution_count = 0  # a skipped cell
         cell.outputs = _joined(cell.outputs)
+        for output in cell.outputs:
+            output.get("data", {}).pop(WIDGET_VIEW, None)
         if IGNORE in cell.metadata.get("tags", ()):
             cell.outputs = [o for o in cell.outputs if o.output_type == "stream"]
 

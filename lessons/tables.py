@@ -101,7 +101,7 @@ def pods_html(rows: Sequence[Sequence[Any]], limit: int) -> str:
 def feed_html(rows: Iterable[LogRow]) -> str:
     """What just happened, newest first; a level that matters is said in words."""
     cells = [
-        (int(row.time), f"{LEVEL_WORDS.get(row.level, '')}{_short(row)}")
+        (round(row.time), f"{LEVEL_WORDS.get(row.level, '')}{_short(row)}")
         for row in reversed(list(rows))
     ]
     return html_table(("t [s]", "event"), cells, "What happened")
