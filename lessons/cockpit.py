@@ -266,7 +266,7 @@ class Cockpit(W.VBox):  # type: ignore[misc]
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
-        data["text/plain"] = repr(self)
+        data["text/plain"] = f"{self!r}: run this cell, and the panel appears here"
         data["image/svg+xml"] = self.svg()
         return bundle
 
