@@ -33,6 +33,7 @@ from typing import Any
 
 from kubesim.clock.base import Callback, FailureHandler, Worker
 from kubesim.clock.calendar import VIRTUAL_EPOCH, Calendar
+from kubesim.clock.interrupts import InterruptRequest, deferred_interrupts
 from kubesim.errors import ClockError, WorkerFailed
 
 CALM_COLLECTOR = (50_000, 20, 100)  # see _driving
@@ -123,6 +124,8 @@ class VirtualClock:
         self._shuffle = Random(shuffle_seed) if shuffle_seed is not None else None
         self._handler: FailureHandler | None = None
         self._failure: WorkerFailed | None = None
+        self._interrupt = InterruptRequest()
+        self._in_flight: VirtualTimer | None = None  # what a second Ctrl-C cut short
         self._closed = False
         self.speed = 1.0  # the pace that a lesson's Play asks for; driving ignores it
         self.paused = False
@@ -288,13 +291,15 @@ class VirtualClock:
         if self._closed:
             raise ClockError("the clock is closed")
         with self._turn:
-            self._driver = me
             thresholds = gc.get_threshold()
-            gc.set_threshold(*CALM_COLLECTOR)
             try:
-                self._raise_failure()
-                yield
-                self._raise_failure()
+                with deferred_interrupts(self._interrupt):
+                    self._driver = me
+                    gc.set_threshold(*CALM_COLLECTOR)
+                    self._raise_failure()
+                    yield
+                    self._raise_failure()
+                self._interrupt.check()
             finally:
                 gc.set_threshold(*thresholds)
                 self._driver = None
@@ -306,6 +311,8 @@ class VirtualClock:
 
     def _run_next(self, end: float) -> bool:
         """Run the next instant if it is not after `end`; False if there is none."""
+        if self._interrupt.made:
+            self._interrupt.check()
         while self._inbox:
             timer = self._inbox.popleft()
             timer.due = max(timer.due, self._now)
@@ -315,15 +322,25 @@ class VirtualClock:
         instant = heappop(self._instants)
         self._now = max(self._now, instant[0])
         bucket = self._queue[instant]
-        if self._shuffle is not None:
-            self._run_shuffled(bucket, instant[1], self._shuffle)
-        else:
-            self._run_bucket(bucket, instant[1])
+        rest = iter(bucket)
+        try:
+            if self._shuffle is not None:
+                self._run_shuffled(bucket, instant[1], self._shuffle)
+            else:
+                self._run_bucket(rest, instant[1])
+        except BaseException:  # a second Ctrl-C: what has not run to its end stays due
+            if self._shuffle is None:
+                bucket[:] = rest
+            if self._in_flight is not None:
+                bucket.insert(0, self._in_flight)
+                self._in_flight = None
+            heappush(self._instants, instant)
+            raise
         if self._queue.get(instant) is bucket:
             del self._queue[instant]
         return True
 
-    def _run_bucket(self, bucket: list[VirtualTimer], priority: int) -> None:
+    def _run_bucket(self, bucket: Iterator[VirtualTimer], priority: int) -> None:
         """Run the callbacks of one instant in order; they may add more to the same instant."""
         queue, instants = self._queue, self._instants
         last = -1.0  # the instant for which `target` is the list
@@ -350,13 +367,16 @@ class VirtualClock:
                 timer.fn()
             except Exception as error:  # noqa: BLE001 - the boundary of every component
                 self._failed(timer.worker.name, error)
+            except BaseException:
+                self._in_flight = None if period else timer  # a period is armed again already
+                raise
 
     def _run_shuffled(self, bucket: list[VirtualTimer], priority: int, rng: Random) -> None:
         """As `_run_bucket`, but the next worker is drawn; each worker keeps its own order."""
         while bucket:
             chosen = bucket[rng.randrange(len(bucket))].worker
             index = next(i for i, timer in enumerate(bucket) if timer.worker is chosen)
-            self._run_bucket([bucket.pop(index)], priority)
+            self._run_bucket(iter([bucket.pop(index)]), priority)
 
     def _failed(self, worker: str, error: Exception) -> None:
         if self._handler is not None and self._handler(worker, error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import threading
 
 import pytest
@@ -144,6 +145,54 @@ def test_the_reader_s_collector_settings_come_back() -> None:
     with pytest.raises(Exception, match="ZeroDivision"):
         clock.sleep(1)
     assert gc.get_threshold() == before
+
+
+@pytest.mark.parametrize("shuffle_seed", [None, 5])
+def test_ctrl_c_lets_the_instant_end(shuffle_seed: int | None) -> None:
+    """The first Ctrl-C stops between two instants: everybody keeps every tick."""
+    clock, ticks = VirtualClock(shuffle_seed=shuffle_seed), []
+    for number in range(4):
+        clock.worker(f"w{number}").every(1.0, lambda n=number: ticks.append((clock.now(), n)))
+
+    def press() -> None:
+        signal.raise_signal(signal.SIGINT)
+        ticks.append((clock.now(), "after"))
+
+    clock.worker("user").call_later(2.0, press)
+    with pytest.raises(KeyboardInterrupt):
+        clock.sleep(5)
+    assert clock.now() == 2.0
+    assert (2.0, "after") in ticks
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    clock.sleep(3)
+    expected = {(float(second), n) for second in range(1, 6) for n in range(4)}
+    assert set(ticks) - {(2.0, "after")} == expected
+    assert len(ticks) == len(expected) + 1
+    assert clock.pending() == 4
+
+
+@pytest.mark.parametrize("shuffle_seed", [None, 5])
+def test_the_second_ctrl_c_strikes_at_once_and_loses_no_timer(shuffle_seed: int | None) -> None:
+    """A callback that hangs can be left; it and its neighbours of that instant stay due."""
+    clock, ran = VirtualClock(shuffle_seed=shuffle_seed), []
+    patience = [2]
+
+    def hang() -> None:
+        while patience[0]:
+            patience[0] -= 1
+            signal.raise_signal(signal.SIGINT)
+        ran.append("once")
+
+    clock.worker("first").every(1.0, lambda: ran.append("tick a"))
+    clock.worker("hanging").call_later(1.0, hang)
+    clock.worker("last").every(1.0, lambda: ran.append("tick b"))
+    with pytest.raises(KeyboardInterrupt):
+        clock.sleep(1)
+    assert "once" not in ran
+    clock.sleep(1)
+    assert sorted(ran) == ["once", "tick a", "tick a", "tick b", "tick b"]
+    assert clock.now() == 2.0
+    assert clock.pending() == 2
 
 
 def test_pending_and_next_due() -> None:
