@@ -62,7 +62,7 @@ def _serve_kubesim(pipe: Any) -> None:
         api.bind(f"pod-{number}", "default", "node-1")
         known = api.get("Pod", f"pod-{number}")
         api.update_status({**known, "status": {**known["status"], "phase": "Running"}})
-        api.metrics_writer("default", f"pod-{number}")((1.0, 1.0, (("main", 134, 76_000_000),)))
+        api.metrics_writer("default", f"pod-{number}")(1.0, 1.0, "main", 134, 76_000_000)
         ids.append(pod["id"])
 
     def force_delete(id: str) -> None:

@@ -21,6 +21,7 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.pods import containers_of, node_of
 from kubesim.objects.selectors import selector_from
 from kubesim.store import Sample
+from kubesim.store.samples import SampleWriter
 
 LogLines = list[tuple[float, str]]
 LogSource = Callable[[str, str, str | None], LogLines]
@@ -130,10 +131,11 @@ class Subresources(Base):
 
     # -- usage samples --------------------------------------------------------------------------
 
-    def metrics_writer(self, namespace: str, name: str) -> Callable[[Sample], int]:
-        """What a kubelet calls with each new sample of a pod; returns the revision.
+    def metrics_writer(self, namespace: str, name: str) -> SampleWriter:
+        """What a kubelet calls with each new sample of a pod.
 
-        A sample is (seconds, window_seconds, ((container, cpu_milli, memory_bytes), ...)).
+        It takes (seconds, window_seconds, container, cpu_milli, memory_bytes), and the last three
+        again for each further container.
         """
         # Called a million times a second on virtual time: nothing stands in between.
         return self.store.sample_writer(sample_key(namespace, name))

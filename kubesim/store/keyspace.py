@@ -1,7 +1,7 @@
 """The keys and their history, without locks: the store calls every method under its lock.
 
 Keys stand in a dictionary for look-ups and in a sorted list for prefixes: updating a key is one
-dictionary step, and a prefix is two binary searches. Objects and samples have a history each.
+dictionary step, and a prefix is two binary searches. Samples stand apart, in a `SampleLog`.
 
 Source: etcd server/storage/mvcc (index.go, kvstore.go).
 """
@@ -14,7 +14,8 @@ from typing import Any
 from kubesim.errors import Compacted, FutureRevision
 from kubesim.objects.frozen import Document
 from kubesim.store.base import DELETE, PUT, Sample
-from kubesim.store.records import Cell, Change, Entry, Expand, History
+from kubesim.store.records import Change, Entry, Expand, History
+from kubesim.store.samplelog import Row, SampleLog
 
 
 class Keyspace:
@@ -22,8 +23,10 @@ class Keyspace:
 
     Attributes:
         revision: of the newest write.
-        objects, samples: the two histories.
-        cells: each key's present state: an entry, or the lean cell of a sample.
+        objects: the history of everything but samples.
+        samples: the samples and their history.
+        entries: each object's present state.
+        journal: samples that were written and have no revision yet, in order; see `settle`.
     """
 
     def __init__(
@@ -33,46 +36,56 @@ class Keyspace:
         self.sample_prefix = sample_prefix
         self.expand = expand or _plain
         self.objects = History(history_limit)
-        self.samples = History(sample_limit, self.expand)
-        self.cells: dict[str, Entry | Cell] = {}
-        self.keys: list[str] = []  # of cells, sorted
+        self.samples = SampleLog(sample_limit, self.expand)
+        self.entries: dict[str, Entry] = {}
+        self.keys: list[str] = []  # of entries, sorted
+        self.journal: list[Row] = []  # appended to without the lock
 
     # -- reading --------------------------------------------------------------------------------
 
     def get(self, key: str) -> Entry | None:
-        """The key now. Needs no lock: the look-up is one step, and what it finds never changes."""
-        cell = self.cells.get(key)
-        return self.samples.entry_of(cell) if type(cell) is tuple else cell  # type: ignore[return-value]
+        """The key now."""
+        if key.startswith(self.sample_prefix):
+            return self.samples.get(key)
+        return self.entries.get(key)
 
     def get_at(self, key: str, revision: int) -> Entry | None:
         """The key as it was at a revision."""
         self.check_readable(key, revision)
-        return self.history_of(key).at(key, revision, self.get(key))
+        if key.startswith(self.sample_prefix):
+            return self.samples.past(key, revision).get(key)
+        return self.objects.at(key, revision, self.entries.get(key))
 
     def present(
         self, prefix: str, start_after: str = "", at_most: int | None = None
     ) -> list[Entry]:
         """The entries under a prefix, in ascending order of key."""
-        keys, cells, entry_of = self.keys, self.cells, self.samples.entry_of
+        keys, entries = self.keys, self.entries
         start = bisect_left(keys, max(prefix, start_after + "\0" if start_after else ""))
         end = bisect_left(keys, _after(prefix), lo=start) if prefix else len(keys)
-        if at_most is not None:
-            end = min(end, start + at_most)
-        found = [cells[key] for key in keys[start:end]]
-        return [entry_of(cell) if type(cell) is tuple else cell for cell in found]  # type: ignore[misc]
+        if not self._sees_samples(prefix):
+            if at_most is not None:
+                end = min(end, start + at_most)
+            return [entries[key] for key in keys[start:end]]
+        wanted = [k for k in self.samples.latest if k.startswith(prefix) and k > start_after]
+        found = self.samples.present(wanted) | {key: entries[key] for key in keys[start:end]}
+        return [found[key] for key in sorted(found)[:at_most]]
 
     def past(self, prefix: str, revision: int, start_after: str = "") -> list[Entry]:
         """The entries as they were: the present with every later change taken back."""
         self.check_readable(prefix, revision)
-        state = {entry.key: entry for entry in self.present(prefix)}
-        for history in self.histories(prefix):
-            for change in history.back_to(revision):
-                key = change.entry.key
-                if key.startswith(prefix):
-                    if change.previous is None:
-                        state.pop(key, None)
-                    else:
-                        state[key] = change.previous
+        start = bisect_left(self.keys, prefix)
+        end = bisect_left(self.keys, _after(prefix), lo=start) if prefix else len(self.keys)
+        state = {key: self.entries[key] for key in self.keys[start:end]}
+        for change in self.objects.back_to(revision):
+            key = change.entry.key
+            if key.startswith(prefix):
+                if change.previous is None:
+                    state.pop(key, None)
+                else:
+                    state[key] = change.previous
+        if self._sees_samples(prefix):
+            state |= self.samples.past(prefix, revision)
         return [state[key] for key in sorted(state) if key > start_after]
 
     def changes_after(self, prefix: str, revision: int) -> list[Change]:
@@ -81,68 +94,81 @@ class Keyspace:
         Raises:
             Compacted: not all of them are kept.
         """
-        histories = self.histories(prefix)
-        compacted = max(history.compacted for history in histories)
+        compacted = self._compacted(prefix)
         if revision < compacted:
             raise Compacted(revision, compacted)
-        found = [change for history in histories for change in history.after(revision, prefix)]
-        if len(histories) > 1:
+        if not self._sees_samples(prefix):
+            return self.objects.after(revision, prefix)
+        found = self.samples.changes_after(prefix, revision)
+        if not prefix.startswith(self.sample_prefix):
+            found += self.objects.after(revision, prefix)
             found.sort(key=lambda change: change.entry.mod_revision)
         return found
 
-    def history_of(self, key: str) -> History:
-        """The history that a key's changes go to."""
-        return self.samples if key.startswith(self.sample_prefix) else self.objects
-
-    def histories(self, prefix: str) -> list[History]:
-        """The histories in which changes under a prefix may be."""
+    def _compacted(self, prefix: str) -> int:
         if prefix.startswith(self.sample_prefix):
-            return [self.samples]
-        if self.sample_prefix.startswith(prefix):
-            return [self.objects, self.samples]
-        return [self.objects]
+            return self.samples.compacted
+        if self._sees_samples(prefix):
+            return max(self.objects.compacted, self.samples.compacted)
+        return self.objects.compacted
+
+    def _sees_samples(self, prefix: str) -> bool:
+        return prefix.startswith(self.sample_prefix) or self.sample_prefix.startswith(prefix)
 
     def check_readable(self, prefix: str, revision: int) -> None:
         """Raise Compacted or FutureRevision if that revision of these keys cannot be read."""
         if revision > self.revision:
             raise FutureRevision(revision, self.revision)
-        compacted = max(history.compacted for history in self.histories(prefix))
+        compacted = self._compacted(prefix)
         if revision < compacted:
             raise Compacted(revision, compacted)
 
-    # -- writing; the caller raises `revision` --------------------------------------------------
+    # -- writing --------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Give the samples of the journal their revisions, in the order in which they came.
+
+        Whoever reads or writes anything else settles first, so nobody can tell that a sample was
+        not placed at once. What it saves is taking the lock for each of a million samples a second.
+        """
+        rows = self.journal[:]  # has an end, whatever other threads append meanwhile
+        if not rows:
+            return
+        self.samples.extend(self.revision + 1, rows)
+        self.revision += len(rows)
+        # Last, so that a reader without the lock sees an empty journal only if all is placed.
+        del self.journal[: len(rows)]
+
+    # The caller of these raises `revision`.
 
     def put(self, key: str, value: Any, revision: int, lease: int) -> int:
         """Write a key; returns the lease that it hung on before."""
         previous = self.get(key)
-        if previous is None:
+        if key.startswith(self.sample_prefix):
+            self.samples.write(key, value, lease, revision)
+        elif previous is None:
             insort(self.keys, key)
-            entry = Entry(key, value, revision, revision, 1, lease)
+            self._store(Entry(key, value, revision, revision, 1, lease), None)
         else:
-            version = previous.version + 1
-            entry = Entry(key, value, previous.create_revision, revision, version, lease)
-        self.cells[key] = entry
-        self.history_of(key).append(Change(PUT, entry, previous))
+            created, version = previous.create_revision, previous.version + 1
+            self._store(Entry(key, value, created, revision, version, lease), previous)
         return previous.lease if previous is not None else 0
 
-    def first_sample(self, key: str, sample: Sample, revision: int) -> None:
-        """Write the first sample of a key; later ones take the way written out in the store."""
-        if key in self.cells:  # somebody wrote a document under this key with `set`
-            self.put(key, self.expand(key, sample), revision, 0)
-            return
-        insort(self.keys, key)
-        cell = (revision, key, sample, revision, 1)
-        self.cells[key] = cell
-        self.samples.append((cell, None))
+    def _store(self, entry: Entry, previous: Entry | None) -> None:
+        self.entries[entry.key] = entry
+        self.objects.append(Change(PUT, entry, previous))
 
     def remove(self, key: str, revision: int) -> Entry | None:
         """Delete a key; what it was."""
         previous = self.get(key)
         if previous is None:
             return None
-        del self.cells[key]
+        if key.startswith(self.sample_prefix):
+            self.samples.remove(key, revision)
+            return previous
+        del self.entries[key]
         del self.keys[bisect_left(self.keys, key)]
-        self.history_of(key).append(Change(DELETE, previous.deleted_at(revision), previous))
+        self.objects.append(Change(DELETE, previous.deleted_at(revision), previous))
         return previous
 
     def compact(self, revision: int) -> None:
@@ -156,17 +182,12 @@ class Keyspace:
 
     def load(self, revision: int, entries: list[Entry]) -> None:
         """Take over the state of a snapshot; the history begins there."""
-        for entry in entries:
-            if entry.key.startswith(self.sample_prefix) and type(entry.raw) is tuple:
-                created, version = entry.create_revision, entry.version
-                cell = (entry.mod_revision, entry.key, entry.raw, created, version)
-                self.cells[entry.key] = cell
-            else:
-                self.cells[entry.key] = entry
-        self.keys = sorted(self.cells)
+        samples = [e for e in entries if e.key.startswith(self.sample_prefix)]
+        self.samples.load(samples, revision)
+        self.entries = {e.key: e for e in entries if not e.key.startswith(self.sample_prefix)}
+        self.keys = sorted(self.entries)
         self.revision = revision
         self.objects.compact(revision)
-        self.samples.compact(revision)
 
 
 def _plain(key: str, sample: Sample) -> Document:

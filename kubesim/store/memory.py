@@ -28,8 +28,8 @@ ordered, complete and resumable, compaction, leases, snapshots. It leaves out: R
 other than prefixes.
 
 A usage sample of a pod is written a thousand times for each time that it is read. `put_sample`
-takes it as a plain tuple, gives it a revision like any write, and keeps it in a history of its own,
-so that samples never push the history of objects out; readers see documents as ever.
+takes it as a plain tuple, gives it a revision like any write, and keeps it in a history of its own
+(`samplelog`), so that samples never push the history of objects out; readers see documents as ever.
 
 Source: etcd server/storage/mvcc (kvstore.go, key_index.go, watchable_store.go),
 https://etcd.io/docs/v3.5/learning/api_guarantees/.
@@ -49,13 +49,12 @@ from kubesim.store.base import KeyValue, ListResult, Sample, TxnResult, WatchEve
 from kubesim.store.keyspace import Keyspace
 from kubesim.store.leases import Leases
 from kubesim.store.records import Change
-from kubesim.store.samples import make_sample_writer
+from kubesim.store.samples import SampleStore
 from kubesim.store.watching import StoreWatch, WatchIndex
 
 # `list` is a method of the store, so annotations in it need other names for the type.
 Changes = list[Change]
 WatchEvents = list[WatchEvent]
-SampleRows = list[tuple[int, str, Sample]]
 LeaseIds = list[int]
 
 HISTORY_LIMIT = 10_000  # changes of objects kept
@@ -63,11 +62,12 @@ SAMPLE_HISTORY_LIMIT = 20_000  # samples kept
 SAMPLE_PREFIX = "/registry/metrics.k8s.io/pods/"
 
 
-class EtcdStore:
+class EtcdStore(SampleStore):
     """The store.
 
-    Any thread may call any method. Writers and consistent readers take `_lock`; `get` of the
-    present does not need it, since a dictionary look-up is atomic and entries never change.
+    Any thread may call any method. Writers and consistent readers take `_lock`, and settle the
+    journal of samples before anything else. `get` of a present object does not need the lock, since
+    a dictionary look-up is atomic and entries never change.
 
     Args:
         history_limit: changes of objects that are kept; older ones are compacted.
@@ -106,6 +106,8 @@ class EtcdStore:
     @property
     def revision(self) -> int:
         """Revision of the newest write; 0 for a store that was never written."""
+        if self._space.journal:
+            self._place()
         return self._space.revision
 
     @property
@@ -119,9 +121,15 @@ class EtcdStore:
         Raises:
             Compacted, FutureRevision: that revision cannot be read.
         """
+        if self._space.journal:
+            self._place()
         if revision is None:
-            return self._space.get(key)
+            found = self._space.entries.get(key)
+            if found is not None or not key.startswith(self._space.sample_prefix):
+                return found
+            revision = self._space.revision
         with self._lock:
+            self._space.settle()
             return self._space.get_at(key, revision)
 
     def list(
@@ -145,6 +153,7 @@ class EtcdStore:
         """
         space = self._space
         with self._lock:
+            self._space.settle()
             if revision is None or revision == space.revision:
                 revision = space.revision
                 at_most = None if limit is None else limit + 1
@@ -166,6 +175,7 @@ class EtcdStore:
         """
         frozen = freeze(value)
         with self._lock:
+            self._space.settle()
             revision = self._space.revision + 1
             self._put(key, frozen, revision, lease)
             self._space.revision = revision
@@ -199,6 +209,7 @@ class EtcdStore:
         frozen = [(key, freeze(value)) for key, value in puts]
         space = self._space
         with self._lock:
+            self._space.settle()
             if lease:
                 self._leases.check(lease)  # before anything is written
             for key, expected in compare:
@@ -219,17 +230,6 @@ class EtcdStore:
             notify()
         return result
 
-    def put_sample(self, key: str, sample: Sample) -> int:
-        """Write a usage sample under `sample_prefix`: a tuple of atoms, kept as it is.
-
-        Revisions, reads and watches are those of any other key; only the history is apart.
-        """
-        return self.sample_writer(key)(sample)
-
-    def sample_writer(self, key: str) -> Callable[[Sample], int]:
-        """`put_sample` for one key, with everything that it needs bound beforehand."""
-        return make_sample_writer(self._lock, self._space, self._watches, key)
-
     def _put(self, key: str, value: Any, revision: int, lease: int) -> None:
         if lease:
             self._leases.attach(lease, key)
@@ -242,20 +242,6 @@ class EtcdStore:
         if previous is not None and previous.lease:
             self._leases.detach(previous.lease, key)
         return previous is not None
-
-    # -- samples, raw ---------------------------------------------------------------------------
-
-    def sample(self, key: str) -> Sample | None:
-        """The newest sample of a key as the tuple that was written; None if there is none."""
-        cell = self._space.cells.get(key)
-        return cell[2] if type(cell) is tuple else None
-
-    def samples_since(self, revision: int, limit: int | None = None) -> tuple[SampleRows, bool]:
-        """Samples after a revision as (revision, key, tuple), and whether some were lost."""
-        with self._lock:
-            history = self._space.samples
-            steps, lost = history.steps_after(revision, limit), revision < history.compacted
-        return [step[0][:3] for step in steps if type(step) is tuple], lost
 
     # -- watching -------------------------------------------------------------------------------
 
@@ -276,6 +262,7 @@ class EtcdStore:
             FutureRevision: no write has reached that revision.
         """
         with self._lock:
+            self._space.settle()
             start = self._space.revision if since_revision is None else since_revision
             self._space.check_readable(prefix, start)
             watch = StoreWatch(self, prefix, start, on_ready)
@@ -286,6 +273,7 @@ class EtcdStore:
     def changes_for(self, watch: StoreWatch, limit: int | None) -> WatchEvents:
         """What `StoreWatch.poll` hands out: the matching changes after the watch's position."""
         with self._lock:
+            self._space.settle()
             found = self._space.changes_after(watch.prefix, watch.revision)
             position = self._space.revision
             if limit is not None and len(found) > limit:
@@ -298,6 +286,7 @@ class EtcdStore:
     def has_changes(self, watch: StoreWatch) -> bool:
         """True if a poll of the watch would find something; else the next write wakes it."""
         with self._lock:
+            self._space.settle()
             if self._space.changes_after(watch.prefix, watch.revision):
                 return True
             self._watches.arm(watch)
@@ -317,6 +306,7 @@ class EtcdStore:
             Compacted, FutureRevision: it is compacted already, or not reached yet.
         """
         with self._lock:
+            self._space.settle()
             self._space.compact(revision)
 
     def grant(self, ttl_seconds: float, *, now: float = 0.0) -> int:
@@ -355,9 +345,10 @@ class EtcdStore:
     def statistics(self) -> dict[str, int]:
         """Counts for tests and tables."""
         with self._lock:
+            self._space.settle()
             return {
                 "revision": self._space.revision,
-                "keys": len(self._space.keys),
+                "keys": len(self._space.keys) + len(self._space.samples.latest),
                 "changes": len(self._space.objects),
                 "samples": len(self._space.samples),
                 "watches": len(self._watches),
@@ -367,6 +358,7 @@ class EtcdStore:
     def snapshot(self) -> bytes:
         """The whole present state as bytes, for `restore`; history is not part of it."""
         with self._lock:
+            self._space.settle()
             return snapshots.dump(self._space.revision, self._space.present(""), self._leases)
 
     @classmethod

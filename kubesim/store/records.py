@@ -3,8 +3,8 @@
 An `Entry` is a key at one revision, a `Change` is a step from one entry to the next, a `History` is
 the newest changes in order of revision. All are immutable once made, so readers share them.
 
-Usage samples take a leaner form, since they are written a million times a second on virtual time:
-a *cell* is a tuple, and becomes an `Entry` when somebody reads it.
+Usage samples take a leaner form, since they are written a million times a second on virtual time
+(`samplelog`); they become entries and changes when somebody reads them.
 
 Source: etcd api/mvccpb/kv.proto; server/storage/mvcc/kvstore.go.
 """
@@ -23,8 +23,6 @@ from kubesim.store.base import DELETE, PUT, Sample, WatchEvent
 encode = JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode
 
 Expand = Callable[[str, Sample], Document]
-Cell = tuple[int, str, Sample, int, int]
-"""A sample at one revision: (mod_revision, key, sample, create_revision, version)."""
 
 
 class Entry:
@@ -113,12 +111,8 @@ class Change:
         return WatchEvent(self.type, self.entry, self.previous)
 
 
-SampleStep = tuple[Cell, Cell | None]
-"""A step of one sample: the cell after it, and the one before."""
-
-
 class History:
-    """The newest changes, oldest first, at most about `limit` of them.
+    """The newest changes of objects, oldest first, at most about `limit` of them.
 
     A plain list: resuming in its middle is a binary search, where a deque would have to be walked.
     The front is cut in chunks, so that dropping costs nothing for each change. Cuts happen between
@@ -126,53 +120,38 @@ class History:
 
     Attributes:
         compacted: changes up to and including this revision are gone.
-        steps: changes, and sample steps in their lean form; read them through the methods.
+        changes: the changes.
     """
 
-    def __init__(self, limit: int, expand: Expand | None = None) -> None:
+    def __init__(self, limit: int) -> None:
         self.limit = limit
         self.compacted = 0
-        self.steps: list[Change | SampleStep] = []
-        self.longest = limit + max(1, limit // 4)  # cut back to `limit` when this is reached
-        self._expand = expand
+        self.changes: list[Change] = []
+        self._longest = limit + max(1, limit // 4)  # cut back to `limit` when this is reached
 
     def __len__(self) -> int:
-        return len(self.steps)
+        return len(self.changes)
 
-    def append(self, change: Change | SampleStep) -> None:
+    def append(self, change: Change) -> None:
         """Add the newest change."""
-        self.steps.append(change)
-        if len(self.steps) >= self.longest:
-            self.trim()
-
-    def trim(self) -> None:
-        """Drop the oldest changes, down to about `limit`."""
-        self.compact(_revision_of(self.steps[len(self.steps) - self.limit - 1]))
+        self.changes.append(change)
+        if len(self.changes) >= self._longest:
+            self.compact(_revision_of(self.changes[len(self.changes) - self.limit - 1]))
 
     def compact(self, revision: int) -> None:
         """Forget the changes up to and including `revision`."""
         if revision > self.compacted:
-            del self.steps[: self._position(revision)]
+            del self.changes[: self._position(revision)]
             self.compacted = revision
-
-    def steps_after(self, revision: int, limit: int | None = None) -> list[Change | SampleStep]:
-        """The changes after a revision in the form in which they are kept, oldest first."""
-        start = self._position(revision)
-        return self.steps[start : None if limit is None else start + limit]
 
     def after(self, revision: int, prefix: str = "") -> list[Change]:
         """The changes of keys under a prefix after a revision, oldest first."""
-        start = self._position(revision)
-        found = []
-        for step in self.steps[start:]:
-            key = step[0][1] if type(step) is tuple else step.entry.key  # type: ignore[union-attr]
-            if key.startswith(prefix):
-                found.append(self._full(step))
-        return found
+        later = self.changes[self._position(revision) :]
+        return [change for change in later if change.entry.key.startswith(prefix)]
 
     def back_to(self, revision: int) -> Iterator[Change]:
         """The changes after a revision, newest first, for taking them back."""
-        return map(self._full, reversed(self.steps[self._position(revision) :]))
+        return reversed(self.changes[self._position(revision) :])
 
     def at(self, key: str, revision: int, present: Entry | None) -> Entry | None:
         """The key as it was at a revision, given how it is now."""
@@ -183,28 +162,16 @@ class History:
                 present = change.previous
         return present
 
-    def entry_of(self, cell: Cell) -> Entry:
-        """A sample's cell as an entry."""
-        revision, key, sample, created, version = cell
-        return Entry(key, sample, created, revision, version, 0, self._expand)
-
-    def _full(self, step: Change | SampleStep) -> Change:
-        if isinstance(step, Change):
-            return step
-        cell, previous = step
-        before = self.entry_of(previous) if previous is not None else None
-        return Change(PUT, self.entry_of(cell), before)
-
     def _position(self, revision: int) -> int:
         """Index of the first change after a revision."""
-        steps = self.steps
-        if not steps or _revision_of(steps[-1]) <= revision:
-            return len(steps)
-        return bisect_right(steps, revision, key=_revision_of)
+        changes = self.changes
+        if not changes or _revision_of(changes[-1]) <= revision:
+            return len(changes)
+        return bisect_right(changes, revision, key=_revision_of)
 
 
-def _revision_of(step: Change | SampleStep) -> int:
-    return step.entry.mod_revision if isinstance(step, Change) else step[0][0]
+def _revision_of(change: Change) -> int:
+    return change.entry.mod_revision
 
 
-__all__ = ["DELETE", "PUT", "Cell", "Change", "Entry", "Expand", "History", "SampleStep", "encode"]
+__all__ = ["DELETE", "PUT", "Change", "Entry", "Expand", "History", "encode"]

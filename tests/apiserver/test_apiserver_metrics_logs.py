@@ -15,12 +15,13 @@ MIB = 1 << 20
 
 
 def test_a_sample_reads_as_pod_metrics(api: KubeAPI) -> None:
-    """Written as a tuple, read as the metrics-server would say it."""
+    """Written as plain numbers, read as the metrics-server would say it."""
     write = api.metrics_writer("default", "web")
     assert api.sample("default", "web") is None
+    write(61.0, 1.0, "main", 134, 76 * MIB, "side", 1000, 1500)
     sample = (61.0, 1.0, (("main", 134, 76 * MIB), ("side", 1000, 1500)))
-    revision = write(sample)
-    assert api.sample("default", "web") is sample
+    revision = api.store.revision
+    assert api.sample("default", "web") == sample
     assert api.get("PodMetrics", "web") == {
         "kind": "PodMetrics",
         "apiVersion": "metrics.k8s.io/v1beta1",

@@ -18,10 +18,6 @@ from kubesim.errors import AlreadyExists, BadRequest, NotFound, Timeout
 KEYS = ["id", "name", "status", "cpu", "memory", "logs"]
 
 
-def a_sample(cpu: int, megabytes: float, seconds: float = 1.0) -> tuple[Any, ...]:
-    return (seconds, 1.0, (("main", cpu, int(megabytes * 1_000_000)),))
-
-
 # -- records ---
 
 
@@ -48,7 +44,7 @@ def test_a_record_follows_the_pod(api: KubeAPI) -> None:
     api.register_log_source("node-1", lambda namespace, pod, container: lines)
     pod = a_running_pod(api)
     write = api.metrics_writer("default", "web")
-    write((1.0, 1.0, (("main", 100, 50_000_000), ("side", 34, 26_999_999))))
+    write(1.0, 1.0, "main", 100, 50_000_000, "side", 34, 26_999_999)
     record = api.get_pod(pod["metadata"]["uid"])
     assert (record["status"], record["cpu"], record["memory"]) == ("Running", 134, 76)
     assert record["logs"] == [f"line {n}" for n in range(15, 25)]
@@ -269,7 +265,7 @@ def test_json_follows_pod_sample_and_log(api: KubeAPI) -> None:
     write = api.metrics_writer("default", "web")
     kept = api.seed.get_bytes(other)
     for step in range(1, 4):
-        write(a_sample(100 + step, 60 + step))
+        write(1.0, 1.0, "main", 100 + step, (60 + step) * 1_000_000)
         for body in (api.seed.get_bytes(id), api.seed.list_bytes()):
             assert f'"cpu": {100 + step}, "memory": {60 + step}'.encode() in body
         log.append((float(step), f"tick {step}"))

@@ -151,8 +151,8 @@ def test_usage_samples_can_be_watched(api: KubeAPI) -> None:
     a_running_pod(api)
     watch = api.watch("PodMetrics")
     write = api.metrics_writer("default", "web")
-    write((3.0, 1.0, (("main", 150, 70_000_000),)))
-    write((4.0, 1.0, (("main", 151, 70_000_000),)))
+    write(3.0, 1.0, "main", 150, 70_000_000)
+    write(4.0, 1.0, "main", 151, 70_000_000)
     api.forget_metrics("default", "web")
     events = watch.poll()
     assert [event.type for event in events] == ["ADDED", "MODIFIED", "DELETED"]

@@ -142,7 +142,7 @@ class World:
         """Write a usage sample of each pod, in percent of its request, of the last second."""
         for index, share in enumerate(percent):
             write = self.api.metrics_writer(namespace, f"{name}-{index}")
-            write((self.clock.now(), 1.0, (("main", round(share * REQUEST / 100), memory),)))
+            write(self.clock.now(), 1.0, "main", round(share * REQUEST / 100), memory)
 
     def steady(
         self, *percent: float, seconds: float, every: float = 1.0, name: str = "web"

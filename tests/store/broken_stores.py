@@ -8,6 +8,7 @@ from typing import Any
 from kubesim.objects.frozen import freeze
 from kubesim.store import EtcdStore, TxnResult
 from kubesim.store.base import ListResult
+from kubesim.store.keyspace import Keyspace
 from kubesim.store.records import Change, Entry
 
 
@@ -68,9 +69,9 @@ class EventsOutsideTheLock(EtcdStore):
             if previous is None:
                 space.keys.append(key)
                 space.keys.sort()
-            space.cells[key] = entry
+            space.entries[key] = entry
             space.revision = revision
-        space.history_of(key).append(Change("PUT", entry, previous))
+        space.objects.append(Change("PUT", entry, previous))
         return revision
 
 
@@ -127,4 +128,45 @@ BROKEN = (
     ListInPieces,
 )
 
-__all__ = ["BROKEN"]
+
+class _ClearsFirst(Keyspace):
+    """Empties the journal, then places what was in it."""
+
+    def settle(self) -> None:
+        rows = self.journal[:]
+        del self.journal[: len(rows)]
+        if rows:
+            self.samples.extend(self.revision + 1, rows)
+            self.revision += len(rows)
+
+
+class _ClearsAll(Keyspace):
+    """Throws away what was appended while it placed."""
+
+    def settle(self) -> None:
+        rows = self.journal[:]
+        if rows:
+            self.samples.extend(self.revision + 1, rows)
+            self.revision += len(rows)
+        self.journal.clear()
+
+
+class JournalClearedFirst(EtcdStore):
+    """A reader finds the journal empty and the sample not yet placed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._space.__class__ = _ClearsFirst
+
+
+class JournalClearedWhole(EtcdStore):
+    """A sample that comes at the wrong moment is lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._space.__class__ = _ClearsAll
+
+
+BROKEN_JOURNALS = (JournalClearedFirst, JournalClearedWhole)
+
+__all__ = ["BROKEN", "BROKEN_JOURNALS"]

@@ -12,11 +12,13 @@ from kubesim.errors import Compacted, WatchClosed
 from kubesim.store import EtcdStore
 
 sys.path.insert(0, str(Path(__file__).parent))
-from broken_stores import BROKEN
-from witness import record
+from broken_stores import BROKEN, BROKEN_JOURNALS
+from witness import opcode_yields, record
 
 pytestmark = pytest.mark.live
 
+PODS = "/registry/metrics.k8s.io/pods/default/"
+READERS = 4
 SEEDS = 6
 FULL_SEEDS = 20
 
@@ -33,6 +35,71 @@ def test_the_witness_finds_a_seeded_mistake(broken: type[EtcdStore]) -> None:
     """A thread test that cannot fail proves nothing: at least 19 of 20 runs find the mistake."""
     caught = sum(bool(record(broken, 1000 + seed)) for seed in range(FULL_SEEDS))
     assert caught >= FULL_SEEDS - 1
+
+
+def sample_faults(store: EtcdStore, seed: int, pods: int = 4, each: int = 200) -> list[str]:
+    """Pods write samples without the lock, a watcher and a reader look: what went wrong.
+
+    A reader that starts after a write has ended must see that sample or a later one; a watcher
+    sees each once and in order.
+    """
+    ended = [0] * pods
+    faults: list[str] = []
+    watch = store.watch(PODS, since_revision=0)
+    seen: list[tuple[int, str, float]] = []
+    writers_left = [pods]
+
+    def write(pod: int) -> None:
+        writer = store.sample_writer(f"{PODS}{pod}")
+        for number in range(1, each + 1):
+            writer(float(number), 1.0, "main", number, 5)
+            ended[pod] = number
+            if number % 10 == 0:
+                store.set("/other", number)
+        writers_left[0] -= 1
+
+    def read(watching: bool) -> None:
+        last = False
+        while not last:
+            last = writers_left[0] == 0
+            for pod in range(pods):
+                least = ended[pod]
+                sample = store.sample(f"{PODS}{pod}")
+                if (sample[0] if sample else 0) < least:
+                    faults.append(f"pod {pod}: {sample} after {least} was acknowledged")
+            found = watch.poll() if watching else []
+            seen.extend((e.revision, e.kv.key, e.kv.value["sample"][0]) for e in found)
+
+    with opcode_yields(seed):
+        threads = [threading.Thread(target=write, args=(pod,)) for pod in range(pods)]
+        threads += [threading.Thread(target=read, args=(n == 0,)) for n in range(READERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    revisions = [revision for revision, _, _ in seen]
+    if revisions != sorted(set(revisions)):
+        faults.append("the watcher saw revisions out of order")
+    for pod in range(pods):
+        mine = [number for _, key, number in seen if key == f"{PODS}{pod}"]
+        if mine != [float(number) for number in range(1, each + 1)]:
+            faults.append(f"pod {pod}: the watcher saw {mine}")
+    if store.revision != pods * each + pods * each // 10:
+        faults.append(f"revision {store.revision}")
+    return faults
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_samples_written_without_the_lock_are_all_placed_in_order(seed: int) -> None:
+    """Each sample once, in order, none late."""
+    assert sample_faults(EtcdStore(), seed) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", BROKEN_JOURNALS, ids=lambda store: store.__name__)
+def test_mistakes_around_the_journal_are_found(broken: type[EtcdStore]) -> None:
+    """In at least 9 of 10 runs."""
+    assert sum(bool(sample_faults(broken(), 2000 + seed)) for seed in range(10)) >= 9
 
 
 def test_a_watcher_that_never_reads_holds_nobody_up() -> None:

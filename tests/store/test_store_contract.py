@@ -257,15 +257,21 @@ def test_a_digest_tells_runs_apart() -> None:
     assert run(1) != run(2)
 
 
+def sampling_document(_key: str, sample: Any) -> dict[str, int]:
+    """A sample's document in the model: its CPU alone."""
+    return {"v": sample[2][0][1]}
+
+
 class StoreMachine(RuleBasedStateMachine):
     """Random programs against a model: a list of all changes ever made."""
 
     KEYS = st.sampled_from(["/a/1", "/a/2", "/b/1", f"{SAMPLES}d/p"])
+    SAMPLED = st.sampled_from([f"{SAMPLES}d/p", f"{SAMPLES}d/q", f"{SAMPLES}d/r"])
 
     @initialize()
     def begin(self) -> None:
         """An empty store, an empty model."""
-        self.store = EtcdStore()
+        self.store = EtcdStore(sample_document=sampling_document)
         self.changes: list[tuple[int, str, Any]] = []  # (revision, key, value or None)
         self.compacted = 0
         self.watches: list[tuple[Any, str, int]] = []
@@ -281,6 +287,22 @@ class StoreMachine(RuleBasedStateMachine):
                     state[key] = value
         return state
 
+    def history(self) -> list[tuple[Any, ...]]:
+        """Each change with (create_revision, version) and (mod_revision, value) before it."""
+        born: dict[str, tuple[int, int]] = {}
+        last: dict[str, tuple[int, Any]] = {}
+        found = []
+        for revision, key, value in self.changes:
+            if value is not None:
+                created, version = born.get(key, (revision, 0))
+                born[key] = (created, version + 1)
+            found.append((revision, key, value, born[key], last.get(key)))
+            if value is None:
+                del born[key], last[key]
+            else:
+                last[key] = (revision, value)
+        return found
+
     @rule(key=KEYS, value=st.integers(0, 9))
     def set(self, key: str, value: int) -> None:
         """A write."""
@@ -288,7 +310,23 @@ class StoreMachine(RuleBasedStateMachine):
         assert revision == (self.changes[-1][0] if self.changes else 0) + 1
         self.changes.append((revision, key, {"v": value}))
 
-    @rule(key=KEYS)
+    @rule(rows=st.lists(st.tuples(SAMPLED, st.integers(0, 9)), min_size=1, max_size=6))
+    def tick(self, rows: list[tuple[str, int]]) -> None:
+        """Samples as pods write them: many, and nobody asks for a revision."""
+        revision = self.changes[-1][0] if self.changes else 0
+        for number, (key, value) in enumerate(rows, 1):
+            self.store.sample_writer(key)(1.0, 1.0, "main", value, 5)
+            self.changes.append((revision + number, key, {"v": value}))
+
+    @rule(key=SAMPLED, value=st.integers(0, 9))
+    def put_sample(self, key: str, value: int) -> None:
+        """One sample, and its revision."""
+        revision = self.store.put_sample(key, (1.0, 1.0, (("main", value, 5),)))
+        assert revision == (self.changes[-1][0] if self.changes else 0) + 1
+        assert self.store.sample(key) == (1.0, 1.0, (("main", value, 5),))
+        self.changes.append((revision, key, {"v": value}))
+
+    @rule(key=st.one_of(KEYS, SAMPLED))
     def delete(self, key: str) -> None:
         """A deletion."""
         revision = self.store.delete(key)
@@ -321,8 +359,18 @@ class StoreMachine(RuleBasedStateMachine):
                 watch.poll()
             del self.watches[index]
             return
-        expected = [r for r, key, _ in self.changes if r > position and key.startswith(prefix)]
-        assert [event.revision for event in watch.poll()] == expected
+        expected = [change for change in self.history() if change[0] > position]
+        seen = [
+            (
+                event.revision,
+                event.kv.key,
+                event.kv.value if event.type == "PUT" else None,
+                (event.kv.create_revision, event.kv.version),
+                event.previous and (event.previous.mod_revision, event.previous.value),
+            )
+            for event in watch.poll()
+        ]
+        assert seen == [change for change in expected if change[1].startswith(prefix)]
         self.watches[index] = (watch, prefix, self.store.revision)
 
     @precondition(lambda self: self.changes)
@@ -348,12 +396,18 @@ class StoreMachine(RuleBasedStateMachine):
                 self.store.list("", revision)
         else:
             listed = self.store.list("", revision)
-            assert {kv.key: kv.value for kv in listed.items} == self.state_at(revision)
+            state = self.state_at(revision)
+            assert {kv.key: kv.value for kv in listed.items} == state
+            for key in state:
+                kv = self.store.get(key, revision)
+                last = [change for change in self.history() if change[:2] == (kv.mod_revision, key)]
+                assert [(kv.create_revision, kv.version)] == [change[3] for change in last]
 
     @rule()
     def restore(self) -> None:
         """Save and restore: the present is the same."""
-        self.store = EtcdStore.restore(self.store.snapshot())
+        data = self.store.snapshot()
+        self.store = EtcdStore.restore(data, sample_document=sampling_document)
         self.compacted = self.store.revision
         self.watches = []
 
