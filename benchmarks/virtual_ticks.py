@@ -19,6 +19,7 @@ import simpy
 from benchmarks.measure import cpu_seconds, row, take_turns
 from kubesim import Cluster
 
+WARM_UP_SECONDS = 60  # by then both histories are full: memory is reused, not asked for
 SECONDS = 60
 
 
@@ -70,9 +71,9 @@ def simpy_run(pods: int, encode: bool) -> float:
 
     for number in range(pods):
         environment.process(pod(number))
-    environment.run(until=5)
+    environment.run(until=WARM_UP_SECONDS)
     before = store.revision
-    seconds = cpu_seconds(lambda: environment.run(until=5 + SECONDS))
+    seconds = cpu_seconds(lambda: environment.run(until=WARM_UP_SECONDS + SECONDS))
     return (store.revision - before) / seconds
 
 
@@ -85,7 +86,7 @@ def kubesim_run(pods: int) -> float:
     ) as cluster:
         for number in range(pods):
             cluster.api.create(_manifest(number))
-        cluster.sleep(10)
+        cluster.sleep(WARM_UP_SECONDS)
         before = cluster.store.revision
         seconds = cpu_seconds(lambda: cluster.sleep(SECONDS))
         samples = cluster.store.revision - before
