@@ -14,6 +14,7 @@ from kubesim.objects.frozen import Document
 from kubesim.store import EtcdStore
 
 DEFAULT_NAMESPACE = "default"
+NOT_ALLOWED = "the server does not allow this method on the requested resource"
 EXAMPLES = 5  # names that a NotFound shows
 
 

@@ -17,6 +17,7 @@ from kubesim.apiserver.podspec import (
     validate_pod_spec,
 )
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.scheduling import admit_pod
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
 from kubesim.quantity import parse_quantity
@@ -31,7 +32,7 @@ EVENT_TTL_SECONDS = 3600.0  # kube-apiserver --event-ttl
 
 
 def default_pod(pod: Document) -> None:
-    """Defaults of the pod itself, with what admission adds: tolerations and a priority."""
+    """Defaults of the pod itself, with the tolerations that admission adds."""
     fill(pod, "spec", {})
     spec = pod["spec"]
     if not isinstance(spec, dict):
@@ -39,9 +40,6 @@ def default_pod(pod: Document) -> None:
     default_pod_spec(spec)
     fill(spec, "enableServiceLinks", True)
     fill(spec, "serviceAccountName", "default")
-    if not spec.get("priorityClassName"):
-        fill(spec, "priority", 0)
-        fill(spec, "preemptionPolicy", "PreemptLowerPriority")
     fill(spec, "tolerations", [])
     tolerations = spec["tolerations"]
     if isinstance(tolerations, list):
@@ -229,6 +227,7 @@ KINDS = (
         "pods",
         short_names=("po",),
         default=default_pod,
+        admit=admit_pod,
         validate=validate_pod,
         validate_update=validate_pod_update,
         selectable_fields=(

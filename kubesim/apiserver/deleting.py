@@ -12,7 +12,7 @@ pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go
 
 from __future__ import annotations
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE, Base
+from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED, Base
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.watching import at_revision, view_of
 from kubesim.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
@@ -199,6 +199,3 @@ class DeleteVerbs(Base):
 
     def _inside_namespaces(self) -> list[Kind]:
         return [kind for kind in self.registry.kinds() if kind.namespaced and not kind.read_only]
-
-
-NOT_ALLOWED = "the server does not allow this method on the requested resource"

@@ -53,6 +53,11 @@ class FieldErrors:
         detail = f"may not be more than {limit} bytes"
         self._add(path, "FieldValueTooLong", "Too long", detail)
 
+    def too_many(self, path: str, count: int, limit: int) -> None:
+        """A list is longer than allowed."""
+        detail = f"must have at most {limit} items"
+        self._add(path, "FieldValueTooMany", f"Too many: {count}", detail)
+
     def _add(self, path: str, reason: str, head: str, detail: str) -> None:
         self.causes.append(Cause(path, reason, f"{head}: {detail}" if detail else head))
 

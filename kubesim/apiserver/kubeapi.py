@@ -24,11 +24,24 @@ Source: kube-apiserver; k8s.io/apiserver/pkg/registry/generic.
 from __future__ import annotations
 
 from kubesim.analytics import Analytics
-from kubesim.apiserver import apps, autoscaling, core, metrics
+from kubesim.apiserver import (
+    apps,
+    autoscaling,
+    batch,
+    core,
+    deployments,
+    discovery,
+    metrics,
+    policy,
+    scheduling,
+    services,
+)
 from kubesim.apiserver.registry import Registry
 from kubesim.apiserver.seed import SeedView
 from kubesim.apiserver.seedverbs import SeedVerbs
 from kubesim.clock.base import Clock, Streams
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document, freeze
 from kubesim.store import EtcdStore
 
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -41,7 +54,9 @@ def default_registry(*, scale_to_zero: bool = False) -> Registry:
         scale_to_zero: the feature gate HPAScaleToZero (alpha upstream): minReplicas may be 0.
     """
     scaling = autoscaling.kinds(scale_to_zero=scale_to_zero)
-    return Registry([*core.KINDS, *apps.KINDS, *scaling, *metrics.KINDS])
+    first = [*core.KINDS, *services.KINDS, *apps.KINDS, *deployments.KINDS, *batch.KINDS, *scaling]
+    groups = (discovery, policy, scheduling, metrics)
+    return Registry([*first, *(kind for group in groups for kind in group.KINDS)])
 
 
 class KubeAPI(SeedVerbs):
@@ -70,7 +85,24 @@ class KubeAPI(SeedVerbs):
         super().__init__(store, clock, streams, registry or default_registry(), analytics)
         self._log_sources = {}
         self._leases = {}
-        for name in SYSTEM_NAMESPACES:
-            if self.peek("Namespace", name) is None:
-                self.create({"kind": "Namespace", "metadata": {"name": name}})
+        self._boot()
         self.seed = SeedView(self)
+
+    def _boot(self) -> None:
+        """Make what every cluster is born with: four namespaces and two priority classes."""
+        # The classes come with the last namespace, in one revision.
+        steps: list[list[Document]] = [
+            [{"kind": "Namespace", "metadata": {"name": name}}] for name in SYSTEM_NAMESPACES
+        ]
+        steps[-1] += scheduling.SYSTEM_CLASSES
+        for step in steps:
+            puts = []
+            for document in step:
+                kind, name = self.registry.find(document["kind"]), meta.name_of(document)
+                if self.peek(kind.kind, name) is None:
+                    made = freeze(self.create(document, dry_run=True))
+                    puts.append((kind.key("", name), made))
+            if puts:
+                self.store.txn([], puts)
+                if meta.name_of(puts[0][1]) in SYSTEM_NAMESPACES:
+                    self._created(self.registry.find("Namespace"), puts[0][1])

@@ -4,35 +4,31 @@ A kubelet hands each sample to the API server as a tuple, and the store keeps it
 
     (seconds, window_seconds, ((container, cpu_milli, memory_bytes), ...))
 
-Read through the API, it is a PodMetrics document. The real metrics-server scrapes the kubelets each
-15 s and keeps the newest points in memory; ours keeps them in the store, so that they have
-revisions and can be watched.
+Read through the API, it is a PodMetrics document. NodeMetrics are made when they are read: the sum
+of the node's pods, since a simulated node has nothing else to do. The real metrics-server scrapes
+the kubelets each 15 s and keeps the newest points in memory; ours keeps them in the store, so that
+they have revisions and can be watched.
 
-Source: k8s.io/metrics/pkg/apis/metrics/v1beta1 (PodMetrics).
+Source: k8s.io/metrics/pkg/apis/metrics/v1beta1 (PodMetrics, NodeMetrics).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver.registry import Kind
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import name_of, namespace_of
+from kubesim.objects.pods import is_finished, node_of
 from kubesim.quantity import format_cpu, format_duration
 from kubesim.store import Sample
 
+if TYPE_CHECKING:
+    from kubesim.apiserver.base import Base
+
 GROUP = "metrics.k8s.io"
 SAMPLE_PREFIX = f"/registry/{GROUP}/pods/"
-
-KINDS = (
-    Kind(
-        "PodMetrics",
-        "pods",
-        group=GROUP,
-        version="v1beta1",
-        status=False,
-        read_only=True,
-    ),
-)
 
 
 def sample_key(namespace: str, name: str) -> str:
@@ -66,3 +62,55 @@ def document_maker(timestamp: Callable[[float], str]) -> Callable[[str, Sample],
         }
 
     return document
+
+
+def node_metrics(api: Base) -> list[Document]:
+    """The usage of each node: what its pods used in their newest samples."""
+    used: dict[str, list[Sample]] = {}
+    for kv in api.store.list(api.registry.find("Pod").prefix).items:
+        sample = api.store.sample(sample_key(namespace_of(kv.value), name_of(kv.value)))
+        if sample is not None and node_of(kv.value) and not is_finished(kv.value):
+            used.setdefault(node_of(kv.value), []).append(sample)
+    now = api.clock.now()
+    nodes = [kv.value for kv in api.store.list(api.registry.find("Node").prefix).items]
+    return [_node_document(api, node, used.get(name_of(node), []), now) for node in nodes]
+
+
+def _node_document(api: Base, node: Document, samples: list[Sample], now: float) -> Document:
+    containers = [container for sample in samples for container in sample[2]]
+    cpu = sum(container[1] for container in containers)
+    memory = sum(container[2] for container in containers)
+    return {
+        "kind": "NodeMetrics",
+        "apiVersion": f"{GROUP}/v1beta1",
+        "metadata": {
+            "name": name_of(node),
+            "labels": dict(node["metadata"].get("labels") or {}),
+            "creationTimestamp": api.clock.timestamp(),
+        },
+        "timestamp": api.clock.timestamp(max((sample[0] for sample in samples), default=now)),
+        "window": format_duration(max((sample[1] for sample in samples), default=0.0)),
+        "usage": {"cpu": format_cpu(cpu), "memory": f"{-(-memory // 1024)}Ki"},
+    }
+
+
+KINDS = (
+    Kind(
+        "PodMetrics",
+        "pods",
+        group=GROUP,
+        version="v1beta1",
+        status=False,
+        read_only=True,
+    ),
+    Kind(
+        "NodeMetrics",
+        "nodes",
+        group=GROUP,
+        version="v1beta1",
+        namespaced=False,
+        status=False,
+        read_only=True,
+        compute=node_metrics,
+    ),
+)

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE
-from kubesim.apiserver.deleting import NOT_ALLOWED
+from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED
 from kubesim.apiserver.patching import json_patch, merge_patch, strategic_patch
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.subresources import Subresources

@@ -9,12 +9,12 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 
-from kubesim.apiserver.base import Base
+from kubesim.apiserver.base import NOT_ALLOWED, Base
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.watching import ResourceWatch, open_watch, too_large, view_of
-from kubesim.errors import BadRequest, Compacted, Expired, FutureRevision
+from kubesim.errors import BadRequest, Compacted, Expired, FutureRevision, MethodNotAllowed
 from kubesim.objects.frozen import Document, thaw
-from kubesim.objects.meta import labels_of
+from kubesim.objects.meta import labels_of, name_of
 from kubesim.objects.selectors import (
     FieldSelector,
     Selector,
@@ -43,20 +43,20 @@ class ReadVerbs(Base):
             NotFound: no such object or kind.
         """
         found = self.registry.find(kind)
-        kv = self.store.get(found.key(namespace or "default", name))
-        if kv is None:
-            raise self.not_found(found, name)
-        return thaw(view_of(kv))  # type: ignore[no-any-return]
+        document = self._one(found, name, namespace)
+        if document is None:
+            raise self.not_found(found, name, namespace)
+        return thaw(document)  # type: ignore[no-any-return]
 
     def peek(self, kind: str, name: str, namespace: str | None = None) -> Document | None:
         """One object without a copy: frozen, shared; None if there is none. For components."""
-        found = self.registry.find(kind)
-        kv = self.store.get(found.key(namespace or "default", name))
-        return None if kv is None else view_of(kv)
+        return self._one(self.registry.find(kind), name, namespace)
 
     def snapshot(self, kind: str, namespace: str | None = None) -> tuple[Documents, int]:
         """All objects without copies (frozen, shared), and the revision of the snapshot."""
         found = self.registry.find(kind)
+        if found.compute is not None:
+            return found.compute(self), self.store.revision
         result = self.store.list(found.prefix_of(namespace))
         return [view_of(kv) for kv in result.items], result.revision
 
@@ -96,6 +96,8 @@ class ReadVerbs(Base):
             if revision:
                 raise BadRequest("specifying resource version is not allowed when using continue")
             revision, start_after = _parse_token(continue_token)
+        if found.compute is not None:
+            return self._computed(found, labels, fields)
         prefix = found.prefix_of(namespace)
         result = self._list(found, prefix, revision, start_after)
         items: Documents = []
@@ -141,6 +143,8 @@ class ReadVerbs(Base):
             BadRequest: a selector or revision that makes no sense.
         """
         found = self.registry.find(kind)
+        if found.compute is not None:
+            raise MethodNotAllowed(NOT_ALLOWED, hint=f"{found.resource} can be read, not watched")
         labels, fields = self._selectors(found, label_selector, field_selector)
         since = None if resource_version is None else _revision_number(resource_version)
         prefix = found.prefix_of(namespace)
@@ -149,6 +153,29 @@ class ReadVerbs(Base):
             initial, since = self.snapshot(kind, namespace)
         watch = open_watch(self.store.watch, prefix, since, on_ready, found.resource)
         return ResourceWatch(watch, labels, fields, found.resource, initial)
+
+    def _one(self, kind: Kind, name: str, namespace: str | None) -> Document | None:
+        """One object, shared; None if there is none."""
+        if kind.compute is not None:
+            made = kind.compute(self)
+            return next((document for document in made if name_of(document) == name), None)
+        kv = self.store.get(kind.key(namespace or "default", name))
+        return None if kv is None else view_of(kv)
+
+    def _computed(self, kind: Kind, labels: Selector, fields: FieldSelector) -> Document:
+        """A list of what is made on reading; always as of now, in one page."""
+        assert kind.compute is not None
+        items = [
+            document
+            for document in kind.compute(self)
+            if labels.matches(labels_of(document)) and fields.matches(document)
+        ]
+        return {
+            "kind": f"{kind.kind}List",
+            "apiVersion": kind.api_version,
+            "metadata": {"resourceVersion": str(self.store.revision)},
+            "items": items,
+        }
 
     def _list(self, kind: Kind, prefix: str, revision: int, start_after: str) -> ListResult:
         start = f"{prefix}{start_after}" if start_after else ""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.metadata import SUBDOMAIN_RULE
@@ -19,9 +19,14 @@ from kubesim.errors import AlreadyExists, NotFound, mapping_hint
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_subdomain
 
+if TYPE_CHECKING:
+    from kubesim.apiserver.base import Base
+
 Default = Callable[[Document], None]
 Validate = Callable[[Document, FieldErrors], None]
 ValidateUpdate = Callable[[Document, Document, FieldErrors], None]
+Admit = Callable[["Base", Document, Document | None], None]
+Compute = Callable[["Base"], list[Document]]
 
 
 def _nothing(*_args: Any) -> None:
@@ -40,6 +45,8 @@ class Kind:
         namespaced: objects live in namespaces.
         short_names: what kubectl accepts, too.
         default: fills in what the client left out; changes the document that it is given.
+        admit: what needs a look at other objects, or at the object's own uid: called with (server,
+            new, old or None) after the defaults, before the rules; may change it or refuse.
         validate: reports every broken rule of a new or changed object.
         validate_update: reports what may not change; called with (new, old).
         valid_name: the rule for names.
@@ -50,6 +57,7 @@ class Kind:
         counts_generation: metadata.generation counts the changes of spec.
         scale: has a scale subresource (spec.replicas, status.replicas).
         read_only: written by the simulator's own paths, not by create and update.
+        compute: makes the objects when they are read, instead of the store; they have no watch.
         ttl_seconds: objects vanish so long after their creation, by a lease of the store; 0: never.
         selectable_fields: field selectors besides metadata.name and metadata.namespace.
     """
@@ -61,6 +69,7 @@ class Kind:
     namespaced: bool = True
     short_names: tuple[str, ...] = ()
     default: Default = _nothing
+    admit: Admit = _nothing
     validate: Validate = _nothing
     validate_update: ValidateUpdate = _nothing
     valid_name: Callable[[object], bool] = valid_dns1123_subdomain
@@ -71,6 +80,7 @@ class Kind:
     counts_generation: bool = True
     scale: bool = False
     read_only: bool = False
+    compute: Compute | None = None
     ttl_seconds: float = 0.0
     selectable_fields: tuple[str, ...] = ()
     prefix: str = field(init=False)

@@ -1,8 +1,8 @@
 """The verbs that write: create, update, update_status, patch.
 
-Every write is default -> validate -> compare-and-set. A client that sends the resourceVersion it
-read gets a Conflict if somebody wrote in between; one that sends none overwrites. A write that
-changes nothing takes no revision and wakes nobody.
+Every write is default -> admit -> validate -> compare-and-set. A client that sends the
+resourceVersion it read gets a Conflict if somebody wrote in between; one that sends none
+overwrites. A write that changes nothing takes no revision and wakes nobody.
 
 Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Create, Update),
 pkg/registry/rest/{create,update}.go, pkg/endpoints/handlers/patch.go.
@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE
-from kubesim.apiserver.deleting import NOT_ALLOWED, DeleteVerbs
+from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED
+from kubesim.apiserver.deleting import DeleteVerbs
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.metadata import validate_metadata, validate_metadata_update
 from kubesim.apiserver.registry import Kind
@@ -73,16 +73,17 @@ class WriteVerbs(DeleteVerbs):
             metadata.pop(field, None)
         if kind.status and not kind.status_at_creation:
             new.pop("status", None)  # a client says what it wants; what is, others write
+        metadata["uid"] = meta.new_uid(self.streams(f"uids/{kind.plural}"))
         base = "" if metadata.get("name") else metadata.get("generateName")
         for attempt in range(1, GENERATE_ATTEMPTS + 1):
             if base and isinstance(base, str):
                 suffix = meta.random_suffix(self.streams(f"names/{kind.plural}/{base}"))
                 metadata["name"] = base[:MAX_GENERATE_NAME] + suffix
             kind.default(new)
+            kind.admit(self, new, None)
             if kind.counts_generation and "spec" in new:
                 metadata["generation"] = 1
             self._validate(kind, new)
-            metadata["uid"] = meta.new_uid(self.streams(f"uids/{kind.plural}"))
             metadata["creationTimestamp"] = self.clock.timestamp()
             try:
                 return self._insert(kind, new, dry_run)
@@ -110,6 +111,7 @@ class WriteVerbs(DeleteVerbs):
         def change(old: Document) -> Document:
             changed: Document = thaw(new)
             kind.default(changed)
+            kind.admit(self, changed, old)
             if kind.status:
                 changed.pop("status", None)
                 if "status" in old:

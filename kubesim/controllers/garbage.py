@@ -22,7 +22,7 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import node_of
 
-NEVER_OWNED = ("Event", "PodMetrics", "Namespace", "Node", "Lease")
+NEVER_OWNED = ("Event", "PodMetrics", "NodeMetrics", "Namespace", "Node", "Lease")
 SOURCE = "https://kubernetes.io/docs/concepts/architecture/garbage-collection/"
 
 

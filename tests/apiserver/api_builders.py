@@ -92,3 +92,82 @@ def a_running_pod(api: KubeAPI, name: str = "web", node: str = "node-1", **spec:
     pod["status"] = {"phase": "Running"}
     pod["metadata"].pop("resourceVersion")
     return api.update_status(pod)
+
+
+def a_template(name: str = "web", labels: dict[str, str] | None = None, **spec: Any) -> Any:
+    """A pod template with the label ``app``."""
+    containers = [{"name": "main", "image": "nginx:1.27"}]
+    return {
+        "metadata": {"labels": {"app": name} if labels is None else labels},
+        "spec": {"containers": containers, **spec},
+    }
+
+
+def a_workload(kind: str, name: str = "web", **spec: Any) -> dict[str, Any]:
+    """A Deployment, ReplicaSet or DaemonSet whose selector fits its template."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": {
+            "selector": {"matchLabels": {"app": name}},
+            "template": a_template(name),
+            **spec,
+        },
+    }
+
+
+def a_job(name: str = "pi", template: Any = None, **spec: Any) -> dict[str, Any]:
+    """A Job whose pods run once."""
+    pod = a_template(name, {}, restartPolicy="Never") if template is None else template
+    metadata = {"name": name}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {"template": pod, **spec},
+    }
+
+
+def a_service(name: str = "web", **spec: Any) -> dict[str, Any]:
+    """A Service of one port."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {"selector": {"app": name}, "ports": [{"port": 80}], **spec},
+    }
+
+
+def a_budget(name: str = "web", **spec: Any) -> dict[str, Any]:
+    """A PodDisruptionBudget of the pods with the label ``app``."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": name},
+        "spec": {"selector": {"matchLabels": {"app": name}}, **spec},
+    }
+
+
+def a_priority(name: str = "high", value: int = 1000, **fields: Any) -> dict[str, Any]:
+    """A PriorityClass."""
+    return {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": name},
+        "value": value,
+        **fields,
+    }
+
+
+def a_slice(name: str = "web-abc", **fields: Any) -> dict[str, Any]:
+    """An EndpointSlice with one endpoint."""
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": name, "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.244.1.2"], "conditions": {"ready": True}}],
+        "ports": [{"port": 80}],
+        **fields,
+    }

@@ -1,0 +1,74 @@
+"""The group discovery.k8s.io: EndpointSlice.
+
+Source: pkg/apis/discovery/v1/defaults.go, pkg/apis/discovery/validation/validation.go.
+"""
+
+from __future__ import annotations
+
+from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.rules import IMMUTABLE, IP_RULE, valid_ip
+from kubesim.objects.frozen import Document
+
+MAX_ENDPOINTS = 1000
+MAX_ADDRESSES = 100
+ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+
+
+def default_slice(endpoints: Document) -> None:
+    """Ports are TCP and have a name, be it an empty one."""
+    fill(endpoints, "endpoints", [])
+    ports = endpoints.get("ports")
+    for port in ports if isinstance(ports, list) else ():
+        if isinstance(port, dict):
+            fill(port, "name", "")
+            fill(port, "protocol", "TCP")
+
+
+def validate_slice(endpoints: Document, errors: FieldErrors) -> None:
+    """Addresses of the type that it declares, and port names once each."""
+    type_ = endpoints.get("addressType")
+    if not type_:
+        errors.required("addressType")
+    elif type_ not in ADDRESS_TYPES:
+        errors.not_supported("addressType", type_, ADDRESS_TYPES)
+    listed = errors.items("endpoints", endpoints.get("endpoints"))
+    if len(listed) > MAX_ENDPOINTS:
+        errors.too_many("endpoints", len(listed), MAX_ENDPOINTS)
+    for path, endpoint in listed:
+        addresses = endpoint.get("addresses")
+        if not isinstance(addresses, list) or not addresses:
+            errors.required(f"{path}.addresses", "must contain at least 1 address")
+            continue
+        if len(addresses) > MAX_ADDRESSES:
+            errors.too_many(f"{path}.addresses", len(addresses), MAX_ADDRESSES)
+        for index, address in enumerate(addresses):
+            if type_ in ("IPv4", "IPv6") and not valid_ip(address):
+                errors.invalid(f"{path}.addresses[{index}]", address, IP_RULE)
+    names: set[str] = set()
+    for path, port in errors.items("ports", endpoints.get("ports")):
+        if port.get("name") in names:
+            errors.duplicate(f"{path}.name", port.get("name"))
+        names.add(str(port.get("name")))
+        if port.get("protocol") not in PROTOCOLS:
+            errors.not_supported(f"{path}.protocol", port.get("protocol"), PROTOCOLS)
+
+
+def validate_slice_update(new: Document, old: Document, errors: FieldErrors) -> None:
+    """A slice keeps its address type."""
+    if new.get("addressType") != old.get("addressType"):
+        errors.invalid("addressType", new.get("addressType"), IMMUTABLE)
+
+
+KINDS = (
+    Kind(
+        "EndpointSlice",
+        "endpointslices",
+        group="discovery.k8s.io",
+        default=default_slice,
+        validate=validate_slice,
+        validate_update=validate_slice_update,
+        status=False,
+    ),
+)

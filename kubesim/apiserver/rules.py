@@ -1,0 +1,195 @@
+"""Rules that several kinds share: label selectors, pod templates, numbers or percentages.
+
+Source: pkg/apis/apps/validation/validation.go, pkg/apis/core/validation/validation.go,
+k8s.io/apimachinery/pkg/apis/meta/v1/validation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Any
+
+from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.metadata import validate_labels
+from kubesim.apiserver.podspec import default_pod_spec, validate_pod_spec
+from kubesim.errors import BadRequest
+from kubesim.objects.frozen import Document
+from kubesim.objects.selectors import Selector, selector_from
+
+PERCENT_RULE = (
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
+    "'93%', regex used for validation is '[0-9]+%')"
+)
+IMMUTABLE = "field is immutable"
+UNMATCHED = "`selector` does not match template `labels`"
+IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+_PERCENT = re.compile(r"[0-9]+%", re.ASCII)
+
+
+# -- numbers ---------------------------------------------------------------------------------------
+
+
+def validate_numbers(spec: Document, path: str, fields: Iterable[str], errors: FieldErrors) -> None:
+    """Optional whole numbers that may not be negative."""
+    for field in fields:
+        if spec.get(field) is not None:
+            errors.whole_number(f"{path}.{field}", spec[field])
+
+
+def validate_int_or_percent(path: str, value: Any, errors: FieldErrors) -> bool:
+    """A whole number of 0 or more, or a text such as ``25%``; True if it is one of the two."""
+    if isinstance(value, str):
+        if _PERCENT.fullmatch(value):
+            return True
+        errors.invalid(path, value, PERCENT_RULE)
+        return False
+    if isinstance(value, bool) or not isinstance(value, int):
+        errors.invalid(path, value, "must be an integer or percentage (e.g '5%%')")
+        return False
+    return errors.whole_number(path, value)
+
+
+def validate_share(path: str, value: Any, errors: FieldErrors) -> bool:
+    """A number, or a percentage of at most 100 %; True if it can be resolved."""
+    if not validate_int_or_percent(path, value, errors):
+        return False
+    if isinstance(value, str) and number_in(value) > 100:
+        errors.invalid(path, value, "must not be greater than 100%")
+    return True
+
+
+def number_in(value: Any) -> int:
+    """The number in a valid number or percentage."""
+    return int(value.removesuffix("%")) if isinstance(value, str) else int(value or 0)
+
+
+def valid_ip(address: object) -> bool:
+    """An IPv4 or IPv6 address."""
+    for kind in (IPv4Address, IPv6Address):
+        try:
+            kind(str(address))
+            return True
+        except AddressValueError:
+            continue
+    return False
+
+
+# -- what may not change ---------------------------------------------------------------------------
+
+
+def validate_immutable(new: Any, old: Any, path: str, errors: FieldErrors) -> None:
+    """A field stays what it was when the object was created."""
+    if new != old:
+        errors.invalid(path, new, IMMUTABLE)
+
+
+def same_spec_fields(
+    new: Document, old: Document, fields: Iterable[str], errors: FieldErrors
+) -> None:
+    """Fields of the spec that never change."""
+    after, before = new.get("spec") or {}, old.get("spec") or {}
+    for field in fields:
+        validate_immutable(after.get(field), before.get(field), f"spec.{field}", errors)
+
+
+# -- selectors and templates -----------------------------------------------------------------------
+
+
+def validate_selector(selector: Any, path: str, errors: FieldErrors) -> Selector | None:
+    """A LabelSelector document; the parsed selector, or None after an error."""
+    before = len(errors.causes)
+    document = errors.mapping(path, selector)
+    if document.get("matchLabels") is not None:
+        validate_labels(document["matchLabels"], f"{path}.matchLabels", errors)
+    expressions = document.get("matchExpressions")
+    for item, expression in errors.items(f"{path}.matchExpressions", expressions):
+        _validate_expression(expression, item, errors)
+    if len(errors.causes) > before:
+        return None
+    try:
+        return selector_from(document)
+    except (BadRequest, KeyError, TypeError, AttributeError) as error:
+        errors.invalid(path, selector, f"invalid label selector: {error}")
+        return None
+
+
+def _validate_expression(expression: Document, path: str, errors: FieldErrors) -> None:
+    operator, values = expression.get("operator"), expression.get("values")
+    if not expression.get("key") or not isinstance(expression["key"], str):
+        errors.required(f"{path}.key")
+    if values is not None and not isinstance(values, list):
+        errors.invalid(f"{path}.values", values, "must be a list")
+    elif operator in ("In", "NotIn") and not values:
+        errors.required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+    elif operator in ("Exists", "DoesNotExist") and values:
+        detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+        errors.forbidden(f"{path}.values", detail)
+    if operator not in OPERATORS:
+        errors.invalid(f"{path}.operator", operator, "not a valid selector operator")
+
+
+def default_template(spec: Document) -> None:
+    """The defaults of the pod spec in a workload's template."""
+    fill(spec, "template", {})
+    template = spec["template"]
+    if isinstance(template, dict):
+        fill(template, "metadata", {})
+        fill(template, "spec", {})
+        if isinstance(template["spec"], dict):
+            default_pod_spec(template["spec"])
+
+
+def template_labels(spec: Document, errors: FieldErrors) -> Document:
+    """The labels of a workload's template, checked; {} after an error."""
+    template = errors.mapping("spec.template", spec.get("template"))
+    path = "spec.template.metadata"
+    labels = errors.mapping(path, template.get("metadata")).get("labels")
+    if labels is not None:
+        validate_labels(labels, f"{path}.labels", errors)
+    return labels if isinstance(labels, dict) else {}
+
+
+def validate_workload(spec: Document, says: str, errors: FieldErrors) -> None:
+    """Selector and template of a ReplicaSet, Deployment or DaemonSet.
+
+    Args:
+        spec: of the workload.
+        says: the kind that the message about an empty selector names.
+        errors: where broken rules go.
+    """
+    labels = template_labels(spec, errors)
+    if spec.get("selector") is None:
+        errors.required("spec.selector")
+    else:
+        selector = validate_selector(spec["selector"], "spec.selector", errors)
+        if selector is not None and selector.empty:
+            detail = f"empty selector is invalid for {says}"
+            errors.invalid("spec.selector", spec["selector"], detail)
+        elif selector is not None and not selector.matches(labels):
+            errors.invalid("spec.template.metadata.labels", labels, UNMATCHED)
+    validate_template_spec(spec, errors)
+
+
+def validate_template_spec(spec: Document, errors: FieldErrors) -> Document:
+    """The pod spec of a template; returns it."""
+    template = errors.mapping("spec.template", spec.get("template"))
+    pod_spec = errors.mapping("spec.template.spec", template.get("spec"))
+    validate_pod_spec(pod_spec, "spec.template.spec", errors)
+    return pod_spec
+
+
+def validate_long_running(spec: Document, kind: str, errors: FieldErrors) -> None:
+    """What runs for ever restarts always, and has no deadline."""
+    template = spec.get("template")
+    pod_spec = template.get("spec") if isinstance(template, dict) else None
+    if not isinstance(pod_spec, dict):
+        return
+    if pod_spec.get("restartPolicy") in ("OnFailure", "Never"):
+        path = "spec.template.spec.restartPolicy"
+        errors.not_supported(path, pod_spec["restartPolicy"], ("Always",))
+    if pod_spec.get("activeDeadlineSeconds") is not None:
+        detail = f"activeDeadlineSeconds in {kind} is not Supported"
+        errors.forbidden("spec.template.spec.activeDeadlineSeconds", detail)

@@ -1,0 +1,285 @@
+"""The core group again: Service.
+
+A Service gets its cluster IP from the server. The real one draws it from the service range, too;
+ours draws from the stream ``cluster-ips``, so that the same run gets the same addresses.
+
+Source: pkg/apis/core/v1/defaults.go (SetDefaults_Service), pkg/apis/core/validation/validation.go
+(ValidateService), pkg/registry/core/service/{strategy.go,ipallocator}.
+"""
+
+from __future__ import annotations
+
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from typing import TYPE_CHECKING, Any
+
+from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.metadata import LABEL_RULE, validate_labels
+from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.rules import IMMUTABLE, IP_RULE, valid_ip
+from kubesim.errors import Cause, Invalid
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+from kubesim.objects.meta import valid_dns1123_label, valid_dns1123_subdomain
+
+if TYPE_CHECKING:
+    from kubesim.apiserver.base import Base
+
+SERVICE_RANGE = IPv4Network("10.96.0.0/12")  # kubeadm's --service-cluster-ip-range
+RESERVED = 16  # first addresses, for what is configured by hand (10.96.0.1, 10.96.0.10)
+NODE_PORTS = range(30_000, 32_768)  # --service-node-port-range
+AFFINITY_SECONDS = 10_800
+TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+PORT_RULE = "must be between 1 and 65535, inclusive"
+HEADLESS = "None"
+POLICIES = ("Cluster", "Local")
+NAME_RULE = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+    "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
+    "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+)
+PORT_NAME_RULE = (
+    "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-), at most 15 of them, "
+    "with at least one letter"
+)
+
+
+def valid_service_name(name: object) -> bool:
+    """A DNS label that begins with a letter: it becomes the name of environment variables."""
+    return valid_dns1123_label(name) and str(name)[0].isalpha()
+
+
+# -- Service ---------------------------------------------------------------------------------------
+
+
+def default_service(service: Document) -> None:
+    """Inside the cluster alone, no affinity, TCP, and the same port on both sides."""
+    fill(service, "spec", {})
+    spec = service["spec"]
+    if not isinstance(spec, dict):
+        return
+    fill(spec, "type", "ClusterIP")
+    fill(spec, "sessionAffinity", "None")
+    if spec["sessionAffinity"] == "ClientIP":
+        fill(spec, "sessionAffinityConfig", {"clientIP": {"timeoutSeconds": AFFINITY_SECONDS}})
+    ports = spec.get("ports")
+    for port in ports if isinstance(ports, list) else ():
+        if isinstance(port, dict):
+            fill(port, "protocol", "TCP")
+            if port.get("targetPort") in (None, 0, "") and port.get("port") is not None:
+                port["targetPort"] = port["port"]
+    if spec["type"] != "ExternalName":
+        fill(spec, "internalTrafficPolicy", "Cluster")
+        fill(spec, "ipFamilies", ["IPv4"])
+        fill(spec, "ipFamilyPolicy", "SingleStack")
+    if spec["type"] in ("NodePort", "LoadBalancer"):
+        fill(spec, "externalTrafficPolicy", "Cluster")
+    if spec["type"] == "LoadBalancer":
+        fill(spec, "allocateLoadBalancerNodePorts", True)
+
+
+def admit_service(api: Base, service: Document, old: Document | None) -> None:
+    """Give it a cluster IP and node ports; a Service that lives keeps what it has."""
+    spec = service.get("spec")
+    if not isinstance(spec, dict):
+        return
+    before = (old or {}).get("spec") or {}
+    if spec.get("type") == "ExternalName":
+        return
+    if before.get("type") not in (None, "ExternalName"):
+        fill(spec, "clusterIP", before.get("clusterIP"))
+        if spec.get("clusterIPs") == before.get("clusterIPs"):
+            spec["clusterIPs"] = None  # it follows clusterIP
+    others = _others(api, service)
+    if not spec.get("clusterIP"):
+        listed = spec.get("clusterIPs")
+        first = listed[0] if isinstance(listed, list) and listed else None
+        spec["clusterIP"] = first or _free_address(api, others)
+    elif spec["clusterIP"] not in (HEADLESS, before.get("clusterIP")):
+        _check_free(service, str(spec["clusterIP"]), others)
+    fill(spec, "clusterIPs", [spec["clusterIP"]])
+    if spec.get("type") in ("NodePort", "LoadBalancer"):
+        _give_node_ports(api, spec, before, others)
+
+
+def _others(api: Base, service: Document) -> list[Document]:
+    """The specs of the other Services."""
+    prefix, uid = api.registry.find("Service").prefix, meta.uid_of(service)
+    stored = (kv.value for kv in api.store.list(prefix).items)
+    return [other["spec"] for other in stored if meta.uid_of(other) != uid]
+
+
+def _free_address(api: Base, others: list[Document]) -> str:
+    taken = {spec.get("clusterIP") for spec in others}
+    rng = api.streams("cluster-ips")
+    while True:
+        index = rng.randrange(RESERVED, SERVICE_RANGE.num_addresses - 1)
+        address = str(SERVICE_RANGE[index])
+        if address not in taken:
+            return address
+
+
+def _check_free(service: Document, address: str, others: list[Document]) -> None:
+    """An address that was asked for must be in the range, and nobody else's."""
+    why = ""
+    try:
+        if IPv4Address(address) not in SERVICE_RANGE:
+            why = (
+                "failed to allocate IP "
+                f"{address}: the provided IP ({address}) is not in the valid range. The range of "
+                f"valid IPs is {SERVICE_RANGE}"
+            )
+    except AddressValueError:
+        return  # validation says so
+    if any(spec.get("clusterIP") == address for spec in others):
+        why = f"failed to allocate IP {address}: provided IP is already allocated"
+    if why:
+        rule = f"Invalid value: {_listed([address])}: {why}"
+        cause = Cause("spec.clusterIPs", "FieldValueInvalid", rule)
+        name = meta.name_of(service)
+        said = f'Service "{name}" is invalid: spec.clusterIPs: {rule}'
+        raise Invalid(said, kind="Service", name=name, causes=[cause])
+
+
+def _listed(values: list[str]) -> str:
+    return "[" + ",".join(f'"{value}"' for value in values) + "]"
+
+
+def _give_node_ports(api: Base, spec: Document, before: Document, others: list[Document]) -> None:
+    """Ports of the nodes: those that it has, those asked for, and free ones for the rest."""
+    had = {_port_key(port): port.get("nodePort") for port in before.get("ports") or ()}
+    taken = {port.get("nodePort") for spec in others for port in spec.get("ports") or ()}
+    ports = [port for port in spec.get("ports") or () if isinstance(port, dict)]
+    taken |= {port.get("nodePort") for port in ports}
+    rng = api.streams("node-ports")
+    for port in ports:
+        fill(port, "nodePort", had.get(_port_key(port)))
+        while not port["nodePort"]:
+            drawn = rng.choice(NODE_PORTS)
+            port["nodePort"] = None if drawn in taken else drawn
+            taken.add(drawn)
+
+
+def _port_key(port: Document) -> tuple[Any, Any]:
+    return port.get("port"), port.get("protocol")
+
+
+def validate_service(service: Document, errors: FieldErrors) -> None:
+    """Type, ports, addresses and selector."""
+    spec = errors.mapping("spec", service.get("spec"))
+    type_ = spec.get("type")
+    if type_ not in TYPES:
+        errors.not_supported("spec.type", type_, TYPES)
+    if spec.get("sessionAffinity") not in ("ClientIP", "None"):
+        affinity = spec.get("sessionAffinity")
+        errors.not_supported("spec.sessionAffinity", affinity, ("ClientIP", "None"))
+    if spec.get("selector") is not None:
+        validate_labels(spec["selector"], "spec.selector", errors)
+    headless = spec.get("clusterIP") == HEADLESS
+    ports = errors.items("spec.ports", spec.get("ports"))
+    if not ports and not headless and type_ != "ExternalName":
+        errors.required("spec.ports")
+    _validate_ports(ports, type_, errors)
+    _validate_address(spec, type_, errors)
+    for field in ("internalTrafficPolicy", "externalTrafficPolicy"):
+        if spec.get(field) is not None and spec[field] not in POLICIES:
+            errors.not_supported(f"spec.{field}", spec[field], POLICIES)
+    if type_ == "ExternalName":
+        name = spec.get("externalName")
+        if not name:
+            errors.required("spec.externalName")
+        elif not valid_dns1123_subdomain(name.removesuffix(".") if isinstance(name, str) else name):
+            errors.invalid("spec.externalName", name, "a lowercase RFC 1123 subdomain is needed")
+
+
+def _validate_ports(ports: list[tuple[str, Document]], type_: Any, errors: FieldErrors) -> None:
+    names: set[str] = set()
+    seen: list[tuple[Any, Any]] = []
+    for path, port in ports:
+        name = port.get("name")
+        if not name and len(ports) > 1:
+            errors.required(f"{path}.name")
+        elif name and not valid_dns1123_label(name):
+            errors.invalid(f"{path}.name", name, LABEL_RULE)
+        elif name and name in names:
+            errors.duplicate(f"{path}.name", name)
+        names.add(str(name))
+        if port.get("protocol") not in PROTOCOLS:
+            errors.not_supported(f"{path}.protocol", port.get("protocol"), PROTOCOLS)
+        _validate_port(f"{path}.port", port.get("port", 0), errors)
+        target = port.get("targetPort")
+        if isinstance(target, str):
+            if not valid_port_name(target):
+                errors.invalid(f"{path}.targetPort", target, PORT_NAME_RULE)
+        else:
+            _validate_port(f"{path}.targetPort", target, errors)
+        node_port = port.get("nodePort")
+        if node_port and type_ in ("ClusterIP", "ExternalName"):
+            detail = f"may not be used when `type` is '{type_}'"
+            errors.forbidden(f"{path}.nodePort", detail)
+        elif node_port and node_port not in NODE_PORTS:
+            detail = "provided port is not in the valid range. The range of valid ports is "
+            errors.invalid(f"{path}.nodePort", node_port, f"{detail}30000-32767")
+        if _port_key(port) in seen:
+            errors.duplicate(path, {"protocol": port.get("protocol"), "port": port.get("port")})
+        seen.append(_port_key(port))
+
+
+def valid_port_name(name: str) -> bool:
+    """Lower-case letters, digits and single hyphens, at most 15, at least one letter."""
+    return (
+        valid_dns1123_label(name)
+        and len(name) <= 15
+        and "--" not in name
+        and any(letter.isalpha() for letter in name)
+    )
+
+
+def _validate_port(path: str, port: Any, errors: FieldErrors) -> None:
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
+        errors.invalid(path, port, PORT_RULE)
+
+
+def _validate_address(spec: Document, type_: Any, errors: FieldErrors) -> None:
+    address, listed = spec.get("clusterIP"), spec.get("clusterIPs")
+    if type_ == "ExternalName":
+        if address:
+            rule = "may not be set when `type` is 'ExternalName'"
+            errors.forbidden("spec.clusterIPs", rule)
+        return
+    if address == HEADLESS and type_ in ("NodePort", "LoadBalancer"):
+        rule = "may not be set to 'None' for LoadBalancer services"
+        if type_ == "NodePort":
+            rule = "may not be set to 'None' for NodePort services"
+        errors.invalid("spec.clusterIPs[0]", address, rule)
+    if listed is not None and (not isinstance(listed, list) or listed[:1] != [address]):
+        rule = "first value must match `clusterIP`"
+        errors.invalid("spec.clusterIPs", listed, rule)
+    elif address and address != HEADLESS and not valid_ip(address):
+        errors.invalid("spec.clusterIPs[0]", address, IP_RULE)
+
+
+def validate_service_update(new: Document, old: Document, errors: FieldErrors) -> None:
+    """The cluster IP stays, but for a Service that becomes or was an ExternalName."""
+    after, before = new.get("spec") or {}, old.get("spec") or {}
+    kept = "ExternalName" not in (after.get("type"), before.get("type"))
+    if kept and before.get("clusterIP") and after.get("clusterIP") != before["clusterIP"]:
+        shown = [after.get("clusterIP")]
+        errors.invalid("spec.clusterIPs[0]", shown, IMMUTABLE)
+
+
+KINDS = (
+    Kind(
+        "Service",
+        "services",
+        short_names=("svc",),
+        default=default_service,
+        admit=admit_service,
+        validate=validate_service,
+        validate_update=validate_service_update,
+        valid_name=valid_service_name,
+        name_rule=NAME_RULE,
+        counts_generation=False,
+        selectable_fields=("spec.clusterIP", "spec.type"),
+    ),
+)
