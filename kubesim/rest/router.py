@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,7 +20,6 @@ _encode = json.JSONEncoder(separators=(", ", ": "), ensure_ascii=False, allow_na
 NO_HEADERS: Mapping[str, str] = {}
 
 
-@dataclass(slots=True)
 class Response:
     """An answer.
 
@@ -33,11 +31,21 @@ class Response:
         stream: instead of a body: takes over the socket, see `streams.Streams`.
     """
 
-    status: int = 200
-    body: bytes = b""
-    content_type: str = "application/json"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    stream: Any = None
+    __slots__ = ("body", "content_type", "headers", "status", "stream")
+
+    def __init__(
+        self,
+        status: int = 200,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        headers: Mapping[str, str] = NO_HEADERS,
+        stream: Callable[[Any, bytes], None] | None = None,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.content_type = content_type
+        self.headers = headers
+        self.stream = stream
 
     @classmethod
     def json(

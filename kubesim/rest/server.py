@@ -15,13 +15,12 @@ Source: the role of k8s.io/apiserver/pkg/server; limits after net/http and kube-
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import threading
 import time
 from collections.abc import Iterable
-from email.utils import formatdate
-from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any
@@ -30,17 +29,17 @@ from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import BadRequest, StatusError
 from kubesim.rest.access import Access
+from kubesim.rest.answers import render, render_head
+from kubesim.rest.connections import Connections, connection_limit
+from kubesim.rest.reader import Channel, Gone, KnownHeads
 from kubesim.rest.router import Response, Router
 from kubesim.rest.routes import DecisionSource, make_router
 from kubesim.rest.streams import Streams
-from kubesim.rest.wire import IDLE_SECONDS, Gone, Reader, Refused, Request, set_idle_timeout
+from kubesim.rest.wire import Refused, Request
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
-MAX_CONNECTIONS = 512
 BACKLOG = 1024
-LINGER_SECONDS = 1.0  # so that a refusal is read before the connection is reset
-LINGER_BYTES = 4 * 1024 * 1024
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
+ROOM_SECONDS = 0.05  # between two tries to accept when there are no descriptors left
 
 
 class RestServer:
@@ -81,7 +80,8 @@ class RestServer:
         self.access = Access(hosts, allowed_origins, token)
         self.streams = Streams()
         self.router = make_router(api, decisions, self.analytics, self.streams)
-        self.connections = Connections(_connection_limit())
+        self.connections = Connections(connection_limit())
+        self.known = KnownHeads()
         self._requested_port = port
         self._http: _HTTPServer | None = None
         self._thread: threading.Thread | None = None
@@ -141,9 +141,11 @@ class RestServer:
     def dispatch(self, request: Request) -> Response:
         """The answer to a request; whatever a handler raises becomes a JSON error."""
         try:
-            origin = self.access.check(request)
-            handler, values = self.router.find(request.method, request.segments)
-            response = handler(request, *values)
+            route = request.route
+            if route is None:
+                request.origin = self.access.check(request)
+                request.route = route = self.router.find(request.method, request.segments)
+            response: Response = route[0](request, *route[1])
         except Refused:
             raise
         except StatusError as error:
@@ -152,70 +154,13 @@ class RestServer:
             said = f"{request.method} {request.path[:200]}: {type(error).__name__}: {error}"
             self.analytics.log("REST", "InternalError", said, "error")
             return Response.error(500, "internal error; the server's log has more")
-        if origin:
+        if request.origin:
             response.headers = {
                 **response.headers,
-                "Access-Control-Allow-Origin": origin,
+                "Access-Control-Allow-Origin": request.origin,
                 "Vary": "Origin",
             }
         return response
-
-
-def _connection_limit() -> int:
-    try:
-        import resource
-
-        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        return min(MAX_CONNECTIONS, max(8, soft // 2))
-    except (ImportError, ValueError, OSError):
-        return MAX_CONNECTIONS
-
-
-class Connections:
-    """The open connections; when there are too many, the one that idles longest is closed."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._open: dict[int, tuple[socket.socket, Reader, float]] = {}
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def add(self, connection: socket.socket, reader: Reader) -> bool:
-        """Take a connection in; False if there is no room even so."""
-        with self._lock:
-            if len(self._open) >= self._limit:
-                idle = [(since, key) for key, (_, r, since) in self._open.items() if not r.busy]
-                waiting = idle or [(since, key) for key, (_, _, since) in self._open.items()]
-                _shut(self._open.pop(min(waiting)[1])[0])
-            self._open[id(connection)] = (connection, reader, time.monotonic())
-            return True
-
-    def touch(self, connection: socket.socket, reader: Reader) -> None:
-        """The connection was used just now."""
-        self._open[id(connection)] = (connection, reader, time.monotonic())
-
-    def remove(self, connection: socket.socket) -> None:
-        """The connection is closed, or handed over."""
-        self._open.pop(id(connection), None)
-
-    def close(self, grace_seconds: float) -> None:
-        """Close idle connections now, busy ones after the grace."""
-        end = time.monotonic() + grace_seconds
-        while self._open and time.monotonic() < end:
-            for connection, reader, _ in list(self._open.values()):
-                if not reader.busy:
-                    _shut(connection)
-                    self.remove(connection)
-            time.sleep(0.005)
-        for connection, _, _ in list(self._open.values()):
-            _shut(connection)
-
-
-def _shut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _HTTPServer(ThreadingHTTPServer):
@@ -228,7 +173,6 @@ class _HTTPServer(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], owner: RestServer) -> None:
         self.owner = owner
-        self.handed_over: set[int] = set()
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
         super().__init__(address, _Connection)
@@ -238,12 +182,19 @@ class _HTTPServer(ThreadingHTTPServer):
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
 
-    def shutdown_request(self, request: Any) -> None:
-        """Close a connection, unless the streams have it now."""
-        if id(request) in self.handed_over:
-            self.handed_over.discard(id(request))
-            return
-        super().shutdown_request(request)
+    def get_request(self) -> tuple[Any, Any]:
+        """Accept; when there are no descriptors left, make room instead of spinning.
+
+        Raises:
+            OSError: nobody to accept, or no room yet; http.server then asks again.
+        """
+        try:
+            return super().get_request()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                self.owner.connections.evict()
+                time.sleep(ROOM_SECONDS)
+            raise
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A thread failed: one log row instead of a traceback on stderr."""
@@ -260,108 +211,47 @@ class _Connection(BaseHTTPRequestHandler):
     server: _HTTPServer
 
     def setup(self) -> None:
-        """One write for each answer, at once: no Nagle delay."""
-        self.connection: socket.socket = self.request
-        with contextlib.suppress(OSError):
-            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-            set_idle_timeout(self.connection, IDLE_SECONDS)
+        """Nothing to wrap: the channel reads and writes the socket itself."""
 
     def finish(self) -> None:
         """Nothing to flush: every answer is one write."""
 
     def handle(self) -> None:
         """Serve requests until the connection ends."""
-        owner, reader = self.server.owner, Reader(self.connection)
-        owner.connections.add(self.connection, reader)
-        try:
-            while self._serve_one(owner, reader):
-                owner.connections.touch(self.connection, reader)
-        except (Gone, OSError):
-            return  # the client went away: nobody is left to tell
-        finally:
-            owner.connections.remove(self.connection)
+        owner = self.server.owner
+        with contextlib.suppress(Gone, OSError):  # it went away: nobody is left to tell
+            channel = Channel(self.request, owner.known)
+            owner.connections.add(channel)
+            try:
+                while self._serve_one(owner, channel):
+                    pass
+            finally:
+                owner.connections.remove(channel)
 
-    def _serve_one(self, owner: RestServer, reader: Reader) -> bool:
+    def _serve_one(self, owner: RestServer, channel: Channel) -> bool:
         """Read and answer one request; False if the connection is done."""
         head_only = False
         try:
-            request = reader.next()
+            request = channel.next()
             head_only = request.method == "HEAD"
-            reader.busy = True
             response = owner.dispatch(request)
             close = not request.keep_alive
+            if channel.head:
+                owner.known.learn(channel.head, request)
         except Refused as refusal:
             response = Response.error(refusal.status, str(refusal), refusal.headers)
             close = refusal.close
         if response.stream is not None and not head_only:
-            self._hand_over(response)
+            head = render_head(response, length=None, close=True)
+            response.stream(channel.give_away(), head)
             return False
-        self.connection.sendall(render(response, close=close, head_only=head_only))
-        reader.busy = False
+        channel.send(render(response, close=close, head_only=head_only))
         if close:
-            self._linger()
+            channel.linger()
         return not close
-
-    def _hand_over(self, response: Response) -> None:
-        self.server.handed_over.add(id(self.request))
-        self.server.owner.connections.remove(self.connection)
-        head = render_head(response, length=None, close=True)
-        response.stream(self.connection, head)
-
-    def _linger(self) -> None:
-        """Take what the client still sends, so that our answer is read before the reset."""
-        with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_WR)
-            end, taken = time.monotonic() + LINGER_SECONDS, 0
-            while taken < LINGER_BYTES and (left := end - time.monotonic()) > 0:
-                self.connection.settimeout(left)
-                data = self.connection.recv(65536)
-                if not data:
-                    return
-                taken += len(data)
 
     def log_message(self, format: str, *args: Any) -> None:
         """http.server's own log would land in whatever notebook cell happens to run."""
-
-
-_heads: dict[tuple[int, str], str] = {}
-_date: tuple[int, str] = (0, "")
-
-
-def render_head(response: Response, *, length: int | None, close: bool) -> bytes:
-    """Status line and headers."""
-    key = (response.status, response.content_type)
-    first = _heads.get(key)
-    if first is None:
-        phrase = _REASONS.get(response.status, "")
-        first = _heads[key] = (
-            f"HTTP/1.1 {response.status} {phrase}\r\n"
-            f"Server: kubesim\r\nX-Content-Type-Options: nosniff\r\n"
-            + (f"Content-Type: {response.content_type}\r\n" if response.status != 204 else "")
-        )
-    text = f"{first}Date: {_http_date()}\r\n"
-    if length is not None and response.status != 204:
-        text += f"Content-Length: {length}\r\n"
-    for name, value in response.headers.items():
-        text += f"{name}: {value}\r\n"
-    if close:
-        text += "Connection: close\r\n"
-    return (text + "\r\n").encode("latin-1")
-
-
-def render(response: Response, *, close: bool, head_only: bool) -> bytes:
-    """The whole answer as one piece of bytes."""
-    head = render_head(response, length=len(response.body), close=close)
-    return head if head_only or response.status == 204 else head + response.body
-
-
-def _http_date() -> str:
-    """The Date header; made once a second."""
-    global _date
-    now = int(time.time())
-    if _date[0] != now:
-        _date = (now, formatdate(now, usegmt=True))
-    return _date[1]
 
 
 __all__ = ["RestServer", "Router", "render"]

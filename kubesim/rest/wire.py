@@ -1,11 +1,10 @@
-"""The strict front door: bytes of a connection become a request, or a refusal.
+"""The strict front door: the bytes of a head become a request, or a refusal.
 
 Python's `http.server` is lenient where HTTP is not: it takes two lengths, a bare line feed, a body
 that is shorter than announced. Each leniency is a way to smuggle a second request behind the first,
 so here anything that is not plainly right is refused, with a JSON error, before any handler runs.
 
-Everything is bounded: the head, the number of headers, the body, and the time of the *whole*
-request (a client that sends one byte a second does not reset any clock).
+Everything is bounded: the head, the path, the number of headers, the body, and what is in it.
 
 Source: RFC 9110, RFC 9112; limits after net/http and kube-apiserver.
 """
@@ -13,13 +12,9 @@ Source: RFC 9110, RFC 9112; limits after net/http and kube-apiserver.
 from __future__ import annotations
 
 import json
-import os
 import re
-import socket
-import struct
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -28,8 +23,6 @@ HEAD_LIMIT = 64 * 1024
 TARGET_LIMIT = 8 * 1024
 HEADER_LIMIT = 100
 BODY_LIMIT = 1536 * 1024  # 1.5 MiB, as etcd
-REQUEST_SECONDS = 10.0  # for head and body together
-IDLE_SECONDS = 15.0  # between two requests
 JSON_DEPTH = 200
 JSON_DIGITS = 19  # digits of an integer
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -37,6 +30,7 @@ JSON_TYPES = ("", "application/json", "text/json", "application/x-www-form-urlen
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
+_ABSOLUTE = re.compile("https?://([^/?#]*)", re.ASCII | re.IGNORECASE)
 _LENGTH = re.compile("[0-9]{1,18}", re.ASCII)
 _SINGLE = ("host", "content-length", "transfer-encoding", "content-type", "authorization")
 
@@ -64,10 +58,6 @@ class Refused(Exception):
         self.headers = dict(headers or {})
 
 
-class Gone(Exception):
-    """The client has closed the connection, or was silent for too long: nothing to answer."""
-
-
 @dataclass(slots=True)
 class Request:
     """One request.
@@ -80,6 +70,8 @@ class Request:
         headers: by lower-case name.
         body: as it was sent.
         keep_alive: the client wants to go on with this connection.
+        origin: the Origin to allow in the answer; set when the access rules have passed it.
+        route: its handler and the values for it; set when the router has found it.
     """
 
     method: str
@@ -89,7 +81,9 @@ class Request:
     headers: dict[str, str]
     body: bytes = b""
     keep_alive: bool = True
-    _parameters: dict[str, str] | None = field(default=None)
+    origin: str = ""
+    route: tuple[Callable[..., Any], tuple[str, ...]] | None = None
+    _parameters: dict[str, str] | None = None
 
     def parameter(self, name: str, default: str = "") -> str:
         """One query parameter.
@@ -197,122 +191,50 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def set_idle_timeout(connection: socket.socket, seconds: float) -> None:
-    """Let the kernel end a read or write that waits too long.
+def check_start(found: bytes, seen: int = 0) -> None:
+    """Refuse early what can never become a proper head.
 
-    Python's own time-outs cost two further system calls for each read; they are used only for a
-    request that does not arrive in one piece.
+    Args:
+        found: the bytes of a head without its end.
+        seen: so many of them passed this check before.
+
+    Raises:
+        Refused: 400, 414, 431 or 505.
     """
-    if os.name == "posix":
-        value = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
-        connection.settimeout(None)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
-    else:
-        connection.settimeout(seconds)
+    new = found[max(0, seen - 1) :].removeprefix(b"\n") if seen else found
+    if new.count(b"\n") != new.count(b"\r\n"):
+        raise Refused(400, "lines must end with CR LF")
+    if b"\0" in new or found.startswith((b"\x16", b"\x80")):
+        raise Refused(400, "this is plain HTTP: use http://, not https://")
+    if len(found) > HEAD_LIMIT:
+        if b"\r\n" not in found:
+            raise Refused(414, "the request line is too long")
+        raise Refused(431, f"the head is longer than {HEAD_LIMIT} bytes")
+    if b"\r\n" in new:
+        parse_request_line(found.partition(b"\r\n")[0])
 
 
-class Reader:
-    """Reads requests from one connection, one after the other."""
+def body_length(request: Request) -> int:
+    """How many bytes of body follow a head.
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._buffer = b""
-        self._timed = False  # the socket has a deadline that Python keeps, not the kernel
-        self.busy = False  # in the middle of a request
-
-    def next(self) -> Request:
-        """The next request.
-
-        Raises:
-            Refused: it is not plainly right; the answer says why.
-            Gone: there is none.
-        """
-        head, deadline = self._head()
-        request = parse_head(head)
-        length = self._body_length(request)
-        if request.headers.get("expect", "").lower() == "100-continue" and length:
-            self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.body = self._take(length, deadline)
-        if self._timed:
-            self._timed = False
-            self._connection.settimeout(None)
-        self.busy = False
-        return request
-
-    def _head(self) -> tuple[bytes, float]:
-        while not self._buffer.lstrip(b"\r\n"):  # an empty line before a request is forgiven
-            self._buffer = b""
-            self._receive(None)
-        if self._buffer[:1] in b"\r\n":
-            self._buffer = self._buffer.lstrip(b"\r\n")
-        self.busy = True
-        deadline = time.monotonic() + REQUEST_SECONDS
-        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
-            self._check_unfinished()
-            self._receive(deadline)
-        if end > HEAD_LIMIT:
-            raise Refused(431, f"the head is longer than {HEAD_LIMIT} bytes")
-        head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
-        return head, deadline
-
-    def _check_unfinished(self) -> None:
-        """Refuse early what can never become a proper head."""
-        found = self._buffer
-        if found.count(b"\n") != found.count(b"\r\n"):
-            raise Refused(400, "lines must end with CR LF")
-        if len(found) > HEAD_LIMIT:
-            if b"\r\n" not in found:
-                raise Refused(414, "the request line is too long")
-            raise Refused(431, f"the head is longer than {HEAD_LIMIT} bytes")
-        line = found.partition(b"\r\n")[0]
-        if b"\r\n" in found and _REQUEST_LINE.fullmatch(line) is None:
-            parse_request_line(line)
-        if found[:1] in b"\x16\x80" or b"\0" in found:
-            raise Refused(400, "this is plain HTTP: use http://, not https://")
-
-    def _take(self, length: int, deadline: float) -> bytes:
-        while len(self._buffer) < length:
-            self._receive(deadline)
-        body, self._buffer = self._buffer[:length], self._buffer[length:]
-        return body
-
-    def _receive(self, deadline: float | None) -> None:
-        if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise Refused(408, "the request took too long")
-            self._timed = True
-            self._connection.settimeout(left)
-        try:
-            data = self._connection.recv(65536)
-        except (TimeoutError, BlockingIOError):  # the second is the kernel's own time-out
-            if deadline is None:
-                raise Gone from None
-            raise Refused(408, "the request took too long") from None
-        except OSError as error:
-            raise Gone from error
-        if not data:
-            if deadline is not None and self._buffer:
-                raise Refused(400, "the request ended early")
-            raise Gone
-        self._buffer += data
-
-    @staticmethod
-    def _body_length(request: Request) -> int:
-        headers = request.headers
-        if "transfer-encoding" in headers:
-            raise Refused(411, "send the body with Content-Length, not with Transfer-Encoding")
-        text = headers.get("content-length")
-        if text is None:
-            if request.method in ("POST", "PUT", "PATCH"):
-                raise Refused(411, "a Content-Length is needed")
-            return 0
-        if _LENGTH.fullmatch(text) is None:
-            raise Refused(400, "Content-Length must be a whole number")
-        if int(text) > BODY_LIMIT:
-            raise Refused(413, f"the body is larger than {BODY_LIMIT} bytes")
-        return int(text)
+    Raises:
+        Refused: it cannot be told, or it is more than we take; 417 for a strange expectation.
+    """
+    headers = request.headers
+    if "transfer-encoding" in headers:
+        raise Refused(411, "send the body with Content-Length, not with Transfer-Encoding")
+    text = headers.get("content-length")
+    if text is None:
+        if request.method in ("POST", "PUT", "PATCH"):
+            raise Refused(411, "a Content-Length is needed")
+        text = "0"
+    if _LENGTH.fullmatch(text) is None:
+        raise Refused(400, "Content-Length must be a whole number")
+    if int(text) > BODY_LIMIT:
+        raise Refused(413, f"the body is larger than {BODY_LIMIT} bytes")
+    if headers.get("expect", "100-continue").lower() != "100-continue":
+        raise Refused(417, "the only expectation that is met is 100-continue")
+    return int(text)
 
 
 def parse_request_line(line: bytes) -> tuple[str, str, bool]:
@@ -359,8 +281,8 @@ def parse_head(head: bytes) -> Request:
         raise Refused(400, "a Host header is needed")
     connection = headers.get("connection", "").lower()
     keep_alive = "close" not in connection if modern else "keep-alive" in connection
-    if target.startswith(("http://", "https://")):  # absolute form: the host is in Host, too
-        target = "/" + target.split("/", 3)[3] if target.count("/") >= 3 else "/"
+    if absolute := _ABSOLUTE.match(target):  # its host stands in for the one in Host
+        headers["host"], target = absolute[1], "/" + target[absolute.end() :].removeprefix("/")
     path, _, query = target.partition("?")
     if "#" in target or not (path.startswith("/") or (path == "*" and method == "OPTIONS")):
         raise Refused(400, "the path must begin with /")
