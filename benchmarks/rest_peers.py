@@ -1,0 +1,231 @@
+"""The servers that `rest_load` compares, each to be run in a process of its own.
+
+All hold 1,000 pods with their records and answer the same four routes.
+
+    kubesim   RestServer, as `kubesim serve` uses it
+    naive     http.server as tutorials write it: BaseHTTPRequestHandler, HTTP/1.0, a thread for each
+              connection, json.dumps for each answer; its log is switched off, in its favour
+    aiohttp   web.json_response, as its documentation writes it
+    floor     no HTTP at all: a thread for each connection that receives and sends a fixed answer.
+              What is left is the kernel's share and the interpreter's hand-over of threads
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import resource
+import socket
+import threading
+import uuid
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+PODS = 1_000
+
+
+def _records() -> dict[str, dict[str, Any]]:
+    return {
+        f"id-{n}": {
+            "id": f"id-{n}",
+            "name": f"pod-{n}",
+            "status": "Running",
+            "cpu": 134,
+            "memory": 76,
+            "logs": ["[tick] Pod is running..."] * 10,
+            "namespace": "default",
+            "node": "node-1",
+        }
+        for n in range(PODS)
+    }
+
+
+def serve_kubesim(pipe: Any) -> None:
+    from kubesim.apiserver import KubeAPI
+    from kubesim.clock import NamedStreams, VirtualClock
+    from kubesim.rest import RestServer
+    from kubesim.store import EtcdStore
+
+    api = KubeAPI(EtcdStore(), VirtualClock(), NamedStreams(1))
+    lines = [(0.0, "[tick] Pod is running...")] * 10
+    api.register_log_source("node-1", lambda *_args: lines)
+    ids = []
+    for number in range(PODS):
+        pod = api.create_pod(f"pod-{number}")
+        api.bind(f"pod-{number}", "default", "node-1")
+        known = api.get("Pod", f"pod-{number}")
+        api.update_status({**known, "status": {**known["status"], "phase": "Running"}})
+        api.metrics_writer("default", f"pod-{number}")(1.0, 1.0, "main", 134, 76_000_000)
+        ids.append(pod["id"])
+
+    def force_delete(id: str) -> None:
+        """As a pod without a kubelet goes: the state is removed at once."""
+        kv = api.seed.find(id)
+        api.delete("Pod", kv.value["metadata"]["name"], grace_period_seconds=0)
+
+    api.delete_pod = force_delete  # type: ignore[method-assign]
+    server = RestServer(api).start()
+    _answer(pipe, server.port, ids)
+
+
+def serve_naive(pipe: Any) -> None:
+    pods = _records()
+    lock = threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        """As tutorials write it."""
+
+        def _send(self, status: int, value: Any) -> None:
+            body = json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def do_GET(self) -> None:
+            with lock:
+                if self.path == "/api/pods":
+                    self._send(200, list(pods.values()))
+                else:
+                    self._send(200, pods[self.path.rpartition("/")[2]])
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            identity = str(uuid.uuid4())
+            with lock:
+                pods[identity] = {"id": identity, "name": body["name"], "status": "Pending"}
+            self._send(201, {"message": "Pod created", "id": identity})
+
+        def do_DELETE(self) -> None:
+            with lock:
+                del pods[self.path.rpartition("/")[2]]
+            self._send(200, {"message": "Pod deleted"})
+
+        def log_message(self, *_args: Any) -> None:
+            """Quiet."""
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 512
+
+    server = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    _answer(pipe, server.server_address[1], list(pods))
+
+
+def serve_aiohttp(pipe: Any) -> None:
+    import asyncio
+
+    from aiohttp import web
+
+    pods = _records()
+
+    async def list_all(_request: Any) -> Any:
+        return web.json_response(list(pods.values()))
+
+    async def get_one(request: Any) -> Any:
+        return web.json_response(pods[request.match_info["id"]])
+
+    async def create(request: Any) -> Any:
+        body = await request.json()
+        identity = str(uuid.uuid4())
+        pods[identity] = {"id": identity, "name": body["name"], "status": "Pending"}
+        return web.json_response({"message": "Pod created", "id": identity}, status=201)
+
+    async def delete(request: Any) -> Any:
+        del pods[request.match_info["id"]]
+        return web.json_response({"message": "Pod deleted"})
+
+    def serve() -> None:
+        async def main() -> None:
+            app = web.Application()
+            app.add_routes(
+                [
+                    web.get("/api/pods", list_all),
+                    web.get("/api/pods/{id}", get_one),
+                    web.post("/api/pods", create),
+                    web.delete("/api/pods/{id}", delete),
+                ]
+            )
+            runner = web.AppRunner(app, access_log=None)
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            ports.append(site._server.sockets[0].getsockname()[1])
+            ready.set()
+            await asyncio.Event().wait()
+
+        asyncio.run(main())
+
+    ports: list[int] = []
+    ready = threading.Event()
+    threading.Thread(target=serve, daemon=True).start()
+    ready.wait(20)
+    _answer(pipe, ports[0], list(pods))
+
+
+def serve_floor(pipe: Any) -> None:
+    """Receive, send, and nothing else."""
+    record = next(iter(_records().values()))
+    body = json.dumps(record).encode()
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+
+    def serve(connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        with connection:
+            while connection.recv(65536):
+                connection.sendall(answer)
+
+    def accept() -> None:
+        while True:
+            threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    _answer(pipe, listener.getsockname()[1], list(_records()))
+
+
+def _answer(pipe: Any, port: int, ids: list[str]) -> None:
+    """Tell where the server is, then its CPU time whenever asked, until the pipe closes.
+
+    Every server gets one core for itself, where the system can do that: what threads cost when they
+    hop between cores says more about the machine than about the server.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        core = {sorted(os.sched_getaffinity(0))[0]}
+        for thread in os.listdir("/proc/self/task"):
+            os.sched_setaffinity(int(thread), core)
+    pipe.send((port, ids))
+    try:
+        while pipe.recv() == "cpu":
+            used = resource.getrusage(resource.RUSAGE_SELF)
+            pipe.send(used.ru_utime + used.ru_stime)
+    except EOFError:
+        pass
+    os._exit(0)
+
+
+class Server:
+    """A server process and the way to it."""
+
+    def __init__(self, serve: Callable[[Any], None]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=serve, args=(theirs,), daemon=True)
+        self._process.start()
+        self.port, self.ids = self._pipe.recv()
+        self.made: list[str] = []
+
+    def cpu(self) -> float:
+        """CPU seconds of the process so far."""
+        self._pipe.send("cpu")
+        return float(self._pipe.recv())
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.close()
+        self._process.join(5)
+        if self._process.is_alive():
+            self._process.terminate()
