@@ -45,7 +45,8 @@ class Client:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._buffer = b""
+        self._space = memoryview(bytearray(2**21))
+        self._got = self._body = self._end = 0  # bytes read; where the body begins and ends
         self.socket: socket.socket | None = None
 
     def send(self, request: bytes) -> socket.socket:
@@ -53,31 +54,34 @@ class Client:
         if self.socket is None:
             self.socket = socket.create_connection(("127.0.0.1", self._port), timeout=20)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._buffer = b""
+        self._got = self._body = 0
         self.socket.sendall(request)
         return self.socket
 
-    def receive(self) -> tuple[int, bytes] | None:
+    def receive(self) -> tuple[int, memoryview] | None:
         """Read once; (status, body) when the answer is complete."""
         assert self.socket is not None
-        data = self.socket.recv(1_048_576)
-        if not data:
+        count = self.socket.recv_into(self._space[self._got :])
+        if not count:
             raise ConnectionError("the server closed the connection")
-        self._buffer = found = self._buffer + data if self._buffer else data
-        end = found.find(b"\r\n\r\n")
-        if end < 0:
+        self._got += count
+        if not self._body:
+            start = bytes(self._space[: min(self._got, 1_024)])
+            end = start.find(b"\r\n\r\n")
+            if end < 0:
+                return None
+            head = self._head = start[: end + 2].lower()
+            at = head.index(b"content-length:") + 15
+            self._body = end + 4
+            self._end = self._body + int(head[at : head.index(b"\r\n", at)])
+        if self._got < self._end:
             return None
-        head = found[: end + 2].lower()
-        at = head.index(b"content-length:") + 15
-        length = int(head[at : head.index(b"\r\n", at)])
-        if len(found) < end + 4 + length:
-            return None
-        if head.startswith(b"http/1.0") or b"connection: close" in head:
+        if self._head.startswith(b"http/1.0") or b"connection: close" in self._head:
             self.socket.close()
             self.socket = None
-        return int(head[9:12]), found[end + 4 :]
+        return int(self._head[9:12]), self._space[self._body : self._end]
 
-    def ask(self, request: bytes) -> tuple[int, bytes]:
+    def ask(self, request: bytes) -> tuple[int, memoryview]:
         """(status, body) of a request."""
         self.send(request)
         while (answer := self.receive()) is None:
@@ -125,9 +129,9 @@ def _work(port: int, connections: int, requests: list[bytes], expected: int) -> 
                     continue
                 missing -= 1
                 status, body = answer
-                assert status == expected, (status, body[:200])
+                assert status == expected, (status, bytes(body[:200]))
                 if expected == 201:
-                    bodies.append(body)
+                    bodies.append(bytes(body))
                 if key.data.socket is None:
                     selector.unregister(key.fileobj)
                 begin(key.data)
