@@ -11,6 +11,7 @@ tables, by request line and by header block; see `KnownHeads`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -97,13 +98,15 @@ class Channel:
 
     Attributes:
         busy: from the first byte of a request to the last byte of its answer.
-        since: when it last got its answer, or began a request that did not come in one piece.
+        since: when it was opened, last got its answer, or began a request in pieces.
+        served: it got an answer before.
         head: the bytes of the newest head that had to be parsed.
     """
 
     def __init__(self, connection: socket.socket, known: KnownHeads) -> None:
         self.connection = connection
         self.busy = False
+        self.served = False
         self.since = time.monotonic()
         self.head = b""
         self._known = known
@@ -150,6 +153,7 @@ class Channel:
         if sent < len(data):
             self._send_rest(memoryview(data)[sent:])
         self.since = time.monotonic()
+        self.served = True
         self.busy = False
 
     def linger(self) -> None:
@@ -170,11 +174,14 @@ class Channel:
         return given
 
     def shut(self) -> None:
-        """End the connection; whoever waits for it wakes up."""
-        try:
+        """End the connection; the thread that waits for it wakes up, and closes it."""
+        with contextlib.suppress(OSError):  # it has gone already
             self.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # it has gone already
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self.shut()
+        self.connection.close()
 
     # -- inside ----------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
 from kubesim.rest import hpaconfig
 from kubesim.rest.router import Response, Router
 from kubesim.rest.streams import Streams
-from kubesim.rest.wire import Request
+from kubesim.rest.wire import Refused, Request
 
 LOG_PAGE = 500
 NODE_LOG_LINES = 10
@@ -233,6 +233,9 @@ class MoreRoutes:
         format = request.parameter("format", "sse")
         if format not in ("sse", "jsonl"):
             raise BadRequest("format must be sse or jsonl")
+        if len(self._streams) >= self._streams.limit:
+            said = f"there are {self._streams.limit} streams, and no room for more"
+            raise Refused(429, said, close=False, headers={"Retry-After": "5"})
         # What the revision is worth is known only now: better a 4xx than a stream that ends.
         self._api.watch(kind, resource_version=since or None).close()
 

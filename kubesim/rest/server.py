@@ -30,7 +30,7 @@ from kubesim.apiserver import KubeAPI
 from kubesim.errors import BadRequest, StatusError
 from kubesim.rest.access import Access
 from kubesim.rest.answers import render, render_head
-from kubesim.rest.connections import Connections, connection_limit
+from kubesim.rest.connections import Connections, connection_limit, stream_limit
 from kubesim.rest.reader import Channel, Gone, KnownHeads
 from kubesim.rest.router import Response, Router
 from kubesim.rest.routes import DecisionSource, make_router
@@ -78,7 +78,7 @@ class RestServer:
         self.analytics = analytics or NullAnalytics()
         hosts = [*allowed_hosts] if host in LOOPBACK_ADDRESSES else [*allowed_hosts, host]
         self.access = Access(hosts, allowed_origins, token)
-        self.streams = Streams()
+        self.streams = Streams(self.analytics, stream_limit())
         self.router = make_router(api, decisions, self.analytics, self.streams)
         self.connections = Connections(connection_limit())
         self.known = KnownHeads()
@@ -183,18 +183,32 @@ class _HTTPServer(ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
 
     def get_request(self) -> tuple[Any, Any]:
-        """Accept; when there are no descriptors left, make room instead of spinning.
+        """Accept a connection as a `Channel`, for which there is room.
 
         Raises:
-            OSError: nobody to accept, or no room yet; http.server then asks again.
+            OSError: nobody to accept, or no descriptor left; http.server then asks again.
         """
+        connections = self.owner.connections
         try:
-            return super().get_request()
+            connection, address = super().get_request()
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                self.owner.connections.evict()
-                time.sleep(ROOM_SECONDS)
+                connections.evict()
+                time.sleep(ROOM_SECONDS)  # else the loop would spin: the newcomer keeps waiting
             raise
+        try:
+            channel = Channel(connection, self.owner.known)
+        except OSError:
+            connection.close()  # it has gone while it was waiting
+            raise
+        connections.make_room()
+        connections.add(channel)
+        return channel, address
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection, whatever became of it."""
+        request.close()
+        self.owner.connections.remove(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A thread failed: one log row instead of a traceback on stderr."""
@@ -218,15 +232,10 @@ class _Connection(BaseHTTPRequestHandler):
 
     def handle(self) -> None:
         """Serve requests until the connection ends."""
-        owner = self.server.owner
+        owner, channel = self.server.owner, self.request
         with contextlib.suppress(Gone, OSError):  # it went away: nobody is left to tell
-            channel = Channel(self.request, owner.known)
-            owner.connections.add(channel)
-            try:
-                while self._serve_one(owner, channel):
-                    pass
-            finally:
-                owner.connections.remove(channel)
+            while self._serve_one(owner, channel):
+                pass
 
     def _serve_one(self, owner: RestServer, channel: Channel) -> bool:
         """Read and answer one request; False if the connection is done."""

@@ -20,6 +20,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.apiserver import KubeAPI, ResourceEvent, ResourceWatch
 from kubesim.errors import Expired
 
@@ -53,9 +54,16 @@ class Stream:
 
 
 class Streams:
-    """All streams of one server, and the thread that writes them."""
+    """All streams of one server, and the thread that writes them.
 
-    def __init__(self) -> None:
+    Args:
+        analytics: where a stream that fails is logged.
+        limit: so many at a time.
+    """
+
+    def __init__(self, analytics: Analytics | None = None, limit: int = 1_000) -> None:
+        self.limit = limit
+        self._analytics = analytics or NullAnalytics()
         self._lock = threading.Lock()
         self._streams: list[Stream] = []
         self._news = threading.Event()
@@ -90,11 +98,29 @@ class Streams:
         since: str,
         sse: bool,
     ) -> None:
-        """Take over a socket; without `since` the present objects come first, as ADDED.
+        """Take over a socket; without `since` the present objects come first, as ADDED."""
+        try:
+            stream = self._begin(api, kind, connection, head, since=since, sse=sse)
+        except BaseException:
+            connection.close()  # nobody else has it any more
+            raise
+        with self._lock:
+            closed = self._closed
+            self._streams.append(stream)
+        if closed:
+            self._drop(stream)
+        self._news.set()
 
-        Raises:
-            Expired: that revision is no longer kept.
-        """
+    def _begin(
+        self,
+        api: KubeAPI,
+        kind: str,
+        connection: socket.socket,
+        head: bytes,
+        *,
+        since: str,
+        sse: bool,
+    ) -> Stream:
         objects: list[ResourceEvent] = []
         start: str | int = since
         if not since:
@@ -104,13 +130,10 @@ class Streams:
                 for obj in listed
             ]
         watch = api.watch(kind, resource_version=start, on_ready=self._news.set)
-        connection.setblocking(False)
         stream = Stream(connection, watch, sse, bytearray(head))
         for event in objects:
             stream.pending += self._bytes(event, sse)
-        with self._lock:
-            self._streams.append(stream)
-        self._news.set()
+        return stream
 
     # -- the thread ------------------------------------------------------------------------------
 
@@ -120,8 +143,7 @@ class Streams:
                 streams = self._streams[:]
             full = False
             for stream in streams:
-                self._pull(stream)
-                if not self._push(stream):
+                if not self._serve(stream):
                     self._drop(stream)
                 elif stream.pending:
                     full = True
@@ -130,6 +152,16 @@ class Streams:
             else:
                 self._news.wait(IDLE_SECONDS)
                 self._news.clear()
+
+    def _serve(self, stream: Stream) -> bool:
+        """Take news and send them; False if the stream is done. One that fails harms no other."""
+        try:
+            self._pull(stream)
+            return self._push(stream)
+        except Exception as error:  # noqa: BLE001 - the last line: the other streams go on
+            said = f"watch of {stream.watch}: {type(error).__name__}: {error}"
+            self._analytics.log("REST", "StreamFailed", said[:300], "error")
+            return False
 
     def _pull(self, stream: Stream) -> None:
         """Take the news of one stream."""

@@ -280,7 +280,7 @@ def parse_head(head: bytes) -> Request:
     if modern and "host" not in headers:
         raise Refused(400, "a Host header is needed")
     connection = headers.get("connection", "").lower()
-    keep_alive = "close" not in connection if modern else "keep-alive" in connection
+    keep_alive = modern and "close" not in connection  # who speaks HTTP/1.0 asks once
     if absolute := _ABSOLUTE.match(target):  # its host stands in for the one in Host
         headers["host"], target = absolute[1], "/" + target[absolute.end() :].removeprefix("/")
     path, _, query = target.partition("?")
