@@ -32,7 +32,7 @@ from kubesim.autoscaler import HorizontalController
 from kubesim.client.decisions import DecisionLog
 from kubesim.clock import LiveClock, NamedStreams, VirtualClock
 from kubesim.clock.base import Clock
-from kubesim.controllers import GarbageCollector, StatefulSetController
+from kubesim.controllers import CONTROLLERS
 from kubesim.errors import BadRequest, WorkerFailed
 from kubesim.explain import Explanation, explain
 from kubesim.kubelet import Kubelet
@@ -132,10 +132,7 @@ class Cluster:
             for n in range(1, nodes + 1)
         ]
         self.scheduler = Scheduler(self.api, profile=profile, **tools)
-        self.controllers = [
-            StatefulSetController(self.api, **tools),
-            GarbageCollector(self.api, **tools),
-        ]
+        self.controllers = [controller(self.api, **tools) for controller in CONTROLLERS]
         self.autoscaler = HorizontalController(self.api, policy=policy, **tools)
         self._start(hpa)
 
