@@ -39,7 +39,7 @@ from kubesim.rest.wire import Refused, Request
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
 BACKLOG = 1024
-ROOM_SECONDS = 0.05  # between two tries to accept when there are no descriptors left
+ROOM_SECONDS = 0.01  # between two tries to accept when there are no descriptors left
 
 
 class RestServer:
@@ -196,12 +196,12 @@ class _HTTPServer(ThreadingHTTPServer):
                 connections.evict()
                 time.sleep(ROOM_SECONDS)  # else the loop would spin: the newcomer keeps waiting
             raise
+        connections.make_room()  # before its own moment begins
         try:
             channel = Channel(connection, self.owner.known)
         except OSError:
             connection.close()  # it has gone while it was waiting
             raise
-        connections.make_room()
         connections.add(channel)
         return channel, address
 
