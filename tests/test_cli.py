@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -113,6 +114,25 @@ def test_created_pods_are_printed_as_the_original_prints_them() -> None:
         assert ", Name=auto-pod-0" in printed
         assert err == ""
         assert url
+
+
+def test_the_first_lines_are_those_of_the_original() -> None:
+    """The store, the pod created, the pod starting; other kinds are not printed."""
+    with serving("--speed", "20") as (process, url, lines):
+        while not any(record["logs"] for record in ask(f"{url}/api/pods")[1]):
+            pass  # it has not started yet
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+        printed = "\n".join(lines) + out
+        said = re.findall(r"\[INFO\] (EtcdStore|KubeAPI|Pod): (\w+)", printed)
+        assert said[:3] == [
+            ("EtcdStore", "Initialized"),
+            ("KubeAPI", "CreatedPod"),
+            ("Pod", "PodStart"),
+        ]
+        assert re.search(r"KubeAPI: CreatedPod: ID=[0-9a-f-]{36}, Name=auto-pod-0", printed)
+        assert "Pod: PodStart: Pod auto-pod-0 starting ..." in printed
+        assert {action for who, action in said if who == "KubeAPI"} <= {"CreatedPod", "DeletedPod"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -75,12 +75,15 @@ class Base:
 
     def _created(self, kind: Kind, document: Document) -> None:
         """An object was created: tell the lifecycle log, but for what is written all day."""
+        # Pods are printed, as in the original simulator; other kinds are there for who asks.
         if not kind.ttl_seconds and kind.kind != "Lease":
             said = f"ID={meta.uid_of(document)}, Name={meta.name_of(document)}"
-            self.analytics.log("KubeAPI", f"Created{kind.kind}", said)
+            level = "info" if kind.kind == "Pod" else "debug"
+            self.analytics.log("KubeAPI", f"Created{kind.kind}", said, level)
 
     def _deleted(self, kind: Kind, document: Document) -> None:
         """An object is gone for good."""
         if not kind.ttl_seconds and kind.kind != "Lease":
             said = f"ID={meta.uid_of(document)}, Name={meta.name_of(document)}"
-            self.analytics.log("KubeAPI", f"Deleted{kind.kind}", said)
+            level = "info" if kind.kind == "Pod" else "debug"
+            self.analytics.log("KubeAPI", f"Deleted{kind.kind}", said, level)
