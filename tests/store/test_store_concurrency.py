@@ -47,21 +47,25 @@ def sample_faults(store: EtcdStore, seed: int, pods: int = 4, each: int = 200) -
     faults: list[str] = []
     watch = store.watch(PODS, since_revision=0)
     seen: list[tuple[int, str, float]] = []
-    writers_left = [pods]
+    # One flag for each writer: a shared count would lose one of two decrements at the same moment,
+    # and the readers would look for ever.
+    done = [False] * pods
 
     def write(pod: int) -> None:
-        writer = store.sample_writer(f"{PODS}{pod}")
-        for number in range(1, each + 1):
-            writer(float(number), 1.0, "main", number, 5)
-            ended[pod] = number
-            if number % 10 == 0:
-                store.set("/other", number)
-        writers_left[0] -= 1
+        try:
+            writer = store.sample_writer(f"{PODS}{pod}")
+            for number in range(1, each + 1):
+                writer(float(number), 1.0, "main", number, 5)
+                ended[pod] = number
+                if number % 10 == 0:
+                    store.set("/other", number)
+        finally:  # a broken store may raise
+            done[pod] = True
 
     def read(watching: bool) -> None:
         last = False
         while not last:
-            last = writers_left[0] == 0
+            last = all(done)
             for pod in range(pods):
                 least = ended[pod]
                 sample = store.sample(f"{PODS}{pod}")
