@@ -5,13 +5,17 @@ Source of the messages: k8s.io/apimachinery/pkg/api/errors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from kubesim.analytics import Analytics, NullAnalytics
+from kubesim.apiserver.audit import AuditLog
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.clock.base import Clock, Streams
 from kubesim.errors import AlreadyExists, Conflict, NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.store import EtcdStore
+from kubesim.store import EtcdStore, TxnResult
 
 DEFAULT_NAMESPACE = "default"
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
@@ -27,6 +31,7 @@ class Base:
         streams: for uids and name suffixes.
         registry: the kinds.
         analytics: the lifecycle log.
+        audit: who wrote what, and when.
     """
 
     def __init__(
@@ -42,6 +47,25 @@ class Base:
         self.streams = streams
         self.registry = registry
         self.analytics = analytics or NullAnalytics()
+        self.audit = AuditLog(clock)
+
+    def _commit(
+        self,
+        compare: Sequence[tuple[str, int]],
+        puts: Sequence[tuple[str, Any]] = (),
+        deletes: Sequence[str] = (),
+        *,
+        before: Document | None = None,
+        lease: int = 0,
+    ) -> TxnResult:
+        """Write one object by compare-and-set, and keep a row of it in the audit log."""
+        done = self.store.txn(compare, puts, deletes, lease=lease)
+        if done.succeeded:
+            for key, value in puts:
+                self.audit.wrote(done.revision, key, before, value)
+            for key in deletes:
+                self.audit.wrote(done.revision, key, before, None)
+        return done
 
     def not_found(self, kind: Kind, name: str, namespace: str | None = None) -> NotFound:
         """The error for an object that is not there; its hint names some that are."""

@@ -17,7 +17,7 @@ from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.watching import at_revision, view_of
 from kubesim.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.frozen import Document, freeze, thaw
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.store import KeyValue
 
@@ -68,7 +68,8 @@ class DeleteVerbs(Base):
                 if self._remove(found, kv):
                     return thaw(view_of(kv))  # type: ignore[no-any-return]
                 continue
-            done = self.store.txn([(key, kv.mod_revision)], [(key, marked)], lease=kv.lease)
+            compare, put = [(key, kv.mod_revision)], [(key, freeze(marked))]
+            done = self._commit(compare, put, before=kv.value, lease=kv.lease)
             if done.succeeded:
                 if found.kind == "Namespace":
                     self._empty(name)
@@ -155,7 +156,7 @@ class DeleteVerbs(Base):
 
     def _remove(self, kind: Kind, kv: KeyValue) -> bool:
         """Delete an object for good; False if somebody changed it in between."""
-        done = self.store.txn([(kv.key, kv.mod_revision)], deletes=[kv.key])
+        done = self._commit([(kv.key, kv.mod_revision)], deletes=[kv.key], before=kv.value)
         if not done.succeeded:
             return False
         self._deleted(kind, kv.value)
@@ -192,7 +193,8 @@ class DeleteVerbs(Base):
                 emptied = {**kv.value, "spec": {**spec, "finalizers": []}}
                 if not spec.get("finalizers"):
                     return
-                if self.store.txn([(kv.key, kv.mod_revision)], [(kv.key, emptied)]).succeeded:
+                put = [(kv.key, freeze(emptied))]
+                if self._commit([(kv.key, kv.mod_revision)], put, before=kv.value).succeeded:
                     return
             elif self._remove(kind, kv):
                 return

@@ -17,7 +17,7 @@ from kubesim.apiserver.watching import at_revision, view_of
 from kubesim.errors import BadRequest, Cause, Conflict, Invalid, MethodNotAllowed
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.pods import containers_of, node_of
 from kubesim.objects.selectors import selector_from
 from kubesim.store import Sample
@@ -64,7 +64,8 @@ class Subresources(Base):
                 "spec": {**pod["spec"], "nodeName": node_name},
                 "status": {**status, "conditions": conditions},
             }
-            if self.store.txn([(key, kv.mod_revision)], [(key, bound)]).succeeded:
+            put = [(key, freeze(bound))]
+            if self._commit([(key, kv.mod_revision)], put, before=pod).succeeded:
                 return
 
     # -- scale ----------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ class Subresources(Base):
             }
             if dry_run:
                 return _scale_of(at_revision(new, kv.mod_revision))
-            done = self.store.txn([(key, kv.mod_revision)], [(key, new)])
+            done = self._commit([(key, kv.mod_revision)], [(key, freeze(new))], before=old)
             if done.succeeded:
                 return _scale_of(at_revision(new, done.revision))
 

@@ -199,7 +199,7 @@ class WriteVerbs(DeleteVerbs):
                     raise self.already_exists(kind, name)
                 return new
             frozen = freeze_or_refuse(new)
-            done = self.store.txn(compare, [(key, frozen)], lease=self._lease(kind))
+            done = self._commit(compare, [(key, frozen)], lease=self._lease(kind))
             if done.succeeded:
                 self._created(kind, frozen)
                 metadata["resourceVersion"] = str(done.revision)
@@ -279,7 +279,8 @@ class WriteVerbs(DeleteVerbs):
                 continue
             frozen = freeze_or_refuse(changed)
             lease = self._lease(kind) if kind.ttl_seconds else kv.lease
-            done = self.store.txn([(key, kv.mod_revision)], [(key, frozen)], lease=lease)
+            put = [(key, frozen)]
+            done = self._commit([(key, kv.mod_revision)], put, before=old, lease=lease)
             if done.succeeded:
                 if kind.kind == "Namespace":
                     self._close_if_empty(name)

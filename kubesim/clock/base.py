@@ -117,6 +117,9 @@ class Clock(Protocol):
     def inside_worker(self) -> bool:
         """True if the calling code runs inside a worker's callback."""
 
+    def current_worker(self) -> str:
+        """Name of the worker whose callback the calling code runs in; "" outside of any."""
+
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that hears of callbacks which raised."""
 

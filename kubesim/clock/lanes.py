@@ -50,6 +50,15 @@ class LaneTimer:
             self.due = self.start + (floor((now - self.start) / self.period) + 1) * self.period
 
 
+_here = threading.local()  # .lane: the lane whose thread this is
+
+
+def current_worker() -> str:
+    """Name of the worker whose callback runs on this thread; "" on any other thread."""
+    lane: ThreadLane | None = getattr(_here, "lane", None)
+    return lane.running if lane is not None else ""
+
+
 class ThreadLane:
     """One daemon thread and what it has to run.
 
@@ -68,7 +77,7 @@ class ThreadLane:
         self._timers: list[tuple[float, int, LaneTimer]] = []
         self._serials = count()
         self._ended = False
-        self._running = False
+        self._running = ""  # name of the worker whose callback runs
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._started = False
 
@@ -77,6 +86,11 @@ class ThreadLane:
         if not self._started:
             self._started = True
             self._thread.start()
+
+    @property
+    def running(self) -> str:
+        """Name of the worker whose callback runs now; "" between two callbacks."""
+        return self._running
 
     def is_thread(self, thread: threading.Thread) -> bool:
         """True if that is this lane's thread."""
@@ -124,6 +138,7 @@ class ThreadLane:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        _here.lane = self
         clock, gate, soon, timers = self._clock, self._gate, self._soon, self._timers
         while not self._ended:
             while self._arrivals:
@@ -154,7 +169,7 @@ class ThreadLane:
         worker = timer.worker
         if timer.cancelled or worker.stopped:
             return
-        self._running = True
+        self._running = worker.name
         worker.busy = True
         try:
             timer.fn()
@@ -162,7 +177,7 @@ class ThreadLane:
             self._clock.failed(worker.name, error)
         finally:
             worker.busy = False
-            self._running = False
+            self._running = ""
 
 
 class LaneWorker:

@@ -27,7 +27,7 @@ from typing import Any
 
 from kubesim.clock.base import FailureHandler, Worker
 from kubesim.clock.calendar import Calendar
-from kubesim.clock.lanes import LaneWorker, ThreadLane
+from kubesim.clock.lanes import LaneWorker, ThreadLane, current_worker
 from kubesim.errors import ClockError, WorkerFailed
 
 MAX_THREADS = 1_000  # 1,000 pods cost some 3 % of a core; beyond 2,000 threads collapse
@@ -217,6 +217,10 @@ class LiveClock:
         """True if the calling code runs on a worker's thread."""
         me = threading.current_thread()
         return any(lane.is_thread(me) for lane in self._all_lanes())
+
+    def current_worker(self) -> str:
+        """Name of the worker whose callback the calling code runs in; "" outside of any."""
+        return current_worker()
 
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that hears of callbacks which raised."""

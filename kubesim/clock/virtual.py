@@ -126,6 +126,7 @@ class VirtualClock:
         self._failure: WorkerFailed | None = None
         self._interrupt = InterruptRequest()
         self._in_flight: VirtualTimer | None = None  # what a second Ctrl-C cut short
+        self._running: VirtualTimer | None = None  # for current_worker
         self._closed = False
         self.speed = 1.0  # the pace that a lesson's Play asks for; driving ignores it
         self.paused = False
@@ -175,6 +176,13 @@ class VirtualClock:
     def inside_worker(self) -> bool:
         """True if the calling code runs inside a callback."""
         return threading.get_ident() == self._driver
+
+    def current_worker(self) -> str:
+        """Name of the worker whose callback the calling code runs in; "" outside of any."""
+        running = self._running
+        if running is None or threading.get_ident() != self._driver:
+            return ""
+        return running.worker.name
 
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that hears of callbacks which raised."""
@@ -363,13 +371,16 @@ class VirtualClock:
                         heappush(instants, instant)
                     found.append(timer)
                     last, target = due, found
+            self._running = timer
             try:
                 timer.fn()
             except Exception as error:  # noqa: BLE001 - the boundary of every component
                 self._failed(timer.worker.name, error)
             except BaseException:
                 self._in_flight = None if period else timer  # a period is armed again already
+                self._running = None
                 raise
+        self._running = None
 
     def _run_shuffled(self, bucket: list[VirtualTimer], priority: int, rng: Random) -> None:
         """As `_run_bucket`, but the next worker is drawn; each worker keeps its own order."""

@@ -138,6 +138,17 @@ def test_a_failure_handler_may_deal_with_it(clock: Any) -> None:
     assert heard[0][0] == "mine"
 
 
+def test_a_callback_can_be_told_whose_it_is(clock: Any) -> None:
+    """current_worker() names the worker inside its callbacks, and nobody in the driver."""
+    seen: list[str] = []
+    for name in ("one", "two"):
+        clock.worker(name).call_later(0.5, lambda: seen.append(clock.current_worker()))
+    assert clock.current_worker() == ""
+    assert clock.wait_until(lambda: len(seen) == 2, 30)
+    assert sorted(seen) == ["one", "two"]
+    assert clock.current_worker() == ""
+
+
 def test_step_lets_exactly_so_much_time_pass(clock: Any) -> None:
     """Paused before and after; what is due within the step has run, nothing beyond."""
     seen: list[float] = []

@@ -1,0 +1,86 @@
+"""The audit log: who wrote what, and when.
+
+One row for each committed write, in the order of their revisions, in a bounded ring. The real API
+server writes audit events of the levels None, Metadata, Request and RequestResponse; ours is level
+RequestResponse for writes, costs an append, and lives in memory. Leases and Events are left out, as
+in the policies that people use: they are written all day and say nothing about what was wanted.
+
+The rows are what `kubesim.tracing` makes its trees of.
+
+Source: k8s.io/apiserver/pkg/audit; kubernetes.io/docs/tasks/debug/debug-cluster/audit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple
+
+from kubesim.clock.base import Clock
+from kubesim.objects.frozen import Document
+
+RING = 10_000  # writes kept
+UNAUDITED = ("/registry/events/", "/registry/events.k8s.io/", "/registry/coordination.k8s.io/")
+DRIVER = "client"  # who writes outside of any worker: a notebook cell, a test
+
+_actor: ContextVar[str] = ContextVar("actor", default="")
+
+
+@contextmanager
+def acting_as(name: str) -> Iterator[None]:
+    """Writes inside this block are somebody's: a user of the REST server, for example.
+
+    Args:
+        name: who, for example a user agent.
+    """
+    token = _actor.set(name)
+    try:
+        yield
+    finally:
+        _actor.reset(token)
+
+
+class Write(NamedTuple):
+    """One committed write.
+
+    Attributes:
+        time: simulated second.
+        revision: of the store.
+        actor: name of the component that wrote, or ``client``.
+        key: where the object stands in the store.
+        before: the object before, frozen; None if it was created.
+        after: the object since then, frozen; None if it was removed.
+    """
+
+    time: float
+    revision: int
+    actor: str
+    key: str
+    before: Document | None
+    after: Document | None
+
+
+class AuditLog:
+    """A bounded ring of writes; written on any thread, each step is one atomic append."""
+
+    def __init__(self, clock: Clock, ring: int = RING) -> None:
+        self._clock = clock
+        self._rows: deque[Write] = deque(maxlen=ring)
+
+    def wrote(
+        self, revision: int, key: str, before: Document | None, after: Document | None
+    ) -> None:
+        """Keep one write."""
+        if key.startswith(UNAUDITED):
+            return
+        clock = self._clock
+        actor = clock.current_worker() or _actor.get() or DRIVER
+        self._rows.append(Write(clock.now(), revision, actor, key, before, after))
+
+    def rows(self, after_revision: int = 0) -> list[Write]:
+        """The kept writes after a revision, in the order of their revisions."""
+        found = [row for row in self._rows.copy() if row.revision > after_revision]
+        found.sort(key=lambda row: row.revision)  # on threads, appends may cross
+        return found

@@ -1,0 +1,56 @@
+"""The audit log: who wrote what."""
+
+from __future__ import annotations
+
+from kubesim import Cluster
+from kubesim.apiserver.audit import AuditLog, acting_as
+from kubesim.clock import VirtualClock
+
+
+def test_each_write_of_a_pod_s_life_names_who_wrote() -> None:
+    """Created by the client, bound by the scheduler, started by its own worker."""
+    with Cluster(nodes=1, hpa=False, seed=1) as cluster:
+        with acting_as("curl/8.0"):
+            cluster.api.create_pod("web")
+        cluster.sleep(10)
+        cluster.api.delete_pod(cluster.api.list_pods()[0]["id"])
+        rows = [row for row in cluster.api.audit.rows() if row.key.startswith("/registry/pods/")]
+    actors = [row.actor for row in rows]
+    assert actors[:2] == ["curl/8.0", "scheduler/default-scheduler"]
+    assert "pod/default/web" in actors
+    assert rows[0].before is None and rows[0].after is not None
+    assert rows[1].before == rows[0].after
+    assert rows[-1].after is None
+    assert [row.revision for row in rows] == sorted({row.revision for row in rows})
+
+
+def test_outside_of_every_worker_the_client_wrote() -> None:
+    """A notebook cell is nobody's worker."""
+    with Cluster(nodes=1, hpa=False, seed=1) as cluster:
+        cluster.sleep(1)
+        made = cluster.api.create({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {}})
+        newest = cluster.api.audit.rows(int(made["metadata"]["resourceVersion"]) - 1)[0]
+    assert newest.actor == "client"
+    assert newest.key == "/registry/configmaps/default/c"
+
+
+def test_a_write_that_was_refused_or_changes_nothing_leaves_no_row() -> None:
+    """Only what is in the store is in the log."""
+    with Cluster(nodes=0, hpa=False, seed=1) as cluster:
+        config = {"kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}}
+        cluster.api.create(config)
+        before = len(cluster.api.audit.rows())
+        cluster.api.update(cluster.api.get("ConfigMap", "c"))
+        cluster.api.update({**config, "data": {"a": "2"}}, dry_run=True)
+        assert len(cluster.api.audit.rows()) == before
+
+
+def test_leases_and_events_are_left_out_and_the_ring_is_bounded() -> None:
+    """What is written all day would push everything else out."""
+    audit = AuditLog(VirtualClock(), ring=3)
+    audit.wrote(1, "/registry/events/default/x", None, {})
+    audit.wrote(2, "/registry/coordination.k8s.io/leases/kube-node-lease/node-1", None, {})
+    for revision in (5, 4, 6, 7):
+        audit.wrote(revision, "/registry/pods/default/x", None, {})
+    assert [row.revision for row in audit.rows()] == [4, 6, 7]
+    assert [row.revision for row in audit.rows(6)] == [7]
