@@ -1,10 +1,11 @@
 """The kubelet: the agent of one node. It registers the node, and runs the pods bound to it.
 
-Ours keeps: registration with capacity and conditions, heartbeats by Lease each 10 s, admission (a
-pod that does not fit is refused), one worker for each pod, logs, graceful deletion. It leaves out,
-so far: images, probes, eviction under pressure, static pods.
+Ours keeps: registration with capacity and conditions, heartbeats by Lease each 10 s and by node
+status each 5 minutes, admission (a pod that does not fit is refused), one worker for each pod,
+logs, graceful deletion, and the power cut: `fail()` and `recover()`. It leaves out, so far: images,
+probes, eviction under pressure, static pods.
 
-Source: pkg/kubelet/kubelet.go, kubelet_node_status.go; pkg/kubelet/lifecycle/predicate.go.
+Source: pkg/kubelet/kubelet.go (syncLoop, HandlePodAdditions), pkg/kubelet/pod_workers.go.
 """
 
 from __future__ import annotations
@@ -17,21 +18,25 @@ from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.client import DecisionLog, EventRecorder, Informer, retry_on_conflict
 from kubesim.clock.base import Clock, Streams
-from kubesim.errors import BadRequest, NotFound, StatusError
+from kubesim.errors import NotFound
+from kubesim.kubelet.admission import admission
+from kubesim.kubelet.nodestatus import (
+    HEALTHY,
+    LEASE_SECONDS,
+    NodeReporter,
+    meta_number,
+    node_document,
+)
 from kubesim.kubelet.pod import Load, PodRunner, delete_for_good
 from kubesim.kubelet.workload import Factory, make_workload
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.objects.pods import NOTHING, PodResources, is_finished, pod_requests
+from kubesim.objects.pods import PodResources, is_finished, pod_requests
 from kubesim.quantity import parse_cpu_milli, parse_memory
 
-LEASE_NAMESPACE = "kube-node-lease"
-LEASE_SECONDS = 10.0  # how often the lease is renewed; it lasts 40 s
-LEASE_DURATION_SECONDS = 40
 REGISTER_RETRY_SECONDS = 1.0
 RESYNC_SECONDS = 600.0
 LOG_LINES = 100
-KUBELET_VERSION = "v1.34.0-kubesim"
 
 
 class Kubelet:
@@ -83,27 +88,85 @@ class Kubelet:
         self._log: deque[tuple[float, str]] = deque(maxlen=LOG_LINES)
         self._addresses = 0
         self._subnet = int(meta_number(node_name))
-        self._pods = Informer(
+        self._reporter = NodeReporter(
             api,
+            clock,
+            node_name,
+            document=self._node_document,
+            facts=lambda: HEALTHY,
+            say=self._say,
+        )
+        self.down = False
+        self._found: dict[str, PodRunner] = {}  # what ran here when the power was cut, by key
+        self._pods = self._informer()
+
+    def _informer(self) -> Informer:
+        return Informer(
+            self.api,
             self.worker,
             "Pod",
-            field_selector=f"spec.nodeName={node_name}",
+            field_selector=f"spec.nodeName={self.node_name}",
             on_event=self._pod_event,
             resync_seconds=RESYNC_SECONDS,
+        )
+
+    def _node_document(self) -> Document:
+        return node_document(
+            self.node_name, self._capacity, self._labels, self.clock.timestamp(), HEALTHY
         )
 
     def start(self) -> None:
         """Register the node and begin to watch for pods."""
         self.api.register_log_source(self.node_name, self.logs)
         self.worker.call_soon(self._register)
-        self.worker.every(LEASE_SECONDS, self._renew_lease)
+        self.worker.every(LEASE_SECONDS, self._reporter.look)
         self._pods.start()
 
     def stop(self) -> None:
-        """Stop the node's pods without a word to the API server: the power is cut."""
+        """Stop the node's pods without a word to the API server; the kubelet is not used again."""
         self._pods.stop()
         self.worker.stop()
         self.clock.stop_workers([runner.worker for runner in self._runners.values()])
+
+    # -- a power cut ----------------------------------------------------------------------------
+
+    def fail(self) -> None:
+        """Cut the power: no lease, no status, no sample, no tick any more; every object stays.
+
+        What the cluster makes of it is up to the others: a node controller sees the lease grow old,
+        pods that are deleted stay Terminating. Has no effect on a node that is down already.
+        """
+        if self.down:
+            return
+        self.down = True
+        self.stop()
+        for key in self._requests:  # the metrics-server drops whom it cannot ask
+            namespace, _, name = key.partition("/")
+            self.api.forget_metrics(namespace, name)
+        self._found, self._runners, self._requests = self._runners, {}, {}
+        self._say("The power was cut")
+
+    def recover(self) -> None:
+        """The power is back: the kubelet starts with an empty memory and looks what is there.
+
+        The node reports itself Ready, pods that were deleted meanwhile are removed for good, and
+        the others are started again with one restart more, by their restartPolicy (their
+        containers died with exit code 255). Has no effect on a node that is up.
+        """
+        if not self.down:
+            return
+        self.down = False
+        self.worker = self.clock.worker(self.name)
+        self._pods = self._informer()
+        self._say("The power is back")
+        self.start()
+        self.worker.call_soon(self._forget_the_gone)
+
+    def _forget_the_gone(self) -> None:
+        """What ran here and is no object any more is only a memory on the disk."""
+        for key in self._found:
+            self._say(f"Pod {key} is gone")
+        self._found = {}
 
     def statistics(self) -> dict[str, Any]:
         """Counts for tests and tables."""
@@ -116,44 +179,17 @@ class Kubelet:
         if not pod:
             return list(self._log)
         runner = self._runners.get(f"{namespace}/{pod}")
-        return runner.lines() if runner is not None else []
+        return runner.lines() if runner is not None and not self.down else []
 
     # -- the node -------------------------------------------------------------------------------
 
     def _register(self) -> None:
-        """Make the Node object, or take over the one that is there; tried until it is done."""
-        node = node_document(self.node_name, self._capacity, self._labels, self.clock.timestamp())
-        try:
-            if self.api.peek("Node", self.node_name) is None:
-                self.api.create(node)
-            else:
-                known = self.api.get("Node", self.node_name)
-                self.api.update_status({**known, "status": node["status"]})
-        except StatusError as error:
-            self._say(f"Not registered yet: {error.message}")
+        """Register the node; tried until it is done."""
+        if not self._reporter.register():
             self.worker.call_later(REGISTER_RETRY_SECONDS, self._register)
             return
-        self._renew_lease()
+        self._reporter.renew_lease()
         self._say(f"Node {self.node_name} is ready: {self._capacity}")
-
-    def _renew_lease(self) -> None:
-        """A sign of life: the node's Lease. A lost one does no harm, the next is near."""
-        lease = {
-            "kind": "Lease",
-            "metadata": {"name": self.node_name, "namespace": LEASE_NAMESPACE},
-            "spec": {
-                "holderIdentity": self.node_name,
-                "leaseDurationSeconds": LEASE_DURATION_SECONDS,
-                "renewTime": f"{self.clock.timestamp()[:-1]}.000000Z",
-            },
-        }
-        try:
-            if self.api.peek("Lease", self.node_name, LEASE_NAMESPACE) is None:
-                self.api.create(lease)
-            else:
-                self.api.update(lease)
-        except StatusError as error:
-            self._say(f"Lease not renewed: {error.message}")
 
     def _say(self, line: str) -> None:
         self._log.append((self.clock.now(), line))
@@ -188,6 +224,7 @@ class Kubelet:
             return
         self._requests[key] = pod_requests(pod)
         self._addresses += 1
+        found = self._found.pop(key, None)
         runner = self._runners[key] = PodRunner(
             self.api,
             self.clock.worker(f"pod/{key}"),
@@ -198,6 +235,7 @@ class Kubelet:
             analytics=self.analytics,
             load=self._load,
             ended=self._ended,
+            found=found if found is not None and found.uid == meta.uid_of(pod) else None,
         )
         self.counts["started"] += 1
         self._say(f"Admitted pod {key}")
@@ -252,91 +290,3 @@ class Kubelet:
             retry_on_conflict(write)
         except NotFound:
             self._say(f"Pod {key} is gone")
-
-
-def admission(
-    pod: Document,
-    running: Mapping[str, PodResources],
-    allocatable: PodResources,
-    max_pods: int,
-) -> tuple[str, str] | None:
-    """Why a node refuses a pod: (reason, message); None if it takes it.
-
-    Args:
-        pod: the pod that was bound to the node.
-        running: what the node's pods asked for, by key.
-        allocatable, max_pods: what the node offers.
-    """
-    if len(running) + 1 > max_pods:
-        counts = f"requested: 1, used: {len(running)}, capacity: {max_pods}"
-        return "OutOfpods", f"Node didn't have enough resource: pods, {counts}"
-    request = pod_requests(pod)
-    used = sum(running.values(), NOTHING)
-    for resource, asked, taken, offered in (
-        ("cpu", request.cpu_milli, used.cpu_milli, allocatable.cpu_milli),
-        ("memory", request.memory_bytes, used.memory_bytes, allocatable.memory_bytes),
-    ):
-        if asked > 0 and asked + taken > offered:
-            counts = f"requested: {asked}, used: {taken}, capacity: {offered}"
-            return f"OutOf{resource}", f"Node didn't have enough resource: {resource}, {counts}"
-    return None
-
-
-def node_document(
-    name: str, capacity: Mapping[str, str], labels: Mapping[str, str], now: str
-) -> Document:
-    """The Node object that a kubelet registers."""
-    if not meta.valid_dns1123_subdomain(name):
-        raise BadRequest(f"{name!r} is no name for a node; write for example node-1")
-    healthy = (
-        ("MemoryPressure", "False", "KubeletHasSufficientMemory"),
-        ("DiskPressure", "False", "KubeletHasNoDiskPressure"),
-        ("PIDPressure", "False", "KubeletHasSufficientPID"),
-        ("Ready", "True", "KubeletReady"),
-    )
-    return {
-        "kind": "Node",
-        "apiVersion": "v1",
-        "metadata": {
-            "name": name,
-            "labels": {
-                "kubernetes.io/hostname": name,
-                "kubernetes.io/os": "linux",
-                "kubernetes.io/arch": "amd64",
-                **labels,
-            },
-        },
-        "spec": {},
-        "status": {
-            "capacity": dict(capacity),
-            "allocatable": dict(capacity),
-            "conditions": [
-                {
-                    "type": type,
-                    "status": status,
-                    "reason": reason,
-                    "lastHeartbeatTime": now,
-                    "lastTransitionTime": now,
-                }
-                for type, status, reason in healthy
-            ],
-            "addresses": [
-                {"type": "InternalIP", "address": f"10.0.0.{meta_number(name) % 254 + 1}"},
-                {"type": "Hostname", "address": name},
-            ],
-            "nodeInfo": {
-                "kubeletVersion": KUBELET_VERSION,
-                "containerRuntimeVersion": "kubesim://0.1",
-                "operatingSystem": "linux",
-                "architecture": "amd64",
-                "osImage": "simulated",
-                "kernelVersion": "simulated",
-            },
-        },
-    }
-
-
-def meta_number(name: str) -> int:
-    """The number at the end of a name, for addresses; 0 if there is none."""
-    digits = name.rpartition("-")[2]
-    return int(digits) if digits.isascii() and digits.isdigit() else 0

@@ -85,6 +85,14 @@ def should_restart(restart_policy: str, exit_code: int, *, deleted: bool = False
     return restart_policy == "Always" or exit_code != 0
 
 
+def ran_before(pod: Document) -> bool:
+    """Whether the status tells of containers that ran: found by a kubelet that knows nothing."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return any(
+        "running" in (c.get("state") or {}) or int(c.get("restartCount") or 0) > 0 for c in statuses
+    )
+
+
 def conditions(
     old: Sequence[Document], containers: Sequence[Container], pod_phase: str, now: str
 ) -> list[Document]:

@@ -29,7 +29,7 @@ from kubesim.client import EventRecorder
 from kubesim.clock.base import Timer, Worker
 from kubesim.errors import Conflict, NotFound
 from kubesim.kubelet.backoff import CrashBackOff
-from kubesim.kubelet.phase import Container, conditions, phase, should_restart
+from kubesim.kubelet.phase import Container, conditions, phase, ran_before, should_restart
 from kubesim.kubelet.workload import Workload
 from kubesim.objects import meta
 from kubesim.objects.annotations import EXIT_CODE, RUN_SECONDS, START_SECONDS
@@ -42,6 +42,8 @@ LOG_LINES = 100  # kept for each pod
 TICK_LINE = "[tick] Pod is running..."
 STOP_LINE = "[stop] Pod is stopping..."
 ERROR_EXIT_CODE = 1
+LOST_EXIT_CODE = 255  # what a runtime says of a container whose end it did not see
+SANDBOX_CHANGED = "Pod sandbox changed, it will be killed and re-created."
 
 Load = Callable[[Document, float], float | None]
 
@@ -58,6 +60,7 @@ class PodRunner:
         recorder, analytics: where its kubelet tells what happens.
         load: requests per second that reach it.
         ended: called when the pod has come to its end and needs its worker no more.
+        found: the runner of this very pod before the power was cut; its log is on the disk.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class PodRunner:
         analytics: Analytics,
         load: Load | None,
         ended: Callable[[PodRunner], None],
+        found: PodRunner | None = None,
     ) -> None:
         self.api = api
         self.worker = worker
@@ -97,15 +101,47 @@ class PodRunner:
         self._last_exit: Document | None = None
         self._timers: list[Timer] = []
         self._over = False
+        if found is not None:
+            self._log.extend(found._log)
 
     # -- what happens ---------------------------------------------------------------------------
 
     def start(self) -> None:
         """The kubelet took the pod: prepare it, then run it."""
         self._tell("PodStart", f"Pod {self.name} starting ...")
+        if ran_before(self.pod) and not self._survive():
+            return
         self._write_status()
         delay = self._seconds(START_SECONDS, START_DELAY_SECONDS)
         self._later(START_DELAY_SECONDS if delay is None else delay, self._run)
+
+    def _survive(self) -> bool:
+        """The node was switched off under this pod: its containers are found dead.
+
+        The kubelet's memory is empty: the next start has no delay. False: it is not started again.
+        """
+        old = self.pod["status"]["containerStatuses"][0]
+        self._restarts = int(old.get("restartCount") or 0)
+        running = (old.get("state") or {}).get("running")
+        if running is not None:
+            self._exited_at = self.api.clock.now()
+            self._exit_code = LOST_EXIT_CODE
+            self._last_exit = {
+                **self._terminated("Unknown"),
+                "startedAt": running.get("startedAt"),
+            }
+        else:
+            self._last_exit = (old.get("lastState") or {}).get("terminated")
+            self._exit_code = (self._last_exit or {}).get("exitCode", 0)
+        if not should_restart(self._policy, self._exit_code):
+            self._state = "terminated"
+            self._write_status()
+            self._tell("PodFailed", f"Pod {self.name} did not survive the power cut")
+            self._finish()
+            return False
+        self._event("Normal", "SandboxChanged", SANDBOX_CHANGED)
+        self._restarts += running is not None
+        return True
 
     def _run(self) -> None:
         """The containers run."""

@@ -1,0 +1,43 @@
+"""Whether a node takes a pod that was bound to it: the kubelet's word after the scheduler's.
+
+The scheduler works on what it has seen; two schedulers, a pod bound by hand or a node that came
+back smaller can still bring a pod to a node that has no room. Then the kubelet refuses: the pod is
+Failed, its object stays, and its controller makes another one.
+
+Source: pkg/kubelet/lifecycle/predicate.go (generalFilter, InsufficientResourceError).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kubesim.objects.frozen import Document
+from kubesim.objects.pods import NOTHING, PodResources, pod_requests
+
+
+def admission(
+    pod: Document,
+    running: Mapping[str, PodResources],
+    allocatable: PodResources,
+    max_pods: int,
+) -> tuple[str, str] | None:
+    """Why a node refuses a pod: (reason, message); None if it takes it.
+
+    Args:
+        pod: the pod that was bound to the node.
+        running: what the node's pods asked for, by key.
+        allocatable, max_pods: what the node offers.
+    """
+    if len(running) + 1 > max_pods:
+        counts = f"requested: 1, used: {len(running)}, capacity: {max_pods}"
+        return "OutOfpods", f"Node didn't have enough resource: pods, {counts}"
+    request = pod_requests(pod)
+    used = sum(running.values(), NOTHING)
+    for resource, asked, taken, offered in (
+        ("cpu", request.cpu_milli, used.cpu_milli, allocatable.cpu_milli),
+        ("memory", request.memory_bytes, used.memory_bytes, allocatable.memory_bytes),
+    ):
+        if asked > 0 and asked + taken > offered:
+            counts = f"requested: {asked}, used: {taken}, capacity: {offered}"
+            return f"OutOf{resource}", f"Node didn't have enough resource: {resource}, {counts}"
+    return None

@@ -1,0 +1,275 @@
+"""What a kubelet says about its node: the Node object, its Lease, and the status that it reports.
+
+Two signs of life, as upstream: the *Lease* is renewed each 10 s and costs next to nothing; the
+Node's *status* is looked at each 10 s too, but written only if something in it changed, or if the
+last report is 5 minutes old. So an idle cluster of a thousand nodes writes small leases, not
+thousand large Node documents.
+
+What somebody else wrote into the conditions (a node controller's Unknown) counts as a change: the
+kubelet puts its own view back at its next look.
+
+Source: pkg/kubelet/kubelet_node_status.go (tryUpdateNodeStatus, nodeStatusHasChanged),
+pkg/kubelet/nodestatus/setters.go, k8s.io/component-helpers/apimachinery/lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from kubesim.apiserver import KubeAPI
+from kubesim.client import retry_on_conflict
+from kubesim.clock.base import Clock
+from kubesim.errors import BadRequest, NotFound, StatusError
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+
+LEASE_NAMESPACE = "kube-node-lease"
+LEASE_SECONDS = 10.0  # how often the lease is renewed: a quarter of its duration
+LEASE_DURATION_SECONDS = 40  # nodeLeaseDurationSeconds
+REPORT_SECONDS = 300.0  # nodeStatusReportFrequency: a report even if nothing changed
+KUBELET_VERSION = "v1.34.0-kubesim"
+
+Fact = tuple[str, str, str, str]
+"""A condition without its times: (type, status, reason, message)."""
+
+HEALTHY: tuple[Fact, ...] = (
+    (
+        "MemoryPressure",
+        "False",
+        "KubeletHasSufficientMemory",
+        "kubelet has sufficient memory available",
+    ),
+    ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+)
+
+
+# -- what is decided -------------------------------------------------------------------------------
+
+
+def facts_of(conditions: Sequence[Document]) -> dict[str, Fact]:
+    """Conditions by type, without their times."""
+    return {
+        str(c.get("type")): (
+            str(c.get("type")),
+            str(c.get("status")),
+            str(c.get("reason", "")),
+            str(c.get("message", "")),
+        )
+        for c in conditions
+    }
+
+
+def reported_conditions(old: Sequence[Document], facts: Sequence[Fact], now: str) -> list[Document]:
+    """The node's conditions after a report; those that are not the kubelet's stay as they are.
+
+    Args:
+        old: the conditions so far.
+        facts: what the kubelet sees.
+        now: RFC 3339 text: the heartbeat of each, and the transition of those whose status changed.
+    """
+    known = {str(c.get("type")): c for c in old}
+    mine = {fact[0] for fact in facts}
+    result = [c for c in old if c.get("type") not in mine]
+    for type, status, reason, message in facts:
+        before = known.get(type, {})
+        kept = before.get("lastTransitionTime") if before.get("status") == status else None
+        result.append(
+            {
+                "type": type,
+                "status": status,
+                "reason": reason,
+                "message": message,
+                "lastHeartbeatTime": now,
+                "lastTransitionTime": kept or now,
+            }
+        )
+    return result
+
+
+def report_is_due(
+    conditions: Sequence[Document], facts: Sequence[Fact], since_report: float
+) -> bool:
+    """Whether the status is written now: something differs, or the last report is 5 minutes old.
+
+    Args:
+        conditions: as they stand in the Node object.
+        facts: what the kubelet sees.
+        since_report: seconds since its last report.
+
+    >>> report_is_due([], HEALTHY, 0.0)
+    True
+    >>> reported = reported_conditions([], HEALTHY, "2025-01-01T00:00:00Z")
+    >>> report_is_due(reported, HEALTHY, 290.0), report_is_due(reported, HEALTHY, 300.0)
+    (False, True)
+    """
+    if since_report >= REPORT_SECONDS:
+        return True
+    stand = facts_of(conditions)
+    return any(stand.get(fact[0]) != fact for fact in facts)
+
+
+def node_document(
+    name: str,
+    capacity: Mapping[str, str],
+    labels: Mapping[str, str],
+    now: str,
+    facts: Sequence[Fact] = HEALTHY,
+) -> Document:
+    """The Node object that a kubelet registers.
+
+    Raises:
+        BadRequest: the name is none for a node.
+    """
+    if not meta.valid_dns1123_subdomain(name):
+        raise BadRequest(f"{name!r} is no name for a node; write for example node-1")
+    return {
+        "kind": "Node",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": name,
+            "labels": {
+                "kubernetes.io/hostname": name,
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+                **labels,
+            },
+        },
+        "spec": {},
+        "status": {
+            "capacity": dict(capacity),
+            "allocatable": dict(capacity),
+            "conditions": reported_conditions([], facts, now),
+            "addresses": [
+                {"type": "InternalIP", "address": f"10.0.0.{meta_number(name) % 254 + 1}"},
+                {"type": "Hostname", "address": name},
+            ],
+            "nodeInfo": {
+                "kubeletVersion": KUBELET_VERSION,
+                "containerRuntimeVersion": "kubesim://0.1",
+                "operatingSystem": "linux",
+                "architecture": "amd64",
+                "osImage": "simulated",
+                "kernelVersion": "simulated",
+            },
+        },
+    }
+
+
+def meta_number(name: str) -> int:
+    """The number at the end of a name, for addresses; 0 if there is none."""
+    digits = name.rpartition("-")[2]
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
+
+
+# -- who does it -----------------------------------------------------------------------------------
+
+
+class NodeReporter:
+    """Registers one node and keeps its Lease and its status; all on the kubelet's worker.
+
+    Args:
+        api, clock: the cluster's tools.
+        name: of the node.
+        document: makes the Node object to register, at the second at which it is asked.
+        facts: what the kubelet sees now.
+        say: where its lines of log go.
+    """
+
+    def __init__(
+        self,
+        api: KubeAPI,
+        clock: Clock,
+        name: str,
+        *,
+        document: Callable[[], Document],
+        facts: Callable[[], Sequence[Fact]],
+        say: Callable[[str], None],
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._name = name
+        self._document = document
+        self._facts = facts
+        self._say = say
+        self._reported_at = 0.0
+        self.reports = 0
+
+    def register(self) -> bool:
+        """Make the Node object, or take over the one that is there; False: try again later.
+
+        A node that is there keeps its spec, its labels and the conditions of others.
+        """
+        node = self._document()
+        try:
+            if self._api.peek("Node", self._name) is None:
+                self._api.create(node)
+            else:
+                retry_on_conflict(lambda: self._take_over(node["status"]))
+        except StatusError as error:
+            self._say(f"Not registered yet: {error.message}")
+            return False
+        self._reported_at = self._clock.now()
+        return True
+
+    def _take_over(self, status: Document) -> None:
+        known = self._api.get("Node", self._name)
+        old = known.get("status") or {}
+        conditions = reported_conditions(
+            old.get("conditions") or (), self._facts(), self._clock.timestamp()
+        )
+        merged = {**old, **status, "conditions": conditions}
+        self._api.update_status({**known, "status": merged})
+
+    def look(self) -> None:
+        """Renew the lease; report the status if something changed or the last report is old."""
+        self.renew_lease()
+        self.report()
+
+    def renew_lease(self) -> None:
+        """A sign of life: the node's Lease. A lost one does no harm, the next is near."""
+        lease = {
+            "kind": "Lease",
+            "metadata": {"name": self._name, "namespace": LEASE_NAMESPACE},
+            "spec": {
+                "holderIdentity": self._name,
+                "leaseDurationSeconds": LEASE_DURATION_SECONDS,
+                "renewTime": f"{self._clock.timestamp()[:-1]}.000000Z",
+            },
+        }
+        try:
+            if self._api.peek("Lease", self._name, LEASE_NAMESPACE) is None:
+                self._api.create(lease)
+            else:
+                self._api.update(lease)
+        except StatusError as error:
+            self._say(f"Lease not renewed: {error.message}")
+
+    def report(self) -> bool:
+        """Write the node's status if it is due; True if it was written."""
+        node = self._api.peek("Node", self._name)
+        if node is None:
+            return False  # deleted: a kubelet registers its node only when it starts
+        conditions = (node.get("status") or {}).get("conditions") or ()
+        since = self._clock.now() - self._reported_at
+        if not report_is_due(conditions, self._facts(), since):
+            return False
+
+        def write() -> None:
+            current = self._api.get("Node", self._name)
+            status = current.get("status") or {}
+            now = self._clock.timestamp()
+            fresh = reported_conditions(status.get("conditions") or (), self._facts(), now)
+            self._api.update_status({**current, "status": {**status, "conditions": fresh}})
+
+        try:
+            retry_on_conflict(write)
+        except NotFound:
+            return False
+        except StatusError as error:
+            self._say(f"Status not reported: {error.message}")
+            return False
+        self._reported_at = self._clock.now()
+        self.reports += 1
+        return True
