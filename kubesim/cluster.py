@@ -41,6 +41,7 @@ from kubesim.rest import RestServer, hpaconfig
 from kubesim.scheduler import Scheduler
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
+from kubesim.tracing import Trace, trace
 from kubesim.traffic import Constant, Traffic
 
 LEASE_PERIOD_SECONDS = 10.0  # how often leases are looked at
@@ -170,6 +171,10 @@ class Cluster:
             NotFound: nothing was decided about that object; the message lists what was.
         """
         return explain(self.decisions, reference)
+
+    def trace(self, reference: str, revision: int | None = None) -> Trace:
+        """What followed from the newest (or that) request about ``deployment/web``: a tree."""
+        return trace(self.api, reference, revision)
 
     def pods(self, namespace: str | None = None) -> Table:
         """The pods as a table: name, phase, node, CPU, memory, restarts."""

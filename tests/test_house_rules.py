@@ -26,7 +26,7 @@ LAYERS: list[list[set[str]]] = [
     [{"apiserver"}],
     [{"client"}, {"rest"}],
     [{"controllers"}, {"scheduler"}, {"autoscaler"}, {"kubelet"}, {"traffic"}],
-    [{"explain"}, {"autopod"}],
+    [{"explain"}, {"autopod"}, {"tracing"}],
     [{"cluster"}],
     [{"experiment"}],
     [{"__main__"}],

@@ -1,0 +1,340 @@
+"""`trace()`: one request on its way through the control plane, as a tree of spans.
+
+A request - somebody creates, changes or deletes an object - sets off others: a controller makes
+ReplicaSets, another one pods, the scheduler binds them, kubelets start them. Nobody calls anybody:
+each saw a change through its watch and wrote the next one through the API server. So the writes in
+the audit log, tied together by `ownerReferences`, are the whole story.
+
+    create deployment/web                     client                  10.0 s .. 12.0 s
+    └─ create replicaset/web-6d4cf56db6       deployment-controller   +0.0 s
+       └─ create pod/web-6d4cf56db6-x2vqz     replicaset-controller   +0.0 s
+          ├─ bind to node-2                   default-scheduler       +0.0 s
+          └─ phase Pending -> Running ...     pod/default/web-...     +2.0 s
+
+Real counterpart: tracing of the API server and the kubelet with OpenTelemetry
+(kubernetes.io/docs/concepts/cluster-administration/system-traces), which ends where the request
+does; this one goes on through the watches, to the pod that is ready.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.audit import Write
+from kubesim.errors import BadRequest, NotFound
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+from kubesim.table import Table
+
+# Conditions that say the same as another step: the binding, the phase, Ready.
+SILENT_CONDITIONS = (
+    "PodScheduled",
+    "Initialized",
+    "ContainersReady",
+    "PodReadyToStartContainers",
+)
+
+
+@dataclass
+class Span:
+    """One step: from the moment its cause was there to its last effect.
+
+    Attributes:
+        name: what was done, for example ``create pod/web-0`` or ``bind to node-2``.
+        actor: which component wrote, or ``client``.
+        object: about whom, as ``kind/name`` (with the namespace in between if not ``default``).
+        begin: simulated second at which the cause of the step was written.
+        wrote: simulated second at which the step itself was written.
+        end: simulated second of the last write that followed from it.
+        revision: of its write.
+        children: the steps that followed from it, in the order of their revisions.
+    """
+
+    name: str
+    actor: str
+    object: str
+    begin: float
+    wrote: float
+    end: float
+    revision: int
+    children: list[Span] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The span and all below it as plain JSON data."""
+        own = {key: value for key, value in vars(self).items() if key != "children"}
+        return {**own, "children": [child.to_dict() for child in self.children]}
+
+    def walk(self, depth: int = 0) -> Iterator[tuple[int, Span]]:
+        """(depth, span) of this one and all below it, from top to bottom."""
+        yield depth, self
+        for child in self.children:
+            yield from child.walk(depth + 1)
+
+
+class Trace:
+    """A request and all that followed from it.
+
+    Attributes:
+        root: the request itself; its children are what it set off.
+    """
+
+    def __init__(self, root: Span) -> None:
+        self.root = root
+
+    @property
+    def duration(self) -> float:
+        """Simulated seconds from the request to the last write that followed from it."""
+        return self.root.end - self.root.begin
+
+    def spans(self) -> list[Span]:
+        """All spans, from top to bottom."""
+        return [span for _, span in self.root.walk()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The tree as plain JSON data."""
+        return self.root.to_dict()
+
+    def table(self) -> Table:
+        """One row for each span: when, how long, who, what, at which revision."""
+        return Table(
+            ("begin [s]", "wrote [s]", "revision", "who", "what"),
+            [
+                (span.begin, span.wrote, span.revision, span.actor, "  " * depth + span.name)
+                for depth, span in self.root.walk()
+            ],
+            title=f"{self.root.name}: {self.duration:g} s",
+        )
+
+    def __str__(self) -> str:
+        lines = list(_lines(self.root, self.root.begin))
+        wide = max(len(left) for left, _, _ in lines)
+        who = max(len(actor) for _, actor, _ in lines)
+        return "\n".join(f"{left:{wide}}  {actor:{who}}  {at}" for left, actor, at in lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        begin, whole = self.root.begin, max(self.duration, 1e-9)
+        rows = []
+        for depth, span in self.root.walk():
+            left = 100 * (span.begin - begin) / whole
+            width = max(0.5, 100 * (span.wrote - span.begin) / whole)
+            bar = (
+                f'<div style="margin-left:{left:.1f}%;width:{min(width, 100 - left):.1f}%;'
+                'height:0.7em;background:#0072b2"></div>'
+            )
+            rows.append(
+                f'<tr><td style="text-align:left;padding-left:{depth * 1.2 + 0.3:.1f}em">'
+                f'{escape(span.name)}</td><td style="text-align:left">{escape(span.actor)}</td>'
+                f"<td>{span.revision}</td><td>+{span.wrote - begin:.1f} s</td>"
+                f'<td style="width:12em">{bar}</td></tr>'
+            )
+        head = "".join(
+            f"<th>{text}</th>" for text in ("what", "who", "revision", "written", "waited for")
+        )
+        title = f"{self.root.name}, {self.duration:g} s of simulated time"
+        return (
+            f"<p><b>{escape(title)}</b></p><table><thead><tr>{head}</tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table>"
+        )
+
+
+def _lines(root: Span, begin: float) -> Iterator[tuple[str, str, str]]:
+    """(tree and name, actor, moment) of each span."""
+    yield root.name, root.actor, f"{begin:.1f} s .. {root.end:.1f} s, revision {root.revision}"
+
+    def below(span: Span, indent: str) -> Iterator[tuple[str, str, str]]:
+        for number, child in enumerate(span.children, 1):
+            last = number == len(span.children)
+            at = f"+{child.wrote - begin:.1f} s"
+            yield f"{indent}{'└─' if last else '├─'} {child.name}", child.actor, at
+            yield from below(child, indent + ("   " if last else "│  "))
+
+    yield from below(root, "")
+
+
+def trace(api: KubeAPI, reference: str, revision: int | None = None) -> Trace:
+    """What followed from a request about an object.
+
+    Args:
+        api: the API server, for its audit log.
+        reference: the object, as ``kind/name`` or ``kind/namespace/name``.
+        revision: of the request; None: the newest change of the object that somebody wanted (its
+            creation, a change of its spec, its deletion).
+
+    Raises:
+        BadRequest: the reference has no such form.
+        NotFound: no such kind, or the log holds no such request (any more).
+    """
+    key, called = _key_of(api, reference)
+    rows = api.audit.rows()
+    own = [index for index, row in enumerate(rows) if row.key == key and is_request(row)]
+    if revision is not None:
+        own = [index for index in own if rows[index].revision == revision]
+    if not own:
+        kept = f"the audit log keeps the newest {len(rows)} writes"
+        at = "" if revision is None else f" at revision {revision}"
+        raise NotFound(f"no request about {called!r}{at} in the audit log", hint=kept)
+    return Trace(build(rows[own[-1] :], called))
+
+
+def is_request(row: Write) -> bool:
+    """Whether a write says what is wanted: a creation, a new spec, a deletion; not a status."""
+    if row.before is None:
+        return True
+    if row.after is None:
+        return not meta.is_terminating(row.before)
+    before, after = row.before, row.after
+    if "generation" in after["metadata"]:
+        return meta.generation_of(before) != meta.generation_of(after)
+    return {k: v for k, v in before.items() if k not in ("status", "metadata")} != {
+        k: v for k, v in after.items() if k not in ("status", "metadata")
+    }
+
+
+@dataclass
+class _Open:
+    """An object that the request has reached: its span, and when it was written last."""
+
+    span: Span
+    last: float
+    settled: bool = False
+
+
+def build(rows: Sequence[Write], called: str) -> Span:
+    """The tree of the first of these writes.
+
+    Args:
+        rows: the request and all later writes, in the order of their revisions.
+        called: how the object of the request is called, as ``kind/name``.
+    """
+    first = rows[0]
+    document = _document(first)
+    word = describe(first.before, first.after) or "change"
+    what = f"{word} {called}" if word in ("create", "remove") else f"{called}: {word}"
+    root = Span(what, first.actor, called, first.time, first.time, first.time, first.revision)
+    reached = {meta.uid_of(document): _Open(root, first.time)}
+    target = _scale_target(document)
+    for row in rows[1:]:
+        document = _document(row)
+        uid = meta.uid_of(document)
+        if row.key == first.key and is_request(row):
+            break  # the next request about it
+        found = reached.get(uid)
+        said = describe(row.before, row.after)
+        if found is not None:
+            if said and not found.settled:
+                _add(found, row, said, found.span.object)
+            found.settled = found.settled or (_is_ready_pod(row) and "Ready=True" in said)
+            continue
+        parent = _parent(reached, document)
+        if parent is None and row.key == target and row.actor.startswith("horizontal"):
+            parent = reached[meta.uid_of(_document(first))]
+        if parent is not None and said:
+            object = called_of(document)
+            name = f"{said} {object}" if said in ("create", "remove") else f"{object}: {said}"
+            reached[uid] = _Open(_add(parent, row, name, object, moves=False), row.time)
+    _close(root)
+    return root
+
+
+def _add(found: _Open, row: Write, name: str, object: str, *, moves: bool = True) -> Span:
+    """One step more below an object that was reached."""
+    span = Span(name, row.actor, object, found.last, row.time, row.time, row.revision)
+    found.span.children.append(span)
+    if moves:  # the object's own next step waits from here
+        found.last = row.time
+    found.settled = False if "deletion" in name else found.settled
+    return span
+
+
+def _close(span: Span) -> float:
+    """A span lasts as long as what followed from it."""
+    span.end = max([span.wrote, *(_close(child) for child in span.children)])
+    return span.end
+
+
+def describe(before: Document | None, after: Document | None) -> str:
+    """What one write did, in a few words; "" if it only moved counters and heartbeats."""
+    if before is None:
+        return "create"
+    if after is None:
+        return "remove"
+    said = []
+    if meta.is_terminating(after) and not meta.is_terminating(before):
+        grace = after["metadata"].get("deletionGracePeriodSeconds", 0)
+        said.append(f"mark for deletion, {grace} s to stop")
+    was, spec = before.get("spec") or {}, after.get("spec") or {}
+    if spec.get("nodeName") != was.get("nodeName"):
+        said.append(f"bind to {spec.get('nodeName')}")
+    elif spec.get("replicas") != was.get("replicas"):
+        said.append(f"replicas {was.get('replicas')} -> {spec.get('replicas')}")
+    elif spec != was:
+        changed = sorted(key for key in {*spec, *was} if spec.get(key) != was.get(key))
+        said.append(f"change {', '.join(changed)}")
+    old, new = before.get("status") or {}, after.get("status") or {}
+    if old.get("phase") != new.get("phase"):
+        said.append(f"phase {old.get('phase')} -> {new.get('phase')}")
+    said += _transitions(old.get("conditions") or (), new.get("conditions") or ())
+    return ", ".join(said)
+
+
+def _transitions(before: Sequence[Document], after: Sequence[Document]) -> list[str]:
+    # A condition that was never set and is False now has not moved.
+    known: dict[Any, Any] = {item.get("type"): "False" for item in after}
+    known.update({item.get("type"): item.get("status") for item in before})
+    return [
+        f"{item.get('type')}={item.get('status')}"
+        for item in after
+        if item.get("type") not in SILENT_CONDITIONS
+        and known.get(item.get("type")) != item.get("status")
+    ]
+
+
+def _parent(reached: dict[str, _Open], document: Document) -> _Open | None:
+    for reference in document["metadata"].get("ownerReferences") or ():
+        if reference.get("uid") in reached:
+            return reached[reference["uid"]]
+    return None
+
+
+def _is_ready_pod(row: Write) -> bool:
+    return row.after is not None and row.after.get("kind") == "Pod"
+
+
+def _document(row: Write) -> Document:
+    document = row.before if row.after is None else row.after
+    assert document is not None, "a write has an object before or after it"
+    return document
+
+
+def _scale_target(document: Document) -> str:
+    """The key of what an autoscaler scales; "" for other kinds."""
+    target = (document.get("spec") or {}).get("scaleTargetRef") or {}
+    group = str(target.get("apiVersion", "")).rpartition("/")[0]
+    plural = f"{str(target.get('kind', '')).lower()}s"
+    place = f"{meta.namespace_of(document)}/{target.get('name')}"
+    return f"/registry/{group}/{plural}/{place}" if target else ""
+
+
+def called_of(document: Document) -> str:
+    """An object as ``kind/name``; with its namespace in between if that is not ``default``."""
+    namespace = meta.namespace_of(document)
+    middle = "" if namespace in ("", "default") else f"{namespace}/"
+    return f"{str(document.get('kind', '')).lower()}/{middle}{meta.name_of(document)}"
+
+
+def _key_of(api: KubeAPI, reference: str) -> tuple[str, str]:
+    parts = reference.split("/")
+    if len(parts) not in (2, 3) or not all(parts):
+        raise BadRequest(
+            f"{reference!r} names no object", hint="write kind/name, for example deployment/web"
+        )
+    kind = api.registry.find(parts[0])
+    namespace = parts[1] if len(parts) == 3 else "default"
+    middle = "" if namespace == "default" else f"{namespace}/"
+    return kind.key(namespace, parts[-1]), f"{kind.kind.lower()}/{middle}{parts[-1]}"
