@@ -9,11 +9,12 @@ Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED
 from kubesim.apiserver.patching import json_patch, merge_patch, strategic_patch
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.strict import Asked, check_options, check_patched
 from kubesim.apiserver.subresources import Subresources
 from kubesim.apiserver.watching import view_of
 from kubesim.apiserver.writing import WriteVerbs
@@ -42,6 +43,7 @@ class PatchVerb(WriteVerbs, Subresources):
         patch_type: str = "merge",
         subresource: str = "",
         dry_run: bool = False,
+        **asked: Unpack[Asked],
     ) -> Document:
         """Change parts of an object.
 
@@ -51,6 +53,7 @@ class PatchVerb(WriteVerbs, Subresources):
             patch_type: "merge" (RFC 7386), "json" (RFC 6902) or "strategic".
             subresource: "", "status" or "scale".
             dry_run: do everything but store it.
+            asked: field_manager, field_validation, warnings (see `Asked`).
 
         Raises:
             BadRequest: the patch is malformed.
@@ -58,6 +61,7 @@ class PatchVerb(WriteVerbs, Subresources):
             Invalid, NotFound: as for `update`.
         """
         found = self._check_patch(kind, patch, patch_type, subresource)
+        check_options(asked, "Patch")
         key = found.key(namespace or DEFAULT_NAMESPACE, name)
         for attempt in range(1, ATTEMPTS + 1):
             kv = self.store.get(key)
@@ -68,6 +72,8 @@ class PatchVerb(WriteVerbs, Subresources):
                 old = self.get_scale(kind, name, namespace)
             new = PATCHES[patch_type](old, patch)
             _check_identity(old, new)
+            if subresource != "scale":
+                check_patched(found, new, old, patch, asked)
             try:
                 return self._write_back(found, new, subresource, dry_run)
             except Conflict:

@@ -60,6 +60,9 @@ class Kind:
         compute: makes the objects when they are read, instead of the store; they have no watch.
         ttl_seconds: objects vanish so long after their creation, by a lease of the store; 0: never.
         selectable_fields: field selectors besides metadata.name and metadata.namespace.
+        categories: groups of kinds to ask for together: ``all``.
+        singular: the name of one; "": the kind in lower case.
+        schema: an OpenAPI schema of its own; None: that of the built-in API types, if any.
     """
 
     kind: str
@@ -83,11 +86,16 @@ class Kind:
     compute: Compute | None = None
     ttl_seconds: float = 0.0
     selectable_fields: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    singular: str = ""
+    schema: Document | None = None
     prefix: str = field(init=False)
 
     def __post_init__(self) -> None:
         middle = f"{self.group}/{self.plural}" if self.group else self.plural
         object.__setattr__(self, "prefix", f"/registry/{middle}/")
+        if not self.singular:
+            object.__setattr__(self, "singular", self.kind.lower())
 
     @property
     def qualified_kind(self) -> str:

@@ -1,0 +1,222 @@
+"""Schemas read from the API types, and what is checked with them."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import pytest
+from api_builders import a_pod, a_service, a_slice, a_workload, make_api
+
+from kubesim.apiserver import KubeAPI, default_registry, schemas, typetexts
+from kubesim.apiserver.strict import parse_json
+from kubesim.apiserver.structural import unknown_fields
+from kubesim.errors import BadRequest, Invalid
+
+pytestmark = pytest.mark.skipif(typetexts.folder() is None, reason="needs lightkube-models")
+REGISTRY = default_registry()
+
+
+def test_the_reader_finds_what_a_parser_of_python_finds() -> None:
+    """The quick reader of the package's texts sees every class and field that is there."""
+    folder = typetexts.folder()
+    assert folder is not None
+    for module in ("core_v1", "apps_v1", "meta_v1", "autoscaling_v2", "apiextensions_v1"):
+        tree = ast.parse((folder / f"{module}.py").read_text())
+        found = {
+            node.name: sum(isinstance(part, ast.AnnAssign) for part in node.body)
+            for node in tree.body
+            if isinstance(node, ast.ClassDef)
+        }
+        read = {name: len(text.fields) for name, text in typetexts.types_of(module).items()}
+        assert read == found
+
+
+@pytest.mark.parametrize("kind", [kind.kind for kind in REGISTRY.kinds()])
+def test_every_kind_has_a_whole_schema(kind: str) -> None:
+    """Each kind has a schema, and every part that it refers to is there and described."""
+    parts = schemas.components(REGISTRY.find(kind))
+    own = parts[schemas.component_name(REGISTRY.find(kind))]
+    assert own["description"] and "metadata" in own["properties"]
+    assert own["x-kubernetes-group-version-kind"][0]["kind"] == kind
+    for part in parts.values():
+        for reference in schemas._references(part):
+            assert reference in parts
+
+
+def test_descriptions_and_required_fields_are_read() -> None:
+    """What OpenAPI says of a container is what the API types say of it."""
+    container = schemas.component("io.k8s.api.core.v1.Container")
+    assert container is not None
+    assert container["required"] == ["name"]
+    assert container["properties"]["image"]["description"].startswith("Container image name.")
+    assert container["properties"]["env"]["x-kubernetes-patch-merge-key"] == "name"
+    ports = container["properties"]["ports"]
+    assert ports["x-kubernetes-list-map-keys"] == ["containerPort", "protocol"]
+
+
+def faults(api: KubeAPI, document: dict[str, Any]) -> list[tuple[str, str, str]]:
+    with pytest.raises(Invalid) as refused:
+        api.create(document)
+    return [(c.field, c.reason, c.message) for c in refused.value.causes]
+
+
+def with_container(**fields: Any) -> dict[str, Any]:
+    pod = a_pod()
+    pod["spec"]["containers"][0].update(fields)
+    return pod
+
+
+STRUCT = "json: cannot unmarshal {} into Go struct field {} of type {}"
+WRONG_TYPES = [
+    (a_pod(hostNetwork="yes"), "spec.hostNetwork", ("string", "PodSpec.spec.hostNetwork", "bool")),
+    (
+        with_container(env=[{"name": "A", "value": 1}]),
+        "spec.containers[0].env[0].value",
+        ("number", "EnvVar.spec.containers.env.value", "string"),
+    ),
+    (
+        with_container(command="sleep"),
+        "spec.containers[0].command",
+        ("string", "Container.spec.containers.command", "[]string"),
+    ),
+    (
+        with_container(securityContext={"runAsUser": 1.5}),
+        "spec.containers[0].securityContext.runAsUser",
+        ("number 1.5", "SecurityContext.spec.containers.securityContext.runAsUser", "int64"),
+    ),
+    (
+        a_pod(volumes={"name": "a"}),
+        "spec.volumes",
+        ("object", "PodSpec.spec.volumes", "[]v1.Volume"),
+    ),
+    (
+        a_pod(dnsConfig=[1]),
+        "spec.dnsConfig",
+        ("array", "PodDNSConfig.spec.dnsConfig", "v1.PodDNSConfig"),
+    ),
+    (
+        a_workload("Deployment", paused="no"),
+        "spec.paused",
+        ("string", "DeploymentSpec.spec.paused", "bool"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("document", "field", "words"), WRONG_TYPES)
+def test_wrong_types_are_reported_as_the_decoder_words_it(
+    api: KubeAPI, document: dict[str, Any], field: str, words: tuple[str, str, str]
+) -> None:
+    """A value of a wrong type is named by its path and by Go's words, once."""
+    ((path, reason, message),) = faults(api, document)
+    assert (path, reason) == (field, "FieldValueInvalid")
+    assert message.endswith(": " + STRUCT.format(*words))
+
+
+def test_what_is_missing_is_required(api: KubeAPI) -> None:
+    """A field that the API types demand, and that no rule of ours looks at, is asked for."""
+    found = faults(api, with_container(volumeMounts=[{"name": "data"}]))
+    assert found == [
+        ("spec.containers[0].volumeMounts[0].mountPath", "FieldValueRequired", "Required value")
+    ]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [a_pod(containers=[]), a_pod(containers="none"), a_workload("Deployment", replicas="three")],
+)
+def test_nothing_is_reported_twice(api: KubeAPI, document: dict[str, Any]) -> None:
+    """Where the kind's own rules have spoken, the schema is silent."""
+    fields = [field for field, _, _ in faults(api, document)]
+    assert len(fields) == len(set(fields)) == 1
+
+
+@pytest.mark.parametrize("document", [a_slice(endpoints=None), a_service(), a_pod(volumes=None)])
+def test_what_the_real_server_takes_is_taken(api: KubeAPI, document: dict[str, Any]) -> None:
+    """Null is as good as absent, and not all that OpenAPI calls required is asked for."""
+    assert api.create(document, dry_run=True)["kind"] == document["kind"]
+
+
+def test_a_status_of_wrong_types_is_refused(api: KubeAPI) -> None:
+    """What a kubelet reports must have the types of a pod's status, too."""
+    pod = api.create(a_pod())
+    pod["status"] = {"phase": "Running", "containerStatuses": [{"name": "main", "ready": "yes"}]}
+    with pytest.raises(Invalid) as refused:
+        api.update_status(pod)
+    assert [c.field for c in refused.value.causes] == ["status.containerStatuses[0].ready"]
+
+
+# -- strict decoding -------------------------------------------------------------------------------
+
+
+def test_unknown_fields_are_found_at_any_depth() -> None:
+    """Paths of unknown fields; maps of texts have none."""
+    deployment = a_workload("Deployment", color="red")
+    deployment["metadata"]["labels"] = {"any": "thing"}
+    deployment["spec"]["template"]["spec"]["containers"][0]["imagePull"] = "x"
+    found = unknown_fields(REGISTRY.find("Deployment"), deployment)
+    assert found == ["spec.template.spec.containers[0].imagePull", "spec.color"]
+
+
+def test_strict_refuses_unknown_and_duplicate_fields(api: KubeAPI) -> None:
+    """Strict: 400 with every unknown and duplicate field, in the real server's words."""
+    sent, duplicates = parse_json(
+        '{"kind": "Pod", "metadata": {"name": "a"}, "spec": {"x": 1, "containers": [{"name": "m",'
+        ' "image": "a", "image": "b"}]}}'
+    )
+    with pytest.raises(BadRequest) as refused:
+        api.create(sent, field_validation="Strict", duplicates=duplicates)
+    assert refused.value.message == (
+        'Pod in version "v1" cannot be handled as a Pod: strict decoding error: '
+        'duplicate field "spec.containers[0].image", unknown field "spec.x"'
+    )
+    assert refused.value.code == 400
+
+
+def test_warn_tells_and_keeps(api: KubeAPI) -> None:
+    """Warn: the object is stored with all its fields, and each unknown one is told of."""
+    warnings: list[str] = []
+    made = api.create(a_pod(x=1), field_validation="Warn", warnings=warnings)
+    assert warnings == ['unknown field "spec.x"']
+    assert made["spec"]["x"] == 1
+
+
+def test_ignore_is_silent(api: KubeAPI) -> None:
+    """Ignore: nobody hears of unknown fields."""
+    warnings: list[str] = []
+    api.create(a_pod(x=1), field_validation="Ignore", warnings=warnings)
+    assert warnings == []
+
+
+@pytest.mark.parametrize("patch_type", ["merge", "strategic"])
+def test_a_strict_patch_answers_for_its_own_fields(api: KubeAPI, patch_type: str) -> None:
+    """A patch with an unknown field is 422; what was unknown before does not matter."""
+    api.create(a_workload("Deployment", old=1))
+    asked: Any = {"patch_type": patch_type, "field_validation": "Strict"}
+    api.patch("Deployment", "web", {"spec": {"replicas": 2}}, **asked)
+    with pytest.raises(Invalid) as refused:
+        api.patch("Deployment", "web", {"spec": {"new": 1}}, **asked)
+    (cause,) = refused.value.causes
+    assert cause.field == "patch"
+    assert cause.message.endswith('strict decoding error: unknown field "spec.new"')
+
+
+def test_options_that_mean_nothing_are_refused(api: KubeAPI) -> None:
+    """An unknown directive and an endless manager are named by their fields."""
+    with pytest.raises(Invalid) as refused:
+        api.create(a_pod(), field_validation="Maybe", field_manager="m" * 129)
+    assert [cause.field for cause in refused.value.causes] == ["fieldValidation", "fieldManager"]
+    assert refused.value.kind == "CreateOptions"
+
+
+def test_without_the_package_the_rules_of_the_kinds_remain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No package, no schema: nothing raises, and a kind's own rules hold as ever."""
+    empty: Any = lambda *_: {}  # noqa: E731
+    schemas.component.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(schemas, "types_of", empty)
+        patched.setattr(schemas, "aliases_of", empty)
+        assert schemas.components(REGISTRY.find("Lease")) == {}
+        assert unknown_fields(REGISTRY.find("Lease"), {"kind": "Lease", "x": 1}) == []
+        assert faults(make_api(), a_pod(containers=[]))[0][0] == "spec.containers"
+    schemas.component.cache_clear()
