@@ -62,6 +62,7 @@ class Controller(ABC):
         self.queue = WorkQueue(self.worker, self._process, max_delay_seconds=MAX_DELAY_SECONDS)
         self.counts: Counter[str] = Counter()
         self._informers: list[Informer] = []
+        self._on_demand: list[Informer] = []
         self._resync_seconds = resync_seconds
 
     @abstractmethod
@@ -72,9 +73,19 @@ class Controller(ABC):
         self,
         kind: str,
         keys_for: Callable[[ResourceEvent], Iterable[str]],
+        *,
+        on_demand: bool = False,
         **options: Any,
     ) -> Informer:
-        """An informer whose events put keys into the queue; started with the controller."""
+        """An informer whose events put keys into the queue; started with the controller.
+
+        Args:
+            kind: any name of the kind.
+            keys_for: the keys that an event is about.
+            on_demand: it is started by `demand` only, so that a controller without work costs
+                nothing.
+            options: of the `Informer`.
+        """
 
         def on_event(event: ResourceEvent) -> None:
             for key in keys_for(event):
@@ -82,8 +93,19 @@ class Controller(ABC):
 
         options.setdefault("resync_seconds", self._resync_seconds)
         informer = Informer(self.api, self.worker, kind, on_event=on_event, **options)
-        self._informers.append(informer)
+        (self._on_demand if on_demand else self._informers).append(informer)
         return informer
+
+    def demand(self) -> None:
+        """There is work: start the informers that were made `on_demand`.
+
+        Called for the first object that a controller is there for, before its key is queued: the
+        lists that it needs are then read before its first pass.
+        """
+        waiting, self._on_demand = self._on_demand, []
+        self._informers += waiting
+        for informer in waiting:
+            informer.start()
 
     def start(self) -> None:
         """Begin to watch."""

@@ -1,6 +1,7 @@
 """The controllers: loops that bring what is closer to what is wanted."""
 
 from kubesim.client import Controller
+from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.garbage import GarbageCollector
 from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.statefulset import StatefulSetController
@@ -8,7 +9,14 @@ from kubesim.controllers.statefulset import StatefulSetController
 CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     StatefulSetController,
     ReplicaSetController,
+    EndpointSliceController,
     GarbageCollector,
 )
 
-__all__ = ["CONTROLLERS", "GarbageCollector", "ReplicaSetController", "StatefulSetController"]
+__all__ = [
+    "CONTROLLERS",
+    "EndpointSliceController",
+    "GarbageCollector",
+    "ReplicaSetController",
+    "StatefulSetController",
+]

@@ -1,0 +1,77 @@
+"""Faults for scenarios of controllers: conflicts, lost news, a controller that starts anew."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, TypeVar
+
+from kubesim import Cluster
+from kubesim.apiserver import KubeAPI
+from kubesim.client import Controller, Informer
+from kubesim.errors import Conflict
+
+C = TypeVar("C", bound=Controller)
+VERBS = ("create", "update", "update_status", "patch", "delete")
+
+
+class Flaky:
+    """Makes a share of all writes fail with a Conflict, seeded, until it is switched off."""
+
+    def __init__(self, api: KubeAPI, share: float, seed: int) -> None:
+        rng = random.Random(seed)
+        self.raised = 0
+        self.share = share
+        for verb in VERBS:
+            setattr(api, verb, self._wrap(getattr(api, verb), rng))
+
+    def _wrap(self, verb: Any, rng: random.Random) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            if rng.random() < self.share:
+                self.raised += 1
+                raise Conflict("injected")
+            return verb(*args, **options)
+
+        return call
+
+
+def controller_of(cluster: Cluster, kind: type[C]) -> C:
+    """The controller of that class in a cluster."""
+    return next(found for found in cluster.controllers if isinstance(found, kind))
+
+
+def replace_controller(cluster: Cluster, kind: type[C], **options: Any) -> C:
+    """Stop a controller and start a fresh one on the same store."""
+    old = controller_of(cluster, kind)
+    old.stop()
+    fresh = kind(
+        cluster.api,
+        clock=cluster.clock,
+        streams=cluster.streams,
+        analytics=cluster.analytics,
+        decisions=cluster.decisions,
+        **options,
+    )
+    cluster.controllers[cluster.controllers.index(old)] = fresh
+    fresh.start()
+    return fresh
+
+
+def lose_news(controller: Controller) -> None:
+    """Whatever its watches have not handed out yet is lost, once; only a resync can tell it."""
+    for informer in controller._informers:
+        _drop(informer)
+
+
+def _drop(informer: Informer) -> None:
+    if informer._watch is not None:
+        while informer._watch.poll():
+            continue
+
+
+def events_of(cluster: Cluster, kind: str, reason: str) -> list[str]:
+    """Messages of the events of a reason about objects of a kind."""
+    return [
+        event["message"]
+        for event in cluster.api.list("Event")["items"]
+        if event["reason"] == reason and event["involvedObject"]["kind"] == kind
+    ]
