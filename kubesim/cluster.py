@@ -36,14 +36,13 @@ from kubesim.controllers import CONTROLLERS
 from kubesim.errors import BadRequest, WorkerFailed
 from kubesim.explain import Explanation, explain
 from kubesim.kubelet import Kubelet
-from kubesim.kubelet.workload import capacity_of
 from kubesim.objects import meta
 from kubesim.rest import RestServer, hpaconfig
 from kubesim.scheduler import Scheduler
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
 from kubesim.tracing import Trace, trace
-from kubesim.traffic import Constant, Queue, Traffic
+from kubesim.traffic import Constant, Traffic
 
 LEASE_PERIOD_SECONDS = 10.0  # how often leases are looked at
 DIGEST_PERIOD_SECONDS = 1.0  # how often the running digest reads the history
@@ -122,7 +121,7 @@ class Cluster:
             "analytics": self.analytics,
             "decisions": self.decisions,
         }
-        self.traffic = Traffic(self.api, self.clock, lambda pod: capacity_of(pod, seed, workloads))
+        self.traffic = Traffic(self.api, self.clock)
         node: dict[str, Any] = {
             "cpu": node_cpu,
             "memory": node_memory,
@@ -221,31 +220,19 @@ class Cluster:
         """
         return hpaconfig.write(self.api, changes)
 
-    def set_traffic(
-        self,
-        rate: Any,
-        workload: str = autopod.NAME,
-        *,
-        service: str | None = None,
-        queue: Queue | None = None,
-    ) -> None:
-        """Send requests to the ready pods of a workload, by its label ``app``, or to a Service.
+    def set_traffic(self, rate: Any, workload: str = autopod.NAME) -> None:
+        """Send requests to the ready pods of a workload, by its label ``app``.
 
         Args:
             rate: requests per second, or a traffic model (see kubesim.traffic); None ends it, and
                 the pods use CPU at random again, as in the original simulator.
             workload: name of the workload.
-            service: name of a Service in its place, whose EndpointSlices say who serves.
-            queue: who waits; None: nobody, what the pods cannot serve is lost at once.
         """
         if rate is None:
-            self.traffic.remove(service or workload)
+            self.traffic.remove(workload)
             return
         model = Constant(float(rate)) if isinstance(rate, (int, float)) else rate
-        if service is not None:
-            self.traffic.to_service(service, model, queue=queue)
-        else:
-            self.traffic.route(workload, f"app={workload}", model, queue)
+        self.traffic.route(workload, f"app={workload}", model)
 
     # -- time: for the driver alone -------------------------------------------------------------
 

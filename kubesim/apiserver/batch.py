@@ -216,5 +216,6 @@ KINDS = (
         validate=validate_job,
         validate_update=validate_job_update,
         selectable_fields=("status.successful",),
+        propagation="Orphan",  # as since its first version; kubectl asks for Background
     ),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubesim.apiserver.base import Base
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.apiserver.podspec import (
@@ -127,6 +128,17 @@ def default_namespace(namespace: Document) -> None:
     fill(namespace, "status", {"phase": "Active"})
 
 
+def admit_namespace(_server: Base, namespace: Document, old: Document | None) -> None:
+    """Its own finalizers are written by `finalize` alone: an update leaves them as they are."""
+    spec = namespace.get("spec")
+    if old is not None and isinstance(spec, dict):
+        before = (old.get("spec") or {}).get("finalizers")
+        if before is None:
+            spec.pop("finalizers", None)
+        else:
+            spec["finalizers"] = list(before)
+
+
 def validate_namespace(namespace: Document, errors: FieldErrors) -> None:
     """Its finalizers are texts."""
     finalizers = errors.mapping("spec", namespace.get("spec")).get("finalizers")
@@ -204,6 +216,7 @@ KINDS = (
         namespaced=False,
         short_names=("ns",),
         default=default_namespace,
+        admit=admit_namespace,
         validate=validate_namespace,
         valid_name=valid_dns1123_label,
         name_rule=LABEL_RULE,
@@ -247,6 +260,7 @@ KINDS = (
         validate=validate_event,
         status=False,
         ttl_seconds=EVENT_TTL_SECONDS,
+        propagation="",
         selectable_fields=(
             "involvedObject.kind",
             "involvedObject.namespace",

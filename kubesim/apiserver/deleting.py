@@ -2,8 +2,8 @@
 
 Deletion is graceful: a bound, running pod is only marked (deletionTimestamp), its kubelet stops it
 and then deletes it for good. An object with finalizers stays, marked, until the last one is gone.
-A namespace stays until everything in it is gone; in Kubernetes the namespace controller empties it,
-here the API server does.
+What happens to its dependents is said by two finalizers (propagation.py). A namespace carries a
+finalizer of its own, ``kubernetes``: the namespace controller empties it, and then `finalize`s it.
 
 Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Delete),
 pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go
@@ -13,9 +13,10 @@ pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go
 from __future__ import annotations
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED, Base
+from kubesim.apiserver.propagation import check_policy, finalizers_after
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.watching import at_revision, view_of
-from kubesim.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
+from kubesim.errors import BadRequest, Forbidden, MethodNotAllowed
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, freeze, thaw
 from kubesim.objects.pods import is_finished, node_of
@@ -37,6 +38,7 @@ class DeleteVerbs(Base):
         grace_period_seconds: int | None = None,
         uid: str | None = None,
         resource_version: str | int | None = None,
+        propagation_policy: str | None = None,
         dry_run: bool = False,
     ) -> Document:
         """Delete an object, gracefully where that means something; returns its last state.
@@ -46,22 +48,27 @@ class DeleteVerbs(Base):
             grace_period_seconds: for pods: how long it may take to stop; 0: at once, and the
                 object goes without asking its kubelet. None: what the pod says (30 s).
             uid, resource_version: only if the object still has these.
+            propagation_policy: what becomes of the object's dependents: "Background" (it goes now,
+                they follow), "Foreground" (they go first), "Orphan" (they stay); None: what the
+                object's finalizers say, else the default of its kind.
             dry_run: say what would be, and change nothing.
 
         Raises:
             NotFound: no such object.
             Conflict: a precondition does not hold.
             Forbidden: the namespaces that must stay.
+            Invalid: an unknown policy.
         """
         found = self.registry.find(kind)
         self._check_deletable(found, name, grace_period_seconds)
+        check_policy(propagation_policy, found.kind, name)
         key = found.key(namespace or DEFAULT_NAMESPACE, name)
         while True:
             kv = self.store.get(key)
             if kv is None:
                 raise self.not_found(found, name, namespace)
             self._check_preconditions(found, kv, uid, resource_version)
-            marked = self._mark(found, kv.value, grace_period_seconds)
+            marked = self._mark(found, kv.value, grace_period_seconds, propagation_policy)
             if dry_run or marked is kv.value:
                 return thaw(view_of(kv))  # type: ignore[no-any-return]
             if marked is None:
@@ -71,8 +78,6 @@ class DeleteVerbs(Base):
             compare, put = [(key, kv.mod_revision)], [(key, freeze(marked))]
             done = self._commit(compare, put, before=kv.value, lease=kv.lease)
             if done.succeeded:
-                if found.kind == "Namespace":
-                    self._empty(name)
                 return thaw(at_revision(marked, done.revision))  # type: ignore[no-any-return]
 
     def _check_deletable(self, kind: Kind, name: str, grace_seconds: int | None) -> None:
@@ -104,21 +109,30 @@ class DeleteVerbs(Base):
 
     # -- marking -----------------------------------------------------------------------------------
 
-    def _mark(self, kind: Kind, old: Document, grace_seconds: int | None) -> Document | None:
+    def _mark(
+        self, kind: Kind, old: Document, grace_seconds: int | None, policy: str | None
+    ) -> Document | None:
         """The object marked for deletion; itself if nothing is to change; None: remove it now."""
         metadata = old["metadata"]
         marked_before = "deletionTimestamp" in metadata
         grace = self._grace(kind, old, grace_seconds)
-        if grace == 0 and not self._finalizers(kind, old):
+        before = list(metadata.get("finalizers") or ())
+        finalizers = finalizers_after(before, policy, kind.propagation)
+        agreeing = [*finalizers, *self._own_finalizers(kind, old)]
+        if grace == 0 and not agreeing:
             return None
+        changes = {"finalizers": finalizers} if finalizers != before else {}
         requested = self.clock.now()
         if marked_before:
-            before = metadata.get("deletionGracePeriodSeconds", 0)
-            if grace >= before:
-                return old  # a second deletion may only shorten the time
-            requested = self.clock.seconds_at(metadata["deletionTimestamp"]) - before
+            had = metadata.get("deletionGracePeriodSeconds", 0)
+            if grace >= had:  # a second deletion may only shorten the time
+                if had or not changes:
+                    return old
+                return {**old, "metadata": {**metadata, **changes}}
+            requested = self.clock.seconds_at(metadata["deletionTimestamp"]) - had
         marked = {
             **metadata,
+            **changes,
             "deletionTimestamp": self.clock.timestamp(requested + grace),
             "deletionGracePeriodSeconds": grace,
         }
@@ -140,17 +154,18 @@ class DeleteVerbs(Base):
         return 1 if grace_seconds < 0 else grace_seconds
 
     @staticmethod
-    def _finalizers(kind: Kind, document: Document) -> list[str]:
-        """Who has to agree before an object goes."""
-        found = list(document["metadata"].get("finalizers") or ())
-        if kind.kind == "Namespace":
-            found += (document.get("spec") or {}).get("finalizers") or ()
-        return found
+    def _own_finalizers(kind: Kind, document: Document) -> list[str]:
+        """spec.finalizers: only namespaces have them."""
+        if kind.kind != "Namespace":
+            return []
+        return list((document.get("spec") or {}).get("finalizers") or ())
 
     def _is_over(self, kind: Kind, document: Document) -> bool:
         """Marked, nobody has to agree any more, and no kubelet is still stopping it."""
         metadata = document["metadata"]
-        if "deletionTimestamp" not in metadata or self._finalizers(kind, document):
+        if "deletionTimestamp" not in metadata or metadata.get("finalizers"):
+            return False
+        if self._own_finalizers(kind, document):
             return False
         return not metadata.get("deletionGracePeriodSeconds")
 
@@ -160,44 +175,41 @@ class DeleteVerbs(Base):
         if not done.succeeded:
             return False
         self._deleted(kind, kv.value)
-        if kind.namespaced:
-            self._close_if_empty(meta.namespace_of(kv.value))
         return True
 
     # -- namespaces --------------------------------------------------------------------------------
 
-    def _empty(self, namespace: str) -> None:
-        """Delete everything in a namespace that is marked; nothing new can come in any more."""
-        for kind in self._inside_namespaces():
-            for kv in self.store.list(kind.prefix_of(namespace)).items:
-                name, uid = meta.name_of(kv.value), meta.uid_of(kv.value)
-                try:
-                    self.delete(kind.kind, name, namespace, uid=uid)
-                except (NotFound, Conflict):
-                    continue  # it went by itself
-        self._close_if_empty(namespace)
+    def finalize(self, document: Document) -> Document:
+        """Write a namespace's own finalizers (spec.finalizers) and nothing else of it.
 
-    def _close_if_empty(self, namespace: str) -> None:
-        """End a marked namespace once nothing is left in it."""
-        kind = self.registry.find("Namespace")
+        Once they and metadata.finalizers are empty, a namespace that was deleted is gone.
+
+        Args:
+            document: the namespace with the finalizers that are left.
+
+        Raises:
+            Conflict: somebody wrote since the document's resourceVersion.
+            NotFound: no such namespace.
+        """
+        kind, metadata = self.registry.find("Namespace"), document.get("metadata") or {}
+        name = str(metadata.get("name") or "")
+        finalizers = list((document.get("spec") or {}).get("finalizers") or ())
         while True:
-            kv = self.store.get(kind.key("", namespace))
-            if kv is None or "deletionTimestamp" not in kv.value["metadata"]:
-                return
-            for inside in self._inside_namespaces():
-                if self.store.list(inside.prefix_of(namespace), limit=1).items:
-                    return
-            if kv.value["metadata"].get("finalizers"):
-                # Somebody else still has to agree; the namespace is done with its own.
-                spec = kv.value.get("spec") or {}
-                emptied = {**kv.value, "spec": {**spec, "finalizers": []}}
-                if not spec.get("finalizers"):
-                    return
-                put = [(kv.key, freeze(emptied))]
-                if self._commit([(kv.key, kv.mod_revision)], put, before=kv.value).succeeded:
-                    return
-            elif self._remove(kind, kv):
-                return
-
-    def _inside_namespaces(self) -> list[Kind]:
-        return [kind for kind in self.registry.kinds() if kind.namespaced and not kind.read_only]
+            kv = self.store.get(kind.key("", name))
+            if kv is None:
+                raise self.not_found(kind, name)
+            self._check_preconditions(
+                kind, kv, metadata.get("uid"), metadata.get("resourceVersion")
+            )
+            spec = {**(kv.value.get("spec") or {}), "finalizers": finalizers}
+            changed = {**kv.value, "spec": spec}
+            if changed == kv.value:
+                return thaw(view_of(kv))  # type: ignore[no-any-return]
+            if self._is_over(kind, changed):
+                if self._remove(kind, kv):
+                    return thaw(changed)  # type: ignore[no-any-return]
+                continue
+            frozen = freeze(changed)
+            done = self._commit([(kv.key, kv.mod_revision)], [(kv.key, frozen)], before=kv.value)
+            if done.succeeded:
+                return thaw(at_revision(frozen, done.revision))  # type: ignore[no-any-return]

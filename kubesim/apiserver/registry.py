@@ -63,6 +63,8 @@ class Kind:
         categories: groups of kinds to ask for together: ``all``.
         singular: the name of one; "": the kind in lower case.
         schema: an OpenAPI schema of its own; None: that of the built-in API types, if any.
+        propagation: what a deletion that does not say does with dependents: Background, or Orphan
+            (kept for old clients); "": nobody collects them.
     """
 
     kind: str
@@ -89,6 +91,7 @@ class Kind:
     categories: tuple[str, ...] = ()
     singular: str = ""
     schema: Document | None = None
+    propagation: str = "Background"
     prefix: str = field(init=False)
 
     def __post_init__(self) -> None:

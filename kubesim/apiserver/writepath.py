@@ -165,8 +165,6 @@ class WritePath(DeleteVerbs):
             put = [(key, frozen)]
             done = self._commit([(key, kv.mod_revision)], put, before=old, lease=lease)
             if done.succeeded:
-                if kind.kind == "Namespace":
-                    self._close_if_empty(name)
                 return thaw(at_revision(frozen, done.revision))  # type: ignore[no-any-return]
 
 

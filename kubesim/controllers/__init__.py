@@ -3,6 +3,8 @@
 from kubesim.client import Controller
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.garbage import GarbageCollector
+from kubesim.controllers.namespace import NamespaceController
+from kubesim.controllers.podgc import PodGarbageCollector
 from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.statefulset import StatefulSetController
 
@@ -11,12 +13,16 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     ReplicaSetController,
     EndpointSliceController,
     GarbageCollector,
+    NamespaceController,
+    PodGarbageCollector,
 )
 
 __all__ = [
     "CONTROLLERS",
     "EndpointSliceController",
     "GarbageCollector",
+    "NamespaceController",
+    "PodGarbageCollector",
     "ReplicaSetController",
     "StatefulSetController",
 ]

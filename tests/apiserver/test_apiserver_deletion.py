@@ -8,6 +8,7 @@ import pytest
 from api_builders import a_config_map, a_pod, a_running_pod, a_statefulset
 
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.propagation import finalizers_after
 from kubesim.errors import BadRequest, Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
 
 
@@ -174,26 +175,12 @@ def shop(api: KubeAPI) -> KubeAPI:
     return api
 
 
-def test_a_namespace_takes_everything_in_it_along(shop: KubeAPI) -> None:
-    """Nothing is left that nobody could reach any more; others stay."""
-    shop.create(a_config_map())
-    shop.delete("Namespace", "shop")
-    assert shop.peek("Namespace", "shop") is None
-    for kind in shop.registry.kinds():
-        assert not kind.namespaced or shop.snapshot(kind.kind, "shop")[0] == []
-    assert shop.peek("cm", "settings") is not None
-    shop.create({"kind": "Namespace", "metadata": {"name": "shop"}})
-    assert shop.snapshot("cm", "shop")[0] == []
-
-
-def test_a_namespace_waits_for_its_pods(shop: KubeAPI) -> None:
-    """Terminating while a pod stops; nothing new comes in; with the last object it goes."""
-    shop.create(a_pod(), namespace="shop")
-    shop.bind("web", "shop", "node-1")
+def test_a_namespace_is_only_marked(shop: KubeAPI) -> None:
+    """Terminating, its content untouched; nothing new comes in; others stay open."""
     marked = shop.delete("Namespace", "shop")
     assert marked["status"]["phase"] == "Terminating" and grace_of(marked)[0]
-    assert grace_of(shop.get("Pod", "web", "shop"))[1] == 30
-    assert shop.peek("cm", "settings", "shop") is None
+    assert shop.peek("cm", "settings", "shop") is not None
+    assert shop.delete("Namespace", "shop") == marked, "a second deletion changes nothing"
     with pytest.raises(Forbidden) as refused:
         shop.create(a_config_map("new"), namespace="shop")
     assert refused.value.message == (
@@ -201,26 +188,51 @@ def test_a_namespace_waits_for_its_pods(shop: KubeAPI) -> None:
         "is being terminated"
     )
     assert [cause.reason for cause in refused.value.causes] == ["NamespaceTerminating"]
+    shop.create(a_config_map())
+
+
+def without_finalizers(api: KubeAPI) -> dict[str, Any]:
+    """The namespace as its controller sends it once it is empty."""
+    return {**api.get("Namespace", "shop"), "spec": {"finalizers": []}}
+
+
+def test_a_namespace_goes_when_it_is_finalized(shop: KubeAPI) -> None:
+    """spec.finalizers are written by `finalize` alone; the last one ends a marked namespace."""
+    shop.update(without_finalizers(shop))
+    shop.patch("Namespace", "shop", {"spec": {"finalizers": []}})
+    assert shop.get("Namespace", "shop")["spec"] == {"finalizers": ["kubernetes"]}
+    stale = without_finalizers(shop)
     shop.delete("Namespace", "shop")
-    shop.delete("Pod", "web", "shop", grace_period_seconds=0)
+    with pytest.raises(Conflict):
+        shop.finalize(stale)
+    shop.finalize(without_finalizers(shop))
+    assert shop.peek("Namespace", "shop") is None
+    with pytest.raises(NotFound):
+        shop.finalize(stale)
+
+
+def test_finalizing_a_living_namespace_does_not_end_it(shop: KubeAPI) -> None:
+    """Then a deletion goes through at once."""
+    shop.finalize(without_finalizers(shop))
+    before = shop.store.revision
+    shop.finalize(without_finalizers(shop))
+    assert shop.store.revision == before, "what changes nothing takes no revision"
+    shop.delete("Namespace", "shop")
     assert shop.peek("Namespace", "shop") is None
 
 
-def test_finalizers_inside_and_on_a_namespace(shop: KubeAPI) -> None:
-    """It waits for both kinds."""
-    shop.patch("cm", "settings", {"metadata": {"finalizers": ["example.com/a"]}}, "shop")
+def test_a_namespace_waits_for_both_sorts_of_finalizers(shop: KubeAPI) -> None:
+    """Its own, and those that anybody may set in its metadata."""
     shop.patch("Namespace", "shop", {"metadata": {"finalizers": ["example.com/ns"]}})
     shop.delete("Namespace", "shop")
-    assert grace_of(shop.get("cm", "settings", "shop"))[1] == 0
-    shop.patch("cm", "settings", {"metadata": {"finalizers": []}}, "shop")
-    assert shop.snapshot("cm", "shop")[0] == []
+    shop.finalize(without_finalizers(shop))
     assert shop.get("Namespace", "shop")["spec"] == {"finalizers": []}
     shop.patch("Namespace", "shop", {"metadata": {"finalizers": []}})
     assert shop.peek("Namespace", "shop") is None
 
 
 def test_a_creation_that_meets_the_end_of_its_namespace(shop: KubeAPI) -> None:
-    """The namespace ends between the look at it and the write: refused, and nothing is left."""
+    """The namespace is marked between the look at it and the write: refused, nothing is left."""
     txn = shop.store.txn
     done: list[int] = []
 
@@ -231,6 +243,67 @@ def test_a_creation_that_meets_the_end_of_its_namespace(shop: KubeAPI) -> None:
         return txn(compare, puts, deletes, **options)
 
     shop.store.txn = interfering  # type: ignore[method-assign]
-    with pytest.raises(NotFound, match='namespaces "shop" not found'):
+    with pytest.raises(Forbidden, match="is being terminated"):
         shop.create(a_config_map("late"), namespace="shop")
-    assert done and shop.snapshot("cm", "shop")[0] == []
+    assert done and shop.peek("cm", "late", "shop") is None
+
+
+# -- what becomes of dependents ---
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "default", "after"),
+    [
+        ([], None, "Background", []),
+        ([], None, "Orphan", ["orphan"]),
+        ([], "Background", "Orphan", []),
+        ([], "Foreground", "Background", ["foregroundDeletion"]),
+        ([], "Orphan", "Background", ["orphan"]),
+        (["orphan"], None, "Background", ["orphan"]),
+        (["foregroundDeletion"], None, "Background", ["foregroundDeletion"]),
+        (["foregroundDeletion"], None, "Orphan", ["foregroundDeletion"]),
+        (["foregroundDeletion", "x.io/a"], "Background", "Background", ["x.io/a"]),
+        (["orphan", "x.io/a"], "Foreground", "Background", ["x.io/a", "foregroundDeletion"]),
+        (["x.io/a"], "Orphan", "", ["x.io/a"]),
+        (["orphan"], None, "", []),
+    ],
+)
+def test_which_finalizers_a_deletion_leaves(
+    before: list[str], asked: str | None, default: str, after: list[str]
+) -> None:
+    """What was asked for, else what the object carries, else the default of its kind."""
+    assert finalizers_after(before, asked, default) == after
+
+
+def test_policies_of_a_deletion(api: KubeAPI) -> None:
+    """Foreground and Orphan keep the object for the garbage collector; Background ends the wait."""
+    api.create(a_statefulset())
+    marked = api.delete("StatefulSet", "db", propagation_policy="Foreground")
+    assert marked["metadata"]["finalizers"] == ["foregroundDeletion"]
+    assert grace_of(marked) == ("2025-01-01T00:00:00Z", 0)
+    assert api.delete("StatefulSet", "db") == marked, "the finalizer says how"
+    exchanged = api.delete("StatefulSet", "db", propagation_policy="Orphan")
+    assert exchanged["metadata"]["finalizers"] == ["orphan"]
+    assert exchanged["metadata"]["generation"] == marked["metadata"]["generation"]
+    api.delete("StatefulSet", "db", propagation_policy="Background")
+    assert api.peek("StatefulSet", "db") is None
+
+
+def test_an_unknown_policy_is_refused(api: KubeAPI) -> None:
+    """With the three that exist."""
+    api.create(a_config_map())
+    with pytest.raises(Invalid, match='Unsupported value: "Forground": supported values: "Back'):
+        api.delete("cm", "settings", propagation_policy="Forground")
+
+
+def test_a_job_is_orphaned_by_default(api: KubeAPI) -> None:
+    """As since batch/v1; clients such as kubectl ask for Background themselves."""
+    job = a_statefulset("count")["spec"]["template"]
+    job = {"spec": {**job["spec"], "restartPolicy": "Never"}}
+    for policy, finalizers in ((None, ["orphan"]), ("Background", None)):
+        api.create({"kind": "Job", "metadata": {"name": "count"}, "spec": {"template": job}})
+        api.delete("Job", "count", propagation_policy=policy)
+        left = api.peek("Job", "count")
+        assert (left and left["metadata"]["finalizers"]) == finalizers
+        if left:
+            api.patch("Job", "count", {"metadata": {"finalizers": None}})

@@ -140,11 +140,11 @@ def test_deleting_the_set_collects_its_pods(cluster: Cluster) -> None:
 
 
 def test_pods_of_a_node_that_is_gone_are_removed_and_made_anew(cluster: Cluster) -> None:
-    """Pod garbage collection, then the controller and the scheduler."""
+    """Pod garbage collection after its quarantine, then the controller and the scheduler."""
     cluster.sleep(5)
     node = cluster.api.get("Pod", "web-0")["spec"]["nodeName"]
     cluster.api.delete("Node", node)
-    cluster.sleep(10)
+    cluster.sleep(70)
     assert names(cluster) == ["web-0", "web-1", "web-2"]
     assert cluster.api.get("Pod", "web-0")["spec"]["nodeName"] != node
 

@@ -1,0 +1,386 @@
+"""The garbage collector: what goes with its owner, before it, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from kubesim import Cluster
+from kubesim.apiserver.registry import Kind
+from kubesim.client import Controller
+from kubesim.controllers.garbage import GarbageCollector
+from kubesim.controllers.garbage_plan import OwnerState, Verdict, plan
+from kubesim.errors import Conflict
+from kubesim.objects import meta
+
+S, D, W, U = OwnerState.SOLID, OwnerState.DANGLING, OwnerState.WAITING, OwnerState.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("states", "finalizers", "has_dependents", "circular", "expected"),
+    [
+        ([], [], False, False, Verdict("keep")),
+        ([S], [], True, False, Verdict("keep")),
+        ([S, S], [], False, False, Verdict("keep")),
+        ([S, D], [], False, False, Verdict("strip", ("1",))),
+        ([W, S, D], [], True, False, Verdict("strip", ("0", "2"))),
+        ([D], [], False, False, Verdict("delete", policy="Background")),
+        ([D, D], [], True, False, Verdict("delete", policy="Background")),
+        ([D], ["orphan"], False, False, Verdict("delete", policy="Orphan")),
+        ([D], ["foregroundDeletion"], False, False, Verdict("delete", policy="Foreground")),
+        ([W], [], False, False, Verdict("delete", policy="Background")),
+        ([W], [], True, False, Verdict("delete", policy="Foreground")),
+        ([W, D], ["orphan"], True, False, Verdict("delete", policy="Foreground")),
+        ([W], [], True, True, Verdict("delete", policy="Foreground", unblock=True)),
+        ([U], [], False, False, Verdict("later")),
+        ([D, U], [], False, False, Verdict("later")),
+    ],
+)
+def test_what_becomes_of_an_object(
+    states: Sequence[OwnerState],
+    finalizers: list[str],
+    has_dependents: bool,
+    circular: bool,
+    expected: Verdict,
+) -> None:
+    """One living owner keeps it; who waits in the foreground takes it along."""
+    owners = [(str(number), state) for number, state in enumerate(states)]
+    decided = plan(owners, finalizers, has_dependents=has_dependents, circular=circular)
+    assert decided == expected
+
+
+# -- on virtual time -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cluster() -> Any:
+    """One node, nothing on it."""
+    with Cluster(nodes=1, seed=3, hpa=False) as made:
+        made.sleep(1)
+        yield made
+
+
+def config(
+    cluster: Cluster,
+    name: str,
+    *owners: dict[str, Any],
+    blocking: bool = True,
+    namespace: str = "default",
+) -> dict[str, Any]:
+    """A ConfigMap with these owners."""
+    references = [
+        {
+            **meta.owner_reference(owner, controller=False),
+            "blockOwnerDeletion": blocking,
+        }
+        for owner in owners
+    ]
+    metadata = {"name": name, "namespace": namespace, "ownerReferences": references}
+    return cluster.api.create({"kind": "ConfigMap", "metadata": metadata})
+
+
+def there(cluster: Cluster, namespace: str = "default") -> list[str]:
+    """Names of the ConfigMaps that are left."""
+    return [meta.name_of(obj) for obj in cluster.api.snapshot("ConfigMap", namespace)[0]]
+
+
+def finalizers(cluster: Cluster, name: str) -> Any:
+    return cluster.api.get("ConfigMap", name)["metadata"].get("finalizers")
+
+
+def test_background_deletion_goes_down_the_whole_tree(cluster: Cluster) -> None:
+    """The owner is gone at once, its dependents after it, recursively."""
+    a = config(cluster, "a")
+    b = config(cluster, "b", a)
+    config(cluster, "c", b)
+    cluster.sleep(1)
+    cluster.api.delete("ConfigMap", "a")
+    assert there(cluster) == ["b", "c"]
+    cluster.sleep(1)
+    assert there(cluster) == []
+    assert "its owner is gone: ConfigMap b" in str(cluster.explain("configmap/c"))
+
+
+def test_one_living_owner_is_enough(cluster: Cluster) -> None:
+    """The reference to the one that is gone is taken off; with the last owner it goes."""
+    a, b = config(cluster, "a"), config(cluster, "b")
+    config(cluster, "shared", a, b)
+    cluster.sleep(1)
+    cluster.api.delete("ConfigMap", "a")
+    cluster.sleep(1)
+    owners = cluster.api.get("ConfigMap", "shared")["metadata"]["ownerReferences"]
+    assert [owner["name"] for owner in owners] == ["b"]
+    cluster.api.delete("ConfigMap", "b")
+    cluster.sleep(1)
+    assert there(cluster) == []
+
+
+def test_the_uid_counts_not_the_name(cluster: Cluster) -> None:
+    """An owner made anew under its name owns nothing of the old one."""
+    a = config(cluster, "a")
+    config(cluster, "child", a)
+    cluster.api.delete("ConfigMap", "a")
+    config(cluster, "a")
+    cluster.sleep(1)
+    assert there(cluster) == ["a"]
+
+
+def test_an_object_born_an_orphan_goes(cluster: Cluster) -> None:
+    """Its owner never existed, or was gone before it came."""
+    a = config(cluster, "a")
+    cluster.api.delete("ConfigMap", "a")
+    cluster.sleep(1)
+    config(cluster, "late", a)
+    cluster.sleep(1)
+    assert there(cluster) == []
+
+
+def test_foreground_deletion_waits_for_those_that_block(cluster: Cluster) -> None:
+    """The owner stays visible, marked, until they are gone; those that do not block may stay."""
+    a = config(cluster, "a")
+    config(cluster, "blocking", a)
+    config(cluster, "free", a, blocking=False)
+    cluster.sleep(1)
+    for name in ("blocking", "free"):
+        keep = {"metadata": {"finalizers": ["example.com/keep"]}}
+        cluster.api.patch("ConfigMap", name, keep)
+    cluster.api.delete("ConfigMap", "a", propagation_policy="Foreground")
+    cluster.sleep(5)
+    assert finalizers(cluster, "a") == ["foregroundDeletion"]
+    assert meta.is_terminating(cluster.api.get("ConfigMap", "free")), "deleted, too"
+    assert "a waits for its dependents: ConfigMap blocking" in str(cluster.explain("configmap/a"))
+    cluster.api.patch("ConfigMap", "blocking", {"metadata": {"finalizers": None}})
+    cluster.sleep(1)
+    assert there(cluster) == ["free"]
+
+
+def test_foreground_deletion_goes_down_the_whole_tree(cluster: Cluster) -> None:
+    """A dependent with dependents waits for them in the foreground itself: leaves go first."""
+    a = config(cluster, "a")
+    b = config(cluster, "b", a)
+    config(cluster, "c", b)
+    cluster.sleep(1)
+    watch = cluster.api.watch("ConfigMap")
+    cluster.api.delete("ConfigMap", "a", propagation_policy="Foreground")
+    cluster.sleep(2)
+    gone = [meta.name_of(e.object) for e in watch.poll() if e.type == "DELETED"]
+    assert gone == ["c", "b", "a"]
+
+
+def test_a_shared_dependent_only_loses_the_reference(cluster: Cluster) -> None:
+    """Foreground: another owner is solid, so that it lives."""
+    a, b = config(cluster, "a"), config(cluster, "b")
+    config(cluster, "shared", a, b)
+    cluster.sleep(1)
+    cluster.api.delete("ConfigMap", "a", propagation_policy="Foreground")
+    cluster.sleep(2)
+    assert there(cluster) == ["b", "shared"]
+    owners = cluster.api.get("ConfigMap", "shared")["metadata"]["ownerReferences"]
+    assert [owner["name"] for owner in owners] == ["b"]
+
+
+def test_a_circle_in_the_foreground_ends(cluster: Cluster) -> None:
+    """Two that own each other would wait for ever: one gives up its right to block."""
+    a = config(cluster, "a")
+    b = config(cluster, "b", a)
+    back = [meta.owner_reference(b, controller=False)]
+    cluster.api.patch("ConfigMap", "a", {"metadata": {"ownerReferences": back}})
+    cluster.sleep(1)
+    cluster.api.delete("ConfigMap", "a", propagation_policy="Foreground")
+    cluster.sleep(2)
+    assert there(cluster) == []
+
+
+def test_orphans_live_on(cluster: Cluster) -> None:
+    """The references are taken off, then the owner goes."""
+    a, b = config(cluster, "a"), config(cluster, "b")
+    config(cluster, "c", a)
+    config(cluster, "d", a, b)
+    cluster.sleep(1)
+    cluster.api.delete("ConfigMap", "a", propagation_policy="Orphan")
+    assert finalizers(cluster, "a") == ["orphan"]
+    cluster.sleep(1)
+    assert there(cluster) == ["b", "c", "d"]
+    owners = {
+        name: [o["name"] for o in meta.owners_of(cluster.api.get("ConfigMap", name))]
+        for name in ("c", "d")
+    }
+    assert owners == {"c": [], "d": ["b"]}
+
+
+def test_background_ends_a_wait_in_the_foreground(cluster: Cluster) -> None:
+    """A second deletion with another policy lets the owner go at once."""
+    a = config(cluster, "a")
+    config(cluster, "child", a)
+    keep = {"metadata": {"finalizers": ["example.com/keep"]}}
+    cluster.api.patch("ConfigMap", "child", keep)
+    cluster.api.delete("ConfigMap", "a", propagation_policy="Foreground")
+    cluster.sleep(2)
+    cluster.api.delete("ConfigMap", "a", propagation_policy="Background")
+    assert there(cluster) == ["child"]
+
+
+def test_an_owner_in_another_namespace_is_none(cluster: Cluster) -> None:
+    """The dependent goes, and an Event says why."""
+    cluster.api.create({"kind": "Namespace", "metadata": {"name": "shop"}})
+    a = config(cluster, "a")
+    child = config(cluster, "child", a, namespace="shop")
+    cluster.sleep(1)
+    assert there(cluster, "shop") == []
+    events = [
+        e for e in cluster.api.list("Event")["items"] if e["reason"] == "OwnerRefInvalidNamespace"
+    ]
+    assert [(e["type"], e["involvedObject"]["uid"], e["message"]) for e in events] == [
+        (
+            "Warning",
+            child["metadata"]["uid"],
+            f"ownerRef [v1/ConfigMap, namespace: shop, name: a, uid: {a['metadata']['uid']}] does "
+            'not exist in namespace "shop"',
+        )
+    ]
+
+
+def test_an_owner_of_an_unknown_kind_is_not_judged(cluster: Cluster) -> None:
+    """Nothing is deleted on a guess: the kind may be registered later."""
+    owner = {
+        "apiVersion": "example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "w", "uid": "1-2-3"},
+    }
+    config(cluster, "child", owner)
+    cluster.sleep(60)
+    assert there(cluster) == ["child"]
+    cluster.api.registry.register(Kind("Widget", "widgets", group="example.com"))
+    cluster.sleep(60)
+    assert there(cluster) == []
+
+
+def test_kinds_that_are_registered_at_run_time_are_collected(cluster: Cluster) -> None:
+    """As owners and as dependents, at the next look for new kinds."""
+    cluster.api.registry.register(Kind("Widget", "widgets", group="example.com"))
+    cluster.sleep(31)
+    widget = cluster.api.create({"kind": "Widget", "metadata": {"name": "w"}})
+    child = config(cluster, "child", widget)
+    cluster.api.create(
+        {
+            "kind": "Widget",
+            "metadata": {
+                "name": "part",
+                "ownerReferences": [meta.owner_reference(child, controller=False)],
+            },
+        }
+    )
+    cluster.sleep(1)
+    cluster.api.delete("Widget", "w", propagation_policy="Foreground")
+    cluster.sleep(1)
+    assert there(cluster) == [] and cluster.api.snapshot("Widget")[0] == []
+
+
+def test_pods_of_a_set_deleted_in_the_foreground_stop_first(cluster: Cluster) -> None:
+    """A ReplicaSet waits while its pods stop; orphaned, it leaves them running."""
+    for policy, running in (("Foreground", 0), ("Orphan", 2)):
+        cluster.api.create(a_replicaset())
+        cluster.sleep(10)
+        cluster.api.delete("ReplicaSet", "web", propagation_policy=policy)
+        assert cluster.api.peek("ReplicaSet", "web") is not None
+        cluster.sleep(10)
+        assert cluster.api.peek("ReplicaSet", "web") is None
+        pods = [p for p in cluster.api.snapshot("Pod")[0] if not meta.is_terminating(p)]
+        assert len(pods) == running
+        assert all(not meta.owners_of(p) for p in pods)
+
+
+def test_a_new_set_adopts_the_orphans(cluster: Cluster) -> None:
+    """kubectl delete --cascade=orphan, then apply again: the same pods."""
+    cluster.api.create(a_replicaset())
+    cluster.sleep(10)
+    before = {meta.uid_of(pod) for pod in cluster.api.snapshot("Pod")[0]}
+    cluster.api.delete("ReplicaSet", "web", propagation_policy="Orphan")
+    cluster.sleep(5)
+    made = cluster.api.create(a_replicaset())
+    cluster.sleep(5)
+    pods = cluster.api.snapshot("Pod")[0]
+    assert {meta.uid_of(pod) for pod in pods} == before
+    assert all(meta.is_owned_by(pod, made) for pod in pods)
+
+
+def a_replicaset() -> dict[str, Any]:
+    """A ReplicaSet of two pods."""
+    labels = {"app": "web"}
+    container = {"name": "main", "image": "kubesim/pod"}
+    return {
+        "kind": "ReplicaSet",
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+@pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
+def test_conflicts_change_nothing_in_the_end(policy: str) -> None:
+    """Every third write of the collector meets one; the tree still ends as it should."""
+    with Cluster(nodes=0, seed=4, hpa=False) as cluster:
+        cluster.sleep(1)
+        calls = [0]
+
+        def flaky(verb: Any) -> Any:
+            def call(*args: Any, **options: Any) -> Any:
+                calls[0] += 1
+                if calls[0] % 3 == 0:
+                    raise Conflict("injected")
+                return verb(*args, **options)
+
+            return call
+
+        a = config(cluster, "a")
+        parts = [config(cluster, f"b{n}", a) for n in range(5)]
+        for number, part in enumerate(parts):
+            config(cluster, f"c{number}", part)
+        cluster.sleep(1)
+        for verb in ("update", "delete"):
+            setattr(cluster.api, verb, flaky(getattr(cluster.api, verb)))
+        calls[0] = 0
+        cluster.api.delete("ConfigMap", "a", propagation_policy=policy)
+        cluster.sleep(120)
+        expected = [f"{x}{n}" for x in "bc" for n in range(5)] if policy == "Orphan" else []
+        assert sorted(there(cluster)) == expected
+        assert calls[0] > 5
+
+
+def test_lost_news_are_made_up_for(cluster: Cluster) -> None:
+    """A collector whose watches died finds what is left at its next list."""
+    collector = collector_of(cluster)
+    a = config(cluster, "a")
+    config(cluster, "child", a)
+    cluster.sleep(1)
+    for informer in collector._informers:
+        informer._watch.close()
+        informer._watch = None
+    cluster.api.delete("ConfigMap", "a")
+    cluster.sleep(10)
+    assert there(cluster) == ["child"]
+    cluster.sleep(600)
+    assert there(cluster) == []
+
+
+def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
+    """What lives is left alone."""
+    a = config(cluster, "a")
+    config(cluster, "child", a)
+    cluster.sleep(1)
+    revision = cluster.store.revision
+    collector = collector_of(cluster)
+    for key in ("ConfigMap/default/child", "ConfigMap/default/a", "ConfigMap/default/none"):
+        collector.reconcile(key)
+        collector.reconcile(key)
+    assert cluster.store.revision == revision
+
+
+def collector_of(cluster: Cluster) -> Controller:
+    """The collector in the cluster."""
+    return next(c for c in cluster.controllers if isinstance(c, GarbageCollector))
