@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from kubesim import autopod
+from kubesim import autopod, manifests
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.metrics import SAMPLE_PREFIX, document_maker
@@ -233,6 +233,14 @@ class Cluster:
             return
         model = Constant(float(rate)) if isinstance(rate, (int, float)) else rate
         self.traffic.route(workload, f"app={workload}", model)
+
+    def apply(self, manifest: manifests.Manifest, **options: Any) -> Table:
+        """`kubectl apply -f`: a path, a YAML text or dictionaries; see `kubesim.manifests`."""
+        return manifests.apply(self.api, manifest, **options)
+
+    def delete(self, manifest: manifests.Manifest, **options: Any) -> Table:
+        """`kubectl delete -f`: the objects of a manifest; see `kubesim.manifests`."""
+        return manifests.delete(self.api, manifest, **options)
 
     # -- time: for the driver alone -------------------------------------------------------------
 

@@ -19,12 +19,12 @@ PYTHON = [*KUBESIM, *LESSONS]
 # siblings in separate sets never import each other.
 LAYERS: list[list[set[str]]] = [
     [{"errors"}],
-    [{"quantity"}, {"table"}, {"clock"}],
+    [{"quantity"}, {"table"}, {"clock"}, {"yamltext"}],
     [{"analytics"}],
     [{"objects"}],
     [{"store"}],
     [{"apiserver"}],
-    [{"client"}, {"rest"}],
+    [{"client"}, {"rest"}, {"manifests"}],
     [{"controllers"}, {"scheduler"}, {"autoscaler"}, {"kubelet"}, {"traffic"}],
     [{"explain"}, {"autopod"}, {"tracing"}],
     [{"cluster"}],
@@ -102,6 +102,20 @@ def test_kubesim_needs_the_standard_library_alone(path: Path) -> None:
     for module, line, _ in imports_of(path):
         top = module.split(".")[0]
         assert top == "kubesim" or top in sys.stdlib_module_names, f"{path}:{line}: {module}"
+
+
+# What the core may use if it is there, where, and why; each says what to install if it is not.
+OPTIONAL = {
+    ("table.py", "pandas"),  # a reader who works with frames has it
+    ("yamltext.py", "yaml"),  # manifests are YAML
+}
+
+
+@pytest.mark.parametrize("path", KUBESIM, ids=ids(KUBESIM))
+def test_optional_packages_are_used_where_it_is_said(path: Path) -> None:
+    """No module imports a package by name at run time, but for those in OPTIONAL."""
+    for name in re.findall(r"import_module\(([^)]*)\)", path.read_text()):
+        assert (path.name, name.strip("\"'")) in OPTIONAL, f"{path}: {name}"
 
 
 @pytest.mark.parametrize("path", KUBESIM, ids=ids(KUBESIM))

@@ -29,8 +29,14 @@ class WritePath(DeleteVerbs):
 
     _leases: dict[str, tuple[float, int]]  # by kind: when it was granted, and its id
 
-    def _kind_of(self, document: Any) -> Kind:
-        """The kind of a document that a client sent."""
+    def kind_of(self, document: Any) -> Kind:
+        """The kind of a document that a client sent.
+
+        Raises:
+            BadRequest: it names none, or none of that version.
+            NotFound: there is no such kind.
+            MethodNotAllowed: nobody writes objects of that kind.
+        """
         if not isinstance(document, dict) or not document.get("kind"):
             raise BadRequest("Object 'Kind' is missing", hint='write for example {"kind": "Pod"}')
         kind = self.registry.find(str(document["kind"]))
@@ -47,7 +53,7 @@ class WritePath(DeleteVerbs):
 
     def _prepare(self, document: Document) -> tuple[Kind, Document]:
         """The kind, and a copy of the document that is ours to change."""
-        kind = self._kind_of(document)
+        kind = self.kind_of(document)
         new: Document = thaw(document)
         new["kind"], new["apiVersion"] = kind.kind, kind.api_version
         if new.get("metadata") is None:

@@ -130,7 +130,7 @@ class WriteVerbs(WritePath):
             Conflict: as for `update`.
             NotFound: no such object, or the kind has no status.
         """
-        kind, metadata = self._kind_of(document), document.get("metadata") or {}
+        kind, metadata = self.kind_of(document), document.get("metadata") or {}
         if not kind.status:
             raise NotFound("the server could not find the requested resource", kind=kind.plural)
         if asked:

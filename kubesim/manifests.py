@@ -1,0 +1,281 @@
+"""Manifests: YAML in and out, and what `kubectl apply`, `diff` and `delete -f` do with it.
+
+A manifest is a path (a file, or a folder of files), a text with one or more documents, a dictionary
+or several; `List` kinds are taken apart. YAML is read as Go's reader does it, not as Python's: a
+date or ``12:30`` stays a text, a key that stands twice is an error. Reading needs PyYAML, which is
+in the extra ``k8s``; dictionaries and JSON need nothing.
+
+>>> read('{"kind": "List", "items": [{"kind": "Pod"}, {"kind": "Node"}]}')
+[{'kind': 'Pod'}, {'kind': 'Node'}]
+
+Source: k8s.io/kubectl/pkg/cmd/{apply,diff,delete}, k8s.io/cli-runtime/pkg/resource (builder.go),
+sigs.k8s.io/yaml.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kubesim import yamltext
+from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.threeway import LAST_APPLIED, annotated, last_applied, merging, strategic
+from kubesim.errors import BadRequest, NotFound, StatusError
+from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.meta import name_of, namespace_of
+from kubesim.table import Table
+
+Manifest = str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]]
+MANAGER = "kubectl-client-side-apply"
+ENDINGS = (".yaml", ".yml", ".json")
+
+
+# -- reading and writing ---------------------------------------------------------------------------
+
+
+def read(manifest: Manifest) -> list[Document]:
+    """The objects of a manifest, in their order.
+
+    Raises:
+        BadRequest: it cannot be read; the message says where.
+        ImportError: it is YAML, and PyYAML is not installed.
+    """
+    if isinstance(manifest, Path) or (isinstance(manifest, str) and _is_path(manifest)):
+        return _read_path(Path(manifest))
+    if isinstance(manifest, str):
+        return _objects_of(_parse(manifest))
+    return _objects_of([manifest] if isinstance(manifest, Mapping) else manifest)
+
+
+def to_yaml(documents: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> str:
+    """Objects as YAML that any reader of Kubernetes reads back as the same objects.
+
+    Raises:
+        ImportError: PyYAML is not installed.
+    """
+    listed = [documents] if isinstance(documents, Mapping) else documents
+    return yamltext.render(thaw(document) for document in listed)
+
+
+def _is_path(text: str) -> bool:
+    if "\n" in text or text.lstrip().startswith(("{", "[")):
+        return False
+    return text.endswith(ENDINGS) or Path(text).exists()
+
+
+def _read_path(path: Path) -> list[Document]:
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in ENDINGS)
+        return [document for file in files for document in _read_path(file)]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadRequest(f'the path "{path}" does not exist') from error
+    try:
+        return _objects_of(_parse(text))
+    except BadRequest as error:
+        raise BadRequest(f"{path}: {error.message}", hint=error.hint) from error
+
+
+def _parse(text: str) -> list[Any]:
+    if text.lstrip().startswith("{"):
+        try:
+            return [json.loads(text)]
+        except ValueError:
+            pass  # YAML may begin with a brace, too
+    return yamltext.parse(text)
+
+
+def _objects_of(documents: Iterable[Any]) -> list[Document]:
+    found: list[Document] = []
+    for document in documents:
+        if document is None:
+            continue  # nothing between two separators
+        if not isinstance(document, Mapping):
+            said = f"a manifest is an object, not {type(document).__name__}"
+            raise BadRequest(said, hint="write for example kind: Pod")
+        if str(document.get("kind", "")).endswith("List") and isinstance(
+            document.get("items"), list
+        ):
+            found += _objects_of(document["items"])
+        else:
+            found.append(thaw(dict(document)))
+    return found
+
+
+# -- apply, diff, delete ---------------------------------------------------------------------------
+
+
+def apply(
+    api: KubeAPI, manifest: Manifest, *, namespace: str | None = None, dry_run: bool = False
+) -> Table:
+    """Create what is not there, and change what differs: `kubectl apply -f`.
+
+    What was applied before stands in an annotation; fields that are wanted no more are removed, and
+    what others wrote (an autoscaler the replicas, for example) is left alone unless the manifest
+    names it.
+
+    Args:
+        api: the server.
+        manifest: a path, a text, a dictionary or several.
+        namespace: of objects that do not say.
+        dry_run: do everything but store it.
+
+    Returns:
+        A table of each object and what was done: created, configured or unchanged.
+
+    Raises:
+        StatusError: some object was refused; the others are applied all the same, as kubectl does.
+    """
+    rows: list[tuple[str, str]] = []
+    errors: list[StatusError] = []
+    for document in read(manifest):
+        try:
+            rows.append(_apply_one(api, document, namespace, dry_run))
+        except StatusError as error:
+            errors.append(error)
+    _raise_first(errors, rows)
+    return Table(("object", "result"), rows)
+
+
+def diff(api: KubeAPI, manifest: Manifest, *, namespace: str | None = None) -> Table:
+    """What `apply` would change, field by field: `kubectl diff`. Changes nothing.
+
+    Returns:
+        A table of object, field, its value now and then; empty if there is nothing to do.
+    """
+    rows: list[tuple[str, str, Any, Any]] = []
+    for document in read(manifest):
+        kind, wanted, live = _look_up(api, document, namespace)
+        if live is None:
+            then = api.create(annotated(wanted), dry_run=True)
+        else:
+            then = _patched(api, kind, wanted, live, dry_run=True) or live
+        for field, before, after in _differences(live or {}, then, ""):
+            rows.append((_said(kind, wanted), field, before, after))
+    return Table(("object", "field", "now", "then"), rows)
+
+
+def delete(
+    api: KubeAPI,
+    manifest: Manifest,
+    *,
+    namespace: str | None = None,
+    ignore_not_found: bool = False,
+) -> Table:
+    """Delete the objects of a manifest: `kubectl delete -f`.
+
+    Raises:
+        NotFound: one is not there; the others are deleted all the same.
+    """
+    rows: list[tuple[str, str]] = []
+    errors: list[StatusError] = []
+    for document in read(manifest):
+        kind, wanted, _ = _look_up(api, document, namespace)
+        try:
+            api.delete(kind.kind, name_of(wanted), namespace_of(wanted) or None)
+            rows.append((_said(kind, wanted), "deleted"))
+        except NotFound as error:
+            if not ignore_not_found:
+                errors.append(error)
+    _raise_first(errors, rows)
+    return Table(("object", "result"), rows)
+
+
+def _apply_one(
+    api: KubeAPI, document: Document, namespace: str | None, dry_run: bool
+) -> tuple[str, str]:
+    kind, wanted, live = _look_up(api, document, namespace)
+    if live is None:
+        made = api.create(annotated(wanted), dry_run=dry_run, field_manager=MANAGER)
+        return _said(kind, made), "created"
+    changed = _patched(api, kind, wanted, live, dry_run=dry_run)
+    # A list that defaults were added to is sent again each time, and changes nothing.
+    same = changed is None or _differences(live, changed, "") == []
+    return _said(kind, wanted), "unchanged" if same else "configured"
+
+
+def _look_up(
+    api: KubeAPI, document: Document, namespace: str | None
+) -> tuple[Kind, Document, Document | None]:
+    """(its kind, the object with its namespace, the one that is there)."""
+    kind = api.kind_of(document)
+    wanted: Document = thaw(document)
+    metadata = wanted.setdefault("metadata", {})
+    if not metadata.get("name"):
+        said = "cannot use generate name with apply" if "generateName" in metadata else ""
+        raise BadRequest(said or "resource name may not be empty", hint="give metadata.name")
+    if kind.namespaced:
+        said = metadata.get("namespace")
+        if said and namespace and said != namespace:
+            raise BadRequest(
+                f'the namespace from the provided object "{said}" does not match the namespace '
+                f'"{namespace}"'
+            )
+        metadata["namespace"] = said or namespace or "default"
+    live = api.peek(kind.kind, metadata["name"], metadata.get("namespace"))
+    return kind, wanted, live
+
+
+def _patched(
+    api: KubeAPI, kind: Kind, wanted: Document, live: Document, *, dry_run: bool
+) -> Document | None:
+    """The object after the three-way patch; None if there is nothing to patch."""
+    build, patch_type = (strategic, "strategic") if kind.schema is None else (merging, "merge")
+    sent: Document = thaw(wanted)
+    for field in ("resourceVersion", "uid", "creationTimestamp", "managedFields"):
+        sent["metadata"].pop(field, None)
+    sent.pop("status", None)
+    patch = build(last_applied(live), annotated(sent), live)
+    if not patch:
+        return None
+    return api.patch(
+        kind.kind,
+        name_of(wanted),
+        patch,
+        namespace_of(wanted) or None,
+        patch_type=patch_type,
+        dry_run=dry_run,
+        field_manager=MANAGER,
+    )
+
+
+def _said(kind: Kind, document: Document) -> str:
+    """How kubectl names an object: ``pod/web``, ``deployment.apps/web``."""
+    group = f".{kind.group}" if kind.group else ""
+    return f"{kind.singular}{group}/{name_of(document)}"
+
+
+def _differences(before: Any, after: Any, path: str) -> list[tuple[str, Any, Any]]:
+    """(path, before, after) of each leaf that differs; what only counts writes is left out."""
+    if path in ("metadata.resourceVersion", "metadata.generation", "metadata.managedFields"):
+        return []
+    if path == f"metadata.annotations.{LAST_APPLIED}":
+        return []
+    if isinstance(before, dict) and isinstance(after, dict):
+        found = []
+        for name in [*before, *(name for name in after if name not in before)]:
+            step = f"{path}.{name}" if path else name
+            found += _differences(before.get(name), after.get(name), step)
+        return found
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [
+            row
+            for index, (old, new) in enumerate(zip(before, after, strict=True))
+            for row in _differences(old, new, f"{path}[{index}]")
+        ]
+    return [] if before == after else [(path, before, after)]
+
+
+def _raise_first(errors: list[StatusError], rows: list[tuple[str, str]]) -> None:
+    if not errors:
+        return
+    for error in errors[1:]:
+        errors[0].add_note(f"and: {error.message}")
+    if rows:
+        done = ", ".join(f"{name} {what}" for name, what in rows)
+        errors[0].add_note(f"done all the same: {done}")
+    raise errors[0]

@@ -1,0 +1,289 @@
+"""Manifests: YAML as Go reads it, and apply, diff and delete as kubectl does them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from api_builders import a_config_map, a_pod, a_service, a_workload, make_api
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_apiserver_properties import JSON, documents_with_unknown_fields, is_kept
+
+from kubesim import manifests, yamltext
+from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.patching import merge_patch, strategic_patch
+from kubesim.apiserver.threeway import LAST_APPLIED, annotated, merging, strategic
+from kubesim.errors import BadRequest, Invalid, NotFound
+from kubesim.objects import thaw
+
+pytest.importorskip("yaml")
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+# -- YAML ------------------------------------------------------------------------------------------
+
+GO_READS = [
+    ("2024-01-01", "2024-01-01"),
+    ("2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"),
+    ("12:30", "12:30"),
+    ("80:80", "80:80"),
+    ("1e3", 1000.0),
+    ("0644", 420),
+    ("0x1F", 31),
+    ("-5", -5),
+    ("1_000", 1000),
+    (".5", 0.5),
+    ("1.0.0", "1.0.0"),
+    ("500m", "500m"),
+    ("yes", True),
+    ("off", False),
+    ("~", None),
+    ('"1"', "1"),
+    ("<<", "<<"),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), GO_READS)
+def test_plain_words_are_read_as_go_reads_them(text: str, value: object) -> None:
+    """Dates and times stay texts; numbers and truth values are what Kubernetes takes them for."""
+    (found,) = yamltext.parse(f"a: {text}")
+    assert found == {"a": value} and type(found["a"]) is type(value)
+
+
+@QUICK
+@given(st.dictionaries(st.text(min_size=1, max_size=6), JSON, max_size=4))
+def test_what_is_written_is_read_back(document: dict[str, Any]) -> None:
+    """Any JSON object goes through YAML and comes back, type for type."""
+    (found,) = yamltext.parse(yamltext.render([document]))
+    assert found == document and is_kept(document, found)
+
+
+@pytest.mark.parametrize(
+    "word", ["yes", "n", "12:30", "1e3", "0644", "2024-01-01", "=", "null", ""]
+)
+def test_texts_that_look_like_something_else_are_quoted(word: str) -> None:
+    """A reader of any kind takes a text for a text."""
+    assert yamltext.render([{"a": word}]) == f"a: '{word}'\n"
+
+
+def test_a_key_twice_is_an_error_and_a_merge_key_is_none() -> None:
+    """What YAML forbids is refused with its line; `<<` may be overridden."""
+    with pytest.raises(BadRequest, match='line 2: key "a" already set in map'):
+        yamltext.parse("a: 1\na: 2")
+    assert yamltext.parse("x: &x {b: 1}\ny: {<<: *x, b: 2}")[0]["y"] == {"b": 2}
+
+
+def test_broken_yaml_says_where() -> None:
+    """A text that is no YAML is refused with its line."""
+    with pytest.raises(BadRequest, match="line 2"):
+        manifests.read("kind: Pod\n  x: [")
+
+
+def test_several_documents_lists_files_and_folders(tmp_path: Path) -> None:
+    """Documents come in their order: of a text, of a List, of each file of a folder."""
+    text = yamltext.render([a_pod("a"), {"kind": "PodList", "items": [a_pod("b"), a_pod("c")]}])
+    (tmp_path / "1.yaml").write_text(f"---\n{text}---\n")
+    (tmp_path / "2.json").write_text('{"kind": "Pod", "metadata": {"name": "d"}}')
+    (tmp_path / "notes.txt").write_text("not a manifest: [")
+    for manifest in (tmp_path, str(tmp_path)):
+        found = [document["metadata"]["name"] for document in manifests.read(manifest)]
+        assert found == ["a", "b", "c", "d"]
+    assert manifests.read(str(tmp_path / "1.yaml"))[0] == a_pod("a")
+    assert manifests.read([a_pod("a"), a_pod("b")]) == [a_pod("a"), a_pod("b")]
+    with pytest.raises(BadRequest, match="does not exist"):
+        manifests.read("missing.yaml")
+    with pytest.raises(BadRequest, match="a manifest is an object, not str"):
+        manifests.read("just words: no\n---\nwords")
+
+
+def test_without_pyyaml_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No PyYAML: YAML says what is missing, dictionaries and JSON work."""
+
+    def missing(name: str) -> Any:
+        raise ImportError(name)
+
+    monkeypatch.setattr(yamltext, "import_module", missing)
+    with pytest.raises(ImportError, match="pip install"):
+        manifests.read("kind: Pod")
+    assert manifests.read('{"kind": "Pod"}') == [{"kind": "Pod"}]
+
+
+# -- apply -----------------------------------------------------------------------------------------
+
+
+def results(table: Any) -> list[tuple[Any, ...]]:
+    return list(table)
+
+
+def test_created_unchanged_configured(api: KubeAPI) -> None:
+    """The three results of kubectl apply, under kubectl's names."""
+    both = [a_workload("Deployment", replicas=2), a_config_map(a="1")]
+    assert results(manifests.apply(api, both)) == [
+        ("deployment.apps/web", "created"),
+        ("configmap/settings", "created"),
+    ]
+    revision = api.store.revision
+    assert {what for _, what in manifests.apply(api, both)} == {"unchanged"}
+    assert api.store.revision == revision
+    both[1]["data"] = {"b": "2"}
+    assert results(manifests.apply(api, both))[1] == ("configmap/settings", "configured")
+    assert api.get("ConfigMap", "settings")["data"] == {"b": "2"}
+
+
+def test_the_annotation_is_kubectls(api: KubeAPI) -> None:
+    """The last applied configuration: sorted, compact JSON with its namespace and a line end."""
+    manifests.apply(api, a_config_map(b="2", a="1"))
+    annotations = api.get("ConfigMap", "settings")["metadata"]["annotations"]
+    assert annotations[LAST_APPLIED] == (
+        '{"apiVersion":"v1","data":{"a":"1","b":"2"},"kind":"ConfigMap","metadata":'
+        '{"annotations":{},"name":"settings","namespace":"default"}}\n'
+    )
+
+
+def test_what_others_set_is_left_alone(api: KubeAPI) -> None:
+    """An autoscaler's replicas survive an apply that does not name them; a named one wins."""
+    manifests.apply(api, a_workload("Deployment"))
+    api.update_scale("Deployment", "web", replicas=7)
+    manifests.apply(api, a_workload("Deployment", minReadySeconds=5))
+    spec = api.get("Deployment", "web")["spec"]
+    assert (spec["replicas"], spec["minReadySeconds"]) == (7, 5)
+    manifests.apply(api, a_workload("Deployment", replicas=3))
+    spec = api.get("Deployment", "web")["spec"]
+    assert spec["replicas"] == 3 and spec.get("minReadySeconds", 0) == 0
+
+
+def container(name: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "image": f"{name}:1", **fields}
+
+
+def test_containers_come_go_and_keep_their_order(api: KubeAPI) -> None:
+    """Keyed lists: one is dropped, one added, one changed; the manifest's order holds."""
+
+    def deployment(*containers: Any) -> dict[str, Any]:
+        made = a_workload("Deployment")
+        made["spec"]["template"]["spec"]["containers"] = list(containers)
+        return made
+
+    manifests.apply(api, deployment(container("a"), container("b")))
+    env = [{"name": "X", "value": "1"}]
+    manifests.apply(api, deployment(container("c"), container("b", env=env)))
+    found = api.get("Deployment", "web")["spec"]["template"]["spec"]["containers"]
+    assert [item["name"] for item in found] == ["c", "b"]
+    assert found[1]["env"] == env
+    manifests.apply(api, deployment(container("b"), container("c")))
+    found = api.get("Deployment", "web")["spec"]["template"]["spec"]["containers"]
+    assert [item["name"] for item in found] == ["b", "c"]
+    assert not found[0].get("env")
+
+
+def test_a_change_of_strategy_drops_the_defaults_of_the_old_one(api: KubeAPI) -> None:
+    """RollingUpdate to Recreate: the defaulted rollingUpdate goes by $retainKeys."""
+    manifests.apply(api, a_workload("Deployment"))
+    manifests.apply(api, a_workload("Deployment", strategy={"type": "Recreate"}))
+    assert api.get("Deployment", "web")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_an_object_made_without_apply_is_adopted(api: KubeAPI) -> None:
+    """No annotation: nothing is removed, and the annotation is there afterwards."""
+    api.create(a_config_map(a="1", b="2"))
+    assert results(manifests.apply(api, a_config_map(a="9")))[0][1] == "configured"
+    found = api.get("ConfigMap", "settings")
+    assert (
+        found["data"] == {"a": "9", "b": "2"} and LAST_APPLIED in found["metadata"]["annotations"]
+    )
+
+
+def test_a_dry_run_changes_nothing(api: KubeAPI) -> None:
+    """The same result, and the store as before."""
+    revision = api.store.revision
+    assert results(manifests.apply(api, a_pod(), dry_run=True)) == [("pod/web", "created")]
+    assert api.store.revision == revision
+
+
+def test_one_refused_object_does_not_stop_the_others(api: KubeAPI) -> None:
+    """The error is raised at the end, and says what was done."""
+    with pytest.raises(Invalid) as refused:
+        manifests.apply(api, [a_pod("a", containers=[]), a_pod("b")])
+    assert refused.value.__notes__ == ["done all the same: pod/b created"]
+    assert api.get("Pod", "b")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        ({}, "resource name may not be empty"),
+        ({"generateName": "a-"}, "cannot use generate name with apply"),
+        ({"name": "a", "namespace": "x"}, 'does not match the namespace "y"'),
+    ],
+)
+def test_what_cannot_be_applied(api: KubeAPI, metadata: dict[str, str], words: str) -> None:
+    """Names and namespaces must be clear."""
+    with pytest.raises(BadRequest, match=words):
+        manifests.apply(api, {**a_pod(), "metadata": metadata}, namespace="y")
+
+
+def test_diff_shows_fields_and_is_empty_after_apply(api: KubeAPI) -> None:
+    """Each changed field with both values; right after an apply there is no difference."""
+    manifests.apply(api, a_workload("Deployment", replicas=2))
+    wanted = a_workload("Deployment", replicas=3)
+    assert results(manifests.diff(api, wanted)) == [("deployment.apps/web", "spec.replicas", 2, 3)]
+    manifests.apply(api, wanted)
+    assert results(manifests.diff(api, wanted)) == []
+
+
+def test_delete_takes_all_and_reports_what_was_not_there(api: KubeAPI) -> None:
+    """Objects go in their order; a missing one is an error at the end, or none if so wished."""
+    manifests.apply(api, [a_config_map(), a_service()])
+    with pytest.raises(NotFound):
+        manifests.delete(api, [a_pod(), a_service()])
+    rest = [a_pod(), a_config_map()]
+    assert results(manifests.delete(api, rest, ignore_not_found=True)) == [
+        ("configmap/settings", "deleted")
+    ]
+    assert api.list("Service")["items"] == []
+
+
+def without_nulls(value: Any) -> Any:
+    """A patch cannot carry a null that is meant as a value."""
+    if isinstance(value, dict):
+        return {k: without_nulls(v) for k, v in value.items() if v is not None}
+    return [without_nulls(v) for v in value if v is not None] if isinstance(value, list) else value
+
+
+@QUICK
+@given(documents_with_unknown_fields().map(without_nulls))
+def test_apply_gives_every_field_back(document: dict[str, Any]) -> None:
+    """Applied and read: all that went in is there, and a second apply changes nothing."""
+    api = make_api()
+    manifests.apply(api, document)
+    kind, name = document["kind"], document["metadata"]["name"]
+    assert is_kept(document, api.get(kind, name))
+    assert results(manifests.diff(api, document)) == []
+    ((_, result),) = manifests.apply(api, document)
+    assert result == "unchanged"
+
+
+@QUICK
+@given(st.lists(st.dictionaries(st.sampled_from("abcd"), JSON, max_size=4), min_size=3, max_size=3))
+def test_three_way_patches_lead_where_they_should(documents: list[dict[str, Any]]) -> None:
+    """Patched: what is wanted is there, what was applied and is wanted no more is gone."""
+    original, wanted, live = documents
+    for build, patch in ((strategic, strategic_patch), (merging, merge_patch)):
+        before = thaw(live)
+        after = patch(live, build(original, wanted, live))
+        assert live == before
+        for field, value in wanted.items():
+            if value is not None and not isinstance(value, (dict, list)):
+                assert after[field] == value
+        for field in original:
+            if field not in wanted:
+                assert field not in after
+
+
+def test_annotated_leaves_the_manifest_alone() -> None:
+    """The manifest is the caller's."""
+    document = a_pod()
+    before = thaw(document)
+    annotated(document)
+    assert document == before
