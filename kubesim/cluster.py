@@ -36,13 +36,14 @@ from kubesim.controllers import CONTROLLERS
 from kubesim.errors import BadRequest, WorkerFailed
 from kubesim.explain import Explanation, explain
 from kubesim.kubelet import Kubelet
+from kubesim.kubelet.workload import capacity_of
 from kubesim.objects import meta
 from kubesim.rest import RestServer, hpaconfig
 from kubesim.scheduler import Scheduler
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
 from kubesim.tracing import Trace, trace
-from kubesim.traffic import Constant, Traffic
+from kubesim.traffic import Constant, Queue, Traffic
 
 LEASE_PERIOD_SECONDS = 10.0  # how often leases are looked at
 DIGEST_PERIOD_SECONDS = 1.0  # how often the running digest reads the history
@@ -121,7 +122,7 @@ class Cluster:
             "analytics": self.analytics,
             "decisions": self.decisions,
         }
-        self.traffic = Traffic(self.api, self.clock)
+        self.traffic = Traffic(self.api, self.clock, lambda pod: capacity_of(pod, seed, workloads))
         node: dict[str, Any] = {
             "cpu": node_cpu,
             "memory": node_memory,
@@ -220,19 +221,31 @@ class Cluster:
         """
         return hpaconfig.write(self.api, changes)
 
-    def set_traffic(self, rate: Any, workload: str = autopod.NAME) -> None:
-        """Send requests to the ready pods of a workload, by its label ``app``.
+    def set_traffic(
+        self,
+        rate: Any,
+        workload: str = autopod.NAME,
+        *,
+        service: str | None = None,
+        queue: Queue | None = None,
+    ) -> None:
+        """Send requests to the ready pods of a workload, by its label ``app``, or to a Service.
 
         Args:
             rate: requests per second, or a traffic model (see kubesim.traffic); None ends it, and
                 the pods use CPU at random again, as in the original simulator.
             workload: name of the workload.
+            service: name of a Service in its place, whose EndpointSlices say who serves.
+            queue: who waits; None: nobody, what the pods cannot serve is lost at once.
         """
         if rate is None:
-            self.traffic.remove(workload)
+            self.traffic.remove(service or workload)
             return
         model = Constant(float(rate)) if isinstance(rate, (int, float)) else rate
-        self.traffic.route(workload, f"app={workload}", model)
+        if service is not None:
+            self.traffic.to_service(service, model, queue=queue)
+        else:
+            self.traffic.route(workload, f"app={workload}", model, queue)
 
     def apply(self, manifest: manifests.Manifest, **options: Any) -> Table:
         """`kubectl apply -f`: a path, a YAML text or dictionaries; see `kubesim.manifests`."""

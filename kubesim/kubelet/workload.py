@@ -26,6 +26,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Protocol
 
 from kubesim.clock import keyed_bytes
@@ -43,7 +44,17 @@ COST_MILLI_PER_RPS = 10.0  # 10 ms of CPU for each request
 LOAD_MEMORY_MB = 60
 LOAD_NOISE = 0.05  # relative, each second anew
 BLOCK_SECONDS = 64  # draws made at once
+LOAD_OPTIONS = (
+    "cost_milli_per_rps",
+    "idle_milli",
+    "capacity_milli",
+    "memory_mb",
+    "noise",
+    "startup_seconds",
+    "startup_milli",
+)
 DEFAULT_CAPACITY_MILLI = 500
+RESTART_GAP_SECONDS = 2.5  # a pod that was not asked for so long has been started anew
 
 
 class Workload(Protocol):
@@ -124,9 +135,23 @@ class LoadWorkload:
         capacity_milli: the most it can use; requests beyond that are not served.
         memory_mb: memory without any request.
         noise: relative, of the CPU; 0 for none.
+        startup_seconds, startup_milli: for so long after each start it uses so many millicores
+            more, as a program does that compiles or fills its caches; they do not lower
+            `capacity_rps`.
     """
 
-    __slots__ = ("_noise", "capacity", "cost", "idle", "memory", "noise")
+    __slots__ = (
+        "_began",
+        "_noise",
+        "_seen",
+        "capacity",
+        "cost",
+        "idle",
+        "memory",
+        "noise",
+        "startup_milli",
+        "startup_seconds",
+    )
 
     def __init__(
         self,
@@ -138,17 +163,28 @@ class LoadWorkload:
         capacity_milli: int = DEFAULT_CAPACITY_MILLI,
         memory_mb: int = LOAD_MEMORY_MB,
         noise: float = LOAD_NOISE,
+        startup_seconds: float = 0.0,
+        startup_milli: float = 0.0,
     ) -> None:
         self._noise = KeyedNoise(seed, uid)
+        self._began = self._seen = -inf
         self.cost = cost_milli_per_rps
         self.idle = idle_milli
         self.capacity = capacity_milli
         self.memory = memory_mb * MEGABYTE
         self.noise = noise
+        self.startup_seconds = startup_seconds
+        self.startup_milli = startup_milli
 
     def usage(self, now: float, load: float | None) -> tuple[int, int]:
         """(CPU in millicores, memory in bytes)."""
         cpu = self.idle + self.cost * (load or 0.0)
+        if self.startup_milli:
+            if now - self._seen > RESTART_GAP_SECONDS:
+                self._began = now
+            self._seen = now
+            if now - self._began < self.startup_seconds:
+                cpu += self.startup_milli
         if self.noise:
             draw = self._noise.at(now)[0] / 65535  # 0..1
             cpu *= 1 + self.noise * (2 * draw - 1)
@@ -173,6 +209,10 @@ class DefaultWorkload:
         if load is None:
             return self._idle.usage(now, None)
         return self._loaded.usage(now, load)
+
+    def capacity_rps(self) -> float:
+        """Requests per second that it can serve."""
+        return self._loaded.capacity_rps()
 
 
 def make_workload(
@@ -211,6 +251,22 @@ def make_workload(
     try:
         loaded = LoadWorkload(seed, meta.uid_of(pod), **options)
     except TypeError as error:
-        known = "cost_milli_per_rps, idle_milli, capacity_milli, memory_mb, noise"
+        known = ", ".join(LOAD_OPTIONS)
         raise BadRequest(f"annotation {WORKLOAD}: options of {model!r} are: {known}") from error
     return loaded if model == "load" else DefaultWorkload(idle, loaded)
+
+
+def capacity_of(
+    pod: Document, seed: int = 0, factories: Mapping[str, Factory] | None = None
+) -> float:
+    """Requests per second that a pod can serve: `capacity_rps()` of its workload model.
+
+    Infinite if the model has none, and 0 if the pod's annotation makes no sense, since no kubelet
+    takes such a pod.
+    """
+    try:
+        workload = make_workload(seed, pod, factories)
+    except BadRequest:
+        return 0.0
+    limit = getattr(workload, "capacity_rps", None)
+    return float(limit()) if callable(limit) else inf

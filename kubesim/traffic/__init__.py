@@ -1,9 +1,15 @@
-"""Traffic: requests per second over time, and how ready pods share them."""
+"""Traffic: requests per second over time, how ready pods share them, and what becomes of them.
+
+Reading order: models, queueing, endpoints, series, balancer; csvfile for recorded traffic.
+"""
 
 from kubesim.traffic.balancer import Traffic
+from kubesim.traffic.csvfile import from_csv
 from kubesim.traffic.models import (
     Constant,
+    Diurnal,
     Noisy,
+    Poisson,
     Ramp,
     Replay,
     Sine,
@@ -11,15 +17,24 @@ from kubesim.traffic.models import (
     Step,
     TrafficModel,
 )
+from kubesim.traffic.queueing import Flow, Queue
+from kubesim.traffic.series import SeriesPage, Totals
 
 __all__ = [
     "Constant",
+    "Diurnal",
+    "Flow",
     "Noisy",
+    "Poisson",
+    "Queue",
     "Ramp",
     "Replay",
+    "SeriesPage",
     "Sine",
     "Spike",
     "Step",
+    "Totals",
     "Traffic",
     "TrafficModel",
+    "from_csv",
 ]

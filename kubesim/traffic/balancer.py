@@ -1,64 +1,115 @@
-"""Traffic: requests that reach the ready pods of a workload in equal shares.
+"""Traffic: requests that reach the ready pods of a workload or Service in equal shares.
 
 This is the data plane. In a real cluster requests go from the user through a Service to a pod and
 pass no API server; here the balancer works out each ready pod's share, and the kubelets ask for it
 at each tick. More ready pods really lower the load of each.
 
-Ours shares equally among ready pods, as kube-proxy does on average. It leaves out, so far: queues,
-time-outs, retries.
+Who shares is told by labels (`route`), or by the EndpointSlices of a Service (`to_service`), as
+kube-proxy is told. Once a second, and only while there is traffic, each route's figures are worked
+out: served, waiting, timed out, lost, latency (`queueing` says how), to be read with `series`.
+Without a queue - that is the default - what exceeds the capacity of the pods is lost at once; with
+one (`Queue`) it waits, and a pod goes on at full load until those who wait are served.
+
+Ours shares equally among ready pods, as kube-proxy does on average. It leaves out: retries, session
+affinity, topology, the way of a packet.
 
 Source of the rule who gets traffic: EndpointSlice conditions (ready and not terminating),
-pkg/controller/endpointslice.
+pkg/controller/endpointslice; pkg/proxy/topology.go.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.client import Informer
-from kubesim.clock.base import Clock
+from kubesim.clock.base import Clock, Timer
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_ready, phase_of
 from kubesim.objects.selectors import Selector, parse_label_selector
+from kubesim.traffic.endpoints import SERVICE_LABEL, all_pods, serving_pods
 from kubesim.traffic.models import TrafficModel
+from kubesim.traffic.queueing import NO_QUEUE, STEP_SECONDS, Flow, FluidQueue, Queue
+from kubesim.traffic.series import Series, SeriesPage, Totals
 
 RESYNC_SECONDS = 600.0
+
+Capacity = Callable[[Document], float]
+"""Requests per second that a pod can serve; infinite if its workload model knows no limit."""
 
 
 @dataclass
 class Route:
-    """Traffic to the pods of one selector.
+    """Traffic to the pods of one selector, or to the endpoints of one Service.
 
     Attributes:
-        name: of the workload.
-        selector: which pods.
+        name: of the workload or Service.
+        selector: which pods; None for a Service.
         model: how much arrives.
+        queue: who waits.
+        service: (namespace, name) of the Service; None for a selector.
         ready: uids of the pods that share it now.
+        members: uids of all endpoints of the Service, those that are not ready included.
+        rates: requests per second that each of the route's pods can serve, by uid.
+        share: requests that each pod served in the last second, if there is a queue.
+        series: the seconds so far.
     """
 
     name: str
-    selector: Selector
+    selector: Selector | None
     model: TrafficModel
+    queue: FluidQueue
+    service: tuple[str, str] | None = None
     ready: set[str] = field(default_factory=set)
+    members: set[str] = field(default_factory=set)
+    rates: dict[str, float] = field(default_factory=dict)
+    share: float = 0.0
+    series: Series = field(default_factory=Series)
+
+    @property
+    def queues(self) -> bool:
+        """Whether anybody waits here at all."""
+        return self.queue.rules.limit > 0
+
+    def capacity(self) -> float:
+        """Requests per second that the ready pods can serve together."""
+        rates = self.rates
+        return sum([rates.get(uid, inf) for uid in self.ready])
+
+    def load(self, uid: str, now: float) -> float:
+        """Requests per second that reach one pod."""
+        sharing = len(self.ready)
+        if not sharing or uid not in self.ready:
+            return 0.0
+        return self.share if self.queues else self.model.rate(now) / sharing
 
 
 class Traffic:
     """Routes, and each ready pod's share of them.
 
-    Its informer runs on the worker ``traffic``; `load_for` may be called from any thread.
+    Its informers run on the worker ``traffic``; `load_for` may be called from any thread.
+
+    Args:
+        api, clock: the cluster's tools.
+        capacity: what a pod can serve; None: any number of requests.
     """
 
     name = "traffic"
 
-    def __init__(self, api: KubeAPI, clock: Clock) -> None:
+    def __init__(self, api: KubeAPI, clock: Clock, capacity: Capacity | None = None) -> None:
+        self._api = api
         self._clock = clock
+        self._capacity = capacity
         self._worker = clock.worker(self.name)
         self._routes: dict[str, Route] = {}
-        self._of_pod: dict[str, Route] = {}  # uid -> its route; replaced, never changed in place
+        self._of_pod: dict[str, Route] = {}  # uid -> its route
+        self._timer: Timer | None = None
+        self._slices: Informer | None = None  # only once there is traffic to a Service
         self._pods = Informer(
             api, self._worker, "Pod", on_event=self._pod_event, resync_seconds=RESYNC_SECONDS
         )
@@ -70,43 +121,93 @@ class Traffic:
     def stop(self) -> None:
         """Stop watching."""
         self._pods.stop()
+        if self._slices is not None:
+            self._slices.stop()
         self._worker.stop()
 
-    def route(self, name: str, selector: str, model: TrafficModel) -> None:
+    # -- routes ---------------------------------------------------------------------------------
+
+    def route(
+        self, name: str, selector: str, model: TrafficModel, queue: Queue | None = None
+    ) -> None:
         """Send requests to the ready pods of a selector; a route of that name is replaced.
 
         Args:
             name: of the workload, for charts and `remove`.
             selector: label selector, for example ``app=web``.
             model: requests per second over time.
+            queue: who waits; None: nobody, what exceeds the pods' capacity is lost.
 
         Raises:
             BadRequest: no model, or a selector that cannot be parsed or selects everything.
         """
-        if not callable(getattr(model, "rate", None)):
-            raise BadRequest(f"{model!r} is no traffic model; it needs rate(now)")
+        _check_model(model)
         parsed = parse_label_selector(selector)
         if parsed.empty:
             raise BadRequest("traffic needs a selector", hint="for example app=auto-pod")
-        self._routes[name] = Route(name, parsed, model)
-        self._worker.call_soon(self._share_anew)
+        self._put(Route(name, parsed, model, FluidQueue(queue or NO_QUEUE)))
+
+    def to_service(
+        self,
+        service: str,
+        model: TrafficModel,
+        *,
+        namespace: str = "default",
+        queue: Queue | None = None,
+    ) -> None:
+        """Send requests to a Service, whose EndpointSlices say which pods share them.
+
+        The Service need not be there yet: until it has endpoints, every request is lost.
+
+        Args:
+            service, namespace: which Service; its name is the route's, with ``NAMESPACE/`` before
+                it unless that is ``default``.
+            model: requests per second over time.
+            queue: as in `route`.
+
+        Raises:
+            BadRequest: no model.
+        """
+        _check_model(model)
+        name = service if namespace == "default" else f"{namespace}/{service}"
+        route = Route(name, None, model, FluidQueue(queue or NO_QUEUE), (namespace, service))
+        if self._slices is None:
+            self._slices = Informer(
+                self._api,
+                self._worker,
+                "EndpointSlice",
+                on_event=self._slice_event,
+                indexers={"service": _by_service},
+                resync_seconds=RESYNC_SECONDS,
+            )
+            self._slices.start()
+        self._put(route)
 
     def remove(self, name: str) -> None:
         """End a route; its pods go on as if there had never been traffic."""
         if self._routes.pop(name, None) is not None:
             self._worker.call_soon(self._share_anew)
 
+    def _put(self, route: Route) -> None:
+        old = self._routes.get(route.name)
+        if old is not None:  # a chart that reads on sees no break, and those who wait still wait
+            route.series = old.series
+            if old.service == route.service and old.queues and route.queues:
+                old.queue.rules, route.queue = route.queue.rules, old.queue
+        self._routes[route.name] = route
+        self._worker.call_soon(self._share_anew)
+        if self._timer is None:
+            self._timer = self._worker.every(STEP_SECONDS, self._second)
+
+    # -- reading --------------------------------------------------------------------------------
+
     def load_for(self, pod: Document, now: float) -> float | None:
         """Requests per second that reach one pod; None if no traffic is routed to it."""
         if not self._of_pod:
             return None  # no traffic at all: the common case, asked at every tick
-        route = self._of_pod.get(pod["metadata"]["uid"])
-        if route is None:
-            return None
-        sharing = len(route.ready)
-        if pod["metadata"]["uid"] not in route.ready or not sharing:
-            return 0.0
-        return route.model.rate(now) / sharing
+        uid = pod["metadata"]["uid"]
+        route = self._of_pod.get(uid)
+        return None if route is None else route.load(uid, now)
 
     def offered(self, name: str) -> float:
         """Requests per second that arrive for a workload now; 0 without a route."""
@@ -122,33 +223,134 @@ class Traffic:
         """Names of the workloads with traffic, sorted."""
         return sorted(self._routes)
 
+    def series(self, name: str, cursor: int = 0) -> SeriesPage:
+        """The seconds of a route after a cursor: offered, served, waiting, lost, latency.
+
+        Raises:
+            BadRequest: no traffic of that name; the message lists those that exist.
+        """
+        return self._known(name).series.since(cursor)
+
+    def totals(self, name: str) -> Totals:
+        """Requests of a route since its traffic began.
+
+        Raises:
+            BadRequest: as for `series`.
+        """
+        return self._known(name).series.totals
+
+    def last(self, name: str) -> Flow | None:
+        """The newest second of a route; None if there is none."""
+        route = self._routes.get(name)
+        return None if route is None else route.series.last
+
     def statistics(self) -> dict[str, Any]:
         """Ready pods of each route, for tests and tables."""
         return {name: len(route.ready) for name, route in self._routes.items()}
 
+    def _known(self, name: str) -> Route:
+        route = self._routes.get(name)
+        if route is None:
+            there = ", ".join(self.routes()) or "none"
+            raise BadRequest(f"there is no traffic to {name!r}", hint=f"there is: {there}")
+        return route
+
     # -- on the worker --------------------------------------------------------------------------
+
+    def _second(self) -> None:
+        """One second is over: what became of its requests. Ends itself when no route is left."""
+        if not self._routes:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = None
+            return
+        began = self._clock.now() - STEP_SECONDS
+        for route in list(self._routes.values()):
+            ready = len(route.ready)
+            arrivals = self._arrivals(route, began)
+            flow = route.queue.step(began, arrivals, route.capacity() * STEP_SECONDS, ready)
+            route.share = flow.served / STEP_SECONDS / ready if ready else 0.0
+            route.series.append(flow)
+
+    def _arrivals(self, route: Route, began: float) -> float:
+        """Requests of one second; a model that raises is told, and sends none."""
+        try:
+            return max(0.0, float(route.model.rate(began))) * STEP_SECONDS
+        except Exception as error:  # noqa: BLE001 - a model of the learner's own
+            said = f"{route.name}: the traffic model raised {type(error).__name__}: {error}"
+            self._api.analytics.log("Traffic", "ModelFailed", said, "error")
+            return 0.0
 
     def _pod_event(self, event: ResourceEvent) -> None:
         pod, uid = event.object, meta.uid_of(event.object)
+        gone = event.type == "DELETED" or phase_of(pod) != "Running"
         for route in self._routes.values():
-            serves = (
-                event.type != "DELETED"
-                and route.selector.matches(meta.labels_of(pod))
-                and phase_of(pod) == "Running"
-            )
+            if route.selector is None:  # its EndpointSlices say who serves
+                if gone:
+                    self._leave(route, uid)
+                elif uid in route.members:
+                    self._enter(route, pod, uid)
+                continue
+            serves = not gone and route.selector.matches(meta.labels_of(pod))
             if serves:
-                self._of_pod[uid] = route
-            elif self._of_pod.get(uid) is route:
-                self._of_pod.pop(uid)
+                self._enter(route, pod, uid)
+            else:
+                self._leave(route, uid)
             if serves and is_ready(pod) and not meta.is_terminating(pod):
                 route.ready.add(uid)
             else:
                 route.ready.discard(uid)
+
+    def _enter(self, route: Route, pod: Document, uid: str) -> None:
+        self._of_pod[uid] = route
+        if uid not in route.rates and self._capacity is not None:
+            route.rates[uid] = self._capacity(pod)
+
+    def _leave(self, route: Route, uid: str) -> None:
+        if self._of_pod.get(uid) is route:
+            self._of_pod.pop(uid)
+        route.ready.discard(uid)
+        route.rates.pop(uid, None)
+
+    def _slice_event(self, event: ResourceEvent) -> None:
+        service = _service_of(event.object)
+        for route in self._routes.values():
+            if route.service == service:
+                self._follow(route)
+
+    def _follow(self, route: Route) -> None:
+        """The endpoints of a route's Service may have changed."""
+        if self._slices is None or route.service is None:
+            return
+        found = self._slices.by_index("service", "/".join(route.service))
+        members = all_pods(found)
+        for uid in route.members - members:
+            self._leave(route, uid)
+        route.members, route.ready = members, set(serving_pods(found))
+        for pod in self._pods.list() if members.difference(route.rates) else ():
+            if meta.uid_of(pod) in members:
+                self._enter(route, pod, meta.uid_of(pod))
 
     def _share_anew(self) -> None:
         """Routes changed: look at every pod again."""
         self._of_pod = {}
         for route in self._routes.values():
             route.ready.clear()
+            route.members.clear()
+            route.rates.clear()
+            self._follow(route)
         for pod in self._pods.list():
             self._pod_event(ResourceEvent("MODIFIED", pod, pod, 0))
+
+
+def _check_model(model: object) -> None:
+    if not callable(getattr(model, "rate", None)):
+        raise BadRequest(f"{model!r} is no traffic model; it needs rate(now)")
+
+
+def _service_of(slice: Document) -> tuple[str, str]:
+    return meta.namespace_of(slice), meta.labels_of(slice).get(SERVICE_LABEL, "")
+
+
+def _by_service(slice: Document) -> list[str]:
+    return ["/".join(_service_of(slice))]

@@ -16,13 +16,20 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import pi, sin
+from math import cos, exp, pi, sin, sqrt
+from statistics import NormalDist
 from typing import Protocol
 
-from kubesim.clock import keyed_fraction
+from kubesim.clock import keyed_bytes, keyed_fraction
 from kubesim.errors import BadRequest
 
 DAY_SECONDS = 86_400.0
+PEAK_SECONDS = 14 * 3600.0  # two in the afternoon
+WEEKEND = (5, 6)  # days of the week, the first being 0
+FEW = 64.0  # requests per second up to which a Poisson number is drawn exactly
+BLOCK_SECONDS = 64  # draws made at once
+DRAW_BYTES = 6
+NORMAL = NormalDist()
 
 
 class TrafficModel(Protocol):
@@ -104,6 +111,90 @@ class Sine:
 
 
 @dataclass(frozen=True)
+class Diurnal:
+    """People's days: a low at night, one peak, and quieter weekends.
+
+    Attributes:
+        low, high: requests per second at night and at the peak.
+        peak_seconds: second of the day at which the peak is; two in the afternoon.
+        sharpness: 1 is a cosine; 2 and more make the peak narrower and the night longer.
+        weekend: share of a weekday's load on days 5 and 6 of each week; second 0 is a Monday.
+    """
+
+    low: float
+    high: float
+    peak_seconds: float = PEAK_SECONDS
+    sharpness: float = 1.0
+    weekend: float = 1.0
+
+    def rate(self, now: float) -> float:
+        """Requests per second."""
+        turn = 2 * pi * (now - self.peak_seconds) / DAY_SECONDS
+        height: float = ((1 + cos(turn)) / 2) ** self.sharpness
+        level = self.low + (self.high - self.low) * height
+        if self.weekend != 1.0 and int(now // DAY_SECONDS) % 7 in WEEKEND:
+            level *= self.weekend
+        return max(0.0, level)
+
+
+class Poisson:
+    """Whole requests that come by chance: each second's number is Poisson distributed.
+
+    It is a pure function of seed and second: asked again, or in another order, it says the same.
+    Up to 64 requests a second the number is drawn exactly, by inversion; above, from the normal
+    distribution with a correction for skewness, which is off by less than one request.
+
+    Args:
+        model: the mean number over time, or a constant.
+        seed: another seed, another day.
+    """
+
+    __slots__ = ("_block", "_draws", "model", "seed")
+
+    def __init__(self, model: TrafficModel | float, seed: int = 0) -> None:
+        self.model = Constant(float(model)) if isinstance(model, (int, float)) else model
+        self.seed = seed
+        self._block = -1
+        self._draws = b""
+
+    def rate(self, now: float) -> float:
+        """Requests in the second in which `now` lies."""
+        second = int(now)
+        mean = self.model.rate(float(second))
+        return float(poisson_number(mean, self._fraction(second))) if mean > 0 else 0.0
+
+    def _fraction(self, second: int) -> float:
+        block, offset = divmod(second, BLOCK_SECONDS)
+        if block != self._block:  # in blocks, since hashing once a minute costs a sixtieth
+            key = f"poisson/{self.seed}/{block}"
+            self._block, self._draws = block, keyed_bytes(key, DRAW_BYTES * BLOCK_SECONDS)
+        start = offset * DRAW_BYTES
+        drawn = int.from_bytes(self._draws[start : start + DRAW_BYTES], "big")
+        return (drawn + 0.5) / (1 << 8 * DRAW_BYTES)
+
+    def __repr__(self) -> str:
+        return f"Poisson({self.model!r}, seed={self.seed})"
+
+
+def poisson_number(mean: float, fraction: float) -> int:
+    """The number whose cumulative Poisson probability a fraction between 0 and 1 falls on.
+
+    >>> [poisson_number(2.0, fraction) for fraction in (0.1, 0.5, 0.9, 0.99)]
+    [0, 2, 4, 6]
+    """
+    if mean > FEW:
+        z = NORMAL.inv_cdf(fraction)
+        return max(0, round(mean + z * sqrt(mean) + (z * z - 1) / 6))
+    number, chance = 0, exp(-mean)
+    reached = chance
+    while fraction > reached and chance > 0:
+        number += 1
+        chance *= mean / number
+        reached += chance
+    return number
+
+
+@dataclass(frozen=True)
 class Noisy:
     """Another model with relative noise, new each second, a pure function of seed and second."""
 
@@ -118,7 +209,8 @@ class Noisy:
 
 
 class Replay:
-    """Recorded rates: (second, requests per second) pairs; each holds until the next.
+    """Recorded rates: (second, requests per second) pairs; each holds until the next. A file is
+    read with `kubesim.traffic.from_csv`.
 
     Raises:
         BadRequest: no pair at all, or seconds that do not rise.

@@ -1,0 +1,239 @@
+"""What becomes of the requests of one second: served, waiting, timed out, lost; and how soon.
+
+A *fluid* queue in steps of one second, first come, first served. All ready pods together serve at
+most `capacity` requests per second. What exceeds that waits; who has waited longer than the
+time-out gives up; who finds the queue full, or no ready pod at all, is lost at once (kube-proxy
+rejects connections to a Service without endpoints).
+
+>>> queue = FluidQueue(Queue(limit=100, timeout_seconds=2))
+>>> flow = queue.step(now=0.0, arrivals=60, capacity=48, pods=1)
+>>> flow.served, flow.queued, flow.lost
+(48.0, 12.0, 0.0)
+>>> flow = queue.step(now=1.0, arrivals=0, capacity=48, pods=1)
+>>> flow.served, flow.queued
+(12.0, 0.0)
+
+Latency has two parts. *Waiting*: how long ago those who are served now arrived, as the fluid says.
+*Service*: requests come one by one and not as a fluid, so that a pod which could just keep up is
+slow, too. Each pod is an M/M/1 queue: with `rate` requests per second that it could serve and
+`load` that it does serve, the time in it is exponential with mean 1 / (rate - load); random
+splitting, as kube-proxy does it, keeps arrivals Poisson. That is a steady state; within one second
+a queue cannot become infinitely long, so that the load counts as at most 95 % of the rate.
+
+Units: seconds, requests, requests per second. No counterpart in Kubernetes. Source of the formulas:
+L. Kleinrock, Queueing Systems, vol. 1 (1975), chapter 3 (M/M/1, time in the system).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from math import inf, log
+from typing import NamedTuple
+
+from kubesim.errors import BadRequest
+
+LIMIT = 1_000.0  # requests that may wait
+TIMEOUT_SECONDS = 5.0  # how long a client waits
+MOST_LOADED = 0.95  # share of a pod's rate that the M/M/1 formula is asked with at most
+STEP_SECONDS = 1.0
+P50, P95, P99 = (-log(1.0 - share) for share in (0.5, 0.95, 0.99))  # of an exponential of mean 1
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How patient a service and its clients are.
+
+    Attributes:
+        limit: requests that may wait, all pods together; 0: nobody waits.
+        timeout_seconds: how long a client waits before it gives up.
+
+    Raises:
+        BadRequest: a negative limit, or a time-out that is not above 0.
+    """
+
+    limit: float = LIMIT
+    timeout_seconds: float = TIMEOUT_SECONDS
+
+    def __post_init__(self) -> None:
+        if not self.limit >= 0:
+            raise BadRequest(f"a queue's limit must be 0 or more, not {self.limit!r}")
+        if not self.timeout_seconds > 0:
+            raise BadRequest(f"timeout_seconds must be more than 0, not {self.timeout_seconds!r}")
+
+
+NO_QUEUE = Queue(limit=0.0)
+
+
+class Flow(NamedTuple):
+    """One second of one service.
+
+    Attributes:
+        time: the second in which it began.
+        offered: requests that arrived.
+        ready: pods that share them.
+        capacity: requests per second that these could serve; infinite if they know no limit.
+        served: requests that were answered.
+        queued: requests that wait at its end.
+        timed_out: requests whose clients gave up.
+        lost: requests that found the queue full, or no pod.
+        p50, p95, p99: latency in seconds that so many percent of the served ones did not exceed;
+            None if none was served.
+        waited: seconds that the served ones waited, on average; a part of the latency.
+        mean_service: mean seconds of the exponential part.
+    """
+
+    time: float
+    offered: float
+    ready: int
+    capacity: float
+    served: float
+    queued: float
+    timed_out: float
+    lost: float
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    waited: float
+    mean_service: float
+
+    @property
+    def unmet(self) -> float:
+        """Requests that got no answer and never will."""
+        return self.timed_out + self.lost
+
+
+def mean_service(capacity: float, served: float, pods: int) -> float:
+    """Mean seconds in a pod, by M/M/1: see the module's docstring.
+
+    >>> round(mean_service(capacity=48, served=24, pods=1), 4)     # 1 / (48 - 24)
+    0.0417
+    >>> round(mean_service(capacity=48, served=48, pods=1), 4)     # 1 / (5 % of 48)
+    0.4167
+    """
+    if pods <= 0 or capacity <= 0 or capacity == inf:
+        return 0.0
+    rate = capacity / pods
+    return 1.0 / (rate - min(served / pods, MOST_LOADED * rate))
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Requests that arrived evenly between two moments and wait."""
+
+    begin: float
+    end: float
+    amount: float
+
+
+class FluidQueue:
+    """The queue of one service; it keeps only who waits, in the order of arrival."""
+
+    __slots__ = ("_total", "_waiting", "rules")
+
+    def __init__(self, rules: Queue = NO_QUEUE) -> None:
+        self.rules = rules
+        self._waiting: deque[_Waiting] = deque()
+        self._total = 0.0
+
+    def step(self, now: float, arrivals: float, capacity: float, pods: int) -> Flow:
+        """The next second.
+
+        Args:
+            now: the second in which it begins; each step must be later than the one before.
+            arrivals: requests that come in it.
+            capacity: requests that all ready pods could serve in it.
+            pods: how many these are.
+        """
+        if pods <= 0:  # nobody listens: those who come and those who wait are refused
+            lost, self._total = arrivals + self._total, 0.0
+            self._waiting.clear()
+            return Flow(now, arrivals, 0, 0.0, 0.0, 0.0, 0.0, lost, None, None, None, 0.0, 0.0)
+        if not self._waiting and arrivals <= capacity:  # the common case: nobody has to wait
+            return self._flow(now, arrivals, pods, capacity, arrivals, 0.0, 0.0, 0.0)
+        before = now - self._waiting[0].begin if self._waiting else 0.0
+        if arrivals > 0:
+            self._waiting.append(_Waiting(now, now + STEP_SECONDS, arrivals))
+            self._total += arrivals
+        served = self._take(min(self._total, capacity))
+        timed_out = self._expire(now + STEP_SECONDS - self.rules.timeout_seconds)
+        lost = self._cut(self._total - self.rules.limit)
+        after = now + STEP_SECONDS - self._waiting[0].begin if self._waiting else 0.0
+        waited = max(0.0, before + after) / 2
+        return self._flow(now, arrivals, pods, capacity, served, timed_out, lost, waited)
+
+    def _flow(
+        self,
+        now: float,
+        arrivals: float,
+        pods: int,
+        capacity: float,
+        served: float,
+        timed_out: float,
+        lost: float,
+        waited: float,
+    ) -> Flow:
+        mean = mean_service(capacity, served, pods)
+        latency: tuple[float | None, float | None, float | None] = (None, None, None)
+        if served > 0:
+            latency = (waited + P50 * mean, waited + P95 * mean, waited + P99 * mean)
+        done = float(served)
+        return Flow(
+            now,
+            float(arrivals),
+            pods,
+            capacity,
+            done,
+            self._total,
+            timed_out,
+            lost,
+            *latency,
+            waited,
+            mean,
+        )
+
+    def _take(self, amount: float) -> float:
+        """Serve so many of those who came first."""
+        left = amount
+        while self._waiting and left > 0:
+            first = self._waiting[0]
+            if first.amount <= left:
+                left -= first.amount
+                self._waiting.popleft()
+            else:
+                first.begin += (first.end - first.begin) * left / first.amount
+                first.amount -= left
+                left = 0.0
+        self._total = self._total - amount if self._waiting else 0.0
+        return float(amount)
+
+    def _expire(self, cut: float) -> float:
+        """Whoever arrived before that moment gives up; returns how many did."""
+        gone = 0.0
+        while self._waiting and self._waiting[0].begin < cut:
+            first = self._waiting[0]
+            if first.end <= cut:
+                gone += first.amount
+                self._waiting.popleft()
+            else:
+                part = first.amount * (cut - first.begin) / (first.end - first.begin)
+                gone, first.begin, first.amount = gone + part, cut, first.amount - part
+        self._total = max(0.0, self._total - gone) if self._waiting else 0.0
+        return gone
+
+    def _cut(self, excess: float) -> float:
+        """Those who came last found the queue full; returns how many did."""
+        if excess <= 0:
+            return 0.0
+        left = excess
+        while self._waiting and left > 0:
+            last = self._waiting[-1]
+            if last.amount <= left:
+                left -= last.amount
+                self._waiting.pop()
+            else:
+                last.end -= (last.end - last.begin) * left / last.amount
+                last.amount -= left
+                left = 0.0
+        self._total = self.rules.limit if self._waiting else 0.0
+        return excess
