@@ -38,9 +38,14 @@ class Controller(ABC):
 
     Attributes:
         name: of the worker (on the live clock: of the thread) and of the event source.
+        max_delay_seconds: of the back-off of failing keys.
+        max_retries: failures in a row after which a key is dropped until it is added anew; None:
+            it is tried for ever.
     """
 
     name = "controller"
+    max_delay_seconds = MAX_DELAY_SECONDS
+    max_retries: int | None = None
 
     def __init__(
         self,
@@ -59,7 +64,7 @@ class Controller(ABC):
         self.decisions = decisions
         self.worker = clock.worker(self.name)
         self.recorder = EventRecorder(api, self.name)
-        self.queue = WorkQueue(self.worker, self._process, max_delay_seconds=MAX_DELAY_SECONDS)
+        self.queue = WorkQueue(self.worker, self._process, max_delay_seconds=self.max_delay_seconds)
         self.counts: Counter[str] = Counter()
         self._informers: list[Informer] = []
         self._on_demand: list[Informer] = []
@@ -133,14 +138,23 @@ class Controller(ABC):
         except (Conflict, NotFound, AlreadyExists):
             # Somebody was faster; the cache will say so in a moment.
             self.counts["conflicts"] += 1
-            self.queue.add_rate_limited(key)
+            self._try_again(key)
         except Exception as error:  # noqa: BLE001 - one bad object must not end the controller
             self.counts["errors"] += 1
-            delay = self.queue.add_rate_limited(key)
-            said = f"{key}: {type(error).__name__}: {error}; trying again in {delay:g} s"
+            delay = self._try_again(key)
+            then = f"trying again in {delay:g} s" if delay is not None else "given up"
+            said = f"{key}: {type(error).__name__}: {error}; {then}"
             self.analytics.log(self.name, "ReconcileFailed", said, "error")
             obj = self.about(key)
             if obj is not None:
                 self.recorder.event(obj, "Warning", "ReconcileFailed", f"{error}")
         else:
             self.queue.forget(key)
+
+    def _try_again(self, key: str) -> float | None:
+        """Queue a failed key with its back-off, which is returned; None: it failed too often."""
+        if self.max_retries is not None and self.queue.failures(key) >= self.max_retries:
+            self.counts["dropped"] += 1
+            self.queue.forget(key)
+            return None
+        return self.queue.add_rate_limited(key)

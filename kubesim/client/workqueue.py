@@ -55,6 +55,7 @@ class WorkQueue:
         self._dirty: set[str] = set()  # wants attention
         self._processing: str | None = None  # is being worked on; may be dirty again
         self._failures: dict[str, int] = {}
+        self._retrying: set[str] = set()  # failed keys that come back by themselves
         self._scheduled = False
 
     def __len__(self) -> int:
@@ -74,12 +75,21 @@ class WorkQueue:
         self._worker.call_later(seconds, lambda: self.add(key))
 
     def add_rate_limited(self, key: str) -> float:
-        """Ask for attention after the back-off of this key's failures; returns the delay."""
+        """Ask for attention after the back-off of this key's failures; returns the delay.
+
+        A key that is on its way back already, which is sooner, is not queued a second time.
+        """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay = min(self._base * 2.0 ** min(failures, 60), self._max)
-        self.add_after(key, delay)
+        if key not in self._retrying:
+            self._retrying.add(key)
+            self._worker.call_later(delay, lambda: self._retry(key))
         return delay
+
+    def _retry(self, key: str) -> None:
+        self._retrying.discard(key)
+        self.add(key)
 
     def forget(self, key: str) -> None:
         """The key is well: its next failure starts the back-off anew."""
