@@ -18,6 +18,10 @@ ALIASES = {
     "horizontalpodautoscalers": "hpa",
     "sts": "statefulset",
     "statefulsets": "statefulset",
+    "deploy": "deployment",
+    "deployments": "deployment",
+    "rs": "replicaset",
+    "replicasets": "replicaset",
     "no": "node",
     "nodes": "node",
 }

@@ -1,6 +1,7 @@
 """The controllers: loops that bring what is closer to what is wanted."""
 
 from kubesim.client import Controller
+from kubesim.controllers.deployment import DeploymentController
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.garbage import GarbageCollector
 from kubesim.controllers.namespace import NamespaceController
@@ -11,6 +12,7 @@ from kubesim.controllers.statefulset import StatefulSetController
 CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     StatefulSetController,
     ReplicaSetController,
+    DeploymentController,
     EndpointSliceController,
     GarbageCollector,
     NamespaceController,
@@ -19,6 +21,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
 
 __all__ = [
     "CONTROLLERS",
+    "DeploymentController",
     "EndpointSliceController",
     "GarbageCollector",
     "NamespaceController",

@@ -177,8 +177,8 @@ def proportional_sizes(
     allowed = replicas + surge if replicas > 0 else 0
     to_add = allowed - sum(rs.replicas for rs in active)
     # Growing: ties to the newest; shrinking: ties to the oldest.
-    sign = -1 if to_add > 0 else 1
-    ordered = sorted(active, key=lambda rs: (-rs.replicas, sign * rs.created, rs.name))
+    by_age = sorted(active, key=lambda rs: (rs.created, rs.name), reverse=to_add > 0)
+    ordered = sorted(by_age, key=lambda rs: -rs.replicas)
     sizes = {rs.name: rs.replicas for rs in ordered}
     if to_add == 0 or not ordered:
         return sizes

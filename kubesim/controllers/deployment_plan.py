@@ -1,0 +1,347 @@
+"""How far one pass of a Deployment goes: pure functions from sizes to sizes, with their reasons.
+
+The arithmetic is that of `rollout`; here it is put in order - scaling before rolling, up before
+down - and each figure that was used is kept as a step of the decision record.
+
+>>> old = OwnedSet(ReplicaSetState("web-old", 10, 10))
+>>> facts = DeploymentFacts(10, Fenceposts(3, 2), new=None, old=(old,), new_name="web-new")
+>>> roll(facts).create, roll(facts).sizes
+(3, {'web-old': 8})
+
+Source: pkg/controller/deployment/rolling.go, recreate.go, sync.go (scale, isScalingEvent).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from kubesim.client.decisions import Step
+from kubesim.controllers.rollout import (
+    Fenceposts,
+    ReplicaSetState,
+    max_unavailable_of,
+    new_replica_set_size,
+    proportional_sizes,
+    scale_down_old,
+)
+
+SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/"
+ROLLING = f"{SOURCE}#rolling-update-deployment"
+PROPORTIONAL = f"{SOURCE}#proportional-scaling"
+RECREATE = f"{SOURCE}#recreate-deployment"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedSet:
+    """One ReplicaSet of a Deployment.
+
+    Attributes:
+        state: name, spec.replicas, availableReplicas, creation, max-replicas.
+        desired: annotation desired-replicas; None if it is missing or no number.
+        pods: status.replicas.
+    """
+
+    state: ReplicaSetState
+    desired: int | None = None
+    pods: int = 0
+
+    @property
+    def active(self) -> bool:
+        """It wants pods."""
+        return self.state.replicas > 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentFacts:
+    """What a pass looks at.
+
+    Attributes:
+        replicas: spec.replicas.
+        fenceposts: maxSurge and maxUnavailable, resolved.
+        new: the ReplicaSet of the present template; None if there is none yet.
+        old: all others, oldest first.
+        rolling: strategy RollingUpdate (else Recreate).
+        status_replicas: status.replicas of the Deployment.
+        old_pods: pods of old ReplicaSets that have not ended, terminating ones included.
+        new_name: what the new ReplicaSet is called, or will be.
+    """
+
+    replicas: int
+    fenceposts: Fenceposts
+    new: OwnedSet | None
+    old: tuple[OwnedSet, ...]
+    rolling: bool = True
+    status_replicas: int = 0
+    old_pods: int = 0
+    new_name: str = ""
+
+    @property
+    def surge(self) -> int:
+        """Pods above `replicas` that are allowed; 0 for Recreate."""
+        return self.fenceposts.surge if self.rolling else 0
+
+    @property
+    def unavailable(self) -> int:
+        """Pods below `replicas` that are allowed."""
+        return max_unavailable_of(self.fenceposts.unavailable, self.replicas, rolling=self.rolling)
+
+    @property
+    def everything(self) -> tuple[OwnedSet, ...]:
+        """All ReplicaSets, the new one last."""
+        return self.old if self.new is None else (*self.old, self.new)
+
+
+@dataclass(frozen=True, slots=True)
+class PassPlan:
+    """What a pass does.
+
+    Attributes:
+        create: size of the new ReplicaSet that is to be made; None: none is made.
+        sizes: new sizes by name, of ReplicaSets that change.
+        refresh: names of those whose annotations are to be written, even at the same size.
+        steps: the rules applied, with their figures.
+        binding: what kept the pass from going further.
+        unless: what would let it go further.
+        waiting: the rollout is under way, and this pass could do nothing for it.
+    """
+
+    create: int | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    refresh: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = ()
+    binding: str = ""
+    unless: str = "spec.replicas or the template changes"
+    waiting: bool = False
+
+
+def is_scaling_event(facts: DeploymentFacts) -> bool:
+    """The size was changed since a ReplicaSet was scaled last: this pass only scales."""
+    return any(
+        owned.active and owned.desired is not None and owned.desired != facts.replicas
+        for owned in facts.everything
+    )
+
+
+# -- scaling ---------------------------------------------------------------------------------------
+
+
+def scale(facts: DeploymentFacts) -> PassPlan:
+    """Sizes after the Deployment was scaled, or while it is paused."""
+    active = [owned for owned in facts.everything if owned.active]
+    if len(active) <= 1:
+        return _scale_the_only_one(facts, active)
+    if facts.new is not None and _is_saturated(facts, facts.new):
+        sizes = {owned.state.name: 0 for owned in facts.old if owned.active}
+        step = Step("saturated", {}, f"{facts.new_name} has all pods: the old ones go", SOURCE)
+        return PassPlan(sizes=sizes, steps=(step,), binding="the new ReplicaSet is complete")
+    if not facts.rolling:
+        said = "Recreate does not share a change of size among several ReplicaSets"
+        return PassPlan(steps=(Step("scale", {}, said, SOURCE),), binding=said)
+    wanted = proportional_sizes(
+        [owned.state for owned in active],
+        replicas=facts.replicas,
+        surge=facts.surge,
+        status_replicas=facts.status_replicas,
+    )
+    before = {owned.state.name: owned.state.replicas for owned in active}
+    figures = {
+        "replicas": facts.replicas,
+        "maxSurge": facts.surge,
+        "allowed": facts.replicas + facts.surge if facts.replicas else 0,
+        "pods": sum(before.values()),
+    }
+    result = ", ".join(f"{name} {before[name]} -> {size}" for name, size in wanted.items())
+    return PassPlan(
+        sizes={name: size for name, size in wanted.items() if size != before[name]},
+        refresh=tuple(wanted),
+        steps=(Step("proportional scaling", figures, result, PROPORTIONAL),),
+        binding="each ReplicaSet gets its share; the largest also what is left over",
+    )
+
+
+def _scale_the_only_one(facts: DeploymentFacts, active: list[OwnedSet]) -> PassPlan:
+    """One active ReplicaSet gets everything; without any, the new one, else the newest old one.
+
+    One that has the wanted size is left alone, annotations and all, as upstream: a change of size
+    that happens to meet the size of the only active old ReplicaSet stays a scaling event.
+    """
+    if active:
+        only = active[0]
+    elif facts.new is not None:
+        only = facts.new
+    elif facts.old:
+        only = facts.old[-1]
+    else:
+        return PassPlan(binding="there is no ReplicaSet yet")
+    before, name = only.state.replicas, only.state.name
+    if before == facts.replicas:
+        return PassPlan(binding=f"{name} has the wanted size")
+    result = f"{name} {before} -> {facts.replicas}"
+    step = Step("scale", {"replicas": facts.replicas}, result, SOURCE)
+    return PassPlan(sizes={name: facts.replicas}, steps=(step,), binding="spec.replicas")
+
+
+def _is_saturated(facts: DeploymentFacts, new: OwnedSet) -> bool:
+    wanted = facts.replicas
+    return new.state.replicas == new.desired == new.state.available == wanted
+
+
+# -- rolling update --------------------------------------------------------------------------------
+
+
+def roll(facts: DeploymentFacts) -> PassPlan:
+    """One pass of a rolling update: up, or else down, as far as the limits allow."""
+    total = sum(owned.state.replicas for owned in facts.everything)
+    steps = [_limits(facts)]
+    if facts.new is None:
+        create = new_replica_set_size(
+            replicas=facts.replicas, surge=facts.surge, new_replicas=0, all_replicas=total
+        )
+        steps.append(_up(facts, 0, create, total))
+        made = OwnedSet(ReplicaSetState(facts.new_name, create), facts.replicas)
+        rest = _down(replace(facts, new=made), steps)
+        return replace(rest, create=create, waiting=False)
+    before = facts.new.state.replicas
+    size = _new_size(facts, facts.new, total)
+    if size != facts.replicas or size != before:
+        steps.append(_up(facts, before, size, total))
+    if size != before:
+        limit = "spec.replicas" if size == facts.replicas else f"maxSurge {facts.surge}"
+        return PassPlan(
+            sizes={facts.new_name: size},
+            steps=tuple(steps),
+            binding=limit,
+            unless="one pass goes either up or down: the next one looks at the old ReplicaSets",
+        )
+    return _down(facts, steps)
+
+
+def _new_size(facts: DeploymentFacts, new: OwnedSet, total: int) -> int:
+    now = new.state.replicas
+    if now >= facts.replicas:
+        return facts.replicas
+    return new_replica_set_size(
+        replicas=facts.replicas, surge=facts.surge, new_replicas=now, all_replicas=total
+    )
+
+
+def _limits(facts: DeploymentFacts) -> Step:
+    figures = {
+        "replicas": facts.replicas,
+        "maxSurge": facts.surge,
+        "maxUnavailable": facts.unavailable,
+    }
+    result = (
+        f"at most {facts.replicas + facts.surge} pods, "
+        f"at least {facts.replicas - facts.unavailable} available"
+    )
+    return Step("limits", figures, result, ROLLING)
+
+
+def _up(facts: DeploymentFacts, before: int, size: int, total: int) -> Step:
+    room = facts.replicas + facts.surge - total
+    figures = {"pods": total, "room": room, "missing": facts.replicas - before}
+    if size == before < facts.replicas:
+        said = f"{facts.new_name} stays at {size}: {total} pods, {total + room} are allowed"
+        return Step("scale up", figures, said, ROLLING)
+    return Step("scale up", figures, f"{facts.new_name} {before} -> {size}", ROLLING)
+
+
+def _down(facts: DeploymentFacts, steps: list[Step]) -> PassPlan:
+    """The old ReplicaSets: pods that serve nobody first, then as many as may be missed."""
+    assert facts.new is not None
+    new, old = facts.new.state, [owned.state for owned in facts.old]
+    before = {state.name: state.replicas for state in old}
+    ill = max(0, new.replicas - new.available)
+    if not sum(before.values()):
+        return _nothing_old(facts, steps, ill)
+    sizes = scale_down_old(
+        old, new, replicas=facts.replicas, unavailable=facts.fenceposts.unavailable
+    )
+    minimum = facts.replicas - facts.unavailable
+    available = new.available + sum(state.available for state in old)
+    total = sum(before.values()) + new.replicas
+    allowed = total - minimum - (new.replicas - new.available)
+    figures = {
+        "pods": total,
+        "available": available,
+        "minAvailable": minimum,
+        "newUnavailable": ill,
+        "allowed": max(0, allowed),
+    }
+    sum_text = f"{total} pods - {minimum} that must stay - {ill} new ones not available = {allowed}"
+    result = ", ".join(f"{name} {before[name]} -> {size}" for name, size in sizes.items())
+    said = f"{result} ({sum_text})" if sizes else f"none may go now ({sum_text})"
+    steps.append(Step("scale down", figures, said, ROLLING))
+    if sizes:
+        limit = f"maxUnavailable {facts.unavailable}: {minimum} must stay available"
+        unless = "a new pod becomes available, or maxUnavailable is raised"
+        return PassPlan(sizes=sizes, steps=tuple(steps), binding=limit, unless=unless)
+    limit = f"maxUnavailable {facts.unavailable}: {minimum} must stay available, {available} are"
+    if ill:
+        limit = f"{ill} of {new.replicas} new pods are not available; {limit}"
+    return PassPlan(
+        steps=tuple(steps), binding=limit, unless=_way_out(facts, ill, allowed), waiting=True
+    )
+
+
+def _nothing_old(facts: DeploymentFacts, steps: list[Step], ill: int) -> PassPlan:
+    """No old pods are wanted any more: only the new ones matter."""
+    assert facts.new is not None
+    if not ill:
+        return PassPlan(steps=tuple(steps), binding="complete")
+    limit = f"{ill} of {facts.new.state.replicas} new pods are not available"
+    unless = f"{ill} more pods of {facts.new_name} become available"
+    return PassPlan(steps=tuple(steps), binding=limit, unless=unless, waiting=True)
+
+
+def _way_out(facts: DeploymentFacts, ill: int, allowed: int) -> str:
+    """The smallest changes after which an old pod may go.
+
+    Both budgets have to open: `allowed` counts every pod, the other one those that are available.
+    """
+    short = max(1, 1 - allowed)
+    ways = []
+    if ill >= short:
+        pods = "a pod" if short == 1 else f"{short} pods"
+        ways.append(f"{pods} of {facts.new_name} become{'s' if short == 1 else ''} available")
+    ways.append(f"maxUnavailable is raised to {facts.unavailable + short}")
+    ways.append("the template is changed or rolled back")
+    return ", or ".join(ways)
+
+
+# -- recreate --------------------------------------------------------------------------------------
+
+
+def recreate(facts: DeploymentFacts) -> PassPlan:
+    """One pass of Recreate: all old pods go, and only then new ones come."""
+    sizes = {owned.state.name: 0 for owned in facts.old if owned.active}
+    if sizes:
+        result = ", ".join(f"{name} -> 0" for name in sizes)
+        step = Step("stop the old", {"old": len(sizes)}, result, RECREATE)
+        return PassPlan(
+            sizes=sizes,
+            steps=(step,),
+            binding="strategy Recreate",
+            unless="all old pods have ended: then the new ones start",
+        )
+    counted = sum(owned.pods for owned in facts.old)
+    if counted or facts.old_pods:
+        left = max(counted, facts.old_pods)
+        step = Step("wait", {"oldPods": left}, f"{left} old pods have not ended", RECREATE)
+        return PassPlan(
+            steps=(step,),
+            binding=f"{left} old pods have not ended",
+            unless=f"{left} old pods end: only then new ones are made",
+            waiting=True,
+        )
+    figures = {"replicas": facts.replicas}
+    before = facts.new.state.replicas if facts.new is not None else 0
+    if facts.new is not None and before == facts.replicas:
+        return _nothing_old(facts, [], max(0, before - facts.new.state.available))
+    result = f"{facts.new_name} {before} -> {facts.replicas}"
+    step = Step("start the new", figures, result, RECREATE)
+    if facts.new is None:
+        return PassPlan(create=facts.replicas, steps=(step,), binding="spec.replicas")
+    return PassPlan(sizes={facts.new_name: facts.replicas}, steps=(step,), binding="spec.replicas")

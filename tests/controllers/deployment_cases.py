@@ -1,0 +1,113 @@
+"""What the tests of Deployments have in common: a manifest, a change, and how to look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubesim import Cluster
+from kubesim.controllers.deployment import DeploymentController
+
+NEVER_READY = {"kubesim.dev/start-seconds": "100000"}
+REVISION = "deployment.kubernetes.io/revision"
+
+
+def deployment(name: str = "web", replicas: int = 10, **spec: Any) -> dict[str, Any]:
+    """A Deployment of small pods."""
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "main",
+                            "image": "kubesim/pod",
+                            "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}},
+                        }
+                    ]
+                },
+            },
+            **spec,
+        },
+    }
+
+
+def change(cluster: Cluster, version: str, name: str = "web", **notes: str) -> None:
+    """Another template: an annotation of the pods says which version they are."""
+    annotations = {"version": version, "kubesim.dev/start-seconds": None, **notes}
+    template = {"metadata": {"annotations": annotations}}
+    cluster.api.patch("Deployment", name, {"spec": {"template": template}})
+
+
+def break_it(cluster: Cluster, version: str) -> None:
+    """Another template, whose pods never become ready."""
+    note = {"version": version, **NEVER_READY}
+    template = {"metadata": {"annotations": note}}
+    cluster.api.patch("Deployment", "web", {"spec": {"template": template}})
+
+
+def sizes(cluster: Cluster) -> dict[str, int]:
+    """spec.replicas of each ReplicaSet, by the revision that it has."""
+    return {
+        rs["metadata"]["annotations"][REVISION]: rs["spec"]["replicas"]
+        for rs in cluster.api.list("ReplicaSet")["items"]
+    }
+
+
+def status(cluster: Cluster, name: str = "web") -> dict[str, Any]:
+    """The Deployment's status."""
+    return cluster.api.get("Deployment", name).get("status") or {}
+
+
+def condition(cluster: Cluster, type: str = "Progressing") -> dict[str, Any]:
+    """One of its conditions; {} if there is none."""
+    return next((c for c in status(cluster).get("conditions", ()) if c["type"] == type), {})
+
+
+def events(cluster: Cluster, reason: str = "ScalingReplicaSet") -> list[str]:
+    """Messages of the events about Deployments, in the order in which they were made."""
+    found = [
+        event
+        for event in cluster.api.list("Event")["items"]
+        if event["reason"] == reason and event["involvedObject"]["kind"] == "Deployment"
+    ]
+    found.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+    return [event["message"] for event in found]
+
+
+def versions(cluster: Cluster) -> dict[str, int]:
+    """How many pods that are not on their way out there are of each version."""
+    counted: dict[str, int] = {}
+    for pod in cluster.api.list("Pod")["items"]:
+        if "deletionTimestamp" not in pod["metadata"]:
+            version = (pod["metadata"].get("annotations") or {}).get("version", "1")
+            counted[version] = counted.get(version, 0) + 1
+    return counted
+
+
+def controller_of(cluster: Cluster) -> DeploymentController:
+    """The controller in the cluster."""
+    return next(c for c in cluster.controllers if isinstance(c, DeploymentController))
+
+
+def replace_controller(cluster: Cluster, **options: Any) -> DeploymentController:
+    """Stop the controller and start a fresh one on the same store."""
+    old = controller_of(cluster)
+    old.stop()
+    fresh = DeploymentController(
+        cluster.api,
+        clock=cluster.clock,
+        streams=cluster.streams,
+        analytics=cluster.analytics,
+        decisions=cluster.decisions,
+        **options,
+    )
+    cluster.controllers[cluster.controllers.index(old)] = fresh
+    fresh.start()
+    return fresh

@@ -1,0 +1,300 @@
+"""Deployments under faults: conflicts, late news, restarts, shuffled ties; and autoscaled."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from deployment_cases import (
+    REVISION,
+    break_it,
+    change,
+    condition,
+    controller_of,
+    deployment,
+    events,
+    replace_controller,
+    sizes,
+    status,
+    versions,
+)
+
+from kubesim import Cluster
+from kubesim.clock import VirtualClock
+from kubesim.controllers.deployment import MAX_RETRIES
+from kubesim.errors import Cause, Conflict, Forbidden
+
+
+@pytest.fixture
+def cluster() -> Any:
+    """Three nodes, nothing on them."""
+    with Cluster(nodes=3, seed=1, hpa=False) as made:
+        yield made
+
+
+def within_limits(cluster: Cluster, watch: Any, replicas: int, surge: int, gone: int) -> None:
+    """All that a watch of ReplicaSets from their beginning has seen stayed between the limits."""
+    size: dict[str, int] = {}
+    for event in watch.poll():
+        name = event.object["metadata"]["name"]
+        size[name] = 0 if event.type == "DELETED" else event.object["spec"]["replicas"]
+        assert sum(size.values()) <= replicas + surge
+    assert sum(size.values()) >= replicas - gone
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_conflicts_everywhere_change_nothing_in_the_end(seed: int) -> None:
+    """One write in eight fails; the rollout still ends, inside its limits."""
+    with Cluster(nodes=3, seed=seed, hpa=False) as cluster:
+        cluster.api.create(deployment())
+        cluster.sleep(5)
+        watch = cluster.api.watch("ReplicaSet", resource_version="0")
+        rng, raised = random.Random(seed), 0
+
+        def flaky(verb: Any) -> Any:
+            def call(*args: Any, **options: Any) -> Any:
+                nonlocal raised
+                if rng.random() < 0.125 and cluster.clock.inside_worker():
+                    raised += 1
+                    raise Conflict("injected")
+                return verb(*args, **options)
+
+            return call
+
+        for name in ("create", "update", "update_status", "delete"):
+            setattr(cluster.api, name, flaky(getattr(cluster.api, name)))
+        for version in ("2", "3"):
+            change(cluster, version)
+            cluster.sleep(300)
+            assert versions(cluster) == {version: 10}
+        assert raised > 10
+        within_limits(cluster, watch, 10, 3, 2)
+        assert condition(cluster)["reason"] == "NewReplicaSetAvailable"
+
+
+@pytest.mark.parametrize("latency", [0.3, 2.0, 7.0])
+def test_late_news_never_break_the_limits(latency: float) -> None:
+    """However late the cache: no second ReplicaSet for a template, never too many pods wanted."""
+    with Cluster(nodes=3, seed=2, hpa=False) as cluster:
+        lagging = replace_controller(cluster, watch_latency_seconds=latency)
+        watch = cluster.api.watch("ReplicaSet", resource_version="0")
+        cluster.api.create(deployment())
+        for version in ("1", "2", "3"):
+            if version != "1":
+                change(cluster, version)
+            for _ in range(200):
+                cluster.sleep(0.7)
+                lagging.queue.add("default/web")
+            assert versions(cluster) == {version: 10}
+        assert sizes(cluster) == {"1": 0, "2": 0, "3": 10}
+        within_limits(cluster, watch, 10, 3, 2)
+        assert "collisionCount" not in status(cluster)
+
+
+def test_lost_news_are_made_good_by_the_next_list(cluster: Cluster) -> None:
+    """The watch of ReplicaSets goes deaf in the middle of a rollout; listing again repairs it."""
+    cluster.api.create(deployment())
+    cluster.sleep(5)
+    deaf = replace_controller(cluster, resync_seconds=50.0)
+    cluster.sleep(1)
+    informer = next(i for i in deaf._informers if i.statistics()["kind"] == "ReplicaSet")
+    assert informer._watch is not None
+    informer._watch.close()
+    informer._watch = None
+    change(cluster, "2")
+    cluster.sleep(20)
+    assert versions(cluster) != {"2": 10}
+    cluster.sleep(100)
+    assert versions(cluster) == {"2": 10}
+
+
+def test_a_fresh_controller_goes_on_in_the_middle(cluster: Cluster) -> None:
+    """Nothing is kept that the store does not know; the deadline goes on, too."""
+    cluster.api.create(deployment())
+    cluster.sleep(5)
+    break_it(cluster, "2")
+    cluster.sleep(300)
+    replace_controller(cluster)
+    cluster.sleep(295)
+    assert sizes(cluster) == {"1": 8, "2": 5}
+    assert condition(cluster)["status"] == "True"
+    cluster.sleep(15)
+    assert condition(cluster)["reason"] == "ProgressDeadlineExceeded"
+
+
+def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
+    """Level-triggered: finished, stuck or paused, the second time there is nothing left to do."""
+    cluster.api.create(deployment())
+    cluster.sleep(10)
+    for act in (
+        lambda: None,
+        lambda: break_it(cluster, "2"),
+        lambda: cluster.api.patch("Deployment", "web", {"spec": {"paused": True}}),
+    ):
+        act()
+        cluster.sleep(10)
+        revision, told = cluster.store.revision, len(cluster.explain("deploy/web").decisions)
+        controller_of(cluster).reconcile("default/web")
+        controller_of(cluster).reconcile("default/web")
+        assert cluster.store.revision == revision
+        assert len(cluster.explain("deploy/web").decisions) == told
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_order_of_ties_does_not_matter(seed: int) -> None:
+    """Shuffled ties: the same end, and the same first three steps."""
+    with Cluster(nodes=3, hpa=False, clock=VirtualClock(shuffle_seed=seed)) as cluster:
+        cluster.api.create(deployment())
+        cluster.sleep(10)
+        change(cluster, "2")
+        cluster.sleep(30)
+        assert versions(cluster) == {"2": 10}
+        told = [said.split(" from ")[1] for said in events(cluster)[1:4]]
+        assert told == ["0 to 3", "10 to 8", "3 to 5"]
+
+
+def test_the_same_seed_gives_the_same_history() -> None:
+    """Byte for byte, stuck rollout and all."""
+    digests = set()
+    for _ in range(2):
+        with Cluster(nodes=3, seed=5, hpa=False, digest=True) as cluster:
+            cluster.api.create(deployment())
+            cluster.sleep(10)
+            break_it(cluster, "2")
+            cluster.sleep(30)
+            change(cluster, "3")
+            cluster.sleep(60)
+            digests.add(cluster.digest())
+    assert len(digests) == 1
+
+
+def test_a_change_in_the_middle_of_a_rollout_takes_over(cluster: Cluster) -> None:
+    """The half-done version becomes old and is the one whose ill pods go first."""
+    cluster.api.create(deployment())
+    cluster.sleep(10)
+    break_it(cluster, "2")
+    cluster.sleep(5)
+    change(cluster, "3")
+    cluster.sleep(0.5)
+    assert sizes(cluster)["2"] < 5, "pods that serve nobody are taken first"
+    assert sizes(cluster)["1"] == 8
+    cluster.sleep(60)
+    assert sizes(cluster) == {"1": 0, "2": 0, "3": 10}
+
+
+def test_a_refused_replica_set_is_told_and_given_up(cluster: Cluster) -> None:
+    """ReplicaSetCreateError as condition and event; after 15 retries the key is dropped."""
+    create, calls = cluster.api.create, 0
+
+    def refuse(document: Any, **options: Any) -> Any:
+        nonlocal calls
+        if document.get("kind") == "ReplicaSet":
+            calls += 1
+            raise Forbidden("replicasets is forbidden: exceeded quota", hint="ours")
+        return create(document, **options)
+
+    cluster.api.create = refuse  # type: ignore[method-assign]
+    cluster.api.create(deployment(replicas=1))
+    cluster.sleep(30)
+    found = condition(cluster)
+    assert (found["status"], found["reason"]) == ("False", "ReplicaSetCreateError")
+    assert found["message"].startswith('Failed to create new replica set "web-')
+    assert found["message"].endswith('": replicasets is forbidden: exceeded quota')
+    assert events(cluster, "ReplicaSetCreateError") == [found["message"]]
+    cluster.sleep(500)
+    assert calls <= MAX_RETRIES + 3
+    assert controller_of(cluster).statistics()["dropped"] == 1
+    cluster.api.create = create  # type: ignore[method-assign]
+    change(cluster, "2")
+    cluster.sleep(10)
+    assert versions(cluster) == {"2": 1}
+
+
+def test_a_terminating_namespace_is_not_complained_about(cluster: Cluster) -> None:
+    """Nothing that anybody could mend: no event and no condition."""
+    create = cluster.api.create
+
+    def refuse(document: Any, **options: Any) -> Any:
+        if document.get("kind") == "ReplicaSet":
+            cause = Cause("metadata.namespace", "NamespaceTerminating", "gone soon")
+            raise Forbidden("terminating", causes=[cause])
+        return create(document, **options)
+
+    cluster.api.create = refuse  # type: ignore[method-assign]
+    cluster.api.create(deployment(replicas=1))
+    cluster.sleep(5)
+    assert condition(cluster) == {}
+    assert events(cluster, "ReplicaSetCreateError") == []
+
+
+def test_refused_pods_become_replica_failure(cluster: Cluster) -> None:
+    """The condition of the ReplicaSet is shown by the Deployment, and goes with it."""
+    create, refusing = cluster.api.create, True
+
+    def refuse(document: Any, **options: Any) -> Any:
+        if document.get("kind") == "Pod" and refusing:
+            raise Forbidden("exceeded quota", hint="ours")
+        return create(document, **options)
+
+    cluster.api.create = refuse  # type: ignore[method-assign]
+    cluster.api.create(deployment(replicas=2))
+    cluster.sleep(5)
+    found = condition(cluster, "ReplicaFailure")
+    assert (found["reason"], found["message"]) == ("FailedCreate", "exceeded quota")
+    refusing = False
+    cluster.sleep(60)
+    assert condition(cluster, "ReplicaFailure") == {}
+    assert status(cluster)["availableReplicas"] == 2
+
+
+def autoscaler(low: int, high: int) -> dict[str, Any]:
+    """Keeps the Deployment at 50 % of its CPU request."""
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "minReplicas": low,
+            "maxReplicas": high,
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {
+                        "name": "cpu",
+                        "target": {"type": "Utilization", "averageUtilization": 50},
+                    },
+                }
+            ],
+        },
+    }
+
+
+def test_an_autoscaler_drives_a_deployment_in_a_closed_loop() -> None:
+    """Load up, pods up; a rollout under load keeps serving; load down, pods down."""
+    made = deployment(replicas=2)
+    template = made["spec"]["template"]
+    template["metadata"]["annotations"] = {"kubesim.dev/workload": '{"model": "load"}'}
+    container = template["spec"]["containers"][0]
+    container["resources"]["requests"] = {"cpu": "200m", "memory": "64Mi"}
+    with Cluster(nodes=5, seed=3, hpa=False) as cluster:
+        cluster.api.create(made)
+        cluster.api.create(autoscaler(2, 20))
+        cluster.set_traffic(60, workload="web")
+        cluster.sleep(240)
+        busy = cluster.api.get("Deployment", "web")["spec"]["replicas"]
+        assert busy > 4
+        assert status(cluster)["availableReplicas"] == busy
+        assert sum(sizes(cluster).values()) == busy
+        watch = cluster.api.watch("Deployment")
+        change(cluster, "2")
+        cluster.sleep(120)
+        least = min(e.object["status"].get("availableReplicas", 0) for e in watch.poll())
+        assert least >= busy - busy // 4, "maxUnavailable holds under load"
+        assert set(versions(cluster)) == {"2"}
+        cluster.set_traffic(2, workload="web")
+        cluster.sleep(900)
+        assert cluster.api.get("Deployment", "web")["spec"]["replicas"] == 2
+        assert versions(cluster) == {"2": 2}
+        assert cluster.api.get("Deployment", "web")["metadata"]["annotations"][REVISION] == "2"
