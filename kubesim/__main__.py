@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import threading
 from collections.abc import Sequence
+from queue import SimpleQueue
 from types import FrameType
 
 from kubesim import KUBERNETES_VERSION, __version__
@@ -46,10 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Boot a cluster on the live clock and serve it until SIGINT or SIGTERM."""
-    ended = threading.Event()
+    ended: SimpleQueue[int] = SimpleQueue()
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ended.set()  # nothing else is safe inside a signal handler
+    def end(number: int, _frame: FrameType | None) -> None:
+        # The one thing that is safe here: put() may interrupt get() of the same thread. An Event
+        # may not: set() waits for the lock that wait() holds, and the server never ends.
+        ended.put(number)
 
     previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     cluster = Cluster(
@@ -64,7 +66,7 @@ def serve(options: argparse.Namespace) -> int:
         server = cluster.serve(options.host, options.port, token=options.token)
         _say(f"[INFO] REST: Listening: {server.url} ({options.nodes} nodes, seed {options.seed})")
         _say(TRY.format(url=server.url))
-        ended.wait()
+        ended.get()
         _say("[INFO] REST: Stopping: closing the server and stopping the pods ...")
     finally:
         cluster.close()
