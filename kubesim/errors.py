@@ -43,7 +43,7 @@ class Cause:
     """One field error of an `Invalid` answer, as in metav1.StatusCause.
 
     Attributes:
-        field: path of the field, for example ``spec.containers[0].name``.
+        field: path of the field, for example ``spec.containers[0].name``; "" if it is about none.
         reason: FieldValueRequired, FieldValueInvalid, FieldValueNotSupported,
             FieldValueForbidden, FieldValueDuplicate ...
         message: what is wrong with the value, in the API server's words.
@@ -104,7 +104,8 @@ class StatusError(KubeSimError):
             details["kind"] = self.kind
         if self.causes:
             details["causes"] = [
-                {"reason": c.reason, "message": c.message, "field": c.field} for c in self.causes
+                {"reason": c.reason, "message": c.message} | ({"field": c.field} if c.field else {})
+                for c in self.causes
             ]
         if self.retry_after_seconds is not None:
             details["retryAfterSeconds"] = self.retry_after_seconds

@@ -22,6 +22,13 @@ ALIASES = {
     "deployments": "deployment",
     "rs": "replicaset",
     "replicasets": "replicaset",
+    "pdb": "poddisruptionbudget",
+    "poddisruptionbudgets": "poddisruptionbudget",
+    "ds": "daemonset",
+    "daemonsets": "daemonset",
+    "jobs": "job",
+    "svc": "service",
+    "services": "service",
     "no": "node",
     "nodes": "node",
 }

@@ -1,6 +1,7 @@
 """The controllers: loops that bring what is closer to what is wanted."""
 
 from kubesim.client import Controller
+from kubesim.controllers.budgets import DisruptionController
 from kubesim.controllers.deployment import DeploymentController
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.garbage import GarbageCollector
@@ -14,6 +15,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     ReplicaSetController,
     DeploymentController,
     EndpointSliceController,
+    DisruptionController,
     GarbageCollector,
     NamespaceController,
     PodGarbageCollector,
@@ -22,6 +24,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
 __all__ = [
     "CONTROLLERS",
     "DeploymentController",
+    "DisruptionController",
     "EndpointSliceController",
     "GarbageCollector",
     "NamespaceController",

@@ -10,15 +10,22 @@ healthy pods that it counts.
 >>> disruptions_allowed(healthy=7, desired=4, expected=7)
 3
 
+Whether one pod may be evicted is decided by the API server: `eviction_verdict`, which stands here
+under its old name, too.
+
 Source: pkg/controller/disruption/disruption.go, pkg/registry/core/pod/storage/eviction.go.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from typing import NamedTuple
 
+from kubesim.apiserver.eviction import BudgetStatus, EvictionVerdict, eviction_verdict
 from kubesim.controllers.rollout import scaled_value
+
+DELETION_TIMEOUT_SECONDS = 120.0  # an evicted pod is expected to be on its way out by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,54 +61,95 @@ def disruptions_allowed(*, healthy: int, desired: int, expected: int) -> int:
     return max(0, healthy - desired) if expected > 0 else 0
 
 
-class EvictionVerdict(Enum):
-    """What the eviction subresource answers."""
-
-    DELETE = "delete the pod, the budget is not touched"
-    CONSUME = "delete the pod and take one from the budget"
-    RETRY = "429: the budget's status is not up to date yet"
-    REFUSE = "429: it would violate the budget"
-    AMBIGUOUS = "500: more than one budget matches"
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetStatus:
-    """What the disruption controller wrote last.
+class BudgetPod(NamedTuple):
+    """What counts of a pod that a budget's selector matches.
 
     Attributes:
-        allowed: status.disruptionsAllowed.
-        healthy: status.currentHealthy.
-        desired: status.desiredHealthy.
-        observed: the newest generation was seen.
-        always_allow_unhealthy: of the spec.
+        name: of the pod.
+        ready: condition Ready is True.
+        terminating: has a deletionTimestamp.
     """
 
-    allowed: int
-    healthy: int
-    desired: int
-    observed: bool = True
-    always_allow_unhealthy: bool = False
+    name: str
+    ready: bool = True
+    terminating: bool = False
 
 
-def eviction_verdict(
-    budgets: list[BudgetStatus], *, phase: str, terminating: bool, ready: bool
-) -> EvictionVerdict:
-    """Whether one pod may be evicted.
+class Disrupted(NamedTuple):
+    """Pods that were evicted and are not on their way out yet.
+
+    Attributes:
+        kept: status.disruptedPods as it goes on: name -> RFC 3339 text.
+        overdue: names of pods that nobody deleted in time; they count again.
+        look_again: the second at which the first of `kept` is due; None: nothing to wait for.
+    """
+
+    kept: dict[str, str]
+    overdue: tuple[str, ...] = ()
+    look_again: float | None = None
+
+
+def still_disrupted(
+    pods: Sequence[BudgetPod],
+    noted: Mapping[str, str],
+    now: float,
+    seconds_at: Callable[[str], float],
+) -> Disrupted:
+    """What becomes of status.disruptedPods: done with what is terminating, gone or overdue.
 
     Args:
-        budgets: statuses of the budgets that match the pod.
-        phase: of the pod; a pod that is not running needs no permission.
-        terminating: the pod has a deletionTimestamp.
-        ready: condition Ready is True.
+        pods: those that the selector matches.
+        noted: status.disruptedPods: name -> when it was evicted.
+        now: in seconds; overdue is *strictly* after DELETION_TIMEOUT_SECONDS.
+        seconds_at: seconds of an RFC 3339 text.
     """
-    if phase in ("Pending", "Succeeded", "Failed") or terminating or not budgets:
-        return EvictionVerdict.DELETE
-    if len(budgets) > 1:
-        return EvictionVerdict.AMBIGUOUS
-    budget = budgets[0]
-    enough = budget.healthy >= budget.desired > 0
-    if not ready and (budget.always_allow_unhealthy or enough):
-        return EvictionVerdict.DELETE
-    if not budget.observed:
-        return EvictionVerdict.RETRY
-    return EvictionVerdict.CONSUME if budget.allowed > 0 else EvictionVerdict.REFUSE
+    kept: dict[str, str] = {}
+    overdue: list[str] = []
+    due: list[float] = []
+    for pod in pods:
+        when = noted.get(pod.name)
+        if when is None or pod.terminating:
+            continue
+        deadline = seconds_at(when) + DELETION_TIMEOUT_SECONDS
+        if deadline < now:
+            overdue.append(pod.name)
+        else:
+            kept[pod.name] = when
+            due.append(deadline)
+    return Disrupted(kept, tuple(overdue), min(due, default=None))
+
+
+def healthy_pods(
+    pods: Sequence[BudgetPod],
+    disrupted: Mapping[str, str],
+    now: float,
+    seconds_at: Callable[[str], float],
+) -> int:
+    """Ready pods that are neither on their way out nor about to be.
+
+    Args:
+        pods: those that the selector matches.
+        disrupted: as `still_disrupted` kept it.
+        now: in seconds; at exactly the timeout a pod counts again.
+        seconds_at: seconds of an RFC 3339 text.
+    """
+
+    def expected_to_go(pod: BudgetPod) -> bool:
+        when = disrupted.get(pod.name)
+        return when is not None and seconds_at(when) + DELETION_TIMEOUT_SECONDS > now
+
+    return sum(pod.ready and not pod.terminating and not expected_to_go(pod) for pod in pods)
+
+
+__all__ = [
+    "Budget",
+    "BudgetPod",
+    "BudgetStatus",
+    "Disrupted",
+    "EvictionVerdict",
+    "desired_healthy",
+    "disruptions_allowed",
+    "eviction_verdict",
+    "healthy_pods",
+    "still_disrupted",
+]

@@ -1,0 +1,287 @@
+"""Eviction: a deletion that asks first whether the pod can be spared.
+
+`kubectl drain`, and whoever moves pods for a good reason, evicts instead of deleting. The answer
+depends on the PodDisruptionBudgets that match the pod: the disruption controller says in their
+status how many pods may go, and each eviction takes one from that number in the same moment in
+which it is granted, so two drains never take the same one.
+
+>>> ready = BudgetStatus(allowed=0, healthy=2, desired=2)
+>>> eviction_verdict([ready], phase="Running", terminating=False, ready=True).name
+'REFUSE'
+>>> eviction_verdict([ready], phase="Running", terminating=False, ready=False).name
+'DELETE'
+
+Ours keeps all rules and texts. Where a pod changes between the look and the deletion, ours looks
+again at once; upstream asks the client to come again.
+
+Source: pkg/registry/core/pod/storage/eviction.go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from kubesim.apiserver.base import DEFAULT_NAMESPACE
+from kubesim.apiserver.deleting import DeleteVerbs
+from kubesim.apiserver.watching import view_of
+from kubesim.errors import Cause, Conflict, Forbidden, StatusError, TooManyRequests
+from kubesim.objects import meta
+from kubesim.objects.conditions import get_condition, set_condition
+from kubesim.objects.frozen import Document, freeze
+from kubesim.objects.pods import is_finished, is_ready, phase_of
+from kubesim.objects.selectors import selector_from
+from kubesim.store import KeyValue
+
+RETRY_SECONDS = 10  # Retry-After while a budget's status is not up to date
+MAX_DISRUPTED_PODS = 2000  # evictions that the disruption controller has not seen done yet
+DISRUPTION_ALLOWED = "DisruptionAllowed"
+DISRUPTION_TARGET = "DisruptionTarget"
+DISRUPTION_BUDGET = "DisruptionBudget"  # the reason of the cause in a refusal
+SYNC_FAILED = "SyncFailed"
+REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."
+AMBIGUOUS = (
+    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not "
+    "support."
+)
+
+
+class EvictionVerdict(Enum):
+    """What the eviction subresource answers."""
+
+    DELETE = "delete the pod, the budget is not touched"
+    CONSUME = "delete the pod and take one from the budget"
+    RETRY = "429: the budget's status is not up to date yet"
+    REFUSE = "429: it would violate the budget"
+    AMBIGUOUS = "500: more than one budget matches"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """What the disruption controller wrote last.
+
+    Attributes:
+        allowed: status.disruptionsAllowed.
+        healthy: status.currentHealthy.
+        desired: status.desiredHealthy.
+        observed: the newest generation was seen.
+        always_allow_unhealthy: of the spec.
+    """
+
+    allowed: int
+    healthy: int
+    desired: int
+    observed: bool = True
+    always_allow_unhealthy: bool = False
+
+
+def eviction_verdict(
+    budgets: list[BudgetStatus], *, phase: str, terminating: bool, ready: bool
+) -> EvictionVerdict:
+    """Whether one pod may be evicted.
+
+    Args:
+        budgets: statuses of the budgets that match the pod.
+        phase: of the pod; a pod that is not running needs no permission.
+        terminating: the pod has a deletionTimestamp.
+        ready: condition Ready is True.
+    """
+    if phase in ("Pending", "Succeeded", "Failed") or terminating or not budgets:
+        return EvictionVerdict.DELETE
+    if len(budgets) > 1:
+        return EvictionVerdict.AMBIGUOUS
+    budget = budgets[0]
+    enough = budget.healthy >= budget.desired > 0
+    if not ready and (budget.always_allow_unhealthy or enough):
+        return EvictionVerdict.DELETE
+    if not budget.observed:
+        return EvictionVerdict.RETRY
+    return EvictionVerdict.CONSUME if budget.allowed > 0 else EvictionVerdict.REFUSE
+
+
+def budget_status(budget: Document) -> BudgetStatus:
+    """The figures of a PodDisruptionBudget's document; what is missing counts 0."""
+    status, spec = budget.get("status") or {}, budget.get("spec") or {}
+    return BudgetStatus(
+        allowed=status.get("disruptionsAllowed") or 0,
+        healthy=status.get("currentHealthy") or 0,
+        desired=status.get("desiredHealthy") or 0,
+        observed=(status.get("observedGeneration") or 0) >= meta.generation_of(budget),
+        always_allow_unhealthy=spec.get("unhealthyPodEvictionPolicy") == "AlwaysAllow",
+    )
+
+
+def why_refused(budget: Document) -> str:
+    """The cause in words, for a budget that allows no disruption now."""
+    name, status = meta.name_of(budget), budget_status(budget)
+    condition = get_condition(budget, DISRUPTION_ALLOWED) or {}
+    message = condition.get("message") if condition.get("status") == "False" else ""
+    base = f"The disruption budget {name}"
+    if message and condition.get("reason") == SYNC_FAILED:
+        # Its figures are not to be trusted.
+        return f"{base} does not allow evicting pods currently because it failed sync: {message}"
+    if status.healthy <= status.desired:
+        return f"{base} needs {status.desired} healthy pods and has {status.healthy} currently"
+    if message:
+        said = f"({condition.get('reason')}): {message}"
+        return f"{base} does not allow evicting pods currently {said}"
+    return f"{base} does not allow evicting pods currently"
+
+
+def allowed_condition(status: Document, now: str) -> list[Document]:
+    """status.conditions with DisruptionAllowed as the number of allowed disruptions wants it.
+
+    Args:
+        status: of the budget; its disruptionsAllowed and observedGeneration are looked at.
+        now: RFC 3339 text.
+    """
+    enough = (status.get("disruptionsAllowed") or 0) > 0
+    reason = "SufficientPods" if enough else "InsufficientPods"
+    state = "True" if enough else "False"
+    return budget_condition(status, state, reason, "", now)
+
+
+def budget_condition(
+    status: Document, state: str, reason: str, message: str, now: str
+) -> list[Document]:
+    """status.conditions with DisruptionAllowed set; it says at which generation it was true."""
+    old = status.get("conditions") or ()
+    conditions = set_condition(old, DISRUPTION_ALLOWED, state, reason, message, now)
+    generation = status.get("observedGeneration") or 0
+    return [
+        {**condition, "message": message, "observedGeneration": generation}
+        if condition["type"] == DISRUPTION_ALLOWED
+        else condition
+        for condition in conditions
+    ]
+
+
+class EvictionVerb(DeleteVerbs):
+    """evict."""
+
+    def evict(
+        self,
+        name: str,
+        namespace: str | None = None,
+        *,
+        grace_period_seconds: int | None = None,
+        uid: str | None = None,
+        resource_version: str | int | None = None,
+        dry_run: bool = False,
+    ) -> Document:
+        """Delete a pod if the budgets allow it; returns a Status document that says Success.
+
+        Args:
+            name, namespace: which pod.
+            grace_period_seconds: how long it may take to stop; None: what the pod says.
+            uid, resource_version: only if the pod still has these.
+            dry_run: ask, and change nothing.
+
+        Raises:
+            TooManyRequests: a budget does not allow it now; its cause says which, and why.
+            StatusError: code 500: more than one budget matches the pod.
+            NotFound: no such pod.
+            Conflict: a precondition does not hold.
+        """
+        kind = self.registry.find("Pod")
+        namespace = namespace or DEFAULT_NAMESPACE
+        self._check_deletable(kind, name, grace_period_seconds)
+        while True:
+            kv = self.store.get(kind.key(namespace, name))
+            if kv is None:
+                raise self.not_found(kind, name, namespace)
+            self._check_preconditions(kind, kv, uid, resource_version)
+            pod = kv.value
+            budgets = self._budgets_of(pod)
+            verdict = eviction_verdict(
+                [budget_status(view_of(budget)) for budget in budgets],
+                phase=phase_of(pod),
+                terminating=meta.is_terminating(pod),
+                ready=is_ready(pod),
+            )
+            _raise_refusal(verdict, budgets)
+            if verdict is EvictionVerdict.CONSUME and not self._consume(budgets[0], pod, dry_run):
+                continue  # somebody was faster: look at the budget again
+            seen = self._mark_target(kv, dry_run)
+            if seen is None and verdict is not EvictionVerdict.CONSUME:
+                continue  # the pod changed: perhaps it is ready now, and guarded
+            free = verdict is EvictionVerdict.CONSUME or is_finished(pod)
+            exact = None if free or meta.is_terminating(pod) or dry_run else seen
+            try:
+                self.delete(
+                    "Pod",
+                    name,
+                    namespace,
+                    grace_period_seconds=grace_period_seconds,
+                    uid=meta.uid_of(pod),
+                    resource_version=exact,
+                    dry_run=dry_run,
+                )
+            except Conflict:
+                if exact is None:
+                    raise
+                continue
+            return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+
+    def _budgets_of(self, pod: Document) -> list[KeyValue]:
+        """The budgets whose selector matches the pod."""
+        kind = self.registry.find("PodDisruptionBudget")
+        labels = meta.labels_of(pod)
+        return [
+            kv
+            for kv in self.store.list(kind.prefix_of(meta.namespace_of(pod))).items
+            if selector_from((kv.value.get("spec") or {}).get("selector")).matches(labels)
+        ]
+
+    def _consume(self, budget: KeyValue, pod: Document, dry_run: bool) -> bool:
+        """Take one from a budget and note for whom; False if it changed meanwhile."""
+        status = budget.value["status"]
+        disrupted = status.get("disruptedPods") or {}
+        name = meta.name_of(budget.value)
+        if len(disrupted) > MAX_DISRUPTED_PODS:
+            why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
+            said = f'poddisruptionbudget.policy "{name}" is forbidden: {why}'
+            raise Forbidden(said, kind="poddisruptionbudget", group="policy", name=name)
+        if dry_run:
+            return True
+        now = self.clock.timestamp()
+        left = status["disruptionsAllowed"] - 1
+        noted = {**disrupted, meta.name_of(pod): now}
+        new = {**status, "disruptionsAllowed": left, "disruptedPods": noted}
+        if left == 0:
+            new["conditions"] = allowed_condition(new, now)
+        document = freeze({**budget.value, "status": new})
+        compare, put = [(budget.key, budget.mod_revision)], [(budget.key, document)]
+        return self._commit(compare, put, before=budget.value).succeeded
+
+    def _mark_target(self, kv: KeyValue, dry_run: bool) -> int | None:
+        """Set the condition DisruptionTarget; the pod's new revision, None if it changed."""
+        status = kv.value.get("status") or {}
+        old = status.get("conditions") or ()
+        reason, message = "EvictionByEvictionAPI", "Eviction API: evicting"
+        now = self.clock.timestamp()
+        conditions = set_condition(old, DISRUPTION_TARGET, "True", reason, message, now)
+        if dry_run or conditions == old:
+            return kv.mod_revision
+        document = freeze({**kv.value, "status": {**status, "conditions": conditions}})
+        put = [(kv.key, document)]
+        done = self._commit([(kv.key, kv.mod_revision)], put, before=kv.value)
+        return done.revision if done.succeeded else None
+
+
+def _raise_refusal(verdict: EvictionVerdict, budgets: list[KeyValue]) -> None:
+    """The error of a verdict that lets nothing go; nothing for the others."""
+    if verdict is EvictionVerdict.AMBIGUOUS:
+        listed = ", ".join(meta.name_of(budget.value) for budget in budgets)
+        raise StatusError(AMBIGUOUS, hint=f"they are: {listed}; let their selectors not overlap")
+    if verdict is EvictionVerdict.RETRY:
+        name = meta.name_of(budgets[0].value)
+        said = f"The disruption budget {name} is still being processed by the server."
+        cause = Cause("", DISRUPTION_BUDGET, said)
+        raise TooManyRequests(REFUSED, causes=[cause], retry_after_seconds=RETRY_SECONDS)
+    if verdict is EvictionVerdict.REFUSE:
+        cause = Cause("", DISRUPTION_BUDGET, why_refused(view_of(budgets[0])))
+        raise TooManyRequests(REFUSED, causes=[cause])
+
+
+__all__ = ["BudgetStatus", "EvictionVerb", "EvictionVerdict", "eviction_verdict"]
