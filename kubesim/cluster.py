@@ -39,6 +39,7 @@ from kubesim.kubelet import Kubelet
 from kubesim.kubelet.workload import capacity_of
 from kubesim.objects import meta
 from kubesim.rest import RestServer, hpaconfig
+from kubesim.rollouts import Rollout
 from kubesim.scheduler import Scheduler
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
@@ -176,6 +177,10 @@ class Cluster:
     def trace(self, reference: str, revision: int | None = None) -> Trace:
         """What followed from the newest (or that) request about ``deployment/web``: a tree."""
         return trace(self.api, reference, revision)
+
+    def rollout(self, reference: str) -> Rollout:
+        """Status, history, undo, pause, resume and restart of ``deployment/web``, as kubectl's."""
+        return Rollout(self.api, reference)
 
     def pods(self, namespace: str | None = None) -> Table:
         """The pods as a table: name, phase, node, CPU, memory, restarts."""

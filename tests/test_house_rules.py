@@ -26,7 +26,7 @@ LAYERS: list[list[set[str]]] = [
     [{"apiserver"}],
     [{"client"}, {"rest"}, {"manifests"}],
     [{"controllers"}, {"scheduler"}, {"autoscaler"}, {"kubelet"}, {"traffic"}],
-    [{"explain"}, {"autopod"}, {"tracing"}],
+    [{"explain"}, {"autopod"}, {"tracing"}, {"rollouts"}],
     [{"cluster"}],
     [{"experiment"}],
     [{"__main__"}],

@@ -1,0 +1,115 @@
+"""How far a rollout is, from the document alone: what `kubectl rollout status` prints.
+
+>>> progress_of({"kind": "Deployment", "metadata": {"name": "web", "generation": 1},
+...     "spec": {"replicas": 3}, "status": {"observedGeneration": 1, "updatedReplicas": 1}}).text
+'Waiting for deployment "web" rollout to finish: 1 out of 3 new replicas have been updated...'
+
+Source: k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from kubesim.objects import meta
+from kubesim.objects.conditions import get_condition
+
+
+class Progress(NamedTuple):
+    """How far a rollout is.
+
+    Attributes:
+        text: as `kubectl rollout status` prints it.
+        done: it is over, well or not.
+        failed: it exceeded its deadline, or cannot be watched at all.
+    """
+
+    text: str
+    done: bool = False
+    failed: bool = False
+
+
+def progress_of(workload: Mapping[str, Any]) -> Progress:
+    """What `kubectl rollout status` says about a Deployment, StatefulSet or DaemonSet.
+
+    Args:
+        workload: the document, with its kind, spec and status.
+    """
+    kind = workload.get("kind")
+    if kind == "StatefulSet":
+        return _statefulset_progress(workload)
+    if kind == "DaemonSet":
+        return _daemonset_progress(workload)
+    return _deployment_progress(workload)
+
+
+def _deployment_progress(deployment: Mapping[str, Any]) -> Progress:
+    name, status = meta.name_of(deployment), deployment.get("status") or {}
+    if meta.generation_of(deployment) > status.get("observedGeneration", 0):
+        return Progress("Waiting for deployment spec update to be observed...")
+    condition = get_condition(deployment, "Progressing") or {}
+    if condition.get("reason") == "ProgressDeadlineExceeded":
+        text = f'error: deployment "{name}" exceeded its progress deadline'
+        return Progress(text, done=True, failed=True)
+    waiting = f'Waiting for deployment "{name}" rollout to finish: '
+    wanted, updated = deployment["spec"].get("replicas", 1), status.get("updatedReplicas", 0)
+    replicas, available = status.get("replicas", 0), status.get("availableReplicas", 0)
+    if updated < wanted:
+        said = f"{updated} out of {wanted} new replicas have been updated..."
+    elif replicas > updated:
+        said = f"{replicas - updated} old replicas are pending termination..."
+    elif available < updated:
+        said = f"{available} of {updated} updated replicas are available..."
+    else:
+        return Progress(f'deployment "{name}" successfully rolled out', done=True)
+    return Progress(waiting + said)
+
+
+def _statefulset_progress(statefulset: Mapping[str, Any]) -> Progress:
+    spec, status = statefulset["spec"], statefulset.get("status") or {}
+    strategy = spec.get("updateStrategy") or {}
+    if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+        return _no_strategy()
+    observed = status.get("observedGeneration", 0)
+    if not observed or meta.generation_of(statefulset) > observed:
+        return Progress("Waiting for statefulset spec update to be observed...")
+    wanted, ready = spec.get("replicas", 1), status.get("readyReplicas", 0)
+    if ready < wanted:
+        return Progress(f"Waiting for {wanted - ready} pods to be ready...")
+    updated = status.get("updatedReplicas", 0)
+    if strategy.get("rollingUpdate") is not None:
+        new = wanted - strategy["rollingUpdate"].get("partition", 0)
+        if updated < new:
+            said = f"{updated} out of {new} new pods have been updated..."
+            return Progress(f"Waiting for partitioned roll out to finish: {said}")
+        said = f"partitioned roll out complete: {updated} new pods have been updated..."
+        return Progress(said, done=True)
+    current, update = status.get("currentRevision", ""), status.get("updateRevision", "")
+    if current != update:
+        said = f"{updated} pods at revision {update}..."
+        return Progress(f"waiting for statefulset rolling update to complete {said}")
+    said = f"{status.get('currentReplicas', 0)} pods at revision {current}..."
+    return Progress(f"statefulset rolling update complete {said}", done=True)
+
+
+def _daemonset_progress(daemonset: Mapping[str, Any]) -> Progress:
+    name, status = meta.name_of(daemonset), daemonset.get("status") or {}
+    strategy = daemonset["spec"].get("updateStrategy") or {}
+    if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+        return _no_strategy()
+    if meta.generation_of(daemonset) > status.get("observedGeneration", 0):
+        return Progress("Waiting for daemon set spec update to be observed...")
+    waiting = f'Waiting for daemon set "{name}" rollout to finish: '
+    wanted = status.get("desiredNumberScheduled", 0)
+    updated, available = status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)
+    if updated < wanted:
+        return Progress(f"{waiting}{updated} out of {wanted} new pods have been updated...")
+    if available < wanted:
+        return Progress(f"{waiting}{available} of {wanted} updated pods are available...")
+    return Progress(f'daemon set "{name}" successfully rolled out', done=True)
+
+
+def _no_strategy() -> Progress:
+    text = "error: rollout status is only available for RollingUpdate strategy type"
+    return Progress(text, done=True, failed=True)

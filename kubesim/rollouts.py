@@ -1,0 +1,276 @@
+"""`kubectl rollout` for Python: status, history, undo, pause, resume and restart of a workload.
+
+Everything here is what kubectl does as a client of the API server; the controllers do the rest. A
+Deployment keeps its versions as ReplicaSets, StatefulSets and DaemonSets as ControllerRevisions.
+
+>>> from kubesim import Cluster
+>>> with Cluster(nodes=1, hpa=False) as cluster:
+...     _ = cluster.api.create({"kind": "Deployment", "metadata": {"name": "web"}, "spec": {
+...         "selector": {"matchLabels": {"app": "web"}}, "template": {
+...             "metadata": {"labels": {"app": "web"}},
+...             "spec": {"containers": [{"name": "main", "image": "kubesim/pod"}]}}}})
+...     web = Rollout(cluster.api, "deployment/web")
+...     cluster.sleep(5)
+...     print(web.restart(), "-", web.status())
+...     cluster.sleep(5)
+...     print(web.status())
+...     [row[0] for row in web.history()]
+deployment.apps/web restarted - Waiting for deployment spec update to be observed...
+deployment "web" successfully rolled out
+[1, 2]
+
+Source: k8s.io/kubectl/pkg/polymorphichelpers (history.go, rollback.go, objectpauser.go,
+objectresumer.go, objectrestarter.go), pkg/cmd/rollout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from kubesim.apiserver import KubeAPI
+from kubesim.client import retry_on_conflict
+from kubesim.controllers import deployment_revisions as revisions
+from kubesim.errors import BadRequest, NotFound, StatusError
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.progress import Progress, progress_of
+from kubesim.table import Table
+
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+CHANGE_CAUSE = "kubernetes.io/change-cause"
+ROLLED_OUT = ("Deployment", "StatefulSet", "DaemonSet")
+
+
+class Version(NamedTuple):
+    """One version of a workload's template.
+
+    Attributes:
+        number: its revision.
+        cause: the annotation change-cause; "" if there is none.
+        template: spec.template, without the label that its ReplicaSet got.
+        holder: the ReplicaSet or ControllerRevision that keeps it.
+    """
+
+    number: int
+    cause: str
+    template: Document
+    holder: Document
+
+
+# -- the facade ------------------------------------------------------------------------------------
+
+
+class Rollout:
+    """The versions of one workload.
+
+    Args:
+        api: the API server.
+        reference: ``deployment/web``, ``sts/db``, ``daemonset/shop/agent`` ...
+
+    Raises:
+        BadRequest: no such form, or a kind that is not rolled out.
+    """
+
+    def __init__(self, api: KubeAPI, reference: str) -> None:
+        parts = reference.split("/")
+        if len(parts) not in (2, 3) or not all(parts):
+            raise BadRequest(
+                f"{reference!r} names no workload",
+                hint="write kind/name, for example deployment/web",
+            )
+        self._api = api
+        self._kind = api.registry.find(parts[0])
+        if self._kind.kind not in ROLLED_OUT:
+            raise BadRequest(
+                f"{self._kind.plural} have no rollouts",
+                hint="deployments, statefulsets and daemonsets have",
+            )
+        self.name = parts[-1]
+        self.namespace = parts[1] if len(parts) == 3 else "default"
+        self._said = f"{self._kind.kind.lower()}.apps/{self.name}"
+
+    # -- looking --------------------------------------------------------------------------------
+
+    def status(self) -> str:
+        """One line, as `kubectl rollout status --watch=false` prints it.
+
+        Raises:
+            NotFound: no such workload.
+        """
+        return self.progress().text
+
+    def progress(self) -> Progress:
+        """The same line, and whether the rollout is done: for `cluster.wait_until`."""
+        return progress_of(self._get())
+
+    def history(self) -> Table:
+        """The versions that can be gone back to, the oldest first."""
+        rows = [
+            (v.number, v.cause or "<none>", _images(v.template), meta.name_of(v.holder))
+            for v in self.versions()
+        ]
+        return Table(("revision", "change-cause", "images", "kept in"), rows, title=self._said)
+
+    def versions(self) -> list[Version]:
+        """The versions by number, each with its template; those without a number are left out."""
+        workload = self._get()
+        keeper = "ReplicaSet" if self._kind.kind == "Deployment" else "ControllerRevision"
+        found = []
+        for holder in self._api.snapshot(keeper, self.namespace)[0]:
+            if not meta.is_owned_by(holder, workload):
+                continue
+            if keeper == "ReplicaSet":
+                number, template = revisions.revision_of(holder), holder["spec"]["template"]
+            else:
+                number, template = holder.get("revision"), holder["data"]["spec"]["template"]
+            if number is not None:
+                cause = meta.annotations_of(holder).get(CHANGE_CAUSE, "")
+                bare = {k: v for k, v in revisions.without_hash(template).items() if k != "$patch"}
+                found.append(Version(number, cause, thaw(bare), holder))
+        return sorted(found, key=lambda version: version.number)
+
+    # -- changing -------------------------------------------------------------------------------
+
+    def undo(self, to_revision: int | None = None) -> str:
+        """Go back to a version, or to the one before the present one; returns kubectl's line.
+
+        Args:
+            to_revision: its number in `history`; None: the last one.
+
+        Raises:
+            BadRequest: there is none to go back to, or the Deployment is paused.
+            NotFound: no such workload or version.
+        """
+        return retry_on_conflict(lambda: self._undo(to_revision or 0))
+
+    def _undo(self, number: int) -> str:
+        workload, known = self._get(), self.versions()
+        if workload["spec"].get("paused"):
+            raise BadRequest(
+                "you cannot rollback a paused deployment; resume it first with "
+                f"'kubectl rollout resume' and try again: {self._said}",
+                hint="rollout(...).resume(), then undo()",
+            )
+        if number == 0 and len(known) < 2:
+            kind = self._kind.kind.lower()
+            raise BadRequest(
+                f'no rollout history found for {kind} "{self.name}"',
+                hint="it has had one template alone: there is nothing to go back to",
+            )
+        wanted = known[-2] if number == 0 else next((v for v in known if v.number == number), None)
+        if wanted is None:
+            raise NotFound(
+                f"unable to find specified revision {number} in history",
+                hint=f"there are: {', '.join(str(v.number) for v in known) or 'none'}",
+            )
+        if revisions.equal_ignoring_hash(workload["spec"]["template"], wanted.template):
+            return (
+                f"{self._said} skipped rollback (current template already matches revision "
+                f"{wanted.number})"
+            )
+        if self._kind.kind == "Deployment":
+            self._api.update(revisions.rolled_back(workload, wanted.holder))
+        else:
+            spec = {**workload["spec"], "template": wanted.template}
+            self._api.update({**workload, "spec": spec})
+        return f"{self._said} rolled back"
+
+    def pause(self) -> str:
+        """Changes of the template wait from now on; changes of size do not.
+
+        Raises:
+            BadRequest: it is paused already, or the kind cannot be.
+        """
+        return self._set_paused(True)
+
+    def resume(self) -> str:
+        """The end of a pause.
+
+        Raises:
+            BadRequest: it is not paused, or the kind cannot be.
+        """
+        return self._set_paused(False)
+
+    def _set_paused(self, paused: bool) -> str:
+        doing, done = ("pausing", "paused") if paused else ("resuming", "resumed")
+        if self._kind.kind != "Deployment":
+            raise BadRequest(f'{self._kind.resource} "{self.name}" {doing} is not supported')
+        if bool(self._get()["spec"].get("paused")) is paused:
+            state = "already paused" if paused else "not paused"
+            raise BadRequest(f'{self._kind.resource} "{self.name}" is {state}')
+        self._patch({"spec": {"paused": True if paused else None}})
+        return f"{self._said} {done}"
+
+    def restart(self) -> str:
+        """All pods anew, as a rollout: an annotation of the template says when it was asked for.
+
+        Raises:
+            BadRequest: the Deployment is paused, or was restarted in this very second.
+        """
+        workload, now = self._get(), self._api.clock.timestamp()
+        if workload["spec"].get("paused"):
+            raise BadRequest(
+                f"{self._said} can't restart paused deployment (run rollout resume first)"
+            )
+        template = workload["spec"]["template"]
+        if meta.annotations_of(template).get(RESTARTED_AT) == now:
+            raise BadRequest(
+                f"failed to create patch for {self.name}: if restart has already been triggered "
+                "within the past second, please wait before attempting to trigger another"
+            )
+        note = {"metadata": {"annotations": {RESTARTED_AT: now}}}
+        self._patch({"spec": {"template": note}})
+        return f"{self._said} restarted"
+
+    # -- the API --------------------------------------------------------------------------------
+
+    def _get(self) -> Document:
+        return self._api.get(self._kind.kind, self.name, self.namespace)
+
+    def _patch(self, patch: Document) -> None:
+        self._api.patch(self._kind.kind, self.name, patch, self.namespace)
+
+    def __repr__(self) -> str:
+        try:
+            return f"{self._said}: {self.status()}"
+        except StatusError as error:
+            return f"{self._said}: {error.message}"
+
+
+# -- the same as functions -------------------------------------------------------------------------
+
+
+def status(api: KubeAPI, reference: str) -> str:
+    """`Rollout.status` of ``deployment/web``."""
+    return Rollout(api, reference).status()
+
+
+def history(api: KubeAPI, reference: str) -> Table:
+    """`Rollout.history` of ``deployment/web``."""
+    return Rollout(api, reference).history()
+
+
+def undo(api: KubeAPI, reference: str, to_revision: int | None = None) -> str:
+    """`Rollout.undo` of ``deployment/web``."""
+    return Rollout(api, reference).undo(to_revision)
+
+
+def pause(api: KubeAPI, reference: str) -> str:
+    """`Rollout.pause` of ``deployment/web``."""
+    return Rollout(api, reference).pause()
+
+
+def resume(api: KubeAPI, reference: str) -> str:
+    """`Rollout.resume` of ``deployment/web``."""
+    return Rollout(api, reference).resume()
+
+
+def restart(api: KubeAPI, reference: str) -> str:
+    """`Rollout.restart` of ``deployment/web``."""
+    return Rollout(api, reference).restart()
+
+
+def _images(template: Mapping[str, Any]) -> str:
+    containers = (template.get("spec") or {}).get("containers") or ()
+    return ", ".join(str(container.get("image", "")) for container in containers)
