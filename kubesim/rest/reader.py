@@ -189,14 +189,21 @@ class Channel:
         """A request that was not known, from what is there and what comes until the deadline."""
         head = self._read_head(deadline)
         request = parse_head(head)
+        try:
+            self._read_body(request, deadline)
+        except Refused as refusal:
+            refusal.segments = request.segments
+            raise
+        self.connection.settimeout(self._patience)
+        self.head = head
+        return request
+
+    def _read_body(self, request: Request, deadline: float) -> None:
         length = body_length(request)
         if length:
             if "expect" in request.headers:
                 self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.body = self._take(length, deadline)
-        self.connection.settimeout(self._patience)
-        self.head = head
-        return request
 
     def _read_head(self, deadline: float) -> bytes:
         seen = 0  # so far there is no end of a head, and nothing wrong

@@ -68,6 +68,11 @@ class Router:
 
     def __init__(self) -> None:
         self._routes: dict[int, list[tuple[tuple[str, ...], dict[str, Handler]]]] = {}
+        self._mounts: list[tuple[Callable[[tuple[str, ...]], bool], Handler]] = []
+
+    def mount(self, owns: Callable[[tuple[str, ...]], bool], handler: Handler) -> None:
+        """Leave all paths that something `owns` to handler(request), whatever the method."""
+        self._mounts.append((owns, handler))
 
     def add(self, method: str, pattern: str, handler: Handler) -> None:
         """Answer `method` on `pattern` with handler(request, *placeholders)."""
@@ -85,6 +90,9 @@ class Router:
         Raises:
             Refused: 404 no such path, 405 (with Allow) not this method, 501 no such method.
         """
+        for owns, mounted in self._mounts:
+            if owns(segments):
+                return mounted, ()
         if segments and segments[-1] == "" and len(segments) > 1:
             segments = segments[:-1]  # a slash at the end is forgiven
         for parts, methods in self._routes.get(len(segments), ()):

@@ -18,6 +18,7 @@ Bodies, codes and error texts of the first eight are the original's, to the lett
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -29,6 +30,7 @@ from kubesim.objects.conditions import is_condition_true
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
 from kubesim.rest import hpaconfig
+from kubesim.rest.changes import Changes, Encodings
 from kubesim.rest.router import Response, Router
 from kubesim.rest.streams import Streams
 from kubesim.rest.wire import Refused, Request
@@ -160,6 +162,17 @@ class PodRoutes:
         return Response.json({"message": "Pod deleted"})
 
 
+def check_room(streams: Streams) -> None:
+    """Refuse one stream too many.
+
+    Raises:
+        Refused: 429, with Retry-After.
+    """
+    if len(streams) >= streams.limit:
+        said = f"there are {streams.limit} streams, and no room for more"
+        raise Refused(429, said, close=False, headers={"Retry-After": "5"})
+
+
 def _configure(api: KubeAPI, request: Request) -> Response:
     """Change the autoscaler: all keys of the body or none."""
     body = request.json()
@@ -225,6 +238,7 @@ class MoreRoutes:
         self._decisions = decisions
         self._analytics = analytics
         self._streams = streams
+        self._encodings: Encodings = OrderedDict()
 
     def watch(self, request: Request) -> Response:
         """Every change of a kind, as server-sent events or JSON lines."""
@@ -233,14 +247,17 @@ class MoreRoutes:
         format = request.parameter("format", "sse")
         if format not in ("sse", "jsonl"):
             raise BadRequest("format must be sse or jsonl")
-        if len(self._streams) >= self._streams.limit:
-            said = f"there are {self._streams.limit} streams, and no room for more"
-            raise Refused(429, said, close=False, headers={"Retry-After": "5"})
+        check_room(self._streams)
         # What the revision is worth is known only now: better a 4xx than a stream that ends.
         self._api.watch(kind, resource_version=since or None).close()
 
         def hand_over(connection: Any, head: bytes) -> None:
-            self._streams.open(self._api, kind, connection, head, since=since, sse=format == "sse")
+            sse = format == "sse"
+            self._streams.open(
+                connection,
+                head,
+                lambda news: Changes(self._api, kind, since, sse, self._encodings, news),
+            )
 
         content = "text/event-stream" if format == "sse" else "application/x-ndjson"
         headers = {"Cache-Control": "no-store"}

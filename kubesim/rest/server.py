@@ -31,10 +31,14 @@ from kubesim.errors import BadRequest, StatusError
 from kubesim.rest.access import Access
 from kubesim.rest.answers import render, render_head
 from kubesim.rest.connections import Connections, connection_limit, stream_limit
+from kubesim.rest.kube import KubeRoutes
+from kubesim.rest.kube.negotiate import refused
+from kubesim.rest.kube.routes import is_kube_path
 from kubesim.rest.reader import Channel, Gone, KnownHeads
 from kubesim.rest.router import Response, Router
 from kubesim.rest.routes import DecisionSource, make_router
 from kubesim.rest.streams import Streams
+from kubesim.rest.users import Users
 from kubesim.rest.wire import Refused, Request
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
@@ -80,6 +84,8 @@ class RestServer:
         self.access = Access(hosts, allowed_origins, token)
         self.streams = Streams(self.analytics, stream_limit())
         self.router = make_router(api, decisions, self.analytics, self.streams)
+        self.kube = KubeRoutes(api, self.streams, Users(), lambda: f"{self.host}:{self.port}")
+        self.router.mount(is_kube_path, self.kube.serve)
         self.connections = Connections(connection_limit())
         self.known = KnownHeads()
         self._requested_port = port
@@ -146,7 +152,8 @@ class RestServer:
                 request.origin = self.access.check(request)
                 request.route = route = self.router.find(request.method, request.segments)
             response: Response = route[0](request, *route[1])
-        except Refused:
+        except Refused as refusal:
+            refusal.segments = request.segments
             raise
         except StatusError as error:
             return Response.error(error.code, str(error))
@@ -248,7 +255,10 @@ class _Connection(BaseHTTPRequestHandler):
             if channel.head:
                 owner.known.learn(channel.head, request)
         except Refused as refusal:
-            response = Response.error(refusal.status, str(refusal), refusal.headers)
+            if is_kube_path(refusal.segments):
+                response = refused(refusal.status, str(refusal), refusal.headers)
+            else:
+                response = Response.error(refusal.status, str(refusal), refusal.headers)
             close = refusal.close
         if response.stream is not None and not head_only:
             head = render_head(response, length=None, close=True)

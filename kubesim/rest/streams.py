@@ -1,35 +1,49 @@
-"""Watch streams over HTTP: every change, as it happens.
+"""Streams over HTTP: what comes little by little, to whoever wants to hear it.
 
-One thread writes all streams. A handler hands its socket over; writers of the store only say that
-there is news. A client that does not read holds nobody up: what it has not taken yet is bounded,
-and beyond that its stream ends with an event that says so. Each change is encoded once, however
-many clients see it.
+One thread writes all streams. A handler hands its socket over together with a `Source`; writers of
+the store only say that there is news. A client that does not read holds nobody up: what it has not
+taken yet is bounded by the source.
 
-Formats: server-sent events (``event:``, ``id:``, ``data:``), or one JSON object a line.
-
-Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go; text/event-stream of the HTML standard.
+Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
+import ssl
 import threading
 import time
-from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from kubesim.analytics import Analytics, NullAnalytics
-from kubesim.apiserver import KubeAPI, ResourceEvent, ResourceWatch
-from kubesim.errors import Expired
 
 BACKLOG_BYTES = 1024 * 1024  # not yet taken by a client
-HEARTBEAT_SECONDS = 15.0
 IDLE_SECONDS = 0.5  # how often the thread looks for clients that went away
 RETRY_SECONDS = 0.02  # while a client's socket is full
-KEPT_ENCODINGS = 2_000
-_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+PIECE_BYTES = 262_144
+
+
+class Source(Protocol):
+    """Where the bytes of one stream come from.
+
+    Attributes:
+        done: nothing more will come.
+    """
+
+    done: bool
+
+    def pull(self, waiting: int) -> bytes:
+        """What is new, ready for the wire; b"" if nothing is.
+
+        Args:
+            waiting: bytes that the client has not taken yet.
+        """
+
+    def close(self) -> None:
+        """The client has gone, or everything was sent."""
 
 
 @dataclass(eq=False)
@@ -38,19 +52,13 @@ class Stream:
 
     Attributes:
         connection: its socket, not blocking.
-        watch: what it sees.
-        sse: server-sent events (else JSON lines).
+        source: what it gets.
         pending: bytes that it has not taken yet.
-        spoke: when something was last sent.
-        ended: no more events; close when `pending` is out.
     """
 
     connection: socket.socket
-    watch: ResourceWatch
-    sse: bool
+    source: Source
     pending: bytearray = field(default_factory=bytearray)
-    spoke: float = 0.0
-    ended: bool = False
 
 
 class Streams:
@@ -69,7 +77,6 @@ class Streams:
         self._news = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
-        self._encodings: OrderedDict[tuple[int, str, bool], bytes] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -89,18 +96,17 @@ class Streams:
             self._drop(stream)
 
     def open(
-        self,
-        api: KubeAPI,
-        kind: str,
-        connection: socket.socket,
-        head: bytes,
-        *,
-        since: str,
-        sse: bool,
+        self, connection: socket.socket, head: bytes, make: Callable[[Callable[[], None]], Source]
     ) -> None:
-        """Take over a socket; without `since` the present objects come first, as ADDED."""
+        """Take over a socket.
+
+        Args:
+            connection: not blocking; closed here, whatever happens.
+            head: status line and headers.
+            make: makes the source; it is given what to call when there is news.
+        """
         try:
-            stream = self._begin(api, kind, connection, head, since=since, sse=sse)
+            stream = Stream(connection, make(self._news.set), bytearray(head))
         except BaseException:
             connection.close()  # nobody else has it any more
             raise
@@ -110,30 +116,6 @@ class Streams:
         if closed:
             self._drop(stream)
         self._news.set()
-
-    def _begin(
-        self,
-        api: KubeAPI,
-        kind: str,
-        connection: socket.socket,
-        head: bytes,
-        *,
-        since: str,
-        sse: bool,
-    ) -> Stream:
-        objects: list[ResourceEvent] = []
-        start: str | int = since
-        if not since:
-            listed, start = api.snapshot(kind)
-            objects = [
-                ResourceEvent("ADDED", obj, None, int(obj["metadata"]["resourceVersion"]))
-                for obj in listed
-            ]
-        watch = api.watch(kind, resource_version=start, on_ready=self._news.set)
-        stream = Stream(connection, watch, sse, bytearray(head))
-        for event in objects:
-            stream.pending += self._bytes(event, sse)
-        return stream
 
     # -- the thread ------------------------------------------------------------------------------
 
@@ -156,74 +138,39 @@ class Streams:
     def _serve(self, stream: Stream) -> bool:
         """Take news and send them; False if the stream is done. One that fails harms no other."""
         try:
-            self._pull(stream)
+            if not stream.source.done:
+                stream.pending += stream.source.pull(len(stream.pending))
             return self._push(stream)
         except Exception as error:  # noqa: BLE001 - the last line: the other streams go on
-            said = f"watch of {stream.watch}: {type(error).__name__}: {error}"
+            said = f"watch of {stream.source}: {type(error).__name__}: {error}"
             self._analytics.log("REST", "StreamFailed", said[:300], "error")
             return False
-
-    def _pull(self, stream: Stream) -> None:
-        """Take the news of one stream."""
-        if stream.ended:
-            return
-        try:
-            for event in stream.watch.poll():
-                stream.pending += self._bytes(event, stream.sse)
-        except Expired as error:
-            self._end(stream, "EXPIRED", str(error))
-        if len(stream.pending) > BACKLOG_BYTES:
-            stream.pending.clear()
-            self._end(stream, "EXPIRED", "the client reads too slowly: list again, then watch")
-        now = time.monotonic()
-        if now - stream.spoke > HEARTBEAT_SECONDS and not stream.pending:
-            beat = {"type": "BOOKMARK", "revision": stream.watch.resource_version}
-            stream.pending += b": heartbeat\n\n" if stream.sse else _encode(beat).encode() + b"\n"
 
     def _push(self, stream: Stream) -> bool:
         """Send what the socket takes; False if the stream is done."""
         try:
             if stream.pending:
-                sent = stream.connection.send(memoryview(bytes(stream.pending[:262_144])))
+                sent = stream.connection.send(memoryview(bytes(stream.pending[:PIECE_BYTES])))
                 del stream.pending[:sent]
-                stream.spoke = time.monotonic()
-            elif stream.connection.recv(1, socket.MSG_PEEK) == b"":
-                return False  # the client hung up
-        except BlockingIOError:
+            elif _hung_up(stream.connection):
+                return False
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return True
         except OSError:
             return False
-        return bool(stream.pending) or not stream.ended
-
-    def _end(self, stream: Stream, type: str, message: str) -> None:
-        body = _encode({"type": type, "message": message})
-        text = f"event: {type}\ndata: {body}\n\n" if stream.sse else f"{body}\n"
-        stream.pending += text.encode()
-        stream.ended = True
+        return bool(stream.pending) or not stream.source.done
 
     def _drop(self, stream: Stream) -> None:
         with self._lock:
             if stream in self._streams:
                 self._streams.remove(stream)
-        stream.watch.close()
+        stream.source.close()
         with contextlib.suppress(OSError):
             stream.connection.shutdown(socket.SHUT_RDWR)
         stream.connection.close()
 
-    def _bytes(self, event: ResourceEvent, sse: bool) -> bytes:
-        """An event as it goes over the wire; encoded once for all clients of a format."""
-        key = (event.revision, event.object["metadata"].get("uid", ""), sse)
-        known = self._encodings.get(key)
-        if known is not None and event.type != "ADDED":
-            return known
-        body = _encode({"type": event.type, "revision": event.revision, "object": event.object})
-        if sse:
-            text = f"event: {event.type}\nid: {event.revision}\ndata: {body}\n\n"
-        else:
-            text = f"{body}\n"
-        found = text.encode()
-        if event.type != "ADDED":
-            self._encodings[key] = found
-            while len(self._encodings) > KEPT_ENCODINGS:
-                self._encodings.popitem(last=False)
-        return found
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether the client has closed; looks without taking anything where that can be done."""
+    flags = 0 if isinstance(connection, ssl.SSLSocket) else socket.MSG_PEEK
+    return connection.recv(1, flags) == b""

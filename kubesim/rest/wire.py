@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NoReturn
@@ -26,7 +26,8 @@ BODY_LIMIT = 1536 * 1024  # 1.5 MiB, as etcd
 JSON_DEPTH = 200
 JSON_DIGITS = 19  # digits of an integer
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-JSON_TYPES = ("", "application/json", "text/json", "application/x-www-form-urlencoded")
+SIMPLE_TYPES = ("", "text/json", "application/x-www-form-urlencoded")
+JSON_TYPES = ("application/json", *SIMPLE_TYPES)
 
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
@@ -42,7 +43,10 @@ class Refused(Exception):
         status: HTTP code.
         close: the connection cannot be used any further.
         headers: to send along.
+        segments: of the path that was asked for, if that much is known.
     """
+
+    segments: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -92,19 +96,33 @@ class Request:
             Refused: 400, the query is malformed or names it twice.
         """
         if self._parameters is None:
-            try:
-                pairs = parse_qsl(
-                    self.query, keep_blank_values=True, errors="strict", max_num_fields=50
-                )
-            except ValueError as error:
-                raise Refused(400, "the query string is malformed", close=False) from error
+            pairs = self._pairs()
             self._parameters = dict(pairs)
             if len(self._parameters) != len(pairs):
                 raise Refused(400, "a query parameter occurs twice", close=False)
         return self._parameters.get(name, default)
 
-    def json(self) -> Any:
+    def parameters(self, name: str) -> list[str]:
+        """All values of a query parameter that may occur more than once, for example ``command``.
+
+        Raises:
+            Refused: 400, the query is malformed.
+        """
+        return [value for key, value in self._pairs() if key == name]
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        try:
+            return parse_qsl(self.query, keep_blank_values=True, errors="strict", max_num_fields=50)
+        except ValueError as error:
+            raise Refused(400, "the query string is malformed", close=False) from error
+
+    def json(self, types: Sequence[str] = JSON_TYPES, *, duplicates: bool = False) -> Any:
         """The body as JSON, strictly.
+
+        Args:
+            types: content types that are taken; from a page in a browser only those that it has to
+                ask for.
+            duplicates: an object may name a key twice; the last one counts.
 
         Raises:
             Refused: 400 malformed, 415 not JSON.
@@ -113,17 +131,22 @@ class Request:
         if self.headers.get("content-encoding", "identity") != "identity":
             raise Refused(415, "compressed bodies are not read", close=False)
         # A page in a browser can post a form or plain text across sites without being asked.
-        allowed = ("application/json",) if "origin" in self.headers else JSON_TYPES
+        allowed = [t for t in types if "origin" not in self.headers or t not in SIMPLE_TYPES]
         if kind[0].strip().lower() not in allowed:
-            raise Refused(415, "the body must be application/json", close=False)
+            listed = " or ".join(name for name in types if name not in SIMPLE_TYPES)
+            raise Refused(415, f"the body must be {listed}", close=False)
         charset = kind[2].partition("charset=")[2].strip(' "').lower()
         if charset not in ("", "utf-8", "utf8"):
             raise Refused(415, "the body must be UTF-8", close=False)
-        return read_json(self.body)
+        return read_json(self.body, duplicates=duplicates)
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes, *, duplicates: bool = False) -> Any:
     """A JSON document: UTF-8, no duplicate keys, no NaN, no infinity, bounded depth and digits.
+
+    Args:
+        body: the text.
+        duplicates: take objects that name a key twice, too.
 
     Raises:
         Refused: 400.
@@ -136,7 +159,7 @@ def read_json(body: bytes) -> Any:
             parse_constant=_no_constant,
             parse_float=_finite,
             parse_int=_whole,
-            object_pairs_hook=_no_duplicates,
+            object_pairs_hook=None if duplicates else _no_duplicates,
         )
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate has no UTF-8

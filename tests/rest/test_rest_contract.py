@@ -248,6 +248,8 @@ def test_a_client_that_does_not_read_is_cut_off(
     with socket.create_connection(("127.0.0.1", server.port), timeout=15) as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         lazy.sendall(b"GET /api/watch?kind=ConfigMap HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while not len(server.streams):
+            time.sleep(0.02)
         big = {"kind": "ConfigMap", "metadata": {"name": "big"}, "data": {"a": "x" * 200_000}}
         cluster.api.create(big)
         for number in range(60):

@@ -393,10 +393,10 @@ def test_a_stream_that_fails_harms_no_other(served: Served) -> None:
         assert client.recv(65536).startswith(b"HTTP/1.1 200 OK")
     assert eventually(lambda: len(server.streams) == 2)
 
-    def fail() -> None:
+    def fail(_waiting: int) -> bytes:
         raise ZeroDivisionError("broken watch")
 
-    server.streams._streams[0].watch.poll = fail  # type: ignore[assignment, method-assign]
+    server.streams._streams[0].source.pull = fail  # type: ignore[method-assign]
     api.create({"kind": "ConfigMap", "metadata": {"name": "news"}, "data": {}})
     received = [drain(client) if n == 0 else client.recv(65536) for n, client in enumerate(clients)]
     assert received[0] == b""

@@ -1,0 +1,267 @@
+"""Discovery: which groups, versions and resources there are, and which verbs each takes.
+
+Both forms come from the registry of kinds: the legacy documents (one for each group and version)
+that Python clients and kopf read, and the aggregated one that kubectl asks for first.
+
+The core group comes first and metrics.k8s.io last: ``pods`` and ``nodes`` are in both, and clients
+take the first that they meet.
+
+Source: k8s.io/apiserver/pkg/endpoints/discovery (and aggregated/); k8s.io/api/apidiscovery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from kubesim.apiserver.registry import Kind, Registry
+from kubesim.rest.kube.reviews import REVIEWS
+from kubesim.rest.kube.versions import VERSIONS
+
+Document = dict[str, Any]
+ALL_VERBS = (
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+)
+CHANGE_VERBS = ("get", "patch", "update")
+AGGREGATED = ("v2", "v2beta1")  # versions of apidiscovery.k8s.io, the better one first
+LAST_GROUP = "metrics.k8s.io"
+POD_SUBRESOURCES = {
+    "attach": ("", "v1", "PodAttachOptions", ("create", "get")),
+    "binding": ("", "v1", "Binding", ("create",)),
+    "eviction": ("policy", "v1", "Eviction", ("create",)),
+    "exec": ("", "v1", "PodExecOptions", ("create", "get")),
+    "log": ("", "v1", "Pod", ("get",)),
+    "portforward": ("", "v1", "PodPortForwardOptions", ("create", "get")),
+}
+
+
+class Subresource(NamedTuple):
+    """A part of an object with a path of its own: ``status``, ``scale`` ..."""
+
+    name: str
+    group: str
+    version: str
+    kind: str
+    verbs: tuple[str, ...]
+
+
+class Resource(NamedTuple):
+    """What is served at one place.
+
+    Attributes:
+        group, version, plural, kind, namespaced: which.
+        verbs: what it takes.
+        short_names, categories: what kubectl may call it.
+        subresources: its parts.
+    """
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool
+    verbs: tuple[str, ...]
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[Subresource, ...] = ()
+
+    @property
+    def api_version(self) -> str:
+        """As the client writes it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+def resources(registry: Registry) -> list[Resource]:
+    """Everything that is served, in the order in which clients shall prefer it."""
+    found = []
+    for kind in registry.kinds():
+        found.append(_resource(kind, kind.version))
+        for group, version, plural in VERSIONS:
+            if (group, plural) == (kind.group, kind.plural):
+                found.append(_resource(kind, version))
+    found.append(Resource("", "v1", "bindings", "Binding", True, ("create",)))
+    found += [
+        Resource(review.group, "v1", plural, review.kind, review.namespaced, ("create",))
+        for plural, review in REVIEWS.items()
+    ]
+    order = {group: index for index, group in enumerate(dict.fromkeys(r.group for r in found))}
+    order[""], order[LAST_GROUP] = -1, len(order)
+    return sorted(found, key=lambda resource: order[resource.group])
+
+
+def _resource(kind: Kind, version: str) -> Resource:
+    verbs = ("get", "list") if kind.read_only else ALL_VERBS
+    parts = []
+    if kind.status and not kind.read_only:
+        parts.append(Subresource("status", kind.group, version, kind.kind, CHANGE_VERBS))
+    if kind.scale:
+        parts.append(Subresource("scale", "autoscaling", "v1", "Scale", CHANGE_VERBS))
+    if kind.kind == "Pod":
+        parts += [Subresource(name, *rest) for name, rest in POD_SUBRESOURCES.items()]
+    return Resource(
+        kind.group,
+        version,
+        kind.plural,
+        kind.kind,
+        kind.namespaced,
+        verbs,
+        kind.short_names,
+        kind.categories,
+        tuple(sorted(parts)),
+    )
+
+
+def group_versions(found: Iterable[Resource]) -> dict[str, list[str]]:
+    """The versions of each group, the preferred one first; the core group is ""."""
+    groups: dict[str, list[str]] = {}
+    for resource in found:
+        versions = groups.setdefault(resource.group, [])
+        if resource.version not in versions:
+            versions.append(resource.version)
+    return groups
+
+
+# -- the legacy documents ------------------------------------------------------------------------
+
+
+def api_versions(address: str) -> Document:
+    """GET /api."""
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+    }
+
+
+def api_group(name: str, versions: list[str]) -> Document:
+    """GET /apis/GROUP."""
+    listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
+    return {
+        "kind": "APIGroup",
+        "apiVersion": "v1",
+        "name": name,
+        "versions": listed,
+        "preferredVersion": listed[0],
+    }
+
+
+def api_groups(found: Iterable[Resource]) -> Document:
+    """GET /apis."""
+    groups = [
+        {key: value for key, value in api_group(name, versions).items() if key[0] not in "ka"}
+        for name, versions in group_versions(found).items()
+        if name
+    ]
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+
+
+def api_resources(found: Iterable[Resource], group: str, version: str) -> Document | None:
+    """GET /api/v1 and /apis/GROUP/VERSION; None if there is no such version."""
+    listed = []
+    for resource in found:
+        if (resource.group, resource.version) != (group, version):
+            continue
+        entry: Document = {
+            "name": resource.plural,
+            "singularName": resource.kind.lower(),
+            "namespaced": resource.namespaced,
+            "kind": resource.kind,
+            "verbs": list(resource.verbs),
+        }
+        if resource.short_names:
+            entry["shortNames"] = list(resource.short_names)
+        if resource.categories:
+            entry["categories"] = list(resource.categories)
+        listed.append(entry)
+        for part in resource.subresources:
+            entry = {
+                "name": f"{resource.plural}/{part.name}",
+                "singularName": "",
+                "namespaced": resource.namespaced,
+                "kind": part.kind,
+                "verbs": list(part.verbs),
+            }
+            if (part.group, part.version) != (group, version):
+                entry |= {"group": part.group, "version": part.version}
+            listed.append(entry)
+    if not listed:
+        return None
+    name = f"{group}/{version}" if group else version
+    return {
+        "kind": "APIResourceList",
+        "apiVersion": "v1",
+        "groupVersion": name,
+        "resources": listed,
+    }
+
+
+# -- the aggregated document ---------------------------------------------------------------------
+
+
+def aggregated(found: Iterable[Resource], version: str, *, core: bool) -> Document:
+    """GET /api (core) or /apis as one APIGroupDiscoveryList.
+
+    Args:
+        found: what is served.
+        version: of apidiscovery.k8s.io.
+        core: the core group alone, or all the others.
+    """
+    found = [resource for resource in found if (resource.group == "") == core]
+    items = []
+    for group, versions in group_versions(found).items():
+        listed = [
+            {
+                "version": name,
+                "freshness": "Current",
+                "resources": [_entry(r) for r in found if (r.group, r.version) == (group, name)],
+            }
+            for name in versions
+        ]
+        metadata: Document = {"name": group} if group else {}
+        items.append({"metadata": metadata | {"creationTimestamp": None}, "versions": listed})
+    return {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": f"apidiscovery.k8s.io/{version}",
+        "metadata": {},
+        "items": items,
+    }
+
+
+def aggregated_type(version: str) -> str:
+    """The Content-Type by which a client knows the aggregated form."""
+    return f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+
+
+def _entry(resource: Resource) -> Document:
+    entry: Document = {
+        "resource": resource.plural,
+        "responseKind": _gvk(resource.group, resource.version, resource.kind),
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": resource.kind.lower(),
+        "verbs": list(resource.verbs),
+    }
+    if resource.short_names:
+        entry["shortNames"] = list(resource.short_names)
+    if resource.categories:
+        entry["categories"] = list(resource.categories)
+    if resource.subresources:
+        entry["subresources"] = [
+            {
+                "subresource": part.name,
+                "responseKind": _gvk(part.group, part.version, part.kind),
+                "verbs": list(part.verbs),
+            }
+            for part in resource.subresources
+        ]
+    return entry
+
+
+def _gvk(group: str, version: str, kind: str) -> Document:
+    return {"group": group, "version": version, "kind": kind}

@@ -1,0 +1,156 @@
+"""OpenAPI: what kubectl validates with, and explains from.
+
+Version 3 is generated from the registry and its schemas, one document for each group and version.
+The `patch` operation of a kind lists the parameter `fieldValidation`, by which kubectl knows that
+it may leave validation to the server. No strategic merge is listed among its formats: kubectl then
+trusts the merge keys of its own types, and not a schema's.
+
+Version 2 is there as an empty document in protobuf, which is a valid one: kubectl 1.27 and 1.28
+refuse to apply without it, and take the rest from version 3.
+
+Source: k8s.io/kube-openapi (handler, handler3, builder3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from kubesim import KUBERNETES_VERSION
+from kubesim.apiserver import schemas
+from kubesim.apiserver.registry import Kind, Registry
+from kubesim.errors import NotFound
+from kubesim.rest.kube.negotiate import encode, parse_accept
+from kubesim.rest.kube.paths import NO_RESOURCE
+from kubesim.rest.router import Response
+from kubesim.rest.wire import Request
+
+Document = dict[str, Any]
+V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+INFO = {"title": "Kubernetes", "version": f"v{KUBERNETES_VERSION}.0"}
+PATCH_TYPES = (
+    "application/apply-patch+yaml",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+)
+DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+
+
+class OpenAPI:
+    """The documents of one server; made when they are first asked for.
+
+    Args:
+        registry: the kinds.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._made: dict[tuple[str, int], bytes] = {}
+
+    def serve(self, request: Request, rest: tuple[str, ...]) -> Response:
+        """/openapi/v2, /openapi/v3, /openapi/v3/api/v1, /openapi/v3/apis/GROUP/VERSION.
+
+        Raises:
+            NotFound: no such document.
+        """
+        if rest[0] == "v2":
+            accepted = parse_accept(request.headers.get("accept", ""))
+            if any("protobuf" in media.name for media in accepted) or not accepted:
+                return Response(200, b"", V2_PROTOBUF)
+            empty = {"swagger": "2.0", "info": INFO, "paths": {}}
+            return Response(200, encode(empty).encode())
+        if len(rest) == 1:
+            return Response(200, encode(self.index()).encode())
+        path = "/".join(rest[1:])
+        if path not in self._paths():
+            raise NotFound(NO_RESOURCE)
+        return Response(200, self.text(path), headers={"Cache-Control": "public, immutable"})
+
+    def index(self) -> Document:
+        """Which documents there are; the hash in an address changes with its content."""
+        found = {}
+        for path in self._paths():
+            digest = hashlib.sha256(self.text(path)).hexdigest()[:32].upper()
+            found[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
+        return {"paths": found}
+
+    def text(self, path: str) -> bytes:
+        """One document as JSON."""
+        kinds = self._paths()[path]
+        key = (path, len(self._registry.kinds()))
+        if key not in self._made:
+            self._made[key] = encode(document(kinds, path)).encode()
+        return self._made[key]
+
+    def _paths(self) -> dict[str, list[Kind]]:
+        """The kinds of each document."""
+        found: dict[str, list[Kind]] = {}
+        for kind in self._registry.kinds():
+            root = f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"
+            found.setdefault(root, []).append(kind)
+        return found
+
+
+def document(kinds: list[Kind], path: str) -> Document:
+    """The OpenAPI document of a group and version. Pure."""
+    components: dict[str, Any] = {}
+    paths: dict[str, Any] = {}
+    options = schemas.component(DELETE_OPTIONS)
+    if options is not None:
+        components[DELETE_OPTIONS] = options
+    for kind in kinds:
+        components.update(schemas.components(kind))
+        base = f"/{path}/namespaces/{{namespace}}" if kind.namespaced else f"/{path}"
+        paths[f"{base}/{kind.plural}"] = _collection(kind)
+        paths[f"{base}/{kind.plural}/{{name}}"] = _object(kind)
+    return {
+        "openapi": "3.0.0",
+        "info": INFO,
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _operation(kind: Kind, action: str, *parameters: str) -> Document:
+    return {
+        "operationId": f"{action}{kind.kind}",
+        "x-kubernetes-action": action,
+        "x-kubernetes-group-version-kind": {
+            "group": kind.group,
+            "version": kind.version,
+            "kind": kind.kind,
+        },
+        "parameters": [
+            {"name": name, "in": "query", "schema": {"type": "string"}} for name in parameters
+        ],
+        "responses": {"200": {"description": "OK", "content": {"application/json": _ref(kind)}}},
+    }
+
+
+def _ref(kind: Kind) -> Document:
+    if schemas.schema_of(kind) is None:
+        return {"schema": {"type": "object"}}
+    return {"schema": {"$ref": schemas.REF + schemas.component_name(kind)}}
+
+
+WRITE_OPTIONS = ("dryRun", "fieldManager", "fieldValidation")
+
+
+def _collection(kind: Kind) -> Document:
+    found = {"get": _operation(kind, "list", "labelSelector", "fieldSelector", "limit", "watch")}
+    if not kind.read_only:
+        found["post"] = _operation(kind, "post", *WRITE_OPTIONS)
+        found["post"]["requestBody"] = {"content": {"*/*": _ref(kind)}}
+    return found
+
+
+def _object(kind: Kind) -> Document:
+    found = {"get": _operation(kind, "get")}
+    if not kind.read_only:
+        found["put"] = _operation(kind, "put", *WRITE_OPTIONS)
+        found["put"]["requestBody"] = {"content": {"*/*": _ref(kind)}}
+        found["patch"] = _operation(kind, "patch", *WRITE_OPTIONS, "force")
+        content = {name: {"schema": {"type": "object"}} for name in PATCH_TYPES}
+        found["patch"]["requestBody"] = {"content": content}
+        found["delete"] = _operation(kind, "delete", "dryRun", "gracePeriodSeconds")
+    return found

@@ -1,0 +1,193 @@
+"""What only pods have: a log, a binding, an eviction, commands.
+
+Source: pkg/registry/core/pod/storage (BindingREST, EvictionREST), pkg/registry/core/pod/rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.base import NOT_ALLOWED
+from kubesim.errors import BadRequest, MethodNotAllowed, TooManyRequests
+from kubesim.objects.meta import is_terminating
+from kubesim.objects.pods import containers_of, node_of
+from kubesim.rest.kube import bodies, execute
+from kubesim.rest.kube.negotiate import Refusal, answer, success
+from kubesim.rest.kube.options import delete_options, dry_run
+from kubesim.rest.kube.paths import Place, Target
+from kubesim.rest.kube.podlogs import Followed, find_container, log_options, render, select
+from kubesim.rest.router import Response
+from kubesim.rest.streams import Streams
+from kubesim.rest.users import Attempt, User
+from kubesim.rest.wire import Request
+
+TEXT = "text/plain"
+CHUNKED = {"Transfer-Encoding": "chunked"}
+RETRY_SECONDS = 5
+REFUSED = {
+    "attach": "attach",
+    "portforward": "port-forward",
+    "proxy": "the proxy",
+    "ephemeralcontainers": "debugging with ephemeral containers",
+    "resize": "resizing in place",
+}
+
+
+class PodParts:
+    """The subresources of pods.
+
+    Args:
+        api: whose pods.
+        streams: who writes logs that are followed.
+    """
+
+    def __init__(self, api: KubeAPI, streams: Streams) -> None:
+        self._api = api
+        self._streams = streams
+        self.parts: dict[str, Callable[[Request, Target], Response]] = {
+            "log": self.log,
+            "binding": self._binding,
+            "eviction": self.evict,
+            "exec": self.exec,
+            **dict.fromkeys(REFUSED, self.refuse),
+        }
+
+    def check_room(self) -> None:
+        """Refuse one stream too many.
+
+        Raises:
+            TooManyRequests: with the time after which to try again.
+        """
+        if len(self._streams) >= self._streams.limit:
+            raise TooManyRequests(
+                f"there are {self._streams.limit} streams, and no room for more",
+                retry_after_seconds=RETRY_SECONDS,
+            )
+
+    def serve(self, request: Request, target: Target) -> Response:
+        """The answer for any of them."""
+        part = target.place.subresource.partition("/")[0]
+        return self.parts[part](request, target)
+
+    def log(self, request: Request, target: Target) -> Response:
+        """The log of a container, as text."""
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed(NOT_ALLOWED)
+        api, place = self._api, target.place
+        options = log_options(request, api.clock)
+        # The API server's own checks: is there such a pod, such a container?
+        api.pod_logs(
+            place.name,
+            target.namespace,
+            container=options.container or None,
+            tail_lines=options.tail,
+        )
+        pod = api.get("Pod", place.name, target.namespace)
+        container = find_container(pod, options)
+        if options.follow and request.method == "GET":
+            self.check_room()
+
+            def hand_over(connection: Any, head: bytes) -> None:
+                followed = Followed(api, pod, container, options)
+                self._streams.open(connection, head, lambda _news: followed)
+
+            return Response(200, b"", TEXT, CHUNKED, stream=hand_over)
+        lines = select(api.log_lines(pod, container), options)
+        text = render(lines, options, api.clock)
+        return Response(200, text[: options.limit_bytes], TEXT)
+
+    def bind(self, request: Request, place: Place, user: User) -> Response:
+        """POST /bindings: the pod is named in the body."""
+        if request.method != "POST" or place.name or not place.namespace:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        user.require(Attempt("create", "", "bindings", place.namespace))
+        return self._bind(request, place.namespace, "")
+
+    def _binding(self, request: Request, target: Target) -> Response:
+        """POST /pods/NAME/binding."""
+        if request.method != "POST":
+            raise MethodNotAllowed(NOT_ALLOWED)
+        return self._bind(request, target.place.namespace, target.place.name)
+
+    def _bind(self, request: Request, namespace: str, name: str) -> Response:
+        document = bodies.read_body(request).document
+        if not isinstance(document, dict):
+            raise BadRequest("a Binding is an object")
+        bodies.settle_kind(document, "Binding", "v1")
+        metadata, to = document.get("metadata") or {}, document.get("target") or {}
+        if not isinstance(metadata, dict) or not isinstance(to, dict):
+            raise BadRequest("metadata and target of a Binding are objects")
+        said = metadata.get("name")
+        if (name and said and said != name) or not (said or name):
+            raise BadRequest("name in URL does not match name in Binding object")
+        if metadata.get("namespace") not in (None, "", namespace):
+            raise BadRequest("namespace in URL does not match namespace in Binding object")
+        if not dry_run(request.parameters("dryRun")):
+            self._api.bind(str(name or said), namespace, to.get("name") or "")
+        return success({}, 201)
+
+    def evict(self, request: Request, target: Target) -> Response:
+        """Delete a pod, if the budgets that guard it allow that."""
+        if request.method != "POST":
+            raise MethodNotAllowed(NOT_ALLOWED)
+        document = bodies.read_body(request).document
+        if not isinstance(document, dict):
+            raise BadRequest("an Eviction is an object")
+        version = document.get("apiVersion") or "policy/v1"
+        bodies.settle_kind(
+            document, "Eviction", version if version == "policy/v1beta1" else "policy/v1"
+        )
+        metadata = document.get("metadata") or {}
+        if not isinstance(metadata, dict):
+            raise BadRequest("metadata must be an object")
+        if metadata.get("name") not in (None, "", target.place.name):
+            raise BadRequest("name in URL does not match name in Eviction object")
+        options = delete_options(request, document.get("deleteOptions"))
+        status = getattr(self._api, "evict")(  # noqa: B009
+            target.place.name,
+            target.namespace,
+            grace_period_seconds=options.grace_seconds,
+            uid=options.uid,
+            resource_version=options.revision,
+            dry_run=options.dry_run,
+        )
+        return answer(status, 201)
+
+    def exec(self, request: Request, target: Target) -> Response:
+        """A command in a container, by websocket."""
+        if request.method not in ("GET", "POST"):
+            raise MethodNotAllowed(NOT_ALLOWED)
+        api, command = self._api, request.parameters("command")
+        pod = api.get("Pod", target.place.name, target.namespace)
+        if not command or not command[0]:
+            raise BadRequest("you must specify at least one command for the container")
+        names = [str(entry.get("name")) for entry in containers_of(pod)]
+        container = request.parameter("container") or names[0]
+        if container not in names:
+            raise BadRequest(f"container {container[:60]} is not valid for pod {target.place.name}")
+        if not node_of(pod) or is_terminating(pod):
+            raise BadRequest(f"pod {target.place.name} does not have a host assigned")
+        if request.headers.get("upgrade", "").lower() != "websocket" or request.method != "GET":
+            raise Refusal(
+                501,
+                "exec is served over websockets only, which kubectl speaks from 1.30 on; before, "
+                "kubectl logs and kubectl describe show what there is to see",
+            )
+        head = execute.handshake(request)
+        outcome = execute.run_command(pod, container, command, api.clock.timestamp())
+
+        def hand_over(connection: Any, _head: bytes) -> None:
+            spoken = execute.Spoken(execute.frames(outcome))
+            self._streams.open(connection, head, lambda _news: spoken)
+
+        return Response(101, stream=hand_over)
+
+    def refuse(self, _request: Request, target: Target) -> Response:
+        """What a simulated container cannot do, said so that its user understands."""
+        self._api.get("Pod", target.place.name, target.namespace)
+        what = REFUSED[target.place.subresource.partition("/")[0]]
+        raise Refusal(
+            501, f"{what} is not supported by the simulator: there is no process to connect to"
+        )

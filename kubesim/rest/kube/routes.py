@@ -1,0 +1,264 @@
+"""Puts the Kubernetes API together: which path asks for what, who may, and errors as Status.
+
+    /api, /apis, /api/v1, /apis/GROUP, /apis/GROUP/VERSION      discovery
+    /api/v1/..., /apis/GROUP/VERSION/...                        objects
+    /version, /livez, /readyz, /openapi/v2, /openapi/v3/...     about the server
+
+Source: k8s.io/apiserver/pkg/server/handler.go, pkg/endpoints/installer.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kubesim import KUBERNETES_VERSION
+from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.base import NOT_ALLOWED
+from kubesim.errors import Expired, Forbidden, MethodNotAllowed, NotFound, StatusError
+from kubesim.rest.kube import bodies, discovery
+from kubesim.rest.kube.discovery import AGGREGATED, Resource
+from kubesim.rest.kube.negotiate import Refusal, answer, encode, failure, parse_accept, refused
+from kubesim.rest.kube.openapi import OpenAPI
+from kubesim.rest.kube.options import ListOptions, list_options
+from kubesim.rest.kube.paths import NO_RESOURCE, Place, Target, parse_place, resolve
+from kubesim.rest.kube.pods import PodParts
+from kubesim.rest.kube.reviews import REVIEWS
+from kubesim.rest.kube.verbs import Verbs, shaper_of
+from kubesim.rest.kube.watching import Encodings, KubeWatch
+from kubesim.rest.router import Response
+from kubesim.rest.streams import Streams
+from kubesim.rest.users import Attempt, User, Users
+from kubesim.rest.wire import Refused, Request
+
+READS = ("GET", "HEAD")
+WHOLE = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
+ONE = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+CHUNKED = {"Transfer-Encoding": "chunked", "Cache-Control": "no-cache, private"}
+ROOTS = frozenset({"apis", "version", "livez", "readyz", "openapi"})
+BUILD = {
+    "major": KUBERNETES_VERSION.partition(".")[0],
+    "minor": KUBERNETES_VERSION.partition(".")[2],
+    "gitVersion": f"v{KUBERNETES_VERSION}.0",
+    "gitCommit": "kubesim",
+    "gitTreeState": "clean",
+    "buildDate": "2025-08-27T10:17:43Z",
+    "goVersion": "none: python",
+    "compiler": "cpython",
+    "platform": "kubesim/any",
+}
+
+
+def is_kube_path(segments: tuple[str, ...]) -> bool:
+    """Whether a path belongs to the Kubernetes API, and not to the simulator's own."""
+    if segments[:1] == ("api",):
+        return segments in (("api",), ("api", "")) or segments[1] == "v1"
+    return bool(segments) and segments[0] in ROOTS
+
+
+class KubeRoutes:
+    """The Kubernetes API of one server.
+
+    Args:
+        api: what is served.
+        streams: who writes watches and logs that are followed.
+        users: who may ask.
+        address: host and port, for clients that look for the server.
+    """
+
+    def __init__(
+        self,
+        api: KubeAPI,
+        streams: Streams,
+        users: Users,
+        address: Callable[[], str] = lambda: "127.0.0.1",
+    ) -> None:
+        self._api = api
+        self._streams = streams
+        self._users = users
+        self._address = address
+        self._verbs = Verbs(api)
+        self._pods = PodParts(api, streams)
+        self._encodings: Encodings = Encodings()
+        self._known: tuple[int, list[Resource]] = (-1, [])
+        self._openapi = OpenAPI(api.registry)
+
+    def serve(self, request: Request) -> Response:
+        """The answer to a request; whatever is refused becomes a Status."""
+        try:
+            return self._serve(request)
+        except StatusError as error:
+            return failure(error)
+        except Refused as refusal:
+            return refused(refusal.status, str(refusal), refusal.headers)
+
+    # -- which path ------------------------------------------------------------------------------
+
+    def _serve(self, request: Request) -> Response:
+        user = self._users.of(request.headers)
+        if user is None:
+            raise Refusal(401, "Unauthorized")
+        if request.method == "OPTIONS":
+            return Response(204, headers={"Allow": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"})
+        place = parse_place(request.segments)
+        if place is None:
+            return self._about(request, user)
+        review = REVIEWS.get(place.plural)
+        if review is not None and (place.group, place.version) == (review.group, "v1"):
+            return self._review(request, place, user)
+        if place.plural == "bindings" and place.group == "":
+            return self._pods.bind(request, place, user)
+        target = resolve(self._api.registry, place)
+        if place.subresource:
+            return self._part(request, target, user)
+        return self._objects(request, target, user)
+
+    def _about(self, request: Request, user: User) -> Response:
+        """Discovery, and what is known about the server."""
+        segments = tuple(part for part in request.segments if part)
+        if request.method not in READS:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        path = "/" + "/".join(segments)
+        if segments[0] not in ("api", "apis", "version", "openapi", "livez", "readyz"):
+            user.require(Attempt("get", path=path))
+        match segments:
+            case ("api",) | ("apis",):
+                return self._roots(request, core=segments[0] == "api")
+            case ("api", "v1"):
+                found = discovery.api_resources(self.resources(), "", "v1")
+            case ("apis", group):
+                versions = discovery.group_versions(self.resources()).get(group)
+                found = discovery.api_group(group, versions) if versions and group else None
+            case ("apis", group, version):
+                found = discovery.api_resources(self.resources(), group, version)
+            case ("version",):
+                found = dict(BUILD)
+            case ("livez" | "readyz", *_) if len(segments) <= 2:
+                return Response(200, b"ok", "text/plain; charset=utf-8")
+            case ("openapi", "v2") | ("openapi", "v3", *_):
+                return self._openapi.serve(request, segments[1:])
+            case _:
+                found = None
+        if found is None:
+            raise NotFound(NO_RESOURCE)
+        return answer(found)
+
+    def resources(self) -> list[Resource]:
+        """What is served now; kinds may come and go."""
+        count = len(self._api.registry.kinds())
+        if self._known[0] != count:
+            self._known = (count, discovery.resources(self._api.registry))
+        return self._known[1]
+
+    def _roots(self, request: Request, *, core: bool) -> Response:
+        """/api and /apis, in the form that the client asks for first."""
+        for media in parse_accept(request.headers.get("accept", "")):
+            wanted = media.parameters
+            if media.name == "application/json" and not wanted.get("as"):
+                break
+            version = wanted.get("v", "")
+            if wanted.get("as") == "APIGroupDiscoveryList" and version in AGGREGATED:
+                found = discovery.aggregated(self.resources(), version, core=core)
+                kind = discovery.aggregated_type(version)
+                return Response(200, encode(found).encode(), kind)
+        if core:
+            return answer(discovery.api_versions(self._address()))
+        return answer(discovery.api_groups(self.resources()))
+
+    # -- objects ---------------------------------------------------------------------------------
+
+    def _objects(self, request: Request, target: Target, user: User) -> Response:
+        place, method = target.place, request.method
+        verb = (ONE if place.name else WHOLE).get(method)
+        if verb is None:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        options: ListOptions | None = None
+        if verb in ("get", "list"):
+            options = list_options(request) if method == "GET" else None
+            if options is not None and options.watch:
+                verb = "watch"
+        _require(user, verb, target)
+        if options is not None and verb == "watch":
+            return self._watch(request, target, options)
+        if verb == "list":
+            return self._verbs.list(request, target, options or list_options(request))
+        if verb in ("create", "update", "patch", "delete") and target.kind.read_only:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        calls: dict[str, Callable[[Request, Target], Response]] = {
+            "get": self._verbs.get,
+            "create": self._verbs.create,
+            "update": self._verbs.replace,
+            "patch": self._verbs.patch,
+            "delete": self._verbs.delete,
+            "deletecollection": self._verbs.delete_collection,
+        }
+        return calls[verb](request, target)
+
+    def _part(self, request: Request, target: Target, user: User) -> Response:
+        """A subresource."""
+        place, kind, method = target.place, target.kind, request.method
+        if kind.kind == "Pod" and place.subresource in self._pods.parts:
+            verb = "get" if place.subresource == "log" else "create"
+            _require(user, verb, target)
+            return self._pods.serve(request, target)
+        has = {"status": kind.status and not kind.read_only, "scale": kind.scale}
+        if not has.get(place.subresource):
+            raise NotFound(NO_RESOURCE)
+        if method not in ("GET", "HEAD", "PUT", "PATCH"):
+            raise MethodNotAllowed(NOT_ALLOWED)
+        _require(user, ONE[method], target)
+        if method == "PUT":
+            return self._verbs.replace(request, target)
+        if method == "PATCH":
+            return self._verbs.patch(request, target)
+        return self._verbs.get(request, target)
+
+    def _watch(self, request: Request, target: Target, options: ListOptions) -> Response:
+        """A stream of changes, if there is anything to stream."""
+        self._pods.check_room()
+        shaper = shaper_of(self._api, request, target)
+        arguments = (self._api, target, options, shaper, self._encodings)
+        try:  # better a 4xx than a stream that ends
+            KubeWatch(*arguments, lambda: None).close()
+        except Expired as error:
+            raise AssertionError("a watch tells of this in its stream") from error
+
+        def hand_over(connection: Any, head: bytes) -> None:
+            self._streams.open(connection, head, lambda news: KubeWatch(*arguments, news))
+
+        return Response(200, b"", "application/json", CHUNKED, stream=hand_over)
+
+    def _review(self, request: Request, place: Place, user: User) -> Response:
+        """A question to the server itself."""
+        review = REVIEWS[place.plural]
+        if request.method != "POST" or place.name:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        document = bodies.read_body(request).document
+        if not isinstance(document, dict) or not isinstance(document.get("spec") or {}, dict):
+            raise Refusal(400, "a review is an object with a spec")
+        bodies.settle_kind(document, review.kind, f"{review.group}/v1")
+        status = review.answer(document.get("spec") or {}, user, self._users)
+        return answer({**document, "status": status}, 201)
+
+
+def _require(user: User, verb: str, target: Target) -> None:
+    """Refuse what the user may not."""
+    place = target.place
+    part = f"{place.plural}/{place.subresource}" if place.subresource else place.plural
+    user.require(Attempt(verb, place.group, part, place.namespace, place.name))
+
+
+def refuse_writes(request: Request) -> None:
+    """What a server that only shows does with everything else.
+
+    Raises:
+        Forbidden: the request would change something.
+    """
+    if request.method not in (*READS, "OPTIONS") and not _asks(request.segments):
+        raise Forbidden("this server is read-only: it was started with --read-only")
+
+
+def _asks(segments: tuple[str, ...]) -> bool:
+    """A POST that only asks."""
+    place = parse_place(segments)
+    return place is not None and place.plural in REVIEWS

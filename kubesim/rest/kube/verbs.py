@@ -1,0 +1,288 @@
+"""The verbs on objects: HTTP on one side, `KubeAPI` on the other.
+
+Nothing is decided here: each method reads what the client asks for, calls the verb of the same
+name, and dresses the result.
+
+Source: k8s.io/apiserver/pkg/endpoints/handlers/{get,create,update,patch,delete}.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.base import NOT_ALLOWED
+from kubesim.apiserver.patching import json_patch, merge_patch, strategic_patch
+from kubesim.apiserver.strict import Asked
+from kubesim.apiserver.watching import too_large
+from kubesim.errors import BadRequest, Cause, Conflict, FutureRevision, Invalid, MethodNotAllowed
+from kubesim.objects.frozen import Document
+from kubesim.rest.kube import bodies
+from kubesim.rest.kube.bodies import Body
+from kubesim.rest.kube.forms import Shaper, include_of
+from kubesim.rest.kube.negotiate import answer, form_of, success
+from kubesim.rest.kube.options import (
+    DeleteOptions,
+    ListOptions,
+    delete_options,
+    dry_run,
+    flag,
+    list_options,
+)
+from kubesim.rest.kube.paths import Target
+from kubesim.rest.router import Response
+from kubesim.rest.wire import Request
+
+Warnings = list[str]
+ATTEMPTS = 5  # of a patch that others interfere with
+RETURNED = ("Pod", "Namespace", "Service")  # whose deletion answers with the object
+
+
+class Verbs:
+    """get, list, create, replace, patch, delete and deletecollection.
+
+    Args:
+        api: what they act on.
+    """
+
+    def __init__(self, api: KubeAPI) -> None:
+        self._api = api
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def get(self, request: Request, target: Target) -> Response:
+        """One object, its status or its scale."""
+        place, kind = target.place, target.kind.kind
+        if place.subresource == "scale":
+            return answer(self._api.get_scale(kind, place.name, target.namespace))
+        found = self._api.get(kind, place.name, target.namespace)
+        return answer(self._shaper(request, target).one(found))
+
+    def list(self, request: Request, target: Target, options: ListOptions) -> Response:
+        """Objects of a kind, or a page of them."""
+        revision: str | None = options.revision
+        if revision and revision != "0" and options.match != "Exact":
+            # "Not older than": now will do, if now is late enough. Pages were exact from the start.
+            if not options.limit or options.match:
+                revision = self._not_older(target, revision)
+        listed = self._api.list(
+            target.kind.kind,
+            target.namespace,
+            label_selector=options.labels,
+            field_selector=options.fields,
+            resource_version=revision,
+            limit=options.limit,
+            continue_token=options.token,
+        )
+        listed["apiVersion"] = target.api_version
+        return answer(
+            {**self._shaper(request, target).many(listed)}
+            if target.version is None
+            else {**self._shaper(request, target).many(listed), "apiVersion": target.api_version}
+        )
+
+    def _not_older(self, target: Target, revision: str) -> str:
+        """Now, if it is not before a revision; else the revision, for the API server to refuse."""
+        if not (revision.isascii() and revision.isdigit() and len(revision) <= 18):
+            return revision
+        current = self._api.store.revision
+        if int(revision) > current:
+            raise too_large(FutureRevision(int(revision), current), target.kind.resource)
+        return "0"
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def create(self, request: Request, target: Target) -> Response:
+        """A new object: 201."""
+        if target.place.name:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        body = bodies.read_object(request, target)
+        asked, told = self._asked(request, body)
+        made = self._api.create(
+            _inward(target, body.document),
+            namespace=target.namespace,
+            dry_run=dry_run(request.parameters("dryRun")),
+            **asked,
+        )
+        return answer(self._shaper(request, target).one(made), 201, told)
+
+    def replace(self, request: Request, target: Target) -> Response:
+        """An object anew, or its status, or its scale."""
+        if not target.place.name:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        body = bodies.read_object(request, target)
+        dry = dry_run(request.parameters("dryRun"))
+        if target.place.subresource == "scale":
+            return answer(self._scale(target, body.document, dry))
+        asked, told = self._asked(request, body)
+        document = _inward(target, body.document)
+        if target.place.subresource == "status":
+            changed = self._api.update_status(document, dry_run=dry, **asked)
+        else:
+            changed = self._api.update(document, dry_run=dry, **asked)
+        return answer(self._shaper(request, target).one(changed), 200, told)
+
+    def _scale(self, target: Target, document: Document, dry: bool) -> Document:
+        spec, metadata = document.get("spec") or {}, document["metadata"]
+        if not isinstance(spec, dict):
+            raise BadRequest("spec must be an object")
+        return self._api.update_scale(
+            target.kind.kind,
+            target.place.name,
+            target.namespace,
+            replicas=spec.get("replicas", 0),
+            resource_version=metadata.get("resourceVersion"),
+            dry_run=dry,
+        )
+
+    def patch(self, request: Request, target: Target) -> Response:
+        """Parts of an object; with server-side apply, also a new one: 201."""
+        place, kind = target.place, target.kind
+        if not place.name:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        how, body = bodies.read_patch(request, target, custom=kind.schema is not None)
+        asked, told = self._asked(request, body)
+        dry = dry_run(request.parameters("dryRun"))
+        if how == "apply":
+            return self._apply(request, target, body, asked, told, dry)
+        if target.version is not None and not place.subresource:
+            changed = self._patch_version(target, how, body.document, dry, asked)
+        else:
+            changed = self._api.patch(
+                kind.kind,
+                place.name,
+                body.document,
+                target.namespace,
+                patch_type=how,
+                subresource=place.subresource,
+                dry_run=dry,
+                **asked,
+            )
+        if place.subresource == "scale":
+            return answer(changed, 200, told)
+        return answer(self._shaper(request, target).one(changed), 200, told)
+
+    def _patch_version(
+        self, target: Target, how: str, patch: Any, dry: bool, asked: Asked
+    ) -> Document:
+        """Patch an object as another version shows it: out, patched, and in again."""
+        assert target.version is not None
+        ways: dict[str, Callable[[Any, Any], Any]] = {
+            "merge": merge_patch,
+            "json": json_patch,
+            "strategic": strategic_patch,
+        }
+        for attempt in range(ATTEMPTS):
+            old = self._api.get(target.kind.kind, target.place.name, target.namespace)
+            new = ways[how](target.version.outward(old), patch)
+            if not isinstance(new, dict):
+                raise BadRequest("the patch leaves no object behind")
+            try:
+                return self._api.update(target.version.inward(new), dry_run=dry, **asked)
+            except Conflict:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _apply(
+        self,
+        request: Request,
+        target: Target,
+        body: Body,
+        asked: Asked,
+        told: Warnings,
+        dry: bool,
+    ) -> Response:
+        """Server-side apply."""
+        document = body.document
+        if not request.parameter("fieldManager"):
+            cause = Cause(
+                "fieldManager", "FieldValueRequired", "Required value: is required for apply patch"
+            )
+            said = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: ' + cause.message
+            raise Invalid(said, kind="PatchOptions", group="meta.k8s.io", causes=[cause])
+        if not isinstance(document, dict):
+            raise BadRequest("an apply patch is an object")
+        bodies.settle_kind(document, *bodies.expected_kind(target))
+        before = self._api.peek(target.kind.kind, target.place.name, target.namespace)
+        done = getattr(self._api, "apply")(  # noqa: B009
+            _inward(target, document),
+            name=target.place.name,
+            namespace=target.namespace,
+            subresource=target.place.subresource,
+            force=flag(request, "force"),
+            dry_run=dry,
+            **asked,
+        )
+        shaped = self._shaper(request, target).one(done)
+        return answer(shaped, 201 if before is None else 200, told)
+
+    # -- deleting --------------------------------------------------------------------------------
+
+    def delete(self, request: Request, target: Target) -> Response:
+        """An object: the object itself while it goes, else a Status."""
+        options = delete_options(request, bodies.read_options(request))
+        kind, name = target.kind, target.place.name
+        last = self._api.delete(kind.kind, name, target.namespace, **_how(options))
+        if kind.kind in RETURNED or "deletionTimestamp" in last["metadata"]:
+            return answer(self._shaper(request, target).one(last))
+        details = {"name": name, "kind": kind.plural, "uid": last["metadata"].get("uid", "")}
+        if kind.group:
+            details["group"] = kind.group
+        return success(details)
+
+    def delete_collection(self, request: Request, target: Target) -> Response:
+        """All objects of a kind that selectors match."""
+        options, deletion = (
+            list_options(request),
+            delete_options(request, bodies.read_options(request)),
+        )
+        deleted = getattr(self._api, "delete_collection")(  # noqa: B009
+            target.kind.kind,
+            target.namespace,
+            label_selector=options.labels,
+            field_selector=options.fields,
+            **{k: v for k, v in _how(deletion).items() if k not in ("uid", "resource_version")},
+        )
+        return answer(deleted)
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _shaper(self, request: Request, target: Target) -> Shaper:
+        return shaper_of(self._api, request, target)
+
+    @staticmethod
+    def _asked(request: Request, body: Body) -> tuple[Asked, Warnings]:
+        """What the client asks of a write, and where its warnings will be."""
+        told: Warnings = []
+        agent = request.headers.get("user-agent", "").partition("/")[0]
+        asked: Asked = {
+            "field_manager": request.parameter("fieldManager") or agent[:128] or "unknown",
+            "field_validation": request.parameter("fieldValidation") or "Warn",
+            "warnings": told,
+            "duplicates": body.duplicates,
+        }
+        return asked, told
+
+
+def shaper_of(api: KubeAPI, request: Request, target: Target) -> Shaper:
+    """What dresses objects as a client asked for them."""
+    outward = target.version.outward if target.version is not None else None
+    form = form_of(request.headers.get("accept", ""))
+    return Shaper(form, target.kind, api.clock, include_of(request), outward)
+
+
+def _inward(target: Target, document: Document) -> Document:
+    return document if target.version is None else target.version.inward(document)
+
+
+def _how(options: DeleteOptions) -> dict[str, Any]:
+    """The options of a deletion as `KubeAPI.delete` calls them."""
+    return {
+        "grace_period_seconds": options.grace_seconds,
+        "uid": options.uid,
+        "resource_version": options.revision,
+        "propagation_policy": options.policy or None,
+        "dry_run": options.dry_run,
+    }

@@ -1,0 +1,297 @@
+"""The verbs of the Kubernetes API over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from kube_http import (
+    DEPLOYMENTS,
+    JSON_PATCH,
+    MAPS,
+    MERGE,
+    PODS,
+    STRATEGIC,
+    Kube,
+    config_map,
+    deployment,
+    kube,
+)
+
+from kubesim import Cluster
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[Cluster, Kube]]:
+    """A cluster and a client."""
+    with kube() as made:
+        yield made
+
+
+@pytest.fixture
+def ask(served: tuple[Cluster, Kube]) -> Kube:
+    """The client alone."""
+    return served[1]
+
+
+def test_discovery_says_in_both_forms_what_is_served(ask: Kube) -> None:
+    """The legacy documents and the aggregated one come from one table, core first, metrics last."""
+    assert ask("GET", "/api").body["versions"] == ["v1"]
+    groups = [group["name"] for group in ask("GET", "/apis").body["groups"]]
+    assert groups[-1] == "metrics.k8s.io"
+    assert "apps" in groups
+    names = {entry["name"]: entry for entry in ask("GET", "/api/v1").body["resources"]}
+    assert names["pods/eviction"] | {"verbs": []} == {
+        "name": "pods/eviction",
+        "singularName": "",
+        "namespaced": True,
+        "kind": "Eviction",
+        "verbs": [],
+        "group": "policy",
+        "version": "v1",
+    }
+    assert names["pods"]["shortNames"] == ["po"]
+    accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+    found = ask("GET", "/apis", Accept=accept)
+    assert found.headers["Content-Type"] == accept.partition(",")[0]
+    assert [item["metadata"]["name"] for item in found.body["items"]] == groups
+    scaling = ask("GET", "/apis/autoscaling").body
+    assert [version["version"] for version in scaling["versions"]] == ["v2", "v1"]
+    assert ask("GET", "/version").body["gitVersion"].startswith("v1.34.")
+
+
+def test_an_object_from_creation_to_deletion(ask: Kube) -> None:
+    """201, 200, 409 for the same name, 409 for an old version, Status with the uid at the end."""
+    made = ask("POST", MAPS, config_map("a", x="1"))
+    assert made.status == 201
+    again = ask("POST", MAPS, config_map("a"))
+    assert (again.status, again.body["reason"]) == (409, "AlreadyExists")
+    read = ask("GET", f"{MAPS}/a")
+    assert read.body == made.body
+    changed = ask("PUT", f"{MAPS}/a", {**read.body, "data": {"x": "2"}})
+    assert changed.body["data"] == {"x": "2"}
+    stale = ask("PUT", f"{MAPS}/a", {**read.body, "data": {"x": "3"}})
+    assert (stale.status, stale.body["reason"]) == (409, "Conflict")
+    gone = ask("DELETE", f"{MAPS}/a", {"propagationPolicy": "Background"})
+    uid = made.body["metadata"]["uid"]
+    assert gone.body["status"] == "Success"
+    assert gone.body["details"] == {"name": "a", "kind": "configmaps", "uid": uid}
+    missing = ask("GET", f"{MAPS}/a")
+    assert (missing.status, missing.body["message"]) == (404, 'configmaps "a" not found')
+
+
+def test_each_kind_of_patch(ask: Kube) -> None:
+    """merge, json and strategic; a patch that changes nothing keeps the resourceVersion."""
+    ask("POST", DEPLOYMENTS, deployment("web"))
+    path = f"{DEPLOYMENTS}/web"
+    merged = ask("PATCH", path, {"metadata": {"labels": {"tier": "front"}}}, MERGE).body
+    assert merged["metadata"]["labels"] == {"tier": "front"}
+    operations = [{"op": "replace", "path": "/spec/replicas", "value": 3}]
+    assert ask("PATCH", path, operations, JSON_PATCH).body["spec"]["replicas"] == 3
+    containers = [{"name": "side", "image": "busybox"}]
+    patch = {"spec": {"template": {"spec": {"containers": containers}}}}
+    joined = ask("PATCH", path, patch, STRATEGIC).body
+    names = [entry["name"] for entry in joined["spec"]["template"]["spec"]["containers"]]
+    assert sorted(names) == ["main", "side"]
+    same = ask("PATCH", path, {"spec": {"replicas": 3}}, MERGE).body
+    assert same["spec"]["replicas"] == 3
+    assert ask("PATCH", path, {}, "application/x-unheard-of").status == 415
+
+
+def test_a_dry_run_changes_nothing(served: tuple[Cluster, Kube]) -> None:
+    """All is done and shown, but no revision is taken."""
+    cluster, ask = served
+    before = cluster.store.revision
+    made = ask("POST", f"{MAPS}?dryRun=All", config_map("dry"))
+    assert (made.status, made.body["metadata"]["name"]) == (201, "dry")
+    assert ask("GET", f"{MAPS}/dry").status == 404
+    refused = ask("POST", f"{MAPS}?dryRun=Some", config_map("dry"))
+    assert (refused.status, refused.body["reason"]) == (422, "Invalid")
+    assert cluster.store.revision == before
+
+
+def test_lists_are_selected_and_paged(ask: Kube) -> None:
+    """Labels, fields, limit with continue: all pages show one snapshot."""
+    for index in range(5):
+        document = config_map(f"m{index}")
+        document["metadata"]["labels"] = {"even": str(index % 2 == 0).lower()}
+        ask("POST", MAPS, document)
+    even = ask("GET", f"{MAPS}?labelSelector=even%3Dtrue").body
+    assert even["kind"] == "ConfigMapList"
+    assert [item["metadata"]["name"] for item in even["items"]] == ["m0", "m2", "m4"]
+    one = ask("GET", f"{MAPS}?fieldSelector=metadata.name%3Dm3").body
+    assert [item["metadata"]["name"] for item in one["items"]] == ["m3"]
+    page = ask("GET", f"{MAPS}?limit=2").body
+    assert page["metadata"]["remainingItemCount"] == 3
+    ask("DELETE", f"{MAPS}/m4")
+    names = [item["metadata"]["name"] for item in page["items"]]
+    while token := page["metadata"].get("continue"):
+        page = ask("GET", f"{MAPS}?limit=2&continue={token}").body
+        names += [item["metadata"]["name"] for item in page["items"]]
+    assert names == ["m0", "m1", "m2", "m3", "m4"]
+    refused = ask("GET", f"{MAPS}?fieldSelector=spec.color%3Dred")
+    assert (refused.status, refused.body["message"]) == (
+        400,
+        "field label not supported: spec.color",
+    )
+
+
+def test_what_a_list_may_say_about_revisions(served: tuple[Cluster, Kube]) -> None:
+    """ "0" and none are now, Exact is then, the future is 504, and a contradiction is 422."""
+    cluster, ask = served
+    old = ask("GET", MAPS).body["metadata"]["resourceVersion"]
+    ask("POST", MAPS, config_map("later"))
+    exact = ask("GET", f"{MAPS}?resourceVersion={old}&resourceVersionMatch=Exact").body
+    assert exact["items"] == []
+    fresh = ask("GET", f"{MAPS}?resourceVersion={old}&resourceVersionMatch=NotOlderThan").body
+    assert len(fresh["items"]) == 1
+    assert len(ask("GET", f"{MAPS}?resourceVersion={old}").body["items"]) == 1
+    future = ask("GET", f"{MAPS}?resourceVersion={cluster.store.revision + 100}")
+    assert (future.status, future.body["reason"]) == (504, "Timeout")
+    assert future.body["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
+    assert ask("GET", f"{MAPS}?resourceVersionMatch=Exact").status == 422
+    assert ask("GET", f"{MAPS}?resourceVersion=0&resourceVersionMatch=Exact").status == 422
+
+
+def test_status_and_scale_are_doors_of_their_own(served: tuple[Cluster, Kube]) -> None:
+    """A scale has its own kind; the main object ignores status, and status ignores the rest."""
+    _, ask = served
+    made = ask("POST", DEPLOYMENTS, deployment("web")).body
+    path = f"{DEPLOYMENTS}/web"
+    scale = ask("GET", f"{path}/scale").body
+    assert (scale["kind"], scale["apiVersion"]) == ("Scale", "autoscaling/v1")
+    scale["spec"]["replicas"] = 4
+    assert ask("PUT", f"{path}/scale", scale).body["spec"]["replicas"] == 4
+    assert ask("PUT", f"{path}/scale", scale).status == 409
+    patched = ask("PATCH", f"{path}/scale", {"spec": {"replicas": 5}}, MERGE).body
+    assert patched["spec"]["replicas"] == 5
+    status = {"replicas": 7}
+    document = {**made, "status": status, "metadata": {"name": "web"}, "spec": {"replicas": 9}}
+    written = ask("PUT", f"{path}/status", document).body
+    assert (written["spec"]["replicas"], written["status"]["replicas"]) == (5, 7)
+    assert ask("GET", f"{MAPS}/kube/scale").status == 404
+
+
+def test_pods_are_bound_evicted_and_their_logs_read(served: tuple[Cluster, Kube]) -> None:
+    """binding by both paths, eviction 201, logs with their options."""
+    cluster, ask = served
+    pod = {
+        "metadata": {"name": "mine"},
+        "spec": {"schedulerName": "me", "containers": [{"name": "c", "image": "nginx"}]},
+    }
+    assert ask("POST", PODS, pod).status == 201
+    assert ask("GET", f"{PODS}/mine/log").body["message"] == (
+        "pod mine does not have a host assigned"
+    )
+    binding = {"metadata": {"name": "mine"}, "target": {"kind": "Node", "name": "node-1"}}
+    assert ask("POST", f"{PODS}/mine/binding", binding).status == 201
+    again = ask("POST", "/api/v1/namespaces/default/bindings", binding)
+    assert again.status == 409
+    cluster.sleep(10)
+    log = ask("GET", f"{PODS}/mine/log")
+    assert log.headers["Content-Type"] == "text/plain"
+    lines = log.body.splitlines()
+    assert len(lines) > 3
+    assert ask("GET", f"{PODS}/mine/log?tailLines=2").body.splitlines() == lines[-2:]
+    stamped = ask("GET", f"{PODS}/mine/log?timestamps=true&tailLines=1").body
+    assert stamped.startswith("2025-01-01T00:00:")
+    assert stamped.rstrip().endswith(lines[-1])
+    assert ask("GET", f"{PODS}/mine/log?limitBytes=5").body == log.body[:5]
+    recent = ask("GET", f"{PODS}/mine/log?sinceSeconds=3").body.splitlines()
+    assert 0 < len(recent) < len(lines)
+    assert ask("GET", f"{PODS}/mine/log?container=no").status == 400
+    assert ask("GET", f"{PODS}/none/log").status == 404
+    gone = ask("DELETE", f"{PODS}/mine?gracePeriodSeconds=0")
+    assert gone.body["metadata"]["name"] == "mine"
+    assert ask("GET", f"{PODS}/mine").status == 404
+
+
+def test_errors_are_statuses_that_kubectl_prints(ask: Kube) -> None:
+    """Each has kind, reason, code, and details from which clients make their sentences."""
+    missing = ask("GET", f"{DEPLOYMENTS}/none").body
+    assert missing["message"] == 'deployments.apps "none" not found'
+    assert missing["details"] == {"name": "none", "group": "apps", "kind": "deployments"}
+    invalid = ask("POST", PODS, {"metadata": {"name": "UPPER"}, "spec": {}})
+    assert (invalid.status, invalid.body["details"]["kind"]) == (422, "Pod")
+    assert {cause["field"] for cause in invalid.body["details"]["causes"]} >= {"metadata.name"}
+    for path in (
+        "/apis/none/v1",
+        "/api/v1/nones",
+        "/apis/apps/v9/deployments",
+        "/apis/apps/v1/x/y",
+    ):
+        found = ask("GET", path)
+        assert (found.status, found.body["reason"]) == (404, "NotFound"), path
+        assert found.body["message"] == "the server could not find the requested resource"
+    assert ask("POST", "/api/v1/nodes/node-1", {}).body["reason"] == "MethodNotAllowed"
+    wrong = ask("POST", MAPS, {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "x"}})
+    assert wrong.body["message"].startswith('Pod in version "v1" cannot be handled as a ConfigMap')
+    other = ask("POST", MAPS, {"metadata": {"name": "x", "namespace": "elsewhere"}})
+    assert "does not match the namespace sent on the request" in other.body["message"]
+    named = ask("PUT", f"{MAPS}/a", {"metadata": {"name": "b"}})
+    assert named.body["message"] == (
+        "the name of the object (b) does not match the name on the URL (a)"
+    )
+    kept = ask("DELETE", "/api/v1/namespaces/default")
+    assert kept.body["message"] == (
+        'namespaces "default" is forbidden: this namespace may not be deleted'
+    )
+
+
+def test_unknown_fields_are_told_of_or_refused(ask: Kube) -> None:
+    """Warn is the default and comes in headers, Strict is 400, Ignore is silent."""
+    document = {**deployment("web"), "specc": {}}
+    warned = ask("POST", f"{DEPLOYMENTS}?dryRun=All", document)
+    assert warned.status == 201
+    assert warned.headers["Warning"] == '299 - "unknown field \\"specc\\""'
+    strict = ask("POST", f"{DEPLOYMENTS}?dryRun=All&fieldValidation=Strict", document)
+    assert (strict.status, strict.body["reason"]) == (400, "BadRequest")
+    assert 'strict decoding error: unknown field "specc"' in strict.body["message"]
+    twice = b'{"metadata": {"name": "a"}, "data": {"k": "1", "k": "2"}}'
+    refused = ask("POST", f"{MAPS}?fieldValidation=Strict", twice)
+    assert 'duplicate field "data.k"' in refused.body["message"]
+    silent = ask("POST", f"{DEPLOYMENTS}?dryRun=All&fieldValidation=Ignore", document)
+    assert "Warning" not in silent.headers
+    assert ask("POST", f"{DEPLOYMENTS}?fieldValidation=Maybe", document).status == 422
+
+
+def test_autoscaling_v1_is_the_same_object(ask: Kube) -> None:
+    """What is made as v1 is a v2 object with a CPU metric, and the other way round."""
+    path = "/apis/autoscaling/{}/namespaces/default/horizontalpodautoscalers"
+    made = ask(
+        "POST",
+        path.format("v1"),
+        {
+            "kind": "HorizontalPodAutoscaler",
+            "apiVersion": "autoscaling/v1",
+            "metadata": {"name": "web"},
+            "spec": {
+                "scaleTargetRef": {"kind": "Deployment", "name": "web", "apiVersion": "apps/v1"},
+                "maxReplicas": 4,
+                "targetCPUUtilizationPercentage": 70,
+            },
+        },
+    )
+    assert made.status == 201
+    assert made.body["spec"]["targetCPUUtilizationPercentage"] == 70
+    stored = ask("GET", f"{path.format('v2')}/web").body
+    assert stored["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
+    changed = ask("PATCH", f"{path.format('v1')}/web", {"spec": {"maxReplicas": 9}}, MERGE).body
+    assert changed["spec"]["maxReplicas"] == 9
+    listed = ask("GET", path.format("v1")).body
+    assert {item["apiVersion"] for item in listed["items"]} == {"autoscaling/v1"}
+
+
+def test_may_i_and_who_am_i(ask: Kube) -> None:
+    """Reviews answer in their status; the only user there is may everything."""
+    spec = {"resourceAttributes": {"verb": "delete", "resource": "pods", "namespace": "default"}}
+    asked = ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"spec": spec})
+    assert (asked.status, asked.body["status"]["allowed"]) == (201, True)
+    who = ask("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}).body
+    assert who["status"]["userInfo"]["username"] == "kubernetes-admin"
+    rules = ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {}).body
+    assert rules["status"]["resourceRules"][0]["verbs"] == ["*"]
+    empty = ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"spec": {}})
+    assert empty.status == 400
