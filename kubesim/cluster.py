@@ -28,7 +28,13 @@ from kubesim import autopod, manifests
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.metrics import SAMPLE_PREFIX, document_maker
-from kubesim.autoscaler import HorizontalController
+from kubesim.autoscaler import (
+    CustomMetrics,
+    HorizontalController,
+    MetricsServer,
+    shadow_controllers,
+    side_by_side,
+)
 from kubesim.client.decisions import DecisionLog
 from kubesim.clock import LiveClock, NamedStreams, VirtualClock
 from kubesim.clock.base import Clock
@@ -37,7 +43,7 @@ from kubesim.errors import BadRequest, WorkerFailed
 from kubesim.explain import Explanation, explain
 from kubesim.kubelet import Kubelet
 from kubesim.kubelet.workload import capacity_of
-from kubesim.objects import meta
+from kubesim.overview import pods_table
 from kubesim.rest import RestServer, hpaconfig
 from kubesim.rollouts import Rollout
 from kubesim.scheduler import Scheduler
@@ -62,6 +68,12 @@ class Cluster:
         node_cpu, node_memory, max_pods: capacity of each node, as Kubernetes quantities.
         sink: called with each printed log line, for example `print`.
         policy: an autoscaling policy of yours in place of the real algorithm.
+        shadow_policies: policies by name that decide beside the real one and record it, and never
+            act; see `shadows`.
+        metrics_resolution: a metrics-server scrapes the pods' usage each so many seconds (at least
+            10; the real one 15 or 60), so that autoscalers look at the past; None: they see each
+            pod's last second.
+        custom_metrics_resolution: how often `metrics` is read for autoscalers; 0: when they ask.
         profile: a scheduler profile of yours.
         workloads: workload models of yours, by name (see kubesim.kubelet.workload).
         digest: keep a running digest of the whole history, for `digest()`.
@@ -85,6 +97,9 @@ class Cluster:
         max_pods: int = 110,
         sink: Callable[[str], None] | None = None,
         policy: Any = None,
+        shadow_policies: Mapping[str, Any] | None = None,
+        metrics_resolution: float | None = None,
+        custom_metrics_resolution: float = 0.0,
         profile: Any = None,
         workloads: Mapping[str, Any] | None = None,
         digest: bool = False,
@@ -136,8 +151,28 @@ class Cluster:
         ]
         self.scheduler = Scheduler(self.api, profile=profile, **tools)
         self.controllers = [controller(self.api, **tools) for controller in CONTROLLERS]
-        self.autoscaler = HorizontalController(self.api, policy=policy, **tools)
+        self._boot_autoscaling(
+            policy, shadow_policies, metrics_resolution, custom_metrics_resolution, tools
+        )
         self._start(hpa)
+
+    def _boot_autoscaling(
+        self,
+        policy: Any,
+        shadow_policies: Mapping[str, Any] | None,
+        metrics_resolution: float | None,
+        custom_metrics_resolution: float,
+        tools: dict[str, Any],
+    ) -> None:
+        """Where autoscalers get their figures from, and the autoscalers; shadows look first."""
+        self.metrics_server: MetricsServer | None = None
+        if metrics_resolution is not None:
+            self.metrics_server = MetricsServer(self.api, self.clock, metrics_resolution)
+        self.metrics = CustomMetrics(
+            self.api, self.clock, self.traffic, resolution_seconds=custom_metrics_resolution
+        )
+        self._shadows = shadow_controllers(self.api, shadow_policies, **tools)
+        self.autoscaler = HorizontalController(self.api, policy=policy, **tools)
 
     def _start(self, hpa: bool) -> None:
         if self._digest is not None:
@@ -162,6 +197,9 @@ class Cluster:
             *self.kubelets,
             self.scheduler,
             *self.controllers,
+            *((self.metrics_server,) if self.metrics_server is not None else ()),
+            self.metrics,
+            *self._shadows,
             self.autoscaler,
         ]
 
@@ -182,13 +220,17 @@ class Cluster:
         """Status, history, undo, pause, resume and restart of ``deployment/web``, as kubectl's."""
         return Rollout(self.api, reference)
 
+    def shadows(self, hpa: str = autopod.NAME) -> Table:
+        """What each shadow policy would have done at each look of an HPA, beside the real one.
+
+        Raises:
+            NotFound: nothing was decided about that HPA yet.
+        """
+        return side_by_side(self.decisions, hpa)
+
     def pods(self, namespace: str | None = None) -> Table:
         """The pods as a table: name, phase, node, CPU, memory, restarts."""
-        pods, _ = self.api.snapshot("Pod", namespace)
-        rows = [_pod_row(self.api, pod) for pod in pods]
-        return Table(
-            ("pod", "status", "node", "cpu [m]", "memory [MB]", "restarts"), sorted(rows), "pods"
-        )
+        return pods_table(self.api, namespace)
 
     def hpa_config(self) -> dict[str, Any]:
         """The autoscaler's `target_cpu`, `min_pods`, `max_pods` and `interval`.
@@ -330,17 +372,3 @@ def _make_clock(clock: str | Clock, speed: float, max_threads: int) -> Clock:
     if isinstance(clock, str):
         raise BadRequest(f"there is no clock {clock!r}", hint='say "virtual" or "live"')
     return clock
-
-
-def _pod_row(api: KubeAPI, pod: dict[str, Any]) -> tuple[Any, ...]:
-    sample = api.sample(meta.namespace_of(pod), meta.name_of(pod))
-    containers = sample[2] if sample else ()
-    status = pod.get("status", {})
-    return (
-        meta.name_of(pod),
-        "Terminating" if meta.is_terminating(pod) else status.get("phase", "Pending"),
-        pod["spec"].get("nodeName", ""),
-        sum(container[1] for container in containers),
-        sum(container[2] for container in containers) // 1_000_000,
-        sum(c.get("restartCount", 0) for c in status.get("containerStatuses", ())),
-    )

@@ -26,7 +26,7 @@ LAYERS: list[list[set[str]]] = [
     [{"apiserver"}],
     [{"client"}, {"rest"}, {"manifests"}],
     [{"controllers"}, {"scheduler"}, {"autoscaler"}, {"kubelet"}, {"traffic"}],
-    [{"explain"}, {"autopod"}, {"tracing"}, {"rollouts"}],
+    [{"explain"}, {"overview"}, {"autopod"}, {"tracing"}, {"rollouts"}],
     [{"cluster"}],
     [{"experiment"}],
     [{"__main__"}],

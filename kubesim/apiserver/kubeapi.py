@@ -15,8 +15,8 @@ What a verb returns is the caller's own copy; what a watch, `peek` or `snapshot`
 and frozen. Components call these methods in the process; clients outside reach the same methods
 over HTTP (kubesim.rest).
 
-The verbs stand in files of their own: reading, writing, patchverb, deleting, eviction, subresources
-and seedverbs.
+The verbs stand in files of their own: reading, writing, patchverb, deleting, eviction,
+subresources, metricsapis and seedverbs.
 
 Source: kube-apiserver; k8s.io/apiserver/pkg/registry/generic.
 """
@@ -37,6 +37,7 @@ from kubesim.apiserver import (
     services,
 )
 from kubesim.apiserver.eviction import EvictionVerb
+from kubesim.apiserver.metricsapis import MetricsApis
 from kubesim.apiserver.registry import Registry
 from kubesim.apiserver.seed import SeedView
 from kubesim.apiserver.seedverbs import SeedVerbs
@@ -60,7 +61,7 @@ def default_registry(*, scale_to_zero: bool = False) -> Registry:
     return Registry([*first, *(kind for group in groups for kind in group.KINDS)])
 
 
-class KubeAPI(SeedVerbs, EvictionVerb):
+class KubeAPI(SeedVerbs, EvictionVerb, MetricsApis):
     """The API server.
 
     Args:

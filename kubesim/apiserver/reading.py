@@ -14,7 +14,7 @@ from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.watching import ResourceWatch, open_watch, too_large, view_of
 from kubesim.errors import BadRequest, Compacted, Expired, FutureRevision, MethodNotAllowed
 from kubesim.objects.frozen import Document, thaw
-from kubesim.objects.meta import labels_of, name_of
+from kubesim.objects.meta import labels_of, name_of, namespace_of
 from kubesim.objects.selectors import (
     FieldSelector,
     Selector,
@@ -56,7 +56,7 @@ class ReadVerbs(Base):
         """All objects without copies (frozen, shared), and the revision of the snapshot."""
         found = self.registry.find(kind)
         if found.compute is not None:
-            return found.compute(self), self.store.revision
+            return self._made(found, namespace), self.store.revision
         result = self.store.list(found.prefix_of(namespace))
         return [view_of(kv) for kv in result.items], result.revision
 
@@ -97,7 +97,7 @@ class ReadVerbs(Base):
                 raise BadRequest("specifying resource version is not allowed when using continue")
             revision, start_after = _parse_token(continue_token)
         if found.compute is not None:
-            return self._computed(found, labels, fields)
+            return self._computed(found, namespace, labels, fields)
         prefix = found.prefix_of(namespace)
         result = self._list(found, prefix, revision, start_after)
         items: Documents = []
@@ -157,17 +157,24 @@ class ReadVerbs(Base):
     def _one(self, kind: Kind, name: str, namespace: str | None) -> Document | None:
         """One object, shared; None if there is none."""
         if kind.compute is not None:
-            made = kind.compute(self)
+            made = self._made(kind, namespace or "default")
             return next((document for document in made if name_of(document) == name), None)
         kv = self.store.get(kind.key(namespace or "default", name))
         return None if kv is None else view_of(kv)
 
-    def _computed(self, kind: Kind, labels: Selector, fields: FieldSelector) -> Document:
-        """A list of what is made on reading; always as of now, in one page."""
+    def _made(self, kind: Kind, namespace: str | None) -> Documents:
+        """What is made on reading: of one namespace, or of all."""
         assert kind.compute is not None
+        everywhere = namespace is None or not kind.namespaced
+        return [d for d in kind.compute(self) if everywhere or namespace_of(d) == namespace]
+
+    def _computed(
+        self, kind: Kind, namespace: str | None, labels: Selector, fields: FieldSelector
+    ) -> Document:
+        """A list of what is made on reading; always as of now, in one page."""
         items = [
             document
-            for document in kind.compute(self)
+            for document in self._made(kind, namespace)
             if labels.matches(labels_of(document)) and fields.matches(document)
         ]
         return {

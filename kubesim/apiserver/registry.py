@@ -158,6 +158,13 @@ class Registry:
         for name in (kind.plural, *kind.short_names):
             self._shared.setdefault(name, kind)
 
+    def replace(self, kind: Kind) -> None:
+        """Put a changed kind in the place of the one of the same name: another server serves it."""
+        old = self.find(kind.kind)
+        self._kinds[kind.kind] = kind
+        for names in (self._own, self._shared):
+            names.update({name: kind for name, known in names.items() if known is old})
+
     def find(self, name: str) -> Kind:
         """The kind of that name: ``Pod``, ``pods``, ``po``.
 

@@ -26,9 +26,10 @@ from typing import Any
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
+from kubesim.apiserver.metricsapis import MetricsAdapter
 from kubesim.autoscaler.constants import DEFAULTS, SYNC_PERIOD_SECONDS, PolicyConstants
 from kubesim.autoscaler.normalize import after_rescale
-from kubesim.autoscaler.observing import RESYNC_SECONDS, MetricsSource, Observer
+from kubesim.autoscaler.observing import RESYNC_SECONDS, Observer
 from kubesim.autoscaler.policy import HorizontalPolicy
 from kubesim.autoscaler.records import (
     Outcome,
@@ -72,8 +73,10 @@ class HorizontalController:
         policy: decides; None: the real algorithm.
         sync_period_seconds: for HPAs that do not say.
         constants: settings of the real algorithm.
-        metrics: where custom and external metrics come from; None: they all fail.
-        shadow: decide and record (under ``hpa-shadow/NAME``), but write nothing.
+        metrics: where custom and external metrics come from; None: from the adapter that the API
+            server knows; without one they all fail.
+        shadow: decide and record, but write nothing: under ``hpa-shadow/NAME``, or, if it is the
+            name of a policy, under ``hpa-shadow/NAME/POLICY``.
         name: of the worker and of the event source; give a shadow one of its own.
     """
 
@@ -88,8 +91,8 @@ class HorizontalController:
         policy: AutoscalingPolicy | None = None,
         sync_period_seconds: float = SYNC_PERIOD_SECONDS,
         constants: PolicyConstants = DEFAULTS,
-        metrics: MetricsSource | None = None,
-        shadow: bool = False,
+        metrics: MetricsAdapter | None = None,
+        shadow: bool | str = False,
         name: str = COMPONENT,
     ) -> None:
         self.name = name

@@ -20,7 +20,7 @@ calculateScaleUpLimitWithScalingRules, ...).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 from kubesim.autoscaler.constants import DEFAULTS, PolicyConstants, Rules, ScalingPolicy
@@ -244,6 +244,4 @@ def after_rescale(
     longest = max((policy.period_seconds for policy in side.policies or ()), default=0)
     outdated = [index for index, (_, at) in enumerate(log) if now - at > longest]
     log = remember(log, (abs(after - before), now), outdated)
-    if growing:
-        return State(state.recommendations, log, state.downs)
-    return State(state.recommendations, state.ups, log)
+    return replace(state, ups=log) if growing else replace(state, downs=log)

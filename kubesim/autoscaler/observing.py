@@ -1,8 +1,8 @@
 """One look at the world: scale, pods and metrics, gathered into an `Observation`.
 
 The pods come from an informer's cache, so a look costs the API server nothing; usage samples come
-from metrics.k8s.io, everything else from a `MetricsSource`, as custom.metrics.k8s.io and
-external.metrics.k8s.io are served by adapters of somebody else in a real cluster.
+from metrics.k8s.io, everything else from the adapter that serves custom.metrics.k8s.io and
+external.metrics.k8s.io (`autoscaler.adapter`), all through the API server.
 
 Source: pkg/controller/podautoscaler/metrics/client.go, horizontal.go (validateAndParseSelector,
 hpasControllingPodsUnderSelector).
@@ -11,9 +11,9 @@ hpasControllingPodsUnderSelector).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
 
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.metricsapis import MetricsAdapter
 from kubesim.autoscaler.constants import PolicyConstants
 from kubesim.autoscaler.ratios import added_up
 from kubesim.autoscaler.reading import (
@@ -33,22 +33,6 @@ from kubesim.objects.selectors import Selector, parse_label_selector, selector_f
 
 RESYNC_SECONDS = 600.0  # list the pods again, in case anything was missed
 NO_SOURCE = "no metrics returned from {api} metrics API: this cluster has no source of such metrics"
-
-
-class MetricsSource(Protocol):
-    """Where custom and external metrics come from (custom.metrics.k8s.io, external...).
-
-    Values are in milli units. Whatever it raises fails that metric, with that reason.
-    """
-
-    def pods_metric(self, namespace: str, name: str, pods: Sequence[str]) -> Mapping[str, Sample]:
-        """A custom metric of each pod, by pod name."""
-
-    def object_metric(self, namespace: str, kind: str, object_name: str, name: str) -> int:
-        """A metric of one object."""
-
-    def external_metric(self, namespace: str, name: str, selector: str) -> Sequence[int]:
-        """The series of an external metric; the selector is written as in ``app=web``."""
 
 
 class SelectorBook:
@@ -109,7 +93,8 @@ class Observer:
 
     Args:
         api, clock, worker: of the controller.
-        source: of custom and external metrics; None: there are none.
+        source: of custom and external metrics; None: the adapter that registered itself with the
+            API server, if any did.
         constants: settings of the algorithm.
     """
 
@@ -118,7 +103,7 @@ class Observer:
         api: KubeAPI,
         clock: Clock,
         worker: Worker,
-        source: MetricsSource | None,
+        source: MetricsAdapter | None,
         constants: PolicyConstants,
     ) -> None:
         self._api = api
@@ -217,7 +202,7 @@ class Observer:
         for pod in pods:
             name = meta.name_of(pod)
             requests[name] = request_milli(pod, metric.name, metric.container)
-            raw = self._api.sample(namespace, name)
+            raw = self._api.usage(namespace, name)
             known = known or raw is not None
             sample = sample_of(raw, metric.name, metric.container)
             if sample is not None:
@@ -233,14 +218,15 @@ class Observer:
     def _ask(
         self, namespace: str, metric: Metric, entry: Document, pods: Sequence[Document]
     ) -> Reading:
-        source, unable = self._source, _unable(namespace, metric)
+        source, unable = self._source or self._api.metrics_adapter, _unable(namespace, metric)
         if source is None:
             api = "external" if metric.type == "External" else "custom"
             return Reading(error=f"{unable}: {NO_SOURCE.format(api=api)}")
         if metric.type == "Pods":
             values = source.pods_metric(namespace, metric.name, [meta.name_of(pod) for pod in pods])
             empty = "" if values else f"{unable}: no metrics returned from custom metrics API"
-            return Reading(samples=dict(values), error=empty)
+            samples = {pod: Sample(v.milli, v.time, v.window) for pod, v in values.items()}
+            return Reading(samples=samples, error=empty)
         if metric.type == "Object":
             name = str(entry["object"]["describedObject"]["name"])
             total = source.object_metric(namespace, metric.about, name, metric.name)

@@ -101,7 +101,7 @@ def decision_of(
     outcome: Outcome,
     component: str,
     *,
-    shadow: bool = False,
+    shadow: bool | str = False,
 ) -> Decision:
     """The decision record of a pass."""
     before, after = seen.current, result.replicas
@@ -124,6 +124,8 @@ def decision_of(
         "reason": result.reason,
         "written": outcome.written,
     }
+    if shadow and isinstance(shadow, str):
+        data["policy"] = shadow
     return Decision(
         time=seen.now,
         revision=meta.resource_version_of(hpa),
@@ -166,7 +168,7 @@ def log_line(hpa: Document, seen: Observation, result: Recommendation) -> str:
 
 
 def unreadable_scale(
-    hpa: Document, said: str, component: str, now: float, *, shadow: bool = False
+    hpa: Document, said: str, component: str, now: float, *, shadow: bool | str = False
 ) -> Decision:
     """The record of a pass that ended before it began."""
     return Decision(
@@ -181,9 +183,18 @@ def unreadable_scale(
     )
 
 
-def object_of(hpa: Document, *, shadow: bool = False) -> str:
-    """How the decision log names an HPA; what a shadow would have done is kept apart."""
-    return f"hpa-shadow/{short_name(hpa)}" if shadow else f"hpa/{short_name(hpa)}"
+def object_of(hpa: Document, *, shadow: bool | str = False) -> str:
+    """How the decision log names an HPA; what a shadow would have done is kept apart, and each
+    shadow with a name for itself.
+
+    >>> web = {"metadata": {"name": "web", "namespace": "default"}}
+    >>> object_of(web), object_of(web, shadow=True), object_of(web, shadow="cautious")
+    ('hpa/web', 'hpa-shadow/web', 'hpa-shadow/web/cautious')
+    """
+    if not shadow:
+        return f"hpa/{short_name(hpa)}"
+    policy = f"/{shadow}" if isinstance(shadow, str) else ""
+    return f"hpa-shadow/{short_name(hpa)}{policy}"
 
 
 def short_name(hpa: Document) -> str:

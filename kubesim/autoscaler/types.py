@@ -156,11 +156,14 @@ class State:
     Attributes:
         recommendations: (replicas, time) of earlier passes; None before the very first pass.
         ups, downs: (change, time) of earlier scalings, kept while there is a behavior.
+        memory: whatever a policy of your own wants to see again at the next pass of this HPA; the
+            real algorithm hands it on as it is.
     """
 
     recommendations: Log | None = None
     ups: Log = ()
     downs: Log = ()
+    memory: Any = None
 
 
 @dataclass(frozen=True, slots=True)

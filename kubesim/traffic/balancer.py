@@ -244,6 +244,21 @@ class Traffic:
         route = self._routes.get(name)
         return None if route is None else route.series.last
 
+    def figures(self) -> dict[str, dict[str, float]]:
+        """By route, figures of its newest second, as metrics for autoscalers; see `series`."""
+        found = {}
+        for name in self.routes():
+            flow = self.last(name)
+            if flow is not None:
+                found[name] = {
+                    "requests_per_second": flow.offered,
+                    "queue_length": flow.queued,
+                    "unmet_requests_per_second": flow.unmet,
+                }
+                if flow.p95 is not None:
+                    found[name]["latency_p95_seconds"] = flow.p95
+        return found
+
     def statistics(self) -> dict[str, Any]:
         """Ready pods of each route, for tests and tables."""
         return {name: len(route.ready) for name, route in self._routes.items()}

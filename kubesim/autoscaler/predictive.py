@@ -1,0 +1,118 @@
+"""A policy that looks ahead: the real algorithm, and a straight line into the near future.
+
+The real algorithm reacts: a pod that is wanted now is ready a minute later, and until then the load
+has grown on. This one fits a line through the last minutes' demand, asks what the demand will be
+when a new pod is ready, and grows early. It never wants fewer pods than the real algorithm, so it
+shrinks exactly as that does.
+
+    Cluster(policy=Predictive(ahead_seconds=60))
+    Cluster(shadow_policies={"predictive": Predictive()})       # decides, records, does not act
+
+>>> round(trend([(0.0, 2.0), (15.0, 3.0), (30.0, 4.0)], 90.0), 6)        # one pod in 15 s
+8.0
+
+Demand is counted in pods: ready pods times measured divided by target. Nearest relatives outside:
+predictive-horizontal-pod-autoscaler (linear and Holt-Winters models); no counterpart in Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from kubesim.autoscaler.normalize import corridor_at
+from kubesim.autoscaler.policy import HorizontalPolicy
+from kubesim.autoscaler.ratios import ceiling
+from kubesim.autoscaler.types import Observation, Recommendation
+from kubesim.client.decisions import Step
+
+AHEAD_SECONDS = 60.0
+HISTORY_SECONDS = 180.0
+LEAST_POINTS = 3  # a line through fewer would be a guess
+
+History = tuple[tuple[float, float], ...]
+"""(second, demand in pods) of earlier passes."""
+
+
+def trend(points: Sequence[tuple[float, float]], at: float) -> float:
+    """What the line of least squares through (second, value) points says at another second.
+
+    Raises:
+        ValueError: fewer than two seconds: no line.
+    """
+    count = len(points)
+    middle = sum(second for second, _ in points) / count if count else 0.0
+    level = sum(value for _, value in points) / count if count else 0.0
+    spread = sum((second - middle) ** 2 for second, _ in points)
+    if not spread:
+        raise ValueError("a line needs points at two seconds at least")
+    slope = sum((second - middle) * (value - level) for second, value in points) / spread
+    return level + slope * (at - middle)
+
+
+class Predictive:
+    """The real algorithm with foresight.
+
+    Args:
+        ahead_seconds: how far to look: the time until a new pod is ready.
+        history_seconds: how far back the line is fitted.
+    """
+
+    def __init__(
+        self, ahead_seconds: float = AHEAD_SECONDS, history_seconds: float = HISTORY_SECONDS
+    ) -> None:
+        self.ahead = ahead_seconds
+        self.history = history_seconds
+        self._real = HorizontalPolicy()
+
+    def recommend(self, observation: Observation) -> Recommendation:
+        """One pass; what it has seen before comes back in `observation.state.memory`."""
+        seen, result = observation, self._real.recommend(observation)
+        demands = [found.ratio * found.ready for found in result.readings if found is not None]
+        if result.failed or not demands:
+            return result
+        known: History = seen.state.memory or ()
+        recent = tuple(point for point in known if seen.now - point[0] <= self.history)
+        points = (*recent, (seen.now, max(demands)))
+        result = replace(result, state=replace(result.state, memory=points))
+        if len(points) < LEAST_POINTS:
+            return result
+        expected = trend(points, seen.now + self.ahead)
+        return self._raised(seen, result, points, expected)
+
+    def _raised(
+        self, seen: Observation, result: Recommendation, points: History, expected: float
+    ) -> Recommendation:
+        """The real recommendation, or more if the expected demand needs it and limits let it."""
+        corridor = corridor_at(
+            now=seen.now,
+            current=seen.current,
+            minimum=seen.minimum,
+            maximum=seen.maximum,
+            state=seen.state,
+            behavior=seen.behavior,
+            constants=seen.constants,
+        )
+        wanted = ceiling(max(0.0, expected))
+        inputs = {
+            "points": len(points),
+            "demand_now_pods": round(points[-1][1], 3),
+            "demand_expected_pods": round(expected, 3),
+            "ahead_seconds": self.ahead,
+        }
+        size = corridor.final(wanted) if wanted > seen.current else result.replicas
+        data = {**result.data, "expected": expected, "to": max(size, result.replicas)}
+        if size <= result.replicas:
+            step = Step("predict", inputs, f"the real algorithm's {result.replicas} will do")
+            return replace(result, steps=(*result.steps, step), data=data)
+        step = Step("predict", inputs, f"{wanted} pods will be needed: {size} now")
+        return replace(
+            result,
+            replicas=size,
+            reason=f"demand of {expected:.1f} pods expected in {self.ahead:g} s",
+            steps=(*result.steps, step),
+            binding="the prediction",
+            would_change_if=f"the demand expected in {self.ahead:g} s were below {size - 1} pods",
+            changes=(),
+            data=data,
+        )
