@@ -1,6 +1,8 @@
 """The kubelet: a node's agent, the life of its pods, and what they use."""
 
+from kubesim.kubelet.config import KubeletConfig
+from kubesim.kubelet.images import ImagePulls
 from kubesim.kubelet.kubelet import Kubelet
 from kubesim.kubelet.workload import LoadWorkload, SeedWorkload, Workload
 
-__all__ = ["Kubelet", "LoadWorkload", "SeedWorkload", "Workload"]
+__all__ = ["ImagePulls", "Kubelet", "KubeletConfig", "LoadWorkload", "SeedWorkload", "Workload"]

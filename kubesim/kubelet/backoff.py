@@ -1,4 +1,4 @@
-"""CrashLoopBackOff: how long a container that keeps crashing waits before it is started again.
+"""Back-offs: how long a crashed container, or an image that did not come, waits for its next try.
 
 >>> backoff = CrashBackOff()
 >>> [backoff.delay(exited_at=0.0) for _ in range(7)]
@@ -43,3 +43,24 @@ class CrashBackOff:
         self.current = min(self.current * 2, MAX_SECONDS)
         self.updated = exited_at + wait
         return wait
+
+
+@dataclass(slots=True)
+class PullBackOff:
+    """How long a kubelet waits before it pulls an image again: 10 s after the first failure.
+
+    >>> backoff = PullBackOff()
+    >>> [backoff.delay() for _ in range(7)]
+    [10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]
+    """
+
+    current: float = 0.0
+
+    def delay(self) -> float:
+        """Seconds from this failure to the next attempt."""
+        self.current = min(self.current * 2, MAX_SECONDS) if self.current else INITIAL_SECONDS
+        return self.current
+
+    def forget(self) -> None:
+        """The image came."""
+        self.current = 0.0

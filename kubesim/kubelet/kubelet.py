@@ -2,8 +2,8 @@
 
 Ours keeps: registration with capacity and conditions, heartbeats by Lease each 10 s and by node
 status each 5 minutes, admission (a pod that does not fit is refused), one worker for each pod,
-logs, graceful deletion, and the power cut: `fail()` and `recover()`. It leaves out, so far: images,
-probes, eviction under pressure, static pods.
+logs, graceful deletion, and the power cut: `fail()` and `recover()`. It leaves out: static pods,
+volumes.
 
 Source: pkg/kubelet/kubelet.go (syncLoop, HandlePodAdditions), pkg/kubelet/pod_workers.go.
 """
@@ -11,15 +11,19 @@ Source: pkg/kubelet/kubelet.go (syncLoop, HandlePodAdditions), pkg/kubelet/pod_w
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.client import DecisionLog, EventRecorder, Informer, retry_on_conflict
 from kubesim.clock.base import Clock, Streams
-from kubesim.errors import NotFound
+from kubesim.errors import BadRequest, NotFound
 from kubesim.kubelet.admission import admission
+from kubesim.kubelet.config import KubeletConfig
+from kubesim.kubelet.images import ImageStore, Pulled
+from kubesim.kubelet.meter import Load
+from kubesim.kubelet.models import PodModels
 from kubesim.kubelet.nodestatus import (
     HEALTHY,
     LEASE_SECONDS,
@@ -27,8 +31,10 @@ from kubesim.kubelet.nodestatus import (
     meta_number,
     node_document,
 )
-from kubesim.kubelet.pod import Load, PodRunner, delete_for_good
-from kubesim.kubelet.workload import Factory, make_workload
+from kubesim.kubelet.pod import PodRunner
+from kubesim.kubelet.podstatus import delete_for_good
+from kubesim.kubelet.records import refusal_record
+from kubesim.kubelet.workload import Factory
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import PodResources, is_finished, pod_requests
@@ -49,6 +55,7 @@ class Kubelet:
         load: requests per second that reach a pod, asked at each tick.
         workloads: workload models by name.
         labels: of the node, besides its hostname.
+        config: reserves, eviction thresholds, image pulls.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Kubelet:
         load: Load | None = None,
         workloads: Mapping[str, Factory] | None = None,
         labels: Mapping[str, str] | None = None,
+        config: KubeletConfig | None = None,
     ) -> None:
         self.name = f"kubelet/{node_name}"
         self.node_name = node_name
@@ -78,7 +86,12 @@ class Kubelet:
         self.counts: Counter[str] = Counter()
         self._seed = streams.seed
         self._capacity = {"cpu": str(cpu), "memory": str(memory), "pods": str(max_pods)}
-        self._allocatable = PodResources(parse_cpu_milli(cpu), parse_memory(memory))
+        self.config = config or KubeletConfig()
+        offered = self._offered = self.config.allocatable(self._capacity)
+        self._allocatable = PodResources(
+            parse_cpu_milli(offered["cpu"]), parse_memory(offered["memory"])
+        )
+        self._images = ImageStore(self.config.image_pull)
         self._max_pods = max_pods
         self._labels = dict(labels or {})
         self._load = load
@@ -112,7 +125,13 @@ class Kubelet:
 
     def _node_document(self) -> Document:
         return node_document(
-            self.node_name, self._capacity, self._labels, self.clock.timestamp(), HEALTHY
+            self.node_name,
+            self._capacity,
+            self._labels,
+            self.clock.timestamp(),
+            HEALTHY,
+            allocatable=self._offered,
+            images=self._images.status(),
         )
 
     def start(self) -> None:
@@ -173,13 +192,28 @@ class Kubelet:
         return {**self.counts, "running": len(self._requests)}
 
     def logs(
-        self, namespace: str, pod: str, container: str | None = None
+        self, namespace: str, pod: str, container: str | None = None, previous: bool = False
     ) -> list[tuple[float, str]]:
-        """Log lines of a pod with their seconds, oldest first; of the kubelet itself for pod ""."""
+        """Log lines with their seconds, oldest first; of the kubelet itself for pod "".
+
+        Args:
+            namespace, pod: whose.
+            container: of which container; None: of all, in the order of time.
+            previous: of its run before the present one.
+
+        Raises:
+            BadRequest: there was no such run.
+        """
         if not pod:
             return list(self._log)
         runner = self._runners.get(f"{namespace}/{pod}")
-        return runner.lines() if runner is not None and not self.down else []
+        if runner is None or self.down:
+            return []
+        if previous and not runner.has_previous(container or ""):
+            raise BadRequest(
+                f'previous terminated container "{container}" in pod "{pod}" not found'
+            )
+        return runner.lines(container, previous=previous)
 
     # -- the node -------------------------------------------------------------------------------
 
@@ -208,15 +242,18 @@ class Kubelet:
                 self._drop(key, runner)
         elif meta.is_terminating(pod):
             self._terminate(key, pod, runner)
-        elif runner is None and not is_finished(pod):
-            self._take(key, pod)
+        elif runner is None:
+            if not is_finished(pod):
+                self._take(key, pod)
+        elif pod["spec"].get("readinessGates"):
+            runner.worker.call_soon(runner.refresh)
 
     def _take(self, key: str, pod: Document) -> None:
         """A pod was bound to this node: admit it, and give it a worker."""
         refusal = admission(pod, self._requests, self._allocatable, self._max_pods)
         if refusal is None:
             try:
-                workload = make_workload(self._seed, pod, self._workloads)
+                models = PodModels(self._seed, pod, self._workloads)
             except Exception as error:  # noqa: BLE001 - a learner's factory, or a bad annotation
                 refusal = "InvalidWorkload", f"{error}"
         if refusal is not None:
@@ -229,10 +266,14 @@ class Kubelet:
             self.api,
             self.clock.worker(f"pod/{key}"),
             pod,
-            workload,
+            models,
             ip=f"10.244.{self._subnet % 256}.{self._addresses % 254 + 1}",
+            component=self.name,
             recorder=self.recorder,
             analytics=self.analytics,
+            decisions=self.decisions,
+            images=self._images,
+            pull=self._puller(key),
             load=self._load,
             ended=self._ended,
             found=found if found is not None and found.uid == meta.uid_of(pod) else None,
@@ -241,11 +282,26 @@ class Kubelet:
         self._say(f"Admitted pod {key}")
         runner.worker.call_soon(runner.start)
 
+    def _puller(self, key: str) -> Callable[[str, Callable[[Pulled], Any]], None]:
+        """How a pod asks for an image: on the kubelet's worker; the answer comes on the pod's."""
+
+        def pull(image: str, done: Callable[[Pulled], Any]) -> None:
+            def arrived(result: Pulled) -> None:
+                runner = self._runners.get(key)
+                if runner is not None:
+                    runner.worker.call_soon(lambda: done(result))
+
+            worker = self.worker
+            worker.call_soon(lambda: self._images.pull(image, self.clock.now(), worker, arrived))
+
+        return pull
+
     def _terminate(self, key: str, pod: Document, runner: PodRunner | None) -> None:
         if runner is None:  # it never ran here
             delete_for_good(self.api, meta.namespace_of(pod), meta.name_of(pod), meta.uid_of(pod))
         elif key in self._requests:
-            runner.worker.call_soon(runner.stop)
+            grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+            runner.worker.call_soon(lambda: runner.stop(grace))
             if runner.worker.stopped:  # it had ended by itself
                 delete_for_good(self.api, runner.namespace, runner.name, runner.uid)
         else:
@@ -272,6 +328,7 @@ class Kubelet:
         self.counts["refused"] += 1
         self._say(f"Refused pod {meta.key_of(pod)}: {reason}")
         self.recorder.event(pod, "Warning", reason, message)
+        self.decisions.record(refusal_record(self.clock.now(), pod, self.name, reason, message))
         key = meta.key_of(pod)
 
         def write() -> None:

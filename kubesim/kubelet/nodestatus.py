@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import retry_on_conflict
+from kubesim.clock import keyed_bytes
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest, NotFound, StatusError
 from kubesim.objects import meta
@@ -116,8 +117,19 @@ def node_document(
     labels: Mapping[str, str],
     now: str,
     facts: Sequence[Fact] = HEALTHY,
+    *,
+    allocatable: Mapping[str, str] | None = None,
+    images: Sequence[Document] = (),
 ) -> Document:
     """The Node object that a kubelet registers.
+
+    Args:
+        name, labels: of the node.
+        capacity: what it has, as quantities by name.
+        now: RFC 3339 text.
+        facts: its conditions.
+        allocatable: what pods may ask for; None: all.
+        images: on the node, the largest first.
 
     Raises:
         BadRequest: the name is none for a node.
@@ -139,7 +151,7 @@ def node_document(
         "spec": {},
         "status": {
             "capacity": dict(capacity),
-            "allocatable": dict(capacity),
+            "allocatable": dict(capacity if allocatable is None else allocatable),
             "conditions": reported_conditions([], facts, now),
             "addresses": [
                 {"type": "InternalIP", "address": f"10.0.0.{meta_number(name) % 254 + 1}"},
@@ -147,12 +159,17 @@ def node_document(
             ],
             "nodeInfo": {
                 "kubeletVersion": KUBELET_VERSION,
+                "kubeProxyVersion": KUBELET_VERSION,
                 "containerRuntimeVersion": "kubesim://0.1",
                 "operatingSystem": "linux",
                 "architecture": "amd64",
                 "osImage": "simulated",
                 "kernelVersion": "simulated",
+                "machineID": keyed_bytes(f"machine/{name}", 16).hex(),
+                "systemUUID": keyed_bytes(f"system/{name}", 16).hex(),
+                "bootID": keyed_bytes(f"boot/{name}/{now}", 16).hex(),
             },
+            **({"images": list(images)} if images else {}),
         },
     }
 

@@ -4,8 +4,8 @@ A pod's *phase* is a summary for people; its *conditions* say more exactly what 
 CrashLoopBackOff or Terminating, which kubectl shows in the same column, are neither: the first is a
 reason why a container waits, the second a timestamp.
 
-Ours keeps the rules for main containers and all three restart policies. It leaves out init
-containers, readiness gates, and probes, so far.
+Ours keeps the rules for main containers, init containers, sidecars and readiness gates. It leaves
+out ephemeral containers and static pods.
 
 >>> phase([Container("waiting")], "Always"), phase([Container("running")], "Always")
 ('Pending', 'Running')
@@ -13,6 +13,8 @@ containers, readiness gates, and probes, so far.
 'Failed'
 >>> phase([Container("waiting", restarts=3)], "Always")       # CrashLoopBackOff
 'Running'
+>>> phase([Container("running", kind="init"), Container("waiting")], "Always")
+'Pending'
 
 Source: pkg/kubelet/kubelet_pods.go (getPhase), pkg/kubelet/status/generate.go,
 pkg/kubelet/container/helpers.go (ShouldContainerBeRestarted).
@@ -20,11 +22,14 @@ pkg/kubelet/container/helpers.go (ShouldContainerBeRestarted).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
+
+MAIN, INIT, SIDECAR = "main", "init", "sidecar"
+WAITING, RUNNING, TERMINATED, NO_STATUS = "waiting", "running", "terminated", ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +37,14 @@ class Container:
     """One container's state.
 
     Attributes:
-        state: waiting, running or terminated.
+        state: waiting, running or terminated; "" if nothing is known of it.
         exit_code: of a terminated one.
         restarts: how often it was started again; more than 0 means it ran before.
-        ready: it runs and serves.
+        ready: it runs and serves; of an init container: it ended well.
         name: for messages.
+        kind: main, init, or sidecar (an init container that restarts Always).
+        started: its startup probe succeeded; matters for sidecars.
+        last_exit: exit code of the run before; None if there was none.
     """
 
     state: str
@@ -44,31 +52,44 @@ class Container:
     restarts: int = 0
     ready: bool = False
     name: str = "main"
+    kind: str = MAIN
+    started: bool = True
+    last_exit: int | None = None
 
     @property
     def ran_before(self) -> bool:
         """It waits to be started again, and not for the first time."""
-        return self.restarts > 0
+        return self.restarts > 0 or self.last_exit is not None
+
+    @property
+    def done(self) -> bool:
+        """It ended well."""
+        return self.state == TERMINATED and self.exit_code == 0
 
 
 def phase(containers: Sequence[Container], restart_policy: str, *, ended: bool = False) -> str:
     """The phase of a pod.
 
     Args:
-        containers: its main containers.
+        containers: all its containers, of all three kinds.
         restart_policy: Always, OnFailure or Never.
         ended: the pod was deleted or evicted, and nothing is started again.
     """
-    waiting = [c for c in containers if c.state == "waiting" and not c.ran_before]
-    running = [c for c in containers if c.state == "running"]
-    stopped = [
-        c for c in containers if c.state == "terminated" or (c.state == "waiting" and c.ran_before)
-    ]
-    if waiting or not containers:
+    mains = [c for c in containers if c.kind == MAIN]
+    waiting = [c for c in mains if c.state == WAITING and not c.ran_before]
+    running = [c for c in mains if c.state == RUNNING]
+    stopped = [c for c in mains if c.state == TERMINATED or (c.state == WAITING and c.ran_before)]
+    unknown = [c for c in mains if c.state == NO_STATUS]
+    if restart_policy == "Never" and any(map(init_failed, containers)):
+        return "Failed"
+    started = any(c.state in (RUNNING, TERMINATED) for c in mains)
+    if any(map(init_pending, containers)) and not started:
+        return "Pending"
+    if waiting or unknown or not mains:
         return "Pending"
     if running:
         return "Running"
-    good = all(c.state == "terminated" and c.exit_code == 0 for c in stopped)
+    good = all(c.done for c in stopped)
     if ended:
         return "Succeeded" if good else "Failed"
     if restart_policy == "Always":
@@ -76,6 +97,27 @@ def phase(containers: Sequence[Container], restart_policy: str, *, ended: bool =
     if good:
         return "Succeeded"
     return "Failed" if restart_policy == "Never" else "Running"
+
+
+def init_pending(container: Container) -> bool:
+    """An init container that has still to do its part for the first time."""
+    state, before = container.state, container.ran_before
+    if container.kind == INIT:
+        return state in (NO_STATUS, RUNNING) or (state == WAITING and not before)
+    if container.kind == SIDECAR:
+        if state == RUNNING:
+            return not container.started
+        return state == NO_STATUS or (state == WAITING and not before)
+    return False
+
+
+def init_failed(container: Container) -> bool:
+    """An init container that ended badly, or waits after a bad end."""
+    if container.kind != INIT:
+        return False
+    if container.state == TERMINATED:
+        return container.exit_code != 0
+    return container.state == WAITING and bool(container.last_exit)
 
 
 def should_restart(restart_policy: str, exit_code: int, *, deleted: bool = False) -> bool:
@@ -87,38 +129,107 @@ def should_restart(restart_policy: str, exit_code: int, *, deleted: bool = False
 
 def ran_before(pod: Document) -> bool:
     """Whether the status tells of containers that ran: found by a kubelet that knows nothing."""
-    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    status = pod.get("status") or {}
+    known = [
+        *(status.get("containerStatuses") or ()),
+        *(status.get("initContainerStatuses") or ()),
+    ]
     return any(
-        "running" in (c.get("state") or {}) or int(c.get("restartCount") or 0) > 0 for c in statuses
+        "running" in (c.get("state") or {})
+        or "terminated" in (c.get("state") or {})
+        or int(c.get("restartCount") or 0) > 0
+        for c in known
     )
 
 
 def conditions(
-    old: Sequence[Document], containers: Sequence[Container], pod_phase: str, now: str
+    old: Sequence[Document],
+    containers: Sequence[Container],
+    pod_phase: str,
+    now: str,
+    gates: Sequence[str] = (),
 ) -> list[Document]:
     """The conditions that a kubelet writes, in place of the old ones of the same types.
 
     Args:
         old: the pod's conditions so far.
-        containers: its main containers.
+        containers: all its containers.
         pod_phase: as `phase` has it.
         now: RFC 3339 text.
+        gates: condition types of spec.readinessGates.
     """
-    unready = [c.name for c in containers if not c.ready]
-    ready, reason, message = "True", "", ""
-    if pod_phase == "Succeeded":
-        ready, reason = "False", "PodCompleted"
-    elif pod_phase == "Failed":
-        ready, reason = "False", "PodFailed"
-    elif unready:
-        ready, reason = "False", "ContainersNotReady"
-        message = f"containers with unready status: [{' '.join(unready)}]"
-    done = "PodCompleted" if pod_phase == "Succeeded" else ""
+    serving = containers_ready(containers, pod_phase)
+    initialized = pod_initialized(containers, pod_phase)
+    ready = serving
+    if serving[0] == "True":
+        ready = gates_open({str(c.get("type")): str(c.get("status")) for c in old}, gates)
     result = list(old)
     result = set_condition(result, "PodReadyToStartContainers", "True", now=now)
-    result = set_condition(result, "Initialized", "True", done, now=now)
-    result = set_condition(result, "Ready", ready, reason, message, now=now)
-    result = set_condition(result, "ContainersReady", ready, reason, message, now=now)
+    result = set_condition(result, "Initialized", *initialized, now=now)
+    result = set_condition(result, "Ready", *ready, now=now)
+    result = set_condition(result, "ContainersReady", *serving, now=now)
     if not any(condition["type"] == "PodScheduled" for condition in result):
         result = set_condition(result, "PodScheduled", "True", now=now)
     return result
+
+
+Verdict = tuple[str, str, str]
+"""(status, reason, message) of a condition."""
+
+
+def containers_ready(containers: Sequence[Container], pod_phase: str) -> Verdict:
+    """ContainersReady: main containers and sidecars all serve."""
+    if not containers:
+        return "False", "UnknownContainerStatuses", ""
+    if pod_phase == "Succeeded":
+        return "False", "PodCompleted", ""
+    if pod_phase == "Failed":
+        return "False", "PodFailed", ""
+    counted = [c for c in containers if c.kind != INIT]
+    unknown = [c.name for c in counted if c.state == NO_STATUS]
+    unready = [c.name for c in counted if c.state != NO_STATUS and not c.ready]
+    return _verdict("ContainersNotReady", unknown, "unready", unready)
+
+
+def pod_initialized(containers: Sequence[Container], pod_phase: str) -> Verdict:
+    """Initialized: each init container ended well, each sidecar has started."""
+    inits = [c for c in containers if c.kind != MAIN]
+    if pod_phase == "Succeeded":
+        return "True", "PodCompleted", ""
+    if any(c.state in (RUNNING, TERMINATED) or c.ran_before for c in containers if c.kind == MAIN):
+        return "True", "", ""
+    unknown = [c.name for c in inits if c.state == NO_STATUS]
+    incomplete = [
+        c.name
+        for c in inits
+        if c.state != NO_STATUS
+        and not (c.done if c.kind == INIT else c.state == RUNNING and c.started)
+    ]
+    return _verdict("ContainersNotInitialized", unknown, "incomplete", incomplete)
+
+
+def gates_open(conditions: Mapping[str, str], gates: Sequence[str]) -> Verdict:
+    """Ready, given that the containers are: each gate's condition is True.
+
+    Args:
+        conditions: status by type.
+        gates: condition types of spec.readinessGates.
+    """
+    said = []
+    for gate in gates:
+        if gate not in conditions:
+            said.append(f'corresponding condition of pod readiness gate "{gate}" does not exist.')
+        elif conditions[gate] != "True":
+            said.append(
+                f'the status of pod readiness gate "{gate}" is not "True", but {conditions[gate]}'
+            )
+    return ("False", "ReadinessGatesNotReady", ", ".join(said)) if said else ("True", "", "")
+
+
+def _verdict(reason: str, unknown: list[str], what: str, others: list[str]) -> Verdict:
+    said = []
+    if unknown:
+        said.append(f"containers with unknown status: [{' '.join(unknown)}]")
+    if others:
+        said.append(f"containers with {what} status: [{' '.join(others)}]")
+    return ("False", reason, ", ".join(said)) if said else ("True", "", "")

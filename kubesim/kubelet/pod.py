@@ -3,61 +3,57 @@
 On the live clock that worker is a thread named after the pod, as the original had a goroutine for
 each; on the virtual clock it is an entry in the queue. The life:
 
-    Pending --start delay--> Running --each second: a sample and a log line--> ...
-        ... deleted: stops gracefully, last state Succeeded, then the object goes
-        ... run time over: Succeeded or Failed, or started again (CrashLoopBackOff)
+    Pending --start delay--> init containers, sidecars --> Running --each second: a sample--> ...
+        ... a container exits, fails a probe, exceeds its memory: started again, by the policy
+        ... deleted: stops gracefully inside its grace, shows its last state, then the object goes
+        ... nothing is left to run: Succeeded or Failed
 
-Status is written only over the state that was read (resourceVersion, uid), so a pod that was
-deleted meanwhile never comes back to life.
+After each change `lifecycle.plan` says what to start next; the status is written once for all that
+happened at that moment.
 
-Ours keeps: phases, conditions, container statuses, restart with back-off, graceful termination,
-events and logs. All containers of a pod share one fate and split the pod's usage. It leaves out, so
-far: init containers, probes, images, volumes.
+Ours keeps: phases, conditions, container statuses, init containers and sidecars, images, probes,
+restart with back-off, graceful termination, limits, deadlines, events and logs. It leaves out:
+volumes, postStart hooks, ephemeral containers.
 
-Source: pkg/kubelet/pod_workers.go, kuberuntime/kuberuntime_manager.go.
+Source: pkg/kubelet/pod_workers.go, kuberuntime/kuberuntime_manager.go (SyncPod, killPod).
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.client import EventRecorder
-from kubesim.clock.base import Timer, Worker
-from kubesim.errors import Conflict, NotFound
-from kubesim.kubelet.backoff import CrashBackOff
-from kubesim.kubelet.phase import Container, conditions, phase, ran_before, should_restart
-from kubesim.kubelet.workload import Workload
+from kubesim.client.decisions import DecisionLog
+from kubesim.clock.base import Worker
+from kubesim.kubelet import records
+from kubesim.kubelet.behaviour import may_exceed_memory, seconds_in
+from kubesim.kubelet.containers import CREATING, INITIALIZING, ContainerLife
+from kubesim.kubelet.images import ImageStore
+from kubesim.kubelet.lifecycle import plan
+from kubesim.kubelet.meter import Load, Meter
+from kubesim.kubelet.models import PodModels
+from kubesim.kubelet.phase import INIT, MAIN, RUNNING, TERMINATED, ran_before, should_restart
+from kubesim.kubelet.podending import PodEnding
+from kubesim.kubelet.probes import READINESS, STARTUP, ProbeNews
+from kubesim.kubelet.probing import PodProbes
+from kubesim.kubelet.pulling import ImageWaiter, Pull
 from kubesim.objects import meta
-from kubesim.objects.annotations import EXIT_CODE, RUN_SECONDS, START_SECONDS
+from kubesim.objects.annotations import START_SECONDS
 from kubesim.objects.frozen import Document
-from kubesim.objects.pods import container_limits, containers_of
 
-TICK_SECONDS = 1.0
-START_DELAY_SECONDS = 1.0
-LOG_LINES = 100  # kept for each pod
-TICK_LINE = "[tick] Pod is running..."
-STOP_LINE = "[stop] Pod is stopping..."
-ERROR_EXIT_CODE = 1
-LOST_EXIT_CODE = 255  # what a runtime says of a container whose end it did not see
+START_DELAY_SECONDS = 1.0  # to set up the pod's sandbox, as the original took to start a pod
 SANDBOX_CHANGED = "Pod sandbox changed, it will be killed and re-created."
 
-Load = Callable[[Document, float], float | None]
 
-
-class PodRunner:
+class PodRunner(PodEnding):
     """Runs one pod; every method but `lines` is called on its worker.
 
     Args:
-        api: the API server.
-        worker: the pod's own serial lane.
-        pod: as it was bound.
-        workload: what it uses.
-        ip: its address.
-        recorder, analytics: where its kubelet tells what happens.
+        api, worker, pod, models, ip, component, recorder, analytics, decisions: see `PodBase`.
+        images, pull: the node's images, and how to ask for one.
         load: requests per second that reach it.
         ended: called when the pod has come to its end and needs its worker no more.
         found: the runner of this very pod before the power was cut; its log is on the disk.
@@ -68,330 +64,239 @@ class PodRunner:
         api: KubeAPI,
         worker: Worker,
         pod: Document,
-        workload: Workload,
+        models: PodModels,
         *,
         ip: str,
+        component: str,
         recorder: EventRecorder,
         analytics: Analytics,
+        decisions: DecisionLog,
+        images: ImageStore,
+        pull: Pull,
         load: Load | None,
         ended: Callable[[PodRunner], None],
         found: PodRunner | None = None,
     ) -> None:
-        self.api = api
-        self.worker = worker
-        self.pod = pod
-        self.name = meta.name_of(pod)
-        self.namespace = meta.namespace_of(pod)
-        self.uid = meta.uid_of(pod)
-        self._workload = workload
-        self._ip = ip
-        self._recorder = recorder
-        self._analytics = analytics
-        self._load = load
+        super().__init__(
+            api,
+            worker,
+            pod,
+            models,
+            ip=ip,
+            component=component,
+            recorder=recorder,
+            analytics=analytics,
+            decisions=decisions,
+        )
         self._ended = ended
-        self._policy = str(pod["spec"].get("restartPolicy", "Always"))
-        self._names = [str(container["name"]) for container in containers_of(pod)]
-        self._log: deque[tuple[float, str] | float] = deque(maxlen=LOG_LINES)  # float: a tick
-        self._backoff = CrashBackOff()
-        self._state = "waiting"
-        self._reason = "ContainerCreating"
-        self._restarts = 0
-        self._exit_code = 0
-        self._started_at = self._exited_at = 0.0
-        self._last_exit: Document | None = None
-        self._timers: list[Timer] = []
-        self._over = False
+        self._probes = PodProbes(self._lives, worker, self._now, models, ip, self._probed)
+        self._images = ImageWaiter(
+            images,
+            pull,
+            event=self._event,
+            later=self._later,
+            ready=self._image_ready,
+            changed=self._write_status,
+            waits=self._no_image,
+        )
+        self._meter = Meter(
+            api,
+            worker,
+            (self.namespace, self.name),
+            pod,
+            models,
+            load,
+            exceeds=may_exceed_memory(pod),
+            killed=self._out_of_memory,
+            failed=self._crash,
+        )
+        self._fresh: list[ContainerLife] = []  # started just now
+        self._new_sandbox = False
         if found is not None:
-            self._log.extend(found._log)
-
-    # -- what happens ---------------------------------------------------------------------------
+            for life in self._lives:
+                life.log.extend(found._by_name[life.name].log)
 
     def start(self) -> None:
         """The kubelet took the pod: prepare it, then run it."""
         self._tell("PodStart", f"Pod {self.name} starting ...")
-        if ran_before(self.pod) and not self._survive():
-            return
+        for complaint in self._complaints:
+            self._event("Warning", "InvalidAnnotation", complaint)
+        if ran_before(self.pod):
+            self._survive()
         self._write_status()
-        delay = self._seconds(START_SECONDS, START_DELAY_SECONDS)
-        self._later(START_DELAY_SECONDS if delay is None else delay, self._run)
+        text = meta.annotations_of(self.pod).get(START_SECONDS)
+        complain = partial(self._event, "Warning", "InvalidAnnotation")
+        delay = seconds_in(START_SECONDS, text, START_DELAY_SECONDS, complain)
+        self._timers.append(self.worker.call_later(delay or 0.0, self._sync))
+        deadline = self.pod["spec"].get("activeDeadlineSeconds")
+        if deadline is not None:
+            left = self._active_since() + float(deadline) - self._now()
+            self._timers.append(self.worker.call_later(left, self._out_of_time))
 
-    def _survive(self) -> bool:
+    def refresh(self) -> None:
+        """Conditions of the pod's readiness gates may have changed."""
+        if not self._over:
+            self._write_status()
+
+    # -- starting ---------------------------------------------------------------------------------
+
+    def _survive(self) -> None:
         """The node was switched off under this pod: its containers are found dead.
 
-        The kubelet's memory is empty: the next start has no delay. False: it is not started again.
+        The kubelet's memory is empty: the next start has no delay. With a new sandbox, init
+        containers run again.
         """
-        old = self.pod["status"]["containerStatuses"][0]
-        self._restarts = int(old.get("restartCount") or 0)
-        running = (old.get("state") or {}).get("running")
-        if running is not None:
-            self._exited_at = self.api.clock.now()
-            self._exit_code = LOST_EXIT_CODE
-            self._last_exit = {
-                **self._terminated("Unknown"),
-                "startedAt": running.get("startedAt"),
-            }
-        else:
-            self._last_exit = (old.get("lastState") or {}).get("terminated")
-            self._exit_code = (self._last_exit or {}).get("exitCode", 0)
-        if not should_restart(self._policy, self._exit_code):
-            self._state = "terminated"
-            self._write_status()
-            self._tell("PodFailed", f"Pod {self.name} did not survive the power cut")
-            self._finish()
-            return False
+        status = self.pod["status"]
+        known = {
+            str(entry["name"]): entry
+            for field in ("containerStatuses", "initContainerStatuses")
+            for entry in status.get(field) or ()
+        }
+        for life in self._lives:
+            if life.name in known:
+                life.adopt(known[life.name], self._now(), self._timestamp)
+        again = [x for x in self._lives if x.kind == MAIN and self._starts_again(x)]
+        if not again:
+            return
+        self._new_sandbox = True
         self._event("Normal", "SandboxChanged", SANDBOX_CHANGED)
-        self._restarts += running is not None
-        return True
+        for life in self._lives:
+            if life.state == TERMINATED and (life.kind != MAIN or life in again):
+                life.wait(INITIALIZING if len(self._lives) > len(again) else CREATING)
 
-    def _run(self) -> None:
-        """The containers run."""
-        self._state, self._started_at = "running", self.api.clock.now()
-        for container in containers_of(self.pod):
-            image = container.get("image", "")
-            present = f'Container image "{image}" already present on machine'
-            self._event("Normal", "Pulled", present)
-            self._event("Normal", "Created", f"Created container {container['name']}")
-            self._event("Normal", "Started", f"Started container {container['name']}")
+    def _starts_again(self, life: ContainerLife) -> bool:
+        """A container that was found dead, or had not run, is started on the returned node."""
+        if life.ended is None:
+            return True
+        return should_restart(self._policy, int(life.ended["exitCode"]))
+
+    def _sync(self) -> None:
+        """Start what is to be started now; called after each change of a container's state."""
+        if self._over or self._stopper is not None:
+            return
+        while True:
+            facts = [life.facts() for life in self._lives]
+            killed = frozenset(life.name for life in self._lives if life.killed)
+            step = plan(facts, self._policy, killed, new_sandbox=self._new_sandbox)
+            waiting = [self._by_name[n] for n in step.start if not self._by_name[n].busy]
+            if not waiting:
+                break
+            for life in waiting:
+                self._begin(life)
+        if step.over:
+            self._wind_up()
+        else:
+            self._settle()
+
+    def _begin(self, life: ContainerLife) -> None:
+        """Start a container, at once or after the back-off of one that keeps exiting."""
+        if life.kind == MAIN:
+            self._new_sandbox = False
+        if life.ended is not None:
+            delay = life.backoff.delay(life.exited_at)
+            self._record_restart(life, delay)
+            if delay > 0:
+                self._wait_for_restart(life, delay)
+                return
+        self._launch(life)
+
+    def _wait_for_restart(self, life: ContainerLife, delay: float) -> None:
+        life.busy = True
+        whose = f"{self.name}_{self.namespace}({self.uid})"
+        said = f"back-off {delay:g}s restarting failed container={life.name} pod={whose}"
+        life.wait("CrashLoopBackOff", said)
+        about = f"Back-off restarting failed container {life.name} in pod {whose}"
+        self._event("Warning", "BackOff", about)
+        self._tell("PodBackOff", f"Pod {self.name} waits {delay:g}s before its next start", "warn")
+        left = life.exited_at + delay - self._now()
+        self._later(life, left, lambda: self._again(life))
+
+    def _again(self, life: ContainerLife) -> None:
+        life.busy = False
+        self._launch(life)
+        self._sync()
+
+    def _launch(self, life: ContainerLife) -> None:
+        if self._images.ensure(life):
+            self._run(life)
+
+    def _image_ready(self, life: ContainerLife) -> None:
+        if not self._over and self._stopper is None:
+            self._run(life)
+            self._sync()
+
+    def _run(self, life: ContainerLife) -> None:
+        """A container runs."""
+        alone = not any(other.state == RUNNING and other is not life for other in self._lives)
+        if life.ran:
+            try:
+                self.models.renew(life.name, alone=alone)
+            except Exception as error:  # noqa: BLE001 - a learner's factory: the old model goes on
+                self._tell("PodError", f"Pod {self.name}: no new model: {error}", "error")
+        life.run(self._now())
+        life.started = not self._probes.has(life, "startup") and life.kind != INIT
+        life.ready = life.started and not self._probes.has(life, "readiness")
+        self._event("Normal", "Created", f"Created container {life.name}")
+        self._event("Normal", "Started", f"Started container {life.name}")
+        self._fresh.append(life)
+
+    def _settle(self) -> None:
+        """Write what happened, and let run what was started."""
+        fresh, self._fresh = self._fresh, []
         if not self._write_status():
             return
-        self._tell("PodRunning", f"Pod {self.name} is running")
-        self._timers.append(self.worker.every(TICK_SECONDS, self._make_tick(), spread=True))
-        run_seconds = self._seconds(RUN_SECONDS, None)
-        if run_seconds is not None:
-            code = self._seconds(EXIT_CODE, 0.0) or 0.0
-            self._later(run_seconds, lambda: self._exit(int(code)))
+        if any(life.kind == MAIN for life in fresh):
+            self._tell("PodRunning", f"Pod {self.name} is running")
+        self._follow()
+        for life in fresh:
+            self._probes.container_started(life)
+            seconds = life.behaviour.run_seconds
+            if seconds is not None:
+                exit = partial(self._exit, life, life.behaviour.exit_code)
+                self._later(life, seconds, exit)
 
-    def _make_tick(self) -> Callable[[], None]:
-        """What happens each second, with everything that it needs bound beforehand.
+    # -- what probes say --------------------------------------------------------------------------
 
-        This runs a million times a second on virtual time: no attribute chains, no formatting. The
-        log keeps the bare second, which stands for the line that every tick says.
-        """
-        write = self.api.metrics_writer(self.namespace, self.name)
-        now, usage, load, pod = self.api.clock.now, self._workload.usage, self._load, self.pod
-        log, first, others = self._log.append, self._names[0], self._names[1:]
-        limits = [container_limits(container)[0] for container in containers_of(pod)]
-        limit = None if None in limits else sum(part or 0 for part in limits)
-
-        def tick() -> None:
-            try:
-                moment = now()
-                requests = load(pod, moment) if load is not None else None
-                cpu, memory = usage(moment, requests)
-            except Exception as error:  # noqa: BLE001 - the pod's own code: the pod fails, not we
-                self._crash(error)
-                return
-            if limit is not None and cpu > limit:
-                cpu = limit  # throttled
-            log(moment)
-            if others:
-                write(moment, TICK_SECONDS, *self._split(first, others, cpu, memory))
-            else:
-                write(moment, TICK_SECONDS, first, cpu, memory)
-
-        return tick
-
-    @staticmethod
-    def _split(first: str, others: list[str], cpu: int, memory: int) -> tuple[Any, ...]:
-        """(name, CPU, memory, name ...) in equal parts; the first takes what does not divide."""
-        parts = len(others) + 1
-        rest = (part for name in others for part in (name, cpu // parts, memory // parts))
-        taken = parts - 1
-        return (first, cpu - cpu // parts * taken, memory - memory // parts * taken, *rest)
-
-    def _crash(self, error: Exception) -> None:
-        said = f"{type(error).__name__}: {error}"
-        self._log.append((self.api.clock.now(), f"[error] {said}"))
-        self._tell("PodError", f"Pod {self.name} failed: {said}", "error")
-        self._event("Warning", "Failed", f"Error: {said}")
-        self._exit(ERROR_EXIT_CODE, "Error", said)
-
-    def _exit(self, code: int, reason: str = "", message: str = "") -> None:
-        """The containers exited by themselves."""
-        if self._state != "running":
+    def _probed(self, life: ContainerLife, news: ProbeNews) -> None:
+        if life.state != RUNNING or self._over:
             return
-        self._cancel()
-        now = self.api.clock.now()
-        self._state, self._exit_code, self._exited_at = "terminated", code, now
-        self._last_exit = self._terminated(reason or ("Completed" if code == 0 else "Error"))
-        if message:
-            self._last_exit["message"] = message
-        self._log.append((now, f"[exit] Pod exited with code {code}"))
-        self.api.forget_metrics(self.namespace, self.name)
-        if should_restart(self._policy, code):
-            self._restart()
+        changed = news.after is not news.before
+        if not news.ok:
+            said = f"{news.kind.capitalize()} probe failed: {news.output}"
+            self._event("Warning", "Unhealthy", said)
+        if changed or news.failures == 1:
+            record = records.probe_record(self._now(), self.pod, self._component, life.name, news)
+            self._decide(record)
+        if not changed:
             return
-        self._write_status()
-        action = "PodSucceeded" if code == 0 else "PodFailed"
-        self._tell(action, f"Pod {self.name} ended with exit code {code}")
-        self._finish()
+        if news.kind == READINESS:
+            life.ready = bool(news.after) and life.started
+            self._write_status()
+        elif news.after is False:
+            self._kill(life, news.kind)
+        elif news.kind == STARTUP:
+            life.started = True
+            life.ready = not self._probes.has(life, READINESS)
+            self._sync()  # a sidecar that has started lets the next container start
 
-    def _restart(self) -> None:
-        """Start again at once, or after the back-off of a container that keeps exiting."""
-        delay = self._backoff.delay(self._exited_at)
-        self._restarts += 1
-        if delay == 0:
-            self._run()
-            return
-        self._state, self._reason = "waiting", "CrashLoopBackOff"
-        self._write_status(
-            f"back-off {delay:g}s restarting failed container={self._names[0]} "
-            f"pod={self.name}_{self.namespace}({self.uid})"
+    # -- why --------------------------------------------------------------------------------------
+
+    def _record_restart(self, life: ContainerLife, delay: float) -> None:
+        record = records.restart_record(
+            self._now(),
+            self.pod,
+            self._component,
+            container=life.name,
+            ended=life.ended or {},
+            policy=self._policy,
+            restarts=life.restarts,
+            delay=delay,
+            killed=life.killed,
         )
-        said = f"Back-off restarting failed container {self._names[0]} in pod "
-        self._event("Warning", "BackOff", f"{said}{self.name}_{self.namespace}({self.uid})")
-        self._tell("PodBackOff", f"Pod {self.name} waits {delay:g}s before its next start", "warn")
-        self._later(delay, self._run)
+        self._decide(record)
 
-    def stop(self) -> None:
-        """The pod is being deleted: stop gracefully, show the last state, then let it go."""
-        if self._over:
-            return
-        self._cancel()
-        for name in self._names:
-            self._event("Normal", "Killing", f"Stopping container {name}")
-        self._log.append((self.api.clock.now(), STOP_LINE))
-        if self._state == "running" or self._restarts == 0:
-            self._state, self._exit_code, self._exited_at = "terminated", 0, self.api.clock.now()
-            self._last_exit = self._terminated("Completed")
-        else:
-            self._state = "terminated"
-        self._write_status(ended=True)
-        self._tell("PodStop", f"Pod {self.name} stopped gracefully")
-        delete_for_good(self.api, self.namespace, self.name, self.uid)
-        self._finish()
-
-    def vanish(self) -> None:
-        """The object is gone: stop without a word to the API server."""
-        if not self._over:
-            self._cancel()
-            self._tell("PodGone", f"Pod {self.name} was removed", "debug")
-            self._finish()
-        self.api.forget_metrics(self.namespace, self.name)
-
-    def _finish(self) -> None:
-        self._over = True
-        self._cancel()
-        self.api.forget_metrics(self.namespace, self.name)
-        self._ended(self)
-
-    # -- what is told ---------------------------------------------------------------------------
-
-    def lines(self) -> list[tuple[float, str]]:
-        """The kept log lines with their seconds; from any thread."""
-        while True:
-            try:
-                kept = list(self._log)
-            except RuntimeError:  # appended to while it was copied: try again
-                continue
-            return [line if isinstance(line, tuple) else (line, TICK_LINE) for line in kept]
-
-    def _write_status(self, message: str = "", *, ended: bool = False) -> bool:
-        """Write the status over the newest state of this very pod; False if it is gone."""
-        while True:
-            pod = self.api.peek("Pod", self.name, self.namespace)
-            if pod is None or meta.uid_of(pod) != self.uid:
-                return False
-            try:
-                self.api.update_status({**pod, "status": self._status(pod, message, ended)})
-                return True
-            except Conflict:
-                continue  # somebody wrote in between: take his state and write over that
-            except NotFound:
-                return False
-
-    def _status(self, pod: Document, message: str, ended: bool) -> Document:
-        old = pod.get("status") or {}
-        ready = self._state == "running"
-        facts = [
-            Container(self._state, self._exit_code, self._restarts, ready, name)
-            for name in self._names
-        ]
-        now = self.api.clock.timestamp()
-        pod_phase = phase(facts, self._policy, ended=ended)
-        statuses = [
-            {
-                "name": container["name"],
-                "image": container.get("image", ""),
-                "imageID": "",
-                "ready": ready,
-                "started": ready,
-                "restartCount": self._restarts,
-                "state": self._container_state(message),
-                "lastState": {"terminated": self._last_exit}
-                if self._last_exit is not None and self._restarts
-                else {},
-            }
-            for container in containers_of(pod)
-        ]
-        return {
-            **old,
-            "phase": pod_phase,
-            "conditions": conditions(old.get("conditions") or (), facts, pod_phase, now),
-            "hostIP": old.get("hostIP", ""),
-            "podIP": self._ip,
-            "podIPs": [{"ip": self._ip}],
-            "startTime": old.get("startTime") or now,
-            "containerStatuses": statuses,
-        }
-
-    def _container_state(self, message: str) -> Document:
-        timestamp = self.api.clock.timestamp
-        if self._state == "running":
-            return {"running": {"startedAt": timestamp(self._started_at)}}
-        if self._state == "terminated":
-            return {"terminated": self._last_exit or self._terminated("Completed")}
-        return {"waiting": {"reason": self._reason} | ({"message": message} if message else {})}
-
-    def _terminated(self, reason: str) -> Document:
-        timestamp = self.api.clock.timestamp
-        return {
-            "exitCode": self._exit_code,
-            "reason": reason,
-            "startedAt": timestamp(self._started_at),
-            "finishedAt": timestamp(self._exited_at),
-        }
-
-    def _tell(self, action: str, message: str, level: str = "info") -> None:
-        self._analytics.log("Pod", action, message, level)
-
-    def _event(self, type: str, reason: str, message: str) -> None:
-        self._recorder.event(self.pod, type, reason, message)
-
-    def _seconds(self, annotation: str, default: float | None) -> float | None:
-        """A number from an annotation; a malformed one is told, and the default taken."""
-        text = meta.annotations_of(self.pod).get(annotation)
-        if text is None:
-            return default
-        try:
-            value = float(text)
-            if 0 <= value < 1e9:
-                return value
-        except ValueError:
-            value = -1.0
-        said = f"annotation {annotation}: {text[:40]!r} is no number of 0 or more; it is ignored"
-        self._event("Warning", "InvalidAnnotation", said)
-        return default
-
-    def _later(self, seconds: float, fn: Callable[[], Any]) -> None:
-        self._timers.append(self.worker.call_later(seconds, fn))
-
-    def _cancel(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-
-
-def delete_for_good(api: KubeAPI, namespace: str, name: str, uid: str) -> None:
-    """Remove the object of a pod that has stopped, unless it is gone or another pod by now."""
-    while True:
-        known = api.peek("Pod", name, namespace)
-        if known is None or meta.uid_of(known) != uid:
-            return
-        try:
-            api.delete("Pod", name, namespace, grace_period_seconds=0, uid=uid)
-            return
-        except NotFound:
-            return
-        except Conflict:
-            continue  # it changed between the look and the deletion
+    def _no_image(self, life: ContainerLife, reason: str, message: str, wait: float) -> None:
+        record = records.image_record(
+            self._now(), self.pod, self._component, life.name, reason, message, wait
+        )
+        self._decide(record)

@@ -2,6 +2,10 @@
 
 No counterpart in Kubernetes: there, the image decides. The prefix is ours, so that these can never
 clash with real ones.
+
+An annotation of a pod speaks of all its main containers. Followed by a dot and a container's name
+(``kubesim.dev/run-seconds.migrate``) it speaks of that container alone, also of an init container
+or a sidecar.
 """
 
 WORKLOAD = "kubesim.dev/workload"
@@ -15,6 +19,18 @@ EXIT_CODE = "kubesim.dev/exit-code"
 
 START_SECONDS = "kubesim.dev/start-seconds"
 """Seconds from the kubelet's admission to running containers; 1 if missing."""
+
+STOP_SECONDS = "kubesim.dev/stop-seconds"
+"""Seconds from SIGTERM to the end of a container; 0 if missing; ``never``: it ignores SIGTERM."""
+
+STOP_EXIT_CODE = "kubesim.dev/stop-exit-code"
+"""With which exit code it ends after SIGTERM; 0 if missing (it catches the signal), else 143."""
+
+TERMINATION_MESSAGE = "kubesim.dev/termination-message"
+"""What a container leaves in its terminationMessagePath when it exits."""
+
+PROBE = "kubesim.dev/probe"
+"""How a container answers its probes: JSON, see kubelet.behaviour.Answers."""
 
 SYNC_PERIOD = "kubesim.dev/sync-period"
 """On an HPA: how often it looks, as a Go duration. In Kubernetes a flag, and 15 s for all."""

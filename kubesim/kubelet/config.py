@@ -1,0 +1,87 @@
+"""How the kubelets of a cluster are set up: a small KubeletConfiguration.
+
+>>> from kubesim.quantity import parse_memory
+>>> config = KubeletConfig(system_reserved={"cpu": "500m", "memory": "1Gi"})
+>>> config.allocatable({"cpu": "4", "memory": "8Gi", "pods": "110"})
+{'cpu': '3500m', 'memory': '7068Mi', 'pods': '110'}
+>>> KubeletConfig().allocatable({"cpu": "4", "memory": "8Gi", "pods": "110"})
+{'cpu': '4', 'memory': '8Gi', 'pods': '110'}
+
+Source: staging/src/k8s.io/kubelet/config/v1beta1/types.go (KubeletConfiguration),
+pkg/kubelet/cm/node_container_manager_linux.go (getNodeAllocatableAbsolute).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kubesim.errors import BadRequest
+from kubesim.kubelet.images import ImagePulls
+from kubesim.quantity import format_cpu, parse_cpu_milli, parse_memory
+
+MEBI = 1 << 20
+EVICTION_MEMORY = "100Mi"  # --eviction-hard memory.available<100Mi
+EVICTION_PERIOD_SECONDS = 10.0  # evictionMonitoringPeriod
+PRESSURE_SECONDS = 300.0  # evictionPressureTransitionPeriod
+SIGNAL = "memory.available"
+
+
+@dataclass(frozen=True, slots=True)
+class KubeletConfig:
+    """What all kubelets of a cluster are told.
+
+    Args:
+        kube_reserved, system_reserved: CPU and memory that pods do not get, as quantities by name.
+        eviction_hard: thresholds by signal; ours knows ``memory.available``. None is the real
+            default, 100Mi, for evictions alone: a node that nobody configured offers all that it
+            has, so that lessons can count with round figures. In Kubernetes allocatable is then
+            100Mi less than capacity, too.
+        eviction_minimum_reclaim: how much more than the threshold is to be freed, by signal.
+        pressure_seconds: how long a pressure condition outlives the pressure.
+        image_pull: a registry with pull times; None: every image is on every node.
+
+    Raises:
+        BadRequest: a quantity that is none, or an unknown signal.
+    """
+
+    kube_reserved: Mapping[str, str] = field(default_factory=dict)
+    system_reserved: Mapping[str, str] = field(default_factory=dict)
+    eviction_hard: Mapping[str, str] | None = None
+    eviction_minimum_reclaim: Mapping[str, str] = field(default_factory=dict)
+    pressure_seconds: float = PRESSURE_SECONDS
+    image_pull: ImagePulls | None = None
+
+    def __post_init__(self) -> None:
+        for signal in (*(self.eviction_hard or {}), *self.eviction_minimum_reclaim):
+            if signal != SIGNAL:
+                raise BadRequest(f"there is no eviction signal {signal!r} here", hint=f"{SIGNAL}")
+        self.allocatable({"cpu": "0", "memory": "0"})
+
+    @property
+    def threshold_bytes(self) -> int:
+        """Pods are evicted while less memory than this is available."""
+        return parse_memory((self.eviction_hard or {}).get(SIGNAL, EVICTION_MEMORY))
+
+    @property
+    def reclaim_bytes(self) -> int:
+        """How much more than the threshold has to be available before evictions end."""
+        return parse_memory(self.eviction_minimum_reclaim.get(SIGNAL, "0"))
+
+    def allocatable(self, capacity: Mapping[str, str]) -> dict[str, str]:
+        """What pods may ask for: capacity less the reserves and the eviction threshold.
+
+        Args:
+            capacity: of the node, as quantities by name.
+        """
+        reserves = (self.kube_reserved, self.system_reserved)
+        if self.eviction_hard is None and not any(reserves):
+            return dict(capacity)
+        cpu = sum(parse_cpu_milli(reserve.get("cpu", "0")) for reserve in reserves)
+        memory = sum(parse_memory(reserve.get("memory", "0")) for reserve in reserves)
+        memory += self.threshold_bytes
+        found = dict(capacity)
+        found["cpu"] = format_cpu(max(0, parse_cpu_milli(capacity["cpu"]) - cpu))
+        left = max(0, parse_memory(capacity["memory"]) - memory)
+        found["memory"] = f"{left // MEBI}Mi" if left % MEBI == 0 else f"{left // 1024}Ki"
+        return found

@@ -1,0 +1,195 @@
+"""Images: which are on a node, how long a pull takes, and which do not exist.
+
+By default every image is on every node, so a pod starts as quickly as in the original simulator.
+A cluster with ``Cluster(kubelet=KubeletConfig(image_pull=ImagePulls()))`` has empty nodes and a
+registry: each image has a size that follows from its name, and comes through one line, one image
+after the other (serializeImagePulls, the real default).
+
+Two rules hold in both:
+
+* An image whose tag or last name part is ``does-not-exist`` or ``missing`` is in no registry:
+  ErrImagePull, then ImagePullBackOff, 10 s to 300 s.
+* A reference that is no image name is InvalidImageName, and stays so.
+
+>>> pulls = ImagePulls(mb_per_second=10, base_seconds=1, sizes={"web:1": 50_000_000})
+>>> pulls.size("web:1"), pulls.seconds("web:1")
+(50000000, 6.0)
+>>> exists("web:does-not-exist"), exists("missing:1.0"), exists("nginx:1.27")
+(False, False, True)
+>>> valid_reference("Web Server"), valid_reference("localhost:5000/team/web:1.0")
+(False, True)
+
+Source: pkg/kubelet/images/image_manager.go (EnsureImageExists), puller.go.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from kubesim.clock import keyed_bytes
+from kubesim.clock.base import Worker
+from kubesim.objects.frozen import Document
+
+MISSING = ("does-not-exist", "missing")
+MB_PER_SECOND = 40.0  # of the node's line
+BASE_SECONDS = 0.4  # to resolve a name, before the first byte
+FAIL_SECONDS = 0.6  # until a registry has said that there is no such image
+LEAST_BYTES, MOST_BYTES = 5_000_000, 500_000_000
+STATUS_IMAGES = 50  # nodeStatusMaxImages
+_REFERENCE = re.compile(
+    r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+
+
+def valid_reference(image: str) -> bool:
+    """Whether a text is an image reference: [registry/]name[:tag][@digest]."""
+    return _REFERENCE.fullmatch(image) is not None
+
+
+def exists(image: str) -> bool:
+    """Whether the simulated registry has an image."""
+    name, _, tag = image.partition("@")[0].rpartition("/")[2].partition(":")
+    return name not in MISSING and tag not in MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePulls:
+    """A registry and the line to it.
+
+    Args:
+        mb_per_second: what comes through, in 10^6 bytes a second.
+        base_seconds: what each pull takes besides.
+        sizes: bytes of some images by their reference; others follow from their name.
+        present: images that are on every node from the start.
+    """
+
+    mb_per_second: float = MB_PER_SECOND
+    base_seconds: float = BASE_SECONDS
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    present: tuple[str, ...] = ()
+
+    def size(self, image: str) -> int:
+        """Bytes of an image: the same name, the same size."""
+        return self.sizes.get(image, size_of(image))
+
+    def seconds(self, image: str) -> float:
+        """How long the line is taken by a pull."""
+        return round(self.base_seconds + self.size(image) / (self.mb_per_second * 1e6), 3)
+
+
+def size_of(image: str) -> int:
+    """Bytes of an image that nobody gave a size: 5 to 500 MB, by its name alone."""
+    draw = int.from_bytes(keyed_bytes(f"image-size/{image}", 4), "big")
+    return LEAST_BYTES + draw * (MOST_BYTES - LEAST_BYTES) // (1 << 32)
+
+
+class Pulled(NamedTuple):
+    """How a pull ended.
+
+    Attributes:
+        image: which.
+        seconds: of the pull alone.
+        waited: with the time in the queue.
+        bytes: its size.
+        error: "" if it came.
+    """
+
+    image: str
+    seconds: float
+    waited: float
+    bytes: int
+    error: str = ""
+
+    @property
+    def message(self) -> str:
+        """The text of the event Pulled."""
+        return (
+            f'Successfully pulled image "{self.image}" in {_duration(self.seconds)} '
+            f"({_duration(self.waited)} including waiting). Image size: {self.bytes} bytes."
+        )
+
+
+class ImageStore:
+    """The images of one node. `needs_pull` may be asked from any thread, the rest is the kubelet's.
+
+    Args:
+        pulls: the registry; None: every image that exists is here.
+    """
+
+    def __init__(self, pulls: ImagePulls | None = None) -> None:
+        self._pulls = pulls
+        self._sizes = {image: pulls.size(image) for image in pulls.present} if pulls else {}
+        self._free_at = 0.0
+        self.pulled = 0
+
+    def needs_pull(self, image: str, policy: str) -> bool:
+        """Whether the kubelet has to ask the registry before a container starts.
+
+        Args:
+            image: the reference.
+            policy: imagePullPolicy: Always, IfNotPresent or Never.
+        """
+        if not exists(image):
+            return True
+        if self._pulls is None:
+            return False
+        return policy == "Always" or image not in self._sizes
+
+    def pull(self, image: str, now: float, worker: Worker, done: Callable[[Pulled], None]) -> None:
+        """Fetch an image when the line is free; `done` is called on the kubelet's worker.
+
+        An image that is here already costs only the question whether it is still the newest.
+        """
+        pulls = self._pulls or ImagePulls()
+        if not exists(image):
+            seconds = FAIL_SECONDS
+        elif image in self._sizes:
+            seconds = pulls.base_seconds
+        else:
+            seconds = pulls.seconds(image)
+        begin = max(now, self._free_at)
+        self._free_at = begin + seconds
+        size, error = pulls.size(image), "" if exists(image) else not_found(image)
+        result = Pulled(image, seconds, self._free_at - now, size, error)
+
+        def arrived() -> None:
+            if not error:
+                self._sizes[image] = size
+                self.pulled += 1
+            done(result)
+
+        worker.call_later(self._free_at - now, arrived)
+
+    def note(self, image: str) -> None:
+        """A container uses an image: it is one of the node's."""
+        self._sizes.setdefault(image, size_of(image))
+
+    def status(self) -> list[Document]:
+        """status.images of the node: the largest fifty."""
+        found = sorted(self._sizes.items(), key=lambda item: (-item[1], item[0]))
+        return [{"names": [name], "sizeBytes": size} for name, size in found[:STATUS_IMAGES]]
+
+
+def not_found(image: str) -> str:
+    """What the runtime says of an image that is in no registry."""
+    return (
+        f'rpc error: code = NotFound desc = failed to pull and unpack image "{image}": '
+        f'failed to resolve reference "{image}": {image}: not found'
+    )
+
+
+def _duration(seconds: float) -> str:
+    """A Go duration with milliseconds.
+
+    >>> _duration(1.234), _duration(0.4), _duration(75.5)
+    ('1.234s', '400ms', '1m15.5s')
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    minutes, rest = divmod(round(seconds, 3), 60)
+    return f"{int(minutes)}m{rest:g}s" if minutes else f"{round(rest, 3):g}s"

@@ -1,0 +1,112 @@
+"""Which containers of a pod are started next: a pure function, asked after each change.
+
+The order: init containers one after the other, each when the one before has ended well (a sidecar:
+when it has started); then all main containers at once. A container that exited is started again
+by the pod's restartPolicy; an init container of a pod that restarts Always is tried again until it
+ends well; a sidecar is started again whatever the policy says, as long as a main container has work
+to do. The pod is over when no main container runs or will run again, or when an init container
+failed for good.
+
+>>> from kubesim.kubelet.phase import Container
+>>> pod = [Container("waiting", kind="init", name="prepare"), Container("waiting", name="web")]
+>>> plan(pod, "Always").start
+('prepare',)
+>>> pod[0] = Container("terminated", kind="init", name="prepare")
+>>> plan(pod, "Always").start
+('web',)
+>>> plan([Container("terminated", exit_code=1)], "Never").over
+True
+
+Source: pkg/kubelet/kuberuntime/kuberuntime_manager.go (computePodActions,
+computeInitContainerActions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kubesim.kubelet.phase import (
+    INIT,
+    MAIN,
+    RUNNING,
+    SIDECAR,
+    TERMINATED,
+    WAITING,
+    Container,
+    should_restart,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done now.
+
+    Attributes:
+        start: names of the containers to start, in order; those that wait out a back-off or an
+            image are named again and again, until they run.
+        over: nothing will run any more but sidecars, which are to be stopped.
+        why: the rule that decided, for the decision record.
+    """
+
+    start: tuple[str, ...] = ()
+    over: bool = False
+    why: str = ""
+
+
+def plan(
+    containers: Sequence[Container],
+    restart_policy: str,
+    killed: frozenset[str] = frozenset(),
+    *,
+    new_sandbox: bool = False,
+) -> Plan:
+    """What to start, given the state of all containers.
+
+    Args:
+        containers: init containers and sidecars in the order of the spec, then the main ones.
+        restart_policy: of the pod.
+        killed: names of those that the kubelet killed for a failed probe: they are started again
+            whatever their exit code, unless the policy is Never.
+        new_sandbox: the pod starts over (its node was switched off): init containers run again.
+    """
+    mains = [c for c in containers if c.kind == MAIN]
+    sidecars = [c for c in containers if c.kind == SIDECAR]
+    initialized = any(c.state in (RUNNING, TERMINATED) or c.ran_before for c in mains)
+    if new_sandbox or not initialized:
+        step = _initialize([c for c in containers if c.kind != MAIN], restart_policy)
+        if step is not None:
+            return step
+
+    def again(c: Container) -> bool:
+        code = 1 if c.name in killed else c.exit_code
+        return c.state == TERMINATED and should_restart(restart_policy, code)
+
+    busy = [c for c in mains if c.state in (RUNNING, WAITING) or again(c)]
+    if not busy:
+        return Plan(over=True, why="no main container runs or will be started again")
+    dead = [c.name for c in sidecars if c.state != RUNNING]
+    next = [c.name for c in mains if c.state == WAITING or again(c)]
+    return Plan((*dead, *next), why=f"restartPolicy {restart_policy}")
+
+
+def _initialize(inits: Sequence[Container], restart_policy: str) -> Plan | None:
+    """The next step before the main containers; None when they may start."""
+    dead: list[str] = []
+    for container in inits:
+        if container.kind == INIT:
+            if container.done:
+                continue
+            if container.state == RUNNING:
+                return Plan(tuple(dead), why=f"init container {container.name} runs")
+            failed = container.state == TERMINATED
+            if failed and restart_policy == "Never":
+                return Plan(over=True, why=f"init container {container.name} failed for good")
+            return Plan((*dead, container.name), why=f"init container {container.name} is next")
+        if container.state != RUNNING:
+            dead.append(container.name)
+            if not container.ran_before and container.state != TERMINATED:
+                return Plan(tuple(dead), why=f"sidecar {container.name} is next")
+        elif not container.started:
+            return Plan(tuple(dead), why=f"sidecar {container.name} has not started yet")
+    return Plan(tuple(dead), why="a sidecar is down") if dead else None

@@ -1,0 +1,188 @@
+"""Why a kubelet did what it did to a pod: refused, restarted, not ready, killed, evicted.
+
+Nothing is recorded of what goes as planned (admitted, started): `explain()` shows the scheduler's
+decision then.
+
+No counterpart in Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kubesim.client import Decision, Step
+from kubesim.kubelet.backoff import FORGET_SECONDS, MAX_SECONDS
+from kubesim.kubelet.probes import ProbeNews
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+
+LIFECYCLE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/"
+IMAGES = "https://kubernetes.io/docs/concepts/containers/images/"
+RESOURCES = "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/"
+
+
+def reference(pod: Document) -> str:
+    """What `explain()` calls a pod: ``pod/name``, or ``pod/namespace/name``."""
+    name, namespace = meta.name_of(pod), meta.namespace_of(pod)
+    return f"pod/{name if namespace == 'default' else f'{namespace}/{name}'}"
+
+
+def restart_record(
+    now: float,
+    pod: Document,
+    component: str,
+    *,
+    container: str,
+    ended: Mapping[str, Any],
+    policy: str,
+    restarts: int,
+    delay: float,
+    killed: bool,
+) -> Decision:
+    """Why a container is started again, and when.
+
+    Args:
+        now, pod, component: second, whom it is about, who decided.
+        container: its name.
+        ended: its termination.
+        policy: restartPolicy of the pod.
+        restarts: how often it was started again before.
+        delay: seconds of the back-off.
+        killed: the kubelet killed it for a failed probe.
+    """
+    code, reason = ended.get("exitCode"), str(ended.get("reason", ""))
+    memory = reason == "OOMKilled"
+    steps = [
+        Step("exit", {"exit_code": code, "reason": reason}, f"container {container} ended", ""),
+        Step(
+            "restart policy",
+            {"policy": policy, "failed_probe": killed},
+            "it is started again" if not killed else "killed by its kubelet: started again",
+            f"{LIFECYCLE}#restart-policy",
+        ),
+        Step(
+            "back-off",
+            {"restarts": restarts, "seconds": delay, "cap_seconds": MAX_SECONDS},
+            f"{delay:g} s after its exit" if delay else "at once: the first restart has no delay",
+            f"{LIFECYCLE}#restart-policy",
+        ),
+    ]
+    if memory:
+        steps.insert(1, Step("memory limit", {}, "it used more than its limit", RESOURCES))
+    return Decision(
+        now,
+        meta.resource_version_of(pod),
+        component,
+        reference(pod),
+        f"container {container} (exit code {code}, {reason}) starts again in {delay:g} s",
+        tuple(steps),
+        binding="memory limit" if memory else "back-off" if delay else "restart policy",
+        would_change_if=(
+            f"it ran for more than {FORGET_SECONDS:g} s: then its next restart has no delay"
+            if policy == "Always"
+            else "it ended with exit code 0: then it is not started again"
+        ),
+        data={"restarts": restarts, "delay_seconds": delay, "exit_code": code},
+    )
+
+
+def probe_record(
+    now: float, pod: Document, component: str, container: str, news: ProbeNews
+) -> Decision:
+    """What a probe made of a container."""
+    step = Step(
+        f"{news.kind} probe",
+        {"failures_in_a_row": news.failures, "failure_threshold": news.threshold},
+        news.output or ("succeeded" if news.ok else "failed"),
+        f"{LIFECYCLE}#container-probes",
+    )
+    if news.ok:
+        verdict = f"container {container} is {'started' if news.kind == 'startup' else 'ready'}"
+        change = f"the probe failed {news.threshold} times in a row"
+    elif news.after is False and news.kind != "readiness":
+        verdict = f"container {container} failed its {news.kind} probe and is killed"
+        change = "an attempt before the last one had succeeded"
+    else:
+        verdict = f"container {container} is not {'ready' if news.kind == 'readiness' else 'up'}"
+        if news.after:
+            verdict = f"container {container} failed an attempt of its {news.kind} probe"
+        change = "the next attempt succeeded"
+    return Decision(
+        now,
+        meta.resource_version_of(pod),
+        component,
+        reference(pod),
+        verdict,
+        (step,),
+        binding=f"{news.kind} probe",
+        would_change_if=change,
+        data={"failures": news.failures, "threshold": news.threshold},
+    )
+
+
+def image_record(
+    now: float,
+    pod: Document,
+    component: str,
+    container: str,
+    reason: str,
+    message: str,
+    wait: float,
+) -> Decision:
+    """Why a container waits for its image."""
+    return Decision(
+        now,
+        meta.resource_version_of(pod),
+        component,
+        reference(pod),
+        f"container {container} has no image: {reason}",
+        (Step("image", {"next_try_seconds": wait}, message, IMAGES),),
+        binding="image",
+        would_change_if="its image were one that exists (a name that is not :does-not-exist)",
+        data={"reason": reason},
+    )
+
+
+def refusal_record(
+    now: float,
+    pod: Document,
+    component: str,
+    reason: str,
+    message: str,
+    figures: Mapping[str, Any] | None = None,
+) -> Decision:
+    """Why a node refused a pod that was bound to it."""
+    return Decision(
+        now,
+        meta.resource_version_of(pod),
+        component,
+        reference(pod),
+        f"refused: {reason}",
+        (Step("admission", dict(figures or {}), message, LIFECYCLE),),
+        binding=reason,
+        would_change_if=(
+            "the annotation were mended"
+            if reason == "InvalidWorkload"
+            else "the node had no memory pressure, or the pod asked for memory"
+            if reason == "Evicted"
+            else "the pod asked for less, or other pods left the node"
+        ),
+        data={"reason": reason},
+    )
+
+
+def ended_record(
+    now: float, pod: Document, component: str, reason: str, message: str, change: str
+) -> Decision:
+    """Why a kubelet ended a pod for good."""
+    return Decision(
+        now,
+        meta.resource_version_of(pod),
+        component,
+        reference(pod),
+        f"ended by its kubelet: {reason}",
+        (Step(reason, {}, message, LIFECYCLE),),
+        binding=reason,
+        would_change_if=change,
+    )
