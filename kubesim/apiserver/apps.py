@@ -132,6 +132,7 @@ KINDS = (
         "statefulsets",
         group="apps",
         short_names=("sts",),
+        categories=("all",),
         default=default_statefulset,
         validate=validate_statefulset,
         validate_update=validate_statefulset_update,

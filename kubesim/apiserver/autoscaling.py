@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.hpav1 import from_v2, to_v2
 from kubesim.apiserver.metadata import LABEL_RULE
-from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.registry import Kind, Version
 from kubesim.objects.annotations import SYNC_PERIOD
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
@@ -263,6 +264,8 @@ def kinds(*, scale_to_zero: bool = False) -> tuple[Kind, ...]:
             group="autoscaling",
             version="v2",
             short_names=("hpa",),
+            categories=("all",),
+            versions=(Version("v1", to_v2, from_v2),),
             default=default_hpa,
             validate=validate_hpa_to_zero if scale_to_zero else validate_hpa,
         ),

@@ -211,6 +211,7 @@ KINDS = (
         "Job",
         "jobs",
         group="batch",
+        categories=("all",),
         default=default_job,
         admit=admit_job,
         validate=validate_job,

@@ -239,6 +239,7 @@ KINDS = (
         "Pod",
         "pods",
         short_names=("po",),
+        categories=("all",),
         default=default_pod,
         admit=admit_pod,
         validate=validate_pod,

@@ -16,7 +16,7 @@ and frozen. Components call these methods in the process; clients outside reach 
 over HTTP (kubesim.rest).
 
 The verbs stand in files of their own: reading, writing, patchverb, deleting, eviction,
-subresources, metricsapis and seedverbs.
+subresources, scaling, metricsapis, seedverbs and crds.
 
 Source: kube-apiserver; k8s.io/apiserver/pkg/registry/generic.
 """
@@ -28,7 +28,9 @@ from kubesim.apiserver import (
     apps,
     autoscaling,
     batch,
+    configuration,
     core,
+    crds,
     deployments,
     discovery,
     metrics,
@@ -36,6 +38,7 @@ from kubesim.apiserver import (
     scheduling,
     services,
 )
+from kubesim.apiserver.crds import CustomKinds
 from kubesim.apiserver.eviction import EvictionVerb
 from kubesim.apiserver.metricsapis import MetricsApis
 from kubesim.apiserver.registry import Registry
@@ -56,12 +59,20 @@ def default_registry(*, scale_to_zero: bool = False) -> Registry:
         scale_to_zero: the feature gate HPAScaleToZero (alpha upstream): minReplicas may be 0.
     """
     scaling = autoscaling.kinds(scale_to_zero=scale_to_zero)
-    first = [*core.KINDS, *services.KINDS, *apps.KINDS, *deployments.KINDS, *batch.KINDS, *scaling]
-    groups = (discovery, policy, scheduling, metrics)
+    first = [
+        *core.KINDS,
+        *configuration.KINDS,
+        *services.KINDS,
+        *apps.KINDS,
+        *deployments.KINDS,
+        *batch.KINDS,
+        *scaling,
+    ]
+    groups = (discovery, policy, scheduling, crds, metrics)
     return Registry([*first, *(kind for group in groups for kind in group.KINDS)])
 
 
-class KubeAPI(SeedVerbs, EvictionVerb, MetricsApis):
+class KubeAPI(CustomKinds, SeedVerbs, EvictionVerb, MetricsApis):
     """The API server.
 
     Args:
@@ -87,6 +98,7 @@ class KubeAPI(SeedVerbs, EvictionVerb, MetricsApis):
         super().__init__(store, clock, streams, registry or default_registry(), analytics)
         self._log_sources = {}
         self._leases = {}
+        self._load_definitions()
         self._boot()
         self.seed = SeedView(self)
 

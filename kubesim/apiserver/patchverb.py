@@ -16,9 +16,10 @@ from kubesim.apiserver.patching import json_patch, merge_patch, strategic_patch
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.strict import Asked, check_options, check_patched
 from kubesim.apiserver.subresources import Subresources
+from kubesim.apiserver.versions import in_version
 from kubesim.apiserver.watching import view_of
 from kubesim.apiserver.writing import WriteVerbs
-from kubesim.errors import BadRequest, Conflict, MethodNotAllowed, NotFound
+from kubesim.errors import BadRequest, Conflict, MethodNotAllowed, NotFound, UnsupportedMediaType
 from kubesim.objects.frozen import Document
 
 ATTEMPTS = 5  # upstream: MaxRetryWhenPatchConflicts
@@ -27,6 +28,10 @@ PATCHES: dict[str, Callable[[Any, Any], Any]] = {
     "json": json_patch,
     "strategic": strategic_patch,
 }
+NO_STRATEGIC = (
+    "the body of the request was in an unknown format - accepted media types include: "
+    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+)
 SUBRESOURCES = ("", "status", "scale")
 
 
@@ -43,6 +48,7 @@ class PatchVerb(WriteVerbs, Subresources):
         patch_type: str = "merge",
         subresource: str = "",
         dry_run: bool = False,
+        api_version: str = "",
         **asked: Unpack[Asked],
     ) -> Document:
         """Change parts of an object.
@@ -53,6 +59,7 @@ class PatchVerb(WriteVerbs, Subresources):
             patch_type: "merge" (RFC 7386), "json" (RFC 6902) or "strategic".
             subresource: "", "status" or "scale".
             dry_run: do everything but store it.
+            api_version: of the object that is patched, and of the answer; "": the stored version.
             asked: field_manager, field_validation, warnings (see `Asked`).
 
         Raises:
@@ -67,7 +74,7 @@ class PatchVerb(WriteVerbs, Subresources):
             kv = self.store.get(key)
             if kv is None:
                 raise self.not_found(found, name, namespace)
-            old = view_of(kv)
+            old = in_version(found, view_of(kv), api_version or found.api_version)
             if subresource == "scale":
                 old = self.get_scale(kind, name, namespace)
             new = PATCHES[patch_type](old, patch)
@@ -75,7 +82,10 @@ class PatchVerb(WriteVerbs, Subresources):
             if subresource != "scale":
                 check_patched(found, new, old, patch, asked)
             try:
-                return self._write_back(found, new, subresource, dry_run)
+                done = self._write_back(found, new, subresource, dry_run)
+                return (
+                    done if subresource == "scale" else in_version(found, done, old["apiVersion"])
+                )
             except Conflict:
                 # What the patch itself demands stays unmet, however often it is tried.
                 demanded = any(
@@ -94,6 +104,8 @@ class PatchVerb(WriteVerbs, Subresources):
         if patch_type != "json" and not isinstance(patch, dict):
             raise BadRequest(f"a {patch_type} patch is an object, not {type(patch).__name__}")
         found = self.registry.find(kind)
+        if found.custom and patch_type == "strategic":
+            raise UnsupportedMediaType(NO_STRATEGIC)
         if found.read_only:
             raise MethodNotAllowed(NOT_ALLOWED)
         return found

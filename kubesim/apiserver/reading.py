@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from kubesim.apiserver.base import NOT_ALLOWED, Base
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.versions import in_version
 from kubesim.apiserver.watching import ResourceWatch, open_watch, too_large, view_of
 from kubesim.errors import BadRequest, Compacted, Expired, FutureRevision, MethodNotAllowed
 from kubesim.objects.frozen import Document, thaw
@@ -51,6 +52,14 @@ class ReadVerbs(Base):
     def peek(self, kind: str, name: str, namespace: str | None = None) -> Document | None:
         """One object without a copy: frozen, shared; None if there is none. For components."""
         return self._one(self.registry.find(kind), name, namespace)
+
+    def convert(self, document: Document, api_version: str) -> Document:
+        """A stored object as clients of another version see it, for example ``autoscaling/v1``.
+
+        Raises:
+            BadRequest: its kind is not served in that version.
+        """
+        return in_version(self.registry.find(str(document["kind"])), document, api_version)
 
     def snapshot(self, kind: str, namespace: str | None = None) -> tuple[Documents, int]:
         """All objects without copies (frozen, shared), and the revision of the snapshot."""

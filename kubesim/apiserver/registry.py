@@ -10,7 +10,7 @@ your own: apiextensions.k8s.io CustomResourceDefinition.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kubesim.apiserver.fields import FieldErrors
@@ -27,13 +27,56 @@ Validate = Callable[[Document, FieldErrors], None]
 ValidateUpdate = Callable[[Document, Document, FieldErrors], None]
 Admit = Callable[["Base", Document, Document | None], None]
 Compute = Callable[["Base"], list[Document]]
+Convert = Callable[[Document], Document]
+
+
+VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
 def _nothing(*_args: Any) -> None:
     """No defaults, no rules."""
 
 
+def _same(document: Document) -> Document:
+    """Versions that differ in name alone."""
+    return document
+
+
 @dataclass(frozen=True)
+class Version:
+    """A further version in which a kind is served; the store holds one version of it alone.
+
+    Attributes:
+        version: for example ``v1``.
+        to_stored: turns a document of this version into one of the stored version; both functions
+            get a document of their own and may change it.
+        from_stored: the way back.
+        columns, schema: as of `Kind`.
+    """
+
+    version: str
+    to_stored: Convert = _same
+    from_stored: Convert = _same
+    columns: tuple[Document, ...] = ()
+    schema: Document | None = None
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where a kind keeps what its scale subresource shows: paths of fields, without index.
+
+    Attributes:
+        replicas: how many are wanted.
+        status_replicas: how many there are.
+        selector: a label selector, as document or as text; "": there is none.
+    """
+
+    replicas: str = "spec.replicas"
+    status_replicas: str = "status.replicas"
+    selector: str = "spec.selector"
+
+
+@dataclass(frozen=True, eq=False)  # a kind is itself alone; what is made of one is kept by it
 class Kind:
     """One kind of object.
 
@@ -62,6 +105,11 @@ class Kind:
         selectable_fields: field selectors besides metadata.name and metadata.namespace.
         categories: groups of kinds to ask for together: ``all``.
         singular: the name of one; "": the kind in lower case.
+        verbs: what clients may do, for discovery; (): all verbs, or the reading ones.
+        versions: further versions in which it is served.
+        scale_paths: where the figures of its scale are.
+        custom: defined at run time: patched by RFC 7386 and 6902 alone.
+        columns: printer columns of its own (`additionalPrinterColumns`).
         schema: an OpenAPI schema of its own; None: that of the built-in API types, if any.
         propagation: what a deletion that does not say does with dependents: Background, or Orphan
             (kept for old clients); "": nobody collects them.
@@ -90,6 +138,11 @@ class Kind:
     selectable_fields: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     singular: str = ""
+    verbs: tuple[str, ...] = ()
+    versions: tuple[Version, ...] = ()
+    scale_paths: Scale = Scale()
+    custom: bool = False
+    columns: tuple[Document, ...] = ()
     schema: Document | None = None
     propagation: str = "Background"
     prefix: str = field(init=False)
@@ -99,6 +152,10 @@ class Kind:
         object.__setattr__(self, "prefix", f"/registry/{middle}/")
         if not self.singular:
             object.__setattr__(self, "singular", self.kind.lower())
+        if not self.verbs:
+            watched = () if self.compute is not None else ("watch",)
+            reading = ("get", "list", *watched)
+            object.__setattr__(self, "verbs", reading if self.read_only else VERBS)
 
     @property
     def qualified_kind(self) -> str:
@@ -114,6 +171,27 @@ class Kind:
     def resource(self) -> str:
         """How messages name it: ``pods``, ``statefulsets.apps``."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def version_of(self, api_version: str) -> Version | None:
+        """The served version of that apiVersion; None if there is none."""
+        group, _, version = api_version.rpartition("/")
+        if group != self.group:
+            return None
+        if version == self.version:
+            return Version(version, columns=self.columns, schema=self.schema)
+        return next((other for other in self.versions if other.version == version), None)
+
+    def in_version(self, api_version: str) -> Kind:
+        """The kind as a further version describes it; itself if that is the stored one.
+
+        For schemas and columns: objects are still those of the stored version.
+        """
+        found = self.version_of(api_version)
+        if found is None or found.version == self.version:
+            return self
+        return replace(
+            self, version=found.version, schema=found.schema, columns=found.columns, versions=()
+        )
 
     def key(self, namespace: str, name: str) -> str:
         """Where an object stands in the store."""
@@ -141,6 +219,7 @@ class Registry:
         self._kinds: dict[str, Kind] = {}
         self._own: dict[str, Kind] = {}  # names that mean one kind alone
         self._shared: dict[str, Kind] = {}  # names that several kinds may claim
+        self._retired: dict[str, Kind] = {}  # by kind: who watches one must not stumble
         for kind in kinds:
             self.register(kind)
 
@@ -153,6 +232,7 @@ class Registry:
         for name in (kind.kind, kind.kind.lower(), kind.resource):
             if name in self._own:
                 raise AlreadyExists(f"there is a kind called {name!r} already")
+        self._retired.pop(kind.kind, None)
         self._kinds[kind.kind] = kind
         self._own.update(dict.fromkeys((kind.kind, kind.kind.lower(), kind.resource), kind))
         for name in (kind.plural, *kind.short_names):
@@ -176,6 +256,8 @@ class Registry:
             lower = name.lower()
             found = self._own.get(lower) or self._shared.get(lower)
         if found is None:
+            found = self._retired.get(name)
+        if found is None:
             raise NotFound(
                 f'the server doesn\'t have a resource type "{name}"',
                 hint=mapping_hint(name, self._kinds, limit=20),
@@ -185,3 +267,41 @@ class Registry:
     def kinds(self) -> list[Kind]:
         """All kinds, in order of registration."""
         return list(self._kinds.values())
+
+    def define(self, kind: Kind) -> None:
+        """Add a kind, in the place of one of the same name if there is one.
+
+        Raises:
+            AlreadyExists: as for `register`.
+        """
+        if kind.kind in self._kinds:
+            self.retire(self._kinds[kind.kind])
+        self.register(kind)
+
+    def retire(self, kind: Kind) -> None:
+        """Take a kind out: no client finds it any more.
+
+        Its own name still finds it, so that a component that watches it sees that nothing is left.
+        """
+        self._kinds.pop(kind.kind, None)
+        for names in (self._own, self._shared):
+            for name in [name for name, other in names.items() if other is kind]:
+                del names[name]
+        for other in self._kinds.values():
+            for name in (other.plural, *other.short_names):
+                self._shared.setdefault(name, other)
+        self._retired[kind.kind] = kind
+
+    def is_retired(self, kind: Kind) -> bool:
+        """True after `retire`."""
+        return self._retired.get(kind.kind) is kind
+
+    def at(self, group: str, version: str, plural: str) -> Kind | None:
+        """The kind that is served at ``/apis/GROUP/VERSION/PLURAL``; None if there is none."""
+        found = self._own.get(f"{plural}.{group}" if group else plural)
+        if found is None and not group:
+            shared = self._shared.get(plural)
+            found = shared if shared is not None and not shared.group else None
+        if found is None or found.plural != plural or found.group != group:
+            return None
+        return found if found.version_of(f"{group}/{version}" if group else version) else None

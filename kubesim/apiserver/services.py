@@ -273,6 +273,7 @@ KINDS = (
         "Service",
         "services",
         short_names=("svc",),
+        categories=("all",),
         default=default_service,
         admit=admit_service,
         validate=validate_service,

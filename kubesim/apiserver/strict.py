@@ -77,6 +77,7 @@ def check_fields(kind: Kind, document: Document, asked: Asked) -> None:
     Raises:
         BadRequest: there are some, and the client asked for strict decoding.
     """
+    kind = kind.in_version(str(document.get("apiVersion", kind.api_version)))
     said = _complaints(kind, document, asked, ())
     if said and asked.get("field_validation") == STRICT:
         raise BadRequest(

@@ -7,19 +7,15 @@ Source: pkg/registry/core/pod/storage (BindingREST, LogREST), pkg/registry/apps/
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE, Base
-from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.base import DEFAULT_NAMESPACE
 from kubesim.apiserver.metrics import sample_key
-from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.watching import at_revision, view_of
-from kubesim.errors import BadRequest, Cause, Conflict, Invalid, MethodNotAllowed
+from kubesim.apiserver.scaling import ScaleVerbs
+from kubesim.errors import BadRequest, Cause, Conflict, Invalid
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.pods import containers_of, node_of
-from kubesim.objects.selectors import selector_from
 from kubesim.store import Sample
 from kubesim.store.samples import SampleWriter
 
@@ -28,8 +24,8 @@ LogSource = Callable[[str, str, str | None], LogLines]
 """source(namespace, pod, container) -> [(simulated second, line)], oldest first."""
 
 
-class Subresources(Base):
-    """bind, scale, metrics and logs."""
+class Subresources(ScaleVerbs):
+    """bind, metrics and logs; scale comes from `ScaleVerbs`."""
 
     _log_sources: dict[str, LogSource]
 
@@ -67,68 +63,6 @@ class Subresources(Base):
             put = [(key, freeze(bound))]
             if self._commit([(key, kv.mod_revision)], put, before=pod).succeeded:
                 return
-
-    # -- scale ----------------------------------------------------------------------------------
-
-    def get_scale(self, kind: str, name: str, namespace: str | None = None) -> Document:
-        """The size of a workload: spec.replicas, status.replicas and status.selector.
-
-        Raises:
-            NotFound: no such object.
-            MethodNotAllowed: the kind has no scale.
-        """
-        found = self._scalable(kind)
-        kv = self.store.get(found.key(namespace or DEFAULT_NAMESPACE, name))
-        if kv is None:
-            raise self.not_found(found, name, namespace)
-        return _scale_of(view_of(kv))
-
-    def update_scale(
-        self,
-        kind: str,
-        name: str,
-        namespace: str | None = None,
-        *,
-        replicas: int,
-        resource_version: str | int | None = None,
-        dry_run: bool = False,
-    ) -> Document:
-        """Write the size of a workload and nothing else of it; returns the new scale.
-
-        Raises:
-            Invalid: a negative number, or none.
-            Conflict: `resource_version` is not the current one.
-            NotFound, MethodNotAllowed: as for `get_scale`.
-        """
-        found = self._scalable(kind)
-        _check_replicas(name, replicas)
-        key = found.key(namespace or DEFAULT_NAMESPACE, name)
-        while True:
-            kv = self.store.get(key)
-            if kv is None:
-                raise self.not_found(found, name, namespace)
-            if str(resource_version or "0") not in ("0", str(kv.mod_revision)):
-                raise self.conflict(found, name)
-            old = kv.value
-            if old["spec"].get("replicas") == replicas:
-                return _scale_of(view_of(kv))
-            generation = old["metadata"].get("generation", 0) + 1
-            new = {
-                **old,
-                "metadata": {**old["metadata"], "generation": generation},
-                "spec": {**old["spec"], "replicas": replicas},
-            }
-            if dry_run:
-                return _scale_of(at_revision(new, kv.mod_revision))
-            done = self._commit([(key, kv.mod_revision)], [(key, freeze(new))], before=old)
-            if done.succeeded:
-                return _scale_of(at_revision(new, done.revision))
-
-    def _scalable(self, kind: str) -> Kind:
-        found = self.registry.find(kind)
-        if not found.scale:
-            raise MethodNotAllowed(f"{found.resource} have no scale")
-        return found
 
     # -- usage samples --------------------------------------------------------------------------
 
@@ -223,29 +157,6 @@ def _check_bindable(pod: Document, name: str) -> None:
         return
     said = f'Operation cannot be fulfilled on pods/binding "{name}": {why}'
     raise Conflict(said, kind="pods/binding", name=name)
-
-
-def _check_replicas(name: str, replicas: Any) -> None:
-    errors = FieldErrors()
-    if not errors.whole_number("spec.replicas", replicas):
-        cause = errors.causes[0]
-        said = f'Scale.autoscaling "{name}" is invalid: {cause.field}: {cause.message}'
-        raise Invalid(said, kind="Scale", group="autoscaling", name=name, causes=[cause])
-
-
-def _scale_of(workload: Document) -> Document:
-    metadata, spec, status = workload["metadata"], workload["spec"], workload.get("status") or {}
-    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {field: metadata[field] for field in kept if field in metadata},
-        "spec": {"replicas": spec.get("replicas", 1)},
-        "status": {
-            "replicas": status.get("replicas", 0),
-            "selector": str(selector_from(spec.get("selector"))),
-        },
-    }
 
 
 __all__ = ["LogSource", "Subresources"]

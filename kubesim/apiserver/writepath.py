@@ -17,8 +17,9 @@ from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.metadata import validate_metadata, validate_metadata_update
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.structural import check_document
+from kubesim.apiserver.versions import to_stored
 from kubesim.apiserver.watching import at_revision, view_of
-from kubesim.errors import BadRequest, Cause, Forbidden, Invalid, MethodNotAllowed
+from kubesim.errors import BadRequest, Cause, Forbidden, Invalid, MethodNotAllowed, NotFound
 from kubesim.objects.frozen import Document, freeze, thaw
 
 SHARED_LEASE_SECONDS = 60.0  # objects of one minute share a lease (upstream: 60 s)
@@ -42,8 +43,11 @@ class WritePath(DeleteVerbs):
         kind = self.registry.find(str(document["kind"]))
         if kind.read_only:
             raise MethodNotAllowed(NOT_ALLOWED)
+        if self.registry.is_retired(kind):
+            said = f'no matches for kind "{kind.kind}" in version "{kind.api_version}"'
+            raise NotFound(said, hint="its CustomResourceDefinition was deleted")
         version = document.get("apiVersion", kind.api_version)
-        if version != kind.api_version:
+        if version != kind.api_version and kind.version_of(str(version)) is None:
             said = f'no matches for kind "{kind.kind}" in version "{version}"'
             raise BadRequest(said, hint=f"use {kind.api_version}")
         metadata = document.get("metadata")
@@ -55,6 +59,9 @@ class WritePath(DeleteVerbs):
         """The kind, and a copy of the document that is ours to change."""
         kind = self.kind_of(document)
         new: Document = thaw(document)
+        said = new.get("apiVersion") or kind.api_version
+        if said != kind.api_version:
+            new = to_stored(kind, new)
         new["kind"], new["apiVersion"] = kind.kind, kind.api_version
         if new.get("metadata") is None:
             new["metadata"] = {}

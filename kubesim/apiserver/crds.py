@@ -1,0 +1,297 @@
+"""CustomResourceDefinition: kinds that users bring, registered while the cluster runs.
+
+A definition is a document like any other. Once it is stored, its kind has every verb, its schema's
+defaults and rules, its status and scale subresources, short names, categories and printer columns.
+Once it is gone, its objects are gone, too. In Kubernetes several controllers of an API server of
+its own do that a moment later; here it is part of the write, and the conditions say so at once.
+
+Left out: webhooks for conversion (versions differ in name alone), rules in CEL, pruning. Kind names
+are unique in the whole cluster here, not only in their group.
+
+Source: k8s.io/apiextensions-apiserver: pkg/apis/apiextensions/v1/defaults.go, .../validation,
+pkg/controller/{status,establish,finalizer}, pkg/apiserver/customresource_handler.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kubesim.apiserver.base import Base
+from kubesim.apiserver.crdschema import check, check_schema, fill_defaults
+from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.metadata import LABEL_RULE, SUBDOMAIN_RULE
+from kubesim.apiserver.registry import Kind, Scale, Version
+from kubesim.errors import AlreadyExists
+from kubesim.objects.conditions import set_condition
+from kubesim.objects.frozen import Document
+from kubesim.objects.meta import name_of, valid_dns1123_label, valid_dns1123_subdomain
+from kubesim.store import TxnResult
+
+GROUP = "apiextensions.k8s.io"
+SCOPES = ("Cluster", "Namespaced")
+ONE_STORAGE = "must have exactly one version marked as storage version"
+
+
+# -- the definition itself -------------------------------------------------------------------------
+
+
+def default_definition(definition: Document) -> None:
+    """Names follow from the kind; there is no conversion."""
+    fill(definition, "spec", {})
+    spec = definition["spec"]
+    if not isinstance(spec, dict):
+        return
+    fill(spec, "conversion", {"strategy": "None"})
+    fill(spec, "names", {})
+    names = spec["names"]
+    if isinstance(names, dict) and isinstance(names.get("kind"), str):
+        fill(names, "singular", names["kind"].lower())
+        fill(names, "listKind", f"{names['kind']}List")
+
+
+def admit_definition(server: Base, definition: Document, old: Document | None) -> None:
+    """Its names are looked at, and its conditions say that it is served."""
+    spec = definition["spec"]
+    if not isinstance(spec, dict) or not isinstance(spec.get("names"), dict):
+        return
+    _check_free(server, definition, str(spec["names"].get("kind")))
+    status = dict((old or {}).get("status") or {})
+    conditions = status.get("conditions") or ()
+    now = server.clock.timestamp()
+    for type_, reason, said in (
+        ("NamesAccepted", "NoConflicts", "no conflicts found"),
+        ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+    ):
+        conditions = set_condition(conditions, type_, "True", now=now, reason=reason, message=said)
+    versions = spec.get("versions")
+    stored = [
+        str(version.get("name"))
+        for version in (versions if isinstance(versions, list) else ())
+        if isinstance(version, dict) and version.get("storage")
+    ]
+    before = [name for name in status.get("storedVersions") or () if name not in stored]
+    definition["status"] = {
+        **status,
+        "acceptedNames": spec["names"],
+        "conditions": conditions,
+        "storedVersions": [*before, *stored],
+    }
+
+
+def _check_free(server: Base, definition: Document, kind: str) -> None:
+    """Refuse a definition whose kind is the name of another kind."""
+    for other in server.registry.kinds():
+        if other.kind == kind and not (other.custom and other.resource == name_of(definition)):
+            raise AlreadyExists(
+                f'there is a kind called "{kind}" already',
+                hint="kind names are unique in a simulated cluster; choose another one",
+                kind=DEFINITION.plural,
+                group=GROUP,
+                name=name_of(definition),
+            )
+
+
+def validate_definition(definition: Document, errors: FieldErrors) -> None:
+    """Group, names, scope, and versions of which one is stored; each with a schema."""
+    spec = errors.mapping("spec", definition.get("spec"))
+    group, names = spec.get("group"), errors.mapping("spec.names", spec.get("names"))
+    if not group:
+        errors.required("spec.group")
+    elif not valid_dns1123_subdomain(group):
+        errors.invalid("spec.group", group, SUBDOMAIN_RULE)
+    elif "." not in str(group):
+        errors.invalid("spec.group", group, "should be a domain with at least one dot")
+    for field in ("plural", "singular", "kind", "listKind"):
+        value = names.get(field)
+        if not value:
+            errors.required(f"spec.names.{field}")
+        elif not valid_dns1123_label(str(value).lower()):
+            errors.invalid(f"spec.names.{field}", value, LABEL_RULE)
+    wanted = f"{names.get('plural')}.{group}"
+    if group and names.get("plural") and name_of(definition) != wanted:
+        rule = 'must be spec.names.plural+"."+spec.group'
+        errors.invalid("metadata.name", name_of(definition), rule)
+    if not spec.get("scope"):
+        errors.required("spec.scope")
+    elif spec["scope"] not in SCOPES:
+        errors.not_supported("spec.scope", spec["scope"], SCOPES)
+    versions = errors.items("spec.versions", spec.get("versions"))
+    if sum(version.get("storage") is True for _, version in versions) != 1:
+        errors.invalid("spec.versions", spec.get("versions"), ONE_STORAGE)
+    seen: set[str] = set()
+    for path, version in versions:
+        _validate_version(version, path, seen, errors)
+
+
+def _validate_version(version: Document, path: str, seen: set[str], errors: FieldErrors) -> None:
+    name = version.get("name")
+    if not name:
+        errors.required(f"{path}.name")
+    elif not valid_dns1123_label(name):
+        errors.invalid(f"{path}.name", name, LABEL_RULE)
+    if name in seen:
+        errors.duplicate(f"{path}.name", name)
+    seen.add(str(name))
+    schema = errors.mapping(f"{path}.schema", version.get("schema")).get("openAPIV3Schema")
+    inside = f"{path}.schema.openAPIV3Schema"
+    if schema is None:
+        errors.required(inside, "schemas are required")
+    elif not isinstance(schema, dict):
+        errors.mapping(inside, schema)
+    elif schema.get("type") != "object":
+        errors.invalid(f"{inside}.type", schema.get("type"), "must be object at the root")
+    else:
+        check_schema(schema, inside, errors)
+
+
+def validate_definition_update(new: Document, old: Document, errors: FieldErrors) -> None:
+    """Group, scope and kind are for life."""
+    after, before = new.get("spec") or {}, old.get("spec") or {}
+    for field in ("group", "scope"):
+        if after.get(field) != before.get(field):
+            errors.invalid(f"spec.{field}", after.get(field), "field is immutable")
+    names, were = after.get("names") or {}, before.get("names") or {}
+    for field in ("kind", "plural"):
+        if names.get(field) != were.get(field):
+            errors.invalid(f"spec.names.{field}", names.get(field), "field is immutable")
+
+
+# -- the kind that it defines ----------------------------------------------------------------------
+
+
+def kind_of_definition(definition: Document) -> Kind:
+    """The kind that a valid definition defines."""
+    spec = definition["spec"]
+    names = spec["names"]
+    stored = next(version for version in spec["versions"] if version.get("storage"))
+    schema = _schema_of(stored)
+    parts = stored.get("subresources") or {}
+    others = [version for version in spec["versions"] if version is not stored]
+
+    def default(document: Document) -> None:
+        fill_defaults(schema, document)
+
+    def validate(document: Document, errors: FieldErrors) -> None:
+        checked = {name: item for name, item in document.items() if name != "metadata"}
+        if "status" in parts:
+            checked.pop("status", None)
+        check({**schema, "required": _without_status(schema)}, checked, "", errors)
+
+    def validate_status(document: Document, errors: FieldErrors) -> None:
+        inside = (schema.get("properties") or {}).get("status")
+        if inside:
+            check(inside, document.get("status"), "status", errors)
+
+    return Kind(
+        names["kind"],
+        names["plural"],
+        group=spec["group"],
+        version=stored["name"],
+        namespaced=spec["scope"] == "Namespaced",
+        short_names=tuple(map(str, names.get("shortNames") or ())),
+        singular=names.get("singular") or "",
+        categories=tuple(map(str, names.get("categories") or ())),
+        default=default,
+        validate=validate,
+        status="status" in parts,
+        validate_status=validate_status,
+        scale="scale" in parts,
+        scale_paths=_scale_paths(parts.get("scale") or {}),
+        custom=True,
+        schema=schema,
+        columns=tuple(stored.get("additionalPrinterColumns") or ()),
+        versions=tuple(
+            Version(
+                version["name"],
+                columns=tuple(version.get("additionalPrinterColumns") or ()),
+                schema=_schema_of(version),
+            )
+            for version in others
+            if version.get("served")
+        ),
+    )
+
+
+def _schema_of(version: Document) -> Document:
+    schema: Document = version["schema"]["openAPIV3Schema"]
+    return schema
+
+
+def _without_status(schema: Document) -> list[str]:
+    return [name for name in schema.get("required") or () if name not in ("status", "metadata")]
+
+
+def _scale_paths(scale: Document) -> Scale:
+    def path(field: str) -> str:
+        return str(scale.get(field) or "").lstrip(".")
+
+    return Scale(
+        path("specReplicasPath") or "spec.replicas",
+        path("statusReplicasPath") or "status.replicas",
+        path("labelSelectorPath"),
+    )
+
+
+DEFINITION = Kind(
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    group=GROUP,
+    namespaced=False,
+    short_names=("crd", "crds"),
+    categories=("api-extensions",),
+    default=default_definition,
+    admit=admit_definition,
+    validate=validate_definition,
+    validate_update=validate_definition_update,
+    status=False,  # the server itself writes it, with every write of the definition
+)
+KINDS = (DEFINITION,)
+
+
+# -- in the server ---------------------------------------------------------------------------------
+
+
+class CustomKinds(Base):
+    """Definitions and the registry, kept in step by every write."""
+
+    def register_kind(self, kind: Kind) -> None:
+        """Add a kind from Python; every verb works for it from now on.
+
+        Raises:
+            AlreadyExists: there is a kind of that name, or of that plural in its group.
+        """
+        self.registry.register(kind)
+
+    def _commit(
+        self,
+        compare: Sequence[tuple[str, int]],
+        puts: Sequence[tuple[str, Any]] = (),
+        deletes: Sequence[str] = (),
+        *,
+        before: Document | None = None,
+        lease: int = 0,
+    ) -> TxnResult:
+        """A write; a definition among it changes the kinds that there are."""
+        defined = [value for key, value in puts if key.startswith(DEFINITION.prefix)]
+        done = super()._commit(compare, puts, deletes, before=before, lease=lease)
+        if done.succeeded:
+            for definition in defined:
+                self.registry.define(kind_of_definition(definition))
+            for key in deletes:
+                if key.startswith(DEFINITION.prefix) and before is not None:
+                    self._forget(kind_of_definition(before))
+        return done
+
+    def _forget(self, kind: Kind) -> None:
+        """A definition is gone: so are the objects of its kind, and the kind."""
+        found = self.registry.find(kind.kind)
+        for kv in self.store.list(found.prefix).items:
+            if super()._commit([], deletes=[kv.key], before=kv.value).succeeded:
+                self._deleted(found, kv.value)
+        self.registry.retire(found)
+
+    def _load_definitions(self) -> None:
+        """Register what a restored store defines."""
+        for kv in self.store.list(DEFINITION.prefix).items:
+            self.registry.define(kind_of_definition(kv.value))
