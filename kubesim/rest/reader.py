@@ -19,7 +19,17 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kubesim.rest.wire import HEAD_LIMIT, Refused, Request, body_length, check_start, parse_head
+from kubesim.rest.wire import (
+    BODY_LIMIT,
+    CHUNK_LINE_LIMIT,
+    HEAD_LIMIT,
+    Refused,
+    Request,
+    body_length,
+    check_start,
+    chunk_length,
+    parse_head,
+)
 
 REQUEST_SECONDS = 10.0  # for head and body together, from the first byte
 ANSWER_SECONDS = 10.0  # for the rest of an answer that the kernel did not take at once
@@ -200,7 +210,9 @@ class Channel:
 
     def _read_body(self, request: Request, deadline: float) -> None:
         length = body_length(request)
-        if length:
+        if length < 0:
+            request.body = self._take_chunks(deadline)
+        elif length:
             if "expect" in request.headers:
                 self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.body = self._take(length, deadline)
@@ -220,6 +232,27 @@ class Channel:
             raise Refused(431, f"the head is longer than {HEAD_LIMIT} bytes")
         head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
         return head
+
+    def _take_chunks(self, deadline: float) -> bytes:
+        """A body in chunks, as strictly as all else; trailers are refused."""
+        body = bytearray()
+        while size := chunk_length(self._take_line(deadline)):
+            if len(body) + size > BODY_LIMIT:
+                raise Refused(413, f"the body is larger than {BODY_LIMIT} bytes")
+            body += self._take(size, deadline)
+            if self._take(2, deadline) != b"\r\n":
+                raise Refused(400, "a chunk must end with CR LF")
+        if self._take_line(deadline):
+            raise Refused(400, "trailers are not taken")
+        return bytes(body)
+
+    def _take_line(self, deadline: float) -> bytes:
+        while (end := self._buffer.find(b"\r\n")) < 0:
+            if len(self._buffer) > CHUNK_LINE_LIMIT:
+                raise Refused(400, "the line before a chunk is too long")
+            self._receive(deadline)
+        line, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
+        return line
 
     def _take(self, length: int, deadline: float) -> bytes:
         while len(self._buffer) < length:

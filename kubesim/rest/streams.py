@@ -155,7 +155,7 @@ class Streams:
             elif _hung_up(stream.connection):
                 return False
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return True
+            pass  # it does not take any more, or has not hung up
         except OSError:
             return False
         return bool(stream.pending) or not stream.source.done

@@ -25,6 +25,8 @@ HEADER_LIMIT = 100
 BODY_LIMIT = 1536 * 1024  # 1.5 MiB, as etcd
 JSON_DEPTH = 200
 JSON_DIGITS = 19  # digits of an integer
+REPEATED = ("command", "dryRun")  # query parameters that may occur more than once
+CHUNK_LINE_LIMIT = 256
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SIMPLE_TYPES = ("", "text/json", "application/x-www-form-urlencoded")
 JSON_TYPES = ("application/json", *SIMPLE_TYPES)
@@ -32,6 +34,8 @@ JSON_TYPES = ("application/json", *SIMPLE_TYPES)
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _ABSOLUTE = re.compile("https?://([^/?#]*)", re.ASCII | re.IGNORECASE)
+CHUNKS_AT = ("/api/v1/", "/apis/")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\x20-\x7e]*)?", re.ASCII)
 _LENGTH = re.compile("[0-9]{1,18}", re.ASCII)
 _SINGLE = ("host", "content-length", "transfer-encoding", "content-type", "authorization")
 
@@ -73,6 +77,7 @@ class Request:
         query: the raw query string.
         headers: by lower-case name.
         body: as it was sent.
+        modern: it speaks HTTP/1.1.
         keep_alive: the client wants to go on with this connection.
         origin: the Origin to allow in the answer; set when the access rules have passed it.
         route: its handler and the values for it; set when the router has found it.
@@ -87,16 +92,17 @@ class Request:
     keep_alive: bool = True
     origin: str = ""
     route: tuple[Callable[..., Any], tuple[str, ...]] | None = None
+    modern: bool = True
     _parameters: dict[str, str] | None = None
 
     def parameter(self, name: str, default: str = "") -> str:
-        """One query parameter.
+        """One query parameter, of those that may occur only once.
 
         Raises:
             Refused: 400, the query is malformed or names it twice.
         """
         if self._parameters is None:
-            pairs = self._pairs()
+            pairs = [pair for pair in self._pairs() if pair[0] not in REPEATED]
             self._parameters = dict(pairs)
             if len(self._parameters) != len(pairs):
                 raise Refused(400, "a query parameter occurs twice", close=False)
@@ -238,13 +244,18 @@ def check_start(found: bytes, seen: int = 0) -> None:
 
 
 def body_length(request: Request) -> int:
-    """How many bytes of body follow a head.
+    """How many bytes of body follow a head; -1: they come in chunks.
+
+    Chunks are taken on the Kubernetes API alone, where `kubectl create --raw` sends them.
 
     Raises:
         Refused: it cannot be told, or it is more than we take; 417 for a strange expectation.
     """
     headers = request.headers
     if "transfer-encoding" in headers:
+        chunks = headers["transfer-encoding"].lower() == "chunked" and request.modern
+        if chunks and "content-length" not in headers and request.path.startswith(CHUNKS_AT):
+            return -1
         raise Refused(411, "send the body with Content-Length, not with Transfer-Encoding")
     text = headers.get("content-length")
     if text is None:
@@ -258,6 +269,18 @@ def body_length(request: Request) -> int:
     if headers.get("expect", "100-continue").lower() != "100-continue":
         raise Refused(417, "the only expectation that is met is 100-continue")
     return int(text)
+
+
+def chunk_length(line: bytes) -> int:
+    """The length that the first line of a chunk announces.
+
+    Raises:
+        Refused: it announces none.
+    """
+    found = _CHUNK.fullmatch(line)
+    if found is None:
+        raise Refused(400, "a chunk must begin with its length in hexadecimal digits")
+    return int(found[1], 16)
 
 
 def parse_request_line(line: bytes) -> tuple[str, str, bool]:
@@ -309,7 +332,9 @@ def parse_head(head: bytes) -> Request:
     path, _, query = target.partition("?")
     if "#" in target or not (path.startswith("/") or (path == "*" and method == "OPTIONS")):
         raise Refused(400, "the path must begin with /")
-    return Request(method, path, _segments(path), query, headers, b"", keep_alive)
+    made = Request(method, path, _segments(path), query, headers, b"", keep_alive)
+    made.modern = modern
+    return made
 
 
 def _segments(path: str) -> tuple[str, ...]:

@@ -145,7 +145,7 @@ class PodParts:
         if metadata.get("name") not in (None, "", target.place.name):
             raise BadRequest("name in URL does not match name in Eviction object")
         options = delete_options(request, document.get("deleteOptions"))
-        status = getattr(self._api, "evict")(  # noqa: B009
+        status = self._api.evict(
             target.place.name,
             target.namespace,
             grace_period_seconds=options.grace_seconds,
