@@ -6,9 +6,11 @@ from kubesim.controllers.deployment import DeploymentController
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.garbage import GarbageCollector
 from kubesim.controllers.namespace import NamespaceController
+from kubesim.controllers.nodelifecycle import NodeLifecycleController
 from kubesim.controllers.podgc import PodGarbageCollector
 from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.statefulset import StatefulSetController
+from kubesim.controllers.tainteviction import TaintEvictionController
 
 CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     StatefulSetController,
@@ -18,6 +20,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     DisruptionController,
     GarbageCollector,
     NamespaceController,
+    NodeLifecycleController,
+    TaintEvictionController,
     PodGarbageCollector,
 )
 
@@ -28,7 +32,9 @@ __all__ = [
     "EndpointSliceController",
     "GarbageCollector",
     "NamespaceController",
+    "NodeLifecycleController",
     "PodGarbageCollector",
     "ReplicaSetController",
     "StatefulSetController",
+    "TaintEvictionController",
 ]

@@ -1,0 +1,92 @@
+"""Taints and tolerations: what keeps a pod off a node, and what lets it stay all the same.
+
+>>> taint = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
+>>> tolerates({"key": "node.kubernetes.io/unreachable", "operator": "Exists"}, taint)
+True
+>>> eviction_delay([taint], [])
+0.0
+
+Source: k8s.io/component-helpers/scheduling/corev1 (ToleratesTaint),
+pkg/apis/core/v1/helper (GetMatchingTolerations), pkg/util/taints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kubesim.objects.frozen import Document
+
+NOT_READY = "node.kubernetes.io/not-ready"
+UNREACHABLE = "node.kubernetes.io/unreachable"
+UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+NO_SCHEDULE, NO_EXECUTE = "NoSchedule", "NoExecute"
+
+
+def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    """Whether one toleration covers one taint.
+
+    An empty effect or key covers all; Exists needs no value; Equal (the default) needs the same.
+    """
+    effect, key = toleration.get("effect"), toleration.get("key")
+    if effect and effect != taint.get("effect"):
+        return False
+    if key and key != taint.get("key"):
+        return False
+    if toleration.get("operator") == "Exists":
+        return True
+    return bool(key) and (toleration.get("value") or "") == (taint.get("value") or "")
+
+
+def same_taint(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Key and effect make a taint; its value and its time are only said about it."""
+    return one.get("key") == other.get("key") and one.get("effect") == other.get("effect")
+
+
+def taints_of(node: Mapping[str, Any], effect: str = "") -> list[Document]:
+    """spec.taints of a node; with an effect: only those of that effect."""
+    taints = (node.get("spec") or {}).get("taints") or ()
+    return [taint for taint in taints if not effect or taint.get("effect") == effect]
+
+
+def with_taints(
+    taints: Iterable[Document], add: Sequence[Document], remove: Sequence[Document]
+) -> list[Document]:
+    """The taints with some set and some taken off; those that are there keep their place."""
+    kept = [taint for taint in taints if not any(same_taint(taint, gone) for gone in remove)]
+    for new in add:
+        known = [index for index, taint in enumerate(kept) if same_taint(taint, new)]
+        if known:
+            kept[known[0]] = new
+        else:
+            kept.append(new)
+    return kept
+
+
+def eviction_delay(
+    taints: Sequence[Mapping[str, Any]], tolerations: Sequence[Mapping[str, Any]]
+) -> float | None:
+    """Seconds that a pod may stay on a node with these NoExecute taints.
+
+    Every taint needs a toleration; of several that fit, the first in the list is used. The
+    shortest `tolerationSeconds` of those used counts.
+
+    Args:
+        taints: of the node, of effect NoExecute.
+        tolerations: of the pod.
+
+    Returns:
+        None: it may stay for ever. 0.0: it goes now.
+
+    >>> exists = {"operator": "Exists", "tolerationSeconds": 300}
+    >>> eviction_delay([{"key": "a", "effect": "NoExecute"}], [exists])
+    300.0
+    """
+    seconds: list[float] = []
+    for taint in taints:
+        used = next((each for each in tolerations if tolerates(each, taint)), None)
+        if used is None:
+            return 0.0
+        if used.get("tolerationSeconds") is not None:
+            seconds.append(max(0.0, float(used["tolerationSeconds"])))
+    return min(seconds) if seconds else None
