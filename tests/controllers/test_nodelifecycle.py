@@ -1,0 +1,404 @@
+"""The node controller on virtual time: silence, taints, zones, recovery, faults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from node_world import (
+    a_replicaset,
+    controller_of,
+    events,
+    fail,
+    pods_on,
+    ready_of,
+    revive,
+    set_ready,
+    tainted_at,
+    taints,
+    terminating,
+    until,
+)
+
+from kubesim import Cluster
+from kubesim.controllers import NodeLifecycleController
+from kubesim.errors import Conflict
+from kubesim.objects import meta
+from kubesim.objects.conditions import get_condition
+from kubesim.objects.pods import is_ready
+
+
+@pytest.fixture
+def cluster() -> Any:
+    """Three nodes, a ReplicaSet with a pod or two on each."""
+    with Cluster(nodes=3, seed=1, hpa=False) as made:
+        made.api.create(a_replicaset(5))
+        until(made, 101)
+        yield made
+
+
+def replace(cluster: Cluster, **options: Any) -> NodeLifecycleController:
+    """Stop the controller and start a fresh one with these options."""
+    old = controller_of(cluster)
+    old.stop()
+    tools = {
+        name: getattr(cluster, name) for name in ("clock", "streams", "analytics", "decisions")
+    }
+    fresh = NodeLifecycleController(cluster.api, **tools, **options)
+    cluster.controllers[cluster.controllers.index(old)] = fresh
+    fresh.start()
+    return fresh
+
+
+@pytest.mark.parametrize(
+    ("grace", "unknown", "tainted", "deleted"), [(50.0, 155, 160, 460), (40.0, 145, 150, 450)]
+)
+def test_the_timeline_of_a_dead_node(
+    grace: float, unknown: int, tainted: int, deleted: int
+) -> None:
+    """Last seen at 100; Unknown, NoExecute one look later, pods deleted 300 s after that."""
+    with Cluster(nodes=3, seed=1, hpa=False) as cluster:
+        replace(cluster, grace_seconds=grace)
+        cluster.api.create(a_replicaset(5))
+        until(cluster, 101)
+        fail(cluster, 2)
+        until(cluster, unknown - 0.01)
+        assert ready_of(cluster, "node-2") == "True" and taints(cluster, "node-2") == []
+        until(cluster, unknown)
+        assert ready_of(cluster, "node-2") == "Unknown"
+        assert taints(cluster, "node-2") == ["unreachable:NoSchedule"]
+        until(cluster, tainted - 0.01)
+        assert tainted_at(cluster, "node-2") == ""
+        until(cluster, tainted)
+        assert taints(cluster, "node-2") == ["unreachable:NoSchedule", "unreachable:NoExecute"]
+        until(cluster, deleted - 0.01)
+        assert not any(terminating(cluster, "node-2"))
+        until(cluster, deleted)
+        assert terminating(cluster, "node-2") and all(terminating(cluster, "node-2"))
+
+
+def test_a_dead_node_and_its_replicaset(cluster: Cluster) -> None:
+    """Not ready at once, replaced after the tolerations, and the old pods hang Terminating."""
+    victims = [meta.name_of(pod) for pod in pods_on(cluster, "node-2")]
+    fail(cluster, 2)
+    until(cluster, 155)
+    for pod in pods_on(cluster, "node-2"):
+        condition = get_condition(pod, "Ready")
+        assert condition is not None and condition["status"] == "False"
+        assert condition["lastTransitionTime"] == "2025-01-01T00:02:35Z"
+    assert cluster.api.get("ReplicaSet", "web")["status"]["readyReplicas"] == 5 - len(victims)
+    assert events(cluster, "NodeNotReady") == [
+        ("node-2", "Normal", "NodeNotReady", "Node node-2 status is now: NodeNotReady"),
+        *[(name, "Warning", "NodeNotReady", "Node is not ready") for name in victims],
+    ]
+    until(cluster, 470)
+    assert [meta.name_of(pod) for pod in pods_on(cluster, "node-2")] == victims
+    assert cluster.api.get("ReplicaSet", "web")["status"]["readyReplicas"] == 5
+    assert len(pods_on(cluster, "node-1")) + len(pods_on(cluster, "node-3")) == 5
+    said = str(cluster.explain("node/node-2").history())
+    assert "node-2 is NotReady: no sign of life since t=100" in said
+    assert "evict the pods of node-2: taint node.kubernetes.io/unreachable:NoExecute" in said
+    why = str(cluster.explain(f"pod/{victims[0]}").history())
+    assert "evict at t=460, 300 s after node-2 got node.kubernetes.io/unreachable:NoExecute" in why
+    cluster.api.delete("Node", "node-2")
+    cluster.sleep(70)
+    assert pods_on(cluster, "node-2") == [], "the pod collector frees them with the Node"
+
+
+def test_two_of_three_are_evicted_ten_seconds_apart(cluster: Cluster) -> None:
+    """Two are not more than two: the zone is normal, and its rate one node in 10 s."""
+    fail(cluster, 1, 3)
+    until(cluster, 300)
+    assert tainted_at(cluster, "node-1") == "2025-01-01T00:02:40Z"
+    assert tainted_at(cluster, "node-3") == "2025-01-01T00:02:50Z"
+    until(cluster, 459)
+    assert not any(terminating(cluster, "node-1") + terminating(cluster, "node-3"))
+    until(cluster, 461)
+    assert all(terminating(cluster, "node-1")) and not any(terminating(cluster, "node-3"))
+    until(cluster, 471)
+    assert all(terminating(cluster, "node-3"))
+
+
+def test_three_of_three_are_never_evicted(cluster: Cluster) -> None:
+    """No node answers: the control plane takes itself for cut off."""
+    fail(cluster, 1, 2, 3)
+    until(cluster, 3000)
+    for number in (1, 2, 3):
+        assert ready_of(cluster, f"node-{number}") == "Unknown"
+        assert taints(cluster, f"node-{number}") == ["unreachable:NoSchedule"]
+        assert not any(terminating(cluster, f"node-{number}"))
+    assert "FullDisruption" in str(cluster.explain("zone/default"))
+    assert "no evictions in this zone" in str(cluster.explain("node/node-1"))
+
+
+def test_the_last_node_to_fall_takes_the_taints_off(cluster: Cluster) -> None:
+    """Two are tainted and their pods' clocks run, when the third one falls: all is called off."""
+    fail(cluster, 1, 2)
+    until(cluster, 201)
+    assert tainted_at(cluster, "node-1") and tainted_at(cluster, "node-2")
+    fail(cluster, 3)
+    until(cluster, 260)
+    assert not tainted_at(cluster, "node-1") and not tainted_at(cluster, "node-2")
+    cancelled = [e[3] for e in events(cluster, "TaintManagerEviction")]
+    assert cancelled and all(text.startswith("Cancelling deletion of Pod") for text in cancelled)
+    said = "".join(map(str, cluster.explain("node/node-1").decisions))
+    assert "no node of any zone is Ready: the control plane takes itself for cut off" in said
+    until(cluster, 2000)
+    assert not any(any(terminating(cluster, f"node-{n}")) for n in (1, 2, 3))
+
+
+def test_after_darkness_every_clock_begins_anew(cluster: Cluster) -> None:
+    """One node answers: the others get a new grace period, and are then evicted one by one."""
+    fail(cluster, 1, 2, 3)
+    until(cluster, 1001)
+    for second in range(1002, 1400, 9):
+        until(cluster, second)
+        revive(cluster, 3)
+    assert ready_of(cluster, "node-3") == "True"
+    first, second = sorted([tainted_at(cluster, "node-1"), tainted_at(cluster, "node-2")])
+    assert first >= "2025-01-01T00:16:45Z", "not before the look that saw the light"
+    assert first and second > first
+    minute, other = (int(stamp[14:16]) * 60 + int(stamp[17:19]) for stamp in (first, second))
+    assert other - minute == 10
+
+
+@pytest.mark.parametrize(
+    ("count", "stamps"),
+    [(51, ["00:02:40", "00:04:20", "00:06:00"]), (50, [])],
+)
+def test_a_zone_that_is_partly_down_is_evicted_slowly(count: int, stamps: list[str]) -> None:
+    """29 silent nodes of 51: one in 100 s; of 50, which is no large zone: none at all."""
+    with Cluster(nodes=count, seed=2, hpa=False) as cluster:
+        until(cluster, 101)
+        fail(cluster, *range(1, 30))
+        until(cluster, 361)
+        assert "PartialDisruption" in str(cluster.explain("zone/default"))
+        found = [tainted_at(cluster, f"node-{n}") for n in range(1, count + 1)]
+        assert sorted(stamp[11:19] for stamp in found if stamp) == stamps
+
+
+def test_zones_are_judged_apart() -> None:
+    """A zone that is fully down is evicted at full speed while another one is well."""
+    with Cluster(nodes=6, seed=3, hpa=False) as cluster:
+        cluster.sleep(1)
+        for number in range(1, 7):
+            labels = {"topology.kubernetes.io/zone": "a" if number <= 4 else "b"}
+            cluster.api.patch("Node", f"node-{number}", {"metadata": {"labels": labels}})
+        until(cluster, 101)
+        fail(cluster, 1, 2, 3, 4)
+        until(cluster, 200)
+        stamps = [tainted_at(cluster, f"node-{n}") for n in range(1, 5)]
+        assert stamps == [
+            f"2025-01-01T00:0{m}:{s:02}Z" for m, s in ((2, 40), (2, 50), (3, 0), (3, 10))
+        ]
+        assert "zone a: Normal -> FullDisruption" in str(cluster.explain("zone/a"))
+
+
+def test_an_excluded_node_says_nothing_about_its_zone(cluster: Cluster) -> None:
+    """Two of three are down, the third does not count: the zone is dark, nobody is evicted."""
+    label = {"metadata": {"labels": {"node.kubernetes.io/exclude-disruption": ""}}}
+    cluster.api.patch("Node", "node-3", label)
+    fail(cluster, 1, 2)
+    until(cluster, 600)
+    assert not tainted_at(cluster, "node-1") and not tainted_at(cluster, "node-2")
+
+
+def test_a_node_that_is_back_before_its_turn_loses_nothing(cluster: Cluster) -> None:
+    """Queued second, Ready again before its 10 s are over."""
+    fail(cluster, 1, 2)
+    until(cluster, 165)
+    revive(cluster, 2)
+    until(cluster, 200)
+    assert tainted_at(cluster, "node-1") and not tainted_at(cluster, "node-2")
+    assert "do not evict the pods of node-2: it is Ready again" in str(
+        cluster.explain("node/node-2")
+    )
+
+
+def test_recovery_takes_the_taints_off_and_cancels(cluster: Cluster) -> None:
+    """Ready within the tolerations: NoSchedule goes at once, NoExecute at the next look."""
+    fail(cluster, 2)
+    until(cluster, 302)
+    names = [meta.key_of(pod) for pod in pods_on(cluster, "node-2")]
+    revive(cluster, 2)
+    cluster.sleep(0.1)
+    assert taints(cluster, "node-2") == ["unreachable:NoExecute"]
+    until(cluster, 305)
+    assert taints(cluster, "node-2") == []
+    assert [e[3] for e in events(cluster, "TaintManagerEviction")] == [
+        f"Cancelling deletion of Pod {name}" for name in names
+    ]
+    assert "cancel the eviction that was due at t=460" in str(
+        cluster.explain(f"pod/{names[0].partition('/')[2]}")
+    )
+
+
+def test_false_and_unknown_swap_the_taint(cluster: Cluster) -> None:
+    """A kubelet that reports NotReady itself, then dies: one taint takes the other's place."""
+    set_ready(cluster, "node-2", "False")
+    cluster.sleep(0.1)
+    assert taints(cluster, "node-2") == ["not-ready:NoSchedule"]
+    fail(cluster, 2)
+    until(cluster, 106)
+    assert taints(cluster, "node-2") == ["not-ready:NoSchedule", "not-ready:NoExecute"]
+    until(cluster, 160)
+    assert taints(cluster, "node-2") == ["not-ready:NoExecute", "unreachable:NoSchedule"]
+    until(cluster, 165)
+    assert taints(cluster, "node-2") == ["unreachable:NoSchedule", "unreachable:NoExecute"]
+    assert not any(terminating(cluster, "node-2"))
+    until(cluster, 406)
+    assert all(terminating(cluster, "node-2")), "the clock runs since the first taint"
+
+
+def test_a_node_that_never_reported() -> None:
+    """After 60 s from its creation; its conditions are made then."""
+    with Cluster(nodes=1, seed=1, hpa=False) as cluster:
+        until(cluster, 2)
+        cluster.api.create({"kind": "Node", "metadata": {"name": "ghost"}})
+        until(cluster, 64)
+        assert "conditions" not in cluster.api.get("Node", "ghost")["status"]
+        until(cluster, 65)
+        found = cluster.api.get("Node", "ghost")["status"]["conditions"]
+        assert {(c["type"], c["status"], c["reason"], c["message"]) for c in found} == {
+            (type, "Unknown", "NodeStatusNeverUpdated", "Kubelet never posted node status.")
+            for type in ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
+        }
+
+
+def test_nodes_are_met_and_missed(cluster: Cluster) -> None:
+    """Each is told once."""
+    assert events(cluster, "RegisteredNode") == [
+        (
+            f"node-{n}",
+            "Normal",
+            "RegisteredNode",
+            f"Node node-{n} event: Registered Node node-{n} in Controller",
+        )
+        for n in (1, 2, 3)
+    ]
+    cluster.kubelets[1].stop()
+    cluster.api.delete("Node", "node-2")
+    cluster.sleep(20)
+    assert events(cluster, "RemovingNode") == [
+        (
+            "node-2",
+            "Normal",
+            "RemovingNode",
+            "Node node-2 event: Removing Node node-2 from Controller",
+        )
+    ]
+
+
+def test_cordons_and_pressure_become_taints(cluster: Cluster) -> None:
+    """At once, and off again at once; taints of others are left alone."""
+    cluster.api.patch("Node", "node-1", {"spec": {"unschedulable": True}})
+    cluster.sleep(0.1)
+    assert taints(cluster, "node-1") == ["unschedulable:NoSchedule"]
+    mine = {"key": "dedicated", "value": "gpu", "effect": "NoSchedule"}
+    cluster.api.patch("Node", "node-1", {"spec": {"unschedulable": None, "taints": [mine]}})
+    node = cluster.api.get("Node", "node-1")
+    for condition in node["status"]["conditions"]:
+        if condition["type"] == "MemoryPressure":
+            condition["status"] = "True"
+    cluster.api.update_status(node)
+    cluster.sleep(0.1)
+    assert taints(cluster, "node-1") == ["dedicated:NoSchedule", "memory-pressure:NoSchedule"]
+
+
+def test_a_pod_bound_to_a_dead_node_is_not_ready(cluster: Cluster) -> None:
+    """Also if it came, already Ready, after the node had fallen."""
+    fail(cluster, 2)
+    until(cluster, 156)
+    spec = a_replicaset()["spec"]["template"]["spec"]
+    cluster.api.create({"kind": "Pod", "metadata": {"name": "late"}, "spec": spec})
+    pod = cluster.api.get("Pod", "late")
+    ready = {"type": "Ready", "status": "True"}
+    cluster.api.update_status({**pod, "status": {"phase": "Running", "conditions": [ready]}})
+    cluster.api.bind("late", "default", "node-2")
+    cluster.sleep(0.1)
+    assert not is_ready(cluster.api.get("Pod", "late"))
+
+
+def test_a_healthy_cluster_is_left_alone(cluster: Cluster) -> None:
+    """Looks, however many, write nothing."""
+    revision = cluster.store.revision
+    for _ in range(3):
+        controller_of(cluster).reconcile("look")
+        controller_of(cluster).reconcile("evict")
+        controller_of(cluster).reconcile("taints/node-1")
+    assert cluster.store.revision == revision
+
+
+def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
+    """Also when a node is down and tainted."""
+    fail(cluster, 2)
+    until(cluster, 201)
+    revision = cluster.store.revision
+    for key in ("look", "look", "evict", "evict", "taints/node-2", "taints/node-2"):
+        controller_of(cluster).reconcile(key)
+    assert cluster.store.revision == revision
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_conflicts_only_cost_time(seed: int) -> None:
+    """Half of the writes to nodes and pods meet one; the story ends the same way."""
+    with Cluster(nodes=3, seed=seed, hpa=False) as cluster:
+        cluster.api.create(a_replicaset(4))
+        until(cluster, 101)
+        rng, raised = cluster.streams("test/conflicts"), [0]
+
+        def flaky(verb: Any) -> Any:
+            def call(document: Any, *args: Any, **options: Any) -> Any:
+                if document.get("kind") in ("Node", "Pod") and rng.random() < 0.5:
+                    raised[0] += 1
+                    raise Conflict("injected")
+                return verb(document, *args, **options)
+
+            return call
+
+        for verb in ("update", "update_status"):
+            setattr(cluster.api, verb, flaky(getattr(cluster.api, verb)))
+        fail(cluster, 2)
+        until(cluster, 520)
+        assert raised[0] > 3
+        assert ready_of(cluster, "node-2") == "Unknown"
+        assert taints(cluster, "node-2") == ["unreachable:NoSchedule", "unreachable:NoExecute"]
+        assert all(terminating(cluster, "node-2"))
+        assert len(pods_on(cluster, "node-1")) + len(pods_on(cluster, "node-3")) == 4
+
+
+def test_lost_watches_are_made_up_for(cluster: Cluster) -> None:
+    """Looks read the store; news that never came are found at the next list."""
+    for informer in controller_of(cluster)._informers:
+        informer._watch.close()
+        informer._watch = None
+    fail(cluster, 2)
+    until(cluster, 165)
+    assert ready_of(cluster, "node-2") == "Unknown"
+    assert taints(cluster, "node-2") == ["unreachable:NoExecute"]
+    until(cluster, 601)
+    assert taints(cluster, "node-2") == ["unreachable:NoExecute", "unreachable:NoSchedule"]
+
+
+def test_a_fresh_controller_goes_on(cluster: Cluster) -> None:
+    """It gives every node a new grace period, and keeps what the last one had written."""
+    fail(cluster, 2)
+    until(cluster, 162)
+    replace(cluster)
+    until(cluster, 470)
+    assert taints(cluster, "node-2") == ["unreachable:NoSchedule", "unreachable:NoExecute"]
+    assert all(terminating(cluster, "node-2"))
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    """Failures included, compared as a digest of the whole history."""
+
+    def run() -> str:
+        with Cluster(nodes=4, seed=9, digest=True) as cluster:
+            cluster.set_hpa_config(min_pods=6, max_pods=6)
+            until(cluster, 61)
+            fail(cluster, 1, 3)
+            until(cluster, 600)
+            return cluster.digest()
+
+    assert run() == run()
