@@ -44,7 +44,16 @@ class EventRecorder:
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
         self.dropped = 0
 
-    def event(self, obj: Document, type: str, reason: str, message: str) -> None:
+    def event(
+        self,
+        obj: Document,
+        type: str,
+        reason: str,
+        message: str,
+        *,
+        action: str = "",
+        related: Document | None = None,
+    ) -> None:
         """Tell something about an object; never raises, since no decision hangs on it.
 
         Args:
@@ -52,6 +61,8 @@ class EventRecorder:
             type: "Normal" or "Warning".
             reason: one word in CamelCase, for machines.
             message: for people.
+            action: what was done, in one word, where upstream names it.
+            related: a second object that it is about.
         """
         uid = meta.uid_of(obj) or meta.key_of(obj)
         if not self._allowed(uid):
@@ -62,14 +73,25 @@ class EventRecorder:
         try:
             name = self._names.get(identity)
             if name is None or not self._count(namespace, name):
-                self._names[identity] = self._create(obj, namespace, type, reason, message)
+                self._names[identity] = self._create(
+                    obj, namespace, type, reason, message, action, related
+                )
                 while len(self._names) > REMEMBERED:
                     self._names.popitem(last=False)
         except StatusError as error:  # its namespace may be gone
             said = f"{reason} about {meta.key_of(obj)}: {error}"
             self._api.analytics.log(self._component, "EventLost", said, "warn")
 
-    def _create(self, obj: Document, namespace: str, type: str, reason: str, message: str) -> str:
+    def _create(
+        self,
+        obj: Document,
+        namespace: str,
+        type: str,
+        reason: str,
+        message: str,
+        action: str,
+        related: Document | None,
+    ) -> str:
         now = self._api.clock.timestamp()
         salt = f"{meta.uid_of(obj)}/{self._component}/{reason}/{message}/{self._api.clock.now()}"
         name = f"{meta.name_of(obj)[:230]}.{keyed_bytes(salt, 8).hex()}"
@@ -77,13 +99,7 @@ class EventRecorder:
             "kind": "Event",
             "apiVersion": "v1",
             "metadata": {"name": name, "namespace": namespace},
-            "involvedObject": {
-                "kind": obj.get("kind", ""),
-                "apiVersion": obj.get("apiVersion", ""),
-                "namespace": meta.namespace_of(obj),
-                "name": meta.name_of(obj),
-                "uid": meta.uid_of(obj),
-            },
+            "involvedObject": _reference(obj),
             "type": type,
             "reason": reason,
             "message": message,
@@ -93,6 +109,10 @@ class EventRecorder:
             "lastTimestamp": now,
             "count": 1,
         }
+        if action:
+            event["action"] = action
+        if related is not None:
+            event["related"] = _reference(related)
         self._api.create(event)
         return name
 
@@ -119,3 +139,13 @@ class EventRecorder:
             return False
         bucket.tokens -= 1
         return True
+
+
+def _reference(obj: Document) -> Document:
+    return {
+        "kind": obj.get("kind", ""),
+        "apiVersion": obj.get("apiVersion", ""),
+        "namespace": meta.namespace_of(obj),
+        "name": meta.name_of(obj),
+        "uid": meta.uid_of(obj),
+    }

@@ -12,11 +12,27 @@ A scheduler plug-in is a class with a `name` and one or more of these methods:
 ...         odd = int(node.name[-1]) % 2
 ...         return SUCCESS if odd else Status.unschedulable("node(s) had an even number")
 
-The framework runs them in order, stops at the first refusal of a node, checks the bounds of scores,
-applies weights and puts the message together; no plug-in does any of that.
+A plug-in that must look at more than one node takes one argument more, the `CycleState` of this
+attempt, in which it keeps what it counted (`state[self.name]`) and finds all nodes
+(`state.snapshot`). All extension points, in the order in which they run:
 
-Ours keeps: PreEnqueue (scheduling gates), Filter, Score, NormalizeScore, Bind. It leaves out, so
-far: PreFilter, PostFilter (preemption), Reserve, Permit, PreBind.
+    pre_enqueue(pod)                     may the pod be tried at all?
+    less(a, b)                           does queued pod a go before b? (one plug-in of a profile)
+    pre_filter(pod, state)               once: SUCCESS, SKIP, Status.only(nodes), or a refusal
+    add_pod(pod, other, node, state)     what if another pod were there (remove_pod: were gone)?
+    filter(pod, node, state)             for each node
+    post_filter(pod, cycle, state)       no node was good enough: can room be made?
+    pre_score(pod, nodes, state)         once: SUCCESS or SKIP
+    score(pod, node, state)              for each node that passed
+    normalize(scores, state)             once, all raw scores by node
+    reserve, unreserve(pod, node, state) take something of one's own; give it back
+    permit(pod, node, state)             SUCCESS, a refusal, or Status.wait(seconds)
+    pre_bind, bind, post_bind(pod, node, state)
+    hint(pod, event)                     could this event help a pod that the plug-in refused?
+
+`node` is a `NodeInfo` in filter, score, add_pod and remove_pod, and a node's name after that. The
+framework runs the plug-ins in order, stops at the first refusal of a node, checks the bounds of
+scores, applies weights and puts the message together; no plug-in does any of that.
 
 Source: pkg/scheduler/framework/interface.go, pkg/scheduler/framework/runtime/framework.go.
 """
@@ -25,167 +41,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
-from kubesim.errors import BadRequest
-from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.objects.pods import NOTHING, PodResources, pod_requests
-from kubesim.quantity import parse_cpu_milli, parse_memory
+from kubesim.objects.meta import key_of
+from kubesim.scheduler.calls import Call, call, takes_state
+from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.profile import Enabled, Profile, make_profile
+from kubesim.scheduler.snapshot import Snapshot
+from kubesim.scheduler.state import CycleState
+from kubesim.scheduler.status import SKIP, SUCCESS, Code, PluginFailed, Status
 
 MAX_NODE_SCORE = 100
 MIN_NODE_SCORE = 0
-# What a container without a request counts for when nodes are compared (not when they are
-# filtered): framework/types.go, DefaultMilliCPURequest and DefaultMemoryRequest.
-SCORING_DEFAULT = PodResources(100, 200 * 1024 * 1024)
-
-
-class Code(Enum):
-    """What a filter says of a node."""
-
-    SUCCESS = "success"
-    UNSCHEDULABLE = "unschedulable"  # not now; removing pods might help
-    UNRESOLVABLE = "unresolvable"  # nothing that happens to other pods helps
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The answer of a filter.
-
-    Attributes:
-        code: success, or which kind of no.
-        reasons: why not, in kube-scheduler's words.
-        plugin: who said so; the framework fills it in.
-    """
-
-    code: Code = Code.SUCCESS
-    reasons: tuple[str, ...] = ()
-    plugin: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """The node is fine."""
-        return self.code is Code.SUCCESS
-
-    @classmethod
-    def unschedulable(cls, *reasons: str) -> Status:
-        """No, for now."""
-        return cls(Code.UNSCHEDULABLE, reasons)
-
-    @classmethod
-    def unresolvable(cls, *reasons: str) -> Status:
-        """No, whatever becomes of other pods."""
-        return cls(Code.UNRESOLVABLE, reasons)
-
-
-SUCCESS = Status()
-
-
-@dataclass(slots=True)
-class NodeInfo:
-    """A node and what is taken of it: what plug-ins look at.
-
-    Attributes:
-        node: the document, frozen.
-        allocatable: what it offers.
-        max_pods: how many pods it takes; a node that does not say takes none.
-        requested: sum of what its pods asked for.
-        scoring: the same with the defaults for containers that asked for nothing.
-        pods: its pods by key; bound ones and assumed ones, finished ones not.
-    """
-
-    node: Document
-    allocatable: PodResources = NOTHING
-    max_pods: int = 0
-    requested: PodResources = NOTHING
-    scoring: PodResources = NOTHING
-    pods: dict[str, Document] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The node's name."""
-        return meta.name_of(self.node)
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """The node's labels."""
-        return meta.labels_of(self.node)
-
-    def set_node(self, node: Document) -> None:
-        """Take over a newer state of the node."""
-        self.node = node
-        offered = (node.get("status") or {}).get("allocatable") or {}
-        self.allocatable = PodResources(
-            parse_cpu_milli(offered.get("cpu", 0)), parse_memory(offered.get("memory", 0))
-        )
-        self.max_pods = int(offered.get("pods", 0))
-
-    def add(self, pod: Document) -> None:
-        """Count a pod; counting it again replaces it."""
-        key = meta.key_of(pod)
-        self.remove(key)
-        self.pods[key] = pod
-        self.requested += pod_requests(pod)
-        self.scoring += pod_requests(pod, SCORING_DEFAULT)
-
-    def remove(self, key: str) -> None:
-        """No longer count a pod."""
-        pod = self.pods.pop(key, None)
-        if pod is not None:
-            self.requested = _minus(self.requested, pod_requests(pod))
-            self.scoring = _minus(self.scoring, pod_requests(pod, SCORING_DEFAULT))
-
-
-def _minus(a: PodResources, b: PodResources) -> PodResources:
-    return PodResources(a.cpu_milli - b.cpu_milli, a.memory_bytes - b.memory_bytes)
-
-
-@dataclass(frozen=True)
-class Enabled:
-    """One plug-in of a profile.
-
-    Attributes:
-        plugin: an object with a name and the methods of its extension points.
-        weight: of its score; 0 counts as 1.
-    """
-
-    plugin: Any
-    weight: int = 1
-
-    @property
-    def name(self) -> str:
-        """The plug-in's name."""
-        return str(getattr(self.plugin, "name", type(self.plugin).__name__))
-
-
-Profile = Sequence[Enabled]
-
-
-def make_profile(plugins: Sequence[Any]) -> list[Enabled]:
-    """A profile from plug-ins, (plug-in, weight) pairs or `Enabled` records.
-
-    Raises:
-        BadRequest: something in it is no plug-in; the message says what one needs.
-    """
-    profile = []
-    for item in plugins:
-        if isinstance(item, tuple) and len(item) == 2:
-            item = Enabled(item[0], int(item[1]) or 1)
-        elif not isinstance(item, Enabled):
-            item = Enabled(item)
-        methods = ("filter", "score", "pre_enqueue")
-        if not any(callable(getattr(item.plugin, method, None)) for method in methods):
-            raise BadRequest(
-                f"{item.plugin!r} is no scheduler plug-in",
-                hint="give it a name and a method filter(pod, node) or score(pod, node)",
-            )
-        profile.append(item)
-    return profile
-
-
-class PluginFailed(Exception):
-    """A plug-in raised, or broke the framework's rules; the pod is tried again later."""
 
 
 @dataclass
@@ -193,104 +61,235 @@ class Cycle:
     """What one attempt to place a pod found out; the material of its explanation.
 
     Attributes:
-        statuses: what the filters said of each node.
-        raw: plug-in -> node -> score as the plug-in gave it (normalized).
+        statuses: what the filters said of each node that was looked at.
+        absent: what is said of the nodes that were not looked at, since PreFilter ruled them out.
+        pre_filter: PreFilter's words, if it refused the pod for all nodes.
+        post_filter: PostFilter's words.
+        raw: plug-in -> node -> score as the plug-in gave it.
+        scores: plug-in -> node -> the same after normalization.
         totals: node -> sum of weight * score.
+        ties: how many nodes shared the highest total.
+        refused_by: plug-ins that refused some node, or the pod.
+        victims: keys of the pods that make room, if preemption found a way.
+        note: how the search went, if it was not the plain one.
     """
 
     statuses: dict[str, Status] = field(default_factory=dict)
-    raw: dict[str, dict[str, int]] = field(default_factory=dict)
+    absent: Status | None = None
+    pre_filter: str = ""
+    post_filter: str = ""
+    raw: dict[str, dict[str, float]] = field(default_factory=dict)
+    scores: dict[str, dict[str, int]] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
+    ties: int = 0
+    refused_by: set[str] = field(default_factory=set)
+    victims: list[str] = field(default_factory=list)
+    note: str = ""
 
     @property
     def feasible(self) -> list[str]:
         """The nodes that passed every filter."""
         return [name for name, status in self.statuses.items() if status.ok]
 
+    def status_of(self, node: str) -> Status:
+        """What was said of a node, looked at or not."""
+        return self.statuses.get(node) or self.absent or Status.unresolvable()
+
 
 class Framework:
-    """Runs the plug-ins of one profile."""
+    """Runs the plug-ins of one profile.
 
-    def __init__(self, profile: Profile) -> None:
-        self.profile = list(profile)
-        self._filters = [e for e in profile if callable(getattr(e.plugin, "filter", None))]
-        self._scores = [e for e in profile if callable(getattr(e.plugin, "score", None))]
-        self._gates = [e for e in profile if callable(getattr(e.plugin, "pre_enqueue", None))]
+    Args:
+        profile: plug-ins, (plug-in, weight) pairs, or a `Profile`.
+    """
+
+    def __init__(self, profile: Any) -> None:
+        self.profile: Profile = make_profile(profile)
+        at = self.profile.plugins_at
+        self._gates = at("preEnqueue")
+        self.sort = next(iter(at("queueSort")), None)
+        self._pre_filters = [Call(e, "pre_filter", 2) for e in at("preFilter")]
+        self._filters = [Call(e, "filter", 3) for e in at("filter")]
+        self._changes = [e for e in self.profile if hasattr(e.plugin, "add_pod")]
+        self.post_filters = at("postFilter")
+        self._pre_scores = {e.name: Call(e, "pre_score", 3) for e in at("preScore")}
+        self.scores = at("score")
+        self._scores = [Call(e, "score", 3) for e in self.scores]
+        self.reserves, self.permits = at("reserve"), at("permit")
+        self.pre_binds, self.binds, self.post_binds = at("preBind"), at("bind"), at("postBind")
+
+    # -- before and around the nodes --------------------------------------------------------------
 
     def gate(self, pod: Document) -> Status:
         """May the pod enter the queue at all?"""
         for enabled in self._gates:
-            status = _call(enabled, "pre_enqueue", pod)
+            status = as_status(enabled, "pre_enqueue", call(enabled, "pre_enqueue", pod))
             if not status.ok:
-                return Status(status.code, status.reasons, enabled.name)
+                return status.by(enabled.name)
         return SUCCESS
 
-    def filter(self, pod: Document, node: NodeInfo) -> Status:
-        """Run the filters on one node; the first refusal ends it."""
-        for enabled in self._filters:
-            status = _call(enabled, "filter", pod, node)
-            if status is None or status is True:
+    def pre_filter(self, pod: Document, state: CycleState, cycle: Cycle | None = None) -> Status:
+        """Let each plug-in look around once; `nodes` of the answer are those to filter.
+
+        An unresolvable refusal ends it at once; an ordinary one only after all have run, since
+        preemption may follow.
+        """
+        refused: Status | None = None
+        nodes: frozenset[str] | None = None
+        narrowing: list[str] = []
+        for pre in self._pre_filters:
+            status = as_status(pre.enabled, "pre_filter", pre(pod, state))
+            if status.code is Code.SKIP:
+                state.skip_filter.add(pre.name)
                 continue
-            if not isinstance(status, Status):
-                raise PluginFailed(
-                    f"plugin {enabled.name!r} returned {status!r} from filter; return SUCCESS or "
-                    "Status.unschedulable(reason)"
-                )
-            if not status.ok:
-                return Status(status.code, status.reasons, enabled.name)
+            if status.rejected:
+                if cycle is not None:
+                    cycle.refused_by.add(pre.name)
+                if status.code is Code.UNRESOLVABLE:
+                    return status.by(pre.name)
+                refused = status.by(pre.name)
+                continue
+            if status.nodes is not None:
+                narrowing.append(pre.name)
+                nodes = status.nodes if nodes is None else nodes & status.nodes
+                if not nodes:
+                    if cycle is not None:
+                        cycle.refused_by.update(narrowing)
+                    return Status.unresolvable(_nowhere(sorted(narrowing))).by(pre.name)
+        if refused is not None:
+            return refused
+        return Status(nodes=nodes, plugin=" ".join(sorted(narrowing)))
+
+    # -- filters ----------------------------------------------------------------------------------
+
+    def filter(self, pod: Document, node: NodeInfo, state: CycleState | None = None) -> Status:
+        """Run the filters on one node; the first refusal ends it.
+
+        Args:
+            pod, node: who, and where.
+            state: of this attempt, after `pre_filter`; None: made here from this node alone.
+
+        Raises:
+            PluginFailed: a plug-in raised, or returned nonsense.
+        """
+        if state is None:
+            state = CycleState(Snapshot([node]))
+            self.pre_filter(pod, state)
+        skipped = state.skip_filter
+        for run in self._filters:
+            if run.name in skipped:
+                continue
+            answer = run(pod, node, state)
+            if answer is SUCCESS or answer is None or answer is True:
+                continue
+            status = as_status(run.enabled, "filter", answer)
+            if status.rejected:
+                return status.by(run.name)
         return SUCCESS
 
-    def score(self, pod: Document, nodes: Sequence[NodeInfo], cycle: Cycle) -> None:
-        """Score the feasible nodes: plug-in by plug-in, normalized, weighted, summed."""
+    def add_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
+        """As if `other` were on the node, too: in the node's copy and in the plug-ins' states."""
+        node.add(other)
+        self._change("add_pod", pod, other, node, state)
+
+    def remove_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
+        """As if `other` were gone."""
+        node.remove(key_of(other))
+        self._change("remove_pod", pod, other, node, state)
+
+    def _change(
+        self, method: str, pod: Document, other: Document, node: NodeInfo, state: CycleState
+    ) -> None:
+        for enabled in self._changes:
+            if enabled.name not in state.skip_filter:
+                call(enabled, method, pod, other, node, state)
+
+    # -- scores -----------------------------------------------------------------------------------
+
+    def score(
+        self,
+        pod: Document,
+        nodes: Sequence[NodeInfo],
+        cycle: Cycle,
+        state: CycleState | None = None,
+    ) -> None:
+        """Score the feasible nodes: plug-in by plug-in, normalized, weighted, summed.
+
+        Raises:
+            PluginFailed: a plug-in raised, or a score is no number of 0..100 in the end.
+        """
+        state = state if state is not None else CycleState(Snapshot(nodes))
+        for name, pre in self._pre_scores.items():
+            answer = pre(pod, nodes, state)
+            if answer is False or as_status(pre.enabled, "pre_score", answer).code is Code.SKIP:
+                state.skip_score.add(name)  # it has nothing to say: that adds nothing to anybody
         cycle.totals = {node.name: 0 for node in nodes}
-        for enabled in self._scores:
-            wants = getattr(enabled.plugin, "pre_score", None)
-            if callable(wants) and not _call(enabled, "pre_score", pod, nodes):
-                continue  # it has nothing to say: that adds nothing to anybody
-            scores = {node.name: _call(enabled, "score", pod, node) for node in nodes}
-            normalize: Callable[..., Any] | None = getattr(enabled.plugin, "normalize", None)
-            if callable(normalize):
-                scores = _call(enabled, "normalize", scores)
-            for name, value in scores.items():
-                if isinstance(value, bool) or not isinstance(value, (int, float)):
-                    raise PluginFailed(f"plugin {enabled.name!r} returned the score {value!r}")
-                if not MIN_NODE_SCORE <= value <= MAX_NODE_SCORE:
-                    raise PluginFailed(
-                        f"plugin {enabled.name!r} returns an invalid score {value}, it should in "
-                        f"the range of [{MIN_NODE_SCORE}, {MAX_NODE_SCORE}] after normalizing"
-                    )
-                scores[name] = int(value)
-                cycle.totals[name] += int(value) * enabled.weight
-            cycle.raw[enabled.name] = scores
+        for run in self._scores:
+            if run.name in state.skip_score:
+                continue
+            raw = {node.name: run(pod, node, state) for node in nodes}
+            scores = self._normalized(run.enabled, raw, state)
+            weight = run.enabled.weight or 1
+            for node_name, value in scores.items():
+                cycle.totals[node_name] += value * weight
+            cycle.raw[run.name] = raw
+            cycle.scores[run.name] = scores
+
+    def _normalized(
+        self, enabled: Enabled, raw: Mapping[str, Any], state: CycleState
+    ) -> dict[str, int]:
+        for value in raw.values():
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise PluginFailed(f"plugin {enabled.name!r} returned the score {value!r}")
+        normalize: Callable[..., Any] | None = getattr(enabled.plugin, "normalize", None)
+        scores: Any = raw
+        if callable(normalize):
+            more = (state,) if takes_state(normalize, 2) else ()
+            scores = call(enabled, "normalize", dict(raw), *more)
+        checked: dict[str, int] = {}
+        for name in raw:
+            value = scores.get(name) if isinstance(scores, Mapping) else None
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise PluginFailed(f"plugin {enabled.name!r} returned the score {value!r}")
+            if not MIN_NODE_SCORE <= value <= MAX_NODE_SCORE:
+                raise PluginFailed(
+                    f"plugin {enabled.name!r} returns an invalid score {value}, it should in "
+                    f"the range of [{MIN_NODE_SCORE}, {MAX_NODE_SCORE}] after normalizing"
+                )
+            checked[name] = int(value)
+        return checked
 
     def weight_of(self, plugin: str) -> int:
         """The weight of a plug-in in this profile."""
-        return next(e.weight for e in self.profile if e.name == plugin)
+        everybody = [*self.profile, *self.scores]
+        return next((e.weight or 1 for e in everybody if e.name == plugin), 1)
+
+    def plugin(self, name: str) -> Any:
+        """The plug-in of that name; None if the profile has none."""
+        return next((e.plugin for e in self.profile if e.name == name), None)
 
 
-def _call(enabled: Enabled, method: str, *arguments: Any) -> Any:
-    try:
-        return getattr(enabled.plugin, method)(*arguments)
-    except Exception as error:
-        said = f"running {method} of plugin {enabled.name!r}: {type(error).__name__}: {error}"
-        raise PluginFailed(said) from error
+def as_status(enabled: Enabled, method: str, answer: Any) -> Status:
+    """The status that a plug-in meant: None and True are success.
 
-
-def fit_message(cycle: Cycle, nodes: int) -> str:
-    """Why no node was good enough, in kube-scheduler's words.
-
-    Every reason of every node is counted; the counted texts are sorted as texts.
-
-    >>> refused = Status.unschedulable("Insufficient cpu", "Insufficient memory")
-    >>> fit_message(Cycle({"a": refused, "b": Status.unschedulable("Insufficient cpu")}), 2)
-    '0/2 nodes are available: 1 Insufficient memory, 2 Insufficient cpu.'
+    Raises:
+        PluginFailed: it returned something else, or an error.
     """
-    if nodes == 0:
-        return "no nodes available to schedule pods"
-    counts: dict[str, int] = {}
-    for status in cycle.statuses.values():
-        for reason in status.reasons:
-            counts[reason] = counts.get(reason, 0) + 1
-    listed = sorted(f"{count} {reason}" for reason, count in counts.items())
-    message = f"0/{nodes} nodes are available:"
-    return f"{message} {', '.join(listed)}." if listed else message
+    if answer is None or answer is True:
+        return SUCCESS
+    if answer is False and method == "pre_score":
+        return SKIP
+    if not isinstance(answer, Status):
+        raise PluginFailed(
+            f"plugin {enabled.name!r} returned {answer!r} from {method}; return SUCCESS or "
+            "Status.unschedulable(reason)"
+        )
+    if answer.code is Code.ERROR:
+        raise PluginFailed(f"running {method} of plugin {enabled.name!r}: {answer.message}")
+    return answer
+
+
+def _nowhere(plugins: Sequence[str]) -> str:
+    if len(plugins) == 1:
+        return f"node(s) didn't satisfy plugin {plugins[0]}"
+    return f"node(s) didn't satisfy plugin(s) [{' '.join(plugins)}] simultaneously"

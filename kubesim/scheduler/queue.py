@@ -1,32 +1,51 @@
 """The scheduling queue: pods to try now, pods to try after a while, pods that wait for a change.
 
     active          a heap: higher priority first, then who waits longer
-    back-off        failed recently; tried again after 1, 2, 4, 8, 10 s
+    backoff         refused or failed recently; tried again after 1, 2, 4, 8, 10 s
     unschedulable   no node was good enough; waits for an event that could help, at most 5 min
     gated           must not be tried yet
+    trying          an attempt is under way, or the pod waits in Permit
+
+A refused pod goes to *unschedulable* and remembers which plug-ins refused it; when an event comes,
+they are asked whether it could help. A pod whose attempt broke has no plug-in to ask and goes to
+*backoff* at once. If nothing is active, the head of the back-off may be taken early, but not a pod
+whose attempt broke.
 
 Pure data: times are passed in.
 
-Source: pkg/scheduler/backend/queue/scheduling_queue.go.
+Source: pkg/scheduler/backend/queue/{scheduling_queue,backoff_queue,active_queue}.go.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from math import floor
+from typing import Any
+
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+from kubesim.scheduler.events import ANYTHING, ClusterEvent
+from kubesim.scheduler.podinfo import priority_of
 
 INITIAL_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 10.0
 MAX_UNSCHEDULABLE_SECONDS = 300.0  # then it is tried again in any case
+POOLS = ("active", "trying", "backoff", "unschedulable", "gated")
+Hint = Callable[[Document, Iterable[str], ClusterEvent], bool]
+"""hint(pod, plug-ins that refused it, event) -> could the event help?"""
 
 
 def backoff_seconds(attempts: int) -> float:
     """How long a pod waits after so many failed attempts.
 
-    >>> [backoff_seconds(n) for n in (1, 2, 3, 4, 5, 6)]
-    [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    >>> [backoff_seconds(n) for n in (0, 1, 2, 3, 4, 5, 6)]
+    [0.0, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
     """
-    return float(min(INITIAL_BACKOFF_SECONDS * 2 ** (max(1, attempts) - 1), MAX_BACKOFF_SECONDS))
+    if attempts <= 0:
+        return 0.0
+    return float(min(INITIAL_BACKOFF_SECONDS * 2 ** min(attempts - 1, 30), MAX_BACKOFF_SECONDS))
 
 
 @dataclass(slots=True)
@@ -34,31 +53,77 @@ class QueuedPod:
     """A pod that waits.
 
     Attributes:
+        pod: the document.
         key: ``namespace/name``.
-        priority: spec.priority; higher goes first.
-        since: second at which it began to wait, or failed last.
-        attempts: failed attempts so far.
-        pool: new, active, trying, backoff, unschedulable or gated.
+        since: second at which it began to wait, or was refused last.
+        refusals: attempts in which no node was good enough.
+        errors: attempts in a row that broke.
+        refused_by: plug-ins that refused it last.
+        pool: one of POOLS.
     """
 
+    pod: Document
     key: str
-    priority: int = 0
-    since: float = 0.0
-    attempts: int = 0
+    since: float
+    refusals: int = 0
+    errors: int = 0
+    refused_by: frozenset[str] = frozenset()
     pool: str = "new"
+    serial: int = field(default=0, repr=False)
+
+    @property
+    def priority(self) -> int:
+        """spec.priority; higher goes first."""
+        return priority_of(self.pod)
+
+    @property
+    def attempts(self) -> int:
+        """Failed attempts so far that count for the back-off."""
+        return self.errors or self.refusals
 
     @property
     def backoff_until(self) -> float:
-        """Second at which its back-off is over; it runs from the failed attempt."""
-        return self.since + backoff_seconds(self.attempts)
+        """Second at which its back-off is over, cut to a whole one; from the failed attempt on."""
+        return float(floor(self.since + backoff_seconds(self.attempts)))
+
+
+class _ByPlugin:
+    """A heap entry ordered by a QueueSort plug-in."""
+
+    __slots__ = ("less", "queued", "serial")
+
+    def __init__(self, queued: QueuedPod, serial: int, less: Callable[[Any, Any], bool]) -> None:
+        self.queued, self.serial, self.less = queued, serial, less
+
+    def __lt__(self, other: _ByPlugin) -> bool:
+        if self.less(self.queued, other.queued):
+            return True
+        return not self.less(other.queued, self.queued) and self.serial < other.serial
 
 
 class SchedulingQueue:
-    """The pods that wait to be placed."""
+    """The pods that wait to be placed.
 
-    def __init__(self) -> None:
+    Args:
+        hint: asks plug-ins about an event; None: every event could help.
+        less: order of the active pods; None: higher priority first, then who waits longer.
+        pop_from_backoff: take the head of the back-off early while nothing is active.
+    """
+
+    def __init__(
+        self,
+        hint: Hint | None = None,
+        less: Callable[[Any, Any], bool] | None = None,
+        *,
+        pop_from_backoff: bool = True,
+    ) -> None:
+        self._hint = hint
+        self._less = less
+        self._early = pop_from_backoff
         self._pods: dict[str, QueuedPod] = {}
-        self._heap: list[tuple[int, float, int, str]] = []  # (-priority, since, serial, key)
+        self._active: list[tuple[Any, int, str]] = []
+        self._backoff: list[tuple[float, int, float, int, str]] = []
+        self._in_flight: dict[str, list[ClusterEvent]] = {}
         self._serial = 0
 
     def __len__(self) -> int:
@@ -68,73 +133,159 @@ class SchedulingQueue:
         """The waiting pod of a key."""
         return self._pods.get(key)
 
+    def pods(self) -> list[QueuedPod]:
+        """All pods that wait or are being tried."""
+        return list(self._pods.values())
+
     def counts(self) -> dict[str, int]:
         """Pods in each pool."""
-        pools = dict.fromkeys(("active", "trying", "backoff", "unschedulable", "gated"), 0)
+        pools = dict.fromkeys(POOLS, 0)
         for pod in self._pods.values():
             pools[pod.pool] += 1
         return pools
 
-    def add(self, key: str, priority: int, now: float, *, gated: bool = False) -> None:
-        """A pod to be placed; one that waits already is tried anew."""
-        pod = self._pods.get(key)
-        if pod is None:
-            pod = self._pods[key] = QueuedPod(key, priority, now)
-        pod.priority = priority
+    # -- coming and going -------------------------------------------------------------------------
+
+    def add(self, pod: Document, now: float, *, gated: bool = False) -> None:
+        """A pod to be placed; one that is known already is only replaced."""
+        key = meta.key_of(pod)
+        known = self._pods.get(key)
+        if known is not None:
+            known.pod = pod
+            return
+        known = self._pods[key] = QueuedPod(pod, key, now)
         if gated:
-            pod.pool = "gated"
-        elif pod.pool != "backoff" or pod.backoff_until <= now:
-            self._activate(pod)
+            known.pool = "gated"
+        else:
+            self._activate(known)
+
+    def update(self, pod: Document, now: float, event: ClusterEvent, *, gated: bool) -> None:
+        """The pod itself was changed: that may help it."""
+        known = self._pods.get(meta.key_of(pod))
+        if known is None:
+            self.add(pod, now, gated=gated)
+            return
+        sooner = priority_of(pod) != known.priority
+        known.pod = pod
+        if known.pool == "trying":
+            self._in_flight.setdefault(known.key, []).append(event)
+        elif gated:
+            known.pool = "gated"
+        elif known.pool == "gated":
+            self._activate(known)
+        elif known.pool == "unschedulable" and self._helps(known, event):
+            self._requeue(known, now)
+        elif known.pool == "active" and sooner:
+            self._activate(known)
 
     def remove(self, key: str) -> None:
         """The pod is placed, or gone."""
         self._pods.pop(key, None)
+        self._in_flight.pop(key, None)
 
     def pop(self) -> QueuedPod | None:
-        """The next pod to try; None if none is active. It stays known until `remove`."""
-        while self._heap:
-            _, since, _, key = heappop(self._heap)
+        """The next pod to try; None if there is none. It stays known until `remove`."""
+        while self._active:
+            _, serial, key = heappop(self._active)
             pod = self._pods.get(key)
-            if pod is not None and pod.pool == "active" and pod.since == since:
-                pod.pool = "trying"
-                return pod
+            if pod is not None and pod.pool == "active" and pod.serial == serial:
+                return self._begin(pod)
+        while self._early and self._backoff:
+            *_, serial, key = heappop(self._backoff)
+            pod = self._pods.get(key)
+            if pod is not None and pod.pool == "backoff" and pod.serial == serial:
+                return self._begin(pod)
         return None
 
-    def refused(self, key: str, now: float, *, error: bool) -> QueuedPod | None:
-        """The attempt failed: wait for a change, or after an error just for a while."""
-        pod = self._pods.get(key)
-        if pod is not None:
-            pod.attempts += 1
-            pod.since = now
-            pod.pool = "backoff" if error else "unschedulable"
+    def _begin(self, pod: QueuedPod) -> QueuedPod:
+        pod.pool = "trying"
+        self._in_flight[pod.key] = []
         return pod
 
-    def move_all(self, now: float) -> list[float]:
-        """Something changed that might help: unschedulable pods come back, after their back-off.
+    # -- after an attempt -------------------------------------------------------------------------
 
-        Returns the seconds at which back-offs end that are still running.
+    def refused(self, key: str, now: float, plugins: Iterable[str] = ()) -> QueuedPod | None:
+        """The attempt failed.
+
+        Args:
+            key: which pod.
+            now: simulated second.
+            plugins: those that refused it; none: the attempt broke, and nobody can be asked.
+
+        Returns:
+            The pod, in its new pool; None if it is not known any more.
         """
-        for pod in list(self._pods.values()):
-            if pod.pool == "unschedulable":
-                pod.pool = "backoff"
-        return self.flush(now)
+        pod = self._pods.get(key)
+        seen = self._in_flight.pop(key, [])
+        if pod is None:
+            return None
+        pod.since = now
+        pod.refused_by = frozenset(plugins)
+        if pod.refused_by:
+            pod.refusals += 1
+            pod.errors = 0
+            if any(self._helps(pod, event) for event in seen):
+                self._back_off(pod)
+            else:
+                pod.pool = "unschedulable"
+        else:
+            pod.errors += 1
+            self._back_off(pod)
+        return pod
 
-    def flush(self, now: float) -> list[float]:
-        """Bring back the pods whose back-off or patience is over; when the next ones are."""
-        pending = []
+    def move(self, event: ClusterEvent, now: float) -> list[QueuedPod]:
+        """Something happened: pods that it could help come back, after their back-off.
+
+        Returns the pods that went into the back-off.
+        """
+        waiting = []
+        for events in self._in_flight.values():
+            events.append(event)
         for pod in list(self._pods.values()):
-            if pod.pool == "backoff":
-                if pod.backoff_until <= now:
-                    self._activate(pod)
-                else:
-                    pending.append(pod.backoff_until)
-            elif pod.pool == "unschedulable" and now - pod.since > MAX_UNSCHEDULABLE_SECONDS:
+            if pod.pool == "unschedulable" and self._helps(pod, event):
+                self._requeue(pod, now)
+                if pod.pool == "backoff":
+                    waiting.append(pod)
+        return waiting
+
+    def flush(self, now: float) -> None:
+        """Bring back the pods whose back-off or patience is over."""
+        for pod in list(self._pods.values()):
+            if pod.pool == "backoff" and pod.backoff_until <= now:
                 self._activate(pod)
-        return pending
+            elif pod.pool == "unschedulable" and now - pod.since > MAX_UNSCHEDULABLE_SECONDS:
+                self._requeue(pod, now)
+
+    def activate(self, key: str) -> None:
+        """Try a pod that waits at once, whatever it waits for."""
+        pod = self._pods.get(key)
+        if pod is not None and pod.pool in ("backoff", "unschedulable"):
+            self._activate(pod)
+
+    def _helps(self, pod: QueuedPod, event: ClusterEvent) -> bool:
+        if not pod.refused_by or event.kind == ANYTHING or self._hint is None:
+            return True
+        return self._hint(pod.pod, sorted(pod.refused_by), event)
+
+    def _requeue(self, pod: QueuedPod, now: float) -> None:
+        if pod.backoff_until > now:
+            self._back_off(pod)
+        else:
+            self._activate(pod)
+
+    def _back_off(self, pod: QueuedPod) -> None:
+        pod.pool = "backoff"
+        self._serial += 1
+        pod.serial = self._serial
+        if not pod.errors:
+            entry = (pod.backoff_until, -pod.priority, pod.since, pod.serial, pod.key)
+            heappush(self._backoff, entry)
 
     def _activate(self, pod: QueuedPod) -> None:
-        if pod.pool == "active":
-            return  # it stands in the heap already
         pod.pool = "active"
         self._serial += 1
-        heappush(self._heap, (-pod.priority, pod.since, self._serial, pod.key))
+        pod.serial = self._serial
+        order: Any = (-pod.priority, pod.since, pod.serial)
+        if self._less is not None:
+            order = _ByPlugin(pod, pod.serial, self._less)
+        heappush(self._active, (order, pod.serial, pod.key))

@@ -10,8 +10,8 @@ from typing import Any
 from kubesim.client import Decision, Step
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.objects.pods import pod_requests
 from kubesim.scheduler.framework import Cycle, Framework
+from kubesim.scheduler.podinfo import pod_info
 
 SOURCE = "https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/"
 MAX_NODES = 100  # rows of the table that a record keeps
@@ -38,31 +38,21 @@ def attempt_record(
         message: the text of the Event.
     """
     name, namespace = meta.name_of(pod), meta.namespace_of(pod)
-    request = pod_requests(pod)
-    refused = {n: s for n, s in cycle.statuses.items() if not s.ok}
-    asked = {"cpu_milli": request.cpu_milli, "memory_bytes": request.memory_bytes}
-    steps = [
-        Step(
-            "filter",
-            {**asked, "nodes": len(cycle.statuses)},
-            f"{len(cycle.feasible)} of {len(cycle.statuses)} nodes are feasible"
-            + "".join(
-                f"; {n}: {', '.join(s.reasons)} ({s.plugin})"
-                for n, s in list(refused.items())[:MAX_NODES]
-            ),
-            SOURCE,
-        )
-    ]
-    for plugin, scores in cycle.raw.items():
+    steps = [_filter_step(pod, cycle)]
+    for plugin, scores in cycle.scores.items():
         weight = framework.weight_of(plugin)
         result = ", ".join(f"{n}={score}" for n, score in list(scores.items())[:MAX_NODES])
         steps.append(Step(f"score {plugin}", {"weight": weight}, result, SOURCE))
     if cycle.totals:
-        best = max(cycle.totals.values())
-        ties = [n for n, total in cycle.totals.items() if total == best]
         totals = ", ".join(f"{n}={total}" for n, total in list(cycle.totals.items())[:MAX_NODES])
-        note = f"; {len(ties)} nodes tie, drawn by lot" if len(ties) > 1 else ""
+        note = f"; {cycle.ties} nodes tie, drawn by lot" if cycle.ties > 1 else ""
         steps.append(Step("total", {}, f"{totals}{note}", SOURCE))
+    if cycle.note:
+        steps.append(Step("search", {}, cycle.note, SOURCE))
+    if cycle.victims:
+        steps.append(Step("preemption", {}, f"makes room: {', '.join(cycle.victims)}", SOURCE))
+    elif cycle.post_filter:
+        steps.append(Step("preemption", {}, cycle.post_filter, SOURCE))
     return Decision(
         time=now,
         revision=meta.resource_version_of(pod),
@@ -72,29 +62,51 @@ def attempt_record(
         steps=tuple(steps),
         binding=_binding(cycle, node),
         would_change_if=_would_change_if(cycle, node),
-        data={"node": node, "table": table_rows(cycle)},
+        data={"node": node, "table": table_rows(cycle, framework), "victims": cycle.victims},
     )
 
 
-def table_rows(cycle: Cycle) -> list[dict[str, Any]]:
-    """One row for each node: refused by whom and why, or the score of each plug-in and the sum."""
+def _filter_step(pod: Document, cycle: Cycle) -> Step:
+    request = pod_info(pod).request
+    refused = {n: s for n, s in cycle.statuses.items() if not s.ok}
+    asked = {"cpu_milli": request.cpu_milli, "memory_bytes": request.memory_bytes}
+    asked |= {name: amount for name, amount in request.items() if name not in ("cpu", "memory")}
+    said = f"{len(cycle.feasible)} of {len(cycle.statuses)} nodes are feasible"
+    for node, status in list(refused.items())[:MAX_NODES]:
+        said += f"; {node}: {', '.join(status.reasons)} ({status.plugin})"
+    if cycle.absent is not None:
+        said += f"; others: {', '.join(cycle.absent.reasons)} ({cycle.absent.plugin})"
+    return Step("filter", {**asked, "nodes": len(cycle.statuses)}, said, SOURCE)
+
+
+def table_rows(cycle: Cycle, framework: Framework) -> list[dict[str, Any]]:
+    """One row for each node: refused by whom and why, or the score of each plug-in and the sum.
+
+    `scores` holds, for each plug-in, the raw score, the normalized one, and that times the weight.
+    """
     rows = []
+    best = max(cycle.totals.values(), default=None)
     for name, status in list(cycle.statuses.items())[:MAX_NODES]:
         row: dict[str, Any] = {"node": name, "feasible": status.ok}
         if not status.ok:
             row |= {"plugin": status.plugin, "reasons": list(status.reasons)}
-        for plugin, scores in cycle.raw.items():
-            if name in scores:
-                row[plugin] = scores[name]
+        scores = {}
+        for plugin, normalized in cycle.scores.items():
+            if name in normalized:
+                value, weight = normalized[name], framework.weight_of(plugin)
+                raw = cycle.raw[plugin][name]
+                scores[plugin] = {"raw": raw, "normalized": value, "weighted": value * weight}
+                row[plugin] = value
         if name in cycle.totals:
-            row["total"] = cycle.totals[name]
+            row |= {"scores": scores, "total": cycle.totals[name]}
+            row["best"] = cycle.totals[name] == best
         rows.append(row)
     return rows
 
 
 def _binding(cycle: Cycle, node: str | None) -> str:
     if node is None:
-        plugins = sorted({s.plugin for s in cycle.statuses.values() if not s.ok})
+        plugins = sorted(cycle.refused_by)
         return f"no feasible node (refused by {', '.join(plugins)})" if plugins else "no node"
     if not cycle.totals:
         return f"{node} is the only feasible node"
@@ -103,6 +115,8 @@ def _binding(cycle: Cycle, node: str | None) -> str:
 
 def _would_change_if(cycle: Cycle, node: str | None) -> str:
     if node is None:
+        if cycle.victims:
+            return f"{', '.join(cycle.victims)} were gone"
         reasons = sorted({r for s in cycle.statuses.values() for r in s.reasons})
         return f"one node were free of: {', '.join(reasons)}" if reasons else "a node were added"
     rivals = {n: total for n, total in cycle.totals.items() if n != node}

@@ -2,47 +2,50 @@
 
 One pod at a time: filter the nodes, score those that are left, take the best (ties by lot),
 *assume* the pod there so that the next pod sees the room taken, and post a Binding. A pod that fits
-nowhere waits until something changes that might help.
+nowhere may make room (preemption), and waits until something changes that might help.
 
-Ours keeps: the loop, the queues, assumed pods, events and conditions in the real one's words,
-several schedulers side by side by spec.schedulerName, and a decision record of each attempt: which
-node was refused by whom and why, who scored what. It leaves out, so far: preemption, queueing hints
-per plug-in (any change of nodes or pods moves all waiting pods), sampling of nodes in large
-clusters.
+Ours keeps: all extension points, the default plug-ins with their formulas and words, the queue with
+its hints and back-offs, sampling of nodes in large clusters, assumed pods, preemption, events and
+conditions, several schedulers side by side by spec.schedulerName; and a decision record of each
+attempt. It leaves out: volumes, device claims, extenders. Everything runs on one lane, so binding
+takes no time of its own unless a Permit plug-in waits.
 
-Source: pkg/scheduler/schedule_one.go, eventhandlers.go, backend/cache/cache.go.
+Source: pkg/scheduler/schedule_one.go, eventhandlers.go, scheduler.go.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from math import ceil
 from typing import Any
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.client import DecisionLog, EventRecorder, Informer
 from kubesim.clock.base import Clock, Streams
-from kubesim.errors import Conflict, NotFound, StatusError
+from kubesim.errors import Conflict, NotFound
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition, set_condition
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished, node_of
-from kubesim.scheduler.framework import (
-    Cycle,
-    Framework,
-    NodeInfo,
-    PluginFailed,
-    fit_message,
-    make_profile,
-)
+from kubesim.scheduler import events as happened
+from kubesim.scheduler.binding import BindingCycle, Placement
+from kubesim.scheduler.cache import NodeCache
+from kubesim.scheduler.calls import call
+from kubesim.scheduler.events import ClusterEvent
+from kubesim.scheduler.framework import Cycle, Framework
+from kubesim.scheduler.handle import Handle, Nominator
+from kubesim.scheduler.messages import NO_NODES, fit_message
 from kubesim.scheduler.plugins import default_profile
-from kubesim.scheduler.queue import SchedulingQueue
-from kubesim.scheduler.records import attempt_record
+from kubesim.scheduler.policy import PolicySearch
+from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
+from kubesim.scheduler.reporting import Reporter
+from kubesim.scheduler.search import Search, post_filter
+from kubesim.scheduler.state import CycleState
+from kubesim.scheduler.status import PluginFailed, Status
 
 FLUSH_SECONDS = 30.0  # how often pods are looked for that waited too long
 RESYNC_SECONDS = 600.0
-NOTE_LIMIT = 1024  # characters of an Event's text
 
 
 class Scheduler:
@@ -50,9 +53,12 @@ class Scheduler:
 
     Args:
         api, clock, streams, analytics, decisions: the cluster's tools.
-        profile: plug-ins, or (plug-in, weight) pairs; None: the default ones. Plug-ins that are to
-            join the default ones: ``[*default_profile(), MyPlugin()]``.
+        profile: plug-ins, (plug-in, weight) pairs, a `Profile`, one plug-in, or an object with a
+            method `choose(pod, nodes)` (see `policy`); None: the default plug-ins. Plug-ins that
+            are to join the default ones: ``[*default_profile(), MyPlugin()]``.
         scheduler_name: it places the pods that name it in spec.schedulerName.
+        percentage_of_nodes_to_score: 0: the more nodes, the smaller a part is looked at.
+        pop_from_backoff: try pods before their back-off ends while nothing else is to do.
     """
 
     def __init__(
@@ -65,21 +71,54 @@ class Scheduler:
         decisions: DecisionLog,
         profile: Any = None,
         scheduler_name: str = "default-scheduler",
+        percentage_of_nodes_to_score: int = 0,
+        pop_from_backoff: bool = True,
     ) -> None:
         self.name = scheduler_name
         self.api = api
         self.clock = clock
-        self.analytics = analytics
-        self.decisions = decisions
-        self.framework = Framework(default_profile() if profile is None else make_profile(profile))
+        policy = profile if callable(getattr(profile, "choose", None)) else None
+        plugins = default_profile() if profile is None else profile
+        self.framework = Framework([] if policy is not None else plugins)
         self.worker = clock.worker(f"scheduler/{scheduler_name}")
         self.recorder = EventRecorder(api, scheduler_name)
         self.counts: Counter[str] = Counter()
-        self._rng = streams(f"scheduler/{scheduler_name}")
-        self._queue = SchedulingQueue()
-        self._infos: dict[str, NodeInfo] = {}
-        self._placed: dict[str, str] = {}  # key of a bound or assumed pod -> node
-        self._scheduled = False
+        self.cache = NodeCache(api)
+        self.nominator = Nominator()
+        rng = streams(f"scheduler/{scheduler_name}")
+        self.search: Search | PolicySearch = (
+            Search(self.framework, self.nominator, rng, percentage_of_nodes_to_score)
+            if policy is None
+            else PolicySearch(policy)
+        )
+        sort = self.framework.sort
+        own_order = sort is not None and sort.name != "PrioritySort"
+        self.queue = SchedulingQueue(
+            self._hint,
+            sort.plugin.less if sort is not None and own_order else None,
+            pop_from_backoff=pop_from_backoff,
+        )
+        self.binding = BindingCycle(self.framework, self.worker, self._bound, self._not_bound)
+        self.handle = Handle(
+            scheduler_name=scheduler_name,
+            api=api,
+            clock=clock,
+            recorder=self.recorder,
+            analytics=analytics,
+            decisions=decisions,
+            framework=self.framework,
+            nominator=self.nominator,
+            rng=rng,
+            snapshot=self.cache.snapshot,
+            allow=self.binding.allow,
+            reject=self.binding.reject,
+        )
+        self.handle.attach_all()
+        self.binding.attach(self.handle)
+        self.report = Reporter(self.handle)
+        self._analytics = analytics
+        self._awake = False
+        self._flushes: set[float] = set()
         self._nodes = self._informer("Node", self._node_event)
         self._pods = self._informer("Pod", self._pod_event)
 
@@ -102,173 +141,223 @@ class Scheduler:
 
     def statistics(self) -> dict[str, Any]:
         """Counts for tests and tables."""
-        return {**self.counts, **self._queue.counts()}
+        nominated, permit = len(self.nominator), len(self.binding.waiting)
+        return {**self.counts, **self.queue.counts(), "nominated": nominated, "permit": permit}
 
-    # -- what the world looks like --------------------------------------------------------------
+    # -- what the world looks like -------------------------------------------------------------
 
     def _node_event(self, event: ResourceEvent) -> None:
-        name = meta.name_of(event.object)
+        name, before = meta.name_of(event.object), event.previous
         if event.type == "DELETED":
-            self._infos.pop(name, None)
-            return
-        info = self._infos.get(name)
-        if info is None:
-            info = self._infos[name] = NodeInfo(event.object)
-            for pod in self._pods.list():  # of a node that was made anew under its name
-                if node_of(pod) == name and not is_finished(pod):
-                    info.add(pod)
-        if event.previous is None or _offer(event.previous) != _offer(event.object):
-            info.set_node(event.object)
-            self._move()
+            self.cache.remove_node(name)
+            self._move(ClusterEvent(happened.NODE_DELETE, old=event.object))
+        elif before is None or name not in self.cache.nodes:
+            self.cache.set_node(event.object)
+            self._move(ClusterEvent(happened.NODE_ADD, new=event.object))
+        elif _offer(before) != _offer(event.object):
+            self.cache.set_node(event.object)
+            self._move(ClusterEvent(happened.NODE_UPDATE, before, event.object))
         else:
-            info.node = event.object  # a heartbeat: nothing that could help a waiting pod
+            self.cache.refresh_node(event.object)  # a heartbeat: nothing that could help anybody
 
     def _pod_event(self, event: ResourceEvent) -> None:
         pod, key = event.object, meta.key_of(event.object)
         if event.type == "DELETED" or is_finished(pod):
-            self._queue.remove(key)
-            self._release(key)
+            self._forget_waiting(key)
+            if not self.binding.reject(key, "removed"):
+                self._release(key)
         elif node_of(pod):
-            self._queue.remove(key)
-            self._count(pod, node_of(pod))
-        elif pod["spec"].get("schedulerName") == self.name and not meta.is_terminating(pod):
-            before = event.previous
-            if before is None or before["spec"] != pod["spec"]:
-                self._enqueue(pod)
+            self._forget_waiting(key)
+            self._count(pod, key, node_of(pod))
+        elif pod["spec"].get("schedulerName") == self.name and not self.cache.is_assumed(key):
+            self._pending(pod, event.previous)
 
-    def _count(self, pod: Document, node: str) -> None:
-        key = meta.key_of(pod)
-        if self._placed.get(key) not in (None, node):
-            self._release(key)
-        self._placed[key] = node
-        if node in self._infos:
-            self._infos[node].add(pod)
+    def _forget_waiting(self, key: str) -> None:
+        self.queue.remove(key)
+        self.nominator.remove(key)
+
+    def _count(self, pod: Document, key: str, node: str) -> None:
+        before, news = self.cache.placed(key), self.cache.count(pod, node)
+        where = self.cache.node_document(node)
+        if news:
+            self._move(ClusterEvent(happened.POD_ADD, None, pod, where))
+        elif before is not None and _matters(before) != _matters(pod):
+            self._move(ClusterEvent(happened.POD_UPDATE, before, pod, where))
 
     def _release(self, key: str) -> None:
-        node = self._placed.pop(key, None)
-        if node is not None:
-            if node in self._infos:
-                self._infos[node].remove(key)
-            self._move()
+        released = self.cache.release(key)
+        if released is not None:
+            where = self.cache.node_document(released[0])
+            self._move(ClusterEvent(happened.POD_DELETE, released[1], None, where))
 
-    def _enqueue(self, pod: Document) -> None:
-        gated = not self.framework.gate(pod).ok
-        priority = int(pod["spec"].get("priority") or 0)
-        self._queue.add(meta.key_of(pod), priority, self.clock.now(), gated=gated)
+    def _pending(self, pod: Document, before: Document | None) -> None:
+        nominated = _nominated(pod)
+        if before is None or _nominated(before) != nominated:
+            if nominated:
+                self.nominator.add(pod, nominated)
+            else:
+                self.nominator.remove(meta.key_of(pod))
+        try:
+            gated = not self.framework.gate(pod).ok
+        except PluginFailed as error:
+            self._analytics.log(self.name, "PluginFailed", str(error), "error")
+            gated = False
+        known = self.queue.get(meta.key_of(pod)) is not None
+        if not known:
+            self.queue.add(pod, self.clock.now(), gated=gated)
+        elif before is not None and _asks(before) != _asks(pod):
+            event = ClusterEvent(happened.POD_ITSELF, before, pod)
+            self.queue.update(pod, self.clock.now(), event, gated=gated)
+            self._schedule_flush(self.queue.get(meta.key_of(pod)))
+        else:
+            self.queue.add(pod, self.clock.now())  # a newer state of it, nothing else
         self._wake()
 
-    # -- when to try ----------------------------------------------------------------------------
+    # -- when to try ---------------------------------------------------------------------------
 
-    def _move(self) -> None:
+    def _hint(self, pod: Document, plugins: Iterable[str], event: ClusterEvent) -> bool:
+        """Ask the plug-ins that refused the pod; who has no hint, or fails, says yes."""
+        for name in plugins:
+            enabled = next((e for e in self.framework.profile if e.name == name), None)
+            if enabled is None or not hasattr(enabled.plugin, "hint"):
+                return True
+            try:
+                if call(enabled, "hint", pod, event):
+                    return True
+            except PluginFailed as error:
+                self._analytics.log(self.name, "PluginFailed", str(error), "error")
+                return True
+        return False
+
+    def _move(self, event: ClusterEvent) -> None:
         """Something changed that might help a pod that waits."""
-        for moment in self._queue.move_all(self.clock.now()):
-            self.worker.call_later(moment - self.clock.now(), self._flush)
+        for queued in self.queue.move(event, self.clock.now()):
+            self._schedule_flush(queued)
         self._wake()
+
+    def _schedule_flush(self, queued: QueuedPod | None) -> None:
+        """Look again when its back-off ends: upstream looks each second, on the second."""
+        if queued is None or queued.pool != "backoff":
+            return
+        due = max(queued.backoff_until, float(ceil(self.clock.now())))
+        if due not in self._flushes:
+            self._flushes.add(due)
+            self.worker.call_later(due - self.clock.now(), self._flush)
 
     def _flush(self) -> None:
-        self._queue.flush(self.clock.now())
+        now = self.clock.now()
+        self._flushes = {due for due in self._flushes if due > now}
+        self.queue.flush(now)
         self._wake()
 
     def _wake(self) -> None:
-        if not self._scheduled:
-            self._scheduled = True
+        if not self._awake:
+            self._awake = True
             self.worker.call_soon(self._schedule_one)
 
     def _schedule_one(self) -> None:
-        self._scheduled = False
-        queued = self._queue.pop()
+        self._awake = False
+        queued = self.queue.pop()
         if queued is None:
             return
         self._wake()
-        pod = self._pods.get(queued.key)
-        if pod is None or node_of(pod) or meta.is_terminating(pod):
-            self._queue.remove(queued.key)
+        pod = queued.pod
+        if meta.is_terminating(pod):
+            self.queue.remove(queued.key)
+            said = f"skip schedule deleting pod: {queued.key}"
+            self.recorder.event(pod, "Warning", "FailedScheduling", said, action="Scheduling")
             return
         self._attempt(pod)
 
-    # -- one attempt ----------------------------------------------------------------------------
+    # -- one attempt ---------------------------------------------------------------------------
 
     def _attempt(self, pod: Document) -> None:
         self.counts["attempts"] += 1
-        cycle = Cycle()
+        state, cycle = CycleState(self.cache.snapshot()), Cycle()
+        if len(state.snapshot) == 0:
+            self._refused(pod, cycle, NO_NODES, None, plugins=())
+            return
         try:
-            winner = self.find_node(pod, cycle)
+            winner = self.search.find_node(pod, state, cycle)
             if winner is None:
-                self._refused(pod, cycle, fit_message(cycle, len(self._infos)), error=False)
-            else:
-                self._bind(pod, winner, cycle)
+                status = post_filter(self.framework, pod, cycle, state)
+                cycle.post_filter = "" if status.ok else status.message
+                message = fit_message(cycle, len(state.snapshot))
+                self._refused(pod, cycle, message, status.nominated, plugins=cycle.refused_by)
+                return
         except PluginFailed as error:
-            self.analytics.log(self.name, "PluginFailed", str(error), "error")
-            self._refused(pod, cycle, str(error), error=True)
-
-    def find_node(self, pod: Document, cycle: Cycle) -> str | None:
-        """The best node for a pod, or None; `cycle` then holds what each plug-in said.
-
-        Raises:
-            PluginFailed: a plug-in raised or broke the rules.
-        """
-        for name, info in self._infos.items():
-            cycle.statuses[name] = self.framework.filter(pod, info)
-        feasible = [self._infos[name] for name in cycle.feasible]
-        if not feasible:
-            return None
-        if len(feasible) == 1:
-            return feasible[0].name  # nothing to compare
-        self.framework.score(pod, feasible, cycle)
-        best = max(cycle.totals.values())
-        winners = [name for name, total in cycle.totals.items() if total == best]
-        return winners[0] if len(winners) == 1 else self._rng.choice(winners)
-
-    def _bind(self, pod: Document, node: str, cycle: Cycle) -> None:
-        name, namespace = meta.name_of(pod), meta.namespace_of(pod)
-        self._count(pod, node)  # assumed: the next pod sees the room taken
-        try:
-            self.api.bind(name, namespace, node)
-        except (Conflict, NotFound):
-            self._release(meta.key_of(pod))  # gone or bound by somebody else: the watch will say
-            self._queue.remove(meta.key_of(pod))
+            self._broke(pod, cycle, error)
             return
-        self._queue.remove(meta.key_of(pod))
+        self.cache.assume(pod, winner)
+        self.nominator.remove(meta.key_of(pod))
+        self.binding.begin(Placement(pod, winner, state, cycle))
+
+    def _bound(self, placement: Placement) -> None:
+        self.queue.remove(placement.key)
         self.counts["scheduled"] += 1
-        said = f"Successfully assigned {namespace}/{name} to {node}"
-        self.recorder.event(pod, "Normal", "Scheduled", said)
-        self.decisions.record(
-            attempt_record(self.clock.now(), self.name, pod, cycle, self.framework, node, said)
-        )
+        self.report.bound(placement.pod, placement.node, placement.cycle, self.framework)
 
-    def _refused(self, pod: Document, cycle: Cycle, message: str, *, error: bool) -> None:
-        key = meta.key_of(pod)
-        self.counts["errors" if error else "unschedulable"] += 1
-        queued = self._queue.refused(key, self.clock.now(), error=error)
-        if queued is not None and error:
-            self.worker.call_later(queued.backoff_until - self.clock.now(), self._flush)
-        note = message if len(message) <= NOTE_LIMIT else message[: NOTE_LIMIT - 4] + " ..."
-        self.recorder.event(pod, "Warning", "FailedScheduling", note)
-        self.decisions.record(
-            attempt_record(self.clock.now(), self.name, pod, cycle, self.framework, None, message)
-        )
-        self._write_condition(pod, "SchedulerError" if error else "Unschedulable", message)
-
-    def _write_condition(self, pod: Document, reason: str, message: str) -> None:
-        known = get_condition(pod, "PodScheduled") or {}
-        if known.get("reason") == reason and known.get("message") == message:
+    def _not_bound(
+        self, placement: Placement, refusal: Status | None, error: Exception | None
+    ) -> None:
+        """After Reserve something went wrong: the room is given back, the pod tried again."""
+        pod, key = placement.pod, placement.key
+        self._release(key)
+        if error is not None and isinstance(error.__cause__, (Conflict, NotFound)):
+            fresh = self.api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
+            if fresh is None or node_of(fresh) or meta.is_terminating(fresh):
+                self.queue.remove(key)  # gone, or bound by somebody else: the watch will say
+                return
+        if self.queue.get(key) is None:
             return
-        status = pod.get("status") or {}
-        conditions = set_condition(
-            status.get("conditions") or (),
-            "PodScheduled",
-            "False",
-            reason,
-            message,
-            now=self.clock.timestamp(),
-        )
-        try:
-            self.api.update_status({**pod, "status": {**status, "conditions": conditions}})
-        except StatusError as error:  # it changed meanwhile; the next attempt writes again
-            said = f"condition of {meta.key_of(pod)}: {error}"
-            self.analytics.log(self.name, "ConditionLost", said, "debug")
+        if refusal is None:
+            self._broke(pod, placement.cycle, error or PluginFailed("the binding failed"))
+            return
+        cycle = Cycle({placement.node: refusal}, refused_by={refusal.plugin} - {""})
+        self._refused(pod, cycle, fit_message(cycle, 1), "", plugins=cycle.refused_by)
+
+    def _refused(
+        self,
+        pod: Document,
+        cycle: Cycle,
+        message: str,
+        nominated: str | None,
+        *,
+        plugins: Iterable[str],
+    ) -> None:
+        self.counts["unschedulable"] += 1
+        if nominated:
+            self.nominator.add(pod, nominated)
+            self.counts["preemptions"] += 1
+        elif nominated == "":
+            self.nominator.remove(meta.key_of(pod))
+        self._schedule_flush(self.queue.refused(meta.key_of(pod), self.clock.now(), plugins))
+        self.report.failed(pod, cycle, self.framework, message, "Unschedulable", nominated)
+
+    def _broke(self, pod: Document, cycle: Cycle, error: Exception) -> None:
+        self.counts["errors"] += 1
+        self._analytics.log(self.name, "PluginFailed", str(error), "error")
+        self.nominator.remove(meta.key_of(pod))
+        self._schedule_flush(self.queue.refused(meta.key_of(pod), self.clock.now()))
+        self.report.failed(pod, cycle, self.framework, str(error), "SchedulerError", "")
 
 
 def _offer(node: Document) -> Any:
-    """The parts of a node that decide whether a pod fits."""
-    return node.get("spec"), (node.get("status") or {}).get("allocatable"), meta.labels_of(node)
+    """The parts of a node that decide whether a pod fits, and how well."""
+    status = node.get("status") or {}
+    return node.get("spec"), status.get("allocatable"), meta.labels_of(node), status.get("images")
+
+
+def _matters(pod: Document) -> Any:
+    """The parts of a placed pod that matter to others; its state is no news."""
+    return pod.get("spec"), meta.labels_of(pod), meta.is_terminating(pod)
+
+
+def _asks(pod: Document) -> Any:
+    """The parts of a waiting pod that plug-ins read."""
+    metadata = pod.get("metadata") or {}
+    return pod.get("spec"), metadata.get("labels"), metadata.get("annotations")
+
+
+def _nominated(pod: Document) -> str:
+    return str((pod.get("status") or {}).get("nominatedNodeName") or "")

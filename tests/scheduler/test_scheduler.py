@@ -9,15 +9,11 @@ import pytest
 from kubesim import Cluster
 from kubesim.errors import BadRequest
 from kubesim.scheduler import SUCCESS, NodeInfo, Status, default_profile
-from kubesim.scheduler.framework import Cycle, Framework, fit_message, make_profile
-from kubesim.scheduler.plugins import (
-    NodeResourcesBalancedAllocation,
-    NodeResourcesFit,
-    TaintToleration,
-    least_allocated,
-    tolerates,
-)
-from kubesim.scheduler.queue import SchedulingQueue, backoff_seconds
+from kubesim.scheduler.framework import Cycle, Framework, make_profile
+from kubesim.scheduler.messages import fit_message
+from kubesim.scheduler.plugin_fit import NodeResourcesBalancedAllocation, NodeResourcesFit
+from kubesim.scheduler.plugin_taints import TaintToleration, tolerates
+from kubesim.scheduler.scoring import least_allocated
 
 GI = 1024**3
 
@@ -125,30 +121,6 @@ def test_the_message_counts_and_sorts_as_text() -> None:
     assert fit_message(Cycle(), 0) == "no nodes available to schedule pods"
 
 
-def test_back_off_and_order_of_the_queue() -> None:
-    """Priority first, then who waits longer; refused pods wait for a change."""
-    assert [backoff_seconds(n) for n in range(1, 7)] == [1, 2, 4, 8, 10, 10]
-    queue = SchedulingQueue()
-    queue.add("low", 0, now=0.0)
-    queue.add("high", 5, now=1.0)
-    queue.add("late", 0, now=2.0)
-    order = []
-    while (pod := queue.pop()) is not None:
-        order.append(pod.key)
-    assert order == ["high", "low", "late"]
-    queue.refused("low", now=10.0, error=False)
-    assert queue.pop() is None
-    assert queue.move_all(now=10.5) == [11.0]
-    assert queue.pop() is None
-    queue.flush(now=11.0)
-    assert queue.pop().key == "low"  # type: ignore[union-attr]
-    queue.refused("low", now=11.0, error=False)
-    queue.flush(now=311.0)
-    assert queue.pop() is None
-    queue.flush(now=311.1)
-    assert queue.pop().key == "low"  # type: ignore[union-attr]
-
-
 # -- whole clusters -------------------------------------------------------------------------------
 
 
@@ -184,7 +156,10 @@ def test_nothing_is_overcommitted() -> None:
         placed = [node for node in nodes.values() if node]
         assert len(placed) == 4
         waiting = next(name for name, node in nodes.items() if not node)
-        message = "0/2 nodes are available: 2 Insufficient cpu."
+        message = (
+            "0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes are available: "
+            "2 No preemption victims found for incoming pod."
+        )
         condition = cluster.api.get("Pod", waiting)["status"]["conditions"][0]
         assert (condition["reason"], condition["message"]) == ("Unschedulable", message)
         assert cluster.explain(f"pod/{waiting}").latest.verdict == message
@@ -232,7 +207,8 @@ def test_taints_cordons_names_and_selectors_are_honoured() -> None:
         assert nodes == {"plain": "node-3", "db": "node-2", "stuck": ""}
         assert cluster.explain("pod/stuck").latest.verdict == (
             "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, "
-            "1 node(s) had untolerated taint {dedicated: db}, 1 node(s) were unschedulable."
+            "1 node(s) had untolerated taint {dedicated: db}, 1 node(s) were unschedulable. "
+            "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
         )
 
 

@@ -1,0 +1,67 @@
+"""Why no node was good enough, in kube-scheduler's words.
+
+Source: pkg/scheduler/framework/types.go (FitError.Error), pkg/scheduler/schedule_one.go.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from kubesim.scheduler.framework import Cycle
+from kubesim.scheduler.status import Status
+
+NO_NODES = "no nodes available to schedule pods"
+NOTE_LIMIT = 1024  # characters of an Event's text; the Pod's condition is not cut
+
+
+def fit_message(cycle: Cycle, nodes: int) -> str:
+    """The message of an attempt that found no node.
+
+    Every reason of every node is counted; the counted texts are sorted as texts, so that ``10 ...``
+    stands before ``2 ...``.
+
+    Args:
+        cycle: what the plug-ins said.
+        nodes: how many nodes there are.
+
+    >>> refused = Status.unschedulable("Insufficient cpu", "Insufficient memory")
+    >>> fit_message(Cycle({"a": refused, "b": Status.unschedulable("Insufficient cpu")}), 2)
+    '0/2 nodes are available: 1 Insufficient memory, 2 Insufficient cpu.'
+    """
+    if nodes == 0:
+        return NO_NODES
+    message = f"0/{nodes} nodes are available:"
+    if cycle.pre_filter:
+        message += f" {cycle.pre_filter}."
+    elif listed := counted_reasons(cycle.statuses.values(), cycle.absent, nodes):
+        message += f" {listed}."
+    return f"{message} {cycle.post_filter}" if cycle.post_filter else message
+
+
+def counted_reasons(statuses: Iterable[Status], absent: Status | None, nodes: int) -> str:
+    """Each reason with the number of nodes that gave it.
+
+    Args:
+        statuses: of the nodes that were looked at.
+        absent: what all others have in common.
+        nodes: how many nodes there are.
+    """
+    counts: Counter[str] = Counter()
+    looked_at = 0
+    for status in statuses:
+        looked_at += 1
+        counts.update(status.reasons)
+    if absent is not None and nodes > looked_at:
+        for reason in absent.reasons:
+            counts[reason] += nodes - looked_at
+    return ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
+
+
+def event_note(message: str) -> str:
+    """A message cut to what an Event may hold.
+
+    >>> len(event_note("x" * 2000)), event_note("x" * 2000)[-5:]
+    (1024, 'x ...')
+    """
+    return message if len(message) <= NOTE_LIMIT else message[: NOTE_LIMIT - 4] + " ..."

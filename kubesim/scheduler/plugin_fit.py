@@ -1,0 +1,164 @@
+"""NodeResourcesFit and NodeResourcesBalancedAllocation: is there room, and where best?
+
+Source: pkg/scheduler/framework/plugins/noderesources/{fit,resource_allocation,least_allocated,
+most_allocated,requested_to_capacity_ratio,balanced_allocation}.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from kubesim.errors import BadRequest
+from kubesim.objects.frozen import Document
+from kubesim.scheduler.events import (
+    NODE_ADD,
+    NODE_UPDATE,
+    POD_DELETE,
+    POD_ITSELF,
+    POD_UPDATE,
+    ClusterEvent,
+)
+from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.podinfo import pod_info
+from kubesim.scheduler.resources import is_counted, is_extended, offered_by, request_of
+from kubesim.scheduler.scoring import LEAST, STRATEGIES, balanced, make_shape, mean_score
+from kubesim.scheduler.status import SKIP, SUCCESS, Status
+
+CPU_AND_MEMORY: Mapping[str, int] = {"cpu": 1, "memory": 1}
+_FIRST = ("cpu", "memory", "ephemeral-storage")
+
+
+class NodeResourcesFit:
+    """What the pod asks for must be free; the strategy says which of the fitting nodes is liked.
+
+    Args:
+        strategy: "LeastAllocated" (spread), "MostAllocated" (pack), "RequestedToCapacityRatio".
+        resources: what is compared, with weights.
+        shape: for the last strategy, pairs of utilization (0 to 100) and score (0 to 10).
+        ignored_resources, ignored_groups: extended resources that the filter does not look at, by
+            name and by what stands before the ``/``.
+
+    Raises:
+        BadRequest: no such strategy, or a shape that is none.
+    """
+
+    name = "NodeResourcesFit"
+    local = True
+
+    def __init__(
+        self,
+        strategy: str = LEAST,
+        resources: Mapping[str, int] = CPU_AND_MEMORY,
+        shape: Sequence[tuple[int, int]] = (),
+        ignored_resources: Iterable[str] = (),
+        ignored_groups: Iterable[str] = (),
+    ) -> None:
+        if strategy not in STRATEGIES:
+            raise BadRequest(f"there is no strategy {strategy!r}", hint=", ".join(STRATEGIES))
+        self.strategy = strategy
+        self.resources = dict(resources)
+        self._shape = make_shape(shape) if strategy == STRATEGIES[2] else ()
+        self._ignored = frozenset(ignored_resources)
+        self._ignored_groups = frozenset(ignored_groups)
+
+    def filter(self, pod: Document, node: NodeInfo) -> Status:
+        """Every shortage is named; asking for more than the whole node can never be resolved."""
+        reasons = []
+        if len(node.pods) + 1 > node.max_pods:
+            reasons.append("Too many pods")
+        too_large = False
+        request = pod_info(pod).request
+        allocatable, requested = node.allocatable, node.requested
+        for resource in self._wanted(request):
+            asked, offered = request[resource], allocatable[resource]
+            if asked > offered - requested[resource]:
+                reasons.append(f"Insufficient {resource}")
+                too_large = too_large or asked > offered
+        if not reasons:
+            return SUCCESS
+        return Status.unresolvable(*reasons) if too_large else Status.unschedulable(*reasons)
+
+    def score(self, pod: Document, node: NodeInfo) -> int:
+        """The weighted mean over the resources of what the strategy says of each."""
+        info = pod_info(pod)
+        parts = []
+        for resource, weight in self.resources.items():
+            offered = node.allocatable[resource]
+            if resource in CPU_AND_MEMORY:
+                total = node.scoring[resource] + info.scoring[resource]
+            else:
+                asked = info.request[resource]
+                if is_counted(resource) and not asked:
+                    continue
+                total = node.requested[resource] + asked
+            if offered > 0:
+                parts.append((total, offered, weight))
+        return mean_score(self.strategy, parts, self._shape)
+
+    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+        """Room was made, or a node came or grew that could hold the pod when empty."""
+        if event.kind == POD_ITSELF:
+            return event.old is None or request_of(event.old) != request_of(pod)
+        if event.kind == POD_DELETE:
+            return True
+        if event.kind == POD_UPDATE and event.old is not None and event.new is not None:
+            before, after = request_of(event.old, placed=True), request_of(event.new, placed=True)
+            return any(after[resource] < amount for resource, amount in before.items())
+        if event.kind not in (NODE_ADD, NODE_UPDATE) or event.new is None:
+            return False
+        now = offered_by(event.new)
+        request = request_of(pod)
+        if any(request[r] > now[r] for r in self._wanted(request)):
+            return False
+        if event.old is None:
+            return True
+        before, grown = offered_by(event.old), _pods_of(event.new) > _pods_of(event.old)
+        return grown or any(now[resource] > before[resource] for resource in now)
+
+    def _wanted(self, request: Mapping[str, int]) -> list[str]:
+        """The resources to check: those asked for, in upstream's order."""
+        wanted = [resource for resource in _FIRST if request.get(resource)]
+        if len(request) <= len(wanted):
+            return wanted
+        more = sorted(r for r, amount in request.items() if amount and r not in _FIRST)
+        return wanted + [r for r in more if not self._is_ignored(r)]
+
+    def _is_ignored(self, resource: str) -> bool:
+        if not is_extended(resource):
+            return False
+        return resource in self._ignored or resource.partition("/")[0] in self._ignored_groups
+
+
+class NodeResourcesBalancedAllocation:
+    """A node is liked if the pod leaves its resources used to a similar part.
+
+    Args:
+        resources: what is compared; weights have no meaning here.
+    """
+
+    name = "NodeResourcesBalancedAllocation"
+    local = True
+
+    def __init__(self, resources: Iterable[str] = ("cpu", "memory")) -> None:
+        self.resources = tuple(resources)
+
+    def pre_score(self, pod: Document, nodes: list[NodeInfo]) -> Status:
+        """A pod that asks for nothing balances nothing."""
+        request = pod_info(pod).request
+        return SUCCESS if any(request[resource] for resource in self.resources) else SKIP
+
+    def score(self, pod: Document, node: NodeInfo) -> int:
+        """100 minus the deviation of the used parts, in percent; real requests only."""
+        request = pod_info(pod).request
+        pairs = []
+        for resource in self.resources:
+            offered, asked = node.allocatable[resource], request[resource]
+            if offered > 0 and (asked or not is_counted(resource)):
+                pairs.append((node.requested[resource] + asked, offered))
+        return balanced(pairs)
+
+
+def _pods_of(node: Document) -> int:
+    offered: Mapping[str, Any] = (node.get("status") or {}).get("allocatable") or {}
+    return int(offered.get("pods", 0))

@@ -1,0 +1,102 @@
+"""TaintToleration: taints keep pods away that do not tolerate them; soft ones only cost a score.
+
+Source: pkg/scheduler/framework/plugins/tainttoleration, k8s.io/component-helpers/scheduling/corev1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kubesim.objects.frozen import Document
+from kubesim.scheduler.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
+from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.snapshot import Snapshot
+from kubesim.scheduler.status import SUCCESS, Status
+
+HARD = ("NoSchedule", "NoExecute")
+SOFT = "PreferNoSchedule"
+BEST = 100
+
+
+def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    """Whether one toleration covers one taint.
+
+    An empty effect or key covers all; Exists needs no value; Equal (the default) needs the same.
+    tolerationSeconds is not looked at: it is for eviction.
+    """
+    effect, key = toleration.get("effect"), toleration.get("key")
+    if effect and effect != taint.get("effect"):
+        return False
+    if key and key != taint.get("key"):
+        return False
+    operator = toleration.get("operator") or "Equal"
+    if operator == "Exists":
+        return True
+    same = (toleration.get("value") or "") == (taint.get("value") or "")
+    return bool(operator == "Equal" and same)
+
+
+def untolerated_taint(
+    pod: Document, taints: Iterable[Document], effects: tuple[str, ...]
+) -> Document | None:
+    """The first taint with one of these effects that no toleration of the pod covers."""
+    tolerations = (pod.get("spec") or {}).get("tolerations") or ()
+    for taint in taints:
+        if taint.get("effect") in effects and not any(tolerates(t, taint) for t in tolerations):
+            return taint
+    return None
+
+
+class TaintToleration:
+    """Hard taints refuse; the fewer soft ones are not tolerated, the better."""
+
+    name = "TaintToleration"
+
+    def local(self, pod: Document, snapshot: Snapshot) -> bool:
+        """Without soft taints anywhere all nodes score alike (see fastpath)."""
+        return not snapshot.any_soft_taint()
+
+    def filter(self, pod: Document, node: NodeInfo) -> Status:
+        """NoSchedule and NoExecute taints must be tolerated."""
+        if not node.taints:
+            return SUCCESS
+        taint = untolerated_taint(pod, node.taints, HARD)
+        if taint is None:
+            return SUCCESS
+        said = f"{taint.get('key', '')}: {taint.get('value') or ''}"
+        return Status.unresolvable(f"node(s) had untolerated taint {{{said}}}")
+
+    def score(self, pod: Document, node: NodeInfo) -> int:
+        """Number of PreferNoSchedule taints that are not tolerated; reversed by `normalize`."""
+        if not node.taints:
+            return 0
+        tolerations = [
+            toleration
+            for toleration in (pod.get("spec") or {}).get("tolerations") or ()
+            if toleration.get("effect") in (None, "", SOFT)
+        ]
+        return sum(
+            taint.get("effect") == SOFT
+            and not any(tolerates(toleration, taint) for toleration in tolerations)
+            for taint in node.taints
+        )
+
+    def normalize(self, scores: dict[str, int]) -> dict[str, int]:
+        """The most disliked node gets 0, a clean one 100."""
+        most = max(scores.values(), default=0)
+        if most == 0:
+            return dict.fromkeys(scores, BEST)
+        return {name: BEST - BEST * score // most for name, score in scores.items()}
+
+    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+        """A node whose taints the pod tolerates (now), or a new toleration."""
+        if event.kind == POD_ITSELF:
+            return event.spec_changed("tolerations")
+        if event.kind not in (NODE_ADD, NODE_UPDATE) or not event.spec_changed("taints"):
+            return False
+        taints = ((event.new or {}).get("spec") or {}).get("taints") or ()
+        if untolerated_taint(pod, taints, HARD) is not None:
+            return False
+        before = ((event.old or {}).get("spec") or {}).get("taints") or ()
+        return event.old is None or untolerated_taint(pod, before, HARD) is not None

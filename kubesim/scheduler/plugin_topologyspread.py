@@ -1,0 +1,184 @@
+"""PodTopologySpread: pods of a kind are spread over zones, hosts or whatever label says where.
+
+Source: pkg/scheduler/framework/plugins/podtopologyspread/{plugin,filtering}.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+from kubesim.scheduler.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
+from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.snapshot import Snapshot
+from kubesim.scheduler.spread import (
+    HARD_WHEN,
+    SOFT_WHEN,
+    SYSTEM_DEFAULTS,
+    Constraint,
+    SoftCounts,
+    constraints_of,
+    count_pods,
+    count_soft,
+    default_constraints,
+    has_all_keys,
+)
+from kubesim.scheduler.state import CycleState
+from kubesim.scheduler.status import SKIP, SUCCESS, Status
+
+REASON = "node(s) didn't match pod topology spread constraints"
+REASON_LABEL = f"{REASON} (missing required label)"
+
+
+@dataclass(slots=True)
+class HardCounts:
+    """What PreFilter counted: per constraint, pods by value of its key."""
+
+    constraints: list[Constraint]
+    counts: list[dict[str, int]]
+
+    def clone(self) -> HardCounts:
+        """An independent copy of the counts."""
+        return HardCounts(self.constraints, [dict(counts) for counts in self.counts])
+
+    def least(self, i: int) -> int:
+        """Pods in the emptiest place; 0 if there are fewer places than minDomains."""
+        counts = self.counts[i]
+        if len(counts) < self.constraints[i].min_domains:
+            return 0
+        return min(counts.values(), default=2**31 - 1)
+
+
+class PodTopologySpread:
+    """Hard constraints refuse what would be too crooked; soft ones like emptier places better.
+
+    Args:
+        default_constraints: for pods that have none themselves.
+        system_defaults: use upstream's (host and zone, both soft) if there are no others.
+    """
+
+    name = "PodTopologySpread"
+
+    def __init__(
+        self,
+        default_constraints: Iterable[Mapping[str, Any]] = (),
+        system_defaults: bool = True,
+    ) -> None:
+        listed = list(default_constraints)
+        self._system = system_defaults and not listed
+        self._defaults: Sequence[Mapping[str, Any]] = SYSTEM_DEFAULTS if self._system else listed
+
+    def local(self, pod: Document, snapshot: Snapshot) -> bool:
+        """Without constraints of its own, and nobody's sibling (see fastpath)."""
+        return not self._constraints(pod, snapshot, HARD_WHEN) and not self._constraints(
+            pod, snapshot, SOFT_WHEN
+        )
+
+    def _constraints(self, pod: Document, snapshot: Snapshot, when: str) -> list[Constraint]:
+        if (pod.get("spec") or {}).get("topologySpreadConstraints"):
+            return constraints_of(pod, when)
+        return default_constraints(pod, snapshot.world, self._defaults, when)
+
+    # -- filter -----------------------------------------------------------------------------------
+
+    def pre_filter(self, pod: Document, state: CycleState) -> Status:
+        """Count the pods of each place."""
+        constraints = self._constraints(pod, state.snapshot, HARD_WHEN)
+        if not constraints:
+            return SKIP
+        counts: list[dict[str, int]] = [{} for _ in constraints]
+        namespace = meta.namespace_of(pod)
+        for node in state.snapshot:
+            if not has_all_keys(node, constraints):
+                continue
+            for i, constraint in enumerate(constraints):
+                if constraint.includes(pod, node):
+                    value = node.labels[constraint.key]
+                    found = count_pods(node, constraint.selector, namespace)
+                    counts[i][value] = counts[i].get(value, 0) + found
+        state[self.name] = HardCounts(constraints, counts)
+        return SUCCESS
+
+    def add_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
+        """One pod more on that node."""
+        self._change(pod, other, node, state, 1)
+
+    def remove_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
+        """One pod less; as upstream, also one that was not counted since it is being deleted."""
+        self._change(pod, other, node, state, -1)
+
+    def _change(
+        self, pod: Document, other: Document, node: NodeInfo, state: CycleState, by: int
+    ) -> None:
+        counted: HardCounts | None = state.get(self.name)
+        if counted is None or meta.namespace_of(other) != meta.namespace_of(pod):
+            return
+        if not has_all_keys(node, counted.constraints):
+            return
+        labels = meta.labels_of(other)
+        for i, constraint in enumerate(counted.constraints):
+            if constraint.selector.matches(labels) and constraint.includes(pod, node):
+                value = node.labels[constraint.key]
+                counted.counts[i][value] = counted.counts[i].get(value, 0) + by
+
+    def filter(self, pod: Document, node: NodeInfo, state: CycleState) -> Status:
+        """With the pod there, no place may be fuller than the emptiest one by more than maxSkew."""
+        counted: HardCounts = state[self.name]
+        labels = meta.labels_of(pod)
+        for i, constraint in enumerate(counted.constraints):
+            value = node.labels.get(constraint.key)
+            if value is None:
+                return Status.unresolvable(REASON_LABEL)
+            itself = 1 if constraint.selector.matches(labels) else 0
+            skew = counted.counts[i].get(value, 0) + itself - counted.least(i)
+            if skew > constraint.max_skew:
+                return Status.unschedulable(REASON)
+        return SUCCESS
+
+    # -- score ------------------------------------------------------------------------------------
+
+    def pre_score(self, pod: Document, nodes: list[NodeInfo], state: CycleState) -> Status:
+        """Count for the soft constraints; a pod without any scores nothing."""
+        constraints = self._constraints(pod, state.snapshot, SOFT_WHEN)
+        if not constraints:
+            return SKIP
+        own = bool((pod.get("spec") or {}).get("topologySpreadConstraints"))
+        state[f"{self.name}/score"] = count_soft(
+            pod, constraints, nodes, state.snapshot, own or not self._system
+        )
+        return SUCCESS
+
+    def score(self, pod: Document, node: NodeInfo, state: CycleState) -> int:
+        """How crowded the node's places are; reversed by `normalize`."""
+        counted: SoftCounts = state[f"{self.name}/score"]
+        return counted.raw(node)
+
+    def normalize(self, scores: dict[str, int], state: CycleState) -> dict[str, int]:
+        """100 for the emptiest if its raw score is 0; nodes that lack a key get 0."""
+        counted: SoftCounts = state[f"{self.name}/score"]
+        return counted.normalized(scores)
+
+    # -- hints ------------------------------------------------------------------------------------
+
+    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+        """A pod that is counted came, went or was relabelled; a node with the keys changed."""
+        if event.kind == POD_ITSELF:
+            return event.labels_changed()
+        constraints = constraints_of(pod, HARD_WHEN) or constraints_of(pod, SOFT_WHEN)
+        if event.about_placed_pod:
+            parties = [p for p in (event.old, event.new) if p is not None]
+            if all(meta.namespace_of(p) != meta.namespace_of(pod) for p in parties):
+                return False
+            hits = [[c.selector.matches(meta.labels_of(p)) for c in constraints] for p in parties]
+            return hits[0] != hits[1] if len(hits) == 2 else any(hits[0])
+        if event.kind == NODE_UPDATE and not (
+            event.labels_changed() or event.spec_changed("taints")
+        ):
+            return False
+        if event.kind == NODE_ADD and not constraints:
+            return True
+        nodes = [NodeInfo(node) for node in (event.old, event.new) if node is not None]
+        return any(has_all_keys(node, constraints) for node in nodes)

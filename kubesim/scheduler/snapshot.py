@@ -1,0 +1,186 @@
+"""Snapshot: the world as one attempt to place a pod sees it.
+
+Plug-ins with state (spread, affinity, images) look beyond the node at hand. To feed them with cases
+from outside, build a snapshot from documents:
+
+>>> node = {"metadata": {"name": "n1", "labels": {"zone": "a"}},
+...         "status": {"allocatable": {"cpu": "2", "memory": "4Gi", "pods": "10"}}}
+>>> placed = {"metadata": {"name": "p", "namespace": "default"}, "spec": {"nodeName": "n1"}}
+>>> snapshot = Snapshot.of([node], [placed])
+>>> snapshot["n1"].pods.keys()
+dict_keys(['default/p'])
+
+Source: pkg/scheduler/backend/cache/{snapshot,node_tree}.go.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+from kubesim.objects.pods import node_of
+from kubesim.scheduler.nodeinfo import NodeInfo
+
+ZONE = "topology.kubernetes.io/zone"
+REGION = "topology.kubernetes.io/region"
+HOSTNAME = "kubernetes.io/hostname"
+
+
+class World(Protocol):
+    """What plug-ins ask for besides nodes and pods."""
+
+    def namespace_labels(self, name: str) -> Mapping[str, str]:
+        """Labels of a namespace."""
+
+    def services(self, namespace: str) -> Sequence[Document]:
+        """The Services of a namespace."""
+
+    def workload(self, kind: str, name: str, namespace: str) -> Document | None:
+        """A ReplicaSet, StatefulSet or ReplicationController."""
+
+    def budgets(self) -> Sequence[Document]:
+        """All PodDisruptionBudgets."""
+
+
+class ListedWorld:
+    """A world of documents, for cases from outside.
+
+    Args:
+        objects: Namespaces, Services, ReplicaSets, StatefulSets, PodDisruptionBudgets.
+    """
+
+    def __init__(self, objects: Iterable[Document] = ()) -> None:
+        self._objects = list(objects)
+
+    def _of(self, kind: str) -> list[Document]:
+        return [item for item in self._objects if item.get("kind") == kind]
+
+    def namespace_labels(self, name: str) -> Mapping[str, str]:
+        """Labels of a namespace; with its name, as the API server puts it there."""
+        found = next((n for n in self._of("Namespace") if meta.name_of(n) == name), {})
+        return {"kubernetes.io/metadata.name": name, **meta.labels_of(found)}
+
+    def services(self, namespace: str) -> Sequence[Document]:
+        """The Services of a namespace."""
+        return [s for s in self._of("Service") if meta.namespace_of(s) == namespace]
+
+    def workload(self, kind: str, name: str, namespace: str) -> Document | None:
+        """The workload of that name."""
+        for item in self._of(kind):
+            if (meta.namespace_of(item), meta.name_of(item)) == (namespace, name):
+                return item
+        return None
+
+    def budgets(self) -> Sequence[Document]:
+        """All PodDisruptionBudgets."""
+        return self._of("PodDisruptionBudget")
+
+
+class Snapshot:
+    """Nodes with their pods, in the order in which they are searched.
+
+    Args:
+        nodes: in order.
+        world: what there is besides; None: nothing.
+        affine: whether any pod has (anti-)affinity terms; None: looked up when asked.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[NodeInfo],
+        world: World | None = None,
+        affine: Callable[[], bool] | None = None,
+    ) -> None:
+        self.nodes = nodes
+        self.world: World = world if world is not None else ListedWorld()
+        self._affine = affine
+        self._soft_taints: bool | None = None
+        self._by_name: dict[str, NodeInfo] | None = None
+        self._image_nodes: Counter[str] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        nodes: Iterable[Document],
+        pods: Iterable[Document] = (),
+        objects: Iterable[Document] = (),
+    ) -> Snapshot:
+        """A snapshot from documents.
+
+        Args:
+            nodes: Node documents; they are searched by zone, round-robin.
+            pods: placed pods, each with spec.nodeName; others are left out.
+            objects: Namespaces, Services, ReplicaSets, StatefulSets, budgets.
+        """
+        infos = {meta.name_of(node): NodeInfo(node) for node in nodes}
+        for pod in pods:
+            if node_of(pod) in infos:
+                infos[node_of(pod)].add(pod)
+        return cls(by_zone(infos.values()), ListedWorld(objects))
+
+    def get(self, name: str) -> NodeInfo | None:
+        """The node of that name."""
+        if self._by_name is None:
+            self._by_name = {node.name: node for node in self.nodes}
+        return self._by_name.get(name)
+
+    def __getitem__(self, name: str) -> NodeInfo:
+        found = self.get(name)
+        if found is None:
+            raise KeyError(f"no node {name!r} in this snapshot")
+        return found
+
+    def __iter__(self) -> Iterator[NodeInfo]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def nodes_with_image(self, image: str) -> int:
+        """How many nodes have it."""
+        if self._image_nodes is None:
+            self._image_nodes = Counter(name for node in self.nodes for name in node.images)
+        return self._image_nodes[image]
+
+    def any_image(self) -> bool:
+        """Whether any node has an image."""
+        self.nodes_with_image("")
+        return bool(self._image_nodes)
+
+    def any_soft_taint(self) -> bool:
+        """Whether any node has a PreferNoSchedule taint."""
+        if self._soft_taints is None:
+            self._soft_taints = any(
+                taint.get("effect") == "PreferNoSchedule"
+                for node in self.nodes
+                for taint in node.taints
+            )
+        return self._soft_taints
+
+    def any_affine(self) -> bool:
+        """Whether any placed pod has (anti-)affinity terms."""
+        if self._affine is not None:
+            return self._affine()
+        return any(node.affine for node in self.nodes)
+
+    def clone(self) -> Snapshot:
+        """A copy of which the nodes may be changed."""
+        return Snapshot([node.clone() for node in self.nodes], self.world)
+
+
+def by_zone(nodes: Iterable[NodeInfo]) -> list[NodeInfo]:
+    """The first node of each zone, the second of each, and so on; zones as they first appear.
+
+    A sample of the nodes then holds all zones alike. The zone is the labels region plus zone.
+    """
+    zones: dict[tuple[str, str], list[NodeInfo]] = {}
+    for node in nodes:
+        key = (node.labels.get(REGION, ""), node.labels.get(ZONE, ""))
+        zones.setdefault(key, []).append(node)
+    if len(zones) == 1:
+        return next(iter(zones.values()))
+    longest = max(map(len, zones.values()), default=0)
+    return [zone[turn] for turn in range(longest) for zone in zones.values() if turn < len(zone)]

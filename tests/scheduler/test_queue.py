@@ -1,0 +1,165 @@
+"""The scheduling queue: pools, order, back-off, hints."""
+
+from __future__ import annotations
+
+from sched_builders import pod
+
+from kubesim.scheduler.events import POD_DELETE, POD_ITSELF, ClusterEvent
+from kubesim.scheduler.queue import SchedulingQueue, backoff_seconds
+
+GONE = ClusterEvent(POD_DELETE, old=pod("gone"))
+
+
+def keys(queue: SchedulingQueue) -> list[str]:
+    """All that can be popped now, in order."""
+    found = []
+    while (queued := queue.pop()) is not None:
+        found.append(queued.key.removeprefix("default/"))
+    return found
+
+
+def test_back_off_doubles_up_to_ten_seconds() -> None:
+    """1, 2, 4, 8, 10, 10 s."""
+    assert [backoff_seconds(n) for n in range(7)] == [0, 1, 2, 4, 8, 10, 10]
+    assert backoff_seconds(10_000) == 10
+
+
+def test_priority_first_then_who_waits_longer() -> None:
+    """The order of PrioritySort."""
+    queue = SchedulingQueue()
+    queue.add(pod("low"), 0.0)
+    queue.add(pod("high", priority=5), 1.0)
+    queue.add(pod("late"), 2.0)
+    assert keys(queue) == ["high", "low", "late"]
+
+
+def test_a_queue_sort_of_one_s_own_decides() -> None:
+    """Here by name; equal pods keep the order in which they came."""
+    queue = SchedulingQueue(less=lambda a, b: a.key[-1] < b.key[-1])
+    for name in ("c1", "a3", "b1", "b2"):
+        queue.add(pod(name), 0.0)
+    assert keys(queue) == ["c1", "b1", "b2", "a3"]
+
+
+def test_a_refused_pod_waits_for_an_event_and_its_back_off() -> None:
+    """The back-off runs from the failed attempt, cut to the whole second."""
+    queue = SchedulingQueue(pop_from_backoff=False)
+    queue.add(pod("p"), 0.0)
+    assert keys(queue) == ["p"]
+    queue.refused("default/p", 10.7, ["NodeResourcesFit"])
+    assert queue.counts()["unschedulable"] == 1
+    assert [q.backoff_until for q in queue.move(GONE, 10.9)] == [11.0]
+    assert keys(queue) == []
+    queue.flush(10.99)
+    assert keys(queue) == []
+    queue.flush(11.0)
+    assert keys(queue) == ["p"]
+
+
+def test_an_event_after_the_back_off_makes_it_active_at_once() -> None:
+    """Nothing is left to wait for."""
+    queue = SchedulingQueue(pop_from_backoff=False)
+    queue.add(pod("p"), 0.0)
+    keys(queue)
+    queue.refused("default/p", 10.0, ["X"])
+    assert queue.move(GONE, 11.0) == []
+    assert keys(queue) == ["p"]
+
+
+def test_only_a_helpful_event_moves_a_pod() -> None:
+    """The plug-ins that refused it are asked, and nobody else."""
+    asked = []
+
+    def hint(who: object, plugins: object, event: object) -> bool:
+        asked.append(list(plugins))  # type: ignore[call-overload]
+        return False
+
+    queue = SchedulingQueue(hint)
+    queue.add(pod("p"), 0.0)
+    keys(queue)
+    queue.refused("default/p", 1.0, ["B", "A"])
+    queue.move(GONE, 100.0)
+    assert asked == [["A", "B"]]
+    assert keys(queue) == []
+
+
+def test_an_event_during_the_attempt_is_not_lost() -> None:
+    """What happened while the pod was tried is asked about when it is refused."""
+    queue = SchedulingQueue(lambda *_: True, pop_from_backoff=False)
+    queue.add(pod("p"), 0.0)
+    keys(queue)
+    queue.move(GONE, 0.5)
+    queued = queue.refused("default/p", 1.0, ["X"])
+    assert queued is not None
+    assert queued.pool == "backoff"
+    deaf = SchedulingQueue(lambda *_: False)
+    deaf.add(pod("p"), 0.0)
+    keys(deaf)
+    deaf.move(GONE, 0.5)
+    assert deaf.refused("default/p", 1.0, ["X"]).pool == "unschedulable"  # type: ignore[union-attr]
+
+
+def test_an_error_backs_off_at_once_and_counts_by_itself() -> None:
+    """Errors in a row double the back-off; a plain refusal sets their count to nothing."""
+    queue = SchedulingQueue()
+    queue.add(pod("p"), 0.0)
+    for now, until in ((0.0, 1.0), (10.0, 12.0), (20.0, 24.0)):
+        queue.activate("default/p")
+        keys(queue)
+        queued = queue.refused("default/p", now)
+        assert queued is not None
+        assert (queued.pool, queued.backoff_until) == ("backoff", until)
+    queue.activate("default/p")
+    keys(queue)
+    queued = queue.refused("default/p", 30.0, ["X"])
+    assert queued is not None
+    assert (queued.errors, queued.refusals, queued.backoff_until) == (0, 1, 31.0)
+
+
+def test_the_back_off_is_popped_early_but_not_after_an_error() -> None:
+    """While nothing is active, the head of the back-off is taken; broken attempts wait."""
+    queue = SchedulingQueue()
+    for name in ("refused", "broken"):
+        queue.add(pod(name), 0.0)
+    keys(queue)
+    queue.refused("default/broken", 1.0)
+    queue.refused("default/refused", 1.0, ["X"])
+    queue.move(GONE, 1.0)
+    assert keys(queue) == ["refused"]
+    queue.flush(2.0)
+    assert keys(queue) == ["broken"]
+
+
+def test_after_five_minutes_it_is_tried_in_any_case() -> None:
+    """More than 300 s, not exactly 300."""
+    queue = SchedulingQueue(lambda *_: False)
+    queue.add(pod("p"), 0.0)
+    keys(queue)
+    queue.refused("default/p", 11.0, ["X"])
+    queue.flush(311.0)
+    assert keys(queue) == []
+    queue.flush(311.1)
+    assert keys(queue) == ["p"]
+
+
+def test_gated_pods_come_when_the_gate_is_gone() -> None:
+    """And not before; a pod that is gone never comes."""
+    queue = SchedulingQueue()
+    queue.add(pod("p"), 0.0, gated=True)
+    assert (keys(queue), queue.counts()["gated"]) == ([], 1)
+    event = ClusterEvent(POD_ITSELF, pod("p"), pod("p"))
+    queue.update(pod("p"), 1.0, event, gated=True)
+    assert keys(queue) == []
+    queue.update(pod("p"), 2.0, event, gated=False)
+    assert keys(queue) == ["p"]
+    queue.remove("default/p")
+    assert len(queue) == 0
+
+
+def test_a_removed_pod_is_not_popped() -> None:
+    """Whatever heap it stood in."""
+    queue = SchedulingQueue()
+    queue.add(pod("a"), 0.0)
+    queue.remove("default/a")
+    assert queue.pop() is None
+    assert queue.refused("default/a", 1.0, ["X"]) is None
