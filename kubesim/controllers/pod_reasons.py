@@ -17,6 +17,9 @@ from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.pods import is_ready, node_of, phase_of
 
+# Words that pass by themselves, as a rule: nothing is wrong with the pod yet.
+STARTING = frozenset({"Pending", "ContainerCreating", "PodInitializing", "Terminating", "Ready"})
+
 
 def why_not_ready(pod: Mapping[str, Any]) -> str:
     """One word, as `kubectl get pods` shows it; "Ready" if the pod is ready.

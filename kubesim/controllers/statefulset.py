@@ -3,9 +3,10 @@
 What to do is decided by `statefulset_plan.plan`; this file reads, acts and writes the status. Kill
 a pod and it comes back under its name; shrink the set and the highest numbers go.
 
-Ours keeps both management policies, rolling updates with a partition, revisions (as
-ControllerRevision objects), status and events to the letter. It leaves out: volume claims,
-`maxUnavailable` (behind a gate), automatic rollback, trimming of old revisions by use.
+Ours keeps both management policies, rolling updates with a partition and, behind its gate,
+maxUnavailable, revisions with their history limit (as ControllerRevision objects), adoption, volume
+claims as plain objects, status and events to the letter. It leaves out: binding of claims and the
+retention policy Delete, repair of a pod's identity labels, automatic rollback.
 
 Source: pkg/controller/statefulset/stateful_set_control.go, stateful_pod_control.go,
 pkg/controller/history/controller_history.go.
@@ -13,81 +14,111 @@ pkg/controller/history/controller_history.go.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Decision, Step
-from kubesim.clock import keyed_bytes
+from kubesim.controllers import statefulset_revisions as revisions
+from kubesim.controllers.pod_reasons import STARTING, why_not_ready
+from kubesim.controllers.replicaset_claims import claim
+from kubesim.controllers.statefulset_claims import KIND as CLAIM
+from kubesim.controllers.statefulset_claims import claims_of, volumes_of
 from kubesim.controllers.statefulset_plan import (
     Plan,
     SetPod,
     SetSpec,
     ordinal_of,
     plan,
+    resolve_max_unavailable,
     revision_for,
+    status_of,
 )
-from kubesim.errors import AlreadyExists
+from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.pods import is_ready, phase_of
+from kubesim.objects.selectors import selector_from
 
-REVISION_LABEL = "controller-revision-hash"
+REVISION_LABEL = revisions.REVISION_LABEL
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 INDEX_LABEL = "apps.kubernetes.io/pod-index"
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/"
+REPAIR = f"{SOURCE}#forced-rollback"
 
 
 class StatefulSetController(Controller):
-    """Reconciles StatefulSets, one key at a time."""
+    """Reconciles StatefulSets, one key at a time.
+
+    Args:
+        max_unavailable: the feature gate MaxUnavailableStatefulSet (alpha and off in 1.34): updates
+            obey spec.updateStrategy.rollingUpdate.maxUnavailable.
+    """
 
     name = "statefulset-controller"
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, *args: Any, max_unavailable: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._many = max_unavailable
         self._sets = self.informer("StatefulSet", lambda event: [meta.key_of(event.object)])
-        self._pods = self.informer("Pod", self._owners, indexers={"owner": _owner_uid})
+        self._pods = self.informer("Pod", self._owners, indexers={"owner": _owner_uid_or_orphan})
         self._last_reason: dict[str, str] = {}
 
     def _owners(self, event: ResourceEvent) -> Iterable[str]:
-        controller = meta.controller_of(event.object)
-        if controller is not None and controller["kind"] == "StatefulSet":
-            yield f"{meta.namespace_of(event.object)}/{controller['name']}"
+        pod = event.object
+        controller = meta.controller_of(pod)
+        if controller is not None:
+            if controller["kind"] == "StatefulSet":
+                yield f"{meta.namespace_of(pod)}/{controller['name']}"
+        elif event.type != "DELETED":
+            parent = meta.name_of(pod).rpartition("-")[0]  # it may be adopted
+            if parent and self._sets.get(f"{meta.namespace_of(pod)}/{parent}") is not None:
+                yield f"{meta.namespace_of(pod)}/{parent}"
 
     def about(self, key: str) -> Document | None:
         """The StatefulSet itself."""
         return self._sets.get(key)
 
     def reconcile(self, key: str) -> None:
-        """One pass: plan, act, write the status."""
+        """One pass: plan, act, write the status, also after a failure."""
         statefulset = self._sets.get(key)
         if statefulset is None:
             self._last_reason.pop(key, None)
             return  # the garbage collector sees to its pods
-        if meta.is_terminating(statefulset):
-            return
         pods = self._pods_of(statefulset)
         spec = self._spec_of(statefulset)
-        self._ensure_revision(statefulset, spec.update_revision)
         facts = [self._facts(ordinal, pod) for ordinal, pod in pods.items()]
+        if meta.is_terminating(statefulset):
+            self._write_status(statefulset, spec, facts)
+            return
+        self._ensure_revision(statefulset, spec.update_revision)
         decided = plan(spec, facts, self.clock.now())
-        self._remember(key, statefulset, facts, decided)
-        for ordinal in decided.create:
-            self._create(statefulset, spec, ordinal)
-        for ordinal in decided.delete:
-            self._delete(statefulset, pods[ordinal])
+        self._remember(key, statefulset, pods, decided)
         if decided.look_again is not None:
             self.queue.add_after(key, max(0.0, decided.look_again - self.clock.now()))
-        self._write_status(statefulset, spec, facts)
+        try:
+            for ordinal in decided.create:
+                self._create(statefulset, spec, ordinal)
+            for ordinal in decided.delete:
+                self._delete(statefulset, pods[ordinal])
+        finally:
+            self._write_status(statefulset, spec, facts)
 
     # -- reading --------------------------------------------------------------------------------
 
     def _pods_of(self, statefulset: Document) -> dict[int, Document]:
+        """By ordinal; orphans that match the selector and the name are adopted."""
         found: dict[int, Document] = {}
-        for pod in self._pods.by_index("owner", meta.uid_of(statefulset)):
-            ordinal = ordinal_of(meta.name_of(statefulset), meta.name_of(pod))
+        name = meta.name_of(statefulset)
+        candidates = [
+            *self._pods.by_index("owner", meta.uid_of(statefulset)),
+            *self._pods.by_index("owner", meta.namespace_of(statefulset)),
+        ]
+        mine = [pod for pod in candidates if ordinal_of(name, meta.name_of(pod)) is not None]
+        selector = selector_from(statefulset["spec"].get("selector"))
+        for pod in claim(self.api, statefulset, selector, mine):
+            ordinal = ordinal_of(name, meta.name_of(pod))
             if ordinal is not None:
                 found[ordinal] = pod
         return dict(sorted(found.items()))
@@ -95,15 +126,20 @@ class StatefulSetController(Controller):
     def _spec_of(self, statefulset: Document) -> SetSpec:
         spec = statefulset["spec"]
         strategy = spec.get("updateStrategy") or {}
+        rolling = strategy.get("rollingUpdate") or {}
+        many = resolve_max_unavailable(rolling.get("maxUnavailable"), spec["replicas"])
         return SetSpec(
             name=meta.name_of(statefulset),
             replicas=spec["replicas"],
             start=(spec.get("ordinals") or {}).get("start", 0),
             parallel=spec["podManagementPolicy"] == "Parallel",
             rolling=strategy.get("type", "RollingUpdate") == "RollingUpdate",
-            partition=(strategy.get("rollingUpdate") or {}).get("partition", 0),
+            partition=rolling.get("partition", 0),
             min_ready_seconds=spec.get("minReadySeconds", 0),
-            update_revision=template_revision(meta.name_of(statefulset), spec["template"]),
+            update_revision=revisions.template_revision(
+                meta.name_of(statefulset), spec["template"]
+            ),
+            max_unavailable=many if self._many else None,
         )
 
     def _facts(self, ordinal: int, pod: Document) -> SetPod:
@@ -118,38 +154,50 @@ class StatefulSetController(Controller):
             revision=meta.labels_of(pod).get(REVISION_LABEL, ""),
         )
 
-    # -- acting ---------------------------------------------------------------------------------
+    # -- revisions ------------------------------------------------------------------------------
 
-    def _ensure_revision(self, statefulset: Document, revision: str) -> None:
-        """Keep the template under its revision, so that it can be used again."""
+    def _known_revisions(self, statefulset: Document) -> list[Document]:
         namespace = meta.namespace_of(statefulset)
-        if self.api.peek("ControllerRevision", revision, namespace) is not None:
+        known = self.api.snapshot("ControllerRevision", namespace)[0]
+        return [revision for revision in known if meta.is_owned_by(revision, statefulset)]
+
+    def _ensure_revision(self, statefulset: Document, name: str) -> None:
+        """Keep the template under its revision; one that is used again gets the next number."""
+        known = self.api.peek("ControllerRevision", name, meta.namespace_of(statefulset))
+        status = statefulset.get("status") or {}
+        if known is not None and status.get("updateRevision") == name:
             return
-        number = sum(
-            meta.is_owned_by(known, statefulset)
-            for known in self.api.snapshot("ControllerRevision", namespace)[0]
-        )
-        self.api.create(
-            {
-                "kind": "ControllerRevision",
-                "metadata": {
-                    "name": revision,
-                    "namespace": namespace,
-                    "labels": dict(meta.labels_of(statefulset["spec"]["template"])),
-                    "ownerReferences": [meta.owner_reference(statefulset)],
-                },
-                "revision": number + 1,
-                "data": {"spec": {"template": statefulset["spec"]["template"]}},
-            }
-        )
+        number = revisions.next_number(self._known_revisions(statefulset))
+        if known is None:
+            self.api.create(revisions.revision_document(statefulset, number))
+        elif meta.is_owned_by(known, statefulset) and revisions.number_of(known) < number - 1:
+            self.api.update({**known, "revision": number})
+
+    def _trim_revisions(self, statefulset: Document, status: Document) -> None:
+        limit = statefulset["spec"].get("revisionHistoryLimit")
+        known = self._known_revisions(statefulset)
+        if limit is None or len(known) <= limit:
+            return
+        pods = self._pods.by_index("owner", meta.uid_of(statefulset))
+        live = {meta.labels_of(pod).get(REVISION_LABEL, "") for pod in pods}
+        live |= {status["currentRevision"], status["updateRevision"]}
+        for revision in revisions.to_trim(known, live, limit):
+            try:
+                self.api.delete(
+                    "ControllerRevision", meta.name_of(revision), meta.namespace_of(revision)
+                )
+            except NotFound:
+                continue  # somebody else did
 
     def _template(self, statefulset: Document, revision: str, spec: SetSpec) -> Document:
         if revision != spec.update_revision:
             namespace = meta.namespace_of(statefulset)
             kept = self.api.peek("ControllerRevision", revision, namespace)
             if kept is not None:
-                return thaw(kept["data"]["spec"]["template"])  # type: ignore[no-any-return]
+                return revisions.template_of(kept)
         return thaw(statefulset["spec"]["template"])  # type: ignore[no-any-return]
+
+    # -- acting ---------------------------------------------------------------------------------
 
     def _create(self, statefulset: Document, spec: SetSpec, ordinal: int) -> None:
         name = f"{spec.name}-{ordinal}"
@@ -166,26 +214,56 @@ class StatefulSetController(Controller):
         )
         template["spec"].setdefault("hostname", name)
         template["spec"].setdefault("subdomain", statefulset["spec"].get("serviceName", ""))
-        pod = {"kind": "Pod", "apiVersion": "v1", **template}
+        if statefulset["spec"].get("volumeClaimTemplates"):
+            volumes = template["spec"].get("volumes") or []
+            template["spec"]["volumes"] = volumes_of(statefulset, ordinal, volumes)
+            self._claim(statefulset, name, ordinal)
+        about = f"Pod {name} in StatefulSet {spec.name}"
         try:
-            self.api.create(pod)
+            self.api.create({"kind": "Pod", "apiVersion": "v1", **template})
         except AlreadyExists:
             # A pod of that name whose news has not come yet, or somebody else's: look again then.
             raise
         except Exception as error:
-            said = f"create Pod {name} in StatefulSet {spec.name} failed error: {error}"
-            self.recorder.event(statefulset, "Warning", "FailedCreate", said)
+            self._tell(statefulset, "create", f"{about} failed error: {_words_of(error)}", ok=False)
             raise
         self.counts["created"] += 1
-        said = f"create Pod {name} in StatefulSet {spec.name} successful"
-        self.recorder.event(statefulset, "Normal", "SuccessfulCreate", said)
+        self._tell(statefulset, "create", f"{about} successful")
+
+    def _claim(self, statefulset: Document, pod: str, ordinal: int) -> None:
+        """Make the claims of a pod that are missing; those of its last life are used again."""
+        if not any(kind.kind == CLAIM for kind in self.api.registry.kinds()):
+            return
+        for wanted in claims_of(statefulset, ordinal):
+            name, namespace = meta.name_of(wanted), meta.namespace_of(wanted)
+            if self.api.peek(CLAIM, name, namespace) is not None:
+                continue
+            about = f"Pod {pod} in StatefulSet {meta.name_of(statefulset)}"
+            try:
+                self.api.create(wanted)
+            except Exception as error:
+                said = f"Claim {name} for {about} failed error: {_words_of(error)}"
+                self._tell(statefulset, "create", said, ok=False)
+                raise
+            self._tell(statefulset, "create", f"Claim {name} {about} success")
 
     def _delete(self, statefulset: Document, pod: Document) -> None:
         name = meta.name_of(pod)
-        self.api.delete("Pod", name, meta.namespace_of(pod), uid=meta.uid_of(pod))
+        about = f"Pod {name} in StatefulSet {meta.name_of(statefulset)}"
+        try:
+            self.api.delete("Pod", name, meta.namespace_of(pod), uid=meta.uid_of(pod))
+        except NotFound:
+            return  # its news is on the way
+        except Exception as error:
+            self._tell(statefulset, "delete", f"{about} failed error: {_words_of(error)}", ok=False)
+            raise
         self.counts["deleted"] += 1
-        said = f"delete Pod {name} in StatefulSet {meta.name_of(statefulset)} successful"
-        self.recorder.event(statefulset, "Normal", "SuccessfulDelete", said)
+        self._tell(statefulset, "delete", f"{about} successful")
+
+    def _tell(self, statefulset: Document, verb: str, rest: str, *, ok: bool = True) -> None:
+        reason = ("Successful" if ok else "Failed") + verb.title()
+        kind = "Normal" if ok else "Warning"
+        self.recorder.event(statefulset, kind, reason, f"{verb} {rest}")
 
     # -- telling --------------------------------------------------------------------------------
 
@@ -196,22 +274,20 @@ class StatefulSetController(Controller):
         new["collisionCount"] = 0
         if new != old:
             self.api.update_status({**statefulset, "status": new})
+            self._trim_revisions(statefulset, new)
 
     def _remember(
-        self, key: str, statefulset: Document, facts: list[SetPod], decided: Plan
+        self, key: str, statefulset: Document, pods: dict[int, Document], decided: Plan
     ) -> None:
         """A decision record, unless it would say what the last one said."""
-        if not (decided.create or decided.delete) and self._last_reason.get(key) == decided.reason:
+        steps, unless = self._why(statefulset, pods, decided)
+        words = "".join(step.result for step in steps[1:])
+        if not (decided.create or decided.delete) and self._last_reason.get(key) == (
+            decided.reason + words
+        ):
             return
-        self._last_reason[key] = decided.reason
+        self._last_reason[key] = decided.reason + words
         name, namespace = meta.name_of(statefulset), meta.namespace_of(statefulset)
-        healthy = sum(pod.healthy for pod in facts)
-        inputs = {
-            "replicas": statefulset["spec"]["replicas"],
-            "pods": len(facts),
-            "healthy": healthy,
-            "policy": statefulset["spec"]["podManagementPolicy"],
-        }
         did = [f"create {name}-{o}" for o in decided.create]
         did += [f"delete {name}-{o}" for o in decided.delete]
         self.decisions.record(
@@ -221,51 +297,48 @@ class StatefulSetController(Controller):
                 component=self.name,
                 object=f"statefulset/{name if namespace == 'default' else f'{namespace}/{name}'}",
                 verdict=", ".join(did) or f"nothing to do: {decided.reason}",
-                steps=(Step("compare", inputs, decided.reason, SOURCE),),
+                steps=tuple(steps),
                 binding=decided.reason,
-                would_change_if="spec.replicas, the template, or a pod's state changes",
+                would_change_if=unless,
                 data={"create": list(decided.create), "delete": list(decided.delete)},
             )
         )
 
-
-def template_revision(set_name: str, template: Document) -> str:
-    """The name of a template's revision: a stable hash of its content.
-
-    Upstream hashes a Go memory dump, which nobody outside Go can repeat; any stable hash will do.
-    """
-    text = json.dumps(template, sort_keys=True, separators=(",", ":"))
-    number = int.from_bytes(keyed_bytes(text, 4), "big")
-    digits = "".join("bcdfghjklmnpqrstvwxz2456789"[ord(digit) % 27] for digit in str(number))
-    return f"{set_name}-{digits}"
-
-
-def status_of(spec: SetSpec, pods: list[SetPod], current_revision: str, now: float) -> Document:
-    """status of a StatefulSet; terminating pods count in `replicas` but not as current or updated.
-
-    Args:
-        spec: what is wanted.
-        pods: the pods of the set.
-        current_revision: of the status so far; "" at first.
-        now: in seconds.
-    """
-    current = current_revision or spec.update_revision
-    alive = [pod for pod in pods if not pod.terminating]
-    updated = sum(pod.revision == spec.update_revision for pod in alive)
-    ready = sum(pod.healthy for pod in pods)
-    if spec.rolling and updated == ready == spec.replicas == len(pods):
-        current = spec.update_revision  # the update is done
-    return {
-        "replicas": len(pods),
-        "readyReplicas": ready,
-        "availableReplicas": sum(pod.available(spec.min_ready_seconds, now) for pod in pods),
-        "currentReplicas": sum(pod.revision == current for pod in alive),
-        "updatedReplicas": updated,
-        "currentRevision": current,
-        "updateRevision": spec.update_revision,
-    }
+    def _why(
+        self, statefulset: Document, pods: dict[int, Document], decided: Plan
+    ) -> tuple[list[Step], str]:
+        """The figures, and what the pod that holds everything up waits for itself."""
+        spec, facts = statefulset["spec"], [self._facts(o, pod) for o, pod in pods.items()]
+        inputs = {
+            "replicas": spec["replicas"],
+            "pods": len(pods),
+            "healthy": sum(pod.healthy for pod in facts),
+            "policy": spec["podManagementPolicy"],
+        }
+        steps = [Step("compare", inputs, decided.reason, SOURCE)]
+        pod = pods.get(decided.waits_for) if decided.waits_for is not None else None
+        if pod is None or decided.create or decided.delete:
+            return steps, "spec.replicas, the template, or a pod's state changes"
+        name, word = meta.name_of(pod), why_not_ready(pod)
+        if word not in STARTING:
+            steps.append(Step("pod", {}, f"{name}: {word}"))
+        unless = f"{name} becomes available"
+        this = self._spec_of(statefulset)
+        kept = meta.labels_of(pod).get(REVISION_LABEL, "")
+        wanted = revision_for(this, decided.waits_for or 0, kept)
+        if kept != wanted and not this.parallel and not meta.is_terminating(pod):
+            said = f"{name} is of {kept}; a pod that is not ready is not replaced by {wanted}"
+            steps.append(Step("forced rollback", {}, said, REPAIR))
+            unless += f", or somebody deletes {name}: a new template alone does not repair it"
+        return steps, unless
 
 
-def _owner_uid(pod: Document) -> Iterable[str]:
+def _words_of(error: BaseException) -> str:
+    """An error as the API server words it, without our hints."""
+    return error.message if isinstance(error, StatusError) else str(error)
+
+
+def _owner_uid_or_orphan(pod: Document) -> Iterable[str]:
+    """Orphans are found under their namespace."""
     controller = meta.controller_of(pod)
-    return [controller["uid"]] if controller is not None else []
+    return [controller["uid"] if controller is not None else meta.namespace_of(pod)]
