@@ -244,6 +244,7 @@ KINDS = (
         admit=admit_pod,
         validate=validate_pod,
         validate_update=validate_pod_update,
+        trigger_field="spec.nodeName",
         selectable_fields=(
             "spec.nodeName",
             "spec.restartPolicy",

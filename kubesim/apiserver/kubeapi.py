@@ -98,6 +98,9 @@ class KubeAPI(CustomKinds, SeedVerbs, EvictionVerb, MetricsApis):
         super().__init__(store, clock, streams, registry or default_registry(), analytics)
         self._log_sources = {}
         self._leases = {}
+        for kind in self.registry.kinds():
+            if kind.trigger_field:
+                store.trigger(kind.prefix, kind.trigger_field)
         self._load_definitions()
         self._boot()
         self.seed = SeedView(self)

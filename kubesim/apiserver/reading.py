@@ -160,7 +160,9 @@ class ReadVerbs(Base):
         initial: Documents = []
         if since == 0:
             initial, since = self.snapshot(kind, namespace)
-        watch = open_watch(self.store.watch, prefix, since, on_ready, found.resource)
+        # A kubelet is woken by the pods of its own node, and not by those of all the others.
+        trigger = fields.value_of(found.trigger_field) if prefix == found.prefix else None
+        watch = open_watch(self.store.watch, prefix, since, on_ready, found.resource, trigger)
         return ResourceWatch(watch, labels, fields, found.resource, initial)
 
     def _one(self, kind: Kind, name: str, namespace: str | None) -> Document | None:

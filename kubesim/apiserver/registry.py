@@ -102,6 +102,7 @@ class Kind:
         read_only: written by the simulator's own paths, not by create and update.
         compute: makes the objects when they are read, instead of the store; they have no watch.
         ttl_seconds: objects vanish so long after their creation, by a lease of the store; 0: never.
+        trigger_field: watches that select on this field are woken by their own value alone.
         selectable_fields: field selectors besides metadata.name and metadata.namespace.
         categories: groups of kinds to ask for together: ``all``.
         singular: the name of one; "": the kind in lower case.
@@ -136,6 +137,7 @@ class Kind:
     compute: Compute | None = None
     ttl_seconds: float = 0.0
     selectable_fields: tuple[str, ...] = ()
+    trigger_field: str = ""
     categories: tuple[str, ...] = ()
     singular: str = ""
     verbs: tuple[str, ...] = ()

@@ -149,6 +149,7 @@ def open_watch(
     since_revision: int | None,
     on_ready: Callable[[], None] | None,
     resource: str,
+    where: str | None = None,
 ) -> Watch:
     """A watch of the store, its errors in the API server's words.
 
@@ -157,7 +158,7 @@ def open_watch(
         Timeout: no write has reached the revision yet.
     """
     try:
-        return watch(prefix, since_revision, on_ready=on_ready)
+        return watch(prefix, since_revision, on_ready=on_ready, where=where)
     except Compacted as error:
         raise too_old(error, resource) from error
     except FutureRevision as error:

@@ -163,12 +163,18 @@ class FieldSelector:
 
     def matches(self, document: Mapping[str, Any]) -> bool:
         """True if every term holds; a missing field counts as ""."""
-        return all((_field(document, path) == value) is equal for path, equal, value in self.terms)
+        return all(
+            (field_of(document, path) == value) is equal for path, equal, value in self.terms
+        )
 
     @property
     def empty(self) -> bool:
         """True if it selects everything."""
         return not self.terms
+
+    def value_of(self, path: str) -> str | None:
+        """The value that a field must have; None if any will do."""
+        return next((value for field, equal, value in self.terms if equal and field == path), None)
 
     @property
     def paths(self) -> list[str]:
@@ -196,7 +202,8 @@ def parse_field_selector(text: str) -> FieldSelector:
     return FieldSelector(tuple(terms))
 
 
-def _field(document: Mapping[str, Any], path: str) -> str:
+def field_of(document: Mapping[str, Any], path: str) -> str:
+    """The field at a dotted path as text; "" if it is missing."""
     value: Any = document
     for step in path.split("."):
         value = value.get(step) if isinstance(value, dict) else None

@@ -201,8 +201,11 @@ class Store(Protocol):
         since_revision: int | None = None,
         *,
         on_ready: Callable[[], None] | None = None,
+        where: str | None = None,
     ) -> Watch:
         """Watch the keys under a prefix, from the change after `since_revision` (None: from now).
+
+        With `where`, only changes that concern this value of the field that `trigger` indexed.
 
         `on_ready` is called, outside every lock and on the writer's thread, when events arrive
         after a poll found none; it may only enqueue.
@@ -211,6 +214,9 @@ class Store(Protocol):
             Compacted: changes after `since_revision` are no longer all kept.
             FutureRevision: no write has reached that revision.
         """
+
+    def trigger(self, prefix: str, path: str) -> None:
+        """Index the changes under a prefix by a field, for watches with `where`; before them."""
 
     def grant(self, ttl_seconds: float, *, now: float = 0.0) -> int:
         """A new lease that lasts `ttl_seconds` unless it is kept alive; its keys go with it."""

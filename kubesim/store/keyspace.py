@@ -9,6 +9,7 @@ Source: etcd server/storage/mvcc (index.go, kvstore.go).
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from typing import Any
 
 from kubesim.errors import Compacted, FutureRevision
@@ -16,6 +17,7 @@ from kubesim.objects.frozen import Document
 from kubesim.store.base import DELETE, PUT, Sample
 from kubesim.store.records import Change, Entry, Expand, History
 from kubesim.store.samplelog import Row, SampleLog
+from kubesim.store.triggers import Trigger
 
 
 class Keyspace:
@@ -25,6 +27,7 @@ class Keyspace:
         revision: of the newest write.
         objects: the history of everything but samples.
         samples: the samples and their history.
+        triggers: indexes of changes by the value of a field.
         entries: each object's present state.
         journal: samples that were written and have no revision yet, in order; see `settle`.
     """
@@ -36,6 +39,8 @@ class Keyspace:
         self.sample_prefix = sample_prefix
         self.expand = expand or _plain
         self.objects = History(history_limit)
+        self.triggers: list[Trigger] = []
+        self._concerned: dict[str, Sequence[str]] = {}  # by key: values of triggers
         self.samples = SampleLog(sample_limit, self.expand)
         self.entries: dict[str, Entry] = {}
         self.keys: list[str] = []  # of entries, sorted
@@ -105,6 +110,14 @@ class Keyspace:
             found.sort(key=lambda change: change.entry.mod_revision)
         return found
 
+    def changes_where(self, prefix: str, revision: int, value: str) -> list[Change]:
+        """The same, but only those that concern a value of the prefix's trigger."""
+        compacted = self.objects.compacted
+        if revision < compacted:
+            raise Compacted(revision, compacted)
+        trigger = next(found for found in self.triggers if found.prefix == prefix)
+        return trigger.after(revision, value)
+
     def _compacted(self, prefix: str) -> int:
         if prefix.startswith(self.sample_prefix):
             return self.samples.compacted
@@ -156,7 +169,25 @@ class Keyspace:
 
     def _store(self, entry: Entry, previous: Entry | None) -> None:
         self.entries[entry.key] = entry
-        self.objects.append(Change(PUT, entry, previous))
+        self._append(Change(PUT, entry, previous))
+
+    def _append(self, change: Change) -> None:
+        for trigger in self.triggers:
+            if change.entry.key.startswith(trigger.prefix):
+                key = change.entry.key
+                self._concerned[key] = (*self._concerned.get(key, ()), *trigger.add(change))
+        before = self.objects.compacted
+        self.objects.append(change)
+        if self.objects.compacted != before:
+            self._compact_triggers()
+
+    def concerned(self, key: str) -> Sequence[str]:
+        """The values of triggers that the last change of a key concerns; told once."""
+        return self._concerned.pop(key, ()) if self._concerned else ()
+
+    def _compact_triggers(self) -> None:
+        for trigger in self.triggers:
+            trigger.compact(self.objects.compacted)
 
     def remove(self, key: str, revision: int) -> Entry | None:
         """Delete a key; what it was."""
@@ -168,7 +199,7 @@ class Keyspace:
             return previous
         del self.entries[key]
         del self.keys[bisect_left(self.keys, key)]
-        self.objects.append(Change(DELETE, previous.deleted_at(revision), previous))
+        self._append(Change(DELETE, previous.deleted_at(revision), previous))
         return previous
 
     def compact(self, revision: int) -> None:
@@ -179,6 +210,7 @@ class Keyspace:
             raise Compacted(revision, self.objects.compacted)
         self.objects.compact(revision)
         self.samples.compact(revision)
+        self._compact_triggers()
 
     def load(self, revision: int, entries: list[Entry]) -> None:
         """Take over the state of a snapshot; the history begins there."""

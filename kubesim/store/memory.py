@@ -48,8 +48,9 @@ from kubesim.store import snapshot as snapshots
 from kubesim.store.base import KeyValue, ListResult, Sample, TxnResult, WatchEvent
 from kubesim.store.keyspace import Keyspace
 from kubesim.store.leases import Leases
-from kubesim.store.records import Change
+from kubesim.store.records import Change, cut
 from kubesim.store.samples import SampleStore
+from kubesim.store.triggers import Trigger
 from kubesim.store.watching import StoreWatch, WatchIndex
 
 # `list` is a method of the store, so annotations in it need other names for the type.
@@ -179,7 +180,7 @@ class EtcdStore(SampleStore):
             revision = self._space.revision + 1
             self._put(key, frozen, revision, lease)
             self._space.revision = revision
-            ready = self._watches.ready_for(key)
+            ready = self._watches.ready_for(key, self._space.concerned(key))
         for notify in ready:
             notify()
         return revision
@@ -225,7 +226,8 @@ class EtcdStore(SampleStore):
             if touched:
                 space.revision = revision
             result = TxnResult(True, space.revision, changed=len(touched))
-            ready = [notify for key in touched for notify in self._watches.ready_for(key)]
+            watches, concerned = self._watches, space.concerned
+            ready = [n for key in touched for n in watches.ready_for(key, concerned(key))]
         for notify in ready:
             notify()
         return result
@@ -245,14 +247,22 @@ class EtcdStore(SampleStore):
 
     # -- watching -------------------------------------------------------------------------------
 
+    def trigger(self, prefix: str, path: str) -> None:
+        """Index the changes under a prefix by a field, for watches with `where`; before them."""
+        with self._lock:
+            self._space.triggers.append(Trigger(prefix, path))
+
     def watch(
         self,
         prefix: str,
         since_revision: int | None = None,
         *,
         on_ready: Callable[[], None] | None = None,
+        where: str | None = None,
     ) -> StoreWatch:
         """Watch the keys under a prefix, from the change after `since_revision` (None: from now).
+
+        With `where`, only the changes that concern this value of the prefix's trigger.
 
         `on_ready` is called, outside every lock and on the writer's thread, when something arrives
         after a poll that found nothing; it may only enqueue.
@@ -265,7 +275,7 @@ class EtcdStore(SampleStore):
             self._space.settle()
             start = self._space.revision if since_revision is None else since_revision
             self._space.check_readable(prefix, start)
-            watch = StoreWatch(self, prefix, start, on_ready)
+            watch = StoreWatch(self, prefix, start, on_ready, where)
             # Behind the present there is something to poll already; else the next write wakes it.
             self._watches.add(watch, armed=start == self._space.revision)
         return watch
@@ -274,10 +284,10 @@ class EtcdStore(SampleStore):
         """What `StoreWatch.poll` hands out: the matching changes after the watch's position."""
         with self._lock:
             self._space.settle()
-            found = self._space.changes_after(watch.prefix, watch.revision)
+            found = self._changes(watch)
             position = self._space.revision
             if limit is not None and len(found) > limit:
-                found, position = _cut(found, limit)
+                found, position = cut(found, limit)
             watch.advance(position)
             if not found:
                 self._watches.arm(watch)
@@ -287,10 +297,15 @@ class EtcdStore(SampleStore):
         """True if a poll of the watch would find something; else the next write wakes it."""
         with self._lock:
             self._space.settle()
-            if self._space.changes_after(watch.prefix, watch.revision):
+            if self._changes(watch):
                 return True
             self._watches.arm(watch)
             return False
+
+    def _changes(self, watch: StoreWatch) -> Changes:
+        if watch.where is None:
+            return self._space.changes_after(watch.prefix, watch.revision)
+        return self._space.changes_where(watch.prefix, watch.revision, watch.where)
 
     def close_watch(self, watch: StoreWatch) -> None:
         """Forget a watch."""
@@ -376,11 +391,3 @@ class EtcdStore(SampleStore):
         revision, entries, store._leases = snapshots.load(data, store._space)
         store._space.load(revision, entries)
         return store
-
-
-def _cut(found: Changes, limit: int) -> tuple[Changes, int]:
-    """At most `limit` changes, but never half of a transaction; and the position after them."""
-    end = max(1, limit)
-    while end < len(found) and found[end].entry.mod_revision == found[end - 1].entry.mod_revision:
-        end += 1
-    return found[:end], found[end - 1].entry.mod_revision

@@ -174,4 +174,12 @@ def _revision_of(change: Change) -> int:
     return change.entry.mod_revision
 
 
-__all__ = ["DELETE", "PUT", "Change", "Entry", "Expand", "History", "encode"]
+def cut(found: list[Change], limit: int) -> tuple[list[Change], int]:
+    """At most `limit` changes, but never half of a transaction; and the position after them."""
+    end = max(1, limit)
+    while end < len(found) and found[end].entry.mod_revision == found[end - 1].entry.mod_revision:
+        end += 1
+    return found[:end], found[end - 1].entry.mod_revision
+
+
+__all__ = ["DELETE", "PUT", "Change", "Entry", "Expand", "History", "cut", "encode"]

@@ -13,7 +13,7 @@ Source: etcd server/storage/mvcc/watchable_store.go (synced and unsynced watcher
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kubesim.errors import WatchClosed
@@ -29,10 +29,20 @@ class StoreWatch:
     Attributes:
         prefix: the keys that are watched.
         revision: all matching changes up to this revision were handed out.
+        where: only changes that concern this value of the prefix's trigger; None: all.
         serial: watches of one store are numbered in the order in which they were opened.
     """
 
-    __slots__ = ("_closed", "_on_ready", "_store", "_woken", "prefix", "revision", "serial")
+    __slots__ = (
+        "_closed",
+        "_on_ready",
+        "_store",
+        "_woken",
+        "prefix",
+        "revision",
+        "serial",
+        "where",
+    )
 
     def __init__(
         self,
@@ -40,8 +50,10 @@ class StoreWatch:
         prefix: str,
         revision: int,
         on_ready: Callable[[], None] | None,
+        where: str | None = None,
     ) -> None:
         self.prefix = prefix
+        self.where = where
         self.revision = revision
         self.serial = 0
         self._store = store
@@ -107,7 +119,8 @@ class WatchIndex:
         self._sample_prefix = sample_prefix
         self._opened = 0
         self._watches: set[StoreWatch] = set()
-        self._by_prefix: dict[str, set[StoreWatch]] = {}
+        # By prefix, then by the value of a trigger; None: those that want every change.
+        self._by_prefix: dict[str, dict[str | None, set[StoreWatch]]] = {}
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -124,7 +137,7 @@ class WatchIndex:
         """Wake this watch at the next matching write."""
         if watch not in self._watches:
             return  # closed meanwhile
-        armed = self._by_prefix.setdefault(watch.prefix, set())
+        armed = self._by_prefix.setdefault(watch.prefix, {}).setdefault(watch.where, set())
         if watch not in armed:
             armed.add(watch)
             self.on_samples += self._sees_samples(watch.prefix)
@@ -132,20 +145,34 @@ class WatchIndex:
     def remove(self, watch: StoreWatch) -> None:
         """Forget a watch."""
         self._watches.discard(watch)
-        armed = self._by_prefix.get(watch.prefix)
+        groups = self._by_prefix.get(watch.prefix, {})
+        armed = groups.get(watch.where)
         if armed is not None and watch in armed:
             armed.remove(watch)
             self.on_samples -= self._sees_samples(watch.prefix)
         if armed is not None and not armed:
-            del self._by_prefix[watch.prefix]
+            del groups[watch.where]
+            if not groups:
+                del self._by_prefix[watch.prefix]
 
-    def ready_for(self, key: str) -> list[Callable[[], None]]:
-        """Disarm the watches that a change of `key` concerns; what to call outside the lock."""
+    def ready_for(self, key: str, values: Sequence[str] = ()) -> list[Callable[[], None]]:
+        """Disarm the watches that a change of `key` concerns; what to call outside the lock.
+
+        Args:
+            key: what was changed.
+            values: of the prefix's trigger, before and after the change.
+        """
         found: list[Callable[[], None]] = []
         for prefix in [p for p in self._by_prefix if key.startswith(p)]:
-            watches = self._by_prefix.pop(prefix)
+            groups = self._by_prefix[prefix]
+            watches = list(groups.pop(None, ()))
+            for value in values if groups else ():
+                watches += groups.pop(value, ())
+            if not groups:
+                del self._by_prefix[prefix]
             self.on_samples -= len(watches) * self._sees_samples(prefix)
-            found += [watch.notify for watch in sorted(watches, key=_serial)]
+            watches.sort(key=_serial)
+            found += [watch.notify for watch in watches]
         return found
 
     def _sees_samples(self, prefix: str) -> bool:
