@@ -1,6 +1,7 @@
-"""The command line: ``python -m kubesim serve`` and ``python -m kubesim run``.
+"""The command line: ``python -m kubesim serve``, ``run`` and ``kubeconfig``.
 
 `serve` is the original's ``go run cmd/main.go``: a cluster on the live clock behind an HTTP server.
+`kubeconfig` writes the file by which kubectl finds it.
 `run` is what the original could not do: the same cluster on the virtual clock, an hour in a blink.
 """
 
@@ -10,6 +11,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from queue import SimpleQueue
 from types import FrameType
 
@@ -17,6 +19,8 @@ from kubesim import KUBERNETES_VERSION, __version__
 from kubesim.cluster import Cluster
 from kubesim.errors import KubeSimError
 from kubesim.quantity import parse_duration
+from kubesim.rest.kubeconfig import kubeconfig_text
+from kubesim.rest.users import read_users
 from kubesim.table import Table
 
 TRY = """
@@ -30,6 +34,8 @@ Try, in another terminal:
   curl {url}/api/nodes
   curl -N {url}/api/watch?kind=Pod          (every change, as it happens)
   curl {url}/api/explain/hpa/auto-pod       (why the autoscaler decided what it did)
+  kubectl --server {url} get pods,nodes,hpa   (any kubectl from 1.27 on)
+  python -m kubesim kubeconfig --out kubesim.yaml --port PORT      (for other clients)
 Ctrl-C ends the server.
 """
 
@@ -63,8 +69,18 @@ def serve(options: argparse.Namespace) -> int:
         sink=_say,
     )
     try:
-        server = cluster.serve(options.host, options.port, token=options.token)
+        server = cluster.serve(
+            options.host,
+            options.port,
+            token=options.token,
+            users=read_users(options.users) if options.users else (),
+            tls=options.tls,
+            read_only=options.read_only,
+        )
         _say(f"[INFO] REST: Listening: {server.url} ({options.nodes} nodes, seed {options.seed})")
+        if options.kubeconfig:
+            server.kubeconfig(options.kubeconfig)
+            _say(f"[INFO] REST: Kubeconfig: written to {options.kubeconfig}")
         _say(TRY.format(url=server.url))
         ended.get()
         _say("[INFO] REST: Stopping: closing the server and stopping the pods ...")
@@ -96,6 +112,25 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def kubeconfig(options: argparse.Namespace) -> int:
+    """Print or write the kubeconfig of a server that runs, or will."""
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    if options.tls_cert:
+        authority: str | None = Path(options.tls_cert).read_text(encoding="utf-8")
+    else:
+        authority = None
+    scheme = "http" if authority is None else "https"
+    url = f"{scheme}://{host}:{options.port}"
+    text = kubeconfig_text(url, token=options.token, authority=authority)
+    if options.out is None:
+        print(text, end="")
+        return 0
+    Path(options.out).touch(0o600)
+    Path(options.out).write_text(text, encoding="utf-8")
+    print(f"written; now: export KUBECONFIG={options.out}; kubectl get pods")
+    return 0
+
+
 def _say(line: str) -> None:
     print(line, flush=True)
 
@@ -116,7 +151,19 @@ def _parser() -> argparse.ArgumentParser:
     served.add_argument("--seed", type=int, default=0, help="seed of all randomness (0)")
     served.add_argument("--no-hpa", action="store_true", help="boot without auto-pod and its HPA")
     served.add_argument("--token", help="ask for this bearer token; a must beyond loopback")
+    served.add_argument("--users", metavar="FILE", help="users with tokens and rules, as JSON")
+    served.add_argument("--tls", action="store_true", help="speak TLS; needs the program openssl")
+    served.add_argument("--read-only", action="store_true", help="refuse every change")
+    served.add_argument("--kubeconfig", metavar="FILE", help="write a kubeconfig for kubectl")
     served.set_defaults(command=serve)
+
+    file = commands.add_parser("kubeconfig", help="the file by which kubectl finds a server")
+    file.add_argument("--out", metavar="FILE", help="where to write it (to the screen)")
+    file.add_argument("--host", default="127.0.0.1", help="where the server is (127.0.0.1)")
+    file.add_argument("--port", type=_port, default=8080, help="its port (8080)")
+    file.add_argument("--token", help="the bearer token that it asks for")
+    file.add_argument("--tls-cert", metavar="FILE", help="its certificate, if it speaks TLS")
+    file.set_defaults(command=kubeconfig)
 
     ran = commands.add_parser("run", help="a cluster on the virtual clock, as fast as it goes")
     ran.add_argument("--duration", type=_duration, default=3600.0, help="simulated time (1h)")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable
@@ -179,7 +180,11 @@ class Channel:
 
     def give_away(self) -> socket.socket:
         """The socket, for somebody else to use and close; the channel is done with it."""
-        given = socket.socket(fileno=self.connection.detach())
+        given = self.connection
+        if isinstance(given, ssl.SSLSocket):
+            self.connection = socket.socket()  # nothing that could be shut or closed by mistake
+        else:
+            given = socket.socket(fileno=given.detach())
         given.setblocking(False)
         return given
 

@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
 
@@ -30,15 +31,17 @@ from kubesim.apiserver import KubeAPI
 from kubesim.errors import BadRequest, StatusError
 from kubesim.rest.access import Access
 from kubesim.rest.answers import render, render_head
+from kubesim.rest.certificates import Certificate
 from kubesim.rest.connections import Connections, connection_limit, stream_limit
 from kubesim.rest.kube import KubeRoutes
-from kubesim.rest.kube.negotiate import refused
-from kubesim.rest.kube.routes import is_kube_path
+from kubesim.rest.kube.negotiate import failure, refused
+from kubesim.rest.kube.routes import is_kube_path, refuse_writes
+from kubesim.rest.kubeconfig import kubeconfig_text
 from kubesim.rest.reader import Channel, Gone, KnownHeads
 from kubesim.rest.router import Response, Router
 from kubesim.rest.routes import DecisionSource, make_router
 from kubesim.rest.streams import Streams
-from kubesim.rest.users import Users
+from kubesim.rest.users import Attempt, User, Users
 from kubesim.rest.wire import Refused, Request
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
@@ -56,9 +59,12 @@ class RestServer:
         analytics: where requests are logged (level debug) and read (/api/logs).
         allowed_hosts, allowed_origins: beyond loopback, for proxies and hubs.
         token: bearer token that every request must carry; a must beyond loopback.
+        users: with tokens and rules of their own, instead of the one token (see `users`).
+        tls: speak TLS, with a certificate made for the occasion.
+        read_only: refuse what would change anything.
 
     Raises:
-        BadRequest: bound beyond loopback without a token.
+        BadRequest: bound beyond loopback without a token; TLS without the program openssl.
     """
 
     def __init__(
@@ -72,19 +78,26 @@ class RestServer:
         allowed_hosts: Iterable[str] = (),
         allowed_origins: Iterable[str] = (),
         token: str | None = None,
+        users: Iterable[User] = (),
+        tls: bool = False,
+        read_only: bool = False,
     ) -> None:
-        if host not in LOOPBACK_ADDRESSES and not token:
+        self.users = Users(users)
+        if host not in LOOPBACK_ADDRESSES and not token and not self.users.known:
             raise BadRequest(
                 f"{host} can be reached from other machines, and the server changes things",
                 hint="bind to 127.0.0.1, or ask for a token (token=..., --token)",
             )
         self.host = host
+        self.read_only = read_only
+        self.certificate = Certificate(host) if tls else None
+        self._token = token
         self.analytics = analytics or NullAnalytics()
         hosts = [*allowed_hosts] if host in LOOPBACK_ADDRESSES else [*allowed_hosts, host]
         self.access = Access(hosts, allowed_origins, token)
         self.streams = Streams(self.analytics, stream_limit())
         self.router = make_router(api, decisions, self.analytics, self.streams)
-        self.kube = KubeRoutes(api, self.streams, Users(), lambda: f"{self.host}:{self.port}")
+        self.kube = KubeRoutes(api, self.streams, self.users, lambda: f"{self.host}:{self.port}")
         self.router.mount(is_kube_path, self.kube.serve)
         self.connections = Connections(connection_limit())
         self.known = KnownHeads()
@@ -101,7 +114,30 @@ class RestServer:
     def url(self) -> str:
         """For example ``http://127.0.0.1:8080``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"http{'' if self.certificate is None else 's'}://{host}:{self.port}"
+
+    def kubeconfig(self, path: str | Path | None = None, *, user: str = "") -> str:
+        """What kubectl and other clients need to find this server, as YAML.
+
+        Args:
+            path: where to write it, too, for its owner alone to read.
+            user: whose token to put in, if the server knows users; "": the first one's.
+
+        Raises:
+            BadRequest: no such user.
+        """
+        token, name = self._token, user or "kubesim"
+        if self.users.known:
+            found = self.users.named(user) if user else self.users.first
+            if found is None:
+                raise BadRequest(f"there is no user {user!r} here")
+            token, name = found.token, found.name
+        authority = None if self.certificate is None else self.certificate.text
+        text = kubeconfig_text(self.url, token=token, authority=authority, user=name)
+        if path is not None:
+            Path(path).touch(0o600)
+            Path(path).write_text(text, encoding="utf-8")
+        return text
 
     def start(self) -> RestServer:
         """Bind and serve, in threads of its own.
@@ -151,11 +187,17 @@ class RestServer:
             if route is None:
                 request.origin = self.access.check(request)
                 request.route = route = self.router.find(request.method, request.segments)
+            if self.users.known and not is_kube_path(request.segments):
+                self._check_user(request)
+            if self.read_only:
+                refuse_writes(request)
             response: Response = route[0](request, *route[1])
         except Refused as refusal:
             refusal.segments = request.segments
             raise
         except StatusError as error:
+            if is_kube_path(request.segments):
+                return failure(error)
             return Response.error(error.code, str(error))
         except Exception as error:  # noqa: BLE001 - the last line: an answer, a log row, no traceback
             said = f"{request.method} {request.path[:200]}: {type(error).__name__}: {error}"
@@ -168,6 +210,14 @@ class RestServer:
                 "Vary": "Origin",
             }
         return response
+
+    def _check_user(self, request: Request) -> None:
+        """Who asks for one of the simulator's own routes, and whether he may."""
+        user = self.users.of(request.headers)
+        if user is None:
+            said = "send the header Authorization: Bearer TOKEN, with the token of a user"
+            raise Refused(401, said, headers={"WWW-Authenticate": "Bearer"})
+        user.require(Attempt(request.method.lower(), path=request.path))
 
 
 class _HTTPServer(ThreadingHTTPServer):
@@ -204,7 +254,12 @@ class _HTTPServer(ThreadingHTTPServer):
                 time.sleep(ROOM_SECONDS)  # else the loop would spin: the newcomer keeps waiting
             raise
         connections.make_room()  # before its own moment begins
+        certificate = self.owner.certificate
         try:
+            if certificate is not None:  # the handshake is for the connection's own thread
+                connection = certificate.context.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
             channel = Channel(connection, self.owner.known)
         except OSError:
             connection.close()  # it has gone while it was waiting
@@ -252,7 +307,7 @@ class _Connection(BaseHTTPRequestHandler):
             head_only = request.method == "HEAD"
             response = owner.dispatch(request)
             close = not request.keep_alive
-            if channel.head:
+            if channel.head and not owner.users.known:
                 owner.known.learn(channel.head, request)
         except Refused as refusal:
             if is_kube_path(refusal.segments):

@@ -165,6 +165,11 @@ class Users:
         """Whether users have to say who they are."""
         return bool(self._users)
 
+    @property
+    def first(self) -> User:
+        """The first of the file, or the administrator."""
+        return self._users[0] if self._users else ADMIN
+
     def of(self, headers: Mapping[str, str]) -> User | None:
         """The user of a request by its Authorization header; None: nobody whom we know."""
         if not self._users:

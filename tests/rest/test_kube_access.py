@@ -1,0 +1,223 @@
+"""Who may ask: tokens, users with rules, TLS, read-only servers, and the kubeconfig for that."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kube_http import MAPS, PODS, Kube, config_map, kube
+
+from kubesim.__main__ import main
+from kubesim.errors import BadRequest
+from kubesim.rest.users import ADMIN, Attempt, Rule, User, read_users
+
+pytestmark = pytest.mark.live
+
+ANN = User(
+    "ann",
+    ("devs",),
+    (
+        Rule(("get", "list", "watch"), ("",), ("pods", "pods/log"), ("default",)),
+        Rule(("create",), ("",), ("configmaps",), ("default",)),
+        Rule(("get",), paths=("/api/pods*",)),
+    ),
+    "token-of-ann",
+)
+BOSS = User("boss", (), ADMIN.rules, "token-of-boss")
+
+
+def bearer(user: User) -> str:
+    """His Authorization header."""
+    return f"Bearer {user.token}"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "allowed"),
+    [
+        (Attempt("get", "", "pods", "default", "a"), True),
+        (Attempt("get", "", "pods", "other", "a"), False),
+        (Attempt("get", "", "pods", ""), False),
+        (Attempt("get", "", "pods/log", "default", "a"), True),
+        (Attempt("get", "", "pods/status", "default", "a"), False),
+        (Attempt("get", "apps", "pods", "default"), False),
+        (Attempt("delete", "", "pods", "default"), False),
+        (Attempt("get", path="/api/pods/7"), True),
+        (Attempt("post", path="/api/pods"), False),
+        (Attempt("get", path="/metrics"), False),
+    ],
+)
+def test_rules_only_add(attempt: Attempt, allowed: bool) -> None:
+    """What no rule allows is not allowed; each part of a rule must match."""
+    assert ANN.may(attempt) is allowed
+    assert BOSS.may(attempt)
+
+
+def test_rules_may_name_objects_and_every_subresource() -> None:
+    """resourceNames narrow a rule, and */scale means the scale of anything."""
+    rule = Rule(("update",), ("apps",), ("*/scale",), names=("web",))
+    assert rule.allows(Attempt("update", "apps", "deployments/scale", "x", "web"))
+    assert not rule.allows(Attempt("update", "apps", "deployments/scale", "x", "db"))
+    assert not rule.allows(Attempt("update", "apps", "deployments", "x", "web"))
+
+
+def test_each_user_may_what_his_rules_say() -> None:
+    """401 for nobody, 403 in the words of the real server, 200 for what a rule allows."""
+    with kube(users=[ANN, BOSS]) as (_, ask):
+        assert ask("GET", PODS).body["reason"] == "Unauthorized"
+        assert ask("GET", PODS, Authorization="Bearer wrong").status == 401
+        assert ask("GET", PODS, Authorization=bearer(ANN)).status == 200
+        refused = ask("GET", "/api/v1/pods", Authorization=bearer(ANN))
+        assert (refused.status, refused.body["message"]) == (
+            403,
+            'pods is forbidden: User "ann" cannot list resource "pods" in API group "" at the '
+            "cluster scope",
+        )
+        refused = ask("DELETE", f"{PODS}/auto-pod-0", Authorization=bearer(ANN))
+        assert refused.body["message"] == (
+            'pods "auto-pod-0" is forbidden: User "ann" cannot delete resource "pods" in API '
+            'group "" in the namespace "default"'
+        )
+        assert ask("POST", MAPS, config_map("a"), Authorization=bearer(ANN)).status == 201
+        assert ask("GET", f"{MAPS}/a", Authorization=bearer(ANN)).status == 403
+        assert ask("GET", f"{MAPS}/a", Authorization=bearer(BOSS)).status == 200
+        assert ask("GET", "/api", Authorization=bearer(ANN)).status == 200
+
+
+def test_users_are_asked_on_the_simulators_own_routes_too() -> None:
+    """Also on the second request of the same bytes: what was allowed once is not remembered."""
+    with kube(users=[ANN, BOSS]) as (_, ask):
+        assert ask("GET", "/api/pods").status == 401
+        ask = Kube(ask.server)
+        for _ in range(2):
+            assert ask("GET", "/api/nodes", Authorization=bearer(BOSS)).status == 200
+            assert ask("GET", "/api/nodes", Authorization=bearer(ANN)).status == 403
+            assert ask("GET", "/api/pods", Authorization=bearer(ANN)).status == 200
+
+
+def test_reviews_answer_for_the_user_who_asks() -> None:
+    """can-i and whoami tell ann what she may."""
+    reviews = "/apis/authorization.k8s.io/v1/{}"
+    with kube(users=[ANN, BOSS]) as (_, ask):
+        attributes = {"verb": "delete", "resource": "pods", "namespace": "default"}
+        spec: dict[str, Any] = {"resourceAttributes": attributes}
+        path = reviews.format("selfsubjectaccessreviews")
+        mine = ask("POST", path, {"spec": spec}, Authorization=bearer(ANN))
+        assert mine.body["status"]["allowed"] is False
+        spec["user"] = "boss"
+        path = reviews.format("subjectaccessreviews")
+        his = ask("POST", path, {"spec": spec}, Authorization=bearer(ANN))
+        assert his.body["status"]["allowed"] is True
+        token = {"spec": {"token": BOSS.token}}
+        path = "/apis/authentication.k8s.io/v1/tokenreviews"
+        found = ask("POST", path, token, Authorization=bearer(ANN)).body["status"]
+        assert (found["authenticated"], found["user"]["username"]) == (True, "boss")
+
+
+def test_a_read_only_server_refuses_every_change() -> None:
+    """403 for writes on all routes; reading, watching and asking go on."""
+    with kube(read_only=True) as (cluster, ask):
+        before = cluster.store.revision
+        assert ask("GET", PODS).status == 200
+        assert ask("POST", MAPS, config_map("a")).body["reason"] == "Forbidden"
+        assert ask("DELETE", f"{PODS}/auto-pod-0").status == 403
+        assert ask("PATCH", f"{PODS}/auto-pod-0", {}).status == 403
+        assert ask("POST", "/api/pods", {"name": "a"}).status == 403
+        review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        assert ask("POST", review, {}).status == 201
+        assert cluster.store.revision == before
+
+
+def test_a_token_is_asked_for_as_a_status() -> None:
+    """Where a token is set, the Kubernetes API says Unauthorized in its own form."""
+    with kube(token="secret-token") as (_, ask):
+        refused = ask("GET", PODS)
+        assert (refused.status, refused.body["kind"]) == (401, "Status")
+        ask = Kube(ask.server)
+        assert ask("GET", PODS, Authorization="Bearer secret-token").status == 200
+        assert 'token: "secret-token"' in ask.server.kubeconfig()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no program openssl")
+def test_tls_with_a_certificate_that_only_the_kubeconfig_knows() -> None:
+    """Requests, keep-alive and watches over TLS; without the certificate nobody trusts it."""
+    with kube(tls=True) as (_, ask):
+        server = ask.server
+        assert server.url.startswith("https://")
+        assert server.certificate is not None
+        assert "certificate-authority-data: " in server.kubeconfig()
+        trusting = ssl.create_default_context(cadata=server.certificate.text)
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", server.port, timeout=20, context=trusting
+        )
+        for _ in range(2):
+            connection.request("GET", PODS)
+            assert json.loads(connection.getresponse().read())["kind"] == "PodList"
+        connection.request("GET", f"{PODS}?watch=true&timeoutSeconds=1")
+        lines = connection.getresponse().read().splitlines()
+        assert [json.loads(line)["type"] for line in lines] == ["ADDED"]
+        stranger = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=20)
+        with pytest.raises(ssl.SSLError):
+            stranger.request("GET", PODS)
+        plain = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        with pytest.raises((OSError, http.client.HTTPException)):
+            plain.request("GET", PODS)
+            plain.getresponse()
+
+
+def test_without_openssl_a_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS is refused, plain HTTP is offered."""
+    monkeypatch.setattr("kubesim.rest.certificates.which", lambda _name: None)
+    with pytest.raises(BadRequest, match="plain HTTP"), kube(tls=True):
+        pass
+
+
+def test_the_kubeconfig_has_all_that_clients_need(tmp_path: Path) -> None:
+    """Server, context with namespace, a user even where none is needed; private to its owner."""
+    with kube() as (_, ask):
+        path = tmp_path / "kubesim.yaml"
+        text = ask.server.kubeconfig(path)
+        assert path.read_text() == text
+        assert path.stat().st_mode & 0o077 == 0
+        assert f'server: "{ask.server.url}"' in text
+        assert "user: {}" in text
+    with kube(users=[ANN, BOSS]) as (_, ask):
+        assert ANN.token in ask.server.kubeconfig()
+        assert BOSS.token in ask.server.kubeconfig(user="boss")
+        with pytest.raises(BadRequest, match="nobody"):
+            ask.server.kubeconfig(user="nobody")
+
+
+def test_the_command_line_writes_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """python -m kubesim kubeconfig, to the screen or to a file."""
+    assert main(["kubeconfig", "--port", "8123"]) == 0
+    assert 'server: "http://127.0.0.1:8123"' in capsys.readouterr().out
+    path = tmp_path / "k.yaml"
+    assert main(["kubeconfig", "--out", str(path), "--token", "abc"]) == 0
+    assert 'token: "abc"' in path.read_text()
+    assert "KUBECONFIG" in capsys.readouterr().out
+
+
+def test_a_file_of_users_is_read_strictly(tmp_path: Path) -> None:
+    """Names, tokens and rules; anything else is refused with the file's name."""
+    path = tmp_path / "users.json"
+    rules = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
+    path.write_text(json.dumps({"users": [{"name": "a", "token": "12345678", "rules": rules}]}))
+    (user,) = read_users(path)
+    assert user.may(Attempt("delete", "apps", "deployments", "x"))
+    for text in (
+        "",
+        "[]",
+        '{"users": []}',
+        '{"users": [{"name": "a"}]}',
+        '{"users": [{"name": "a", "token": "short"}]}',
+        '{"users": [{"name": "a", "token": "12345678", "rules": [{"verbs": "get"}]}]}',
+        '{"users": [{"name": "a", "token": "12345678"}, {"name": "b", "token": "12345678"}]}',
+    ):
+        path.write_text(text)
+        with pytest.raises(BadRequest, match=r"users\.json"):
+            read_users(path)
