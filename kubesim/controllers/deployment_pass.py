@@ -16,11 +16,10 @@ from kubesim.controllers import deployment_revisions as revisions
 from kubesim.controllers import deployment_status as status
 from kubesim.controllers.deployment_plan import (
     PassPlan,
-    is_scaling_event,
     recreate,
     roll,
-    scale,
 )
+from kubesim.controllers.deployment_scaling import is_scaling_event, scale, with_standstill
 from kubesim.controllers.deployment_sets import OwnedSets
 from kubesim.controllers.rollout import is_complete, new_replica_set_size
 from kubesim.objects import meta
@@ -54,6 +53,7 @@ class DeploymentPass(OwnedSets):
             self._roll_back(revision)
         elif is_scaling_event(self.facts()):
             self._only_scale()
+            self.plan = with_standstill(self.plan, self.facts())
         else:
             self._roll_out()
 

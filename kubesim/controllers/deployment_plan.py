@@ -1,14 +1,15 @@
 """How far one pass of a Deployment goes: pure functions from sizes to sizes, with their reasons.
 
-The arithmetic is that of `rollout`; here it is put in order - scaling before rolling, up before
-down - and each figure that was used is kept as a step of the decision record.
+The arithmetic is that of `rollout`; here it is put in order - up before down - and each figure that
+was used is kept as a step of the decision record. What happens when the size is changed is in
+`deployment_scaling`.
 
 >>> old = OwnedSet(ReplicaSetState("web-old", 10, 10))
 >>> facts = DeploymentFacts(10, Fenceposts(3, 2), new=None, old=(old,), new_name="web-new")
 >>> roll(facts).create, roll(facts).sizes
 (3, {'web-old': 8})
 
-Source: pkg/controller/deployment/rolling.go, recreate.go, sync.go (scale, isScalingEvent).
+Source: pkg/controller/deployment/rolling.go, recreate.go.
 """
 
 from __future__ import annotations
@@ -22,13 +23,11 @@ from kubesim.controllers.rollout import (
     ReplicaSetState,
     max_unavailable_of,
     new_replica_set_size,
-    proportional_sizes,
     scale_down_old,
 )
 
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/"
 ROLLING = f"{SOURCE}#rolling-update-deployment"
-PROPORTIONAL = f"{SOURCE}#proportional-scaling"
 RECREATE = f"{SOURCE}#recreate-deployment"
 
 
@@ -113,78 +112,6 @@ class PassPlan:
     binding: str = ""
     unless: str = "spec.replicas or the template changes"
     waiting: bool = False
-
-
-def is_scaling_event(facts: DeploymentFacts) -> bool:
-    """The size was changed since a ReplicaSet was scaled last: this pass only scales."""
-    return any(
-        owned.active and owned.desired is not None and owned.desired != facts.replicas
-        for owned in facts.everything
-    )
-
-
-# -- scaling ---------------------------------------------------------------------------------------
-
-
-def scale(facts: DeploymentFacts) -> PassPlan:
-    """Sizes after the Deployment was scaled, or while it is paused."""
-    active = [owned for owned in facts.everything if owned.active]
-    if len(active) <= 1:
-        return _scale_the_only_one(facts, active)
-    if facts.new is not None and _is_saturated(facts, facts.new):
-        sizes = {owned.state.name: 0 for owned in facts.old if owned.active}
-        step = Step("saturated", {}, f"{facts.new_name} has all pods: the old ones go", SOURCE)
-        return PassPlan(sizes=sizes, steps=(step,), binding="the new ReplicaSet is complete")
-    if not facts.rolling:
-        said = "Recreate does not share a change of size among several ReplicaSets"
-        return PassPlan(steps=(Step("scale", {}, said, SOURCE),), binding=said)
-    wanted = proportional_sizes(
-        [owned.state for owned in active],
-        replicas=facts.replicas,
-        surge=facts.surge,
-        status_replicas=facts.status_replicas,
-    )
-    before = {owned.state.name: owned.state.replicas for owned in active}
-    figures = {
-        "replicas": facts.replicas,
-        "maxSurge": facts.surge,
-        "allowed": facts.replicas + facts.surge if facts.replicas else 0,
-        "pods": sum(before.values()),
-    }
-    result = ", ".join(f"{name} {before[name]} -> {size}" for name, size in wanted.items())
-    return PassPlan(
-        sizes={name: size for name, size in wanted.items() if size != before[name]},
-        refresh=tuple(wanted),
-        steps=(Step("proportional scaling", figures, result, PROPORTIONAL),),
-        binding="each ReplicaSet gets its share; the largest also what is left over",
-    )
-
-
-def _scale_the_only_one(facts: DeploymentFacts, active: list[OwnedSet]) -> PassPlan:
-    """One active ReplicaSet gets everything; without any, the new one, else the newest old one.
-
-    One that has the wanted size is left alone, annotations and all, as upstream: a change of size
-    that happens to meet the size of the only active old ReplicaSet stays a scaling event.
-    """
-    if active:
-        only = active[0]
-    elif facts.new is not None:
-        only = facts.new
-    elif facts.old:
-        only = facts.old[-1]
-    else:
-        return PassPlan(binding="there is no ReplicaSet yet")
-    before, name = only.state.replicas, only.state.name
-    if before == facts.replicas:
-        return PassPlan(binding=f"{name} has the wanted size")
-    result = f"{name} {before} -> {facts.replicas}"
-    step = Step("scale", {"replicas": facts.replicas}, result, SOURCE)
-    return PassPlan(sizes={name: facts.replicas}, steps=(step,), binding="spec.replicas")
-
-
-def _is_saturated(facts: DeploymentFacts, new: OwnedSet) -> bool:
-    wanted = facts.replicas
-    return new.state.replicas == new.desired == new.state.available == wanted
 
 
 # -- rolling update --------------------------------------------------------------------------------

@@ -183,6 +183,61 @@ def test_a_change_in_the_middle_of_a_rollout_takes_over(cluster: Cluster) -> Non
     assert sizes(cluster) == {"1": 0, "2": 0, "3": 10}
 
 
+def test_a_change_of_size_that_meets_the_only_active_set_stops_the_rollout(
+    cluster: Cluster,
+) -> None:
+    """As upstream: a scaling event with nothing to scale never ends; the explanation names it."""
+    replace_controller(cluster, watch_latency_seconds=0.5)
+    limits = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 2}}
+    cluster.api.create(deployment(replicas=5, strategy=limits))
+    cluster.sleep(10)
+    change(cluster, "2")
+    assert cluster.wait_until(lambda: sizes(cluster) == {"1": 3, "2": 0})
+    cluster.api.update_scale("Deployment", "web", replicas=3)
+    cluster.sleep(60)
+    assert sizes(cluster) == {"1": 3, "2": 0}
+    why = cluster.explain("deploy/web").latest
+    assert why.binding.startswith("a scaling event that never ends")
+    assert "was scaled last for 5, and 3 are wanted" in why.steps[0].result
+    assert why.would_change_if == "spec.replicas is changed once more"
+    cluster.api.update_scale("Deployment", "web", replicas=4)
+    cluster.sleep(60)
+    assert versions(cluster) == {"2": 4}
+
+
+def test_an_empty_selector_is_refused(cluster: Cluster) -> None:
+    """The server never lets one in; a store from elsewhere might hold one."""
+    cluster.api.create(deployment(replicas=1))
+    cluster.sleep(5)
+    key = cluster.api.registry.find("Deployment").key("default", "web")
+    kept = cluster.store.get(key)
+    assert kept is not None
+    document = {**kept.value, "spec": {**kept.value["spec"], "selector": {}}}
+    document["metadata"] = {**document["metadata"], "generation": 2}
+    cluster.store.set(key, document)
+    replace_controller(cluster)
+    cluster.sleep(5)
+    assert events(cluster, "SelectingAll") == [
+        "This deployment is selecting all pods. A non-empty selector is required."
+    ]
+    assert status(cluster)["observedGeneration"] == 2
+    assert len(cluster.api.list("ReplicaSet")["items"]) == 1
+
+
+@pytest.mark.live
+def test_a_rollout_on_the_live_clock() -> None:
+    """The same code with a thread for each component: it ends, and inside its limits."""
+    with Cluster(nodes=2, seed=1, hpa=False, clock="live", speed=20) as cluster:
+        cluster.api.create(deployment(replicas=4))
+        web = cluster.rollout("deploy/web")
+        assert cluster.wait_until(lambda: web.progress().done, 60)
+        watch = cluster.api.watch("ReplicaSet", resource_version="0")
+        change(cluster, "2")
+        assert cluster.wait_until(lambda: web.progress().done, 120)
+        within_limits(cluster, watch, 4, 1, 1)
+        assert cluster.wait_until(lambda: versions(cluster) == {"2": 4}, 60)
+
+
 def test_a_refused_replica_set_is_told_and_given_up(cluster: Cluster) -> None:
     """ReplicaSetCreateError as condition and event; after 15 retries the key is dropped."""
     create, calls = cluster.api.create, 0

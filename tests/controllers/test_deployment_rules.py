@@ -12,11 +12,10 @@ from kubesim.controllers import deployment_revisions as revisions
 from kubesim.controllers.deployment_plan import (
     DeploymentFacts,
     OwnedSet,
-    is_scaling_event,
     recreate,
     roll,
-    scale,
 )
+from kubesim.controllers.deployment_scaling import is_scaling_event, scale
 from kubesim.controllers.rollout import (
     Fenceposts,
     ReplicaSetState,

@@ -1,0 +1,133 @@
+"""What becomes of a Deployment's ReplicaSets when its size changes: pure functions, with reasons.
+
+A change of size is seen by an annotation: each ReplicaSet notes for how many replicas it was scaled
+last. As long as an active one differs, passes only scale. This is how the write of an autoscaler
+lands, also in the middle of a rollout.
+
+>>> old = OwnedSet(ReplicaSetState("web-old", 8, 8, max_replicas=13), desired=10)
+>>> new = OwnedSet(ReplicaSetState("web-new", 5, 0, created=9.0, max_replicas=13), desired=10)
+>>> facts = DeploymentFacts(50, Fenceposts(6, 12), new, (old,), new_name="web-new")
+>>> is_scaling_event(facts), scale(facts).sizes
+(True, {'web-old': 34, 'web-new': 22})
+
+Source: pkg/controller/deployment/sync.go (scale, isScalingEvent),
+util/deployment_util.go (FindActiveOrLatest, IsSaturated).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kubesim.client.decisions import Step
+from kubesim.controllers.deployment_plan import SOURCE, DeploymentFacts, OwnedSet, PassPlan
+from kubesim.controllers.rollout import Fenceposts, ReplicaSetState, proportional_sizes
+
+__all__ = [
+    "DeploymentFacts",
+    "Fenceposts",
+    "OwnedSet",
+    "ReplicaSetState",
+    "is_scaling_event",
+    "scale",
+    "with_standstill",
+]
+
+PROPORTIONAL = f"{SOURCE}#proportional-scaling"
+
+
+def is_scaling_event(facts: DeploymentFacts) -> bool:
+    """The size was changed since a ReplicaSet was scaled last: this pass only scales."""
+    return any(
+        owned.active and owned.desired is not None and owned.desired != facts.replicas
+        for owned in facts.everything
+    )
+
+
+def scale(facts: DeploymentFacts) -> PassPlan:
+    """Sizes after the Deployment was scaled, or while it is paused."""
+    active = [owned for owned in facts.everything if owned.active]
+    if len(active) <= 1:
+        return _scale_the_only_one(facts, active)
+    if facts.new is not None and _is_saturated(facts, facts.new):
+        sizes = {owned.state.name: 0 for owned in facts.old if owned.active}
+        step = Step("saturated", {}, f"{facts.new_name} has all pods: the old ones go", SOURCE)
+        return PassPlan(sizes=sizes, steps=(step,), binding="the new ReplicaSet is complete")
+    if not facts.rolling:
+        said = "Recreate does not share a change of size among several ReplicaSets"
+        return PassPlan(steps=(Step("scale", {}, said, SOURCE),), binding=said)
+    wanted = proportional_sizes(
+        [owned.state for owned in active],
+        replicas=facts.replicas,
+        surge=facts.surge,
+        status_replicas=facts.status_replicas,
+    )
+    before = {owned.state.name: owned.state.replicas for owned in active}
+    figures = {
+        "replicas": facts.replicas,
+        "maxSurge": facts.surge,
+        "allowed": facts.replicas + facts.surge if facts.replicas else 0,
+        "pods": sum(before.values()),
+    }
+    result = ", ".join(f"{name} {before[name]} -> {size}" for name, size in wanted.items())
+    return PassPlan(
+        sizes={name: size for name, size in wanted.items() if size != before[name]},
+        refresh=tuple(wanted),
+        steps=(Step("proportional scaling", figures, result, PROPORTIONAL),),
+        binding="each ReplicaSet gets its share; the largest also what is left over",
+    )
+
+
+def _scale_the_only_one(facts: DeploymentFacts, active: list[OwnedSet]) -> PassPlan:
+    """One active ReplicaSet gets everything; without any, the new one, else the newest old one.
+
+    One that has the wanted size is left alone, annotations and all, as upstream: a change of size
+    that happens to meet the size of the only active old ReplicaSet stays a scaling event.
+    """
+    if active:
+        only = active[0]
+    elif facts.new is not None:
+        only = facts.new
+    elif facts.old:
+        only = facts.old[-1]
+    else:
+        return PassPlan(binding="there is no ReplicaSet yet")
+    before, name = only.state.replicas, only.state.name
+    if before == facts.replicas:
+        return PassPlan(binding=f"{name} has the wanted size")
+    result = f"{name} {before} -> {facts.replicas}"
+    step = Step("scale", {"replicas": facts.replicas}, result, SOURCE)
+    return PassPlan(sizes={name: facts.replicas}, steps=(step,), binding="spec.replicas")
+
+
+def _is_saturated(facts: DeploymentFacts, new: OwnedSet) -> bool:
+    wanted = facts.replicas
+    return new.state.replicas == new.desired == new.state.available == wanted
+
+
+def with_standstill(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:
+    """The plan of a scaling event that does nothing, with the reason why the rollout stands still.
+
+    Upstream writes no annotation when there is nothing to scale, so the next pass meets the same
+    scaling event, and no pass rolls any more.
+
+    Args:
+        decided: what `scale` said.
+        facts: as they are after the pass.
+    """
+    if decided.sizes or decided.refresh or not is_scaling_event(facts):
+        return decided
+    figures = {
+        owned.state.name: owned.desired
+        for owned in facts.everything
+        if owned.active and owned.desired is not None and owned.desired != facts.replicas
+    }
+    names = ", ".join(f"{name} was scaled last for {size}" for name, size in figures.items())
+    said = f"{names}, and {facts.replicas} are wanted: every pass only scales, and has nothing to"
+    step = Step("scaling event", {"replicas": facts.replicas, **figures}, said, PROPORTIONAL)
+    return replace(
+        decided,
+        steps=(*decided.steps, step),
+        binding=f"a scaling event that never ends; {decided.binding}",
+        unless="spec.replicas is changed once more",
+        waiting=True,
+    )
