@@ -6,6 +6,8 @@ pkg/registry/apps/{replicaset,deployment,daemonset}/strategy.go.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kubesim.apiserver.apps import REVISION_HISTORY_LIMIT
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.registry import Kind
@@ -19,10 +21,15 @@ from kubesim.apiserver.rules import (
     validate_share,
     validate_workload,
 )
+from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.apiserver.base import Base
 
 ROLLING = "25%"  # maxSurge and maxUnavailable of a Deployment
 PROGRESS_DEADLINE_SECONDS = 600
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
 def _spec_of(workload: Document) -> Document | None:
@@ -138,6 +145,22 @@ def default_daemonset(daemonset: Document) -> None:
     fill(spec, "revisionHistoryLimit", REVISION_HISTORY_LIMIT)
 
 
+def admit_daemonset(api: Base, daemonset: Document, old: Document | None) -> None:
+    """Count the changes of the template, in an annotation that the server alone writes."""
+    metadata, spec = daemonset["metadata"], daemonset.get("spec")
+    fill(metadata, "annotations", {})
+    notes = metadata["annotations"]
+    if not isinstance(notes, dict) or not isinstance(spec, dict):
+        return
+    if old is None:
+        fill(notes, TEMPLATE_GENERATION, "1")
+        return
+    before = meta.annotations_of(old).get(TEMPLATE_GENERATION, "1")
+    changed = spec.get("template") != old["spec"].get("template")
+    number = int(before) + changed if before.isascii() and before.isdigit() else 1
+    notes[TEMPLATE_GENERATION] = str(number)
+
+
 def validate_daemonset(daemonset: Document, errors: FieldErrors) -> None:
     """Selector, template, and an update that takes either surge or unavailability."""
     spec = errors.mapping("spec", daemonset.get("spec"))
@@ -192,6 +215,7 @@ KINDS = (
         short_names=("ds",),
         categories=("all",),
         default=default_daemonset,
+        admit=admit_daemonset,
         validate=validate_daemonset,
         validate_update=validate_selector_update,
     ),

@@ -4,9 +4,10 @@ A component never asks the API server in a loop. It lists once, then watches fro
 that list; the informer keeps the objects and tells the component what changed. When the watch has
 fallen behind (Expired), or an object was missed for any other reason, listing again repairs it.
 
-Promised: for each object, events in order; the cache is at least as new as the event. Not promised:
-that every intermediate state is seen, or that the cache is as new as the store. Whoever needs the
-newest state sends the resourceVersion that he read, and gets a Conflict if it is not.
+Promised: for each object, events in order; the cache is at least as new as the event; `previous` is
+what the cache held before, so that comparing the two finds every difference, also after a loss. Not
+promised: that every intermediate state is seen, or that the cache is as new as the store. Whoever
+needs the newest state sends the resourceVersion that he read, and gets a Conflict if it is not.
 
 Source: k8s.io/client-go/tools/cache (shared_informer.go, reflector.go).
 """
@@ -14,6 +15,7 @@ Source: k8s.io/client-go/tools/cache (shared_informer.go, reflector.go).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kubesim.apiserver import KubeAPI, ResourceEvent, ResourceWatch
@@ -168,6 +170,9 @@ class Informer:
             self._reindex(key, known, None if event.type == "DELETED" else event.object)
         if event.type != "DELETED":
             self._objects[key] = event.object
+        if event.previous is not known:
+            # What the component saw last, which is older if news were lost in between.
+            event = replace(event, previous=known)
         if self._on_event is not None:
             self._on_event(event)
 

@@ -2,6 +2,7 @@
 
 from kubesim.client import Controller
 from kubesim.controllers.budgets import DisruptionController
+from kubesim.controllers.daemonset import DaemonSetController
 from kubesim.controllers.deployment import DeploymentController
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.garbage import GarbageCollector
@@ -16,6 +17,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     StatefulSetController,
     ReplicaSetController,
     DeploymentController,
+    DaemonSetController,
     EndpointSliceController,
     DisruptionController,
     GarbageCollector,
@@ -27,6 +29,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
 
 __all__ = [
     "CONTROLLERS",
+    "DaemonSetController",
     "DeploymentController",
     "DisruptionController",
     "EndpointSliceController",

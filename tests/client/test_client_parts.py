@@ -101,6 +101,29 @@ def test_a_resync_repairs_what_was_lost(api: KubeAPI, clock: VirtualClock) -> No
     assert informer.get("default/a") is not None
 
 
+def test_previous_is_what_was_seen_last(api: KubeAPI, clock: VirtualClock) -> None:
+    """A change that was lost shows in the next event: its previous state is that of the cache."""
+    told: list[tuple[str, str | None]] = []
+
+    def on_event(event: ResourceEvent) -> None:
+        before = event.previous
+        told.append((event.type, None if before is None else before["data"].get("n")))
+
+    informer = Informer(api, clock.worker("w"), "ConfigMap", on_event=on_event)
+    informer.start()
+    api.create(config("a", n="1"))
+    clock.sleep(1)
+    api.patch("ConfigMap", "a", {"data": {"n": "2"}})
+    assert informer._watch is not None
+    informer._watch.poll()  # lost
+    informer._watch.poll()
+    api.patch("ConfigMap", "a", {"data": {"n": "3"}})
+    clock.sleep(1)
+    api.delete("ConfigMap", "a")
+    clock.sleep(1)
+    assert told == [("ADDED", None), ("MODIFIED", "1"), ("DELETED", "3")]
+
+
 def test_an_index_follows_changes(api: KubeAPI, clock: VirtualClock) -> None:
     """Objects move between values and leave with their deletion."""
     informer = Informer(
