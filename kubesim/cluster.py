@@ -41,8 +41,8 @@ from kubesim.clock.base import Clock
 from kubesim.controllers import CONTROLLERS
 from kubesim.errors import BadRequest, WorkerFailed
 from kubesim.explain import Explanation, explain
-from kubesim.kubelet import Kubelet
-from kubesim.kubelet.workload import capacity_of
+from kubesim.kubelet import Kubelet, KubeletConfig
+from kubesim.kubelet.models import capacities
 from kubesim.overview import pods_table
 from kubesim.rest import RestServer, hpaconfig
 from kubesim.rollouts import Rollout
@@ -79,6 +79,7 @@ class Cluster:
         digest: keep a running digest of the whole history, for `digest()`.
         history_limit: changes that the store keeps before it compacts.
         max_threads: on the live clock, workers above this number share one paced thread.
+        kubelet: reserves, eviction thresholds and image pulls of all nodes.
 
     Raises:
         BadRequest: an argument that makes no sense; the message says which.
@@ -105,6 +106,7 @@ class Cluster:
         digest: bool = False,
         history_limit: int = 10_000,
         max_threads: int = 1_000,
+        kubelet: KubeletConfig | None = None,
     ) -> None:
         _check_nodes(nodes)
         self.seed = seed
@@ -138,12 +140,13 @@ class Cluster:
             "analytics": self.analytics,
             "decisions": self.decisions,
         }
-        self.traffic = Traffic(self.api, self.clock, lambda pod: capacity_of(pod, seed, workloads))
+        self.traffic = Traffic(self.api, self.clock, capacities(seed, workloads))
         node: dict[str, Any] = {
             "cpu": node_cpu,
             "memory": node_memory,
             "max_pods": max_pods,
             "workloads": workloads,
+            "config": kubelet,
         }
         self.kubelets = [
             Kubelet(self.api, node_name=f"node-{n}", load=self.traffic.load_for, **node, **tools)

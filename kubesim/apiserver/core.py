@@ -21,6 +21,7 @@ from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.scheduling import admit_pod
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
+from kubesim.objects.qos import qos_class
 from kubesim.quantity import parse_quantity
 
 NOT_READY = "node.kubernetes.io/not-ready"
@@ -54,7 +55,15 @@ def default_pod(pod: Document) -> None:
                         "tolerationSeconds": TOLERATION_SECONDS,
                     }
                 )
-    fill(pod, "status", {"phase": "Pending"})
+    fill(pod, "status", {"phase": "Pending", **_quality(pod)})
+
+
+def _quality(pod: Document) -> Document:
+    """status.qosClass; nothing for a spec that validation is going to refuse."""
+    try:
+        return {"qosClass": qos_class(pod)}
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def _tolerates_no_execute(toleration: Any, key: str) -> bool:

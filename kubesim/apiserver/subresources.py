@@ -20,8 +20,9 @@ from kubesim.store import Sample
 from kubesim.store.samples import SampleWriter
 
 LogLines = list[tuple[float, str]]
-LogSource = Callable[[str, str, str | None], LogLines]
-"""source(namespace, pod, container) -> [(simulated second, line)], oldest first."""
+LogSource = Callable[..., LogLines]
+"""source(namespace, pod, container) -> [(simulated second, line)], oldest first; with a fourth
+argument True: the lines of the container's run before the present one."""
 
 
 class Subresources(ScaleVerbs):
@@ -94,12 +95,19 @@ class Subresources(ScaleVerbs):
         source = self._log_sources.get(node_name)
         return source("", "", None) if source is not None else []
 
-    def log_lines(self, pod: Document, container: str | None = None) -> LogLines:
-        """The kept log lines of a pod with their simulated seconds; [] before it has a node."""
+    def log_lines(
+        self, pod: Document, container: str | None = None, *, previous: bool = False
+    ) -> LogLines:
+        """The kept log lines of a pod with their simulated seconds; [] before it has a node.
+
+        Raises:
+            BadRequest: `previous`, and there was no earlier run.
+        """
         source = self._log_sources.get(node_of(pod))
         if source is None:
             return []
-        return source(meta.namespace_of(pod), meta.name_of(pod), container)
+        where = meta.namespace_of(pod), meta.name_of(pod), container
+        return source(*where, True) if previous else source(*where)
 
     def pod_logs(
         self,
@@ -108,6 +116,7 @@ class Subresources(ScaleVerbs):
         *,
         container: str | None = None,
         tail_lines: int | None = None,
+        previous: bool = False,
     ) -> list[str]:
         """A pod's log, oldest line first: `kubectl logs`.
 
@@ -115,10 +124,11 @@ class Subresources(ScaleVerbs):
             name, namespace: which pod.
             container: which container; None will do if there is one alone.
             tail_lines: only the newest so many.
+            previous: of the container's run before the present one.
 
         Raises:
             NotFound: no such pod.
-            BadRequest: no such container, or none named and there are several.
+            BadRequest: no such container, none named and there are several, or no earlier run.
             Invalid: a negative number of lines.
         """
         kind = self.registry.find("Pod")
@@ -143,7 +153,10 @@ class Subresources(ScaleVerbs):
             cause = Cause("tailLines", "FieldValueInvalid", rule)
             said = f'PodLogOptions "{name}" is invalid: tailLines: {rule}'
             raise Invalid(said, kind="PodLogOptions", name=name, causes=[cause])
-        lines = [line for _, line in self.log_lines(kv.value, container)]
+        if container is None and len(known) > 1:
+            container = main[0]
+        whose = main[0] if previous and container is None else container
+        lines = [line for _, line in self.log_lines(kv.value, whose, previous=previous)]
         return lines if tail_lines is None else lines[len(lines) - min(tail_lines, len(lines)) :]
 
 

@@ -4,7 +4,8 @@ The scheduler works on what it has seen; two schedulers, a pod bound by hand or 
 back smaller can still bring a pod to a node that has no room. Then the kubelet refuses: the pod is
 Failed, its object stays, and its controller makes another one.
 
-Source: pkg/kubelet/lifecycle/predicate.go (generalFilter, InsufficientResourceError).
+Source: pkg/kubelet/lifecycle/predicate.go (generalFilter, InsufficientResourceError),
+pkg/kubelet/eviction/eviction_manager.go (Admit).
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from collections.abc import Mapping
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import NOTHING, PodResources, pod_requests
+from kubesim.objects.qos import BEST_EFFORT, CRITICAL_PRIORITY, qos_class
+
+MEMORY_PRESSURE = "node.kubernetes.io/memory-pressure"
 
 
 def admission(
@@ -20,6 +24,8 @@ def admission(
     running: Mapping[str, PodResources],
     allocatable: PodResources,
     max_pods: int,
+    *,
+    memory_pressure: bool = False,
 ) -> tuple[str, str] | None:
     """Why a node refuses a pod: (reason, message); None if it takes it.
 
@@ -27,7 +33,11 @@ def admission(
         pod: the pod that was bound to the node.
         running: what the node's pods asked for, by key.
         allocatable, max_pods: what the node offers.
+        memory_pressure: the node is short of memory: no pod that asks for nothing is taken, unless
+            it tolerates that or is critical.
     """
+    if memory_pressure and not _admitted_under_pressure(pod):
+        return "Evicted", "The node had condition: [MemoryPressure]. "
     if len(running) + 1 > max_pods:
         counts = f"requested: 1, used: {len(running)}, capacity: {max_pods}"
         return "OutOfpods", f"Node didn't have enough resource: pods, {counts}"
@@ -41,3 +51,17 @@ def admission(
             counts = f"requested: {asked}, used: {taken}, capacity: {offered}"
             return f"OutOf{resource}", f"Node didn't have enough resource: {resource}, {counts}"
     return None
+
+
+def _admitted_under_pressure(pod: Document) -> bool:
+    if int(pod["spec"].get("priority") or 0) >= CRITICAL_PRIORITY:
+        return True
+    if qos_class(pod) != BEST_EFFORT:
+        return True
+    return any(
+        toleration.get("key") in (None, "", MEMORY_PRESSURE)
+        and toleration.get("operator", "Equal") in ("Exists", "Equal")
+        and toleration.get("effect") in (None, "", "NoSchedule")
+        and (toleration.get("key") or toleration.get("operator") == "Exists")
+        for toleration in pod["spec"].get("tolerations") or ()
+    )

@@ -42,7 +42,8 @@ class KubeletConfig:
         image_pull: a registry with pull times; None: every image is on every node.
 
     Raises:
-        BadRequest: a quantity that is none, or an unknown signal.
+        BadRequest: an unknown signal.
+        ValueError: a quantity that is none.
     """
 
     kube_reserved: Mapping[str, str] = field(default_factory=dict)

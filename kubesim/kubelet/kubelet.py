@@ -25,7 +25,6 @@ from kubesim.kubelet.images import ImageStore, Pulled
 from kubesim.kubelet.meter import Load
 from kubesim.kubelet.models import PodModels
 from kubesim.kubelet.nodestatus import (
-    HEALTHY,
     LEASE_SECONDS,
     NodeReporter,
     meta_number,
@@ -33,6 +32,7 @@ from kubesim.kubelet.nodestatus import (
 )
 from kubesim.kubelet.pod import PodRunner
 from kubesim.kubelet.podstatus import delete_for_good
+from kubesim.kubelet.pressure import MemoryWatch
 from kubesim.kubelet.records import refusal_record
 from kubesim.kubelet.workload import Factory
 from kubesim.objects import meta
@@ -106,12 +106,26 @@ class Kubelet:
             clock,
             node_name,
             document=self._node_document,
-            facts=lambda: HEALTHY,
+            facts=lambda: self._memory.facts(),
             say=self._say,
         )
+        self._memory = self._memory_watch()
         self.down = False
         self._found: dict[str, PodRunner] = {}  # what ran here when the power was cut, by key
         self._pods = self._informer()
+
+    def _memory_watch(self) -> MemoryWatch:
+        return MemoryWatch(
+            self.api,
+            self.clock,
+            self.recorder,
+            self.decisions,
+            node_name=self.node_name,
+            memory=self._capacity["memory"],
+            config=self.config,
+            runners=lambda: {key: self._runners[key] for key in self._requests},
+            changed=self._reporter.report,
+        )
 
     def _informer(self) -> Informer:
         return Informer(
@@ -129,7 +143,7 @@ class Kubelet:
             self._capacity,
             self._labels,
             self.clock.timestamp(),
-            HEALTHY,
+            self._memory.facts(),
             allocatable=self._offered,
             images=self._images.status(),
         )
@@ -138,7 +152,7 @@ class Kubelet:
         """Register the node and begin to watch for pods."""
         self.api.register_log_source(self.node_name, self.logs)
         self.worker.call_soon(self._register)
-        self.worker.every(LEASE_SECONDS, self._reporter.look)
+        self.worker.every(LEASE_SECONDS, self._look)
         self._pods.start()
 
     def stop(self) -> None:
@@ -176,6 +190,7 @@ class Kubelet:
             return
         self.down = False
         self.worker = self.clock.worker(self.name)
+        self._memory = self._memory_watch()
         self._pods = self._informer()
         self._say("The power is back")
         self.start()
@@ -189,7 +204,8 @@ class Kubelet:
 
     def statistics(self) -> dict[str, Any]:
         """Counts for tests and tables."""
-        return {**self.counts, "running": len(self._requests)}
+        evicted = {"evicted": self._memory.evictions} if self._memory.evictions else {}
+        return {**self.counts, **evicted, "running": len(self._requests)}
 
     def logs(
         self, namespace: str, pod: str, container: str | None = None, previous: bool = False
@@ -250,7 +266,13 @@ class Kubelet:
 
     def _take(self, key: str, pod: Document) -> None:
         """A pod was bound to this node: admit it, and give it a worker."""
-        refusal = admission(pod, self._requests, self._allocatable, self._max_pods)
+        refusal = admission(
+            pod,
+            self._requests,
+            self._allocatable,
+            self._max_pods,
+            memory_pressure=self._memory.pressed,
+        )
         if refusal is None:
             try:
                 models = PodModels(self._seed, pod, self._workloads)
@@ -281,6 +303,11 @@ class Kubelet:
         self.counts["started"] += 1
         self._say(f"Admitted pod {key}")
         runner.worker.call_soon(runner.start)
+
+    def _look(self) -> None:
+        """Each 10 s: a sign of life, and a look at the memory."""
+        self._reporter.look()
+        self._memory.look()
 
     def _puller(self, key: str) -> Callable[[str, Callable[[Pulled], Any]], None]:
         """How a pod asks for an image: on the kubelet's worker; the answer comes on the pod's."""

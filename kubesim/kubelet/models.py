@@ -9,10 +9,23 @@ No counterpart in Kubernetes: there, the image decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from math import inf
 
 from kubesim.errors import BadRequest
-from kubesim.kubelet.workload import MEGABYTE, Context, Factory, Workload, make_workload
+from kubesim.kubelet.workload import (
+    LOAD_MEMORY_MB,
+    MEGABYTE,
+    SEED_MEMORY,
+    Context,
+    DefaultWorkload,
+    Factory,
+    LoadWorkload,
+    SeedWorkload,
+    Workload,
+    capacity_of,
+    make_workload,
+)
 from kubesim.objects import meta
 from kubesim.objects.annotations import WORKLOAD
 from kubesim.objects.frozen import Document
@@ -57,7 +70,24 @@ def _leak(context: Context) -> Workload:
         raise BadRequest(f"annotation {WORKLOAD}: options of 'leak' are: {known}") from error
 
 
+def ceiling_of(model: Workload) -> float:
+    """The most memory that a model uses, in bytes; infinite if nobody knows."""
+    if isinstance(model, SeedWorkload):
+        return SEED_MEMORY[1] * MEGABYTE
+    if isinstance(model, LoadWorkload):
+        return model.memory
+    if isinstance(model, DefaultWorkload):
+        return max(SEED_MEMORY[1], LOAD_MEMORY_MB) * MEGABYTE
+    return float(getattr(model, "memory_ceiling", inf))
+
+
 BUILT_IN: dict[str, Factory] = {"leak": _leak}
+
+
+def capacities(seed: int, factories: Mapping[str, Factory] | None) -> Callable[[Document], float]:
+    """A function that tells how many requests per second a pod can serve (see `capacity_of`)."""
+    known = {**BUILT_IN, **(factories or {})}
+    return lambda pod: capacity_of(pod, seed, known)
 
 
 class PodModels:
@@ -97,6 +127,13 @@ class PodModels:
         metadata = {**self._pod["metadata"], "annotations": notes}
         pod = {**self._pod, "metadata": metadata, "spec": {**spec, "containers": alone}}
         return make_workload(self._seed, pod, self._factories)
+
+    def ceiling(self) -> float:
+        """The most memory that these models use, in bytes; infinite if one of them may use any.
+
+        A model of your own may say so with an attribute ``memory_ceiling`` (bytes).
+        """
+        return sum(ceiling_of(model) for model in (self.pod, *self.own.values()))
 
     def renew(self, container: str, *, alone: bool) -> None:
         """A container is started again; `alone`: no other one shares the pod's model just now."""

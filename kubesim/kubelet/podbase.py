@@ -6,6 +6,7 @@ Source: pkg/kubelet/kubelet_pods.go, pkg/kubelet/status/status_manager.go.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from kubesim.analytics import Analytics
@@ -20,6 +21,7 @@ from kubesim.kubelet.podstatus import Verdict, pod_status, write_status
 from kubesim.kubelet.termination import Stopper
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.pods import container_limits
 
 GRACE_SECONDS = 30.0  # terminationGracePeriodSeconds of a pod that does not say
 
@@ -66,6 +68,18 @@ class PodBase:
         self._stopper: Stopper | None = None
         self._verdict: Verdict | None = None
         self._over = False
+        self.memory_ceiling = self._ceiling()
+
+    @property
+    def ending(self) -> bool:
+        """It is stopping or has stopped."""
+        return self._over or self._stopper is not None
+
+    def _ceiling(self) -> float:
+        """The most memory that this pod can use, in bytes: its limits, or what its models say."""
+        limits = [container_limits(life.spec)[1] for life in self._lives]
+        limited = inf if None in limits else float(sum(limit or 0 for limit in limits))
+        return min(limited, self.models.ceiling())
 
     def lines(self, container: str | None = None, *, previous: bool = False) -> list[Line]:
         """The kept log lines with their seconds; from any thread.

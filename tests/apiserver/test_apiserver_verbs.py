@@ -42,7 +42,7 @@ def test_create_fills_in_what_the_server_knows(api: KubeAPI) -> None:
     assert metadata["generation"] == 1
     assert metadata["resourceVersion"] == str(api.store.revision)
     assert "deletionTimestamp" not in metadata
-    assert made["status"] == {"phase": "Pending"}
+    assert made["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
     assert pod["metadata"]["uid"] == "mine", "the caller's document is not changed"
     assert api.get("Pod", "web") == made
 

@@ -1,0 +1,200 @@
+"""Eviction under memory pressure: what a kubelet gives up when its node runs out of memory.
+
+Each 10 s the kubelet looks at what is available. Below the threshold (100 MiB) it evicts one pod,
+the one that stands first in a ranking: who uses more than he asked for goes before who does not,
+then the lower priority, then who is further above his request. The pod is Failed, its object stays,
+its controller makes another one elsewhere, since the node says MemoryPressure until five minutes
+after the last alarm: pods without any request are refused here so long.
+
+Ours keeps: the hard threshold of ``memory.available``, minimum reclaim, the ranking, the condition,
+events and texts. Available is what the node has, less its reserves and what its pods use. It leaves
+out: soft thresholds, disk, process ids and images; the system's own daemons use nothing.
+
+A node whose pods cannot fill it is not looked at; while less than half is used, it is looked at
+once a minute.
+
+>>> pods = [
+...     Candidate("default/a", priority=0, usage=300, request=100),
+...     Candidate("default/b", priority=0, usage=900, request=1000),
+...     Candidate("default/c", priority=5, usage=500, request=100),
+... ]
+>>> [candidate.key for candidate in rank_for_eviction(pods)]
+['default/a', 'default/c', 'default/b']
+
+Source: pkg/kubelet/eviction/eviction_manager.go (synchronize), helpers.go (rankMemoryPressure,
+thresholdsMet, evictionMessage).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kubesim.client import Decision, Step
+from kubesim.kubelet.records import reference
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+from kubesim.objects.qos import CRITICAL_PRIORITY
+
+GRACE_SECONDS = 1.0  # of a hard eviction, since 1.31
+SOURCE = "https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/"
+MEBI = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pod that could be evicted.
+
+    Attributes:
+        key: namespace/name.
+        priority: spec.priority.
+        usage: its working set in bytes; None: no statistics yet.
+        request: bytes that its containers asked for.
+        containers: (name, usage, request) of each, for the message.
+    """
+
+    key: str
+    priority: int
+    usage: int | None
+    request: int
+    containers: tuple[tuple[str, int, int], ...] = ()
+
+    @property
+    def above_request(self) -> bool:
+        """It uses more than it asked for."""
+        return self.usage is not None and self.usage > self.request
+
+
+def rank_for_eviction(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Who goes first: no statistics, above the request, lower priority, further above it.
+
+    Args:
+        candidates: the node's running pods; equals keep their order.
+    """
+
+    def place(candidate: Candidate) -> tuple[bool, bool, int, int]:
+        usage = candidate.usage or 0
+        known = candidate.usage is not None
+        excess = usage - candidate.request
+        return known, not candidate.above_request, candidate.priority, -excess if known else 0
+
+    return sorted(candidates, key=place)
+
+
+def evictable(candidate: Candidate) -> bool:
+    """Critical pods are passed over."""
+    return candidate.priority < CRITICAL_PRIORITY
+
+
+def threshold_met(
+    available: int, threshold: int, reclaim: int = 0, *, recovering: bool = False
+) -> bool:
+    """Whether memory is short.
+
+    Args:
+        available: bytes.
+        threshold: bytes; equality is enough memory.
+        reclaim: bytes that have to be free above the threshold once it was met.
+        recovering: it was met at the last look.
+
+    >>> threshold_met(100, 100), threshold_met(99, 100)
+    (False, True)
+    >>> threshold_met(120, 100, reclaim=50, recovering=True)
+    True
+    """
+    return available < threshold + (reclaim if recovering else 0)
+
+
+def still_pressed(now: float, last_met: float | None, hold_seconds: float) -> bool:
+    """Whether MemoryPressure is still True: it outlives the alarm.
+
+    Args:
+        now: second.
+        last_met: second at which the threshold was last met; None: never.
+        hold_seconds: how long the condition is held (5 min).
+    """
+    return last_met is not None and now - last_met < hold_seconds
+
+
+def amount(bytes: int) -> str:
+    """Bytes as a quantity in the largest binary unit that divides them.
+
+    >>> amount(314572800), amount(1536), amount(1000)
+    ('300Mi', '1536', '1000')
+    """
+    for unit, size in (("Gi", 1 << 30), ("Mi", MEBI), ("Ki", 1024)):
+        if bytes and bytes % size == 0 and abs(bytes) >= size:
+            return f"{bytes // size}{unit}"
+    return str(bytes)
+
+
+def eviction_message(threshold: int, available: int, candidate: Candidate) -> str:
+    """The text of the event and of the pod's status.
+
+    >>> web = Candidate("d/p", 0, 300 * MEBI, 100 * MEBI, (("web", 300 * MEBI, 100 * MEBI),))
+    >>> eviction_message(100 * MEBI, 80 * MEBI, web)[:82]
+    'The node was low on resource: memory. Threshold quantity: 100Mi, available: 80Mi. '
+    """
+    said = "The node was low on resource: memory. "
+    said += f"Threshold quantity: {amount(threshold)}, available: {amount(available)}. "
+    for name, usage, request in candidate.containers:
+        if usage > request:
+            said += (
+                f"Container {name} was using {amount(usage)}, request is {amount(request)}, "
+                "has larger consumption of memory. "
+            )
+    return said
+
+
+def eviction_record(
+    now: float,
+    pod: Document,
+    component: str,
+    *,
+    available: int,
+    threshold: int,
+    ranking: Sequence[Candidate],
+    message: str,
+) -> Decision:
+    """Why this pod was evicted and no other, with the ranking as a table."""
+    chosen = meta.key_of(pod)
+    table = [
+        {
+            "rank": rank,
+            "pod": c.key,
+            "usage_bytes": c.usage,
+            "request_bytes": c.request,
+            "above_request": c.above_request,
+            "priority": c.priority,
+            "evictable": evictable(c),
+        }
+        for rank, c in enumerate(ranking, 1)
+    ]
+    order = ", ".join(
+        f"{c.key} ({'above' if c.above_request else 'within'} its request, priority {c.priority}, "
+        f"{(c.usage or 0) - c.request} bytes above it)"
+        for c in ranking[:10]
+    )
+    figures = {"available_bytes": available, "threshold_bytes": threshold}
+    steps = (
+        Step("threshold", figures, "available is below the threshold", f"{SOURCE}#hard-eviction"),
+        Step("rank", {"pods": len(ranking)}, order, f"{SOURCE}#pod-selection-for-kubelet-eviction"),
+        Step("grace", {"seconds": GRACE_SECONDS}, message, SOURCE),
+    )
+    me = next((c for c in ranking if c.key == chosen), None)
+    above = me is not None and me.above_request
+    return Decision(
+        now,
+        meta.resource_version_of(pod),
+        component,
+        reference(pod),
+        "evicted: the node was low on memory",
+        steps,
+        binding="above its request" if above else "priority" if len(ranking) > 1 else "threshold",
+        would_change_if=(
+            "it used no more than it asked for, and another pod did"
+            if above
+            else "another pod used more than it asked for, or had a lower priority"
+        ),
+        data={"ranking": table, "available_bytes": available, "threshold_bytes": threshold},
+    )

@@ -1,0 +1,168 @@
+"""The kubelet's watch over its node's memory: it measures, evicts pod by pod, and says so.
+
+See `kubelet.eviction` for the rules. A real kubelet has none of the shortcuts, it looks each 10 s.
+
+Source: pkg/kubelet/eviction/eviction_manager.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kubesim.apiserver import KubeAPI
+from kubesim.client import DecisionLog, EventRecorder
+from kubesim.clock.base import Clock
+from kubesim.kubelet.config import EVICTION_PERIOD_SECONDS, KubeletConfig
+from kubesim.kubelet.eviction import (
+    GRACE_SECONDS,
+    Candidate,
+    evictable,
+    eviction_message,
+    eviction_record,
+    rank_for_eviction,
+    still_pressed,
+    threshold_met,
+)
+from kubesim.kubelet.nodestatus import HEALTHY, Fact
+from kubesim.kubelet.pod import PodRunner
+from kubesim.kubelet.podstatus import Verdict
+from kubesim.objects.frozen import Document
+from kubesim.objects.pods import container_requests, containers_of, pod_requests
+from kubesim.quantity import parse_memory
+
+CALM_SECONDS = 60.0  # between two looks while less than half of the memory is used
+PRESSED: Fact = (
+    "MemoryPressure",
+    "True",
+    "KubeletHasInsufficientMemory",
+    "kubelet has insufficient memory available",
+)
+
+
+class MemoryWatch:
+    """Watches one node's memory, on its kubelet's worker.
+
+    Args:
+        api, clock, recorder, decisions: the kubelet's tools.
+        node_name: whose node.
+        memory: of the node, as a quantity.
+        config: thresholds and reserves.
+        runners: the pods that run here, by key.
+        changed: called when MemoryPressure changes: the node's status is reported at once.
+    """
+
+    def __init__(
+        self,
+        api: KubeAPI,
+        clock: Clock,
+        recorder: EventRecorder,
+        decisions: DecisionLog,
+        *,
+        node_name: str,
+        memory: str,
+        config: KubeletConfig,
+        runners: Callable[[], Mapping[str, PodRunner]],
+        changed: Callable[[], Any],
+    ) -> None:
+        self._api, self._clock = api, clock
+        self._recorder, self._decisions = recorder, decisions
+        self._name = node_name
+        self._node: Document = {
+            "kind": "Node",
+            "apiVersion": "v1",
+            "metadata": {"name": node_name, "uid": node_name},  # as a kubelet's events have it
+        }
+        self._component = f"kubelet/{node_name}"
+        self._threshold, self._reclaim = config.threshold_bytes, config.reclaim_bytes
+        self._hold = config.pressure_seconds
+        reserves = (config.kube_reserved, config.system_reserved)
+        reserved = sum(parse_memory(reserve.get("memory", "0")) for reserve in reserves)
+        self._usable = parse_memory(memory) - reserved
+        self._runners = runners
+        self._changed = changed
+        self._next_look = 0.0
+        self._last_met: float | None = None
+        self._met = False
+        self.pressed = False
+        self.evictions = 0
+
+    def facts(self) -> tuple[Fact, ...]:
+        """The node's conditions."""
+        return (PRESSED, *HEALTHY[1:]) if self.pressed else HEALTHY
+
+    def look(self) -> None:
+        """Called each 10 s: measure if it could matter, act if memory is short."""
+        now = self._clock.now()
+        runners = self._runners()
+        if not self.pressed and (now < self._next_look or self._cannot_be_filled(runners)):
+            return
+        candidates = [self._candidate(key, runner) for key, runner in runners.items()]
+        used = sum(candidate.usage or 0 for candidate in candidates)
+        calm = not self.pressed and 2 * used < self._usable
+        self._next_look = now + (CALM_SECONDS if calm else EVICTION_PERIOD_SECONDS)
+        available = self._usable - used
+        self._met = threshold_met(available, self._threshold, self._reclaim, recovering=self._met)
+        if self._met:
+            self._last_met = now
+        self._say_pressure(still_pressed(now, self._last_met, self._hold))
+        if self._met:
+            self._evict_one(candidates, available)
+
+    def _cannot_be_filled(self, runners: Mapping[str, PodRunner]) -> bool:
+        """The pods here cannot use so much that it would matter."""
+        most = 0.0
+        for runner in runners.values():
+            most += runner.memory_ceiling
+        return most <= self._usable - self._threshold
+
+    def _candidate(self, key: str, runner: PodRunner) -> Candidate:
+        sample = self._api.sample(runner.namespace, runner.name)
+        used = {name: memory for name, _, memory in sample[2]} if sample is not None else {}
+        asked = {str(c["name"]): container_requests(c) for c in containers_of(runner.pod)}
+        return Candidate(
+            key,
+            int(runner.pod["spec"].get("priority") or 0),
+            sum(used.values()) if sample is not None else None,
+            pod_requests(runner.pod).memory_bytes,
+            tuple(
+                (name, memory, asked[name].memory_bytes if name in asked else 0)
+                for name, memory in used.items()
+            ),
+        )
+
+    def _say_pressure(self, pressed: bool) -> None:
+        if pressed is self.pressed:
+            return
+        self.pressed = pressed
+        what = "NodeHasInsufficientMemory" if pressed else "NodeHasSufficientMemory"
+        said = f"Node {self._name} status is now: {what}"
+        self._recorder.event(self._node, "Normal", what, said)
+        self._changed()
+
+    def _evict_one(self, candidates: list[Candidate], available: int) -> None:
+        said = "Attempting to reclaim memory"
+        self._recorder.event(self._node, "Warning", "EvictionThresholdMet", said)
+        runners = self._runners()
+        ranking = rank_for_eviction([c for c in candidates if not runners[c.key].ending])
+        chosen = next((c for c in ranking if evictable(c)), None)
+        if chosen is None:
+            return
+        runner: PodRunner = runners[chosen.key]
+        pod: Document = runner.pod
+        message = eviction_message(self._threshold, available, chosen)
+        self._recorder.event(pod, "Warning", "Evicted", message)
+        self._decisions.record(
+            eviction_record(
+                self._clock.now(),
+                pod,
+                self._component,
+                available=available,
+                threshold=self._threshold,
+                ranking=ranking,
+                message=message,
+            )
+        )
+        self.evictions += 1
+        verdict = Verdict("Evicted", message, disruption=True)
+        runner.worker.call_soon(lambda: runner.end(verdict, GRACE_SECONDS))
