@@ -295,3 +295,40 @@ def test_may_i_and_who_am_i(ask: Kube) -> None:
     assert rules["status"]["resourceRules"][0]["verbs"] == ["*"]
     empty = ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"spec": {}})
     assert empty.status == 400
+
+
+def test_a_kind_of_ones_own_is_served_like_any_other(served: tuple[Cluster, Kube]) -> None:
+    """Discovery, objects and OpenAPI follow its definition, and forget it with it."""
+    _, ask = served
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    definition = {
+        "kind": "CustomResourceDefinition",
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "metadata": {"name": "tabs.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "tabs", "kind": "Tab", "shortNames": ["tb"]},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+            ],
+        },
+    }
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    assert ask("GET", "/apis/example.com/v1").status == 404
+    assert ask("POST", crds, definition).status == 201
+    (entry,) = ask("GET", "/apis/example.com/v1").body["resources"]
+    assert (entry["kind"], entry["shortNames"]) == ("Tab", ["tb"])
+    path = "/apis/example.com/v1/namespaces/default/tabs"
+    tab = {"kind": "Tab", "apiVersion": "example.com/v1", "metadata": {"name": "a"}, "spec": {}}
+    assert ask("POST", path, tab).status == 201
+    assert ask("PATCH", f"{path}/a", {"spec": {"n": 1}}, MERGE).body["spec"] == {"n": 1}
+    assert ask("PATCH", f"{path}/a", {"spec": {"n": 1}}, STRATEGIC).status == 415
+    assert "apis/example.com/v1" in ask("GET", "/openapi/v3").body["paths"]
+    assert ask("DELETE", f"{crds}/tabs.example.com").status == 200
+    assert ask("GET", path).status == 404

@@ -16,19 +16,8 @@ from typing import Any, NamedTuple
 
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.rest.kube.reviews import REVIEWS
-from kubesim.rest.kube.versions import VERSIONS
 
 Document = dict[str, Any]
-ALL_VERBS = (
-    "create",
-    "delete",
-    "deletecollection",
-    "get",
-    "list",
-    "patch",
-    "update",
-    "watch",
-)
 CHANGE_VERBS = ("get", "patch", "update")
 AGGREGATED = ("v2", "v2beta1")  # versions of apidiscovery.k8s.io, the better one first
 LAST_GROUP = "metrics.k8s.io"
@@ -58,7 +47,7 @@ class Resource(NamedTuple):
     Attributes:
         group, version, plural, kind, namespaced: which.
         verbs: what it takes.
-        short_names, categories: what kubectl may call it.
+        short_names, categories, singular: what kubectl may call it.
         subresources: its parts.
     """
 
@@ -70,6 +59,7 @@ class Resource(NamedTuple):
     verbs: tuple[str, ...]
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    singular: str = ""
     subresources: tuple[Subresource, ...] = ()
 
     @property
@@ -83,9 +73,7 @@ def resources(registry: Registry) -> list[Resource]:
     found = []
     for kind in registry.kinds():
         found.append(_resource(kind, kind.version))
-        for group, version, plural in VERSIONS:
-            if (group, plural) == (kind.group, kind.plural):
-                found.append(_resource(kind, version))
+        found += [_resource(kind, other.version) for other in kind.versions]
     found.append(Resource("", "v1", "bindings", "Binding", True, ("create",)))
     found += [
         Resource(review.group, "v1", plural, review.kind, review.namespaced, ("create",))
@@ -97,7 +85,6 @@ def resources(registry: Registry) -> list[Resource]:
 
 
 def _resource(kind: Kind, version: str) -> Resource:
-    verbs = ("get", "list") if kind.read_only else ALL_VERBS
     parts = []
     if kind.status and not kind.read_only:
         parts.append(Subresource("status", kind.group, version, kind.kind, CHANGE_VERBS))
@@ -111,9 +98,10 @@ def _resource(kind: Kind, version: str) -> Resource:
         kind.plural,
         kind.kind,
         kind.namespaced,
-        verbs,
+        kind.verbs,
         kind.short_names,
         kind.categories,
+        kind.singular,
         tuple(sorted(parts)),
     )
 
@@ -170,7 +158,7 @@ def api_resources(found: Iterable[Resource], group: str, version: str) -> Docume
             continue
         entry: Document = {
             "name": resource.plural,
-            "singularName": resource.kind.lower(),
+            "singularName": resource.singular or resource.kind.lower(),
             "namespaced": resource.namespaced,
             "kind": resource.kind,
             "verbs": list(resource.verbs),
@@ -244,7 +232,7 @@ def _entry(resource: Resource) -> Document:
         "resource": resource.plural,
         "responseKind": _gvk(resource.group, resource.version, resource.kind),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
-        "singularResource": resource.kind.lower(),
+        "singularResource": resource.singular or resource.kind.lower(),
         "verbs": list(resource.verbs),
     }
     if resource.short_names:

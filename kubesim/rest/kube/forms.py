@@ -8,15 +8,15 @@ Source: k8s.io/apiserver/pkg/endpoints/handlers/response.go (transformResponseOb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kubesim.apiserver.registry import Kind
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 from kubesim.rest.kube import columns as printing
 from kubesim.rest.kube.negotiate import Form
+from kubesim.rest.kube.paths import Target
 from kubesim.rest.wire import Request
 
 META = "meta.k8s.io"
@@ -28,34 +28,32 @@ class Shaper:
 
     Args:
         form: which.
-        kind: of the objects.
+        target: of which kind, in which version.
         clock: for ages.
         include: of each object, a table's row carries its "Metadata", the whole "Object" or "None".
-        outward: to the version that the client asked for.
     """
 
     def __init__(
         self,
         form: Form,
-        kind: Kind,
+        target: Target,
         clock: Clock,
         include: str = "Metadata",
-        outward: Callable[[Document], Document] | None = None,
     ) -> None:
         self.form = form
-        self._kind = kind
+        self._target = target
+        self._kind = target.kind.in_version(target.api_version)
         self._clock = clock
         self._include = include or "Metadata"
-        self._outward = outward
 
     @property
     def key(self) -> tuple[str, ...]:
         """Equal keys, equal shapes: what was made for one client will do for the other."""
-        return (*self.form, self._include, "" if self._outward is None else "v1")
+        return (*self.form, self._include, self._target.api_version)
 
     def one(self, document: Document) -> Document:
         """A single object."""
-        document = self._version(document)
+        document = self._target.outward(document)
         if not self.form.kind:
             return document
         if self.form.kind == "Table":
@@ -66,7 +64,7 @@ class Shaper:
     def many(self, listed: Document) -> Document:
         """A list."""
         if self.form.kind == "Table":
-            return self.table(list(map(self._version, listed["items"])), listed["metadata"])
+            return self.table(list(map(self._target.outward, listed["items"])), listed["metadata"])
         if self.form.kind:
             items = [partial(item, self.form.version) for item in listed["items"]]
             return {
@@ -75,9 +73,9 @@ class Shaper:
                 "metadata": listed["metadata"],
                 "items": items,
             }
-        if self._outward is not None:
-            items = list(map(self._outward, listed["items"]))
-            return {**listed, "apiVersion": items[0]["apiVersion"] if items else "", "items": items}
+        if not self._target.stored:
+            items = list(map(self._target.outward, listed["items"]))
+            return {**listed, "apiVersion": self._target.api_version, "items": items}
         return listed
 
     def table(
@@ -105,9 +103,6 @@ class Shaper:
             "columnDefinitions": printing.columns(self._kind) if head else None,
             "rows": rows,
         }
-
-    def _version(self, document: Document) -> Document:
-        return document if self._outward is None else self._outward(document)
 
     def _shown(self, document: Document) -> Document | None:
         if self._include == "None":

@@ -45,7 +45,8 @@ class OpenAPI:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._made: dict[tuple[str, int], bytes] = {}
+        self._versions: dict[tuple[Kind, str], Kind] = {}  # one object for each further version
+        self._made: dict[str, tuple[list[Kind], bytes]] = {}
 
     def serve(self, request: Request, rest: tuple[str, ...]) -> Response:
         """/openapi/v2, /openapi/v3, /openapi/v3/api/v1, /openapi/v3/apis/GROUP/VERSION.
@@ -77,10 +78,10 @@ class OpenAPI:
     def text(self, path: str) -> bytes:
         """One document as JSON."""
         kinds = self._paths()[path]
-        key = (path, len(self._registry.kinds()))
-        if key not in self._made:
-            self._made[key] = encode(document(kinds, path)).encode()
-        return self._made[key]
+        known = self._made.get(path)
+        if known is None or known[0] != kinds:
+            known = self._made[path] = (kinds, encode(document(kinds, path)).encode())
+        return known[1]
 
     def _paths(self) -> dict[str, list[Kind]]:
         """The kinds of each document."""
@@ -88,6 +89,10 @@ class OpenAPI:
         for kind in self._registry.kinds():
             root = f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"
             found.setdefault(root, []).append(kind)
+            for other in kind.versions:
+                name, key = f"{kind.group}/{other.version}", (kind, other.version)
+                seen = self._versions.setdefault(key, kind.in_version(name))
+                found.setdefault(f"apis/{name}", []).append(seen)
         return found
 
 

@@ -19,8 +19,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kubesim.apiserver.registry import Kind, Registry
+from kubesim.apiserver.versions import in_version
 from kubesim.errors import NotFound
-from kubesim.rest.kube.versions import VERSIONS, Version
+from kubesim.objects.frozen import Document
 
 NO_RESOURCE = "the server could not find the requested resource"
 OF_NAMESPACES = ("status", "finalize")  # subresources; anything else inside is a resource
@@ -51,12 +52,10 @@ class Target(NamedTuple):
     Attributes:
         place: the path in parts.
         kind: of its objects.
-        version: how this version of the kind differs from the stored one; None: not at all.
     """
 
     place: Place
     kind: Kind
-    version: Version | None
 
     @property
     def namespace(self) -> str | None:
@@ -68,6 +67,15 @@ class Target(NamedTuple):
         """As the client writes it."""
         group, version = self.place.group, self.place.version
         return f"{group}/{version}" if group else version
+
+    @property
+    def stored(self) -> bool:
+        """Whether this is the version that the store holds."""
+        return self.place.version == self.kind.version
+
+    def outward(self, document: Document) -> Document:
+        """An object as the clients of this place see it."""
+        return in_version(self.kind, document, self.api_version)
 
 
 def parse_place(segments: tuple[str, ...]) -> Place | None:
@@ -89,28 +97,15 @@ def parse_place(segments: tuple[str, ...]) -> Place | None:
     return Place(group, version, plural, namespace, name, "/".join(rest[2:]))
 
 
-def find_kind(registry: Registry, group: str, version: str, plural: str) -> Target | None:
-    """The kind that is served at a place; None if there is none."""
-    for kind in registry.kinds():
-        if kind.plural == plural and kind.group == group:
-            place = Place(group, version, plural)
-            if version == kind.version:
-                return Target(place, kind, None)
-            other = VERSIONS.get((group, version, plural))
-            if other is not None:
-                return Target(place, kind, other)
-    return None
-
-
 def resolve(registry: Registry, place: Place) -> Target:
     """The kind of a place.
 
     Raises:
         NotFound: there is none, or not at such a path.
     """
-    found = find_kind(registry, place.group, place.version, place.plural)
-    if found is None or (place.namespace and not found.kind.namespaced):
+    found = registry.at(place.group, place.version, place.plural)
+    if found is None or (place.namespace and not found.namespaced):
         raise NotFound(NO_RESOURCE)
-    if place.name and found.kind.namespaced and not place.namespace:
+    if place.name and found.namespaced and not place.namespace:
         raise NotFound(NO_RESOURCE)  # an object of a namespace can only be asked for inside it
-    return found._replace(place=place)
+    return Target(place, found)

@@ -15,6 +15,7 @@ from typing import Any
 from kubesim import KUBERNETES_VERSION
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.base import NOT_ALLOWED
+from kubesim.apiserver.registry import Kind
 from kubesim.errors import Expired, Forbidden, MethodNotAllowed, NotFound, StatusError
 from kubesim.rest.kube import bodies, discovery
 from kubesim.rest.kube.discovery import AGGREGATED, Resource
@@ -80,7 +81,7 @@ class KubeRoutes:
         self._verbs = Verbs(api)
         self._pods = PodParts(api, streams)
         self._encodings: Encodings = Encodings()
-        self._known: tuple[int, list[Resource]] = (-1, [])
+        self._known: tuple[list[Kind], list[Resource]] = ([], [])
         self._openapi = OpenAPI(api.registry)
 
     def serve(self, request: Request) -> Response:
@@ -145,9 +146,9 @@ class KubeRoutes:
 
     def resources(self) -> list[Resource]:
         """What is served now; kinds may come and go."""
-        count = len(self._api.registry.kinds())
-        if self._known[0] != count:
-            self._known = (count, discovery.resources(self._api.registry))
+        kinds = self._api.registry.kinds()
+        if self._known[0] != kinds:
+            self._known = (kinds, discovery.resources(self._api.registry))
         return self._known[1]
 
     def _roots(self, request: Request, *, core: bool) -> Response:

@@ -8,15 +8,13 @@ Source: k8s.io/apiserver/pkg/endpoints/handlers/{get,create,update,patch,delete}
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.base import NOT_ALLOWED
-from kubesim.apiserver.patching import json_patch, merge_patch, strategic_patch
 from kubesim.apiserver.strict import Asked
 from kubesim.apiserver.watching import too_large
-from kubesim.errors import BadRequest, Cause, Conflict, FutureRevision, Invalid, MethodNotAllowed
+from kubesim.errors import BadRequest, Cause, FutureRevision, Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document
 from kubesim.rest.kube import bodies
 from kubesim.rest.kube.bodies import Body
@@ -35,7 +33,6 @@ from kubesim.rest.router import Response
 from kubesim.rest.wire import Request
 
 Warnings = list[str]
-ATTEMPTS = 5  # of a patch that others interfere with
 RETURNED = ("Pod", "Namespace", "Service")  # whose deletion answers with the object
 
 
@@ -75,12 +72,7 @@ class Verbs:
             limit=options.limit,
             continue_token=options.token,
         )
-        listed["apiVersion"] = target.api_version
-        return answer(
-            {**self._shaper(request, target).many(listed)}
-            if target.version is None
-            else {**self._shaper(request, target).many(listed), "apiVersion": target.api_version}
-        )
+        return answer(self._shaper(request, target).many(listed))
 
     def _not_older(self, target: Target, revision: str) -> str:
         """Now, if it is not before a revision; else the revision, for the API server to refuse."""
@@ -100,7 +92,7 @@ class Verbs:
         body = bodies.read_object(request, target)
         asked, told = self._asked(request, body)
         made = self._api.create(
-            _inward(target, body.document),
+            body.document,
             namespace=target.namespace,
             dry_run=dry_run(request.parameters("dryRun")),
             **asked,
@@ -116,7 +108,7 @@ class Verbs:
         if target.place.subresource == "scale":
             return answer(self._scale(target, body.document, dry))
         asked, told = self._asked(request, body)
-        document = _inward(target, body.document)
+        document = body.document
         if target.place.subresource == "status":
             changed = self._api.update_status(document, dry_run=dry, **asked)
         else:
@@ -141,49 +133,25 @@ class Verbs:
         place, kind = target.place, target.kind
         if not place.name:
             raise MethodNotAllowed(NOT_ALLOWED)
-        how, body = bodies.read_patch(request, target, custom=kind.schema is not None)
+        how, body = bodies.read_patch(request, target, custom=kind.custom)
         asked, told = self._asked(request, body)
         dry = dry_run(request.parameters("dryRun"))
         if how == "apply":
             return self._apply(request, target, body, asked, told, dry)
-        if target.version is not None and not place.subresource:
-            changed = self._patch_version(target, how, body.document, dry, asked)
-        else:
-            changed = self._api.patch(
-                kind.kind,
-                place.name,
-                body.document,
-                target.namespace,
-                patch_type=how,
-                subresource=place.subresource,
-                dry_run=dry,
-                **asked,
-            )
+        changed = self._api.patch(
+            kind.kind,
+            place.name,
+            body.document,
+            target.namespace,
+            patch_type=how,
+            subresource=place.subresource,
+            dry_run=dry,
+            api_version="" if place.subresource == "scale" else target.api_version,
+            **asked,
+        )
         if place.subresource == "scale":
             return answer(changed, 200, told)
         return answer(self._shaper(request, target).one(changed), 200, told)
-
-    def _patch_version(
-        self, target: Target, how: str, patch: Any, dry: bool, asked: Asked
-    ) -> Document:
-        """Patch an object as another version shows it: out, patched, and in again."""
-        assert target.version is not None
-        ways: dict[str, Callable[[Any, Any], Any]] = {
-            "merge": merge_patch,
-            "json": json_patch,
-            "strategic": strategic_patch,
-        }
-        for attempt in range(ATTEMPTS):
-            old = self._api.get(target.kind.kind, target.place.name, target.namespace)
-            new = ways[how](target.version.outward(old), patch)
-            if not isinstance(new, dict):
-                raise BadRequest("the patch leaves no object behind")
-            try:
-                return self._api.update(target.version.inward(new), dry_run=dry, **asked)
-            except Conflict:
-                if attempt == ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
 
     def _apply(
         self,
@@ -207,7 +175,7 @@ class Verbs:
         bodies.settle_kind(document, *bodies.expected_kind(target))
         before = self._api.peek(target.kind.kind, target.place.name, target.namespace)
         done = getattr(self._api, "apply")(  # noqa: B009
-            _inward(target, document),
+            document,
             name=target.place.name,
             namespace=target.namespace,
             subresource=target.place.subresource,
@@ -268,13 +236,8 @@ class Verbs:
 
 def shaper_of(api: KubeAPI, request: Request, target: Target) -> Shaper:
     """What dresses objects as a client asked for them."""
-    outward = target.version.outward if target.version is not None else None
     form = form_of(request.headers.get("accept", ""))
-    return Shaper(form, target.kind, api.clock, include_of(request), outward)
-
-
-def _inward(target: Target, document: Document) -> Document:
-    return document if target.version is None else target.version.inward(document)
+    return Shaper(form, target, api.clock, include_of(request))
 
 
 def _how(options: DeleteOptions) -> dict[str, Any]:
