@@ -66,11 +66,19 @@ HOLDS_BACK_DOWN = (
 
 
 class HorizontalPolicy:
-    """kube-controller-manager's algorithm; it keeps nothing between two passes."""
+    """kube-controller-manager's algorithm; it keeps nothing between two passes.
+
+    Args:
+        explained: also find out what would change the result; False is for sweeps over thousands of
+            passes whose records nobody reads.
+    """
+
+    def __init__(self, *, explained: bool = True) -> None:
+        self.explained = explained
 
     def recommend(self, observation: Observation) -> Recommendation:
         """One pass: see the module's docstring."""
-        return _recommend(observation, explained=True)
+        return _recommend(observation, explained=self.explained)
 
 
 def _recommend(seen: Observation, *, explained: bool) -> Recommendation:

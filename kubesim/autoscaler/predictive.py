@@ -2,8 +2,8 @@
 
 The real algorithm reacts: a pod that is wanted now is ready a minute later, and until then the load
 has grown on. This one fits a line through the last minutes' demand, asks what the demand will be
-when a new pod is ready, and grows early. It never wants fewer pods than the real algorithm, so it
-shrinks exactly as that does.
+when a new pod is ready, and grows early. It never wants fewer pods than the real algorithm; what it
+wanted stands in the recommendation log, so that shrinking waits for the window as ever.
 
     Cluster(policy=Predictive(ahead_seconds=60))
     Cluster(shadow_policies={"predictive": Predictive()})       # decides, records, does not act
@@ -23,7 +23,7 @@ from dataclasses import replace
 from kubesim.autoscaler.normalize import corridor_at
 from kubesim.autoscaler.policy import HorizontalPolicy
 from kubesim.autoscaler.ratios import ceiling
-from kubesim.autoscaler.types import Observation, Recommendation
+from kubesim.autoscaler.types import Observation, Proposal, Recommendation
 from kubesim.client.decisions import Step
 
 AHEAD_SECONDS = 60.0
@@ -50,6 +50,15 @@ def trend(points: Sequence[tuple[float, float]], at: float) -> float:
     return level + slope * (at - middle)
 
 
+def demand_of(proposal: Proposal) -> float:
+    """How many pods one metric would keep busy at its target: what is measured of the pods that
+    count, divided by the target. Nothing is assumed of the others, and no tolerance holds."""
+    curve = proposal.curve
+    if curve is None or curve.level <= 0:
+        return proposal.ratio * proposal.ready
+    return proposal.ready * curve.measured / curve.level
+
+
 class Predictive:
     """The real algorithm with foresight.
 
@@ -68,7 +77,7 @@ class Predictive:
     def recommend(self, observation: Observation) -> Recommendation:
         """One pass; what it has seen before comes back in `observation.state.memory`."""
         seen, result = observation, self._real.recommend(observation)
-        demands = [found.ratio * found.ready for found in result.readings if found is not None]
+        demands = [demand_of(found) for found in result.readings if found is not None]
         if result.failed or not demands:
             return result
         known: History = seen.state.memory or ()
@@ -106,8 +115,13 @@ class Predictive:
             step = Step("predict", inputs, f"the real algorithm's {result.replicas} will do")
             return replace(result, steps=(*result.steps, step), data=data)
         step = Step("predict", inputs, f"{wanted} pods will be needed: {size} now")
+        log = tuple(
+            (max(pods, wanted) if at == seen.now else pods, at)
+            for pods, at in result.state.recommendations or ()
+        )
         return replace(
             result,
+            state=replace(result.state, recommendations=log),
             replicas=size,
             reason=f"demand of {expected:.1f} pods expected in {self.ahead:g} s",
             steps=(*result.steps, step),

@@ -66,13 +66,13 @@ NO_QUEUE = Queue(limit=0.0)
 
 
 class Flow(NamedTuple):
-    """One second of one service.
+    """One second of one service, or a longer step.
 
     Attributes:
         time: the second in which it began.
-        offered: requests that arrived.
+        offered: requests that arrived in it.
         ready: pods that share them.
-        capacity: requests per second that these could serve; infinite if they know no limit.
+        capacity: requests that these could serve in it; infinite if they know no limit.
         served: requests that were answered.
         queued: requests that wait at its end.
         timed_out: requests whose clients gave up.
@@ -136,31 +136,39 @@ class FluidQueue:
         self._waiting: deque[_Waiting] = deque()
         self._total = 0.0
 
-    def step(self, now: float, arrivals: float, capacity: float, pods: int) -> Flow:
-        """The next second.
+    def step(
+        self,
+        now: float,
+        arrivals: float,
+        capacity: float,
+        pods: int,
+        seconds: float = STEP_SECONDS,
+    ) -> Flow:
+        """The next second, or a longer step.
 
         Args:
             now: the second in which it begins; each step must be later than the one before.
             arrivals: requests that come in it.
             capacity: requests that all ready pods could serve in it.
             pods: how many these are.
+            seconds: its length.
         """
         if pods <= 0:  # nobody listens: those who come and those who wait are refused
             lost, self._total = arrivals + self._total, 0.0
             self._waiting.clear()
             return Flow(now, arrivals, 0, 0.0, 0.0, 0.0, 0.0, lost, None, None, None, 0.0, 0.0)
         if not self._waiting and arrivals <= capacity:  # the common case: nobody has to wait
-            return self._flow(now, arrivals, pods, capacity, arrivals, 0.0, 0.0, 0.0)
+            return self._flow(now, arrivals, pods, capacity, seconds, arrivals, 0.0, 0.0, 0.0)
         before = now - self._waiting[0].begin if self._waiting else 0.0
         if arrivals > 0:
-            self._waiting.append(_Waiting(now, now + STEP_SECONDS, arrivals))
+            self._waiting.append(_Waiting(now, now + seconds, arrivals))
             self._total += arrivals
         served = self._take(min(self._total, capacity))
-        timed_out = self._expire(now + STEP_SECONDS - self.rules.timeout_seconds)
+        timed_out = self._expire(now + seconds - self.rules.timeout_seconds)
         lost = self._cut(self._total - self.rules.limit)
-        after = now + STEP_SECONDS - self._waiting[0].begin if self._waiting else 0.0
+        after = now + seconds - self._waiting[0].begin if self._waiting else 0.0
         waited = max(0.0, before + after) / 2
-        return self._flow(now, arrivals, pods, capacity, served, timed_out, lost, waited)
+        return self._flow(now, arrivals, pods, capacity, seconds, served, timed_out, lost, waited)
 
     def _flow(
         self,
@@ -168,12 +176,13 @@ class FluidQueue:
         arrivals: float,
         pods: int,
         capacity: float,
+        seconds: float,
         served: float,
         timed_out: float,
         lost: float,
         waited: float,
     ) -> Flow:
-        mean = mean_service(capacity, served, pods)
+        mean = mean_service(capacity / seconds, served / seconds, pods)
         latency: tuple[float | None, float | None, float | None] = (None, None, None)
         if served > 0:
             latency = (waited + P50 * mean, waited + P95 * mean, waited + P99 * mean)

@@ -87,7 +87,17 @@ def test_it_never_wants_fewer_than_the_real_one(loads: list[float]) -> None:
     """Falling demand changes nothing: it shrinks exactly as the real algorithm does."""
     real, ahead = play(HorizontalPolicy(), loads), play(Predictive(), loads)
     assert all(a.replicas >= r.replicas for a, r in zip(ahead, real, strict=True))
-    assert [a.state.recommendations for a in ahead] == [r.state.recommendations for r in real]
+
+
+def test_what_it_wanted_is_held_by_the_window() -> None:
+    """A prediction that did not come true is taken back after 300 s, not at the next look."""
+    results = play(Predictive(), [40, 44, 48])
+    assert (6, 30.0) in results[-1].state.recommendations
+    state = results[-1].state
+    calm = Predictive().recommend(seen(45.0, 6, 30, state))
+    assert calm.replicas == 6
+    late = Predictive().recommend(seen(331.0, 6, 30, replace(state, memory=None)))
+    assert late.replicas == 4
 
 
 def test_limits_hold_for_a_prediction_as_well() -> None:
