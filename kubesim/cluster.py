@@ -43,7 +43,7 @@ from kubesim.errors import BadRequest, WorkerFailed
 from kubesim.explain import Explanation, explain
 from kubesim.kubelet import Kubelet, KubeletConfig
 from kubesim.kubelet.models import capacities
-from kubesim.overview import pods_table
+from kubesim.overview import get_table, pods_table
 from kubesim.rest import RestServer, hpaconfig
 from kubesim.rollouts import Rollout
 from kubesim.scheduler import Scheduler
@@ -234,6 +234,10 @@ class Cluster:
     def pods(self, namespace: str | None = None) -> Table:
         """The pods as a table: name, phase, node, CPU, memory, restarts."""
         return pods_table(self.api, namespace)
+
+    def get(self, kind: str, name: str = "", **options: Any) -> Table:
+        """`kubectl get`: ``get("pods", wide=True)``; see `kubesim.overview.get_table`."""
+        return get_table(self.api, kind, name, **options)
 
     def hpa_config(self) -> dict[str, Any]:
         """The autoscaler's `target_cpu`, `min_pods`, `max_pods` and `interval`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.printing import table_for
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.table import Table
@@ -22,6 +23,45 @@ def pods_table(api: KubeAPI, namespace: str | None = None) -> Table:
     return Table(
         ("pod", "status", "node", "cpu [m]", "memory [MB]", "restarts"), sorted(rows), "pods"
     )
+
+
+def get_table(
+    api: KubeAPI,
+    kind: str,
+    name: str = "",
+    *,
+    namespace: str | None = None,
+    wide: bool = False,
+    label_selector: str = "",
+    field_selector: str = "",
+) -> Table:
+    """What `kubectl get` shows.
+
+    Args:
+        api: the API server.
+        kind: any name of the kind.
+        name: of one object; "": all.
+        namespace: None: ``default`` for one object, all for several.
+        wide: with the columns of ``-o wide``.
+        label_selector, field_selector: which objects.
+
+    Raises:
+        NotFound: no such kind or object.
+        BadRequest: a selector that makes no sense.
+    """
+    found = api.registry.find(kind)
+    if name:
+        objects = [api.get(kind, name, namespace)]
+    else:
+        objects = api.list(
+            kind, namespace, label_selector=label_selector, field_selector=field_selector
+        )["items"]
+    columns, rows = table_for(found, objects, api.clock, api.clock.now(), wide=wide)
+    headings = [str(column["name"]) for column in columns]
+    if found.namespaced and not name and namespace is None:
+        headings.insert(0, "Namespace")
+        rows = [[meta.namespace_of(o), *row] for o, row in zip(objects, rows, strict=True)]
+    return Table(headings, rows)
 
 
 def _pod_row(api: KubeAPI, pod: Document) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from kubesim.apiserver.podspec import (
     default_pod_spec,
     validate_pod_spec,
 )
-from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.registry import VERBS, Kind
 from kubesim.apiserver.scheduling import admit_pod
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
@@ -224,6 +224,7 @@ KINDS = (
         "namespaces",
         namespaced=False,
         short_names=("ns",),
+        verbs=tuple(verb for verb in VERBS if verb != "deletecollection"),
         default=default_namespace,
         admit=admit_namespace,
         validate=validate_namespace,

@@ -1,0 +1,72 @@
+"""How long ago, as kubectl shows it.
+
+>>> [human_duration(s) for s in (95, 245, 4500, 18720, 108000, 273600, 1036800)]
+['95s', '4m5s', '75m', '5h12m', '30h', '3d4h', '12d']
+
+Source: k8s.io/apimachinery/pkg/util/duration (HumanDuration), pkg/printers/internalversion
+(translateTimestampSince).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+UNKNOWN = "<unknown>"
+MINUTE, HOUR, DAY = 60, 3600, 86400
+YEAR = 365 * DAY
+
+
+def human_duration(seconds: float) -> str:
+    """A duration in one or two units, coarser the longer it is."""
+    whole = int(seconds)
+    if whole < -1:
+        return "<invalid>"
+    if whole < 2 * MINUTE:
+        return f"{max(whole, 0)}s"
+    if whole < 10 * MINUTE:
+        return _two(whole, MINUTE, "m", 1, "s")
+    if whole < 3 * HOUR:
+        return f"{whole // MINUTE}m"
+    if whole < 8 * HOUR:
+        return _two(whole, HOUR, "h", MINUTE, "m")
+    if whole < 48 * HOUR:
+        return f"{whole // HOUR}h"
+    if whole < 8 * DAY:
+        return _two(whole, DAY, "d", HOUR, "h")
+    if whole < 2 * YEAR:
+        return f"{whole // DAY}d"
+    if whole < 8 * YEAR:
+        return _two(whole, YEAR, "y", DAY, "d")
+    return f"{whole // YEAR}y"
+
+
+def _two(seconds: int, large: int, large_name: str, small: int, small_name: str) -> str:
+    rest = seconds % large // small
+    return f"{seconds // large}{large_name}" + (f"{rest}{small_name}" if rest else "")
+
+
+class Ages(NamedTuple):
+    """What turns the times in documents into ages.
+
+    Attributes:
+        now: simulated second.
+        seconds_at: simulated seconds of an RFC 3339 text (`Clock.seconds_at`).
+    """
+
+    now: float
+    seconds_at: Callable[[str], float]
+
+    def since(self, timestamp: Any) -> str:
+        """How long ago a time was; ``<unknown>`` if there is none."""
+        seconds = self.seconds(timestamp)
+        return UNKNOWN if seconds is None else human_duration(self.now - seconds)
+
+    def seconds(self, timestamp: Any) -> float | None:
+        """Simulated seconds of a time; None if it is none."""
+        if not timestamp or not isinstance(timestamp, str):
+            return None
+        try:
+            return self.seconds_at(timestamp)
+        except ValueError:
+            return None
