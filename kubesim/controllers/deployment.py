@@ -23,7 +23,7 @@ from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Decision, Step
 from kubesim.controllers import deployment_status as status
 from kubesim.controllers.deployment_pass import DeploymentPass
-from kubesim.controllers.pod_reasons import reasons_of, why_not_ready
+from kubesim.controllers.pod_reasons import families, reasons_of, why_not_ready
 from kubesim.controllers.replicaset_claims import claim
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
@@ -217,7 +217,7 @@ class DeploymentController(Controller):
             verdict = WAITING if plan.waiting else "nothing to do"
             verdict += f": {binding.partition('; ')[0]}"
         last = self._last.get(key, ("", "", "", ""))
-        pods = "".join(step.result for step in steps if step.rule == "new pods")
+        pods = "".join(str(families(step.inputs)) for step in steps if step.rule == "new pods")
         state = WAITING if plan.waiting and not this.did else ""
         said = (state, verdict, binding, pods if looked else last[3])
         if said == last:

@@ -20,6 +20,16 @@ from kubesim.objects.pods import is_ready, node_of, phase_of
 # Words that pass by themselves, as a rule: nothing is wrong with the pod yet.
 STARTING = frozenset({"Pending", "ContainerCreating", "PodInitializing", "Terminating", "Ready"})
 
+# Words between which a pod swings while nothing changes: one trouble, told once.
+FAMILIES = {
+    "ErrImagePull": "image",
+    "ImagePullBackOff": "image",
+    "CrashLoopBackOff": "crash",
+    "Error": "crash",
+    "Completed": "crash",
+    "Running": "crash",
+}
+
 
 def why_not_ready(pod: Mapping[str, Any]) -> str:
     """One word, as `kubectl get pods` shows it; "Ready" if the pod is ready.
@@ -58,3 +68,15 @@ def reasons_of(pods: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """
     counted = Counter(map(why_not_ready, pods))
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+
+
+def families(reasons: Mapping[str, int]) -> dict[str, int]:
+    """The same counts by kind of trouble: an image that is tried again is still one trouble.
+
+    >>> families({"ErrImagePull": 2, "ImagePullBackOff": 3, "Unschedulable": 1})
+    {'Unschedulable': 1, 'image': 5}
+    """
+    counted: Counter[str] = Counter()
+    for reason, count in reasons.items():
+        counted[FAMILIES.get(reason, reason)] += count
+    return dict(sorted(counted.items()))

@@ -128,8 +128,10 @@ class ReplicaSetController(Controller):
             self.queue.add_after(key, overdue - now)
             decided = ReplicaPlan(reason=f"news of {waiting} pods are on their way")
         elif not meta.is_terminating(replicaset):
-            related = self._related(replicaset)
-            decided = plan(replicaset["spec"]["replicas"], pods, now, related)
+            wanted = replicaset["spec"]["replicas"]
+            shrinks = sum(pod.active for pod in pods) > wanted  # else nothing is ranked
+            related = self._related(replicaset) if shrinks else {}
+            decided = plan(wanted, pods, now, related)
             failures = self._act(key, replicaset, decided, pods)
         self._remember(key, replicaset, pods, decided, failures)
         self._write_status(key, replicaset, pods, failures)

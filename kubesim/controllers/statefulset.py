@@ -20,7 +20,7 @@ from typing import Any
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Decision, Step
 from kubesim.controllers import statefulset_revisions as revisions
-from kubesim.controllers.pod_reasons import STARTING, why_not_ready
+from kubesim.controllers.pod_reasons import STARTING, families, why_not_ready
 from kubesim.controllers.replicaset_claims import claim
 from kubesim.controllers.statefulset_claims import KIND as CLAIM
 from kubesim.controllers.statefulset_claims import claims_of, volumes_of
@@ -281,7 +281,7 @@ class StatefulSetController(Controller):
     ) -> None:
         """A decision record, unless it would say what the last one said."""
         steps, unless = self._why(statefulset, pods, decided)
-        words = "".join(step.result for step in steps[1:])
+        words = "".join(str(dict(step.inputs)) for step in steps[1:])
         if not (decided.create or decided.delete) and self._last_reason.get(key) == (
             decided.reason + words
         ):
@@ -321,14 +321,14 @@ class StatefulSetController(Controller):
             return steps, "spec.replicas, the template, or a pod's state changes"
         name, word = meta.name_of(pod), why_not_ready(pod)
         if word not in STARTING:
-            steps.append(Step("pod", {}, f"{name}: {word}"))
+            steps.append(Step("pod", families({word: 1}), f"{name}: {word}"))
         unless = f"{name} becomes available"
         this = self._spec_of(statefulset)
         kept = meta.labels_of(pod).get(REVISION_LABEL, "")
         wanted = revision_for(this, decided.waits_for or 0, kept)
         if kept != wanted and not this.parallel and not meta.is_terminating(pod):
             said = f"{name} is of {kept}; a pod that is not ready is not replaced by {wanted}"
-            steps.append(Step("forced rollback", {}, said, REPAIR))
+            steps.append(Step("forced rollback", {"has": kept, "wants": wanted}, said, REPAIR))
             unless += f", or somebody deletes {name}: a new template alone does not repair it"
         return steps, unless
 

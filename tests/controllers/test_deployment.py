@@ -115,6 +115,68 @@ def test_pods_that_never_become_ready_stop_a_rollout_at_eight_and_five(cluster: 
     assert condition(cluster)["reason"] == "NewReplicaSetAvailable"
 
 
+def container(cluster: Cluster, **fields: Any) -> None:
+    """Another template: fields of its one container."""
+    main = {**deployment()["spec"]["template"]["spec"]["containers"][0], **fields}
+    cluster.api.patch("Deployment", "web", {"spec": {"template": {"spec": {"containers": [main]}}}})
+
+
+def test_a_bad_image_stops_a_rollout_and_undo_heals_it(cluster: Cluster) -> None:
+    """The explanation names the image pull; eight old pods serve all the time."""
+    cluster.api.create(deployment())
+    cluster.sleep(10)
+    container(cluster, image="kubesim/pod:does-not-exist")
+    cluster.sleep(300)
+    assert sizes(cluster) == {"1": 8, "2": 5}
+    assert status(cluster)["availableReplicas"] == 8
+    why = cluster.explain("deploy/web")
+    (step,) = [step for step in why.latest.steps if step.rule == "new pods"]
+    assert set(step.inputs) <= {"ErrImagePull", "ImagePullBackOff"}
+    assert sum(step.inputs.values()) == 5
+    assert len(why.decisions) < 20, "pulls that are tried again make no records"
+    assert cluster.rollout("deploy/web").status() == (
+        'Waiting for deployment "web" rollout to finish: 5 out of 10 new replicas have been '
+        "updated..."
+    )
+    cluster.rollout("deploy/web").undo()
+    cluster.sleep(30)
+    assert sizes(cluster) == {"2": 0, "3": 10}
+    assert condition(cluster)["reason"] == "NewReplicaSetAvailable"
+
+
+def test_a_readiness_probe_sets_the_pace(cluster: Cluster) -> None:
+    """Old pods go as new ones become ready, not as they start."""
+    cluster.api.create(deployment(replicas=4, strategy={"rollingUpdate": {"maxUnavailable": 0}}))
+    cluster.sleep(10)
+    notes = {"kubesim.dev/probe": '{"ready_after_seconds": 20}'}
+    main = deployment()["spec"]["template"]["spec"]["containers"][0]
+    main["readinessProbe"] = {"httpGet": {"path": "/", "port": 80}, "periodSeconds": 1}
+    template = {"metadata": {"annotations": notes}, "spec": {"containers": [main]}}
+    cluster.api.patch("Deployment", "web", {"spec": {"template": template}})
+    cluster.sleep(15)
+    assert sizes(cluster) == {"1": 4, "2": 1}
+    assert "1 x not ready" in str(cluster.explain("deploy/web"))
+    cluster.sleep(200)
+    assert sizes(cluster) == {"1": 0, "2": 4}
+
+
+def test_pods_that_crash_pass_for_available_unless_min_ready_seconds_guard(
+    cluster: Cluster,
+) -> None:
+    """Ready for a moment is available; with minReadySeconds the rollout stands instead."""
+    cluster.api.create(deployment(minReadySeconds=20))
+    cluster.sleep(40)
+    notes = {"kubesim.dev/run-seconds": "5", "kubesim.dev/exit-code": "1"}
+    cluster.api.patch(
+        "Deployment", "web", {"spec": {"template": {"metadata": {"annotations": notes}}}}
+    )
+    cluster.sleep(300)
+    assert sizes(cluster) == {"1": 8, "2": 5}
+    assert status(cluster)["availableReplicas"] == 8
+    assert "CrashLoopBackOff" in str(cluster.explain("deploy/web"))
+    assert len(cluster.explain("deploy/web").decisions) < 60
+
+
 def test_what_is_said_to_free_a_rollout_frees_it(cluster: Cluster) -> None:
     """maxUnavailable raised by one lets one old pod go, and one new pod come."""
     cluster.api.create(deployment())
