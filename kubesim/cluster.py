@@ -43,6 +43,7 @@ from kubesim.errors import BadRequest, WorkerFailed
 from kubesim.explain import Explanation, explain
 from kubesim.kubelet import Kubelet, KubeletConfig
 from kubesim.kubelet.models import capacities
+from kubesim.nodes import ClusterNode
 from kubesim.overview import get_table, pods_table
 from kubesim.rest import RestServer, hpaconfig
 from kubesim.rollouts import Rollout
@@ -222,6 +223,11 @@ class Cluster:
     def rollout(self, reference: str) -> Rollout:
         """Status, history, undo, pause, resume and restart of ``deployment/web``, as kubectl's."""
         return Rollout(self.api, reference)
+
+    def node(self, name: str) -> ClusterNode:
+        """One node: cordon, drain, taint, fail, recover; printed, it is described."""
+        machine = next((each for each in self.kubelets if each.node_name == name), None)
+        return ClusterNode(self.api, self.clock, self.decisions, name, machine)
 
     def shadows(self, hpa: str = autopod.NAME) -> Table:
         """What each shadow policy would have done at each look of an HPA, beside the real one.

@@ -1,0 +1,104 @@
+"""A node as people want to see it: facts and small tables, much like ``kubectl describe node``.
+
+Source: k8s.io/kubectl/pkg/describe/describe.go (describeNode, describeNodeResource).
+"""
+
+from __future__ import annotations
+
+from kubesim.apiserver import KubeAPI
+from kubesim.client import Decision
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
+from kubesim.objects.taints import taints_of
+from kubesim.quantity import parse_cpu_milli, parse_memory
+from kubesim.table import Table
+
+MEBIBYTE = 1024**2
+
+
+def pods_on(api: KubeAPI, node: str) -> list[Document]:
+    """The pods that are bound to a node, frozen, by key."""
+    return [pod for pod in api.snapshot("Pod")[0] if node_of(pod) == node]
+
+
+def taint_text(taint: Document) -> str:
+    """A taint as kubectl writes it.
+
+    >>> taint_text({"key": "dedicated", "value": "gpu", "effect": "NoSchedule"})
+    'dedicated=gpu:NoSchedule'
+    """
+    value = f"={taint['value']}" if taint.get("value") else ""
+    return f"{taint['key']}{value}:{taint['effect']}"
+
+
+def facts(node: Document, latest: Decision | None) -> list[tuple[str, str]]:
+    """(label, value) of what is true of a node, with the newest decision about it."""
+    labels = ", ".join(f"{key}={value}" for key, value in meta.labels_of(node).items())
+    found = [
+        ("Name", meta.name_of(node)),
+        ("Labels", labels or "<none>"),
+        ("Taints", ", ".join(map(taint_text, taints_of(node))) or "<none>"),
+        ("Unschedulable", str(bool(node["spec"].get("unschedulable"))).lower()),
+    ]
+    if latest is not None:
+        found.append(("Why", f"t={latest.time:g}s {latest.verdict} ({latest.component})"))
+    return found
+
+
+def conditions(node: Document) -> Table:
+    """The conditions: type, status, since when, reason, message."""
+    fields = ("type", "status", "lastTransitionTime", "reason", "message")
+    rows = [
+        tuple(condition.get(field) for field in fields)
+        for condition in (node.get("status") or {}).get("conditions") or ()
+    ]
+    return Table(("type", "status", "since", "reason", "message"), rows, "conditions")
+
+
+def pods(api: KubeAPI, name: str) -> Table:
+    """The pods of a node: status, and what they ask for."""
+    rows = []
+    for pod in pods_on(api, name):
+        asked = pod_requests(pod)
+        status = (pod.get("status") or {}).get("phase", "Pending")
+        rows.append(
+            (
+                meta.namespace_of(pod),
+                meta.name_of(pod),
+                "Terminating" if meta.is_terminating(pod) else status,
+                asked.cpu_milli,
+                asked.memory_bytes // MEBIBYTE,
+            )
+        )
+    columns = ("namespace", "pod", "status", "cpu requested [m]", "memory requested [Mi]")
+    return Table(columns, rows, f"pods on {name}")
+
+
+def allocated(api: KubeAPI, node: Document) -> Table:
+    """What the pods of a node that have not ended ask for, of what it offers."""
+    running = [pod for pod in pods_on(api, meta.name_of(node)) if not is_finished(pod)]
+    asked = sum(map(pod_requests, running), NOTHING)
+    offered = (node.get("status") or {}).get("allocatable") or {}
+    cpu, memory = parse_cpu_milli(offered.get("cpu", 0)), parse_memory(offered.get("memory", 0))
+    size = asked.memory_bytes
+    rows = [
+        ("cpu [m]", asked.cpu_milli, cpu, _percent(asked.cpu_milli, cpu)),
+        ("memory [Mi]", size // MEBIBYTE, memory // MEBIBYTE, _percent(size, memory)),
+        ("pods", len(running), int(offered.get("pods", 0)), ""),
+    ]
+    return Table(("resource", "requested", "allocatable", "of it"), rows, "allocated")
+
+
+def events(api: KubeAPI, name: str) -> Table:
+    """The Events about a node, by time."""
+    found = [
+        (e.get("lastTimestamp"), e.get("type"), e.get("reason"), e.get("message"))
+        for e in api.snapshot("Event")[0]
+        if e["involvedObject"].get("kind") == "Node" and e["involvedObject"].get("name") == name
+    ]
+    return Table(("time", "type", "reason", "message"), sorted(found, key=str), "events")
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part // whole}%" if whole else ""
