@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -47,7 +48,7 @@ from kubesim.nodes import ClusterNode
 from kubesim.overview import get_table, pods_table
 from kubesim.rest import RestServer, hpaconfig
 from kubesim.rollouts import Rollout
-from kubesim.scheduler import Scheduler
+from kubesim.scheduler.beside import make_schedulers, proposals_for
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
 from kubesim.tracing import Trace, trace
@@ -76,6 +77,7 @@ class Cluster:
             pod's last second.
         custom_metrics_resolution: how often `metrics` is read for autoscalers; 0: when they ask.
         profile: a scheduler profile of yours.
+        schedulers: further schedulers by name: profiles, or policies with choose(pod, nodes).
         workloads: workload models of yours, by name (see kubesim.kubelet.workload).
         digest: keep a running digest of the whole history, for `digest()`.
         history_limit: changes that the store keeps before it compacts.
@@ -103,6 +105,7 @@ class Cluster:
         metrics_resolution: float | None = None,
         custom_metrics_resolution: float = 0.0,
         profile: Any = None,
+        schedulers: Mapping[str, Any] | None = None,
         workloads: Mapping[str, Any] | None = None,
         digest: bool = False,
         history_limit: int = 10_000,
@@ -153,7 +156,8 @@ class Cluster:
             Kubelet(self.api, node_name=f"node-{n}", load=self.traffic.load_for, **node, **tools)
             for n in range(1, nodes + 1)
         ]
-        self.scheduler = Scheduler(self.api, profile=profile, **tools)
+        self.schedulers = make_schedulers(self.api, profile, schedulers, **tools)
+        self.scheduler = self.schedulers[0]
         self.controllers = [controller(self.api, **tools) for controller in CONTROLLERS]
         self._boot_autoscaling(
             policy, shadow_policies, metrics_resolution, custom_metrics_resolution, tools
@@ -199,7 +203,7 @@ class Cluster:
         return [
             self.traffic,
             *self.kubelets,
-            self.scheduler,
+            *self.schedulers,
             *self.controllers,
             *((self.metrics_server,) if self.metrics_server is not None else ()),
             self.metrics,
@@ -214,7 +218,8 @@ class Cluster:
             BadRequest: the reference is not of the form kind/name.
             NotFound: nothing was decided about that object; the message lists what was.
         """
-        return explain(self.decisions, reference)
+        ask = partial(proposals_for, self.api, self.schedulers)
+        return explain(self.decisions, reference, ask)
 
     def trace(self, reference: str, revision: int | None = None) -> Trace:
         """What followed from the newest (or that) request about ``deployment/web``: a tree."""

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 from kubesim.client.decisions import Decision, DecisionLog
 from kubesim.errors import BadRequest, NotFound, mapping_hint
+from kubesim.scheduler.tables import attempt_table
+from kubesim.scheduler.whatif import Proposal
 from kubesim.table import Table
 
 ALIASES = {
@@ -40,11 +44,16 @@ class Explanation:
     Attributes:
         object: the object, as in ``hpa/auto-pod``.
         decisions: its kept decision records, oldest first; at least one.
+        proposals: of a pod that waits: the smallest changes that would let it fit now, each tried
+            out on the scheduler's own filters.
     """
 
-    def __init__(self, object: str, decisions: list[Decision]) -> None:
+    def __init__(
+        self, object: str, decisions: list[Decision], proposals: Sequence[Proposal] = ()
+    ) -> None:
         self.object = object
         self.decisions = decisions
+        self.proposals = list(proposals)
 
     @property
     def latest(self) -> Decision:
@@ -59,25 +68,57 @@ class Explanation:
             title=f"{self.object}: {len(self.decisions)} decisions",
         )
 
+    def table(self) -> Table | None:
+        """Of a pod: node by plug-in in the newest attempt to place it; None if there was none.
+
+        Who refused a node and why, or each plug-in's score as ``weighted (raw -> normalized)``.
+        """
+        for decision in reversed(self.decisions):
+            if decision.data.get("table"):
+                return attempt_table(decision.data["table"], f"{self.object}: node by plug-in")
+        return None
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """The records as plain JSON data, oldest first."""
         return [decision.to_dict() for decision in self.decisions]
 
     def __str__(self) -> str:
+        parts = [str(self.latest)]
+        table = self.table() if self.latest.data.get("table") else None
+        if table is not None:
+            parts.append(str(table))
+        if self.proposals:
+            parts.append("smallest changes that would let it fit:")
+            parts += [f"  - {proposal}" for proposal in self.proposals]
         earlier = len(self.decisions) - 1
-        note = f"\n({earlier} earlier decisions: .history())" if earlier else ""
-        return f"{self.latest}{note}"
+        if earlier:
+            parts.append(f"({earlier} earlier decisions: .history())")
+        return "\n".join(parts)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        table = self.table() if self.latest.data.get("table") else None
+        html = self.latest._repr_html_() + (table._repr_html_() if table is not None else "")
+        if self.proposals:
+            items = "".join(f"<li>{escape(str(proposal))}</li>" for proposal in self.proposals)
+            html += f"<p>Smallest changes that would let it fit:</p><ul>{items}</ul>"
         earlier = len(self.decisions) - 1
         note = f"<p>{earlier} earlier decisions: <code>.history()</code></p>" if earlier else ""
-        return f"{self.latest._repr_html_()}{note}"
+        return f"{html}{note}"
 
 
-def explain(log: DecisionLog, reference: str) -> Explanation:
+def explain(
+    log: DecisionLog,
+    reference: str,
+    proposals: Callable[[str, str], Sequence[Proposal]] | None = None,
+) -> Explanation:
     """The decisions about an object named ``kind/name`` or ``kind/namespace/name``.
+
+    Args:
+        log: where the decisions are.
+        reference: the object.
+        proposals: asked with name and namespace of a pod: what would let it fit?
 
     Raises:
         BadRequest: the reference has no such form.
@@ -95,4 +136,8 @@ def explain(log: DecisionLog, reference: str) -> Explanation:
         raise NotFound(
             f"nothing was decided about {full!r} yet", hint=mapping_hint(full, log.objects())
         )
-    return Explanation(full, decisions)
+    found: Sequence[Proposal] = ()
+    if proposals is not None and full.startswith("pod/"):
+        namespace, _, pod = name.rpartition("/")
+        found = proposals(pod, namespace or "default")
+    return Explanation(full, decisions, found)

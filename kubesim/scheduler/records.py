@@ -52,7 +52,8 @@ def attempt_record(
     if cycle.victims:
         steps.append(Step("preemption", {}, f"makes room: {', '.join(cycle.victims)}", SOURCE))
     elif cycle.post_filter:
-        steps.append(Step("preemption", {}, cycle.post_filter, SOURCE))
+        said = cycle.post_filter.removeprefix("preemption: ")
+        steps.append(Step("preemption", {}, said, SOURCE))
     return Decision(
         time=now,
         revision=meta.resource_version_of(pod),

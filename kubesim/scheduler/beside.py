@@ -1,0 +1,72 @@
+"""Several schedulers side by side: who places which pod, and what would help a pod that waits.
+
+In a real cluster each of them is a program of its own (or a profile of kube-scheduler); they see
+each other's pods once these are bound, and not before. A pod whose schedulerName nobody serves
+waits for ever, without an event: nobody looks at it.
+
+Source: pkg/scheduler/profile, docs "Configure Multiple Schedulers".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubesim.apiserver import KubeAPI
+from kubesim.errors import BadRequest
+from kubesim.objects.pods import node_of
+from kubesim.scheduler.cache import ApiWorld
+from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.scheduler import Scheduler
+from kubesim.scheduler.snapshot import Snapshot, by_zone
+from kubesim.scheduler.whatif import Proposal, smallest_changes
+
+DEFAULT_NAME = "default-scheduler"
+
+
+def make_schedulers(
+    api: KubeAPI, profile: Any, others: Mapping[str, Any] | None, **tools: Any
+) -> list[Scheduler]:
+    """The default scheduler, and others by their names.
+
+    Args:
+        api: the API server.
+        profile: of the default scheduler; see `Scheduler`.
+        others: schedulerName -> a profile, one plug-in, or a policy with `choose(pod, nodes)`.
+        tools: clock, streams, analytics, decisions.
+
+    Raises:
+        BadRequest: a name that is none, or the default one's; or something that is no profile.
+    """
+    found = [Scheduler(api, profile=profile, **tools)]
+    for name, own in (others or {}).items():
+        if not isinstance(name, str) or not name or name == DEFAULT_NAME:
+            raise BadRequest(
+                f"{name!r} cannot be the name of a further scheduler",
+                hint=f"choose another than {DEFAULT_NAME!r}; to change that one, use profile=",
+            )
+        found.append(Scheduler(api, profile=own, scheduler_name=name, **tools))
+    return found
+
+
+def current_snapshot(api: KubeAPI) -> Snapshot:
+    """Nodes and bound pods as the API server has them, apart from any scheduler's cache."""
+    nodes = {n["metadata"]["name"]: NodeInfo(n) for n in api.snapshot("Node")[0]}
+    for pod in api.snapshot("Pod")[0]:
+        if node_of(pod) in nodes:
+            nodes[node_of(pod)].add(pod)
+    return Snapshot(by_zone(nodes.values()), ApiWorld(api))
+
+
+def proposals_for(
+    api: KubeAPI, schedulers: Sequence[Scheduler], name: str, namespace: str
+) -> list[Proposal]:
+    """What would let a pod fit that waits; [] for any other pod, or if nothing was found."""
+    pod = api.peek("Pod", name, namespace)
+    if pod is None or node_of(pod):
+        return []
+    wanted = pod["spec"].get("schedulerName")
+    for scheduler in schedulers:
+        if scheduler.name == wanted:
+            return smallest_changes(pod, current_snapshot(api), scheduler.framework)
+    return []

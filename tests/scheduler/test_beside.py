@@ -1,0 +1,126 @@
+"""Several schedulers side by side, each with its own pods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sched_builders import pod
+
+from kubesim import Cluster
+from kubesim.errors import BadRequest
+from kubesim.scheduler import NodeInfo
+
+
+class Fullest:
+    """A whole scheduler in one method: pack."""
+
+    name = "Fullest"
+
+    def choose(self, pod: Any, nodes: list[NodeInfo]) -> NodeInfo | None:
+        """The fullest node that has room."""
+        fitting = [n for n in nodes if n.allocatable.cpu_milli - n.requested.cpu_milli >= 500]
+        return max(fitting, key=lambda n: (n.requested.cpu_milli, n.name), default=None)
+
+
+class Loves:
+    """One plug-in is a profile."""
+
+    name = "Loves"
+
+    def score(self, pod: Any, node: NodeInfo) -> int:
+        """One node is loved."""
+        return 100 if node.name == "node-2" else 0
+
+
+def placed(cluster: Cluster, *pods: Any) -> dict[str, str]:
+    """Create the pods, let time pass; node by name."""
+    cluster.sleep(1)
+    for item in pods:
+        cluster.api.create(item)
+    cluster.sleep(5)
+    items = cluster.api.list("Pod")["items"]
+    return {p["metadata"]["name"]: p["spec"].get("nodeName", "") for p in items}
+
+
+def test_each_scheduler_places_the_pods_that_name_it() -> None:
+    """A policy, a plug-in and the default one; a name that nobody serves waits for ever."""
+    own = {"pack": Fullest(), "love": Loves(), "list": [Loves()]}
+    with Cluster(nodes=3, seed=1, hpa=False, schedulers=own) as cluster:
+        nodes = placed(
+            cluster,
+            *(pod(f"packed-{n}", "500m", schedulerName="pack") for n in range(4)),
+            *(pod(f"loved-{n}", "100m", schedulerName="love") for n in range(2)),
+            pod("listed", schedulerName="list"),
+            *(pod(f"plain-{n}", "500m") for n in range(3)),
+            pod("lost", schedulerName="nobody"),
+        )
+        assert len({nodes[f"packed-{n}"] for n in range(4)}) == 1
+        assert {nodes["loved-0"], nodes["loved-1"], nodes["listed"]} == {"node-2"}
+        assert all(nodes[f"plain-{n}"] for n in range(3))
+        assert nodes["lost"] == ""
+        conditions = cluster.api.get("Pod", "lost")["status"].get("conditions", [])
+        assert not [c for c in conditions if c["type"] == "PodScheduled"]
+        events = cluster.api.list("Event")["items"]
+        reporters = {
+            e["involvedObject"]["name"]: e["reportingComponent"]
+            for e in events
+            if e["reason"] == "Scheduled"
+        }
+        assert (reporters["packed-0"], reporters["plain-0"]) == ("pack", "default-scheduler")
+        assert "lost" not in {e["involvedObject"]["name"] for e in events}
+        assert cluster.statistics()["pack"]["scheduled"] == 4
+
+
+def test_a_policy_that_wants_no_node_leaves_the_pod_waiting() -> None:
+    """And is asked again when something changes."""
+    with Cluster(nodes=1, seed=1, hpa=False, node_cpu="1", schedulers={"p": Fullest()}) as cluster:
+        pods = [pod(f"p{n}", "500m", schedulerName="p") for n in range(3)]
+        nodes = placed(cluster, *pods)
+        assert list(nodes.values()).count("") == 1
+        waiting = next(name for name, node in nodes.items() if not node)
+        verdict = cluster.explain(f"pod/{waiting}").latest.verdict
+        assert verdict == "0/1 nodes are available: 1 node(s) weren't chosen by Fullest."
+        cluster.api.delete("Pod", next(name for name, node in nodes.items() if node))
+        cluster.sleep(60)
+        assert cluster.api.get("Pod", waiting)["spec"]["nodeName"] == "node-1"
+
+
+@pytest.mark.parametrize("answer", ["node-9", RuntimeError("oops")])
+def test_a_broken_policy_is_seen(answer: Any) -> None:
+    """An Event, a log row and a record; the other schedulers go on."""
+
+    class Broken:
+        """Names a node that does not exist, or raises."""
+
+        name = "Broken"
+
+        def choose(self, pod: Any, nodes: Any) -> Any:
+            """Nonsense."""
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    with Cluster(nodes=1, seed=1, hpa=False, schedulers={"b": Broken()}) as cluster:
+        nodes = placed(cluster, pod("bad", schedulerName="b"), pod("good"))
+        assert (nodes["bad"], nodes["good"]) == ("", "node-1")
+        assert "Broken" in cluster.explain("pod/bad").latest.verdict
+        assert cluster.analytics.since(action="PluginFailed", level="error").rows
+
+
+@pytest.mark.parametrize("given", [{"default-scheduler": []}, {"": []}, {"x": object()}])
+def test_what_cannot_be_a_scheduler_is_refused(given: Any) -> None:
+    """With a hint that says what to write instead."""
+    with pytest.raises(BadRequest):
+        Cluster(nodes=1, hpa=False, schedulers=given)
+
+
+def test_same_seed_same_placements() -> None:
+    """Two schedulers draw from streams of their own."""
+    runs = []
+    for _ in range(2):
+        own = {"love": Loves()}
+        with Cluster(nodes=3, seed=5, hpa=False, schedulers=own, digest=True) as cluster:
+            placed(cluster, *(pod(f"p{n}", "100m") for n in range(5)))
+            runs.append(cluster.digest())
+    assert runs[0] == runs[1]
