@@ -48,6 +48,7 @@ from kubesim.nodes import ClusterNode
 from kubesim.overview import get_table, pods_table
 from kubesim.rest import RestServer, hpaconfig
 from kubesim.rollouts import Rollout
+from kubesim.scheduler import Scheduler
 from kubesim.scheduler.beside import make_schedulers, proposals_for
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
@@ -157,7 +158,6 @@ class Cluster:
             for n in range(1, nodes + 1)
         ]
         self.schedulers = make_schedulers(self.api, profile, schedulers, **tools)
-        self.scheduler = self.schedulers[0]
         self.controllers = [controller(self.api, **tools) for controller in CONTROLLERS]
         self._boot_autoscaling(
             policy, shadow_policies, metrics_resolution, custom_metrics_resolution, tools
@@ -196,6 +196,11 @@ class Cluster:
             self.api.create(autopod.autoscaler())
 
     # -- looking --------------------------------------------------------------------------------
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The default scheduler; all of them: `schedulers`."""
+        return self.schedulers[0]
 
     @property
     def components(self) -> list[Any]:
