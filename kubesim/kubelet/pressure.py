@@ -97,8 +97,7 @@ class MemoryWatch:
         runners = self._runners()
         if not self.pressed and (now < self._next_look or self._cannot_be_filled(runners)):
             return
-        candidates = [self._candidate(key, runner) for key, runner in runners.items()]
-        used = sum(candidate.usage or 0 for candidate in candidates)
+        used = sum(self._used(runner) for runner in runners.values())
         calm = not self.pressed and 2 * used < self._usable
         self._next_look = now + (CALM_SECONDS if calm else EVICTION_PERIOD_SECONDS)
         available = self._usable - used
@@ -107,7 +106,7 @@ class MemoryWatch:
             self._last_met = now
         self._say_pressure(still_pressed(now, self._last_met, self._hold))
         if self._met:
-            self._evict_one(candidates, available)
+            self._evict_one([self._candidate(k, r) for k, r in runners.items()], available)
 
     def _cannot_be_filled(self, runners: Mapping[str, PodRunner]) -> bool:
         """The pods here cannot use so much that it would matter."""
@@ -115,6 +114,10 @@ class MemoryWatch:
         for runner in runners.values():
             most += runner.memory_ceiling
         return most <= self._usable - self._threshold
+
+    def _used(self, runner: PodRunner) -> int:
+        sample = self._api.sample(runner.namespace, runner.name)
+        return sum(memory for _, _, memory in sample[2]) if sample is not None else 0
 
     def _candidate(self, key: str, runner: PodRunner) -> Candidate:
         sample = self._api.sample(runner.namespace, runner.name)
