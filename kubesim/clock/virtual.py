@@ -181,8 +181,7 @@ class VirtualClock:
         """Name of the worker whose callback the calling code runs in; "" outside of any."""
         if self._walk is None or threading.get_ident() != self._driver:
             return ""
-        # Asked for seldom, and callbacks run a million times a second: so nobody notes down which
-        # one runs, and the place of the walk through the bucket is read instead.
+        # Callbacks run a million times a second: nobody notes down which, so the walk is asked.
         _, (timers,), place = self._walk.__reduce__()
         return str(timers[place - 1].worker.name)
 
@@ -392,9 +391,8 @@ class VirtualClock:
             self._run_bucket(iter([bucket.pop(index)]), priority)
 
     def _failed(self, worker: str, error: Exception) -> None:
-        if self._handler is not None and self._handler(worker, error):
-            return
-        if self._failure is None:
+        handled = self._handler is not None and self._handler(worker, error)
+        if not handled and self._failure is None:
             self._failure = WorkerFailed(worker, error)
 
     def statistics(self) -> dict[str, Any]:
