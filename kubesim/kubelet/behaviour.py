@@ -163,25 +163,28 @@ def _answers(annotation: str, text: str | None, complain: Complain) -> Answers:
         return Answers()
 
 
-def may_exceed_memory(pod: Document) -> bool:
-    """Whether the pod's usage model means what it says of memory, also above the limit.
+def may_exceed_memory(pod: Document, container: str) -> bool:
+    """Whether a container's usage model means what it says of memory, also above the limit.
 
     The built-in models draw memory at random or take a default: they stay below a limit, as a
     program that was given one would. A model of your own, or one that was told an amount, is taken
     at its word: above the limit it is killed.
+
+    Args:
+        pod: the pod.
+        container: which of its containers.
     """
-    for name, text in meta.annotations_of(pod).items():
-        if name != WORKLOAD and not name.startswith(f"{WORKLOAD}."):
-            continue
-        try:
-            options = json.loads(text)
-        except ValueError:
-            return False
-        if not isinstance(options, dict):
-            return False
-        if "memory_mb" in options or options.get("model") not in (None, "default", "load", "seed"):
-            return True
-    return False
+    notes = meta.annotations_of(pod)
+    text = notes.get(f"{WORKLOAD}.{container}", notes.get(WORKLOAD))
+    if text is None:
+        return False
+    try:
+        options = json.loads(text)
+    except ValueError:
+        return False
+    if not isinstance(options, dict):
+        return False
+    return "memory_mb" in options or options.get("model") not in (None, "default", "load", "seed")
 
 
 def _or(value: float | None, default: float) -> float:

@@ -107,6 +107,8 @@ class Kubelet:
             node_name,
             document=self._node_document,
             facts=lambda: self._memory.facts(),
+            images=self._images.status,
+            pulls=lambda: self._images.pulled,
             say=self._say,
         )
         self._memory = self._memory_watch()

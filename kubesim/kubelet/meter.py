@@ -36,7 +36,7 @@ class Meter:
         pod: the pod.
         models: what it uses.
         load: requests per second that reach it.
-        exceeds: memory above a limit is meant so; else the built-in models stay below.
+        exceeds: names of containers whose memory above a limit is meant so; the others stay below.
         killed: called with a container above its memory limit.
         failed: called with the containers whose model raised, and the error.
     """
@@ -50,7 +50,7 @@ class Meter:
         models: PodModels,
         load: Load | None,
         *,
-        exceeds: bool,
+        exceeds: frozenset[str],
         killed: Callable[[ContainerLife], Any],
         failed: Callable[[Sequence[ContainerLife], Exception], Any],
     ) -> None:
@@ -99,6 +99,7 @@ class Meter:
         now, usage, load, pod = self._api.clock.now, self._models.pod.usage, self._load, self._pod
         log, name = life.log.append, life.name
         most_cpu, most_memory = limits_of(life)
+        exceeds = name in self._exceeds
         limited = (most_cpu, most_memory) != (UNLIMITED, UNLIMITED)
 
         def tick() -> None:
@@ -113,7 +114,7 @@ class Meter:
                 if cpu > most_cpu:
                     cpu = most_cpu  # throttled
                 if memory > most_memory:
-                    if self._exceeds:
+                    if exceeds:
                         self._killed(life)
                         return
                     memory = most_memory
@@ -138,7 +139,7 @@ class Meter:
             for life in lives:
                 cpu, memory = used[life.name]
                 most_cpu, most_memory = limits[life.name]
-                if memory > most_memory and self._exceeds:
+                if memory > most_memory and life.name in self._exceeds:
                     over.append(life)
                     continue
                 life.log.append(moment)

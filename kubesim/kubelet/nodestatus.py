@@ -191,6 +191,8 @@ class NodeReporter:
         name: of the node.
         document: makes the Node object to register, at the second at which it is asked.
         facts: what the kubelet sees now.
+        images: on the node now.
+        pulls: how many were pulled so far; a new one is reported at the next look.
         say: where its lines of log go.
     """
 
@@ -202,6 +204,8 @@ class NodeReporter:
         *,
         document: Callable[[], Document],
         facts: Callable[[], Sequence[Fact]],
+        images: Callable[[], list[Document]] = list,
+        pulls: Callable[[], int] = int,
         say: Callable[[str], None],
     ) -> None:
         self._api = api
@@ -209,6 +213,8 @@ class NodeReporter:
         self._name = name
         self._document = document
         self._facts = facts
+        self._images, self._pulls = images, pulls
+        self._pulls_reported = 0
         self._say = say
         self._reported_at = 0.0
         self.reports = 0
@@ -270,15 +276,18 @@ class NodeReporter:
             return False  # deleted: a kubelet registers its node only when it starts
         conditions = (node.get("status") or {}).get("conditions") or ()
         since = self._clock.now() - self._reported_at
-        if not report_is_due(conditions, self._facts(), since):
+        pulls = self._pulls()
+        same_images = pulls == self._pulls_reported
+        if same_images and not report_is_due(conditions, self._facts(), since):
             return False
 
         def write() -> None:
             current = self._api.get("Node", self._name)
             status = current.get("status") or {}
-            now = self._clock.timestamp()
+            now, found = self._clock.timestamp(), self._images()
             fresh = reported_conditions(status.get("conditions") or (), self._facts(), now)
-            self._api.update_status({**current, "status": {**status, "conditions": fresh}})
+            fields = {"conditions": fresh} | ({"images": found} if found else {})
+            self._api.update_status({**current, "status": {**status, **fields}})
 
         try:
             retry_on_conflict(write)
@@ -287,6 +296,6 @@ class NodeReporter:
         except StatusError as error:
             self._say(f"Status not reported: {error.message}")
             return False
-        self._reported_at = self._clock.now()
+        self._reported_at, self._pulls_reported = self._clock.now(), pulls
         self.reports += 1
         return True

@@ -106,7 +106,7 @@ class PodRunner(PodEnding):
             pod,
             models,
             load,
-            exceeds=may_exceed_memory(pod),
+            exceeds=frozenset(n for n in self._by_name if may_exceed_memory(pod, n)),
             killed=self._out_of_memory,
             failed=self._crash,
         )

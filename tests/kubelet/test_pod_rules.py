@@ -371,7 +371,7 @@ def test_flaky_answers_are_drawn_by_name() -> None:
 def test_whose_memory_is_taken_at_its_word(workload: str | None, exceeds: bool) -> None:
     """Built-in models stay below a limit unless they were told an amount."""
     pod = noted() if workload is None else noted(workload=workload)
-    assert may_exceed_memory(pod) is exceeds
+    assert may_exceed_memory(pod, "main") is exceeds
 
 
 def test_a_configuration_is_checked() -> None:
