@@ -29,7 +29,7 @@ LAYERS: list[list[set[str]]] = [
     [{"drain"}, {"nodeview"}],
     [{"explain"}, {"overview"}, {"autopod"}, {"tracing"}, {"rollouts"}, {"nodes"}],
     [{"cluster"}],
-    [{"experiment"}],
+    [{"experiment"}, {"testing"}],
     [{"__main__"}],
 ]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for group in row for name in group}
@@ -37,7 +37,8 @@ RANK = {name: rank for rank, row in enumerate(LAYERS) for group in row for name 
 # Who may know wall time, threads and randomness, and why.
 MAY_USE = {
     "time": {"clock", "rest"},  # rest: deadlines of sockets are wall time
-    "threading": {"clock", "store", "rest", "__main__"},  # store: its lock; __main__: signals
+    # store: its lock; __main__: signals; testing: a driver of virtual time beside the test
+    "threading": {"clock", "store", "rest", "__main__", "testing"},
     "random": {"clock"},
     "sched": set(),
     "asyncio": set(),
