@@ -127,7 +127,10 @@ class Lab:
         Raises:
             ImportError: the package `kubernetes` is not installed.
         """
-        kubernetes = import_module("kubernetes")
+        try:
+            kubernetes = import_module("kubernetes")
+        except ImportError as error:
+            raise ImportError("the official client is needed: pip install kubernetes") from error
         made = kubernetes.config.new_client_from_config(str(self.kubeconfig()))
         self._clients.append(made)
         return getattr(kubernetes.client, api)(made)
@@ -167,4 +170,7 @@ def fixture(scope: str = "function", **options: Any) -> Any:
         with Lab(**options) as made:
             yield made
 
-    return import_module("pytest").fixture(scope=scope)(lab)
+    try:
+        return import_module("pytest").fixture(scope=scope)(lab)
+    except ImportError as error:
+        raise ImportError("a fixture needs its runner: pip install pytest") from error

@@ -108,6 +108,8 @@ def test_kubesim_needs_the_standard_library_alone(path: Path) -> None:
 
 # What the core may use if it is there, where, and why; each says what to install if it is not.
 OPTIONAL = {
+    ("testing.py", "kubernetes"),  # a lab hands out clients
+    ("testing.py", "pytest"),  # and is a fixture
     ("table.py", "pandas"),  # a reader who works with frames has it
     ("yamltext.py", "yaml"),  # manifests are YAML
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kube_http import MAPS, PODS, Kube, config_map, kube
+from kube_http import MAPS, PODS, TABLE, Kube, config_map, kube
 from rest_raw import eventually
 
 from kubesim import Cluster
@@ -217,3 +217,17 @@ def _until_cut(ask: Kube, path: str) -> list[Any]:
         return ask.watch(path, 5)
     except (OSError, http.client.HTTPException):
         return []
+
+
+def test_a_watch_of_tables_says_its_columns_once(served: tuple[Cluster, Kube]) -> None:
+    """Each event is a table of one row; the row carries the metadata that kubectl looks at."""
+    _, ask = served
+    ask("POST", MAPS, config_map("a", k="v"))
+    ask("POST", MAPS, config_map("b"))
+    first, second = ask.watch(f"{MAPS}?watch=true", 2, Accept=TABLE)
+    assert first["object"]["kind"] == "Table"
+    heads = [column["name"] for column in first["object"]["columnDefinitions"]]
+    assert heads == ["Name", "Data", "Age"]
+    assert first["object"]["rows"][0]["cells"][:2] == ["a", "1"]
+    assert second["object"]["columnDefinitions"] is None
+    assert second["object"]["rows"][0]["object"]["metadata"]["name"] == "b"

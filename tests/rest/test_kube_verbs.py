@@ -12,6 +12,7 @@ from kube_http import (
     MERGE,
     PODS,
     STRATEGIC,
+    TABLE,
     Kube,
     config_map,
     deployment,
@@ -332,3 +333,41 @@ def test_a_kind_of_ones_own_is_served_like_any_other(served: tuple[Cluster, Kube
     assert "apis/example.com/v1" in ask("GET", "/openapi/v3").body["paths"]
     assert ask("DELETE", f"{crds}/tabs.example.com").status == 200
     assert ask("GET", path).status == 404
+
+
+def test_tables_are_what_the_accept_header_asks_for(ask: Kube) -> None:
+    """A list and one object as tables, with metadata, whole objects or none in their rows."""
+    table = ask("GET", PODS, Accept=TABLE).body
+    heads = [(c["name"], c["priority"]) for c in table["columnDefinitions"]]
+    assert heads[:5] == [("Name", 0), ("Ready", 0), ("Status", 0), ("Restarts", 0), ("Age", 0)]
+    assert ("Node", 1) in heads
+    (row,) = table["rows"]
+    assert row["cells"][:3] == ["auto-pod-0", "1/1", "Running"]
+    assert row["object"]["kind"] == "PartialObjectMetadata"
+    assert "spec" not in row["object"]
+    assert table["metadata"]["resourceVersion"]
+    one = ask("GET", f"{PODS}/auto-pod-0?includeObject=Object", Accept=TABLE).body
+    assert one["rows"][0]["object"]["spec"]["containers"]
+    bare = ask("GET", f"{PODS}?includeObject=None", Accept=TABLE).body
+    assert bare["rows"][0]["object"] is None
+    assert ask("GET", f"{PODS}?includeObject=Some", Accept=TABLE).status == 400
+    metadata = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+    partial = ask("GET", PODS, Accept=metadata).body
+    assert (partial["kind"], set(partial["items"][0])) == (
+        "PartialObjectMetadataList",
+        {"kind", "apiVersion", "metadata"},
+    )
+    assert ask("GET", PODS, Accept="text/html").status == 406
+    assert ask("GET", PODS, Accept="application/vnd.kubernetes.protobuf").status == 200
+
+
+def test_many_objects_are_deleted_at_once(ask: Kube) -> None:
+    """By label, and never a whole cluster's namespaces."""
+    for name, color in (("a", "red"), ("b", "blue"), ("c", "red")):
+        document = config_map(name)
+        document["metadata"]["labels"] = {"color": color}
+        ask("POST", MAPS, document)
+    gone = ask("DELETE", f"{MAPS}?labelSelector=color%3Dred").body
+    assert [item["metadata"]["name"] for item in gone["items"]] == ["a", "c"]
+    assert [item["metadata"]["name"] for item in ask("GET", MAPS).body["items"]] == ["b"]
+    assert ask("DELETE", "/api/v1/namespaces").status == 405

@@ -52,6 +52,7 @@ def test_the_official_client_drives_a_deployment(lab: Lab) -> None:
         {"spec": {"template": {"spec": {"containers": [{"name": "main", "image": "nginx:2"}]}}}},
     )
     assert patched.spec.template.spec.containers[0].image == "nginx:2"
+    lab.advance(60)
     listed = core.list_namespaced_pod("default", label_selector="app=web")
     name = listed.items[0].metadata.name
     assert "Pod is running" in core.read_namespaced_pod_log(name, "default")

@@ -1,6 +1,6 @@
 """Answers in the form that a client asked for: the object, its metadata alone, or a table.
 
-What the columns of a kind are is the API server's (`printing`); here they are
+What the columns of a kind are is the API server's (`kubesim.apiserver.printing`); here they are
 wrapped for the wire.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/response.go (transformResponseObject, asTable).
@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kubesim.apiserver import printing
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
-from kubesim.rest.kube import columns as printing
 from kubesim.rest.kube.negotiate import Form
 from kubesim.rest.kube.paths import Target
 from kubesim.rest.wire import Request
@@ -73,10 +73,8 @@ class Shaper:
                 "metadata": listed["metadata"],
                 "items": items,
             }
-        if not self._target.stored:
-            items = list(map(self._target.outward, listed["items"]))
-            return {**listed, "apiVersion": self._target.api_version, "items": items}
-        return listed
+        items = list(map(self._target.outward, listed["items"]))
+        return {**listed, "apiVersion": self._target.api_version, "items": items}
 
     def table(
         self, objects: Sequence[Document], metadata: Mapping[str, Any], *, head: bool = True

@@ -68,14 +68,12 @@ class Target(NamedTuple):
         group, version = self.place.group, self.place.version
         return f"{group}/{version}" if group else version
 
-    @property
-    def stored(self) -> bool:
-        """Whether this is the version that the store holds."""
-        return self.place.version == self.kind.version
-
     def outward(self, document: Document) -> Document:
         """An object as the clients of this place see it."""
-        return in_version(self.kind, document, self.api_version)
+        shown = in_version(self.kind, document, self.api_version)
+        if "status" in shown or not self.kind.status or self.kind.custom:
+            return shown
+        return {**shown, "status": {}}  # the types of clients have one, if only an empty one
 
 
 def parse_place(segments: tuple[str, ...]) -> Place | None:

@@ -83,10 +83,11 @@ class PodParts:
             target.namespace,
             container=options.container or None,
             tail_lines=options.tail,
+            previous=options.previous,
         )
         pod = api.get("Pod", place.name, target.namespace)
         container = find_container(pod, options)
-        if options.follow and request.method == "GET":
+        if options.follow and not options.previous and request.method == "GET":
             self.check_room()
 
             def hand_over(connection: Any, head: bytes) -> None:
@@ -94,7 +95,7 @@ class PodParts:
                 self._streams.open(connection, head, lambda _news: followed)
 
             return Response(200, b"", TEXT, CHUNKED, stream=hand_over)
-        lines = select(api.log_lines(pod, container), options)
+        lines = select(api.log_lines(pod, container, previous=options.previous), options)
         text = render(lines, options, api.clock)
         return Response(200, text[: options.limit_bytes], TEXT)
 

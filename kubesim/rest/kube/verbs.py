@@ -206,7 +206,7 @@ class Verbs:
             list_options(request),
             delete_options(request, bodies.read_options(request)),
         )
-        deleted = getattr(self._api, "delete_collection")(  # noqa: B009
+        deleted = self._api.delete_collection(
             target.kind.kind,
             target.namespace,
             label_selector=options.labels,

@@ -153,7 +153,7 @@ class KubeWatch:
             return self._encodings[key]
         if is_table:
             version = {"resourceVersion": metadata.get("resourceVersion", "")}
-            shaped = self._shaper.table([document], version, head=first)
+            shaped = self._shaper.table([self._target.outward(document)], version, head=first)
         else:
             shaped = self._shaper.one(document)
         found = _event(event.type, shaped)
