@@ -404,6 +404,21 @@ def test_deleting_it_collects_everything(cluster: Cluster) -> None:
     assert cluster.api.list("Pod")["items"] == []
 
 
+def test_orphans_of_a_deleted_deployment_are_taken_by_the_next(cluster: Cluster) -> None:
+    """kubectl delete --cascade=orphan, then the same manifest: the same pods go on."""
+    cluster.api.create(deployment(replicas=3))
+    cluster.sleep(5)
+    pods = {pod["metadata"]["uid"] for pod in cluster.api.list("Pod")["items"]}
+    cluster.api.delete("Deployment", "web", propagation_policy="Orphan")
+    cluster.sleep(10)
+    assert not cluster.api.list("Deployment")["items"]
+    cluster.api.create(deployment(replicas=3))
+    cluster.sleep(10)
+    assert {pod["metadata"]["uid"] for pod in cluster.api.list("Pod")["items"]} == pods
+    assert sizes(cluster) == {"1": 3}
+    assert condition(cluster)["reason"] == "NewReplicaSetAvailable"
+
+
 def test_change_cause_goes_along(cluster: Cluster) -> None:
     """Annotations of the Deployment are copied to its new ReplicaSet."""
     made = deployment(replicas=1)

@@ -23,7 +23,7 @@ from deployment_cases import (
 from kubesim import Cluster
 from kubesim.clock import VirtualClock
 from kubesim.controllers.deployment import MAX_RETRIES
-from kubesim.errors import Cause, Conflict, Forbidden
+from kubesim.errors import BadRequest, Cause, Conflict, Forbidden
 
 
 @pytest.fixture
@@ -222,6 +222,69 @@ def test_an_empty_selector_is_refused(cluster: Cluster) -> None:
     ]
     assert status(cluster)["observedGeneration"] == 2
     assert len(cluster.api.list("ReplicaSet")["items"]) == 1
+
+
+def meddle(cluster: Cluster, rng: random.Random, lag: float) -> None:
+    """One thing that people do to a Deployment, or that happens to it."""
+    name, web = rng.choice("abcd"), cluster.rollout("deploy/web")
+    strategies: list[dict[str, Any]] = [
+        {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 2}},
+        {"rollingUpdate": {"maxSurge": "50%", "maxUnavailable": 0}},
+        {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+    ]
+
+    def kill() -> None:
+        pods = cluster.api.list("Pod")["items"]
+        if pods:
+            cluster.api.delete("Pod", rng.choice(pods)["metadata"]["name"])
+
+    def undo() -> None:
+        versions = web.versions()
+        web.undo(rng.choice(versions).number if versions else None)
+
+    deeds: list[Any] = [
+        lambda: change(cluster, name),
+        lambda: break_it(cluster, name),
+        lambda: cluster.api.update_scale("Deployment", "web", replicas=rng.randint(0, 6)),
+        lambda: cluster.api.patch(
+            "Deployment", "web", {"spec": {"strategy": rng.choice(strategies)}}
+        ),
+        kill,
+        undo,
+        web.pause,
+        web.resume,
+        web.restart,
+        lambda: replace_controller(cluster, watch_latency_seconds=lag),
+    ]
+    try:
+        rng.choice(deeds)()
+    except BadRequest:  # paused already, or not; nothing to go back to: kubectl would say so
+        cluster.clock.sleep(0.1)
+
+
+@pytest.mark.parametrize(("seed", "lag"), [(seed, seed % 2 * 0.4) for seed in range(16)])
+def test_whatever_is_done_to_it_it_ends_where_it_should(seed: int, lag: float) -> None:
+    """Thirty random deeds at random moments; then a good version and a new size: all is well."""
+    rng = random.Random(seed)
+    with Cluster(nodes=3, seed=seed, hpa=False) as cluster:
+        cluster.api.create(deployment(replicas=4))
+        for _ in range(30):
+            meddle(cluster, rng, lag)
+            cluster.sleep(rng.choice((0.0, 0.3, 1.0, 3.0, 20.0)))
+        cluster.api.patch("Deployment", "web", {"spec": {"paused": None}})
+        change(cluster, "last")
+        cluster.api.update_scale("Deployment", "web", replicas=9)
+        cluster.sleep(200)
+        assert versions(cluster) == {"last": 9}
+        assert cluster.rollout("deploy/web").status() == 'deployment "web" successfully rolled out'
+        found = list(sizes(cluster).values())
+        assert sorted(found) == [0] * (len(found) - 1) + [9]
+        assert controller_of(cluster).statistics().get("errors", 0) == 0
+        numbers = [version.number for version in cluster.rollout("deploy/web").versions()]
+        # A late cache may not show the newest number when the next one is given, as upstream.
+        assert lag or len(set(numbers)) == len(numbers), "no two ReplicaSets have one revision"
+        revision = cluster.api.get("Deployment", "web")["metadata"]["annotations"][REVISION]
+        assert int(revision) == max(numbers)
 
 
 @pytest.mark.live

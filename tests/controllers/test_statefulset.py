@@ -9,7 +9,6 @@ import pytest
 
 from kubesim import Cluster, autopod
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.registry import Kind
 from kubesim.controllers.statefulset import StatefulSetController
 from kubesim.controllers.statefulset_claims import claims_of, volumes_of
 from kubesim.controllers.statefulset_plan import (
@@ -532,9 +531,6 @@ def test_failures_are_told_and_the_status_is_written_all_the_same() -> None:
 def test_claims_are_made_once_and_outlive_their_pods() -> None:
     """Plain objects, made before the pod, with their own events; a shrunk set leaves them."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
-        if not any(kind.kind == "PersistentVolumeClaim" for kind in cluster.api.registry.kinds()):
-            claims = Kind("PersistentVolumeClaim", "persistentvolumeclaims", short_names=("pvc",))
-            cluster.api.registry.register(claims)
         made = ordered(volumeClaimTemplates=CLAIMING["spec"]["volumeClaimTemplates"])
         made["spec"]["volumeClaimTemplates"][0]["spec"]["resources"] = {
             "requests": {"storage": "1Gi"}
