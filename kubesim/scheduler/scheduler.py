@@ -325,7 +325,7 @@ class Scheduler:
         *,
         plugins: Iterable[str],
     ) -> None:
-        self.counts["unschedulable"] += 1
+        self.counts["refused"] += 1
         if nominated:
             self.nominator.add(pod, nominated)
             self.counts["preemptions"] += 1
