@@ -18,7 +18,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from kubesim.table import Table
 
-MODULES = ("virtual_ticks", "live_pods", "store_ops", "watch_fanout", "rest_load", "control_plane")
+MODULES = (
+    "virtual_ticks",
+    "live_pods",
+    "store_ops",
+    "watch_fanout",
+    "rest_load",
+    "control_plane",
+    "experiments",
+)
 
 
 def main() -> int:

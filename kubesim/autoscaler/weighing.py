@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kubesim.autoscaler.constants import PolicyConstants
 from kubesim.autoscaler.ratios import Tolerance
 from kubesim.autoscaler.replicas import propose_per_pod
 from kubesim.autoscaler.totals import propose_total
-from kubesim.autoscaler.types import Metric, MetricFailed, Observation, Proposal, Reading
+from kubesim.autoscaler.types import Behavior, Metric, MetricFailed, Observation, Proposal, Reading
 from kubesim.client.decisions import Step
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
@@ -68,10 +69,15 @@ class Weighed:
 
 def tolerance_of(seen: Observation) -> Tolerance:
     """The tolerance of each direction: the HPA's own, else the controller's."""
-    default = seen.constants.tolerance
-    if seen.behavior is None:
+    return tolerances(seen.behavior, seen.constants)
+
+
+def tolerances(behavior: Behavior | None, constants: PolicyConstants) -> Tolerance:
+    """The same, of a behavior (None: the HPA has none) and the controller's settings."""
+    default = constants.tolerance
+    if behavior is None:
         return Tolerance(default, default)
-    up, down = seen.behavior.up.tolerance, seen.behavior.down.tolerance
+    up, down = behavior.up.tolerance, behavior.down.tolerance
     return Tolerance(default if up is None else up, default if down is None else down)
 
 

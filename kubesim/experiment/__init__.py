@@ -10,7 +10,7 @@
         duration=86_400,
     ).table())
 
-Reading order: setting, scores, model, cluster_run, compare.
+Reading order: setting, scores, fleet, model, cluster_run, compare.
 """
 
 from kubesim.experiment.compare import Comparison, compare

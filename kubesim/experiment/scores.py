@@ -11,10 +11,12 @@ from itertools import pairwise
 from math import exp, log
 
 from kubesim.traffic import Flow
+from kubesim.traffic.queueing import mean_service
 
 FLAP_SECONDS = 600.0  # a scaling that takes back one so recent is a flap
 PERCENT = 0.02  # how finely service times are told apart
 WAIT_SECONDS = 0.05  # how finely waiting times are
+BINS = 2_000  # how finely the load of pods is, where nobody waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +71,15 @@ class LatencyTally:
 
     In each second they are waiting plus an exponential (see `kubesim.traffic.queueing`); seconds
     with nearly the same two figures are added up, so that a day takes some hundred entries.
+
+    Args:
+        pod_rate: requests per second that a pod can serve; for `calm` alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pod_rate: float = 1.0) -> None:
+        self.pod_rate = pod_rate
+        self.calm = [0.0] * (BINS + 1)
+        """Requests of seconds in which nobody waited, by the pods' load in 1/BINS of capacity."""
         self._mass: dict[tuple[int, int], float] = {}
 
     def add(self, flow: Flow) -> None:
@@ -81,28 +89,44 @@ class LatencyTally:
             key = (place, round(flow.waited / WAIT_SECONDS))
             self._mass[key] = self._mass.get(key, 0.0) + flow.served
 
+    def _entries(self) -> list[tuple[float, float, float]]:
+        """(requests, seconds waited, mean seconds of service) of all that were counted."""
+        found = [
+            (mass, waits * WAIT_SECONDS, exp(place * PERCENT))
+            for (place, waits), mass in self._mass.items()
+        ]
+        for place, mass in enumerate(self.calm):
+            if mass:
+                load = (place + 0.5) / BINS * self.pod_rate
+                found.append((mass, 0.0, mean_service(self.pod_rate, load, 1)))
+        return found
+
     def share_within(self, seconds: float) -> float:
         """Share of the requests that took no longer; 0 if there was none."""
-        total = sum(self._mass.values())
-        found = 0.0
-        for (place, waits), mass in self._mass.items():
-            beyond = seconds - waits * WAIT_SECONDS
-            if beyond >= 0:
-                mean = exp(place * PERCENT)
-                found += mass * (1.0 - exp(-min(beyond / mean, 700.0)) if mean > 1e-80 else 1.0)
-        return found / total if total else 0.0
+        return _share(self._entries(), seconds)
 
     def percentile(self, percent: float) -> float | None:
         """Seconds that so many percent did not exceed; None without any request."""
-        if not self._mass:
+        entries = self._entries()
+        if not entries:
             return None
         low, high, share = 0.0, 1.0, percent / 100
-        while self.share_within(high) < share:
+        while _share(entries, high) < share:
             high *= 2
         for _ in range(40):
             middle = (low + high) / 2
-            low, high = (low, middle) if self.share_within(middle) >= share else (middle, high)
+            low, high = (low, middle) if _share(entries, middle) >= share else (middle, high)
         return high
+
+
+def _share(entries: Sequence[tuple[float, float, float]], seconds: float) -> float:
+    total = found = 0.0
+    for mass, waited, mean in entries:
+        total += mass
+        beyond = seconds - waited
+        if beyond >= 0:
+            found += mass * (1.0 - exp(-min(beyond / mean, 700.0)) if mean > 1e-80 else 1.0)
+    return found / total if total else 0.0
 
 
 def count_flaps(sizes: Sequence[tuple[float, int]], within: float = FLAP_SECONDS) -> int:

@@ -136,6 +136,11 @@ class FluidQueue:
         self._waiting: deque[_Waiting] = deque()
         self._total = 0.0
 
+    @property
+    def empty(self) -> bool:
+        """True if nobody waits."""
+        return not self._waiting
+
     def step(
         self,
         now: float,

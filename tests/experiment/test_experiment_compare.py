@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from kubesim.autoscaler import Predictive, QueueDriven
 from kubesim.errors import BadRequest
 from kubesim.experiment import Contender, World, compare, simulate
+from kubesim.experiment.model import Simulation
 from kubesim.traffic import Constant, Diurnal, Poisson, Queue, Ramp, Sine, Spike, Step
 
 
@@ -331,3 +333,39 @@ def test_settings_of_nonsense_are_refused(make: Any) -> None:
     """When they are made, not in the middle of a night of runs."""
     with pytest.raises(BadRequest):
         make()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_short_way_of_looking_is_the_long_way(seed: int) -> None:
+    """Pods that are all alike are looked at with products in the place of sums: every scaling and
+    every score are the same as by the whole policy."""
+    draw = random.Random(seed)
+    rules: dict[str, Any] = {
+        "scaleUp": {"stabilizationWindowSeconds": draw.choice([0, 60])},
+        "scaleDown": {
+            "stabilizationWindowSeconds": draw.choice([0, 120]),
+            "policies": [{"type": "Percent", "value": 30, "periodSeconds": 60}],
+            "tolerance": draw.choice(["0", "0.1", "0.25"]),
+        },
+    }
+    contender = Contender(
+        target=draw.choice([40, 70, 95]),
+        minimum=draw.choice([1, 3]),
+        maximum=draw.choice([8, 25]),
+        behavior=draw.choice([None, {}, rules]),
+        sync_seconds=draw.choice([5.0, 15.0, 30.0]),
+    )
+    world = World(
+        pods=draw.choice([1, 5, 30]),
+        start_seconds=draw.choice([1, 10, 45]),
+        startup_seconds=draw.choice([0, 40]),
+        startup_milli=draw.choice([0, 200]),
+        metrics_resolution=draw.choice([None, 15, 60]),
+    )
+    load = Poisson(Sine(100, 90, draw.choice([200, 900])), seed)
+    found = []
+    for alike in (True, False):
+        simulation = Simulation(contender, load, world, alike=alike)
+        scores = simulation.run(1800)
+        found.append((scores, simulation.sizes))
+    assert found[0] == found[1]
