@@ -37,7 +37,6 @@ MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 DAEMON_FATAL = "DaemonSet-managed Pods (use --ignore-daemonsets to ignore)"
 DAEMON_WARNING = "ignoring DaemonSet-managed Pods"
 STORAGE_FATAL = "Pods with local storage (use --delete-emptydir-data to override)"
-STORAGE_WARNING = "deleting Pods with local storage"
 BARE_FATAL = "Pods that declare no controller (use --force to override)"
 BARE_WARNING = "deleting Pods that declare no controller"
 
@@ -62,6 +61,10 @@ class DrainPlan:
     errors: tuple[str, ...]
 
 
+_Verdict = tuple[bool, str, bool]  # whether a pod goes, what is said, whether that is an error
+_FINE: _Verdict = (True, "", False)
+
+
 def drain_plan(
     pods: Sequence[Document],
     *,
@@ -80,30 +83,41 @@ def drain_plan(
         force: pods without a controller may go, and so may those of a DaemonSet that is gone.
     """
 
-    def judge(pod: Document) -> tuple[bool, str, bool]:
-        """(whether it goes, what is said about it, whether that is an error)."""
-        controller, finished = meta.controller_of(pod), is_finished(pod)
-        if controller is not None and controller["kind"] == "DaemonSet" and not finished:
-            name = controller["name"]
-            if not daemonset_exists(meta.namespace_of(pod), name):
-                gone = f'daemonsets.apps "{name}" not found'
-                return force, gone, not force
-            return (
-                False,
-                DAEMON_WARNING if ignore_daemonsets else DAEMON_FATAL,
-                not (ignore_daemonsets),
-            )
-        if MIRROR_ANNOTATION in meta.annotations_of(pod):
-            return False, "", False
-        if finished:
-            return True, "", False
-        if controller is None and not force:
-            return False, BARE_FATAL, True
-        if _has_local_storage(pod) and not delete_emptydir_data:
-            return False, STORAGE_FATAL, True
-        if controller is None:
-            return True, BARE_WARNING, False
-        return True, STORAGE_WARNING if _has_local_storage(pod) else "", False
+    def daemons(pod: Document) -> _Verdict:
+        controller = meta.controller_of(pod)
+        if controller is None or controller["kind"] != "DaemonSet" or is_finished(pod):
+            return _FINE
+        if not daemonset_exists(meta.namespace_of(pod), controller["name"]):
+            return force, f'daemonsets.apps "{controller["name"]}" not found', not force
+        if ignore_daemonsets:
+            return False, DAEMON_WARNING, False
+        return False, DAEMON_FATAL, True
+
+    def mirrors(pod: Document) -> _Verdict:
+        return MIRROR_ANNOTATION not in meta.annotations_of(pod), "", False
+
+    def storage(pod: Document) -> _Verdict:
+        if is_finished(pod) or not _has_local_storage(pod):
+            return _FINE
+        return (
+            delete_emptydir_data,
+            "" if delete_emptydir_data else STORAGE_FATAL,
+            not (delete_emptydir_data),
+        )
+
+    def bare(pod: Document) -> _Verdict:
+        if is_finished(pod) or meta.controller_of(pod) is not None:
+            return _FINE
+        return force, BARE_WARNING if force else BARE_FATAL, not force
+
+    def judge(pod: Document) -> _Verdict:
+        """The first filter that holds a pod back, else the word of the last: as kubectl has it."""
+        verdict = _FINE
+        for rule in (daemons, mirrors, storage, bare):
+            verdict = rule(pod)
+            if not verdict[0]:
+                break
+        return verdict
 
     judged = [(pod, *judge(pod)) for pod in pods]
     return DrainPlan(
@@ -191,8 +205,8 @@ class Drain:
     def run(self, plan: DrainPlan) -> DrainReport:
         """Evict what the plan says, and wait until it is gone."""
         node = self.report.node
-        for warning in plan.warnings:
-            self._say(f"Warning: {warning}")
+        if plan.warnings:
+            self._say(f"Warning: {'; '.join(plan.warnings)}")
         if plan.errors:
             said = ", ".join(plan.errors)
             self._fail(f'unable to drain node "{node}" due to error: {said}')
@@ -200,8 +214,6 @@ class Drain:
         begun = self._clock.now()
         asking = {meta.key_of(pod): pod for pod in plan.evict}
         going: dict[str, Document] = {}
-        for key in asking:
-            self._say(f"evicting pod {key}")
         again = begun
         while asking or going:
             if asking and self._clock.now() >= again:
@@ -226,6 +238,7 @@ class Drain:
         going = dict(going)
         for key, pod in asking.items():
             name, namespace = meta.name_of(pod), meta.namespace_of(pod)
+            self._say(f"evicting pod {key}")
             try:
                 self._api.evict(name, namespace, grace_period_seconds=self._grace)
             except TooManyRequests as error:

@@ -58,10 +58,19 @@ GONE = 'cannot delete daemonsets.apps "web" not found: default/p'
             pod(volumes=EMPTY_DIR),
             {"delete_emptydir_data": True},
             True,
-            ["deleting Pods with local storage"],
+            [],  # kubectl has a word for it, and loses it on the way
             [],
         ),
         (pod(volumes=EMPTY_DIR, phase="Failed"), {}, True, [], []),
+        (pod(owner="", volumes=EMPTY_DIR), {}, False, [], [STORAGE]),  # told one by one
+        (pod(owner="", volumes=EMPTY_DIR), {"delete_emptydir_data": True}, False, [], [BARE]),
+        (
+            pod(owner="DaemonSet"),
+            {"daemonset_exists": lambda *_: False, "force": True},
+            True,
+            [],
+            [],
+        ),
         (pod(volumes=[{"name": "c", "configMap": {"name": "c"}}]), {}, True, [], []),
     ],
 )
@@ -216,6 +225,8 @@ def test_a_budget_is_asked_again_every_five_seconds(cluster: Cluster) -> None:
         f'error when evicting pods/"{name}" -n "default" (will retry after 5s): Cannot evict pod '
         "as it would violate the pod's disruption budget."
     )
+    tries = [line for _, line in report.lines if line == f"evicting pod {keys[0]}"]
+    assert len(tries) == 4, "each attempt is told"
     told = [(second - begun, line) for second, line in report.lines if line == refused]
     assert told == [(0.0, refused), (5.0, refused), (10.0, refused)]
     worker.stop()

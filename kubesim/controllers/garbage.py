@@ -49,7 +49,7 @@ class GarbageCollector(Controller):
         self._caches: dict[str, Informer] = {}
         self._known: dict[str, str] = {}  # uid -> key of what exists
         self._told: dict[str, str] = {}  # key -> the last wait that was recorded
-        self._seen_kinds = 0
+        self._places: dict[str, str] = {}  # kind -> where its objects stand
         self._discover()
 
     def start(self) -> None:
@@ -58,17 +58,16 @@ class GarbageCollector(Controller):
         self.worker.every(DISCOVERY_SECONDS, self._discover_and_start)
 
     def _discover(self) -> list[Informer]:
-        """Informers for the kinds that have none yet."""
-        kinds = self.api.registry.kinds()
-        if len(kinds) == self._seen_kinds:
-            return []
-        self._seen_kinds = len(kinds)
-        fresh = [
-            kind.kind for kind in kinds if _collectable(kind) and kind.kind not in self._caches
-        ]
+        """Informers for the kinds that have none yet; those of kinds that moved are exchanged."""
+        kinds = {kind.kind: kind.prefix for kind in self.api.registry.kinds() if _collectable(kind)}
+        fresh = [kind for kind, prefix in kinds.items() if self._places.get(kind) != prefix]
         for kind in fresh:
+            if kind in self._caches:  # defined anew, under another name
+                self._caches[kind].stop()
+                self._informers.remove(self._caches[kind])
             indexers = {"owners": _owner_uids}
             self._caches[kind] = self.informer(kind, self._keys, indexers=indexers)
+            self._places[kind] = kinds[kind]
         return [self._caches[kind] for kind in fresh]
 
     def _discover_and_start(self) -> None:

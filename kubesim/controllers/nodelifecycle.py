@@ -130,7 +130,11 @@ class NodeLifecycleController(Controller):
         for node in nodes:
             name = meta.name_of(node)
             observed = health.ready_status(node)
-            current = self._judge(name, node)
+            try:
+                current = self._judge(name, node)
+            except StatusError as error:  # it is left out of this look, and of its zone
+                self._not_written(f"the status of {name}", error)
+                continue
             if counts_for_disruption(node):
                 zones.setdefault(zone_of(node), []).append(current == "True")
             if current is None:
@@ -170,7 +174,11 @@ class NodeLifecycleController(Controller):
         self._known = present
 
     def _judge(self, name: str, node: Document) -> str | None:
-        """The Ready status of a node after this look, written if it changed; None: no report."""
+        """The Ready status of a node after this look, written if it changed; None: no report.
+
+        Raises:
+            StatusError: it could not be written.
+        """
         observed, now = health.ready_status(node), self.clock.now()
         lease = self.api.peek("Lease", name, LEASE_NAMESPACE)
         created = node["metadata"]["creationTimestamp"]
@@ -191,8 +199,8 @@ class NodeLifecycleController(Controller):
         status = observed[0] if observed is not None else None
         if not silent or status == "Unknown":
             return status
-        if not self._try(f"the status of {name}", partial(write_unknown, self.api, node)):
-            return status  # the next look tries again
+        if not write_unknown(self.api, node):
+            return status  # it reported just now: the next look sees it
         grace = self._grace if observed is not None else self._startup_grace
         self._records.silent(node, seen.probe, grace, self._period)
         self.counts["unknown"] += 1
@@ -203,10 +211,13 @@ class NodeLifecycleController(Controller):
         try:
             return write()
         except StatusError as error:
-            self.counts["failed"] += 1
-            said = f"{what} was not written: {error.message}"
-            self.analytics.log(self.name, "WriteFailed", said, "warn")
+            self._not_written(what, error)
             return False
+
+    def _not_written(self, what: str, error: StatusError) -> None:
+        self.counts["failed"] += 1
+        said = f"{what} was not written: {error.message}"
+        self.analytics.log(self.name, "WriteFailed", said, "warn")
 
     # -- the node's pods ------------------------------------------------------------------------
 
@@ -218,8 +229,7 @@ class NodeLifecycleController(Controller):
                 self._mark(pod)
             except StatusError as error:
                 self._retry.add(name)
-                said = f"pod {meta.key_of(pod)} was not marked: {error.message}"
-                self.analytics.log(self.name, "WriteFailed", said, "warn")
+                self._not_written(f"the status of pod {meta.key_of(pod)}", error)
 
     def _mark(self, pod: Document) -> None:
         if is_ready(pod) and mark_not_ready(self.api, pod):

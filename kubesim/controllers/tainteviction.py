@@ -119,7 +119,10 @@ class TaintEvictionController(Controller):
 
     def _judge_node(self, name: str) -> None:
         node = self._nodes.get(name)
-        taints = taints_of(node, NO_EXECUTE) if node is not None else []
+        if node is None:  # clocks that run go on: its pods have nowhere to come back to
+            self._tainted.pop(name, None)
+            return
+        taints = taints_of(node, NO_EXECUTE)
         if taints:
             self._tainted[name] = taints
         else:

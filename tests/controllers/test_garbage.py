@@ -278,6 +278,42 @@ def test_kinds_that_are_registered_at_run_time_are_collected(cluster: Cluster) -
     assert there(cluster) == [] and cluster.api.snapshot("Widget")[0] == []
 
 
+def test_a_kind_that_is_defined_anew_is_followed(cluster: Cluster) -> None:
+    """A definition goes, and another one of that kind comes with another plural."""
+    for plural in ("widgets", "gadgets"):
+        definition = {
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": f"{plural}.example.com"},
+            "spec": {
+                "group": "example.com",
+                "scope": "Namespaced",
+                "names": {"kind": "Widget", "plural": plural},
+                "versions": [
+                    {
+                        "name": "v1",
+                        "served": True,
+                        "storage": True,
+                        "schema": {"openAPIV3Schema": {"type": "object"}},
+                    }
+                ],
+            },
+        }
+        cluster.api.create(definition)
+        cluster.sleep(31)
+        widget = cluster.api.create({"kind": "Widget", "metadata": {"name": "w"}})
+        config(cluster, "child", widget)
+        cluster.sleep(1)
+        cluster.api.delete("Widget", "w", propagation_policy="Foreground")
+        cluster.sleep(1)
+        assert there(cluster) == [] and cluster.api.snapshot("Widget")[0] == []
+        widget = cluster.api.create({"kind": "Widget", "metadata": {"name": "w"}})
+        config(cluster, "child", widget)
+        cluster.sleep(1)
+        cluster.api.delete("CustomResourceDefinition", f"{plural}.example.com")
+        cluster.sleep(1)
+        assert there(cluster) == [], "its objects go with a definition, their dependents after them"
+
+
 def test_pods_of_a_set_deleted_in_the_foreground_stop_first(cluster: Cluster) -> None:
     """A ReplicaSet waits while its pods stop; orphaned, it leaves them running."""
     for policy, running in (("Foreground", 0), ("Orphan", 2)):

@@ -367,6 +367,45 @@ def test_conflicts_only_cost_time(seed: int) -> None:
         assert len(pods_on(cluster, "node-1")) + len(pods_on(cluster, "node-3")) == 4
 
 
+def test_one_node_that_cannot_be_written_holds_nobody_up(cluster: Cluster) -> None:
+    """It is left out of the look; the other one is judged, and it itself later."""
+    update, block = cluster.api.update_status, [True]
+
+    def refusing(document: Any, **options: Any) -> Any:
+        if block[0] and meta.name_of(document) == "node-1":
+            raise Conflict("injected")
+        return update(document, **options)
+
+    cluster.api.update_status = refusing  # type: ignore[method-assign]
+    fail(cluster, 1, 2)
+    until(cluster, 200)
+    assert (ready_of(cluster, "node-1"), ready_of(cluster, "node-2")) == ("True", "Unknown")
+    assert controller_of(cluster).statistics()["failed"] > 0
+    block[0] = False
+    until(cluster, 220)
+    assert ready_of(cluster, "node-1") == "Unknown" and tainted_at(cluster, "node-1")
+
+
+def test_pods_that_could_not_be_marked_are_tried_again(cluster: Cluster) -> None:
+    """At the next look, until each of them is not ready."""
+    update, block = cluster.api.update_status, [True]
+
+    def refusing(document: Any, **options: Any) -> Any:
+        if block[0] and document.get("kind") == "Pod":
+            raise Conflict("injected")
+        return update(document, **options)
+
+    cluster.api.update_status = refusing  # type: ignore[method-assign]
+    fail(cluster, 2)
+    until(cluster, 172)
+    assert any(is_ready(pod) for pod in pods_on(cluster, "node-2"))
+    block[0] = False
+    until(cluster, 176)
+    assert not any(is_ready(pod) for pod in pods_on(cluster, "node-2"))
+    told = [event for event in events(cluster, "NodeNotReady") if event[0] == "node-2"]
+    assert len(told) == 1, "the change of the node is told once"
+
+
 def test_lost_watches_are_made_up_for(cluster: Cluster) -> None:
     """Looks read the store; news that never came are found at the next list."""
     for informer in controller_of(cluster)._informers:

@@ -177,18 +177,22 @@ def test_another_pod_of_that_name_has_a_clock_of_its_own(cluster: Cluster) -> No
     assert names(cluster) == []
 
 
-def test_a_deleted_node_cancels_its_clocks(cluster: Cluster) -> None:
-    """The pods of a node that is gone are the pod collector's."""
+def test_the_clocks_of_a_deleted_node_run_on(cluster: Cluster) -> None:
+    """Nobody takes the taint off: its pods go when their time is up."""
     pod(cluster, "later", 20)
     cluster.sleep(5)
     taint(cluster, TAINT)
     cluster.sleep(5)
     cluster.kubelets[0].stop()
     cluster.api.delete("Node", "node-1")
-    cluster.sleep(20)
+    cluster.sleep(14)
     assert not any(terminating(cluster, "node-1"))
+    cluster.sleep(2)
+    assert all(terminating(cluster, "node-1"))
+    cluster.api.delete("Pod", "later", grace_period_seconds=0)
+    cluster.sleep(1)
     assert [e[3] for e in events(cluster, "TaintManagerEviction")] == [
-        "Cancelling deletion of Pod default/later"
+        "Marking for deletion Pod default/later"
     ]
 
 
