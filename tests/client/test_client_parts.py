@@ -170,6 +170,20 @@ def test_the_back_off_doubles_and_is_forgotten(clock: VirtualClock) -> None:
     assert queue.add_rate_limited("a") == 0.005
 
 
+def test_a_failed_key_comes_back_once(clock: VirtualClock) -> None:
+    """However often it fails before it comes back; the sooner moment holds."""
+    seen: list[float] = []
+    queue = WorkQueue(clock.worker("w"), lambda key: seen.append(clock.now()))
+    for _ in range(4):
+        queue.add_rate_limited("a")
+    clock.sleep(1)
+    assert seen == [0.005]
+    assert queue.failures("a") == 4
+    queue.add_rate_limited("a")
+    clock.sleep(1)
+    assert seen == [0.005, 1.08], "the fifth failure waits 80 ms"
+
+
 class Failing(Controller):
     """A controller that fails a few times before it succeeds."""
 
@@ -215,6 +229,31 @@ def test_a_failing_reconcile_is_seen_and_tried_again(clock: VirtualClock) -> Non
     events = [e for e in api.list("Event")["items"] if e["reason"] == "ReconcileFailed"]
     assert events[0]["count"] == 3
     assert events[0]["message"] == "not yet"
+
+
+def test_a_key_may_be_given_up(clock: VirtualClock) -> None:
+    """After max_retries failures in a row, until its next news."""
+
+    class GivesUp(Failing):
+        max_retries = 2
+
+    api = KubeAPI(EtcdStore(), clock, NamedStreams(1))
+    controller = GivesUp(
+        api,
+        clock=clock,
+        streams=NamedStreams(1),
+        analytics=api.analytics,
+        decisions=DecisionLog(),
+    )
+    controller.start()
+    api.create(config("a"))
+    clock.sleep(10)
+    assert controller.statistics()["errors"] == 3
+    assert controller.statistics()["dropped"] == 1
+    assert not controller.done
+    api.patch("ConfigMap", "a", {"data": {"new": "s"}})
+    clock.sleep(10)
+    assert controller.done
 
 
 def test_equal_events_are_counted_and_spam_is_cut_short(api: KubeAPI, clock: VirtualClock) -> None:

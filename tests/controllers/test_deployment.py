@@ -404,6 +404,18 @@ def test_deleting_it_collects_everything(cluster: Cluster) -> None:
     assert cluster.api.list("Pod")["items"] == []
 
 
+def test_one_that_is_being_deleted_makes_nothing_new(cluster: Cluster) -> None:
+    """In the foreground: its ReplicaSets go first, and it only counts them meanwhile."""
+    cluster.api.create(deployment(replicas=2))
+    cluster.sleep(5)
+    watch = cluster.api.watch("ReplicaSet")
+    cluster.api.delete("Deployment", "web", propagation_policy="Foreground")
+    cluster.sleep(30)
+    assert not [event for event in watch.poll() if event.type == "ADDED"]
+    for kind in ("Deployment", "ReplicaSet", "Pod"):
+        assert cluster.api.list(kind)["items"] == []
+
+
 def test_orphans_of_a_deleted_deployment_are_taken_by_the_next(cluster: Cluster) -> None:
     """kubectl delete --cascade=orphan, then the same manifest: the same pods go on."""
     cluster.api.create(deployment(replicas=3))

@@ -204,6 +204,60 @@ def test_only_scaling(state: DeploymentFacts, sizes: dict[str, int]) -> None:
     assert dict(scale(state).sizes) == sizes
 
 
+@pytest.mark.parametrize(
+    ("replicas", "surge", "before", "bases", "after"),
+    [
+        # Sizes from the newest to the oldest; `bases` are their annotations max-replicas.
+        (3, 0, (2, 3), 5, (1, 2)),
+        (4, 0, (8, 1), 9, (4, 0)),
+        (10, 0, (2, 3, 2), 7, (3, 4, 3)),
+        (8, 0, (2, 8, 3), 13, (1, 5, 2)),
+        (4, 0, (1, 1, 1), 3, (2, 1, 1)),
+        (2, 0, (1, 1, 1), 3, (1, 1, 0)),
+        (5, 0, (2, 2), 4, (3, 2)),
+        (0, 0, (3, 2, 1), 6, (0, 0, 0)),
+        (20, 2, (6, 6), 12, (11, 11)),
+        (14, 0, (7, 3), 10, (10, 4)),
+        (50, 6, (5, 8), 13, (22, 34)),
+        (5, 0, (2, 1, 1), (5, 3, 5), (2, 2, 1)),
+        (2, 1, (2, 1), 3, (2, 1)),
+    ],
+)
+def test_proportional_scaling(
+    replicas: int, surge: int, before: tuple[int, ...], bases: Any, after: tuple[int, ...]
+) -> None:
+    """By share, the leftover to the largest; one that was missed last time is made good."""
+    each = bases if isinstance(bases, tuple) else (bases,) * len(before)
+    sets = [
+        owned(f"v{len(before) - i}", size, 0, created=float(-i), max_replicas=each[i])
+        for i, size in enumerate(before)
+    ]
+    oldest_first = sorted(sets, key=lambda one: one.state.created)
+    found = scale(facts(None, *oldest_first, replicas=replicas, surge=surge, gone=0))
+    names = [one.state.name for one in sets]
+    sizes = {one.state.name: one.state.replicas for one in sets} | dict(found.sizes)
+    assert tuple(sizes[name] for name in names) == after
+    assert set(found.refresh) == set(names), "the annotations follow, even where no size changes"
+
+
+@given(
+    replicas=st.integers(0, 60),
+    surge=st.integers(0, 10),
+    sizes=st.lists(st.integers(1, 30), min_size=2, max_size=5),
+    extra=st.integers(0, 10),
+)
+def test_proportional_scaling_never_misses_its_sum(
+    replicas: int, surge: int, sizes: list[int], extra: int
+) -> None:
+    """Growing or shrinking, the sizes add up to what is allowed, and none is negative."""
+    base = sum(sizes) + extra
+    old = [owned(str(n), size, max_replicas=base) for n, size in enumerate(sizes)]
+    found = scale(facts(None, *old, replicas=replicas, surge=surge, gone=1))
+    after = [found.sizes.get(str(n), size) for n, size in enumerate(sizes)]
+    assert sum(after) == (replicas + surge if replicas else 0)
+    assert min(after) >= 0
+
+
 def test_ties_of_a_growing_rollout_go_to_the_newest() -> None:
     """Equal sizes: the leftover goes to the newest when growing, is taken from the oldest else."""
     pair = [
@@ -317,6 +371,12 @@ def test_the_history_limit(limit: int | None, sets: list[Any], gone: list[str]) 
     """Only the first excess is looked at; one with pods is passed over and not replaced."""
     found = revisions.to_clean_up([replicaset(n, r, size=s) for n, r, s in sets], limit)
     assert [rs["metadata"]["name"] for rs in found] == gone
+
+
+def test_history_takes_only_what_is_empty_by_wish_and_in_fact() -> None:
+    """Of four in excess, the one that wants no pods and has none."""
+    sets = [replicaset(f"{s}{p}", "1", size=s, pods=p) for s in (0, 1) for p in (0, 1)]
+    assert [rs["metadata"]["name"] for rs in revisions.to_clean_up(sets, 0)] == ["00"]
 
 
 def test_history_spares_what_is_not_settled() -> None:
