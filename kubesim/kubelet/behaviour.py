@@ -15,12 +15,13 @@ No counterpart in Kubernetes: there, the image decides.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from math import inf
 from typing import Any
 
 from kubesim.clock.streams import keyed_fraction
+from kubesim.kubelet.images import MISSING
 from kubesim.kubelet.phase import INIT, MAIN
 from kubesim.objects import meta
 from kubesim.objects.annotations import (
@@ -161,6 +162,29 @@ def _answers(annotation: str, text: str | None, complain: Complain) -> Answers:
     except (ValueError, TypeError) as error:
         complain(f"annotation {annotation}: {text[:60]!r} is ignored: {error}")
         return Answers()
+
+
+def start_error(container: Mapping[str, Any]) -> str:
+    """Why a container's process cannot be started; "" if it can.
+
+    The rule of this simulator: a command whose program is named ``does-not-exist`` or ``missing``
+    (in any folder) is not in the image.
+
+    >>> start_error({"command": ["/bin/does-not-exist", "-v"]})[:31]
+    'failed to create containerd tas'
+    """
+    command = container.get("command") or ()
+    program = str(command[0]) if command else ""
+    if program.rpartition("/")[2] not in MISSING:
+        return ""
+    why = "no such file or directory" if "/" in program else "executable file not found in $PATH"
+    where = "stat" if "/" in program else "exec:"
+    program = program if "/" in program else f'"{program}"'
+    return (
+        "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
+        "runc create failed: unable to start container process: error during container init: "
+        f"{where} {program}: {why}: unknown"
+    )
 
 
 def may_exceed_memory(pod: Document, container: str) -> bool:

@@ -176,6 +176,13 @@ class ContainerLife:
             timer.cancel()
         self.timers.clear()
 
+    @property
+    def log_before(self) -> Log | None:
+        """The log of the run that `lastState` speaks of; None if there was none."""
+        if self.state == WAITING and self.last is not None:
+            return self.log
+        return self.previous_log
+
     def say(self, now: float, line: str) -> None:
         """A line of its log."""
         self.log.append((now, line))

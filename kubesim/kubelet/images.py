@@ -165,6 +165,10 @@ class ImageStore:
 
         worker.call_later(self._free_at - now, arrived)
 
+    def line_is_free(self) -> None:
+        """The node was switched off: what was under way is lost."""
+        self._free_at = 0.0
+
     def note(self, image: str) -> None:
         """A container uses an image: it is one of the node's."""
         self._sizes.setdefault(image, size_of(image))

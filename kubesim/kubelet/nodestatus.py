@@ -174,6 +174,11 @@ def node_document(
     }
 
 
+def node_reference(name: str) -> Document:
+    """The node as events of its kubelet name it: by its name, also in place of the uid."""
+    return {"kind": "Node", "apiVersion": "v1", "metadata": {"name": name, "uid": name}}
+
+
 def meta_number(name: str) -> int:
     """The number at the end of a name, for addresses; 0 if there is none."""
     digits = name.rpartition("-")[2]
@@ -194,6 +199,7 @@ class NodeReporter:
         images: on the node now.
         pulls: how many were pulled so far; a new one is reported at the next look.
         say: where its lines of log go.
+        event: tells (type, reason, message) about the node.
     """
 
     def __init__(
@@ -207,6 +213,7 @@ class NodeReporter:
         images: Callable[[], list[Document]] = list,
         pulls: Callable[[], int] = int,
         say: Callable[[str], None],
+        event: Callable[[str, str, str], None],
     ) -> None:
         self._api = api
         self._clock = clock
@@ -215,7 +222,7 @@ class NodeReporter:
         self._facts = facts
         self._images, self._pulls = images, pulls
         self._pulls_reported = 0
-        self._say = say
+        self._say, self._event = say, event
         self._reported_at = 0.0
         self.reports = 0
 
@@ -236,6 +243,17 @@ class NodeReporter:
         self._reported_at = self._clock.now()
         return True
 
+    def _tell_of_changes(self, old: Document, status: Document) -> None:
+        """Events on the node: it was started anew, it is ready again."""
+        boot = (status.get("nodeInfo") or {}).get("bootID")
+        before = (old.get("nodeInfo") or {}).get("bootID")
+        if before and boot != before:
+            said = f"Node {self._name} has been rebooted, boot id: {boot}"
+            self._event("Warning", "Rebooted", said)
+        ready = facts_of(old.get("conditions") or ()).get("Ready")
+        if ready is not None and ready[1] != "True":
+            self._event("Normal", "NodeReady", f"Node {self._name} status is now: NodeReady")
+
     def _take_over(self, status: Document) -> None:
         known = self._api.get("Node", self._name)
         old = known.get("status") or {}
@@ -244,6 +262,7 @@ class NodeReporter:
         )
         merged = {**old, **status, "conditions": conditions}
         self._api.update_status({**known, "status": merged})
+        self._tell_of_changes(old, status)
 
     def look(self) -> None:
         """Renew the lease; report the status if something changed or the last report is old."""
@@ -288,6 +307,7 @@ class NodeReporter:
             fresh = reported_conditions(status.get("conditions") or (), self._facts(), now)
             fields = {"conditions": fresh} | ({"images": found} if found else {})
             self._api.update_status({**current, "status": {**status, **fields}})
+            self._tell_of_changes(status, status)
 
         try:
             retry_on_conflict(write)

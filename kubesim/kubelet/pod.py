@@ -29,7 +29,7 @@ from kubesim.client import EventRecorder
 from kubesim.client.decisions import DecisionLog
 from kubesim.clock.base import Worker
 from kubesim.kubelet import records
-from kubesim.kubelet.behaviour import may_exceed_memory, seconds_in
+from kubesim.kubelet.behaviour import may_exceed_memory, seconds_in, start_error
 from kubesim.kubelet.containers import CREATING, INITIALIZING, ContainerLife
 from kubesim.kubelet.images import ImageStore
 from kubesim.kubelet.lifecycle import plan
@@ -45,6 +45,7 @@ from kubesim.objects.annotations import START_SECONDS
 from kubesim.objects.frozen import Document
 
 START_DELAY_SECONDS = 1.0  # to set up the pod's sandbox, as the original took to start a pod
+START_ERROR_CODE = 128  # of a container whose process could not be started
 SANDBOX_CHANGED = "Pod sandbox changed, it will be killed and re-created."
 
 
@@ -234,9 +235,13 @@ class PodRunner(PodEnding):
             except Exception as error:  # noqa: BLE001 - a learner's factory: the old model goes on
                 self._tell("PodError", f"Pod {self.name}: no new model: {error}", "error")
         life.run(self._now())
+        self._event("Normal", "Created", f"Created container {life.name}")
+        if why := start_error(life.spec):
+            self._event("Warning", "Failed", f"Error: {why}")
+            life.exit(self._now(), START_ERROR_CODE, "StartError", why, self._timestamp)
+            return
         life.started = not self._probes.has(life, "startup") and life.kind != INIT
         life.ready = life.started and not self._probes.has(life, "readiness")
-        self._event("Normal", "Created", f"Created container {life.name}")
         self._event("Normal", "Started", f"Started container {life.name}")
         self._fresh.append(life)
 

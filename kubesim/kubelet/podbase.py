@@ -90,14 +90,14 @@ class PodBase:
         """
         chosen = [x for x in self._lives if container in (None, x.name)]
         if previous:
-            logs = [x.previous_log for x in chosen if x.previous_log is not None]
+            logs = [log for x in chosen if (log := x.log_before) is not None]
             return sorted((line for log in logs for line in copied(log)), key=lambda x: x[0])
         return merged_log(chosen)
 
     def has_previous(self, container: str) -> bool:
         """Whether the log of a run before the present one is kept."""
         life = self._by_name.get(container)
-        return life is not None and life.previous_log is not None
+        return life is not None and life.log_before is not None
 
     # -- what is told -----------------------------------------------------------------------------
 

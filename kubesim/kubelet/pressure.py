@@ -24,7 +24,7 @@ from kubesim.kubelet.eviction import (
     still_pressed,
     threshold_met,
 )
-from kubesim.kubelet.nodestatus import HEALTHY, Fact
+from kubesim.kubelet.nodestatus import HEALTHY, Fact, node_reference
 from kubesim.kubelet.pod import PodRunner
 from kubesim.kubelet.podstatus import Verdict
 from kubesim.objects.frozen import Document
@@ -68,11 +68,7 @@ class MemoryWatch:
         self._api, self._clock = api, clock
         self._recorder, self._decisions = recorder, decisions
         self._name = node_name
-        self._node: Document = {
-            "kind": "Node",
-            "apiVersion": "v1",
-            "metadata": {"name": node_name, "uid": node_name},  # as a kubelet's events have it
-        }
+        self._node = node_reference(node_name)
         self._component = f"kubelet/{node_name}"
         self._threshold, self._reclaim = config.threshold_bytes, config.reclaim_bytes
         self._hold = config.pressure_seconds

@@ -138,6 +138,36 @@ def test_the_log_of_the_run_before(cluster: Cluster) -> None:
     assert "[exit] Pod exited with code 2" not in cluster.api.pod_logs("p")
 
 
+def test_the_log_of_the_run_before_while_it_waits(cluster: Cluster) -> None:
+    """In the back-off both are the last run's log, as with kubectl."""
+    cluster.api.create(a_pod(notes={"run-seconds": "3", "exit-code": "2"}))
+    cluster.sleep(9)
+    assert main(cluster)["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    assert cluster.api.pod_logs("p", previous=True) == cluster.api.pod_logs("p")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["does-not-exist"], 'exec: "does-not-exist": executable file not found in $PATH'),
+        (["/bin/missing", "-v"], "stat /bin/missing: no such file or directory"),
+    ],
+)
+def test_a_command_that_is_not_in_the_image(
+    cluster: Cluster, command: list[str], said: str
+) -> None:
+    """Created, never Started: StartError with 128, then CrashLoopBackOff."""
+    cluster.api.create(a_pod("p", container(command=command)))
+    cluster.sleep(5)
+    assert main(cluster)["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    ended = main(cluster)["lastState"]["terminated"]
+    assert (ended["exitCode"], ended["reason"]) == (128, "StartError")
+    assert said in ended["message"]
+    assert ("Warning", "Failed", f"Error: {ended['message']}", 2) in events(cluster)
+    assert "Started" not in reasons(cluster)
+    assert main(cluster)["restartCount"] == 1
+
+
 def test_identities_of_containers(cluster: Cluster) -> None:
     """Each run has an id, an image has one digest."""
     cluster.api.create(a_pod(notes={"run-seconds": "3", "exit-code": "2"}))
@@ -560,6 +590,17 @@ def test_why_a_pod_was_restarted_and_is_not_ready(cluster: Cluster) -> None:
     assert crash.binding == "back-off"
     assert slow.verdict == "container main is not ready"
     assert slow.binding == "readiness probe"
+
+
+def test_why_a_node_refused_a_pod(cluster: Cluster) -> None:
+    """With what it asked for, what is taken, and what the node offers."""
+    big = container(resources={"requests": {"cpu": "5"}})
+    cluster.api.create(a_pod("big", big, nodeName="node-1"))
+    cluster.sleep(1)
+    record = cluster.explain("pod/big").latest
+    assert record.verdict == "refused: OutOfcpu"
+    figures = record.steps[0].inputs
+    assert (figures["cpu_milli"], figures["allocatable_cpu_milli"]) == (5000, 4000)
 
 
 def test_the_same_seed_is_the_same_life() -> None:

@@ -6,9 +6,10 @@ import threading
 from typing import Any
 
 import pytest
+from kubelet_world import a_pod, container, events, main
 
 from kubesim import Cluster
-from kubesim.kubelet import Kubelet
+from kubesim.kubelet import ImagePulls, Kubelet, KubeletConfig
 from kubesim.kubelet.nodestatus import HEALTHY, report_is_due, reported_conditions
 
 PRESSED = ("MemoryPressure", "True", "KubeletHasInsufficientMemory", "")
@@ -219,3 +220,97 @@ def test_a_power_cut_on_threads() -> None:
         the_kubelet(cluster).recover()
         assert cluster.wait_until(lambda: running() == 20, 200)
         assert not cluster.failures
+
+
+def test_a_returning_node_starts_a_pod_over_in_a_new_sandbox(cluster: Cluster) -> None:
+    """Init containers run again, sidecars too; each has one restart more."""
+    made = a_pod(
+        "p",
+        container("web"),
+        init=(container("prepare"), container("proxy", restartPolicy="Always")),
+        notes={"run-seconds.prepare": "5"},
+    )
+    cluster.api.create(made)
+    cluster.sleep(15)
+    the_kubelet(cluster).fail()
+    cluster.sleep(10)
+    the_kubelet(cluster).recover()
+    cluster.sleep(3)
+    assert "running" in main(cluster, container="prepare")["state"]
+    assert "waiting" in main(cluster, container="web")["state"]
+    assert status_of(cluster, "p")["phase"] == "Pending"
+    cluster.sleep(5)
+    assert status_of(cluster, "p")["phase"] == "Running"
+    restarts = {name: main(cluster, container=name)["restartCount"] for name in
+                ("prepare", "proxy", "web")}  # fmt: skip
+    assert restarts == {"prepare": 1, "proxy": 1, "web": 1}
+
+
+def test_what_had_ended_before_the_power_cut_stays_ended(cluster: Cluster) -> None:
+    """A finished pod keeps its state and its log; a container that had done its work, too."""
+    cluster.api.create(a_pod("done", notes={"run-seconds": "3"}, restartPolicy="Never"))
+    half = a_pod(
+        "half", container("a"), container("b"),
+        notes={"run-seconds.a": "3"}, restartPolicy="OnFailure",
+    )  # fmt: skip
+    cluster.api.create(half)
+    cluster.sleep(15)
+    before = status_of(cluster, "done")
+    the_kubelet(cluster).fail()
+    cluster.sleep(10)
+    the_kubelet(cluster).recover()
+    cluster.sleep(5)
+    assert status_of(cluster, "done") == before
+    assert cluster.api.pod_logs("done")[-1] == "[exit] Pod exited with code 0"
+    assert main(cluster, "half", "a")["restartCount"] == 0
+    assert main(cluster, "half", "b")["restartCount"] == 1
+    for name in ("done", "half"):
+        cluster.api.delete("Pod", name)
+    cluster.sleep(1)
+    assert cluster.api.list_pods() == []
+
+
+def test_a_crash_loop_forgets_its_back_off_in_a_power_cut(cluster: Cluster) -> None:
+    """It lives in the kubelet's memory: the returned node starts the container at once."""
+    cluster.api.create(a_pod("p", notes={"run-seconds": "0", "exit-code": "1"}))
+    cluster.sleep(100)
+    assert main(cluster)["restartCount"] == 4
+    the_kubelet(cluster).fail()
+    the_kubelet(cluster).recover()
+    cluster.sleep(2)
+    assert main(cluster)["restartCount"] >= 5
+
+
+def test_a_returning_node_says_so(cluster: Cluster) -> None:
+    """Rebooted with its boot id; NodeReady if somebody had thought it was not."""
+    cluster.sleep(5)
+    assert not {e[1] for e in events(cluster, "node-1")} & {"Rebooted", "NodeReady"}
+    the_kubelet(cluster).fail()
+    node = cluster.api.get("Node", "node-1")
+    node["status"]["conditions"][-1]["status"] = "Unknown"
+    cluster.api.update_status(node)
+    cluster.sleep(5)
+    the_kubelet(cluster).recover()
+    cluster.sleep(1)
+    boot = cluster.api.get("Node", "node-1")["status"]["nodeInfo"]["bootID"]
+    assert boot != node["status"]["nodeInfo"]["bootID"]
+    said = [e[:3] for e in events(cluster, "node-1") if e[1] in ("Rebooted", "NodeReady")]
+    assert said == [
+        ("Warning", "Rebooted", f"Node node-1 has been rebooted, boot id: {boot}"),
+        ("Normal", "NodeReady", "Node node-1 status is now: NodeReady"),
+    ]
+
+
+def test_a_pull_that_was_under_way_is_lost(cluster: Cluster) -> None:
+    """It begins anew on the returned node."""
+    config = KubeletConfig(image_pull=ImagePulls(mb_per_second=1, sizes={"big:1": 100_000_000}))
+    with Cluster(nodes=1, seed=1, hpa=False, kubelet=config) as slow:
+        slow.api.create(a_pod("p", container(image="big:1")))
+        slow.sleep(50)
+        the_kubelet(slow).fail()
+        slow.sleep(10)
+        the_kubelet(slow).recover()
+        slow.sleep(60)
+        assert status_of(slow, "p")["phase"] == "Pending"
+        slow.sleep(45)
+        assert status_of(slow, "p")["phase"] == "Running"
