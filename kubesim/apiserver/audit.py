@@ -75,9 +75,11 @@ class AuditLog:
         """Keep one write."""
         if key.startswith(UNAUDITED):
             return
-        clock = self._clock
-        actor = clock.current_worker() or _actor.get() or DRIVER
-        self._rows.append(Write(clock.now(), revision, actor, key, before, after))
+        self._rows.append(Write(self._clock.now(), revision, self.actor(), key, before, after))
+
+    def actor(self) -> str:
+        """Who is writing now: a component's worker, a user, or ``client``."""
+        return self._clock.current_worker() or _actor.get() or DRIVER
 
     def rows(self, after_revision: int = 0) -> list[Write]:
         """The kept writes after a revision, in the order of their revisions."""

@@ -82,7 +82,7 @@ class PatchVerb(WriteVerbs, Subresources):
             if subresource != "scale":
                 check_patched(found, new, old, patch, asked)
             try:
-                done = self._write_back(found, new, subresource, dry_run)
+                done = self._write_back(found, new, subresource, dry_run, asked)
                 return (
                     done if subresource == "scale" else in_version(found, done, old["apiVersion"])
                 )
@@ -110,9 +110,13 @@ class PatchVerb(WriteVerbs, Subresources):
             raise MethodNotAllowed(NOT_ALLOWED)
         return found
 
-    def _write_back(self, kind: Kind, new: Document, subresource: str, dry_run: bool) -> Document:
+    def _write_back(
+        self, kind: Kind, new: Document, subresource: str, dry_run: bool, asked: Asked
+    ) -> Document:
+        manager = asked.get("field_manager", "")
+        named: Asked = {"field_manager": manager} if manager else {}
         if subresource == "status":
-            return self.update_status(new, dry_run=dry_run)
+            return self.update_status(new, dry_run=dry_run, **named)
         if subresource == "scale":
             metadata = new["metadata"]
             return self.update_scale(
@@ -122,8 +126,9 @@ class PatchVerb(WriteVerbs, Subresources):
                 replicas=(new.get("spec") or {}).get("replicas", 0),
                 resource_version=metadata.get("resourceVersion"),
                 dry_run=dry_run,
+                field_manager=manager,
             )
-        return self.update(new, dry_run=dry_run)
+        return self.update(new, dry_run=dry_run, **named)
 
 
 def _check_identity(old: Document, new: Any) -> None:

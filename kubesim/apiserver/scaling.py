@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE, Base
+from kubesim.apiserver.base import DEFAULT_NAMESPACE
+from kubesim.apiserver.bookkeeping import Bookkeeping
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.strict import Asked
 from kubesim.apiserver.watching import at_revision, view_of
 from kubesim.errors import Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.selectors import selector_from
 
 
-class ScaleVerbs(Base):
+class ScaleVerbs(Bookkeeping):
     """get_scale and update_scale."""
 
     def get_scale(self, kind: str, name: str, namespace: str | None = None) -> Document:
@@ -42,6 +44,7 @@ class ScaleVerbs(Base):
         replicas: int,
         resource_version: str | int | None = None,
         dry_run: bool = False,
+        field_manager: str = "",
     ) -> Document:
         """Write the size of a workload and nothing else of it; returns the new scale.
 
@@ -65,6 +68,8 @@ class ScaleVerbs(Base):
             generation = old["metadata"].get("generation", 0) + 1
             new = put_at(old, found.scale_paths.replicas, replicas)
             new["metadata"] = {**old["metadata"], "generation": generation}
+            asked: Asked = {"field_manager": field_manager}
+            self._book(found, old, new, asked, "scale")
             if dry_run:
                 return _scale_of(found, at_revision(new, kv.mod_revision))
             done = self._commit([(key, kv.mod_revision)], [(key, freeze(new))], before=old)

@@ -69,6 +69,16 @@ LIST_KEYS = {
     ("ServiceSpec", "ports"): ("port", "protocol"),
     ("PodSpec", "topologySpreadConstraints"): ("topologyKey", "whenUnsatisfiable"),
 }
+# Objects that are replaced as a whole: what they say makes sense only together.
+# fmt: off
+ATOMIC_TYPES = frozenset((
+    "ConfigMapKeySelector", "LabelSelector", "LocalObjectReference", "NodeSelector",
+    "NodeSelectorTerm", "ObjectFieldSelector", "ObjectReference", "OwnerReference",
+    "ResourceFieldSelector", "ScopeSelector", "SecretKeySelector", "SecretReference",
+    "TypedLocalObjectReference",
+))
+# fmt: on
+ATOMIC_MAPS = {("PodSpec", "nodeSelector"), ("ServiceSpec", "selector")}
 # Fields that share their name with a merged list, in types where the list is replaced as a whole.
 NOT_MERGED = {("EndpointSlice", "ports"), ("LoadBalancerIngress", "ports")}
 _LIST = re.compile(r"List\[(.*)\]")
@@ -163,6 +173,8 @@ def _build(module: str, type_name: str) -> Schema | None:
         part = _field_schema(module, type_name, field, written)
         properties[field] = {**part, "description": said[field]} if said.get(field) else part
     schema["properties"] = properties
+    if type_name in ATOMIC_TYPES:
+        schema["x-kubernetes-map-type"] = "atomic"
     if required := _required(found):
         schema["required"] = required
     return schema
@@ -174,6 +186,8 @@ def _required(found: TypeText) -> list[str]:
 
 def _field_schema(module: str, type_name: str, field: str, written: str) -> Schema:
     schema = _schema_of_type(module, field, written)
+    if (type_name, field) in ATOMIC_MAPS:
+        schema["x-kubernetes-map-type"] = "atomic"
     if schema.get("type") != "array" or (type_name, field) in NOT_MERGED:
         return schema
     if field in PRIMITIVE_SETS:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from math import isfinite
 
+from kubesim.apiserver.applyverb import ApplyVerb
 from kubesim.apiserver.collection import CollectionVerb
-from kubesim.apiserver.patchverb import PatchVerb
 from kubesim.apiserver.seed import Record, SeedView, bare_pod
 from kubesim.errors import AlreadyExists, BadRequest, NotFound, Timeout
 from kubesim.objects import meta
@@ -18,7 +18,7 @@ DELETE_PATIENCE_SECONDS = 5.0  # beyond the grace period
 WAIT_SECONDS = 0.5  # wall time of one wait, so that a change of speed or a pause is noticed
 
 
-class SeedVerbs(CollectionVerb, PatchVerb):
+class SeedVerbs(CollectionVerb, ApplyVerb):
     """The original's four."""
 
     seed: SeedView

@@ -38,12 +38,14 @@ class Asked(TypedDict, total=False):
             HTTP it is Warn).
         warnings: a list of yours, to which warnings are added.
         duplicates: paths of fields that the text named twice (see `parse_json`).
+        applied: managedFields as server-side apply settled them; for `apply` alone.
     """
 
     field_manager: str
     field_validation: str
     warnings: list[str]
     duplicates: Sequence[str]
+    applied: list[Document]
 
 
 def check_options(asked: Asked, verb: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED
+from kubesim.apiserver.bookkeeping import Bookkeeping
 from kubesim.apiserver.deleting import DeleteVerbs
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.metadata import validate_metadata, validate_metadata_update
@@ -25,7 +26,7 @@ from kubesim.objects.frozen import Document, freeze, thaw
 SHARED_LEASE_SECONDS = 60.0  # objects of one minute share a lease (upstream: 60 s)
 
 
-class WritePath(DeleteVerbs):
+class WritePath(DeleteVerbs, Bookkeeping):
     """What create, update and update_status share."""
 
     _leases: dict[str, tuple[float, int]]  # by kind: when it was granted, and its id

@@ -79,6 +79,7 @@ class WriteVerbs(WritePath):
                 metadata["generation"] = 1
             self._validate(kind, new)
             metadata["creationTimestamp"] = self.clock.timestamp()
+            self._book(kind, None, new, asked)
             try:
                 return self._insert(kind, new, dry_run)
             except AlreadyExists:
@@ -116,6 +117,7 @@ class WriteVerbs(WritePath):
                 if "status" in old:
                     changed["status"] = old["status"]
             _keep_what_the_server_set(changed, old)
+            self._book(kind, old, changed, asked)
             self._validate(kind, changed, old)
             return changed
 
@@ -146,9 +148,15 @@ class WriteVerbs(WritePath):
         place = {"name": metadata.get("name"), "namespace": metadata.get("namespace")}
         self._place(kind, place, None)
         version, uid = metadata.get("resourceVersion"), metadata.get("uid")
-        return self._write(
-            kind, place, version, uid, lambda old: {**old, "status": status}, dry_run
-        )
+
+        def change(old: Document) -> Document:
+            changed = {**old, "status": status}
+            if asked:
+                changed["metadata"] = dict(old["metadata"])
+                self._book(kind, old, changed, asked, "status")
+            return changed
+
+        return self._write(kind, place, version, uid, change, dry_run)
 
 
 def _keep_what_the_server_set(new: Document, old: Document) -> None:
