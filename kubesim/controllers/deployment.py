@@ -36,6 +36,7 @@ LOOK_AGAIN_SECONDS = 1.0  # after a pod of a waiting rollout has changed
 MAX_DELAY_SECONDS = 1000.0  # of the back-off; 15 failures reach 82 s
 SELECTING_ALL = "This deployment is selecting all pods. A non-empty selector is required."
 WAITING = "waiting"
+RESUME = "spec.paused is taken away (rollout resume)"
 STARTING = (
     "Pending",
     "ContainerCreating",
@@ -216,10 +217,11 @@ class DeploymentController(Controller):
         if not verdict:
             verdict = WAITING if plan.waiting else "nothing to do"
             verdict += f": {binding.partition('; ')[0]}"
-        last = self._last.get(key, ("", "", "", ""))
+        last = self._last.get(key, ("", "", "", "", ""))
+        failure = "".join(step.result for step in steps if step.rule == "replica failure")
         pods = "".join(str(families(step.inputs)) for step in steps if step.rule == "new pods")
         state = WAITING if plan.waiting and not this.did else ""
-        said = (state, verdict, binding, pods if looked else last[3])
+        said = (state, verdict, binding, pods if looked else last[3], failure)
         if said == last:
             return
         self._last[key] = said
@@ -234,7 +236,7 @@ class DeploymentController(Controller):
                 verdict=verdict,
                 steps=tuple(steps),
                 binding=binding,
-                would_change_if="resumed" if deployment["spec"].get("paused") else plan.unless,
+                would_change_if=RESUME if deployment["spec"].get("paused") else plan.unless,
                 data={
                     "replicas": counted.get("replicas", 0),
                     "updated": counted.get("updatedReplicas", 0),
@@ -255,10 +257,15 @@ class DeploymentController(Controller):
             if ready_for and found["Ready"] > available:
                 found[f"ready, but not yet for {ready_for} s"] = found["Ready"] - available
             found.pop("Ready")
-        if not found:
-            return []
-        said = ", ".join(f"{count} x {reason}" for reason, count in found.items())
-        return [Step("new pods", found, said)]
+        steps = []
+        if found:
+            said = ", ".join(f"{count} x {reason}" for reason, count in found.items())
+            steps.append(Step("new pods", found, said))
+        failure = get_condition(this.new, status.FAILURE)
+        if failure is not None:
+            figures = {"replicas": this.new["spec"]["replicas"], **found}
+            steps.append(Step("replica failure", figures, str(failure.get("message"))))
+        return steps
 
     def _progress(self, deployment: Document) -> Step:
         """How long the rollout may go on like this before it is called failed."""
@@ -274,8 +281,8 @@ class DeploymentController(Controller):
         elif known.get("reason") == status.FINISHED:
             said = "does not run: this version was available once"
         else:
-            left = self.clock.seconds_at(known["lastUpdateTime"]) + deadline - self.clock.now()
-            said = f"{max(0.0, left):g} s are left"
+            end = self.clock.seconds_at(known["lastUpdateTime"]) + deadline
+            said = f"the rollout is called failed after t={end:g} s, unless a pod gets on"
         return Step("progress deadline", figures, said, PROGRESS_SOURCE)
 
 

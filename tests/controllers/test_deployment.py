@@ -99,6 +99,7 @@ def test_pods_that_never_become_ready_stop_a_rollout_at_eight_and_five(cluster: 
     assert "13 pods - 8 that must stay - 5 new ones not available = 0" in why
     assert "maxUnavailable 2: 8 must stay available, 8 are" in why
     assert "5 x ContainerCreating" in why
+    assert "the rollout is called failed after t=610 s" in why
     assert "becomes available, or maxUnavailable is raised to 3" in why
     cluster.sleep(20)
     found = condition(cluster)

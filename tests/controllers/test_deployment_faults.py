@@ -360,6 +360,7 @@ def test_refused_pods_become_replica_failure(cluster: Cluster) -> None:
     cluster.sleep(5)
     found = condition(cluster, "ReplicaFailure")
     assert (found["reason"], found["message"]) == ("FailedCreate", "exceeded quota")
+    assert "replica failure: exceeded quota" in str(cluster.explain("deploy/web"))
     refusing = False
     cluster.sleep(60)
     assert condition(cluster, "ReplicaFailure") == {}
