@@ -1,0 +1,68 @@
+"""Finds the kubectls of this machine and runs them, each with a home of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+PATIENCE_SECONDS = 60
+
+
+class Result(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    out: str
+    err: str
+    code: int
+
+
+def found() -> dict[str, str]:
+    """Version -> program: kubectl itself, or the kubectl.1.NN that stand beside it."""
+    first = os.environ.get("KUBECTL") or shutil.which("kubectl")
+    if first is None:
+        return {}
+    folder = Path(first).resolve().parent
+    beside = sorted(folder.glob("kubectl.1.*"))
+    named = {path.name.removeprefix("kubectl."): str(path) for path in beside}
+    return named or {"any": first}
+
+
+class Kubectl:
+    """One kubectl against one server.
+
+    Args:
+        program: which.
+        version: for example 1.33; "any" if it is not known.
+        server: address.
+        home: a folder of its own: discovery is cached there.
+    """
+
+    def __init__(self, program: str, version: str, server: str, home: Path) -> None:
+        self.version = tuple(map(int, re.findall(r"\d+", version))) or (1, 99)
+        self._start = [program, "--server", server]
+        self._environment = {
+            "HOME": str(home),
+            "PATH": os.environ.get("PATH", ""),
+        }
+
+    def __call__(self, *words: str, stdin: str | None = None, **environment: str) -> Result:
+        done = subprocess.run(
+            [*self._start, *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            env={**self._environment, **environment},
+            check=False,
+        )
+        return Result(done.stdout, done.stderr, done.returncode)
+
+    def ok(self, *words: str, stdin: str | None = None, **environment: str) -> str:
+        """Run it; it must succeed."""
+        result = self(*words, stdin=stdin, **environment)
+        assert result.code == 0, (words, result)
+        return result.out
