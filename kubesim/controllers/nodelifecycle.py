@@ -268,11 +268,14 @@ class NodeLifecycleController(Controller):
     def _well_again(self, node: Document) -> None:
         """Ready, or given the benefit of the doubt: no NoExecute taint, and none to come."""
         name = meta.name_of(node)
-        waited = [queue.remove(name) for queue in self._queues.values()]
-        tainted = any(same_taint(taint, known) for taint in BOTH for known in taints_of(node))
+        waited = 0
+        for queue in self._queues.values():
+            waited += queue.remove(name)
+        marked = taints_of(node, NO_EXECUTE)
+        tainted = bool(marked) and any(same_taint(t, known) for t in BOTH for known in marked)
         if tainted:
             self._try(f"a taint of {name}", partial(swap_taints, self.api, name, [], BOTH))
-        if tainted or any(waited):
+        if tainted or waited:
             self._records.cleared(node, ready=not _is_down(node))
 
     # -- evictions ------------------------------------------------------------------------------

@@ -27,15 +27,18 @@ def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
     """Whether one toleration covers one taint.
 
     An empty effect or key covers all; Exists needs no value; Equal (the default) needs the same.
+    tolerationSeconds is not looked at: it is for eviction.
     """
     effect, key = toleration.get("effect"), toleration.get("key")
     if effect and effect != taint.get("effect"):
         return False
     if key and key != taint.get("key"):
         return False
-    if toleration.get("operator") == "Exists":
+    operator = toleration.get("operator") or "Equal"
+    if operator == "Exists":
         return True
-    return bool(key) and (toleration.get("value") or "") == (taint.get("value") or "")
+    same = (toleration.get("value") or "") == (taint.get("value") or "")
+    return bool(operator == "Equal" and same)
 
 
 def same_taint(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -5,10 +5,10 @@ Source: pkg/scheduler/framework/plugins/tainttoleration, k8s.io/component-helper
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from kubesim.objects.frozen import Document
+from kubesim.objects.taints import tolerates
 from kubesim.scheduler.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.nodeinfo import NodeInfo
 from kubesim.scheduler.snapshot import Snapshot
@@ -17,24 +17,6 @@ from kubesim.scheduler.status import SUCCESS, Status
 HARD = ("NoSchedule", "NoExecute")
 SOFT = "PreferNoSchedule"
 BEST = 100
-
-
-def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
-    """Whether one toleration covers one taint.
-
-    An empty effect or key covers all; Exists needs no value; Equal (the default) needs the same.
-    tolerationSeconds is not looked at: it is for eviction.
-    """
-    effect, key = toleration.get("effect"), toleration.get("key")
-    if effect and effect != taint.get("effect"):
-        return False
-    if key and key != taint.get("key"):
-        return False
-    operator = toleration.get("operator") or "Equal"
-    if operator == "Exists":
-        return True
-    same = (toleration.get("value") or "") == (taint.get("value") or "")
-    return bool(operator == "Equal" and same)
 
 
 def untolerated_taint(

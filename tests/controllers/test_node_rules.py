@@ -291,7 +291,9 @@ TAINT = {"key": "a", "value": "x", "effect": "NoExecute"}
         ({"key": "a", "value": "x"}, True),
         ({"key": "a", "value": "y"}, False),
         ({"key": "b", "operator": "Exists"}, False),
-        ({"value": "x"}, False),
+        ({"value": "x"}, True),
+        ({"value": "y"}, False),
+        ({"key": "a", "operator": "Near", "value": "x"}, False),
     ],
 )
 def test_one_toleration_and_one_taint(toleration: dict[str, Any], expected: bool) -> None:
