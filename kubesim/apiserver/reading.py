@@ -10,10 +10,11 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 
 from kubesim.apiserver.base import NOT_ALLOWED, Base
+from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.versions import in_version
 from kubesim.apiserver.watching import ResourceWatch, open_watch, too_large, view_of
-from kubesim.errors import BadRequest, Compacted, Expired, FutureRevision, MethodNotAllowed
+from kubesim.errors import BadRequest, Compacted, Expired, FutureRevision, Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.meta import labels_of, name_of, namespace_of
 from kubesim.objects.selectors import (
@@ -26,6 +27,8 @@ from kubesim.store import ListResult
 
 Documents = list[Document]
 METADATA_FIELDS = ("metadata.name", "metadata.namespace")
+EXACT, NOT_OLDER = "Exact", "NotOlderThan"
+MATCHES = (EXACT, NOT_OLDER)
 TOKEN_VERSION = "meta.k8s.io/v1"
 
 
@@ -77,6 +80,7 @@ class ReadVerbs(Base):
         label_selector: str = "",
         field_selector: str = "",
         resource_version: str | int | None = None,
+        resource_version_match: str = EXACT,
         limit: int | None = None,
         continue_token: str = "",
     ) -> Document:
@@ -87,7 +91,8 @@ class ReadVerbs(Base):
             namespace: None: of all namespaces.
             label_selector: for example ``app=web,tier in (front,back)``.
             field_selector: for example ``status.phase=Running``.
-            resource_version: exactly as of this revision; None or "0": now.
+            resource_version: as of this revision; None or "0": now.
+            resource_version_match: "Exact", or "NotOlderThan": now, if now is late enough.
             limit: at most so many; metadata.continue then asks for the rest.
             continue_token: metadata.continue of the page before. All pages show one snapshot.
 
@@ -100,7 +105,7 @@ class ReadVerbs(Base):
         labels, fields = self._selectors(found, label_selector, field_selector)
         if limit is not None and limit < 0:
             raise BadRequest(f"limit must be 0 or more, not {limit}")
-        revision, start_after = _revision_number(resource_version), ""
+        revision, start_after = self._as_of(found, resource_version, resource_version_match), ""
         if continue_token:
             if revision:
                 raise BadRequest("specifying resource version is not allowed when using continue")
@@ -163,7 +168,56 @@ class ReadVerbs(Base):
         # A kubelet is woken by the pods of its own node, and not by those of all the others.
         trigger = fields.value_of(found.trigger_field) if prefix == found.prefix else None
         watch = open_watch(self.store.watch, prefix, since, on_ready, found.resource, trigger)
-        return ResourceWatch(watch, labels, fields, found.resource, initial)
+        return ResourceWatch(watch, labels, fields, found, initial)
+
+    def watch_list(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        resource_version: str | int | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        on_ready: Callable[[], None] | None = None,
+    ) -> ResourceWatch:
+        """A list and the watch after it in one stream: `sendInitialEvents=true`.
+
+        First each present object as ADDED, then a BOOKMARK that is annotated as the end of what was
+        there, then the changes. `ResourceWatch.bookmark` makes further bookmarks.
+
+        Args:
+            resource_version: what is there must not be older than this; None: no matter.
+            kind, namespace, label_selector, field_selector, on_ready: as for `watch`.
+
+        Raises:
+            Timeout: the store has not reached that revision.
+            BadRequest: as for `watch`.
+        """
+        self._as_of(self.registry.find(kind), resource_version, NOT_OLDER)
+        watch = self.watch(
+            kind,
+            namespace,
+            resource_version="0",
+            label_selector=label_selector,
+            field_selector=field_selector,
+            on_ready=on_ready,
+        )
+        watch.mark_initial()
+        return watch
+
+    def _as_of(self, kind: Kind, version: str | int | None, match: str) -> int:
+        """The revision that a list shows; 0: now."""
+        revision = _revision_number(version)
+        if match not in MATCHES:
+            errors = FieldErrors()
+            errors.not_supported("resourceVersionMatch", match, ("", *MATCHES))
+            said = f'ListOptions.meta.k8s.io "" is invalid: {errors.causes[0].message}'
+            raise Invalid(said, kind="ListOptions", group="meta.k8s.io", causes=errors.causes)
+        if match == EXACT:
+            return revision
+        if revision > self.store.revision:
+            raise too_large(FutureRevision(revision, self.store.revision), kind.resource)
+        return 0
 
     def _one(self, kind: Kind, name: str, namespace: str | None) -> Document | None:
         """One object, shared; None if there is none."""

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kubesim.errors import Cause, Compacted, Expired, FutureRevision, Timeout
-from kubesim.objects.frozen import Document, FrozenDict
+from kubesim.objects.frozen import Document, FrozenDict, freeze
 from kubesim.objects.meta import labels_of, resource_version_of
 from kubesim.objects.selectors import FieldSelector, Selector
 from kubesim.store import DELETE, KeyValue, Watch, WatchEvent
 
-EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+if TYPE_CHECKING:
+    from kubesim.apiserver.registry import Kind
+
+EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+INITIAL_END = "k8s.io/initial-events-end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ class ResourceEvent:
     """One change of one object.
 
     Attributes:
-        type: ADDED, MODIFIED or DELETED.
+        type: ADDED, MODIFIED or DELETED; BOOKMARK only to who asks for it: nothing changed up to
+            the resourceVersion in it.
         object: the object after it; of DELETED: its last state (that matched), with the
             resourceVersion of the deletion. Frozen, shared.
         previous: the object before it; None if it was created.
@@ -62,7 +67,7 @@ class ResourceWatch:
     Args:
         watch: the position in the store's history.
         labels, fields: which objects.
-        resource: how messages name the kind.
+        kind: what is watched.
         initial: objects that are handed out first, as ADDED.
     """
 
@@ -71,19 +76,36 @@ class ResourceWatch:
         watch: Watch,
         labels: Selector,
         fields: FieldSelector,
-        resource: str,
+        kind: Kind,
         initial: Sequence[Document] = (),
     ) -> None:
         self._watch = watch
         self._labels = labels
         self._fields = fields
-        self._resource = resource
+        self._kind = kind
         self._filtered = not (labels.empty and fields.empty)
         self._initial = [
             ResourceEvent("ADDED", document, None, resource_version_of(document))
             for document in initial
             if self._matches(document)
         ]
+
+    def mark_initial(self) -> None:
+        """Hand out a BOOKMARK after what was there at the beginning, annotated as its end."""
+        self._initial.append(self.bookmark({INITIAL_END: "true"}))
+
+    def bookmark(self, annotations: Document | None = None) -> ResourceEvent:
+        """A BOOKMARK: everything up to this watch's revision was handed out."""
+        revision = self._watch.revision
+        metadata: Document = {"resourceVersion": str(revision)}
+        if annotations:
+            metadata["annotations"] = annotations
+        document = {
+            "kind": self._kind.kind,
+            "apiVersion": self._kind.api_version,
+            "metadata": metadata,
+        }
+        return ResourceEvent("BOOKMARK", freeze(document), None, revision)
 
     @property
     def resource_version(self) -> int:
@@ -107,7 +129,7 @@ class ResourceWatch:
             try:
                 events = self._watch.poll(limit)
             except Compacted as error:
-                raise too_old(error, self._resource) from error
+                raise too_old(error, self._kind.resource) from error
             found = [e for e in map(self._transform, events) if e is not None]
             # News that the selectors keep back are none: only a poll of the store that found
             # nothing at all arms the watch for the next write.

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubesim.apiserver import KubeAPI
-from kubesim.errors import BadRequest, Expired, Timeout
+from kubesim.errors import BadRequest, Expired, Invalid, Timeout
 
 
 def names(listed: dict[str, Any]) -> list[str]:
@@ -226,3 +226,24 @@ def test_a_snapshot_is_what_a_watch_continues_from(api: KubeAPI) -> None:
     assert [event.object["metadata"]["name"] for event in watch.poll()] == ["b"]
     assert api.snapshot("Pod", "default")[1] == api.store.revision
     assert api.snapshot("Pod", "shop")[0] == []
+
+
+def test_not_older_than_is_now_if_now_is_late_enough(api: KubeAPI) -> None:
+    """A list that may be newer shows the present; one from the future is refused with 504."""
+    first = api.create(a_config_map("a"))["metadata"]["resourceVersion"]
+    api.create(a_config_map("b"))
+    exact = api.list("cm", resource_version=first)
+    assert names(exact) == ["a"]
+    newer = api.list("cm", resource_version=first, resource_version_match="NotOlderThan")
+    assert names(newer) == ["a", "b"]
+    assert newer["metadata"]["resourceVersion"] == str(api.store.revision)
+    with pytest.raises(Timeout) as refused:
+        api.list("cm", resource_version=99, resource_version_match="NotOlderThan")
+    status = refused.value.status()
+    assert (status["code"], status["reason"]) == (504, "Timeout")
+    assert status["details"]["causes"] == [
+        {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    ]
+    with pytest.raises(Invalid) as invalid:
+        api.list("cm", resource_version_match="Roughly")
+    assert invalid.value.causes[0].field == "resourceVersionMatch"

@@ -194,3 +194,28 @@ def test_a_filtered_watch_rebuilds_the_filtered_list(
         listed = api.list("cm", label_selector="app=web")["items"]
         assert sorted(cache) == [item["metadata"]["name"] for item in listed]
         assert [cache[key] for key in sorted(cache)] == listed
+
+
+def test_a_watch_list_says_when_it_was_all(api: KubeAPI) -> None:
+    """Initial events, a marked BOOKMARK, then the changes; bookmarks move on with the watch."""
+    api.create(a_config_map("a"))
+    watch = api.watch_list("cm")
+    first, mark = watch.poll()
+    assert (first.type, first.object["metadata"]["name"]) == ("ADDED", "a")
+    assert mark.type == "BOOKMARK" and mark.object["kind"] == "ConfigMap"
+    assert mark.object["metadata"] == {
+        "resourceVersion": str(api.store.revision),
+        "annotations": {"k8s.io/initial-events-end": "true"},
+    }
+    api.create(a_config_map("b"))
+    assert [event.type for event in watch.poll()] == ["ADDED"]
+    assert watch.bookmark().object["metadata"] == {"resourceVersion": str(api.store.revision)}
+
+
+def test_a_watch_list_does_not_care_for_old_revisions(api: KubeAPI) -> None:
+    """Any revision that was reached will do; one from the future is refused."""
+    api.create(a_config_map("a"))
+    watch = api.watch_list("cm", resource_version="1", label_selector="app=none")
+    assert [event.type for event in watch.poll()] == ["BOOKMARK"]
+    with pytest.raises(Timeout):
+        api.watch_list("cm", resource_version="99")
