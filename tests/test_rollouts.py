@@ -264,7 +264,7 @@ def test_a_reference_must_name_a_workload(cluster: Cluster) -> None:
 
 
 def test_a_stateful_set_is_rolled_back_to_a_revision(cluster: Cluster) -> None:
-    """Its versions are ControllerRevisions."""
+    """Its versions are ControllerRevisions; the one gone back to gets the next number."""
     cluster.api.create(autopod.workload("db", replicas=2))
     cluster.sleep(10)
     db = cluster.rollout("sts/db")
@@ -276,5 +276,31 @@ def test_a_stateful_set_is_rolled_back_to_a_revision(cluster: Cluster) -> None:
     cluster.sleep(60)
     pods = [p for p in cluster.api.list("Pod")["items"] if p["metadata"]["name"].startswith("db-")]
     assert all(rollouts.RESTARTED_AT not in p["metadata"].get("annotations", {}) for p in pods)
+    assert [version.number for version in db.versions()] == [2, 3]
+    raw = dict(db.versions()[0].holder["data"])  # what kubectl sends to undo
+    cluster.api.patch("StatefulSet", "db", raw, patch_type="strategic")
+    cluster.sleep(60)
+    assert [version.number for version in db.versions()] == [3, 4]
+    pods = [p for p in cluster.api.list("Pod")["items"] if p["metadata"]["name"].startswith("db-")]
+    assert all(rollouts.RESTARTED_AT in p["metadata"]["annotations"] for p in pods)
     with pytest.raises(BadRequest, match=r'statefulsets\.apps "db" pausing is not supported'):
         db.pause()
+
+
+def test_a_daemon_set_has_the_same_verbs(cluster: Cluster) -> None:
+    """Restarted, undone, and told of in its own words."""
+    labels = {"app": "agent"}
+    pod = {"containers": [{"name": "main", "image": "kubesim/agent:1"}]}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    cluster.api.create({"kind": "DaemonSet", "metadata": {"name": "agent"}, "spec": spec})
+    cluster.sleep(10)
+    agent = cluster.rollout("ds/agent")
+    assert agent.status() == 'daemon set "agent" successfully rolled out'
+    assert agent.restart() == "daemonset.apps/agent restarted"
+    assert agent.status() == "Waiting for daemon set spec update to be observed..."
+    cluster.sleep(60)
+    assert agent.undo() == "daemonset.apps/agent rolled back"
+    cluster.sleep(60)
+    assert agent.progress().done
+    assert [version.number for version in agent.versions()] == [2, 3]

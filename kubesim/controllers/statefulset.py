@@ -5,8 +5,8 @@ a pod and it comes back under its name; shrink the set and the highest numbers g
 
 Ours keeps both management policies, rolling updates with a partition and, behind its gate,
 maxUnavailable, revisions with their history limit (as ControllerRevision objects), adoption, volume
-claims as plain objects, status and events to the letter. It leaves out: binding of claims and the
-retention policy Delete, repair of a pod's identity labels, automatic rollback.
+claims as plain objects with their retention policy, status and events to the letter. It leaves out:
+binding of claims, repair of a pod's identity labels, automatic rollback.
 
 Source: pkg/controller/statefulset/stateful_set_control.go, stateful_pod_control.go,
 pkg/controller/history/controller_history.go.
@@ -22,8 +22,7 @@ from kubesim.client import Controller, Decision, Step
 from kubesim.controllers import statefulset_revisions as revisions
 from kubesim.controllers.pod_reasons import STARTING, families, why_not_ready
 from kubesim.controllers.replicaset_claims import claim
-from kubesim.controllers.statefulset_claims import KIND as CLAIM
-from kubesim.controllers.statefulset_claims import claims_of, volumes_of
+from kubesim.controllers.statefulset_claims import keep_claims, missing_claims, volumes_of
 from kubesim.controllers.statefulset_plan import (
     Plan,
     SetPod,
@@ -98,6 +97,9 @@ class StatefulSetController(Controller):
         if decided.look_again is not None:
             self.queue.add_after(key, max(0.0, decided.look_again - self.clock.now()))
         try:
+            for ordinal, pod in pods.items():
+                condemned = not spec.start <= ordinal < spec.start + spec.replicas
+                keep_claims(self.api, statefulset, pod, ordinal, condemned=condemned)
             for ordinal in decided.create:
                 self._create(statefulset, spec, ordinal)
             for ordinal in decided.delete:
@@ -232,13 +234,9 @@ class StatefulSetController(Controller):
 
     def _claim(self, statefulset: Document, pod: str, ordinal: int) -> None:
         """Make the claims of a pod that are missing; those of its last life are used again."""
-        if not any(kind.kind == CLAIM for kind in self.api.registry.kinds()):
-            return
-        for wanted in claims_of(statefulset, ordinal):
-            name, namespace = meta.name_of(wanted), meta.namespace_of(wanted)
-            if self.api.peek(CLAIM, name, namespace) is not None:
-                continue
-            about = f"Pod {pod} in StatefulSet {meta.name_of(statefulset)}"
+        about = f"Pod {pod} in StatefulSet {meta.name_of(statefulset)}"
+        for wanted in missing_claims(self.api, statefulset, pod, ordinal):
+            name = meta.name_of(wanted)
             try:
                 self.api.create(wanted)
             except Exception as error:

@@ -550,3 +550,58 @@ def test_claims_are_made_once_and_outlive_their_pods() -> None:
         assert [(e["reason"], e["count"]) for e in told if e["message"] == said] == [
             ("SuccessfulCreate", 1)
         ]
+
+
+def claim_names(cluster: Cluster) -> list[str]:
+    """Claims in the cluster, sorted."""
+    return sorted(c["metadata"]["name"] for c in cluster.api.list("PersistentVolumeClaim")["items"])
+
+
+@pytest.mark.parametrize(
+    ("policy", "after_scale", "after_delete"),
+    [
+        ({}, [0, 1, 2], [0, 1, 2]),
+        ({"whenScaled": "Delete"}, [0], [0]),
+        ({"whenDeleted": "Delete"}, [0, 1, 2], []),
+        ({"whenScaled": "Delete", "whenDeleted": "Delete"}, [0], []),
+    ],
+)
+def test_claims_go_with_whom_the_retention_policy_says(
+    policy: dict[str, str], after_scale: list[int], after_delete: list[int]
+) -> None:
+    """With the set, or with pods that are scaled away; the garbage collector does it."""
+    with Cluster(nodes=3, seed=1, hpa=False) as cluster:
+        made = ordered(
+            volumeClaimTemplates=CLAIMING["spec"]["volumeClaimTemplates"],
+            persistentVolumeClaimRetentionPolicy=policy,
+        )
+        cluster.api.create(made)
+        cluster.sleep(20)
+        assert claim_names(cluster) == ["data-db-0", "data-db-1", "data-db-2"]
+        cluster.api.update_scale("StatefulSet", "db", replicas=1)
+        cluster.sleep(30)
+        assert claim_names(cluster) == [f"data-db-{ordinal}" for ordinal in after_scale]
+        cluster.api.delete("StatefulSet", "db")
+        cluster.sleep(30)
+        assert claim_names(cluster) == [f"data-db-{ordinal}" for ordinal in after_delete]
+
+
+def test_a_pod_waits_until_the_claim_of_its_last_life_has_gone() -> None:
+    """Down and up again at once: the new pod gets a new claim."""
+    with Cluster(nodes=3, seed=1, hpa=False) as cluster:
+        made = ordered(
+            volumeClaimTemplates=CLAIMING["spec"]["volumeClaimTemplates"],
+            persistentVolumeClaimRetentionPolicy={"whenScaled": "Delete"},
+            replicas=2,
+        )
+        cluster.api.create(made)
+        cluster.sleep(20)
+        before = cluster.api.get("PersistentVolumeClaim", "data-db-1")["metadata"]["uid"]
+        cluster.api.update_scale("StatefulSet", "db", replicas=1)
+        cluster.sleep(0.2)
+        cluster.api.update_scale("StatefulSet", "db", replicas=2)
+        cluster.sleep(60)
+        assert cluster.api.get("Pod", "db-1")["status"]["phase"] == "Running"
+        after = cluster.api.get("PersistentVolumeClaim", "data-db-1")
+        assert after["metadata"]["uid"] != before
+        assert not after["metadata"].get("ownerReferences")
