@@ -100,4 +100,5 @@ def check_requests(metric: Metric, reading: Reading, pods: Sequence[PodFacts]) -
     for pod in pods:
         if reading.requests.get(pod.name) is None:
             where = f"container {metric.container} of Pod" if metric.container else "Pod"
-            raise ValueError(f"missing request for {metric.name} in {where} {pod.name}")
+            said = f"missing request for {metric.name} in {where} {pod.name}"
+            raise ValueError(reading.unrequested.get(pod.name, said))

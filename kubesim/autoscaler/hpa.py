@@ -45,7 +45,7 @@ from kubesim.autoscaler.records import (
 from kubesim.autoscaler.types import AutoscalingPolicy, Observation, Recommendation, State
 from kubesim.client import DecisionLog, EventRecorder, Informer, retry_on_conflict
 from kubesim.clock.base import Clock, Streams, Timer
-from kubesim.errors import StatusError
+from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.annotations import SYNC_PERIOD
 from kubesim.objects.frozen import Document
@@ -184,7 +184,7 @@ class HorizontalController:
         said = f"{short_name(hpa)}: the {target['kind']} {target['name']}"
         self.analytics.log("HPA", "Checking", said, "debug")
         try:
-            scale = self.api.get_scale(target["kind"], target["name"], namespace)
+            scale = self.api.get_scale(self._target_kind(target), target["name"], namespace)
         except StatusError as error:
             self._no_scale(hpa, error)
             return
@@ -214,6 +214,18 @@ class HorizontalController:
             hpa, lambda fresh: status_of(fresh, seen, result, outcome, now, self.constants)
         )
 
+    def _target_kind(self, target: Document) -> str:
+        """The kind of a scaleTargetRef. Its group must be right; the version does not matter.
+
+        Raises:
+            NotFound: there is no such kind in that group; in upstream's words.
+        """
+        kind, group = str(target["kind"]), str(target.get("apiVersion") or "").rpartition("/")[0]
+        known = [k for k in self.api.registry.kinds() if (k.kind, k.group) == (kind, group)]
+        if not known:
+            raise NotFound(f'no matches for kind "{kind}" in group "{group}"')
+        return known[0].resource
+
     def _ask(self, hpa: Document, seen: Observation) -> Recommendation | None:
         """What the policy says; None if it raised, which is told and changes nothing."""
         try:
@@ -236,7 +248,7 @@ class HorizontalController:
         note = f"New size: {replicas}; reason: {result.reason}"
         try:
             self.api.update_scale(
-                target["kind"],
+                self._target_kind(target),
                 target["name"],
                 meta.namespace_of(hpa),
                 replicas=replicas,

@@ -20,6 +20,7 @@ from kubesim.autoscaler.reading import (
     behavior_of,
     facts_of,
     metrics_of,
+    no_request,
     request_milli,
     sample_of,
 )
@@ -193,27 +194,31 @@ class Observer:
             return self._ask(namespace, metric, entry, pods)
         except Exception as error:  # noqa: BLE001 - a source of the learner's own
             said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return Reading(error=f"{_unable(namespace, metric)}: {said}")
+            where = _where(namespace, metric, entry)
+            return Reading(error=f"{_unable(namespace, metric)}: {said}{where}")
 
     def _usage(self, namespace: str, metric: Metric, pods: Sequence[Document]) -> Reading:
         samples: dict[str, Sample] = {}
         requests: dict[str, int | None] = {}
+        unrequested: dict[str, str] = {}
         known = False
         for pod in pods:
             name = meta.name_of(pod)
             requests[name] = request_milli(pod, metric.name, metric.container)
+            if requests[name] is None and metric.by_request:
+                unrequested[name] = no_request(pod, metric.name, metric.container)
             raw = self._api.usage(namespace, name)
             known = known or raw is not None
             sample = sample_of(raw, metric.name, metric.container)
             if sample is not None:
                 samples[name] = sample
         error = ""
-        if pods and not known:
+        if not known:  # also without any pod: upstream asks for metrics before it looks at pods
             error = (
                 f"unable to get metrics for resource {metric.name}: no metrics returned from "
                 "resource metrics API"
             )
-        return Reading(samples=samples, requests=requests, error=error)
+        return Reading(samples, requests, unrequested, error=error)
 
     def _ask(
         self, namespace: str, metric: Metric, entry: Document, pods: Sequence[Document]
@@ -221,14 +226,15 @@ class Observer:
         source, unable = self._source or self._api.metrics_adapter, _unable(namespace, metric)
         if source is None:
             api = "external" if metric.type == "External" else "custom"
-            return Reading(error=f"{unable}: {NO_SOURCE.format(api=api)}")
+            where = _where(namespace, metric, entry)
+            return Reading(error=f"{unable}: {NO_SOURCE.format(api=api)}{where}")
         if metric.type == "Pods":
             values = source.pods_metric(namespace, metric.name, [meta.name_of(pod) for pod in pods])
             empty = "" if values else f"{unable}: no metrics returned from custom metrics API"
             samples = {pod: Sample(v.milli, v.time, v.window) for pod, v in values.items()}
             return Reading(samples=samples, error=empty)
         if metric.type == "Object":
-            name = str(entry["object"]["describedObject"]["name"])
+            name = _described_name(entry)
             total = source.object_metric(namespace, metric.about, name, metric.name)
             return Reading(total_milli=total)
         selector = (entry["external"].get("metric") or {}).get("selector")
@@ -237,6 +243,17 @@ class Observer:
         if not series:  # an empty answer is never taken for zero
             return Reading(error=f"{unable}: no metrics returned from external metrics API")
         return Reading(total_milli=added_up(series))
+
+
+def _described_name(entry: Document) -> str:
+    return str(entry["object"]["describedObject"]["name"])
+
+
+def _where(namespace: str, metric: Metric, entry: Document) -> str:
+    """What upstream's message about an Object metric ends with."""
+    if metric.type != "Object":
+        return ""
+    return f" on {metric.about} {namespace}/{_described_name(entry)}"
 
 
 def _unable(namespace: str, metric: Metric) -> str:

@@ -21,7 +21,13 @@ from kubesim.autoscaler.types import Behavior, Metric, PodFacts, Proposal, Sampl
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document, thaw
-from kubesim.objects.pods import container_requests, containers_of, is_sidecar, phase_of
+from kubesim.objects.pods import (
+    container_requests,
+    containers_of,
+    is_sidecar,
+    phase_of,
+    pod_requests,
+)
 from kubesim.quantity import parse_cpu_milli, parse_quantity
 
 SOURCE_FIELDS = {
@@ -162,24 +168,50 @@ def sample_of(
 def request_milli(pod: Document, resource: str, container: str = "") -> int | None:
     """What a pod (or one of its containers) asks for, in milli units; None if one asks for nothing.
 
-    Containers and sidecars count, ordinary init containers do not. A request of the pod as a whole
-    takes the place of the sum.
+    Containers and sidecars count, ordinary init containers do not. Requests of the pod as a whole
+    take the place of the sum; of a resource that they leave out, any container's will do.
     """
-    spec = pod.get("spec") or {}
-    whole = ((spec.get("resources") or {}).get("requests") or {}).get(resource)
-    if whole is not None and not container:
-        return parse_cpu_milli(whole)  # thousandths, of whatever it is
-    init = [item for item in spec.get("initContainers") or () if is_sidecar(item)]
-    counted = [
-        item for item in [*containers_of(pod), *init] if not container or item["name"] == container
-    ]
+    level = _pod_level(pod)
+    if level and not container:
+        if resource in level:
+            return parse_cpu_milli(level[resource])  # thousandths, of whatever it is
+        request = pod_requests(pod)
+        total = request.cpu_milli if resource == "cpu" else request.memory_bytes * 1000
+        return total or None
     total = 0
+    counted = _counted(pod, container)
     for item in counted:
         if resource not in ((item.get("resources") or {}).get("requests") or {}):
             return None
         request = container_requests(item)
         total += request.cpu_milli if resource == "cpu" else request.memory_bytes * 1000
     return total if counted else None
+
+
+def no_request(pod: Document, resource: str, container: str = "") -> str:
+    """Why `request_milli` is None, in upstream's words.
+
+    >>> no_request({"metadata": {"name": "web"}, "spec": {"containers": [{"name": "main"}]}}, "cpu")
+    'missing request for cpu in container main of Pod web'
+    """
+    name = meta.name_of(pod)
+    if _pod_level(pod) and not container:
+        return f"missing pod-level request for {resource} in Pod {name}"
+    for item in _counted(pod, container):
+        if resource not in ((item.get("resources") or {}).get("requests") or {}):
+            return f"missing request for {resource} in container {item.get('name')} of Pod {name}"
+    return f"container {container} not found in Pod {name}"
+
+
+def _pod_level(pod: Document) -> Mapping[str, Any]:
+    return ((pod.get("spec") or {}).get("resources") or {}).get("requests") or {}
+
+
+def _counted(pod: Document, container: str) -> list[Document]:
+    """Containers and sidecars; only the named one, if one is named."""
+    init = (pod.get("spec") or {}).get("initContainers") or ()
+    running = [*containers_of(pod), *(item for item in init if is_sidecar(item))]
+    return [item for item in running if not container or item["name"] == container]
 
 
 # -- back to documents ---------------------------------------------------------------------------

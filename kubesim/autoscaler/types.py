@@ -100,10 +100,10 @@ class Metric:
     def described(self) -> str:
         """How events and conditions name it."""
         share = " utilization (percentage of request)" if self.by_request else ""
-        if self.type == "Resource":
-            return f"{self.name} resource{share}"
-        if self.type == "ContainerResource":
+        if self.type == "ContainerResource" and self.by_request:
             return f"{self.name} container resource{share}"
+        if self.type in ("Resource", "ContainerResource"):
+            return f"{self.name} resource{share}"
         if self.type == "Pods":
             return f"pods metric {self.name}"
         if self.type == "Object" and self.target_type == "Value":
@@ -119,12 +119,14 @@ class Reading:
         samples: pod name -> sample (Resource, ContainerResource, Pods).
         requests: pod name -> request in milli units; None if a container asks for nothing. Of
             *every* selected pod, for Utilization targets.
+        unrequested: pod name -> why it has no request, in upstream's words; for those with None.
         total_milli: the value (Object), or the sum of the series (External).
         error: why nothing was measured; the metric fails then.
     """
 
     samples: Mapping[str, Sample] = field(default_factory=dict)
     requests: Mapping[str, int | None] = field(default_factory=dict)
+    unrequested: Mapping[str, str] = field(default_factory=dict)
     total_milli: int | None = None
     error: str = ""
 

@@ -19,13 +19,21 @@ from kubesim.autoscaler.types import Behavior, Metric, MetricFailed, Observation
 from kubesim.client.decisions import Step
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
-FAILURES = {  # type -> (reason of condition and event, what the summary calls it)
-    "Resource": ("FailedGetResourceMetric", "{name} resource"),
-    "ContainerResource": ("FailedGetContainerResourceMetric", "{name} container"),
-    "Pods": ("FailedGetPodsMetric", "pods"),
-    "Object": ("FailedGetObjectMetric", "object"),
-    "External": ("FailedGetExternalMetric", "{name} external"),
+FAILURES = {  # type -> (reason of condition and event, how the summary of the pass begins)
+    "Resource": ("FailedGetResourceMetric", "failed to get {0.name} resource metric value"),
+    "ContainerResource": (
+        "FailedGetContainerResourceMetric",
+        "failed to get {0.container} container metric value",
+    ),
+    "Pods": ("FailedGetPodsMetric", "failed to get pods metric value"),
+    "Object": ("FailedGetObjectMetric", "failed to get object metric value"),
+    "External": ("FailedGetExternalMetric", "failed to get {0.name} external metric value"),
 }
+PER_REQUEST = ("Resource", "ContainerResource")
+NO_TARGET = (
+    "invalid resource metric source: neither an average utilization target nor an average value "
+    "(usage) target was set"
+)
 NO_SELECTOR = "the HPA target's scale is missing a selector"
 UNABLE = "the HPA was unable to compute the replica count"
 
@@ -89,18 +97,31 @@ def propose(metric: Metric, reading: Reading, seen: Observation) -> Proposal:
     """
     if metric.type not in FAILURES:
         raise MetricFailed("InvalidMetricSourceType", f'unknown metric source type "{metric.type}"')
-    reason, kind = FAILURES[metric.type]
+    reason, begins = FAILURES[metric.type]
+    if metric.type in PER_REQUEST and metric.average_milli is None and metric.utilization is None:
+        raise MetricFailed(reason, NO_TARGET, f"{begins.format(metric)}: {NO_TARGET}")
     try:
         if reading.error:
             raise ValueError(reading.error)
         return _propose(metric, reading, seen)
     except ValueError as error:
         said = str(error)
-        if metric.type in ("Resource", "ContainerResource"):
+        if metric.type in PER_REQUEST:
             what = "utilization" if metric.by_request else "usage"
             said = f"failed to get {metric.name} {what}: {said}"
-        summary = f"failed to get {kind.format(name=metric.name)} metric value: {said}"
+        summary = f"{begins.format(metric)}: {_inner(metric)}{said}"
         raise MetricFailed(reason, said, summary) from error
+
+
+def _inner(metric: Metric) -> str:
+    """What the summary says once more of metrics that do not belong to pods."""
+    if metric.type == "External" and metric.average_milli is None:
+        return f"failed to get external metric {metric.name}: " if metric.value_milli else ""
+    if metric.type == "External":
+        return f"failed to get {metric.name} external metric: "
+    if metric.type == "Object" and metric.target_type == "AverageValue" and metric.average_milli:
+        return f"failed to get {metric.name} object metric: "
+    return ""
 
 
 def _propose(metric: Metric, reading: Reading, seen: Observation) -> Proposal:
@@ -113,11 +134,8 @@ def _propose(metric: Metric, reading: Reading, seen: Observation) -> Proposal:
             status_replicas=seen.status_replicas,
             tolerance=tolerance_of(seen),
         )
-    if (metric.utilization if metric.by_request else metric.average_milli) is None:
-        raise ValueError(
-            f"invalid {metric.type} metric source: neither a utilization target nor a value target "
-            "was set"
-        )
+    if not metric.by_request and metric.average_milli is None:
+        raise ValueError("invalid pods metric source: no average value target was set")
     return propose_per_pod(
         metric,
         reading,

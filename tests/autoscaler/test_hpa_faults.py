@@ -52,8 +52,15 @@ def a_world(replicas: int = 1, **options: Any) -> World:
     ("reference", "said"),
     [
         ({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "nobody"}, "nobody"),
-        ({"apiVersion": "apps/v1", "kind": "Spaceship", "name": "web"}, "Spaceship"),
-        ({"apiVersion": "v1/v1", "kind": "Pod", "name": "web-0"}, "no scale"),
+        (
+            {"apiVersion": "apps/v1", "kind": "Spaceship", "name": "web"},
+            'no matches for kind "Spaceship" in group "apps"',
+        ),
+        (
+            {"apiVersion": "extensions/v1beta1", "kind": "StatefulSet", "name": "web"},
+            'no matches for kind "StatefulSet" in group "extensions"',
+        ),
+        ({"apiVersion": "batch/v1", "kind": "Job", "name": "web"}, "no scale"),
     ],
 )
 def test_a_bad_target_is_told_and_the_loop_goes_on(reference, said) -> None:

@@ -154,7 +154,7 @@ def test_no_metric_at_all_fails() -> None:
         ),
         (
             Metric("ContainerResource", "memory", "main", average_milli=1),
-            "memory container resource",
+            "memory resource",  # upstream leaves the container out here
         ),
         (Metric("Pods", "qps", average_milli=1), "pods metric qps"),
         (Metric("Object", "hits", "", "Value", about="Ingress"), "Ingress metric hits"),
