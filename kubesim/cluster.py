@@ -345,6 +345,7 @@ class Cluster:
             port=port,
             decisions=self.decisions,
             analytics=self.analytics,
+            statistics=self.statistics,
             **options,
         )
         server.start()

@@ -20,7 +20,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
@@ -37,6 +37,7 @@ from kubesim.rest.kube import KubeRoutes
 from kubesim.rest.kube.negotiate import failure, refused
 from kubesim.rest.kube.routes import is_kube_path, refuse_writes
 from kubesim.rest.kubeconfig import kubeconfig_text
+from kubesim.rest.prometheus import CONTENT_TYPE, Statistics, metrics_text
 from kubesim.rest.reader import Channel, Gone, KnownHeads
 from kubesim.rest.router import Response, Router
 from kubesim.rest.routes import DecisionSource, make_router
@@ -62,6 +63,7 @@ class RestServer:
         users: with tokens and rules of their own, instead of the one token (see `users`).
         tls: speak TLS, with a certificate made for the occasion.
         read_only: refuse what would change anything.
+        statistics: gives the counts of the components, for /metrics.
 
     Raises:
         BadRequest: bound beyond loopback without a token; TLS without the program openssl.
@@ -81,6 +83,7 @@ class RestServer:
         users: Iterable[User] = (),
         tls: bool = False,
         read_only: bool = False,
+        statistics: Callable[[], Statistics] | None = None,
     ) -> None:
         self.users = Users(users)
         if host not in LOOPBACK_ADDRESSES and not token and not self.users.known:
@@ -99,6 +102,7 @@ class RestServer:
         self.router = make_router(api, decisions, self.analytics, self.streams)
         self.kube = KubeRoutes(api, self.streams, self.users, lambda: f"{self.host}:{self.port}")
         self.router.mount(is_kube_path, self.kube.serve)
+        self.router.add("GET", "/metrics", lambda _request: self._metrics(api, statistics))
         self.connections = Connections(connection_limit())
         self.known = KnownHeads()
         self._requested_port = port
@@ -210,6 +214,11 @@ class RestServer:
                 "Vary": "Origin",
             }
         return response
+
+    def _metrics(self, api: KubeAPI, statistics: Callable[[], Statistics] | None) -> Response:
+        """What Prometheus scrapes."""
+        text = metrics_text(api, self.kube.requests, len(self.streams), statistics)
+        return Response(200, text.encode(), CONTENT_TYPE)
 
     def _check_user(self, request: Request) -> None:
         """Who asks for one of the simulator's own routes, and whether he may."""

@@ -4,8 +4,8 @@
 
 A transcript holds the requests of one client byte for byte, and of each answer what a client looks
 at: code, content type, kind, reason, message, warnings. Time stands still meanwhile, so that
-nothing changes but what the client changes. uids and resourceVersions differ between two clusters; those
-that a client got are replaced by those of the new cluster when it sends them back.
+nothing changes but what the client changes. uids and resourceVersions differ between two clusters;
+those that a client got are replaced by those of the new cluster when it sends them back.
 """
 
 from __future__ import annotations

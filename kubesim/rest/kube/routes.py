@@ -21,12 +21,13 @@ from kubesim.rest.kube import bodies, discovery
 from kubesim.rest.kube.discovery import AGGREGATED, Resource
 from kubesim.rest.kube.negotiate import Refusal, answer, encode, failure, parse_accept, refused
 from kubesim.rest.kube.openapi import OpenAPI
-from kubesim.rest.kube.options import ListOptions, list_options
+from kubesim.rest.kube.options import TRUE, ListOptions, list_options
 from kubesim.rest.kube.paths import NO_RESOURCE, Place, Target, parse_place, resolve
 from kubesim.rest.kube.pods import PodParts
 from kubesim.rest.kube.reviews import REVIEWS
 from kubesim.rest.kube.verbs import Verbs, shaper_of
 from kubesim.rest.kube.watching import Encodings, KubeWatch
+from kubesim.rest.prometheus import RequestCounts
 from kubesim.rest.router import Response
 from kubesim.rest.streams import Streams
 from kubesim.rest.users import Attempt, User, Users
@@ -35,6 +36,7 @@ from kubesim.rest.wire import Refused, Request
 READS = ("GET", "HEAD")
 WHOLE = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
 ONE = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+VERBS = ("GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION")
 CHUNKED = {"Transfer-Encoding": "chunked", "Cache-Control": "no-cache, private"}
 ROOTS = frozenset({"apis", "version", "livez", "readyz", "openapi"})
 BUILD = {
@@ -65,6 +67,9 @@ class KubeRoutes:
         streams: who writes watches and logs that are followed.
         users: who may ask.
         address: host and port, for clients that look for the server.
+
+    Attributes:
+        requests: counts of them, for /metrics.
     """
 
     def __init__(
@@ -83,25 +88,45 @@ class KubeRoutes:
         self._encodings: Encodings = Encodings()
         self._known: tuple[list[Kind], list[Resource]] = ([], [])
         self._openapi = OpenAPI(api.registry)
+        self.requests = RequestCounts()
 
     def serve(self, request: Request) -> Response:
         """The answer to a request; whatever is refused becomes a Status."""
+        place = parse_place(request.segments)
         try:
-            return self._serve(request)
+            response = self._serve(request, place)
         except StatusError as error:
-            return failure(error)
+            response = failure(error)
         except Refused as refusal:
-            return refused(refusal.status, str(refusal), refusal.headers)
+            response = refused(refusal.status, str(refusal), refusal.headers)
+        if place is not None:
+            self._count(request, place, response.status)
+        return response
+
+    def _count(self, request: Request, place: Place, code: int) -> None:
+        """Count a request as kube-apiserver does; places that do not exist have no names."""
+        exists = place.plural in REVIEWS or place.plural == "bindings"
+        if not exists and self._api.registry.at(*place[:3]) is None:
+            place = Place("", "", "")
+        verb = "APPLY" if bodies.content_type(request) == bodies.APPLY else request.method
+        if verb in READS:
+            watching = request.parameter("watch") in TRUE if code < 400 else False
+            verb = "WATCH" if watching else "GET" if place.name else "LIST"
+        elif verb == "DELETE" and not place.name:
+            verb = "DELETECOLLECTION"
+        scope = "resource" if place.name else "namespace" if place.namespace else "cluster"
+        known = verb if verb in VERBS else "OTHER"
+        group, version, plural, part = place.group, place.version, place.plural, place.subresource
+        self.requests.add(known, group, version, plural, part[:30], scope, str(code))
 
     # -- which path ------------------------------------------------------------------------------
 
-    def _serve(self, request: Request) -> Response:
+    def _serve(self, request: Request, place: Place | None) -> Response:
         user = self._users.of(request.headers)
         if user is None:
             raise Refusal(401, "Unauthorized")
         if request.method == "OPTIONS":
             return Response(204, headers={"Allow": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"})
-        place = parse_place(request.segments)
         if place is None:
             return self._about(request, user)
         review = REVIEWS.get(place.plural)
