@@ -179,13 +179,14 @@ class DeleteVerbs(Base):
 
     # -- namespaces --------------------------------------------------------------------------------
 
-    def finalize(self, document: Document) -> Document:
+    def finalize(self, document: Document, *, dry_run: bool = False) -> Document:
         """Write a namespace's own finalizers (spec.finalizers) and nothing else of it.
 
         Once they and metadata.finalizers are empty, a namespace that was deleted is gone.
 
         Args:
             document: the namespace with the finalizers that are left.
+            dry_run: say what would be, and change nothing.
 
         Raises:
             Conflict: somebody wrote since the document's resourceVersion.
@@ -205,6 +206,8 @@ class DeleteVerbs(Base):
             changed = {**kv.value, "spec": spec}
             if changed == kv.value:
                 return thaw(view_of(kv))  # type: ignore[no-any-return]
+            if dry_run:
+                return thaw(at_revision(changed, kv.mod_revision))  # type: ignore[no-any-return]
             if self._is_over(kind, changed):
                 if self._remove(kind, kv):
                     return thaw(changed)  # type: ignore[no-any-return]

@@ -205,6 +205,7 @@ def test_a_namespace_goes_when_it_is_finalized(shop: KubeAPI) -> None:
     shop.delete("Namespace", "shop")
     with pytest.raises(Conflict):
         shop.finalize(stale)
+    assert shop.finalize(without_finalizers(shop), dry_run=True)["spec"] == {"finalizers": []}
     shop.finalize(without_finalizers(shop))
     assert shop.peek("Namespace", "shop") is None
     with pytest.raises(NotFound):

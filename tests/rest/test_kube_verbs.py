@@ -83,6 +83,29 @@ def test_an_object_from_creation_to_deletion(ask: Kube) -> None:
     assert (missing.status, missing.body["message"]) == (404, 'configmaps "a" not found')
 
 
+def test_what_becomes_of_dependents_is_asked_in_the_body(ask: Kube) -> None:
+    """Foreground and Orphan leave the object with a finalizer for the garbage collector."""
+    for policy, finalizer in (("Foreground", "foregroundDeletion"), ("Orphan", "orphan")):
+        ask("POST", MAPS, config_map(policy.lower()))
+        ask("DELETE", f"{MAPS}/{policy.lower()}", {"propagationPolicy": policy})
+        left = ask("GET", f"{MAPS}/{policy.lower()}").body["metadata"]
+        assert left["finalizers"] == [finalizer] and left["deletionTimestamp"]
+
+
+def test_a_namespace_is_finalized_by_a_subresource(ask: Kube) -> None:
+    """The way out for one that waits for ever: its finalizers by PUT, and by PUT alone."""
+    home = "/api/v1/namespaces/stuck"
+    ask("POST", "/api/v1/namespaces", {"kind": "Namespace", "metadata": {"name": "stuck"}})
+    ask("DELETE", home)
+    left = ask("GET", home).body
+    assert left["status"]["phase"] == "Terminating"
+    assert ask("GET", f"{home}/finalize").status == 405
+    emptied = ask("PUT", f"{home}/finalize", {**left, "spec": {"finalizers": []}})
+    assert (emptied.status, emptied.body["spec"]) == (200, {"finalizers": []})
+    assert ask("GET", home).status == 404
+    assert ask("PUT", f"{MAPS}/a/finalize", config_map("a")).status == 404
+
+
 def test_each_kind_of_patch(ask: Kube) -> None:
     """merge, json and strategic; a patch that changes nothing keeps the resourceVersion."""
     ask("POST", DEPLOYMENTS, deployment("web"))

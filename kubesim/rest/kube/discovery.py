@@ -90,6 +90,8 @@ def _resource(kind: Kind, version: str) -> Resource:
         parts.append(Subresource("status", kind.group, version, kind.kind, CHANGE_VERBS))
     if kind.scale:
         parts.append(Subresource("scale", "autoscaling", "v1", "Scale", CHANGE_VERBS))
+    if kind.kind == "Namespace":
+        parts.append(Subresource("finalize", kind.group, version, kind.kind, ("update",)))
     if kind.kind == "Pod":
         parts += [Subresource(name, *rest) for name, rest in POD_SUBRESOURCES.items()]
     return Resource(

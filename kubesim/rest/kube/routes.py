@@ -227,10 +227,15 @@ class KubeRoutes:
             verb = "get" if place.subresource == "log" else "create"
             _require(user, verb, target)
             return self._pods.serve(request, target)
-        has = {"status": kind.status and not kind.read_only, "scale": kind.scale}
+        has = {
+            "status": kind.status and not kind.read_only,
+            "scale": kind.scale,
+            "finalize": kind.kind == "Namespace",
+        }
         if not has.get(place.subresource):
             raise NotFound(NO_RESOURCE)
-        if method not in ("GET", "HEAD", "PUT", "PATCH"):
+        allowed = ("PUT",) if place.subresource == "finalize" else ("GET", "HEAD", "PUT", "PATCH")
+        if method not in allowed:
             raise MethodNotAllowed(NOT_ALLOWED)
         _require(user, ONE[method], target)
         if method == "PUT":

@@ -100,7 +100,7 @@ class Verbs:
         return answer(self._shaper(request, target).one(made), 201, told)
 
     def replace(self, request: Request, target: Target) -> Response:
-        """An object anew, or its status, or its scale."""
+        """An object anew, or its status, its scale, the finalizers of a namespace."""
         if not target.place.name:
             raise MethodNotAllowed(NOT_ALLOWED)
         body = bodies.read_object(request, target)
@@ -111,6 +111,8 @@ class Verbs:
         document = body.document
         if target.place.subresource == "status":
             changed = self._api.update_status(document, dry_run=dry, **asked)
+        elif target.place.subresource == "finalize":
+            changed = self._api.finalize(document, dry_run=dry)
         else:
             changed = self._api.update(document, dry_run=dry, **asked)
         return answer(self._shaper(request, target).one(changed), 200, told)
