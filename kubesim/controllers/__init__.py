@@ -6,6 +6,7 @@ from kubesim.controllers.daemonset import DaemonSetController
 from kubesim.controllers.deployment import DeploymentController
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.garbage import GarbageCollector
+from kubesim.controllers.job import JobController
 from kubesim.controllers.namespace import NamespaceController
 from kubesim.controllers.nodelifecycle import NodeLifecycleController
 from kubesim.controllers.podgc import PodGarbageCollector
@@ -18,6 +19,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     ReplicaSetController,
     DeploymentController,
     DaemonSetController,
+    JobController,
     EndpointSliceController,
     DisruptionController,
     GarbageCollector,
@@ -34,6 +36,7 @@ __all__ = [
     "DisruptionController",
     "EndpointSliceController",
     "GarbageCollector",
+    "JobController",
     "NamespaceController",
     "NodeLifecycleController",
     "PodGarbageCollector",

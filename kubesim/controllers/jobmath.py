@@ -15,8 +15,9 @@ Source: pkg/controller/job/job_controller.go, backoff_utils.go, indexed_job_util
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count, islice
+from typing import NamedTuple
 
 BACKOFF_SECONDS = 10.0  # DefaultJobPodFailureBackOff
 MAX_BACKOFF_SECONDS = 600.0  # MaxJobPodFailureBackOff
@@ -87,3 +88,52 @@ def format_indexes(indexes: Iterable[int]) -> str:
         if end >= len(ordered):
             return ",".join(parts)
     return ""
+
+
+def parse_indexes(text: str, completions: int) -> frozenset[int]:
+    """The indexes of a text that `format_indexes` made, or of a successPolicy; those below the end.
+
+    >>> sorted(parse_indexes("1,4,7-9", 9))
+    [1, 4, 7, 8]
+    """
+    found: set[int] = set()
+    for part in text.split(",") if text else ():
+        first, _, last = part.partition("-")
+        found.update(range(int(first), min(int(last or first) + 1, completions)))
+    return frozenset(found)
+
+
+class BackoffRecord(NamedTuple):
+    """What is remembered of a Job's failures, to wait before the next attempt.
+
+    Attributes:
+        failures: since the last success.
+        last: second at which the last of them ended; None: there is none.
+    """
+
+    failures: int = 0
+    last: float | None = None
+
+    def after(self, succeeded: Sequence[float], failed: Sequence[float]) -> BackoffRecord:
+        """The record after more pods ended.
+
+        Args:
+            succeeded, failed: seconds at which they ended. A success wipes out the failures that
+                ended before it or in the same moment.
+
+        >>> BackoffRecord().after([], [10.0, 12.0])
+        BackoffRecord(failures=2, last=12.0)
+        >>> BackoffRecord(2, 12.0).after([20.0], [20.0, 21.0])
+        BackoffRecord(failures=1, last=21.0)
+        """
+        if succeeded:
+            late = [moment for moment in failed if moment > max(succeeded)]
+            return BackoffRecord(len(late), max(late, default=None))
+        known = [] if self.last is None else [self.last]
+        return BackoffRecord(self.failures + len(failed), max([*known, *failed], default=None))
+
+    def remaining(self, now: float) -> float:
+        """Seconds that are left to wait; 0: a pod may be made now."""
+        if self.last is None:
+            return 0.0
+        return max(0.0, self.last + backoff_for(self.failures) - now)
