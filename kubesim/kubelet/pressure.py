@@ -90,8 +90,10 @@ class MemoryWatch:
     def look(self) -> None:
         """Called each 10 s: measure if it could matter, act if memory is short."""
         now = self._clock.now()
+        if now < self._next_look and not self.pressed:
+            return
         runners = self._runners()
-        if not self.pressed and (now < self._next_look or self._cannot_be_filled(runners)):
+        if not self.pressed and self._cannot_be_filled(runners):
             return
         used = sum(self._used(runner) for runner in runners.values())
         calm = not self.pressed and 2 * used < self._usable
