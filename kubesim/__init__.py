@@ -15,7 +15,7 @@ To learn from the source, read it in this order:
     store        etcd: revisions, compare-and-set, watch, compaction
     apiserver    the only door to the store: verbs, kinds, defaults, validation
     client       informer, work queue, controller: what every component is made of
-    controllers  the StatefulSet controller, the garbage collector
+    controllers  workloads, endpoints, budgets, garbage, namespaces, nodes
     scheduler    filter, score, bind
     kubelet      a node, and the life of one pod
     autoscaler   the HPA: a pure policy, and the loop around it

@@ -151,6 +151,7 @@ class DrainReport:
         lines: (simulated second, line) as kubectl would have printed them.
         evicted: keys of the pods that are gone.
         refusals: evictions that a budget refused, each of them tried again.
+        refused: by key of the pod: how often, and the budget's last words.
         errors: why it did not end well; empty if it did.
     """
 
@@ -158,6 +159,7 @@ class DrainReport:
     lines: list[tuple[float, str]] = field(default_factory=list)
     evicted: list[str] = field(default_factory=list)
     refusals: int = 0
+    refused: dict[str, tuple[int, str]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
     @property
@@ -244,6 +246,9 @@ class Drain:
             except TooManyRequests as error:
                 refused[key] = pod
                 self.report.refusals += 1
+                times, _ = self.report.refused.get(key, (0, ""))
+                why = error.causes[0].message if error.causes else error.message
+                self.report.refused[key] = times + 1, why
                 self._say(
                     f'error when evicting pods/"{name}" -n "{namespace}" (will retry after 5s): '
                     f"{error.message}"

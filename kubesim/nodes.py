@@ -254,6 +254,7 @@ class ClusterNode:
     # -- telling --------------------------------------------------------------------------------
 
     def _remember(self, report: DrainReport, pods: int, skipped: int) -> None:
+        """A decision about the node, and one about each pod that it was about."""
         figures = {
             "pods": pods,
             "evicted": len(report.evicted),
@@ -263,16 +264,30 @@ class ClusterNode:
         verdict = f"{self.name} is drained" if report.drained else f"{self.name} is not drained"
         binding = report.errors[0] if report.errors else "every pod that had to go is gone"
         refused = f"{report.refusals} evictions were refused by budgets, and tried again"
+        step = Step("evictions", figures, refused, DRAINING)
+        self._decide(f"node/{self.name}", verdict, step, binding, "uncordon() lets pods come back")
+        for key in sorted({*report.evicted, *report.refused}):
+            times, why = report.refused.get(key, (0, ""))
+            gone = key in report.evicted
+            verdict = f"{'evicted' if gone else 'not evicted'}: {self.name} is being drained"
+            said = f"refused {times} times, the last time: {why}" if times else "allowed at once"
+            step = Step("budgets", {"node": self.name, "refusals": times}, said, DRAINING)
+            would = "a budget protected it" if gone else "its budget allowed a disruption"
+            self._decide(f"pod/{key.removeprefix('default/')}", verdict, step, said, would)
+
+    def _decide(
+        self, about: str, verdict: str, step: Step, binding: str, would_change_if: str
+    ) -> None:
         self._decisions.record(
             Decision(
                 time=self._clock.now(),
                 revision=0,
                 component="drain",
-                object=f"node/{self.name}",
+                object=about,
                 verdict=verdict,
-                steps=(Step("evictions", figures, refused, DRAINING),),
+                steps=(step,),
                 binding=binding,
-                would_change_if="uncordon() lets pods come back",
+                would_change_if=would_change_if,
             )
         )
 

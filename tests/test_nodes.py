@@ -172,6 +172,8 @@ def test_a_drain_in_kubectl_s_words(cluster: Cluster) -> None:
     assert cluster.api.get("ReplicaSet", "web")["status"]["readyReplicas"] == 5
     assert on_node(cluster) == [], "nothing comes back while it is cordoned"
     assert "node-2 is drained" in str(cluster.explain("node/node-2"))
+    why = str(cluster.explain(f"pod/{keys[0].partition('/')[2]}"))
+    assert "evicted: node-2 is being drained" in why and "allowed at once" in why
     again = cluster.node("node-2").drain()
     assert [line for _, line in again.lines] == [
         "node/node-2 already cordoned",
@@ -229,6 +231,9 @@ def test_a_budget_is_asked_again_every_five_seconds(cluster: Cluster) -> None:
     assert len(tries) == 4, "each attempt is told"
     told = [(second - begun, line) for second, line in report.lines if line == refused]
     assert told == [(0.0, refused), (5.0, refused), (10.0, refused)]
+    assert "refused 3 times, the last time: The disruption budget web needs 5 healthy pods" in str(
+        cluster.explain(f"pod/{name}")
+    )
     worker.stop()
 
 

@@ -8,7 +8,8 @@ after their tolerationSeconds (tainteviction.py). NoSchedule taints follow the c
 Ours keeps: lease and heartbeat, grace periods, conditions, taints, zones with their rates, full
 disruption, events, the retry of pods that could not be marked. It leaves out: the labels that it
 copies from old keys to new ones, metrics. It evicts when a rate allows it instead of asking each
-100 ms, and it writes nothing while all nodes are well.
+100 ms, and it writes nothing while all nodes are well. Ours adds: a look that comes much too late
+(live clock: the computer was busy, or asleep) blames no node for what nobody could have heard.
 
 Source: pkg/controller/nodelifecycle/node_lifecycle_controller.go,
 pkg/controller/util/node/controller_utils.go.
@@ -77,6 +78,7 @@ class NodeLifecycleController(Controller):
         self._health: dict[str, health.Health] = {}
         self._known: dict[str, Document] = {}
         self._retry: set[str] = set()  # nodes whose pods could not all be marked
+        self._last_look = 0.0
         self._zones: dict[str, ZoneState] = {}
         self._queues: dict[str, EvictionQueue] = {}
         self._evict_timer: Timer | None = None
@@ -125,6 +127,7 @@ class NodeLifecycleController(Controller):
     def _look(self) -> None:
         """Judge every node, then every zone."""
         nodes, _ = self.api.snapshot("Node")
+        self._forgive_if_late()
         self._meet(nodes)
         zones: dict[str, list[bool]] = {}
         for node in nodes:
@@ -152,6 +155,23 @@ class NodeLifecycleController(Controller):
                 self._retry.discard(name)
         self._judge_zones(zones, nodes)
         self._schedule_evictions()
+
+    def _forgive_if_late(self) -> None:
+        """After a look that comes much too late, every node has its whole grace period again.
+
+        Whoever held this controller up held the kubelets up, too. Cannot happen on virtual time.
+        """
+        now, before = self.clock.now(), self._last_look
+        self._last_look = now
+        if now - before > self._period + self._grace / 2:
+            self._restart_probes()
+            said = f"{now - before:g} s since the last look: every node is given a new grace period"
+            self.analytics.log(self.name, "LateLook", said, "warn")
+
+    def _restart_probes(self) -> None:
+        now = self.clock.now()
+        for name, seen in self._health.items():
+            self._health[name] = health.Health(now, seen.heartbeat, seen.renewed)
 
     def _meet(self, nodes: Sequence[Document]) -> None:
         """Tell of nodes that are new, and of those that are gone."""
@@ -300,8 +320,7 @@ class NodeLifecycleController(Controller):
             for node in nodes:
                 self._well_again(node)
         elif step == "resume":
-            for name, seen in self._health.items():
-                self._health[name] = health.Health(now, seen.heartbeat, seen.renewed)
+            self._restart_probes()
         if step != "stay" and states != self._zones:
             self._records.zones(self._zones, states, zones, step)
         self._zones = states

@@ -419,6 +419,34 @@ def test_lost_watches_are_made_up_for(cluster: Cluster) -> None:
     assert taints(cluster, "node-2") == ["unreachable:NoExecute", "unreachable:NoSchedule"]
 
 
+def test_a_look_that_comes_much_too_late_blames_nobody(cluster: Cluster) -> None:
+    """Whoever held the controller up held the kubelets up: they have their whole grace again."""
+    fail(cluster, 2)
+    until(cluster, 154)
+    controller_of(cluster)._last_look = 100.0  # as if it had not run since
+    until(cluster, 205)
+    assert ready_of(cluster, "node-2") == "True"
+    until(cluster, 210)
+    assert ready_of(cluster, "node-2") == "Unknown"
+    rows = [row for row in cluster.analytics.since(0).rows if row.action == "LateLook"]
+    assert len(rows) == 1 and "55 s since the last look" in rows[0].message
+
+
+@pytest.mark.live
+def test_a_power_cut_on_the_live_clock() -> None:
+    """Threads instead of a heap: the same story, noticed and mended."""
+    with Cluster(nodes=3, seed=1, hpa=False, clock="live", speed=25) as cluster:
+        node = cluster.node("node-2")
+        assert cluster.wait_until(lambda: cluster.api.peek("Node", "node-2") is not None, 100)
+        cluster.sleep(20)
+        node.fail()
+        assert cluster.wait_until(lambda: not node.ready, 300)
+        assert cluster.wait_until(lambda: "unreachable:NoSchedule" in taints(cluster, "node-2"), 60)
+        node.recover()
+        assert cluster.wait_until(lambda: node.ready and not node.taints(), 300)
+        assert list(cluster.failures) == []
+
+
 def test_a_fresh_controller_goes_on(cluster: Cluster) -> None:
     """It gives every node a new grace period, and keeps what the last one had written."""
     fail(cluster, 2)
