@@ -103,7 +103,7 @@ class Simulation:
     def _account(self, flow: Flow) -> None:
         world, fleet, step = self.world, self._fleet, self.world.step_seconds
         if flow.ready:
-            cpu = world.idle_milli + world.cost_milli_per_rps * flow.served / step / flow.ready
+            cpu = world.idle_milli + world.cost_milli_per_rps * flow.worked / step / flow.ready
             fleet.cpu = min(cpu, float(world.limit_milli))
             fleet.counter += fleet.cpu * step
         self._arrived, self._queued = flow.offered, flow.queued

@@ -1,6 +1,6 @@
 """Traffic: requests per second over time, how ready pods share them, and what becomes of them.
 
-Reading order: models, queueing, endpoints, series, balancer; csvfile for recorded traffic.
+Reading order: models, queueing, endpoints, series, route, balancer; csvfile for recorded traffic.
 """
 
 from kubesim.traffic.balancer import Traffic

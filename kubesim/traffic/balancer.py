@@ -10,8 +10,8 @@ out: served, waiting, timed out, lost, latency (`queueing` says how), to be read
 Without a queue - that is the default - what exceeds the capacity of the pods is lost at once; with
 one (`Queue`) it waits, and a pod goes on at full load until those who wait are served.
 
-Ours shares equally among ready pods, as kube-proxy does on average. It leaves out: retries, session
-affinity, topology, the way of a packet.
+Ours shares equally among ready pods, as kube-proxy does on average. It leaves out: session
+affinity, topology, the way of a packet; a pod belongs to one route at a time.
 
 Source of the rule who gets traffic: EndpointSlice conditions (ready and not terminating),
 pkg/controller/endpointslice; pkg/proxy/topology.go.
@@ -20,8 +20,6 @@ pkg/controller/endpointslice; pkg/proxy/topology.go.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from math import inf
 from typing import Any
 
 from kubesim.apiserver import KubeAPI, ResourceEvent
@@ -31,62 +29,17 @@ from kubesim.errors import BadRequest
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_ready, phase_of
-from kubesim.objects.selectors import Selector, parse_label_selector
+from kubesim.objects.selectors import parse_label_selector
 from kubesim.traffic.endpoints import SERVICE_LABEL, all_pods, serving_pods
 from kubesim.traffic.models import TrafficModel
 from kubesim.traffic.queueing import NO_QUEUE, STEP_SECONDS, Flow, FluidQueue, Queue
-from kubesim.traffic.series import Series, SeriesPage, Totals
+from kubesim.traffic.route import Route
+from kubesim.traffic.series import SeriesPage, Totals
 
 RESYNC_SECONDS = 600.0
 
 Capacity = Callable[[Document], float]
 """Requests per second that a pod can serve; infinite if its workload model knows no limit."""
-
-
-@dataclass
-class Route:
-    """Traffic to the pods of one selector, or to the endpoints of one Service.
-
-    Attributes:
-        name: of the workload or Service.
-        selector: which pods; None for a Service.
-        model: how much arrives.
-        queue: who waits.
-        service: (namespace, name) of the Service; None for a selector.
-        ready: uids of the pods that share it now.
-        members: uids of all endpoints of the Service, those that are not ready included.
-        rates: requests per second that each of the route's pods can serve, by uid.
-        share: requests that each pod served in the last second, if there is a queue.
-        series: the seconds so far.
-    """
-
-    name: str
-    selector: Selector | None
-    model: TrafficModel
-    queue: FluidQueue
-    service: tuple[str, str] | None = None
-    ready: set[str] = field(default_factory=set)
-    members: set[str] = field(default_factory=set)
-    rates: dict[str, float] = field(default_factory=dict)
-    share: float = 0.0
-    series: Series = field(default_factory=Series)
-
-    @property
-    def queues(self) -> bool:
-        """Whether anybody waits here at all."""
-        return self.queue.rules.limit > 0
-
-    def capacity(self) -> float:
-        """Requests per second that the ready pods can serve together."""
-        rates = self.rates
-        return sum([rates.get(uid, inf) for uid in self.ready])
-
-    def load(self, uid: str, now: float) -> float:
-        """Requests per second that reach one pod."""
-        sharing = len(self.ready)
-        if not sharing or uid not in self.ready:
-            return 0.0
-        return self.share if self.queues else self.model.rate(now) / sharing
 
 
 class Traffic:
@@ -284,7 +237,7 @@ class Traffic:
             ready = len(route.ready)
             arrivals = self._arrivals(route, began)
             flow = route.queue.step(began, arrivals, route.capacity() * STEP_SECONDS, ready)
-            route.share = flow.served / STEP_SECONDS / ready if ready else 0.0
+            route.share = flow.worked / STEP_SECONDS / ready if ready else 0.0
             route.series.append(flow)
 
     def _arrivals(self, route: Route, began: float) -> float:

@@ -20,8 +20,14 @@ slow, too. Each pod is an M/M/1 queue: with `rate` requests per second that it c
 splitting, as kube-proxy does it, keeps arrivals Poisson. That is a steady state; within one second
 a queue cannot become infinitely long, so that the load counts as at most 95 % of the rate.
 
+Clients may send again what was not answered (`retries`), and servers may not notice that a client
+is gone (`wasted_work`). With both, a service can stay down although the load that brought it down
+has gone: it works for clients that have given up, and these come again. More pods cure it, or less
+waiting: a short queue, fewer retries.
+
 Units: seconds, requests, requests per second. No counterpart in Kubernetes. Source of the formulas:
-L. Kleinrock, Queueing Systems, vol. 1 (1975), chapter 3 (M/M/1, time in the system).
+L. Kleinrock, Queueing Systems, vol. 1 (1975), chapter 3 (M/M/1, time in the system); of the
+collapse: N. Bronson et al., Metastable Failures in Distributed Systems (HotOS 2021).
 """
 
 from __future__ import annotations
@@ -47,19 +53,25 @@ class Queue:
     Attributes:
         limit: requests that may wait, all pods together; 0: nobody waits.
         timeout_seconds: how long a client waits before it gives up.
+        retries: share of the requests without an answer that are sent again, a second later.
+        wasted_work: who gives up leaves no trace in the queue; the server works for it in vain.
 
     Raises:
-        BadRequest: a negative limit, or a time-out that is not above 0.
+        BadRequest: a negative limit, a time-out that is not above 0, a share not from 0 to 1.
     """
 
     limit: float = LIMIT
     timeout_seconds: float = TIMEOUT_SECONDS
+    retries: float = 0.0
+    wasted_work: bool = False
 
     def __post_init__(self) -> None:
         if not self.limit >= 0:
             raise BadRequest(f"a queue's limit must be 0 or more, not {self.limit!r}")
         if not self.timeout_seconds > 0:
             raise BadRequest(f"timeout_seconds must be more than 0, not {self.timeout_seconds!r}")
+        if not 0 <= self.retries <= 1:
+            raise BadRequest(f"retries must be a share from 0 to 1, not {self.retries!r}")
 
 
 NO_QUEUE = Queue(limit=0.0)
@@ -70,7 +82,7 @@ class Flow(NamedTuple):
 
     Attributes:
         time: the second in which it began.
-        offered: requests that arrived in it.
+        offered: requests that arrived in it, for the first time.
         ready: pods that share them.
         capacity: requests that these could serve in it; infinite if they know no limit.
         served: requests that were answered.
@@ -81,6 +93,9 @@ class Flow(NamedTuple):
             None if none was served.
         waited: seconds that the served ones waited, on average; a part of the latency.
         mean_service: mean seconds of the exponential part.
+        worked: requests that the pods worked on: served, or in vain.
+        retried: requests that arrived once more.
+        again: of those that timed out or were lost, how many are sent again.
     """
 
     time: float
@@ -96,11 +111,14 @@ class Flow(NamedTuple):
     p99: float | None
     waited: float
     mean_service: float
+    worked: float = 0.0
+    retried: float = 0.0
+    again: float = 0.0
 
     @property
     def unmet(self) -> float:
         """Requests that got no answer and never will."""
-        return self.timed_out + self.lost
+        return self.timed_out + self.lost - self.again
 
 
 def mean_service(capacity: float, served: float, pods: int) -> float:
@@ -127,19 +145,21 @@ class _Waiting:
 
 
 class FluidQueue:
-    """The queue of one service; it keeps only who waits, in the order of arrival."""
+    """The queue of one service; it keeps only who waits, in the order of arrival, and how many
+    come again."""
 
-    __slots__ = ("_total", "_waiting", "rules")
+    __slots__ = ("_again", "_total", "_waiting", "rules")
 
     def __init__(self, rules: Queue = NO_QUEUE) -> None:
         self.rules = rules
         self._waiting: deque[_Waiting] = deque()
         self._total = 0.0
+        self._again = 0.0
 
     @property
     def empty(self) -> bool:
-        """True if nobody waits."""
-        return not self._waiting
+        """True if nobody waits, and nobody comes again."""
+        return not self._waiting and not self._again
 
     def step(
         self,
@@ -158,68 +178,68 @@ class FluidQueue:
             pods: how many these are.
             seconds: its length.
         """
+        fresh, retried = float(arrivals), self._again
+        arrivals = fresh + retried
+        worked = timed_out = lost = late = waited = 0.0
         if pods <= 0:  # nobody listens: those who come and those who wait are refused
-            lost, self._total = arrivals + self._total, 0.0
+            lost, self._total, capacity = arrivals + self._total, 0.0, 0.0
             self._waiting.clear()
-            return Flow(now, arrivals, 0, 0.0, 0.0, 0.0, 0.0, lost, None, None, None, 0.0, 0.0)
-        if not self._waiting and arrivals <= capacity:  # the common case: nobody has to wait
-            return self._flow(now, arrivals, pods, capacity, seconds, arrivals, 0.0, 0.0, 0.0)
-        before = now - self._waiting[0].begin if self._waiting else 0.0
-        if arrivals > 0:
-            self._waiting.append(_Waiting(now, now + seconds, arrivals))
-            self._total += arrivals
-        served = self._take(min(self._total, capacity))
-        timed_out = self._expire(now + seconds - self.rules.timeout_seconds)
-        lost = self._cut(self._total - self.rules.limit)
-        after = now + seconds - self._waiting[0].begin if self._waiting else 0.0
-        waited = max(0.0, before + after) / 2
-        return self._flow(now, arrivals, pods, capacity, seconds, served, timed_out, lost, waited)
-
-    def _flow(
-        self,
-        now: float,
-        arrivals: float,
-        pods: int,
-        capacity: float,
-        seconds: float,
-        served: float,
-        timed_out: float,
-        lost: float,
-        waited: float,
-    ) -> Flow:
-        mean = mean_service(capacity / seconds, served / seconds, pods)
+        elif not self._waiting and arrivals <= capacity:  # the common case: nobody has to wait
+            worked = arrivals
+        else:
+            before = now - self._waiting[0].begin if self._waiting else 0.0
+            if arrivals > 0:
+                self._waiting.append(_Waiting(now, now + seconds, arrivals))
+                self._total += arrivals
+            patience = self.rules.timeout_seconds
+            worked, old = self._take(min(self._total, capacity), now + seconds / 2 - patience)
+            if self.rules.wasted_work:
+                timed_out = late = old
+            else:
+                timed_out = self._expire(now + seconds - patience)
+            lost = self._cut(self._total - self.rules.limit)
+            after = now + seconds - self._waiting[0].begin if self._waiting else 0.0
+            waited = max(0.0, before + after) / 2
+        self._again = again = self.rules.retries * (timed_out + lost)
+        served, mean = worked - late, mean_service(capacity / seconds, worked / seconds, pods)
         latency: tuple[float | None, float | None, float | None] = (None, None, None)
         if served > 0:
             latency = (waited + P50 * mean, waited + P95 * mean, waited + P99 * mean)
-        done = float(served)
         return Flow(
             now,
-            float(arrivals),
-            pods,
+            fresh,
+            max(0, pods),
             capacity,
-            done,
+            served,
             self._total,
             timed_out,
             lost,
             *latency,
             waited,
             mean,
+            worked,
+            retried,
+            again,
         )
 
-    def _take(self, amount: float) -> float:
-        """Serve so many of those who came first."""
-        left = amount
+    def _take(self, amount: float, cut: float) -> tuple[float, float]:
+        """Work on so many of those who came first; returns how many, and how many of them had
+        arrived before a moment."""
+        left, old = amount, 0.0
         while self._waiting and left > 0:
             first = self._waiting[0]
-            if first.amount <= left:
-                left -= first.amount
+            taken = min(first.amount, left)
+            end = first.begin + (first.end - first.begin) * taken / first.amount
+            if first.begin < cut:
+                whole = end <= cut or end <= first.begin
+                old += taken if whole else taken * (cut - first.begin) / (end - first.begin)
+            left -= taken
+            if taken == first.amount:
                 self._waiting.popleft()
             else:
-                first.begin += (first.end - first.begin) * left / first.amount
-                first.amount -= left
-                left = 0.0
+                first.begin, first.amount = end, first.amount - taken
         self._total = self._total - amount if self._waiting else 0.0
-        return float(amount)
+        return float(amount), old
 
     def _expire(self, cut: float) -> float:
         """Whoever arrived before that moment gives up; returns how many did."""

@@ -65,17 +65,15 @@ def _milliseconds(seconds: float | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Requests of one service since its traffic began."""
+    """Requests of one service since its traffic began; those sent again count as `retried` and not
+    as offered, and an attempt that is followed by another one is not unmet."""
 
     offered: float = 0.0
     served: float = 0.0
     timed_out: float = 0.0
     lost: float = 0.0
-
-    @property
-    def unmet(self) -> float:
-        """Requests that got no answer."""
-        return self.timed_out + self.lost
+    retried: float = 0.0
+    unmet: float = 0.0
 
     def plus(self, flow: Flow) -> Totals:
         """With one second more."""
@@ -84,6 +82,8 @@ class Totals:
             self.served + flow.served,
             self.timed_out + flow.timed_out,
             self.lost + flow.lost,
+            self.retried + flow.retried,
+            self.unmet + flow.unmet,
         )
 
 

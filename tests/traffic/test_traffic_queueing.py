@@ -8,7 +8,7 @@ from math import inf, log
 import pytest
 
 from kubesim.errors import BadRequest
-from kubesim.traffic.queueing import NO_QUEUE, FluidQueue, Queue, mean_service
+from kubesim.traffic.queueing import NO_QUEUE, Flow, FluidQueue, Queue, mean_service
 
 
 def run(rules: Queue, *seconds: tuple[float, float, int]) -> list[tuple[float, ...]]:
@@ -45,21 +45,76 @@ def test_nobody_is_served_after_the_time_out() -> None:
     assert flows[-1].queued == pytest.approx(200 * 5)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(30))
 def test_every_request_is_somewhere(seed: int) -> None:
-    """Offered = served + timed out + lost + waiting, whatever happens; and nothing is negative."""
+    """Offered + sent again = served + timed out + lost + waiting, whatever happens; each failed one
+    is sent again or unmet; and nothing is negative."""
     draw = random.Random(seed)
-    queue = FluidQueue(Queue(draw.choice([0, 10, 300, 1e9]), draw.choice([0.5, 1, 3.7, 30])))
-    offered = gone = 0.0
+    rules = Queue(
+        draw.choice([0, 10, 300, 1e9]),
+        draw.choice([0.5, 1, 3.7, 30]),
+        draw.choice([0, 0, 0.5, 1]),
+        draw.choice([False, True]),
+    )
+    queue = FluidQueue(rules)
+    came = gone = 0.0
+    again = 0.0
     for now in range(300):
         pods = draw.choice([0, 1, 1, 2, 5])
         flow = queue.step(float(now), draw.choice([0, 20, 60, 500]), 50.0 * pods, pods)
-        offered += flow.offered
+        came += flow.offered + flow.retried
         gone += flow.served + flow.timed_out + flow.lost
-        assert offered == pytest.approx(gone + flow.queued)
-        assert min(flow.served, flow.queued, flow.timed_out, flow.lost, flow.waited) >= 0
-        assert flow.served <= flow.capacity + 1e-9
-        assert flow.queued <= queue.rules.limit + 1e-9
+        assert came == pytest.approx(gone + flow.queued)
+        assert flow.retried == again
+        again = flow.again
+        assert flow.unmet == pytest.approx((flow.timed_out + flow.lost) * (1 - rules.retries))
+        figures = (flow.served, flow.queued, flow.timed_out, flow.lost, flow.waited, flow.unmet)
+        assert min(figures) >= -1e-9
+        assert flow.served <= flow.worked + 1e-9 <= flow.capacity + 2e-9
+        assert rules.wasted_work or flow.worked == flow.served
+        assert flow.queued <= rules.limit + 1e-9
+
+
+def play(rules: Queue, seconds: int, capacity: float = 48) -> list[Flow]:
+    """30 s of 120 requests per second from second 50 on, else 40, on pods that can serve 48."""
+    queue = FluidQueue(rules)
+    return [queue.step(float(t), 120 if 50 <= t < 80 else 40, capacity, 1) for t in range(seconds)]
+
+
+def test_retries_and_wasted_work_keep_a_service_down() -> None:
+    """The load is back to normal for minutes, the pods work at full speed, and nobody is served:
+    each answer comes too late, and its client has asked again."""
+    flows = play(Queue(1000, 5, retries=0.9, wasted_work=True), 600)
+    assert flows[40].served == 40
+    last = flows[-1]
+    assert (last.offered, last.served, last.worked) == (40, 0, 48)
+    assert last.timed_out == pytest.approx(48)
+    assert last.retried > 300
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        Queue(1000, 5, retries=0.9, wasted_work=False),  # servers notice who is gone
+        Queue(100, 5, retries=0.9, wasted_work=True),  # a queue so short that nobody waits in vain
+        Queue(1000, 30, retries=0.9, wasted_work=True),  # clients with patience
+    ],
+)
+def test_each_of_its_cures_helps(rules: Queue) -> None:
+    """Some minutes after the peak everybody is served again."""
+    last = play(rules, 600)[-1]
+    assert (last.served, last.retried) == (40, pytest.approx(0, abs=1e-6))
+
+
+def test_more_pods_end_it_too() -> None:
+    """Twice the pods, when the service is down: it comes back within a minute."""
+    queue = FluidQueue(Queue(400, 5, retries=0.9, wasted_work=True))
+    for t in range(200):
+        flow = queue.step(float(t), 120 if 50 <= t < 80 else 40, 48, 1)
+    assert flow.served == 0
+    for t in range(200, 260):
+        flow = queue.step(float(t), 40, 200, 4)
+    assert flow.served == pytest.approx(40)
 
 
 def test_latency_is_that_of_m_m_1() -> None:
@@ -88,8 +143,11 @@ def test_waiting_adds_to_latency_and_ends_with_the_queue() -> None:
     assert falling == sorted(falling, reverse=True) and falling[-1] == 0.0
 
 
-@pytest.mark.parametrize(("limit", "timeout"), [(-1, 5), (float("nan"), 5), (1, 0), (1, -1)])
-def test_a_queue_of_nonsense_is_refused(limit: float, timeout: float) -> None:
-    """Negative limits and time-outs that are none."""
+@pytest.mark.parametrize(
+    "figures",
+    [(-1, 5), (float("nan"), 5), (1, 0), (1, -1), (1, 5, -0.1), (1, 5, 1.1), (1, 5, float("nan"))],
+)
+def test_a_queue_of_nonsense_is_refused(figures: tuple[float, ...]) -> None:
+    """Negative limits, time-outs that are none, shares above 1."""
     with pytest.raises(BadRequest):
-        Queue(limit, timeout)
+        Queue(*figures)

@@ -245,3 +245,60 @@ def test_a_program_that_starts_uses_more() -> None:
         assert cluster.api.list_pods()[0]["cpu"] == 320
         cluster.sleep(20)
         assert cluster.api.list_pods()[0]["cpu"] == 20
+
+
+def test_a_deployment_behind_a_real_service() -> None:
+    """Controllers all the way: Deployment, pods, EndpointSlices, requests; 3 pods, then 1."""
+    labels = {"app": "web"}
+    template = web_pod("unused")
+    template["metadata"].pop("name")
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": 3,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": template["metadata"], "spec": template["spec"]},
+        },
+    }
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "shop"},
+        "spec": {"selector": labels, "ports": [{"port": 80}]},
+    }
+    with Cluster(nodes=3, seed=1, hpa=False) as cluster:
+        cluster.api.create(deployment)
+        cluster.api.create(service)
+        cluster.set_traffic(90, service="shop")
+        cluster.sleep(15)
+        flow = cluster.traffic.last("shop")
+        assert (flow.ready, flow.served, flow.lost) == (3, 90, 0)
+        assert {pod["cpu"] for pod in cluster.api.list_pods()} == {320}
+        cluster.api.update_scale("Deployment", "web", replicas=1)
+        cluster.sleep(15)
+        flow = cluster.traffic.last("shop")
+        assert (flow.ready, flow.served) == (1, 48)
+        cluster.api.delete("Service", "shop")
+        cluster.sleep(5)
+        assert cluster.traffic.ready_pods("shop") == 0
+
+
+def test_a_retry_storm_outlives_its_cause_until_there_are_more_pods() -> None:
+    """40 requests/s are no load for one pod; after half a minute of 120 it serves nobody any more.
+    The autoscaler, let loose, ends it."""
+    patience = Queue(limit=400, timeout_seconds=5, retries=0.9, wasted_work=True)
+    with a_cluster(1) as cluster:
+        begin = cluster.clock.now() + 30
+        cluster.set_traffic(Spike(40, 120, begin, 30), queue=patience)
+        cluster.sleep(25)
+        assert cluster.traffic.last("auto-pod").served == 40
+        cluster.sleep(300)
+        assert cluster.traffic.last("auto-pod").served == 0
+        assert cluster.api.list_pods()[0]["cpu"] > 450
+        cluster.set_hpa_config(min_pods=1, max_pods=10)
+        cluster.sleep(60)
+        assert cluster.traffic.last("auto-pod").served == pytest.approx(40)
+        totals = cluster.traffic.totals("auto-pod")
+        assert totals.retried > totals.offered and totals.unmet < totals.timed_out + totals.lost
