@@ -347,4 +347,6 @@ def _segments(path: str) -> tuple[str, ...]:
             raise ValueError("a lone %")
         return tuple(unquote_to_bytes(part).decode("utf-8") for part in parts)
     except ValueError as error:
-        raise Refused(400, "the path is not properly encoded", close=False) from error
+        refusal = Refused(400, "the path is not properly encoded", close=False)
+        refusal.segments = tuple(parts)
+        raise refusal from error

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from kube_http import (
+    APPLY,
     DEPLOYMENTS,
     JSON_PATCH,
     MAPS,
@@ -394,3 +395,26 @@ def test_many_objects_are_deleted_at_once(ask: Kube) -> None:
     assert [item["metadata"]["name"] for item in gone["items"]] == ["a", "c"]
     assert [item["metadata"]["name"] for item in ask("GET", MAPS).body["items"]] == ["b"]
     assert ask("DELETE", "/api/v1/namespaces").status == 405
+
+
+def test_server_side_apply_over_the_wire(ask: Kube) -> None:
+    """201 for a new object, 200 after; 409 for another manager's field unless it is forced."""
+    path = f"{MAPS}/a?fieldManager={{}}"
+    first = ask("PATCH", path.format("ann"), config_map("a", k="1"), APPLY)
+    assert (first.status, first.body["data"]) == (201, {"k": "1"})
+    assert first.body["metadata"]["managedFields"][0]["manager"] == "ann"
+    assert ask("PATCH", path.format("ann"), config_map("a", k="1"), APPLY).status == 200
+    refused = ask("PATCH", path.format("bob"), config_map("a", k="2"), APPLY)
+    assert (refused.status, refused.body["reason"]) == (409, "Conflict")
+    assert refused.body["details"]["causes"][0]["reason"] == "FieldManagerConflict"
+    forced = ask("PATCH", f"{path.format('bob')}&force=true", config_map("a", k="2"), APPLY)
+    assert forced.body["data"] == {"k": "2"}
+    assert ask("PATCH", f"{MAPS}/a", config_map("a"), APPLY).status == 422
+
+
+def test_who_wrote_is_the_field_manager_or_the_user_agent(ask: Kube) -> None:
+    """fieldManager where it is said, else the User-Agent up to its slash."""
+    made = ask("POST", MAPS, config_map("a"), User_Agent="thing/1.0 (x)").body
+    assert {entry["manager"] for entry in made["metadata"]["managedFields"]} == {"thing"}
+    changed = ask("PATCH", f"{MAPS}/a?fieldManager=me", {"data": {"k": "v"}}, MERGE).body
+    assert "me" in {entry["manager"] for entry in changed["metadata"]["managedFields"]}

@@ -107,6 +107,8 @@ def test_a_manifest_from_apply_to_delete(kubectl: Kubectl) -> None:
     assert "replaced" in kubectl.ok("replace", "-f", "-", stdin=MANIFEST)
     wrong = kubectl("apply", "-f", "-", stdin=MANIFEST.replace("replicas: 2", "replicaz: 2"))
     assert 'unknown field "spec.replicaz"' in wrong.err
+    applied = kubectl.ok("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=newer)
+    assert "deployment.apps/web serverside-applied" in applied
     gone = kubectl.ok("delete", "-f", "-", stdin=MANIFEST)
     assert gone.count("deleted") == 2
 

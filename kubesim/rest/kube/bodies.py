@@ -125,6 +125,18 @@ def settle_kind(document: Document, kind: str, api_version: str) -> None:
     document["kind"], document["apiVersion"] = kind, api_version
 
 
+def part_of(document: Document, name: str) -> Document:
+    """An object inside an object; an empty one if it is left out.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    part = document.get(name)
+    if part is not None and not isinstance(part, dict):
+        raise BadRequest(f"{name} must be an object")
+    return part or {}
+
+
 def read_patch(request: Request, target: Target, custom: bool) -> tuple[str, Body]:
     """(type, body) of a patch.
 

@@ -187,8 +187,9 @@ def delete_options(request: Request, body: Any) -> DeleteOptions:
         cause = Cause("propagationPolicy", "FieldValueNotSupported", rule)
         said = f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {rule}'
         raise Invalid(said, kind="DeleteOptions", group="meta.k8s.io", causes=[cause])
-    conditions = given.get("preconditions") or {}
-    stages = given.get("dryRun") or []
+    conditions, stages = given.get("preconditions"), given.get("dryRun")
+    conditions = {} if conditions is None else conditions
+    stages = [] if stages is None else stages
     if not isinstance(conditions, dict) or not isinstance(stages, list):
         raise BadRequest("preconditions is an object, and dryRun a list")
     stages = [str(stage) for stage in stages] or request.parameters("dryRun")

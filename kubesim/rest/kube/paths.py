@@ -80,7 +80,7 @@ def parse_place(segments: tuple[str, ...]) -> Place | None:
     """The place of a path below a group and version; None if it is none."""
     if segments[:2] == ("api", "v1"):
         group, version, rest = "", "v1", segments[2:]
-    elif segments[:1] == ("apis",) and len(segments) > 3:
+    elif segments[:1] == ("apis",) and len(segments) > 3 and segments[1]:
         group, version, rest = segments[1], segments[2], segments[3:]
     else:
         return None

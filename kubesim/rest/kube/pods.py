@@ -117,9 +117,7 @@ class PodParts:
         if not isinstance(document, dict):
             raise BadRequest("a Binding is an object")
         bodies.settle_kind(document, "Binding", "v1")
-        metadata, to = document.get("metadata") or {}, document.get("target") or {}
-        if not isinstance(metadata, dict) or not isinstance(to, dict):
-            raise BadRequest("metadata and target of a Binding are objects")
+        metadata, to = bodies.part_of(document, "metadata"), bodies.part_of(document, "target")
         said = metadata.get("name")
         if (name and said and said != name) or not (said or name):
             raise BadRequest("name in URL does not match name in Binding object")
@@ -140,9 +138,7 @@ class PodParts:
         bodies.settle_kind(
             document, "Eviction", version if version == "policy/v1beta1" else "policy/v1"
         )
-        metadata = document.get("metadata") or {}
-        if not isinstance(metadata, dict):
-            raise BadRequest("metadata must be an object")
+        metadata = bodies.part_of(document, "metadata")
         if metadata.get("name") not in (None, "", target.place.name):
             raise BadRequest("name in URL does not match name in Eviction object")
         options = delete_options(request, document.get("deleteOptions"))

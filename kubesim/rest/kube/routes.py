@@ -265,10 +265,10 @@ class KubeRoutes:
         if request.method != "POST" or place.name:
             raise MethodNotAllowed(NOT_ALLOWED)
         document = bodies.read_body(request).document
-        if not isinstance(document, dict) or not isinstance(document.get("spec") or {}, dict):
+        if not isinstance(document, dict):
             raise Refusal(400, "a review is an object with a spec")
         bodies.settle_kind(document, review.kind, f"{review.group}/v1")
-        status = review.answer(document.get("spec") or {}, user, self._users)
+        status = review.answer(bodies.part_of(document, "spec"), user, self._users)
         return answer({**document, "status": status}, 201)
 
 

@@ -17,7 +17,7 @@ from kubesim.apiserver.watching import too_large
 from kubesim.errors import BadRequest, Cause, FutureRevision, Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document
 from kubesim.rest.kube import bodies
-from kubesim.rest.kube.bodies import Body
+from kubesim.rest.kube.bodies import Body, part_of
 from kubesim.rest.kube.forms import Shaper, include_of
 from kubesim.rest.kube.negotiate import answer, form_of, success
 from kubesim.rest.kube.options import (
@@ -106,7 +106,8 @@ class Verbs:
         body = bodies.read_object(request, target)
         dry = dry_run(request.parameters("dryRun"))
         if target.place.subresource == "scale":
-            return answer(self._scale(target, body.document, dry))
+            manager = self._asked(request, body)[0]["field_manager"]
+            return answer(self._scale(target, body.document, dry, manager))
         asked, told = self._asked(request, body)
         document = body.document
         if target.place.subresource == "status":
@@ -117,10 +118,8 @@ class Verbs:
             changed = self._api.update(document, dry_run=dry, **asked)
         return answer(self._shaper(request, target).one(changed), 200, told)
 
-    def _scale(self, target: Target, document: Document, dry: bool) -> Document:
-        spec, metadata = document.get("spec") or {}, document["metadata"]
-        if not isinstance(spec, dict):
-            raise BadRequest("spec must be an object")
+    def _scale(self, target: Target, document: Document, dry: bool, manager: str) -> Document:
+        spec, metadata = part_of(document, "spec"), document["metadata"]
         return self._api.update_scale(
             target.kind.kind,
             target.place.name,
@@ -128,6 +127,7 @@ class Verbs:
             replicas=spec.get("replicas", 0),
             resource_version=metadata.get("resourceVersion"),
             dry_run=dry,
+            field_manager=manager,
         )
 
     def patch(self, request: Request, target: Target) -> Response:
@@ -176,7 +176,7 @@ class Verbs:
             raise BadRequest("an apply patch is an object")
         bodies.settle_kind(document, *bodies.expected_kind(target))
         before = self._api.peek(target.kind.kind, target.place.name, target.namespace)
-        done = getattr(self._api, "apply")(  # noqa: B009
+        done = self._api.apply(
             document,
             name=target.place.name,
             namespace=target.namespace,
