@@ -11,6 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kubesim.apiserver.fields import MAX_INT32, FieldErrors, fill
+from kubesim.apiserver.jobpolicies import (
+    default_failure_policy,
+    validate_failure_policy,
+    validate_success_policy,
+)
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.rules import (
     UNMATCHED,
@@ -71,6 +76,7 @@ def default_job(job: Document) -> None:
     fill(spec, "manualSelector", False)
     failures = spec.get("podFailurePolicy") is not None
     fill(spec, "podReplacementPolicy", "Failed" if failures else "TerminatingOrFailed")
+    default_failure_policy(spec)
 
 
 def _default_template(spec: Document) -> None:
@@ -178,6 +184,8 @@ def _validate_policies(spec: Document, errors: FieldErrors) -> None:
         errors.not_supported("spec.podReplacementPolicy", policy, supported)
     elif spec.get("podFailurePolicy") is not None and policy != "Failed":
         errors.not_supported("spec.podReplacementPolicy", policy, ("Failed",))
+    validate_failure_policy(spec, errors)
+    validate_success_policy(spec, errors)
     if spec.get("suspend") is not None and not isinstance(spec["suspend"], bool):
         errors.invalid("spec.suspend", spec["suspend"], "must be true or false")
 

@@ -1,0 +1,157 @@
+"""podFailurePolicy and successPolicy of a Job: what the server fills in, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.jobpolicies import read_indexes
+from kubesim.errors import Invalid
+
+CODES = {"operator": "In", "values": [1, 3]}
+WHERE = [{"type": "DisruptionTarget", "status": "True"}]
+
+
+def job(**spec: Any) -> dict[str, Any]:
+    """An indexed Job of five."""
+    container = {"name": "main", "image": "i"}
+    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    base = {"completions": 5, "completionMode": "Indexed", "template": template}
+    return {"kind": "Job", "metadata": {"name": "j"}, "spec": {**base, **spec}}
+
+
+def failing(*rules: Any) -> dict[str, Any]:
+    """A Job with rules about failures."""
+    return job(podFailurePolicy={"rules": list(rules)})
+
+
+def succeeding(*rules: Any) -> dict[str, Any]:
+    """A Job with rules about successes."""
+    return job(successPolicy={"rules": list(rules)})
+
+
+def rule(**fields: Any) -> dict[str, Any]:
+    """A rule that ignores."""
+    return {"action": "Ignore", **fields}
+
+
+FAILURE, SUCCESS = "spec.podFailurePolicy.rules", "spec.successPolicy.rules"
+ROWS: list[tuple[dict[str, Any], str, str]] = [
+    (failing({"onExitCodes": CODES}), f"{FAILURE}[0].action", "Required value: valid values"),
+    (failing(rule(onExitCodes=CODES, action="Shrug")), f"{FAILURE}[0].action", "Unsupported"),
+    (
+        failing(rule(onExitCodes=CODES, action="FailIndex")),
+        f"{FAILURE}[0].action",
+        "requires the backoffLimitPerIndex to be set",
+    ),
+    (failing(rule()), f"{FAILURE}[0]", "specifying one of OnExitCodes and OnPodConditions"),
+    (
+        failing(rule(onExitCodes=CODES, onPodConditions=WHERE)),
+        f"{FAILURE}[0]",
+        "specifying both OnExitCodes and OnPodConditions is not supported",
+    ),
+    (
+        failing(rule(onExitCodes={**CODES, "operator": ""})),
+        f"{FAILURE}[0].onExitCodes.operator",
+        "Required value",
+    ),
+    (
+        failing(rule(onExitCodes={**CODES, "operator": "Gt"})),
+        f"{FAILURE}[0].onExitCodes.operator",
+        'supported values: "In", "NotIn"',
+    ),
+    (
+        failing(rule(onExitCodes={**CODES, "containerName": "other"})),
+        f"{FAILURE}[0].onExitCodes.containerName",
+        "must be one of the container or initContainer names in the pod template",
+    ),
+    (
+        failing(rule(onExitCodes={**CODES, "values": []})),
+        f"{FAILURE}[0].onExitCodes.values",
+        "at least one value is required",
+    ),
+    (
+        failing(rule(onExitCodes={**CODES, "values": [0]})),
+        f"{FAILURE}[0].onExitCodes.values[0]",
+        "must not be 0 for the In operator",
+    ),
+    (
+        failing(rule(onExitCodes={**CODES, "values": [3, 3]})),
+        f"{FAILURE}[0].onExitCodes.values[1]",
+        "Duplicate value: 3",
+    ),
+    (
+        failing(rule(onExitCodes={**CODES, "values": [3, 1]})),
+        f"{FAILURE}[0].onExitCodes.values",
+        "must be ordered",
+    ),
+    (
+        failing(rule(onPodConditions=[{"type": "X", "status": "Maybe"}])),
+        f"{FAILURE}[0].onPodConditions[0].status",
+        "Unsupported value",
+    ),
+    (failing(*[rule(onExitCodes=CODES)] * 21), FAILURE, "must have at most 20 items"),
+    (
+        job(successPolicy={"rules": [{"succeededCount": 1}]}, completionMode="NonIndexed"),
+        "spec.successPolicy",
+        "requires indexed completion mode",
+    ),
+    (succeeding(), SUCCESS, "at least one rules must be specified"),
+    (succeeding({}), f"{SUCCESS}[0]", "at least one of succeededCount or succeededIndexes"),
+    (
+        succeeding({"succeededCount": 6}),
+        f"{SUCCESS}[0].succeededCount",
+        "must be less than or equal to 5 (the number of specified completions)",
+    ),
+    (
+        succeeding({"succeededCount": 3, "succeededIndexes": "0-1"}),
+        f"{SUCCESS}[0].succeededCount",
+        "must be less than or equal to 2 (the number of indexes in the specified",
+    ),
+    (
+        succeeding({"succeededIndexes": "0,x"}),
+        f"{SUCCESS}[0].succeededIndexes",
+        'error parsing succeededIndexes: cannot convert string to integer for index: "x"',
+    ),
+]
+
+
+@pytest.mark.parametrize(("document", "field", "said"), ROWS)
+def test_what_is_refused(api: KubeAPI, document: Any, field: str, said: str) -> None:
+    """One broken rule, one cause with its path."""
+    with pytest.raises(Invalid) as caught:
+        api.create(document)
+    (cause,) = caught.value.causes
+    assert cause.field == field
+    assert said in cause.message
+
+
+def test_what_is_filled_in(api: KubeAPI) -> None:
+    """A condition is looked for as True; pods are replaced when they have failed."""
+    rules = [rule(onPodConditions=[{"type": "X"}]), rule(onExitCodes=CODES, action="FailJob")]
+    made = api.create(failing(*rules))["spec"]
+    assert made["podFailurePolicy"]["rules"][0]["onPodConditions"][0]["status"] == "True"
+    assert made["podReplacementPolicy"] == "Failed"
+
+
+@pytest.mark.parametrize(
+    ("text", "total", "complaint"),
+    [
+        ("", 0, ""),
+        ("0", 1, ""),
+        ("0,2-4", 4, ""),
+        ("4-2", 0, "non-increasing order, previous: 4, current: 2"),
+        ("1,1", 0, "non-increasing order, previous: 1, current: 1"),
+        ("5", 0, 'too large index: "5"'),
+        ("1-2-3", 0, "at most two parts"),
+        ("-1", 0, 'cannot convert string to integer for index: ""'),
+        (7, 0, "it is no text"),
+    ],
+)
+def test_texts_of_indexes(text: Any, total: int, complaint: str) -> None:
+    """Ascending numbers and ranges below the number of completions."""
+    found = read_indexes(text, 5)
+    assert found[0] == total
+    assert complaint in found[1] if complaint else found[1] == ""
