@@ -204,8 +204,13 @@ def _look_up(
     """(its kind, the object with its namespace, the one that is there)."""
     kind = api.kind_of(document)
     wanted: Document = thaw(document)
-    metadata = wanted.setdefault("metadata", {})
-    if not metadata.get("name"):
+    if wanted.get("metadata") is None:
+        wanted["metadata"] = {}
+    metadata = wanted["metadata"]
+    name = metadata.get("name")
+    if name and not isinstance(name, str):
+        raise BadRequest(f"metadata.name must be a text, not {name!r}")
+    if not name:
         said = "cannot use generate name with apply" if "generateName" in metadata else ""
         raise BadRequest(said or "resource name may not be empty", hint="give metadata.name")
     if kind.namespaced:

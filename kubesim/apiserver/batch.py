@@ -99,7 +99,9 @@ def admit_job(api: Base, job: Document, old: Document | None) -> None:
         return
     metadata = job["metadata"]
     if not spec.get("manualSelector"):
-        _generate_selector(spec, template["metadata"], metadata["uid"], metadata["name"])
+        _generate_selector(
+            spec, template["metadata"], metadata["uid"], str(metadata.get("name") or "")
+        )
     labels = template["metadata"].get("labels")
     if isinstance(labels, dict) and not metadata.get("labels"):
         metadata["labels"] = dict(labels)

@@ -62,6 +62,8 @@ class Bookkeeping(Base):
         metadata = new["metadata"]
         if "applied" in asked:
             metadata["managedFields"] = asked["applied"]
+            if old is not None and _same_but_for_times(old, new):
+                metadata["managedFields"] = old["metadata"]["managedFields"]
             return
         manager = asked.get("field_manager", "")
         if old is None:
@@ -97,6 +99,17 @@ class Bookkeeping(Base):
 
     def _time(self) -> str:
         return self.clock.timestamp()
+
+
+def _same_but_for_times(old: Document, new: Document) -> bool:
+    """Whether an apply, defaults and all, changed nothing: then no time moves, either."""
+
+    def timeless(document: Document) -> list[Document]:
+        listed = document["metadata"].get("managedFields") or ()
+        return [{k: v for k, v in entry.items() if k != "time"} for entry in listed]
+
+    same_status = old.get("status") == new.get("status")
+    return same_status and not _is_changed(old, new) and timeless(old) == timeless(new)
 
 
 def _is_changed(old: Document, new: Document) -> bool:

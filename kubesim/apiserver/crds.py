@@ -130,7 +130,7 @@ def _validate_version(version: Document, path: str, seen: set[str], errors: Fiel
         errors.required(f"{path}.name")
     elif not valid_dns1123_label(name):
         errors.invalid(f"{path}.name", name, LABEL_RULE)
-    if name in seen:
+    if str(name) in seen:
         errors.duplicate(f"{path}.name", name)
     seen.add(str(name))
     schema = errors.mapping(f"{path}.schema", version.get("schema")).get("openAPIV3Schema")

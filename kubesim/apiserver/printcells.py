@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from kubesim.apiserver.ages import Ages
+from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import selector_from
 
@@ -54,16 +55,28 @@ def part(document: Any, *path: str) -> Any:
     return document
 
 
+def mapping(document: Any, *path: str) -> Document:
+    """The object at a path; {} if there is none."""
+    found = part(document, *path)
+    return found if isinstance(found, dict) else {}
+
+
 def objects(document: Any, *path: str) -> list[Document]:
     """The objects in the list at a path; [] if there is none."""
     found = part(document, *path)
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
+def texts(document: Any, *path: str) -> list[str]:
+    """The items of the list at a path as texts; [] if there is none."""
+    found = part(document, *path)
+    return [str(item) for item in found] if isinstance(found, list) else []
+
+
 def count(document: Any, *path: str) -> int:
     """The number at a path; 0 if there is none."""
     found = part(document, *path)
-    return found if isinstance(found, int) else 0
+    return int(found) if isinstance(found, int) else 0
 
 
 def age(document: Document, ages: Ages) -> str:
@@ -75,12 +88,15 @@ def labels_text(labels: Any) -> str:
     """``a=1,b=2``, or ``<none>``."""
     if not isinstance(labels, dict) or not labels:
         return NONE
-    return ",".join(f"{key}={labels[key]}" for key in sorted(labels))
+    return ",".join(f"{key}={labels[key]}" for key in sorted(labels, key=str))
 
 
 def selector_text(selector: Any) -> str:
     """A label selector as kubectl shows it."""
-    return str(selector_from(selector)) or NONE if isinstance(selector, dict) else NONE
+    try:
+        return str(selector_from(selector)) or NONE
+    except (BadRequest, AttributeError, KeyError, TypeError):
+        return NONE  # nothing that could select a pod
 
 
 def containers_of(document: Document) -> list[Any]:

@@ -17,9 +17,11 @@ from kubesim.apiserver.printcells import (
     column,
     count,
     labels_text,
+    mapping,
     number,
     objects,
     part,
+    texts,
     wide,
 )
 from kubesim.objects.frozen import Document
@@ -33,7 +35,7 @@ UNSET = "<unset>"
 
 
 def _service(service: Document, ages: Ages) -> list[Any]:
-    spec = service.get("spec") or {}
+    spec = mapping(service, "spec")
     ports = [_port(port) for port in objects(spec, "ports")]
     return [
         spec.get("type", "ClusterIP"),
@@ -46,7 +48,7 @@ def _service(service: Document, ages: Ages) -> list[Any]:
 
 
 def _external(service: Document, spec: Document) -> str:
-    given = [str(address) for address in spec.get("externalIPs") or ()]
+    given = [str(address) for address in texts(spec, "externalIPs")]
     if spec.get("type") == "ExternalName":
         return str(spec.get("externalName") or NONE)
     if spec.get("type") == "LoadBalancer":
@@ -73,7 +75,7 @@ def _slice(found: Document, ages: Ages) -> list[Any]:
     addresses = [
         str(address)
         for endpoint in objects(found, "endpoints")
-        for address in endpoint.get("addresses") or ()
+        for address in texts(endpoint, "addresses")
     ]
     return [
         found.get("addressType", ""),
@@ -97,7 +99,7 @@ def _endpoints(found: Document, ages: Ages) -> list[Any]:
 
 
 def _hpa(hpa: Document, ages: Ages) -> list[Any]:
-    target = part(hpa, "spec", "scaleTargetRef") or {}
+    target = mapping(hpa, "spec", "scaleTargetRef")
     least = part(hpa, "spec", "minReplicas")
     return [
         f"{target.get('kind')}/{target.get('name')}",
@@ -130,8 +132,8 @@ def targets_text(hpa: Document) -> str:
 def _target(metric: Document, status: Document) -> str:
     type_ = str(metric.get("type"))
     field = type_[:1].lower() + type_[1:]
-    source, now = part(metric, field) or {}, part(status, field, "current") or {}
-    goal = source.get("target") or {}
+    source, now = mapping(metric, field), mapping(status, field, "current")
+    goal = mapping(source, "target")
     average = goal.get("averageValue")
     if type_ in ("Resource", "ContainerResource"):
         name = source.get("name")
@@ -157,9 +159,9 @@ def _event_row(event: Document, ages: Ages) -> list[Any]:
     number_of = count(event, "count") or 1
     if isinstance(event.get("series"), dict):
         last, number_of = event["series"].get("lastObservedTime"), count(event, "series", "count")
-    about = event.get("involvedObject") or {}
+    about = mapping(event, "involvedObject")
     target = str(about.get("kind", "")).lower()
-    source = event.get("source") or {}
+    source = mapping(event, "source")
     said = [source.get("component") or event.get("reportingComponent") or ""]
     if source.get("host"):
         said.append(source["host"])

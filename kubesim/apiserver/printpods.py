@@ -17,6 +17,7 @@ from kubesim.apiserver.printcells import (
     column,
     count,
     is_true,
+    mapping,
     objects,
     part,
     wide,
@@ -39,7 +40,7 @@ POD_COLUMNS = (
 
 
 def _pod(pod: Document, ages: Ages) -> list[Any]:
-    status = pod.get("status") or {}
+    status = mapping(pod, "status")
     statuses = objects(status, "containerStatuses")
     init = objects(status, "initContainerStatuses")
     sidecars = {
@@ -174,12 +175,12 @@ def _node(node: Document, ages: Ages) -> list[Any]:
     ]
     if part(node, "spec", "unschedulable"):
         said = [*(said or ["Unknown"]), "SchedulingDisabled"]
-    labels = part(node, "metadata", "labels") or {}
+    labels = mapping(node, "metadata", "labels")
     roles = {key.removeprefix(ROLE_PREFIX) for key in labels if key.startswith(ROLE_PREFIX)}
     if labels.get(ROLE_LABEL):
         roles.add(labels[ROLE_LABEL])
     addresses = {a.get("type"): a.get("address") for a in objects(node, "status", "addresses")}
-    about = part(node, "status", "nodeInfo") or {}
+    about = mapping(node, "status", "nodeInfo")
     return [
         ",".join(said) or "Unknown",
         ",".join(sorted(roles)) or NONE,

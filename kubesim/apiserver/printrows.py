@@ -22,6 +22,7 @@ from kubesim.apiserver.printcells import (
     count,
     is_true,
     labels_text,
+    mapping,
     number,
     objects,
     part,
@@ -32,7 +33,7 @@ from kubesim.objects.frozen import Document
 
 
 def _deployment(deployment: Document, ages: Ages) -> list[Any]:
-    status = deployment.get("status") or {}
+    status = mapping(deployment, "status")
     return [
         f"{count(status, 'readyReplicas')}/{count(deployment, 'spec', 'replicas')}",
         count(status, "updatedReplicas"),
@@ -64,7 +65,7 @@ def _statefulset(statefulset: Document, ages: Ages) -> list[Any]:
 
 
 def _daemonset(daemonset: Document, ages: Ages) -> list[Any]:
-    status = daemonset.get("status") or {}
+    status = mapping(daemonset, "status")
     return [
         count(status, "desiredNumberScheduled"),
         count(status, "currentNumberScheduled"),
@@ -101,7 +102,7 @@ def _job(job: Document, ages: Ages) -> list[Any]:
 
 
 def _job_status(job: Document) -> str:
-    status = job.get("status") or {}
+    status = mapping(job, "status")
     for type_ in ("Complete", "Failed"):
         if is_true(status, type_):
             return type_
@@ -114,7 +115,7 @@ def _job_status(job: Document) -> str:
 
 
 def _cron_job(job: Document, ages: Ages) -> list[Any]:
-    spec, last = job.get("spec") or {}, part(job, "status", "lastScheduleTime")
+    spec, last = mapping(job, "spec"), part(job, "status", "lastScheduleTime")
     containers = objects(spec, "jobTemplate", "spec", "template", "spec", "containers")
     return [
         spec.get("schedule", ""),

@@ -16,9 +16,11 @@ from kubesim.apiserver.printcells import (
     age,
     column,
     count,
+    mapping,
     number,
     objects,
     part,
+    texts,
     wide,
 )
 from kubesim.objects.frozen import Document
@@ -31,7 +33,7 @@ def _namespace(namespace: Document, ages: Ages) -> list[Any]:
 
 
 def _data_count(document: Document) -> int:
-    return len(document.get("data") or ()) + len(document.get("binaryData") or ())
+    return len(mapping(document, "data")) + len(mapping(document, "binaryData"))
 
 
 def _config_map(config: Document, ages: Ages) -> list[Any]:
@@ -43,14 +45,14 @@ def _secret(secret: Document, ages: Ages) -> list[Any]:
 
 
 def _account(account: Document, ages: Ages) -> list[Any]:
-    return [len(account.get("secrets") or ()), age(account, ages)]
+    return [len(objects(account, "secrets")), age(account, ages)]
 
 
 def _quota(quota: Document, ages: Ages) -> list[Any]:
-    hard = part(quota, "status", "hard") or part(quota, "spec", "hard") or {}
-    used = part(quota, "status", "used") or {}
+    hard = part(quota, "status", "hard") or mapping(quota, "spec", "hard")
+    used = mapping(quota, "status", "used")
     sides: dict[bool, list[str]] = {False: [], True: []}
-    for name in sorted(hard):
+    for name in sorted(hard, key=str):
         text = f"{name}: {used.get(name, 0)}/{hard[name]}"
         sides[name.startswith("limits.")].append(text)
     return [", ".join(sides[False]), ", ".join(sides[True]), age(quota, ages)]
@@ -65,11 +67,11 @@ MODES = {
 
 
 def _claim(claim: Document, ages: Ages) -> list[Any]:
-    status = claim.get("status") or {}
+    status = mapping(claim, "status")
     phase = status.get("phase", "")
     if part(claim, "metadata", "deletionTimestamp"):
         phase = "Terminating"
-    modes = [MODES.get(str(mode), str(mode)) for mode in status.get("accessModes") or ()]
+    modes = [MODES.get(str(mode), str(mode)) for mode in texts(status, "accessModes")]
     return [
         phase,
         part(claim, "spec", "volumeName") or "",
@@ -117,13 +119,13 @@ def _revision(revision: Document, ages: Ages) -> list[Any]:
 
 
 def _pod_metrics(metrics: Document, ages: Ages) -> list[Any]:
-    used = [item.get("usage") or {} for item in objects(metrics, "containers")]
+    used = [mapping(item, "usage") for item in objects(metrics, "containers")]
     cpu, memory = (_sum(used, name) for name in ("cpu", "memory"))
     return [cpu, memory, metrics.get("window", "")]
 
 
 def _node_metrics(metrics: Document, ages: Ages) -> list[Any]:
-    usage = metrics.get("usage") or {}
+    usage = mapping(metrics, "usage")
     return [usage.get("cpu", ""), usage.get("memory", ""), metrics.get("window", "")]
 
 

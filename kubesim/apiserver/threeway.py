@@ -17,6 +17,7 @@ import json
 from typing import Any
 
 from kubesim.apiserver.patching import DIRECTIVE, MERGE_KEYS, ORDER, PRIMITIVE_SETS, REMOVE, RETAIN
+from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.meta import annotations_of
 
@@ -31,6 +32,8 @@ def annotated(document: Document) -> Document:
     wanted: Document = thaw(document)
     metadata = wanted.setdefault("metadata", {})
     annotations = metadata.get("annotations") or {}
+    if not isinstance(annotations, dict):
+        raise BadRequest("metadata.annotations must be an object")
     annotations.pop(LAST_APPLIED, None)
     metadata["annotations"] = annotations
     text = json.dumps(wanted, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
