@@ -141,7 +141,9 @@ class GarbageCollector(Controller):
             return
         owners = meta.owners_of(obj)
         states = [(owner["uid"], self._state(owner, obj)) for owner in owners]
-        dependents = self._dependents(meta.uid_of(obj)) if owners else []
+        if all(state is OwnerState.SOLID for _, state in states):
+            return  # as nearly always
+        dependents = self._dependents(meta.uid_of(obj))
         verdict = plan(
             states,
             obj["metadata"].get("finalizers") or (),

@@ -8,6 +8,7 @@ import pytest
 from node_world import a_replicaset, ready_of, tainted_at, taints
 
 from kubesim import Cluster
+from kubesim.clock import VirtualClock
 from kubesim.objects import meta
 from kubesim.objects.pods import is_ready, node_of
 
@@ -49,10 +50,12 @@ def never(cluster: Cluster) -> None:
             assert not tainted_at(cluster, name), "in the dark nobody is evicted"
 
 
+@pytest.mark.parametrize("shuffled", [False, True])
 @pytest.mark.parametrize("seed", range(6))
-def test_after_all_is_mended_everything_stands(seed: int) -> None:
+def test_after_all_is_mended_everything_stands(seed: int, shuffled: bool) -> None:
     """All power back, all cordons off: nodes Ready and clean, and as many ready pods as wanted."""
-    with Cluster(nodes=NODES, seed=seed, hpa=False) as cluster:
+    clock = VirtualClock(shuffle_seed=seed if shuffled else None)
+    with Cluster(nodes=NODES, seed=seed, hpa=False, clock=clock) as cluster:
         rng = cluster.streams("test/deeds")
         cluster.api.create(a_replicaset(6))
         spec = {"maxUnavailable": 2, "selector": {"matchLabels": {"app": "web"}}}
@@ -72,6 +75,44 @@ def test_after_all_is_mended_everything_stands(seed: int) -> None:
         pods = [p for p in cluster.api.list("Pod")["items"] if p["status"]["phase"] == "Running"]
         assert len(pods) == 6 and all(map(is_ready, pods))
         assert not any(map(meta.is_terminating, pods)) and all(map(node_of, pods))
+        assert list(cluster.failures) == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_dead_node_whatever_the_order_of_an_instant(seed: int) -> None:
+    """Renewal and look at one second in either order: at most one look later, never earlier."""
+    clock = VirtualClock(shuffle_seed=seed)
+    with Cluster(nodes=3, seed=1, hpa=False, clock=clock) as cluster:
+        cluster.api.create(a_replicaset(5))
+        cluster.sleep(101)
+        cluster.node("node-2").fail()
+        cluster.sleep(53.9)
+        assert ready_of(cluster, "node-2") == "True"
+        cluster.sleep(120)
+        assert tainted_at(cluster, "node-2") in ("2025-01-01T00:02:40Z", "2025-01-01T00:02:45Z")
+        cluster.sleep(300)
+        pods = [p for p in cluster.api.list("Pod")["items"] if not meta.is_terminating(p)]
+        assert len(pods) == 5 and all(map(is_ready, pods))
+        assert "node-2" not in set(map(node_of, pods))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
+def test_deletions_whatever_the_order_of_an_instant(seed: int, policy: str) -> None:
+    """Trees of owners in a namespace that goes at the same time: nothing is left, nothing hangs."""
+    clock = VirtualClock(shuffle_seed=seed)
+    with Cluster(nodes=2, seed=1, hpa=False, clock=clock) as cluster:
+        cluster.api.create({"kind": "Namespace", "metadata": {"name": "shop"}})
+        for name in ("a", "b"):
+            made = a_replicaset(3, name)
+            made["metadata"]["namespace"] = "shop"
+            cluster.api.create(made)
+        cluster.sleep(10)
+        cluster.api.delete("ReplicaSet", "a", "shop", propagation_policy=policy)
+        cluster.sleep(seed % 3)
+        cluster.api.delete("Namespace", "shop")
+        assert cluster.wait_until(lambda: cluster.api.peek("Namespace", "shop") is None, 120)
+        assert cluster.api.snapshot("Pod")[0] == [] and cluster.api.snapshot("ReplicaSet")[0] == []
         assert list(cluster.failures) == []
 
 
