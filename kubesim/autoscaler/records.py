@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 from kubesim.autoscaler.constants import DEFAULTS, MAX_REPLICAS, PolicyConstants
@@ -121,8 +121,15 @@ def decision_of(
         **result.data,
         "from": before,
         "to": after,
+        "min": seen.minimum,
+        "max": seen.maximum,
         "reason": result.reason,
         "written": outcome.written,
+        "metrics": metric_figures(seen, result),
+        "changes": [
+            {"kind": c.kind, "value": c.value, "replicas": c.replicas, "text": c.text}
+            for c in result.changes
+        ],
     }
     if shadow and isinstance(shadow, str):
         data["policy"] = shadow
@@ -137,6 +144,28 @@ def decision_of(
         would_change_if=result.would_change_if,
         data=data,
     )
+
+
+def metric_figures(seen: Observation, result: Recommendation) -> list[dict[str, Any]]:
+    """What each metric measured and wants, as JSON values; `proposal` is None where it failed.
+
+    Empty if the pass looked at no metric.
+    """
+    found = []
+    for (metric, _), proposal in zip(seen.metrics, result.readings, strict=False):
+        figures: dict[str, Any] = {"metric": metric.described(), "proposal": None}
+        if proposal is not None:
+            curve = proposal.curve
+            figures |= {
+                "proposal": proposal.replicas,
+                "ratio": proposal.ratio if isfinite(proposal.ratio) else None,
+                "measured": None if curve is None else curve.measured,
+                "target": None if curve is None else curve.level,
+                "unit": "percent" if proposal.utilization is not None else "milli",
+                "held": proposal.held,
+            }
+        found.append(figures)
+    return found
 
 
 def measured_text(result: Recommendation, before: str, between: str, after: str) -> str:

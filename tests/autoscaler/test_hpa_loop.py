@@ -152,8 +152,29 @@ def test_growing_writes_scale_status_event_log_and_decision(world: World) -> Non
         "pods": 1,
         "proposal": 4,
         "stable": 4,
+        "min": 1,
+        "max": 10,
         "reason": reason,
         "written": True,
+        "metrics": [
+            {
+                "metric": "cpu resource utilization (percentage of request)",
+                "proposal": 4,
+                "ratio": 4.0,
+                "measured": 200,
+                "target": 50,
+                "unit": "percent",
+                "held": "",
+            }
+        ],
+        "changes": [
+            {
+                "kind": "measured",
+                "value": 150,
+                "replicas": 3,
+                "text": "the average utilization fell to 150% (it is 200%)",
+            }
+        ],
     }
     assert decision.steps and decision.would_change_if
 
