@@ -18,6 +18,7 @@ missing.
     transport    the cockpit's Run, Pause, Step, speed, Reset
     controls     the cockpit's sliders
     words        the texts beside the charts
+    flight       what every live panel has: a cluster, a transport bar, a thread that paints
     cockpit      all of it in one panel
     refresh      `python -m lessons.refresh` stores the outputs of the notebooks anew
 """

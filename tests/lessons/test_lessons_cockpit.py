@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from kubesim.errors import BadRequest, NotFound
-from lessons import Cockpit, panels, session
-from lessons import cockpit as cockpit_module
+from lessons import Cockpit, flight, panels, session
 from lessons.controls import PRESETS, NumberSlider, preset_model
 
 
@@ -293,7 +292,7 @@ def test_nothing_goes_to_a_page_that_does_not_exist() -> None:
 
 def test_time_rests_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The output was cleared: time stands still, and goes on with the next view."""
-    monkeypatch.setattr(cockpit_module, "REST_SECONDS", 0.1)
+    monkeypatch.setattr(flight, "REST_SECONDS", 0.1)
     cockpit = Cockpit("virtual", speed=100)
     cockpit.live.send = lambda *_message, **_options: None
     cockpit.live.set_trait("_view_count", 1)
