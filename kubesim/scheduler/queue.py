@@ -183,17 +183,25 @@ class SchedulingQueue:
         self._pods.pop(key, None)
         self._in_flight.pop(key, None)
 
-    def pop(self) -> QueuedPod | None:
-        """The next pod to try; None if there is none. It stays known until `remove`."""
+    def pop(self, now: float) -> QueuedPod | None:
+        """The next pod to try; None if there is none. It stays known until `remove`.
+
+        A pod that was refused at this very instant is not taken from the back-off: two pods that
+        set each other free by failing would keep a virtual clock from moving on.
+        """
         while self._active:
             _, serial, key = heappop(self._active)
             pod = self._pods.get(key)
             if pod is not None and pod.pool == "active" and pod.serial == serial:
                 return self._begin(pod)
         while self._early and self._backoff:
-            *_, serial, key = heappop(self._backoff)
+            *_, serial, key = self._backoff[0]
             pod = self._pods.get(key)
-            if pod is not None and pod.pool == "backoff" and pod.serial == serial:
+            current = pod is not None and pod.pool == "backoff" and pod.serial == serial
+            if current and pod is not None and pod.since >= now:
+                break
+            heappop(self._backoff)
+            if current and pod is not None:
                 return self._begin(pod)
         return None
 
@@ -233,16 +241,23 @@ class SchedulingQueue:
             self._back_off(pod)
         return pod
 
-    def move(self, event: ClusterEvent, now: float) -> list[QueuedPod]:
+    def move(self, event: ClusterEvent, now: float, but: str = "") -> list[QueuedPod]:
         """Something happened: pods that it could help come back, after their back-off.
 
-        Returns the pods that went into the back-off.
+        Args:
+            event: what happened.
+            now: simulated second.
+            but: key of a pod that caused it itself, and is not helped by it.
+
+        Returns:
+            The pods that went into the back-off.
         """
         waiting = []
-        for events in self._in_flight.values():
-            events.append(event)
+        for key, events in self._in_flight.items():
+            if key != but:
+                events.append(event)
         for pod in list(self._pods.values()):
-            if pod.pool == "unschedulable" and self._helps(pod, event):
+            if pod.key != but and pod.pool == "unschedulable" and self._helps(pod, event):
                 self._requeue(pod, now)
                 if pod.pool == "backoff":
                     waiting.append(pod)

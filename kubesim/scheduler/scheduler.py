@@ -188,7 +188,7 @@ class Scheduler:
         released = self.cache.release(key)
         if released is not None:
             where = self.cache.node_document(released[0])
-            self._move(ClusterEvent(happened.POD_DELETE, released[1], None, where))
+            self._move(ClusterEvent(happened.POD_DELETE, released[1], None, where), but=key)
 
     def _pending(self, pod: Document, before: Document | None) -> None:
         nominated = _nominated(pod)
@@ -229,9 +229,9 @@ class Scheduler:
                 return True
         return False
 
-    def _move(self, event: ClusterEvent) -> None:
+    def _move(self, event: ClusterEvent, but: str = "") -> None:
         """Something changed that might help a pod that waits."""
-        for queued in self.queue.move(event, self.clock.now()):
+        for queued in self.queue.move(event, self.clock.now(), but):
             self._schedule_flush(queued)
         self._wake()
 
@@ -257,7 +257,7 @@ class Scheduler:
 
     def _schedule_one(self) -> None:
         self._awake = False
-        queued = self.queue.pop()
+        queued = self.queue.pop(self.clock.now())
         if queued is None:
             return
         self._wake()

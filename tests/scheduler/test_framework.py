@@ -1,0 +1,548 @@
+"""The framework: every extension point, profiles, and what broken plug-ins do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sched_builders import node, pod, scored
+
+from kubesim import Cluster
+from kubesim.errors import BadRequest
+from kubesim.scheduler import (
+    SKIP,
+    SUCCESS,
+    Code,
+    Cycle,
+    CycleState,
+    Enabled,
+    Framework,
+    Snapshot,
+    Status,
+    configured_profile,
+    default_profile,
+    make_profile,
+)
+from kubesim.scheduler.framework import as_status
+from kubesim.scheduler.messages import event_note, fit_message
+from kubesim.scheduler.plugins import REGISTRY
+from kubesim.scheduler.search import post_filter
+from kubesim.scheduler.status import PluginFailed
+
+NODES = [node("n1"), node("n2"), node("n3")]
+
+
+class Part:
+    """A plug-in made of functions."""
+
+    def __init__(self, name: str, **methods: Any) -> None:
+        self.name = name
+        for method, function in methods.items():
+            setattr(self, method, function)
+
+
+def pre(*plugins: Any, cycle: Cycle | None = None) -> tuple[Status, CycleState]:
+    """Run PreFilter."""
+    state = CycleState(Snapshot.of(NODES))
+    return Framework(list(plugins)).pre_filter(pod(), state, cycle), state
+
+
+# -- status and state -----------------------------------------------------------------------------
+
+
+def test_status_codes() -> None:
+    """Skip and Wait are neither success nor refusal; the message joins the reasons."""
+    assert (SUCCESS.ok, SKIP.ok, SKIP.rejected, Status.wait(1).rejected) == (
+        True,
+        False,
+        False,
+        False,
+    )
+    no = Status.unresolvable("a", "b").by("P")
+    assert (no.rejected, no.message, no.plugin) == (True, "a, b", "P")
+
+
+def test_cycle_state_clones_are_independent() -> None:
+    """Values with a clone method are cloned by it, others are copied."""
+
+    class Value:
+        """Counts its clones."""
+
+        def __init__(self, n: int) -> None:
+            self.n = n
+
+        def clone(self) -> Value:
+            """One more."""
+            return Value(self.n + 1)
+
+    state = CycleState(Snapshot([]))
+    state["own"], state["plain"] = Value(0), {"a": [1]}
+    state.skip_filter.add("X")
+    twin = state.clone()
+    twin["plain"]["a"].append(2)
+    twin.skip_filter.add("Y")
+    assert (twin["own"].n, state["plain"], state.skip_filter) == (1, {"a": [1]}, {"X"})
+
+
+# -- PreFilter ------------------------------------------------------------------------------------
+
+
+def test_pre_filter_narrows_and_skips() -> None:
+    """Node sets are intersected; a plug-in that steps aside is not asked for single nodes."""
+    one = Part("A", pre_filter=lambda p, s: Status.only(["n1", "n2"]))
+    two = Part("B", pre_filter=lambda p, s: Status.only(["n2", "n3"]))
+    status, _ = pre(one, two)
+    assert (status.nodes, status.plugin) == ({"n2"}, "A B")
+    aside = Part("S", pre_filter=lambda p, s: SKIP, filter=lambda p, n: Status.unschedulable("no"))
+    status, state = pre(aside)
+    assert state.skip_filter == {"S"}
+    framework = Framework([aside])
+    assert framework.filter(pod(), state.snapshot["n1"], state).ok
+
+
+def test_pre_filter_node_sets_that_exclude_each_other() -> None:
+    """One plug-in is named alone, several together, sorted."""
+    never = Part("B", pre_filter=lambda p, s: Status.only([]))
+    some = Part("A", pre_filter=lambda p, s: Status.only(["n1"]))
+    assert pre(never)[0].reasons == ("node(s) didn't satisfy plugin B",)
+    other = Part("B", pre_filter=lambda p, s: Status.only(["n2"]))
+    assert pre(other, some)[0].reasons == ("node(s) didn't satisfy plugin(s) [A B] simultaneously",)
+
+
+def test_pre_filter_refusals() -> None:
+    """An ordinary one lets the others run, an unresolvable one ends it at once."""
+    ran: list[str] = []
+
+    def says(name: str, status: Status) -> Part:
+        def run(p: Any, s: Any) -> Status:
+            ran.append(name)
+            return status
+
+        return Part(name, pre_filter=run)
+
+    cycle = Cycle()
+    soft = says("soft", Status.unschedulable("not now"))
+    status, _ = pre(soft, says("fine", SUCCESS), cycle=cycle)
+    assert (status.reasons, status.plugin, ran) == (("not now",), "soft", ["soft", "fine"])
+    assert cycle.refused_by == {"soft"}
+    ran.clear()
+    status, _ = pre(says("hard", Status.unresolvable("never")), soft)
+    assert (status.code, ran) == (Code.UNRESOLVABLE, ["hard"])
+
+
+# -- scores ---------------------------------------------------------------------------------------
+
+
+def test_weights_skips_and_normalization() -> None:
+    """Weight 0 counts as 1; who skips adds nothing to anybody."""
+    by_name = Part("A", score=lambda p, n: int(n.name[-1]))
+    reverse = Part(
+        "B",
+        score=lambda p, n: int(n.name[-1]),
+        normalize=lambda scores: {name: 100 - score for name, score in scores.items()},
+    )
+    silent = Part("C", pre_score=lambda p, n: SKIP, score=lambda p, n: 100)
+    old_style = Part("D", pre_score=lambda p, n: False, score=lambda p, n: 100)
+    profile = [(by_name, 10), (reverse, 0), silent, old_style]
+    cycle = scored(profile, pod(), Snapshot.of(NODES))
+    assert cycle.totals == {"n1": 10 + 99, "n2": 20 + 98, "n3": 30 + 97}
+    assert set(cycle.scores) == {"A", "B"}
+    assert cycle.raw["B"] == {"n1": 1, "n2": 2, "n3": 3}
+
+
+@pytest.mark.parametrize(
+    "plugin",
+    [
+        Part("P", score=lambda p, n: 101),
+        Part("P", score=lambda p, n: -1),
+        Part("P", score=lambda p, n: "many"),
+        Part("P", score=lambda p, n: True),
+        Part("P", score=lambda p, n: 1, normalize=lambda scores: None),
+        Part("P", score=lambda p, n: 1, normalize=lambda scores: {"n1": 1}),
+        Part("P", score=lambda p, n: 1 // 0),
+        Part("P", pre_score=lambda p, n: "yes", score=lambda p, n: 1),
+    ],
+)
+def test_scores_out_of_bounds_fail_the_cycle(plugin: Any) -> None:
+    """So do answers that are no numbers; the plug-in is named."""
+    with pytest.raises(PluginFailed, match="'P'"):
+        scored([plugin], pod(), Snapshot.of(NODES))
+
+
+def test_what_filters_may_answer() -> None:
+    """None and True are success; an error status and nonsense fail."""
+    enabled = Enabled(Part("P", filter=lambda p, n: None))
+    assert as_status(enabled, "filter", None).ok
+    assert as_status(enabled, "filter", True).ok
+    for answer in (False, "no", 7, Status.error("broken")):
+        with pytest.raises(PluginFailed):
+            as_status(enabled, "filter", answer)
+
+
+def test_plug_ins_with_and_without_state() -> None:
+    """Both shapes of a method work, also with defaults and bound to a class."""
+
+    class Both:
+        """Takes the state."""
+
+        name = "Both"
+
+        def filter(self, pod: Any, node: Any, state: CycleState) -> Status:
+            """Only if the snapshot is seen."""
+            return SUCCESS if len(state.snapshot) == 3 else Status.unschedulable("?")
+
+    framework, snapshot = Framework([Both()]), Snapshot.of(NODES)
+    assert framework.filter(pod(), snapshot["n1"], CycleState(snapshot)).ok
+    assert not framework.filter(pod(), snapshot["n1"]).ok
+
+
+# -- PostFilter -----------------------------------------------------------------------------------
+
+
+def test_post_filters_pile_up_reasons_until_one_succeeds() -> None:
+    """A success ends the chain, an unresolvable answer too."""
+    one = Part("A", post_filter=lambda p, c: Status.unschedulable("one"))
+    two = Part("B", post_filter=lambda p, c, s: Status.unschedulable("two"))
+    done = Part("C", post_filter=lambda p, c, s: Status(nominated="n1"))
+    end = Part("D", post_filter=lambda p, c, s: Status.unresolvable("end"))
+
+    def run(*plugins: Any) -> Status:
+        state = CycleState(Snapshot.of(NODES))
+        return post_filter(Framework(list(plugins)), pod(), Cycle(), state)
+
+    assert run(one, two).reasons == ("one", "two")
+    found = run(one, done, two)
+    assert (found.ok, found.nominated, found.plugin) == (True, "n1", "C")
+    assert run(one, end, done).reasons == ("end",)
+    assert run().reasons == ()
+
+
+# -- messages -------------------------------------------------------------------------------------
+
+
+def test_messages_count_nodes_that_were_not_looked_at() -> None:
+    """Nodes outside a narrowed set share one reason; PreFilter's words stand alone."""
+    outside = Status.unresolvable("node(s) didn't satisfy plugin(s) [NodeAffinity]")
+    cycle = Cycle({"n1": Status.unschedulable("Insufficient cpu")}, outside)
+    assert fit_message(cycle, 4) == (
+        "0/4 nodes are available: 1 Insufficient cpu, "
+        "3 node(s) didn't satisfy plugin(s) [NodeAffinity]."
+    )
+    early = Cycle(absent=Status.unresolvable("x"), pre_filter="x", post_filter="preemption: y.")
+    assert fit_message(early, 4) == "0/4 nodes are available: x. preemption: y."
+    assert fit_message(Cycle({"n1": Status.unschedulable()}), 1) == "0/1 nodes are available:"
+
+
+def test_reasons_are_sorted_as_text() -> None:
+    """`10` before `2`, digits before letters, upper before lower case."""
+    refused = [("a", 10), ("b", 2), ("Z", 2)]
+    statuses = {
+        f"{reason}{n}": Status.unschedulable(reason)
+        for reason, count in refused
+        for n in range(count)
+    }
+    assert fit_message(Cycle(statuses), 14) == "0/14 nodes are available: 10 a, 2 Z, 2 b."
+
+
+def test_long_notes_are_cut_within_the_limit() -> None:
+    """1,024 characters, the last four of them saying so."""
+    assert event_note("x" * 1024) == "x" * 1024
+    assert (len(event_note("x" * 1025)), event_note("x" * 1025)[-4:]) == (1024, " ...")
+
+
+# -- profiles -------------------------------------------------------------------------------------
+
+
+def names(framework: Framework) -> list[str]:
+    """Who scores, in order."""
+    return [e.name for e in framework.scores]
+
+
+def test_the_default_profile() -> None:
+    """Order and weights of the specification; the best total is 1,200 points."""
+    profile = default_profile()
+    scoring = {e.name: e.weight for e in profile if e.joins("score")}
+    assert scoring == {
+        "TaintToleration": 3,
+        "NodeAffinity": 2,
+        "NodeResourcesFit": 1,
+        "PodTopologySpread": 2,
+        "InterPodAffinity": 2,
+        "NodeResourcesBalancedAllocation": 1,
+        "ImageLocality": 1,
+    }
+    assert sum(scoring.values()) * 100 == 1200
+    filters = [e.name for e in profile if e.joins("filter")]
+    assert filters == [
+        "NodeUnschedulable",
+        "NodeName",
+        "TaintToleration",
+        "NodeAffinity",
+        "NodePorts",
+        "NodeResourcesFit",
+        "PodTopologySpread",
+        "InterPodAffinity",
+    ]
+    assert [e.name for e in profile if e.joins("postFilter")] == ["DefaultPreemption"]
+    gates = [e.name for e in profile if e.joins("preEnqueue")]
+    assert gates == ["SchedulingGates", "DefaultPreemption"]
+
+
+def test_multi_point_and_single_points() -> None:
+    """A point's own list comes first; `*` clears; an entry replaces the default in its place."""
+    config = {
+        "plugins": {
+            "multiPoint": {
+                "enabled": [{"name": "Mine"}, {"name": "TaintToleration", "weight": 9}],
+                "disabled": [{"name": "ImageLocality"}],
+            },
+            "score": {
+                "enabled": [{"name": "NodeResourcesFit", "weight": 7}],
+                "disabled": [{"name": "NodeAffinity"}],
+            },
+        }
+    }
+    mine = Part("Mine", score=lambda p, n: 1)
+    framework = Framework(configured_profile(config, Mine=lambda args: mine))
+    assert names(framework) == [
+        "NodeResourcesFit",
+        "TaintToleration",
+        "PodTopologySpread",
+        "InterPodAffinity",
+        "NodeResourcesBalancedAllocation",
+        "Mine",
+    ]
+    weights = {e.name: e.weight for e in framework.scores}
+    assert (weights["NodeResourcesFit"], weights["TaintToleration"], weights["Mine"]) == (7, 9, 1)
+    bare = {"plugins": {"score": {"disabled": [{"name": "*"}]}}}
+    assert names(Framework(configured_profile(bare))) == []
+    nothing = {"plugins": {"multiPoint": {"disabled": [{"name": "*"}]}}}
+    assert configured_profile(nothing) == []
+
+
+def test_plug_in_arguments() -> None:
+    """In the words of a KubeSchedulerConfiguration."""
+    args = {
+        "NodeResourcesFit": {
+            "scoringStrategy": {
+                "type": "RequestedToCapacityRatio",
+                "resources": [{"name": "cpu", "weight": 3}],
+                "requestedToCapacityRatio": {
+                    "shape": [{"utilization": 0, "score": 0}, {"utilization": 100, "score": 10}]
+                },
+            },
+            "ignoredResources": ["a.com/x"],
+        },
+        "NodeResourcesBalancedAllocation": {"resources": [{"name": "cpu"}]},
+        "PodTopologySpread": {"defaultingType": "List"},
+        "InterPodAffinity": {"hardPodAffinityWeight": 50},
+        "DefaultPreemption": {"minCandidateNodesAbsolute": 3},
+        "NodeAffinity": {"addedAffinity": {}},
+    }
+    config = {"pluginConfig": [{"name": n, "args": a} for n, a in args.items()]}
+    framework = Framework(configured_profile(config))
+    fit = framework.plugin("NodeResourcesFit")
+    assert (fit.strategy, fit.resources) == ("RequestedToCapacityRatio", {"cpu": 3})
+    assert framework.plugin("NodeResourcesBalancedAllocation").resources == ("cpu",)
+    assert set(REGISTRY) == {e.name for e in default_profile()}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"plugins": {"scoring": {}}},
+        {"plugins": {"score": {"enabled": [{"name": "Nobody"}]}}},
+        {"plugins": {"multiPoint": {"enabled": [{"name": "Nobody"}]}}},
+    ],
+)
+def test_unknown_names_in_a_configuration_are_refused(config: Any) -> None:
+    """With a hint that lists what there is."""
+    with pytest.raises(BadRequest):
+        configured_profile(config)
+
+
+def test_what_is_no_plug_in_is_refused() -> None:
+    """A class in place of an object, too, with the pair of parentheses that is missing."""
+    with pytest.raises(BadRequest, match="no scheduler plug-in"):
+        make_profile([object()])
+    with pytest.raises(BadRequest, match="is a class"):
+        make_profile([Part])
+    assert [e.name for e in make_profile(Part("P", score=lambda p, n: 1))] == ["P"]
+
+
+# -- Reserve, Permit, Bind on a cluster -----------------------------------------------------------
+
+
+class Late:
+    """Follows a pod from Reserve to PostBind, and stops it where it is told to."""
+
+    name = "Late"
+
+    def __init__(self, log: list[str], **answers: Any) -> None:
+        self.log, self.answers, self.handle = log, answers, None
+
+    def attach(self, handle: Any) -> None:
+        """Keep the handle."""
+        self.handle = handle
+
+    def _say(self, point: str, pod: Any, node: str) -> Any:
+        self.log.append(f"{point} {pod['metadata']['name']}")
+        answer = self.answers.get(point, SUCCESS)
+        answer = answer.pop(0) if isinstance(answer, list) else answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def reserve(self, pod: Any, node: str) -> Any:
+        """Reserve."""
+        return self._say("reserve", pod, node)
+
+    def unreserve(self, pod: Any, node: str) -> Any:
+        """Unreserve."""
+        return self._say("unreserve", pod, node)
+
+    def permit(self, pod: Any, node: str) -> Any:
+        """Permit."""
+        return self._say("permit", pod, node)
+
+    def pre_bind(self, pod: Any, node: str) -> Any:
+        """PreBind."""
+        return self._say("pre_bind", pod, node)
+
+    def bind(self, pod: Any, node: str) -> Any:
+        """Bind, before the default one."""
+        return self._say("bind", pod, node)
+
+    def post_bind(self, pod: Any, node: str) -> Any:
+        """PostBind."""
+        return self._say("post_bind", pod, node)
+
+
+def run(seconds: float = 3.0, **answers: Any) -> tuple[list[str], Any, Cluster]:
+    """One pod through such a plug-in; the log, its document, the cluster (closed)."""
+    log: list[str] = []
+    answers.setdefault("bind", SKIP)
+    profile = [Late(log, **answers), *default_profile()]
+    with Cluster(nodes=1, seed=1, hpa=False, profile=profile) as cluster:
+        cluster.sleep(1)
+        cluster.api.create(pod("p", "1"))
+        cluster.sleep(seconds)
+        document = cluster.api.get("Pod", "p")
+    return [entry.removesuffix(" p") for entry in log], document, cluster
+
+
+def reason_of(document: Any) -> tuple[str, str]:
+    """Reason and message of PodScheduled."""
+    found = next(c for c in document["status"]["conditions"] if c["type"] == "PodScheduled")
+    return found.get("reason", ""), found.get("message", "")
+
+
+def test_the_whole_way() -> None:
+    """Reserve, Permit, PreBind, Bind (which skips to the default binder), PostBind."""
+    log, document, _ = run()
+    assert log == ["reserve", "permit", "pre_bind", "bind", "post_bind"]
+    assert document["spec"]["nodeName"] == "node-1"
+
+
+def test_a_bind_plug_in_that_succeeds_ends_the_chain() -> None:
+    """Whether it really bound the pod is its own affair."""
+    log, document, cluster = run(bind=SUCCESS)
+    assert log == ["reserve", "permit", "pre_bind", "bind", "post_bind"]
+    assert "nodeName" not in document["spec"]
+    assert cluster.scheduler.cache.is_assumed("default/p")
+
+
+@pytest.mark.parametrize("point", ["reserve", "permit", "pre_bind"])
+def test_a_refusal_after_the_filters(point: str) -> None:
+    """Is undone and told as of one node; the plug-in is blamed."""
+    log, document, cluster = run(**{point: Status.unschedulable("not today")})
+    assert log.index("unreserve") == log.index(point) + 1
+    assert "post_bind" not in log
+    assert reason_of(document) == ("Unschedulable", "0/1 nodes are available: 1 not today.")
+    assert cluster.scheduler.cache.nodes["node-1"].requested.cpu_milli == 0
+
+
+@pytest.mark.parametrize("point", ["reserve", "permit", "pre_bind", "bind"])
+def test_an_error_after_the_filters(point: str) -> None:
+    """Is undone, told as an error, and tried again after the back-off."""
+    good = SKIP if point == "bind" else SUCCESS
+    log, document, _ = run(
+        8.0, **{point: [RuntimeError("oops"), RuntimeError("again"), good, good]}
+    )
+    assert log.count("unreserve") == 2
+    assert log[-1] == "post_bind"
+    assert document["spec"]["nodeName"] == "node-1"
+
+
+def test_unreserve_runs_in_reverse_order() -> None:
+    """Also for those whose Reserve did not run."""
+    order: list[str] = []
+
+    def tracked(name: str, status: Status) -> Part:
+        return Part(
+            name,
+            reserve=lambda p, n: status,
+            unreserve=lambda p, n: order.append(name),
+        )
+
+    parts = [tracked("A", SUCCESS), tracked("B", Status.unschedulable("no")), tracked("C", SUCCESS)]
+    profile = [*default_profile(), *parts]
+    with Cluster(nodes=1, seed=1, hpa=False, profile=profile) as cluster:
+        cluster.api.create(pod("p"))
+        cluster.sleep(0.5)
+    assert order[:3] == ["C", "B", "A"]
+
+
+def waiting_cluster(seconds: float) -> tuple[Cluster, Late]:
+    """A cluster whose Permit lets a pod wait."""
+    late = Late([], permit=Status.wait(seconds), bind=SKIP)
+    cluster = Cluster(nodes=1, seed=1, hpa=False, profile=[late, *default_profile()])
+    cluster.sleep(1)
+    cluster.api.create(pod("p", "1"))
+    cluster.sleep(2)
+    return cluster, late
+
+
+def test_permit_waits_until_it_is_allowed() -> None:
+    """Meanwhile the room is taken, and nothing is bound."""
+    cluster, late = waiting_cluster(100.0)
+    with cluster:
+        assert cluster.scheduler.statistics()["permit"] == 1
+        assert cluster.scheduler.cache.nodes["node-1"].requested.cpu_milli == 1000
+        assert "nodeName" not in cluster.api.get("Pod", "p")["spec"]
+        assert late.handle is not None
+        assert late.handle.allow("default/p", "Late")
+        assert not late.handle.allow("default/p", "Late")
+        cluster.sleep(1)
+        assert cluster.api.get("Pod", "p")["spec"]["nodeName"] == "node-1"
+
+
+def test_a_permit_that_is_never_given_times_out() -> None:
+    """A timeout is a refusal; the room is given back."""
+    cluster, late = waiting_cluster(5.0)
+    with cluster:
+        cluster.sleep(4)
+        said = "rejected due to timeout after waiting 5s at plugin Late"
+        expected = ("Unschedulable", f"0/1 nodes are available: 1 {said}.")
+        assert reason_of(cluster.api.get("Pod", "p")) == expected
+        assert "unreserve p" in late.log
+
+
+def test_a_pod_that_is_deleted_while_it_waits_is_forgotten() -> None:
+    """Its room is free again."""
+    cluster, _ = waiting_cluster(100.0)
+    with cluster:
+        cluster.api.delete("Pod", "p")
+        cluster.sleep(1)
+        assert cluster.scheduler.statistics()["permit"] == 0
+        assert cluster.scheduler.cache.nodes["node-1"].requested.cpu_milli == 0
+        assert len(cluster.scheduler.queue) == 0
+
+
+def test_permits_are_never_longer_than_fifteen_minutes() -> None:
+    """Whatever the plug-in asks for."""
+    cluster, _ = waiting_cluster(10_000.0)
+    with cluster:
+        cluster.sleep(905)
+        said = reason_of(cluster.api.get("Pod", "p"))[1]
+        assert "after waiting 15m0s at plugin Late" in said
