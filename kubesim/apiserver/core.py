@@ -15,6 +15,7 @@ from kubesim.apiserver.podspec import (
     CONTAINER_LISTS,
     EFFECTS,
     default_pod_spec,
+    objects_in,
     validate_pod_spec,
 )
 from kubesim.apiserver.registry import VERBS, Kind
@@ -55,7 +56,16 @@ def default_pod(pod: Document) -> None:
                         "tolerationSeconds": TOLERATION_SECONDS,
                     }
                 )
-    fill(pod, "status", {"phase": "Pending", **_quality(pod)})
+    fill(pod, "status", {"phase": "Pending", **_quality(pod), **_gated(spec)})
+
+
+def _gated(spec: Document) -> Document:
+    """The condition of a pod that must not be placed yet (applySchedulingGatedCondition)."""
+    if not spec.get("schedulingGates"):
+        return {}
+    said = "Scheduling is blocked due to non-empty scheduling gates"
+    condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
+    return {"conditions": [{**condition, "message": said}]}
 
 
 def _quality(pod: Document) -> Document:
@@ -94,6 +104,11 @@ def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> No
     if not isinstance(after, dict) or _fixed_part(before) != _fixed_part(after):
         errors.forbidden("spec", POD_IS_FIXED)
         return
+    gates = [gate.get("name") for gate in before.get("schedulingGates") or ()]
+    for gate in objects_in(after.get("schedulingGates")):
+        if gate.get("name") not in gates:
+            why = "only deletion is allowed, but found new scheduling gate"
+            errors.forbidden("spec.schedulingGates", f"{why} '{gate.get('name')}'")
     kept = _without_seconds(after)
     if any(toleration not in kept for toleration in _without_seconds(before)):
         errors.forbidden(
@@ -114,7 +129,8 @@ def _without_seconds(spec: Document) -> list[Document]:
 
 def _fixed_part(spec: Document) -> Document:
     """A pod spec without what may change."""
-    fixed = {k: v for k, v in spec.items() if k not in ("activeDeadlineSeconds", "tolerations")}
+    may_change = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
+    fixed = {k: v for k, v in spec.items() if k not in may_change}
     for field in CONTAINER_LISTS:
         if isinstance(spec.get(field), list):
             fixed[field] = [

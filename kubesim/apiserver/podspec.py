@@ -102,6 +102,9 @@ def validate_pod_spec(spec: Document, path: str, errors: FieldErrors) -> None:
     _validate_amounts(overhead, f"{path}.overhead", errors)
     pod_level = errors.mapping(f"{path}.resources", spec.get("resources"))
     validate_resources(pod_level, f"{path}.resources", errors)
+    for item_path, gate in errors.items(f"{path}.schedulingGates", spec.get("schedulingGates")):
+        if not gate.get("name"):
+            errors.required(f"{item_path}.name")
     for item_path, toleration in errors.items(f"{path}.tolerations", spec.get("tolerations")):
         _validate_toleration(toleration, item_path, errors)
 
