@@ -157,8 +157,8 @@ class PodRunner(PodEnding):
             if life.name in known:
                 life.adopt(known[life.name], self._now(), self._timestamp)
         again = [x for x in self._lives if x.kind == MAIN and self._starts_again(x)]
-        if not again:
-            return
+        if not again or self._policy == "Never":
+            return  # what was lost stays lost; what had not begun goes on from there
         self._new_sandbox = True
         self._event("Normal", "SandboxChanged", SANDBOX_CHANGED)
         for life in self._lives:

@@ -3,7 +3,8 @@
 Status is written only over the state that was read (resourceVersion, uid), so a pod that was
 deleted meanwhile never comes back to life.
 
-Source: pkg/kubelet/kubelet_pods.go (generateAPIPodStatus), pkg/kubelet/status/status_manager.go.
+Source: pkg/kubelet/kubelet_pods.go (generateAPIPodStatus), pkg/kubelet/status/status_manager.go
+(mergePodStatus).
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import Conflict, NotFound
 from kubesim.kubelet.containers import ContainerLife, Timestamp
-from kubesim.kubelet.phase import MAIN, conditions, phase
+from kubesim.kubelet.phase import MAIN, RUNNING, conditions, phase
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.pods import FINISHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ def pod_status(
     pod_phase = "Failed" if verdict is not None else phase(facts, policy, ended=ended)
     gates = [str(gate.get("conditionType")) for gate in spec.get("readinessGates") or ()]
     found = conditions(old.get("conditions") or (), facts, pod_phase, now, gates)
+    if pod_phase in FINISHED and any(life.state == RUNNING for life in lives):
+        pod_phase = str(old.get("phase") or "Pending")  # a final phase waits for the last container
     status: Document = {
         **old,
         "phase": pod_phase,

@@ -78,6 +78,10 @@ def test_a_sidecar_starts_before_and_stops_after_the_main_container(cluster: Clu
     cluster.sleep(17)
     assert "terminated" in main(cluster, container="job")["state"]
     assert "running" in main(cluster, container="proxy")["state"]
+    assert (status(cluster)["phase"], condition(cluster, "Ready")["reason"]) == (
+        "Running",
+        "PodCompleted",
+    )
     cluster.sleep(3)
     assert status(cluster)["phase"] == "Succeeded"
     assert "terminated" in main(cluster, container="proxy")["state"]
