@@ -123,9 +123,13 @@ def behaviour_of(pod: Document, container: str, kind: str, complain: Complain) -
         return seconds_in(*text(annotation), default, complain)
 
     ignores = text(STOP_SECONDS)[1] == "never"
-    stop_code = 143.0 if ignores else 0.0
+    run_seconds = number(RUN_SECONDS, INIT_SECONDS if kind == INIT else None)
+    # Work that has an end and is interrupted is not done; a server that is stopped is.
+    policy = (pod.get("spec") or {}).get("restartPolicy")
+    works = run_seconds is not None and policy in ("Never", "OnFailure")
+    stop_code = 143.0 if ignores or works else 0.0
     return Behaviour(
-        run_seconds=number(RUN_SECONDS, INIT_SECONDS if kind == INIT else None),
+        run_seconds=run_seconds,
         exit_code=int(number(EXIT_CODE, 0.0) or 0),
         stop_seconds=inf if ignores else number(STOP_SECONDS, 0.0) or 0.0,
         stop_exit_code=int(_or(number(STOP_EXIT_CODE, stop_code), 0.0)),

@@ -24,7 +24,9 @@ STOP_SECONDS = "kubesim.dev/stop-seconds"
 """Seconds from SIGTERM to the end of a container; 0 if missing; ``never``: it ignores SIGTERM."""
 
 STOP_EXIT_CODE = "kubesim.dev/stop-exit-code"
-"""With which exit code it ends after SIGTERM; 0 if missing (it catches the signal), else 143."""
+"""With which exit code it ends after SIGTERM. If missing: 0 of a server, which catches the signal;
+143 of one that ignores it, and of work that has an end (run-seconds, and no restartPolicy Always).
+"""
 
 TERMINATION_MESSAGE = "kubesim.dev/termination-message"
 """What a container leaves in its terminationMessagePath when it exits."""

@@ -22,7 +22,6 @@ def job(run: float = 3, code: int = 0, **spec: Any) -> dict[str, Any]:
     notes = {
         "kubesim.dev/run-seconds": str(run),
         "kubesim.dev/exit-code": str(code),
-        "kubesim.dev/stop-exit-code": "143",  # work that is interrupted is not done
         **spec.pop("notes", {}),
     }
     container = {"name": "main", "image": "kubesim/pod", "resources": {"requests": {"cpu": "1m"}}}
