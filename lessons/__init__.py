@@ -5,6 +5,7 @@ package imports them only when they are asked for, so that `doctor()` can speak 
 missing.
 
     session      the first and the last cell of a lesson: setup(), fresh_cluster(), finish()
+    kubectl      %%kubectl: the real kubectl against the lesson's cluster
     health       doctor(): what is installed, what to do where something is missing
     panels       which panels are open: one of each name
     check        exercises: check(), hint(), solution(); questions; predictions; progress

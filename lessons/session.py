@@ -14,7 +14,7 @@ from typing import Any
 
 from kubesim import KUBERNETES_VERSION, Cluster, KubeSimError, StatusError
 from kubesim import __version__ as kubesim_version
-from lessons import panels
+from lessons import kubectl, panels
 
 LESSON_SEED = 7
 OWN_THREADS = ("cockpit-", "pod/", "kubelet/", "scheduler/", "rest", "paced-loop")
@@ -24,7 +24,7 @@ _lock = threading.Lock()  # guards _open; nothing is closed while it is held
 
 
 def setup() -> None:
-    """Load BokehJS into the page, offline, and say that the laboratory is ready.
+    """Load BokehJS into the page, offline, teach it %%kubectl, and say that all is ready.
 
     The script is loaded inline and its output cleared at once: the page keeps it, the saved
     notebook stays small. Voila runs cells before there is a page, so there it has to stay.
@@ -33,6 +33,7 @@ def setup() -> None:
     from bokeh.resources import Resources
     from IPython.display import clear_output
 
+    kubectl.load(lambda: _open.get("lesson"))
     output_notebook(Resources(mode="inline", components=["bokeh"]), hide_banner=True)
     if not os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
         clear_output()  # type: ignore[no-untyped-call]
