@@ -148,6 +148,8 @@ def conditions(
     pod_phase: str,
     now: str,
     gates: Sequence[str] = (),
+    *,
+    sandbox: bool = True,
 ) -> list[Document]:
     """The conditions that a kubelet writes, in place of the old ones of the same types.
 
@@ -157,6 +159,7 @@ def conditions(
         pod_phase: as `phase` has it.
         now: RFC 3339 text.
         gates: condition types of spec.readinessGates.
+        sandbox: its volumes and its network are ready for containers.
     """
     serving = containers_ready(containers, pod_phase)
     initialized = pod_initialized(containers, pod_phase)
@@ -164,7 +167,8 @@ def conditions(
     if serving[0] == "True":
         ready = gates_open({str(c.get("type")): str(c.get("status")) for c in old}, gates)
     result = list(old)
-    result = set_condition(result, "PodReadyToStartContainers", "True", now=now)
+    there = "True" if sandbox else "False"
+    result = set_condition(result, "PodReadyToStartContainers", there, now=now)
     result = set_condition(result, "Initialized", *initialized, now=now)
     result = set_condition(result, "Ready", *ready, now=now)
     result = set_condition(result, "ContainersReady", *serving, now=now)

@@ -40,6 +40,12 @@ from kubesim.kubelet.podending import PodEnding
 from kubesim.kubelet.probes import READINESS, STARTUP, ProbeNews
 from kubesim.kubelet.probing import PodProbes
 from kubesim.kubelet.pulling import ImageWaiter, Pull
+from kubesim.kubelet.references import (
+    RETRY_SECONDS,
+    missing_for_container,
+    missing_for_volumes,
+    mount_delay,
+)
 from kubesim.objects import meta
 from kubesim.objects.annotations import START_SECONDS
 from kubesim.objects.frozen import Document
@@ -128,7 +134,7 @@ class PodRunner(PodEnding):
         text = meta.annotations_of(self.pod).get(START_SECONDS)
         complain = partial(self._event, "Warning", "InvalidAnnotation")
         delay = seconds_in(START_SECONDS, text, START_DELAY_SECONDS, complain)
-        self._timers.append(self.worker.call_later(delay or 0.0, self._sync))
+        self._timers.append(self.worker.call_later(delay or 0.0, self._prepare))
         deadline = self.pod["spec"].get("activeDeadlineSeconds")
         if deadline is not None:
             left = self._active_since() + float(deadline) - self._now()
@@ -170,6 +176,26 @@ class PodRunner(PodEnding):
         if life.ended is None:
             return True
         return should_restart(self._policy, int(life.ended["exitCode"]))
+
+    def _prepare(self, attempt: int = 0) -> None:
+        """Mount the volumes; then the sandbox is ready for containers."""
+        missing = missing_for_volumes(self.pod, self._find)
+        if not missing:
+            self._sandbox = True
+            self._sync()
+            return
+        self._event("Warning", "FailedMount", missing)
+        delay = mount_delay(attempt)
+        self._decide(
+            records.waiting_record(
+                self._now(), self.pod, self._component, "volumes", missing, delay
+            )
+        )
+        retry = self.worker.call_later(delay, lambda: self._prepare(attempt + 1))
+        self._timers.append(retry)
+
+    def _find(self, kind: str, name: str) -> Document | None:
+        return self.api.peek(kind, name, self.namespace)
 
     def _sync(self) -> None:
         """Start what is to be started now; called after each change of a container's state."""
@@ -219,12 +245,27 @@ class PodRunner(PodEnding):
 
     def _launch(self, life: ContainerLife) -> None:
         if self._images.ensure(life):
-            self._run(life)
+            self._configure(life)
 
     def _image_ready(self, life: ContainerLife) -> None:
-        if not self._over and self._stopper is None:
-            self._run(life)
+        if not self.ending:
+            self._configure(life)
             self._sync()
+
+    def _configure(self, life: ContainerLife) -> None:
+        """Make the container's environment, then run it."""
+        missing = missing_for_container(life.spec, self.namespace, self._find)
+        if not missing:
+            self._run(life)
+            return
+        life.busy = True
+        life.wait("CreateContainerConfigError", missing)
+        self._event("Warning", "Failed", f"Error: {missing}")
+        record = records.waiting_record(
+            self._now(), self.pod, self._component, life.name, missing, RETRY_SECONDS
+        )
+        self._decide(record)
+        self._later(life, RETRY_SECONDS, lambda: self._again(life))
 
     def _run(self, life: ContainerLife) -> None:
         """A container runs."""

@@ -68,6 +68,7 @@ class PodBase:
         self._stopper: Stopper | None = None
         self._verdict: Verdict | None = None
         self._over = False
+        self._sandbox = False  # volumes and network are there
         self.memory_ceiling = self._ceiling()
 
     @property
@@ -113,6 +114,7 @@ class PodBase:
                 timestamp=self._timestamp,
                 ended=ended,
                 verdict=self._verdict if ended else None,
+                sandbox=self._sandbox and not self._over,
             )
 
         return write_status(self.api, self.namespace, self.name, self.uid, make)

@@ -45,6 +45,7 @@ def pod_status(
     timestamp: Timestamp,
     ended: bool = False,
     verdict: Verdict | None = None,
+    sandbox: bool = True,
 ) -> Document:
     """The pod's status: phase, conditions, one entry for each container.
 
@@ -56,13 +57,15 @@ def pod_status(
         timestamp: makes such texts of seconds.
         ended: it was deleted, and nothing is started again.
         verdict: the kubelet ended it: phase Failed.
+        sandbox: its volumes and its network are ready for containers.
     """
     old, spec = pod.get("status") or {}, pod["spec"]
     facts = [life.facts() for life in lives]
     policy = str(spec.get("restartPolicy", "Always"))
     pod_phase = "Failed" if verdict is not None else phase(facts, policy, ended=ended)
     gates = [str(gate.get("conditionType")) for gate in spec.get("readinessGates") or ()]
-    found = conditions(old.get("conditions") or (), facts, pod_phase, now, gates)
+    before = old.get("conditions") or ()
+    found = conditions(before, facts, pod_phase, now, gates, sandbox=sandbox)
     if pod_phase in FINISHED and any(life.state == RUNNING for life in lives):
         pod_phase = str(old.get("phase") or "Pending")  # a final phase waits for the last container
     status: Document = {

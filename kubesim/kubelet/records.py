@@ -144,6 +144,22 @@ def image_record(
     )
 
 
+def waiting_record(
+    now: float, pod: Document, component: str, what: str, message: str, wait: float
+) -> Decision:
+    """Why a container, or the volumes of its pod, wait for a ConfigMap or a Secret."""
+    return Decision(
+        now,
+        meta.resource_version_of(pod),
+        component,
+        reference(pod),
+        f"{what} cannot be set up: {message}",
+        (Step("configuration", {"next_try_seconds": wait}, message, LIFECYCLE),),
+        binding="configuration",
+        would_change_if="the object that it names existed, with that key, or were optional",
+    )
+
+
 def refusal_record(
     now: float,
     pod: Document,

@@ -398,6 +398,54 @@ def test_by_default_every_image_is_there(cluster: Cluster) -> None:
     assert status(cluster)["phase"] == "Running"
 
 
+def test_a_container_waits_for_its_configuration(cluster: Cluster) -> None:
+    """CreateContainerConfigError until the ConfigMap is there, with the key; told each 10 s."""
+    variable = {"configMapKeyRef": {"name": "settings", "key": "colour"}}
+    web = container(env=[{"name": "COLOUR", "valueFrom": variable}])
+    cluster.api.create(a_pod("p", web))
+    cluster.sleep(15)
+    waiting = main(cluster)["state"]["waiting"]
+    assert waiting == {
+        "reason": "CreateContainerConfigError",
+        "message": 'configmap "settings" not found',
+    }
+    assert ("Warning", "Failed", 'Error: configmap "settings" not found', 2) in events(cluster)
+    assert cluster.explain("pod/p").latest.binding == "configuration"
+    settings = {"kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"size": "1"}}
+    cluster.api.create(settings)
+    cluster.sleep(10)
+    said = "couldn't find key colour in ConfigMap default/settings"
+    assert main(cluster)["state"]["waiting"]["message"] == said
+    cluster.api.patch("ConfigMap", "settings", {"data": {"colour": "red"}})
+    cluster.sleep(10)
+    assert status(cluster)["phase"] == "Running"
+    assert main(cluster)["restartCount"] == 0
+
+
+def test_a_pod_waits_for_its_volumes(cluster: Cluster) -> None:
+    """FailedMount with a growing back-off; no sandbox, no container before."""
+    volume = {"name": "certs", "secret": {"secretName": "tls"}}
+    cluster.api.create(a_pod("p", volumes=[volume, {"name": "x", "emptyDir": {}}]))
+    cluster.sleep(10)
+    said = 'MountVolume.SetUp failed for volume "certs" : secret "tls" not found'
+    assert ("Warning", "FailedMount", said, 5) in events(cluster)
+    assert condition(cluster, "PodReadyToStartContainers")["status"] == "False"
+    assert main(cluster)["state"]["waiting"]["reason"] == "ContainerCreating"
+    cluster.api.create({"kind": "Secret", "metadata": {"name": "tls"}, "data": {}})
+    cluster.sleep(8)
+    assert condition(cluster, "PodReadyToStartContainers")["status"] == "True"
+    assert status(cluster)["phase"] == "Running"
+
+
+def test_what_is_optional_may_be_missing(cluster: Cluster) -> None:
+    """In the environment and in volumes."""
+    web = container(envFrom=[{"secretRef": {"name": "none", "optional": True}}])
+    volume = {"name": "v", "configMap": {"name": "none", "optional": True}}
+    cluster.api.create(a_pod("p", web, volumes=[volume]))
+    cluster.sleep(2)
+    assert status(cluster)["phase"] == "Running"
+
+
 # -- limits and deadlines --------------------------------------------------------------------------
 
 
