@@ -1,8 +1,7 @@
 """The core group's smaller kinds: Secret, ServiceAccount, quotas, limits, Endpoints, volume claims.
 
-Secrets and claims have their defaults and rules. ResourceQuota and LimitRange are documents here:
-they are stored and checked, and nobody enforces them. No ServiceAccount or Endpoints object is made
-by itself: pods need no token, and Services use EndpointSlices.
+Quotas and limits are enforced where objects are created (`quotas`, `limits`). No ServiceAccount or
+Endpoints object is made by itself: pods need no token, and Services use EndpointSlices.
 
 Source: pkg/apis/core/v1/defaults.go, pkg/apis/core/validation/validation.go,
 pkg/registry/core/secret/strategy.go.
@@ -15,6 +14,7 @@ from base64 import b64decode, b64encode
 from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.limits import default_limits
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.rules import IMMUTABLE, IP_RULE, valid_ip
 from kubesim.objects.frozen import Document
@@ -186,6 +186,7 @@ KINDS = (
         "LimitRange",
         "limitranges",
         short_names=("limits",),
+        default=default_limits,
         validate=validate_limits,
         status=False,
         counts_generation=False,

@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import Unpack
 
 from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.limits import admit_limits
+from kubesim.apiserver.quotas import admit_quota
 from kubesim.apiserver.strict import Asked, check_fields, check_options
 from kubesim.apiserver.structural import check_status
 from kubesim.apiserver.writepath import WritePath, freeze_or_refuse, raise_if_invalid
@@ -75,9 +77,11 @@ class WriteVerbs(WritePath):
                 metadata["name"] = base[:MAX_GENERATE_NAME] + suffix
             kind.default(new)
             kind.admit(self, new, None)
+            admit_limits(self, kind, new)
             if kind.counts_generation and "spec" in new:
                 metadata["generation"] = 1
             self._validate(kind, new)
+            admit_quota(self, kind, new)
             metadata["creationTimestamp"] = self.clock.timestamp()
             self._book(kind, None, new, asked)
             try:

@@ -10,6 +10,7 @@ from kubesim.controllers.job import JobController
 from kubesim.controllers.namespace import NamespaceController
 from kubesim.controllers.nodelifecycle import NodeLifecycleController
 from kubesim.controllers.podgc import PodGarbageCollector
+from kubesim.controllers.quota import ResourceQuotaController
 from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.statefulset import StatefulSetController
 from kubesim.controllers.tainteviction import TaintEvictionController
@@ -27,6 +28,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     NodeLifecycleController,
     TaintEvictionController,
     PodGarbageCollector,
+    ResourceQuotaController,
 )
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "NodeLifecycleController",
     "PodGarbageCollector",
     "ReplicaSetController",
+    "ResourceQuotaController",
     "StatefulSetController",
     "TaintEvictionController",
 ]

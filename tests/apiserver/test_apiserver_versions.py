@@ -164,11 +164,11 @@ def test_a_secret_keeps_its_type_and_an_immutable_one_its_data(api: KubeAPI) -> 
 
 
 def test_the_others_are_documents(api: KubeAPI) -> None:
-    """ServiceAccounts, quotas and limits are kept as they came; nobody enforces them."""
+    """ServiceAccounts, quotas, limits and Endpoints are kept as they came."""
     for kind, fields in (
         ("ServiceAccount", {"automountServiceAccountToken": False}),
         ("ResourceQuota", {"spec": {"hard": {"pods": "1"}}}),
-        ("LimitRange", {"spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}}]}}),
+        ("LimitRange", {"spec": {"limits": [{"type": "Pod", "max": {"cpu": "1"}}]}}),
         ("Endpoints", {"subsets": [{"addresses": [{"ip": "10.0.0.1"}]}]}),
     ):
         made = api.create(make(kind, **fields))
