@@ -24,6 +24,7 @@ MODULES = (
     "store_ops",
     "watch_fanout",
     "rest_load",
+    "scheduling",
     "control_plane",
     "experiments",
 )

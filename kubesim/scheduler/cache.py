@@ -14,7 +14,7 @@ from kubesim.apiserver import KubeAPI
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.snapshot import Snapshot, by_zone
+from kubesim.scheduler.snapshot import Snapshot, World, by_zone
 
 LOG_LIMIT = 50_000  # changes of nodes that are kept for those who follow them
 
@@ -48,18 +48,21 @@ class ApiWorld:
 class NodeCache:
     """Nodes by name, in the order in which they came, with the pods that count on them.
 
+    Args:
+        world: what there is besides nodes and pods.
+
     Attributes:
         nodes: the nodes.
         epoch: rises when a node comes, goes or changes itself (not when its pods do).
         log: names of nodes whose pods changed, in order; `log_start` entries were dropped.
     """
 
-    def __init__(self, api: KubeAPI) -> None:
+    def __init__(self, world: World) -> None:
         self.nodes: dict[str, NodeInfo] = {}
         self.epoch = 0
         self.log: list[str] = []
         self.log_start = 0
-        self._world = ApiWorld(api)
+        self._world = world
         self._placed: dict[str, tuple[str, Document]] = {}  # key of a pod -> its node, itself
         self._assumed: set[str] = set()
         self._affine_nodes: set[str] = set()

@@ -36,19 +36,19 @@ class Call:
         arguments: how many there are with the state.
     """
 
-    __slots__ = ("_count", "_function", "enabled", "method", "name")
+    __slots__ = ("enabled", "function", "method", "name", "stateful")
 
     def __init__(self, enabled: Enabled, method: str, arguments: int) -> None:
         self.enabled = enabled
         self.name = enabled.name
         self.method = method
-        self._function: Callable[..., Any] = getattr(enabled.plugin, method)
-        self._count = arguments if takes_state(self._function, arguments) else arguments - 1
+        self.function: Callable[..., Any] = getattr(enabled.plugin, method)
+        self.stateful = takes_state(self.function, arguments)
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it with all arguments, the state last."""
         try:
-            return self._function(*arguments[: self._count])
+            return self.function(*(arguments if self.stateful else arguments[:-1]))
         except Exception as error:
             raise failed(self.enabled, self.method, error) from error
 

@@ -39,13 +39,13 @@ Source: pkg/scheduler/framework/interface.go, pkg/scheduler/framework/runtime/fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import key_of
-from kubesim.scheduler.calls import Call, call, takes_state
+from kubesim.scheduler.calls import Call, call, failed
 from kubesim.scheduler.nodeinfo import NodeInfo
 from kubesim.scheduler.profile import Enabled, Profile, make_profile
 from kubesim.scheduler.snapshot import Snapshot
@@ -54,6 +54,7 @@ from kubesim.scheduler.status import SKIP, SUCCESS, Code, PluginFailed, Status
 
 MAX_NODE_SCORE = 100
 MIN_NODE_SCORE = 0
+KNOWN_SCORES = 10_000  # normalized scores of local plug-ins that are kept
 
 
 @dataclass
@@ -115,6 +116,12 @@ class Framework:
         self._pre_scores = {e.name: Call(e, "pre_score", 3) for e in at("preScore")}
         self.scores = at("score")
         self._scores = [Call(e, "score", 3) for e in self.scores]
+        self._normalizers = {
+            e.name: Call(e, "normalize", 2)
+            for e in self.scores
+            if callable(getattr(e.plugin, "normalize", None))
+        }
+        self._known: dict[tuple[str, int], int] = {}  # scores of local plug-ins, by raw score
         self.reserves, self.permits = at("reserve"), at("permit")
         self.pre_binds, self.binds, self.post_binds = at("preBind"), at("bind"), at("postBind")
 
@@ -175,16 +182,20 @@ class Framework:
         if state is None:
             state = CycleState(Snapshot([node]))
             self.pre_filter(pod, state)
-        skipped = state.skip_filter
-        for run in self._filters:
-            if run.name in skipped:
-                continue
-            answer = run(pod, node, state)
-            if answer is SUCCESS or answer is None or answer is True:
-                continue
-            status = as_status(run.enabled, "filter", answer)
-            if status.rejected:
-                return status.by(run.name)
+        skipped, run = state.skip_filter, None
+        try:  # once around the loop: this is the innermost of the scheduler's loops
+            for run in self._filters:
+                if run.name in skipped:
+                    continue
+                function = run.function
+                answer = function(pod, node, state) if run.stateful else function(pod, node)
+                if answer is SUCCESS or answer is None or answer is True:
+                    continue
+                status = as_status(run.enabled, "filter", answer)
+                if status.rejected:
+                    return status.by(run.name)
+        except Exception as error:
+            raise (failed(run.enabled, "filter", error) if run is not None else error) from error
         return SUCCESS
 
     def add_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
@@ -219,10 +230,7 @@ class Framework:
             PluginFailed: a plug-in raised, or a score is no number of 0..100 in the end.
         """
         state = state if state is not None else CycleState(Snapshot(nodes))
-        for name, pre in self._pre_scores.items():
-            answer = pre(pod, nodes, state)
-            if answer is False or as_status(pre.enabled, "pre_score", answer).code is Code.SKIP:
-                state.skip_score.add(name)  # it has nothing to say: that adds nothing to anybody
+        self.pre_score(pod, nodes, state)
         cycle.totals = {node.name: 0 for node in nodes}
         for run in self._scores:
             if run.name in state.skip_score:
@@ -235,17 +243,37 @@ class Framework:
             cycle.raw[run.name] = raw
             cycle.scores[run.name] = scores
 
+    def pre_score(self, pod: Document, nodes: Sequence[NodeInfo], state: CycleState) -> None:
+        """Let each plug-in look at the feasible nodes once; who has nothing to say steps aside."""
+        for name, pre in self._pre_scores.items():
+            answer = pre(pod, nodes, state)
+            if answer is False or as_status(pre.enabled, "pre_score", answer).code is Code.SKIP:
+                state.skip_score.add(name)  # that adds nothing to anybody
+
+    def total_of_one(self, pod: Document, node: NodeInfo, state: CycleState) -> int:
+        """The total of one node by itself; for plug-ins that are `local` (see fastpath)."""
+        total = 0
+        for run in self._scores:
+            if run.name in state.skip_score:
+                continue
+            raw = run(pod, node, state)
+            score = self._known.get((run.name, raw)) if type(raw) is int else None
+            if score is None:
+                score = self._normalized(run.enabled, {node.name: raw}, state)[node.name]
+                if type(raw) is int and len(self._known) < KNOWN_SCORES:
+                    self._known[run.name, raw] = score
+            total += score * (run.enabled.weight or 1)
+        return total
+
     def _normalized(
         self, enabled: Enabled, raw: Mapping[str, Any], state: CycleState
     ) -> dict[str, int]:
         for value in raw.values():
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise PluginFailed(f"plugin {enabled.name!r} returned the score {value!r}")
-        normalize: Callable[..., Any] | None = getattr(enabled.plugin, "normalize", None)
         scores: Any = raw
-        if callable(normalize):
-            more = (state,) if takes_state(normalize, 2) else ()
-            scores = call(enabled, "normalize", dict(raw), *more)
+        if enabled.name in self._normalizers:
+            scores = self._normalizers[enabled.name](dict(raw), state)
         checked: dict[str, int] = {}
         for name in raw:
             value = scores.get(name) if isinstance(scores, Mapping) else None

@@ -78,8 +78,12 @@ class _Reader:
     def __init__(self, placed: bool) -> None:
         self._placed = placed
         self._kept: dict[tuple[int, int, int], tuple[Any, PodInfo]] = {}
+        self._last: tuple[Any, PodInfo | None] = (None, None)
 
     def read(self, pod: Document) -> PodInfo:
+        last, info = self._last
+        if last is pod and info is not None:  # the same pod on one node after the other
+            return info
         if type(pod) is not FrozenDict:
             return _read(pod, self._placed)
         # A status write makes a new document with the same parts: these are what is compared.
@@ -90,6 +94,7 @@ class _Reader:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
             known = self._kept[key] = (parts, _read(pod, self._placed))
+        self._last = (pod, known[1])
         return known[1]
 
     def _sizes(self, pod: Document) -> Any:

@@ -120,6 +120,8 @@ def _would_change_if(cycle: Cycle, node: str | None) -> str:
             return f"{', '.join(cycle.victims)} were gone"
         reasons = sorted({r for s in cycle.statuses.values() for r in s.reasons})
         return f"one node were free of: {', '.join(reasons)}" if reasons else "a node were added"
+    if cycle.note and cycle.totals:
+        return "another node had a higher total" + (", or the lot" if cycle.ties > 1 else "")
     rivals = {n: total for n, total in cycle.totals.items() if n != node}
     if not rivals:
         return "another node were feasible"

@@ -30,9 +30,10 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.scheduler import events as happened
 from kubesim.scheduler.binding import BindingCycle, Placement
-from kubesim.scheduler.cache import NodeCache
+from kubesim.scheduler.cache import ApiWorld, NodeCache
 from kubesim.scheduler.calls import call
 from kubesim.scheduler.events import ClusterEvent
+from kubesim.scheduler.fastpath import FastSearch
 from kubesim.scheduler.framework import Cycle, Framework
 from kubesim.scheduler.handle import Handle, Nominator
 from kubesim.scheduler.messages import NO_NODES, fit_message
@@ -83,13 +84,12 @@ class Scheduler:
         self.worker = clock.worker(f"scheduler/{scheduler_name}")
         self.recorder = EventRecorder(api, scheduler_name)
         self.counts: Counter[str] = Counter()
-        self.cache = NodeCache(api)
+        self.cache = NodeCache(ApiWorld(api))
         self.nominator = Nominator()
         rng = streams(f"scheduler/{scheduler_name}")
-        self.search: Search | PolicySearch = (
-            Search(self.framework, self.nominator, rng, percentage_of_nodes_to_score)
-            if policy is None
-            else PolicySearch(policy)
+        plain = Search(self.framework, self.nominator, rng, percentage_of_nodes_to_score)
+        self.search: FastSearch | PolicySearch = (
+            FastSearch(plain, self.cache) if policy is None else PolicySearch(policy)
         )
         sort = self.framework.sort
         own_order = sort is not None and sort.name != "PrioritySort"

@@ -145,11 +145,6 @@ class Snapshot:
             self._image_nodes = Counter(name for node in self.nodes for name in node.images)
         return self._image_nodes[image]
 
-    def any_image(self) -> bool:
-        """Whether any node has an image."""
-        self.nodes_with_image("")
-        return bool(self._image_nodes)
-
     def any_soft_taint(self) -> bool:
         """Whether any node has a PreferNoSchedule taint."""
         if self._soft_taints is None:

@@ -1,0 +1,243 @@
+"""The fast path decides as the plain loop does, tie for tie."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from sched_builders import node, pod
+
+from kubesim import Cluster
+from kubesim.objects.frozen import freeze
+from kubesim.scheduler import Cycle, CycleState, Framework, NodeInfo, default_profile
+from kubesim.scheduler.cache import NodeCache
+from kubesim.scheduler.fastpath import FastSearch, Tree, class_of, is_local
+from kubesim.scheduler.handle import Nominator
+from kubesim.scheduler.search import Search
+from kubesim.scheduler.snapshot import ListedWorld, Snapshot
+from kubesim.scheduler.status import PluginFailed
+
+DB = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
+
+
+class Side:
+    """One of the two ways, with a cache of its own."""
+
+    def __init__(self, fast: bool, seed: int, percentage: int, profile: Any = None) -> None:
+        self.cache = NodeCache(ListedWorld())
+        self.framework = Framework(default_profile() if profile is None else profile)
+        self.plain = Search(self.framework, Nominator(), Random(seed), percentage)
+        self.search: Any = FastSearch(self.plain, self.cache) if fast else self.plain
+
+    def place(self, who: Any) -> tuple[str | None, int]:
+        """The node (assumed at once), and where the next search begins."""
+        cycle = Cycle()
+        winner = self.search.find_node(who, CycleState(self.cache.snapshot()), cycle)
+        if winner is not None:
+            self.cache.assume(who, winner)
+        return winner, self.plain.start
+
+
+def a_node(rng: Random, n: int) -> Any:
+    """A node of one of a few sizes, some tainted, with images."""
+    return freeze(
+        node(
+            f"n{n}",
+            cpu=str(rng.choice((1, 2, 4))),
+            memory=f"{rng.choice((2, 4, 8))}Gi",
+            pods=str(rng.choice((3, 110))),
+            zone=rng.choice("abc"),
+            labels={"disk": rng.choice(("ssd", "hdd"))},
+            images={"x:1": 300_000_000} if rng.random() < 0.3 else {},
+            taints=[DB] if rng.random() < 0.1 else [],
+            unschedulable=rng.random() < 0.05,
+        )
+    )
+
+
+def a_pod(rng: Random, name: str, shy: bool) -> Any:
+    """A pod of one of a few classes; some kinds are beyond the fast path."""
+    more: dict[str, Any] = {}
+    kind = rng.randrange(12)
+    if kind == 0:
+        more["nodeSelector"] = {"disk": "ssd"}
+    elif kind == 1:
+        more["tolerations"] = [{"operator": "Exists"}]
+    elif kind == 2 and shy:
+        term = {
+            "topologyKey": "kubernetes.io/hostname",
+            "labelSelector": {"matchLabels": {"app": "shy"}},
+        }
+        rule = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+        more = {"affinity": {"podAntiAffinity": rule}, "labels": {"app": "shy"}}
+    cpu = rng.choice(("100m", "250m", "500m", "3500m"))
+    return freeze(pod(name, cpu, rng.choice(("128Mi", "1Gi")), **more))
+
+
+@pytest.mark.parametrize(
+    ("seed", "nodes", "percentage"),
+    [
+        (1, 130, 0),
+        (2, 250, 0),
+        (3, 400, 0),
+        (4, 150, 100),
+        (5, 120, 5),
+        (6, 99, 0),
+        (7, 300, 40),
+    ],
+)
+def test_both_ways_decide_alike(seed: int, nodes: int, percentage: int) -> None:
+    """Same node, same ties, same start of the next search, while pods and nodes come and go."""
+    rng = Random(seed)
+    sides = [Side(fast, seed, percentage) for fast in (False, True)]
+    for n in range(nodes):
+        made = a_node(rng, n)
+        for side in sides:
+            side.cache.set_node(made)
+    placed: list[str] = []
+    for turn in range(240):
+        who = a_pod(rng, f"p{turn}", shy=turn > 200)
+        plain, fast = (side.place(who) for side in sides)
+        assert fast == plain, f"pod {turn}"
+        if plain[0] is not None:
+            placed.append(f"default/p{turn}")
+        if placed and rng.random() < 0.2:
+            gone = placed.pop(rng.randrange(len(placed)))
+            for side in sides:
+                side.cache.release(gone)
+        if rng.random() < 0.01:
+            changed = a_node(rng, rng.randrange(nodes))
+            for side in sides:
+                side.cache.set_node(changed)
+        if rng.random() < 0.005:
+            for side in sides:
+                side.cache.remove_node(f"n{nodes - 1}")
+    used = sides[1].search.used
+    assert used > 60 if nodes >= 100 else used == 0
+
+
+def test_a_learner_s_plug_in_may_join() -> None:
+    """With `local = True`; without it everything goes through the plain loop."""
+
+    class Even:
+        """Likes even nodes."""
+
+        name = "Even"
+
+        def score(self, pod: Any, node: NodeInfo) -> int:
+            """By the last digit."""
+            return 100 if int(node.name[-1]) % 2 == 0 else 0
+
+    class LocalEven(Even):
+        """The same, declared."""
+
+        local = True
+
+    results = []
+    for plugin, fast in ((Even(), True), (LocalEven(), True), (LocalEven(), False)):
+        side = Side(fast, 1, 0, [*default_profile(), (plugin, 5)])
+        for n in range(150):
+            side.cache.set_node(freeze(node(f"n{n}")))
+        results.append([side.place(freeze(pod(f"p{n}", "100m")))[0] for n in range(50)])
+        if fast:
+            assert (side.search.used > 0) is isinstance(plugin, LocalEven)
+    assert results[0] == results[1] == results[2]
+
+
+def test_a_failing_plug_in_fails_as_in_the_plain_loop() -> None:
+    """Also on a node that the sample would not reach: then it does not fail at all."""
+
+    class Fragile:
+        """Raises on one node."""
+
+        name = "Fragile"
+        local = True
+
+        def score(self, pod: Any, node: NodeInfo) -> int:
+            """Nothing, or an error."""
+            if node.name == "n149":
+                raise RuntimeError("oops")
+            return 0
+
+    for percentage, fails in ((100, True), (0, False)):
+        for fast in (True, False):
+            side = Side(fast, 1, percentage, [Fragile()])
+            for n in range(150):
+                side.cache.set_node(freeze(node(f"n{n}")))
+            who = [freeze(pod(f"p{n}", "1", name)) for n, name in enumerate(("1Mi", "1Mi"))]
+            if fails:
+                for item in who:
+                    with pytest.raises(PluginFailed, match="Fragile"):
+                        side.place(item)
+            else:
+                assert side.place(who[0])[1] == 100
+
+
+def test_classes() -> None:
+    """Names do not matter, specs and labels do."""
+    one, two = pod("a", "1"), pod("b", "1", hostname="b")
+    assert class_of(one) == class_of(two)
+    assert class_of(one) != class_of(pod("a", "2"))
+    assert class_of(one) != class_of(pod("a", "1", labels={"x": "y"}))
+
+
+def test_what_is_local() -> None:
+    """Plain pods are; wishes, constraints, siblings, soft taints and others' terms are not."""
+    framework = Framework(default_profile())
+    plain, quiet = pod("p", "1"), Snapshot.of([node()])
+    assert is_local(framework, plain, quiet)
+    soft = {"key": "k", "effect": "PreferNoSchedule"}
+    assert not is_local(framework, plain, Snapshot.of([node(taints=[soft])]))
+    term = {"topologyKey": "zone", "labelSelector": {}}
+    rule = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    shy = pod("shy", on="n1", affinity=rule)
+    assert not is_local(framework, plain, Snapshot.of([node()], [shy]))
+    assert not is_local(framework, shy, quiet)
+    service = {
+        "kind": "Service",
+        "metadata": {"name": "s", "namespace": "default"},
+        "spec": {"selector": {"app": "web"}},
+    }
+    sibling = pod("p", labels={"app": "web"})
+    assert is_local(framework, sibling, quiet)
+    assert not is_local(framework, sibling, Snapshot.of([node()], [], [service]))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_trees_against_lists(seed: int) -> None:
+    """Counts, best totals and ties over ranges, after random changes."""
+    rng = Random(seed)
+    totals = [rng.choice((-1, 5, 7, 9)) for _ in range(rng.randint(1, 70))]
+    tree = Tree.of(list(totals))
+    for _ in range(200):
+        leaf = rng.randrange(len(totals))
+        totals[leaf] = rng.choice((-1, 5, 7, 9))
+        tree.set(leaf, totals[leaf])
+        feasible = [i for i, total in enumerate(totals) if total >= 0]
+        assert tree.feasible[1] == len(feasible)
+        assert tree.feasible_before(leaf) == sum(i < leaf for i in feasible)
+        if feasible:
+            n = rng.randrange(len(feasible))
+            assert tree.nth_feasible(n) == feasible[n]
+        end = rng.randint(leaf, len(totals))
+        parts = tree.branches(leaf, end)
+        best = max((tree.best[b] for b in parts), default=-1)
+        assert best == max(totals[leaf:end], default=-1)
+        if best >= 0:
+            ties = sum(tree.ties[b] for b in parts if tree.best[b] == best)
+            assert ties == totals[leaf:end].count(best)
+
+
+def test_a_large_cluster_uses_it_and_says_so() -> None:
+    """The record tells how the search went."""
+    with Cluster(nodes=0, seed=1, hpa=False) as cluster:
+        for n in range(120):
+            cluster.api.create(node(f"n{n}"))
+        for n in range(5):
+            cluster.api.create(pod(f"p{n}", "1"))
+        cluster.sleep(1)
+        assert cluster.scheduler.search.used == 4  # type: ignore[union-attr]
+        record = cluster.explain("pod/p4").latest
+        assert "100 of 120 nodes looked at, 100 feasible" in str(record)
+        assert cluster.explain("pod/p0").latest.data["table"][0]["scores"]
