@@ -29,15 +29,10 @@ from kubesim import autopod, manifests
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.metrics import SAMPLE_PREFIX, document_maker
-from kubesim.autoscaler import (
-    CustomMetrics,
-    HorizontalController,
-    MetricsServer,
-    shadow_controllers,
-    side_by_side,
-)
+from kubesim.autoscaler import HorizontalController, shadow_controllers, side_by_side
+from kubesim.autoscaler.adapter import make_metrics
 from kubesim.client.decisions import DecisionLog
-from kubesim.clock import LiveClock, NamedStreams, VirtualClock
+from kubesim.clock import NamedStreams, make_clock
 from kubesim.clock.base import Clock
 from kubesim.controllers import CONTROLLERS
 from kubesim.errors import BadRequest, WorkerFailed
@@ -121,7 +116,7 @@ class Cluster:
 
         # Time, randomness, and the log that everybody writes to.
         self.streams = NamedStreams(seed)
-        self.clock = _make_clock(clock, speed, max_threads)
+        self.clock = make_clock(clock, speed, max_threads)
         self.clock.on_failure(self._component_failed)
         self.analytics = Analytics(self.clock.now, sink=sink)
         self.decisions = DecisionLog()
@@ -146,41 +141,19 @@ class Cluster:
             "decisions": self.decisions,
         }
         self.traffic = Traffic(self.api, self.clock, capacities(seed, workloads))
-        node: dict[str, Any] = {
-            "cpu": node_cpu,
-            "memory": node_memory,
-            "max_pods": max_pods,
-            "workloads": workloads,
-            "config": kubelet,
-        }
+        node: dict[str, Any] = {"cpu": node_cpu, "memory": node_memory, "max_pods": max_pods}
+        node |= {"workloads": workloads, "config": kubelet}
         self.kubelets = [
             Kubelet(self.api, node_name=f"node-{n}", load=self.traffic.load_for, **node, **tools)
             for n in range(1, nodes + 1)
         ]
         self.schedulers = make_schedulers(self.api, profile, schedulers, **tools)
         self.controllers = [controller(self.api, **tools) for controller in CONTROLLERS]
-        self._boot_autoscaling(
-            policy, shadow_policies, metrics_resolution, custom_metrics_resolution, tools
-        )
-        self._start(hpa)
-
-    def _boot_autoscaling(
-        self,
-        policy: Any,
-        shadow_policies: Mapping[str, Any] | None,
-        metrics_resolution: float | None,
-        custom_metrics_resolution: float,
-        tools: dict[str, Any],
-    ) -> None:
-        """Where autoscalers get their figures from, and the autoscalers; shadows look first."""
-        self.metrics_server: MetricsServer | None = None
-        if metrics_resolution is not None:
-            self.metrics_server = MetricsServer(self.api, self.clock, metrics_resolution)
-        self.metrics = CustomMetrics(
-            self.api, self.clock, self.traffic, resolution_seconds=custom_metrics_resolution
-        )
+        resolutions = metrics_resolution, custom_metrics_resolution
+        self.metrics_server, self.metrics = make_metrics(self.api, self.traffic, *resolutions)
         self._shadows = shadow_controllers(self.api, shadow_policies, **tools)
         self.autoscaler = HorizontalController(self.api, policy=policy, **tools)
+        self._start(hpa)
 
     def _start(self, hpa: bool) -> None:
         if self._digest is not None:
@@ -384,15 +357,3 @@ class Cluster:
 def _check_nodes(nodes: int) -> None:
     if nodes < 0:
         raise BadRequest(f"nodes must be 0 or more, not {nodes}")
-
-
-def _make_clock(clock: str | Clock, speed: float, max_threads: int) -> Clock:
-    if clock == "virtual":
-        virtual = VirtualClock()
-        virtual.speed = speed
-        return virtual
-    if clock == "live":
-        return LiveClock(speed=speed, max_threads=max_threads)
-    if isinstance(clock, str):
-        raise BadRequest(f"there is no clock {clock!r}", hint='say "virtual" or "live"')
-    return clock

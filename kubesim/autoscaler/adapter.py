@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 from kubesim.apiserver import KubeAPI
 from kubesim.autoscaler.constants import DEFAULTS
+from kubesim.autoscaler.metricsserver import MetricsServer
 from kubesim.autoscaler.types import Sample
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
@@ -296,6 +297,25 @@ class CustomMetrics:
         routes = self._traffic.figures() if self._traffic is not None else ()
         parted = [route.rpartition("/") for route in routes]
         return [(namespace or "default", name) for namespace, _, name in parted]
+
+
+def make_metrics(
+    api: KubeAPI,
+    traffic: TrafficFigures,
+    resolution_seconds: float | None = None,
+    custom_resolution_seconds: float = 0.0,
+) -> tuple[MetricsServer | None, CustomMetrics]:
+    """Who serves a cluster's metrics: the metrics-server, if there is a resolution for it, and the
+    adapter. Neither is started.
+
+    Raises:
+        BadRequest: a resolution that makes no sense.
+    """
+    server = None
+    if resolution_seconds is not None:
+        server = MetricsServer(api, api.clock, resolution_seconds)
+    adapter = CustomMetrics(api, api.clock, traffic, resolution_seconds=custom_resolution_seconds)
+    return server, adapter
 
 
 def _checked(value: Any) -> Any:

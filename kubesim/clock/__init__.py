@@ -6,6 +6,7 @@ named thread. Components see the `Clock` and `Worker` protocols and run on both 
 
 from kubesim.clock.base import Callback, Clock, FailureHandler, Streams, Timer, Worker
 from kubesim.clock.live import LiveClock
+from kubesim.clock.making import make_clock
 from kubesim.clock.streams import NamedStreams, keyed_bytes, keyed_fraction
 from kubesim.clock.virtual import VirtualClock
 
@@ -21,4 +22,5 @@ __all__ = [
     "Worker",
     "keyed_bytes",
     "keyed_fraction",
+    "make_clock",
 ]
