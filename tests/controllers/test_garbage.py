@@ -11,7 +11,7 @@ from kubesim import Cluster
 from kubesim.apiserver.registry import Kind
 from kubesim.client import Controller
 from kubesim.controllers.garbage import GarbageCollector
-from kubesim.controllers.garbage_plan import OwnerState, Verdict, plan
+from kubesim.controllers.garbage_plan import OwnerState, Verdict, plan, waits_in_foreground
 from kubesim.errors import Conflict
 from kubesim.objects import meta
 
@@ -49,6 +49,23 @@ def test_what_becomes_of_an_object(
     owners = [(str(number), state) for number, state in enumerate(states)]
     decided = plan(owners, finalizers, has_dependents=has_dependents, circular=circular)
     assert decided == expected
+
+
+@pytest.mark.parametrize(
+    ("deleted", "finalizers", "expected"),
+    [
+        (True, ["foregroundDeletion"], True),
+        (False, ["foregroundDeletion"], False),
+        (True, ["orphan"], False),
+        (True, None, False),
+    ],
+)
+def test_who_waits_in_the_foreground(
+    deleted: bool, finalizers: list[str] | None, expected: bool
+) -> None:
+    """Deleted, and held by that very finalizer."""
+    metadata = {"deletionTimestamp": "t" if deleted else None, "finalizers": finalizers}
+    assert waits_in_foreground({"metadata": metadata}) is expected
 
 
 # -- on virtual time -------------------------------------------------------------------------------

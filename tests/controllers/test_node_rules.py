@@ -13,6 +13,7 @@ from kubesim.controllers.nodehealth import (
     eviction_taint,
     is_silent,
     observe,
+    ready_status,
     scheduling_taints,
     taint_changes,
     unknown_conditions,
@@ -27,7 +28,7 @@ from kubesim.controllers.nodezones import (
     zone_state,
 )
 from kubesim.controllers.tainteviction import keeps_clock
-from kubesim.objects.taints import eviction_delay, tolerates, with_taints
+from kubesim.objects.taints import eviction_delay, taints_of, tolerates, with_taints
 
 KEY = "node.kubernetes.io/"
 
@@ -222,7 +223,8 @@ def test_zones_by_label() -> None:
         return {"metadata": {"labels": {f"topology.kubernetes.io/{k}": labels[k] for k in labels}}}
 
     assert zone_of(node()) == ""
-    assert zone_of(node(region="eu", zone="a")) == "eu/a" != zone_of(node(zone="a"))
+    assert zone_of(node(region="eu", zone="a")) == "eu/a"
+    assert (zone_of(node(zone="a")), zone_of(node(region="eu"))) == ("/a", "eu/")
     excluded = {"metadata": {"labels": {"node.kubernetes.io/exclude-disruption": ""}}}
     assert counts_for_disruption(node()) and not counts_for_disruption(excluded)
 
@@ -277,6 +279,24 @@ def test_never_faster_than_the_rate(steps: list[tuple[float, str]], rate: float)
         for last in range(first, len(served)):
             allowed = 1 + (served[last] - served[first]) * rate
             assert last - first + 1 <= allowed + 1e-6
+
+
+def test_what_a_node_says_of_itself() -> None:
+    """The Ready condition with its heartbeat, and the taints by effect; nothing where none is."""
+    others = [{"type": "DiskPressure", "status": "False", "lastHeartbeatTime": "d"}]
+    ready = {"type": "Ready", "status": "True", "lastHeartbeatTime": "h"}
+    assert ready_status({"status": {"conditions": [*others, ready]}}) == ("True", "h")
+    assert ready_status({"status": {"conditions": others}}) is None
+    assert ready_status({}) is None
+    assert ready_status({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}) == (
+        "False",
+        "",
+    )
+    soft, hard = ({"key": "a", "effect": effect} for effect in ("NoSchedule", "NoExecute"))
+    node = {"spec": {"taints": [soft, hard]}}
+    assert taints_of(node) == [soft, hard]
+    assert taints_of(node, "NoExecute") == [hard]
+    assert taints_of({}) == taints_of({"spec": {"taints": None}}) == []
 
 
 TAINT = {"key": "a", "value": "x", "effect": "NoExecute"}
