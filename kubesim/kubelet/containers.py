@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from kubesim.clock import keyed_bytes
@@ -222,6 +223,7 @@ class ContainerLife:
         return {"waiting": why}
 
 
+@lru_cache(maxsize=1024)  # thousands of pods share a handful of images
 def image_id(image: str) -> str:
     """What a registry would resolve an image to: one digest for each name."""
     return f"{image.partition('@')[0]}@sha256:{keyed_bytes(f'image/{image}', 32).hex()}"

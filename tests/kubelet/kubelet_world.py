@@ -58,3 +58,8 @@ def events(cluster: Cluster, name: str = "p") -> list[tuple[str, str, str, int]]
 def reasons(cluster: Cluster, name: str = "p") -> list[str]:
     """Reasons of the events about one object."""
     return [reason for _, reason, _, _ in events(cluster, name)]
+
+
+def probe(**fields: Any) -> dict[str, Any]:
+    """A probe by HTTP."""
+    return {"httpGet": {"path": "/healthz", "port": 8080}, **fields}
