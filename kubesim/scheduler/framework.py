@@ -121,6 +121,8 @@ class Framework:
             for e in self.scores
             if callable(getattr(e.plugin, "normalize", None))
         }
+        # A point's own list comes first: there the weight may differ.
+        self._weights = {e.name: e.weight or 1 for e in (*self.profile, *self.scores)}
         self._known: dict[tuple[str, int], int] = {}  # scores of local plug-ins, by raw score
         self.reserves, self.permits = at("reserve"), at("permit")
         self.pre_binds, self.binds, self.post_binds = at("preBind"), at("bind"), at("postBind")
@@ -289,8 +291,7 @@ class Framework:
 
     def weight_of(self, plugin: str) -> int:
         """The weight of a plug-in in this profile."""
-        everybody = [*self.profile, *self.scores]
-        return next((e.weight or 1 for e in everybody if e.name == plugin), 1)
+        return self._weights.get(plugin, 1)
 
     def plugin(self, name: str) -> Any:
         """The plug-in of that name; None if the profile has none."""

@@ -17,7 +17,7 @@ from kubesim.objects.selectors import Requirement, Selector, selector_from
 from kubesim.scheduler.resources import Resources, request_of, scoring_of
 
 Port = tuple[str, str, int]  # address, protocol, port on the host
-KEPT = 20_000  # pods whose reading is kept before all are read anew
+KEPT = 4_096  # pods whose reading is kept before all are read anew
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,7 @@ class SchedulingQueue:
         self._active: list[tuple[Any, int, str]] = []
         self._backoff: list[tuple[float, int, float, int, str]] = []
         self._in_flight: dict[str, list[ClusterEvent]] = {}
+        self._unschedulable: dict[str, QueuedPod] = {}  # a view of that pool, for `move`
         self._serial = 0
 
     def __len__(self) -> int:
@@ -155,7 +156,7 @@ class SchedulingQueue:
             return
         known = self._pods[key] = QueuedPod(pod, key, now)
         if gated:
-            known.pool = "gated"
+            self._put(known, "gated")
         else:
             self._activate(known)
 
@@ -170,7 +171,7 @@ class SchedulingQueue:
         if known.pool == "trying":
             self._in_flight.setdefault(known.key, []).append(event)
         elif gated:
-            known.pool = "gated"
+            self._put(known, "gated")
         elif known.pool == "gated":
             self._activate(known)
         elif known.pool == "unschedulable" and self._helps(known, event):
@@ -181,6 +182,7 @@ class SchedulingQueue:
     def remove(self, key: str) -> None:
         """The pod is placed, or gone."""
         self._pods.pop(key, None)
+        self._unschedulable.pop(key, None)
         self._in_flight.pop(key, None)
 
     def pop(self, now: float) -> QueuedPod | None:
@@ -206,7 +208,7 @@ class SchedulingQueue:
         return None
 
     def _begin(self, pod: QueuedPod) -> QueuedPod:
-        pod.pool = "trying"
+        self._put(pod, "trying")
         self._in_flight[pod.key] = []
         return pod
 
@@ -235,7 +237,7 @@ class SchedulingQueue:
             if any(self._helps(pod, event) for event in seen):
                 self._back_off(pod)
             else:
-                pod.pool = "unschedulable"
+                self._put(pod, "unschedulable")
         else:
             pod.errors += 1
             self._back_off(pod)
@@ -256,8 +258,8 @@ class SchedulingQueue:
         for key, events in self._in_flight.items():
             if key != but:
                 events.append(event)
-        for pod in list(self._pods.values()):
-            if pod.key != but and pod.pool == "unschedulable" and self._helps(pod, event):
+        for pod in list(self._unschedulable.values()):
+            if pod.key != but and self._helps(pod, event):
                 self._requeue(pod, now)
                 if pod.pool == "backoff":
                     waiting.append(pod)
@@ -288,8 +290,15 @@ class SchedulingQueue:
         else:
             self._activate(pod)
 
+    def _put(self, pod: QueuedPod, pool: str) -> None:
+        pod.pool = pool
+        if pool == "unschedulable":
+            self._unschedulable[pod.key] = pod
+        else:
+            self._unschedulable.pop(pod.key, None)
+
     def _back_off(self, pod: QueuedPod) -> None:
-        pod.pool = "backoff"
+        self._put(pod, "backoff")
         self._serial += 1
         pod.serial = self._serial
         if not pod.errors:
@@ -297,7 +306,7 @@ class SchedulingQueue:
             heappush(self._backoff, entry)
 
     def _activate(self, pod: QueuedPod) -> None:
-        pod.pool = "active"
+        self._put(pod, "active")
         self._serial += 1
         pod.serial = self._serial
         order: Any = (-pod.priority, pod.since, pod.serial)

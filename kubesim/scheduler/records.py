@@ -87,6 +87,7 @@ def table_rows(cycle: Cycle, framework: Framework) -> list[dict[str, Any]]:
     """
     rows = []
     best = max(cycle.totals.values(), default=None)
+    weights = {plugin: framework.weight_of(plugin) for plugin in cycle.scores}
     for name, status in list(cycle.statuses.items())[:MAX_NODES]:
         row: dict[str, Any] = {"node": name, "feasible": status.ok}
         if not status.ok:
@@ -94,7 +95,7 @@ def table_rows(cycle: Cycle, framework: Framework) -> list[dict[str, Any]]:
         scores = {}
         for plugin, normalized in cycle.scores.items():
             if name in normalized:
-                value, weight = normalized[name], framework.weight_of(plugin)
+                value, weight = normalized[name], weights[plugin]
                 raw = cycle.raw[plugin][name]
                 scores[plugin] = {"raw": raw, "normalized": value, "weighted": value * weight}
                 row[plugin] = value

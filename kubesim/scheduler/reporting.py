@@ -5,7 +5,7 @@ Source: pkg/scheduler/schedule_one.go (handleSchedulingFailure, updatePod).
 
 from __future__ import annotations
 
-from kubesim.client import retry_on_conflict
+from kubesim.client import Decision, Step, retry_on_conflict
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition, set_condition
@@ -14,7 +14,8 @@ from kubesim.objects.pods import node_of
 from kubesim.scheduler.framework import Cycle, Framework
 from kubesim.scheduler.handle import Handle
 from kubesim.scheduler.messages import event_note
-from kubesim.scheduler.records import attempt_record
+from kubesim.scheduler.records import SOURCE, attempt_record
+from kubesim.scheduler.status import Status
 
 
 class Reporter:
@@ -32,6 +33,23 @@ class Reporter:
         said = f"Successfully assigned {meta.namespace_of(pod)}/{meta.name_of(pod)} to {node}"
         self._handle.recorder.event(pod, "Normal", "Scheduled", said, action="Binding")
         self._record(pod, cycle, framework, node, said)
+
+    def gated(self, pod: Document, status: Status) -> None:
+        """The pod is not to be tried yet: no Event, no write, only a record."""
+        handle = self._handle
+        name, namespace = meta.name_of(pod), meta.namespace_of(pod)
+        handle.decisions.record(
+            Decision(
+                time=handle.clock.now(),
+                revision=meta.resource_version_of(pod),
+                component=handle.scheduler_name,
+                object=f"pod/{name if namespace == 'default' else f'{namespace}/{name}'}",
+                verdict=status.message or "not to be tried yet",
+                steps=(Step("PreEnqueue", {}, f"refused by {status.plugin}", SOURCE),),
+                binding=status.plugin,
+                would_change_if="the pod were changed so that this plug-in lets it in",
+            )
+        )
 
     def failed(
         self,

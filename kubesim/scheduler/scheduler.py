@@ -197,12 +197,8 @@ class Scheduler:
                 self.nominator.add(pod, nominated)
             else:
                 self.nominator.remove(meta.key_of(pod))
-        try:
-            gated = not self.framework.gate(pod).ok
-        except PluginFailed as error:
-            self._analytics.log(self.name, "PluginFailed", str(error), "error")
-            gated = False
         known = self.queue.get(meta.key_of(pod)) is not None
+        gated = self._is_gated(pod, known)
         if not known:
             self.queue.add(pod, self.clock.now(), gated=gated)
         elif before is not None and _asks(before) != _asks(pod):
@@ -212,6 +208,17 @@ class Scheduler:
         else:
             self.queue.add(pod, self.clock.now())  # a newer state of it, nothing else
         self._wake()
+
+    def _is_gated(self, pod: Document, known: bool) -> bool:
+        """A PreEnqueue plug-in keeps it out of the queue; silently, but for a record."""
+        try:
+            status = self.framework.gate(pod)
+        except PluginFailed as error:
+            self._analytics.log(self.name, "PluginFailed", str(error), "error")
+            return False
+        if not status.ok and not known:
+            self.report.gated(pod, status)
+        return not status.ok
 
     # -- when to try ---------------------------------------------------------------------------
 

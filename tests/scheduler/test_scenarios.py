@@ -275,6 +275,8 @@ def test_gates_hold_a_pod_until_the_last_one_is_removed() -> None:
         said = "Scheduling is blocked due to non-empty scheduling gates"
         assert message_of(cluster, "p") == ("SchedulingGated", said)
         assert events(cluster, "FailedScheduling") == []
+        waits = "waiting for scheduling gates: [example.com/a example.com/b]"
+        assert cluster.explain("pod/p").latest.verdict == waits
         more = {"spec": {"schedulingGates": [{"name": "example.com/c"}]}}
         with pytest.raises(Invalid, match="only deletion is allowed"):
             cluster.api.patch("Pod", "p", more)
@@ -432,3 +434,17 @@ def test_garbage_in_a_pod_does_not_stop_the_scheduler() -> None:
         cluster.sleep(3)
         assert place(cluster, pod("good"))["good"] == "n1"
         assert place(cluster)["strange"] == ""
+
+
+def test_a_pod_that_is_being_deleted_is_skipped() -> None:
+    """A finalizer keeps it: it is not placed, and an Event says why."""
+    with cluster_of(node(unschedulable=True)) as cluster:
+        held = pod("p")
+        held["metadata"]["finalizers"] = ["example.com/hold"]
+        place(cluster, held)
+        cluster.api.delete("Pod", "p")
+        cluster.api.patch("Node", "n1", {"spec": {"unschedulable": False}})
+        cluster.sleep(5)
+        assert cluster.api.get("Pod", "p")["spec"].get("nodeName", "") == ""
+        notes = [e["message"] for e in events(cluster, "FailedScheduling")]
+        assert "skip schedule deleting pod: default/p" in notes

@@ -1,0 +1,210 @@
+"""Spread, affinity and fit against slow oracles, written from the definitions alone."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from sched_builders import ZONE, filtered, node, pod
+
+from kubesim.scheduler import Snapshot
+from kubesim.scheduler.plugin_fit import NodeResourcesFit
+from kubesim.scheduler.plugin_interpodaffinity import InterPodAffinity
+from kubesim.scheduler.plugin_topologyspread import PodTopologySpread
+
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+KEYS = (ZONE, "rack")
+SKEW = "node(s) didn't match pod topology spread constraints"
+
+
+def labels(rng: Random) -> dict[str, str]:
+    """Labels of a pod."""
+    return {k: rng.choice("xy") for k in ("app", "tier") if rng.random() < 0.8}
+
+
+def selector(rng: Random) -> dict[str, Any]:
+    """A label selector."""
+    return {"matchLabels": {k: rng.choice("xy") for k in ("app", "tier") if rng.random() < 0.5}}
+
+
+def picks(chosen: Any, who: Any) -> bool:
+    """The selector picks the pod."""
+    own = who["metadata"]["labels"]
+    return all(own.get(k) == v for k, v in chosen["matchLabels"].items())
+
+
+def nodes_of(rng: Random) -> list[Any]:
+    """Three to seven nodes, some without a key."""
+    return [
+        node(
+            f"n{n}",
+            cpu=str(rng.randint(1, 4)),
+            pods=str(rng.randint(1, 6)),
+            labels={k: rng.choice("abc") for k in KEYS if rng.random() < 0.85},
+        )
+        for n in range(rng.randint(3, 7))
+    ]
+
+
+def terms(rng: Random) -> list[Any]:
+    """Up to two affinity terms."""
+    return [
+        {"topologyKey": rng.choice(KEYS), "labelSelector": selector(rng)}
+        for _ in range(rng.randint(0, 2))
+    ]
+
+
+def affine(rng: Random) -> dict[str, Any]:
+    """A spec with required terms."""
+    found: dict[str, Any] = {}
+    for kind in ("podAffinity", "podAntiAffinity"):
+        if rng.random() < 0.5:
+            found[kind] = {REQUIRED: terms(rng)}
+    return {"affinity": found} if found else {}
+
+
+def of(who: Any, kind: str) -> list[Any]:
+    """Its required terms."""
+    return list(((who["spec"].get("affinity") or {}).get(kind) or {}).get(REQUIRED) or ())
+
+
+def world(rng: Random) -> tuple[list[Any], list[Any]]:
+    """Nodes, and placed pods, some of which are being deleted."""
+    nodes = nodes_of(rng)
+    pods = []
+    for n in range(rng.randint(0, 8)):
+        on = rng.choice(nodes)["metadata"]["name"]
+        cpu = f"{rng.randint(1, 9) * 100}m"
+        made = pod(f"p{n}", cpu, labels=labels(rng), on=on, **(affine(rng) if n % 3 == 0 else {}))
+        if rng.random() < 0.2:
+            made["metadata"]["deletionTimestamp"] = "2025-01-01T00:00:00Z"
+        pods.append(made)
+    return nodes, pods
+
+
+def value(where: Any, key: str) -> Any:
+    """A label of a node."""
+    return where["metadata"]["labels"].get(key)
+
+
+def same_place(nodes: list[Any], other: Any, where: Any, key: str) -> bool:
+    """The other pod's node shares a value of the key with this node."""
+    theirs = next(n for n in nodes if n["metadata"]["name"] == other["spec"]["nodeName"])
+    return value(where, key) is not None and value(where, key) == value(theirs, key)
+
+
+def affinity_oracle(who: Any, where: Any, nodes: list[Any], pods: list[Any]) -> str:
+    """The reason of the first check that fails; "" if none does."""
+    near = of(who, "podAffinity")
+    fits_all = [p for p in pods if all(picks(t["labelSelector"], p) for t in near)]
+    if near:
+        if any(value(where, t["topologyKey"]) is None for t in near):
+            return "node(s) didn't match pod affinity rules"
+        met = all(
+            any(same_place(nodes, p, where, t["topologyKey"]) for p in fits_all) for t in near
+        )
+        counted = any(
+            value(n, t["topologyKey"]) is not None
+            for p in fits_all
+            for n in nodes
+            if n["metadata"]["name"] == p["spec"]["nodeName"]
+            for t in near
+        )
+        itself = all(picks(t["labelSelector"], who) for t in near)
+        if not met and not (not counted and itself):
+            return "node(s) didn't match pod affinity rules"
+    for term in of(who, "podAntiAffinity"):
+        for other in pods:
+            if picks(term["labelSelector"], other) and same_place(
+                nodes, other, where, term["topologyKey"]
+            ):
+                return "node(s) didn't match pod anti-affinity rules"
+    for other in pods:
+        for term in of(other, "podAntiAffinity"):
+            if picks(term["labelSelector"], who) and same_place(
+                nodes, other, where, term["topologyKey"]
+            ):
+                return "node(s) didn't satisfy existing pods anti-affinity rules"
+    return ""
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_affinity(seed: int) -> None:
+    """The first reason of each node."""
+    rng = Random(seed)
+    nodes, pods = world(rng)
+    who = pod("new", labels=labels(rng), **affine(rng))
+    found = filtered([InterPodAffinity()], who, Snapshot.of(nodes, pods))
+    for where in nodes:
+        expected = affinity_oracle(who, where, nodes, pods)
+        assert found[where["metadata"]["name"]].message == expected
+
+
+def spread_oracle(who: Any, where: Any, nodes: list[Any], pods: list[Any]) -> str:
+    """The reason of the first constraint that fails."""
+    constraints = who["spec"]["topologySpreadConstraints"]
+    keyed = [n for n in nodes if all(value(n, c["topologyKey"]) is not None for c in constraints)]
+    for constraint in constraints:
+        key, chosen = constraint["topologyKey"], constraint["labelSelector"]
+        if value(where, key) is None:
+            return f"{SKEW} (missing required label)"
+        counts = {
+            place: sum(
+                bool(chosen["matchLabels"])
+                and picks(chosen, p)
+                and "deletionTimestamp" not in p["metadata"]
+                and value(n, key) == place
+                and p["spec"]["nodeName"] == n["metadata"]["name"]
+                for n in keyed
+                for p in pods
+            )
+            for place in {value(n, key) for n in keyed}
+        }
+        least = min(counts.values(), default=2**31 - 1)
+        if len(counts) < constraint.get("minDomains", 1):
+            least = 0
+        here = counts.get(value(where, key), 0)
+        if here + int(picks(chosen, who)) - least > constraint["maxSkew"]:
+            return SKEW
+    return ""
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_spread(seed: int) -> None:
+    """The first reason of each node."""
+    rng = Random(seed)
+    nodes, pods = world(rng)
+    constraints = [
+        {
+            "topologyKey": key,
+            "maxSkew": rng.randint(1, 2),
+            "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": selector(rng),
+            **({"minDomains": rng.randint(1, 4)} if rng.random() < 0.3 else {}),
+        }
+        for key in KEYS[: rng.randint(1, 2)]
+    ]
+    who = pod("new", labels=labels(rng), topologySpreadConstraints=constraints)
+    found = filtered([PodTopologySpread()], who, Snapshot.of(nodes, pods))
+    for where in nodes:
+        assert found[where["metadata"]["name"]].message == spread_oracle(who, where, nodes, pods)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_fit(seed: int) -> None:
+    """All reasons of each node, by adding up millicores."""
+    rng = Random(seed)
+    nodes, pods = world(rng)
+    asked = rng.randint(0, 45) * 100
+    found = filtered([NodeResourcesFit()], pod("new", f"{asked}m"), Snapshot.of(nodes, pods))
+    for where in nodes:
+        name, offered = where["metadata"]["name"], where["status"]["allocatable"]
+        here = [p for p in pods if p["spec"]["nodeName"] == name]
+        used = sum(
+            int(p["spec"]["containers"][0]["resources"]["requests"]["cpu"][:-1]) for p in here
+        )
+        reasons = ["Too many pods"] if len(here) + 1 > int(offered["pods"]) else []
+        if asked and used + asked > int(offered["cpu"]) * 1000:
+            reasons.append("Insufficient cpu")
+        assert list(found[name].reasons) == reasons
