@@ -64,11 +64,19 @@ def document_maker(timestamp: Callable[[float], str]) -> Callable[[str, Sample],
     return document
 
 
-def node_metrics(api: Base) -> list[Document]:
-    """The usage of each node: what its pods used in their newest samples."""
+def node_metrics(
+    api: Base, usage: Callable[[str, str], Sample | None] | None = None
+) -> list[Document]:
+    """The usage of each node: what its pods used.
+
+    Args:
+        api: the API server.
+        usage: of one pod (namespace, name), as a metrics-server serves it; None: its newest sample.
+    """
     used: dict[str, list[Sample]] = {}
     for kv in api.store.list(api.registry.find("Pod").prefix).items:
-        sample = api.store.sample(sample_key(namespace_of(kv.value), name_of(kv.value)))
+        namespace, name = namespace_of(kv.value), name_of(kv.value)
+        sample = usage(namespace, name) if usage else api.store.sample(sample_key(namespace, name))
         if sample is not None and node_of(kv.value) and not is_finished(kv.value):
             used.setdefault(node_of(kv.value), []).append(sample)
     now = api.clock.now()

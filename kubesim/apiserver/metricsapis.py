@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE, Base
-from kubesim.apiserver.metrics import sample_key
+from kubesim.apiserver.metrics import node_metrics, sample_key
 from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document
 from kubesim.quantity import format_cpu
@@ -71,7 +71,8 @@ class MetricsApis(Base):
     def register_metrics_server(
         self, reader: UsageReader, documents: Callable[[], list[Document]]
     ) -> None:
-        """A metrics-server serves metrics.k8s.io from now on.
+        """A metrics-server serves metrics.k8s.io from now on; a node's figures are the sum of its
+        pods'.
 
         Args:
             reader: the usage of one pod.
@@ -80,6 +81,8 @@ class MetricsApis(Base):
         self._usage_reader = reader
         kind = self.registry.find("PodMetrics")
         self.registry.replace(replace(kind, compute=lambda _api: documents()))
+        nodes = self.registry.find("NodeMetrics")
+        self.registry.replace(replace(nodes, compute=lambda api: node_metrics(api, reader)))
 
     def register_metrics_adapter(self, adapter: MetricsAdapter) -> None:
         """An adapter serves custom and external metrics from now on."""

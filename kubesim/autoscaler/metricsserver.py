@@ -13,7 +13,7 @@ and a new pod has none until it was scraped twice.
 It is part of a cluster that was made with `Cluster(metrics_resolution=15)`; without, autoscalers
 see each kubelet's newest sample, a second old. Ours adds up the samples of one second that kubelets
 write, where a real container's counter is read; it leaves out: the kubelet's own delay (cAdvisor
-looks each 10 to 15 s), nodes that cannot be reached, metrics of nodes (they are the newest ones).
+looks each 10 to 15 s), nodes that cannot be reached, what a node itself uses besides its pods.
 
 Source: kubernetes-sigs/metrics-server pkg/storage/pod.go (Store, GetMetrics), types.go
 (resourceUsage), cmd/metrics-server/app/options (metric-resolution: 60 s by default, 15 s in the

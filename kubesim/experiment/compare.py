@@ -95,11 +95,34 @@ class Comparison:
             found.setdefault(run.policy, []).append(score(run))
         return min(found, key=lambda name: fmean(found[name]))
 
+    def pareto(self) -> list[str]:
+        """The policies that no other one beats: none costs fewer pod seconds *and* leaves fewer
+        requests unmet (means over all traffic and seeds), cheapest first."""
+        found: dict[str, list[Run]] = {}
+        for run in self.runs:
+            found.setdefault(run.policy, []).append(run)
+        points = {
+            name: (
+                fmean(run.scores.pod_seconds for run in runs),
+                fmean(run.scores.unmet for run in runs),
+            )
+            for name, runs in found.items()
+        }
+        return sorted(
+            (name for name, point in points.items() if not _beaten(point, points.values())),
+            key=lambda name: points[name],
+        )
+
     def __str__(self) -> str:
         return str(self.table())
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
+
+
+def _beaten(point: tuple[float, float], others: Iterable[tuple[float, float]]) -> bool:
+    """True if another point is nowhere worse, and somewhere better."""
+    return any(o != point and o[0] <= point[0] and o[1] <= point[1] for o in others)
 
 
 def _means(scores: Sequence[Any]) -> tuple[Any, ...]:

@@ -93,6 +93,17 @@ def test_podmetrics_are_what_the_metrics_server_serves() -> None:
             cluster.api.watch("PodMetrics")
 
 
+def test_a_node_s_figure_is_the_sum_of_its_pods() -> None:
+    """`kubectl top nodes` and `kubectl top pods` tell of the same scrape."""
+    with a_cluster() as cluster:
+        cluster.set_traffic(Step(20, 40, 46))
+        cluster.sleep(50)
+        (pod,) = cluster.api.list("PodMetrics")["items"]
+        (node,) = cluster.api.list("NodeMetrics")["items"]
+        assert node["usage"]["cpu"] == pod["containers"][0]["usage"]["cpu"]
+        assert (node["window"], node["timestamp"]) == (pod["window"], pod["timestamp"])
+
+
 def test_without_it_autoscalers_see_the_last_second() -> None:
     """The default, as before."""
     with a_cluster(None) as cluster:

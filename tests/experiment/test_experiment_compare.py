@@ -215,6 +215,15 @@ def test_the_table_has_a_row_for_each_policy_and_traffic() -> None:
     assert result.best(lambda run: run.scores.pod_seconds) == "three"
 
 
+def test_what_nobody_beats_is_told() -> None:
+    """2 pods are cheap, 6 serve everybody; 4 serve all as well and are cheaper than 6."""
+    world = World(pods=2, queue=Queue(limit=0))
+    result = compare(
+        {"six": Fixed(6), "two": Fixed(2), "four": four}, {"s": steady}, (1,), 600, world=world
+    )
+    assert result.pareto() == ["two", "four"]
+
+
 def test_every_policy_meets_the_same_arrivals() -> None:
     """Chance is a function of the seed alone; another seed is another day."""
     result = compare({"a": Fixed(3), "b": four}, {"waves": Sine(50, 30, 300)}, (1, 2), 300)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -302,3 +303,19 @@ def test_a_retry_storm_outlives_its_cause_until_there_are_more_pods() -> None:
         assert cluster.traffic.last("auto-pod").served == pytest.approx(40)
         totals = cluster.traffic.totals("auto-pod")
         assert totals.retried > totals.offered and totals.unmet < totals.timed_out + totals.lost
+
+
+@pytest.mark.live
+def test_on_the_live_clock_the_seconds_come_as_well() -> None:
+    """20 simulated seconds in one; the balancer is a named thread."""
+    with Cluster(nodes=1, seed=1, clock="live", speed=20.0) as cluster:
+        cluster.set_traffic(30, queue=Queue())
+
+        def served() -> bool:
+            flow = cluster.traffic.last("auto-pod")
+            return flow is not None and flow.served > 0
+
+        assert cluster.wait_until(served, 60)
+        assert "traffic" in cluster.clock.workers()
+        rows = cluster.traffic.series("auto-pod").rows
+        assert all(a.time < b.time for a, b in pairwise(rows))
