@@ -154,7 +154,7 @@ def node_document(
             "allocatable": dict(capacity if allocatable is None else allocatable),
             "conditions": reported_conditions([], facts, now),
             "addresses": [
-                {"type": "InternalIP", "address": f"10.0.0.{meta_number(name) % 254 + 1}"},
+                {"type": "InternalIP", "address": node_address(name)},
                 {"type": "Hostname", "address": name},
             ],
             "nodeInfo": {
@@ -177,6 +177,11 @@ def node_document(
 def node_reference(name: str) -> Document:
     """The node as events of its kubelet name it: by its name, also in place of the uid."""
     return {"kind": "Node", "apiVersion": "v1", "metadata": {"name": name, "uid": name}}
+
+
+def node_address(name: str) -> str:
+    """The node's address inside the cluster."""
+    return f"10.0.0.{meta_number(name) % 254 + 1}"
 
 
 def meta_number(name: str) -> int:

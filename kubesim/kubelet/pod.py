@@ -59,7 +59,8 @@ class PodRunner(PodEnding):
     """Runs one pod; every method but `lines` is called on its worker.
 
     Args:
-        api, worker, pod, models, ip, component, recorder, analytics, decisions: see `PodBase`.
+        api, worker, pod, models, ip, host_ip, component: see `PodBase`.
+        recorder, analytics, decisions: see `PodBase`, too.
         images, pull: the node's images, and how to ask for one.
         load: requests per second that reach it.
         ended: called when the pod has come to its end and needs its worker no more.
@@ -74,6 +75,7 @@ class PodRunner(PodEnding):
         models: PodModels,
         *,
         ip: str,
+        host_ip: str,
         component: str,
         recorder: EventRecorder,
         analytics: Analytics,
@@ -90,6 +92,7 @@ class PodRunner(PodEnding):
             pod,
             models,
             ip=ip,
+            host_ip=host_ip,
             component=component,
             recorder=recorder,
             analytics=analytics,

@@ -34,7 +34,7 @@ class PodBase:
         worker: the pod's own serial lane.
         pod: as it was bound.
         models: what it uses.
-        ip: its address.
+        ip, host_ip: its address, and its node's.
         component: whose kubelet this is, for decision records: ``kubelet/node-1``.
         recorder, analytics, decisions: where its kubelet tells what happens.
     """
@@ -47,6 +47,7 @@ class PodBase:
         models: PodModels,
         *,
         ip: str,
+        host_ip: str,
         component: str,
         recorder: EventRecorder,
         analytics: Analytics,
@@ -56,7 +57,7 @@ class PodBase:
         self.name, self.namespace = meta.name_of(pod), meta.namespace_of(pod)
         self.uid = meta.uid_of(pod)
         self._now, self._timestamp = api.clock.now, api.clock.timestamp
-        self._ip, self._component = ip, component
+        self._ip, self._host_ip, self._component = ip, host_ip, component
         self._recorder, self._analytics, self._decisions = recorder, analytics, decisions
         self._policy = str(pod["spec"].get("restartPolicy", "Always"))
         self._complaints: list[str] = []  # about annotations that make no sense
@@ -110,6 +111,7 @@ class PodBase:
                 pod,
                 self._lives,
                 ip=self._ip,
+                host_ip=self._host_ip,
                 now=self._timestamp(),
                 timestamp=self._timestamp,
                 ended=ended,

@@ -41,6 +41,7 @@ def pod_status(
     lives: Sequence[ContainerLife],
     *,
     ip: str,
+    host_ip: str,
     now: str,
     timestamp: Timestamp,
     ended: bool = False,
@@ -52,7 +53,7 @@ def pod_status(
     Args:
         pod: as it stands; what others wrote into its status stays.
         lives: its containers.
-        ip: its address.
+        ip, host_ip: its address, and its node's.
         now: RFC 3339 text.
         timestamp: makes such texts of seconds.
         ended: it was deleted, and nothing is started again.
@@ -72,7 +73,8 @@ def pod_status(
         **old,
         "phase": pod_phase,
         "conditions": found,
-        "hostIP": old.get("hostIP", ""),
+        "hostIP": host_ip,
+        "hostIPs": [{"ip": host_ip}],
         "podIP": ip,
         "podIPs": [{"ip": ip}],
         "startTime": old.get("startTime") or now,

@@ -22,7 +22,7 @@ from kubesim.kubelet.admission import admission
 from kubesim.kubelet.images import ImageStore, Pulled
 from kubesim.kubelet.meter import Load
 from kubesim.kubelet.models import PodModels
-from kubesim.kubelet.nodestatus import meta_number
+from kubesim.kubelet.nodestatus import meta_number, node_address
 from kubesim.kubelet.pod import PodRunner
 from kubesim.kubelet.podstatus import delete_for_good
 from kubesim.kubelet.records import refusal_record
@@ -77,6 +77,7 @@ class PodWorkers:
         self._recorder, self._analytics, self._decisions = recorder, analytics, decisions
         self._counts, self._say = counts, say
         self._memory_pressure = memory_pressure
+        self._address = node_address(node_name)
         self._subnet = int(meta_number(node_name)) % 256
         self.runners: dict[str, PodRunner] = {}  # by key, kept until the object is gone
         self._requests: dict[str, PodResources] = {}  # of the pods that run
@@ -157,6 +158,7 @@ class PodWorkers:
             pod,
             models,
             ip=address,
+            host_ip=self._address,
             component=self._component,
             recorder=self._recorder,
             analytics=self._analytics,

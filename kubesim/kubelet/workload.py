@@ -58,7 +58,12 @@ RESTART_GAP_SECONDS = 2.5  # a pod that was not asked for so long has been start
 
 
 class Workload(Protocol):
-    """What a model has to offer."""
+    """What a model has to offer.
+
+    It may offer more: `capacity_rps()`, the requests per second that it can serve; `probe(kind,
+    now) -> bool`, its answer to a startup, liveness or readiness probe; `memory_ceiling`, the most
+    memory in bytes that it ever uses (a node that its pods cannot fill is not measured).
+    """
 
     def usage(self, now: float, load: float | None) -> tuple[int, int]:
         """(CPU in millicores, memory in bytes) at a simulated second."""

@@ -221,3 +221,36 @@ def test_an_evicted_pod_stops_within_its_second(cluster: Cluster) -> None:
     ended = found["containerStatuses"][0]["state"]["terminated"]
     assert (ended["exitCode"], ended["finishedAt"]) == (137, "2025-01-01T00:00:12Z")
     assert found["reason"] == "Evicted"
+
+
+def test_an_evicted_pod_is_made_anew_elsewhere() -> None:
+    """Eviction, condition, taint, a new pod on another node: four components that never met."""
+    with Cluster(nodes=2, seed=1, hpa=False, node_memory="1000M") as cluster:
+        template = hungry("x", 950)
+        template["metadata"] = {
+            "labels": {"app": "web"},
+            "annotations": template["metadata"]["annotations"],
+        }
+        del template["kind"]
+        cluster.api.create(
+            {
+                "kind": "ReplicaSet",
+                "metadata": {"name": "web"},
+                "spec": {
+                    "replicas": 1,
+                    "selector": {"matchLabels": {"app": "web"}},
+                    "template": template,
+                },
+            }
+        )
+        cluster.sleep(3)
+        first = cluster.api.list("Pod")["items"][0]["spec"]["nodeName"]
+        cluster.sleep(12)
+        where = {
+            pod["spec"].get("nodeName"): pod["status"].get("reason", pod["status"]["phase"])
+            for pod in cluster.api.list("Pod")["items"]
+        }
+        other = next(name for name in ("node-1", "node-2") if name != first)
+        assert where == {first: "Evicted", other: "Running"}
+        taints = cluster.api.get("Node", first)["spec"]["taints"]
+        assert {t["key"] for t in taints} == {"node.kubernetes.io/memory-pressure"}

@@ -168,6 +168,16 @@ def test_a_command_that_is_not_in_the_image(
     assert main(cluster)["restartCount"] == 1
 
 
+def test_addresses(cluster: Cluster) -> None:
+    """A pod knows its own and its node's."""
+    cluster.api.create(a_pod())
+    cluster.sleep(3)
+    node = cluster.api.get("Node", "node-1")["status"]["addresses"][0]["address"]
+    found = status(cluster)
+    assert (found["hostIP"], found["hostIPs"]) == (node, [{"ip": node}])
+    assert found["podIPs"] == [{"ip": found["podIP"]}]
+
+
 def test_identities_of_containers(cluster: Cluster) -> None:
     """Each run has an id, an image has one digest."""
     cluster.api.create(a_pod(notes={"run-seconds": "3", "exit-code": "2"}))
