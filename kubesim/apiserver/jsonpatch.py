@@ -13,7 +13,7 @@ import json
 import re
 from typing import Any
 
-from kubesim.errors import BadRequest, Cause, Invalid
+from kubesim.errors import BadRequest, Invalid
 from kubesim.objects.frozen import Document, thaw
 
 MAX_OPERATIONS = 10_000  # maxJSONPatchOperations
@@ -72,7 +72,7 @@ def _apply(root: list[Any], operation: Document) -> int:
 
 
 def _refused(why: str) -> Invalid:
-    return Invalid(REFUSED, hint=why, causes=[Cause("", "UnexpectedServerResponse", why)])
+    return Invalid(REFUSED, hint=why)  # upstream gives no causes: kubectl prints the message alone
 
 
 def _pointer(text: Any) -> list[str]:

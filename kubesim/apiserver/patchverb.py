@@ -8,18 +8,27 @@ Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Unpack
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED
 from kubesim.apiserver.patching import json_patch, merge_patch, strategic_patch
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.strict import Asked, check_options, check_patched
+from kubesim.apiserver.strict import SHOWN, Asked, check_options, check_patched
 from kubesim.apiserver.subresources import Subresources
 from kubesim.apiserver.versions import in_version
 from kubesim.apiserver.watching import view_of
 from kubesim.apiserver.writing import WriteVerbs
-from kubesim.errors import BadRequest, Conflict, MethodNotAllowed, NotFound, UnsupportedMediaType
+from kubesim.errors import (
+    BadRequest,
+    Cause,
+    Conflict,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    UnsupportedMediaType,
+)
 from kubesim.objects.frozen import Document
 
 ATTEMPTS = 5  # upstream: MaxRetryWhenPatchConflicts
@@ -78,6 +87,8 @@ class PatchVerb(WriteVerbs, Subresources):
             if subresource == "scale":
                 old = self.get_scale(kind, name, namespace)
             new = PATCHES[patch_type](old, patch)
+            if patch_type == "strategic":
+                _check_shapes(old, patch, patch)
             _check_identity(old, new)
             if subresource != "scale":
                 check_patched(found, new, old, patch, asked)
@@ -129,6 +140,22 @@ class PatchVerb(WriteVerbs, Subresources):
                 field_manager=manager,
             )
         return self.update(new, dry_run=dry_run, **named)
+
+
+def _check_shapes(old: Any, part: Any, patch: Any) -> None:
+    """Refuse a patch that puts a plain value where the object has an object."""
+    for name, value in part.items():
+        there = old.get(name)
+        if not isinstance(there, dict) or value is None:
+            continue
+        if isinstance(value, dict):
+            _check_shapes(there, value, patch)
+            continue
+        said = {str: "string", bool: "bool", list: "slice"}.get(type(value), "number")
+        shown = json.dumps(json.dumps(patch, default=str)[:SHOWN])
+        message = f"Invalid value: {shown}: cannot restore map from {said}"
+        cause = Cause("patch", "FieldValueInvalid", message)
+        raise Invalid(f' "" is invalid: patch: {message}', causes=[cause])
 
 
 def _check_identity(old: Document, new: Any) -> None:

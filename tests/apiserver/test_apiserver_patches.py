@@ -107,13 +107,13 @@ def test_json_patch(document: Any, operations: Any, result: Any) -> None:
     ],
 )
 def test_json_patches_that_do_not_apply(operation: dict[str, Any]) -> None:
-    """422, the message that clients know, and a cause that says which part failed."""
+    """422, the message that clients know, and a hint that says which part failed."""
     document = {"a": 1, "list": [1, 2], "map": {}}
     with pytest.raises(Invalid) as refused:
         json_patch(document, [{"op": "add", "path": "/new", "value": 1}, operation])
     message = "the server rejected our request due to an error in our request"
     assert refused.value.message == message
-    assert refused.value.causes[0].message
+    assert refused.value.hint
     assert document == {"a": 1, "list": [1, 2], "map": {}}, "all or nothing"
 
 
