@@ -21,6 +21,9 @@ missing.
     words        the texts beside the charts
     flight       what every live panel has: a cluster, a transport bar, a thread that paints
     cockpit      all of it in one panel
+    deployments  the Deployment that is rolled out, as a document
+    rollout      the panel of a rollout; rollout_series, _charts, _still, _controls are its parts
+    drawing      axes, steps and legends of still pictures
     refresh      `python -m lessons.refresh` stores the outputs of the notebooks anew
 """
 
@@ -34,10 +37,13 @@ from lessons.session import attempt, close_all, finish, fresh_cluster, setup
 
 if TYPE_CHECKING:
     from lessons.cockpit import Cockpit
+    from lessons.rollout import RolloutPanel
+    from lessons.rollout_still import watch_rollout
     from lessons.still import record
 
 __all__ = [
     "Cockpit",
+    "RolloutPanel",
     "attempt",
     "close_all",
     "doctor",
@@ -49,6 +55,7 @@ __all__ = [
     "record",
     "setup",
     "todo",
+    "watch_rollout",
 ]
 
 
@@ -58,6 +65,14 @@ def __getattr__(name: str) -> Any:
         from lessons.cockpit import Cockpit
 
         return Cockpit
+    if name == "RolloutPanel":
+        from lessons.rollout import RolloutPanel
+
+        return RolloutPanel
+    if name == "watch_rollout":
+        from lessons.rollout_still import watch_rollout
+
+        return watch_rollout
     if name == "record":
         from lessons.still import record
 

@@ -35,13 +35,13 @@ PRESETS = (
 Write = Callable[..., Any]
 
 
-class _Follows(threading.local):
+class Follows(threading.local):
     """True while this very thread makes a slider follow the store."""
 
     on = False
 
 
-_follows = _Follows()
+follows = Follows()
 
 
 class NumberSlider:
@@ -123,12 +123,12 @@ class HpaControls:
             [self.target.row, self.minimum.row, self.interval, self.maximum.row],
             layout=W.Layout(grid_template_columns="1fr 1fr", grid_gap="0 14px", width="100%"),
         )
-        self.box = W.VBox([_heading("Autoscaler", "what you wish"), grid, self.stored])
+        self.box = W.VBox([heading("Autoscaler", "what you wish"), grid, self.stored])
         self.show_stored(config)
 
     def _writer(self, key: str) -> Callable[[Any], None]:
         def changed(change: Any) -> None:
-            if not _follows.on:
+            if not follows.on:
                 self._touched = time.monotonic()
                 self._write(**{key: change["new"]})
 
@@ -148,7 +148,7 @@ class HpaControls:
         self.show_stored(config)
         if time.monotonic() - self._touched < patience or self.wishes() == config:
             return
-        _follows.on = True
+        follows.on = True
         try:
             self.target.show(config["target_cpu"])
             self.minimum.show(config["min_pods"])
@@ -156,7 +156,7 @@ class HpaControls:
             self.interval.options = _with(INTERVALS, config["interval"])
             self.interval.value = config["interval"]
         finally:
-            _follows.on = False
+            follows.on = False
 
     def show_stored(self, config: dict[str, Any]) -> None:
         """What the store has, in words."""
@@ -193,17 +193,17 @@ class TrafficControls:
         self.rate.slider.observe(self._rate_changed, "value")
         self.preset.observe(self._preset_changed, "value")
         self.box = W.VBox(
-            [_heading("Traffic", "what users do"), self.rate.row, self.preset, self.told]
+            [heading("Traffic", "what users do"), self.rate.row, self.preset, self.told]
         )
 
     def _rate_changed(self, change: Any) -> None:
-        if _follows.on:
+        if follows.on:
             return
         self._set_quietly(preset="steady")
         self._route(float(change["new"]))
 
     def _preset_changed(self, change: Any) -> None:
-        if not _follows.on:
+        if not follows.on:
             self._route(float(self.rate.value) if change["new"] == "steady" else change["new"])
 
     def show(self, rate: float | None) -> None:
@@ -211,13 +211,13 @@ class TrafficControls:
         self._set_quietly(preset="off" if rate is None else "steady", rate=rate)
 
     def _set_quietly(self, preset: str, rate: float | None = None) -> None:
-        _follows.on = True
+        follows.on = True
         try:
             self.preset.value = preset
             if rate is not None:
                 self.rate.show(int(rate))
         finally:
-            _follows.on = False
+            follows.on = False
 
     def show_traffic(self, routed: bool, offered: float, served: float) -> None:
         """What arrives and what is served, in words."""
@@ -247,7 +247,8 @@ def preset_model(name: str, now: float) -> TrafficModel | None:
     return models[name]
 
 
-def _heading(title: str, note: str) -> Any:
+def heading(title: str, note: str) -> Any:
+    """The head of a card: what it is about, and a word beside it."""
     return W.HTML(f"<div class='ks-head'>{title} <span>{note}</span></div>")
 
 

@@ -117,6 +117,7 @@ class Flight(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         self._shown = -1.0  # simulated second that is on the screen
         try:
             self.boot()
+            self.series.pull()  # the beginning, before any time has passed
         except KubeSimError:  # nothing to fly
             session.close_slot(slot)
             raise

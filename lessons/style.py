@@ -55,6 +55,19 @@ LIMIT = Line(GREY, "dotted", 1.6)
 OFFERED = Line(BLUE, "solid", 2.4)
 SERVED_FILL = SKY
 UNMET_FILL = VERMILION
+# Rollouts, from the bottom to the top: colour, hatching (as Bokeh calls it), name.
+ROLLOUT_AREAS = {
+    "old_ready": (SKY, "", "old, ready"),
+    "new_ready": (GREEN, "", "new, ready"),
+    "new_waiting": (AMBER, "//", "new, not ready yet"),
+    "old_waiting": ("#cccccc", "\\\\", "old, not ready"),
+}
+ROLLOUT_LINES = {
+    "most": (Line(GREY, "dotted", 2.0), "at most"),
+    "wanted": (Line(VERMILION, "dashed", 2.4), "wanted"),
+    "least": (Line("#A0417A", "dotdash", 2.4), "ready at least"),
+    "ready": (Line(BLACK, "solid", 2.6), "ready"),
+}
 
 
 def pod_line(index: int) -> Line:

@@ -107,10 +107,12 @@ def feed_html(rows: Iterable[LogRow]) -> str:
     return html_table(("t [s]", "event"), cells, "What happened")
 
 
-def decision_html(latest: Decision | None, changes: Sequence[str]) -> str:
-    """Why: the autoscaler's newest decision, rule by rule, and its last scalings."""
+def decision_html(
+    latest: Decision | None, changes: Sequence[str], who: str = "the autoscaler"
+) -> str:
+    """Why: somebody's newest decision, rule by rule, and the last scalings."""
     if latest is None:
-        return "<div class='ks-why'><b>Why</b><p>The autoscaler has not looked yet.</p></div>"
+        return f"<div class='ks-why'><b>Why</b><p>{_upper(who)} has not looked yet.</p></div>"
     steps = "".join(
         f"<li><b>{escape(step.rule)}</b>: {escape(step.result)}</li>" for step in latest.steps
     )
@@ -125,7 +127,7 @@ def decision_html(latest: Decision | None, changes: Sequence[str]) -> str:
     past = "".join(f"<li>{escape(change)}</li>" for change in changes)
     scalings = f"<p><b>Last scalings</b></p><ul>{past}</ul>" if past else ""
     return (
-        f"<div class='ks-why'><b>Why: the autoscaler's decision at {latest.time:.0f} s</b>"
+        f"<div class='ks-why'><b>Why: {who}'s decision at {latest.time:.0f} s</b>"
         f"<p class='ks-verdict'>{escape(latest.verdict)}</p><ol>{steps}</ol>{notes}{scalings}</div>"
     )
 
@@ -136,6 +138,10 @@ def _short(row: LogRow) -> str:
     if message.startswith("ID=") and ", Name=" in message:
         message = f"{row.action} {message.partition(', Name=')[2]}"
     return f"{row.component}: {message}"
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _aligned(right: bool) -> str:

@@ -1,0 +1,218 @@
+"""What a rollout does, as columns over simulated time: old and new pods, ready and not yet ready.
+
+Like `series`, it pulls: it looks at the cluster now and then, and the cluster knows nothing of it.
+Every pass of the Deployment controller that changed a size is kept as a mark, with its reason from
+the decision records.
+
+The nearest relative in Kubernetes is `kubectl rollout status --watch` beside `kubectl get rs`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubesim import Cluster, Table
+from kubesim.controllers import deployment_revisions as revisions
+from kubesim.controllers.rollout import max_unavailable_of, resolve_fenceposts
+from kubesim.objects import meta
+from kubesim.objects.pods import is_active, is_ready
+from lessons.deployments import NAME
+
+WINDOW_SECONDS = 600.0  # of simulated time that a chart shows
+MAX_ROWS = 600
+LAYERS = ("old_ready", "new_ready", "new_waiting", "old_waiting")  # from the bottom to the top
+LINES = ("ready", "wanted", "least", "most")
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass of the Deployment controller that changed sizes: when, and why so far and no further.
+
+    Attributes:
+        time: simulated second.
+        what: for example ``scale web-old 10 -> 8``.
+        bound: what kept it from going further.
+    """
+
+    time: float
+    what: str
+    bound: str
+
+    @property
+    def why(self) -> str:
+        """Both in one line."""
+        return f"{self.what} (bound by: {self.bound})"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a rollout is at one moment.
+
+    Attributes:
+        time: simulated second.
+        old_ready, old_waiting: pods of former templates that are ready, and that are not.
+        new_ready, new_waiting: pods of the present template that are ready, and not yet.
+        wanted: spec.replicas.
+        least: so many pods have to stay available.
+        most: so many pods may exist.
+    """
+
+    time: float
+    old_ready: int = 0
+    old_waiting: int = 0
+    new_ready: int = 0
+    new_waiting: int = 0
+    wanted: int = 0
+    least: int = 0
+    most: int = 0
+
+    @property
+    def ready(self) -> int:
+        """Pods that serve, old or new."""
+        return self.old_ready + self.new_ready
+
+    @property
+    def pods(self) -> int:
+        """All pods but those that are being stopped."""
+        return self.ready + self.old_waiting + self.new_waiting
+
+    @property
+    def level(self) -> tuple[int, ...]:
+        """What a step chart must not miss."""
+        return tuple(getattr(self, key) for key in (*LAYERS, "wanted", "least", "most"))
+
+
+@dataclass
+class RolloutSeries:
+    """Columns of one Deployment's pods, kept for a window of simulated time.
+
+    Attributes:
+        cluster: where it comes from.
+        window: seconds of simulated time that are kept.
+        rows: the stages, oldest first.
+        passes: what the Deployment controller changed, oldest first.
+    """
+
+    cluster: Cluster
+    window: float = WINDOW_SECONDS
+    rows: deque[Stage] = field(default_factory=lambda: deque(maxlen=MAX_ROWS))
+    passes: list[Pass] = field(default_factory=list)
+    _decisions: int = 0
+    _sizes: dict[str, int] = field(default_factory=dict)
+
+    def pull(self) -> bool:
+        """Take in what is new; False if no simulated time has passed."""
+        now = self.cluster.clock.now()
+        if self.rows and self.rows[-1].time == now:
+            return False
+        self._pull_passes()
+        rows, stage = self.rows, stage_of(self.cluster)
+        if len(rows) >= 2 and rows[-1].level == rows[-2].level == stage.level:
+            rows.pop()
+        rows.append(stage)
+        while rows[0].time < now - self.window and len(rows) > 1 and rows[1].time <= now:
+            rows.popleft()
+        self.passes = [each for each in self.passes if each.time >= now - self.window]
+        return True
+
+    def run(self, seconds: float, sleep: Callable[[float], None], slice_seconds: float) -> None:
+        """Let time pass in slices and look after each, so that no step falls between two looks.
+
+        Args:
+            seconds: simulated time.
+            sleep: lets it pass.
+            slice_seconds: at most so much between two looks.
+        """
+        slices = max(1, round(seconds / slice_seconds))
+        for _ in range(slices):
+            sleep(seconds / slices)
+            self.pull()
+
+    def _pull_passes(self) -> None:
+        log, about = self.cluster.decisions, f"deployment/{NAME}"
+        found, self._decisions = log.since(self._decisions, about)
+        for decision in found:
+            sizes = dict(decision.data.get("sizes") or {})
+            if sizes != self._sizes and decision.verdict.startswith(("create", "scale")):
+                self.passes.append(Pass(decision.time, decision.verdict, decision.binding))
+            self._sizes = sizes or self._sizes
+
+    # -- as columns and tables ------------------------------------------------------------------
+
+    def columns(self) -> dict[str, list[float]]:
+        """The rows as columns; each layer with the height at which it begins and ends."""
+        rows = list(self.rows)
+        columns: dict[str, list[float]] = {"t": [row.time for row in rows]}
+        floor = [0.0] * len(rows)
+        for layer in LAYERS:
+            columns[f"{layer}_from"] = floor
+            floor = [low + getattr(row, layer) for low, row in zip(floor, rows, strict=True)]
+            columns[layer] = floor
+        for line in LINES:
+            columns[line] = [getattr(row, line) for row in rows]
+        return columns
+
+    def mark_columns(self) -> dict[str, list[Any]]:
+        """The passes; those of one moment as one mark."""
+        at: dict[float, list[str]] = {}
+        for each in self.passes:
+            at.setdefault(each.time, []).append(each.why)
+        return {
+            "t": list(at),
+            "y": [self._pods_at(time) for time in at],
+            "why": ["; then ".join(whys) for whys in at.values()],
+        }
+
+    def _pods_at(self, time: float) -> int:
+        """Pods at the first look at or after a moment."""
+        return next((row.pods for row in self.rows if row.time >= time), 0)
+
+    def table(self, which: str = "pods", last: int = 12) -> Table:
+        """The chart as text: ``pods``, or ``passes`` for what was changed, and why."""
+        if which == "passes":
+            shown = [(each.time, each.what, each.bound) for each in self.passes[-last:]]
+            return Table(("time [s]", "pass", "bound by"), shown)
+        columns = ("time [s]", "old ready", "old not", "new ready", "new not yet", "ready")
+        rows = [
+            (r.time, r.old_ready, r.old_waiting, r.new_ready, r.new_waiting, r.ready)
+            for r in list(self.rows)[-last:]
+        ]
+        return Table(columns, rows)
+
+
+def stage_of(cluster: Cluster) -> Stage:
+    """How far the rollout of the Deployment `web` is now; an empty stage if there is none."""
+    now, deployment = cluster.clock.now(), cluster.api.peek("Deployment", NAME)
+    if deployment is None:
+        return Stage(now)
+    sets = [
+        replicaset
+        for replicaset in cluster.api.snapshot("ReplicaSet", "default")[0]
+        if meta.is_owned_by(replicaset, deployment)
+    ]
+    new = revisions.find_new(deployment, sets)
+    new_uid = meta.uid_of(new) if new is not None else ""
+    uids = {meta.uid_of(replicaset) for replicaset in sets}
+    counts: Counter[str] = Counter()
+    for pod in cluster.api.snapshot("Pod", "default")[0]:
+        owner = meta.controller_of(pod)
+        if owner is not None and owner["uid"] in uids and is_active(pod):
+            version = "new" if owner["uid"] == new_uid else "old"
+            counts[f"{version}_{'ready' if is_ready(pod) else 'waiting'}"] += 1
+    replicas = deployment["spec"]["replicas"]
+    rolling = deployment["spec"]["strategy"].get("rollingUpdate") or {}
+    fence = resolve_fenceposts(
+        max_surge=rolling.get("maxSurge"),
+        max_unavailable=rolling.get("maxUnavailable"),
+        replicas=replicas,
+    )
+    return Stage(
+        time=now,
+        wanted=replicas,
+        least=replicas - max_unavailable_of(fence.unavailable, replicas),
+        most=replicas + fence.surge,
+        **counts,
+    )
