@@ -30,11 +30,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.scheduler.cache import NodeCache
 from kubesim.scheduler.framework import Cycle, Framework
 from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.podinfo import class_of
 from kubesim.scheduler.search import Search, nodes_to_find
 from kubesim.scheduler.snapshot import Snapshot
 from kubesim.scheduler.state import CycleState
@@ -44,7 +44,6 @@ LEAST_NODES = 100  # below, the plain loop is quick and its explanations are com
 CLASSES = 32  # trees that are kept
 SEEN = 1_000  # classes that are remembered after one pod; the second pod builds the tree
 INFEASIBLE = -1
-_OWN_NAMES = ("hostname", "nodeName")  # parts of a spec that differ inside a class
 
 
 Local = Callable[[Document, Snapshot], bool]
@@ -68,14 +67,6 @@ def is_local(framework: Framework, pod: Document, snapshot: Snapshot) -> bool:
     """Whether every plug-in that filters or scores declares itself local for this pod."""
     asked = questions(framework)
     return asked is not None and all(local(pod, snapshot) for local in asked)
-
-
-def class_of(pod: Document) -> str:
-    """A text that is equal for pods which local plug-ins cannot tell apart."""
-    spec = {key: value for key, value in pod["spec"].items() if key not in _OWN_NAMES}
-    metadata = pod.get("metadata") or {}
-    owners = metadata.get("ownerReferences")
-    return repr((meta.namespace_of(pod), metadata.get("labels"), owners, spec))
 
 
 @dataclass
@@ -111,16 +102,20 @@ class Tree:
             tree._join(branch)
         return tree
 
-    def _join(self, branch: int) -> None:
+    def _join(self, branch: int) -> bool:
+        """Work a branch out from its children; whether anything changed."""
         left, right = 2 * branch, 2 * branch + 1
-        best, ties = self.best, self.ties
-        self.feasible[branch] = self.feasible[left] + self.feasible[right]
-        if best[left] > best[right]:
-            best[branch], ties[branch] = best[left], ties[left]
-        elif best[left] < best[right]:
-            best[branch], ties[branch] = best[right], ties[right]
-        else:
-            best[branch], ties[branch] = best[left], ties[left] + ties[right]
+        feasible = self.feasible[left] + self.feasible[right]
+        top, ties = self.best[left], self.ties[left]
+        if self.best[right] > top:
+            top, ties = self.best[right], self.ties[right]
+        elif self.best[right] == top:
+            ties += self.ties[right]
+        new = (feasible, top, ties)
+        if new == (self.feasible[branch], self.best[branch], self.ties[branch]):
+            return False
+        self.feasible[branch], self.best[branch], self.ties[branch] = new
+        return True
 
     def set(self, leaf: int, total: int) -> None:
         """A node's total changed."""
@@ -130,8 +125,7 @@ class Tree:
         self.best[branch] = total
         self.feasible[branch] = self.ties[branch] = int(total >= 0)
         branch //= 2
-        while branch:
-            self._join(branch)
+        while branch and self._join(branch):  # mostly a better node near by hides the change
             branch //= 2
 
     def feasible_before(self, leaf: int) -> int:

@@ -17,7 +17,8 @@ from kubesim.objects.selectors import Requirement, Selector, selector_from
 from kubesim.scheduler.resources import Resources, request_of, scoring_of
 
 Port = tuple[str, str, int]  # address, protocol, port on the host
-KEPT = 4_096  # pods whose reading is kept before all are read anew
+KEPT = 4_096  # classes of pods whose reading is kept before all are read anew
+_OWN_NAMES = ("hostname", "nodeName")  # parts of a spec that differ inside a class
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,33 +73,52 @@ class PodInfo:
         return bool(self.affinity or self.anti_affinity or self.likes or self.dislikes)
 
 
+def class_of(pod: Document) -> str:
+    """A text that is equal for pods which differ in nothing that the scheduler reads.
+
+    Namespace, labels, owners and spec count; names, the host's name and the node do not.
+    """
+    spec = {key: value for key, value in (pod.get("spec") or {}).items() if key not in _OWN_NAMES}
+    metadata = pod.get("metadata") or {}
+    owners = metadata.get("ownerReferences")
+    return repr((meta.namespace_of(pod), metadata.get("labels"), owners, spec))
+
+
 class _Reader:
-    """Keeps what it read of frozen pods; others may change and are read each time."""
+    """Keeps what it read, by class: pods of one workload are read once."""
 
     def __init__(self, placed: bool) -> None:
         self._placed = placed
-        self._kept: dict[tuple[int, int, int], tuple[Any, PodInfo]] = {}
+        self._kept: dict[str, PodInfo] = {}
         self._last: tuple[Any, PodInfo | None] = (None, None)
 
     def read(self, pod: Document) -> PodInfo:
         last, info = self._last
         if last is pod and info is not None:  # the same pod on one node after the other
             return info
-        if type(pod) is not FrozenDict:
-            return _read(pod, self._placed)
-        # A status write makes a new document with the same parts: these are what is compared.
-        parts = (pod.get("spec"), pod.get("metadata"), self._sizes(pod))
-        key = (id(parts[0]), id(parts[1]), id(parts[2]))
+        key = class_of(pod)
+        if self._placed:
+            key += _sizes(pod)
         known = self._kept.get(key)
         if known is None:
             if len(self._kept) >= KEPT:
                 self._kept.clear()
-            known = self._kept[key] = (parts, _read(pod, self._placed))
-        self._last = (pod, known[1])
-        return known[1]
+            known = self._kept[key] = _read(pod, self._placed)
+        if type(pod) is FrozenDict:  # others may be changed in place before they come again
+            self._last = (pod, known)
+        return known
 
-    def _sizes(self, pod: Document) -> Any:
-        return (pod.get("status") or {}).get("containerStatuses") if self._placed else None
+
+def _sizes(pod: Document) -> str:
+    """What a resize gave the containers; "" if there was none."""
+    status = pod.get("status") or {}
+    listed = status.get("containerStatuses") or (), status.get("initContainerStatuses") or ()
+    given = [
+        (item.get("name"), item.get("allocatedResources"), item.get("resources"))
+        for item in (*listed[0], *listed[1])
+        if item.get("allocatedResources")
+    ]
+    return repr(given) if given else ""
 
 
 _incoming, _placed = _Reader(placed=False), _Reader(placed=True)
