@@ -46,7 +46,7 @@ class Plan:
         start: names of the containers to start, in order; those that wait out a back-off or an
             image are named again and again, until they run.
         over: nothing will run any more but sidecars, which are to be stopped.
-        why: the rule that decided, for the decision record.
+        why: the rule that decided.
     """
 
     start: tuple[str, ...] = ()

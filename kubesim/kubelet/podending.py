@@ -182,7 +182,8 @@ class PodEnding(PodBase):
             self._let_go()
             return
         self._write_status(ended=self._verdict is not None)
-        codes = [int(life.ended["exitCode"]) for life in self._lives if life.ended]
+        counted = [life.ended for life in self._lives if life.kind != SIDECAR and life.ended]
+        codes = [int(ended["exitCode"]) for ended in counted]
         code = next((code for code in codes if code), 0)
         if self._verdict is not None:
             self._tell("PodFailed", f"Pod {self.name} was ended: {self._verdict.reason}", "warn")

@@ -85,6 +85,19 @@ def test_a_sidecar_starts_before_and_stops_after_the_main_container(cluster: Clu
     assert killing == ["Stopping container proxy"]
 
 
+def test_a_sidecar_that_has_to_be_killed_spoils_no_success(cluster: Cluster) -> None:
+    """137 of a sidecar is no failure of the work."""
+    notes = {"run-seconds": "5", "stop-seconds.proxy": "never"}
+    proxy = container("proxy", restartPolicy="Always")
+    spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 4}
+    cluster.api.create(a_pod("p", container("job"), init=(proxy,), notes=notes, **spec))
+    cluster.sleep(15)
+    assert main(cluster, container="proxy")["state"]["terminated"]["exitCode"] == 137
+    assert status(cluster)["phase"] == "Succeeded"
+    assert cluster.analytics.since(action="PodSucceeded").rows
+    assert not cluster.analytics.since(action="PodFailed").rows
+
+
 def test_a_sidecar_with_a_startup_probe_holds_the_main_container_back(cluster: Cluster) -> None:
     """Started is what counts, not running."""
     proxy = container(
