@@ -8,7 +8,7 @@ carry the token of one of them, and each verb needs a rule that allows it:
          "resources": ["*"], "namespaces": ["default"]}]}]}
 
 Rules only add; what no rule allows is Forbidden. Real RBAC keeps roles and bindings as objects of
-the API; ours reads them once. Left out: impersonation, service accounts, resourceNames in lists.
+the API; ours reads them once. Left out: service accounts, resourceNames in lists.
 
 Source: k8s.io/api/rbac/v1 (PolicyRule), plugin/pkg/auth/authorizer/rbac, apimachinery/errors
 (NewForbidden), apiserver/pkg/endpoints/handlers/responsewriters/errors.go (forbiddenMessage).
@@ -171,7 +171,23 @@ class Users:
         return self._users[0] if self._users else ADMIN
 
     def of(self, headers: Mapping[str, str]) -> User | None:
-        """The user of a request by its Authorization header; None: nobody whom we know."""
+        """The user of a request by its Authorization header; None: nobody whom we know.
+
+        Who may do that can ask in the name of somebody else: `kubectl --as`.
+
+        Raises:
+            Forbidden: he may not.
+        """
+        found = self._by_token(headers)
+        if found is None or "impersonate-user" not in headers:
+            return found
+        name = headers["impersonate-user"]
+        found.require(Attempt("impersonate", "", "users", "", name))
+        groups = tuple(filter(None, headers.get("impersonate-group", "").split(", ")))
+        rules = ADMIN.rules if ADMINS in groups else ()
+        return self.named(name) or User(name, (*groups, EVERYBODY), rules)
+
+    def _by_token(self, headers: Mapping[str, str]) -> User | None:
         if not self._users:
             return ADMIN
         said = headers.get("authorization", "").encode()

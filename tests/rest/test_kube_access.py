@@ -221,3 +221,21 @@ def test_a_file_of_users_is_read_strictly(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(BadRequest, match=r"users\.json"):
             read_users(path)
+
+
+def test_an_administrator_may_ask_for_somebody_else() -> None:
+    """kubectl --as: with the rights of that user, or none if there is no such user."""
+    with kube() as (_, ask):
+        refused = ask("GET", PODS, Impersonate_User="somebody")
+        assert refused.body["message"] == (
+            'pods is forbidden: User "somebody" cannot list resource "pods" in API group "" in '
+            'the namespace "default"'
+        )
+        group = {"Impersonate_User": "somebody", "Impersonate_Group": "system:masters"}
+        assert ask("GET", PODS, **group).status == 200
+    with kube(users=[ANN, BOSS]) as (_, ask):
+        both = {"Authorization": bearer(BOSS), "Impersonate_User": "ann"}
+        assert ask("GET", PODS, **both).status == 200
+        assert ask("DELETE", f"{PODS}/auto-pod-0", **both).status == 403
+        refused = ask("GET", PODS, Authorization=bearer(ANN), Impersonate_User="boss")
+        assert 'cannot impersonate resource "users"' in refused.body["message"]

@@ -418,3 +418,46 @@ def test_who_wrote_is_the_field_manager_or_the_user_agent(ask: Kube) -> None:
     assert {entry["manager"] for entry in made["metadata"]["managedFields"]} == {"thing"}
     changed = ask("PATCH", f"{MAPS}/a?fieldManager=me", {"data": {"k": "v"}}, MERGE).body
     assert "me" in {entry["manager"] for entry in changed["metadata"]["managedFields"]}
+
+
+YAML = b"""
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: a
+data:
+  at: "12:30"
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (YAML, 201),
+        (YAML + b"---\n" + YAML, 400),
+        (b"a: &x [1]\nb: *x", 400),
+        (b"{" * 500, 400),
+        (b"[" * 300 + b"]" * 300, 400),
+        (b"a: 1\na: 2", 400),
+        (b"a: [", 400),
+        (b"\xff", 400),
+        (b"!!python/object:os.system {}", 400),
+        (b"", 400),
+        (b"# nothing else\n" + b"#" * 300_000, 413),
+    ],
+)
+def test_bodies_in_yaml_are_read_as_strictly_as_json(ask: Kube, body: bytes, status: int) -> None:
+    """One document, without names for its parts, bounded in depth and size."""
+    pytest.importorskip("yaml", reason="PyYAML is not installed")
+    assert ask("POST", f"{MAPS}?dryRun=All", body, "application/yaml").status == status
+    applied = ask("PATCH", f"{MAPS}/a?fieldManager=me", body, APPLY)
+    assert applied.status == status
+
+
+def test_usage_is_found_by_the_labels_of_its_pods(ask: Kube) -> None:
+    """kubectl top -l: samples carry their pod's labels when they are asked for by label."""
+    path = "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods?labelSelector=app%3D"
+    (item,) = ask("GET", f"{path}auto-pod").body["items"]
+    assert item["metadata"]["name"] == "auto-pod-0"
+    assert item["metadata"]["labels"]["app"] == "auto-pod"
+    assert ask("GET", f"{path}other").body["items"] == []

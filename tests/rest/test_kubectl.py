@@ -121,7 +121,7 @@ def test_objects_that_kubectl_makes_itself(kubectl: Kubectl) -> None:
         "configmap": ("c", "--from-literal=a=b"),
         "secret generic": ("s", "--from-literal=a=b"),
         "serviceaccount": ("sa",),
-        "quota": ("q", "--hard=pods=3,cpu=2"),
+        "quota": ("q", "--hard=services=9"),
         "job": ("j", "--image=busybox"),
         "pdb": ("p", "--selector=app=d", "--min-available=1"),
         "service clusterip": ("svc", "--tcp=80:8080"),

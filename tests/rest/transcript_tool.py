@@ -174,7 +174,7 @@ create deployment d --image=nginx
 create deployment d --image=nginx
 create service clusterip svc --tcp=80:8080
 create pdb p --selector=app=web --min-available=1
-create quota q --hard=pods=3
+create quota q --hard=services=9
 create job j --image=busybox
 autoscale deploy web --max=5 --cpu-percent=60
 expose deploy web --port=80
@@ -203,6 +203,7 @@ cordon node-1
 uncordon node-1
 taint node node-1 a=b:NoSchedule
 taint node node-1 a-
+apply --server-side --force-conflicts -f -
 explain pod.spec
 auth can-i create pods
 auth can-i --list

@@ -1,4 +1,4 @@
-"""What a client sends: JSON or protobuf, checked against the place that it is sent to.
+"""What a client sends: JSON, YAML or protobuf, checked against the place that it is sent to.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/{create,update,patch}.go.
 """
@@ -13,9 +13,11 @@ from kubesim.objects.frozen import Document
 from kubesim.rest.kube import protobuf
 from kubesim.rest.kube.negotiate import Refusal
 from kubesim.rest.kube.paths import Target
+from kubesim.rest.kube.yamlbody import read_yaml
 from kubesim.rest.wire import JSON_TYPES, Request
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
+YAML = ("application/yaml", "application/x-yaml")
 APPLY = "application/apply-patch+yaml"
 PATCHES = {
     "application/strategic-merge-patch+json": "strategic",
@@ -46,6 +48,8 @@ def read_body(request: Request, types: tuple[str, ...] = JSON_TYPES) -> Body:
     """
     if content_type(request) == PROTOBUF:
         return Body(protobuf.decode(request.body), [])
+    if content_type(request) in YAML or (APPLY in types and request.body[:1] != b"{"):
+        return Body(read_yaml(request.body), [])
     document = request.json(types, duplicates=True)
     text = request.body.decode()
     return (

@@ -16,6 +16,7 @@ from kubesim.apiserver.strict import Asked
 from kubesim.apiserver.watching import too_large
 from kubesim.errors import BadRequest, Cause, FutureRevision, Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import key_of
 from kubesim.rest.kube import bodies
 from kubesim.rest.kube.bodies import Body, part_of
 from kubesim.rest.kube.forms import Shaper, include_of
@@ -63,6 +64,8 @@ class Verbs:
             # "Not older than": now will do, if now is late enough. Pages were exact from the start.
             if not options.limit or options.match:
                 revision = self._not_older(target, revision)
+        if target.kind.kind == "PodMetrics" and options.labels:
+            return answer(self._shaper(request, target).many(self._usage(target, options.labels)))
         listed = self._api.list(
             target.kind.kind,
             target.namespace,
@@ -73,6 +76,16 @@ class Verbs:
             continue_token=options.token,
         )
         return answer(self._shaper(request, target).many(listed))
+
+    def _usage(self, target: Target, labels: str) -> Document:
+        """The usage of pods by their labels: samples have none, so the pods are asked."""
+        pods = self._api.list("Pod", target.namespace, label_selector=labels)["items"]
+        by_key = {key_of(pod): pod["metadata"].get("labels", {}) for pod in pods}
+        listed = self._api.list(target.kind.kind, target.namespace)
+        found = [item for item in listed["items"] if key_of(item) in by_key]
+        for item in found:
+            item["metadata"]["labels"] = by_key[key_of(item)]
+        return {**listed, "items": found}
 
     def _not_older(self, target: Target, revision: str) -> str:
         """Now, if it is not before a revision; else the revision, for the API server to refuse."""
