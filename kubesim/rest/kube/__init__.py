@@ -7,6 +7,7 @@ verbs        get, list, create, replace, patch, delete
 watching     the stream of changes
 pods         log, binding, eviction, exec
 reviews      may I? who am I?
+metrics      custom and external metrics
 protobuf     bodies that newer kubectl sends; their fields are numbered in `wirefields`
 openapi      documents from which kubectl validates and explains
 routes       puts them together

@@ -17,7 +17,7 @@ from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.base import NOT_ALLOWED
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import Expired, Forbidden, MethodNotAllowed, NotFound, StatusError
-from kubesim.rest.kube import bodies, discovery
+from kubesim.rest.kube import bodies, discovery, metrics
 from kubesim.rest.kube.discovery import AGGREGATED, Resource
 from kubesim.rest.kube.negotiate import Refusal, answer, encode, failure, parse_accept, refused
 from kubesim.rest.kube.openapi import OpenAPI
@@ -134,6 +134,8 @@ class KubeRoutes:
             return self._review(request, place, user)
         if place.plural == "bindings" and place.group == "":
             return self._pods.bind(request, place, user)
+        if place.group in metrics.VERSIONS:
+            return metrics.serve(self._api, request, place, user)
         target = resolve(self._api.registry, place)
         if place.subresource:
             return self._part(request, target, user)
