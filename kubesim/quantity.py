@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil
 
 _SUFFIXES = {
@@ -64,11 +65,16 @@ def parse_quantity(value: Amount) -> Fraction:
     Raises:
         ValueError: it is none; the message shows what one looks like.
     """
+    if type(value) is str:
+        return _parse_text(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError(f"{value!r} is no quantity; write for example 500m, 2, 64Mi, 1.5G")
-    if isinstance(value, int):
-        return Fraction(value)
-    text = str(value)
+    return Fraction(value) if isinstance(value, int) else _parse_text(str(value))
+
+
+# The same few amounts come by again and again: every pod of a workload brings them.
+@lru_cache(maxsize=4096)
+def _parse_text(text: str) -> Fraction:
     found = _QUANTITY.fullmatch(text) if len(text) <= _MAX_DIGITS else None
     if found is None:
         raise ValueError(
