@@ -47,7 +47,7 @@ bench: $(READY)  ## benchmarks against named peers, printed as ratios
 	$(BIN)/python benchmarks/run.py
 
 lock:  ## refresh requirements.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --extra lab --extra test --extra bench pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --extra lab --extra k8s --extra test --extra bench pyproject.toml -o requirements.lock
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
