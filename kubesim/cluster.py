@@ -44,7 +44,7 @@ from kubesim.overview import get_table, pods_table
 from kubesim.rest import RestServer, hpaconfig
 from kubesim.rollouts import Rollout
 from kubesim.scheduler import Scheduler
-from kubesim.scheduler.beside import make_schedulers, proposals_for
+from kubesim.scheduler.beside import make_schedulers, proposals_for, restarted
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
 from kubesim.tracing import Trace, trace
@@ -142,10 +142,10 @@ class Cluster:
         }
         self.traffic = Traffic(self.api, self.clock, capacities(seed, workloads))
         node: dict[str, Any] = {"cpu": node_cpu, "memory": node_memory, "max_pods": max_pods}
-        node |= {"workloads": workloads, "config": kubelet}
+        node |= {"workloads": workloads, "config": kubelet, "load": self.traffic.load_for}
+        self._tools, self._node = tools, node
         self.kubelets = [
-            Kubelet(self.api, node_name=f"node-{n}", load=self.traffic.load_for, **node, **tools)
-            for n in range(1, nodes + 1)
+            Kubelet(self.api, node_name=f"node-{n}", **node, **tools) for n in range(1, nodes + 1)
         ]
         self.schedulers = make_schedulers(self.api, profile, schedulers, **tools)
         self.controllers = [controller(self.api, **tools) for controller in CONTROLLERS]
@@ -289,6 +289,33 @@ class Cluster:
             self.traffic.to_service(service, model, queue=queue)
         else:
             self.traffic.route(workload, f"app={workload}", model, queue)
+
+    def add_node(self, name: str = "", **options: Any) -> ClusterNode:
+        """One node more: a machine is switched on, and registers itself.
+
+        Args:
+            name: of the node; "": ``node-N``, counted on.
+            options: ``cpu``, ``memory``, ``max_pods``, ``labels`` ... of `Kubelet`; what is left
+                out is as for the nodes of the beginning.
+
+        Raises:
+            BadRequest: there is a machine of that name.
+        """
+        name = name or f"node-{len(self.kubelets) + 1}"
+        if any(machine.node_name == name for machine in self.kubelets):
+            raise BadRequest(f"there is a node {name!r} already")
+        machine = Kubelet(self.api, node_name=name, **{**self._node, **options}, **self._tools)
+        self.kubelets.append(machine)
+        machine.start()
+        return self.node(name)
+
+    def restart_scheduler(self, profile: Any = None) -> None:
+        """Start the default scheduler anew with another profile; see `beside.restarted`.
+
+        Raises:
+            BadRequest: something in it is no plug-in; nothing is changed then.
+        """
+        self.schedulers[0] = restarted(self.scheduler, profile, **self._tools)
 
     def apply(self, manifest: manifests.Manifest, **options: Any) -> Table:
         """`kubectl apply -f`: a path, a YAML text or dictionaries; see `kubesim.manifests`."""

@@ -242,3 +242,25 @@ def test_closing_twice_is_harmless() -> None:
     cluster = Cluster(nodes=1)
     cluster.close()
     cluster.close()
+
+
+def test_a_node_more_helps_a_pod_that_waits() -> None:
+    """It registers itself, takes the sizes it is given and the cluster's for the rest."""
+    with Cluster(nodes=1, hpa=False, node_cpu="1", node_memory="2Gi") as cluster:
+        asks = {"requests": {"cpu": "3"}}
+        large = {"name": "large", "image": "x", "resources": asks}
+        spec = {"containers": [large]}
+        cluster.api.create({"kind": "Pod", "metadata": {"name": "p"}, "spec": spec})
+        cluster.sleep(5)
+        assert "0/1 nodes are available" in cluster.explain("pod/p").latest.verdict
+        cluster.add_node(cpu="4", labels={"disk": "ssd"})
+        cluster.sleep(15)
+        assert cluster.api.get("Pod", "p")["spec"]["nodeName"] == "node-2"
+        node = cluster.node("node-2").document
+        assert node["metadata"]["labels"]["disk"] == "ssd"
+        assert (
+            node["status"]["capacity"] | {"cpu": "4", "memory": "2Gi"}
+            == (node["status"]["capacity"])
+        )
+        with pytest.raises(BadRequest, match="there is a node 'node-2' already"):
+            cluster.add_node("node-2")

@@ -17,6 +17,7 @@ from kubesim.errors import BadRequest
 from kubesim.objects.pods import node_of
 from kubesim.scheduler.cache import ApiWorld
 from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.profile import make_profile
 from kubesim.scheduler.scheduler import Scheduler
 from kubesim.scheduler.snapshot import Snapshot, by_zone
 from kubesim.scheduler.whatif import Proposal, smallest_changes
@@ -47,6 +48,28 @@ def make_schedulers(
             )
         found.append(Scheduler(api, profile=own, scheduler_name=name, **tools))
     return found
+
+
+def restarted(old: Scheduler, profile: Any, **tools: Any) -> Scheduler:
+    """Stop a scheduler, and start one of the same name with another profile.
+
+    As after an edit of kube-scheduler's configuration: pods that are placed stay where they are,
+    those that wait are tried again.
+
+    Args:
+        old: the scheduler that runs.
+        profile: see `Scheduler`.
+        tools: clock, streams, analytics, decisions.
+
+    Raises:
+        BadRequest: something in it is no plug-in; the old scheduler goes on then.
+    """
+    if profile is not None and not callable(getattr(profile, "choose", None)):
+        make_profile(profile)
+    old.stop()
+    new = Scheduler(old.api, profile=profile, scheduler_name=old.name, **tools)
+    new.start()
+    return new
 
 
 def current_snapshot(api: KubeAPI) -> Snapshot:

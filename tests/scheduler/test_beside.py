@@ -9,7 +9,7 @@ from sched_builders import pod
 
 from kubesim import Cluster
 from kubesim.errors import BadRequest
-from kubesim.scheduler import NodeInfo
+from kubesim.scheduler import NodeInfo, Status, default_profile
 
 
 class Fullest:
@@ -124,3 +124,42 @@ def test_same_seed_same_placements() -> None:
             placed(cluster, *(pod(f"p{n}", "100m") for n in range(5)))
             runs.append(cluster.digest())
     assert runs[0] == runs[1]
+
+
+class Refuses:
+    """A filter that lets nothing pass."""
+
+    name = "Refuses"
+
+    def filter(self, pod: Any, node: NodeInfo) -> Status:
+        """No."""
+        return Status.unschedulable("node(s) did not please")
+
+
+def test_a_restart_with_another_profile_tries_the_waiting_pods_again() -> None:
+    """Placed pods stay where they are, whoever comes after; the statistics begin anew."""
+    with Cluster(nodes=2, seed=1, hpa=False) as cluster:
+        before = placed(cluster, pod("first", "100m"))
+        cluster.restart_scheduler([*default_profile(), Refuses()])
+        assert placed(cluster, pod("second", "100m")) == {**before, "second": ""}
+        assert "2 node(s) did not please" in cluster.explain("pod/second").latest.verdict
+        cluster.restart_scheduler()
+        assert placed(cluster)["second"] != ""
+        assert placed(cluster)["first"] == before["first"]
+        assert cluster.statistics()["default-scheduler"]["scheduled"] == 1
+
+
+def test_a_restart_with_nonsense_changes_nothing() -> None:
+    """The scheduler of before goes on."""
+    with Cluster(nodes=1, seed=1, hpa=False) as cluster:
+        with pytest.raises(BadRequest, match="is a class"):
+            cluster.restart_scheduler([Refuses])
+        assert placed(cluster, pod("p")) == {"p": "node-1"}
+
+
+def test_a_policy_may_take_the_place_of_the_default_scheduler() -> None:
+    """Under the same name, so that pods need not name it."""
+    with Cluster(nodes=3, seed=1, hpa=False) as cluster:
+        cluster.restart_scheduler(Fullest())
+        nodes = placed(cluster, *(pod(f"p{n}", "500m") for n in range(4)))
+        assert len(set(nodes.values())) == 1
