@@ -79,8 +79,9 @@ class NodeInfo:
         self.allocatable = offered_by(node)
         self.max_pods = ceil(parse_quantity((status.get("allocatable") or {}).get("pods", 0)))
         self.images = {
-            str(name): int(image.get("sizeBytes") or 0)
+            str(name): image["sizeBytes"]
             for image in status.get("images") or ()
+            if isinstance(image.get("sizeBytes"), int)  # a node's status is hardly validated
             for name in image.get("names") or ()
         }
         self.version += 1

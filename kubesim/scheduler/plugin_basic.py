@@ -1,7 +1,7 @@
-"""Four small plug-ins and the binder: gates, order of the queue, cordons, node names, Bind.
+"""Small plug-ins: gates, order of the queue, cordons, node names, claims' words, and the binder.
 
 Source: pkg/scheduler/framework/plugins/{schedulinggates,queuesort,nodeunschedulable,nodename,
-defaultbinder}.
+dynamicresources,defaultbinder}.
 """
 
 from __future__ import annotations
@@ -85,6 +85,20 @@ class NodeName:
     def hint(self, pod: Document, event: ClusterEvent) -> bool:
         """The node appeared."""
         return event.kind == NODE_ADD
+
+
+class DynamicResources:
+    """No device claims here, but the words of a cluster that has them on (1.34's default).
+
+    Not in the default profile. In the list of the point postFilter it comes before preemption:
+    ``{"plugins": {"postFilter": {"enabled": [{"name": "DynamicResources"}]}}}``.
+    """
+
+    name = "DynamicResources"
+
+    def post_filter(self, pod: Document, cycle: Any) -> Status:
+        """There is never a claim that could be given back."""
+        return Status.unschedulable("no new claims to deallocate")
 
 
 class DefaultBinder:

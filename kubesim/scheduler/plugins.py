@@ -14,6 +14,7 @@ from typing import Any
 
 from kubesim.scheduler.plugin_basic import (
     DefaultBinder,
+    DynamicResources,
     NodeName,
     NodeUnschedulable,
     PrioritySort,
@@ -102,6 +103,7 @@ REGISTRY: dict[str, Factory] = {
     "NodeResourcesFit": _fit,
     "PodTopologySpread": _spread,
     "InterPodAffinity": _interpod,
+    "DynamicResources": lambda args: DynamicResources(),
     "DefaultPreemption": _preemption,
     "NodeResourcesBalancedAllocation": _balanced,
     "ImageLocality": lambda args: ImageLocality(),

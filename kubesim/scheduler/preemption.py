@@ -184,9 +184,12 @@ def find_candidates(
     clean: list[Candidate] = []
     harmful: list[Candidate] = []
     refused: dict[str, Status] = {}
-    budgets = state.snapshot.world.budgets()
+    budgets, mine = state.snapshot.world.budgets(), priority_of(pod)
     for turn in range(len(nodes)):
         node = nodes[(offset + turn) % len(nodes)]
+        if all(priority_of(other) >= mine for other in node.pods.values()):
+            refused[node.name] = Status.unresolvable(NO_VICTIMS)  # without copying anything
+            continue
         found = select_victims(
             framework, nominator, pod, node.clone(), state.clone(), budgets, started
         )

@@ -5,6 +5,8 @@ Source: pkg/scheduler/schedule_one.go (handleSchedulingFailure, updatePod).
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kubesim.client import Decision, Step, retry_on_conflict
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
@@ -78,11 +80,14 @@ class Reporter:
         self, pod: Document, cycle: Cycle, framework: Framework, node: str | None, said: str
     ) -> None:
         handle = self._handle
-        handle.decisions.record(
-            attempt_record(
-                handle.clock.now(), handle.scheduler_name, pod, cycle, framework, node, said
-            )
+        new = attempt_record(
+            handle.clock.now(), handle.scheduler_name, pod, cycle, framework, node, said
         )
+        last = handle.decisions.latest(new.object)
+        if last is not None and last.data.get("table") == new.data["table"]:
+            # The same again, as with a pod that waits for long: one table serves both records.
+            new = replace(new, data={**new.data, "table": last.data["table"]})
+        handle.decisions.record(new)
 
     def _write(self, pod: Document, reason: str, message: str, nominated: str | None) -> None:
         """The condition and the nomination, if they are not there already."""

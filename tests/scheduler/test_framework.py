@@ -217,6 +217,19 @@ def test_post_filters_pile_up_reasons_until_one_succeeds() -> None:
     assert run().reasons == ()
 
 
+def test_words_of_a_cluster_with_device_claims() -> None:
+    """They stand before those of preemption."""
+    config = {"plugins": {"postFilter": {"enabled": [{"name": "DynamicResources"}]}}}
+    with Cluster(nodes=1, seed=1, hpa=False, profile=configured_profile(config)) as cluster:
+        cluster.sleep(1)
+        cluster.api.create(pod("p", "99"))
+        cluster.sleep(1)
+        assert reason_of(cluster.api.get("Pod", "p"))[1] == (
+            "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, "
+            "preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+        )
+
+
 # -- messages -------------------------------------------------------------------------------------
 
 
@@ -344,7 +357,7 @@ def test_plug_in_arguments() -> None:
     fit = framework.plugin("NodeResourcesFit")
     assert (fit.strategy, fit.resources) == ("RequestedToCapacityRatio", {"cpu": 3})
     assert framework.plugin("NodeResourcesBalancedAllocation").resources == ("cpu",)
-    assert set(REGISTRY) == {e.name for e in default_profile()}
+    assert set(REGISTRY) - {e.name for e in default_profile()} == {"DynamicResources"}
 
 
 @pytest.mark.parametrize(
