@@ -11,11 +11,16 @@ pkg/kubelet/eviction/eviction_manager.go (Admit).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from kubesim.objects.frozen import Document
+from kubesim.objects.nodeaffinity import wants_node
 from kubesim.objects.pods import NOTHING, PodResources, pod_requests
 from kubesim.objects.qos import BEST_EFFORT, CRITICAL_PRIORITY, qos_class
+from kubesim.objects.taints import NO_EXECUTE, NO_SCHEDULE, taints_of, tolerates
 
+NO_AFFINITY = "node(s) didn't match Pod's node affinity/selector"
+NOT_TOLERATED = "node(s) had taints that the pod didn't tolerate"
 MEMORY_PRESSURE = "node.kubernetes.io/memory-pressure"
 
 
@@ -26,6 +31,7 @@ def admission(
     max_pods: int,
     *,
     memory_pressure: bool = False,
+    node: Mapping[str, Any] | None = None,
 ) -> tuple[str, str] | None:
     """Why a node refuses a pod: (reason, message); None if it takes it.
 
@@ -35,6 +41,7 @@ def admission(
         allocatable, max_pods: what the node offers.
         memory_pressure: the node is short of memory: no pod that asks for nothing is taken, unless
             it tolerates that or is critical.
+        node: the Node as it stands, for its labels and taints; None: they are not looked at.
     """
     if memory_pressure and not _admitted_under_pressure(pod):
         return "Evicted", "The node had condition: [MemoryPressure]. "
@@ -50,6 +57,20 @@ def admission(
         if asked > 0 and asked + taken > offered:
             counts = f"requested: {asked}, used: {taken}, capacity: {offered}"
             return f"OutOf{resource}", f"Node didn't have enough resource: {resource}, {counts}"
+    return None if node is None else _misplaced(pod, node)
+
+
+def _misplaced(pod: Document, node: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The scheduler's rules that a kubelet asks again: who was bound by hand may have skipped them.
+
+    A NoSchedule taint is none of them: it keeps the scheduler away, and nobody else.
+    """
+    if not wants_node(pod["spec"], node):
+        return "NodeAffinity", f"Predicate NodeAffinity failed: {NO_AFFINITY}"
+    tolerations = pod["spec"].get("tolerations") or ()
+    for taint in taints_of(node, NO_EXECUTE):
+        if not any(tolerates(toleration, taint) for toleration in tolerations):
+            return "TaintToleration", f"Predicate TaintToleration failed: {NOT_TOLERATED}"
     return None
 
 
@@ -58,10 +79,5 @@ def _admitted_under_pressure(pod: Document) -> bool:
         return True
     if qos_class(pod) != BEST_EFFORT:
         return True
-    return any(
-        toleration.get("key") in (None, "", MEMORY_PRESSURE)
-        and toleration.get("operator", "Equal") in ("Exists", "Equal")
-        and toleration.get("effect") in (None, "", "NoSchedule")
-        and (toleration.get("key") or toleration.get("operator") == "Exists")
-        for toleration in pod["spec"].get("tolerations") or ()
-    )
+    taint = {"key": MEMORY_PRESSURE, "effect": NO_SCHEDULE}
+    return any(tolerates(toleration, taint) for toleration in pod["spec"].get("tolerations") or ())

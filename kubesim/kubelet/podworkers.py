@@ -70,7 +70,7 @@ class PodWorkers:
         found: Mapping[str, PodRunner] | None = None,
     ) -> None:
         self._api, self._clock, self._worker = api, clock, worker
-        self._component = f"kubelet/{node_name}"
+        self._node_name, self._component = node_name, f"kubelet/{node_name}"
         self._allocatable, self._max_pods = allocatable, max_pods
         self._seed, self._load, self._workloads = seed, load, workloads
         self._images = images
@@ -139,6 +139,7 @@ class PodWorkers:
             self._allocatable,
             self._max_pods,
             memory_pressure=self._memory_pressure(),
+            node=self._api.peek("Node", self._node_name),
         )
         if refusal is None:
             try:

@@ -19,6 +19,12 @@ from kubesim.objects.frozen import Document
 
 LIFECYCLE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/"
 IMAGES = "https://kubernetes.io/docs/concepts/containers/images/"
+MENDS = {
+    "InvalidWorkload": "the annotation were mended",
+    "Evicted": "the node had no memory pressure, or the pod asked for memory",
+    "NodeAffinity": "the node had the labels that the pod asks for",
+    "TaintToleration": "the pod tolerated the node's NoExecute taints",
+}
 RESOURCES = "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/"
 
 
@@ -177,13 +183,7 @@ def refusal_record(
         f"refused: {reason}",
         (Step("admission", dict(figures or {}), message, LIFECYCLE),),
         binding=reason,
-        would_change_if=(
-            "the annotation were mended"
-            if reason == "InvalidWorkload"
-            else "the node had no memory pressure, or the pod asked for memory"
-            if reason == "Evicted"
-            else "the pod asked for less, or other pods left the node"
-        ),
+        would_change_if=MENDS.get(reason, "the pod asked for less, or other pods left the node"),
         data={"reason": reason},
     )
 

@@ -133,3 +133,30 @@ def test_the_same_seed_is_the_same_life() -> None:
 
     assert digest(4) == digest(4)
     assert digest(4) != digest(5)
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"nodeSelector": {"disk": "ssd"}}, "NodeAffinity"),
+        ({"nodeSelector": {"kubernetes.io/os": "linux"}}, "TaintToleration"),
+        ({"tolerations": [{"key": "gpu", "operator": "Exists"}]}, None),
+    ],
+)
+def test_who_is_bound_by_hand_is_asked_again(
+    cluster: Cluster, spec: dict[str, Any], reason: str | None
+) -> None:
+    """Selectors and NoExecute taints are the kubelet's business, too; NoSchedule is not."""
+    cluster.sleep(1)
+    node = cluster.api.get("Node", "node-1")
+    node["spec"]["taints"] = [{"key": "busy", "effect": "NoSchedule"}]
+    if reason != "NodeAffinity":
+        node["spec"]["taints"].append({"key": "gpu", "effect": "NoExecute"})
+    cluster.api.update(node)
+    watch = cluster.api.watch("Pod")
+    cluster.api.create(a_pod("p", nodeName="node-1", **spec))
+    cluster.sleep(2)
+    last = watch.poll()[-1].object["status"]
+    assert (last.get("reason"), last["phase"]) == (reason, "Failed" if reason else "Running")
+    if reason:
+        assert last["message"].startswith(f"Pod was rejected: Predicate {reason} failed: node(s) ")
