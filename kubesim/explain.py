@@ -31,6 +31,8 @@ ALIASES = {
     "ds": "daemonset",
     "daemonsets": "daemonset",
     "jobs": "job",
+    "cj": "cronjob",
+    "cronjobs": "cronjob",
     "svc": "service",
     "services": "service",
     "no": "node",

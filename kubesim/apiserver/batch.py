@@ -125,11 +125,6 @@ def _generate_selector(spec: Document, metadata: Document, uid: str, name: str) 
 def validate_job(job: Document, errors: FieldErrors) -> None:
     """Numbers, mode, selector and template of a Job."""
     spec = errors.mapping("spec", job.get("spec"))
-    before = len(errors.causes)
-    validate_numbers(spec, "spec", NUMBERS, errors)
-    if len(errors.causes) == before:
-        _validate_mode(job, spec, errors)
-    _validate_policies(spec, errors)
     labels = template_labels(spec, errors)
     if spec.get("selector") is None:
         errors.required("spec.selector")
@@ -141,6 +136,17 @@ def validate_job(job: Document, errors: FieldErrors) -> None:
             errors.invalid("spec.selector", spec["selector"], "`selector` not auto-generated")
         if not selector.matches(labels):
             errors.invalid("spec.template.metadata.labels", labels, UNMATCHED)
+    validate_job_spec(job, errors)
+
+
+def validate_job_spec(job: Document, errors: FieldErrors) -> None:
+    """What holds for the template of a CronJob, too: all but the selector."""
+    spec = errors.mapping("spec", job.get("spec"))
+    before = len(errors.causes)
+    validate_numbers(spec, "spec", NUMBERS, errors)
+    if len(errors.causes) == before:
+        _validate_mode(job, spec, errors)
+    _validate_policies(spec, errors)
     pod_spec = validate_template_spec(spec, errors)
     policy = pod_spec.get("restartPolicy")
     if policy == "Always":

@@ -31,6 +31,7 @@ from kubesim.apiserver import (
     configuration,
     core,
     crds,
+    cronjobs,
     deployments,
     discovery,
     metrics,
@@ -66,6 +67,7 @@ def default_registry(*, scale_to_zero: bool = False) -> Registry:
         *apps.KINDS,
         *deployments.KINDS,
         *batch.KINDS,
+        *cronjobs.KINDS,
         *scaling,
     ]
     groups = (discovery, policy, scheduling, crds, metrics)

@@ -2,6 +2,7 @@
 
 from kubesim.client import Controller
 from kubesim.controllers.budgets import DisruptionController
+from kubesim.controllers.cronjob import CronJobController
 from kubesim.controllers.daemonset import DaemonSetController
 from kubesim.controllers.deployment import DeploymentController
 from kubesim.controllers.endpointslice import EndpointSliceController
@@ -21,6 +22,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     DeploymentController,
     DaemonSetController,
     JobController,
+    CronJobController,
     EndpointSliceController,
     DisruptionController,
     GarbageCollector,
@@ -33,6 +35,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
 
 __all__ = [
     "CONTROLLERS",
+    "CronJobController",
     "DaemonSetController",
     "DeploymentController",
     "DisruptionController",

@@ -1,0 +1,153 @@
+"""Cron schedules: when is it due next?
+
+Five fields (minute, hour, day of the month, month, day of the week) with lists, ranges, steps and
+names, the words ``@hourly`` ... ``@yearly``, and ``@every 90m``. Times are UTC.
+
+>>> from datetime import datetime
+>>> parse_schedule("*/15 9-17 * * MON-FRI").next(datetime(2025, 1, 3, 17, 50)).isoformat()
+'2025-01-06T09:00:00'
+
+If both days are restricted, either is enough; if one of them is a star, both have to match:
+
+>>> parse_schedule("0 0 13 * 5").next(datetime(2025, 1, 1)).isoformat()          # a Friday
+'2025-01-03T00:00:00'
+
+Source: github.com/robfig/cron/v3 (parser.go, spec.go, constantdelay.go).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kubesim.quantity import parse_duration
+
+WORDS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+MONTHS = {name: number for number, name in enumerate(_MONTHS, 1)}
+DAYS = {name: number for number, name in enumerate(_DAYS)}
+BOUNDS: tuple[tuple[int, int, dict[str, int]], ...] = (
+    (0, 59, {}),
+    (0, 23, {}),
+    (1, 31, {}),
+    (1, 12, MONTHS),
+    (0, 6, DAYS),
+)
+HORIZON_YEARS = 5  # what is not due within them never is (30 February)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When something is due.
+
+    Attributes:
+        fields: the values of each of the five fields.
+        days_star: the day of the month, and that of the week, is given by a star.
+        every: seconds between two times, in the place of the fields; 0: the fields count.
+    """
+
+    fields: tuple[frozenset[int], ...] = ()
+    days_star: tuple[bool, bool] = (True, True)
+    every: float = 0.0
+
+    def next(self, after: datetime) -> datetime | None:
+        """The first time strictly after a moment; None: there is none within five years."""
+        if self.every:
+            return after.replace(microsecond=0) + timedelta(seconds=self.every)
+        minutes, hours, _, months, _ = self.fields
+        at = after.replace(second=0, microsecond=0) + timedelta(minutes=1)
+        limit = at.year + HORIZON_YEARS
+        while at.year <= limit:
+            if at.month not in months:
+                first = at.replace(day=1, hour=0, minute=0)
+                at = (first + timedelta(days=32)).replace(day=1)
+            elif not self._day_fits(at):
+                at = at.replace(hour=0, minute=0) + timedelta(days=1)
+            elif at.hour not in hours:
+                at = at.replace(minute=0) + timedelta(hours=1)
+            elif at.minute not in minutes:
+                at += timedelta(minutes=1)
+            else:
+                return at
+        return None
+
+    def _day_fits(self, at: datetime) -> bool:
+        of_month = at.day in self.fields[2]
+        of_week = at.isoweekday() % 7 in self.fields[4]
+        return of_month and of_week if any(self.days_star) else of_month or of_week
+
+
+def parse_schedule(text: str) -> Schedule:
+    """A schedule from its text.
+
+    Raises:
+        ValueError: the text is none; the message says why, in the words of upstream's parser.
+    """
+    if not text.strip():
+        raise ValueError("empty spec string")
+    if text.startswith("@every "):
+        seconds = parse_duration(text.removeprefix("@every ").strip())
+        return Schedule(every=max(1.0, float(int(seconds))))
+    if text.startswith("@") and text not in WORDS:
+        raise ValueError(f"unrecognized descriptor: {text}")
+    parts = WORDS.get(text, text).split()
+    if len(parts) != len(BOUNDS):
+        shown = " ".join(parts)
+        raise ValueError(f"expected exactly 5 fields, found {len(parts)}: [{shown}]")
+    parsed = [_field(part, *bounds) for part, bounds in zip(parts, BOUNDS, strict=True)]
+    return Schedule(tuple(values for values, _ in parsed), (parsed[2][1], parsed[4][1]))
+
+
+def _field(text: str, low: int, high: int, names: dict[str, int]) -> tuple[frozenset[int], bool]:
+    """The values of a comma list, and whether a star is in it."""
+    values: set[int] = set()
+    star = False
+    for item in text.split(","):
+        found, starred = _range(item, low, high, names)
+        values |= found
+        star = star or starred
+    return frozenset(values), star
+
+
+def _range(text: str, low: int, high: int, names: dict[str, int]) -> tuple[set[int], bool]:
+    span, *steps = text.split("/")
+    ends = span.split("-")
+    star = span in ("*", "?")
+    if len(ends) > 2:
+        raise ValueError(f"too many hyphens: {text}")
+    if len(steps) > 1:
+        raise ValueError(f"too many slashes: {text}")
+    first = low if star else _number(ends[0], names)
+    last = high if star else _number(ends[-1], names)
+    step = 1
+    if steps:
+        step = _number(steps[0], {})
+        if not star and len(ends) == 1:
+            last = high  # "5/15" means from 5 on
+    if first < low:
+        raise ValueError(f"beginning of range ({first}) below minimum ({low}): {text}")
+    if last > high:
+        raise ValueError(f"end of range ({last}) above maximum ({high}): {text}")
+    if first > last:
+        raise ValueError(f"beginning of range ({first}) beyond end of range ({last}): {text}")
+    if step == 0:
+        raise ValueError(f"step of range should be a positive number: {text}")
+    return set(range(first, last + 1, step)), star and step == 1
+
+
+def _number(text: str, names: dict[str, int]) -> int:
+    if text.lower() in names:
+        return names[text.lower()]
+    if not (text.isascii() and text.isdigit()):
+        reason = f'strconv.Atoi: parsing "{text}": invalid syntax'
+        raise ValueError(f"failed to parse int from {text}: {reason}")
+    return int(text)
