@@ -121,6 +121,34 @@ def test_the_start_up_cpu_of_new_pods_makes_no_more_pods() -> None:
     assert run(ready_at_once=True) == 10  # a probe that says yes too early
 
 
+@pytest.mark.parametrize("probed", [True, False])
+def test_a_readiness_probe_that_waits_for_the_start_prevents_the_runaway(probed: bool) -> None:
+    """A whole cluster of programs that burn 300 m in their first minute, under a load for 3 pods.
+    With a probe that says no for that minute the start is no evidence; without one each new pod is
+    the reason for the next, up to maxReplicas."""
+    options = '{"model": "load", "noise": 0, "startup_seconds": 60, "startup_milli": 300}'
+    probe = {
+        "httpGet": {"path": "/", "port": 80},
+        "initialDelaySeconds": 60,
+        "periodSeconds": 5,
+    }
+    with Cluster(nodes=5, seed=1, metrics_resolution=15) as cluster:
+        workload = cluster.api.get("StatefulSet", NAME)
+        template = workload["spec"]["template"]
+        template["metadata"]["annotations"] = {"kubesim.dev/workload": options}
+        if probed:
+            template["spec"]["containers"][0]["readinessProbe"] = probe
+        cluster.api.update(workload)
+        edit(cluster, maxReplicas=30)
+        cluster.set_traffic(Step(10, 40, 200))
+        cluster.sleep(500)
+        found = sizes(cluster)
+    if probed:
+        assert found == [(210.0, 3)]
+    else:
+        assert max(size for _, size in found) == 30
+
+
 def test_without_a_window_the_size_flaps() -> None:
     """Load in waves of two minutes: the default window rides them out, one of 0 follows each."""
     waves = Noisy(Sine(60, 45, 120), 0.1, seed=4)

@@ -21,6 +21,18 @@ recommend = HorizontalPolicy().recommend
 many = settings(max_examples=250, deadline=None)
 
 
+@many
+@given(seen=observations())
+def test_without_the_explanation_the_decision_is_the_same(seen: Observation) -> None:
+    """Only the changes that would alter it are left out."""
+    full = HorizontalPolicy().recommend(seen)
+    short = HorizontalPolicy(explained=False).recommend(seen)
+    assert replace(full, changes=(), would_change_if="") == replace(
+        short, changes=(), would_change_if=""
+    )
+    assert short.changes == () or short.failed
+
+
 @settings(max_examples=600, deadline=None)
 @given(observations())
 def test_it_agrees_with_a_second_implementation(seen: Observation) -> None:

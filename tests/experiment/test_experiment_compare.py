@@ -189,6 +189,16 @@ def test_the_model_agrees_with_the_whole_cluster(load: Any, contender: Contender
     assert model.offered == pytest.approx(cluster.offered, rel=0.01)
 
 
+def test_metrics_of_the_traffic_are_the_same_in_model_and_cluster() -> None:
+    """External requests_per_second, 20 a pod: the name means the same in both."""
+    target = {"type": "AverageValue", "averageValue": "20"}
+    source = {"metric": {"name": "requests_per_second"}, "target": target}
+    contender = Contender(metrics=[{"type": "External", "external": source}])
+    for detail in ("model", "cluster"):
+        result = compare({"it": contender}, {"s": steady}, (0,), 300, detail=detail)
+        assert result.runs[0].sizes[-1][1] == 5, detail
+
+
 # -- compare ---------------------------------------------------------------------------------------
 
 
