@@ -134,12 +134,11 @@ def explain(
     name = rest.removeprefix("default/")
     full = f"{ALIASES.get(kind.lower(), kind.lower())}/{name}"
     decisions = log.of(full)
-    if not decisions:
-        raise NotFound(
-            f"nothing was decided about {full!r} yet", hint=mapping_hint(full, log.objects())
-        )
     found: Sequence[Proposal] = ()
     if proposals is not None and full.startswith("pod/"):
         namespace, _, pod = name.rpartition("/")
         found = proposals(pod, namespace or "default")
+    if not decisions:
+        hint = "; ".join(str(p) for p in found) or mapping_hint(full, log.objects())
+        raise NotFound(f"nothing was decided about {full!r} yet", hint=hint)
     return Explanation(full, decisions, found)

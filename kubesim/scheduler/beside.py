@@ -84,7 +84,10 @@ def current_snapshot(api: KubeAPI) -> Snapshot:
 def proposals_for(
     api: KubeAPI, schedulers: Sequence[Scheduler], name: str, namespace: str
 ) -> list[Proposal]:
-    """What would let a pod fit that waits; [] for any other pod, or if nothing was found."""
+    """What would let a pod fit that waits; [] for any other pod, or if nothing was found.
+
+    For a pod whose schedulerName nobody serves: just that.
+    """
     pod = api.peek("Pod", name, namespace)
     if pod is None or node_of(pod):
         return []
@@ -92,4 +95,6 @@ def proposals_for(
     for scheduler in schedulers:
         if scheduler.name == wanted:
             return smallest_changes(pod, current_snapshot(api), scheduler.framework)
-    return []
+    served = ", ".join(scheduler.name for scheduler in schedulers)
+    said = f"nobody serves its schedulerName {wanted!r} (served: {served})"
+    return [Proposal("", (said,), ({"kind": "schedulerName", "name": wanted},))]

@@ -61,13 +61,19 @@ class Enabled:
 
 
 class Profile(list[Enabled]):
-    """Plug-ins in order. `at` holds the points whose order is their own."""
+    """Plug-ins in order.
+
+    Attributes:
+        at: extension points whose order is their own.
+        percentage: percentageOfNodesToScore; None: the scheduler's.
+    """
 
     def __init__(
         self, plugins: Iterable[Enabled] = (), at: Mapping[str, Sequence[Enabled]] | None = None
     ) -> None:
         super().__init__(plugins)
         self.at = dict(at or {})
+        self.percentage: int | None = None
 
     def plugins_at(self, point: str) -> list[Enabled]:
         """Who runs at an extension point, in order."""
@@ -111,7 +117,7 @@ def profile_from(config: Mapping[str, Any], registry: Mapping[str, Factory]) -> 
     Args:
         config: with ``plugins`` (per point, and ``multiPoint``: ``enabled`` and ``disabled`` lists
             of ``name`` and ``weight``; ``{"name": "*"}`` disables all) and ``pluginConfig`` (a list
-            of ``name`` and ``args``).
+            of ``name`` and ``args``), and ``percentageOfNodesToScore``.
         registry: plug-in by name: a function from its args; see `plugins.REGISTRY`.
 
     Raises:
@@ -139,6 +145,7 @@ def profile_from(config: Mapping[str, Any], registry: Mapping[str, Factory]) -> 
     defaults = [{"name": name, "weight": weight} for name, weight in DEFAULT_WEIGHTS]
     everywhere = _merged(defaults, wanted.get("multiPoint") or {})
     profile = Profile(build(entry["name"], entry.get("weight", 0)) for entry in everywhere)
+    profile.percentage = config.get("percentageOfNodesToScore")
     for point in POINTS:
         if point not in wanted:
             continue

@@ -16,7 +16,7 @@ Source: pkg/scheduler/schedule_one.go, eventhandlers.go, scheduler.go.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import ceil
 from typing import Any
 
@@ -37,7 +37,7 @@ from kubesim.scheduler.fastpath import FastSearch
 from kubesim.scheduler.framework import Cycle, Framework
 from kubesim.scheduler.handle import Handle, Nominator
 from kubesim.scheduler.messages import NO_NODES, fit_message
-from kubesim.scheduler.plugins import default_profile
+from kubesim.scheduler.plugins import configured_profile, default_profile
 from kubesim.scheduler.policy import PolicySearch
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
 from kubesim.scheduler.reporting import Reporter
@@ -54,9 +54,10 @@ class Scheduler:
 
     Args:
         api, clock, streams, analytics, decisions: the cluster's tools.
-        profile: plug-ins, (plug-in, weight) pairs, a `Profile`, one plug-in, or an object with a
-            method `choose(pod, nodes)` (see `policy`); None: the default plug-ins. Plug-ins that
-            are to join the default ones: ``[*default_profile(), MyPlugin()]``.
+        profile: plug-ins, (plug-in, weight) pairs, a `Profile`, one plug-in, a mapping in the form
+            of a KubeSchedulerConfiguration (see `configured_profile`), or an object with a method
+            `choose(pod, nodes)` (see `policy`); None: the default plug-ins. Plug-ins that are to
+            join the default ones: ``[*default_profile(), MyPlugin()]``.
         scheduler_name: it places the pods that name it in spec.schedulerName.
         percentage_of_nodes_to_score: 0: the more nodes, the smaller a part is looked at.
         pop_from_backoff: try pods before their back-off ends while nothing else is to do.
@@ -80,6 +81,8 @@ class Scheduler:
         self.clock = clock
         policy = profile if callable(getattr(profile, "choose", None)) else None
         plugins = default_profile() if profile is None else profile
+        if isinstance(plugins, Mapping):
+            plugins = configured_profile(plugins)
         self.framework = Framework([] if policy is not None else plugins)
         self.worker = clock.worker(f"scheduler/{scheduler_name}")
         self.recorder = EventRecorder(api, scheduler_name)
@@ -87,7 +90,9 @@ class Scheduler:
         self.cache = NodeCache(ApiWorld(api))
         self.nominator = Nominator()
         rng = streams(f"scheduler/{scheduler_name}")
-        plain = Search(self.framework, self.nominator, rng, percentage_of_nodes_to_score)
+        own = self.framework.profile.percentage
+        percentage = percentage_of_nodes_to_score if own is None else own
+        plain = Search(self.framework, self.nominator, rng, percentage)
         self.search: FastSearch | PolicySearch = (
             FastSearch(plain, self.cache) if policy is None else PolicySearch(policy)
         )

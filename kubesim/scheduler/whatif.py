@@ -30,7 +30,7 @@ class Proposal:
     """A set of changes after which the pod fits; the filters were asked.
 
     Attributes:
-        node: where it would fit then.
+        node: where it would fit then; "" if it is not about a node.
         steps: what to change, in words.
         changes: the same as data: each with ``kind`` and what it is about.
         weight: how much is changed; less is better.
@@ -42,7 +42,8 @@ class Proposal:
     weight: float = 0.0
 
     def __str__(self) -> str:
-        return f"{' and '.join(self.steps)}: then it fits on {self.node}"
+        steps = " and ".join(self.steps)
+        return f"{steps}: then it fits on {self.node}" if self.node else steps
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON data."""

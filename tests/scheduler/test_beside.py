@@ -8,7 +8,7 @@ import pytest
 from sched_builders import pod
 
 from kubesim import Cluster
-from kubesim.errors import BadRequest
+from kubesim.errors import BadRequest, NotFound
 from kubesim.scheduler import NodeInfo, Status, default_profile
 
 
@@ -59,6 +59,11 @@ def test_each_scheduler_places_the_pods_that_name_it() -> None:
         assert {nodes["loved-0"], nodes["loved-1"], nodes["listed"]} == {"node-2"}
         assert all(nodes[f"plain-{n}"] for n in range(3))
         assert nodes["lost"] == ""
+        with pytest.raises(NotFound) as lost:
+            cluster.explain("pod/lost")
+        assert "nobody serves its schedulerName 'nobody' (served: default-scheduler, pack," in str(
+            lost.value.hint
+        )
         conditions = cluster.api.get("Pod", "lost")["status"].get("conditions", [])
         assert not [c for c in conditions if c["type"] == "PodScheduled"]
         events = cluster.api.list("Event")["items"]

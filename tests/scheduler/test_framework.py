@@ -360,6 +360,24 @@ def test_plug_in_arguments() -> None:
     assert set(REGISTRY) - {e.name for e in default_profile()} == {"DynamicResources"}
 
 
+def test_a_configuration_is_a_profile() -> None:
+    """Straight into the cluster; with a part of the nodes of its own."""
+    packing = {"scoringStrategy": {"type": "MostAllocated"}}
+    config = {
+        "percentageOfNodesToScore": 30,
+        "pluginConfig": [{"name": "NodeResourcesFit", "args": packing}],
+        "plugins": {"score": {"disabled": [{"name": "NodeResourcesBalancedAllocation"}]}},
+    }
+    with Cluster(nodes=3, seed=1, hpa=False, profile=config) as cluster:
+        cluster.sleep(1)
+        for n in range(4):
+            cluster.api.create(pod(f"p{n}", "500m"))
+        cluster.sleep(1)
+        used = {p["spec"]["nodeName"] for p in cluster.api.list("Pod")["items"]}
+        assert len(used) == 1
+        assert cluster.scheduler.framework.profile.percentage == 30
+
+
 @pytest.mark.parametrize(
     "config",
     [
@@ -550,6 +568,40 @@ def test_a_pod_that_is_deleted_while_it_waits_is_forgotten() -> None:
         assert cluster.scheduler.statistics()["permit"] == 0
         assert cluster.scheduler.cache.nodes["node-1"].requested.cpu_milli == 0
         assert len(cluster.scheduler.queue) == 0
+
+
+def test_a_victim_that_waits_in_permit_is_rejected_and_not_deleted() -> None:
+    """It was bound nowhere yet; it is told, and goes on waiting in the queue."""
+
+    class HoldLow:
+        """Lets pods without priority wait."""
+
+        name = "HoldLow"
+
+        def permit(self, pod: Any, node: str) -> Status:
+            """Five minutes for those without priority."""
+            return SUCCESS if pod["spec"].get("priority") else Status.wait(300)
+
+    profile = [*default_profile(), HoldLow()]
+    with Cluster(nodes=1, seed=1, hpa=False, node_cpu="1", profile=profile) as cluster:
+        cluster.sleep(1)
+        cluster.api.create(
+            {
+                "kind": "PriorityClass",
+                "apiVersion": "scheduling.k8s.io/v1",
+                "metadata": {"name": "high"},
+                "value": 1000,
+            }
+        )
+        cluster.api.create(pod("low", "1"))
+        cluster.sleep(1)
+        cluster.api.create(pod("high", "1", priorityClassName="high"))
+        cluster.sleep(5)
+        assert cluster.api.get("Pod", "high")["spec"]["nodeName"] == "node-1"
+        low = cluster.api.get("Pod", "low")
+        assert "deletionTimestamp" not in low["metadata"]
+        told = [e for e in cluster.api.list("Event")["items"] if e["reason"] == "Preempted"]
+        assert [e["involvedObject"]["name"] for e in told] == ["low"]
 
 
 def test_permits_are_never_longer_than_fifteen_minutes() -> None:

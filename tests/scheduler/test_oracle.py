@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import floor, log
 from random import Random
 from typing import Any
 
 import pytest
-from sched_builders import ZONE, filtered, node, pod
+from sched_builders import ZONE, filtered, node, pod, scored
 
 from kubesim.scheduler import Snapshot
 from kubesim.scheduler.plugin_fit import NodeResourcesFit
@@ -14,6 +15,7 @@ from kubesim.scheduler.plugin_interpodaffinity import InterPodAffinity
 from kubesim.scheduler.plugin_topologyspread import PodTopologySpread
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 KEYS = (ZONE, "rack")
 SKEW = "node(s) didn't match pod topology spread constraints"
 
@@ -208,3 +210,109 @@ def test_fit(seed: int) -> None:
         if asked and used + asked > int(offered["cpu"]) * 1000:
             reasons.append("Insufficient cpu")
         assert list(found[name].reasons) == reasons
+
+
+# -- scores ---------------------------------------------------------------------------------------
+
+
+def soft_oracle(who: Any, nodes: list[Any], pods: list[Any]) -> dict[str, int]:
+    """The soft spread scores of all nodes, all of them candidates."""
+    constraints = who["spec"]["topologySpreadConstraints"]
+    counted = [n for n in nodes if all(value(n, c["topologyKey"]) is not None for c in constraints)]
+    raw: dict[str, int] = {}
+    for where in counted:
+        total = 0.0
+        for constraint in constraints:
+            key, chosen = constraint["topologyKey"], constraint["labelSelector"]
+            places = len({value(n, key) for n in counted})
+            here = {n["metadata"]["name"] for n in counted if value(n, key) == value(where, key)}
+            count = sum(
+                bool(chosen["matchLabels"])
+                and picks(chosen, p)
+                and "deletionTimestamp" not in p["metadata"]
+                and p["spec"]["nodeName"] in here
+                for p in pods
+            )
+            total += count * log(places + 2) + constraint["maxSkew"] - 1
+        raw[where["metadata"]["name"]] = floor(total + 0.5)
+    most, least = max(raw.values(), default=0), min(raw.values(), default=0)
+    scores = {n["metadata"]["name"]: 0 for n in nodes}
+    for name, crowd in raw.items():
+        scores[name] = 100 * (most + least - crowd) // most if most else 100
+    return scores
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_soft_spread(seed: int) -> None:
+    """Counted, weighed, rounded and turned round."""
+    rng = Random(seed)
+    nodes, pods = world(rng)
+    constraints = [
+        {
+            "topologyKey": key,
+            "maxSkew": rng.randint(1, 3),
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": selector(rng),
+        }
+        for key in KEYS[: rng.randint(1, 2)]
+    ]
+    who = pod("new", labels=labels(rng), topologySpreadConstraints=constraints)
+    cycle = scored([PodTopologySpread()], who, Snapshot.of(nodes, pods))
+    assert cycle.scores["PodTopologySpread"] == soft_oracle(who, nodes, pods)
+
+
+def wishes(rng: Random) -> dict[str, Any]:
+    """A spec with preferred terms."""
+    found: dict[str, Any] = {}
+    for kind in ("podAffinity", "podAntiAffinity"):
+        found[kind] = {
+            PREFERRED: [
+                {"weight": rng.randint(1, 100), "podAffinityTerm": term} for term in terms(rng)
+            ]
+        }
+    return {"affinity": found}
+
+
+def wish_oracle(who: Any, nodes: list[Any], pods: list[Any]) -> dict[str, int]:
+    """The raw sum of each node."""
+    sums = {}
+    for where in nodes:
+        total = 0
+        for other in pods:
+            for owner, target in ((who, other), (other, who)):
+                for kind, sign in (("podAffinity", 1), ("podAntiAffinity", -1)):
+                    rule = (owner["spec"].get("affinity") or {}).get(kind) or {}
+                    for wish in rule.get(PREFERRED) or ():
+                        term = wish["podAffinityTerm"]
+                        if picks(term["labelSelector"], target) and same_place(
+                            nodes, other, where, term["topologyKey"]
+                        ):
+                            total += sign * wish["weight"]
+            for term in of(other, "podAffinity"):
+                if picks(term["labelSelector"], who) and same_place(
+                    nodes, other, where, term["topologyKey"]
+                ):
+                    total += 1
+        sums[where["metadata"]["name"]] = total
+    return sums
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_wishes(seed: int) -> None:
+    """Own ones and those of the pods that are there; normalized between least and most."""
+    rng = Random(seed)
+    nodes, pods = world(rng)
+    for other in pods[::2]:
+        other["spec"] |= wishes(rng)
+    who = pod("new", labels=labels(rng), **(wishes(rng) if rng.random() < 0.7 else {}))
+    cycle = scored([InterPodAffinity()], who, Snapshot.of(nodes, pods))
+    expected = wish_oracle(who, nodes, pods)
+    if "InterPodAffinity" not in cycle.raw:
+        assert set(expected.values()) == {0}
+        return
+    assert cycle.raw["InterPodAffinity"] == expected
+    least, most = min(expected.values()), max(expected.values())
+    assert cycle.scores["InterPodAffinity"] == {
+        name: int(100.0 * ((total - least) / (most - least))) if most > least else 0
+        for name, total in expected.items()
+    }
