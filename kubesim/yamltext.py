@@ -26,6 +26,7 @@ from typing import Any
 
 from kubesim.errors import BadRequest
 
+MAX_VALUES = 1_000_000  # in one text, with every alias written out
 _INT = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
 _AMBIGUOUS = re.compile(r"[yYnN]|[0-9][0-9_]*(:[0-9]+)+(\.[0-9]*)?|\d{4}-\d\d?-\d\d?.*")
@@ -40,11 +41,24 @@ def parse(text: str) -> list[Any]:
     """
     yaml = library()
     try:
-        return list(yaml.load_all(text, Loader=_loader()))
-    except (yaml.YAMLError, ValueError) as error:
+        documents = list(yaml.load_all(text, Loader=_loader()))
+        if "*" in text and _size(documents, {}) > MAX_VALUES:
+            raise BadRequest("document contains excessive aliasing")
+        return documents
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         if isinstance(error, BadRequest):
             raise
         raise BadRequest(f"error parsing the manifest: {error}") from error
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """How many values there are once every alias is written out; each is counted once."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        inside = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(item, known) for item in inside)
+    return known[id(value)]
 
 
 def render(documents: Iterable[Any]) -> str:

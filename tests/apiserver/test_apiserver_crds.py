@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from api_builders import a_pod, make_api
+from api_builders import a_pod, an_hpa, make_api
 
 from kubesim.apiserver import Kind, KubeAPI
 from kubesim.apiserver.crdschema import check, fill_defaults
@@ -13,6 +13,7 @@ from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.schemas import component_name, components
 from kubesim.apiserver.structural import unknown_fields
 from kubesim.clock import NamedStreams, VirtualClock
+from kubesim.cluster import Cluster
 from kubesim.errors import AlreadyExists, Invalid, NotFound, UnsupportedMediaType
 
 SCHEMA: dict[str, Any] = {
@@ -37,6 +38,9 @@ SCHEMA: dict[str, Any] = {
         },
     },
 }
+
+GOAL = {"type": "Utilization", "averageUtilization": 10}
+CPU_TARGET = {"type": "Resource", "resource": {"name": "cpu", "target": GOAL}}
 
 
 def a_definition(**changes: Any) -> dict[str, Any]:
@@ -361,3 +365,19 @@ def test_defaults_reach_any_depth_and_nulls() -> None:
         "made": {"a": 1},
         "free": None,
     }
+
+
+def test_an_autoscaler_scales_a_custom_kind() -> None:
+    """The HPA knows nothing of a kind but its scale: paths of its own will do."""
+    target = {"apiVersion": "example.com/v1", "kind": "CronTab", "name": "nightly"}
+    tab = a_tab(replicas=1)
+    pod = a_pod("tab-0")
+    pod["metadata"]["labels"] = {"app": "tab"}
+    pod["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "100m"}}
+    hpa = an_hpa("tab", scaleTargetRef=target, metrics=[CPU_TARGET])
+    with Cluster(nodes=1, hpa=False, seed=3) as cluster:
+        cluster.apply([a_definition(), tab, pod, hpa])
+        cluster.api.update_status({**tab, "status": {"replicas": 1, "selector": "app=tab"}})
+        cluster.sleep(120)
+        assert cluster.api.get("ct", "nightly")["spec"]["replicas"] == 5
+        assert cluster.get("ct").columns == ("Namespace", "Name", "Cron")

@@ -74,6 +74,23 @@ def test_a_key_twice_is_an_error_and_a_merge_key_is_none() -> None:
     assert yamltext.parse("x: &x {b: 1}\ny: {<<: *x, b: 2}")[0]["y"] == {"b": 2}
 
 
+def test_hostile_yaml_is_refused_at_once() -> None:
+    """Aliases that multiply, endless nesting, things of Python: refused, not expanded or run."""
+    pairs = [("bcdefghij"[i], "abcdefghi"[i]) for i in range(9)]
+    layers = [f"{a}: &{a} [{','.join(['*' + b] * 10)}]" for a, b in pairs]
+    bombs = [
+        "\n".join(["a: &a [x]", *layers]),
+        "a: " + "[" * 5_000 + "]" * 5_000,
+        "a: &a [*a]",
+        "a: !!python/object/apply:os.getcwd []",
+        "a: " + "9" * 5_000,
+    ]
+    for text in bombs:
+        with pytest.raises(BadRequest):
+            yamltext.parse(text)
+    assert yamltext.parse("a: &a {x: 1}\nb: [*a, *a]")[0]["b"] == [{"x": 1}, {"x": 1}]
+
+
 def test_broken_yaml_says_where() -> None:
     """A text that is no YAML is refused with its line."""
     with pytest.raises(BadRequest, match="line 2"):
