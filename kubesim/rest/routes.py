@@ -12,6 +12,7 @@
     GET    /api/logs              the lifecycle log since a cursor             (ours)
     GET    /api/explain/:kind/:name   decision records                         (ours)
     GET    /healthz, GET /        is it there, what is there                   (ours)
+    GET    /metrics               counts, as Prometheus reads them             (ours)
 
 Bodies, codes and error texts of the first eight are the original's, to the letter.
 """
@@ -53,6 +54,8 @@ ROUTES = {
     "GET /api/logs?cursor=0": "the lifecycle log; also component=, level=",
     "GET /api/explain/hpa/auto-pod": "why: decision records",
     "GET /healthz": "is it there",
+    "GET /api/v1, /apis": "the Kubernetes API, for kubectl and other clients",
+    "GET /metrics": "counts, as Prometheus reads them",
 }
 
 

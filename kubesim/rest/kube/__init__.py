@@ -1,16 +1,17 @@
 """The Kubernetes API over HTTP: what kubectl and the clients of other languages talk to.
 
-paths        which object a path means
-negotiate    which form of answer a client wants; errors as Status
+routes       puts it all together: which path asks for what, who may
+paths        which object a path means; `options`: what its query string asks for
+negotiate    which form of answer a client wants, errors as Status; `forms`: tables
+bodies       what a client sends, in JSON, in YAML (`yamlbody`) or in protobuf (`protobuf`,
+             whose fields are numbered in `wirefields`)
 discovery    what there is: /api, /apis, /api/v1, /apis/GROUP/VERSION
-verbs        get, list, create, replace, patch, delete
+verbs        get, list, create, replace, patch, apply, delete
 watching     the stream of changes
-pods         log, binding, eviction, exec
+pods         binding, eviction; `podlogs`: logs; `execute`: commands
 reviews      may I? who am I?
 metrics      custom and external metrics
-protobuf     bodies that newer kubectl sends; their fields are numbered in `wirefields`
 openapi      documents from which kubectl validates and explains
-routes       puts them together
 """
 
 from kubesim.rest.kube.routes import KubeRoutes
