@@ -14,7 +14,7 @@ k8s.io/component-helpers/apps/poddisruptionbudget/helpers.go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
@@ -37,6 +37,7 @@ from kubesim.objects.selectors import Selector, selector_from
 
 RECHECK_MARGIN_SECONDS = 0.001  # overdue is strictly after the timeout
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/pods/disruptions/"
+EVICTION_SOURCE = "https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/"
 
 
 class CountFailed(Exception):
@@ -62,6 +63,7 @@ class DisruptionController(Controller):
             indexers={"namespace": lambda pod: [meta.namespace_of(pod)]},
         )
         self._last: dict[str, str] = {}
+        self._evicted: dict[str, dict[str, str]] = {}  # budget -> pod -> when, as last seen
 
     # -- what wakes it --------------------------------------------------------------------------
 
@@ -93,6 +95,7 @@ class DisruptionController(Controller):
         budget = self._budgets.get(key)
         if budget is None:
             self._last.pop(key, None)
+            self._evicted.pop(key, None)
             return
         pods = self._pods_of(budget)
         if not pods:
@@ -183,6 +186,7 @@ class DisruptionController(Controller):
             self.api.update_status({**budget, "status": new})
             self.counts["written"] += 1
         self._tell_overdue(budget, pods, disrupted)
+        self._remember_evicted(key, budget, old.get("disruptedPods") or {}, new)
         if disrupted.look_again is not None:
             self.queue.add_after(key, disrupted.look_again - now + RECHECK_MARGIN_SECONDS)
         leaving = sum(pod.terminating for pod in facts)
@@ -212,6 +216,30 @@ class DisruptionController(Controller):
             if meta.name_of(pod) in disrupted.overdue:
                 said = f"Pod was expected by PDB {place} to be deleted but it wasn't"
                 self.recorder.event(pod, "Warning", "NotDeleted", said)
+
+    def _remember_evicted(
+        self, key: str, budget: Document, noted: Mapping[str, str], status: Document
+    ) -> None:
+        """A decision record for each pod that was evicted at this budget's expense."""
+        known, self._evicted[key] = self._evicted.get(key, {}), dict(noted)
+        namespace = meta.namespace_of(budget)
+        for name, when in noted.items():
+            if known.get(name) == when:
+                continue
+            counts = {field: status[field] for field in ("currentHealthy", "desiredHealthy")}
+            said = f"budget {meta.name_of(budget)} allowed a disruption, and has one less now"
+            self.decisions.record(
+                Decision(
+                    time=self.clock.now(),
+                    revision=meta.resource_version_of(budget),
+                    component=self.name,
+                    object=f"pod/{name if namespace == 'default' else f'{namespace}/{name}'}",
+                    verdict=f"evicted at {when}",
+                    steps=(Step("budget", counts, said, EVICTION_SOURCE),),
+                    binding=said,
+                    would_change_if="the budget had allowed none: then 429, try again later",
+                )
+            )
 
     def _remember(
         self, key: str, budget: Document, status: Document, leaving: int, failed: str

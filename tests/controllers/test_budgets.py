@@ -240,6 +240,9 @@ def test_a_drain_waits_for_the_budget(cluster: Cluster) -> None:
     said = "The disruption budget web does not allow evicting pods currently"
     assert caught.value.causes[0].message == said
     cluster.sleep(0.5)
+    verdicts = [str(decision) for decision in cluster.explain(f"pod/{first}").decisions]
+    said = "budget web allowed a disruption, and has one less now"
+    assert sum(said in verdict for verdict in verdicts) == 1
     assert counts(cluster)[3] == 0
     with pytest.raises(TooManyRequests, match="disruption budget"):
         cluster.api.evict(third)
