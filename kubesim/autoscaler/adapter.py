@@ -103,6 +103,7 @@ class CustomMetrics:
         self._clock = clock
         self._traffic = traffic
         self._worker = clock.worker(self.name) if resolution_seconds else None
+        # Replaced and never changed in place, since they are read on other workers.
         self._pods: dict[Key, _Series] = {}  # (namespace, name)
         self._objects: dict[Key, _Series] = {}  # (namespace, kind, object, name)
         self._external: dict[Key, _Series] = {}  # (namespace, name, label, value ...)
@@ -139,13 +140,15 @@ class CustomMetrics:
         window_seconds: float = DEFAULTS.custom_window_seconds,
     ) -> None:
         """A metric of each pod (HPA type Pods); one of that name is replaced."""
-        self._pods[namespace, name] = _Series(_checked(value), namespace, window=window_seconds)
+        series = _Series(_checked(value), namespace, window=window_seconds)
+        self._pods = {**self._pods, (namespace, name): series}
 
     def object(
         self, name: str, kind: str, object_name: str, value: Total, *, namespace: str = "default"
     ) -> None:
         """A metric of one object (HPA type Object); one of that name is replaced."""
-        self._objects[namespace, kind, object_name, name] = _Series(_checked(value), namespace)
+        key = (namespace, kind, object_name, name)
+        self._objects = {**self._objects, key: _Series(_checked(value), namespace)}
 
     def external(
         self,
@@ -162,13 +165,14 @@ class CustomMetrics:
         """
         given = dict(labels or {})
         key = (namespace, name, *(part for pair in sorted(given.items()) for part in pair))
-        self._external[key] = _Series(_checked(value), namespace, given)
+        self._external = {**self._external, key: _Series(_checked(value), namespace, given)}
 
     def remove(self, name: str, namespace: str = "default") -> None:
         """Forget every metric of that name; autoscalers that ask for it fail from then on."""
-        for known, place in ((self._pods, 1), (self._objects, 3), (self._external, 1)):
-            for key in [k for k in known if k[0] == namespace and k[place] == name]:
-                del known[key]
+        here = (namespace, name)
+        self._pods = {k: v for k, v in self._pods.items() if k != here}
+        self._objects = {k: v for k, v in self._objects.items() if (k[0], k[3]) != here}
+        self._external = {k: v for k, v in self._external.items() if k[:2] != here}
         self._kept = {k: v for k, v in self._kept.items() if name not in k}
 
     def names(self) -> list[str]:

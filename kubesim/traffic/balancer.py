@@ -11,7 +11,8 @@ Without a queue - that is the default - what exceeds the capacity of the pods is
 one (`Queue`) it waits, and a pod goes on at full load until those who wait are served.
 
 Ours shares equally among ready pods, as kube-proxy does on average. It leaves out: session
-affinity, topology, the way of a packet; a pod belongs to one route at a time.
+affinity, topology, the way of a packet. A pod that several routes reach serves all of them; what
+one of them takes in a second is not there for the others.
 
 Source of the rule who gets traffic: EndpointSlice conditions (ready and not terminating),
 pkg/controller/endpointslice; pkg/proxy/topology.go.
@@ -59,8 +60,8 @@ class Traffic:
         self._clock = clock
         self._capacity = capacity
         self._worker = clock.worker(self.name)
-        self._routes: dict[str, Route] = {}
-        self._of_pod: dict[str, Route] = {}  # uid -> its route
+        self._routes: dict[str, Route] = {}  # replaced, never changed: the driver adds to it
+        self._of_pod: dict[str, tuple[Route, ...]] = {}  # uid -> its routes
         self._timer: Timer | None = None
         self._slices: Informer | None = None  # only once there is traffic to a Service
         self._pods = Informer(
@@ -138,7 +139,8 @@ class Traffic:
 
     def remove(self, name: str) -> None:
         """End a route; its pods go on as if there had never been traffic."""
-        if self._routes.pop(name, None) is not None:
+        if name in self._routes:
+            self._routes = {n: route for n, route in self._routes.items() if n != name}
             self._worker.call_soon(self._share_anew)
 
     def _put(self, route: Route) -> None:
@@ -147,7 +149,7 @@ class Traffic:
             route.series = old.series
             if old.service == route.service and old.queues and route.queues:
                 old.queue.rules, route.queue = route.queue.rules, old.queue
-        self._routes[route.name] = route
+        self._routes = {**self._routes, route.name: route}
         self._worker.call_soon(self._share_anew)
         if self._timer is None:
             self._timer = self._worker.every(STEP_SECONDS, self._second)
@@ -159,8 +161,12 @@ class Traffic:
         if not self._of_pod:
             return None  # no traffic at all: the common case, asked at every tick
         uid = pod["metadata"]["uid"]
-        route = self._of_pod.get(uid)
-        return None if route is None else route.load(uid, now)
+        routes = self._of_pod.get(uid)
+        if routes is None:
+            return None
+        if len(routes) == 1:
+            return routes[0].load(uid, now)
+        return sum(route.load(uid, now) for route in routes)
 
     def offered(self, name: str) -> float:
         """Requests per second that arrive for a workload now; 0 without a route."""
@@ -233,10 +239,12 @@ class Traffic:
             self._timer = None
             return
         began = self._clock.now() - STEP_SECONDS
-        for route in list(self._routes.values()):
+        routes = list(self._routes.values())
+        for route in routes:
             ready = len(route.ready)
             arrivals = self._arrivals(route, began)
-            flow = route.queue.step(began, arrivals, route.capacity() * STEP_SECONDS, ready)
+            capacity = route.capacity(routes) * STEP_SECONDS
+            flow = route.queue.step(began, arrivals, capacity, ready)
             route.share = flow.worked / STEP_SECONDS / ready if ready else 0.0
             route.series.append(flow)
 
@@ -270,13 +278,20 @@ class Traffic:
                 route.ready.discard(uid)
 
     def _enter(self, route: Route, pod: Document, uid: str) -> None:
-        self._of_pod[uid] = route
+        known = self._of_pod.get(uid, ())
+        if route not in known:
+            self._of_pod[uid] = (*known, route)
         if uid not in route.rates and self._capacity is not None:
             route.rates[uid] = self._capacity(pod)
 
     def _leave(self, route: Route, uid: str) -> None:
-        if self._of_pod.get(uid) is route:
-            self._of_pod.pop(uid)
+        known = self._of_pod.get(uid, ())
+        if route in known:
+            left = tuple(other for other in known if other is not route)
+            if left:
+                self._of_pod[uid] = left
+            else:
+                del self._of_pod[uid]
         route.ready.discard(uid)
         route.rates.pop(uid, None)
 

@@ -5,6 +5,7 @@ No counterpart in Kubernetes; what a Service is to the data plane.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -14,7 +15,7 @@ from kubesim.traffic.queueing import FluidQueue
 from kubesim.traffic.series import Series
 
 
-@dataclass
+@dataclass(eq=False)
 class Route:
     """Traffic to the pods of one selector, or to the endpoints of one Service.
 
@@ -41,20 +42,32 @@ class Route:
     rates: dict[str, float] = field(default_factory=dict)
     share: float = 0.0
     series: Series = field(default_factory=Series)
+    _rate: tuple[float, float] = (-1.0, 0.0)
 
     @property
     def queues(self) -> bool:
         """Whether anybody waits here, or comes again."""
         return self.queue.rules.limit > 0 or self.queue.rules.retries > 0
 
-    def capacity(self) -> float:
-        """Requests per second that the ready pods can serve together."""
+    def capacity(self, routes: Sequence[Route] = ()) -> float:
+        """Requests per second that the ready pods can serve together, less what other routes to
+        the same pods took in their last second."""
         rates = self.rates
-        return sum([rates.get(uid, inf) for uid in self.ready])
+        found = sum([rates.get(uid, inf) for uid in self.ready])
+        for other in routes:
+            if other is not self and other.share:
+                found -= other.share * len(self.ready & other.ready)
+        return max(0.0, found)
 
     def load(self, uid: str, now: float) -> float:
         """Requests per second that reach one pod."""
         sharing = len(self.ready)
         if not sharing or uid not in self.ready:
             return 0.0
-        return self.share if self.queues else self.model.rate(now) / sharing
+        if self.queues:
+            return self.share
+        known, rate = self._rate
+        if known != now:  # asked by every pod in the same instant
+            rate = self.model.rate(now)
+            self._rate = (now, rate)
+        return rate / sharing

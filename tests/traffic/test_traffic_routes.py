@@ -152,6 +152,25 @@ def test_with_a_queue_a_pod_works_on_until_it_is_empty() -> None:
         assert cluster.traffic.totals("auto-pod").unmet == 0
 
 
+def test_a_pod_that_two_routes_reach_serves_both() -> None:
+    """20 and 20 are 40 requests/s of 48; 40 and 40 are more than it can do, and 32 are lost."""
+    with a_cluster() as cluster:
+        cluster.set_traffic(20)
+        cluster.traffic.route("more", "app=auto-pod", Step(20, 40, cluster.clock.now() + 10))
+        cluster.sleep(8)
+        assert load(cluster, "auto-pod-0") == 40
+        assert cluster.traffic.last("more").lost == cluster.traffic.last("auto-pod").lost == 0
+        cluster.set_traffic(40)
+        cluster.sleep(8)
+        flows = [cluster.traffic.last(name) for name in ("more", "auto-pod")]
+        assert sum(flow.served for flow in flows) == pytest.approx(48)
+        assert sum(flow.lost for flow in flows) == pytest.approx(32)
+        cluster.traffic.remove("more")
+        cluster.sleep(2)
+        assert load(cluster, "auto-pod-0") == 40
+        assert cluster.traffic.last("auto-pod").lost == 0
+
+
 def test_more_pods_make_it_faster() -> None:
     """The same requests on one pod and on three."""
     seen = {}
