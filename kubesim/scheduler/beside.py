@@ -17,7 +17,7 @@ from kubesim.errors import BadRequest
 from kubesim.objects.pods import node_of
 from kubesim.scheduler.cache import ApiWorld
 from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.profile import make_profile
+from kubesim.scheduler.plugins import read_profile
 from kubesim.scheduler.scheduler import Scheduler
 from kubesim.scheduler.snapshot import Snapshot, by_zone
 from kubesim.scheduler.whatif import Proposal, smallest_changes
@@ -65,7 +65,7 @@ def restarted(old: Scheduler, profile: Any, **tools: Any) -> Scheduler:
         BadRequest: something in it is no plug-in; the old scheduler goes on then.
     """
     if profile is not None and not callable(getattr(profile, "choose", None)):
-        make_profile(profile)
+        read_profile(profile)
     old.stop()
     new = Scheduler(old.api, profile=profile, scheduler_name=old.name, **tools)
     new.start()

@@ -26,19 +26,30 @@ class Attempt:
     """Copies of a pod and of the cluster, and what was changed on them.
 
     Args:
-        pod, snapshot: copies that may be changed.
+        pod: a copy that may be changed.
+        snapshot: of it only those nodes are copied that are changed.
         name: the node that the pod is to fit on.
         prefer: "request": ask for less; "pods": take pods away.
     """
 
     def __init__(self, pod: Document, snapshot: Snapshot, name: str, prefer: str) -> None:
         self.pod = pod
-        self.snapshot = snapshot
-        self.node: NodeInfo = snapshot[name]
+        self.snapshot = Snapshot(list(snapshot.nodes), snapshot.world)
+        self._copied: set[str] = set()
+        self.node: NodeInfo = self.copied(snapshot[name])
         self.prefer = prefer
         self.steps: list[str] = []
         self.changes: list[dict[str, Any]] = []
         self.weight = 0.0
+
+    def copied(self, node: NodeInfo) -> NodeInfo:
+        """A copy of a node in the snapshot, made at the first call."""
+        if node.name in self._copied:
+            return self.snapshot[node.name]
+        nodes = [n.clone() if n is node else n for n in self.snapshot.nodes]
+        self.snapshot = Snapshot(nodes, self.snapshot.world)
+        self._copied.add(node.name)
+        return self.snapshot[node.name]
 
     def note(self, step: str, weight: float, kind: str, **about: Any) -> bool:
         """Write down a change; True, so that a mender can end with it."""
@@ -133,7 +144,7 @@ def _take_pod_away(attempt: Attempt, short: list[str]) -> bool:
 
 
 def _remove(attempt: Attempt, node: NodeInfo, key: str) -> bool:
-    node.remove(key)
+    attempt.copied(node).remove(key)
     name = key.removeprefix("default/")
     return attempt.note(
         f"one pod fewer on {node.name} ({name})", 1.0, "pod", pod=key, node=node.name

@@ -32,7 +32,7 @@ from kubesim.scheduler.plugin_preemption import (
 )
 from kubesim.scheduler.plugin_taints import TaintToleration
 from kubesim.scheduler.plugin_topologyspread import PodTopologySpread
-from kubesim.scheduler.profile import Factory, Profile, profile_from
+from kubesim.scheduler.profile import Factory, Profile, make_profile, profile_from
 
 # Name and weight of each default plug-in; 0: it does not score.
 DEFAULT_WEIGHTS = (
@@ -115,6 +115,21 @@ REGISTRY: dict[str, Factory] = {
 def default_profile() -> Profile:
     """The default plug-ins in order, with upstream's weights."""
     return profile_from({}, REGISTRY)
+
+
+def read_profile(profile: Any) -> Profile:
+    """Whatever says which plug-ins run, as a profile.
+
+    Args:
+        profile: None: the default plug-ins; a mapping: see `configured_profile`; else plug-ins, see
+            `make_profile`.
+
+    Raises:
+        BadRequest: something in it is no plug-in, or an unknown one.
+    """
+    if profile is None:
+        return default_profile()
+    return configured_profile(profile) if isinstance(profile, Mapping) else make_profile(profile)
 
 
 def configured_profile(config: Mapping[str, Any], **more: Factory) -> Profile:

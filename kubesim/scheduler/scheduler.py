@@ -16,7 +16,7 @@ Source: pkg/scheduler/schedule_one.go, eventhandlers.go, scheduler.go.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from math import ceil
 from typing import Any
 
@@ -37,7 +37,7 @@ from kubesim.scheduler.fastpath import FastSearch
 from kubesim.scheduler.framework import Cycle, Framework
 from kubesim.scheduler.handle import Handle, Nominator
 from kubesim.scheduler.messages import NO_NODES, fit_message
-from kubesim.scheduler.plugins import configured_profile, default_profile
+from kubesim.scheduler.plugins import read_profile
 from kubesim.scheduler.policy import PolicySearch
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
 from kubesim.scheduler.reporting import Reporter
@@ -80,10 +80,7 @@ class Scheduler:
         self.api = api
         self.clock = clock
         policy = profile if callable(getattr(profile, "choose", None)) else None
-        plugins = default_profile() if profile is None else profile
-        if isinstance(plugins, Mapping):
-            plugins = configured_profile(plugins)
-        self.framework = Framework([] if policy is not None else plugins)
+        self.framework = Framework([] if policy is not None else read_profile(profile))
         self.worker = clock.worker(f"scheduler/{scheduler_name}")
         self.recorder = EventRecorder(api, scheduler_name)
         self.counts: Counter[str] = Counter()

@@ -161,10 +161,6 @@ class Snapshot:
             return self._affine()
         return any(node.affine for node in self.nodes)
 
-    def clone(self) -> Snapshot:
-        """A copy of which the nodes may be changed."""
-        return Snapshot([node.clone() for node in self.nodes], self.world)
-
 
 def by_zone(nodes: Iterable[NodeInfo]) -> list[NodeInfo]:
     """The first node of each zone, the second of each, and so on; zones as they first appear.

@@ -10,7 +10,7 @@ No counterpart in Kubernetes, whose message says what is wrong, and not what wou
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kubesim.objects.frozen import Document, thaw
@@ -34,20 +34,39 @@ class Proposal:
         steps: what to change, in words.
         changes: the same as data: each with ``kind`` and what it is about.
         weight: how much is changed; less is better.
+        alike: on how many other nodes the same change helps.
     """
 
     node: str
     steps: tuple[str, ...]
     changes: tuple[dict[str, Any], ...] = field(default=())
     weight: float = 0.0
+    alike: int = 0
 
     def __str__(self) -> str:
         steps = " and ".join(self.steps)
-        return f"{steps}: then it fits on {self.node}" if self.node else steps
+        if not self.node:
+            return steps
+        others = f", likewise on {self.alike} other nodes" if self.alike > 1 else ""
+        others = ", likewise on one other node" if self.alike == 1 else others
+        return f"{steps}: then it fits on {self.node}{others}"
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What is changed, but for where and for whom."""
+        return tuple(
+            tuple((k, str(v)) for k, v in change.items() if k not in ("node", "pod"))
+            for change in self.changes
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON data."""
-        return {"node": self.node, "steps": list(self.steps), "changes": list(self.changes)}
+        return {
+            "node": self.node,
+            "steps": list(self.steps),
+            "changes": list(self.changes),
+            "alike": self.alike,
+        }
 
 
 def smallest_changes(
@@ -64,16 +83,20 @@ def smallest_changes(
     names = [node.name for node in snapshot.nodes[:MAX_NODES]]
     if any(status_on(pod, snapshot, framework, name).ok for name in names):
         return []
-    found: dict[tuple[str, ...], Proposal] = {}
+    found: dict[tuple[Any, ...], dict[str, Proposal]] = {}
     for name in names:
         for prefer in ("request", "pods"):
             proposal = _mend(pod, snapshot, framework, name, prefer)
             if proposal is not None:
-                known = found.get(proposal.steps)
-                if known is None or proposal.weight < known.weight:
-                    found[proposal.steps] = proposal
-    ranked = sorted(found.values(), key=lambda p: (len(p.steps), p.weight, p.node, p.steps))
-    return ranked[:limit]
+                found.setdefault(proposal.shape, {})[name] = proposal
+
+    def rank(proposal: Proposal) -> tuple[Any, ...]:
+        return (len(proposal.steps), proposal.weight, proposal.node, proposal.steps)
+
+    best = [
+        replace(min(group.values(), key=rank), alike=len(group) - 1) for group in found.values()
+    ]
+    return sorted(best, key=rank)[:limit]
 
 
 def status_on(pod: Document, snapshot: Snapshot, framework: Framework, name: str) -> Status:
@@ -91,7 +114,7 @@ def _mend(
     pod: Document, snapshot: Snapshot, framework: Framework, name: str, prefer: str
 ) -> Proposal | None:
     """Mend what refuses the pod on one node, until it passes; None if that is out of reach."""
-    attempt = Attempt(thaw(pod), snapshot.clone(), name, prefer)
+    attempt = Attempt(thaw(pod), snapshot, name, prefer)
     for _ in range(MAX_STEPS + 1):
         try:
             status = status_on(attempt.pod, attempt.snapshot, framework, name)

@@ -376,6 +376,8 @@ def test_a_configuration_is_a_profile() -> None:
         used = {p["spec"]["nodeName"] for p in cluster.api.list("Pod")["items"]}
         assert len(used) == 1
         assert cluster.scheduler.framework.profile.percentage == 30
+        cluster.restart_scheduler({"plugins": {"score": {"disabled": [{"name": "*"}]}}})
+        assert cluster.scheduler.framework.scores == []
 
 
 @pytest.mark.parametrize(

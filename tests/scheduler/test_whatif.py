@@ -137,6 +137,17 @@ def test_the_fewest_and_smallest_changes_come_first() -> None:
     assert second == "ask for 900m less cpu (100m in all): then it fits on n1"
 
 
+def test_the_same_change_on_several_nodes_is_told_once() -> None:
+    """With the number of the others."""
+    nodes = [node(f"n{n}", cpu="1") for n in range(3)]
+    assert texts(pod("p", "2"), *nodes) == [
+        "ask for 1 less cpu (1 in all): then it fits on n0, likewise on 2 other nodes"
+    ]
+    assert texts(pod("p", "2"), *nodes[:2]) == [
+        "ask for 1 less cpu (1 in all): then it fits on n0, likewise on one other node"
+    ]
+
+
 def test_nothing_is_proposed_for_a_pod_that_fits_or_cannot_be_helped() -> None:
     """A plug-in that nobody knows how to mend leaves no proposal."""
 
