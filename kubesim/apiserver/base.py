@@ -5,7 +5,10 @@ Source of the messages: k8s.io/apimachinery/pkg/api/errors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from copy import copy
 from typing import Any
 
 from kubesim.analytics import Analytics, NullAnalytics
@@ -22,13 +25,43 @@ NOT_ALLOWED = "the server does not allow this method on the requested resource"
 EXAMPLES = 5  # names that a NotFound shows
 
 
+class _Copies:
+    """Streams that start where the real ones stand, and leave them there."""
+
+    def __init__(self, streams: Streams, drawn: dict[str, Any]) -> None:
+        self.seed = streams.seed
+        self._streams = streams
+        self._drawn = drawn
+
+    def __call__(self, name: str) -> Any:
+        if name not in self._drawn:
+            self._drawn[name] = copy(self._streams(name))
+        return self._drawn[name]
+
+
+_copies: ContextVar[dict[str, Any] | None] = ContextVar("copies", default=None)
+
+
+@contextmanager
+def drawing_copies(wanted: bool) -> Iterator[None]:
+    """Inside this block whatever is drawn at random will be drawn again by whoever comes next.
+
+    Args:
+        wanted: False: randomness as ever.
+    """
+    token = _copies.set({} if wanted else None)
+    try:
+        yield
+    finally:
+        _copies.reset(token)
+
+
 class Base:
     """The API server's tools.
 
     Attributes:
         store: the only door to it is here.
         clock: for timestamps.
-        streams: for uids and name suffixes.
         registry: the kinds.
         analytics: the lifecycle log.
         audit: who wrote what, and when.
@@ -44,10 +77,16 @@ class Base:
     ) -> None:
         self.store = store
         self.clock = clock
-        self.streams = streams
+        self._streams = streams
         self.registry = registry
         self.analytics = analytics or NullAnalytics()
         self.audit = AuditLog(clock)
+
+    @property
+    def streams(self) -> Streams:
+        """Randomness for uids and name suffixes; in a dry run, copies that leave no trace."""
+        drawn = _copies.get()
+        return self._streams if drawn is None else _Copies(self._streams, drawn)
 
     def _commit(
         self,

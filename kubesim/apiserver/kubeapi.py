@@ -119,7 +119,7 @@ class KubeAPI(CustomKinds, SeedVerbs, EvictionVerb, MetricsApis):
             for document in step:
                 kind, name = self.registry.find(document["kind"]), meta.name_of(document)
                 if self.peek(kind.kind, name) is None:
-                    made = freeze(self.create(document, dry_run=True))
+                    made = freeze(self._create(document, None, True, {}))
                     puts.append((kind.key("", name), made))
             if puts:
                 self.store.txn([], puts)

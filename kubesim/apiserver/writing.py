@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from kubesim.apiserver.base import drawing_copies
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.limits import admit_limits
 from kubesim.apiserver.quotas import admit_quota
@@ -57,6 +58,12 @@ class WriteVerbs(WritePath):
             AlreadyExists: the name is taken.
             NotFound: no such kind or namespace.
         """
+        with drawing_copies(dry_run):
+            return self._create(document, namespace, dry_run, asked)
+
+    def _create(
+        self, document: Document, namespace: str | None, dry_run: bool, asked: Asked
+    ) -> Document:
         kind, new = self._prepare(document)
         if asked:
             check_options(asked, "Create")

@@ -6,7 +6,16 @@ import re
 from typing import Any
 
 import pytest
-from api_builders import a_config_map, a_node, a_pod, a_statefulset, an_hpa, labelled, make_api
+from api_builders import (
+    a_config_map,
+    a_node,
+    a_pod,
+    a_service,
+    a_statefulset,
+    an_hpa,
+    labelled,
+    make_api,
+)
 
 from kubesim.apiserver import Kind, KubeAPI
 from kubesim.errors import (
@@ -454,3 +463,15 @@ def test_hpas_start_without_status(api: KubeAPI) -> None:
     hpa = an_hpa()
     hpa["status"] = {"currentReplicas": 5}
     assert "currentReplicas" not in api.create(hpa).get("status", {})
+
+
+def test_a_dry_run_leaves_no_trace() -> None:
+    """Neither in the store nor in the randomness: what follows is as if it had not been."""
+    plain, tried = make_api(), make_api()
+    generated = {"kind": "ConfigMap", "metadata": {"generateName": "a-"}}
+    previews = [tried.create(generated, dry_run=True) for _ in range(3)]
+    tried.create(a_service(), dry_run=True)
+    for document in (generated, a_service()):
+        assert tried.create(document) == plain.create(document)
+    assert len({preview["metadata"]["uid"] for preview in previews}) == 1
+    assert tried.store.revision == plain.store.revision
