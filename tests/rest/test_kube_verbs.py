@@ -461,3 +461,60 @@ def test_usage_is_found_by_the_labels_of_its_pods(ask: Kube) -> None:
     assert item["metadata"]["name"] == "auto-pod-0"
     assert item["metadata"]["labels"]["app"] == "auto-pod"
     assert ask("GET", f"{path}other").body["items"] == []
+
+
+def test_an_eviction_asks_the_budgets(served: tuple[Cluster, Kube]) -> None:
+    """429 with the budget as its cause while it is used up; 201 once it allows one."""
+    cluster, ask = served
+    ask("POST", DEPLOYMENTS, deployment("web", replicas=1))
+    budget = {
+        "metadata": {"name": "web"},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}},
+    }
+    ask("POST", "/apis/policy/v1/namespaces/default/poddisruptionbudgets", budget)
+    cluster.sleep(20)
+    (pod,) = ask("GET", f"{PODS}?labelSelector=app%3Dweb").body["items"]
+    path = f"{PODS}/{pod['metadata']['name']}/eviction"
+    eviction = {"metadata": {"name": pod["metadata"]["name"]}}
+    refused = ask("POST", path, eviction)
+    assert (refused.status, refused.body["reason"]) == (429, "TooManyRequests")
+    assert refused.body["message"] == (
+        "Cannot evict pod as it would violate the pod's disruption budget."
+    )
+    assert refused.body["details"]["causes"][0]["reason"] == "DisruptionBudget"
+    ask("PATCH", f"{DEPLOYMENTS}/web", {"spec": {"replicas": 2}}, MERGE)
+    cluster.sleep(20)
+    done = ask("POST", path, eviction)
+    assert (done.status, done.body["status"]) == (201, "Success")
+
+
+def test_a_page_on_this_machine_may_read_and_nobody_elses(ask: Kube) -> None:
+    """CORS: a loopback origin is allowed and named, a preflight answered, others refused."""
+    mine = "http://localhost:8888"
+    reply = ask("GET", PODS, Origin=mine)
+    assert reply.headers["Access-Control-Allow-Origin"] == mine
+    asked = ask("OPTIONS", PODS, Origin=mine)
+    assert asked.status == 204
+    assert "PATCH" in asked.headers["Access-Control-Allow-Methods"]
+    assert ask("GET", PODS, Origin="http://evil.example").status == 403
+
+
+def test_openapi_tells_kubectl_that_the_server_validates(ask: Kube) -> None:
+    """v2 is empty but valid, v3 an index of documents; a patch takes fieldValidation."""
+    accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    empty = ask("GET", "/openapi/v2", Accept=accept)
+    assert (empty.status, empty.body) == (200, "")
+    assert "@" not in empty.headers["Content-Type"]
+    index = ask("GET", "/openapi/v3").body["paths"]
+    document = ask("GET", index["apis/apps/v1"]["serverRelativeURL"]).body
+    path = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]
+    patch = path["patch"]
+    assert "fieldValidation" in {parameter["name"] for parameter in patch["parameters"]}
+    assert patch["x-kubernetes-group-version-kind"]["kind"] == "Deployment"
+    assert STRATEGIC not in patch["requestBody"]["content"]
+    parts = document["components"]["schemas"]
+    if parts:  # with the API types of Kubernetes at hand
+        spec = parts["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]["replicas"]
+        assert spec["description"].startswith("Number of desired pods")
+    again = ask("GET", "/openapi/v3").body["paths"]
+    assert again == index

@@ -123,6 +123,7 @@ def test_objects_that_kubectl_makes_itself(kubectl: Kubectl) -> None:
         "serviceaccount": ("sa",),
         "quota": ("q", "--hard=services=9"),
         "job": ("j", "--image=busybox"),
+        "cronjob": ("cj", "--image=busybox", "--schedule=*/5 * * * *"),
         "pdb": ("p", "--selector=app=d", "--min-available=1"),
         "service clusterip": ("svc", "--tcp=80:8080"),
         "priorityclass": ("pc", "--value=10"),

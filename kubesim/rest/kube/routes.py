@@ -37,6 +37,12 @@ READS = ("GET", "HEAD")
 WHOLE = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
 ONE = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 VERBS = ("GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION")
+METHODS = ", ".join((*READS, "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+PREFLIGHT = {
+    "Allow": METHODS,
+    "Access-Control-Allow-Methods": METHODS,
+    "Access-Control-Allow-Headers": "Content-Type, Authorization",
+}
 CHUNKED = {"Transfer-Encoding": "chunked", "Cache-Control": "no-cache, private"}
 ROOTS = frozenset({"apis", "version", "livez", "readyz", "openapi"})
 BUILD = {
@@ -126,7 +132,7 @@ class KubeRoutes:
         if user is None:
             raise Refusal(401, "Unauthorized")
         if request.method == "OPTIONS":
-            return Response(204, headers={"Allow": "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"})
+            return Response(204, headers=PREFLIGHT)
         if place is None:
             return self._about(request, user)
         review = REVIEWS.get(place.plural)
