@@ -1,9 +1,9 @@
 """The kubelet: the agent of one node. It registers the node, and runs the pods bound to it.
 
-Ours keeps: registration with capacity and conditions, heartbeats by Lease each 10 s and by node
-status each 5 minutes, admission (a pod that does not fit is refused), one worker for each pod,
-logs, graceful deletion, and the power cut: `fail()` and `recover()`. It leaves out: static pods,
-volumes.
+Ours keeps: registration with capacity, allocatable and conditions, heartbeats by Lease each 10 s
+and by node status each 5 minutes, admission, one worker for each pod (`podworkers`), images,
+eviction under memory pressure (`pressure`), logs, and the power cut: `fail()` and `recover()`. It
+leaves out: static pods, device plug-ins, disk and PID pressure.
 
 Source: pkg/kubelet/kubelet.go (syncLoop, HandlePodAdditions), pkg/kubelet/pod_workers.go.
 """
