@@ -60,7 +60,3 @@ class PullBackOff:
         """Seconds from this failure to the next attempt."""
         self.current = min(self.current * 2, MAX_SECONDS) if self.current else INITIAL_SECONDS
         return self.current
-
-    def forget(self) -> None:
-        """The image came."""
-        self.current = 0.0

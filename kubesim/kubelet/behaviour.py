@@ -102,6 +102,11 @@ class Behaviour:
     answers: Answers = field(default_factory=Answers)
 
 
+FOREVER = Behaviour()
+ONCE = Behaviour(run_seconds=INIT_SECONDS)
+PREFIX = "kubesim.dev/"
+
+
 def behaviour_of(pod: Document, container: str, kind: str, complain: Complain) -> Behaviour:
     """How a container of a pod behaves, by the pod's annotations.
 
@@ -112,6 +117,8 @@ def behaviour_of(pod: Document, container: str, kind: str, complain: Complain) -
         complain: told of each annotation that makes no sense; the default is taken then.
     """
     notes = meta.annotations_of(pod)
+    if not any(name.startswith(PREFIX) for name in notes):
+        return ONCE if kind == INIT else FOREVER  # shared by all the pods that say nothing
 
     def text(annotation: str) -> tuple[str, str | None]:
         own = f"{annotation}.{container}"

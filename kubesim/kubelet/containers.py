@@ -90,7 +90,8 @@ class ContainerLife:
         self.started_at = self.exited_at = 0.0
         self.ended: Document | None = None
         self.last: Document | None = None
-        self.backoff, self.pulls = CrashBackOff(), PullBackOff()
+        self.backoff = CrashBackOff()
+        self.pulls: PullBackOff | None = None  # made when an image does not come
         self.busy = self.killed = self.stopping = False
         self.timers: list[Timer] = []
         self.log: Log = deque(maxlen=LOG_LINES)
@@ -243,8 +244,7 @@ def lives_of(pod: Document, behaviour: Callable[[str, str], Behaviour]) -> list[
         *((spec, MAIN) for spec in containers_of(pod)),
     ]
     lives = [
-        ContainerLife(dict(spec), kind, uid, behaviour(str(spec["name"]), kind))
-        for spec, kind in found
+        ContainerLife(spec, kind, uid, behaviour(str(spec["name"]), kind)) for spec, kind in found
     ]
     for life in lives:
         life.reason = INITIALIZING if inits else CREATING

@@ -115,7 +115,7 @@ class Pulled(NamedTuple):
 
 
 class ImageStore:
-    """The images of one node. `needs_pull` may be asked from any thread, the rest is the kubelet's.
+    """The images of one node. `has` may be asked from any thread, the rest is the kubelet's.
 
     Args:
         pulls: the registry; None: every image that exists is here.
@@ -126,6 +126,10 @@ class ImageStore:
         self._sizes = {image: pulls.size(image) for image in pulls.present} if pulls else {}
         self._free_at = 0.0
         self.pulled = 0
+
+    def has(self, image: str, policy: str) -> bool:
+        """Whether a container may start without asking the registry."""
+        return valid_reference(image) and not self.needs_pull(image, policy)
 
     def needs_pull(self, image: str, policy: str) -> bool:
         """Whether the kubelet has to ask the registry before a container starts.

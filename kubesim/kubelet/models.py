@@ -84,9 +84,14 @@ def ceiling_of(model: Workload) -> float:
 BUILT_IN: dict[str, Factory] = {"leak": _leak}
 
 
+def known_models(factories: Mapping[str, Factory] | None) -> dict[str, Factory]:
+    """The models of this file and a cluster's own, which win."""
+    return {**BUILT_IN, **(factories or {})}
+
+
 def capacities(seed: int, factories: Mapping[str, Factory] | None) -> Callable[[Document], float]:
     """A function that tells how many requests per second a pod can serve (see `capacity_of`)."""
-    known = {**BUILT_IN, **(factories or {})}
+    known = known_models(factories)
     return lambda pod: capacity_of(pod, seed, known)
 
 
@@ -96,16 +101,16 @@ class PodModels:
     Args:
         seed: the cluster's seed.
         pod: the pod.
-        factories: models of the cluster's own by name.
+        factories: all models by name (see `known_models`).
 
     Raises:
         BadRequest: an annotation makes no sense. A factory of a learner's may raise anything.
     """
 
-    def __init__(self, seed: int, pod: Document, factories: Mapping[str, Factory] | None) -> None:
+    def __init__(self, seed: int, pod: Document, factories: Mapping[str, Factory]) -> None:
         self._seed = seed
         self._pod = pod
-        self._factories = {**BUILT_IN, **(factories or {})}
+        self._factories = factories
         notes = meta.annotations_of(pod)
         specs = (pod.get("spec") or {}).get("initContainers") or ()
         names = [str(c["name"]) for c in (*specs, *containers_of(pod))]

@@ -100,15 +100,8 @@ class PodRunner(PodEnding):
         )
         self._ended = ended
         self._probes = PodProbes(self._lives, worker, self._now, models, ip, self._probed)
-        self._images = ImageWaiter(
-            images,
-            pull,
-            event=self._event,
-            later=self._later,
-            ready=self._image_ready,
-            changed=self._write_status,
-            waits=self._no_image,
-        )
+        self._images, self._pull = images, pull
+        self._waiter: ImageWaiter | None = None  # made when an image is not there
         self._meter = Meter(
             api,
             worker,
@@ -247,8 +240,29 @@ class PodRunner(PodEnding):
         self._sync()
 
     def _launch(self, life: ContainerLife) -> None:
-        if self._images.ensure(life):
+        policy = str(life.spec.get("imagePullPolicy") or "IfNotPresent")
+        if self._images.has(life.image, policy):
+            present = f'Container image "{life.image}" already present on machine'
+            self._event("Normal", "Pulled", present)
+            self._images.note(life.image)
             self._configure(life)
+            return
+        if self._waiter is None:
+            self._waiter = ImageWaiter(
+                self._pull,
+                event=self._event,
+                later=self._later,
+                ready=self._image_ready,
+                again=self._launch_again,
+                changed=self._write_status,
+                waits=self._no_image,
+            )
+        self._waiter.fetch(life, policy)
+
+    def _launch_again(self, life: ContainerLife) -> None:
+        """An image that did not come is tried again."""
+        self._launch(life)
+        self._sync()
 
     def _image_ready(self, life: ContainerLife) -> None:
         if not self.ending:

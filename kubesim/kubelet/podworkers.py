@@ -21,7 +21,7 @@ from kubesim.errors import BadRequest, NotFound
 from kubesim.kubelet.admission import admission
 from kubesim.kubelet.images import ImageStore, Pulled
 from kubesim.kubelet.meter import Load
-from kubesim.kubelet.models import PodModels
+from kubesim.kubelet.models import PodModels, known_models
 from kubesim.kubelet.nodestatus import meta_number, node_address
 from kubesim.kubelet.pod import PodRunner
 from kubesim.kubelet.podstatus import delete_for_good
@@ -72,7 +72,7 @@ class PodWorkers:
         self._api, self._clock, self._worker = api, clock, worker
         self._node_name, self._component = node_name, f"kubelet/{node_name}"
         self._allocatable, self._max_pods = allocatable, max_pods
-        self._seed, self._load, self._workloads = seed, load, workloads
+        self._seed, self._load, self._models = seed, load, known_models(workloads)
         self._images = images
         self._recorder, self._analytics, self._decisions = recorder, analytics, decisions
         self._counts, self._say = counts, say
@@ -143,7 +143,7 @@ class PodWorkers:
         )
         if refusal is None:
             try:
-                models = PodModels(self._seed, pod, self._workloads)
+                models = PodModels(self._seed, pod, self._models)
             except Exception as error:  # noqa: BLE001 - a learner's factory, or a bad annotation
                 refusal = "InvalidWorkload", f"{error}"
         if refusal is not None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kubesim.kubelet.backoff import PullBackOff
 from kubesim.kubelet.containers import ContainerLife
-from kubesim.kubelet.images import ImageStore, Pulled, valid_reference
+from kubesim.kubelet.images import Pulled, valid_reference
 
 SYNC_SECONDS = 1.0  # from the failure to the kubelet's next look, which finds the back-off
 
@@ -23,56 +24,52 @@ class ImageWaiter:
     """Gets the images of one pod's containers, on the pod's worker.
 
     Args:
-        images: of the node.
         pull: asks the kubelet for one.
         event: tells about the pod.
         later: calls something after so many seconds while that container waits.
         ready: the image of a container is there: start it.
+        again: it is time to try once more.
         changed: a container waits for another reason now.
         waits: told (container, reason, message, seconds to the next try) for the decision record.
     """
 
     def __init__(
         self,
-        images: ImageStore,
         pull: Pull,
         *,
         event: Event,
         later: Callable[[ContainerLife, float, Callable[[], Any]], Any],
         ready: Callable[[ContainerLife], Any],
+        again: Callable[[ContainerLife], Any],
         changed: Callable[[], Any],
         waits: Callable[[ContainerLife, str, str, float], Any],
     ) -> None:
-        self._images = images
         self._pull = pull
         self._event = event
         self._later = later
-        self._ready = ready
+        self._ready, self._try_again = ready, again
         self._changed = changed
         self._waits = waits
 
-    def ensure(self, life: ContainerLife) -> bool:
-        """True if the container may start now; else it is started, or told why not, later."""
+    def fetch(self, life: ContainerLife, policy: str) -> None:
+        """Ask for the image of a container; it is started, or told why not, later.
+
+        Args:
+            life: a container whose image is not there.
+            policy: its imagePullPolicy.
+        """
         image = life.image
-        policy = str(life.spec.get("imagePullPolicy") or "IfNotPresent")
         if not valid_reference(image):
             said = f'couldn\'t parse image name "{image}": invalid reference format'
             said = f'Failed to apply default image tag "{image}": {said}'
             self._stuck(life, "InvalidImageName", "InspectFailed", said)
-            return False
-        if not self._images.needs_pull(image, policy):
-            present = f'Container image "{image}" already present on machine'
-            self._event("Normal", "Pulled", present)
-            self._images.note(image)
-            return True
-        if policy == "Never":
+        elif policy == "Never":
             said = f'Container image "{image}" is not present with pull policy of Never'
             self._stuck(life, "ErrImageNeverPull", "ErrImageNeverPull", said)
-            return False
-        life.busy = True
-        self._event("Normal", "Pulling", f'Pulling image "{image}"')
-        self._pull(image, lambda result: self._came(life, result))
-        return False
+        else:
+            life.busy = True
+            self._event("Normal", "Pulling", f'Pulling image "{image}"')
+            self._pull(image, lambda result: self._came(life, result))
 
     def _stuck(self, life: ContainerLife, reason: str, event: str, message: str) -> None:
         """It will not start, whatever time passes."""
@@ -86,7 +83,7 @@ class ImageWaiter:
         if not life.busy:
             return  # it was stopped meanwhile
         if not result.error:
-            life.pulls.forget()
+            life.pulls = None
             life.busy = False
             self._event("Normal", "Pulled", result.message)
             self._ready(life)
@@ -96,6 +93,7 @@ class ImageWaiter:
         life.wait("ErrImagePull", result.error)
         self._event("Warning", "Failed", failed)
         self._event("Warning", "Failed", "Error: ErrImagePull")
+        life.pulls = life.pulls or PullBackOff()
         delay = life.pulls.delay()
         self._waits(life, "ErrImagePull", result.error, delay)
         self._changed()
@@ -111,5 +109,4 @@ class ImageWaiter:
 
     def _again(self, life: ContainerLife) -> None:
         life.busy = False
-        if self.ensure(life):
-            self._ready(life)
+        self._try_again(life)
