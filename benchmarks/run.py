@@ -26,6 +26,7 @@ MODULES = (
     "rest_load",
     "scheduling",
     "control_plane",
+    "whole_cluster",
     "experiments",
 )
 

@@ -38,11 +38,13 @@ class NodeInfo:
         affine: those with (anti-)affinity terms of any kind.
         images: size in bytes by name.
         version: rises with each change of any node.
+        counted: what was counted on it, by whatever it was counted for: (version, count).
     """
 
     __slots__ = (
         "affine",
         "allocatable",
+        "counted",
         "images",
         "infos",
         "labels",
@@ -64,6 +66,7 @@ class NodeInfo:
         self.infos: dict[str, PodInfo] = {}
         self.affine: dict[str, Document] = {}
         self.version = 0
+        self.counted: dict[Any, tuple[int, int]] = {}
         self.set_node(node)
         for pod in pods:
             self.add(pod)
@@ -123,4 +126,5 @@ class NodeInfo:
         twin.requested, twin.scoring = Resources(self.requested), Resources(self.scoring)
         twin.pods, twin.infos = dict(self.pods), dict(self.infos)
         twin.affine = dict(self.affine)
+        twin.counted = {}  # from here on its versions mean something else
         return twin

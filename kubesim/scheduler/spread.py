@@ -22,6 +22,7 @@ from kubesim.scheduler.snapshot import HOSTNAME, ZONE, World
 
 HARD_WHEN, SOFT_WHEN = "DoNotSchedule", "ScheduleAnyway"
 WORKLOADS = ("ReplicaSet", "StatefulSet", "ReplicationController")
+KEPT_COUNTS = 64  # selectors for which a node remembers how many of its pods they pick
 # What pods get that say nothing themselves: buildDefaultConstraints, systemDefaultConstraints.
 SYSTEM_DEFAULTS: Sequence[Mapping[str, Any]] = (
     {"topologyKey": HOSTNAME, "whenUnsatisfiable": SOFT_WHEN, "maxSkew": 3},
@@ -129,16 +130,24 @@ def has_all_keys(node: NodeInfo, constraints: Sequence[Constraint]) -> bool:
 def count_pods(node: NodeInfo, selector: Selector, namespace: str) -> int:
     """Pods on the node that are selected, live in the namespace and are not being deleted.
 
-    A selector that is empty, or none, counts nobody.
+    A selector that is empty, or none, counts nobody. A node is counted anew only after its pods
+    have changed: between two pods of a rollout that is one node of all.
     """
     if selector.empty or selector.nothing:
         return 0
-    return sum(
+    kept = node.counted.get((namespace, selector))
+    if kept is not None and kept[0] == node.version:
+        return kept[1]
+    count = sum(
         meta.namespace_of(pod) == namespace
         and not meta.is_terminating(pod)
         and selector.matches(meta.labels_of(pod))
         for pod in node.pods.values()
     )
+    if len(node.counted) >= KEPT_COUNTS:
+        node.counted.clear()
+    node.counted[namespace, selector] = (node.version, count)
+    return count
 
 
 @dataclass(slots=True)
