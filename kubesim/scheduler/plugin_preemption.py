@@ -145,8 +145,9 @@ class DefaultPreemption:
             return {**status, "conditions": conditions}
 
         self._write_status(victim, mark)
+        name, namespace = meta.name_of(victim), meta.namespace_of(victim)
         try:
-            handle.api.delete("Pod", meta.name_of(victim), meta.namespace_of(victim))
+            retry_on_conflict(lambda: handle.api.delete("Pod", name, namespace))
         except NotFound:
             said = f"{meta.key_of(victim)} was gone before it could be preempted"
             handle.analytics.log(handle.scheduler_name, "VictimGone", said, "debug")

@@ -9,7 +9,7 @@ import pytest
 from sched_builders import HOST, ZONE, node, pod
 
 from kubesim import Cluster
-from kubesim.errors import Invalid
+from kubesim.errors import Conflict, Invalid
 from kubesim.objects.pods import pod_requests
 from kubesim.scheduler import CycleState, Framework, NodeInfo, Snapshot, default_profile
 from kubesim.scheduler.handle import Nominator
@@ -445,3 +445,42 @@ def test_a_pod_that_is_being_deleted_is_skipped() -> None:
         assert cluster.api.get("Pod", "p")["spec"].get("nodeName", "") == ""
         notes = [e["message"] for e in events(cluster, "FailedScheduling")]
         assert "skip schedule deleting pod: default/p" in notes
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_conflicts_and_shuffled_ties_lose_no_pod(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenth of all writes meets a Conflict: in the end the important pods run, on free room."""
+    from random import Random
+
+    from kubesim.clock import VirtualClock
+
+    rng = Random(seed)
+    clock = VirtualClock(shuffle_seed=seed)
+    with Cluster(nodes=2, seed=seed, hpa=False, node_cpu="2", clock=clock) as cluster:
+        cluster.sleep(1)
+        classes(cluster, high=1000)
+        commit = cluster.api._commit
+
+        def flaky(*arguments: Any, **options: Any) -> Any:
+            if clock.current_worker() and rng.random() < 0.1:
+                raise Conflict("injected")
+            return commit(*arguments, **options)
+
+        monkeypatch.setattr(cluster.api, "_commit", flaky)
+        for n in range(4):
+            cluster.api.create(pod(f"low-{n}", "900m"))
+        cluster.sleep(20)
+        for n in range(2):
+            cluster.api.create(pod(f"high-{n}", "1500m", priorityClassName="high"))
+        cluster.sleep(200)
+        placed = {
+            p["metadata"]["name"]: p["spec"].get("nodeName", "")
+            for p in cluster.api.list("Pod")["items"]
+        }
+        assert {placed["high-0"], placed["high-1"]} == {"node-1", "node-2"}
+        assert not [name for name, on in placed.items() if on and name.startswith("low")]
+        assert cluster.scheduler.statistics()["nominated"] == 0
+        for info in cluster.scheduler.cache.nodes.values():
+            assert info.requested.cpu_milli == 1500
