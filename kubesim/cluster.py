@@ -40,6 +40,7 @@ from kubesim.explain import Explanation, explain
 from kubesim.kubelet import Kubelet, KubeletConfig
 from kubesim.kubelet.models import capacities
 from kubesim.nodes import ClusterNode
+from kubesim.outages import ControllerSwitch
 from kubesim.overview import get_table, pods_table
 from kubesim.rest import RestServer, hpaconfig
 from kubesim.rollouts import Rollout
@@ -148,6 +149,7 @@ class Cluster:
             Kubelet(self.api, node_name=f"node-{n}", **node, **tools) for n in range(1, nodes + 1)
         ]
         self.schedulers = make_schedulers(self.api, profile, schedulers, **tools)
+        self._tools = {"api": self.api, **tools}
         self.controllers = [controller(self.api, **tools) for controller in CONTROLLERS]
         resolutions = metrics_resolution, custom_metrics_resolution
         self.metrics_server, self.metrics = make_metrics(self.api, self.traffic, *resolutions)
@@ -211,6 +213,10 @@ class Cluster:
         """One node: cordon, drain, taint, fail, recover; printed, it is described."""
         machine = next((each for each in self.kubelets if each.node_name == name), None)
         return ClusterNode(self.api, self.clock, self.decisions, name, machine)
+
+    def controller(self, name: str) -> ControllerSwitch:
+        """One controller, for example ``replicaset-controller``: crash it, start it anew."""
+        return ControllerSwitch(self.controllers, name, self._tools)
 
     def shadows(self, hpa: str = autopod.NAME) -> Table:
         """What each shadow policy would have done at each look of an HPA, beside the real one.

@@ -27,7 +27,7 @@ LAYERS: list[list[set[str]]] = [
     [{"client"}, {"rest"}, {"manifests"}],
     [{"controllers"}, {"scheduler"}, {"autoscaler"}, {"kubelet"}, {"traffic"}],
     [{"drain"}, {"nodeview"}],
-    [{"explain"}, {"overview"}, {"autopod"}, {"tracing"}, {"rollouts"}, {"nodes"}],
+    [{"explain"}, {"overview"}, {"autopod"}, {"tracing"}, {"rollouts"}, {"nodes"}, {"outages"}],
     [{"cluster"}],
     [{"experiment"}, {"testing"}],
     [{"__main__"}],

@@ -41,6 +41,7 @@ class Controller(ABC):
         max_delay_seconds: of the back-off of failing keys.
         max_retries: failures in a row after which a key is dropped until it is added anew; None:
             it is tried for ever.
+        stopped: it was stopped, and does nothing any more.
     """
 
     name = "controller"
@@ -69,6 +70,7 @@ class Controller(ABC):
         self._informers: list[Informer] = []
         self._on_demand: list[Informer] = []
         self._resync_seconds = resync_seconds
+        self.stopped = False
 
     @abstractmethod
     def reconcile(self, key: str) -> None:
@@ -119,6 +121,7 @@ class Controller(ABC):
 
     def stop(self) -> None:
         """Stop watching; a reconcile in flight ends first."""
+        self.stopped = True
         for informer in self._informers:
             informer.stop()
         self.worker.stop()
