@@ -23,6 +23,7 @@ missing.
     cockpit      all of it in one panel
     deployments  the Deployment that is rolled out, as a document
     rollout      the panel of a rollout; rollout_series, _charts, _still, _controls are its parts
+    toy          a controller in miniature, and what lost news do to it
     drawing      axes, steps and legends of still pictures
     refresh      `python -m lessons.refresh` stores the outputs of the notebooks anew
 """

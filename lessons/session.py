@@ -71,7 +71,7 @@ def finish() -> None:
     """
     close_slot("lesson")
     flying = ", ".join(panels.names())
-    note = f"; the cockpit {flying!r} flies on until cockpit.close()" if flying else ""
+    note = f"; {flying!r} flies on until you close() it" if flying else ""
     print(f"closed{note}")
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lessons import exercises
 from lessons.check import Task, progress, todo
 
-LESSONS = ["l01", "l02", "l03", "l04"]
+LESSONS = sorted(path.stem for path in Path(exercises.__file__).parent.glob("l*.py"))
 TASKS = [
     task
     for name in LESSONS

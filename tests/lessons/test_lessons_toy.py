@@ -1,0 +1,55 @@
+"""The controller in miniature: lost news and news told twice do what the lesson says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from kubesim import Cluster
+from lessons.toy import LOOK, WANTED, Toy, race
+
+
+def edge(event: str, _wanted: int, _pods: Any) -> int:
+    """A pod went, so make one."""
+    return 1 if event == "DELETED" else 0
+
+
+def level(_event: str, wanted: int, pods: Any) -> int:
+    """So many are missing."""
+    return wanted - len(pods)
+
+
+@pytest.mark.parametrize(
+    ("options", "by_edge"), [({}, 5), ({"lost": 1.0}, 0), ({"twice": True}, 35)]
+)
+def test_the_edge_drifts_and_the_level_does_not(options: dict[str, Any], by_edge: int) -> None:
+    """Lost news cost the edge a pod each, doubled ones bring one each; the level stays at five."""
+    last = race(edge, level, **options).rows[-1]
+    assert last == (300, WANTED, by_edge, WANTED)
+
+
+def test_without_news_a_look_now_and_then_is_enough() -> None:
+    """Every piece of news is lost: what is seen each 30 seconds repairs what was killed."""
+    calls: list[str] = []
+
+    def react(event: str, wanted: int, pods: Any) -> tuple[int, Sequence[str]]:
+        calls.append(event)
+        return wanted - len(pods), []
+
+    with Cluster(nodes=1, hpa=False) as cluster:
+        toy = Toy(cluster, react, lost=1.0)
+        toy.run(90)
+        toy.run(30, kill=False)
+        assert len(toy.alive()) == WANTED
+    assert calls == [LOOK] * 4
+
+
+def test_pods_that_end_by_themselves_are_seen_as_ended() -> None:
+    """Each third pod fails; it is in the list with its phase, and not among the living."""
+    with Cluster(nodes=1, hpa=False) as cluster:
+        toy = Toy(cluster, lambda _event, wanted, _pods: (max(0, wanted - len(toy.alive())), []))
+        toy.run(60, fail=True)
+        assert "Failed" in {pod["phase"] for pod in toy.pods()}
+        assert len(toy.alive()) == WANTED
