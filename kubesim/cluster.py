@@ -149,7 +149,6 @@ class Cluster:
             Kubelet(self.api, node_name=f"node-{n}", **node, **tools) for n in range(1, nodes + 1)
         ]
         self.schedulers = make_schedulers(self.api, profile, schedulers, **tools)
-        self._tools = {"api": self.api, **tools}
         self.controllers = [controller(self.api, **tools) for controller in CONTROLLERS]
         resolutions = metrics_resolution, custom_metrics_resolution
         self.metrics_server, self.metrics = make_metrics(self.api, self.traffic, *resolutions)
@@ -216,7 +215,7 @@ class Cluster:
 
     def controller(self, name: str) -> ControllerSwitch:
         """One controller, for example ``replicaset-controller``: crash it, start it anew."""
-        return ControllerSwitch(self.controllers, name, self._tools)
+        return ControllerSwitch(self.controllers, name, {"api": self.api, **self._tools})
 
     def shadows(self, hpa: str = autopod.NAME) -> Table:
         """What each shadow policy would have done at each look of an HPA, beside the real one.
