@@ -6,8 +6,7 @@ writes the status, in the order that loses no outcome: note, remove the finalize
 Ours keeps finalizers and uncounted pods, back-off, limits (in all, and by index), deadline, indexed
 Jobs and work queues, suspension, podFailurePolicy, successPolicy, podReplacementPolicy, conditions
 in the order of 1.34, syncs batched by a second, ttlSecondsAfterFinished, and the events. It leaves
-out: metrics, the event about more successes than completions, and freeing pods of a Job that was
-deleted while no controller ran.
+out: metrics, and freeing pods of a Job that was deleted while no controller ran.
 
 Source: pkg/controller/job/job_controller.go, pkg/controller/ttlafterfinished.
 """
@@ -320,6 +319,9 @@ class JobController(PodOwner):
         status = last_status(status, spec, counts, over, now)
         self._write(written, written, status)
         if over is not None and over.success:
+            if spec.completions is not None and counts.succeeded > spec.completions:
+                said = "Too many succeeded pods running after completion count reached"
+                self.recorder.event(job, "Warning", "TooManySucceededPods", said)
             self.recorder.event(job, "Normal", "Completed", "Job completed")
         elif over is not None:
             self.recorder.event(job, "Warning", over.reason, over.message)

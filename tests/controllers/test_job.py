@@ -365,6 +365,25 @@ def test_a_success_policy(cluster: Cluster) -> None:
     assert len(pods_of(cluster)) == 1
 
 
+def test_more_successes_than_wanted_are_told(cluster: Cluster) -> None:
+    """Somebody else's pod with the Job's labels and owner counts, too."""
+    cluster.api.create(job(run=999))
+    cluster.sleep(5)
+    (pod,) = pods_of(cluster)
+    kept = ("labels", "ownerReferences", "finalizers", "annotations")
+    metadata = {"name": "extra", **{field: pod["metadata"][field] for field in kept}}
+    spec = {**pod["spec"], "schedulerName": "nobody"}
+    del spec["nodeName"]  # or its kubelet would have its own idea of it
+    extra = cluster.api.create({"kind": "Pod", "metadata": metadata, "spec": spec})
+    for each in (pod, extra):
+        cluster.api.update_status({**each, "status": {**each["status"], "phase": "Succeeded"}})
+    cluster.sleep(5)
+    assert counts(cluster) == (0, 2, 0)
+    said = "Too many succeeded pods running after completion count reached"
+    assert told(cluster, "TooManySucceededPods") == [said]
+    assert told(cluster, "Completed") == ["Job completed"]
+
+
 def test_a_finished_job_goes_after_its_time_to_live(cluster: Cluster) -> None:
     """With its pods, counted from the final condition."""
     cluster.api.create(job(ttlSecondsAfterFinished=30))
