@@ -16,16 +16,16 @@ from typing import Any
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.limits import default_limits
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.rules import IMMUTABLE, IP_RULE, valid_ip
+from kubesim.apiserver.rules import (
+    IMMUTABLE,
+    IP_RULE,
+    MAX_DATA_BYTES,
+    valid_ip,
+    validate_config_key,
+)
 from kubesim.objects.frozen import Document
-from kubesim.objects.meta import valid_label_key
 from kubesim.quantity import parse_quantity
 
-MAX_SECRET_BYTES = 1024 * 1024  # MaxSecretSize
-KEY_RULE = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
-    " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
-)
 SECRET_NEEDS = {  # type of secret -> keys that its data must have
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/dockercfg": (".dockercfg",),
@@ -56,14 +56,13 @@ def validate_secret(secret: Document, errors: FieldErrors) -> None:
     data = errors.mapping("data", secret.get("data"))
     size = 0
     for key, value in data.items():
-        if not key or "/" in key or not valid_label_key(key.strip(".-_") or "a"):
-            errors.invalid(f"data[{key}]", key, KEY_RULE)
+        validate_config_key(f"data[{key}]", str(key), errors)
         try:
             size += len(b64decode(value, validate=True))
         except (TypeError, ValueError):
             errors.invalid(f"data[{key}]", value, "illegal base64 data")
-    if size > MAX_SECRET_BYTES:
-        errors.too_long("data", MAX_SECRET_BYTES)
+    if size > MAX_DATA_BYTES:
+        errors.too_long("data", MAX_DATA_BYTES)
     for key in SECRET_NEEDS.get(str(secret.get("type")), ()):
         if key not in data:
             errors.required(f"data[{key}]")

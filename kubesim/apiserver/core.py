@@ -19,6 +19,7 @@ from kubesim.apiserver.podspec import (
     validate_pod_spec,
 )
 from kubesim.apiserver.registry import VERBS, Kind
+from kubesim.apiserver.rules import MAX_DATA_BYTES, validate_config_key
 from kubesim.apiserver.scheduling import admit_pod
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
@@ -207,10 +208,20 @@ def validate_node_status(node: Document, errors: FieldErrors) -> None:
 
 
 def validate_config_map(config: Document, errors: FieldErrors) -> None:
-    """`data` holds texts; an immutable map says so with a boolean."""
+    """Keys are file names, each in one of the two maps; all values are of a bounded size."""
+    size = 0
     for field in ("data", "binaryData"):
-        if config.get(field) is not None:
-            errors.texts(field, config[field])
+        for key, value in errors.mapping(field, config.get(field)).items():
+            path = f"{field}[{key}]"
+            validate_config_key(path, str(key), errors)
+            if not isinstance(value, str):
+                errors.invalid(path, value, "must be a text: put it in quotes")
+                continue
+            size += len(value.encode())
+            if field == "binaryData" and key in (config.get("data") or ()):
+                errors.invalid(path, key, "duplicate of key present in data")
+    if size > MAX_DATA_BYTES:
+        errors.too_long("", MAX_DATA_BYTES)
     if config.get("immutable") is not None and not isinstance(config["immutable"], bool):
         errors.invalid("immutable", config["immutable"], "must be true or false")
 

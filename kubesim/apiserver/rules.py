@@ -16,6 +16,7 @@ from kubesim.apiserver.metadata import validate_labels
 from kubesim.apiserver.podspec import default_pod_spec, validate_pod_spec
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import MAX_NAME
 from kubesim.objects.selectors import Selector, selector_from
 
 PERCENT_RULE = (
@@ -25,7 +26,13 @@ PERCENT_RULE = (
 IMMUTABLE = "field is immutable"
 UNMATCHED = "`selector` does not match template `labels`"
 IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+CONFIG_KEY_RULE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
+    " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+MAX_DATA_BYTES = 1024 * 1024  # MaxSecretSize: of all values of a ConfigMap or Secret
 OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 _PERCENT = re.compile(r"[0-9]+%", re.ASCII)
 
 
@@ -75,6 +82,18 @@ def valid_ip(address: object) -> bool:
         except AddressValueError:
             continue
     return False
+
+
+def validate_config_key(path: str, key: str, errors: FieldErrors) -> None:
+    """A key of a ConfigMap or Secret: it may become the name of a file."""
+    if len(key) > MAX_NAME:
+        errors.invalid(path, key, f"must be no more than {MAX_NAME} characters")
+    if not _CONFIG_KEY.fullmatch(key):
+        errors.invalid(path, key, CONFIG_KEY_RULE)
+    elif key in (".", ".."):
+        errors.invalid(path, key, f"must not be '{key}'")
+    elif key.startswith(".."):
+        errors.invalid(path, key, "must not start with '..'")
 
 
 # -- what may not change ---------------------------------------------------------------------------

@@ -132,7 +132,17 @@ def test_a_claim_waits_for_a_volume(api: KubeAPI) -> None:
         api.update(made)
 
 
+LONG = "k" * 254
 RULES = [
+    (make("ConfigMap", data={"a b": "c"}), "data[a b]"),
+    (make("ConfigMap", data={"": "c"}), "data[]"),
+    (make("ConfigMap", data={"..": "c"}), "data[..]"),
+    (make("ConfigMap", data={"..c": "c"}), "data[..c]"),
+    (make("ConfigMap", data={LONG: "c"}), f"data[{LONG}]"),
+    (make("ConfigMap", binaryData={"a/b": "aGk="}), "binaryData[a/b]"),
+    (make("ConfigMap", data={"a": "c"}, binaryData={"a": "aGk="}), "binaryData[a]"),
+    (make("ConfigMap", data={"a": "x" * (1024 * 1024 + 1)}), ""),
+    (make("Secret", data={"a b": "aGk="}), "data[a b]"),
     (make("Secret", data={"a": "no base64!"}), "data[a]"),
     (make("Secret", data={"a/b": "aGk="}), "data[a/b]"),
     (make("Secret", type="kubernetes.io/tls", data={"tls.crt": ""}), "data[tls.key]"),
