@@ -197,6 +197,20 @@ def test_who_may_and_raw_requests(kubectl: Kubectl) -> None:
     assert kubectl("delete", "--raw", f"{path}/raw").code == 0
 
 
+def test_watching_ends_well(kubectl: Kubectl) -> None:
+    """get -w prints what is there and what comes, and ends with 0; WatchList where it is known."""
+    kubectl.ok("run", "a", "--image=nginx")
+    watched = kubectl("get", "pods", "-w", "--request-timeout=2s")
+    assert watched.code == 0
+    assert watched.out.splitlines()[0].split()[:3] == ["NAME", "READY", "STATUS"]
+    assert watched.out.splitlines()[1].split()[0] == "a"
+    named = kubectl.ok("get", "pod", "a", "-w", "-o", "name", "--request-timeout=1s")
+    assert set(named.split()) == {"pod/a"}
+    switch = {"KUBE_FEATURE_WatchListClient": "true"}
+    waited = kubectl.ok("wait", "--for=condition=Ready", "pod/a", "--timeout=30s", **switch)
+    assert "condition met" in waited
+
+
 def test_deleting(kubectl: Kubectl) -> None:
     """By name, by label, all, now; a missing one, and a namespace that must stay."""
     for name in ("a", "b", "c"):

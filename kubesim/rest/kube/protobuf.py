@@ -108,7 +108,9 @@ def _value(field: Field, wire: int, raw: int | bytes, depth: int) -> Any:
     if field.many == "map":
         return _entry(field, _bytes(raw), depth)
     if isinstance(raw, int):
-        if field.type in ("bool",):
+        if field.type not in ("int", "bool", "double"):
+            raise ValueError(f"{field.name} is no number")
+        if field.type == "bool":
             return bool(raw)
         if field.type == "double":
             return struct.unpack("<d", raw.to_bytes(8, "little"))[0]
