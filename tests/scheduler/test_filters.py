@@ -413,4 +413,8 @@ def test_images() -> None:
     two = pod(containers=[{"name": "c", "image": "big"}], initContainers=[{"image": "big"}])
     assert scored([ImageLocality()], two, Snapshot.of(nodes)).totals["n0"] == 24
     assert (image_score(0, 1), image_score(10**12, 1)) == (0, 100)
+    # From 23 MiB to 1,000 MiB a container, in bytes.
+    assert (image_score(34_361_835, 1), image_score(34_361_836, 1)) == (0, 1)
+    assert (image_score(1_048_575_999, 1), image_score(1_048_576_000, 1)) == (99, 100)
+    assert image_score(1_048_576_000, 2) == 49
     assert normalized_image("r.io:5000/a/b") == "r.io:5000/a/b:latest"

@@ -171,6 +171,19 @@ def test_hypothetical_pods() -> None:
     assert not framework.filter(who, snapshot["a1"], state).ok
 
 
+def test_a_pod_that_is_taken_away_was_counted_once() -> None:
+    """Its going opens a place that it closed, and closes one that it opened."""
+    other = pod("db", labels=DB, on="a1")
+    snapshot = Snapshot.of(NODES, [other])
+    for rule, before, after in ((far(term(DB)), False, True), (near(term(DB)), True, False)):
+        framework, who, state = Framework(PLUGIN), pod(**rule), CycleState(snapshot)
+        framework.pre_filter(who, state)
+        assert framework.filter(who, snapshot["a2"], state).ok is before
+        twin, place = state.clone(), snapshot["a1"].clone()
+        framework.remove_pod(who, place.pods["default/db"], place, twin)
+        assert framework.filter(who, place, twin).ok is after
+
+
 # -- scores ---------------------------------------------------------------------------------------
 
 

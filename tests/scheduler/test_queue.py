@@ -164,3 +164,14 @@ def test_a_removed_pod_is_not_popped() -> None:
     queue.remove("default/a")
     assert queue.pop(1.0) is None
     assert queue.refused("default/a", 1.0, ["X"]) is None
+
+
+def test_a_raised_priority_moves_an_active_pod_ahead() -> None:
+    """Another change leaves it where it stands."""
+    queue = SchedulingQueue()
+    for name in ("a", "b", "c"):
+        queue.add(pod(name), 0.0)
+    event = ClusterEvent(POD_ITSELF, pod("c"), pod("c"))
+    queue.update(pod("a", labels={"x": "y"}), 1.0, event, gated=False)
+    queue.update(pod("c", priority=5), 1.0, event, gated=False)
+    assert keys(queue) == ["c", "a", "b"]
