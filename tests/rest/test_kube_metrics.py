@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kube_http import kube
+from kube_http import Kube, kube
+
+from kubesim import Cluster
 
 CUSTOM = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/default"
 EXTERNAL = "/apis/external.metrics.k8s.io/v1beta1/namespaces/default"
@@ -64,3 +66,21 @@ def test_what_is_not_there_is_a_status(served, method, path, status, said) -> No
     reply = served(method, path, {} if method == "POST" else None)
     assert (reply.status, reply.body["kind"]) == (status, "Status")
     assert said in reply.body["message"]
+
+
+def test_resource_metrics_are_those_of_the_metrics_server() -> None:
+    """`kubectl top`: pods and nodes with its window, and no watch, as in a real cluster."""
+    with Cluster(nodes=2, seed=1, metrics_resolution=15) as cluster:
+        ask = Kube(cluster.serve())
+        cluster.sleep(40)
+        group = "/apis/metrics.k8s.io/v1beta1"
+        pods = ask("GET", f"{group}/namespaces/default/pods").body["items"]
+        assert [(pod["metadata"]["name"], pod["window"]) for pod in pods] == [("auto-pod-0", "15s")]
+        nodes = ask("GET", f"{group}/nodes").body["items"]
+        assert sum(int(node["usage"]["cpu"].rstrip("m")) for node in nodes) == int(
+            pods[0]["containers"][0]["usage"]["cpu"].rstrip("m")
+        )
+        one = ask("GET", f"{group}/namespaces/default/pods/auto-pod-0")
+        assert one.body["timestamp"] == pods[0]["timestamp"]
+        watch = ask("GET", f"{group}/namespaces/default/pods?watch=true")
+        assert watch.status == 405
