@@ -2,8 +2,9 @@
 
 The API server refuses what goes over a quota (kubesim.apiserver.quotas); this loop only tells. Real
 component: pkg/controller/resourcequota, which counts anew every five minutes and whenever something
-goes away. Ours counts whenever anything that quotas are usually about comes, goes or changes; a
-cluster without quotas has no watch for it. Left out: scopeSelector (such a quota counts nothing).
+goes away. Ours counts whenever anything that quotas are usually about comes, goes or changes, and
+other kinds that a quota names whenever it is looked at; a cluster without quotas has no watch for
+it. Left out: scopeSelector (such a quota counts nothing).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from kubesim.apiserver import ResourceEvent
+from kubesim.apiserver import Kind, ResourceEvent
 from kubesim.client import Controller
+from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.usage import Usage, added, is_in_scope, text_of, usage_of
@@ -111,7 +113,25 @@ class ResourceQuotaController(Controller):
             for document in informer.by_index("namespace", meta.namespace_of(quota)):
                 if is_in_scope(quota, kind.plural, document):
                     found.append(usage_of(kind.plural, kind.group, document))
+        for kind in self._named(quota):
+            documents, _ = self.api.snapshot(kind.kind, meta.namespace_of(quota))
+            found += [usage_of(kind.plural, kind.group, document) for document in documents]
         return added(found)
+
+    def _named(self, quota: Document) -> list[Kind]:
+        """Further kinds that the quota counts by name: ``count/leases.coordination.k8s.io``."""
+        kinds = []
+        for name in (quota.get("spec") or {}).get("hard") or {}:
+            prefix, _, resource = str(name).partition("/")
+            if prefix != "count":
+                continue
+            try:
+                kind = self.api.registry.find(resource)
+            except NotFound:
+                continue  # a kind that is not there (yet) takes nothing
+            if kind.kind not in self._counted and kind.namespaced:
+                kinds.append(kind)
+        return kinds
 
 
 def _phase(document: Document) -> Any:

@@ -276,3 +276,27 @@ def test_a_replica_set_meets_the_quota_and_goes_on_when_there_is_room() -> None:
         assert len(cluster.api.list("Pod")["items"]) == 4
         assert cluster.api.get("quota", "q")["status"]["used"] == {"pods": "4"}
         assert cluster.get("quota").column("Request") == ["pods: 4/9"]
+
+
+def test_the_status_counts_any_kind_by_name() -> None:
+    """Kinds that quotas are seldom about are counted when the quota is looked at."""
+    made = quota()
+    made["spec"]["hard"] = {
+        "count/leases.coordination.k8s.io": "5",
+        "count/gadgets.example.com": "5",
+        "secrets": "3",
+    }
+    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
+    with Cluster(nodes=1, hpa=False) as cluster:
+        cluster.apply([lease, secret, made])
+        cluster.sleep(5)
+        assert cluster.api.get("quota", "q")["status"]["used"] == {
+            "count/leases.coordination.k8s.io": "1",
+            "count/gadgets.example.com": "0",
+            "secrets": "1",
+        }
+        cluster.delete(secret)
+        cluster.sleep(5)
+        assert cluster.api.get("quota", "q")["status"]["used"]["secrets"] == "0"
+        assert not cluster.failures
