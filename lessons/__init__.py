@@ -15,6 +15,8 @@ missing.
     charts       those columns as three charts
     still        the same as a picture, for pages where widgets cannot live
     tables       the same as tables
+    pods         short ways to write pods and to place them
+    nodefill     how full the nodes are, as text; nodefill_still: as a picture
     look         the cockpit's style sheet
     transport    the cockpit's Run, Pause, Step, speed, Reset
     controls     the cockpit's sliders
@@ -23,6 +25,7 @@ missing.
     cockpit      all of it in one panel
     deployments  the Deployment that is rolled out, as a document
     rollout      the panel of a rollout; rollout_series, _charts, _still, _controls are its parts
+    scheduler_panel  the scheduler's panel; scheduler_charts and _controls are its parts
     toy          a controller in miniature, and what lost news do to it
     drawing      axes, steps and legends of still pictures
     refresh      `python -m lessons.refresh` stores the outputs of the notebooks anew
@@ -30,26 +33,34 @@ missing.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lessons.check import predict, progress, quiz, todo
 from lessons.health import doctor
+from lessons.nodefill import fill
+from lessons.pods import place, pod
 from lessons.session import attempt, close_all, finish, fresh_cluster, setup
 
 if TYPE_CHECKING:
     from lessons.cockpit import Cockpit
     from lessons.rollout import RolloutPanel
     from lessons.rollout_still import watch_rollout
+    from lessons.scheduler_panel import SchedulerPanel
     from lessons.still import record
 
 __all__ = [
     "Cockpit",
     "RolloutPanel",
+    "SchedulerPanel",
     "attempt",
     "close_all",
     "doctor",
+    "fill",
     "finish",
     "fresh_cluster",
+    "place",
+    "pod",
     "predict",
     "progress",
     "quiz",
@@ -60,22 +71,17 @@ __all__ = [
 ]
 
 
+_LATER = {  # what needs ipywidgets and Bokeh, and where it is
+    "Cockpit": "lessons.cockpit",
+    "RolloutPanel": "lessons.rollout",
+    "SchedulerPanel": "lessons.scheduler_panel",
+    "record": "lessons.still",
+    "watch_rollout": "lessons.rollout_still",
+}
+
+
 def __getattr__(name: str) -> Any:
     """Import what needs ipywidgets and Bokeh when it is first asked for."""
-    if name == "Cockpit":
-        from lessons.cockpit import Cockpit
-
-        return Cockpit
-    if name == "RolloutPanel":
-        from lessons.rollout import RolloutPanel
-
-        return RolloutPanel
-    if name == "watch_rollout":
-        from lessons.rollout_still import watch_rollout
-
-        return watch_rollout
-    if name == "record":
-        from lessons.still import record
-
-        return record
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

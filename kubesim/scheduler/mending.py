@@ -14,6 +14,7 @@ from kubesim.objects.frozen import Document
 from kubesim.quantity import format_cpu, format_memory, parse_quantity
 from kubesim.scheduler.nodeinfo import NodeInfo
 from kubesim.scheduler.nodeselector import required_terms, term_matches
+from kubesim.scheduler.plugin_basic import UNSCHEDULABLE_TAINT
 from kubesim.scheduler.plugin_taints import HARD, untolerated_taint
 from kubesim.scheduler.podinfo import host_ports, pod_info, ports_clash, priority_of
 from kubesim.scheduler.resources import request_of
@@ -165,7 +166,11 @@ def _change_node(attempt: Attempt, **parts: Any) -> None:
 
 
 def _mend_cordon(attempt: Attempt, status: Status) -> bool:
-    _change_node(attempt, unschedulable=False)
+    """Open the node; the taint of a cordoned node goes with it (the node controller sees to it)."""
+    taints = [
+        taint for taint in attempt.node.taints if taint.get("key") != UNSCHEDULABLE_TAINT["key"]
+    ]
+    _change_node(attempt, unschedulable=False, taints=taints)
     name = attempt.node.name
     return attempt.note(f"uncordon {name}", 1.0, "uncordon", node=name)
 
@@ -269,11 +274,25 @@ def _mend_affinity(attempt: Attempt, status: Status) -> bool:
     reason = status.message
     if "existing pods" in reason:
         return _remove_repelling(attempt)
+    if "anti-affinity" in reason and attempt.prefer == "pods" and _remove_disliked(attempt):
+        return True
     field = "podAntiAffinity" if "anti-affinity" in reason else "podAffinity"
     rule = affinity.get(field) or {}
     if not rule.pop("requiredDuringSchedulingIgnoredDuringExecution", None):
         return False
     return attempt.note(f"drop its required {field}", 2.0, "affinity", field=field)
+
+
+def _remove_disliked(attempt: Attempt) -> bool:
+    """Without the first pod in the same place that the waiting one wants to be apart from."""
+    world, here = attempt.snapshot.world, attempt.node.labels
+    for term in pod_info(attempt.pod).anti_affinity:
+        for node in attempt.snapshot:
+            same = here.get(term.topology_key) == node.labels.get(term.topology_key)
+            for key, pod in node.pods.items() if same and term.topology_key in here else ():
+                if term.matches(pod, world.namespace_labels(meta.namespace_of(pod))):
+                    return _remove(attempt, node, key)
+    return False
 
 
 def _remove_repelling(attempt: Attempt) -> bool:

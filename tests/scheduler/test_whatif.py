@@ -60,6 +60,25 @@ ROWS: list[tuple[str, Any, list[Any], list[Any], str]] = [
     ("a pod fewer", pod("p"), [node(pods="1")], FULL, "one pod fewer on n1 (old)"),
     ("toleration", pod("p"), [node(taints=[DB])], [], "tolerate the taint dedicated=db:NoSchedule"),
     ("cordon", pod("p"), [node(unschedulable=True)], [], "uncordon n1"),
+    (
+        "cordon and its taint",
+        pod("p"),
+        [
+            node(
+                unschedulable=True,
+                taints=[{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}],
+            )
+        ],
+        [],
+        "uncordon n1",
+    ),
+    (
+        "apart",
+        pod("p", labels=WEB, affinity={"podAntiAffinity": rule(app="web")}),
+        [node()],
+        [pod("same", labels=WEB, on="n1")],
+        "one pod fewer on n1 (same)",
+    ),
     ("label", pod("p", nodeSelector={"disk": "ssd"}), [node()], [], "label n1 with disk=ssd"),
     (
         "term",

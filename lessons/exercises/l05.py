@@ -1,0 +1,373 @@
+"""Exercises of lesson 5: the scheduler."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from kubesim import Cluster, StatusError
+from kubesim.scheduler import default_profile
+from kubesim.scheduler.profile import POINTS
+from lessons.check import Question, Task
+from lessons.nodefill import look
+from lessons.pods import asks, place, pod, where
+
+Score = Callable[[Any, Any], Any]
+SIZES = {"large": "8", "medium": "4", "small": "2"}  # cores
+
+
+class _Own:
+    """The learner's function as a plug-in."""
+
+    name = "Own"
+
+    def __init__(self, function: Score) -> None:
+        self.score = lambda pod, node: function(pod, node)
+
+
+def _cluster(score: Score, **sizes: str) -> Cluster:
+    """Nodes of these sizes [cores], the default filters, and the learner's score alone."""
+    mute = frozenset(POINTS) - {"preScore", "score"}
+    filters = [replace(each, points=mute) for each in default_profile()]
+    cluster = Cluster(nodes=0, seed=7, hpa=False, profile=[*filters, _Own(score)])
+    for name, cores in sizes.items():
+        cluster.add_node(name, cpu=cores, memory="32Gi")
+    cluster.sleep(1)
+    return cluster
+
+
+def _complaint(cluster: Cluster, placed: Mapping[str, str]) -> str | None:
+    """What the scheduler says of the first pod that should have a node, and has none."""
+    waiting = [name for name, node in placed.items() if not node]
+    return cluster.explain(f"pod/{waiting[0]}").latest.verdict if waiting else None
+
+
+def _counts(nodes: Mapping[str, str]) -> str:
+    found = Counter(nodes.values())
+    return ", ".join(f"{node} {found[node]}" for node in sorted(found))
+
+
+def _no_node_fits(score: Score) -> str | None:
+    """The third cluster of both: a pod for which there is no room waits, whatever is scored."""
+    with _cluster(score, left="2", right="2") as cluster:
+        placed = place(cluster, pod("one", "1500m"), pod("two", "1500m"), pod("late", "1"))
+        if placed["late"]:
+            return f"no node has room for `late`, and it is on {placed['late']}"
+        if not placed["one"] or not placed["two"]:
+            return "two nodes, two pods of 1500m: each should have one"
+    return None
+
+
+def _check_pack(score: Score) -> str | None:
+    with _cluster(score, **{"node-1": "4", "node-2": "4", "node-3": "4"}) as cluster:
+        placed = place(cluster, *(pod(f"p{n}", "500m") for n in range(6)))
+        if said := _complaint(cluster, placed):
+            return said
+        if len(set(placed.values())) != 1:
+            return f"three equal nodes, six small pods: one node would do ({_counts(placed)})"
+    with _cluster(score, **SIZES) as cluster:
+        place(cluster, *(pod(f"tiny-{n}", "10m", nodeName="large") for n in range(3)))
+        place(cluster, pod("old", "2", nodeName="medium"))
+        placed = place(cluster, *(pod(f"p{n}", "500m") for n in range(3)))
+        if said := _complaint(cluster, placed):
+            return said
+        if set(placed.values()) != {"medium"}:
+            return (
+                "large has three pods of 10m, medium one of 2 cores: medium is the fuller one "
+                f"({_counts(placed)}); compare millicores with what the node offers"
+            )
+    return _no_node_fits(score)
+
+
+def _check_spread(score: Score) -> str | None:
+    with _cluster(score, **{"node-1": "4", "node-2": "4", "node-3": "4"}) as cluster:
+        placed = place(cluster, *(pod(f"p{n}", "500m") for n in range(6)))
+        if said := _complaint(cluster, placed):
+            return said
+        if sorted(Counter(placed.values()).values()) != [2, 2, 2]:
+            return f"three equal nodes, six pods: two each would be even ({_counts(placed)})"
+    with _cluster(score, **SIZES) as cluster:
+        placed = place(cluster, *(pod(f"p{n}", "1") for n in range(7)))
+        if said := _complaint(cluster, placed):
+            return said
+        if Counter(placed.values()) != {"large": 4, "medium": 2, "small": 1}:
+            full = {row.name: round(100 * row.share("cpu")) for row in look(cluster).rows}
+            return (
+                "nodes of 8, 4 and 2 cores, seven pods of 1 core: half of each would be even; "
+                f"yours are {full['large']} %, {full['medium']} % and {full['small']} % full"
+            )
+    return _no_node_fits(score)
+
+
+def _packs(pod: Any, node: Any) -> float:
+    return float(100 * node.requested.cpu_milli / node.allocatable.cpu_milli)
+
+
+def _spreads(pod: Any, node: Any) -> float:
+    return 100 - _packs(pod, node)
+
+
+def _millicores(pod: Any, node: Any) -> int:
+    return int(node.requested.cpu_milli)
+
+
+def _counts_pods(pod: Any, node: Any) -> int:
+    return 10 * len(node.pods)
+
+
+def _fewest_pods(pod: Any, node: Any) -> int:
+    return 100 - 10 * len(node.pods)
+
+
+# -- a pod that waits -----------------------------------------------------------------------------
+
+
+def stuck() -> Cluster:
+    """A cluster in which the pod `report` waits; it needs 3 cores and a fast disk."""
+    cluster = Cluster(nodes=0, seed=7, hpa=False)
+    cluster.add_node("node-1", cpu="4", labels={"disk": "ssd"})
+    cluster.add_node("node-2", cpu="4", labels={"disk": "ssd"})
+    cluster.add_node("node-3", cpu="8")
+    cluster.sleep(1)
+    place(cluster, pod("shop", "2", "1Gi", nodeName="node-1"))
+    cluster.node("node-2").taint("dedicated=reports:NoSchedule")
+    place(cluster, pod("report", "3", "1Gi", nodeSelector={"disk": "ssd"}))
+    return cluster
+
+
+def _check_mend(change: Any) -> str | None:
+    if not isinstance(change, dict) or len(change) != 1:
+        return 'answer with a dict of one field of the spec: {"field": value}'
+    with stuck() as cluster:
+        spec = cluster.api.get("Pod", "report")["spec"]
+        if list(change) == ["tolerations"]:
+            change = {"tolerations": [*spec.get("tolerations", []), *change["tolerations"]]}
+        try:
+            cluster.api.patch("Pod", "report", {"spec": change}, patch_type="strategic")
+        except StatusError as error:
+            first = str(error.message).splitlines()[0][:160]
+            return f"the API server refuses to change that in a pod that exists: {first}"
+        cluster.sleep(15)
+        if not where(cluster, "report"):
+            said = cluster.explain("pod/report").latest.verdict
+            return f"it still waits: {said.partition(' preemption')[0]}"
+        added = cluster.api.get("Pod", "report")["spec"]["tolerations"]
+        if any(not toleration.get("key") for toleration in added):
+            return (
+                "it runs, but it now tolerates every taint, even that of a node which has died; "
+                "name the key"
+            )
+    return None
+
+
+_TOLERATION = {"key": "dedicated", "operator": "Equal", "value": "reports", "effect": "NoSchedule"}
+
+
+# -- a whole scheduler ----------------------------------------------------------------------------
+
+GOODS = (  # CPU, memory
+    ("1", "3Gi"),
+    ("2", "1Gi"),
+    ("1", "3Gi"),
+    ("500m", "2Gi"),
+    ("1500m", "512Mi"),
+    ("500m", "3Gi"),
+    ("1", "1Gi"),
+    ("500m", "2Gi"),
+)
+
+
+def _shipped(choose: Any, name: str) -> Cluster:
+    """Four nodes of 4 cores and 8 GiB, all the goods, and a giant for which there is no room."""
+    own = {"own": choose} if choose is not None else None
+    cluster = Cluster(nodes=4, seed=7, hpa=False, schedulers=own)
+    cluster.sleep(1)
+    goods = [pod(f"p{n}", cpu, memory, schedulerName=name) for n, (cpu, memory) in enumerate(GOODS)]
+    place(cluster, *goods, pod("giant", "5", "1Gi", schedulerName=name))
+    return cluster
+
+
+def nodes_of_the_default() -> int:
+    """On how many nodes the default scheduler puts the goods."""
+    with _shipped(None, "default-scheduler") as cluster:
+        return sum(bool(row.pods) for row in look(cluster).rows)
+
+
+def _check_scheduler(policy: type) -> str | None:
+    with _shipped(policy(), "own") as cluster:
+        errors = cluster.analytics.since(level="error", component="own").rows
+        if errors:
+            return errors[0].message
+        if where(cluster, "giant"):
+            return "`giant` asks for 5 cores and no node has them: return None for it"
+        for number in range(len(GOODS)):
+            status = cluster.api.get("Pod", f"p{number}")["status"]
+            if status["phase"] == "Failed":
+                node = where(cluster, f"p{number}")
+                return f"{node} was overloaded: its kubelet refused p{number} ({status['reason']})"
+            if not where(cluster, f"p{number}"):
+                return f"p{number} has no node, and there was room"
+        used = sum(bool(row.pods) for row in look(cluster).rows)
+    if used >= (best := nodes_of_the_default()):
+        return f"no node is overloaded, but it uses {used} nodes; the default one uses {best}"
+    return None
+
+
+class Packer:
+    """The solution: of the nodes with room, the one that is fullest."""
+
+    name = "Packer"
+
+    def choose(self, pod: Any, nodes: list[Any]) -> Any:
+        """A node, or None."""
+        cpu, memory = asks(pod)
+        fitting = [
+            node
+            for node in nodes
+            if node.requested.cpu_milli + cpu <= node.allocatable.cpu_milli
+            and node.requested.memory_bytes + memory <= node.allocatable.memory_bytes
+        ]
+        return max(fitting, key=lambda node: node.requested.cpu_milli, default=None)
+
+
+class _LooksAtCpuAlone:
+    name = "LooksAtCpuAlone"
+
+    def choose(self, pod: Any, nodes: list[Any]) -> Any:
+        cpu, _memory = asks(pod)
+        for node in nodes:
+            if node.requested.cpu_milli + cpu <= node.allocatable.cpu_milli:
+                return node
+        return None
+
+
+class _Spreader(Packer):
+    def choose(self, pod: Any, nodes: list[Any]) -> Any:
+        emptiest = sorted(nodes, key=lambda node: node.requested.cpu_milli)
+        return super().choose(pod, emptiest[:1])
+
+
+q1 = Task(
+    "5.1",
+    "a score that packs",
+    _check_pack,
+    (
+        "node.requested.cpu_milli is taken, node.allocatable.cpu_milli is what there is.",
+        "The fuller the better: 0 for an empty node, 100 for a full one.",
+        "return 100 * node.requested.cpu_milli / node.allocatable.cpu_milli",
+    ),
+    """def score(pod, node):
+    return 100 * node.requested.cpu_milli / node.allocatable.cpu_milli""",
+    _packs,
+    (_millicores, _counts_pods),
+)
+
+q2 = Task(
+    "5.2",
+    "a score that spreads",
+    _check_spread,
+    (
+        "The same figures, the other way round.",
+        "A node of 8 cores should get twice as much as one of 4: compare parts, not pods.",
+        "100 minus what you returned in 5.1",
+    ),
+    """def score(pod, node):
+    return 100 - 100 * node.requested.cpu_milli / node.allocatable.cpu_milli""",
+    _spreads,
+    (_packs, _fewest_pods),
+)
+
+q3 = Task(
+    "5.3",
+    "the smallest change",
+    _check_mend,
+    (
+        "The pod needs its 3 cores and its disk. What stands between it and node-2?",
+        "The taint of node-2 is dedicated=reports:NoSchedule; spec.tolerations is a list.",
+        'A toleration: {"key": ..., "operator": "Equal", "value": ..., "effect": ...}',
+    ),
+    '{"tolerations": [{"key": "dedicated", "operator": "Equal", "value": "reports",\n'
+    '                  "effect": "NoSchedule"}]}',
+    {"tolerations": [_TOLERATION]},
+    (
+        {"containers": [{"name": "main", "resources": {"requests": {"cpu": "2"}}}]},
+        {"tolerations": [{"operator": "Exists"}]},
+        {"tolerations": [{**_TOLERATION, "effect": "NoExecute"}]},
+    ),
+)
+
+bonus = Task(
+    "5.4",
+    "a scheduler that packs (bonus)",
+    _check_scheduler,
+    (
+        "First keep the nodes that have room for both CPU and memory; asks(pod) says how much.",
+        "If none is left, return None. Else return the one with the largest requested.cpu_milli.",
+        "max(fitting, key=lambda node: node.requested.cpu_milli, default=None)",
+    ),
+    """class Packer:
+    def choose(self, pod, nodes):
+        from lessons.pods import asks
+        cpu, memory = asks(pod)
+        fitting = [
+            node for node in nodes
+            if node.requested.cpu_milli + cpu <= node.allocatable.cpu_milli
+            and node.requested.memory_bytes + memory <= node.allocatable.memory_bytes
+        ]
+        return max(fitting, key=lambda node: node.requested.cpu_milli, default=None)""",
+    Packer,
+    (_LooksAtCpuAlone, _Spreader),
+)
+
+questions = (
+    Question(
+        "A node uses 5 % of its CPU, but its pods request all of it. A new pod asks for 1 core.",
+        {
+            "a": ("it fits: the CPU is idle", False, "the scheduler never looks at what is used"),
+            "b": (
+                "it does not fit",
+                True,
+                "requests count, not use; who requests too much leaves the node idle",
+            ),
+            "c": ("it depends on the limits", False, "limits play no part in the decision"),
+        },
+    ),
+    Question(
+        "Two nodes have the same highest total. Which one gets the pod?",
+        {
+            "a": (
+                "the first by name",
+                False,
+                "then the first node would fill up before all others",
+            ),
+            "b": ("the one with fewer pods", False, "the total has said all there is to say"),
+            "c": (
+                "one of them, drawn by lot",
+                True,
+                "uniformly; here with the cluster's seed, so that a run can be repeated",
+            ),
+        },
+    ),
+    Question(
+        "A pod of high priority fits nowhere. Preemption finds a victim. What happens next?",
+        {
+            "a": (
+                "the victim is told to end, and the pod waits until it is gone",
+                True,
+                "status.nominatedNodeName keeps the room for it meanwhile",
+            ),
+            "b": (
+                "the pod takes the victim's place at once",
+                False,
+                "a pod has its grace period; until it is gone its room is taken",
+            ),
+            "c": (
+                "the victim moves to another node",
+                False,
+                "pods never move: this one is deleted",
+            ),
+        },
+    ),
+)
