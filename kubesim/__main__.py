@@ -34,8 +34,7 @@ Try, in another terminal:
   curl {url}/api/nodes
   curl -N {url}/api/watch?kind=Pod          (every change, as it happens)
   curl {url}/api/explain/hpa/auto-pod       (why the autoscaler decided what it did)
-  kubectl --server {url} get pods,nodes,hpa   (any kubectl from 1.27 on)
-  python -m kubesim kubeconfig --out kubesim.yaml --port PORT      (for other clients)
+  {kubectl}
 Ctrl-C ends the server.
 """
 
@@ -81,7 +80,7 @@ def serve(options: argparse.Namespace) -> int:
         if options.kubeconfig:
             server.kubeconfig(options.kubeconfig)
             _say(f"[INFO] REST: Kubeconfig: written to {options.kubeconfig}")
-        _say(TRY.format(url=server.url))
+        _say(TRY.format(url=server.url, kubectl=_kubectl_line(options, server.url)))
         ended.get()
         _say("[INFO] REST: Stopping: closing the server and stopping the pods ...")
     finally:
@@ -110,6 +109,15 @@ def run(options: argparse.Namespace) -> int:
         print()
         print(f"revision {cluster.store.revision}, seed {options.seed}, digest {cluster.digest()}")
     return 0
+
+
+def _kubectl_line(options: argparse.Namespace, url: str) -> str:
+    """How kubectl is called for this server."""
+    if options.kubeconfig:
+        return f"kubectl --kubeconfig {options.kubeconfig} get pods,nodes,hpa"
+    if options.tls or options.token or options.users:
+        return "kubectl needs the file that the option --kubeconfig FILE writes"
+    return f"kubectl --server {url} get pods,nodes,hpa   (any kubectl from 1.27 on)"
 
 
 def kubeconfig(options: argparse.Namespace) -> int:

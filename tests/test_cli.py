@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,3 +191,18 @@ def test_run_simulates_and_repeats_itself(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().out == first
     assert "digest" in first
     assert "auto-pod-3" in first
+
+
+def test_serve_says_how_kubectl_is_called_and_writes_its_file(tmp_path: Path) -> None:
+    """By address; with a token by the file, which carries it; --read-only refuses writes."""
+    with serving() as (_process, url, lines):
+        assert any(f"kubectl --server {url} get pods" in line for line in lines)
+        assert ask(f"{url}/api/v1/namespaces/default/pods")[1]["kind"] == "PodList"
+    with serving("--token", "a-secret-token") as (_process, _url, lines):
+        assert any("--kubeconfig FILE" in line for line in lines)
+    path = tmp_path / "kubesim.yaml"
+    with serving("--kubeconfig", str(path), "--read-only") as (_process, url, lines):
+        assert any(f"kubectl --kubeconfig {path} get pods" in line for line in lines)
+        assert f'server: "{url}"' in path.read_text()
+        refused = ask(f"{url}/api/v1/namespaces", "POST", {"metadata": {"name": "a"}})
+        assert (refused[0], refused[1]["reason"]) == (403, "Forbidden")
