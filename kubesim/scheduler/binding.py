@@ -62,12 +62,20 @@ class BindingCycle:
         worker: the scheduler's lane, for timeouts.
         bound: told of success.
         failed: told of a refusal (a status) or an error, after everything was undone.
+        complain: told of failures that change nothing any more (in Unreserve and PostBind).
     """
 
-    def __init__(self, framework: Framework, worker: Worker, bound: Bound, failed: Failed) -> None:
+    def __init__(
+        self,
+        framework: Framework,
+        worker: Worker,
+        bound: Bound,
+        failed: Failed,
+        complain: Callable[[Exception], None],
+    ) -> None:
         self._framework = framework
         self._worker = worker
-        self._bound, self._failed = bound, failed
+        self._bound, self._failed, self._complain = bound, failed, complain
         self._binds: Sequence[Enabled] = framework.binds or (Enabled(DefaultBinder()),)
         self.waiting: dict[str, Placement] = {}
 
@@ -163,7 +171,7 @@ class BindingCycle:
             return
         self._bound(placement)
         for enabled in self._framework.post_binds:
-            self._call(enabled, "post_bind", placement)
+            self._try(enabled, "post_bind", placement)
 
     # -- helpers ----------------------------------------------------------------------------------
 
@@ -179,9 +187,16 @@ class BindingCycle:
         answer = call_with_state(enabled, method, 3, placement.pod, placement.node, placement.state)
         return SUCCESS if method == "post_bind" else as_status(enabled, method, answer)
 
+    def _try(self, enabled: Enabled, method: str, placement: Placement) -> None:
+        """A method whose failure holds nobody up."""
+        try:
+            self._call(enabled, method, placement)
+        except PluginFailed as error:
+            self._complain(error)
+
     def _undo(self, placement: Placement, refusal: Status | None, error: Exception | None) -> None:
         """Unreserve in reverse order, then tell."""
         for enabled in reversed(self._framework.reserves):
             if hasattr(enabled.plugin, "unreserve"):
-                self._call(enabled, "unreserve", placement)
+                self._try(enabled, "unreserve", placement)
         self._failed(placement, refusal, error)

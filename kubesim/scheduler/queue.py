@@ -265,10 +265,10 @@ class SchedulingQueue:
                     waiting.append(pod)
         return waiting
 
-    def flush(self, now: float) -> None:
-        """Bring back the pods whose back-off or patience is over."""
+    def flush(self, now: float, slack: float = 0.0) -> None:
+        """Bring back the pods whose back-off (with some slack) or patience is over."""
         for pod in list(self._pods.values()):
-            if pod.pool == "backoff" and pod.backoff_until <= now:
+            if pod.pool == "backoff" and pod.backoff_until <= now + slack:
                 self._activate(pod)
             elif pod.pool == "unschedulable" and now - pod.since > MAX_UNSCHEDULABLE_SECONDS:
                 self._requeue(pod, now)

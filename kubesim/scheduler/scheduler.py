@@ -47,6 +47,7 @@ from kubesim.scheduler.status import PluginFailed, Status
 
 FLUSH_SECONDS = 30.0  # how often pods are looked for that waited too long
 RESYNC_SECONDS = 600.0
+TIMER_SLACK_SECONDS = 0.01  # a live timer that is early by less is taken for punctual
 
 
 class Scheduler:
@@ -97,10 +98,12 @@ class Scheduler:
         own_order = sort is not None and sort.name != "PrioritySort"
         self.queue = SchedulingQueue(
             self._hint,
-            sort.plugin.less if sort is not None and own_order else None,
+            self._less if own_order else None,
             pop_from_backoff=pop_from_backoff,
         )
-        self.binding = BindingCycle(self.framework, self.worker, self._bound, self._not_bound)
+        self.binding = BindingCycle(
+            self.framework, self.worker, self._bound, self._not_bound, self._complain
+        )
         self.handle = Handle(
             scheduler_name=scheduler_name,
             api=api,
@@ -216,11 +219,23 @@ class Scheduler:
         try:
             status = self.framework.gate(pod)
         except PluginFailed as error:
-            self._analytics.log(self.name, "PluginFailed", str(error), "error")
+            self._complain(error)
             return False
         if not status.ok and not known:
             self.report.gated(pod, status)
         return not status.ok
+
+    def _complain(self, error: Exception) -> None:
+        self._analytics.log(self.name, "PluginFailed", str(error), "error")
+
+    def _less(self, one: QueuedPod, other: QueuedPod) -> bool:
+        """The order of the profile's QueueSort; if that fails, the usual one."""
+        sort = self.framework.sort
+        try:
+            return sort is not None and bool(call(sort, "less", one, other))
+        except PluginFailed as error:
+            self._complain(error)
+            return (-one.priority, one.since) < (-other.priority, other.since)
 
     # -- when to try ---------------------------------------------------------------------------
 
@@ -234,7 +249,7 @@ class Scheduler:
                 if call(enabled, "hint", pod, event):
                     return True
             except PluginFailed as error:
-                self._analytics.log(self.name, "PluginFailed", str(error), "error")
+                self._complain(error)
                 return True
         return False
 
@@ -255,8 +270,8 @@ class Scheduler:
 
     def _flush(self) -> None:
         now = self.clock.now()
-        self._flushes = {due for due in self._flushes if due > now}
-        self.queue.flush(now)
+        self._flushes = {due for due in self._flushes if due > now + TIMER_SLACK_SECONDS}
+        self.queue.flush(now, TIMER_SLACK_SECONDS)
         self._wake()
 
     def _wake(self) -> None:
@@ -345,7 +360,7 @@ class Scheduler:
 
     def _broke(self, pod: Document, cycle: Cycle, error: Exception) -> None:
         self.counts["errors"] += 1
-        self._analytics.log(self.name, "PluginFailed", str(error), "error")
+        self._complain(error)
         self.nominator.remove(meta.key_of(pod))
         self._schedule_flush(self.queue.refused(meta.key_of(pod), self.clock.now()))
         self.report.failed(pod, cycle, self.framework, str(error), "SchedulerError", "")

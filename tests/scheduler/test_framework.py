@@ -526,6 +526,29 @@ def test_unreserve_runs_in_reverse_order() -> None:
     assert order[:3] == ["C", "B", "A"]
 
 
+def test_failures_that_hold_nobody_up_are_told() -> None:
+    """In PostBind, in Unreserve and in the order of the queue: a log row, and the pod goes on."""
+
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("oops")
+
+    late = Part("Late", post_bind=fails, reserve=lambda p, n: SUCCESS, unreserve=fails)
+    once = [Status.unschedulable("not yet"), SUCCESS, SUCCESS, SUCCESS]
+    gate = Part("Gate", permit=lambda p, n: once.pop(0))
+    profile = [Part("Sort", less=fails), *default_profile(), late, gate]
+    with Cluster(nodes=1, seed=1, hpa=False, profile=profile) as cluster:
+        for n in range(3):
+            cluster.api.create(pod(f"p{n}", "100m"))
+        cluster.sleep(400)
+        placed = [p["spec"].get("nodeName") for p in cluster.api.list("Pod")["items"]]
+        assert placed == ["node-1"] * 3
+        rows = cluster.analytics.since(action="PluginFailed", level="error").rows
+        said = " ".join(str(row) for row in rows)
+        for method in ("less", "post_bind", "unreserve"):
+            assert f"running {method} of plugin" in said
+        assert list(cluster.failures) == []
+
+
 def waiting_cluster(seconds: float) -> tuple[Cluster, Late]:
     """A cluster whose Permit lets a pod wait."""
     late = Late([], permit=Status.wait(seconds), bind=SKIP)
