@@ -27,6 +27,8 @@ STYLE = """<style>
 .ks-cockpit .ks-table td { padding: 0 10px 0 0; vertical-align: top; white-space: nowrap; }
 .ks-cockpit .ks-table td:last-child { white-space: normal; }
 .ks-cockpit .ks-table .ks-n { text-align: right; }
+.ks-cockpit .ks-wide { overflow-x: auto; }
+.ks-cockpit .ks-wide td { white-space: normal; min-width: 76px; }
 .ks-cockpit .ks-why { font-size: 12px; line-height: 1.45; }
 .ks-cockpit .ks-why > b { font-size: 13px; }
 .ks-cockpit .ks-why p { margin: 3px 0; }

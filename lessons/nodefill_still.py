@@ -16,7 +16,7 @@ WIDTH = 760
 GAP = 24  # between two pictures side by side
 LEFT, RIGHT = 132, 118  # for names, and for figures
 NARROW_RIGHT = 14  # side by side the figures stand in the bars
-TOP, BOTTOM = 44, 62
+TOP, BOTTOM, LEGEND = 44, 34, 28
 BAR, BLOCK = 16, 52  # height of a bar, and of a node
 LETTER = 6.2  # width of a small letter
 SHADE = 0.45  # of a segment: a black name on it stays legible
@@ -35,7 +35,7 @@ def svg(fills: Sequence[Fill]) -> str:
     """One or more fills side by side, over the same axis."""
     colours = colours_of(fills)
     rows = max((len(fill.rows) for fill in fills), default=0)
-    height = TOP + rows * BLOCK + BOTTOM
+    height = TOP + rows * BLOCK + BOTTOM + (LEGEND if len(colours) > 1 else 0)
     wide = len(fills) == 1
     width = (WIDTH - GAP * (len(fills) - 1)) / max(1, len(fills))
     body = "".join(

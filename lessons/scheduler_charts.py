@@ -18,7 +18,7 @@ from lessons.nodefill_still import RESOURCES, SHADE, TICKS, colours_of, figures
 HEIGHT_OF_NODE = 62  # pixels
 FRAME = 96  # title and axis
 MARGIN = 1.5  # room to the right of 100 % for figures and notes
-LEAST_LABEL = 9.0  # percent: a narrower segment bears no name
+LETTER = 2.6  # percent of the axis that one letter of a name takes in a narrow chart
 SEGMENTS = ("y", "left", "right", "middle", "pod", "label", "colour", "asks")
 WHOLES = ("y", "right", "hatch", "said")
 TIP = "<b>@pod</b>: @asks"
@@ -52,7 +52,7 @@ class FillChart:
 
     def _figure(self) -> Any:
         plot = figure(
-            title="What pods ask for, of what their node offers (point at a segment)",
+            title="What pods ask for (point at a segment)",
             name="fill-figure",
             height=3 * HEIGHT_OF_NODE + FRAME,
             sizing_mode="stretch_width",
@@ -129,7 +129,7 @@ def segments_of(fill: Fill) -> dict[str, list[Any]]:
                     right,
                     (left + right) / 2,
                     part.name,
-                    part.name if right - left >= LEAST_LABEL else "",
+                    part.name if right - left >= LETTER * len(part.name) else "",
                     colours[part.group],
                     f"{part.cpu}m CPU, {part.memory // 1024**2} Mi",
                 )

@@ -14,8 +14,9 @@ from typing import Any
 
 import ipywidgets as W
 
-from kubesim import Cluster
+from kubesim import Cluster, Table
 from kubesim.analytics import LogRow
+from kubesim.client import Decision
 from kubesim.errors import NotFound
 from lessons import tables
 from lessons.controls import NumberSlider, follows, heading
@@ -78,8 +79,8 @@ class NodeControls:
         self.node = W.Dropdown(
             options=nodes,
             description="node",
-            style={"description_width": "76px"},
-            layout=W.Layout(width="190px"),
+            style={"description_width": "34px"},
+            layout=W.Layout(width="136px"),
         )
         self.cordon = _button("Cordon / open", "lock", "kubectl cordon, or uncordon")
         self.taint = _button("Taint / clean", "ban", "kubectl taint dedicated=db:NoSchedule, or no")
@@ -140,8 +141,10 @@ class PlacingWords:
 
     def forget(self) -> None:
         """There is another cluster: begin its log from the start."""
-        self._cursor = 0
-        self._rows: deque[LogRow] = deque(maxlen=FEED_ROWS)
+        self._cursor = 0  # in the log, and below it in the decisions
+        self._seen = 0
+        self._decisions: deque[Decision] = deque(maxlen=FEED_ROWS)
+        self.happened.value = ""
         self._complaint: LogRow | None = None
 
     @property
@@ -168,13 +171,22 @@ class PlacingWords:
         self.waiting.value = waiting_html(cluster, fill)
         shown = fill.table()
         self.nodes.value = tables.html_table(shown.columns, shown.rows, "Nodes")
-        page = cluster.analytics.since(self._cursor, level="info")
+        self._take_decisions(cluster)
+        page = cluster.analytics.since(self._cursor, level="error")
         self._cursor = page.cursor
-        if page.rows:
-            self._rows.extend(row for row in page.rows if row.component != "Pod")
-            self.happened.value = tables.feed_html(self._rows)
-            errors = [row for row in page.rows if row.level == "error"]
-            self._complaint = errors[-1] if errors else self._complaint
+        self._complaint = page.rows[-1] if page.rows else self._complaint
+
+    def _take_decisions(self, cluster: Cluster) -> None:
+        """What the schedulers decided last, newest first."""
+        fresh, self._seen = cluster.decisions.since(self._seen)
+        self._decisions.extend(decision for decision in fresh if "table" in decision.data)
+        rows = [
+            (round(each.time), each.object.removeprefix("pod/"), each.binding)
+            for each in reversed(self._decisions)
+        ]
+        if rows:
+            columns = ("t [s]", "pod", "decided by")
+            self.happened.value = tables.html_table(columns, rows, "What the scheduler decided")
 
 
 def why_html(cluster: Cluster, pod: str) -> str:
@@ -189,11 +201,18 @@ def why_html(cluster: Cluster, pod: str) -> str:
     out = f"<div class='ks-why'><p class='ks-verdict'><b>{escape(pod)}</b>: {verdict}</p>"
     if table is not None:
         note = "node by plug-in: weighted (raw → normalized); * the highest total"
-        out += tables.html_table(table.columns, table.rows, note)
+        columns, rows = turned(table)
+        out += f"<div class='ks-wide'>{tables.html_table(columns, rows, note)}</div>"
     if found.proposals:
         items = "".join(f"<li>{escape(str(proposal))}</li>" for proposal in found.proposals)
         out += f"<p><b>It would fit, if you</b></p><ul>{items}</ul>"
     return f"{out}</div>"
+
+
+def turned(table: Table) -> tuple[list[str], list[list[Any]]]:
+    """The table with a column for each node, which a page has room for: columns and rows."""
+    columns = ["", *map(str, table.column("node"))]
+    return columns, [[name, *table.column(name)] for name in table.columns[1:]]
 
 
 def waiting_html(cluster: Cluster, fill: Fill) -> str:

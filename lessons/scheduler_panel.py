@@ -36,6 +36,7 @@ from lessons.scheduler_controls import NodeControls, PlacingWords, PodControls
 
 SPEED = 5.0  # simulated seconds per second
 PODS = 6  # to begin with
+FIRST = ("500m", "512Mi")  # what each of them asks for
 TAINT = "dedicated=db:NoSchedule"
 PREVIEW_SECONDS = 10.0
 
@@ -143,12 +144,11 @@ class SchedulerPanel(Flight):
         return [*default_profile(), *own]
 
     def boot(self) -> None:
-        """A fresh cluster with its first pods."""
+        """A fresh cluster; its first pods come when its nodes are there."""
         self.series = NodesNow(self.cluster)
         self._made = 0
         self._newest = ""
-        for _ in range(self._pods):
-            self._make(self.cluster, "500m", "512Mi")
+        self._owed = self._pods
 
     def controls(self) -> list[Any]:
         """Pods and nodes, side by side."""
@@ -207,7 +207,7 @@ class SchedulerPanel(Flight):
 
     def _make(self, cluster: Cluster, cpu: str, memory: str) -> None:
         self._made += 1
-        self._newest = f"pod-{self._made}"
+        self._newest = f"p{self._made}"
         cluster.api.create(pod(self._newest, cpu, memory))
 
     def _again(self) -> None:
@@ -215,6 +215,14 @@ class SchedulerPanel(Flight):
         self._shown = -1.0
 
     # -- what it says ---------------------------------------------------------------------------
+
+    def take_in(self) -> None:
+        """Once all nodes are there, the first pods come."""
+        nodes = len(self.cluster.kubelets)
+        if self._owed and len(self.cluster.api.snapshot("Node")[0]) >= nodes:
+            self._owed, owed = 0, self._owed
+            for _ in range(owed):
+                self.attempt(lambda: self._make(self.cluster, *FIRST))
 
     def show(self) -> None:
         """The chosen pod's table, who waits, what happened."""
@@ -244,8 +252,9 @@ class SchedulerPanel(Flight):
             return nodefill_still.svg([look(self.cluster, f"{self!r}: the nodes now")])
         mine = self.profile()  # plug-ins of its own: they know the cluster that they work for
         with Cluster(**{**self._options, "profile": mine}) as cluster:
+            cluster.sleep(1.0)
             for number in range(self._pods):
-                cluster.api.create(pod(f"pod-{number + 1}", "500m", "512Mi"))
+                cluster.api.create(pod(f"p{number + 1}", *FIRST))
             cluster.sleep(PREVIEW_SECONDS)
             seen = look(cluster, f"{self!r}: its first pods (run the cell to see it live)")
         return nodefill_still.svg([seen])

@@ -22,6 +22,14 @@ LAST = """([name, column]) => {
   }
   return -1;
 }"""
+# Names of the pods in the bars of the newest document that has some.
+PODS = """() => {
+  for (const doc of (window.Bokeh?.documents || []).slice().reverse()) {
+    const source = doc.get_model_by_name('segments');
+    if (source && source.data.pod.length) return Array.from(source.data.pod);
+  }
+  return [];
+}"""
 EXECUTE = """async code => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
   let text = '';
@@ -198,4 +206,24 @@ def test_every_lesson_runs_from_top_to_bottom(page: Any, lab: tuple[str, Path], 
     outcome = page.evaluate(OUTCOME)
     assert outcome["failed"] == []
     assert outcome["run"] == outcome["cells"] >= 5
+    assert page.console_errors == []
+
+
+def test_the_scheduler_s_panel_shows_where_pods_go(page: Any, lab: tuple[str, Path]) -> None:
+    """Buttons make pods and close a node, the weight starts the scheduler anew, the bars follow."""
+    url, _home = lab
+    open_notebook(page, url, "05_scheduler.ipynb")
+    page.evaluate(RUN_ALL)
+    page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
+    newest = f"name => ({LAST})(['marked', 'y']) !== -1 && ({PODS})().includes(name)"
+    page.wait_for_function(newest, arg="p6", timeout=TIMEOUT)
+    page.get_by_role("button", name="Cordon / open").click()
+    press(page, "weight", "ArrowRight", 5)
+    page.get_by_text("default plug-ins + Pack × 5").wait_for(timeout=TIMEOUT)
+    page.get_by_role("button", name="Create pods").click()
+    page.wait_for_function(newest, arg="p9", timeout=TIMEOUT)
+    asked = "from lessons.pods import where; print(len({where(panel.cluster, p) for p in NEW}))"
+    wait_for_kernel(page, asked.replace("NEW", "('p7', 'p8', 'p9')"), "1")
+    assert execute(page, "print(panel.cluster.node('node-1').schedulable)") == "False"
+    assert execute(page, "print(repr(panel.error))") == "''"
     assert page.console_errors == []

@@ -1,0 +1,264 @@
+"""How full the nodes are, as figures, text and picture; the scheduler's panel without a page."""
+
+from __future__ import annotations
+
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kubesim import Cluster
+from kubesim.errors import BadRequest
+from lessons import SchedulerPanel, fill, place, pod
+from lessons.nodefill import look
+from lessons.pods import where
+from lessons.scheduler_charts import segments_of, wholes_of
+from lessons.scheduler_controls import turned, waiting_html, why_html
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def a_cluster() -> Cluster:
+    """Two nodes of different size, one with a taint; three pods, of which one waits."""
+    cluster = Cluster(nodes=0, seed=1, hpa=False)
+    cluster.add_node("node-1", cpu="4", memory="8Gi")
+    cluster.add_node("node-2", cpu="2", memory="4Gi")
+    cluster.sleep(1)
+    place(cluster, pod("web-1", "1", "2Gi", nodeName="node-1"))
+    place(cluster, pod("db", "3", "1Gi", nodeName="node-1"), pod("big", "2500m"))
+    cluster.node("node-2").taint("dedicated=db:NoSchedule")
+    cluster.sleep(1)
+    return cluster
+
+
+def panel(**options: Any) -> SchedulerPanel:
+    """A panel on the virtual clock in which nothing moves unless the test moves it."""
+    found = SchedulerPanel("virtual", running=False, **options)
+    found.step(2)
+    found.take_in()
+    found.step(3)
+    return found
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Give the panel's thread wall time until something holds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+# -- figures, text, picture -----------------------------------------------------------------------
+
+
+def test_requests_are_counted_against_what_a_node_offers() -> None:
+    """CPU and memory apart; a taint is a note, a waiting pod is named, one that ended is gone."""
+    with a_cluster() as cluster:
+        seen = look(cluster, "now")
+        first, second = seen.rows
+        assert (first.taken("cpu"), first.offers("cpu"), first.share("memory")) == (
+            4000,
+            4000,
+            0.375,
+        )
+        assert [part.name for part in first.pods] == ["db", "web-1"]
+        assert (second.pods, second.notes) == ((), ("dedicated=db:NoSchedule",))
+        assert seen.waiting == ("big",)
+        cluster.api.delete("Pod", "db")
+        cluster.sleep(60)
+        after = look(cluster)
+        assert [part.name for part in after.rows[0].pods] == ["big", "web-1"]
+        assert after.waiting == ()
+
+
+def test_the_text_says_what_the_picture_shows() -> None:
+    """One row a node, with units; two looks stand one below the other."""
+    with a_cluster() as cluster:
+        one = fill(cluster, "before")
+        cluster.node("node-1").cordon()
+        cluster.sleep(1)
+        both = one.beside(fill(cluster, "after"))
+    text = str(both)
+    assert "4000 of 4000 (100 %)" in text
+    assert "without a node: big" in text
+    assert text.index("before") < text.index("after")
+    assert both.table(1).column("notes") == ["cordoned", "dedicated=db:NoSchedule"]
+    assert both.used_nodes == 1
+
+
+def test_the_picture_has_a_segment_for_each_pod_and_hatches_closed_nodes() -> None:
+    """It is well-formed, has a title and a description, and its segments lie inside their bars."""
+    with a_cluster() as cluster:
+        seen = fill(cluster, "<before>")
+        root = ElementTree.fromstring(seen.svg())
+        assert root.findtext(f"{SVG}title") == "<before>"
+        said = str(root.findtext(f"{SVG}desc"))
+        assert "node-1 100 % of its CPU and 38 % of its memory" in said
+        titles = [str(each.text) for each in root.iter(f"{SVG}title")]
+        assert [titles.count(t) for t in ("web-1: 1000m", "web-1: 2048Mi", "db: 3000m")] == [
+            1,
+            1,
+            1,
+        ]
+        rects = list(root.iter(f"{SVG}rect"))
+        assert sum(each.get("fill") == "url(#ks-away)" for each in rects) == 2
+        whole = next(each for each in rects if each.get("stroke") == "#999999")
+        end = float(str(whole.get("x"))) + float(str(whole.get("width")))
+        ends = [float(each.get("x", 0)) + float(str(each.get("width"))) for each in rects[1:]]
+        assert max(ends) <= end + 0.2
+
+
+def test_an_overfull_node_makes_the_axis_longer() -> None:
+    """Pods that never passed a scheduler may ask for more than there is."""
+    with Cluster(nodes=1, seed=1, hpa=False) as cluster:
+        cluster.sleep(1)
+        cluster.kubelets[0].fail()  # so that nobody refuses them
+        place(cluster, *(pod(f"p{n}", "3", nodeName="node-1") for n in range(2)))
+        assert look(cluster).rows[0].share("cpu") == 1.5
+        assert max(segments_of(look(cluster))["right"]) == 150
+        assert "6 of 4 cores" in fill(cluster).svg()
+
+
+def test_a_cluster_without_nodes_has_a_picture_too() -> None:
+    """Nothing to show is no error."""
+    with Cluster(nodes=0, hpa=False) as cluster:
+        assert ElementTree.fromstring(fill(cluster, "empty").svg()) is not None
+        assert "empty" in str(fill(cluster, "empty"))
+
+
+def test_the_chart_s_columns_are_of_one_length() -> None:
+    """Each pod twice, CPU and memory; a closed node is hatched."""
+    with a_cluster() as cluster:
+        segments, wholes = segments_of(look(cluster)), wholes_of(look(cluster))
+    assert {len(column) for column in segments.values()} == {4}
+    assert {len(column) for column in wholes.values()} == {4}
+    assert wholes["hatch"] == [" ", " ", "/", "/"]
+    assert segments["right"] == [75.0, 100.0, 12.5, 37.5]
+    assert "dedicated=db:NoSchedule" in wholes["said"][-1]
+
+
+# -- words ----------------------------------------------------------------------------------------
+
+
+def test_the_words_of_a_waiting_pod_say_who_refused_it_and_what_would_help() -> None:
+    """The table has a column for each node; unknown pods are told apart."""
+    with a_cluster() as cluster:
+        html = why_html(cluster, "big")
+        assert "Insufficient cpu" in html
+        assert "It would fit, if you" in html
+        assert "<th scope='col'>node-2</th>" in html
+        assert "No scheduler has looked" in why_html(cluster, "nobody")
+        assert "No scheduler has looked" in why_html(cluster, "")
+        assert "1 without a node:</b> big" in waiting_html(cluster, look(cluster))
+        table = cluster.explain("pod/big").table()
+        assert table is not None
+        columns, rows = turned(table)
+        assert columns == ["", "node-1", "node-2"]
+        assert [row[0] for row in rows] == ["refused by", "because"]
+
+
+# -- the panel ------------------------------------------------------------------------------------
+
+
+def test_pods_are_made_as_the_sliders_say() -> None:
+    """So many, each asking for so much; then they are all deleted."""
+    board = panel(pods=2)
+    board.pods.cpu.slider.value = 1500
+    board.pods.memory.box.value = 1024
+    board.pods.count.slider.value = 4
+    board.pods.create.click()
+    board.step(3)
+    asked = [
+        document["spec"]["containers"][0]["resources"]["requests"]
+        for document in board.cluster.api.list("Pod")["items"]
+    ]
+    assert asked.count({"cpu": "1500m", "memory": "1024Mi"}) == 4
+    assert len(asked) == 6
+    assert not look(board.cluster).waiting
+    board.pods.clear.click()
+    board.step(60)
+    assert board.cluster.api.list("Pod")["items"] == []
+    assert board.error == ""
+
+
+def test_nodes_are_closed_and_opened() -> None:
+    """Cordon and taint are switches, and act on the chosen node."""
+    board = panel()
+    board.nodes.node.value = "node-2"
+    for _ in range(2):
+        board.nodes.cordon.click()
+        board.nodes.taint.click()
+        board.step(2)
+        notes = look(board.cluster).rows[1].notes
+        if _ == 0:
+            assert notes == ("cordoned", "dedicated=db:NoSchedule")
+    assert notes == ()
+
+
+def test_the_weight_starts_the_scheduler_anew_and_placed_pods_stay() -> None:
+    """With weight 5 the next pods go to one node; with 0 the plug-in is gone."""
+    board = panel(pods=3)
+    before = {f"p{n}": where(board.cluster, f"p{n}") for n in (1, 2, 3)}
+    assert len(set(before.values())) == 3
+    board.nodes.weight.slider.value = 5
+    board.create(4)
+    board.step(5)
+    assert {f"p{n}": where(board.cluster, f"p{n}") for n in (1, 2, 3)} == before
+    assert len({where(board.cluster, f"p{n}") for n in (4, 5, 6, 7)}) == 1
+    assert board.cluster.scheduler.framework.plugin("Pack") is not None
+    board.reset()
+    assert board.cluster.scheduler.framework.weight_of("Pack") == 5
+    board.set_weight(0)
+    assert board.cluster.scheduler.framework.plugin("Pack") is None
+
+
+def test_the_panel_says_how_the_chosen_pod_was_placed() -> None:
+    """The newest, or the one that is chosen; its segments are marked in the chart."""
+    board = panel(pods=2)
+    assert wait_for(lambda: "<b>p2</b>" in board.words.why.value)
+    board.charts.draw(board.series)
+    assert len(board.charts._marked.data["y"]) == 2
+    board.words.pod.value = "p1"
+    assert wait_for(lambda: "<b>p1</b>" in board.words.why.value)
+    assert "Nobody waits" in board.words.waiting.value
+    assert "default plug-ins" in board.nodes.running.value
+    assert "has the highest total" in board.words.happened.value
+
+
+def test_a_plug_in_of_one_s_own_that_fails_is_seen() -> None:
+    """The red strip says what went wrong, and the panel goes on."""
+
+    class Bad:
+        name = "Bad"
+
+        def score(self, pod: Any, node: Any) -> int:
+            return 1 // 0
+
+    board = panel(plugin=Bad(), weight=1, pods=1)
+    assert wait_for(lambda: "ZeroDivisionError" in board.error)
+    assert board.cluster.api.list("Pod")["items"][0]["spec"].get("nodeName") is None
+
+
+def test_what_is_no_plug_in_is_refused() -> None:
+    """Before a cluster is left behind."""
+    with pytest.raises(BadRequest, match="no scheduler plug-in"):
+        SchedulerPanel("virtual", plugin=object(), weight=1)
+
+
+@pytest.mark.live
+def test_the_live_panel_runs_and_leaves_a_still_picture() -> None:
+    """Pods are threads; the stored picture is the same for every run."""
+    board = SchedulerPanel(speed=20)
+    assert wait_for(lambda: sum(len(row.pods) for row in look(board.cluster).rows) == 6)
+    data = board._repr_mimebundle_()
+    data = data[0] if isinstance(data, tuple) else data
+    assert data["text/plain"].startswith("SchedulerPanel('scheduler', live clock)")
+    assert data["image/svg+xml"] == board.svg()
+    board.set_weight(5)
+    board.create(1)
+    assert wait_for(lambda: where(board.cluster, "p7") != "")
+    assert len(board.table()) == 3
