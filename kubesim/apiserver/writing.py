@@ -19,7 +19,7 @@ from kubesim.apiserver.quotas import admit_quota
 from kubesim.apiserver.strict import Asked, check_fields, check_options
 from kubesim.apiserver.structural import check_status
 from kubesim.apiserver.writepath import WritePath, freeze_or_refuse, raise_if_invalid
-from kubesim.errors import AlreadyExists, NotFound, StatusError
+from kubesim.errors import AlreadyExists, BadRequest, NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, thaw
 
@@ -70,7 +70,8 @@ class WriteVerbs(WritePath):
             check_fields(kind, document, asked)
         metadata = new["metadata"]
         if metadata.pop("resourceVersion", None) not in (None, "", "0"):
-            raise StatusError("resourceVersion should not be set on objects to be created")
+            # Upstream answers 500 here; a mistake of the client is 400 in this house.
+            raise BadRequest("resourceVersion should not be set on objects to be created")
         self._place(kind, metadata, namespace)
         for field in SET_BY_THE_SERVER:
             metadata.pop(field, None)

@@ -123,8 +123,8 @@ ROWS: list[tuple[str, Act, int, str, str, dict[str, Any]]] = [
     (
         "a resourceVersion on what is new",
         lambda api: api.create({**a_pod("x"), "metadata": {"name": "x", "resourceVersion": "5"}}),
-        500,
-        "InternalError",
+        400,
+        "BadRequest",
         "resourceVersion should not be set on objects to be created",
         {},
     ),
