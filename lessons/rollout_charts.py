@@ -7,6 +7,7 @@ on hover.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bokeh.layouts import column
@@ -18,6 +19,7 @@ from lessons.charts import HEADROOM, LEAST_SECONDS, TIME_LABEL, WHY
 from lessons.rollout_series import LAYERS, LINES, RolloutSeries
 
 HEIGHT = 400
+EDGES = tuple(f"{layer}_from" for layer in LAYERS)
 HINT = "(\u25bc a pass of the controller: point at it)"
 
 
@@ -30,8 +32,8 @@ class RolloutCharts:
     """
 
     def __init__(self) -> None:
-        edges = tuple(f"{layer}_from" for layer in LAYERS)
-        self._rows = _source("rollout", ("t", *LAYERS, *edges, *LINES))
+        self._rows = _source("rollout", ("t", *LAYERS, *LINES))
+        self._areas = _source("areas", ("t", *LAYERS, *EDGES))
         self._marks = _source("passes", ("t", "y", "why"))
         self._time = Range1d(start=0, end=LEAST_SECONDS)
         self.figure = self._figure()
@@ -53,12 +55,11 @@ class RolloutCharts:
         plot.yaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
         for layer, (fill, hatch, label) in style.ROLLOUT_AREAS.items():
             hatched = {"hatch_pattern": hatch, "hatch_alpha": 0.45} if hatch else {}
-            plot.varea_step(
+            plot.varea(
                 x="t",
                 y1=f"{layer}_from",
                 y2=layer,
-                step_mode="after",
-                source=self._rows,
+                source=self._areas,
                 fill_color=fill,
                 fill_alpha=0.75,
                 legend_label=label,
@@ -97,8 +98,25 @@ class RolloutCharts:
             self._time.update(start=max(0.0, end - series.window), end=end)
             tallest = max(14.0, *columns["most"], *columns["old_waiting"])
             self.figure.y_range.end = tallest * HEADROOM
-        self._rows.data = columns
+        self._rows.data = {key: columns[key] for key in ("t", *LAYERS, *LINES)}
+        self._areas.data = corners({key: columns[key] for key in ("t", *LAYERS, *EDGES)})
         self._marks.data = series.mark_columns()
+
+
+def corners(columns: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Columns as steps: before each row but the first, the row before it at the later time.
+
+    BokehJS 3.9 has areas with steps, but draws those without data for ever.
+
+    >>> corners({"t": [0, 5], "pods": [1, 3]})
+    {'t': [0, 5, 5], 'pods': [1, 1, 3]}
+    """
+    out: dict[str, list[float]] = {}
+    for key, values in columns.items():
+        before = values[1:] if key == "t" else values[:-1]
+        pairs = zip(before, values[1:], strict=True)
+        out[key] = [*values[:1], *(value for pair in pairs for value in pair)]
+    return out
 
 
 def _source(name: str, columns: tuple[str, ...]) -> ColumnDataSource:

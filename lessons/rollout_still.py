@@ -14,7 +14,7 @@ from lessons.rollout_series import LAYERS, RolloutSeries
 
 SLICE_SECONDS = 1.0
 HEIGHT, PLOT_HEIGHT, TOP = 330, 220, 62
-HATCHES = {"//": "M0 8 L8 0", "\\\\": "M0 0 L8 8"}  # as Bokeh calls them
+HATCHES = {"/": "M0 8 L8 0", "\\": "M0 0 L8 8"}  # as Bokeh calls them
 
 
 class RolloutStill:

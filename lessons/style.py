@@ -59,8 +59,8 @@ UNMET_FILL = VERMILION
 ROLLOUT_AREAS = {
     "old_ready": (SKY, "", "old, ready"),
     "new_ready": (GREEN, "", "new, ready"),
-    "new_waiting": (AMBER, "//", "new, not ready yet"),
-    "old_waiting": ("#cccccc", "\\\\", "old, not ready"),
+    "new_waiting": (AMBER, "/", "new, not ready yet"),
+    "old_waiting": ("#cccccc", "\\", "old, not ready"),
 }
 ROLLOUT_LINES = {
     "most": (Line(GREY, "dotted", 2.0), "at most"),

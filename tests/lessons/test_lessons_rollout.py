@@ -214,6 +214,17 @@ def test_the_chart_gets_the_whole_window() -> None:
     assert len(panel.charts.layout.select_one({"name": "passes"}).data["why"]) >= 3
 
 
+def test_areas_are_drawn_by_a_glyph_that_bears_no_data() -> None:
+    """BokehJS 3.9 never ends to draw an empty `VAreaStep`: the page would hang at once."""
+    figure = still_panel().charts.figure
+    assert {type(renderer.glyph).__name__ for renderer in figure.renderers} == {
+        "VArea",
+        "Step",
+        "VSpan",
+        "Scatter",
+    }
+
+
 def test_reset_begins_again_with_the_first_version() -> None:
     """Another cluster: version 1, the bounds of the beginning."""
     panel = still_panel(surge=50)
