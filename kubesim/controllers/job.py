@@ -47,8 +47,7 @@ from kubesim.controllers.job_records import (
 )
 from kubesim.controllers.job_tally import tally
 from kubesim.controllers.jobmath import BackoffRecord
-from kubesim.controllers.podowner import PodOwner
-from kubesim.controllers.replicaset import in_batches
+from kubesim.controllers.podowner import PodOwner, in_batches
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

@@ -16,7 +16,7 @@ from kubesim.controllers.job_facts import JobSpec
 from kubesim.controllers.job_plan import SOURCE, Finish, JobPlan, JobView
 from kubesim.controllers.job_tally import Counts, Tally, job_condition
 from kubesim.controllers.jobmath import format_indexes
-from kubesim.controllers.replicaset import words_of
+from kubesim.controllers.podowner import words_of
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 

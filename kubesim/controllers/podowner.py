@@ -1,20 +1,21 @@
 """PodOwner: what the controllers that make pods have in common.
 
 Waking up for what they own and for what they might adopt, claiming by selector, expectations while
-news are on their way, and creation and deletion with their Events. DaemonSets and Jobs are built on
-it; a cluster without any of them pays for no watch of pods.
+news are on their way, slow start, and creation and deletion with their Events. ReplicaSets,
+DaemonSets and Jobs are built on it.
 
 Source: pkg/controller/controller_utils.go (RealPodControl), controller_ref_manager.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller
-from kubesim.controllers.replicaset import words_of
+from kubesim.client.informer import Indexer
+from kubesim.controllers.ranking import slow_start_batches
 from kubesim.controllers.replicaset_claims import claim
 from kubesim.controllers.replicaset_expectations import Expectations
 from kubesim.errors import NotFound, StatusError
@@ -33,28 +34,31 @@ class PodOwner(Controller):
 
     Attributes:
         kind: of the objects that own the pods.
+        pods_on_demand: pods are watched from the first owner on, so that a cluster without any
+            pays for no watch.
         expectations: what was done and is not seen yet.
     """
 
     kind = ""
+    pods_on_demand = True
 
     def __init__(self, *args: Any, watch_latency_seconds: float = 0.0, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.owners = self.informer(
-            self.kind,
-            self._owner_changed,
-            indexers={"namespace": lambda owner: [meta.namespace_of(owner)]},
-        )
+        self.owners = self.informer(self.kind, self._owner_changed, indexers=self.owner_indexers())
         self.pods = self.informer(
             "Pod",
             self._pod_changed,
-            on_demand=True,
+            on_demand=self.pods_on_demand,
             indexers={"owner": _controller_uid_or_orphan},
             latency_seconds=watch_latency_seconds,
         )
         self.expectations = Expectations()
         self._selectors: dict[str, Selector] = {}  # by uid of the owner: it never changes
         self._last_reason: dict[str, str] = {}
+
+    def owner_indexers(self) -> dict[str, Indexer]:
+        """How the owners are looked up besides by key."""
+        return {"namespace": lambda owner: [meta.namespace_of(owner)]}
 
     def about(self, key: str) -> Document | None:
         """The object itself."""
@@ -163,6 +167,26 @@ class PodOwner(Controller):
         self.expectations.deleted(key, uid, self.clock.now())
         self.recorder.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
         return None
+
+
+def in_batches(count: int, create: Callable[[], Exception | None]) -> list[Exception]:
+    """Call `create` in batches of 1, 2, 4 ...; after a batch with a failure the rest is skipped.
+
+    Args:
+        count: how many are wanted.
+        create: makes one; returns what went wrong, or None.
+    """
+    for size in slow_start_batches(count):
+        tried = [create() for _ in range(size)]
+        failures = [error for error in tried if error is not None]
+        if failures:
+            return failures
+    return []
+
+
+def words_of(error: BaseException) -> str:
+    """An error as the API server words it, without our hints."""
+    return error.message if isinstance(error, StatusError) else str(error)
 
 
 def _may_have_come_free(event: ResourceEvent) -> bool:

@@ -16,15 +16,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Controller, Decision, Step
-from kubesim.controllers.ranking import (
-    DELETION_COST,
-    RankedPod,
-    parse_deletion_cost,
-    slow_start_batches,
-)
+from kubesim.client import Decision, Step
+from kubesim.client.informer import Indexer
+from kubesim.controllers.podowner import PodOwner, in_batches, words_of
+from kubesim.controllers.ranking import DELETION_COST, RankedPod, parse_deletion_cost
 from kubesim.controllers.replicaset_claims import claim
-from kubesim.controllers.replicaset_expectations import Expectations
 from kubesim.controllers.replicaset_plan import (
     SOURCE,
     ReplicaPlan,
@@ -36,17 +32,13 @@ from kubesim.controllers.replicaset_plan import (
     pods_on_nodes,
     status_of,
 )
-from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import node_of, phase_of
-from kubesim.objects.selectors import Selector, selector_from
-
-RETRY_MARGIN_SECONDS = 0.001  # after the moment at which expectations are overdue
 
 
-class ReplicaSetController(Controller):
+class ReplicaSetController(PodOwner):
     """Reconciles ReplicaSets, one key at a time.
 
     Args:
@@ -54,78 +46,36 @@ class ReplicaSetController(Controller):
     """
 
     name = "replicaset-controller"
+    kind = "ReplicaSet"
+    pods_on_demand = False  # nearly every cluster has one; the order of its news stays as recorded
 
-    def __init__(self, *args: Any, watch_latency_seconds: float = 0.0, **options: Any) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._sets = self.informer(
-            "ReplicaSet",
-            self._set_changed,
-            indexers={"owner": _controller_uid, "namespace": lambda rs: [meta.namespace_of(rs)]},
-        )
-        self._pods = self.informer(
-            "Pod",
-            self._pod_changed,
-            indexers={"owner": _controller_uid_or_orphan},
-            latency_seconds=watch_latency_seconds,
-        )
-        self.expectations = Expectations()
         self._facts: dict[str, tuple[Document, Any, ReplicaPod]] = {}  # by uid of the pod
-        self._selectors: dict[str, Selector] = {}  # by uid of the ReplicaSet: it never changes
-        self._last_reason: dict[str, str] = {}
 
-    # -- what wakes it --------------------------------------------------------------------------
+    def owner_indexers(self) -> dict[str, Indexer]:
+        """Also by the Deployment, whose pods spread over nodes together."""
+        return {**super().owner_indexers(), "owner": _controller_uid}
 
-    def _set_changed(self, event: ResourceEvent) -> Iterable[str]:
-        key = meta.key_of(event.object)
-        if event.type == "DELETED":
-            self.expectations.forget(key)
-            self._selectors.pop(meta.uid_of(event.object), None)
-        yield key
+    def about(self, key: str) -> None:
+        """No Event about a failing key: FailedCreate and FailedDelete have told what is wrong."""
 
     def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
-        pod, uid = event.object, meta.uid_of(event.object)
         if event.type == "DELETED":
-            self.expectations.gone(uid)
-            self._facts.pop(uid, None)
-        elif meta.is_terminating(pod):
-            self.expectations.gone(uid)
-        else:
-            self.expectations.seen(uid)
-        controller = meta.controller_of(pod)
-        if event.previous is not None:
-            before = meta.controller_of(event.previous)
-            if before is not None and before != controller:
-                yield from self._key_of_owner(pod, before)
-        if controller is not None:
-            yield from self._key_of_owner(pod, controller)
-        elif event.type == "ADDED" or (event.type == "MODIFIED" and _freed(event)):
-            yield from self._who_might_adopt(pod)
-
-    def _key_of_owner(self, pod: Document, controller: Document) -> Iterable[str]:
-        if controller["kind"] == "ReplicaSet":
-            yield f"{meta.namespace_of(pod)}/{controller['name']}"
-
-    def _who_might_adopt(self, pod: Document) -> Iterable[str]:
-        labels = meta.labels_of(pod)
-        for replicaset in self._sets.by_index("namespace", meta.namespace_of(pod)):
-            if self._selector(replicaset).matches(labels):
-                yield meta.key_of(replicaset)
+            self._facts.pop(meta.uid_of(event.object), None)
+        return super()._pod_changed(event)
 
     # -- one pass -------------------------------------------------------------------------------
 
     def reconcile(self, key: str) -> None:
         """Claim pods, make or delete some, write the status."""
-        replicaset = self._sets.get(key)
+        replicaset = self.owners.get(key)
         if replicaset is None:
-            self._last_reason.pop(key, None)
             return  # the garbage collector sees to its pods
         pods = self._pods_of(replicaset)
         decided, failures = ReplicaPlan(), []
         now = self.clock.now()
-        if waiting := self.expectations.waiting(key, now):
-            self.counts["waited"] += 1
-            overdue = self.expectations.expiry(key) + RETRY_MARGIN_SECONDS
-            self.queue.add_after(key, overdue - now)
+        if waiting := self.news_on_their_way(key):
             decided = ReplicaPlan(reason=f"news of {waiting} pods are on their way")
         elif not meta.is_terminating(replicaset):
             wanted = replicaset["spec"]["replicas"]
@@ -145,67 +95,26 @@ class ReplicaSetController(Controller):
             pod = pod_from(
                 replicaset["spec"]["template"], replicaset, meta.owner_reference(replicaset)
             )
-            return in_batches(decided.create, lambda: self._create(key, replicaset, pod))
+            return in_batches(decided.create, lambda: self.create_pod(key, replicaset, pod))
         uids = {pod.name: pod.rank.uid for pod in pods} if decided.delete else {}
-        tried = (self._delete(key, replicaset, name, uids[name]) for name in decided.delete)
+        tried = (self.delete_pod(key, replicaset, name, uids[name]) for name in decided.delete)
         return [error for error in tried if error is not None]
 
-    def _create(self, key: str, replicaset: Document, pod: Document) -> Exception | None:
-        try:
-            made = self.api.create(pod)
-        except Exception as error:  # noqa: BLE001 - told in an Event and in the condition
-            if isinstance(error, StatusError) and any(
-                cause.reason == "NamespaceTerminating" for cause in error.causes
-            ):
-                return None  # nothing that anybody could mend
-            self.counts["failed"] += 1
-            said = f"Error creating: {words_of(error)}"
-            self.recorder.event(replicaset, "Warning", "FailedCreate", said)
-            return error
-        self.counts["created"] += 1
-        self.expectations.made(key, meta.uid_of(made), self.clock.now())
-        said = f"Created pod: {meta.name_of(made)}"
-        self.recorder.event(replicaset, "Normal", "SuccessfulCreate", said)
-        return None
-
-    def _delete(self, key: str, replicaset: Document, name: str, uid: str) -> Exception | None:
-        try:
-            self.api.delete("Pod", name, meta.namespace_of(replicaset), uid=uid)
-        except NotFound:
-            return None
-        except Exception as error:  # noqa: BLE001 - told in an Event and in the condition
-            self.counts["failed"] += 1
-            said = f"Error deleting: {words_of(error)}"
-            self.recorder.event(replicaset, "Warning", "FailedDelete", said)
-            return error
-        self.counts["deleted"] += 1
-        self.expectations.deleted(key, uid, self.clock.now())
-        self.recorder.event(replicaset, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
-        return None
-
     # -- reading --------------------------------------------------------------------------------
-
-    def _selector(self, replicaset: Document) -> Selector:
-        uid = meta.uid_of(replicaset)
-        selector = self._selectors.get(uid)
-        if selector is None:
-            selector = selector_from(replicaset["spec"].get("selector"))
-            self._selectors[uid] = selector
-        return selector
 
     def _pods_of(self, replicaset: Document) -> list[ReplicaPod]:
         """The facts of the pods that belong to a ReplicaSet, after adoption and release."""
         labels = (replicaset["spec"]["template"].get("metadata") or {}).get("labels")
         found: list[ReplicaPod] = []
         unknown: list[Document] = []
-        for pod in self._pods.by_index("owner", meta.uid_of(replicaset)):
+        for pod in self.pods.by_index("owner", meta.uid_of(replicaset)):
             known = self._facts.get(pod["metadata"]["uid"])
             if known is not None and known[0] is pod and known[1] is labels:
                 found.append(known[2])
             else:
                 unknown.append(pod)
-        unknown += self._pods.by_index("owner", meta.namespace_of(replicaset))
-        for pod in claim(self.api, replicaset, self._selector(replicaset), unknown):
+        unknown += self.pods.by_index("owner", meta.namespace_of(replicaset))
+        for pod in claim(self.api, replicaset, self.selector(replicaset), unknown):
             facts = facts_of(pod, labels or {}, self.clock.seconds_at)
             self._facts[meta.uid_of(pod)] = (pod, labels, facts)
             found.append(facts)
@@ -217,8 +126,8 @@ class ReplicaSetController(Controller):
         if controller is None or replicaset["spec"]["replicas"] == 0:
             return {}
         pods: list[ReplicaPod] = []
-        for other in self._sets.by_index("owner", controller["uid"]):
-            for pod in self._pods.by_index("owner", meta.uid_of(other)):
+        for other in self.owners.by_index("owner", controller["uid"]):
+            for pod in self.pods.by_index("owner", meta.uid_of(other)):
                 known = self._facts.get(meta.uid_of(pod))
                 if known is not None:
                     pods.append(known[2])
@@ -294,21 +203,6 @@ class ReplicaSetController(Controller):
         )
 
 
-def in_batches(count: int, create: Callable[[], Exception | None]) -> list[Exception]:
-    """Call `create` in batches of 1, 2, 4 ...; after a batch with a failure the rest is skipped.
-
-    Args:
-        count: how many are wanted.
-        create: makes one; returns what went wrong, or None.
-    """
-    for size in slow_start_batches(count):
-        tried = [create() for _ in range(size)]
-        failures = [error for error in tried if error is not None]
-        if failures:
-            return failures
-    return []
-
-
 def facts_of(
     pod: Document, template_labels: Document, seconds_at: Callable[[str], float]
 ) -> ReplicaPod:
@@ -339,25 +233,6 @@ def facts_of(
     return ReplicaPod(metadata["name"], rank, "deletionTimestamp" in metadata, complete)
 
 
-def words_of(error: BaseException) -> str:
-    """An error as the API server words it, without our hints."""
-    return error.message if isinstance(error, StatusError) else str(error)
-
-
-def _freed(event: ResourceEvent) -> bool:
-    """An orphan that may have become adoptable: its labels or its controller changed."""
-    before = event.previous
-    return before is None or (
-        meta.labels_of(before) != meta.labels_of(event.object)
-        or meta.controller_of(before) is not None
-    )
-
-
-def _controller_uid(obj: Document) -> Iterable[str]:
-    controller = meta.controller_of(obj)
+def _controller_uid(replicaset: Document) -> Iterable[str]:
+    controller = meta.controller_of(replicaset)
     return [controller["uid"]] if controller is not None else []
-
-
-def _controller_uid_or_orphan(pod: Document) -> Iterable[str]:
-    """Orphans are found under their namespace."""
-    return _controller_uid(pod) or [meta.namespace_of(pod)]
