@@ -26,7 +26,6 @@ from kubesim.errors import (
     Invalid,
     MethodNotAllowed,
     NotFound,
-    StatusError,
 )
 
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -164,9 +163,9 @@ def test_a_new_object_has_no_revision_yet(api: KubeAPI) -> None:
     """resourceVersion is what the server gives; 0 and the empty text mean none."""
     pod = a_pod()
     pod["metadata"]["resourceVersion"] = "4"
-    with pytest.raises(StatusError, match="resourceVersion should not be set") as refused:
+    with pytest.raises(BadRequest, match="resourceVersion should not be set") as refused:
         api.create(pod)
-    assert refused.value.code == 500
+    assert refused.value.code == 400
     pod["metadata"]["resourceVersion"] = "0"
     api.create(pod)
 
