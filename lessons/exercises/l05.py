@@ -19,11 +19,13 @@ SIZES = {"large": "8", "medium": "4", "small": "2"}  # cores
 
 
 class _Own:
-    """The learner's function as a plug-in."""
+    """The learner's function as a plug-in; a whole plug-in, or its class, will do as well."""
 
     name = "Own"
 
-    def __init__(self, function: Score) -> None:
+    def __init__(self, answer: Any) -> None:
+        plugin = answer() if isinstance(answer, type) else answer
+        function: Score = getattr(plugin, "score", plugin)
         self.score = lambda pod, node: function(pod, node)
 
 

@@ -12,6 +12,7 @@ import pytest
 from kubesim import Cluster
 from kubesim.errors import BadRequest
 from lessons import SchedulerPanel, fill, place, pod
+from lessons.exercises import l05
 from lessons.nodefill import look
 from lessons.pods import where
 from lessons.scheduler_charts import segments_of, wholes_of
@@ -247,6 +248,46 @@ def test_what_is_no_plug_in_is_refused() -> None:
     """Before a cluster is left behind."""
     with pytest.raises(BadRequest, match="no scheduler plug-in"):
         SchedulerPanel("virtual", plugin=object(), weight=1)
+
+
+class Full:
+    """A plug-in that packs, as the lesson shows one."""
+
+    name = "Full"
+
+    def score(self, pod: Any, node: Any) -> int:
+        """The fuller the better."""
+        return int(100 * node.requested.cpu_milli // node.allocatable.cpu_milli)
+
+
+@pytest.mark.parametrize("answer", [Full, Full(), Full().score])
+def test_exercise_5_1_takes_a_function_a_plug_in_or_its_class(answer: Any, capsys: Any) -> None:
+    """Who has just written a plug-in may hand it in."""
+    assert l05.q1.check(answer) is True
+    assert l05.q2.check(answer) is False
+    assert l05.q1.check(lambda pod: 1) is False
+    assert "TypeError" in capsys.readouterr().out
+
+
+def test_a_score_must_be_a_number_of_0_to_100(capsys: Any) -> None:
+    """The framework's own words say so."""
+    assert l05.q2.check(lambda pod, node: None) is False
+    assert l05.q2.check(lambda pod, node: -node.requested.cpu_milli) is False
+    out = capsys.readouterr().out
+    assert "returned the score None" in out
+    assert "it should in the range of [0, 100]" in out
+
+
+@pytest.mark.live
+def test_the_other_clock_brings_the_first_pods_again() -> None:
+    """Live, then virtual: the same panel, another cluster, the same weight."""
+    board = SchedulerPanel(speed=20, weight=5)
+    for clock in ("live", "virtual"):
+        board.choose_clock(clock)
+        assert wait_for(lambda: sum(len(row.pods) for row in look(board.cluster).rows) == 6)
+        assert board.cluster.clock.virtual == (clock == "virtual")
+        assert sum(bool(row.pods) for row in look(board.cluster).rows) == 1
+    assert board.error == ""
 
 
 @pytest.mark.live
