@@ -1,4 +1,6 @@
-"""Which nodes a pod asks for: nodeSelector, required node affinity, and pinning to one node.
+"""Which nodes a pod asks for: nodeSelector, terms of node affinity, and pinning to one node.
+
+The scheduler, DaemonSets and kubelets ask here, so that they agree.
 
 >>> node = {"metadata": {"name": "node-1", "labels": {"disk": "ssd"}}}
 >>> wants_node({"nodeSelector": {"disk": "ssd"}}, node), wants_node(pinned({}, "node-2"), node)
@@ -10,7 +12,8 @@ pkg/controller/daemon/util/daemonset_util.go (ReplaceDaemonSetPodNodeNameNodeAff
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kubesim.objects import meta
@@ -18,15 +21,20 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import Requirement
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 NAME_FIELD = "metadata.name"
-_TAKES = {"In": "some", "NotIn": "some", "Exists": "none", "DoesNotExist": "none"}
+_NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _EMPTY: Mapping[str, Any] = {}
+
+
+def node_affinity(pod_spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A pod spec's affinity.nodeAffinity; empty if it has none."""
+    return (pod_spec.get("affinity") or _EMPTY).get("nodeAffinity") or _EMPTY
 
 
 def required_terms(pod_spec: Mapping[str, Any]) -> list[Document] | None:
     """The terms of a pod spec's required node affinity; None if it has none."""
-    affinity = (pod_spec.get("affinity") or _EMPTY).get("nodeAffinity") or _EMPTY
-    rule = affinity.get(REQUIRED)
+    rule = node_affinity(pod_spec).get(REQUIRED)
     return None if rule is None else list(rule.get("nodeSelectorTerms") or ())
 
 
@@ -34,34 +42,61 @@ def wants_node(pod_spec: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
     """Whether a pod spec's nodeSelector and required node affinity allow a node."""
     labels = meta.labels_of(node)
     selector = pod_spec.get("nodeSelector") or _EMPTY
-    if any(labels.get(key) != value for key, value in selector.items()):
-        return False
+    for key, value in selector.items():
+        if key not in labels or labels[key] != value:
+            return False
     terms = required_terms(pod_spec)
-    return terms is None or any(_term(term, labels, meta.name_of(node)) for term in terms)
+    return terms is None or selects(terms, node)
 
 
-def _term(term: Mapping[str, Any], labels: Mapping[str, str], name: str) -> bool:
-    """All of a term must hold; an empty one, or one that makes no sense, holds for no node."""
+def selects(terms: Iterable[Mapping[str, Any]] | None, node: Mapping[str, Any]) -> bool:
+    """Whether any term of a node selector selects the node; no terms select nothing."""
+    labels, name = meta.labels_of(node), meta.name_of(node)
+    return any(term_matches(term, labels, name) for term in terms or ())
+
+
+def term_matches(term: Mapping[str, Any], labels: Mapping[str, str], name: str) -> bool:
+    """Whether one term selects a node: all its expressions and fields must hold.
+
+    An empty term selects nothing, and neither does one that makes no sense.
+
+    Args:
+        term: with matchExpressions and matchFields.
+        labels: of the node.
+        name: of the node.
+    """
     expressions, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
     if not expressions and not fields:
         return False
     return all(_expression(item, labels) for item in expressions) and all(
-        item.get("key") == NAME_FIELD and _expression(item, {NAME_FIELD: name}) for item in fields
+        _field(item, name) for item in fields
     )
 
 
 def _expression(item: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     key, operator = item.get("key"), item.get("operator")
-    values = tuple(str(value) for value in item.get("values") or ())
-    if not isinstance(key, str) or not isinstance(operator, str):
+    values = tuple(item.get("values") or ())
+    if not isinstance(key, str) or not key:
         return False
-    if operator in ("Gt", "Lt"):
-        number = values[0].removeprefix("-") if len(values) == 1 else ""
-        if not (number.isascii() and number.isdigit()):
-            return False
-    elif operator not in _TAKES or bool(values) != (_TAKES[operator] == "some"):
+    if operator in ("In", "NotIn"):
+        sensible = bool(values)
+    elif operator in ("Exists", "DoesNotExist"):
+        sensible = not values
+    else:
+        sensible = operator in ("Gt", "Lt") and (
+            len(values) == 1 and _NUMBER.fullmatch(str(values[0])) is not None
+        )
+    return sensible and Requirement(key, str(operator), values).matches(labels)
+
+
+def _field(item: Mapping[str, Any], name: str) -> bool:
+    """A node has one field to be selected by, its name, and a name is compared with one value."""
+    values = list(item.get("values") or ())
+    if item.get("key") != NAME_FIELD or len(values) != 1:
         return False
-    return Requirement(key, operator, values).matches(labels)
+    if item.get("operator") == "In":
+        return bool(values[0] == name)
+    return bool(item.get("operator") == "NotIn" and values[0] != name)
 
 
 def pinned(affinity: Mapping[str, Any] | None, node_name: str) -> Document:
@@ -77,7 +112,7 @@ def pinned(affinity: Mapping[str, Any] | None, node_name: str) -> Document:
         A part of a pod spec: ``{"affinity": ...}``.
     """
     field = {"key": NAME_FIELD, "operator": "In", "values": [node_name]}
-    rules = (affinity or _EMPTY).get("nodeAffinity") or _EMPTY
+    rules = node_affinity({"affinity": affinity})
     narrowed = {**rules, REQUIRED: {"nodeSelectorTerms": [{"matchFields": [field]}]}}
     return {"affinity": {**(affinity or _EMPTY), "nodeAffinity": narrowed}}
 

@@ -41,6 +41,11 @@ class PodResources(NamedTuple):
 NOTHING = PodResources(0, 0)
 
 
+def spec_of(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The pod's spec; empty if it has none."""
+    return pod.get("spec") or {}
+
+
 def phase_of(pod: Mapping[str, Any]) -> str:
     """status.phase; Pending if it was never written."""
     return str((pod.get("status") or {}).get("phase") or "Pending")

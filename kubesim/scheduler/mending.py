@@ -11,9 +11,9 @@ from typing import Any
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.nodeaffinity import required_terms, term_matches
 from kubesim.quantity import format_cpu, format_memory, parse_quantity
 from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.nodeselector import required_terms, term_matches
 from kubesim.scheduler.plugin_basic import UNSCHEDULABLE_TAINT
 from kubesim.scheduler.plugin_taints import HARD, untolerated_taint
 from kubesim.scheduler.podinfo import host_ports, pod_info, ports_clash, priority_of
@@ -190,7 +190,7 @@ def _mend_selector(attempt: Attempt, status: Status) -> bool:
     """Label the node as nodeSelector and one of the required terms want it."""
     labels = dict(attempt.node.labels)
     wanted = dict(attempt.pod["spec"].get("nodeSelector") or {})
-    terms = required_terms(attempt.pod)
+    terms = required_terms(attempt.pod["spec"])
     more = None if terms is None else _labels_for(terms, {**labels, **wanted}, attempt.node.name)
     if terms is not None and more is None:
         return False

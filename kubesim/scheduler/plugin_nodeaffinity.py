@@ -9,21 +9,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubesim.objects.frozen import Document
-from kubesim.scheduler.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
-from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.nodeselector import (
+from kubesim.objects.nodeaffinity import (
     NAME_FIELD,
-    pod_selects,
+    PREFERRED,
+    REQUIRED,
+    node_affinity,
     required_terms,
     selects,
     term_matches,
+    wants_node,
 )
+from kubesim.objects.pods import spec_of
+from kubesim.scheduler.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
+from kubesim.scheduler.nodeinfo import NodeInfo
 from kubesim.scheduler.snapshot import Snapshot
 from kubesim.scheduler.state import CycleState
 from kubesim.scheduler.status import SKIP, SUCCESS, Status
 
-REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 REASON = "node(s) didn't match Pod's node affinity/selector"
 REASON_ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
 REASON_CONFLICT = "pod affinity terms conflict"
@@ -46,12 +48,12 @@ class NodeAffinity:
 
     def local(self, pod: Document, snapshot: Snapshot) -> bool:
         """Without wishes, and unless PreFilter narrows the nodes (see fastpath)."""
-        return not self._wishes(pod) and _pinned(required_terms(pod) or []) is None
+        return not self._wishes(pod) and _pinned(required_terms(spec_of(pod)) or []) is None
 
     def pre_filter(self, pod: Document, state: CycleState) -> Status:
         """If every term pins the node's name, only these nodes need to be looked at."""
-        terms = required_terms(pod)
-        selector = (pod.get("spec") or {}).get("nodeSelector")
+        terms = required_terms(spec_of(pod))
+        selector = spec_of(pod).get("nodeSelector")
         if terms is None and self._added is None and not selector:
             return SKIP
         names = _pinned(terms or [])
@@ -63,7 +65,7 @@ class NodeAffinity:
         """The configuration's rule first, then nodeSelector and the required terms."""
         if self._added is not None and not selects(self._added, node.node):
             return Status.unresolvable(REASON_ENFORCED)
-        return SUCCESS if pod_selects(pod, node.node) else Status.unresolvable(REASON)
+        return SUCCESS if wants_node(spec_of(pod), node.node) else Status.unresolvable(REASON)
 
     def pre_score(self, pod: Document, nodes: list[NodeInfo]) -> Status:
         """A pod without wishes scores nothing."""
@@ -93,11 +95,12 @@ class NodeAffinity:
         )
 
     def _matches(self, pod: Document, node: Document) -> bool:
-        return (self._added is None or selects(self._added, node)) and pod_selects(pod, node)
+        return (self._added is None or selects(self._added, node)) and wants_node(
+            spec_of(pod), node
+        )
 
     def _wishes(self, pod: Document) -> list[Document]:
-        affinity = ((pod.get("spec") or {}).get("affinity") or {}).get("nodeAffinity") or {}
-        own = affinity.get(PREFERRED) or ()
+        own = node_affinity(spec_of(pod)).get(PREFERRED) or ()
         return [
             wish
             for wish in (*self._added_wishes, *own)

@@ -13,9 +13,10 @@ from typing import Any
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.nodeaffinity import wants_node
+from kubesim.objects.pods import spec_of
 from kubesim.objects.selectors import Requirement, Selector
 from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.nodeselector import pod_selects
 from kubesim.scheduler.plugin_taints import HARD, untolerated_taint
 from kubesim.scheduler.podinfo import selector_or_nothing
 from kubesim.scheduler.snapshot import HOSTNAME, ZONE, World
@@ -52,7 +53,7 @@ class Constraint:
 
     def includes(self, pod: Document, node: NodeInfo) -> bool:
         """The inclusion policies let this node take part."""
-        if self.honor_affinity and not pod_selects(pod, node.node):
+        if self.honor_affinity and not wants_node(spec_of(pod), node.node):
             return False
         return not (self.honor_taints and untolerated_taint(pod, node.taints, HARD) is not None)
 
