@@ -18,7 +18,7 @@ from lessons import style
 from lessons.charts import HEADROOM, LEAST_SECONDS, TIME_LABEL, WHY
 from lessons.rollout_series import LAYERS, LINES, RolloutSeries
 
-HEIGHT = 400
+HEIGHT = 460
 EDGES = tuple(f"{layer}_from" for layer in LAYERS)
 HINT = "(\u25bc a pass of the controller: point at it)"
 

@@ -40,10 +40,10 @@ class WishControls:
         self._touched = 0.0
         self.replicas = NumberSlider("replicas", REPLICAS, wishes["replicas"], 1, "spec.replicas")
         self.surge = NumberSlider(
-            "surge [%]", PERCENT, wishes["surge"], 5, "maxSurge: so much more than replicas"
+            "surge %", PERCENT, wishes["surge"], 5, "maxSurge: so much more than replicas"
         )
         self.unavailable = NumberSlider(
-            "unavail. [%]", PERCENT, wishes["unavailable"], 5, "maxUnavailable: so much less"
+            "unavail. %", PERCENT, wishes["unavailable"], 5, "maxUnavailable: so much less"
         )
         self._sliders = {
             "replicas": self.replicas,
