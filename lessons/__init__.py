@@ -27,6 +27,8 @@ missing.
     rollout      the panel of a rollout; rollout_series, _charts, _still, _controls are its parts
     scheduler_panel  the scheduler's panel; scheduler_charts and _controls are its parts
     toy          a controller in miniature, and what lost news do to it
+    tuning       settings of an autoscaler, tried on a load in a cluster of their own; trial is what
+                 came of it, loads the loads, tuning_panel the panel with _charts and _still
     drawing      axes, steps and legends of still pictures
     refresh      `python -m lessons.refresh` stores the outputs of the notebooks anew
 """
@@ -48,11 +50,14 @@ if TYPE_CHECKING:
     from lessons.rollout_still import watch_rollout
     from lessons.scheduler_panel import SchedulerPanel
     from lessons.still import record
+    from lessons.tuning import tune
+    from lessons.tuning_panel import TuningPanel
 
 __all__ = [
     "Cockpit",
     "RolloutPanel",
     "SchedulerPanel",
+    "TuningPanel",
     "attempt",
     "close_all",
     "doctor",
@@ -67,6 +72,7 @@ __all__ = [
     "record",
     "setup",
     "todo",
+    "tune",
     "watch_rollout",
 ]
 
@@ -75,7 +81,9 @@ _LATER = {  # what needs ipywidgets and Bokeh, and where it is
     "Cockpit": "lessons.cockpit",
     "RolloutPanel": "lessons.rollout",
     "SchedulerPanel": "lessons.scheduler_panel",
+    "TuningPanel": "lessons.tuning_panel",
     "record": "lessons.still",
+    "tune": "lessons.tuning",
     "watch_rollout": "lessons.rollout_still",
 }
 

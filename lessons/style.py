@@ -53,6 +53,7 @@ DESIRED = Line(VERMILION, "dashed", 2.4)
 READY = Line(GREEN, "solid", 3.0)
 LIMIT = Line(GREY, "dotted", 1.6)
 OFFERED = Line(BLUE, "solid", 2.4)
+LATENCY = Line("#882255", "solid", 2.0)
 SERVED_FILL = SKY
 UNMET_FILL = VERMILION
 # Rollouts, from the bottom to the top: colour, hatching (as Bokeh calls it), name.

@@ -52,21 +52,43 @@ def run_in_cluster(
         world: what is scaled; `step_seconds` has no meaning here.
         seed: of the cluster.
     """
+    with built(contender, traffic, world=world, seed=seed) as cluster:
+        return _watch(cluster, world, duration)
+
+
+def built(
+    contender: Contender,
+    traffic: TrafficModel,
+    *,
+    world: World,
+    seed: int = 0,
+    **options: Any,
+) -> Cluster:
+    """The cluster of such a run, before any time has passed; who asks for it closes it.
+
+    Args:
+        contender, traffic, world, seed: as in `run_in_cluster`.
+        options: further ones for `Cluster`, for example ``shadow_policies``.
+    """
     cpu = world.request_milli * max(contender.maximum, world.pods) / 1000
     nodes = max(1, ceil(1.2 * cpu / NODE_CPU), ceil(max(contender.maximum, world.pods) / 100))
-    policy = _WithConstants(contender.made(), contender.constants)
-    with Cluster(
+    cluster = Cluster(
         nodes,
         seed=seed,
         hpa=False,
         node_cpu=str(NODE_CPU),
         node_memory="64Gi",
-        policy=policy,
+        policy=_WithConstants(contender.made(), contender.constants),
         metrics_resolution=world.metrics_resolution,
-    ) as cluster:
+        **options,
+    )
+    try:
         _create(cluster, contender, world)
         cluster.set_traffic(traffic, queue=world.queue)
-        return _watch(cluster, world, duration)
+    except BaseException:
+        cluster.close()
+        raise
+    return cluster
 
 
 def _create(cluster: Cluster, contender: Contender, world: World) -> None:
@@ -126,4 +148,4 @@ def _watch(cluster: Cluster, world: World, duration: float) -> Run:
     return Run("", "", 0, scores, tuple(sizes))
 
 
-__all__ = ["run_in_cluster"]
+__all__ = ["built", "run_in_cluster"]

@@ -22,7 +22,7 @@ from lessons.check import Task
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 SHELL = "%%bash\n"
-PANELS = {"04": ["main"], "05": ["scheduler"], "06": ["rollout"]}  # which panels of a lesson fly on at its end
+PANELS = {"04": ["main"], "05": ["scheduler"], "06": ["rollout"], "07": ["tuning"]}
 CHECKED = re.compile(r"^(q\d|bonus)\.check\((\w+)\)", re.MULTILINE)
 
 

@@ -1,0 +1,319 @@
+"""Exercises of lesson 7: tuning an autoscaler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import ceil
+from statistics import fmean
+from typing import Any
+
+from kubesim.autoscaler import Behavior, State
+from kubesim.autoscaler.normalize import corridor_at
+from kubesim.errors import KubeSimError
+from kubesim.experiment import Contender, compare
+from lessons.check import Question, Task
+from lessons.loads import LOADS, Corners, Load
+from lessons.tuning import Tuning, cost, pods_needed, tune
+
+# -- 7.1: the next size ------------------------------------------------------------------------
+
+History = list[tuple[float, int]]
+CASES: tuple[tuple[float, int, int, History], ...] = (  # now, current, newest, history
+    (600, 5, 2, [(585, 5), (570, 5)]),
+    (600, 5, 8, [(585, 5), (570, 5)]),
+    (600, 9, 3, [(585, 4), (400, 7), (290, 9)]),
+    (600, 9, 3, [(585, 3), (570, 3), (301, 3), (200, 12)]),
+    (600, 4, 3, [(585, 3), (330, 8)]),
+    (600, 6, 2, [(300, 6), (299, 9), (420, 3)]),
+)
+WINDOW = 300.0
+
+
+def _really(now: float, current: int, newest: int, history: History) -> int:
+    """What the simulated HPA itself makes of it, with the default behavior."""
+    state = State(tuple((size, second) for second, size in history))
+    return corridor_at(
+        now=now, current=current, minimum=1, maximum=20, state=state, behavior=Behavior()
+    ).stabilize(newest)
+
+
+def _check_next(next_size: Callable[..., Any]) -> str | None:
+    for now, current, newest, history in CASES:
+        wanted, got = (
+            _really(now, current, newest, history),
+            next_size(now, current, newest, history),
+        )
+        if got == wanted:
+            continue
+        young = [size for second, size in history if now - second < WINDOW]
+        if newest >= current:
+            why = "growing is not held back by this window"
+        elif wanted == current:
+            why = f"a wish of {max(young)} is younger than 300 s, and it never grows on old wishes"
+        else:
+            why = f"the highest wish younger than 300 s is {max([newest, *young])}"
+        return (
+            f"at {now} s with {current} pods, newest wish {newest}, history {history}: "
+            f"wanted {wanted}, got {got} ({why})"
+        )
+    return None
+
+
+def _good_next(now: float, current: int, newest: int, history: History) -> int:
+    if newest >= current:
+        return newest
+    young = [size for second, size in history if now - second < WINDOW]
+    return min(current, max([newest, *young]))
+
+
+def _cool_down(now: float, current: int, newest: int, history: History) -> int:
+    """The misreading: between two scalings lie 300 s."""
+    return newest if newest > current or now - history[-1][0] >= WINDOW else current
+
+
+def _all_of_history(now: float, current: int, newest: int, history: History) -> int:
+    """Forgets to forget."""
+    return newest if newest >= current else max(newest, *(size for _, size in history))
+
+
+# -- 7.2: the lunch break ------------------------------------------------------------------------
+
+KNOBS = ("target", "window", "up", "down", "tolerance")
+MOST_UNMET, MOST_TURNS, MOST_MINUTES = 2.0, 4, 480
+
+
+def _check_lunch(config: dict[str, Any]) -> str | None:
+    if not isinstance(config, dict) or set(config) - set(KNOBS):
+        return f"answer with a dict that has some of the keys {', '.join(KNOBS)}"
+    try:
+        trial = tune(Tuning(load="lunch break"), **config)
+    except KubeSimError as error:
+        return f"the API server refuses that: {error}"
+    if trial.unmet_percent >= MOST_UNMET:
+        return (
+            f"{trial.unmet_percent:.1f} % of the requests are unmet, not less than {MOST_UNMET:g} "
+            "%: it has too few pods when a wave comes, or grows too slowly"
+        )
+    if trial.turns > MOST_TURNS:
+        return (
+            f"it changes its direction {trial.turns} times, not {MOST_TURNS} at most: it lets pods "
+            "go in each pause and has to fetch them back"
+        )
+    if trial.pod_minutes > MOST_MINUTES:
+        return (
+            f"it costs {trial.pod_minutes:.0f} pod minutes, not {MOST_MINUTES} at most: nobody "
+            "waits, but too many pods are idle"
+        )
+    return None
+
+
+# -- 7.3: a policy of one's own ------------------------------------------------------------------
+
+FLASHES = Corners(
+    (
+        *((0, 30), (240, 30), (270, 150), (480, 150), (510, 30)),
+        *((660, 30), (690, 190), (900, 190), (930, 30)),
+    )
+)
+ARENA = {"lunch break": LOADS["lunch break"], "spike": LOADS["spike"]}
+IN_THE_CHECK = {"news flashes": Load(FLASHES, 1200.0)}
+SEEDS = range(2)
+
+
+def duel(policy: Any, loads: dict[str, Load]) -> dict[str, tuple[float, float]]:
+    """Cost of a policy and of the built-in algorithm, for the same HPA and the same arrivals.
+
+    Args:
+        policy: its class.
+        loads: by name.
+    """
+    usual = Tuning()
+    found = {}
+    for name, load in loads.items():
+        result = compare(
+            {"mine": usual.contender(policy), "built-in": usual.contender()},
+            {name: load.model},
+            seeds=SEEDS,
+            duration=load.seconds,
+            world=usual.world(),
+        )
+        costs = {
+            who: fmean(cost(run) for run in result.runs if run.policy == who)
+            for who in ("mine", "built-in")
+        }
+        found[name] = (costs["mine"], costs["built-in"])
+    return found
+
+
+def _check_policy(policy: Any) -> str | None:
+    if not callable(getattr(policy, "recommend", None)):
+        return "a policy is a class with a method recommend(self, seen)"
+    for name, (mine, theirs) in duel(policy, ARENA | IN_THE_CHECK).items():
+        if mine >= theirs:
+            known = " (the load that is only in the check)" if name in IN_THE_CHECK else ""
+            return (
+                f"on {name!r}{known} yours costs {mine:.0f}, the built-in one {theirs:.0f}: "
+                + _advice(policy, name)
+            )
+    return None
+
+
+def _advice(policy: Any, name: str) -> str:
+    """Where the cost comes from."""
+    load = (ARENA | IN_THE_CHECK)[name]
+    usual: Contender = Tuning().contender(policy)
+    (run,) = compare(
+        {"mine": usual}, {name: load.model}, duration=load.seconds, world=Tuning().world()
+    ).runs
+    scores = run.scores
+    parts = {
+        f"{scores.pod_seconds / 60:.0f} pod minutes": scores.pod_seconds / 60,
+        f"{scores.unmet:.0f} unmet requests": scores.unmet / 20,
+        f"{scores.slow_seconds:.0f} slow seconds": scores.slow_seconds / 10,
+        f"{scores.flaps} flaps": 5.0 * scores.flaps,
+    }
+    return f"most of it are {max(parts, key=lambda part: parts[part])}"
+
+
+class Doubling:
+    """The solution: a full pod cannot say how much waits, so double; shrink after three minutes."""
+
+    def __init__(self) -> None:
+        self.needs: list[float] = []
+
+    def recommend(self, seen: Any) -> int:
+        """The wanted number of pods."""
+        need = pods_needed(seen)
+        if need > 1.15 * len(seen.pods):
+            need = 2 * seen.current
+        self.needs = [*self.needs[-11:], need]
+        return ceil(max(self.needs))
+
+
+class _AllThereAre:
+    def recommend(self, seen: Any) -> int:
+        return int(seen.maximum)
+
+
+class _NewestWish:
+    def recommend(self, seen: Any) -> int:
+        return ceil(pods_needed(seen))
+
+
+q1 = Task(
+    "7.1",
+    "the next size",
+    _check_next,
+    (
+        "Growing first: if the newest wish is not below the present number, it is done at once.",
+        "Shrinking: look at the newest wish and at all wishes with now - second < 300; what counts "
+        "is the highest of them.",
+        "An old high wish only holds back: min(current, max([newest, *young])).",
+    ),
+    """def next_size(now, current, newest, history):
+    if newest >= current:
+        return newest
+    young = [size for second, size in history if now - second < 300]
+    return min(current, max([newest, *young]))""",
+    _good_next,
+    (_cool_down, _all_of_history),
+)
+
+q2 = Task(
+    "7.2",
+    "the lunch break",
+    _check_lunch,
+    (
+        "Unmet requests: a lower target leaves more room in each pod, and lets it grow in larger "
+        "steps. Turns: the pauses last about 240 s; what has to be longer than that?",
+        "Pod minutes: every 5 % of target cost 35 to 40 of them. Do not go lower than need be.",
+        'With the window of 300 s try {"target": 70} and its neighbours.',
+    ),
+    '{"target": 65, "window": 300}',
+    {"target": 65, "window": 300},
+    ({"target": 80}, {"target": 65, "window": 0}, {"target": 40, "window": 300}),
+)
+
+bonus = Task(
+    "7.3",
+    "better than the built-in one (bonus)",
+    _check_policy,
+    (
+        "Keep the last needs in a list of your own: a maximum over three minutes is a short window.",
+        "A full pod cannot say more than 100 %, that is 1.25 times the target of 80 %. If the need "
+        "is above 1.15 times the pods, they are full: ask for twice as many.",
+        "need = pods_needed(seen); if need > 1.15 * len(seen.pods): need = 2 * seen.current; then "
+        "the highest of the last twelve needs, rounded up.",
+    ),
+    """class Doubling:
+    def __init__(self):
+        self.needs = []
+
+    def recommend(self, seen):
+        from lessons.tuning import pods_needed
+        need = pods_needed(seen)
+        if need > 1.15 * len(seen.pods):
+            need = 2 * seen.current
+        self.needs = [*self.needs[-11:], need]
+        return ceil(max(self.needs))""",
+    Doubling,
+    (_AllThereAre, _NewestWish),
+)
+
+questions = (
+    Question(
+        "It grew from 4 to 8 pods ten seconds ago, and wants 12 now. The scale-down window is "
+        "300 s, the one for scaling up 0 s. What happens?",
+        {
+            "a": (
+                "it waits 290 s more",
+                False,
+                "that would be a cool-down; the window is none, and this one is about shrinking",
+            ),
+            "b": (
+                "it grows to 12, if the policies let it",
+                True,
+                "nothing holds growing back but policies and maxReplicas",
+            ),
+            "c": ("it takes the mean, 10", False, "nothing is averaged: highest or lowest counts"),
+        },
+    ),
+    Question(
+        "Requests and limit are both 200m, the target is 95 %. The pods are hopelessly overloaded. "
+        "What does the HPA do?",
+        {
+            "a": (
+                "nothing",
+                True,
+                "they show 100 % at most, and 100/95 = 1.05 is within the tolerance of 0.1",
+            ),
+            "b": ("it doubles the pods", False, "it only knows their CPU, and that is at its end"),
+            "c": (
+                "it adds pods until the queue is empty",
+                False,
+                "it knows nothing of a queue, unless a custom metric tells",
+            ),
+        },
+    ),
+    Question(
+        "New pods burn CPU for a minute while they warm up, and the HPA makes more and more. What "
+        "helps best?",
+        {
+            "a": (
+                "a lower target",
+                False,
+                "then the burning pods look even more overloaded",
+            ),
+            "b": (
+                "a longer scale-down window",
+                False,
+                "it would keep the needless pods even longer",
+            ),
+            "c": (
+                "a readiness probe that says no until they are warm",
+                True,
+                "a pod that is not ready counts as using nothing when it is about growing",
+            ),
+        },
+    ),
+)

@@ -1,0 +1,236 @@
+"""What came of a trial: requests offered and served, latency, pods, and every look of the HPA.
+
+The nearest relatives in Kubernetes are the graphs of a load test beside `kubectl describe hpa`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import ceil, inf
+from typing import Any
+
+from kubesim import Table
+from kubesim.autopod import NAME as HPA
+from kubesim.client.decisions import Decision
+from kubesim.errors import BadRequest
+from kubesim.experiment.scores import count_flaps, pod_seconds
+from kubesim.traffic import Flow
+
+POINTS = 240  # of a line in a chart
+NAN = float("nan")
+COLUMNS = ("t", "offered", "served", "p95", "ready")
+WHICH = ("load", "looks", "decisions", "shadows", "scores")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A load that met an autoscaler.
+
+    Attributes:
+        title: the settings in a few words.
+        seconds: how long it took.
+        begin: pods at the beginning.
+        bounds: minReplicas and maxReplicas.
+        flows: the seconds of the traffic.
+        looks: every decision of the autoscaler, oldest first.
+        shadows: those of the policies that looked on.
+        stored: spec of the HPA, as the store has it.
+    """
+
+    title: str
+    seconds: float
+    begin: int
+    bounds: tuple[int, int]
+    flows: tuple[Flow, ...] = field(repr=False)
+    looks: tuple[Decision, ...] = field(repr=False)
+    shadows: Mapping[str, tuple[Decision, ...]] = field(repr=False)
+    stored: Mapping[str, Any] = field(repr=False)
+
+    # -- scores ---------------------------------------------------------------------------------
+
+    @property
+    def sizes(self) -> list[tuple[float, int]]:
+        """(second, wanted pods) at the beginning and after each scaling."""
+        return [(0.0, self.begin), *((d.time, int(d.data["to"])) for d in self.decisions)]
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """The looks that changed something."""
+        return [look for look in self.looks if look.data.get("written")]
+
+    @property
+    def unmet_percent(self) -> float:
+        """Requests without an answer, in percent of all."""
+        offered = sum(flow.offered for flow in self.flows)
+        return 100.0 * sum(flow.unmet for flow in self.flows) / offered if offered else 0.0
+
+    @property
+    def turns(self) -> int:
+        """How often growing became shrinking, or the other way round."""
+        return count_flaps(self.sizes, inf)
+
+    @property
+    def pod_minutes(self) -> float:
+        """What is paid for: the number of pods, added up over all minutes."""
+        return pod_seconds(self.sizes, self.seconds) / 60
+
+    @property
+    def most_pods(self) -> int:
+        """The largest size."""
+        return max(size for _, size in self.sizes)
+
+    @property
+    def worst_p95(self) -> float:
+        """The p95 latency of the slowest second, in seconds; 0 if nothing was served."""
+        return max((flow.p95 or 0.0 for flow in self.flows), default=0.0)
+
+    def scores(self) -> dict[str, float]:
+        """The figures by which two trials are compared."""
+        return {
+            "unmet [%]": round(self.unmet_percent, 2),
+            "worst p95 [s]": round(self.worst_p95, 1),
+            "pod minutes": round(self.pod_minutes),
+            "most pods": self.most_pods,
+            "scalings": len(self.decisions),
+            "turns": self.turns,
+        }
+
+    # -- moments --------------------------------------------------------------------------------
+
+    def at(self, second: float) -> Decision:
+        """The autoscaler's last look until a second; printed, it says why.
+
+        Raises:
+            BadRequest: it had not looked yet.
+        """
+        found = [look for look in self.looks if look.time <= second]
+        if not found:
+            raise BadRequest(f"the autoscaler had not looked until {second:g} s")
+        return found[-1]
+
+    def when(self, test: Callable[[Flow], bool], after: float = 0.0) -> float | None:
+        """The first second of the traffic, from a moment on, for which something holds.
+
+        Args:
+            test: of a second: it has `offered`, `served`, `queued`, `unmet`, `ready`, `p95`.
+            after: seconds before are passed over.
+        """
+        return next((f.time for f in self.flows if f.time >= after and test(f)), None)
+
+    # -- as columns and tables ------------------------------------------------------------------
+
+    def columns(self) -> dict[str, list[float]]:
+        """Lines of a chart, at most 240 points each: means of `offered` and of what of it was
+        answered or is still waiting (`served`), the worst p95, the last number of ready pods."""
+        width = max(1, ceil(len(self.flows) / POINTS))
+        rows = [self._bucket(self.flows[n : n + width]) for n in range(0, len(self.flows), width)]
+        return {key: [row[place] for row in rows] for place, key in enumerate(COLUMNS)}
+
+    @staticmethod
+    def _bucket(flows: tuple[Flow, ...]) -> tuple[float, ...]:
+        latencies = [flow.p95 for flow in flows if flow.p95 is not None]
+        return (
+            flows[0].time,
+            sum(flow.offered for flow in flows) / len(flows),
+            max(0.0, sum(flow.offered - flow.unmet for flow in flows) / len(flows)),
+            max(latencies) if latencies else NAN,
+            float(flows[-1].ready),
+        )
+
+    def steps(self) -> dict[str, list[float]]:
+        """(second, wanted pods) and what each look would have liked, as columns."""
+        sizes = [*self.sizes, (self.seconds, self.sizes[-1][1])]
+        wishes = [(d.time, d.data["proposal"]) for d in self.looks if d.data.get("proposal")]
+        return {
+            "t": [time for time, _ in sizes],
+            "wanted": [float(size) for _, size in sizes],
+            "wish_t": [time for time, _ in wishes],
+            "wish": [float(size) for _, size in wishes],
+        }
+
+    def table(self, which: str = "load", last: int = 12, every: float = 60.0) -> Table:
+        """What happened, as text.
+
+        Args:
+            which: ``load``, ``looks``, ``decisions``, ``shadows`` or ``scores``.
+            last: at most so many rows, the newest.
+            every: seconds between two rows of ``load``.
+
+        Raises:
+            BadRequest: no such table; the message lists those that exist.
+        """
+        if which not in WHICH:
+            raise BadRequest(f"no table {which!r}; there are: {', '.join(WHICH)}")
+        if which == "scores":
+            return Table(("score", "value"), list(self.scores().items()), self.title)
+        if which == "load":
+            return self._load_table(last, every)
+        if which == "shadows":
+            return self._shadow_table(last)
+        found = self.looks if which == "looks" else self.decisions
+        rows = [
+            (d.time, d.data["from"], d.data.get("proposal"), d.data["to"], d.binding)
+            for d in found[-last:]
+        ]
+        return Table(("time [s]", "pods", "wish", "becomes", "bound by"), rows, which)
+
+    def _load_table(self, last: int, every: float) -> Table:
+        rows = [
+            (
+                flow.time,
+                round(flow.offered),
+                round(flow.served),
+                round(flow.queued),
+                round(flow.unmet),
+                None if flow.p95 is None else round(flow.p95, 2),
+                flow.ready,
+            )
+            for flow in self.flows
+            if flow.time % every == 0
+        ]
+        columns = ("time [s]", "offered", "served", "waiting", "unmet", "p95 [s]", "ready pods")
+        return Table(columns, rows[-last:], "requests each second")
+
+    def _shadow_table(self, last: int) -> Table:
+        """Looks at which a shadow would have done something else."""
+        names = list(self.shadows)
+        seen = {name: {d.time: d.data["to"] for d in self.shadows[name]} for name in names}
+        rows = [
+            (d.time, d.data["from"], d.data["to"], *(seen[name].get(d.time) for name in names))
+            for d in self.looks
+        ]
+        rows = [row for row in rows if any(other not in (None, row[2]) for other in row[3:])]
+        title = f"{len(rows)} of {len(self.looks)} looks differ"
+        return Table(("time [s]", "pods", "real", *names), rows[-last:], title)
+
+    # -- telling --------------------------------------------------------------------------------
+
+    def __str__(self) -> str:
+        return (
+            f"{self.title}: {self.unmet_percent:.1f} % unmet, slowest p95 {self.worst_p95:.1f} s, "
+            f"{self.pod_minutes:.0f} pod minutes, at most {self.most_pods} pods, "
+            f"{len(self.decisions)} scalings, {self.turns} turns"
+        )
+
+    __repr__ = __str__
+
+    def svg(self, other: Trial | None = None) -> str:
+        """The picture; another trial as thin lines behind it."""
+        from lessons import tuning_still
+
+        return tuning_still.svg(self, other)
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+
+def beside(**trials: Trial) -> Table:
+    """Trials side by side, one column for each."""
+    names = list(trials)
+    figures = [trial.scores() for trial in trials.values()]
+    rows = [(key, *(each[key] for each in figures)) for key in figures[0]]
+    return Table(("score", *names), rows, "side by side")
+
+
+__all__ = ["HPA", "Trial", "beside"]

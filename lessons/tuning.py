@@ -1,0 +1,258 @@
+"""Settings of an autoscaler, tried on a load in a whole simulated cluster: one call, one picture.
+
+    tune(load="spike", target=60)                        a trial: picture, scores, tables, reasons
+    tune(Tuning(target=95), load="spike")                the same from settings of before
+    tune(window=0, up="1 pod in 60 s").table("looks")    what the autoscaler wished and did
+
+Each trial has a cluster of its own on the virtual clock, with scheduler, kubelets, metrics-server
+and the HPA; half an hour takes a fraction of a second. Its pods ask for 200m of CPU and get no
+more: each serves 18 requests a second at most, and there it uses 100 % of its request.
+
+The nearest relative in Kubernetes is a load test on a staging cluster.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kubesim.autoscaler import Observation
+from kubesim.client.decisions import Decision
+from kubesim.cluster import Cluster
+from kubesim.errors import BadRequest
+from kubesim.experiment import Contender, Run, World
+from kubesim.experiment.cluster_run import built
+from kubesim.traffic import Queue, TrafficModel
+from lessons.loads import load_of
+from lessons.trial import HPA, Trial
+
+SEED = 7
+PODS = 3  # at the beginning, and the least
+LIMIT_MILLI = 200  # as much as a pod asks for
+BURN_MILLI = 150.0  # what a pod uses besides while it warms up
+QUEUE = Queue(limit=300.0, timeout_seconds=5.0)
+PIECE = re.compile(r"\s*(\d+)\s*(pods?|%)\s+in\s+(\d+)\s*s\s*", re.IGNORECASE)
+ANY_UP = "4 pods in 15 s or 100 % in 15 s"  # what Kubernetes does by default
+ANY_DOWN = "100 % in 15 s"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A load that begins when the first pods are ready.
+
+    Attributes:
+        model: the load.
+        at_seconds: no request comes before.
+    """
+
+    model: TrafficModel
+    at_seconds: float
+
+    def rate(self, now: float) -> float:
+        """Requests per second."""
+        return 0.0 if now < self.at_seconds else self.model.rate(now)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Settings of an autoscaler, of the pods that it scales, and the load.
+
+    Attributes:
+        load: name of a load, see `lessons.loads`.
+        target: averageUtilization, in percent of the CPU request.
+        minimum, maximum: bounds of the number of pods.
+        window: stabilization window for scaling down, in seconds.
+        up, down: scaling policies as words: ``"4 pods in 15 s or 100 % in 15 s"``; the most
+            generous one counts.
+        tolerance: how far from the target nothing is done; None: 0.1.
+        start: seconds until a new pod is ready.
+        burn: seconds for which a new pod uses 150m besides, to warm up.
+        probe: a readiness probe says no until the pod has warmed up.
+        metrics: seconds between two scrapes of the metrics-server; None: the last second is known.
+        sync: seconds between two looks of the autoscaler.
+
+    Raises:
+        BadRequest: words that are no policy, or numbers that make no sense.
+    """
+
+    load: str = "lunch break"
+    target: int = 80
+    minimum: int = PODS
+    maximum: int = 20
+    window: int = 300
+    up: str = ANY_UP
+    down: str = ANY_DOWN
+    tolerance: float | None = None
+    start: float = 20.0
+    burn: float = 0.0
+    probe: bool = False
+    metrics: float | None = 15.0
+    sync: float = 15.0
+
+    def __post_init__(self) -> None:
+        load_of(self.load)
+        if self.burn < 0 or self.start < 0:
+            raise BadRequest("start and burn are seconds, 0 or more")
+        self.behavior()
+
+    def behavior(self) -> dict[str, Any]:
+        """spec.behavior of the HPA, as in a manifest."""
+        up: dict[str, Any] = {"stabilizationWindowSeconds": 0, "policies": policies(self.up)}
+        down: dict[str, Any] = {
+            "stabilizationWindowSeconds": self.window,
+            "policies": policies(self.down),
+        }
+        if self.tolerance is not None:
+            up["tolerance"] = down["tolerance"] = f"{self.tolerance:g}"
+        return {"scaleUp": up, "scaleDown": down}
+
+    def contender(self, policy: Any = None) -> Contender:
+        """The HPA, for `kubesim.experiment.compare`.
+
+        Args:
+            policy: in the place of the real algorithm; its class, or one.
+        """
+        own = {} if policy is None else {"policy": policy}
+        return Contender(
+            target=self.target,
+            minimum=self.minimum,
+            maximum=self.maximum,
+            behavior=self.behavior(),
+            sync_seconds=self.sync,
+            **own,
+        )
+
+    def world(self) -> World:
+        """The pods and their clients, for `kubesim.experiment.compare`."""
+        return World(
+            limit_milli=LIMIT_MILLI,
+            start_seconds=self.start,
+            startup_seconds=self.burn,
+            startup_milli=BURN_MILLI if self.burn else 0.0,
+            pods=self.minimum,
+            queue=QUEUE,
+            metrics_resolution=self.metrics,
+        )
+
+    def __str__(self) -> str:
+        """What differs from the defaults, in a few words."""
+        usual = Tuning()
+        named = {key: getattr(self, key) for key in self.__dataclass_fields__ if key != "load"}
+        told = [f"{key}={value!r}" for key, value in named.items() if value != getattr(usual, key)]
+        return ", ".join([self.load, *(told or ["the defaults"])])
+
+
+def policies(words: str) -> list[dict[str, Any]]:
+    """Scaling policies as in a manifest, from words.
+
+    >>> policies("4 pods in 15 s or 100 % in 60 s")[1]
+    {'type': 'Percent', 'value': 100, 'periodSeconds': 60}
+
+    Raises:
+        BadRequest: something that is no policy.
+    """
+    found = []
+    for piece in str(words).split(" or "):
+        match = PIECE.fullmatch(piece)
+        if match is None:
+            raise BadRequest(
+                f"{piece!r} is no scaling policy", hint='write "4 pods in 15 s" or "50 % in 60 s"'
+            )
+        value, kind, seconds = match.groups()
+        sort = "Percent" if kind == "%" else "Pods"
+        found.append({"type": sort, "value": int(value), "periodSeconds": int(seconds)})
+    return found
+
+
+def tune(
+    tuning: Tuning | None = None,
+    *,
+    policy: Any = None,
+    shadows: dict[str, Any] | None = None,
+    seed: int = SEED,
+    **changes: Any,
+) -> Trial:
+    """Try settings in a cluster of their own, on the virtual clock.
+
+    Args:
+        tuning: settings to begin with; None: the defaults.
+        policy: in the place of the real algorithm.
+        shadows: policies that look on, decide and do nothing, by name.
+        seed: of the cluster.
+        changes: settings that differ, see `Tuning`.
+
+    Raises:
+        BadRequest: settings that make no sense.
+        Invalid: the API server refuses such an HPA.
+    """
+    try:
+        chosen = replace(tuning or Tuning(), **changes)
+    except TypeError as error:
+        names = ", ".join(Tuning.__dataclass_fields__)
+        raise BadRequest(f"{error}", hint=f"the settings are: {names}") from error
+    load = load_of(chosen.load)
+    with built(
+        chosen.contender(policy),
+        Opening(load.model, chosen.start + (chosen.burn if chosen.probe else 0.0) + 2.0),
+        world=chosen.world(),
+        seed=seed,
+        shadow_policies=shadows,
+    ) as cluster:
+        if chosen.probe:
+            _probe(cluster, chosen.burn)
+        cluster.sleep(load.seconds)
+        return Trial(
+            title=str(chosen),
+            seconds=load.seconds,
+            begin=chosen.minimum,
+            bounds=(chosen.minimum, chosen.maximum),
+            flows=tuple(cluster.traffic.series(HPA).rows),
+            looks=tuple(cluster.decisions.of(f"hpa/{HPA}")),
+            shadows=_shadows(cluster, shadows),
+            stored=cluster.api.get("HorizontalPodAutoscaler", HPA)["spec"],
+        )
+
+
+def pods_needed(seen: Observation) -> float:
+    """How many pods the present load would keep busy at the target: a policy's first question.
+
+    CPU of the ready pods divided by what one of them may use at the target. Pods that are full say
+    100 %, however much waits before them, so that the true need may be higher.
+
+    Args:
+        seen: what a policy is shown; its first metric is CPU utilization.
+    """
+    metric, reading = seen.metrics[0]
+    ready = [pod.name for pod in seen.pods if pod.ready is True and pod.name in reading.samples]
+    asked = sum(reading.requests[name] or 0 for name in ready)
+    if not asked or not metric.utilization:
+        return float(seen.current)
+    used = sum(reading.samples[name].milli for name in ready)
+    return len(ready) * 100 * used / (asked * metric.utilization)
+
+
+def cost(run: Run) -> float:
+    """One figure for a run, less is better: minutes of pods that are paid for, and what users felt:
+    20 unmet requests, 10 slow seconds or a fifth of a flap cost as much as one pod minute."""
+    scores = run.scores
+    felt = scores.unmet / 20 + scores.slow_seconds / 10 + 5 * scores.flaps
+    return scores.pod_seconds / 60 + felt
+
+
+def _shadows(cluster: Cluster, named: dict[str, Any] | None) -> dict[str, tuple[Decision, ...]]:
+    return {name: tuple(cluster.decisions.of(f"hpa-shadow/{HPA}/{name}")) for name in named or {}}
+
+
+def _probe(cluster: Cluster, seconds: float) -> None:
+    """Give the pods a readiness probe that says no for so long."""
+    workload = cluster.api.get("StatefulSet", HPA)
+    workload["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = {
+        "httpGet": {"path": "/", "port": 80},
+        "initialDelaySeconds": int(seconds),
+        "periodSeconds": 5,
+    }
+    cluster.api.update(workload)
+
+
+__all__ = ["Opening", "Tuning", "cost", "pods_needed", "policies", "tune"]
