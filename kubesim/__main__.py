@@ -13,12 +13,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
+from textwrap import indent
 from types import FrameType
 
 from kubesim import KUBERNETES_VERSION, __version__
 from kubesim.cluster import Cluster
 from kubesim.errors import KubeSimError
 from kubesim.quantity import parse_duration
+from kubesim.rest import RestServer
 from kubesim.rest.kubeconfig import kubeconfig_text
 from kubesim.rest.users import read_users
 from kubesim.table import Table
@@ -35,8 +37,19 @@ Try, in another terminal:
   curl -N {url}/api/watch?kind=Pod          (every change, as it happens)
   curl {url}/api/explain/hpa/auto-pod       (why the autoscaler decided what it did)
   {kubectl}
+{kubeconfig}
 Ctrl-C ends the server.
 """
+KUBECONFIG = """
+This is its kubeconfig, for kubectl and the official clients. To save it and use it:
+  python -m kubesim kubeconfig{options} --out kubesim.yaml
+  kubectl --kubeconfig kubesim.yaml get pods
+
+{text}"""
+KUBECONFIG_WITH_SECRETS = """
+Its kubeconfig is not printed, for it holds a secret or a certificate. To write it and use it:
+  {command}
+  kubectl --kubeconfig kubesim.yaml get pods"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,7 +93,11 @@ def serve(options: argparse.Namespace) -> int:
         if options.kubeconfig:
             server.kubeconfig(options.kubeconfig)
             _say(f"[INFO] REST: Kubeconfig: written to {options.kubeconfig}")
-        _say(TRY.format(url=server.url, kubectl=_kubectl_line(options, server.url)))
+        about = {
+            "kubectl": _kubectl_line(options, server.url),
+            "kubeconfig": _saved(options, server),
+        }
+        _say(TRY.format(url=server.url, **about))
         ended.get()
         _say("[INFO] REST: Stopping: closing the server and stopping the pods ...")
     finally:
@@ -118,6 +135,23 @@ def _kubectl_line(options: argparse.Namespace, url: str) -> str:
     if options.tls or options.token or options.users:
         return "kubectl needs the file that the option --kubeconfig FILE writes"
     return f"kubectl --server {url} get pods,nodes,hpa   (any kubectl from 1.27 on)"
+
+
+def _saved(options: argparse.Namespace, server: RestServer) -> str:
+    """What kubectl needs to find this server, and how it is kept; never a secret."""
+    if options.kubeconfig:
+        return f"\nIts kubeconfig is in {options.kubeconfig}."
+    words = "" if server.host == "127.0.0.1" else f" --host {server.host}"
+    words += "" if server.port == 8080 else f" --port {server.port}"
+    if options.tls:  # its certificate is new with each start
+        command = (
+            "python -m kubesim serve --tls --kubeconfig kubesim.yaml   (and your other options)"
+        )
+        return KUBECONFIG_WITH_SECRETS.format(command=command)
+    if options.token or options.users:
+        command = f"python -m kubesim kubeconfig{words} --token TOKEN --out kubesim.yaml"
+        return KUBECONFIG_WITH_SECRETS.format(command=command)
+    return KUBECONFIG.format(options=words, text=indent(server.kubeconfig(), "    "))
 
 
 def kubeconfig(options: argparse.Namespace) -> int:

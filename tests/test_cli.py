@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -206,3 +208,87 @@ def test_serve_says_how_kubectl_is_called_and_writes_its_file(tmp_path: Path) ->
         assert f'server: "{url}"' in path.read_text()
         refused = ask(f"{url}/api/v1/namespaces", "POST", {"metadata": {"name": "a"}})
         assert (refused[0], refused[1]["reason"]) == (403, "Forbidden")
+
+
+def printed_kubeconfig(lines: list[str]) -> str:
+    """The kubeconfig among the printed lines, as a user would copy it."""
+    block = [line for line in lines if line.startswith("    ")]
+    return dedent("\n".join(block)) + "\n"
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Iterator[Path]:
+    """What a server printed as its kubeconfig, in a file, while the server runs."""
+    with serving("--no-hpa") as (_process, url, lines):
+        assert ask(f"{url}/api/pods", "POST", {"name": "web"})[0] == 201
+        path = tmp_path / "saved.yaml"
+        path.write_text(printed_kubeconfig(lines))
+        yield path
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="there is no kubectl in PATH")
+def test_kubectl_lists_pods_with_the_kubeconfig_that_serve_prints(saved: Path) -> None:
+    """Copied from the screen into a file, it is all that kubectl needs."""
+    command = ["kubectl", "--kubeconfig", str(saved), "get", "pods", "-o", "name"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "pod/web\n"), done.stderr
+
+
+def test_the_official_client_lists_pods_with_the_kubeconfig_that_serve_prints(saved: Path) -> None:
+    """The same file, read by the Python client."""
+    kubernetes = pytest.importorskip("kubernetes")
+    with kubernetes.config.new_client_from_config(str(saved)) as client:
+        listed = kubernetes.client.CoreV1Api(client).list_namespaced_pod("default")
+    assert [pod.metadata.name for pod in listed.items] == ["web"]
+
+
+def test_the_commands_that_serve_prints_write_the_same_kubeconfig(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -m kubesim kubeconfig ... --out kubesim.yaml`, word for word, port included."""
+    monkeypatch.chdir(tmp_path)
+    with serving("--no-hpa") as (_process, _url, lines):
+        words = next(line.split() for line in lines if "kubesim kubeconfig" in line)
+        assert words[:3] == ["python", "-m", "kubesim"]
+        assert main(words[3:]) == 0
+        assert (tmp_path / "kubesim.yaml").read_text() == printed_kubeconfig(lines)
+        assert "  kubectl --kubeconfig kubesim.yaml get pods" in lines
+
+
+WITH_TLS = pytest.mark.skipif(not shutil.which("openssl"), reason="there is no program openssl")
+
+
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        (["--token", "hidden-word"], "kubesim kubeconfig --port"),
+        (["--users", "users.json"], "kubesim kubeconfig --port"),
+        pytest.param(["--tls"], "kubesim serve --tls --kubeconfig", marks=WITH_TLS),
+    ],
+)
+def test_serve_prints_no_secret(
+    options: list[str], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a token, users or TLS: how the file is written, and no part of a kubeconfig."""
+    monkeypatch.chdir(tmp_path)
+    ann = {"name": "ann", "token": "hidden-word-of-ann", "rules": []}
+    Path("users.json").write_text(json.dumps({"users": [ann]}))
+    with serving("--no-hpa", *options) as (_process, _url, lines):
+        said = "\n".join(lines)
+        assert command in said
+        assert "kubectl --kubeconfig kubesim.yaml get pods" in said
+        assert "hidden" not in said
+        assert "apiVersion" not in said
+
+
+def test_the_command_for_a_server_with_a_token_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The printed command, with the token in its place, writes what the server would accept."""
+    monkeypatch.chdir(tmp_path)
+    with serving("--no-hpa", "--token", "hidden-word") as (_process, url, lines):
+        words = next(line.split() for line in lines if "kubesim kubeconfig" in line)
+        assert main(["hidden-word" if word == "TOKEN" else word for word in words[3:]]) == 0
+    written = (tmp_path / "kubesim.yaml").read_text()
+    assert f'server: "{url}"' in written
+    assert 'token: "hidden-word"' in written
