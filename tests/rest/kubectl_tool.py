@@ -6,10 +6,13 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 PATIENCE_SECONDS = 60
+ALL = "KUBESIM_ALL_KUBECTL"  # set: the tests try every version there is
+MIDDLE = (1, 30)  # between the two edges: exec by websocket begins here
 
 
 class Result(NamedTuple):
@@ -26,9 +29,20 @@ def found() -> dict[str, str]:
     if first is None:
         return {}
     folder = Path(first).resolve().parent
-    beside = sorted(folder.glob("kubectl.1.*"))
-    named = {path.name.removeprefix("kubectl."): str(path) for path in beside}
-    return named or {"any": first}
+    named = {path.name.removeprefix("kubectl."): path for path in folder.glob("kubectl.1.*")}
+    return {name: str(named[name]) for name in sorted(named, key=numbers)} or {"any": first}
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """1.33 as (1, 33); one that is not known counts as the newest."""
+    return tuple(map(int, re.findall(r"\d+", version))) or (1, 99)
+
+
+def usual(versions: Iterable[str]) -> list[str]:
+    """The versions that are tried by default: the oldest, the nearest to 1.30, the newest."""
+    known = sorted(versions, key=numbers)
+    middle = sorted(known, key=lambda name: abs(numbers(name)[1] - MIDDLE[1]))
+    return [name for name in known if name in (known[0], middle[0], known[-1])]
 
 
 class Kubectl:
@@ -42,7 +56,7 @@ class Kubectl:
     """
 
     def __init__(self, program: str, version: str, server: str, home: Path) -> None:
-        self.version = tuple(map(int, re.findall(r"\d+", version))) or (1, 99)
+        self.version = numbers(version)
         self._start = [program, "--server", server]
         self._environment = {
             "HOME": str(home),

@@ -1,18 +1,23 @@
-"""Every verb of every kubectl that this machine has, against a cluster whose time runs."""
+"""Every verb of kubectl, against a cluster whose time runs.
+
+Of the versions that this machine has, the oldest, the middle one and the newest are tried; with the
+environment variable KUBESIM_ALL_KUBECTL all of them.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kubectl_tool import Kubectl, found
+from kubectl_tool import ALL, Kubectl, found, usual
 
 from kubesim.testing import Lab
 
 VERSIONS = found()
-EDGES = (*list(VERSIONS)[:1], *list(VERSIONS)[-1:])
+USUAL = usual(VERSIONS)
 MANIFEST = """
 apiVersion: apps/v1
 kind: Deployment
@@ -40,15 +45,33 @@ pytestmark = [
 ]
 
 
+left_out = pytest.mark.skipif(
+    not os.environ.get(ALL), reason=f"{', '.join(USUAL)} do by default: set {ALL}=1 for all"
+)
+
+
 @pytest.fixture(
-    params=[
-        pytest.param(name, marks=() if name in EDGES else pytest.mark.slow) for name in VERSIONS
-    ]
+    params=[pytest.param(name, marks=() if name in USUAL else left_out) for name in VERSIONS]
 )
 def kubectl(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kubectl]:
     """One of them, and a cluster of two nodes that lives while it is used."""
     with Lab(nodes=2, seed=1) as lab, lab.driven(pace=40):
         yield Kubectl(VERSIONS[request.param], request.param, lab.url, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("versions", "chosen"),
+    [
+        (["1.27", "1.28", "1.29", "1.30", "1.31", "1.33"], ["1.27", "1.30", "1.33"]),
+        (["1.9", "1.29", "1.32"], ["1.9", "1.29", "1.32"]),
+        (["1.27", "1.33"], ["1.27", "1.33"]),
+        (["any"], ["any"]),
+        ([], []),
+    ],
+)
+def test_which_versions_are_tried_by_default(versions: list[str], chosen: list[str]) -> None:
+    """The oldest, the nearest to 1.30 and the newest, each once."""
+    assert usual(versions) == chosen
 
 
 def test_looking_around(kubectl: Kubectl) -> None:
