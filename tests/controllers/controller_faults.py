@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from kubesim import Cluster
@@ -15,18 +16,35 @@ VERBS = ("create", "update", "update_status", "patch", "delete")
 
 
 class Flaky:
-    """Makes a share of all writes fail with a Conflict, seeded, until it is switched off."""
+    """Makes a share of all writes fail with a Conflict, seeded, until it is switched off.
 
-    def __init__(self, api: KubeAPI, share: float, seed: int) -> None:
+    Args:
+        api: whose writes fail.
+        share: how many of them, 0 to 1; as an attribute it can be changed.
+        seed: of the choice.
+        verbs: the methods that write.
+        when: only while this holds.
+    """
+
+    def __init__(
+        self,
+        api: KubeAPI,
+        share: float,
+        seed: int,
+        *,
+        verbs: Sequence[str] = VERBS,
+        when: Callable[[], bool] = lambda: True,
+    ) -> None:
         rng = random.Random(seed)
         self.raised = 0
         self.share = share
-        for verb in VERBS:
+        self._when = when
+        for verb in verbs:
             setattr(api, verb, self._wrap(getattr(api, verb), rng))
 
     def _wrap(self, verb: Any, rng: random.Random) -> Any:
         def call(*args: Any, **options: Any) -> Any:
-            if rng.random() < self.share:
+            if rng.random() < self.share and self._when():
                 self.raised += 1
                 raise Conflict("injected")
             return verb(*args, **options)
@@ -66,6 +84,14 @@ def _drop(informer: Informer) -> None:
     if informer._watch is not None:
         while informer._watch.poll():
             continue
+
+
+def go_deaf(controller: Controller, kind: str = "") -> None:
+    """Its watches (of that kind alone, if one is named) bring nothing more until the next list."""
+    for informer in controller._informers:
+        if informer._watch is not None and kind in ("", informer.statistics()["kind"]):
+            informer._watch.close()
+            informer._watch = None
 
 
 def events_of(cluster: Cluster, kind: str, reason: str) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim import Cluster
-from kubesim.controllers.deployment import DeploymentController
 
 NEVER_READY = {"kubesim.dev/start-seconds": "100000"}
 REVISION = "deployment.kubernetes.io/revision"
@@ -89,25 +88,3 @@ def versions(cluster: Cluster) -> dict[str, int]:
             version = (pod["metadata"].get("annotations") or {}).get("version", "1")
             counted[version] = counted.get(version, 0) + 1
     return counted
-
-
-def controller_of(cluster: Cluster) -> DeploymentController:
-    """The controller in the cluster."""
-    return next(c for c in cluster.controllers if isinstance(c, DeploymentController))
-
-
-def replace_controller(cluster: Cluster, **options: Any) -> DeploymentController:
-    """Stop the controller and start a fresh one on the same store."""
-    old = controller_of(cluster)
-    old.stop()
-    fresh = DeploymentController(
-        cluster.api,
-        clock=cluster.clock,
-        streams=cluster.streams,
-        analytics=cluster.analytics,
-        decisions=cluster.decisions,
-        **options,
-    )
-    cluster.controllers[cluster.controllers.index(old)] = fresh
-    fresh.start()
-    return fresh

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim import Cluster
-from kubesim.controllers import NodeLifecycleController
 from kubesim.objects import meta
 
 READY = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
@@ -98,8 +97,3 @@ def tainted_at(cluster: Cluster, name: str) -> str:
     """When a node got its NoExecute taint; "" if it has none."""
     found = cluster.api.get("Node", name)["spec"].get("taints") or ()
     return next((t["timeAdded"] for t in found if t["effect"] == "NoExecute"), "")
-
-
-def controller_of(cluster: Cluster) -> NodeLifecycleController:
-    """The node controller in the cluster."""
-    return next(c for c in cluster.controllers if isinstance(c, NodeLifecycleController))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from controller_faults import controller_of
 from deployment_cases import (
     REVISION,
     break_it,
     change,
     condition,
-    controller_of,
     deployment,
     events,
     sizes,
@@ -19,6 +19,7 @@ from deployment_cases import (
 )
 
 from kubesim import Cluster
+from kubesim.controllers.deployment import DeploymentController
 
 
 @pytest.fixture
@@ -378,7 +379,7 @@ def test_a_hash_collision_is_got_around(cluster: Cluster) -> None:
     cluster.sleep(10)
     assert status(cluster)["collisionCount"] == 1
     assert status(cluster)["availableReplicas"] == 2
-    assert controller_of(cluster).statistics()["collisions"] == 1
+    assert controller_of(cluster, DeploymentController).statistics()["collisions"] == 1
 
 
 def test_min_ready_seconds_slow_a_rollout_down(cluster: Cluster) -> None:

@@ -6,15 +6,14 @@ import random
 from typing import Any
 
 import pytest
+from controller_faults import Flaky, controller_of, go_deaf, replace_controller
 from deployment_cases import (
     REVISION,
     break_it,
     change,
     condition,
-    controller_of,
     deployment,
     events,
-    replace_controller,
     sizes,
     status,
     versions,
@@ -22,8 +21,8 @@ from deployment_cases import (
 
 from kubesim import Cluster
 from kubesim.clock import VirtualClock
-from kubesim.controllers.deployment import MAX_RETRIES
-from kubesim.errors import BadRequest, Cause, Conflict, Forbidden
+from kubesim.controllers.deployment import MAX_RETRIES, DeploymentController
+from kubesim.errors import BadRequest, Cause, Forbidden
 
 
 @pytest.fixture
@@ -50,25 +49,12 @@ def test_conflicts_everywhere_change_nothing_in_the_end(seed: int) -> None:
         cluster.api.create(deployment())
         cluster.sleep(5)
         watch = cluster.api.watch("ReplicaSet", resource_version="0")
-        rng, raised = random.Random(seed), 0
-
-        def flaky(verb: Any) -> Any:
-            def call(*args: Any, **options: Any) -> Any:
-                nonlocal raised
-                if rng.random() < 0.125 and cluster.clock.inside_worker():
-                    raised += 1
-                    raise Conflict("injected")
-                return verb(*args, **options)
-
-            return call
-
-        for name in ("create", "update", "update_status", "delete"):
-            setattr(cluster.api, name, flaky(getattr(cluster.api, name)))
+        flaky = Flaky(cluster.api, 0.125, seed, when=cluster.clock.inside_worker)
         for version in ("2", "3"):
             change(cluster, version)
             cluster.sleep(300)
             assert versions(cluster) == {version: 10}
-        assert raised > 10
+        assert flaky.raised > 10
         within_limits(cluster, watch, 10, 3, 2)
         assert condition(cluster)["reason"] == "NewReplicaSetAvailable"
 
@@ -77,7 +63,7 @@ def test_conflicts_everywhere_change_nothing_in_the_end(seed: int) -> None:
 def test_late_news_never_break_the_limits(latency: float) -> None:
     """However late the cache: no second ReplicaSet for a template, never too many pods wanted."""
     with Cluster(nodes=3, seed=2, hpa=False) as cluster:
-        lagging = replace_controller(cluster, watch_latency_seconds=latency)
+        lagging = replace_controller(cluster, DeploymentController, watch_latency_seconds=latency)
         watch = cluster.api.watch("ReplicaSet", resource_version="0")
         cluster.api.create(deployment())
         for version in ("1", "2", "3"):
@@ -96,12 +82,9 @@ def test_lost_news_are_made_good_by_the_next_list(cluster: Cluster) -> None:
     """The watch of ReplicaSets goes deaf in the middle of a rollout; listing again repairs it."""
     cluster.api.create(deployment())
     cluster.sleep(5)
-    deaf = replace_controller(cluster, resync_seconds=50.0)
+    deaf = replace_controller(cluster, DeploymentController, resync_seconds=50.0)
     cluster.sleep(1)
-    informer = next(i for i in deaf._informers if i.statistics()["kind"] == "ReplicaSet")
-    assert informer._watch is not None
-    informer._watch.close()
-    informer._watch = None
+    go_deaf(deaf, "ReplicaSet")
     change(cluster, "2")
     cluster.sleep(20)
     assert versions(cluster) != {"2": 10}
@@ -115,7 +98,7 @@ def test_a_fresh_controller_goes_on_in_the_middle(cluster: Cluster) -> None:
     cluster.sleep(5)
     break_it(cluster, "2")
     cluster.sleep(300)
-    replace_controller(cluster)
+    replace_controller(cluster, DeploymentController)
     cluster.sleep(295)
     assert sizes(cluster) == {"1": 8, "2": 5}
     assert condition(cluster)["status"] == "True"
@@ -135,8 +118,8 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
         act()
         cluster.sleep(10)
         revision, told = cluster.store.revision, len(cluster.explain("deploy/web").decisions)
-        controller_of(cluster).reconcile("default/web")
-        controller_of(cluster).reconcile("default/web")
+        controller_of(cluster, DeploymentController).reconcile("default/web")
+        controller_of(cluster, DeploymentController).reconcile("default/web")
         assert cluster.store.revision == revision
         assert len(cluster.explain("deploy/web").decisions) == told
 
@@ -187,7 +170,7 @@ def test_a_change_of_size_that_meets_the_only_active_set_stops_the_rollout(
     cluster: Cluster,
 ) -> None:
     """As upstream: a scaling event with nothing to scale never ends; the explanation names it."""
-    replace_controller(cluster, watch_latency_seconds=0.5)
+    replace_controller(cluster, DeploymentController, watch_latency_seconds=0.5)
     limits = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 2}}
     cluster.api.create(deployment(replicas=5, strategy=limits))
     cluster.sleep(10)
@@ -215,7 +198,7 @@ def test_an_empty_selector_is_refused(cluster: Cluster) -> None:
     document = {**kept.value, "spec": {**kept.value["spec"], "selector": {}}}
     document["metadata"] = {**document["metadata"], "generation": 2}
     cluster.store.set(key, document)
-    replace_controller(cluster)
+    replace_controller(cluster, DeploymentController)
     cluster.sleep(5)
     assert events(cluster, "SelectingAll") == [
         "This deployment is selecting all pods. A non-empty selector is required."
@@ -254,7 +237,7 @@ def meddle(cluster: Cluster, rng: random.Random, lag: float) -> None:
         web.pause,
         web.resume,
         web.restart,
-        lambda: replace_controller(cluster, watch_latency_seconds=lag),
+        lambda: replace_controller(cluster, DeploymentController, watch_latency_seconds=lag),
     ]
     try:
         rng.choice(deeds)()
@@ -279,7 +262,7 @@ def test_whatever_is_done_to_it_it_ends_where_it_should(seed: int, lag: float) -
         assert cluster.rollout("deploy/web").status() == 'deployment "web" successfully rolled out'
         found = list(sizes(cluster).values())
         assert sorted(found) == [0] * (len(found) - 1) + [9]
-        assert controller_of(cluster).statistics().get("errors", 0) == 0
+        assert controller_of(cluster, DeploymentController).statistics().get("errors", 0) == 0
         numbers = [version.number for version in cluster.rollout("deploy/web").versions()]
         # A late cache may not show the newest number when the next one is given, as upstream.
         assert lag or len(set(numbers)) == len(numbers), "no two ReplicaSets have one revision"
@@ -322,7 +305,7 @@ def test_a_refused_replica_set_is_told_and_given_up(cluster: Cluster) -> None:
     assert events(cluster, "ReplicaSetCreateError") == [found["message"]]
     cluster.sleep(500)
     assert calls <= MAX_RETRIES + 3
-    assert controller_of(cluster).statistics()["dropped"] == 1
+    assert controller_of(cluster, DeploymentController).statistics()["dropped"] == 1
     cluster.api.create = create  # type: ignore[method-assign]
     change(cluster, "2")
     cluster.sleep(10)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from controller_faults import controller_of
 
 from kubesim import Cluster
 from kubesim.apiserver.registry import Kind
-from kubesim.client import Controller
 from kubesim.controllers.garbage import GarbageCollector
 from kubesim.controllers.garbage_plan import OwnerState, Verdict, plan, waits_in_foreground
 from kubesim.errors import Conflict
@@ -407,7 +407,7 @@ def test_conflicts_change_nothing_in_the_end(policy: str) -> None:
 
 def test_lost_news_are_made_up_for(cluster: Cluster) -> None:
     """A collector whose watches died finds what is left at its next list."""
-    collector = collector_of(cluster)
+    collector = controller_of(cluster, GarbageCollector)
     a = config(cluster, "a")
     config(cluster, "child", a)
     cluster.sleep(1)
@@ -427,13 +427,8 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
     config(cluster, "child", a)
     cluster.sleep(1)
     revision = cluster.store.revision
-    collector = collector_of(cluster)
+    collector = controller_of(cluster, GarbageCollector)
     for key in ("ConfigMap/default/child", "ConfigMap/default/a", "ConfigMap/default/none"):
         collector.reconcile(key)
         collector.reconcile(key)
     assert cluster.store.revision == revision
-
-
-def collector_of(cluster: Cluster) -> Controller:
-    """The collector in the cluster."""
-    return next(c for c in cluster.controllers if isinstance(c, GarbageCollector))

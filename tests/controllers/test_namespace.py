@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from controller_faults import controller_of
 
 from kubesim import Cluster
 from kubesim.apiserver.registry import Kind
@@ -41,11 +42,6 @@ def conditions(cluster: Cluster) -> dict[str, tuple[str, str, str]]:
     return {
         c["type"]: (c["status"], c["reason"], c["message"]) for c in status.get("conditions", ())
     }
-
-
-def controller_of(cluster: Cluster) -> NamespaceController:
-    """The controller in the cluster."""
-    return next(c for c in cluster.controllers if isinstance(c, NamespaceController))
 
 
 def test_a_namespace_takes_everything_in_it_along(cluster: Cluster) -> None:
@@ -198,7 +194,7 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
     for _ in range(2):
         revision = cluster.store.revision
         for _ in range(2):
-            controller_of(cluster).reconcile("shop")
+            controller_of(cluster, NamespaceController).reconcile("shop")
         assert cluster.store.revision == revision
         cluster.api.delete("Namespace", "shop")
         cluster.sleep(60)

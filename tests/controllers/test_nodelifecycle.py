@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from controller_faults import controller_of, go_deaf, replace_controller
 from node_world import (
     a_replicaset,
-    controller_of,
     events,
     fail,
     pods_on,
@@ -37,19 +37,6 @@ def cluster() -> Any:
         yield made
 
 
-def replace(cluster: Cluster, **options: Any) -> NodeLifecycleController:
-    """Stop the controller and start a fresh one with these options."""
-    old = controller_of(cluster)
-    old.stop()
-    tools = {
-        name: getattr(cluster, name) for name in ("clock", "streams", "analytics", "decisions")
-    }
-    fresh = NodeLifecycleController(cluster.api, **tools, **options)
-    cluster.controllers[cluster.controllers.index(old)] = fresh
-    fresh.start()
-    return fresh
-
-
 @pytest.mark.parametrize(
     ("grace", "unknown", "tainted", "deleted"), [(50.0, 155, 160, 460), (40.0, 145, 150, 450)]
 )
@@ -58,7 +45,7 @@ def test_the_timeline_of_a_dead_node(
 ) -> None:
     """Last seen at 100; Unknown, NoExecute one look later, pods deleted 300 s after that."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
-        replace(cluster, grace_seconds=grace)
+        replace_controller(cluster, NodeLifecycleController, grace_seconds=grace)
         cluster.api.create(a_replicaset(5))
         until(cluster, 101)
         fail(cluster, 2)
@@ -323,9 +310,9 @@ def test_a_healthy_cluster_is_left_alone(cluster: Cluster) -> None:
     """Looks, however many, write nothing."""
     revision = cluster.store.revision
     for _ in range(3):
-        controller_of(cluster).reconcile("look")
-        controller_of(cluster).reconcile("evict")
-        controller_of(cluster).reconcile("taints/node-1")
+        controller_of(cluster, NodeLifecycleController).reconcile("look")
+        controller_of(cluster, NodeLifecycleController).reconcile("evict")
+        controller_of(cluster, NodeLifecycleController).reconcile("taints/node-1")
     assert cluster.store.revision == revision
 
 
@@ -335,7 +322,7 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
     until(cluster, 201)
     revision = cluster.store.revision
     for key in ("look", "look", "evict", "evict", "taints/node-2", "taints/node-2"):
-        controller_of(cluster).reconcile(key)
+        controller_of(cluster, NodeLifecycleController).reconcile(key)
     assert cluster.store.revision == revision
 
 
@@ -380,7 +367,7 @@ def test_one_node_that_cannot_be_written_holds_nobody_up(cluster: Cluster) -> No
     fail(cluster, 1, 2)
     until(cluster, 200)
     assert (ready_of(cluster, "node-1"), ready_of(cluster, "node-2")) == ("True", "Unknown")
-    assert controller_of(cluster).statistics()["failed"] > 0
+    assert controller_of(cluster, NodeLifecycleController).statistics()["failed"] > 0
     block[0] = False
     until(cluster, 220)
     assert ready_of(cluster, "node-1") == "Unknown" and tainted_at(cluster, "node-1")
@@ -408,9 +395,7 @@ def test_pods_that_could_not_be_marked_are_tried_again(cluster: Cluster) -> None
 
 def test_lost_watches_are_made_up_for(cluster: Cluster) -> None:
     """Looks read the store; news that never came are found at the next list."""
-    for informer in controller_of(cluster)._informers:
-        informer._watch.close()
-        informer._watch = None
+    go_deaf(controller_of(cluster, NodeLifecycleController))
     fail(cluster, 2)
     until(cluster, 165)
     assert ready_of(cluster, "node-2") == "Unknown"
@@ -423,7 +408,7 @@ def test_a_look_that_comes_much_too_late_blames_nobody(cluster: Cluster) -> None
     """Whoever held the controller up held the kubelets up: they have their whole grace again."""
     fail(cluster, 2)
     until(cluster, 154)
-    controller_of(cluster)._last_look = 100.0  # as if it had not run since
+    controller_of(cluster, NodeLifecycleController)._last_look = 100.0  # as if it had not run since
     until(cluster, 205)
     assert ready_of(cluster, "node-2") == "True"
     until(cluster, 210)
@@ -451,7 +436,7 @@ def test_a_fresh_controller_goes_on(cluster: Cluster) -> None:
     """It gives every node a new grace period, and keeps what the last one had written."""
     fail(cluster, 2)
     until(cluster, 162)
-    replace(cluster)
+    replace_controller(cluster, NodeLifecycleController)
     until(cluster, 470)
     assert taints(cluster, "node-2") == ["unreachable:NoSchedule", "unreachable:NoExecute"]
     assert all(terminating(cluster, "node-2"))

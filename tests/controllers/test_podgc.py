@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from controller_faults import controller_of, replace_controller
 
 from kubesim import Cluster
 from kubesim.controllers.podgc import (
@@ -120,7 +121,7 @@ def test_deleted_before_it_had_a_node(cluster: Cluster) -> None:
     cluster.sleep(21)
     assert cluster.api.get("Pod", "gated")["status"]["phase"] == "Failed"
     revision = cluster.store.revision
-    controller_of(cluster).reconcile("look")
+    controller_of(cluster, PodGarbageCollector).reconcile("look")
     assert cluster.store.revision == revision, "the second look changes nothing"
 
 
@@ -142,30 +143,19 @@ def test_out_of_service_frees_pods_that_hang(cluster: Cluster) -> None:
 
 def test_finished_pods_beyond_the_threshold(cluster: Cluster) -> None:
     """The oldest go at the next look; running pods do not count."""
-    controller_of(cluster).stop()
-    tools = {
-        name: getattr(cluster, name) for name in ("clock", "streams", "analytics", "decisions")
-    }
-    small = PodGarbageCollector(cluster.api, terminated_threshold=2, **tools)
-    small.start()
+    replace_controller(cluster, PodGarbageCollector, terminated_threshold=2)
     for number in range(4):
         cluster.api.create_pod(f"job-{number}", run_seconds=1)
         cluster.sleep(3)
     cluster.sleep(20)
     names = [meta.name_of(pod) for pod in cluster.api.snapshot("Pod")[0]]
     assert names == ["bare", "job-2", "job-3"]
-    small.stop()
 
 
 def test_a_healthy_cluster_is_left_alone(cluster: Cluster) -> None:
     """Looking writes nothing."""
     revision = cluster.store.revision
     for _ in range(3):
-        controller_of(cluster).reconcile("look")
+        controller_of(cluster, PodGarbageCollector).reconcile("look")
     assert cluster.store.revision == revision
-    assert controller_of(cluster).statistics().get("collected", 0) == 0
-
-
-def controller_of(cluster: Cluster) -> PodGarbageCollector:
-    """The collector in the cluster."""
-    return next(c for c in cluster.controllers if isinstance(c, PodGarbageCollector))
+    assert controller_of(cluster, PodGarbageCollector).statistics().get("collected", 0) == 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from controller_faults import controller_of, replace_controller
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -215,11 +216,6 @@ def pods_of(cluster: Cluster) -> list[dict[str, Any]]:
     return [p for p in items if "deletionTimestamp" not in p["metadata"]]
 
 
-def controller_of(cluster: Cluster) -> ReplicaSetController:
-    """The controller in the cluster."""
-    return next(c for c in cluster.controllers if isinstance(c, ReplicaSetController))
-
-
 def events(cluster: Cluster, reason: str) -> list[str]:
     """Messages of the events of a reason, about ReplicaSets."""
     return [
@@ -355,7 +351,7 @@ def test_a_terminating_namespace_is_no_failure(cluster: Cluster) -> None:
 def test_a_lagging_watch_never_makes_doubles(latency: float) -> None:
     """However late the news: never more pods than wanted, also while the size changes."""
     with Cluster(nodes=3, seed=2, hpa=False) as cluster:
-        lagging = replace_controller(cluster, watch_latency_seconds=latency)
+        lagging = replace_controller(cluster, ReplicaSetController, watch_latency_seconds=latency)
         cluster.api.create(replicaset(replicas=5))
         for size in (5, 8, 8, 3, 6, 6):
             cluster.api.update_scale("ReplicaSet", "web", replicas=size)
@@ -367,29 +363,12 @@ def test_a_lagging_watch_never_makes_doubles(latency: float) -> None:
         assert len(pods_of(cluster)) == 6
 
 
-def replace_controller(cluster: Cluster, **options: Any) -> ReplicaSetController:
-    """Stop the controller and start a fresh one on the same store."""
-    old = controller_of(cluster)
-    old.stop()
-    fresh = ReplicaSetController(
-        cluster.api,
-        clock=cluster.clock,
-        streams=cluster.streams,
-        analytics=cluster.analytics,
-        decisions=cluster.decisions,
-        **options,
-    )
-    cluster.controllers[cluster.controllers.index(old)] = fresh
-    fresh.start()
-    return fresh
-
-
 def test_a_fresh_controller_goes_on_where_the_last_one_stopped(cluster: Cluster) -> None:
     """Nothing is kept that the store does not know."""
     cluster.api.create(replicaset(replicas=4))
     cluster.sleep(10)
     before = {p["metadata"]["name"] for p in pods_of(cluster)}
-    replace_controller(cluster)
+    replace_controller(cluster, ReplicaSetController)
     cluster.sleep(10)
     assert {p["metadata"]["name"] for p in pods_of(cluster)} == before
     cluster.api.update_scale("ReplicaSet", "web", replicas=6)
@@ -403,6 +382,6 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
     cluster.api.create(replicaset())
     cluster.sleep(10)
     revision = cluster.store.revision
-    controller_of(cluster).reconcile("default/web")
-    controller_of(cluster).reconcile("default/web")
+    controller_of(cluster, ReplicaSetController).reconcile("default/web")
+    controller_of(cluster, ReplicaSetController).reconcile("default/web")
     assert cluster.store.revision == revision

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
+from controller_faults import Flaky, replace_controller
 
 from kubesim import Cluster, autopod
-from kubesim.apiserver import KubeAPI
 from kubesim.controllers.statefulset import StatefulSetController
 from kubesim.controllers.statefulset_claims import claims_of, volumes_of
 from kubesim.controllers.statefulset_plan import (
@@ -24,6 +23,7 @@ from kubesim.controllers.statefulset_revisions import to_trim
 from kubesim.errors import Conflict, Forbidden
 
 OK = {"revision": "new"}
+WRITES = ("create", "update", "update_status", "update_scale", "delete")
 
 
 def spec(replicas: int, **options: Any) -> SetSpec:
@@ -278,31 +278,12 @@ def test_pods_of_a_node_that_is_gone_are_removed_and_made_anew(cluster: Cluster)
     assert cluster.api.get("Pod", "web-0")["spec"]["nodeName"] != node
 
 
-class Flaky:
-    """Makes a share of all writes fail with a Conflict, seeded."""
-
-    def __init__(self, api: KubeAPI, share: float, seed: int) -> None:
-        rng = random.Random(seed)
-        self.raised = 0
-        for verb in ("create", "update", "update_status", "update_scale", "delete"):
-            setattr(api, verb, self._wrap(getattr(api, verb), rng, share))
-
-    def _wrap(self, verb: Any, rng: random.Random, share: float) -> Any:
-        def call(*args: Any, **options: Any) -> Any:
-            if rng.random() < share:
-                self.raised += 1
-                raise Conflict("injected")
-            return verb(*args, **options)
-
-        return call
-
-
 @pytest.mark.parametrize("seed", range(8))
 def test_conflicts_everywhere_change_nothing_in_the_end(seed: int) -> None:
     """One write in ten fails; the set still gets where it should."""
     with Cluster(nodes=3, seed=seed, hpa=False) as cluster:
         cluster.sleep(1)
-        flaky = Flaky(cluster.api, 0.1, seed)
+        flaky = Flaky(cluster.api, 0.1, seed, verbs=WRITES)
         for attempt in range(20):
             try:
                 cluster.api.create(autopod.workload("web", replicas=4))
@@ -444,28 +425,11 @@ def test_below_the_partition_pods_come_back_as_they_were() -> None:
         assert (status["updatedReplicas"], status["currentReplicas"]) == (1, 2)
 
 
-def replace_controller(cluster: Cluster, **options: Any) -> StatefulSetController:
-    """Stop the controller and start a fresh one on the same store."""
-    old = next(c for c in cluster.controllers if isinstance(c, StatefulSetController))
-    old.stop()
-    fresh = StatefulSetController(
-        cluster.api,
-        clock=cluster.clock,
-        streams=cluster.streams,
-        analytics=cluster.analytics,
-        decisions=cluster.decisions,
-        **options,
-    )
-    cluster.controllers[cluster.controllers.index(old)] = fresh
-    fresh.start()
-    return fresh
-
-
 @pytest.mark.parametrize(("gate", "most"), [(False, 1), (True, 2)])
 def test_max_unavailable_needs_its_gate(gate: bool, most: int) -> None:
     """Without it, even a Parallel set updates one pod at a time."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
-        replace_controller(cluster, max_unavailable=gate)
+        replace_controller(cluster, StatefulSetController, max_unavailable=gate)
         made = autopod.workload("web", replicas=4)
         made["spec"]["updateStrategy"] = {"rollingUpdate": {"maxUnavailable": "50%"}}
         cluster.api.create(made)

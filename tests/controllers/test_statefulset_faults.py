@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from controller_faults import controller_of
 
 from kubesim import Cluster, autopod
 from kubesim.controllers.statefulset import StatefulSetController
@@ -87,7 +88,7 @@ def test_whatever_is_done_to_it_it_ends_where_it_should(seed: int, policy: str) 
         status = cluster.api.get("StatefulSet", "db")["status"]
         assert status["currentRevision"] == status["updateRevision"]
         assert status["readyReplicas"] == status["updatedReplicas"] == 4
-        controller = next(c for c in cluster.controllers if isinstance(c, StatefulSetController))
+        controller = controller_of(cluster, StatefulSetController)
         assert controller.statistics().get("errors", 0) == 0
         numbers = [version.number for version in cluster.rollout("sts/db").versions()]
         assert len(set(numbers)) == len(numbers)

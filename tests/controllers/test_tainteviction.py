@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from controller_faults import controller_of, go_deaf
 from node_world import a_replicaset, events, pods_on, terminating
 
 from kubesim import Cluster
@@ -44,11 +45,6 @@ def taint(cluster: Cluster, *taints: dict[str, Any], node: str = "node-1") -> No
 def names(cluster: Cluster) -> list[str]:
     """Pods that are there and not on their way out."""
     return [meta.name_of(p) for p in cluster.api.list("Pod")["items"] if not meta.is_terminating(p)]
-
-
-def controller_of(cluster: Cluster) -> TaintEvictionController:
-    """The controller in the cluster."""
-    return next(c for c in cluster.controllers if isinstance(c, TaintEvictionController))
 
 
 def test_each_pod_has_its_own_clock(cluster: Cluster) -> None:
@@ -219,9 +215,7 @@ def test_lost_watches_are_made_up_for(cluster: Cluster) -> None:
     """A taint that was never heard of is found at the next list."""
     pod(cluster, "now")
     cluster.sleep(5)
-    for informer in controller_of(cluster)._informers:
-        informer._watch.close()
-        informer._watch = None
+    go_deaf(controller_of(cluster, TaintEvictionController))
     taint(cluster, TAINT)
     cluster.sleep(100)
     assert names(cluster) == ["now"]
@@ -237,7 +231,7 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
     cluster.sleep(5)
     revision = cluster.store.revision
     for key in ("node/node-1", "pod/default/later", "pod/default/none", "due/default/none"):
-        controller_of(cluster).reconcile(key)
-        controller_of(cluster).reconcile(key)
+        controller_of(cluster, TaintEvictionController).reconcile(key)
+        controller_of(cluster, TaintEvictionController).reconcile(key)
     assert cluster.store.revision == revision
     assert len(pods_on(cluster, "node-1")) == 1
