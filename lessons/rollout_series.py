@@ -156,10 +156,10 @@ class RolloutSeries:
         return columns
 
     def mark_columns(self) -> dict[str, list[Any]]:
-        """The passes; those of one moment as one mark."""
-        at: dict[float, list[str]] = {}
+        """The passes; those of one second as one mark, else they would hide each other."""
+        at: dict[int, list[str]] = {}
         for each in self.passes:
-            at.setdefault(each.time, []).append(each.why)
+            at.setdefault(round(each.time), []).append(each.why)
         return {
             "t": list(at),
             "y": [self._pods_at(time) for time in at],
