@@ -222,3 +222,22 @@ def test_no_unfinished_work_and_no_machine_paths() -> None:
         for pattern in (marks, paths):
             found = pattern.search(text)
             assert found is None, f"{path}: {found.group() if found else ''}"
+
+
+def test_the_house_has_two_levels_of_folders() -> None:
+    """Rooms hold files; the one room inside a room has a decision record that says why."""
+    deep = {"/".join(path.relative_to(ROOT).parts[:-1]) for path in PYTHON}
+    assert {folder for folder in deep if folder.count("/") > 1} == {"kubesim/rest/kube"}
+
+
+def test_every_decision_has_a_number_of_its_own_and_a_line_in_the_index() -> None:
+    """Numbers run from 1 without a gap; titles say them, and the index has title and file."""
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    records = sorted(folder.glob("[0-9]*.md"))
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
+    for number, path in enumerate(records, 1):
+        title = path.read_text().splitlines()[0].removeprefix("# ")
+        assert title.startswith(f"{number}. ")
+        assert f"- [{title}]({path.name}): " in index, path.name
+    assert index.count("\n- [") == len(records)
