@@ -34,6 +34,7 @@ MAX_HISTORY_CHARACTERS = 2000  # of the annotation revision-history
 NOT_COPIED = (LAST_APPLIED, REVISION, REVISION_HISTORY, DESIRED, MAX, ROLLBACK_TO)
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _EMPTY: Mapping[str, Any] = {}
+_NOTHING_SAID: tuple[Any, ...] = (None, "", [], {})
 
 
 # -- names and templates ---------------------------------------------------------------------------
@@ -86,8 +87,24 @@ def without_hash(template: Mapping[str, Any]) -> Document:
 
 
 def equal_ignoring_hash(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Two templates make the same pods: all is equal but the hash label."""
-    return one.get("spec") == other.get("spec") and without_hash(one) == without_hash(other)
+    """Two templates make the same pods: all is equal but the hash label.
+
+    A field that says nothing is as good as none (apiequality.Semantic): clients written in Go send
+    ``creationTimestamp: null`` along, and a rollback by kubectl has to find its old ReplicaSet.
+    """
+    if one.get("spec") == other.get("spec") and without_hash(one) == without_hash(other):
+        return True
+    return bool(_said(without_hash(one)) == _said(without_hash(other)))
+
+
+def _said(value: Any) -> Any:
+    """A document without what says nothing: null, empty texts, lists and objects."""
+    if isinstance(value, Mapping):
+        kept = {key: _said(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item not in _NOTHING_SAID}
+    if isinstance(value, list):
+        return [_said(item) for item in value]
+    return value
 
 
 def oldest_first(replicasets: Iterable[Document]) -> list[Document]:

@@ -404,6 +404,24 @@ def test_hashes_and_names() -> None:
     assert not revisions.equal_ignoring_hash(template, {**template, "spec": {"x": 1}})
 
 
+@pytest.mark.parametrize(
+    ("more", "equal"),
+    [
+        ({"metadata": {"creationTimestamp": None}}, True),
+        ({"spec": {"securityContext": {}, "nodeName": "", "volumes": []}}, True),
+        ({"spec": {"priority": 0}}, False),
+        ({"spec": {"hostNetwork": False}}, False),
+        ({"spec": {"nodeName": "n"}}, False),
+    ],
+)
+def test_a_field_that_says_nothing_is_as_good_as_none(more: dict[str, Any], equal: bool) -> None:
+    """kubectl's rollback sends nulls along, and has to find the old ReplicaSet."""
+    plain = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c"}]}}
+    other = {key: {**plain[key], **more.get(key, {})} for key in plain}
+    assert revisions.equal_ignoring_hash(plain, other) is equal
+    assert revisions.equal_ignoring_hash(other, plain) is equal
+
+
 def test_the_oldest_twin_is_the_new_one() -> None:
     """Two ReplicaSets of the present template: the younger one counts as old."""
     deployment = {"spec": {"template": {"spec": {"x": 1}}}}

@@ -116,7 +116,11 @@ def test_a_manifest_from_apply_to_delete(kubectl: Kubectl) -> None:
         "<none>",
     ]
     assert "image updated" in kubectl.ok("set", "image", "deploy/web", "main=nginx:1.27")
+    before = kubectl.ok("rollout", "history", "deploy/web").split("\n")
     assert "rolled back" in kubectl.ok("rollout", "undo", "deploy/web")
+    kubectl.ok("rollout", "status", "deploy/web", "--timeout=60s")
+    after = kubectl.ok("rollout", "history", "deploy/web").split("\n")
+    assert len(after) == len(before), "the old ReplicaSet is found again and renumbered"
     assert "scaled" in kubectl.ok("scale", "deploy/web", "--replicas=3")
     assert "successfully rolled out" in kubectl.ok("rollout", "status", "deploy/web")
     assert kubectl.ok("get", "deploy", "web", "--no-headers").split()[1:4] == ["3/3", "3", "3"]
