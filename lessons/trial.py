@@ -170,7 +170,7 @@ class Trial:
             return self._shadow_table(last)
         found = self.looks if which == "looks" else self.decisions
         rows = [
-            (d.time, d.data["from"], d.data.get("proposal"), d.data["to"], d.binding)
+            (_whole(d.time), d.data["from"], d.data.get("proposal"), d.data["to"], d.binding)
             for d in found[-last:]
         ]
         return Table(("time [s]", "pods", "wish", "becomes", "bound by"), rows, which)
@@ -197,7 +197,12 @@ class Trial:
         names = list(self.shadows)
         seen = {name: {d.time: d.data["to"] for d in self.shadows[name]} for name in names}
         rows = [
-            (d.time, d.data["from"], d.data["to"], *(seen[name].get(d.time) for name in names))
+            (
+                _whole(d.time),
+                d.data["from"],
+                d.data["to"],
+                *(seen[name].get(d.time) for name in names),
+            )
             for d in self.looks
         ]
         rows = [row for row in rows if any(other not in (None, row[2]) for other in row[3:])]
@@ -223,6 +228,11 @@ class Trial:
 
     def _repr_svg_(self) -> str:
         return self.svg()
+
+
+def _whole(second: float) -> float:
+    """Without the ".0" of a whole second."""
+    return int(second) if second == int(second) else second
 
 
 def beside(**trials: Trial) -> Table:

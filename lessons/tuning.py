@@ -31,7 +31,7 @@ SEED = 7
 PODS = 3  # at the beginning, and the least
 LIMIT_MILLI = 200  # as much as a pod asks for
 BURN_MILLI = 150.0  # what a pod uses besides while it warms up
-QUEUE = Queue(limit=300.0, timeout_seconds=5.0)
+WAITING = 60.0  # requests that may wait, for each second of patience
 PIECE = re.compile(r"\s*(\d+)\s*(pods?|%)\s+in\s+(\d+)\s*s\s*", re.IGNORECASE)
 ANY_UP = "4 pods in 15 s or 100 % in 15 s"  # what Kubernetes does by default
 ANY_DOWN = "100 % in 15 s"
@@ -71,6 +71,7 @@ class Tuning:
         probe: a readiness probe says no until the pod has warmed up.
         metrics: seconds between two scrapes of the metrics-server; None: the last second is known.
         sync: seconds between two looks of the autoscaler.
+        patience: seconds that a client waits before it gives up.
 
     Raises:
         BadRequest: words that are no policy, or numbers that make no sense.
@@ -89,6 +90,7 @@ class Tuning:
     probe: bool = False
     metrics: float | None = 15.0
     sync: float = 15.0
+    patience: float = 5.0
 
     def __post_init__(self) -> None:
         load_of(self.load)
@@ -131,7 +133,7 @@ class Tuning:
             startup_seconds=self.burn,
             startup_milli=BURN_MILLI if self.burn else 0.0,
             pods=self.minimum,
-            queue=QUEUE,
+            queue=Queue(limit=WAITING * self.patience, timeout_seconds=self.patience),
             metrics_resolution=self.metrics,
         )
 

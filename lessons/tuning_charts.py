@@ -60,6 +60,7 @@ class TuningCharts:
         plot.varea(
             x="t", y1="served", y2="offered", source=self._rows, legend_label="unmet", **unmet
         )
+        plot.line("t", "served", source=self._behind, legend_label="A served", **BEHIND.options())
         look = style.OFFERED.options()
         plot.line("t", "offered", source=self._rows, legend_label="offered", **look)
         return _finished(plot)
