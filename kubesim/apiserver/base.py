@@ -104,7 +104,13 @@ class Base:
                 self.audit.wrote(done.revision, key, before, value)
             for key in deletes:
                 self.audit.wrote(done.revision, key, before, None)
+            self._committed(puts, deletes, before)
         return done
+
+    def _committed(
+        self, puts: Sequence[tuple[str, Any]], deletes: Sequence[str], before: Document | None
+    ) -> None:
+        """A write has landed: what the server itself has to do about it."""
 
     def not_found(self, kind: Kind, name: str, namespace: str | None = None) -> NotFound:
         """The error for an object that is not there; its hint names some that are."""

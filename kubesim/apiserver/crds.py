@@ -26,7 +26,6 @@ from kubesim.errors import AlreadyExists
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import name_of, valid_dns1123_label, valid_dns1123_subdomain
-from kubesim.store import TxnResult
 
 GROUP = "apiextensions.k8s.io"
 SCOPES = ("Cluster", "Namespaced")
@@ -263,31 +262,23 @@ class CustomKinds(Base):
         """
         self.registry.register(kind)
 
-    def _commit(
-        self,
-        compare: Sequence[tuple[str, int]],
-        puts: Sequence[tuple[str, Any]] = (),
-        deletes: Sequence[str] = (),
-        *,
-        before: Document | None = None,
-        lease: int = 0,
-    ) -> TxnResult:
-        """A write; a definition among it changes the kinds that there are."""
-        defined = [value for key, value in puts if key.startswith(DEFINITION.prefix)]
-        done = super()._commit(compare, puts, deletes, before=before, lease=lease)
-        if done.succeeded:
-            for definition in defined:
-                self.registry.define(kind_of_definition(definition))
-            for key in deletes:
-                if key.startswith(DEFINITION.prefix) and before is not None:
-                    self._forget(kind_of_definition(before))
-        return done
+    def _committed(
+        self, puts: Sequence[tuple[str, Any]], deletes: Sequence[str], before: Document | None
+    ) -> None:
+        """A definition that was written changes the kinds that there are."""
+        super()._committed(puts, deletes, before)
+        for key, value in puts:
+            if key.startswith(DEFINITION.prefix):
+                self.registry.define(kind_of_definition(value))
+        for key in deletes:
+            if key.startswith(DEFINITION.prefix) and before is not None:
+                self._forget(kind_of_definition(before))
 
     def _forget(self, kind: Kind) -> None:
         """A definition is gone: so are the objects of its kind, and the kind."""
         found = self.registry.find(kind.kind)
         for kv in self.store.list(found.prefix).items:
-            if super()._commit([], deletes=[kv.key], before=kv.value).succeeded:
+            if self._commit([], deletes=[kv.key], before=kv.value).succeeded:
                 self._deleted(found, kv.value)
         self.registry.retire(found)
 

@@ -7,7 +7,7 @@ finalizer of its own, ``kubernetes``: the namespace controller empties it, and t
 
 Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Delete),
 pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go
-(CheckGracefulDelete), pkg/registry/core/namespace/storage.
+(CheckGracefulDelete).
 """
 
 from __future__ import annotations
@@ -176,43 +176,3 @@ class DeleteVerbs(Base):
             return False
         self._deleted(kind, kv.value)
         return True
-
-    # -- namespaces --------------------------------------------------------------------------------
-
-    def finalize(self, document: Document, *, dry_run: bool = False) -> Document:
-        """Write a namespace's own finalizers (spec.finalizers) and nothing else of it.
-
-        Once they and metadata.finalizers are empty, a namespace that was deleted is gone.
-
-        Args:
-            document: the namespace with the finalizers that are left.
-            dry_run: say what would be, and change nothing.
-
-        Raises:
-            Conflict: somebody wrote since the document's resourceVersion.
-            NotFound: no such namespace.
-        """
-        kind, metadata = self.registry.find("Namespace"), document.get("metadata") or {}
-        name = str(metadata.get("name") or "")
-        finalizers = list((document.get("spec") or {}).get("finalizers") or ())
-        while True:
-            kv = self.store.get(kind.key("", name))
-            if kv is None:
-                raise self.not_found(kind, name)
-            self._check_preconditions(
-                kind, kv, metadata.get("uid"), metadata.get("resourceVersion")
-            )
-            spec = {**(kv.value.get("spec") or {}), "finalizers": finalizers}
-            changed = {**kv.value, "spec": spec}
-            if changed == kv.value:
-                return thaw(view_of(kv))  # type: ignore[no-any-return]
-            if dry_run:
-                return thaw(at_revision(changed, kv.mod_revision))  # type: ignore[no-any-return]
-            if self._is_over(kind, changed):
-                if self._remove(kind, kv):
-                    return thaw(changed)  # type: ignore[no-any-return]
-                continue
-            frozen = freeze(changed)
-            done = self._commit([(kv.key, kv.mod_revision)], [(kv.key, frozen)], before=kv.value)
-            if done.succeeded:
-                return thaw(at_revision(frozen, done.revision))  # type: ignore[no-any-return]

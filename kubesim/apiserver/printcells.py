@@ -14,6 +14,7 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import selector_from
 
 NONE = "<none>"
+UNSET = "<unset>"
 Row = tuple[tuple[Document, ...], Callable[[Document, Ages], list[Any]]]
 """(columns, cells after the name)."""
 

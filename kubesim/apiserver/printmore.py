@@ -12,6 +12,7 @@ from kubesim.apiserver.printcells import (
     AGE,
     NAME,
     NONE,
+    UNSET,
     Row,
     age,
     column,
@@ -28,7 +29,6 @@ from kubesim.objects.frozen import Document
 
 MOST_TARGETS = 2  # metrics of an HPA that are shown
 MOST_ENDPOINTS = 3  # addresses that are shown
-UNSET = "<unset>"
 
 
 # -- services --------------------------------------------------------------------------------------

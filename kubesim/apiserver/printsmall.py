@@ -12,6 +12,7 @@ from kubesim.apiserver.printcells import (
     AGE,
     NAME,
     NONE,
+    UNSET,
     Row,
     age,
     column,
@@ -24,8 +25,6 @@ from kubesim.apiserver.printcells import (
     wide,
 )
 from kubesim.objects.frozen import Document
-
-UNSET = "<unset>"
 
 
 def _namespace(namespace: Document, ages: Ages) -> list[Any]:

@@ -1,11 +1,11 @@
-"""The verbs that write: create, update, update_status, patch.
+"""The verbs that write: create, update, update_status, finalize.
 
 Every write is default -> admit -> validate -> compare-and-set. A client that sends the
 resourceVersion it read gets a Conflict if somebody wrote in between; one that sends none
 overwrites. A write that changes nothing takes no revision and wakes nobody.
 
 Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Create, Update),
-pkg/registry/rest/{create,update}.go, pkg/endpoints/handlers/patch.go.
+pkg/registry/rest/{create,update}.go, pkg/registry/core/namespace/storage (FinalizeREST).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SET_BY_THE_SERVER = (
 
 
 class WriteVerbs(WritePath):
-    """create, update and update_status."""
+    """create, update, update_status, and finalize of namespaces."""
 
     def create(
         self,
@@ -169,6 +169,36 @@ class WriteVerbs(WritePath):
             return changed
 
         return self._write(kind, place, version, uid, change, dry_run)
+
+    # -- namespaces --------------------------------------------------------------------------------
+
+    def finalize(self, document: Document, *, dry_run: bool = False) -> Document:
+        """Write a namespace's own finalizers (spec.finalizers) and nothing else of it.
+
+        Once they and metadata.finalizers are empty, a namespace that was deleted is gone.
+
+        Args:
+            document: the namespace with the finalizers that are left.
+            dry_run: say what would be, and change nothing.
+
+        Raises:
+            Conflict: somebody wrote since the document's resourceVersion.
+            NotFound: no such namespace.
+        """
+        metadata = document.get("metadata") or {}
+        finalizers = list((document.get("spec") or {}).get("finalizers") or ())
+
+        def change(old: Document) -> Document:
+            return {**old, "spec": {**(old.get("spec") or {}), "finalizers": finalizers}}
+
+        return self._write(
+            self.registry.find("Namespace"),
+            {"name": metadata.get("name")},
+            metadata.get("resourceVersion"),
+            metadata.get("uid"),
+            change,
+            dry_run,
+        )
 
 
 def _keep_what_the_server_set(new: Document, old: Document) -> None:
