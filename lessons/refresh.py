@@ -6,6 +6,7 @@ differs each time, and without it every page that cannot run them shows the stil
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 TIMEOUT_SECONDS = 120
 SKIP = "nbval-skip"
 IGNORE = "nbval-ignore-output"
+PORT = re.compile(r"(127\.0\.0\.1|localhost):\d+")
+DIFFED = re.compile(r"\S*/(LIVE|MERGED)-\d+/")  # the folders of kubectl diff
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -37,6 +40,8 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
             output.get("data", {}).pop(WIDGET_VIEW, None)
         if IGNORE in cell.metadata.get("tags", ()):
             cell.outputs = [o for o in cell.outputs if o.output_type == "stream"]
+            for output in cell.outputs:
+                output.text = DIFFED.sub(r"\1/", PORT.sub(r"\1:PORT", output.text))
 
 
 def _joined(outputs: list[Any]) -> list[Any]:

@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from lessons import panels, session
+from lessons import kubectl, panels, session
 from lessons.check import Task
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 SHELL = "%%bash\n"
+KUBECTL = "%%kubectl\n"
 PANELS = {"04": ["main"], "05": ["scheduler"], "06": ["rollout"], "07": ["tuning"]}
 CHECKED = re.compile(r"^(q\d|bonus)\.check\((\w+)\)", re.MULTILINE)
 
@@ -61,6 +62,9 @@ def run(path: Path, answers: dict[str, Any]) -> dict[str, Any]:
     for source in code_cells(path):
         if source.startswith(SHELL):
             in_a_shell(source.removeprefix(SHELL))
+            continue
+        if source.startswith(KUBECTL):
+            kubectl.run_cell(source.removeprefix(KUBECTL), session._open["lesson"])
             continue
         for task, variable in CHECKED.findall(source):
             before, check, after = source.partition(f"{task}.check({variable})")
