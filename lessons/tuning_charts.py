@@ -35,6 +35,7 @@ class TuningCharts:
         self._downs = _source("trial-downs", MARKS)
         self._time = Range1d(start=0, end=600)
         self.figures = (self._load_figure(), self._latency_figure(), self._pods_figure())
+        self._show_a(False)
         self.layout = column(*self.figures, sizing_mode="stretch_width", spacing=2)
 
     def _figure(self, title: str, label: str, name: str, height: int) -> Any:
@@ -100,12 +101,20 @@ class TuningCharts:
         plot.add_tools(HoverTool(renderers=marks, tooltips=WHY))
         return _finished(plot)
 
+    def _show_a(self, there: bool) -> None:
+        """Name the other trial in the legends, or do not."""
+        for plot in self.figures:
+            for item in plot.legend[0].items:
+                if item.label.value.startswith("A"):
+                    item.visible = there
+
     def draw(self, trial: Trial, other: Trial | None = None) -> None:
         """Replace what is shown by a trial; another one as thin grey lines behind it."""
         columns, steps = trial.columns(), trial.steps()
         behind = other.columns() if other is not None else {key: [] for key in COLUMNS}
         behind_steps = other.steps() if other is not None else {"t": [], "wanted": []}
         load, latency, pods = self.figures
+        self._show_a(other is not None)
         self._time.end = trial.seconds
         load.y_range.end = _top(columns["offered"], 10)
         latency.y_range.end = _top([*columns["p95"], *behind["p95"]], 1)

@@ -182,6 +182,10 @@ def test_the_charts_hold_what_the_trial_says() -> None:
     assert sources["trial-ups"]["after"] == [d.data["to"] for d in ups]
     assert "bound by" in sources["trial-ups"]["why"][0]
     assert max(sources["behind-sizes"]["wanted"]) == 20
+    named = [item for plot in panel.charts.figures for item in plot.legend[0].items]
+    assert all(item.visible for item in named)
+    panel.charts.draw(panel.trial)
+    assert [item.label.value for item in named if not item.visible] == ["A served", "A", "A"]
 
 
 def _source_type() -> Any:
