@@ -34,6 +34,7 @@ from kubesim.drain import (
     drain_plan,
 )
 from kubesim.errors import BadRequest, NotFound
+from kubesim.objects import meta
 from kubesim.objects.conditions import is_condition_true
 from kubesim.objects.frozen import Document
 from kubesim.objects.taints import same_taint, taints_of
@@ -273,7 +274,7 @@ class ClusterNode:
             said = f"refused {times} times, the last time: {why}" if times else "allowed at once"
             step = Step("budgets", {"node": self.name, "refusals": times}, said, DRAINING)
             would = "a budget protected it" if gone else "its budget allowed a disruption"
-            self._decide(f"pod/{key.removeprefix('default/')}", verdict, step, said, would)
+            self._decide(meta.reference("pod", key), verdict, step, said, would)
 
     def _decide(
         self, about: str, verdict: str, step: Step, binding: str, would_change_if: str

@@ -29,6 +29,7 @@ from kubesim.controllers.disruption import (
     healthy_pods,
     still_disrupted,
 )
+from kubesim.controllers.podnews import labels_concerned
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -73,13 +74,10 @@ class DisruptionController(Controller):
         yield meta.key_of(event.object)
 
     def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
-        pod, before = event.object, event.previous
-        if event.type == "MODIFIED" and before is not None and _seen_of(pod) == _seen_of(before):
+        labels = labels_concerned(event, _seen_of)
+        if not labels:
             return
-        labels = [meta.labels_of(pod)]
-        if before is not None and meta.labels_of(before) != labels[0]:
-            labels.append(meta.labels_of(before))
-        for budget in self._budgets.by_index("namespace", meta.namespace_of(pod)):
+        for budget in self._budgets.by_index("namespace", meta.namespace_of(event.object)):
             selector = _selector_of(budget)
             if any(selector.matches(found) for found in labels):
                 yield meta.key_of(budget)
@@ -233,7 +231,7 @@ class DisruptionController(Controller):
                     time=self.clock.now(),
                     revision=meta.resource_version_of(budget),
                     component=self.name,
-                    object=f"pod/{name if namespace == 'default' else f'{namespace}/{name}'}",
+                    object=meta.reference("pod", f"{namespace}/{name}"),
                     verdict=f"evicted at {when}",
                     steps=(Step("budget", counts, said, EVICTION_SOURCE),),
                     binding=said,
@@ -267,7 +265,7 @@ class DisruptionController(Controller):
                 time=self.clock.now(),
                 revision=meta.resource_version_of(budget),
                 component=self.name,
-                object=f"poddisruptionbudget/{key.removeprefix('default/')}",
+                object=meta.reference("poddisruptionbudget", key),
                 verdict=verdict,
                 steps=(
                     Step("expect", rule, f"{expected} pods expected, {desired} needed", SOURCE),

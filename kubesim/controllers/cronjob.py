@@ -209,7 +209,7 @@ class CronJobController(Controller):
                 time=self.clock.now(),
                 revision=meta.resource_version_of(cronjob),
                 component=self.name,
-                object=f"cronjob/{key.removeprefix('default/')}",
+                object=meta.reference("cronjob", key),
                 verdict=verdict,
                 steps=(Step("schedule", {**inputs, "active": active}, decided.reason, SOURCE),),
                 binding=decided.reason,

@@ -314,7 +314,7 @@ class DaemonSetController(PodOwner):
                 time=self.clock.now(),
                 revision=meta.resource_version_of(daemonset),
                 component=self.name,
-                object=f"daemonset/{key.removeprefix('default/')}",
+                object=meta.reference("daemonset", key),
                 verdict=", ".join(did) or f"nothing to do: {reason}",
                 steps=tuple(steps),
                 binding=words_of(failures[0]) if failures else reason,

@@ -225,14 +225,13 @@ class DeploymentController(Controller):
         if said == last:
             return
         self._last[key] = said
-        name, namespace = meta.name_of(deployment), meta.namespace_of(deployment)
         counted = deployment.get("status") or {}
         self.decisions.record(
             Decision(
                 time=self.clock.now(),
                 revision=meta.resource_version_of(deployment),
                 component=self.name,
-                object=f"deployment/{name if namespace == 'default' else f'{namespace}/{name}'}",
+                object=meta.reference("deployment", meta.key_of(deployment)),
                 verdict=verdict,
                 steps=tuple(steps),
                 binding=binding,

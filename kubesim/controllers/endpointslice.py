@@ -35,6 +35,7 @@ from kubesim.controllers.endpointslice_writes import (
     Writes,
     writes_for,
 )
+from kubesim.controllers.podnews import labels_concerned
 from kubesim.errors import AlreadyExists, Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -99,13 +100,10 @@ class EndpointSliceController(Controller):
             yield _service_key(event.previous)
 
     def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
-        pod, before = event.object, event.previous
-        if event.type == "MODIFIED" and before is not None and _seen_of(pod) == _seen_of(before):
+        labels = labels_concerned(event, _seen_of)
+        if not labels:
             return
-        labels = [meta.labels_of(pod)]
-        if before is not None and meta.labels_of(before) != labels[0]:
-            labels.append(meta.labels_of(before))
-        for service in self._services.by_index("namespace", meta.namespace_of(pod)):
+        for service in self._services.by_index("namespace", meta.namespace_of(event.object)):
             if any(_selects(service, found) for found in labels):
                 yield meta.key_of(service)
 
@@ -248,7 +246,7 @@ class EndpointSliceController(Controller):
                 time=self.clock.now(),
                 revision=meta.resource_version_of(service),
                 component=self.name,
-                object=f"service/{key.removeprefix('default/')}",
+                object=meta.reference("service", key),
                 verdict=verdict,
                 steps=tuple(steps),
                 binding=reasons or "ready pods that are not on their way out are sent requests",

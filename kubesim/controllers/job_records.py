@@ -178,12 +178,11 @@ def decision_of(
     if outcome.failures:
         binding = words_of(outcome.failures[0])
         steps.append(Step("slow start", {}, f"stopped: {binding}", SOURCE))
-    name, namespace = meta.name_of(job), meta.namespace_of(job)
     return Decision(
         time=now,
         revision=meta.resource_version_of(job),
         component=component,
-        object=f"job/{name if namespace == 'default' else f'{namespace}/{name}'}",
+        object=meta.reference("job", meta.key_of(job)),
         verdict=verdict,
         steps=tuple(steps),
         binding=binding,

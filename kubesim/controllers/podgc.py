@@ -138,14 +138,13 @@ class PodGarbageCollector(Controller):
         except NotFound:
             return
         self.counts["collected"] += 1
-        shown = name if namespace == "default" else f"{namespace}/{name}"
         inputs = {"node": node_of(pod), "quarantine_seconds": self._quarantine}
         self.decisions.record(
             Decision(
                 time=self.clock.now(),
                 revision=meta.resource_version_of(pod),
                 component=self.name,
-                object=f"pod/{shown}",
+                object=meta.reference("pod", meta.key_of(pod)),
                 verdict=f"remove {name} by force: {why}",
                 steps=(Step(rule, inputs, why, SOURCE),),
                 binding=rule,

@@ -173,7 +173,6 @@ class ReplicaSetController(PodOwner):
         if idle and self._last_reason.get(key) == decided.reason:
             return
         self._last_reason[key] = decided.reason
-        name, namespace = meta.name_of(replicaset), meta.namespace_of(replicaset)
         active = sum(pod.active for pod in pods)
         inputs = {
             "replicas": replicaset["spec"]["replicas"],
@@ -193,7 +192,7 @@ class ReplicaSetController(PodOwner):
                 time=self.clock.now(),
                 revision=meta.resource_version_of(replicaset),
                 component=self.name,
-                object=f"replicaset/{name if namespace == 'default' else f'{namespace}/{name}'}",
+                object=meta.reference("replicaset", meta.key_of(replicaset)),
                 verdict=verdict,
                 steps=tuple(steps),
                 binding=words_of(failures[0]) if failures else decided.reason,

@@ -285,7 +285,7 @@ class StatefulSetController(Controller):
         ):
             return
         self._last_reason[key] = decided.reason + words
-        name, namespace = meta.name_of(statefulset), meta.namespace_of(statefulset)
+        name = meta.name_of(statefulset)
         did = [f"create {name}-{o}" for o in decided.create]
         did += [f"delete {name}-{o}" for o in decided.delete]
         self.decisions.record(
@@ -293,7 +293,7 @@ class StatefulSetController(Controller):
                 time=self.clock.now(),
                 revision=meta.resource_version_of(statefulset),
                 component=self.name,
-                object=f"statefulset/{name if namespace == 'default' else f'{namespace}/{name}'}",
+                object=meta.reference("statefulset", meta.key_of(statefulset)),
                 verdict=", ".join(did) or f"nothing to do: {decided.reason}",
                 steps=tuple(steps),
                 binding=decided.reason,

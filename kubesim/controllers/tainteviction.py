@@ -241,13 +241,12 @@ class TaintEvictionController(Controller):
     def _record(
         self, pod: Document, verdict: str, step: Step, binding: str, would_change_if: str
     ) -> None:
-        name, namespace = meta.name_of(pod), meta.namespace_of(pod)
         self.decisions.record(
             Decision(
                 time=self.clock.now(),
                 revision=meta.resource_version_of(pod),
                 component=self.name,
-                object=f"pod/{name if namespace == 'default' else f'{namespace}/{name}'}",
+                object=meta.reference("pod", meta.key_of(pod)),
                 verdict=verdict,
                 steps=(step,),
                 binding=binding,

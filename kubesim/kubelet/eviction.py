@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kubesim.client import Decision, Step
-from kubesim.kubelet.records import reference
+from kubesim.kubelet.records import pod_record
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.qos import CRITICAL_PRIORITY
@@ -183,13 +183,12 @@ def eviction_record(
     )
     me = next((c for c in ranking if c.key == chosen), None)
     above = me is not None and me.above_request
-    return Decision(
+    return pod_record(
         now,
-        meta.resource_version_of(pod),
+        pod,
         component,
-        reference(pod),
         "evicted: the node was low on memory",
-        steps,
+        *steps,
         binding="above its request" if above else "priority" if len(ranking) > 1 else "threshold",
         would_change_if=(
             "it used no more than it asked for, and another pod did"

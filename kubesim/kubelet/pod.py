@@ -23,10 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
-from kubesim.client import EventRecorder
-from kubesim.client.decisions import DecisionLog
 from kubesim.clock.base import Worker
 from kubesim.kubelet import records
 from kubesim.kubelet.behaviour import may_exceed_memory, seconds_in, start_error
@@ -36,6 +33,7 @@ from kubesim.kubelet.lifecycle import plan
 from kubesim.kubelet.meter import Load, Meter
 from kubesim.kubelet.models import PodModels
 from kubesim.kubelet.phase import INIT, MAIN, RUNNING, TERMINATED, ran_before, should_restart
+from kubesim.kubelet.podbase import NodeTools
 from kubesim.kubelet.podending import PodEnding
 from kubesim.kubelet.probes import READINESS, STARTUP, ProbeNews
 from kubesim.kubelet.probing import PodProbes
@@ -59,8 +57,7 @@ class PodRunner(PodEnding):
     """Runs one pod; every method but `lines` is called on its worker.
 
     Args:
-        api, worker, pod, models, ip, host_ip, component: see `PodBase`.
-        recorder, analytics, decisions: see `PodBase`, too.
+        api, worker, pod, models, tools, ip: see `PodBase`.
         images, pull: the node's images, and how to ask for one.
         load: requests per second that reach it.
         ended: called when the pod has come to its end and needs its worker no more.
@@ -73,31 +70,16 @@ class PodRunner(PodEnding):
         worker: Worker,
         pod: Document,
         models: PodModels,
-        *,
+        tools: NodeTools,
         ip: str,
-        host_ip: str,
-        component: str,
-        recorder: EventRecorder,
-        analytics: Analytics,
-        decisions: DecisionLog,
+        *,
         images: ImageStore,
         pull: Pull,
         load: Load | None,
         ended: Callable[[PodRunner], None],
         found: PodRunner | None = None,
     ) -> None:
-        super().__init__(
-            api,
-            worker,
-            pod,
-            models,
-            ip=ip,
-            host_ip=host_ip,
-            component=component,
-            recorder=recorder,
-            analytics=analytics,
-            decisions=decisions,
-        )
+        super().__init__(api, worker, pod, models, tools, ip)
         self._ended = ended
         self._probes = PodProbes(self._lives, worker, self._now, models, ip, self._probed)
         self._images, self._pull = images, pull

@@ -6,6 +6,7 @@ Source: pkg/kubelet/kubelet_pods.go, pkg/kubelet/status/status_manager.go.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -26,6 +27,23 @@ from kubesim.objects.pods import container_limits
 GRACE_SECONDS = 30.0  # terminationGracePeriodSeconds of a pod that does not say
 
 
+@dataclass(frozen=True, slots=True)
+class NodeTools:
+    """What a kubelet lends to each of its pods.
+
+    Attributes:
+        host_ip: the node's address.
+        component: whose kubelet this is, for decision records: ``kubelet/node-1``.
+        recorder, analytics, decisions: where it tells what happens.
+    """
+
+    host_ip: str
+    component: str
+    recorder: EventRecorder
+    analytics: Analytics
+    decisions: DecisionLog
+
+
 class PodBase:
     """One pod: who it is, what it is made of, what is said about it.
 
@@ -34,9 +52,8 @@ class PodBase:
         worker: the pod's own serial lane.
         pod: as it was bound.
         models: what it uses.
-        ip, host_ip: its address, and its node's.
-        component: whose kubelet this is, for decision records: ``kubelet/node-1``.
-        recorder, analytics, decisions: where its kubelet tells what happens.
+        tools: of its kubelet.
+        ip: its address.
     """
 
     def __init__(
@@ -45,20 +62,16 @@ class PodBase:
         worker: Worker,
         pod: Document,
         models: PodModels,
-        *,
+        tools: NodeTools,
         ip: str,
-        host_ip: str,
-        component: str,
-        recorder: EventRecorder,
-        analytics: Analytics,
-        decisions: DecisionLog,
     ) -> None:
         self.api, self.worker, self.pod, self.models = api, worker, pod, models
         self.name, self.namespace = meta.name_of(pod), meta.namespace_of(pod)
         self.uid = meta.uid_of(pod)
         self._now, self._timestamp = api.clock.now, api.clock.timestamp
-        self._ip, self._host_ip, self._component = ip, host_ip, component
-        self._recorder, self._analytics, self._decisions = recorder, analytics, decisions
+        self._ip, self._host_ip, self._component = ip, tools.host_ip, tools.component
+        self._recorder, self._analytics = tools.recorder, tools.analytics
+        self._decisions = tools.decisions
         self._policy = str(pod["spec"].get("restartPolicy", "Always"))
         self._complaints: list[str] = []  # about annotations that make no sense
         self._lives = lives_of(

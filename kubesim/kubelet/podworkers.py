@@ -24,6 +24,7 @@ from kubesim.kubelet.meter import Load
 from kubesim.kubelet.models import PodModels, known_models
 from kubesim.kubelet.nodestatus import meta_number, node_address
 from kubesim.kubelet.pod import PodRunner
+from kubesim.kubelet.podbase import NodeTools
 from kubesim.kubelet.podstatus import delete_for_good
 from kubesim.kubelet.records import refusal_record
 from kubesim.kubelet.workload import Factory
@@ -70,14 +71,19 @@ class PodWorkers:
         found: Mapping[str, PodRunner] | None = None,
     ) -> None:
         self._api, self._clock, self._worker = api, clock, worker
-        self._node_name, self._component = node_name, f"kubelet/{node_name}"
+        self._node_name = node_name
         self._allocatable, self._max_pods = allocatable, max_pods
         self._seed, self._load, self._models = seed, load, known_models(workloads)
         self._images = images
-        self._recorder, self._analytics, self._decisions = recorder, analytics, decisions
+        self._tools = NodeTools(
+            host_ip=node_address(node_name),
+            component=f"kubelet/{node_name}",
+            recorder=recorder,
+            analytics=analytics,
+            decisions=decisions,
+        )
         self._counts, self._say = counts, say
         self._memory_pressure = memory_pressure
-        self._address = node_address(node_name)
         self._subnet = int(meta_number(node_name)) % 256
         self.runners: dict[str, PodRunner] = {}  # by key, kept until the object is gone
         self._requests: dict[str, PodResources] = {}  # of the pods that run
@@ -158,12 +164,8 @@ class PodWorkers:
             self._clock.worker(f"pod/{key}"),
             pod,
             models,
-            ip=address,
-            host_ip=self._address,
-            component=self._component,
-            recorder=self._recorder,
-            analytics=self._analytics,
-            decisions=self._decisions,
+            self._tools,
+            address,
             images=self._images,
             pull=self._puller(key),
             load=self._load,
@@ -219,7 +221,7 @@ class PodWorkers:
     def _refuse(self, pod: Document, reason: str, message: str) -> None:
         self._counts["refused"] += 1
         self._say(f"Refused pod {meta.key_of(pod)}: {reason}")
-        self._recorder.event(pod, "Warning", reason, message)
+        self._tools.recorder.event(pod, "Warning", reason, message)
         asked, used = pod_requests(pod), sum(self._requests.values(), NOTHING)
         figures = {
             "cpu_milli": asked.cpu_milli,
@@ -232,8 +234,8 @@ class PodWorkers:
             "max_pods": self._max_pods,
         }
         now = self._clock.now()
-        record = refusal_record(now, pod, self._component, reason, message, figures)
-        self._decisions.record(record)
+        record = refusal_record(now, pod, self._tools.component, reason, message, figures)
+        self._tools.decisions.record(record)
         key = meta.key_of(pod)
 
         def write() -> None:

@@ -28,10 +28,33 @@ MENDS = {
 RESOURCES = "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/"
 
 
-def reference(pod: Document) -> str:
-    """What `explain()` calls a pod: ``pod/name``, or ``pod/namespace/name``."""
-    name, namespace = meta.name_of(pod), meta.namespace_of(pod)
-    return f"pod/{name if namespace == 'default' else f'{namespace}/{name}'}"
+def pod_record(
+    now: float,
+    pod: Document,
+    component: str,
+    verdict: str,
+    *steps: Step,
+    binding: str,
+    would_change_if: str,
+    data: Mapping[str, Any] | None = None,
+) -> Decision:
+    """A decision of a kubelet about a pod.
+
+    Args:
+        now, pod, component: second, whom it is about, who decided.
+        verdict, steps, binding, would_change_if, data: see `Decision`.
+    """
+    return Decision(
+        now,
+        meta.resource_version_of(pod),
+        component,
+        meta.reference("pod", meta.key_of(pod)),
+        verdict,
+        steps,
+        binding=binding,
+        would_change_if=would_change_if,
+        data=data or {},
+    )
 
 
 def restart_record(
@@ -76,13 +99,12 @@ def restart_record(
     ]
     if memory:
         steps.insert(1, Step("memory limit", {}, "it used more than its limit", RESOURCES))
-    return Decision(
+    return pod_record(
         now,
-        meta.resource_version_of(pod),
+        pod,
         component,
-        reference(pod),
         f"container {container} (exit code {code}, {reason}) starts again in {delay:g} s",
-        tuple(steps),
+        *steps,
         binding="memory limit" if memory else "back-off" if delay else "restart policy",
         would_change_if=(
             f"it ran for more than {FORGET_SECONDS:g} s: then its next restart has no delay"
@@ -114,13 +136,12 @@ def probe_record(
         if news.after:
             verdict = f"container {container} failed an attempt of its {news.kind} probe"
         change = "the next attempt succeeded"
-    return Decision(
+    return pod_record(
         now,
-        meta.resource_version_of(pod),
+        pod,
         component,
-        reference(pod),
         verdict,
-        (step,),
+        step,
         binding=f"{news.kind} probe",
         would_change_if=change,
         data={"failures": news.failures, "threshold": news.threshold},
@@ -137,13 +158,12 @@ def image_record(
     wait: float,
 ) -> Decision:
     """Why a container waits for its image."""
-    return Decision(
+    return pod_record(
         now,
-        meta.resource_version_of(pod),
+        pod,
         component,
-        reference(pod),
         f"container {container} has no image: {reason}",
-        (Step("image", {"next_try_seconds": wait}, message, IMAGES),),
+        Step("image", {"next_try_seconds": wait}, message, IMAGES),
         binding="image",
         would_change_if="its image were one that exists (a name that is not :does-not-exist)",
         data={"reason": reason},
@@ -154,13 +174,12 @@ def waiting_record(
     now: float, pod: Document, component: str, what: str, message: str, wait: float
 ) -> Decision:
     """Why a container, or the volumes of its pod, wait for a ConfigMap or a Secret."""
-    return Decision(
+    return pod_record(
         now,
-        meta.resource_version_of(pod),
+        pod,
         component,
-        reference(pod),
         f"{what} cannot be set up: {message}",
-        (Step("configuration", {"next_try_seconds": wait}, message, LIFECYCLE),),
+        Step("configuration", {"next_try_seconds": wait}, message, LIFECYCLE),
         binding="configuration",
         would_change_if="the object that it names existed, with that key, or were optional",
     )
@@ -175,13 +194,12 @@ def refusal_record(
     figures: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Why a node refused a pod that was bound to it."""
-    return Decision(
+    return pod_record(
         now,
-        meta.resource_version_of(pod),
+        pod,
         component,
-        reference(pod),
         f"refused: {reason}",
-        (Step("admission", dict(figures or {}), message, LIFECYCLE),),
+        Step("admission", dict(figures or {}), message, LIFECYCLE),
         binding=reason,
         would_change_if=MENDS.get(reason, "the pod asked for less, or other pods left the node"),
         data={"reason": reason},
@@ -192,13 +210,12 @@ def ended_record(
     now: float, pod: Document, component: str, reason: str, message: str, change: str
 ) -> Decision:
     """Why a kubelet ended a pod for good."""
-    return Decision(
+    return pod_record(
         now,
-        meta.resource_version_of(pod),
+        pod,
         component,
-        reference(pod),
         f"ended by its kubelet: {reason}",
-        (Step(reason, {}, message, LIFECYCLE),),
+        Step(reason, {}, message, LIFECYCLE),
         binding=reason,
         would_change_if=change,
     )

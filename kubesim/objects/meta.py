@@ -83,6 +83,15 @@ def key_of(document: Mapping[str, Any]) -> str:
     return f"{namespace}/{name_of(document)}" if namespace else name_of(document)
 
 
+def reference(kind: str, key: str) -> str:
+    """What `explain` calls an object; the namespace ``default`` is left out.
+
+    >>> reference("pod", "default/web-0"), reference("pod", "shop/web-0")
+    ('pod/web-0', 'pod/shop/web-0')
+    """
+    return f"{kind}/{key.removeprefix('default/')}"
+
+
 def split_key(key: str) -> tuple[str | None, str]:
     """(namespace, name) of a key; the namespace is None for cluster-scoped objects."""
     namespace, slash, name = key.rpartition("/")

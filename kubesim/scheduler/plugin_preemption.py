@@ -167,13 +167,12 @@ class DefaultPreemption:
             handle.analytics.log(handle.scheduler_name, "StatusLost", said, "warn")
 
     def _record(self, pod: Document, victim: Document, chosen: Candidate, said: str) -> Decision:
-        name, namespace = meta.name_of(victim), meta.namespace_of(victim)
         mine, theirs = priority_of(pod), priority_of(victim)
         return Decision(
             time=self._handle.clock.now(),
             revision=meta.resource_version_of(victim),
             component=self._handle.scheduler_name,
-            object=f"pod/{name if namespace == 'default' else f'{namespace}/{name}'}",
+            object=meta.reference("pod", meta.key_of(victim)),
             verdict=said,
             steps=(
                 Step(

@@ -37,7 +37,6 @@ def attempt_record(
         node: where it goes; None: nowhere.
         message: the text of the Event.
     """
-    name, namespace = meta.name_of(pod), meta.namespace_of(pod)
     steps = [_filter_step(pod, cycle)]
     for plugin, scores in cycle.scores.items():
         weight = framework.weight_of(plugin)
@@ -58,7 +57,7 @@ def attempt_record(
         time=now,
         revision=meta.resource_version_of(pod),
         component=component,
-        object=f"pod/{name if namespace == 'default' else f'{namespace}/{name}'}",
+        object=meta.reference("pod", meta.key_of(pod)),
         verdict=message,
         steps=tuple(steps),
         binding=_binding(cycle, node),

@@ -39,13 +39,12 @@ class Reporter:
     def gated(self, pod: Document, status: Status) -> None:
         """The pod is not to be tried yet: no Event, no write, only a record."""
         handle = self._handle
-        name, namespace = meta.name_of(pod), meta.namespace_of(pod)
         handle.decisions.record(
             Decision(
                 time=handle.clock.now(),
                 revision=meta.resource_version_of(pod),
                 component=handle.scheduler_name,
-                object=f"pod/{name if namespace == 'default' else f'{namespace}/{name}'}",
+                object=meta.reference("pod", meta.key_of(pod)),
                 verdict=status.message or "not to be tried yet",
                 steps=(Step("PreEnqueue", {}, f"refused by {status.plugin}", SOURCE),),
                 binding=status.plugin,
