@@ -1,6 +1,6 @@
 """The tuning panel: turn a knob, and see at once what the whole run would have been.
 
-    settings    target, bounds, window, scale-up policy, start-up, metrics, and the load
+    settings    target, bounds, window, policies, start-up, metrics, and the load
     chart       offered and served, latency, pods with wishes and decisions
     beside it   the scores, the settings as the store has them, every scaling with its reason
     Keep as A   the present run stays behind the next ones, as thin grey lines
@@ -14,7 +14,7 @@ No counterpart in Kubernetes; the nearest is a load test that is run again and a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -30,13 +30,14 @@ from lessons.live import Live
 from lessons.loads import LOADS
 from lessons.look import STYLE
 from lessons.trial import Trial, beside
-from lessons.tuning import ANY_UP, SEED, Tuning, tune
+from lessons.tuning import ANY_DOWN, ANY_UP, SEED, Tuning, tune
 from lessons.tuning_charts import TuningCharts
 
 PERIOD_SECONDS = 0.1  # how often the thread looks for a wish
 SETTLED_SECONDS = 30.0
 DECISIONS = 12
 UPS = (ANY_UP, "1 pod in 60 s", "2 pods in 30 s", "10 pods in 15 s", "50 % in 60 s")
+DOWNS = (ANY_DOWN, "1 pod in 60 s", "2 pods in 60 s", "10 % in 60 s")
 SLIDERS = {  # setting -> label, bounds, step, about
     "target": ("target [%]", (10, 150), 5, "averageUtilization, in percent of the CPU request"),
     "minimum": ("min pods", (1, 20), 1, "minReplicas"),
@@ -105,15 +106,15 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
             value = int(getattr(self.tuning, key) or 0)
             self.sliders[key] = NumberSlider(label, bounds, value, step, about)
             self.sliders[key].slider.observe(self._writer(key), "value")
-        options = list(UPS if self.tuning.up in UPS else (*UPS, self.tuning.up))
-        self.up = self._dropdown("up", "scale up", options, "scaleUp.policies: at most so fast")
-        self.load = self._dropdown("load", "load", list(LOADS), "how many requests arrive")
+        self.up = self._dropdown("up", "scale up", UPS, "scaleUp.policies: at most so fast")
+        self.down = self._dropdown("down", "scale down", DOWNS, "scaleDown.policies")
+        self.load = self._dropdown("load", "load", LOADS, "how many requests arrive")
         self.keep = _button("Keep as A", "thumb-tack", "let this run stand behind the next ones")
         self.forget = _button("Forget A", "eraser", "nothing stands behind the run")
         self.keep.on_click(lambda _button: self.keep_as_a())
         self.forget.on_click(lambda _button: self.forget_a())
         grid = W.GridBox(
-            [*(each.row for each in self.sliders.values()), self.up, self.load],
+            [*(each.row for each in self.sliders.values()), self.up, self.down, self.load],
             layout=W.Layout(
                 grid_template_columns="repeat(auto-fit, minmax(300px, 1fr))",
                 grid_gap="0 18px",
@@ -128,10 +129,11 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         card.layout = W.Layout(width="100%", margin="0 0 6px 0")
         return card
 
-    def _dropdown(self, key: str, label: str, options: list[str], about: str) -> Any:
+    def _dropdown(self, key: str, label: str, options: Iterable[str], about: str) -> Any:
+        value = getattr(self.tuning, key)
         widget = W.Dropdown(
-            options=options,
-            value=getattr(self.tuning, key),
+            options=list(dict.fromkeys([*options, value])),
+            value=value,
             description=label,
             tooltip=about,
             style={"description_width": "76px"},

@@ -88,7 +88,7 @@ def _check_lunch(config: dict[str, Any]) -> str | None:
     try:
         trial = tune(Tuning(load="lunch break"), **config)
     except KubeSimError as error:
-        return f"the API server refuses that: {error}"
+        return f"that is refused: {error}"
     if trial.unmet_percent >= MOST_UNMET:
         return (
             f"{trial.unmet_percent:.1f} % of the requests are unmet, not less than {MOST_UNMET:g} "

@@ -151,9 +151,11 @@ def test_a_slider_is_a_new_trial() -> None:
     panel.keep_as_a()
     from_the_page(panel.sliders["target"].slider, 50)
     from_the_page(panel.up, UPS.index("1 pod in 60 s"), "index")
+    from_the_page(panel.down, 1, "index")
     from_the_page(panel.sliders["metrics"].slider, 0)
     assert panel.settled()
-    assert panel.trial.title == "steady, target=50, up='1 pod in 60 s', metrics=None"
+    policy = "up='1 pod in 60 s', down='1 pod in 60 s'"
+    assert panel.trial.title == f"steady, target=50, {policy}, metrics=None"
     assert panel.table().columns == ("score", "A", "now")
     assert "grey: steady, the defaults" in panel.svg()
     panel.forget_a()
