@@ -91,7 +91,7 @@ def _recommend(seen: Observation, *, explained: bool) -> Recommendation:
     weighed = weigh(seen)
     if not weighed.ok or weighed.metric is None or weighed.proposal is None:
         return _failed(seen, weighed)
-    corridor = _corridor(seen, seen.now)
+    corridor = corridor_of(seen, seen.now)
     proposal = weighed.proposal.replicas
     stable = corridor.stabilize(proposal)
     limited = corridor.limit(stable)
@@ -124,7 +124,8 @@ def _size(seen: Observation) -> int:
     return _recommend(seen, explained=False).replicas
 
 
-def _corridor(seen: Observation, now: float) -> Corridor:
+def corridor_of(seen: Observation, now: float) -> Corridor:
+    """The corridor of an observation at a second, which may be a later one than its own."""
     return corridor_at(
         now=now,
         current=seen.current,
@@ -201,7 +202,7 @@ def _changes(
     elif stable != proposal:
 
         def later(now: float) -> Corridor:
-            return _corridor(seen, now)
+            return corridor_of(seen, now)
 
         changes += whatif.time_changes(seen, proposal, stable, limited.replicas, later)
     changes += whatif.measured_changes(seen, weighed, corridor, limited.replicas)

@@ -20,8 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kubesim.autoscaler.normalize import corridor_at
-from kubesim.autoscaler.policy import HorizontalPolicy
+from kubesim.autoscaler.policy import HorizontalPolicy, corridor_of
 from kubesim.autoscaler.ratios import ceiling
 from kubesim.autoscaler.types import Observation, Proposal, Recommendation
 from kubesim.client.decisions import Step
@@ -93,15 +92,7 @@ class Predictive:
         self, seen: Observation, result: Recommendation, points: History, expected: float
     ) -> Recommendation:
         """The real recommendation, or more if the expected demand needs it and limits let it."""
-        corridor = corridor_at(
-            now=seen.now,
-            current=seen.current,
-            minimum=seen.minimum,
-            maximum=seen.maximum,
-            state=seen.state,
-            behavior=seen.behavior,
-            constants=seen.constants,
-        )
+        corridor = corridor_of(seen, seen.now)
         wanted = ceiling(max(0.0, expected))
         inputs = {
             "points": len(points),

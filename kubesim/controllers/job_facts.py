@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubesim.controllers.jobmath import parse_indexes
-from kubesim.controllers.ranking import RankedPod
+from kubesim.controllers.ranking import RankedPod, rank_of
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
-from kubesim.objects.pods import FINISHED, node_of, phase_of, restart_count
+from kubesim.objects.pods import FINISHED, restart_count
 
 FINALIZER = "batch.kubernetes.io/job-tracking"
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -211,23 +211,12 @@ def pod_facts(pod: Document, seconds_at: Callable[[str], float]) -> JobPod:
     """What counts of a pod's document."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     notes = meta.annotations_of(pod)
-    ready = get_condition(pod, "Ready") or {}
-    since = ready.get("lastTransitionTime")
     statuses = status.get("containerStatuses") or ()
     init = status.get("initContainerStatuses") or ()
-    rank = RankedPod(
-        uid=metadata["uid"],
-        node=node_of(pod),
-        phase=phase_of(pod),
-        ready=ready.get("status") == "True",
-        ready_since=seconds_at(since) if since else None,
-        created=seconds_at(metadata["creationTimestamp"]),
-        restarts=max((item.get("restartCount") or 0 for item in statuses), default=0),
-    )
     return JobPod(
         name=metadata["name"],
         namespace=meta.namespace_of(pod),
-        rank=rank,
+        rank=rank_of(pod, seconds_at),
         terminating=meta.is_terminating(pod),
         tracked=FINALIZER in (metadata.get("finalizers") or ()),
         index=_whole(notes.get(INDEX)),

@@ -9,10 +9,14 @@ Source: pkg/controller/controller_utils.go, ActivePodsWithRanks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
 from math import frexp
+
+from kubesim.objects.conditions import get_condition
+from kubesim.objects.frozen import Document
+from kubesim.objects.pods import node_of, phase_of
 
 PHASE_RANK = {"Pending": 0, "Unknown": 1, "Running": 2}
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -43,6 +47,30 @@ class RankedPod:
     restarts: int = 0
     deletion_cost: int = 0
     related_on_node: int = 1
+
+
+def rank_of(pod: Document, seconds_at: Callable[[str], float], deletion_cost: int = 0) -> RankedPod:
+    """What the order looks at, from a pod's document.
+
+    Args:
+        pod: the document.
+        seconds_at: seconds of an RFC 3339 text.
+        deletion_cost: of its annotation, for owners that heed it.
+    """
+    metadata, status = pod["metadata"], pod.get("status") or {}
+    ready = get_condition(pod, "Ready") or {}
+    since = ready.get("lastTransitionTime")
+    statuses = status.get("containerStatuses") or ()
+    return RankedPod(
+        uid=metadata["uid"],
+        node=node_of(pod),
+        phase=phase_of(pod),
+        ready=ready.get("status") == "True",
+        ready_since=seconds_at(since) if since else None,
+        created=seconds_at(metadata["creationTimestamp"]),
+        restarts=max((item.get("restartCount") or 0 for item in statuses), default=0),
+        deletion_cost=deletion_cost,
+    )
 
 
 def parse_deletion_cost(text: str | None) -> int:

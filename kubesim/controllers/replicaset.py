@@ -19,7 +19,7 @@ from kubesim.apiserver import ResourceEvent
 from kubesim.client import Decision, Step
 from kubesim.client.informer import Indexer
 from kubesim.controllers.podowner import PodOwner, in_batches, words_of
-from kubesim.controllers.ranking import DELETION_COST, RankedPod, parse_deletion_cost
+from kubesim.controllers.ranking import DELETION_COST, parse_deletion_cost, rank_of
 from kubesim.controllers.replicaset_claims import claim
 from kubesim.controllers.replicaset_plan import (
     SOURCE,
@@ -33,9 +33,7 @@ from kubesim.controllers.replicaset_plan import (
     status_of,
 )
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
-from kubesim.objects.pods import node_of, phase_of
 
 
 class ReplicaSetController(PodOwner):
@@ -212,22 +210,9 @@ def facts_of(
         template_labels: labels of the template, for fullyLabeledReplicas.
         seconds_at: seconds of an RFC 3339 text.
     """
-    metadata, status = pod["metadata"], pod.get("status") or {}
-    ready = get_condition(pod, "Ready") or {}
-    since = ready.get("lastTransitionTime")
-    labels = meta.labels_of(pod)
-    rank = RankedPod(
-        uid=metadata["uid"],
-        node=node_of(pod),
-        phase=phase_of(pod),
-        ready=ready.get("status") == "True",
-        ready_since=seconds_at(since) if since else None,
-        created=seconds_at(metadata["creationTimestamp"]),
-        restarts=max(
-            (c.get("restartCount") or 0 for c in status.get("containerStatuses") or ()), default=0
-        ),
-        deletion_cost=parse_deletion_cost(meta.annotations_of(pod).get(DELETION_COST)),
-    )
+    metadata, labels = pod["metadata"], meta.labels_of(pod)
+    cost = parse_deletion_cost(meta.annotations_of(pod).get(DELETION_COST))
+    rank = rank_of(pod, seconds_at, cost)
     complete = all(labels.get(key) == value for key, value in template_labels.items())
     return ReplicaPod(metadata["name"], rank, "deletionTimestamp" in metadata, complete)
 
