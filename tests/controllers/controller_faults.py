@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from kubesim import Cluster
 from kubesim.apiserver import KubeAPI
 from kubesim.client import Controller, Informer
-from kubesim.errors import Conflict
+from kubesim.errors import Conflict, Forbidden
 
 C = TypeVar("C", bound=Controller)
 VERBS = ("create", "update", "update_status", "patch", "delete")
@@ -84,6 +85,23 @@ def _drop(informer: Informer) -> None:
     if informer._watch is not None:
         while informer._watch.poll():
             continue
+
+
+@contextmanager
+def pods_refused(cluster: Cluster, said: str) -> Iterator[None]:
+    """Meanwhile whoever makes a pod is told that it is forbidden, in these words."""
+    create = cluster.api.create
+
+    def refuse(document: Any, **options: Any) -> Any:
+        if document["kind"] == "Pod":
+            raise Forbidden(said, hint="ours")
+        return create(document, **options)
+
+    cluster.api.create = refuse  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        cluster.api.create = create  # type: ignore[method-assign]
 
 
 def go_deaf(controller: Controller, kind: str = "") -> None:

@@ -10,31 +10,29 @@ NEVER_READY = {"kubesim.dev/start-seconds": "100000"}
 REVISION = "deployment.kubernetes.io/revision"
 
 
-def deployment(name: str = "web", replicas: int = 10, **spec: Any) -> dict[str, Any]:
-    """A Deployment of small pods."""
+def workload(
+    kind: str, name: str, replicas: int, cpu: str, memory: str, **spec: Any
+) -> dict[str, Any]:
+    """A workload of the group apps whose pods ask for this much."""
     labels = {"app": name}
+    resources = {"requests": {"cpu": cpu, "memory": memory}}
+    container = {"name": "main", "image": "kubesim/pod", "resources": resources}
     return {
         "apiVersion": "apps/v1",
-        "kind": "Deployment",
+        "kind": kind,
         "metadata": {"name": name, "namespace": "default"},
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "containers": [
-                        {
-                            "name": "main",
-                            "image": "kubesim/pod",
-                            "resources": {"requests": {"cpu": "50m", "memory": "32Mi"}},
-                        }
-                    ]
-                },
-            },
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
             **spec,
         },
     }
+
+
+def deployment(name: str = "web", replicas: int = 10, **spec: Any) -> dict[str, Any]:
+    """A Deployment of small pods."""
+    return workload("Deployment", name, replicas, "50m", "32Mi", **spec)
 
 
 def change(cluster: Cluster, version: str, name: str = "web", **notes: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from deployment_cases import workload
+
 from kubesim import Cluster
 from kubesim.objects import meta
 
@@ -12,25 +14,9 @@ READY = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 def a_replicaset(replicas: int = 3, name: str = "web", **pod_spec: Any) -> dict[str, Any]:
     """A ReplicaSet of small pods."""
-    labels = {"app": name}
-    container = {
-        "name": "main",
-        "image": "kubesim/pod",
-        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "ReplicaSet",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [container], **pod_spec},
-            },
-        },
-    }
+    made = workload("ReplicaSet", name, replicas, "100m", "64Mi")
+    made["spec"]["template"]["spec"].update(pod_spec)
+    return made
 
 
 def fail(cluster: Cluster, *numbers: int) -> None:

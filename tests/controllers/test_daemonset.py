@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from controller_faults import Flaky, controller_of, events_of, lose_news, replace_controller
+from controller_faults import (
+    Flaky,
+    controller_of,
+    events_of,
+    lose_news,
+    pods_refused,
+    replace_controller,
+)
 
 from kubesim import Cluster
 from kubesim.clock import VirtualClock
 from kubesim.controllers.daemonset import DaemonSetController
 from kubesim.controllers.daemonset_nodes import target_of
-from kubesim.errors import Forbidden
 
 
 def daemonset(**changes: Any) -> dict[str, Any]:
@@ -378,19 +384,11 @@ def test_pods_go_with_their_daemonset(cluster: Cluster) -> None:
 
 def test_a_refused_creation_is_told_and_tried_again(cluster: Cluster) -> None:
     """With the server's words."""
-    create = cluster.api.create
-
-    def refuse(document: Any, **options: Any) -> Any:
-        if document["kind"] == "Pod":
-            raise Forbidden("exceeded quota", hint="ours")
-        return create(document, **options)
-
-    cluster.api.create = refuse  # type: ignore[method-assign]
-    create(daemonset())
-    cluster.sleep(2)
-    assert events_of(cluster, "DaemonSet", "FailedCreate") == ["Error creating: exceeded quota"]
-    assert "stopped: exceeded quota" in str(cluster.explain("ds/agent").latest)
-    cluster.api.create = create  # type: ignore[method-assign]
+    with pods_refused(cluster, "exceeded quota"):
+        cluster.api.create(daemonset())
+        cluster.sleep(2)
+        assert events_of(cluster, "DaemonSet", "FailedCreate") == ["Error creating: exceeded quota"]
+        assert "stopped: exceeded quota" in str(cluster.explain("ds/agent").latest)
     cluster.sleep(120)
     assert status_of(cluster)["numberAvailable"] == 4
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from controller_faults import Flaky, controller_of, events_of, lose_news, replace_controller
+from controller_faults import (
+    Flaky,
+    controller_of,
+    events_of,
+    lose_news,
+    pods_refused,
+    replace_controller,
+)
 
 from kubesim import Cluster
 from kubesim.clock import VirtualClock
@@ -430,19 +437,11 @@ def test_a_job_of_another_controller_is_left_alone(cluster: Cluster) -> None:
 
 def test_a_refused_creation_is_told_and_tried_again(cluster: Cluster) -> None:
     """With the server's words."""
-    create = cluster.api.create
-
-    def refuse(document: Any, **options: Any) -> Any:
-        if document["kind"] == "Pod":
-            raise Forbidden("exceeded quota", hint="ours")
-        return create(document, **options)
-
-    cluster.api.create = refuse  # type: ignore[method-assign]
-    create(job())
-    cluster.sleep(2)
-    assert told(cluster, "FailedCreate") == ["Error creating: exceeded quota"]
-    assert "stopped: exceeded quota" in str(cluster.explain("job/j").latest)
-    cluster.api.create = create  # type: ignore[method-assign]
+    with pods_refused(cluster, "exceeded quota"):
+        cluster.api.create(job())
+        cluster.sleep(2)
+        assert told(cluster, "FailedCreate") == ["Error creating: exceeded quota"]
+        assert "stopped: exceeded quota" in str(cluster.explain("job/j").latest)
     cluster.sleep(120)
     assert ended(cluster) == "Complete"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from controller_faults import controller_of, replace_controller
+from deployment_cases import workload
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,29 +179,7 @@ def test_expectations_count_each_pod_once(steps: list[tuple[str, int]]) -> None:
 
 def replicaset(name: str = "web", replicas: int = 3, **spec: Any) -> dict[str, Any]:
     """A ReplicaSet of small pods."""
-    labels = {"app": name}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "ReplicaSet",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "containers": [
-                        {
-                            "name": "main",
-                            "image": "kubesim/pod",
-                            "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
-                        }
-                    ]
-                },
-            },
-            **spec,
-        },
-    }
+    return workload("ReplicaSet", name, replicas, "100m", "64Mi", **spec)
 
 
 @pytest.fixture
