@@ -45,7 +45,7 @@ class Client:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._space = memoryview(bytearray(2**21))
+        self._space = memoryview(bytearray(2**22))
         self._got = self._body = self._end = 0  # bytes read; where the body begins and ends
         self.socket: socket.socket | None = None
 
@@ -140,7 +140,7 @@ def _work(port: int, connections: int, requests: list[bytes], expected: int) -> 
     return bodies
 
 
-def _leave_the_first_core() -> None:
+def leave_the_first_core() -> None:
     """It belongs to the server that is measured."""
     if hasattr(os, "sched_setaffinity"):
         others = sorted(os.sched_getaffinity(0))[1:]
@@ -154,7 +154,7 @@ class Load:
     def __init__(self) -> None:
         self._count = max(1, min(3, (os.cpu_count() or 2) - 1))
         context = multiprocessing.get_context("spawn")
-        self._pool = context.Pool(self._count, initializer=_leave_the_first_core)
+        self._pool = context.Pool(self._count, initializer=leave_the_first_core)
 
     def __call__(
         self, server: Server, requests: list[bytes], expected: int

@@ -1,6 +1,8 @@
 """The servers that `rest_load` compares, each to be run in a process of its own.
 
-All hold 1,000 pods with their records and answer the same four routes.
+All hold 1,000 pods with their records and answer the same four routes. The first three also hold
+the pods as Kubernetes writes them, list them (as JSON, as a finished table), and tell whoever
+watches of a change, with a queue for each stream; peers encode a change once, in their favour.
 
     kubesim   RestServer, as `kubesim serve` uses it
     naive     http.server as tutorials write it: BaseHTTPRequestHandler, HTTP/1.0, a thread for each
@@ -15,6 +17,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import queue
 import resource
 import socket
 import threading
@@ -42,10 +45,10 @@ def _records() -> dict[str, dict[str, Any]]:
     }
 
 
-def serve_kubesim(pipe: Any) -> None:
+def _cluster() -> tuple[Any, list[str]]:
+    """(API with the pods, their ids)."""
     from kubesim.apiserver import KubeAPI
     from kubesim.clock import NamedStreams, VirtualClock
-    from kubesim.rest import RestServer
     from kubesim.store import EtcdStore
 
     api = KubeAPI(EtcdStore(), VirtualClock(), NamedStreams(1))
@@ -59,20 +62,73 @@ def serve_kubesim(pipe: Any) -> None:
         api.update_status({**known, "status": {**known["status"], "phase": "Running"}})
         api.metrics_writer("default", f"pod-{number}")(1.0, 1.0, "main", 134, 76_000_000)
         ids.append(pod["id"])
+    return api, ids
+
+
+def _documents() -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, Any]]]:
+    """(list, table, pod by name), the same that kubesim's server answers with."""
+    from kubesim.apiserver import printing
+
+    api, _ = _cluster()
+    listed = api.list("Pod")
+    kind = api.registry.find("Pod")
+    rows = [
+        {
+            "cells": printing.cells(kind, pod, api.clock, 0.0),
+            "object": {
+                "kind": "PartialObjectMetadata",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": pod["metadata"],
+            },
+        }
+        for pod in listed["items"]
+    ]
+    table = {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": listed["metadata"],
+        "columnDefinitions": printing.columns(kind),
+        "rows": rows,
+    }
+    return listed, table, {pod["metadata"]["name"]: pod for pod in listed["items"]}
+
+
+def _changed(pods: dict[str, dict[str, Any]], marker: str) -> bytes:
+    """The first pod with another annotation, as a line of a watch."""
+    metadata = {**pods["pod-0"]["metadata"], "annotations": {"marker": marker}}
+    pods["pod-0"] = {**pods["pod-0"], "metadata": metadata}
+    return json.dumps({"type": "MODIFIED", "object": pods["pod-0"]}).encode() + b"\n"
+
+
+def serve_kubesim(pipe: Any) -> None:
+    from kubesim.rest import RestServer
+
+    api, ids = _cluster()
 
     def force_delete(id: str) -> None:
         """As a pod without a kubelet goes: the state is removed at once."""
         kv = api.seed.find(id)
         api.delete("Pod", kv.value["metadata"]["name"], grace_period_seconds=0)
 
-    api.delete_pod = force_delete  # type: ignore[method-assign]
+    def change(marker: str) -> None:
+        api.patch("Pod", "pod-0", {"metadata": {"annotations": {"marker": marker}}})
+
+    api.delete_pod = force_delete
     server = RestServer(api).start()
-    _answer(pipe, server.port, ids)
+    _answer(pipe, server.port, ids, change)
 
 
 def serve_naive(pipe: Any) -> None:
     pods = _records()
+    listed, table, by_name = _documents()
+    streams: list[queue.SimpleQueue[bytes]] = []
     lock = threading.Lock()
+
+    def change(marker: str) -> None:
+        with lock:
+            line = _changed(by_name, marker)
+            for stream in streams:
+                stream.put(line)
 
     class Handler(BaseHTTPRequestHandler):
         """As tutorials write it."""
@@ -85,9 +141,31 @@ def serve_naive(pipe: Any) -> None:
             self.end_headers()
             self.wfile.write(body)
 
-        def do_GET(self) -> None:
+        def _watch(self) -> None:
+            mine: queue.SimpleQueue[bytes] = queue.SimpleQueue()
             with lock:
-                if self.path == "/api/pods":
+                streams.append(mine)
+            try:
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                while True:
+                    self.wfile.write(mine.get())
+            except OSError:
+                with lock:
+                    streams.remove(mine)
+
+        def do_GET(self) -> None:
+            if "watch=true" in self.path:
+                self._watch()
+                return
+            with lock:
+                if self.path == "/api/v1/pods":
+                    as_table = "as=Table" in self.headers.get("Accept", "")
+                    self._send(200, table if as_table else listed)
+                elif self.path.startswith("/api/v1/"):
+                    self._send(200, by_name[self.path.rpartition("/")[2]])
+                elif self.path == "/api/pods":
                     self._send(200, list(pods.values()))
                 else:
                     self._send(200, pods[self.path.rpartition("/")[2]])
@@ -112,7 +190,7 @@ def serve_naive(pipe: Any) -> None:
 
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    _answer(pipe, server.server_address[1], list(pods))
+    _answer(pipe, server.server_address[1], list(pods), change)
 
 
 def serve_aiohttp(pipe: Any) -> None:
@@ -121,6 +199,8 @@ def serve_aiohttp(pipe: Any) -> None:
     from aiohttp import web
 
     pods = _records()
+    kube, tell = _aiohttp_kube()
+    loops: list[asyncio.AbstractEventLoop] = []
 
     async def list_all(_request: Any) -> Any:
         return web.json_response(list(pods.values()))
@@ -140,6 +220,7 @@ def serve_aiohttp(pipe: Any) -> None:
 
     def serve() -> None:
         async def main() -> None:
+            loops.append(asyncio.get_running_loop())
             app = web.Application()
             app.add_routes(
                 [
@@ -147,6 +228,7 @@ def serve_aiohttp(pipe: Any) -> None:
                     web.get("/api/pods/{id}", get_one),
                     web.post("/api/pods", create),
                     web.delete("/api/pods/{id}", delete),
+                    *kube,
                 ]
             )
             runner = web.AppRunner(app, access_log=None)
@@ -163,7 +245,52 @@ def serve_aiohttp(pipe: Any) -> None:
     ready = threading.Event()
     threading.Thread(target=serve, daemon=True).start()
     ready.wait(20)
-    _answer(pipe, ports[0], list(pods))
+
+    def change(marker: str) -> None:
+        loops[0].call_soon_threadsafe(tell, marker)
+
+    _answer(pipe, ports[0], list(pods), change)
+
+
+def _aiohttp_kube() -> tuple[list[Any], Callable[[str], None]]:
+    """(routes of the Kubernetes API, what tells its watchers of a change, on the loop's thread)."""
+    import asyncio
+
+    from aiohttp import web
+
+    listed, table, by_name = _documents()
+    streams: list[asyncio.Queue[bytes]] = []
+
+    async def all_pods(request: Any) -> Any:
+        if request.query.get("watch") == "true":
+            return await watch(request)
+        as_table = "as=Table" in request.headers.get("Accept", "")
+        return web.json_response(table if as_table else listed)
+
+    async def one(request: Any) -> Any:
+        return web.json_response(by_name[request.match_info["name"]])
+
+    async def watch(request: Any) -> Any:
+        mine: asyncio.Queue[bytes] = asyncio.Queue()
+        streams.append(mine)
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        response.enable_chunked_encoding()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(await mine.get())
+        except ConnectionResetError:
+            return response  # the client hung up
+        finally:
+            streams.remove(mine)
+
+    def tell(marker: str) -> None:
+        line = _changed(by_name, marker)
+        for stream in streams:
+            stream.put_nowait(line)
+
+    pods = "/api/v1/namespaces/default/pods/{name}"
+    return [web.get("/api/v1/pods", all_pods), web.get(pods, one)], tell
 
 
 def serve_floor(pipe: Any) -> None:
@@ -187,8 +314,12 @@ def serve_floor(pipe: Any) -> None:
     _answer(pipe, listener.getsockname()[1], list(_records()))
 
 
-def _answer(pipe: Any, port: int, ids: list[str]) -> None:
+def _answer(
+    pipe: Any, port: int, ids: list[str], change: Callable[[str], None] | None = None
+) -> None:
     """Tell where the server is, then its CPU time whenever asked, until the pipe closes.
+
+    Any other word is the marker of a change that watchers shall see.
 
     Every server gets one core for itself, where the system can do that: what threads cost when they
     hop between cores says more about the machine than about the server.
@@ -199,9 +330,13 @@ def _answer(pipe: Any, port: int, ids: list[str]) -> None:
             os.sched_setaffinity(int(thread), core)
     pipe.send((port, ids))
     try:
-        while pipe.recv() == "cpu":
-            used = resource.getrusage(resource.RUSAGE_SELF)
-            pipe.send(used.ru_utime + used.ru_stime)
+        while True:
+            word = pipe.recv()
+            if word == "cpu":
+                used = resource.getrusage(resource.RUSAGE_SELF)
+                pipe.send(used.ru_utime + used.ru_stime)
+            elif change is not None:
+                change(word)
     except EOFError:
         pass
     os._exit(0)
@@ -222,6 +357,10 @@ class Server:
         """CPU seconds of the process so far."""
         self._pipe.send("cpu")
         return float(self._pipe.recv())
+
+    def change(self, marker: str) -> None:
+        """Change a pod: its watchers get the marker with it."""
+        self._pipe.send(marker)
 
     def close(self) -> None:
         """End the process."""

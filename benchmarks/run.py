@@ -24,6 +24,7 @@ MODULES = (
     "store_ops",
     "watch_fanout",
     "rest_load",
+    "kube_api",
     "scheduling",
     "control_plane",
     "whole_cluster",

@@ -54,11 +54,13 @@ class Stream:
         connection: its socket, not blocking.
         source: what it gets.
         pending: bytes that it has not taken yet.
+        fresh: the last look at its source found news.
     """
 
     connection: socket.socket
     source: Source
     pending: bytearray = field(default_factory=bytearray)
+    fresh: bool = False
 
 
 class Streams:
@@ -123,23 +125,28 @@ class Streams:
         while not self._closed:
             with self._lock:
                 streams = self._streams[:]
-            full = False
+            full = fresh = False
             for stream in streams:
                 if not self._serve(stream):
                     self._drop(stream)
-                elif stream.pending:
-                    full = True
+                    continue
+                full = full or bool(stream.pending)
+                fresh = fresh or stream.fresh
             if full:
                 time.sleep(RETRY_SECONDS)
-            else:
+            elif not fresh:
+                # A source that had news calls only after a look that found none: look again first.
                 self._news.wait(IDLE_SECONDS)
                 self._news.clear()
 
     def _serve(self, stream: Stream) -> bool:
         """Take news and send them; False if the stream is done. One that fails harms no other."""
         try:
+            stream.fresh = False
             if not stream.source.done:
-                stream.pending += stream.source.pull(len(stream.pending))
+                found = stream.source.pull(len(stream.pending))
+                stream.fresh = bool(found)
+                stream.pending += found
             return self._push(stream)
         except Exception as error:  # noqa: BLE001 - the last line: the other streams go on
             said = f"watch of {stream.source}: {type(error).__name__}: {error}"

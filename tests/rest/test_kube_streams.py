@@ -231,3 +231,21 @@ def test_a_watch_of_tables_says_its_columns_once(served: tuple[Cluster, Kube]) -
     assert first["object"]["rows"][0]["cells"][:2] == ["a", "1"]
     assert second["object"]["columnDefinitions"] is None
     assert second["object"]["rows"][0]["object"]["metadata"]["name"] == "b"
+
+
+@pytest.mark.parametrize("path", [f"{MAPS}?watch=true", "/api/watch?kind=ConfigMap&format=jsonl"])
+def test_every_change_wakes_the_writer_of_streams(
+    path: str, served: tuple[Cluster, Kube], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the one right after another: none has to wait until the thread looks by itself."""
+    monkeypatch.setattr("kubesim.rest.streams.IDLE_SECONDS", 3_600.0)
+    _, ask = served
+    ask("POST", MAPS, config_map("a"))
+    connection = http.client.HTTPConnection("127.0.0.1", ask.server.port, timeout=10)
+    connection.request("GET", path)
+    reply = connection.getresponse()
+    for number in range(5):
+        ask("PUT", f"{MAPS}/a", config_map("a", number=f"n{number}"))
+        while f'"n{number}"' not in (line := reply.readline().decode()):
+            assert line, "the stream ended"
+    connection.close()
