@@ -41,6 +41,26 @@ def human_duration(seconds: float) -> str:
     return f"{whole // YEAR}y"
 
 
+def steady_seconds(seconds: float) -> float:
+    """For how long an age reads the same at least: until its smallest unit is full.
+
+    >>> [steady_seconds(s) for s in (95.25, 630.0, 36000.0, 800000.0)]
+    [0.75, 30.0, 3600.0, 64000.0]
+
+    Args:
+        seconds: the age; one of the future may change at any moment.
+    """
+    if seconds < 0:
+        return 0.0
+    if seconds < 10 * MINUTE:
+        unit = 1
+    elif seconds < 8 * HOUR:
+        unit = MINUTE
+    else:
+        unit = HOUR if seconds < 8 * DAY else DAY
+    return unit - seconds % unit
+
+
 def _two(seconds: int, large: int, large_name: str, small: int, small_name: str) -> str:
     rest = seconds % large // small
     return f"{seconds // large}{large_name}" + (f"{rest}{small_name}" if rest else "")

@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from kubesim.apiserver.ages import Ages
+from kubesim.apiserver.ages import Ages, steady_seconds
 from kubesim.apiserver.printcells import Row, column
 from kubesim.apiserver.printmore import TRAFFIC
 from kubesim.apiserver.printpods import PODS
@@ -61,6 +61,25 @@ def cells(kind: Kind, document: Document, clock: Clock, now: float) -> list[Any]
         now: simulated second.
     """
     return _cells(kind, document, Ages(now, clock.seconds_at))
+
+
+def lasting_cells(
+    kind: Kind, document: Document, clock: Clock, now: float
+) -> tuple[list[Any], float]:
+    """(cells as from `cells`, the simulated second until which they stay as they are).
+
+    Whatever a cell says about time, it was read from the document: the earliest moment at which an
+    age of one of these times reads otherwise.
+    """
+    until = float("inf")
+
+    def seconds_at(timestamp: str) -> float:
+        nonlocal until
+        seconds = clock.seconds_at(timestamp)
+        until = min(until, now + steady_seconds(now - seconds))
+        return seconds
+
+    return _cells(kind, document, Ages(now, seconds_at)), until
 
 
 def table_for(

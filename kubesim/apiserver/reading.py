@@ -101,6 +101,35 @@ class ReadVerbs(Base):
             Expired: that revision is no longer kept.
             Timeout: the store has not reached that revision.
         """
+        listed = self.list_shared(
+            kind,
+            namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            resource_version=resource_version,
+            resource_version_match=resource_version_match,
+            limit=limit,
+            continue_token=continue_token,
+        )
+        return {**listed, "items": [thaw(document) for document in listed["items"]]}
+
+    def list_shared(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str | int | None = None,
+        resource_version_match: str = EXACT,
+        limit: int | None = None,
+        continue_token: str = "",
+    ) -> Document:
+        """`list` without copies: its items are frozen and shared, one document for each revision.
+
+        For whoever only reads, for example to encode them. Arguments and errors are those of
+        `list`.
+        """
         found = self.registry.find(kind)
         labels, fields = self._selectors(found, label_selector, field_selector)
         if limit is not None and limit < 0:
@@ -125,7 +154,7 @@ class ReadVerbs(Base):
                     if labels.empty and fields.empty:
                         metadata["remainingItemCount"] = len(result.items) - index
                     break
-                items.append(thaw(document))
+                items.append(document)
         return {
             "kind": f"{found.kind}List",
             "apiVersion": found.api_version,

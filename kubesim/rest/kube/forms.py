@@ -49,7 +49,14 @@ class Shaper:
     @property
     def key(self) -> tuple[str, ...]:
         """Equal keys, equal shapes: what was made for one client will do for the other."""
-        return (*self.form, self._include, self._target.api_version)
+        kind = self._kind
+        return (*self.form, self._include, self._target.api_version, kind.plural)
+
+    @property
+    def stored(self) -> bool:
+        """The objects come from the store, and are not made on reading."""
+        # A kind that users define brings its own columns, and may change them under way.
+        return self._kind.compute is None and not self._kind.custom
 
     def one(self, document: Document) -> Document:
         """A single object."""
@@ -61,20 +68,36 @@ class Shaper:
             return self.table([document], {"resourceVersion": version})
         return partial(document, self.form.version)
 
-    def many(self, listed: Document) -> Document:
-        """A list."""
+    def frame(self, kind: str, metadata: Mapping[str, Any]) -> Document:
+        """A list without its items: what stands before them.
+
+        Args:
+            kind: of the list.
+            metadata: of the list.
+        """
         if self.form.kind == "Table":
-            return self.table(list(map(self._target.outward, listed["items"])), listed["metadata"])
+            table = self.table([], metadata)
+            del table["rows"]
+            return table
+        version = self._target.api_version
         if self.form.kind:
-            items = [partial(item, self.form.version) for item in listed["items"]]
-            return {
-                "kind": "PartialObjectMetadataList",
-                "apiVersion": f"{META}/{self.form.version}",
-                "metadata": listed["metadata"],
-                "items": items,
-            }
-        items = list(map(self._target.outward, listed["items"]))
-        return {**listed, "apiVersion": self._target.api_version, "items": items}
+            kind, version = "PartialObjectMetadataList", f"{META}/{self.form.version}"
+        return {"kind": kind, "apiVersion": version, "metadata": dict(metadata)}
+
+    def item(self, document: Document) -> Document:
+        """An object inside a list."""
+        if self.form.kind:
+            return partial(document, self.form.version)
+        return self._target.outward(document)
+
+    def cells(self, document: Document) -> tuple[list[Any], float]:
+        """(cells of a row, until which simulated second their ages read the same)."""
+        shown = self._target.outward(document)
+        return printing.lasting_cells(self._kind, shown, self._clock, self._clock.now())
+
+    def shown(self, document: Document) -> Document | None:
+        """What a row carries of its object."""
+        return self._shown(self._target.outward(document))
 
     def table(
         self, objects: Sequence[Document], metadata: Mapping[str, Any], *, head: bool = True

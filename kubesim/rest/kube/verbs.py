@@ -20,6 +20,7 @@ from kubesim.objects.meta import key_of
 from kubesim.rest.kube import bodies
 from kubesim.rest.kube.bodies import Body, part_of
 from kubesim.rest.kube.forms import Shaper, include_of
+from kubesim.rest.kube.kept import KeptJSON
 from kubesim.rest.kube.negotiate import answer, form_of, success
 from kubesim.rest.kube.options import (
     DeleteOptions,
@@ -46,6 +47,7 @@ class Verbs:
 
     def __init__(self, api: KubeAPI) -> None:
         self._api = api
+        self._kept = KeptJSON(api.clock)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -54,8 +56,10 @@ class Verbs:
         place, kind = target.place, target.kind.kind
         if place.subresource == "scale":
             return answer(self._api.get_scale(kind, place.name, target.namespace))
-        found = self._api.get(kind, place.name, target.namespace)
-        return answer(self._shaper(request, target).one(found))
+        found = self._api.peek(kind, place.name, target.namespace)
+        if found is None:
+            raise self._api.not_found(target.kind, place.name, target.namespace)
+        return Response(200, self._kept.one(self._shaper(request, target), found))
 
     def list(self, request: Request, target: Target, options: ListOptions) -> Response:
         """Objects of a kind, or a page of them."""
@@ -65,8 +69,9 @@ class Verbs:
             if not options.limit or options.match:
                 revision = self._not_older(target, revision)
         if target.kind.kind == "PodMetrics" and options.labels:
-            return answer(self._shaper(request, target).many(self._usage(target, options.labels)))
-        listed = self._api.list(
+            usage = self._usage(target, options.labels)
+            return Response(200, self._kept.many(self._shaper(request, target), usage))
+        listed = self._api.list_shared(
             target.kind.kind,
             target.namespace,
             label_selector=options.labels,
@@ -75,7 +80,7 @@ class Verbs:
             limit=options.limit,
             continue_token=options.token,
         )
-        return answer(self._shaper(request, target).many(listed))
+        return Response(200, self._kept.many(self._shaper(request, target), listed))
 
     def _usage(self, target: Target, labels: str) -> Document:
         """The usage of pods by their labels: samples have none, so the pods are asked."""
