@@ -129,10 +129,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _kubectl_line(options: argparse.Namespace, url: str) -> str:
-    """How kubectl is called for this server."""
+    """How kubectl is called for this server; over plain HTTP it sends no token (client-go's
+    tools/clientcmd/client_config.go), whatever its kubeconfig says."""
+    if (options.token or options.users) and not options.tls:
+        return "kubectl sends a token only over TLS: start with --tls --kubeconfig FILE"
     if options.kubeconfig:
         return f"kubectl --kubeconfig {options.kubeconfig} get pods,nodes,hpa"
-    if options.tls or options.token or options.users:
+    if options.tls:
         return "kubectl needs the file that the option --kubeconfig FILE writes"
     return f"kubectl --server {url} get pods,nodes,hpa   (any kubectl from 1.27 on)"
 

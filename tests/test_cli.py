@@ -201,7 +201,7 @@ def test_serve_says_how_kubectl_is_called_and_writes_its_file(tmp_path: Path) ->
         assert any(f"kubectl --server {url} get pods" in line for line in lines)
         assert ask(f"{url}/api/v1/namespaces/default/pods")[1]["kind"] == "PodList"
     with serving("--token", "a-secret-token") as (_process, _url, lines):
-        assert any("--kubeconfig FILE" in line for line in lines)
+        assert any("only over TLS: start with --tls --kubeconfig FILE" in line for line in lines)
     path = tmp_path / "kubesim.yaml"
     with serving("--kubeconfig", str(path), "--read-only") as (_process, url, lines):
         assert any(f"kubectl --kubeconfig {path} get pods" in line for line in lines)
