@@ -66,7 +66,7 @@ class WorkloadCharts:
 
     def _cpu_figure(self) -> Any:
         plot = self._figure(
-            f"CPU of each pod, and the autoscaler's target {DECISIONS}",
+            f"CPU of each pod, and the target {DECISIONS}",
             "CPU [millicores]",
             "cpu-figure",
             CPU_HEIGHT,
