@@ -149,7 +149,7 @@ def watch(server: Server, streams: int, events: int, turn: int) -> tuple[float, 
 
 def run(quick: bool) -> list[dict]:
     """Rows for the driver."""
-    rounds, scale, streams, events = (3, 1, 50, 12) if quick else (5, 3, 100, 40)
+    rounds, scale, streams, events = (3, 1, 50, 12) if quick else (3, 2, 100, 40)
     servers = {
         "kubesim": Server(serve_kubesim),
         "aiohttp": Server(serve_aiohttp),
