@@ -36,7 +36,7 @@ from kubesim.table import Table
 if TYPE_CHECKING:
     from kubesim.cluster import Cluster
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 KUBERNETES_VERSION = "1.34"
 
 __all__ = ["KUBERNETES_VERSION", "Cluster", "KubeSimError", "StatusError", "Table", "__version__"]

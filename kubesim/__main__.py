@@ -50,6 +50,10 @@ KUBECONFIG_WITH_SECRETS = """
 Its kubeconfig is not printed, for it holds a secret or a certificate. To write it and use it:
   {command}
   kubectl --kubeconfig kubesim.yaml get pods"""
+KUBECONFIG_WITH_TOKEN = """
+Its kubeconfig is not printed, for it holds a secret. To write it, for the official Python client:
+  {command}
+(kubectl sends a token over TLS alone: start with --tls for it.)"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -153,7 +157,7 @@ def _saved(options: argparse.Namespace, server: RestServer) -> str:
         return KUBECONFIG_WITH_SECRETS.format(command=command)
     if options.token or options.users:
         command = f"python -m kubesim kubeconfig{words} --token TOKEN --out kubesim.yaml"
-        return KUBECONFIG_WITH_SECRETS.format(command=command)
+        return KUBECONFIG_WITH_TOKEN.format(command=command)
     return KUBECONFIG.format(options=words, text=indent(server.kubeconfig(), "    "))
 
 

@@ -143,7 +143,7 @@ class Cluster:
         }
         self.traffic = Traffic(self.api, self.clock, capacities(seed, workloads))
         node: dict[str, Any] = {"cpu": node_cpu, "memory": node_memory, "max_pods": max_pods}
-        node |= {"workloads": workloads, "config": kubelet, "load": self.traffic.load_for}
+        node |= {"workloads": workloads, "config": kubelet, "load": self.traffic}
         self._tools, self._node = tools, node
         self.kubelets = [
             Kubelet(self.api, node_name=f"node-{n}", **node, **tools) for n in range(1, nodes + 1)

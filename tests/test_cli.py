@@ -259,15 +259,24 @@ WITH_TLS = pytest.mark.skipif(not shutil.which("openssl"), reason="there is no p
 
 
 @pytest.mark.parametrize(
-    ("options", "command"),
+    ("options", "command", "kubectl"),
     [
-        (["--token", "hidden-word"], "kubesim kubeconfig --port"),
-        (["--users", "users.json"], "kubesim kubeconfig --port"),
-        pytest.param(["--tls"], "kubesim serve --tls --kubeconfig", marks=WITH_TLS),
+        (["--token", "hidden-word"], "kubesim kubeconfig --port", "start with --tls"),
+        (["--users", "users.json"], "kubesim kubeconfig --port", "start with --tls"),
+        pytest.param(
+            ["--tls"],
+            "kubesim serve --tls --kubeconfig",
+            "kubectl --kubeconfig kubesim.yaml get pods",
+            marks=WITH_TLS,
+        ),
     ],
 )
 def test_serve_prints_no_secret(
-    options: list[str], command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: list[str],
+    command: str,
+    kubectl: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With a token, users or TLS: how the file is written, and no part of a kubeconfig."""
     monkeypatch.chdir(tmp_path)
@@ -276,7 +285,7 @@ def test_serve_prints_no_secret(
     with serving("--no-hpa", *options) as (_process, _url, lines):
         said = "\n".join(lines)
         assert command in said
-        assert "kubectl --kubeconfig kubesim.yaml get pods" in said
+        assert kubectl in said, "kubectl sends a token over TLS alone"
         assert "hidden" not in said
         assert "apiVersion" not in said
 

@@ -91,6 +91,10 @@ class Informer:
         """The cached objects that an indexer put under a value."""
         return tuple(self._indexes[index].get(value, {}).values())
 
+    def index_values(self, index: str) -> Iterable[str]:
+        """The values under which an indexer has put at least one object."""
+        return tuple(self._indexes[index])
+
     def __len__(self) -> int:
         return len(self._objects)
 

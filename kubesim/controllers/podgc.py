@@ -41,7 +41,7 @@ def beyond_threshold(pods: Sequence[Document], threshold: int) -> list[Document]
         pods: of all phases.
         threshold: how many finished pods may stay; 0 or less: all.
     """
-    if threshold <= 0:
+    if threshold <= 0 or len(pods) <= threshold:
         return []
     finished = [pod for pod in pods if is_finished(pod)]
     finished.sort(key=_age_rank)
@@ -84,7 +84,9 @@ class PodGarbageCollector(Controller):
         super().__init__(*args, **options)
         self._threshold = terminated_threshold
         self._quarantine = quarantine_seconds
-        self._pods = self.informer("Pod", _nothing)
+        self._pods = self.informer(
+            "Pod", _nothing, indexers={"node": _node_indexer, "terminating": _terminating_indexer}
+        )
         self._nodes = self.informer("Node", _nothing)
         self._missed: dict[str, float] = {}  # node -> since when it is missed
 
@@ -95,14 +97,12 @@ class PodGarbageCollector(Controller):
 
     def reconcile(self, key: str) -> None:
         """One look at all pods."""
-        pods = self._pods.list()
-        for pod in beyond_threshold(pods, self._threshold):
+        finished = len(self._pods) > self._threshold
+        for pod in beyond_threshold(self._pods.list() if finished else (), self._threshold):
             many = f"more than {self._threshold} pods have finished"
             self._collect(pod, many, "finished pods", "the threshold were higher")
-        self._orphans(pods)
-        for pod in pods:
-            if not meta.is_terminating(pod):
-                continue
+        self._orphans()
+        for pod in self._pods.by_index("terminating", "True"):
             node = self._nodes.get(node_of(pod))
             if not node_of(pod):
                 self._collect(pod, "deleted before it had a node", "unscheduled", "it were bound")
@@ -110,21 +110,20 @@ class PodGarbageCollector(Controller):
                 why = f"its node {node_of(pod)} is out of service"
                 self._collect(pod, why, "out of service", f"the taint {OUT_OF_SERVICE} were gone")
 
-    def _orphans(self, pods: Iterable[Document]) -> None:
+    def _orphans(self) -> None:
         """Pods of nodes that are missed for the whole quarantine, and are truly gone."""
         now = self.clock.now()
-        named = {node_of(pod) for pod in pods} - {""}
-        missing = {node for node in named if self._nodes.get(node) is None}
+        named = self._pods.index_values("node")
+        missing = {node for node in named if node and self._nodes.get(node) is None}
         missed = {node: self._missed.get(node, now) for node in sorted(missing)}
         self._missed = missed
         for node, since in missed.items():
             if now - since < self._quarantine or self.api.peek("Node", node) is not None:
                 continue
-            for pod in self._pods.list():
-                if node_of(pod) == node:
-                    why = f"its node {node} is gone for {now - since:g} s"
-                    would = f"a node {node} had come back within {self._quarantine:g} s"
-                    self._collect(pod, why, "orphaned", would, gone_node=True)
+            for pod in self._pods.by_index("node", node):
+                why = f"its node {node} is gone for {now - since:g} s"
+                would = f"a node {node} had come back within {self._quarantine:g} s"
+                self._collect(pod, why, "orphaned", would, gone_node=True)
 
     def _collect(
         self, pod: Document, why: str, rule: str, would: str, *, gone_node: bool = False
@@ -167,6 +166,14 @@ class PodGarbageCollector(Controller):
                 self.clock.timestamp(),
             )
         self.api.update_status({**current, "status": status})
+
+
+def _node_indexer(pod: Document) -> Iterable[str]:
+    return (node_of(pod),)
+
+
+def _terminating_indexer(pod: Document) -> Iterable[str]:
+    return ("True",) if meta.is_terminating(pod) else ()
 
 
 def _nothing(_event: ResourceEvent) -> Iterable[str]:

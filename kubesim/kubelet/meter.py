@@ -20,8 +20,11 @@ from kubesim.objects.pods import container_limits
 
 TICK_SECONDS = 1.0
 UNLIMITED = 1 << 62
+ALWAYS = (True,)  # a load that does not say when nothing is routed is asked at each tick
 
 Load = Callable[[Document, float], float | None]
+"""load(pod, second) -> requests per second that reach it, or None. It may have an attribute
+`routed`, a container that is empty while nothing is sent to anybody; then it is not even asked."""
 Limits = tuple[int, int]
 """(CPU in millicores, memory in bytes); UNLIMITED where there is none."""
 
@@ -96,7 +99,9 @@ class Meter:
         log keeps the bare second, which stands for the line that every tick says.
         """
         write = self._api.metrics_writer(*self._key)
-        now, usage, load, pod = self._api.clock.now, self._models.pod.usage, self._load, self._pod
+        now, usage, pod = self._api.clock.now, self._models.pod.usage, self._pod
+        load = self._load or _nobody
+        routed = getattr(load, "routed", ALWAYS)
         log, name = life.log.append, life.name
         most_cpu, most_memory = limits_of(life)
         exceeds = name in self._exceeds
@@ -105,7 +110,7 @@ class Meter:
         def tick() -> None:
             try:
                 moment = now()
-                requests = load(pod, moment) if load is not None else None
+                requests = load(pod, moment) if routed else None
                 cpu, memory = usage(moment, requests)
             except Exception as error:  # noqa: BLE001 - the pod's own code: the pod fails, not we
                 self._failed([life], error)
@@ -170,6 +175,10 @@ class Meter:
             self._failed(whose or lives, error)
             return None
         return found
+
+
+def _nobody(_pod: Document, _now: float) -> None:
+    """The load where nobody sends requests."""
 
 
 def split(names: Sequence[str], cpu: int, memory: int) -> dict[str, tuple[int, int]]:

@@ -20,7 +20,7 @@ pkg/controller/endpointslice; pkg/proxy/topology.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubesim.apiserver import KubeAPI, ResourceEvent
@@ -51,6 +51,9 @@ class Traffic:
     Args:
         api, clock: the cluster's tools.
         capacity: what a pod can serve; None: any number of requests.
+
+    Attributes:
+        routed: the pods that requests are sent to, by uid; empty while nobody sends any.
     """
 
     name = "traffic"
@@ -62,6 +65,7 @@ class Traffic:
         self._worker = clock.worker(self.name)
         self._routes: dict[str, Route] = {}  # replaced, never changed: the driver adds to it
         self._of_pod: dict[str, tuple[Route, ...]] = {}  # uid -> its routes
+        self.routed: Mapping[str, object] = self._of_pod  # the same one, for good
         self._timer: Timer | None = None
         self._slices: Informer | None = None  # only once there is traffic to a Service
         self._pods = Informer(
@@ -167,6 +171,8 @@ class Traffic:
         if len(routes) == 1:
             return routes[0].load(uid, now)
         return sum(route.load(uid, now) for route in routes)
+
+    __call__ = load_for  # what a kubelet asks at each tick
 
     def offered(self, name: str) -> float:
         """Requests per second that arrive for a workload now; 0 without a route."""
@@ -316,7 +322,7 @@ class Traffic:
 
     def _share_anew(self) -> None:
         """Routes changed: look at every pod again."""
-        self._of_pod = {}
+        self._of_pod.clear()
         for route in self._routes.values():
             route.ready.clear()
             route.members.clear()
