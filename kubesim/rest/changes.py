@@ -49,7 +49,7 @@ class Changes:
         self.done = False
         self._sse = sse
         self._encodings = encodings
-        self._spoke = 0.0
+        self._spoke = time.monotonic()  # no sign of life before there was a silence
         objects: list[ResourceEvent] = []
         start: str | int = since
         if not since:
