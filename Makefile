@@ -20,7 +20,8 @@ $(READY): requirements.lock pyproject.toml
 	@touch $(READY)
 
 lab: $(READY)  ## open the lessons in JupyterLab
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	@# JupyterLab refuses root unless it is told; in a container there is often nobody else.
+	$(BIN)/jupyter lab $$([ "$$(id -u)" -ne 0 ] || echo --allow-root) notebooks/00_start_here.ipynb
 
 serve: $(READY)  ## run the simulator's API server on http://127.0.0.1:8080
 	$(BIN)/python -m kubesim serve
