@@ -13,8 +13,8 @@ import json
 from base64 import b64decode, b64encode
 from typing import Any
 
+from kubesim.apiserver.admission.limits import default_limits
 from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.limits import default_limits
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.rules import (
     IMMUTABLE,

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from kubesim.apiserver.admission.limits import admit_limits
+from kubesim.apiserver.admission.quotas import admit_quota
 from kubesim.apiserver.base import drawing_copies
 from kubesim.apiserver.fields import FieldErrors
-from kubesim.apiserver.limits import admit_limits
-from kubesim.apiserver.quotas import admit_quota
 from kubesim.apiserver.strict import Asked, check_fields, check_options
 from kubesim.apiserver.structural import check_status
 from kubesim.apiserver.writepath import WritePath, freeze_or_refuse, raise_if_invalid

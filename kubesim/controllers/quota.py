@@ -1,10 +1,10 @@
 """The quota controller: how much of each ResourceQuota is used, in its status.
 
-The API server refuses what goes over a quota (kubesim.apiserver.quotas); this loop only tells. Real
-component: pkg/controller/resourcequota, which counts anew every five minutes and whenever something
-goes away. Ours counts whenever anything that quotas are usually about comes, goes or changes, and
-other kinds that a quota names whenever it is looked at; a cluster without quotas has no watch for
-it. Left out: scopeSelector (such a quota counts nothing).
+The API server refuses what goes over a quota (kubesim.apiserver.admission.quotas); this loop only
+tells. Real component: pkg/controller/resourcequota, which counts anew every five minutes and
+whenever something goes away. Ours counts whenever anything that quotas are usually about comes,
+goes or changes, and other kinds that a quota names whenever it is looked at; a cluster without
+quotas has no watch for it. Left out: scopeSelector (such a quota counts nothing).
 """
 
 from __future__ import annotations

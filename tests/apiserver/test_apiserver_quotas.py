@@ -8,7 +8,7 @@ import pytest
 from api_builders import a_config_map, a_pod, a_service, a_workload
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.limits import ANNOTATION, breaches
+from kubesim.apiserver.admission.limits import ANNOTATION, breaches
 from kubesim.cluster import Cluster
 from kubesim.errors import Forbidden
 from kubesim.objects.usage import is_in_scope, text_of, usage_of
