@@ -12,9 +12,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from kubesim.apiserver.bookkeeping import owned_values, typed_schema
-from kubesim.apiserver.fieldsets import Path
-from kubesim.apiserver.managed import (
+from kubesim.apiserver.fieldmanager.managed import (
     APPLY,
     BEFORE,
     UPDATE,
@@ -25,6 +23,8 @@ from kubesim.apiserver.managed import (
     documents_of,
     entries_of,
 )
+from kubesim.apiserver.fieldmanager.paths import Path
+from kubesim.apiserver.fieldmanager.verbs import owned_values, typed_schema
 from kubesim.apiserver.merging import merge, without
 from kubesim.apiserver.patchverb import ATTEMPTS, PatchVerb
 from kubesim.apiserver.registry import Kind

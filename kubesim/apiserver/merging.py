@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kubesim.apiserver.fieldsets import (
+from kubesim.apiserver.fieldmanager.paths import (
     SELF,
     Path,
     is_atomic,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE
-from kubesim.apiserver.bookkeeping import Bookkeeping
+from kubesim.apiserver.fieldmanager.verbs import Bookkeeping
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.strict import Asked

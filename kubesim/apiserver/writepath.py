@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED
-from kubesim.apiserver.bookkeeping import Bookkeeping
 from kubesim.apiserver.deleting import DeleteVerbs
+from kubesim.apiserver.fieldmanager.verbs import Bookkeeping
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.metadata import validate_metadata, validate_metadata_update
 from kubesim.apiserver.registry import Kind

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from test_apiserver_properties import is_kept
 
 from kubesim.apiserver import KubeAPI, typetexts
-from kubesim.apiserver.fieldsets import from_fields_v1, leaves, path_text, to_fields_v1
+from kubesim.apiserver.fieldmanager.paths import from_fields_v1, leaves, path_text, to_fields_v1
 from kubesim.apiserver.merging import merge, without
 from kubesim.errors import BadRequest, Conflict, Invalid, NotFound
 from kubesim.objects import thaw

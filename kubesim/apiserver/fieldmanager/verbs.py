@@ -13,8 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.apiserver.base import Base
-from kubesim.apiserver.fieldsets import Path, values
-from kubesim.apiserver.managed import (
+from kubesim.apiserver.fieldmanager.managed import (
     UPDATE,
     Entry,
     Writer,
@@ -23,6 +22,7 @@ from kubesim.apiserver.managed import (
     entries_of,
     is_reset,
 )
+from kubesim.apiserver.fieldmanager.paths import Path, values
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schemas import OBJECT_META, Schema, schema_of
 from kubesim.apiserver.strict import Asked

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from kubesim.apiserver.fieldsets import (
+from kubesim.apiserver.fieldmanager.paths import (
     SELF,
     FieldSet,
     Path,

@@ -1,0 +1,1 @@
+"""Field management: which manager owns which field (managedFields)."""
