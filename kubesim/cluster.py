@@ -28,7 +28,7 @@ from typing import Any
 from kubesim import autopod, manifests
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.metrics import SAMPLE_PREFIX, document_maker
+from kubesim.apiserver.kinds.metrics import SAMPLE_PREFIX, document_maker
 from kubesim.autoscaler import HorizontalController, shadow_controllers, side_by_side
 from kubesim.autoscaler.adapter import make_metrics
 from kubesim.client.decisions import DecisionLog

@@ -7,8 +7,8 @@ pkg/apis/coordination/validation.
 from __future__ import annotations
 
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.kinds.podspec import default_pod_spec, validate_pod_spec
 from kubesim.apiserver.metadata import validate_labels
-from kubesim.apiserver.podspec import default_pod_spec, validate_pod_spec
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document

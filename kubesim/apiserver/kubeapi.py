@@ -24,23 +24,23 @@ Source: kube-apiserver; k8s.io/apiserver/pkg/registry/generic.
 from __future__ import annotations
 
 from kubesim.analytics import Analytics
-from kubesim.apiserver import (
-    apps,
+from kubesim.apiserver import apps
+from kubesim.apiserver.eviction import EvictionVerb
+from kubesim.apiserver.kinds import apps as deployments
+from kubesim.apiserver.kinds import (
     autoscaling,
     batch,
     configuration,
     core,
     crds,
     cronjobs,
-    deployments,
     discovery,
     metrics,
     policy,
     scheduling,
     services,
 )
-from kubesim.apiserver.crds import CustomKinds
-from kubesim.apiserver.eviction import EvictionVerb
+from kubesim.apiserver.kinds.crds import CustomKinds
 from kubesim.apiserver.metricsapis import MetricsApis
 from kubesim.apiserver.registry import Registry
 from kubesim.apiserver.seed import SeedView

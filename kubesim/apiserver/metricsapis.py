@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE, Base
-from kubesim.apiserver.metrics import node_metrics, sample_key
+from kubesim.apiserver.kinds.metrics import node_metrics, sample_key
 from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document
 from kubesim.quantity import format_cpu

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from kubesim.apiserver.metrics import sample_key
+from kubesim.apiserver.kinds.metrics import sample_key
 from kubesim.errors import Compacted, NotFound, WatchClosed
 from kubesim.objects import meta
 from kubesim.objects.annotations import EXIT_CODE, RUN_SECONDS

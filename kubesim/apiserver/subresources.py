@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE
-from kubesim.apiserver.metrics import sample_key
+from kubesim.apiserver.kinds.metrics import sample_key
 from kubesim.apiserver.scaling import ScaleVerbs
 from kubesim.errors import BadRequest, Cause, Conflict, Invalid
 from kubesim.objects import meta

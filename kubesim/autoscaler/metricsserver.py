@@ -29,7 +29,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.metrics import SAMPLE_PREFIX, document_maker
+from kubesim.apiserver.kinds.metrics import SAMPLE_PREFIX, document_maker
 from kubesim.apiserver.metricsapis import Usage
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.metrics import document_maker
+from kubesim.apiserver.kinds.metrics import document_maker
 from kubesim.clock import LiveClock, NamedStreams, VirtualClock
 from kubesim.store import EtcdStore
 

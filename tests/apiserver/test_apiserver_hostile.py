@@ -26,7 +26,7 @@ from test_apiserver_crds import a_definition, a_tab
 from test_apiserver_properties import JSON, objects_in
 
 from kubesim import manifests
-from kubesim.apiserver.hpav1 import from_v2, to_v2
+from kubesim.apiserver.kinds.autoscaling_v1 import from_v2, to_v2
 from kubesim.apiserver.printing import table_for
 from kubesim.errors import Invalid, StatusError
 from kubesim.objects import thaw

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.jobpolicies import read_indexes
+from kubesim.apiserver.kinds.job_policies import read_indexes
 from kubesim.errors import Invalid
 
 CODES = {"operator": "In", "values": [1, 3]}

@@ -8,7 +8,7 @@ import pytest
 from api_builders import an_hpa
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.hpav1 import from_v2, to_v2
+from kubesim.apiserver.kinds.autoscaling_v1 import from_v2, to_v2
 from kubesim.errors import BadRequest, Invalid
 
 CPU = {"type": "Utilization", "averageUtilization": 50}

@@ -6,7 +6,7 @@ from typing import Any
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.metrics import document_maker
+from kubesim.apiserver.kinds.metrics import document_maker
 from kubesim.autoscaler import HorizontalController
 from kubesim.client import DecisionLog
 from kubesim.clock import LiveClock, NamedStreams, VirtualClock

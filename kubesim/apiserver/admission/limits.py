@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from kubesim.apiserver.base import Base
-from kubesim.apiserver.podspec import CONTAINER_LISTS, objects_in
+from kubesim.apiserver.kinds.podspec import CONTAINER_LISTS, objects_in
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import Forbidden
 from kubesim.objects.frozen import Document

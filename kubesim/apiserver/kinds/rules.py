@@ -12,8 +12,8 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.kinds.podspec import default_pod_spec, validate_pod_spec
 from kubesim.apiserver.metadata import validate_labels
-from kubesim.apiserver.podspec import default_pod_spec, validate_pod_spec
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import MAX_NAME

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.hpav1 import from_v2, to_v2
+from kubesim.apiserver.kinds.autoscaling_v1 import from_v2, to_v2
 from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.apiserver.registry import Kind, Version
 from kubesim.objects.annotations import SYNC_PERIOD

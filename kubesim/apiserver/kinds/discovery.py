@@ -6,8 +6,8 @@ Source: pkg/apis/discovery/v1/defaults.go, pkg/apis/discovery/validation/validat
 from __future__ import annotations
 
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.kinds.rules import IMMUTABLE, IP_RULE, valid_ip
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.rules import IMMUTABLE, IP_RULE, valid_ip
 from kubesim.objects.frozen import Document
 
 MAX_ENDPOINTS = 1000

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from kubesim.apiserver.batch import default_job, validate_job_spec
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.kinds.batch import default_job, validate_job_spec
+from kubesim.apiserver.kinds.rules import validate_numbers
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.rules import validate_numbers
 from kubesim.objects import meta
 from kubesim.objects.cron import parse_schedule
 from kubesim.objects.frozen import Document

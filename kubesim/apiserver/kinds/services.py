@@ -13,9 +13,9 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.kinds.rules import IMMUTABLE, IP_RULE, valid_ip
 from kubesim.apiserver.metadata import LABEL_RULE, validate_labels
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.rules import IMMUTABLE, IP_RULE, valid_ip
 from kubesim.errors import Cause, Invalid
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

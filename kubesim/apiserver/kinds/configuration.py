@@ -15,14 +15,14 @@ from typing import Any
 
 from kubesim.apiserver.admission.limits import default_limits
 from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.rules import (
+from kubesim.apiserver.kinds.rules import (
     IMMUTABLE,
     IP_RULE,
     MAX_DATA_BYTES,
     valid_ip,
     validate_config_key,
 )
+from kubesim.apiserver.registry import Kind
 from kubesim.objects.frozen import Document
 from kubesim.quantity import parse_quantity
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from kubesim.apiserver.apps import REVISION_HISTORY_LIMIT
 from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.rules import (
+from kubesim.apiserver.kinds.rules import (
     default_template,
     number_in,
     same_spec_fields,
@@ -21,6 +20,7 @@ from kubesim.apiserver.rules import (
     validate_share,
     validate_workload,
 )
+from kubesim.apiserver.registry import Kind
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 

@@ -10,17 +10,17 @@ from typing import Any
 
 from kubesim.apiserver.base import Base
 from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.metadata import LABEL_RULE
-from kubesim.apiserver.podspec import (
+from kubesim.apiserver.kinds.podspec import (
     CONTAINER_LISTS,
     EFFECTS,
     default_pod_spec,
     objects_in,
     validate_pod_spec,
 )
+from kubesim.apiserver.kinds.rules import MAX_DATA_BYTES, validate_config_key
+from kubesim.apiserver.kinds.scheduling import admit_pod
+from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.apiserver.registry import VERBS, Kind
-from kubesim.apiserver.rules import MAX_DATA_BYTES, validate_config_key
-from kubesim.apiserver.scheduling import admit_pod
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
 from kubesim.objects.qos import qos_class

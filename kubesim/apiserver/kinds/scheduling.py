@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.kinds.rules import validate_immutable
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.rules import validate_immutable
 from kubesim.errors import Forbidden
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

@@ -11,13 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kubesim.apiserver.fields import MAX_INT32, FieldErrors, fill
-from kubesim.apiserver.jobpolicies import (
+from kubesim.apiserver.kinds.job_policies import (
     default_failure_policy,
     validate_failure_policy,
     validate_success_policy,
 )
-from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.rules import (
+from kubesim.apiserver.kinds.rules import (
     UNMATCHED,
     default_template,
     same_spec_fields,
@@ -27,6 +26,7 @@ from kubesim.apiserver.rules import (
     validate_selector,
     validate_template_spec,
 )
+from kubesim.apiserver.registry import Kind
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
