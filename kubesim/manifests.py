@@ -21,8 +21,14 @@ from typing import Any
 
 from kubesim import yamltext
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.patch.threeway import (
+    LAST_APPLIED,
+    annotated,
+    last_applied,
+    merging,
+    strategic,
+)
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.threeway import LAST_APPLIED, annotated, last_applied, merging, strategic
 from kubesim.errors import BadRequest, NotFound, StatusError
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.meta import name_of, namespace_of

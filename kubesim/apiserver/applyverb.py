@@ -25,7 +25,7 @@ from kubesim.apiserver.fieldmanager.managed import (
 )
 from kubesim.apiserver.fieldmanager.paths import Path
 from kubesim.apiserver.fieldmanager.verbs import owned_values, typed_schema
-from kubesim.apiserver.merging import merge, without
+from kubesim.apiserver.patch.merging import merge, without
 from kubesim.apiserver.patchverb import ATTEMPTS, PatchVerb
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.strict import Asked, check_fields, check_options

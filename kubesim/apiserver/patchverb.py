@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Unpack
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED
-from kubesim.apiserver.patching import json_patch, merge_patch, strategic_patch
+from kubesim.apiserver.patch.patching import json_patch, merge_patch, strategic_patch
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.strict import SHOWN, Asked, check_options, check_patched
 from kubesim.apiserver.subresources import Subresources

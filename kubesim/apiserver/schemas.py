@@ -13,7 +13,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from kubesim.apiserver.patching import MERGE_KEYS, PRIMITIVE_SETS
+from kubesim.apiserver.patch.patching import MERGE_KEYS, PRIMITIVE_SETS
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.typetexts import TypeText, aliases_of, types_of
 

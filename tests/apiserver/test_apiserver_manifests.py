@@ -13,8 +13,8 @@ from test_apiserver_properties import JSON, documents_with_unknown_fields, is_ke
 
 from kubesim import manifests, yamltext
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.patching import merge_patch, strategic_patch
-from kubesim.apiserver.threeway import LAST_APPLIED, annotated, merging, strategic
+from kubesim.apiserver.patch.patching import merge_patch, strategic_patch
+from kubesim.apiserver.patch.threeway import LAST_APPLIED, annotated, merging, strategic
 from kubesim.errors import BadRequest, Invalid, NotFound
 from kubesim.objects import thaw
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubesim.apiserver.jsonpatch import json_patch
+from kubesim.apiserver.patch.jsonpatch import json_patch
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document, thaw
 

@@ -16,7 +16,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kubesim.apiserver.patching import DIRECTIVE, MERGE_KEYS, ORDER, PRIMITIVE_SETS, REMOVE, RETAIN
+from kubesim.apiserver.patch.patching import (
+    DIRECTIVE,
+    MERGE_KEYS,
+    ORDER,
+    PRIMITIVE_SETS,
+    REMOVE,
+    RETAIN,
+)
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.meta import annotations_of
