@@ -67,7 +67,7 @@ def _cluster() -> tuple[Any, list[str]]:
 
 def _documents() -> tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, Any]]]:
     """(list, table, pod by name), the same that kubesim's server answers with."""
-    from kubesim.apiserver import printing
+    from kubesim.apiserver.printers import table as printing
 
     api, _ = _cluster()
     listed = api.list("Pod")

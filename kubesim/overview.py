@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.printing import table_for
+from kubesim.apiserver.printers.table import table_for
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.table import Table

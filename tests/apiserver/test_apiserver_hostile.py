@@ -27,7 +27,7 @@ from test_apiserver_properties import JSON, objects_in
 
 from kubesim import manifests
 from kubesim.apiserver.kinds.autoscaling_v1 import from_v2, to_v2
-from kubesim.apiserver.printing import table_for
+from kubesim.apiserver.printers.table import table_for
 from kubesim.errors import Invalid, StatusError
 from kubesim.objects import thaw
 

@@ -8,8 +8,8 @@ import pytest
 from api_builders import a_config_map, a_job, a_node, a_pod, a_service, a_workload, an_hpa
 
 from kubesim.apiserver import Kind, KubeAPI, default_registry
-from kubesim.apiserver.ages import human_duration
-from kubesim.apiserver.printing import cells, columns, json_path, table_for
+from kubesim.apiserver.printers.ages import human_duration
+from kubesim.apiserver.printers.table import cells, columns, json_path, table_for
 from kubesim.clock import VirtualClock
 from kubesim.cluster import Cluster
 from kubesim.errors import MethodNotAllowed

@@ -10,8 +10,8 @@ import pytest
 from kube_http import MAPS, PODS, TABLE, Kube, config_map, deployment, kube
 
 from kubesim import Cluster
-from kubesim.apiserver import printing
-from kubesim.apiserver.ages import human_duration, steady_seconds
+from kubesim.apiserver.printers import table as printing
+from kubesim.apiserver.printers.ages import human_duration, steady_seconds
 from kubesim.rest import RestServer
 from kubesim.rest.kube import kept as kept_module
 from kubesim.rest.kube.forms import Shaper

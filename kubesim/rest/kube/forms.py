@@ -1,7 +1,7 @@
 """Answers in the form that a client asked for: the object, its metadata alone, or a table.
 
-What the columns of a kind are is the API server's (`kubesim.apiserver.printing`); here they are
-wrapped for the wire.
+What the columns of a kind are is the API server's (`kubesim.apiserver.printers.table`); here they
+are wrapped for the wire.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/response.go (transformResponseObject, asTable).
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kubesim.apiserver import printing
+from kubesim.apiserver.printers import table as printing
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document

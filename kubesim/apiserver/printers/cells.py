@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kubesim.apiserver.ages import Ages
+from kubesim.apiserver.printers.ages import Ages
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import selector_from

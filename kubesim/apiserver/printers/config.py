@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubesim.apiserver.ages import Ages
-from kubesim.apiserver.printcells import (
+from kubesim.apiserver.printers.ages import Ages
+from kubesim.apiserver.printers.cells import (
     AGE,
     NAME,
     NONE,

@@ -22,12 +22,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from kubesim.apiserver.ages import Ages, steady_seconds
-from kubesim.apiserver.printcells import Row, column
-from kubesim.apiserver.printmore import TRAFFIC
-from kubesim.apiserver.printpods import PODS
-from kubesim.apiserver.printrows import WORKLOADS
-from kubesim.apiserver.printsmall import SMALL
+from kubesim.apiserver.printers.ages import Ages, steady_seconds
+from kubesim.apiserver.printers.cells import Row, column
+from kubesim.apiserver.printers.config import SMALL
+from kubesim.apiserver.printers.network import TRAFFIC
+from kubesim.apiserver.printers.pods import PODS
+from kubesim.apiserver.printers.workloads import WORKLOADS
 from kubesim.apiserver.registry import Kind
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document
