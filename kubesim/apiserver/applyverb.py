@@ -28,7 +28,7 @@ from kubesim.apiserver.fieldmanager.verbs import owned_values, typed_schema
 from kubesim.apiserver.patch.merging import merge, without
 from kubesim.apiserver.patchverb import ATTEMPTS, PatchVerb
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.strict import Asked, check_fields, check_options
+from kubesim.apiserver.schema.strict import Asked, check_fields, check_options
 from kubesim.apiserver.watching import view_of
 from kubesim.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
 from kubesim.objects.frozen import Document, thaw

@@ -12,7 +12,7 @@ from kubesim.apiserver.base import DEFAULT_NAMESPACE
 from kubesim.apiserver.fieldmanager.verbs import Bookkeeping
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.strict import Asked
+from kubesim.apiserver.schema.strict import Asked
 from kubesim.apiserver.watching import at_revision, view_of
 from kubesim.errors import Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document, freeze

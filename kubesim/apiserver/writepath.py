@@ -17,7 +17,7 @@ from kubesim.apiserver.fieldmanager.verbs import Bookkeeping
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.metadata import validate_metadata, validate_metadata_update
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.structural import check_document
+from kubesim.apiserver.schema.structural import check_document
 from kubesim.apiserver.versions import to_stored
 from kubesim.apiserver.watching import at_revision, view_of
 from kubesim.errors import BadRequest, Cause, Forbidden, Invalid, MethodNotAllowed, NotFound

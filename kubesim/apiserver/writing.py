@@ -16,8 +16,8 @@ from kubesim.apiserver.admission.limits import admit_limits
 from kubesim.apiserver.admission.quotas import admit_quota
 from kubesim.apiserver.base import drawing_copies
 from kubesim.apiserver.fields import FieldErrors
-from kubesim.apiserver.strict import Asked, check_fields, check_options
-from kubesim.apiserver.structural import check_status
+from kubesim.apiserver.schema.strict import Asked, check_fields, check_options
+from kubesim.apiserver.schema.structural import check_status
 from kubesim.apiserver.writepath import WritePath, freeze_or_refuse, raise_if_invalid
 from kubesim.errors import AlreadyExists, BadRequest, NotFound
 from kubesim.objects import meta

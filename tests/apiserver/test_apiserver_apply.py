@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_apiserver_properties import is_kept
 
-from kubesim.apiserver import KubeAPI, typetexts
+from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.fieldmanager.paths import from_fields_v1, leaves, path_text, to_fields_v1
 from kubesim.apiserver.patch.merging import merge, without
+from kubesim.apiserver.schema import upstream_types as typetexts
 from kubesim.errors import BadRequest, Conflict, Invalid, NotFound
 from kubesim.objects import thaw
 

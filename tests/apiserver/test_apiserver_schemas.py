@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from api_builders import a_pod, a_service, a_slice, a_workload, make_api
 
-from kubesim.apiserver import KubeAPI, default_registry, schemas, typetexts
-from kubesim.apiserver.strict import parse_json
-from kubesim.apiserver.structural import unknown_fields
+from kubesim.apiserver import KubeAPI, default_registry
+from kubesim.apiserver.schema import schemas
+from kubesim.apiserver.schema import upstream_types as typetexts
+from kubesim.apiserver.schema.strict import parse_json
+from kubesim.apiserver.schema.structural import unknown_fields
 from kubesim.errors import BadRequest, Invalid
 
 pytestmark = pytest.mark.skipif(typetexts.folder() is None, reason="needs lightkube-models")

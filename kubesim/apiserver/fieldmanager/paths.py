@@ -21,7 +21,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kubesim.apiserver.schemas import Schema, resolve
+from kubesim.apiserver.schema.schemas import Schema, resolve
 from kubesim.objects.frozen import Document
 
 Path = tuple[str, ...]

@@ -24,8 +24,8 @@ from kubesim.apiserver.fieldmanager.managed import (
 )
 from kubesim.apiserver.fieldmanager.paths import Path, values
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schemas import OBJECT_META, Schema, schema_of
-from kubesim.apiserver.strict import Asked
+from kubesim.apiserver.schema.schemas import OBJECT_META, Schema, schema_of
+from kubesim.apiserver.schema.strict import Asked
 from kubesim.objects.frozen import Document
 
 

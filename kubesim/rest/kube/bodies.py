@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from kubesim.apiserver.strict import parse_json
+from kubesim.apiserver.schema.strict import parse_json
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 from kubesim.rest.kube import protobuf

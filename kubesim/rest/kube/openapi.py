@@ -17,8 +17,8 @@ import hashlib
 from typing import Any
 
 from kubesim import KUBERNETES_VERSION
-from kubesim.apiserver import schemas
 from kubesim.apiserver.registry import Kind, Registry
+from kubesim.apiserver.schema import schemas
 from kubesim.errors import NotFound
 from kubesim.rest.kube.negotiate import encode, parse_accept
 from kubesim.rest.kube.paths import NO_RESOURCE

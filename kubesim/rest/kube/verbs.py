@@ -12,7 +12,7 @@ from typing import Any
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.base import NOT_ALLOWED
-from kubesim.apiserver.strict import Asked
+from kubesim.apiserver.schema.strict import Asked
 from kubesim.apiserver.watching import too_large
 from kubesim.errors import BadRequest, Cause, FutureRevision, Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document

@@ -15,7 +15,7 @@ from typing import Any
 
 from kubesim.apiserver.patch.patching import MERGE_KEYS, PRIMITIVE_SETS
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.typetexts import TypeText, aliases_of, types_of
+from kubesim.apiserver.schema.upstream_types import TypeText, aliases_of, types_of
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/"

@@ -19,7 +19,7 @@ from typing import Any, TypedDict
 
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.structural import unknown_fields
+from kubesim.apiserver.schema.structural import unknown_fields
 from kubesim.errors import BadRequest, Cause, Invalid
 from kubesim.objects.frozen import Document
 

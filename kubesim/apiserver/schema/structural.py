@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schemas import Schema, resolve, schema_of, type_name_of
+from kubesim.apiserver.schema.schemas import Schema, resolve, schema_of, type_name_of
 from kubesim.objects.frozen import Document
 
 OPEN = "x-kubernetes-preserve-unknown-fields"
