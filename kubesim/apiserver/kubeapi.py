@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import apps
-from kubesim.apiserver.eviction import EvictionVerb
 from kubesim.apiserver.kinds import apps as deployments
 from kubesim.apiserver.kinds import (
     autoscaling,
@@ -41,10 +40,11 @@ from kubesim.apiserver.kinds import (
     services,
 )
 from kubesim.apiserver.kinds.crds import CustomKinds
-from kubesim.apiserver.metricsapis import MetricsApis
 from kubesim.apiserver.registry import Registry
 from kubesim.apiserver.seed import SeedView
 from kubesim.apiserver.seedverbs import SeedVerbs
+from kubesim.apiserver.verbs.eviction import EvictionVerb
+from kubesim.apiserver.verbs.metricsapis import MetricsApis
 from kubesim.clock.base import Clock, Streams
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, freeze

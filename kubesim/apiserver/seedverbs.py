@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from math import isfinite
 
-from kubesim.apiserver.applyverb import ApplyVerb
-from kubesim.apiserver.collection import CollectionVerb
 from kubesim.apiserver.seed import Record, SeedView, bare_pod
+from kubesim.apiserver.verbs.apply import ApplyVerb
+from kubesim.apiserver.verbs.collection import CollectionVerb
 from kubesim.errors import AlreadyExists, BadRequest, NotFound, Timeout
 from kubesim.objects import meta
 from kubesim.store import Watch

@@ -26,7 +26,7 @@ from typing import Any
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
-from kubesim.apiserver.metricsapis import MetricsAdapter
+from kubesim.apiserver.verbs.metricsapis import MetricsAdapter
 from kubesim.autoscaler.constants import DEFAULTS, SYNC_PERIOD_SECONDS, PolicyConstants
 from kubesim.autoscaler.normalize import after_rescale
 from kubesim.autoscaler.observing import RESYNC_SECONDS, Observer

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.kinds.metrics import SAMPLE_PREFIX, document_maker
-from kubesim.apiserver.metricsapis import Usage
+from kubesim.apiserver.verbs.metricsapis import Usage
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document

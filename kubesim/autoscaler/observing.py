@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.metricsapis import MetricsAdapter
+from kubesim.apiserver.verbs.metricsapis import MetricsAdapter
 from kubesim.autoscaler.constants import PolicyConstants
 from kubesim.autoscaler.ratios import added_up
 from kubesim.autoscaler.reading import (

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.apiserver.eviction import SYNC_FAILED, allowed_condition, budget_condition
+from kubesim.apiserver.verbs.eviction import SYNC_FAILED, allowed_condition, budget_condition
 from kubesim.client import Controller, Decision, Step
 from kubesim.controllers.disruption import (
     Budget,

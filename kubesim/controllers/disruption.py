@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kubesim.apiserver.eviction import BudgetStatus, EvictionVerdict, eviction_verdict
+from kubesim.apiserver.verbs.eviction import BudgetStatus, EvictionVerdict, eviction_verdict
 from kubesim.controllers.rollout import scaled_value
 
 DELETION_TIMEOUT_SECONDS = 120.0  # an evicted pod is expected to be on its way out by then

@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.apiserver.propagation import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.verbs.propagation import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from kubesim.client import Controller, Decision, Informer, Step, retry_on_conflict
 from kubesim.controllers.garbage_plan import (
     OwnerState,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from kubesim.apiserver.propagation import (
+from kubesim.apiserver.verbs.propagation import (
     BACKGROUND,
     FOREGROUND,
     FOREGROUND_FINALIZER,

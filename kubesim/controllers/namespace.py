@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.apiserver.propagation import BACKGROUND
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.verbs.propagation import BACKGROUND
 from kubesim.client import Controller, Decision, Step
 from kubesim.errors import Conflict, NotFound, StatusError
 from kubesim.objects import meta

@@ -8,7 +8,7 @@ import pytest
 from api_builders import a_config_map, a_pod, a_running_pod, a_statefulset
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.propagation import finalizers_after
+from kubesim.apiserver.verbs.propagation import finalizers_after
 from kubesim.errors import BadRequest, Conflict, Forbidden, Invalid, MethodNotAllowed, NotFound
 
 

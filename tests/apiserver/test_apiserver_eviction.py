@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.eviction import MAX_DISRUPTED_PODS, why_refused
+from kubesim.apiserver.verbs.eviction import MAX_DISRUPTED_PODS, why_refused
 from kubesim.clock import VirtualClock
 from kubesim.errors import BadRequest, Conflict, Forbidden, NotFound, StatusError, TooManyRequests
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.base import NOT_ALLOWED
-from kubesim.apiserver.metricsapis import CUSTOM, EXTERNAL
+from kubesim.apiserver.verbs.metricsapis import CUSTOM, EXTERNAL
 from kubesim.errors import MethodNotAllowed, NotFound, StatusError
 from kubesim.rest.kube.negotiate import Refusal, answer
 from kubesim.rest.kube.paths import NO_RESOURCE, Place

@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kubesim.apiserver.registry import Kind, Registry
-from kubesim.apiserver.versions import in_version
+from kubesim.apiserver.verbs.versions import in_version
 from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document
 

@@ -18,7 +18,7 @@ from kubesim.apiserver.base import drawing_copies
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.schema.strict import Asked, check_fields, check_options
 from kubesim.apiserver.schema.structural import check_status
-from kubesim.apiserver.writepath import WritePath, freeze_or_refuse, raise_if_invalid
+from kubesim.apiserver.verbs.writepath import WritePath, freeze_or_refuse, raise_if_invalid
 from kubesim.errors import AlreadyExists, BadRequest, NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, thaw

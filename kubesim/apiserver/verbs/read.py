@@ -12,7 +12,7 @@ from collections.abc import Callable
 from kubesim.apiserver.base import NOT_ALLOWED, Base
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.versions import in_version
+from kubesim.apiserver.verbs.versions import in_version
 from kubesim.apiserver.watching import ResourceWatch, open_watch, too_large, view_of
 from kubesim.errors import BadRequest, Compacted, Expired, FutureRevision, Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document, thaw

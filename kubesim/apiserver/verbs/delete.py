@@ -13,8 +13,8 @@ pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go
 from __future__ import annotations
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED, Base
-from kubesim.apiserver.propagation import check_policy, finalizers_after
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.verbs.propagation import check_policy, finalizers_after
 from kubesim.apiserver.watching import at_revision, view_of
 from kubesim.errors import BadRequest, Forbidden, MethodNotAllowed
 from kubesim.objects import meta

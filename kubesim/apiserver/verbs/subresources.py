@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE
 from kubesim.apiserver.kinds.metrics import sample_key
-from kubesim.apiserver.scaling import ScaleVerbs
+from kubesim.apiserver.verbs.scaling import ScaleVerbs
 from kubesim.errors import BadRequest, Cause, Conflict, Invalid
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition

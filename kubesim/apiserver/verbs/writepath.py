@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED
-from kubesim.apiserver.deleting import DeleteVerbs
 from kubesim.apiserver.fieldmanager.verbs import Bookkeeping
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.metadata import validate_metadata, validate_metadata_update
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.structural import check_document
-from kubesim.apiserver.versions import to_stored
+from kubesim.apiserver.verbs.delete import DeleteVerbs
+from kubesim.apiserver.verbs.versions import to_stored
 from kubesim.apiserver.watching import at_revision, view_of
 from kubesim.errors import BadRequest, Cause, Forbidden, Invalid, MethodNotAllowed, NotFound
 from kubesim.objects.frozen import Document, freeze, thaw

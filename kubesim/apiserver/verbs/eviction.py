@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from kubesim.apiserver.base import DEFAULT_NAMESPACE
-from kubesim.apiserver.deleting import DeleteVerbs
+from kubesim.apiserver.verbs.delete import DeleteVerbs
 from kubesim.apiserver.watching import view_of
 from kubesim.errors import Cause, Conflict, Forbidden, StatusError, TooManyRequests
 from kubesim.objects import meta

@@ -16,10 +16,10 @@ from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED
 from kubesim.apiserver.patch.patching import json_patch, merge_patch, strategic_patch
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.strict import SHOWN, Asked, check_options, check_patched
-from kubesim.apiserver.subresources import Subresources
-from kubesim.apiserver.versions import in_version
+from kubesim.apiserver.verbs.subresources import Subresources
+from kubesim.apiserver.verbs.versions import in_version
+from kubesim.apiserver.verbs.write import WriteVerbs
 from kubesim.apiserver.watching import view_of
-from kubesim.apiserver.writing import WriteVerbs
 from kubesim.errors import (
     BadRequest,
     Cause,

@@ -6,8 +6,8 @@ Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (DeleteCollectio
 from __future__ import annotations
 
 from kubesim.apiserver.base import NOT_ALLOWED
-from kubesim.apiserver.deleting import DeleteVerbs
-from kubesim.apiserver.reading import ReadVerbs
+from kubesim.apiserver.verbs.delete import DeleteVerbs
+from kubesim.apiserver.verbs.read import ReadVerbs
 from kubesim.errors import Conflict, MethodNotAllowed, NotFound
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import name_of, namespace_of, uid_of

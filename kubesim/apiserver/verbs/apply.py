@@ -26,9 +26,9 @@ from kubesim.apiserver.fieldmanager.managed import (
 from kubesim.apiserver.fieldmanager.paths import Path
 from kubesim.apiserver.fieldmanager.verbs import owned_values, typed_schema
 from kubesim.apiserver.patch.merging import merge, without
-from kubesim.apiserver.patchverb import ATTEMPTS, PatchVerb
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.strict import Asked, check_fields, check_options
+from kubesim.apiserver.verbs.patch import ATTEMPTS, PatchVerb
 from kubesim.apiserver.watching import view_of
 from kubesim.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
 from kubesim.objects.frozen import Document, thaw

@@ -1,0 +1,1 @@
+"""The verbs of the API server: get, list, watch, create, update, patch, apply, delete ..."""
