@@ -16,8 +16,8 @@ from controller_faults import (
 
 from kubesim import Cluster
 from kubesim.clock import VirtualClock
-from kubesim.controllers.daemonset import DaemonSetController
-from kubesim.controllers.daemonset_nodes import target_of
+from kubesim.controllers.daemonset.controller import DaemonSetController
+from kubesim.controllers.daemonset.nodes import target_of
 
 
 def daemonset(**changes: Any) -> dict[str, Any]:
@@ -348,7 +348,7 @@ def test_templates_are_kept_and_numbered_anew(cluster: Cluster) -> None:
 
 def test_a_taken_name_of_a_revision_gives_another_hash(cluster: Cluster) -> None:
     """Somebody else's revision stands in the way: a collision is counted."""
-    from kubesim.controllers.daemonset_history import hash_of
+    from kubesim.controllers.daemonset.history import hash_of
 
     made = cluster.api.create(daemonset(), dry_run=True)
     name = f"agent-{hash_of(made)}"

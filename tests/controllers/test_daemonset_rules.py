@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubesim.controllers.daemonset_backoff import FailedPodBackOff
-from kubesim.controllers.daemonset_history import (
+from kubesim.controllers.daemonset.backoff import FailedPodBackOff
+from kubesim.controllers.daemonset.history import (
     matching,
     new_revision,
     next_number,
     patch_of,
     superfluous,
 )
-from kubesim.controllers.daemonset_nodes import (
+from kubesim.controllers.daemonset.nodes import (
     daemon_pod,
     daemon_tolerations,
     target_of,
     verdict_on,
 )
-from kubesim.controllers.daemonset_plan import (
+from kubesim.controllers.daemonset.plan import (
     DaemonNode,
     DaemonPod,
     DaemonRules,

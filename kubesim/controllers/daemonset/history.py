@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from kubesim.controllers.daemonset_nodes import HASH_LABEL
+from kubesim.controllers.daemonset.nodes import HASH_LABEL
 from kubesim.controllers.deployment_revisions import pod_template_hash
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

@@ -18,14 +18,14 @@ from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Decision, Step
-from kubesim.controllers.daemonset_backoff import FailedPodBackOff
-from kubesim.controllers.daemonset_history import (
+from kubesim.controllers.daemonset.backoff import FailedPodBackOff
+from kubesim.controllers.daemonset.history import (
     matching,
     new_revision,
     next_number,
     superfluous,
 )
-from kubesim.controllers.daemonset_nodes import (
+from kubesim.controllers.daemonset.nodes import (
     HASH_LABEL,
     NodeVerdict,
     daemon_pod,
@@ -33,7 +33,7 @@ from kubesim.controllers.daemonset_nodes import (
     target_of,
     verdict_on,
 )
-from kubesim.controllers.daemonset_plan import (
+from kubesim.controllers.daemonset.plan import (
     BURST_REPLICAS,
     SOURCE,
     Care,
