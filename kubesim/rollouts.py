@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import retry_on_conflict
-from kubesim.controllers import deployment_revisions as revisions
+from kubesim.controllers.deployment import revisions
 from kubesim.errors import BadRequest, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, thaw

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubesim import Cluster, Table
-from kubesim.controllers import deployment_revisions as revisions
-from kubesim.controllers.rollout import max_unavailable_of, resolve_fenceposts
+from kubesim.controllers.deployment import revisions
+from kubesim.controllers.deployment.rolling import max_unavailable_of, resolve_fenceposts
 from kubesim.objects import meta
 from kubesim.objects.pods import is_active, is_ready
 from lessons.deployments import NAME

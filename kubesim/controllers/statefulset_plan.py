@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from kubesim.controllers.rollout import scaled_value
+from kubesim.controllers.deployment.rolling import scaled_value
 from kubesim.objects.frozen import Document
 
 

@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kubesim import Cluster
-from kubesim.controllers.rollout import ReplicaSetState, proportional_sizes, resolve_fenceposts
+from kubesim.controllers.deployment.rolling import (
+    ReplicaSetState,
+    proportional_sizes,
+    resolve_fenceposts,
+)
 from kubesim.errors import KubeSimError
 from lessons.check import Question, Task
 from lessons.deployments import BAD_IMAGE, image_of, set_image, web

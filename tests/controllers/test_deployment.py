@@ -19,7 +19,7 @@ from deployment_cases import (
 )
 
 from kubesim import Cluster
-from kubesim.controllers.deployment import DeploymentController
+from kubesim.controllers.deployment.controller import DeploymentController
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from deployment_cases import (
 
 from kubesim import Cluster
 from kubesim.clock import VirtualClock
-from kubesim.controllers.deployment import MAX_RETRIES, DeploymentController
+from kubesim.controllers.deployment.controller import MAX_RETRIES, DeploymentController
 from kubesim.errors import BadRequest, Cause, Forbidden
 
 

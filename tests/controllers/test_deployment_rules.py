@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubesim.controllers import deployment_revisions as revisions
-from kubesim.controllers.deployment_plan import (
+from kubesim.controllers.deployment import revisions
+from kubesim.controllers.deployment.plan import (
     DeploymentFacts,
     OwnedSet,
     recreate,
     roll,
 )
-from kubesim.controllers.deployment_scaling import is_scaling_event, scale
-from kubesim.controllers.rollout import (
+from kubesim.controllers.deployment.rolling import (
     Fenceposts,
     ReplicaSetState,
     proportional_sizes,
 )
+from kubesim.controllers.deployment.scaling import is_scaling_event, scale
 
 
 def owned(name: str, replicas: int, available: int | None = None, **options: Any) -> OwnedSet:

@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
-from kubesim.controllers import deployment_status as status
+from kubesim.controllers.deployment import progress as status
+from kubesim.controllers.deployment.rolling import (
+    RolloutStatus,
+    has_timed_out,
+    is_complete,
+    is_progressing,
+)
 from kubesim.controllers.pod_reasons import reasons_of, why_not_ready
-from kubesim.controllers.rollout import RolloutStatus, has_timed_out, is_complete, is_progressing
 
 
 def replicaset(name: str, size: int) -> dict[str, Any]:

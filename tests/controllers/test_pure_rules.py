@@ -6,6 +6,19 @@ from typing import Any
 
 import pytest
 
+from kubesim.controllers.deployment.rolling import (
+    Fenceposts,
+    ReplicaSetState,
+    RolloutStatus,
+    has_timed_out,
+    is_complete,
+    is_progressing,
+    max_unavailable_of,
+    new_replica_set_size,
+    proportional_sizes,
+    resolve_fenceposts,
+    scale_down_old,
+)
 from kubesim.controllers.disruption import (
     Budget,
     BudgetStatus,
@@ -27,19 +40,6 @@ from kubesim.controllers.ranking import (
     parse_deletion_cost,
     rank_for_deletion,
     slow_start_batches,
-)
-from kubesim.controllers.rollout import (
-    Fenceposts,
-    ReplicaSetState,
-    RolloutStatus,
-    has_timed_out,
-    is_complete,
-    is_progressing,
-    max_unavailable_of,
-    new_replica_set_size,
-    proportional_sizes,
-    resolve_fenceposts,
-    scale_down_old,
 )
 
 HOUR = 3600.0

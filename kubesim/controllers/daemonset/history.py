@@ -18,7 +18,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from kubesim.controllers.daemonset.nodes import HASH_LABEL
-from kubesim.controllers.deployment_revisions import pod_template_hash
+from kubesim.controllers.deployment.revisions import pod_template_hash
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kubesim.controllers.rollout import scaled_value
+from kubesim.controllers.deployment.rolling import scaled_value
 from kubesim.objects.frozen import Document
 
 BURST_REPLICAS = 250  # pods made or deleted in one pass, at most

@@ -21,8 +21,8 @@ from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Decision, Step
-from kubesim.controllers import deployment_status as status
-from kubesim.controllers.deployment_pass import DeploymentPass
+from kubesim.controllers.deployment import progress as status
+from kubesim.controllers.deployment.sync import DeploymentPass
 from kubesim.controllers.pod_reasons import families, reasons_of, why_not_ready
 from kubesim.controllers.replicaset_claims import claim
 from kubesim.objects import meta

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kubesim.client.decisions import Step
-from kubesim.controllers.rollout import (
+from kubesim.controllers.deployment.rolling import (
     Fenceposts,
     ReplicaSetState,
     max_unavailable_of,

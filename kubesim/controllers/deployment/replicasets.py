@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from kubesim.apiserver import KubeAPI
 from kubesim.client import EventRecorder
 from kubesim.clock.base import Clock
-from kubesim.controllers import deployment_revisions as revisions
-from kubesim.controllers import deployment_status as status
-from kubesim.controllers.deployment_plan import DeploymentFacts, OwnedSet, PassPlan
-from kubesim.controllers.rollout import ReplicaSetState, resolve_fenceposts
+from kubesim.controllers.deployment import progress as status
+from kubesim.controllers.deployment import revisions
+from kubesim.controllers.deployment.plan import DeploymentFacts, OwnedSet, PassPlan
+from kubesim.controllers.deployment.rolling import ReplicaSetState, resolve_fenceposts
 from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition

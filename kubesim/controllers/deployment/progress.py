@@ -16,7 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kubesim.controllers.rollout import RolloutStatus, has_timed_out, is_complete, is_progressing
+from kubesim.controllers.deployment.rolling import (
+    RolloutStatus,
+    has_timed_out,
+    is_complete,
+    is_progressing,
+)
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document

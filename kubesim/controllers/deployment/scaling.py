@@ -19,8 +19,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kubesim.client.decisions import Step
-from kubesim.controllers.deployment_plan import SOURCE, DeploymentFacts, OwnedSet, PassPlan
-from kubesim.controllers.rollout import Fenceposts, ReplicaSetState, proportional_sizes
+from kubesim.controllers.deployment.plan import SOURCE, DeploymentFacts, OwnedSet, PassPlan
+from kubesim.controllers.deployment.rolling import Fenceposts, ReplicaSetState, proportional_sizes
 
 __all__ = [
     "DeploymentFacts",

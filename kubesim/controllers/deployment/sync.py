@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kubesim.controllers import deployment_revisions as revisions
-from kubesim.controllers import deployment_status as status
-from kubesim.controllers.deployment_plan import (
+from kubesim.controllers.deployment import progress as status
+from kubesim.controllers.deployment import revisions
+from kubesim.controllers.deployment.plan import (
     PassPlan,
     recreate,
     roll,
 )
-from kubesim.controllers.deployment_scaling import is_scaling_event, scale, with_standstill
-from kubesim.controllers.deployment_sets import OwnedSets
-from kubesim.controllers.rollout import is_complete, new_replica_set_size
+from kubesim.controllers.deployment.replicasets import OwnedSets
+from kubesim.controllers.deployment.rolling import is_complete, new_replica_set_size
+from kubesim.controllers.deployment.scaling import is_scaling_event, scale, with_standstill
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
