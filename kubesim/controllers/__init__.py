@@ -1,10 +1,10 @@
 """The controllers: loops that bring what is closer to what is wanted."""
 
 from kubesim.client import Controller
-from kubesim.controllers.budgets import DisruptionController
 from kubesim.controllers.cronjob import CronJobController
 from kubesim.controllers.daemonset.controller import DaemonSetController
 from kubesim.controllers.deployment.controller import DeploymentController
+from kubesim.controllers.disruption.controller import DisruptionController
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.garbage import GarbageCollector
 from kubesim.controllers.job import JobController

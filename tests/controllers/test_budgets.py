@@ -8,8 +8,8 @@ import pytest
 from controller_faults import Flaky, controller_of, events_of, lose_news, replace_controller
 
 from kubesim import Cluster
-from kubesim.controllers.budgets import DisruptionController, unmanaged_message
-from kubesim.controllers.disruption import BudgetPod, healthy_pods, still_disrupted
+from kubesim.controllers.disruption.controller import DisruptionController, unmanaged_message
+from kubesim.controllers.disruption.plan import BudgetPod, healthy_pods, still_disrupted
 from kubesim.errors import TooManyRequests
 
 A, B = BudgetPod("a"), BudgetPod("b")

@@ -19,7 +19,7 @@ from kubesim.controllers.deployment.rolling import (
     resolve_fenceposts,
     scale_down_old,
 )
-from kubesim.controllers.disruption import (
+from kubesim.controllers.disruption.plan import (
     Budget,
     BudgetStatus,
     EvictionVerdict,

@@ -10,9 +10,9 @@ from controller_faults import Flaky, replace_controller
 
 from kubesim import Cluster
 from kubesim.clock import VirtualClock
-from kubesim.controllers.budgets import DisruptionController
 from kubesim.controllers.daemonset.controller import DaemonSetController
 from kubesim.controllers.daemonset.nodes import target_of
+from kubesim.controllers.disruption.controller import DisruptionController
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.job import JobController
 from kubesim.controllers.job_facts import FINALIZER

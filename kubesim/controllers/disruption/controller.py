@@ -20,7 +20,7 @@ from typing import Any
 from kubesim.apiserver import ResourceEvent
 from kubesim.apiserver.verbs.eviction import SYNC_FAILED, allowed_condition, budget_condition
 from kubesim.client import Controller, Decision, Step
-from kubesim.controllers.disruption import (
+from kubesim.controllers.disruption.plan import (
     Budget,
     BudgetPod,
     Disrupted,
