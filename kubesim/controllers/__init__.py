@@ -5,7 +5,7 @@ from kubesim.controllers.cronjob import CronJobController
 from kubesim.controllers.daemonset.controller import DaemonSetController
 from kubesim.controllers.deployment.controller import DeploymentController
 from kubesim.controllers.disruption.controller import DisruptionController
-from kubesim.controllers.endpointslice import EndpointSliceController
+from kubesim.controllers.endpointslice.controller import EndpointSliceController
 from kubesim.controllers.garbage import GarbageCollector
 from kubesim.controllers.job import JobController
 from kubesim.controllers.namespace import NamespaceController

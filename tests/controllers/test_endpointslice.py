@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from kubesim import Cluster
 from kubesim.clock import VirtualClock
-from kubesim.controllers.endpointslice import EndpointSliceController
-from kubesim.controllers.endpointslice_plan import (
+from kubesim.controllers.endpointslice.controller import EndpointSliceController
+from kubesim.controllers.endpointslice.plan import (
     SliceState,
     addresses_of,
     best_fit,
@@ -22,7 +22,7 @@ from kubesim.controllers.endpointslice_plan import (
     ports_of,
     why_left_out,
 )
-from kubesim.controllers.endpointslice_writes import labels_for, writes_for
+from kubesim.controllers.endpointslice.writes import labels_for, writes_for
 from kubesim.errors import Forbidden
 
 SERVICE = {

@@ -13,7 +13,7 @@ from kubesim.clock import VirtualClock
 from kubesim.controllers.daemonset.controller import DaemonSetController
 from kubesim.controllers.daemonset.nodes import target_of
 from kubesim.controllers.disruption.controller import DisruptionController
-from kubesim.controllers.endpointslice import EndpointSliceController
+from kubesim.controllers.endpointslice.controller import EndpointSliceController
 from kubesim.controllers.job import JobController
 from kubesim.controllers.job_facts import FINALIZER
 from kubesim.errors import NotFound, TooManyRequests

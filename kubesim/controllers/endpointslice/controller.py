@@ -19,7 +19,7 @@ from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Decision, Step
-from kubesim.controllers.endpointslice_plan import (
+from kubesim.controllers.endpointslice.plan import (
     MAX_ENDPOINTS,
     SOURCE,
     ZONE_LABEL,
@@ -27,7 +27,7 @@ from kubesim.controllers.endpointslice_plan import (
     ports_of,
     why_left_out,
 )
-from kubesim.controllers.endpointslice_writes import (
+from kubesim.controllers.endpointslice.writes import (
     MANAGED_BY,
     MANAGER,
     SERVICE_NAME,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubesim.controllers.endpointslice_plan import MAX_ENDPOINTS, SliceState, plan_slices, port_key
+from kubesim.controllers.endpointslice.plan import MAX_ENDPOINTS, SliceState, plan_slices, port_key
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
