@@ -6,7 +6,7 @@ from kubesim.controllers.daemonset.controller import DaemonSetController
 from kubesim.controllers.deployment.controller import DeploymentController
 from kubesim.controllers.disruption.controller import DisruptionController
 from kubesim.controllers.endpointslice.controller import EndpointSliceController
-from kubesim.controllers.garbage import GarbageCollector
+from kubesim.controllers.garbage.controller import GarbageCollector
 from kubesim.controllers.job import JobController
 from kubesim.controllers.namespace import NamespaceController
 from kubesim.controllers.nodelifecycle import NodeLifecycleController

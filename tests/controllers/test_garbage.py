@@ -10,8 +10,8 @@ from controller_faults import controller_of
 
 from kubesim import Cluster
 from kubesim.apiserver.registry import Kind
-from kubesim.controllers.garbage import GarbageCollector
-from kubesim.controllers.garbage_plan import OwnerState, Verdict, plan, waits_in_foreground
+from kubesim.controllers.garbage.controller import GarbageCollector
+from kubesim.controllers.garbage.plan import OwnerState, Verdict, plan, waits_in_foreground
 from kubesim.errors import Conflict
 from kubesim.objects import meta
 

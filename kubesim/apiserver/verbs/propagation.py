@@ -8,7 +8,7 @@ Three policies (`propagationPolicy` of the delete options):
 - Orphan: it stays with the finalizer ``orphan`` until no dependent names it any more; they live on.
 
 Here stands only which finalizers a deletion leaves on the object. Who acts on them is the garbage
-collector (kubesim.controllers.garbage).
+collector (kubesim.controllers.garbage.controller).
 
 >>> finalizers_after([], "Foreground", default="Background")
 ['foregroundDeletion']

@@ -22,7 +22,7 @@ from kubesim.apiserver import ResourceEvent
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.verbs.propagation import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
 from kubesim.client import Controller, Decision, Informer, Step, retry_on_conflict
-from kubesim.controllers.garbage_plan import (
+from kubesim.controllers.garbage.plan import (
     OwnerState,
     Verdict,
     blocks,
