@@ -1,13 +1,13 @@
 """The controllers: loops that bring what is closer to what is wanted."""
 
 from kubesim.client import Controller
-from kubesim.controllers.cronjob import CronJobController
 from kubesim.controllers.daemonset.controller import DaemonSetController
 from kubesim.controllers.deployment.controller import DeploymentController
 from kubesim.controllers.disruption.controller import DisruptionController
 from kubesim.controllers.endpointslice.controller import EndpointSliceController
 from kubesim.controllers.garbage.controller import GarbageCollector
-from kubesim.controllers.job import JobController
+from kubesim.controllers.job.controller import JobController
+from kubesim.controllers.job.cronjob import CronJobController
 from kubesim.controllers.namespace import NamespaceController
 from kubesim.controllers.nodelifecycle import NodeLifecycleController
 from kubesim.controllers.podgc import PodGarbageCollector

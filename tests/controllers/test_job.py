@@ -16,8 +16,8 @@ from controller_faults import (
 
 from kubesim import Cluster
 from kubesim.clock import VirtualClock
-from kubesim.controllers.job import JobController
-from kubesim.controllers.job_facts import FINALIZER
+from kubesim.controllers.job.controller import JobController
+from kubesim.controllers.job.facts import FINALIZER
 from kubesim.errors import Forbidden
 
 

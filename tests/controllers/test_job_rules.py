@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubesim.controllers.job_facts import (
+from kubesim.controllers.job.backoff import BackoffRecord, format_indexes, parse_indexes
+from kubesim.controllers.job.facts import (
     FINALIZER,
     JobPod,
     JobSpec,
@@ -18,7 +19,7 @@ from kubesim.controllers.job_facts import (
     spec_of,
     state_of,
 )
-from kubesim.controllers.job_plan import (
+from kubesim.controllers.job.plan import (
     Finish,
     JobView,
     by_rank,
@@ -30,10 +31,9 @@ from kubesim.controllers.job_plan import (
     past_deadline,
     verdict,
 )
-from kubesim.controllers.job_pods import failure_counts, job_pod, name_base
-from kubesim.controllers.job_policy import match_failure, match_success
-from kubesim.controllers.job_tally import MAX_UNCOUNTED, Counts, job_condition, tally
-from kubesim.controllers.jobmath import BackoffRecord, format_indexes, parse_indexes
+from kubesim.controllers.job.pods import failure_counts, job_pod, name_base
+from kubesim.controllers.job.policies import match_failure, match_success
+from kubesim.controllers.job.tracking import MAX_UNCOUNTED, Counts, job_condition, tally
 from kubesim.controllers.ranking import RankedPod
 
 

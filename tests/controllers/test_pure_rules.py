@@ -27,7 +27,7 @@ from kubesim.controllers.disruption.plan import (
     disruptions_allowed,
     eviction_verdict,
 )
-from kubesim.controllers.jobmath import (
+from kubesim.controllers.job.backoff import (
     backoff_for,
     backoff_limit_exceeded,
     format_indexes,

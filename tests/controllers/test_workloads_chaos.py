@@ -14,8 +14,8 @@ from kubesim.controllers.daemonset.controller import DaemonSetController
 from kubesim.controllers.daemonset.nodes import target_of
 from kubesim.controllers.disruption.controller import DisruptionController
 from kubesim.controllers.endpointslice.controller import EndpointSliceController
-from kubesim.controllers.job import JobController
-from kubesim.controllers.job_facts import FINALIZER
+from kubesim.controllers.job.controller import JobController
+from kubesim.controllers.job.facts import FINALIZER
 from kubesim.errors import NotFound, TooManyRequests
 
 KINDS = (DisruptionController, DaemonSetController, EndpointSliceController, JobController)

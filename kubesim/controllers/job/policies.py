@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kubesim.controllers.job_facts import JobPod
-from kubesim.controllers.jobmath import parse_indexes
+from kubesim.controllers.job.backoff import parse_indexes
+from kubesim.controllers.job.facts import JobPod
 
 Rules = Sequence[Mapping[str, Any]]
 

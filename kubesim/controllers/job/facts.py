@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kubesim.controllers.jobmath import parse_indexes
+from kubesim.controllers.job.backoff import parse_indexes
 from kubesim.controllers.ranking import RankedPod, rank_of
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition

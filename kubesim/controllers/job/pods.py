@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kubesim.controllers.job_facts import (
+from kubesim.controllers.job.facts import (
     FINALIZER,
     INDEX,
     INDEX_FAILURES,
@@ -20,7 +20,7 @@ from kubesim.controllers.job_facts import (
     JobPod,
     JobSpec,
 )
-from kubesim.controllers.job_policy import match_failure
+from kubesim.controllers.job.policies import match_failure
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 

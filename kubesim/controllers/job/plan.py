@@ -22,15 +22,15 @@ from dataclasses import dataclass, field
 from functools import cmp_to_key
 from typing import NamedTuple
 
-from kubesim.controllers.job_facts import JobPod, JobSpec, JobState
-from kubesim.controllers.job_policy import match_failure, match_success
-from kubesim.controllers.jobmath import (
+from kubesim.controllers.job.backoff import (
     MAX_PODS_A_SYNC,
     BackoffRecord,
     backoff_limit_exceeded,
     missing_indexes,
     wanted_active,
 )
+from kubesim.controllers.job.facts import JobPod, JobSpec, JobState
+from kubesim.controllers.job.policies import match_failure, match_success
 from kubesim.controllers.ranking import PHASE_RANK, RankedPod
 
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/job/"

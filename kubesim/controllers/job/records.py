@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from kubesim.client import Decision, Step
-from kubesim.controllers.job_facts import JobSpec
-from kubesim.controllers.job_plan import SOURCE, Finish, JobPlan, JobView
-from kubesim.controllers.job_tally import Counts, Tally, job_condition
-from kubesim.controllers.jobmath import format_indexes
+from kubesim.controllers.job.backoff import format_indexes
+from kubesim.controllers.job.facts import JobSpec
+from kubesim.controllers.job.plan import SOURCE, Finish, JobPlan, JobView
+from kubesim.controllers.job.tracking import Counts, Tally, job_condition
 from kubesim.controllers.podowner import words_of
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

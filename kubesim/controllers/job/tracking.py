@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from kubesim.controllers.job_facts import JobPod, JobSpec, JobState
-from kubesim.controllers.job_plan import Finish, JobView
-from kubesim.controllers.job_policy import match_failure
+from kubesim.controllers.job.facts import JobPod, JobSpec, JobState
+from kubesim.controllers.job.plan import Finish, JobView
+from kubesim.controllers.job.policies import match_failure
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
 

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.controllers.job_facts import (
+from kubesim.controllers.job.backoff import BackoffRecord
+from kubesim.controllers.job.facts import (
     FINALIZER,
     MANAGER,
     JobPod,
@@ -28,7 +29,7 @@ from kubesim.controllers.job_facts import (
     spec_of,
     state_of,
 )
-from kubesim.controllers.job_plan import (
+from kubesim.controllers.job.plan import (
     JobPlan,
     JobView,
     completed,
@@ -37,16 +38,15 @@ from kubesim.controllers.job_plan import (
     manage,
     verdict,
 )
-from kubesim.controllers.job_pods import failure_counts, job_pod
-from kubesim.controllers.job_records import (
+from kubesim.controllers.job.pods import failure_counts, job_pod
+from kubesim.controllers.job.records import (
     Outcome,
     decision_of,
     first_status,
     last_status,
     suspension,
 )
-from kubesim.controllers.job_tally import tally
-from kubesim.controllers.jobmath import BackoffRecord
+from kubesim.controllers.job.tracking import tally
 from kubesim.controllers.podowner import PodOwner, in_batches
 from kubesim.errors import NotFound
 from kubesim.objects import meta

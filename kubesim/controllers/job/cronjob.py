@@ -17,8 +17,8 @@ from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Decision, Step
-from kubesim.controllers.cronjob_plan import SOURCE, CronPlan, CronSpec, plan, superfluous
-from kubesim.controllers.job_facts import final_condition
+from kubesim.controllers.job.cronjob_plan import SOURCE, CronPlan, CronSpec, plan, superfluous
+from kubesim.controllers.job.facts import final_condition
 from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.cron import parse_schedule
