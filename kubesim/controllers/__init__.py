@@ -9,12 +9,12 @@ from kubesim.controllers.garbage.controller import GarbageCollector
 from kubesim.controllers.job.controller import JobController
 from kubesim.controllers.job.cronjob import CronJobController
 from kubesim.controllers.namespace import NamespaceController
-from kubesim.controllers.nodelifecycle import NodeLifecycleController
-from kubesim.controllers.podgc import PodGarbageCollector
+from kubesim.controllers.node.lifecycle import NodeLifecycleController
+from kubesim.controllers.node.podgc import PodGarbageCollector
+from kubesim.controllers.node.tainteviction import TaintEvictionController
 from kubesim.controllers.quota import ResourceQuotaController
 from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.statefulset import StatefulSetController
-from kubesim.controllers.tainteviction import TaintEvictionController
 
 CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     StatefulSetController,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubesim.controllers.nodehealth import (
+from kubesim.controllers.node.health import (
     Health,
     eviction_taint,
     is_silent,
@@ -18,7 +18,8 @@ from kubesim.controllers.nodehealth import (
     taint_changes,
     unknown_conditions,
 )
-from kubesim.controllers.nodezones import (
+from kubesim.controllers.node.tainteviction import keeps_clock
+from kubesim.controllers.node.zones import (
     EvictionQueue,
     ZoneState,
     counts_for_disruption,
@@ -27,7 +28,6 @@ from kubesim.controllers.nodezones import (
     zone_of,
     zone_state,
 )
-from kubesim.controllers.tainteviction import keeps_clock
 from kubesim.objects.taints import eviction_delay, taints_of, tolerates, with_taints
 
 KEY = "node.kubernetes.io/"

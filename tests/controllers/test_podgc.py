@@ -8,7 +8,7 @@ import pytest
 from controller_faults import controller_of, replace_controller
 
 from kubesim import Cluster
-from kubesim.controllers.podgc import (
+from kubesim.controllers.node.podgc import (
     OUT_OF_SERVICE,
     PodGarbageCollector,
     beyond_threshold,

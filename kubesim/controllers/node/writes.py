@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import retry_on_conflict
-from kubesim.controllers.nodehealth import ready_status, unknown_conditions
+from kubesim.controllers.node.health import ready_status, unknown_conditions
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition

@@ -10,7 +10,7 @@ from typing import Any
 
 from kubesim.client import Decision, DecisionLog, Step
 from kubesim.clock.base import Clock
-from kubesim.controllers.nodezones import ZoneState
+from kubesim.controllers.node.zones import ZoneState
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 

@@ -24,10 +24,10 @@ from typing import Any
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller
 from kubesim.clock.base import Timer
-from kubesim.controllers import nodehealth as health
-from kubesim.controllers.noderecords import NodeRecords
-from kubesim.controllers.nodewrites import mark_not_ready, swap_taints, write_unknown
-from kubesim.controllers.nodezones import (
+from kubesim.controllers.node import health
+from kubesim.controllers.node.records import NodeRecords
+from kubesim.controllers.node.writes import mark_not_ready, swap_taints, write_unknown
+from kubesim.controllers.node.zones import (
     EVICTION_RATE,
     EvictionQueue,
     ZoneState,

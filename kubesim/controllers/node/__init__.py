@@ -1,0 +1,1 @@
+"""The node lifecycle controller, taint-based eviction and pod garbage collection."""
