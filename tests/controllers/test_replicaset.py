@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from kubesim import Cluster
 from kubesim.controllers.ranking import RankedPod
-from kubesim.controllers.replicaset import ReplicaSetController, in_batches
-from kubesim.controllers.replicaset_claims import verdict
-from kubesim.controllers.replicaset_expectations import Expectations
-from kubesim.controllers.replicaset_plan import (
+from kubesim.controllers.replicaset.controller import ReplicaSetController, in_batches
+from kubesim.controllers.replicaset.plan import (
     ReplicaPod,
     failure_condition,
     next_available,
     plan,
     status_of,
 )
+from kubesim.controllers.replicaset_claims import verdict
+from kubesim.controllers.replicaset_expectations import Expectations
 from kubesim.errors import Cause, Forbidden
 from kubesim.objects.selectors import parse_label_selector
 

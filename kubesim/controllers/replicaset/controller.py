@@ -20,8 +20,7 @@ from kubesim.client import Decision, Step
 from kubesim.client.informer import Indexer
 from kubesim.controllers.podowner import PodOwner, in_batches, words_of
 from kubesim.controllers.ranking import DELETION_COST, parse_deletion_cost, rank_of
-from kubesim.controllers.replicaset_claims import claim
-from kubesim.controllers.replicaset_plan import (
+from kubesim.controllers.replicaset.plan import (
     SOURCE,
     ReplicaPlan,
     ReplicaPod,
@@ -32,6 +31,7 @@ from kubesim.controllers.replicaset_plan import (
     pods_on_nodes,
     status_of,
 )
+from kubesim.controllers.replicaset_claims import claim
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
