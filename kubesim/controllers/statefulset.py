@@ -20,8 +20,8 @@ from typing import Any
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Decision, Step
 from kubesim.controllers import statefulset_revisions as revisions
-from kubesim.controllers.pod_reasons import STARTING, families, why_not_ready
-from kubesim.controllers.replicaset_claims import claim
+from kubesim.controllers.shared.controllerrefs import claim
+from kubesim.controllers.shared.pod_reasons import STARTING, families, why_not_ready
 from kubesim.controllers.statefulset_claims import keep_claims, missing_claims, volumes_of
 from kubesim.controllers.statefulset_plan import (
     Plan,

@@ -34,7 +34,7 @@ from kubesim.controllers.job.plan import (
 from kubesim.controllers.job.pods import failure_counts, job_pod, name_base
 from kubesim.controllers.job.policies import match_failure, match_success
 from kubesim.controllers.job.tracking import MAX_UNCOUNTED, Counts, job_condition, tally
-from kubesim.controllers.ranking import RankedPod
+from kubesim.controllers.shared.ranking import RankedPod
 
 
 def pod(name: str = "p", phase: str = "Running", **facts: Any) -> JobPod:

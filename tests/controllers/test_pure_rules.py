@@ -34,7 +34,7 @@ from kubesim.controllers.job.backoff import (
     missing_indexes,
     wanted_active,
 )
-from kubesim.controllers.ranking import (
+from kubesim.controllers.shared.ranking import (
     RankedPod,
     age_class,
     parse_deletion_cost,

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubesim import Cluster
-from kubesim.controllers.ranking import RankedPod
 from kubesim.controllers.replicaset.controller import ReplicaSetController, in_batches
 from kubesim.controllers.replicaset.plan import (
     ReplicaPod,
@@ -21,8 +20,9 @@ from kubesim.controllers.replicaset.plan import (
     plan,
     status_of,
 )
-from kubesim.controllers.replicaset_claims import verdict
-from kubesim.controllers.replicaset_expectations import Expectations
+from kubesim.controllers.shared.controllerrefs import verdict
+from kubesim.controllers.shared.expectations import Expectations
+from kubesim.controllers.shared.ranking import RankedPod
 from kubesim.errors import Cause, Forbidden
 from kubesim.objects.selectors import parse_label_selector
 

@@ -47,7 +47,7 @@ from kubesim.controllers.daemonset.plan import (
     rollout_numbers,
     status_of,
 )
-from kubesim.controllers.podowner import PodOwner, in_batches, words_of
+from kubesim.controllers.shared.podowner import PodOwner, in_batches, words_of
 from kubesim.errors import AlreadyExists
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition

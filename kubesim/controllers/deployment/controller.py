@@ -23,8 +23,8 @@ from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Decision, Step
 from kubesim.controllers.deployment import progress as status
 from kubesim.controllers.deployment.sync import DeploymentPass
-from kubesim.controllers.pod_reasons import families, reasons_of, why_not_ready
-from kubesim.controllers.replicaset_claims import claim
+from kubesim.controllers.shared.controllerrefs import claim
+from kubesim.controllers.shared.pod_reasons import families, reasons_of, why_not_ready
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document

@@ -35,7 +35,7 @@ from kubesim.controllers.endpointslice.writes import (
     Writes,
     writes_for,
 )
-from kubesim.controllers.podnews import labels_concerned
+from kubesim.controllers.shared.podnews import labels_concerned
 from kubesim.errors import AlreadyExists, Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

@@ -47,7 +47,7 @@ from kubesim.controllers.job.records import (
     suspension,
 )
 from kubesim.controllers.job.tracking import tally
-from kubesim.controllers.podowner import PodOwner, in_batches
+from kubesim.controllers.shared.podowner import PodOwner, in_batches
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubesim.controllers.job.backoff import parse_indexes
-from kubesim.controllers.ranking import RankedPod, rank_of
+from kubesim.controllers.shared.ranking import RankedPod, rank_of
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document

@@ -31,7 +31,7 @@ from kubesim.controllers.job.backoff import (
 )
 from kubesim.controllers.job.facts import JobPod, JobSpec, JobState
 from kubesim.controllers.job.policies import match_failure, match_success
-from kubesim.controllers.ranking import PHASE_RANK, RankedPod
+from kubesim.controllers.shared.ranking import PHASE_RANK, RankedPod
 
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/job/"
 

@@ -4,7 +4,7 @@ The first rule that matches a failed pod decides: Ignore (it does not count), Co
 FailIndex (its index gives up), FailJob (all of it does). A rule looks at exit codes, or at the
 pod's conditions, such as DisruptionTarget.
 
->>> from kubesim.controllers.ranking import RankedPod
+>>> from kubesim.controllers.shared.ranking import RankedPod
 >>> rule = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
 >>> pod = JobPod("p", RankedPod("1"), conditions=(("DisruptionTarget", "True"),))
 >>> match_failure([rule], pod).counts

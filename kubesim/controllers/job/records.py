@@ -16,7 +16,7 @@ from kubesim.controllers.job.backoff import format_indexes
 from kubesim.controllers.job.facts import JobSpec
 from kubesim.controllers.job.plan import SOURCE, Finish, JobPlan, JobView
 from kubesim.controllers.job.tracking import Counts, Tally, job_condition
-from kubesim.controllers.podowner import words_of
+from kubesim.controllers.shared.podowner import words_of
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 

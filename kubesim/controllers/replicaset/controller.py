@@ -18,8 +18,6 @@ from typing import Any
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Decision, Step
 from kubesim.client.informer import Indexer
-from kubesim.controllers.podowner import PodOwner, in_batches, words_of
-from kubesim.controllers.ranking import DELETION_COST, parse_deletion_cost, rank_of
 from kubesim.controllers.replicaset.plan import (
     SOURCE,
     ReplicaPlan,
@@ -31,7 +29,9 @@ from kubesim.controllers.replicaset.plan import (
     pods_on_nodes,
     status_of,
 )
-from kubesim.controllers.replicaset_claims import claim
+from kubesim.controllers.shared.controllerrefs import claim
+from kubesim.controllers.shared.podowner import PodOwner, in_batches, words_of
+from kubesim.controllers.shared.ranking import DELETION_COST, parse_deletion_cost, rank_of
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 

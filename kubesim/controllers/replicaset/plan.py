@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kubesim.controllers.ranking import RankedPod, rank_for_deletion
+from kubesim.controllers.shared.ranking import RankedPod, rank_for_deletion
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import FINISHED

@@ -15,9 +15,9 @@ from typing import Any
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller
 from kubesim.client.informer import Indexer
-from kubesim.controllers.ranking import slow_start_batches
-from kubesim.controllers.replicaset_claims import claim
-from kubesim.controllers.replicaset_expectations import Expectations
+from kubesim.controllers.shared.controllerrefs import claim
+from kubesim.controllers.shared.expectations import Expectations
+from kubesim.controllers.shared.ranking import slow_start_batches
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

@@ -1,0 +1,1 @@
+"""What several controllers use: adoption, expectations, ranking of pods."""
