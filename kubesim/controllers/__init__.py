@@ -14,7 +14,7 @@ from kubesim.controllers.node.podgc import PodGarbageCollector
 from kubesim.controllers.node.tainteviction import TaintEvictionController
 from kubesim.controllers.quota import ResourceQuotaController
 from kubesim.controllers.replicaset.controller import ReplicaSetController
-from kubesim.controllers.statefulset import StatefulSetController
+from kubesim.controllers.statefulset.controller import StatefulSetController
 
 CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     StatefulSetController,

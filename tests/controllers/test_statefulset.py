@@ -8,9 +8,8 @@ import pytest
 from controller_faults import Flaky, replace_controller
 
 from kubesim import Cluster, autopod
-from kubesim.controllers.statefulset import StatefulSetController
-from kubesim.controllers.statefulset_claims import claims_of, volumes_of
-from kubesim.controllers.statefulset_plan import (
+from kubesim.controllers.statefulset.controller import StatefulSetController
+from kubesim.controllers.statefulset.plan import (
     SetPod,
     SetSpec,
     ordinal_of,
@@ -19,7 +18,8 @@ from kubesim.controllers.statefulset_plan import (
     revision_for,
     status_of,
 )
-from kubesim.controllers.statefulset_revisions import to_trim
+from kubesim.controllers.statefulset.revisions import to_trim
+from kubesim.controllers.statefulset.volumeclaims import claims_of, volumes_of
 from kubesim.errors import Conflict, Forbidden
 
 OK = {"revision": "new"}

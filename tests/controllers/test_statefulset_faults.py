@@ -9,7 +9,7 @@ import pytest
 from controller_faults import controller_of
 
 from kubesim import Cluster, autopod
-from kubesim.controllers.statefulset import StatefulSetController
+from kubesim.controllers.statefulset.controller import StatefulSetController
 from kubesim.errors import BadRequest
 
 

@@ -19,11 +19,10 @@ from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Decision, Step
-from kubesim.controllers import statefulset_revisions as revisions
 from kubesim.controllers.shared.controllerrefs import claim
 from kubesim.controllers.shared.pod_reasons import STARTING, families, why_not_ready
-from kubesim.controllers.statefulset_claims import keep_claims, missing_claims, volumes_of
-from kubesim.controllers.statefulset_plan import (
+from kubesim.controllers.statefulset import revisions
+from kubesim.controllers.statefulset.plan import (
     Plan,
     SetPod,
     SetSpec,
@@ -33,6 +32,7 @@ from kubesim.controllers.statefulset_plan import (
     revision_for,
     status_of,
 )
+from kubesim.controllers.statefulset.volumeclaims import keep_claims, missing_claims, volumes_of
 from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
