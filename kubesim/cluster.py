@@ -25,7 +25,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from kubesim import autopod, manifests
+from kubesim import autopod
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.kinds.metrics import SAMPLE_PREFIX, document_maker
@@ -35,20 +35,21 @@ from kubesim.client.decisions import DecisionLog
 from kubesim.clock import NamedStreams, make_clock
 from kubesim.clock.base import Clock
 from kubesim.controllers import CONTROLLERS
+from kubesim.ctl import apply as manifests
+from kubesim.ctl.explain import Explanation, explain
+from kubesim.ctl.get import get_table, pods_table
+from kubesim.ctl.node import ClusterNode
+from kubesim.ctl.outages import ControllerSwitch
+from kubesim.ctl.rollout import Rollout
+from kubesim.ctl.trace import Trace, trace
 from kubesim.errors import BadRequest, WorkerFailed
-from kubesim.explain import Explanation, explain
 from kubesim.kubelet import Kubelet, KubeletConfig
 from kubesim.kubelet.models import capacities
-from kubesim.nodes import ClusterNode
-from kubesim.outages import ControllerSwitch
-from kubesim.overview import get_table, pods_table
 from kubesim.rest import RestServer, hpaconfig
-from kubesim.rollouts import Rollout
 from kubesim.scheduler import Scheduler
 from kubesim.scheduler.beside import make_schedulers, proposals_for, restarted
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
-from kubesim.tracing import Trace, trace
 from kubesim.traffic import Constant, Queue, Traffic
 
 LEASE_PERIOD_SECONDS = 10.0  # how often leases are looked at
@@ -230,7 +231,7 @@ class Cluster:
         return pods_table(self.api, namespace)
 
     def get(self, kind: str, name: str = "", **options: Any) -> Table:
-        """`kubectl get`: ``get("pods", wide=True)``; see `kubesim.overview.get_table`."""
+        """`kubectl get`: ``get("pods", wide=True)``; see `kubesim.ctl.get.get_table`."""
         return get_table(self.api, kind, name, **options)
 
     def hpa_config(self) -> dict[str, Any]:
@@ -323,11 +324,11 @@ class Cluster:
         self.schedulers[0] = restarted(self.scheduler, profile, **self._tools)
 
     def apply(self, manifest: manifests.Manifest, **options: Any) -> Table:
-        """`kubectl apply -f`: a path, a YAML text or dictionaries; see `kubesim.manifests`."""
+        """`kubectl apply -f`: a path, a YAML text or dictionaries; see `kubesim.ctl.apply`."""
         return manifests.apply(self.api, manifest, **options)
 
     def delete(self, manifest: manifests.Manifest, **options: Any) -> Table:
-        """`kubectl delete -f`: the objects of a manifest; see `kubesim.manifests`."""
+        """`kubectl delete -f`: the objects of a manifest; see `kubesim.ctl.apply`."""
         return manifests.delete(self.api, manifest, **options)
 
     # -- time: for the driver alone -------------------------------------------------------------

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 
 from kubesim import Cluster, Table
-from kubesim.nodeview import taint_text
+from kubesim.ctl.describe_node import taint_text
 from kubesim.objects import meta
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.scheduler import NodeInfo

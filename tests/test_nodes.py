@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubesim import Cluster
-from kubesim.drain import drain_plan
+from kubesim.ctl.drain import drain_plan
+from kubesim.ctl.node import parse_taint
 from kubesim.errors import BadRequest, Conflict, NotFound, StatusError
-from kubesim.nodes import parse_taint
 from kubesim.objects import meta
 from kubesim.objects.pods import is_ready
 

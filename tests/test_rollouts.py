@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from kubesim import Cluster, autopod, rollouts
+from kubesim import Cluster, autopod
+from kubesim.ctl import rollout as rollouts
 from kubesim.errors import BadRequest, NotFound
 from kubesim.objects.progress import progress_of
 

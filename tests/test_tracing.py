@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from kubesim import Cluster
+from kubesim.ctl.trace import Span, describe
 from kubesim.errors import BadRequest, NotFound
-from kubesim.tracing import Span, describe
 
 REPLICASET = {
     "kind": "ReplicaSet",

@@ -5,7 +5,7 @@ server writes audit events of the levels None, Metadata, Request and RequestResp
 RequestResponse for writes, costs an append, and lives in memory. Leases and Events are left out, as
 in the policies that people use: they are written all day and say nothing about what was wanted.
 
-The rows are what `kubesim.tracing` makes its trees of.
+The rows are what `kubesim.ctl.trace` makes its trees of.
 
 Source: k8s.io/apiserver/pkg/audit; kubernetes.io/docs/tasks/debug/debug-cluster/audit.
 """

@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from test_apiserver_crds import a_definition, a_tab
 from test_apiserver_properties import JSON, objects_in
 
-from kubesim import manifests
 from kubesim.apiserver.kinds.autoscaling_v1 import from_v2, to_v2
 from kubesim.apiserver.printers.table import table_for
+from kubesim.ctl import apply as manifests
 from kubesim.errors import Invalid, StatusError
 from kubesim.objects import thaw
 

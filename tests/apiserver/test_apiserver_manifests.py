@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_apiserver_properties import JSON, documents_with_unknown_fields, is_kept
 
-from kubesim import manifests, yamltext
+from kubesim import yamltext
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.patch.patching import merge_patch, strategic_patch
 from kubesim.apiserver.patch.threeway import LAST_APPLIED, annotated, merging, strategic
+from kubesim.ctl import apply as manifests
 from kubesim.errors import BadRequest, Invalid, NotFound
 from kubesim.objects import thaw
 

@@ -22,11 +22,11 @@ from __future__ import annotations
 from html import escape
 from typing import Protocol
 
-from kubesim import nodeview
 from kubesim.apiserver import KubeAPI
 from kubesim.client import Decision, DecisionLog, Step, retry_on_conflict
 from kubesim.clock.base import Clock
-from kubesim.drain import (
+from kubesim.ctl import describe_node as nodeview
+from kubesim.ctl.drain import (
     TIMEOUT_SECONDS,
     Drain,
     DrainReport,

@@ -1,0 +1,1 @@
+"""What kubectl does, for Python: get, apply, rollout, cordon, drain, explain, trace."""
