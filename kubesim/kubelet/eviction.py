@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kubesim.client import Decision, Step
-from kubesim.kubelet.records import pod_record
+from kubesim.kubelet.pod.records import pod_record
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.qos import CRITICAL_PRIORITY

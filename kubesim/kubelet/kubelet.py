@@ -28,7 +28,7 @@ from kubesim.kubelet.nodestatus import (
     node_document,
     node_reference,
 )
-from kubesim.kubelet.pod import PodRunner
+from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.podworkers import PodWorkers
 from kubesim.kubelet.pressure import MemoryWatch
 from kubesim.kubelet.workload import Factory

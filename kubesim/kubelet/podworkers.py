@@ -23,10 +23,10 @@ from kubesim.kubelet.images import ImageStore, Pulled
 from kubesim.kubelet.meter import Load
 from kubesim.kubelet.models import PodModels, known_models
 from kubesim.kubelet.nodestatus import meta_number, node_address
-from kubesim.kubelet.pod import PodRunner
-from kubesim.kubelet.podbase import NodeTools
-from kubesim.kubelet.podstatus import delete_for_good
-from kubesim.kubelet.records import refusal_record
+from kubesim.kubelet.pod.base import NodeTools
+from kubesim.kubelet.pod.records import refusal_record
+from kubesim.kubelet.pod.runner import PodRunner
+from kubesim.kubelet.pod.status import delete_for_good
 from kubesim.kubelet.workload import Factory
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

@@ -25,8 +25,8 @@ from kubesim.kubelet.eviction import (
     threshold_met,
 )
 from kubesim.kubelet.nodestatus import HEALTHY, Fact, node_reference
-from kubesim.kubelet.pod import PodRunner
-from kubesim.kubelet.podstatus import Verdict
+from kubesim.kubelet.pod.runner import PodRunner
+from kubesim.kubelet.pod.status import Verdict
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_requests, containers_of, pod_requests
 from kubesim.quantity import parse_memory

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kubesim import Cluster
-from kubesim.kubelet.backoff import CrashBackOff
+from kubesim.kubelet.pod.backoff import CrashBackOff
 from lessons.check import Question, Task
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from kubesim import Cluster
 from kubesim.errors import NotFound
-from kubesim.kubelet.backoff import CrashBackOff
-from kubesim.kubelet.phase import Container, conditions, phase, should_restart
+from kubesim.kubelet.pod.backoff import CrashBackOff
+from kubesim.kubelet.pod.phase import Container, conditions, phase, should_restart
 from kubesim.kubelet.workload import LoadWorkload, SeedWorkload
 
 W, R, T = "waiting", "running", "terminated"

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from kubesim.errors import BadRequest
-from kubesim.kubelet.behaviour import Answers, behaviour_of, may_exceed_memory
 from kubesim.kubelet.config import KubeletConfig
-from kubesim.kubelet.lifecycle import plan
-from kubesim.kubelet.phase import INIT, SIDECAR, Container, conditions, gates_open, phase
-from kubesim.kubelet.probes import ProbeState, failure_output
-from kubesim.kubelet.termination import pre_stop_seconds, stop_order, stop_times
+from kubesim.kubelet.pod.behaviour import Answers, behaviour_of, may_exceed_memory
+from kubesim.kubelet.pod.lifecycle import plan
+from kubesim.kubelet.pod.phase import INIT, SIDECAR, Container, conditions, gates_open, phase
+from kubesim.kubelet.pod.probes import ProbeState, failure_output
+from kubesim.kubelet.pod.termination import pre_stop_seconds, stop_order, stop_times
 from kubesim.objects.qos import oom_score_adj, qos_class
 
 W, R, T, U = "waiting", "running", "terminated", ""

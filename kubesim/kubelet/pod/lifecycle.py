@@ -7,7 +7,7 @@ ends well; a sidecar is started again whatever the policy says, as long as a mai
 to do. The pod is over when no main container runs or will run again, or when an init container
 failed for good.
 
->>> from kubesim.kubelet.phase import Container
+>>> from kubesim.kubelet.pod.phase import Container
 >>> pod = [Container("waiting", kind="init", name="prepare"), Container("waiting", name="web")]
 >>> plan(pod, "Always").start
 ('prepare',)
@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kubesim.kubelet.phase import (
+from kubesim.kubelet.pod.phase import (
     INIT,
     MAIN,
     RUNNING,

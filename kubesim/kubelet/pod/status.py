@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import Conflict, NotFound
-from kubesim.kubelet.containers import ContainerLife, Timestamp
-from kubesim.kubelet.phase import MAIN, RUNNING, conditions, phase
+from kubesim.kubelet.pod.containers import ContainerLife, Timestamp
+from kubesim.kubelet.pod.phase import MAIN, RUNNING, conditions, phase
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document

@@ -25,20 +25,20 @@ from functools import partial
 
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Worker
-from kubesim.kubelet import records
-from kubesim.kubelet.behaviour import may_exceed_memory, seconds_in, start_error
-from kubesim.kubelet.containers import CREATING, INITIALIZING, ContainerLife
 from kubesim.kubelet.images import ImageStore
-from kubesim.kubelet.lifecycle import plan
 from kubesim.kubelet.meter import Load, Meter
 from kubesim.kubelet.models import PodModels
-from kubesim.kubelet.phase import INIT, MAIN, RUNNING, TERMINATED, ran_before, should_restart
-from kubesim.kubelet.podbase import NodeTools
-from kubesim.kubelet.podending import PodEnding
-from kubesim.kubelet.probes import READINESS, STARTUP, ProbeNews
-from kubesim.kubelet.probing import PodProbes
-from kubesim.kubelet.pulling import ImageWaiter, Pull
-from kubesim.kubelet.references import (
+from kubesim.kubelet.pod import records
+from kubesim.kubelet.pod.base import NodeTools
+from kubesim.kubelet.pod.behaviour import may_exceed_memory, seconds_in, start_error
+from kubesim.kubelet.pod.containers import CREATING, INITIALIZING, ContainerLife
+from kubesim.kubelet.pod.ending import PodEnding
+from kubesim.kubelet.pod.lifecycle import plan
+from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, TERMINATED, ran_before, should_restart
+from kubesim.kubelet.pod.probes import READINESS, STARTUP, ProbeNews
+from kubesim.kubelet.pod.probing import PodProbes
+from kubesim.kubelet.pod.pulling import ImageWaiter, Pull
+from kubesim.kubelet.pod.references import (
     RETRY_SECONDS,
     missing_for_container,
     missing_for_volumes,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubesim.kubelet.backoff import PullBackOff
-from kubesim.kubelet.containers import ContainerLife
 from kubesim.kubelet.images import Pulled, valid_reference
+from kubesim.kubelet.pod.backoff import PullBackOff
+from kubesim.kubelet.pod.containers import ContainerLife
 
 SYNC_SECONDS = 1.0  # from the failure to the kubelet's next look, which finds the back-off
 

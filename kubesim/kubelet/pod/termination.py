@@ -23,8 +23,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kubesim.clock.base import Worker
-from kubesim.kubelet.containers import ContainerLife
-from kubesim.kubelet.phase import RUNNING, SIDECAR
+from kubesim.kubelet.pod.containers import ContainerLife
+from kubesim.kubelet.pod.phase import RUNNING, SIDECAR
 
 MINIMUM_SECONDS = 2.0  # minimumGracePeriodInSeconds: after SIGTERM, whatever is left
 TERM_EXIT_CODE = 143  # 128 + SIGTERM: a process that does not catch it

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubesim.client import Decision, Step
-from kubesim.kubelet.backoff import FORGET_SECONDS, MAX_SECONDS
-from kubesim.kubelet.probes import ProbeNews
+from kubesim.kubelet.pod.backoff import FORGET_SECONDS, MAX_SECONDS
+from kubesim.kubelet.pod.probes import ProbeNews
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 

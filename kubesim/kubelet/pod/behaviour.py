@@ -22,7 +22,7 @@ from typing import Any
 
 from kubesim.clock.streams import keyed_fraction
 from kubesim.kubelet.images import MISSING
-from kubesim.kubelet.phase import INIT, MAIN
+from kubesim.kubelet.pod.phase import INIT, MAIN
 from kubesim.objects import meta
 from kubesim.objects.annotations import (
     EXIT_CODE,

@@ -16,9 +16,9 @@ from typing import Any
 
 from kubesim.clock import keyed_bytes
 from kubesim.clock.base import Timer
-from kubesim.kubelet.backoff import CrashBackOff, PullBackOff
-from kubesim.kubelet.behaviour import Behaviour
-from kubesim.kubelet.phase import INIT, MAIN, RUNNING, SIDECAR, TERMINATED, WAITING, Container
+from kubesim.kubelet.pod.backoff import CrashBackOff, PullBackOff
+from kubesim.kubelet.pod.behaviour import Behaviour
+from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, SIDECAR, TERMINATED, WAITING, Container
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import containers_of, is_sidecar
 

@@ -1,0 +1,1 @@
+"""The life of one pod on a node: phase, containers, probes, termination, status."""
