@@ -44,7 +44,7 @@ from kubesim.ctl.rollout import Rollout
 from kubesim.ctl.trace import Trace, trace
 from kubesim.errors import BadRequest, WorkerFailed
 from kubesim.kubelet import Kubelet, KubeletConfig
-from kubesim.kubelet.models import capacities
+from kubesim.kubelet.usage.models import capacities
 from kubesim.rest import RestServer, hpaconfig
 from kubesim.scheduler import Scheduler
 from kubesim.scheduler.beside import make_schedulers, proposals_for, restarted
@@ -76,7 +76,7 @@ class Cluster:
         custom_metrics_resolution: how often `metrics` is read for autoscalers; 0: when they ask.
         profile: a scheduler profile of yours.
         schedulers: further schedulers by name: profiles, or policies with choose(pod, nodes).
-        workloads: workload models of yours, by name (see kubesim.kubelet.workload).
+        workloads: workload models of yours, by name (see kubesim.kubelet.usage.workload).
         digest: keep a running digest of the whole history, for `digest()`.
         history_limit: changes that the store keeps before it compacts.
         max_threads: on the live clock, workers above this number share one paced thread.

@@ -17,7 +17,7 @@ from typing import Any
 from kubesim import Cluster
 from kubesim.autopod import NAME
 from kubesim.errors import NotFound
-from kubesim.kubelet.workload import COST_MILLI_PER_RPS, DEFAULT_CAPACITY_MILLI, IDLE_MILLI
+from kubesim.kubelet.usage.workload import COST_MILLI_PER_RPS, DEFAULT_CAPACITY_MILLI, IDLE_MILLI
 from kubesim.objects import meta
 from kubesim.objects.pods import (
     container_limits,

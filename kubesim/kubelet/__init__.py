@@ -3,6 +3,6 @@
 from kubesim.kubelet.config import KubeletConfig
 from kubesim.kubelet.images import ImagePulls
 from kubesim.kubelet.kubelet import Kubelet
-from kubesim.kubelet.workload import LoadWorkload, SeedWorkload, Workload
+from kubesim.kubelet.usage.workload import LoadWorkload, SeedWorkload, Workload
 
 __all__ = ["ImagePulls", "Kubelet", "KubeletConfig", "LoadWorkload", "SeedWorkload", "Workload"]

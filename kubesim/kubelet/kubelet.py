@@ -21,7 +21,6 @@ from kubesim.client import DecisionLog, EventRecorder, Informer
 from kubesim.clock.base import Clock, Streams
 from kubesim.kubelet.config import KubeletConfig
 from kubesim.kubelet.images import ImageStore
-from kubesim.kubelet.meter import Load
 from kubesim.kubelet.nodestatus import (
     LEASE_SECONDS,
     NodeReporter,
@@ -31,7 +30,8 @@ from kubesim.kubelet.nodestatus import (
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.podworkers import PodWorkers
 from kubesim.kubelet.pressure import MemoryWatch
-from kubesim.kubelet.workload import Factory
+from kubesim.kubelet.usage.meter import Load
+from kubesim.kubelet.usage.workload import Factory
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import PodResources
 from kubesim.quantity import parse_cpu_milli, parse_memory

@@ -20,14 +20,14 @@ from kubesim.clock.base import Clock, Worker
 from kubesim.errors import BadRequest, NotFound
 from kubesim.kubelet.admission import admission
 from kubesim.kubelet.images import ImageStore, Pulled
-from kubesim.kubelet.meter import Load
-from kubesim.kubelet.models import PodModels, known_models
 from kubesim.kubelet.nodestatus import meta_number, node_address
 from kubesim.kubelet.pod.base import NodeTools
 from kubesim.kubelet.pod.records import refusal_record
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.pod.status import delete_for_good
-from kubesim.kubelet.workload import Factory
+from kubesim.kubelet.usage.meter import Load
+from kubesim.kubelet.usage.models import PodModels, known_models
+from kubesim.kubelet.usage.workload import Factory
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import NOTHING, PodResources, is_finished, pod_requests

@@ -11,7 +11,7 @@ from kubesim import Cluster
 from kubesim.errors import NotFound
 from kubesim.kubelet.pod.backoff import CrashBackOff
 from kubesim.kubelet.pod.phase import Container, conditions, phase, should_restart
-from kubesim.kubelet.workload import LoadWorkload, SeedWorkload
+from kubesim.kubelet.usage.workload import LoadWorkload, SeedWorkload
 
 W, R, T = "waiting", "running", "terminated"
 

@@ -15,11 +15,11 @@ from kubesim.apiserver import KubeAPI
 from kubesim.client import Decision, EventRecorder
 from kubesim.client.decisions import DecisionLog
 from kubesim.clock.base import Timer, Worker
-from kubesim.kubelet.models import PodModels
 from kubesim.kubelet.pod.behaviour import behaviour_of
 from kubesim.kubelet.pod.containers import ContainerLife, Line, copied, lives_of, merged_log
 from kubesim.kubelet.pod.status import Verdict, pod_status, write_status
 from kubesim.kubelet.pod.termination import Stopper
+from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_limits

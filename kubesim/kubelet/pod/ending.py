@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from kubesim.kubelet.meter import Meter
 from kubesim.kubelet.pod import records
 from kubesim.kubelet.pod.base import GRACE_SECONDS, PodBase
 from kubesim.kubelet.pod.containers import ContainerLife
@@ -17,6 +16,7 @@ from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, SIDECAR, TERMINATED
 from kubesim.kubelet.pod.probing import PodProbes
 from kubesim.kubelet.pod.status import Verdict, delete_for_good
 from kubesim.kubelet.pod.termination import KILL_EXIT_CODE, Stopper
+from kubesim.kubelet.usage.meter import Meter
 
 STOP_LINE = "[stop] Pod is stopping..."
 ERROR_EXIT_CODE = 1

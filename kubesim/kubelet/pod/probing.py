@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any
 
 from kubesim.clock.base import Worker
-from kubesim.kubelet.models import PodModels
 from kubesim.kubelet.pod.containers import ContainerLife
 from kubesim.kubelet.pod.probes import KINDS, ProbeNews, Prober
+from kubesim.kubelet.usage.models import PodModels
 
 
 class PodProbes:

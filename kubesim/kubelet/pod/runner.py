@@ -26,8 +26,6 @@ from functools import partial
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Worker
 from kubesim.kubelet.images import ImageStore
-from kubesim.kubelet.meter import Load, Meter
-from kubesim.kubelet.models import PodModels
 from kubesim.kubelet.pod import records
 from kubesim.kubelet.pod.base import NodeTools
 from kubesim.kubelet.pod.behaviour import may_exceed_memory, seconds_in, start_error
@@ -44,6 +42,8 @@ from kubesim.kubelet.pod.references import (
     missing_for_volumes,
     mount_delay,
 )
+from kubesim.kubelet.usage.meter import Load, Meter
+from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects import meta
 from kubesim.objects.annotations import START_SECONDS
 from kubesim.objects.frozen import Document

@@ -13,8 +13,8 @@ from typing import Any
 
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Timer, Worker
-from kubesim.kubelet.models import PodModels
 from kubesim.kubelet.pod.containers import ContainerLife
+from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_limits
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from math import inf
 
 from kubesim.errors import BadRequest
-from kubesim.kubelet.workload import (
+from kubesim.kubelet.usage.workload import (
     LOAD_MEMORY_MB,
     MEGABYTE,
     SEED_MEMORY,

@@ -1,0 +1,1 @@
+"""The simulated CPU and memory usage of pods."""
