@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.errors import Expired
-from kubesim.rest import streams
+from kubesim.rest.http import streams
 
 HEARTBEAT_SECONDS = 15.0
 KEPT_ENCODINGS = 2_000

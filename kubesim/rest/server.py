@@ -29,21 +29,21 @@ from typing import Any
 from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import BadRequest, StatusError
-from kubesim.rest.access import Access
-from kubesim.rest.answers import render, render_head
-from kubesim.rest.certificates import Certificate
-from kubesim.rest.connections import Connections, connection_limit, stream_limit
+from kubesim.rest.http.access import Access
+from kubesim.rest.http.answers import render, render_head
+from kubesim.rest.http.certificates import Certificate
+from kubesim.rest.http.connections import Connections, connection_limit, stream_limit
+from kubesim.rest.http.reader import Channel, Gone, KnownHeads
+from kubesim.rest.http.router import Response, Router
+from kubesim.rest.http.streams import Streams
+from kubesim.rest.http.wire import Refused, Request
 from kubesim.rest.kube import KubeRoutes
 from kubesim.rest.kube.negotiate import failure, refused
 from kubesim.rest.kube.routes import is_kube_path, refuse_writes
 from kubesim.rest.kubeconfig import kubeconfig_text
 from kubesim.rest.prometheus import CONTENT_TYPE, Statistics, metrics_text
-from kubesim.rest.reader import Channel, Gone, KnownHeads
-from kubesim.rest.router import Response, Router
 from kubesim.rest.routes import DecisionSource, make_router
-from kubesim.rest.streams import Streams
 from kubesim.rest.users import Attempt, User, Users
-from kubesim.rest.wire import Refused, Request
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
 BACKLOG = 1024

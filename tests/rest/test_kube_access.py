@@ -171,7 +171,7 @@ def test_tls_with_a_certificate_that_only_the_kubeconfig_knows() -> None:
 
 def test_without_openssl_a_message_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """TLS is refused, plain HTTP is offered."""
-    monkeypatch.setattr("kubesim.rest.certificates.which", lambda _name: None)
+    monkeypatch.setattr("kubesim.rest.http.certificates.which", lambda _name: None)
     with pytest.raises(BadRequest, match="plain HTTP"), kube(tls=True):
         pass
 

@@ -238,7 +238,7 @@ def test_every_change_wakes_the_writer_of_streams(
     path: str, served: tuple[Cluster, Kube], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also the one right after another: none has to wait until the thread looks by itself."""
-    monkeypatch.setattr("kubesim.rest.streams.IDLE_SECONDS", 3_600.0)
+    monkeypatch.setattr("kubesim.rest.http.streams.IDLE_SECONDS", 3_600.0)
     _, ask = served
     ask("POST", MAPS, config_map("a"))
     connection = http.client.HTTPConnection("127.0.0.1", ask.server.port, timeout=10)

@@ -244,7 +244,7 @@ def test_a_client_that_does_not_read_is_cut_off(
     cluster: Cluster, server: RestServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its backlog is bounded; other requests do not notice."""
-    monkeypatch.setattr("kubesim.rest.streams.BACKLOG_BYTES", 20_000)
+    monkeypatch.setattr("kubesim.rest.http.streams.BACKLOG_BYTES", 20_000)
     with socket.create_connection(("127.0.0.1", server.port), timeout=15) as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         lazy.sendall(b"GET /api/watch?kind=ConfigMap HTTP/1.1\r\nHost: localhost\r\n\r\n")

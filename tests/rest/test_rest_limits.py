@@ -27,9 +27,9 @@ from rest_raw import (
 )
 
 from kubesim import Cluster
-from kubesim.rest import reader
-from kubesim.rest.connections import Connections, connection_limit, stream_limit
-from kubesim.rest.router import Response
+from kubesim.rest.http import reader
+from kubesim.rest.http.connections import Connections, connection_limit, stream_limit
+from kubesim.rest.http.router import Response
 
 pytestmark = pytest.mark.live
 

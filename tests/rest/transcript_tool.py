@@ -21,8 +21,8 @@ from typing import Any
 
 from kubectl_tool import Kubectl, found
 
-from kubesim.rest.router import Response
-from kubesim.rest.wire import Request
+from kubesim.rest.http.router import Response
+from kubesim.rest.http.wire import Request
 from kubesim.testing import Lab
 
 FOLDER = Path(__file__).parent / "transcripts"

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from kubesim.apiserver.schema.strict import parse_json
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
+from kubesim.rest.http.wire import JSON_TYPES, Request
 from kubesim.rest.kube import protobuf
 from kubesim.rest.kube.negotiate import Refusal
 from kubesim.rest.kube.paths import Target
 from kubesim.rest.kube.yamlbody import read_yaml
-from kubesim.rest.wire import JSON_TYPES, Request
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 YAML = ("application/yaml", "application/x-yaml")

@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import name_of
 from kubesim.objects.pods import containers_of
+from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.negotiate import Refusal
-from kubesim.rest.wire import Request
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # of RFC 6455

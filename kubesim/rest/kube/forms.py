@@ -15,9 +15,9 @@ from kubesim.apiserver.printers import table as printing
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
+from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.negotiate import Form
 from kubesim.rest.kube.paths import Target
-from kubesim.rest.wire import Request
 
 META = "meta.k8s.io"
 INCLUDES = ("", "Metadata", "Object", "None")

@@ -16,11 +16,11 @@ from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.base import NOT_ALLOWED
 from kubesim.apiserver.verbs.metricsapis import CUSTOM, EXTERNAL
 from kubesim.errors import MethodNotAllowed, NotFound, StatusError
+from kubesim.rest.http.router import Response
+from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.negotiate import Refusal, answer
 from kubesim.rest.kube.paths import NO_RESOURCE, Place
-from kubesim.rest.router import Response
 from kubesim.rest.users import Attempt, User
-from kubesim.rest.wire import Request
 
 VERSIONS = {CUSTOM: "v1beta2", EXTERNAL: "v1beta1"}
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from kubesim.errors import StatusError
-from kubesim.rest.router import Response
+from kubesim.rest.http.router import Response
 
 encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 JSON_NAMES = ("application/json", "application/*", "*/*")

@@ -20,10 +20,10 @@ from kubesim import KUBERNETES_VERSION
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.apiserver.schema import schemas
 from kubesim.errors import NotFound
+from kubesim.rest.http.router import Response
+from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.negotiate import encode, parse_accept
 from kubesim.rest.kube.paths import NO_RESOURCE
-from kubesim.rest.router import Response
-from kubesim.rest.wire import Request
 
 Document = dict[str, Any]
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kubesim.errors import BadRequest, Cause, Invalid
 from kubesim.objects.frozen import Document
-from kubesim.rest.wire import Request
+from kubesim.rest.http.wire import Request
 
 _DECIMAL = re.compile("-?[0-9]{1,18}", re.ASCII)
 TRUE, FALSE = (

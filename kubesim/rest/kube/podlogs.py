@@ -14,9 +14,9 @@ from kubesim.errors import BadRequest, NotFound
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import name_of, namespace_of, uid_of
 from kubesim.objects.pods import containers_of, is_finished, node_of
+from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.options import flag, number
 from kubesim.rest.kube.watching import LAST_CHUNK, chunk
-from kubesim.rest.wire import Request
 
 Lines = Sequence[tuple[float, str]]
 GONE_PULLS = 2  # looks at a finished container before its stream ends

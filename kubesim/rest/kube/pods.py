@@ -13,15 +13,15 @@ from kubesim.apiserver.base import NOT_ALLOWED
 from kubesim.errors import BadRequest, MethodNotAllowed, TooManyRequests
 from kubesim.objects.meta import is_terminating
 from kubesim.objects.pods import containers_of, node_of
+from kubesim.rest.http.router import Response
+from kubesim.rest.http.streams import Streams
+from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies, execute
 from kubesim.rest.kube.negotiate import Refusal, answer, success
 from kubesim.rest.kube.options import delete_options, dry_run
 from kubesim.rest.kube.paths import Place, Target
 from kubesim.rest.kube.podlogs import Followed, find_container, log_options, render, select
-from kubesim.rest.router import Response
-from kubesim.rest.streams import Streams
 from kubesim.rest.users import Attempt, User
-from kubesim.rest.wire import Request
 
 TEXT = "text/plain"
 CHUNKED = {"Transfer-Encoding": "chunked"}

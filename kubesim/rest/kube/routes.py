@@ -17,6 +17,9 @@ from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.base import NOT_ALLOWED
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import Expired, Forbidden, MethodNotAllowed, NotFound, StatusError
+from kubesim.rest.http.router import Response
+from kubesim.rest.http.streams import Streams
+from kubesim.rest.http.wire import Refused, Request
 from kubesim.rest.kube import bodies, discovery, metrics
 from kubesim.rest.kube.discovery import AGGREGATED, Resource
 from kubesim.rest.kube.negotiate import Refusal, answer, encode, failure, parse_accept, refused
@@ -28,10 +31,7 @@ from kubesim.rest.kube.reviews import REVIEWS
 from kubesim.rest.kube.verbs import Verbs, shaper_of
 from kubesim.rest.kube.watching import Encodings, KubeWatch
 from kubesim.rest.prometheus import RequestCounts
-from kubesim.rest.router import Response
-from kubesim.rest.streams import Streams
 from kubesim.rest.users import Attempt, User, Users
-from kubesim.rest.wire import Refused, Request
 
 READS = ("GET", "HEAD")
 WHOLE = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}

@@ -17,6 +17,8 @@ from kubesim.apiserver.watching import too_large
 from kubesim.errors import BadRequest, Cause, FutureRevision, Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import key_of
+from kubesim.rest.http.router import Response
+from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies
 from kubesim.rest.kube.bodies import Body, part_of
 from kubesim.rest.kube.forms import Shaper, include_of
@@ -31,8 +33,6 @@ from kubesim.rest.kube.options import (
     list_options,
 )
 from kubesim.rest.kube.paths import Target
-from kubesim.rest.router import Response
-from kubesim.rest.wire import Request
 
 Warnings = list[str]
 RETURNED = ("Pod", "Namespace", "Service")  # whose deletion answers with the object

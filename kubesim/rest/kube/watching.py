@@ -19,7 +19,7 @@ from collections.abc import Callable
 from kubesim.apiserver import KubeAPI, ResourceEvent, ResourceWatch
 from kubesim.errors import Expired
 from kubesim.objects.frozen import Document
-from kubesim.rest import streams
+from kubesim.rest.http import streams
 from kubesim.rest.kube.forms import Shaper
 from kubesim.rest.kube.negotiate import encode
 from kubesim.rest.kube.options import ListOptions

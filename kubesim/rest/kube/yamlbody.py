@@ -14,8 +14,8 @@ from typing import Any
 
 from kubesim import yamltext
 from kubesim.errors import BadRequest
+from kubesim.rest.http.wire import JSON_DEPTH, read_json
 from kubesim.rest.kube.negotiate import Refusal
-from kubesim.rest.wire import JSON_DEPTH, read_json
 
 YAML_LIMIT = 256 * 1024  # the pure Python reader is slow
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kubesim.rest.wire import (
+from kubesim.rest.http.wire import (
     BODY_LIMIT,
     CHUNK_LINE_LIMIT,
     HEAD_LIMIT,

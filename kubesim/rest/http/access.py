@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from kubesim.rest.wire import Refused, Request
+from kubesim.rest.http.wire import Refused, Request
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PORT = re.compile(r":[0-9]{1,5}", re.ASCII)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from kubesim.rest.reader import Channel
+from kubesim.rest.http.reader import Channel
 
 MAX_CONNECTIONS = 512
 LEAST_CONNECTIONS = 8

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from kubesim.rest.wire import METHODS, Refused, Request
+from kubesim.rest.http.wire import METHODS, Refused, Request
 
 _encode = json.JSONEncoder(separators=(", ", ": "), ensure_ascii=False, allow_nan=False).encode
 NO_HEADERS: Mapping[str, str] = {}

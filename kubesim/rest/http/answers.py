@@ -10,7 +10,7 @@ import time
 from email.utils import formatdate
 from http import HTTPStatus
 
-from kubesim.rest.router import NO_HEADERS, Response
+from kubesim.rest.http.router import NO_HEADERS, Response
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _starts: dict[tuple[int, str], bytes] = {}  # of this second, up to the length of the body
