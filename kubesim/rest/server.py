@@ -42,7 +42,7 @@ from kubesim.rest.kube.negotiate import failure, refused
 from kubesim.rest.kube.routes import is_kube_path, refuse_writes
 from kubesim.rest.kubeconfig import kubeconfig_text
 from kubesim.rest.prometheus import CONTENT_TYPE, Statistics, metrics_text
-from kubesim.rest.routes import DecisionSource, make_router
+from kubesim.rest.simple.routes import DecisionSource, make_router
 from kubesim.rest.users import Attempt, User, Users
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")

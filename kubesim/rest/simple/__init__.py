@@ -1,0 +1,1 @@
+"""The routes of the original simulator's API."""
