@@ -11,8 +11,8 @@ from typing import Any
 
 from kubesim.client.decisions import Decision, DecisionLog
 from kubesim.errors import BadRequest, NotFound, mapping_hint
-from kubesim.scheduler.tables import attempt_table
-from kubesim.scheduler.whatif import Proposal
+from kubesim.scheduler.explain.tables import attempt_table
+from kubesim.scheduler.explain.whatif import Proposal
 from kubesim.table import Table
 
 ALIASES = {

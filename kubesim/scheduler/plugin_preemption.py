@@ -15,8 +15,8 @@ from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
+from kubesim.scheduler.explain.messages import fit_message
 from kubesim.scheduler.framework import Cycle
-from kubesim.scheduler.messages import fit_message
 from kubesim.scheduler.podinfo import priority_of
 from kubesim.scheduler.preemption import (
     BY_SCHEDULER,

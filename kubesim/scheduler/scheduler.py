@@ -33,14 +33,14 @@ from kubesim.scheduler.binding import BindingCycle, Placement
 from kubesim.scheduler.cache import ApiWorld, NodeCache
 from kubesim.scheduler.calls import call
 from kubesim.scheduler.events import ClusterEvent
+from kubesim.scheduler.explain.messages import NO_NODES, fit_message
+from kubesim.scheduler.explain.reporting import Reporter
 from kubesim.scheduler.fastpath import FastSearch
 from kubesim.scheduler.framework import Cycle, Framework
 from kubesim.scheduler.handle import Handle, Nominator
-from kubesim.scheduler.messages import NO_NODES, fit_message
 from kubesim.scheduler.plugins import read_profile
 from kubesim.scheduler.policy import PolicySearch
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
-from kubesim.scheduler.reporting import Reporter
 from kubesim.scheduler.search import Search, post_filter
 from kubesim.scheduler.state import CycleState
 from kubesim.scheduler.status import PluginFailed, Status

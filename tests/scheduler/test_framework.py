@@ -23,8 +23,8 @@ from kubesim.scheduler import (
     default_profile,
     make_profile,
 )
+from kubesim.scheduler.explain.messages import event_note, fit_message
 from kubesim.scheduler.framework import as_status
-from kubesim.scheduler.messages import event_note, fit_message
 from kubesim.scheduler.plugins import REGISTRY
 from kubesim.scheduler.search import post_filter
 from kubesim.scheduler.status import PluginFailed

@@ -10,9 +10,9 @@ from sched_builders import ZONE, node, pod
 from kubesim import Cluster
 from kubesim.objects.frozen import thaw
 from kubesim.scheduler import Framework, Snapshot, Status, default_profile
-from kubesim.scheduler.mending import ask_for_less
+from kubesim.scheduler.explain.remedies import ask_for_less
+from kubesim.scheduler.explain.whatif import smallest_changes, status_on
 from kubesim.scheduler.resources import request_of
-from kubesim.scheduler.whatif import smallest_changes, status_on
 
 DB = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
 NEAR = "requiredDuringSchedulingIgnoredDuringExecution"

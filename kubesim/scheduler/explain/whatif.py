@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kubesim.objects.frozen import Document, thaw
+from kubesim.scheduler.explain.remedies import MENDERS, Attempt
 from kubesim.scheduler.framework import Framework
-from kubesim.scheduler.mending import MENDERS, Attempt
 from kubesim.scheduler.snapshot import Snapshot
 from kubesim.scheduler.state import CycleState
 from kubesim.scheduler.status import PluginFailed, Status

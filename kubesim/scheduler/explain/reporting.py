@@ -13,10 +13,10 @@ from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition, set_condition
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import node_of
+from kubesim.scheduler.explain.messages import event_note
+from kubesim.scheduler.explain.records import SOURCE, attempt_record
 from kubesim.scheduler.framework import Cycle, Framework
 from kubesim.scheduler.handle import Handle
-from kubesim.scheduler.messages import event_note
-from kubesim.scheduler.records import SOURCE, attempt_record
 from kubesim.scheduler.status import Status
 
 
