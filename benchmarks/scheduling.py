@@ -19,9 +19,9 @@ from kubesim.objects.frozen import freeze
 from kubesim.scheduler import Cycle, CycleState, Framework, default_profile
 from kubesim.scheduler.cache import NodeCache
 from kubesim.scheduler.fastpath import FastSearch
-from kubesim.scheduler.handle import Nominator
+from kubesim.scheduler.framework.handle import Nominator
+from kubesim.scheduler.framework.snapshot import ListedWorld
 from kubesim.scheduler.search import Search
-from kubesim.scheduler.snapshot import ListedWorld
 
 CLASSES = [(100 * a, 128 * b) for a in (1, 2, 5) for b in (1, 2, 4)]  # millicores, Mi
 LEAST_SECONDS = 0.3  # a figure comes from at least so much CPU time

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubesim import Cluster
-from kubesim.scheduler.resources import request_of
+from kubesim.scheduler.framework.resources import request_of
 
 
 def pod(

@@ -1,13 +1,13 @@
 """The scheduler: a framework of small plug-ins, and the loop around it."""
 
-from kubesim.scheduler.framework import Cycle, Framework
-from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.profile import Enabled, Profile, make_profile
+from kubesim.scheduler.framework.runtime import Cycle, Framework
+from kubesim.scheduler.framework.snapshot import Snapshot
+from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.status import SKIP, SUCCESS, Code, Status
 from kubesim.scheduler.plugins import REGISTRY, configured_profile, default_profile
-from kubesim.scheduler.profile import Enabled, Profile, make_profile
 from kubesim.scheduler.scheduler import Scheduler
-from kubesim.scheduler.snapshot import Snapshot
-from kubesim.scheduler.state import CycleState
-from kubesim.scheduler.status import SKIP, SUCCESS, Code, Status
 
 __all__ = [
     "REGISTRY",

@@ -17,10 +17,10 @@ from kubesim.errors import BadRequest
 from kubesim.objects.pods import node_of
 from kubesim.scheduler.cache import ApiWorld
 from kubesim.scheduler.explain.whatif import Proposal, smallest_changes
-from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.snapshot import Snapshot, by_zone
 from kubesim.scheduler.plugins import read_profile
 from kubesim.scheduler.scheduler import Scheduler
-from kubesim.scheduler.snapshot import Snapshot, by_zone
 
 DEFAULT_NAME = "default-scheduler"
 

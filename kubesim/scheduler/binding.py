@@ -16,12 +16,12 @@ from kubesim.clock.base import Timer, Worker
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.quantity import format_duration
-from kubesim.scheduler.calls import call_with_state
-from kubesim.scheduler.framework import Cycle, Framework, as_status
+from kubesim.scheduler.framework.calls import call_with_state
+from kubesim.scheduler.framework.profile import Enabled
+from kubesim.scheduler.framework.runtime import Cycle, Framework, as_status
+from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.status import SUCCESS, Code, PluginFailed, Status
 from kubesim.scheduler.plugin_basic import DefaultBinder
-from kubesim.scheduler.profile import Enabled
-from kubesim.scheduler.state import CycleState
-from kubesim.scheduler.status import SUCCESS, Code, PluginFailed, Status
 
 MAX_PERMIT_SECONDS = 15 * 60.0  # maxTimeout of a Permit plug-in's wait
 

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from kubesim.apiserver import KubeAPI
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.snapshot import Snapshot, World, by_zone
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.snapshot import Snapshot, World, by_zone
 
 LOG_LIMIT = 50_000  # changes of nodes that are kept for those who follow them
 

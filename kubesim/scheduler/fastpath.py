@@ -32,13 +32,13 @@ from dataclasses import dataclass, field
 
 from kubesim.objects.frozen import Document
 from kubesim.scheduler.cache import NodeCache
-from kubesim.scheduler.framework import Cycle, Framework
-from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.podinfo import class_of
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.podinfo import class_of
+from kubesim.scheduler.framework.runtime import Cycle, Framework
+from kubesim.scheduler.framework.snapshot import Snapshot
+from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.status import SUCCESS, PluginFailed
 from kubesim.scheduler.search import Search, nodes_to_find
-from kubesim.scheduler.snapshot import Snapshot
-from kubesim.scheduler.state import CycleState
-from kubesim.scheduler.status import SUCCESS, PluginFailed
 
 LEAST_NODES = 100  # below, the plain loop is quick and its explanations are complete
 CLASSES = 32  # trees that are kept

@@ -10,10 +10,10 @@ from typing import Any
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.scheduler.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
-from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.status import SUCCESS, Status
 from kubesim.scheduler.plugin_taints import untolerated_taint
-from kubesim.scheduler.status import SUCCESS, Status
 
 UNSCHEDULABLE_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
-from kubesim.scheduler.events import (
+from kubesim.scheduler.framework.events import (
     NODE_ADD,
     NODE_UPDATE,
     POD_DELETE,
@@ -19,11 +19,11 @@ from kubesim.scheduler.events import (
     POD_UPDATE,
     ClusterEvent,
 )
-from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.podinfo import pod_info
-from kubesim.scheduler.resources import is_counted, is_extended, offered_by, request_of
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.podinfo import pod_info
+from kubesim.scheduler.framework.resources import is_counted, is_extended, offered_by, request_of
+from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
 from kubesim.scheduler.scoring import LEAST, STRATEGIES, balanced, make_shape, mean_score
-from kubesim.scheduler.status import SKIP, SUCCESS, Status
 
 CPU_AND_MEMORY: Mapping[str, int] = {"cpu": 1, "memory": 1}
 _FIRST = ("cpu", "memory", "ephemeral-storage")

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.scheduler.events import POD_ITSELF, ClusterEvent
-from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.podinfo import AffinityTerm, PodInfo, pod_info
-from kubesim.scheduler.snapshot import Snapshot
-from kubesim.scheduler.state import CycleState
-from kubesim.scheduler.status import SKIP, SUCCESS, Status
+from kubesim.scheduler.framework.events import POD_ITSELF, ClusterEvent
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.podinfo import AffinityTerm, PodInfo, pod_info
+from kubesim.scheduler.framework.snapshot import Snapshot
+from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
 
 HARD_POD_AFFINITY_WEIGHT = 1
 REASON_AFFINITY = "node(s) didn't match pod affinity rules"

@@ -16,8 +16,10 @@ from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
 from kubesim.scheduler.explain.messages import fit_message
-from kubesim.scheduler.framework import Cycle
-from kubesim.scheduler.podinfo import priority_of
+from kubesim.scheduler.framework.podinfo import priority_of
+from kubesim.scheduler.framework.runtime import Cycle
+from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.status import Code, Status
 from kubesim.scheduler.preemption import (
     BY_SCHEDULER,
     DISRUPTION_TARGET,
@@ -28,8 +30,6 @@ from kubesim.scheduler.preemption import (
     pick_node,
     why_not_eligible,
 )
-from kubesim.scheduler.state import CycleState
-from kubesim.scheduler.status import Code, Status
 
 MIN_CANDIDATES_PERCENT = 10  # minCandidateNodesPercentage
 MIN_CANDIDATES = 100  # minCandidateNodesAbsolute

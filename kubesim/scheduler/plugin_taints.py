@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.taints import tolerates
-from kubesim.scheduler.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
-from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.snapshot import Snapshot
-from kubesim.scheduler.status import SUCCESS, Status
+from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.snapshot import Snapshot
+from kubesim.scheduler.framework.status import SUCCESS, Status
 
 HARD = ("NoSchedule", "NoExecute")
 SOFT = "PreferNoSchedule"

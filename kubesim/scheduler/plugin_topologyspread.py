@@ -11,9 +11,11 @@ from typing import Any
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.scheduler.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
-from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.snapshot import Snapshot
+from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.snapshot import Snapshot
+from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
 from kubesim.scheduler.spread import (
     HARD_WHEN,
     SOFT_WHEN,
@@ -26,8 +28,6 @@ from kubesim.scheduler.spread import (
     default_constraints,
     has_all_keys,
 )
-from kubesim.scheduler.state import CycleState
-from kubesim.scheduler.status import SKIP, SUCCESS, Status
 
 REASON = "node(s) didn't match pod topology spread constraints"
 REASON_LABEL = f"{REASON} (missing required label)"

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kubesim.scheduler.framework.profile import Factory, Profile, make_profile, profile_from
 from kubesim.scheduler.plugin_basic import (
     DefaultBinder,
     DynamicResources,
@@ -32,7 +33,6 @@ from kubesim.scheduler.plugin_preemption import (
 )
 from kubesim.scheduler.plugin_taints import TaintToleration
 from kubesim.scheduler.plugin_topologyspread import PodTopologySpread
-from kubesim.scheduler.profile import Factory, Profile, make_profile, profile_from
 
 # Name and weight of each default plug-in; 0: it does not score.
 DEFAULT_WEIGHTS = (

@@ -18,10 +18,10 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.objects.frozen import Document
-from kubesim.scheduler.framework import Cycle
-from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.state import CycleState
-from kubesim.scheduler.status import SUCCESS, PluginFailed, Status
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.runtime import Cycle
+from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.status import SUCCESS, PluginFailed, Status
 
 
 class PolicySearch:

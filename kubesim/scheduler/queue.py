@@ -26,8 +26,8 @@ from typing import Any
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.scheduler.events import ANYTHING, ClusterEvent
-from kubesim.scheduler.podinfo import priority_of
+from kubesim.scheduler.framework.events import ANYTHING, ClusterEvent
+from kubesim.scheduler.framework.podinfo import priority_of
 
 INITIAL_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 10.0

@@ -28,22 +28,22 @@ from kubesim.errors import Conflict, NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished, node_of
-from kubesim.scheduler import events as happened
 from kubesim.scheduler.binding import BindingCycle, Placement
 from kubesim.scheduler.cache import ApiWorld, NodeCache
-from kubesim.scheduler.calls import call
-from kubesim.scheduler.events import ClusterEvent
 from kubesim.scheduler.explain.messages import NO_NODES, fit_message
 from kubesim.scheduler.explain.reporting import Reporter
 from kubesim.scheduler.fastpath import FastSearch
-from kubesim.scheduler.framework import Cycle, Framework
-from kubesim.scheduler.handle import Handle, Nominator
+from kubesim.scheduler.framework import events as happened
+from kubesim.scheduler.framework.calls import call
+from kubesim.scheduler.framework.events import ClusterEvent
+from kubesim.scheduler.framework.handle import Handle, Nominator
+from kubesim.scheduler.framework.runtime import Cycle, Framework
+from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.status import PluginFailed, Status
 from kubesim.scheduler.plugins import read_profile
 from kubesim.scheduler.policy import PolicySearch
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
 from kubesim.scheduler.search import Search, post_filter
-from kubesim.scheduler.state import CycleState
-from kubesim.scheduler.status import PluginFailed, Status
 
 FLUSH_SECONDS = 30.0  # how often pods are looked for that waited too long
 RESYNC_SECONDS = 600.0

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kubesim.objects.frozen import Document
-from kubesim.scheduler.calls import call_with_state
-from kubesim.scheduler.framework import Cycle, Framework, as_status
-from kubesim.scheduler.handle import Nominator, filter_with_nominated
-from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.state import CycleState
-from kubesim.scheduler.status import Code, Status
+from kubesim.scheduler.framework.calls import call_with_state
+from kubesim.scheduler.framework.handle import Nominator, filter_with_nominated
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.runtime import Cycle, Framework, as_status
+from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.status import Code, Status
 
 if TYPE_CHECKING:
     from random import Random

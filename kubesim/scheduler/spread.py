@@ -16,10 +16,10 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.nodeaffinity import wants_node
 from kubesim.objects.pods import spec_of
 from kubesim.objects.selectors import Requirement, Selector
-from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.podinfo import selector_or_nothing
+from kubesim.scheduler.framework.snapshot import HOSTNAME, ZONE, World
 from kubesim.scheduler.plugin_taints import HARD, untolerated_taint
-from kubesim.scheduler.podinfo import selector_or_nothing
-from kubesim.scheduler.snapshot import HOSTNAME, ZONE, World
 
 HARD_WHEN, SOFT_WHEN = "DoNotSchedule", "ScheduleAnyway"
 WORKLOADS = ("ReplicaSet", "StatefulSet", "ReplicationController")

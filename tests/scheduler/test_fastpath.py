@@ -13,11 +13,11 @@ from kubesim.objects.frozen import freeze
 from kubesim.scheduler import Cycle, CycleState, Framework, NodeInfo, default_profile
 from kubesim.scheduler.cache import NodeCache
 from kubesim.scheduler.fastpath import FastSearch, Tree, is_local
-from kubesim.scheduler.handle import Nominator
-from kubesim.scheduler.podinfo import class_of
+from kubesim.scheduler.framework.handle import Nominator
+from kubesim.scheduler.framework.podinfo import class_of
+from kubesim.scheduler.framework.snapshot import ListedWorld, Snapshot
+from kubesim.scheduler.framework.status import PluginFailed
 from kubesim.scheduler.search import Search
-from kubesim.scheduler.snapshot import ListedWorld, Snapshot
-from kubesim.scheduler.status import PluginFailed
 
 DB = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
 

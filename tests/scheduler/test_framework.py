@@ -24,10 +24,10 @@ from kubesim.scheduler import (
     make_profile,
 )
 from kubesim.scheduler.explain.messages import event_note, fit_message
-from kubesim.scheduler.framework import as_status
+from kubesim.scheduler.framework.runtime import as_status
+from kubesim.scheduler.framework.status import PluginFailed
 from kubesim.scheduler.plugins import REGISTRY
 from kubesim.scheduler.search import post_filter
-from kubesim.scheduler.status import PluginFailed
 
 NODES = [node("n1"), node("n2"), node("n3")]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sched_builders import ZONE, node, pod
 
-from kubesim.scheduler.events import (
+from kubesim.scheduler.framework.events import (
     NODE_ADD,
     NODE_DELETE,
     NODE_UPDATE,

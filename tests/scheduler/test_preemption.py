@@ -8,7 +8,7 @@ import pytest
 from sched_builders import HOST, ZONE, node, pod
 
 from kubesim.scheduler import CycleState, Framework, Snapshot, Status, default_profile
-from kubesim.scheduler.handle import Nominator, filter_with_nominated
+from kubesim.scheduler.framework.handle import Nominator, filter_with_nominated
 from kubesim.scheduler.preemption import (
     BY_SCHEDULER,
     Candidate,

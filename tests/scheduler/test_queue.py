@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sched_builders import pod
 
-from kubesim.scheduler.events import POD_DELETE, POD_ITSELF, ClusterEvent
+from kubesim.scheduler.framework.events import POD_DELETE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.queue import SchedulingQueue, backoff_seconds
 
 GONE = ClusterEvent(POD_DELETE, old=pod("gone"))

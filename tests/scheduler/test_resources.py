@@ -8,7 +8,13 @@ import pytest
 from sched_builders import GI, MI, node, pod
 
 from kubesim.scheduler import NodeInfo
-from kubesim.scheduler.resources import is_counted, is_extended, offered_by, request_of, scoring_of
+from kubesim.scheduler.framework.resources import (
+    is_counted,
+    is_extended,
+    offered_by,
+    request_of,
+    scoring_of,
+)
 
 DEFAULT = 209_715_200
 

@@ -12,9 +12,9 @@ from kubesim import Cluster
 from kubesim.errors import Conflict, Invalid
 from kubesim.objects.pods import pod_requests
 from kubesim.scheduler import CycleState, Framework, NodeInfo, Snapshot, default_profile
-from kubesim.scheduler.handle import Nominator
+from kubesim.scheduler.framework.handle import Nominator
+from kubesim.scheduler.framework.snapshot import by_zone
 from kubesim.scheduler.search import Search, nodes_to_find
-from kubesim.scheduler.snapshot import by_zone
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 DB = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}

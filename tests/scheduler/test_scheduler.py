@@ -10,7 +10,7 @@ from kubesim import Cluster
 from kubesim.errors import BadRequest
 from kubesim.scheduler import SUCCESS, NodeInfo, Status, default_profile
 from kubesim.scheduler.explain.messages import fit_message
-from kubesim.scheduler.framework import Cycle, Framework, make_profile
+from kubesim.scheduler.framework.runtime import Cycle, Framework, make_profile
 from kubesim.scheduler.plugin_fit import NodeResourcesBalancedAllocation, NodeResourcesFit
 from kubesim.scheduler.plugin_taints import TaintToleration, tolerates
 from kubesim.scheduler.scoring import least_allocated

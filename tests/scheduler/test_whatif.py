@@ -12,7 +12,7 @@ from kubesim.objects.frozen import thaw
 from kubesim.scheduler import Framework, Snapshot, Status, default_profile
 from kubesim.scheduler.explain.remedies import ask_for_less
 from kubesim.scheduler.explain.whatif import smallest_changes, status_on
-from kubesim.scheduler.resources import request_of
+from kubesim.scheduler.framework.resources import request_of
 
 DB = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
 NEAR = "requiredDuringSchedulingIgnoredDuringExecution"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from kubesim.scheduler.framework import Cycle
-from kubesim.scheduler.status import Status
+from kubesim.scheduler.framework.runtime import Cycle
+from kubesim.scheduler.framework.status import Status
 
 NO_NODES = "no nodes available to schedule pods"
 NOTE_LIMIT = 1024  # characters of an Event's text; the Pod's condition is not cut

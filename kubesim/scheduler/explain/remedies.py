@@ -13,14 +13,14 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.nodeaffinity import required_terms, term_matches
 from kubesim.quantity import format_cpu, format_memory, parse_quantity
-from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.podinfo import host_ports, pod_info, ports_clash, priority_of
+from kubesim.scheduler.framework.resources import request_of
+from kubesim.scheduler.framework.snapshot import Snapshot
+from kubesim.scheduler.framework.status import Status
 from kubesim.scheduler.plugin_basic import UNSCHEDULABLE_TAINT
 from kubesim.scheduler.plugin_taints import HARD, untolerated_taint
-from kubesim.scheduler.podinfo import host_ports, pod_info, ports_clash, priority_of
-from kubesim.scheduler.resources import request_of
-from kubesim.scheduler.snapshot import Snapshot
 from kubesim.scheduler.spread import HARD_WHEN, constraints_of, count_pods, has_all_keys
-from kubesim.scheduler.status import Status
 
 
 class Attempt:

@@ -15,9 +15,9 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.pods import node_of
 from kubesim.scheduler.explain.messages import event_note
 from kubesim.scheduler.explain.records import SOURCE, attempt_record
-from kubesim.scheduler.framework import Cycle, Framework
-from kubesim.scheduler.handle import Handle
-from kubesim.scheduler.status import Status
+from kubesim.scheduler.framework.handle import Handle
+from kubesim.scheduler.framework.runtime import Cycle, Framework
+from kubesim.scheduler.framework.status import Status
 
 
 class Reporter:

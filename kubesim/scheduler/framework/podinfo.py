@@ -14,7 +14,7 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document, FrozenDict
 from kubesim.objects.pods import is_sidecar
 from kubesim.objects.selectors import Requirement, Selector, selector_from
-from kubesim.scheduler.resources import Resources, request_of, scoring_of
+from kubesim.scheduler.framework.resources import Resources, request_of, scoring_of
 
 Port = tuple[str, str, int]  # address, protocol, port on the host
 KEPT = 4_096  # classes of pods whose reading is kept before all are read anew

@@ -13,8 +13,8 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished
 from kubesim.quantity import parse_quantity
-from kubesim.scheduler.podinfo import PodInfo, Port, pod_info
-from kubesim.scheduler.resources import Resources, offered_by
+from kubesim.scheduler.framework.podinfo import PodInfo, Port, pod_info
+from kubesim.scheduler.framework.resources import Resources, offered_by
 
 _NOTHING: Mapping[str, Any] = {}
 

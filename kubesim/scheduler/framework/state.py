@@ -19,7 +19,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from kubesim.scheduler.snapshot import Snapshot
+from kubesim.scheduler.framework.snapshot import Snapshot
 
 
 class CycleState(dict[str, Any]):

@@ -10,8 +10,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from kubesim.scheduler.profile import Enabled
-from kubesim.scheduler.status import PluginFailed
+from kubesim.scheduler.framework.profile import Enabled
+from kubesim.scheduler.framework.status import PluginFailed
 
 
 def takes_state(method: Callable[..., Any], arguments: int) -> bool:

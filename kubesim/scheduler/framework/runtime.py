@@ -45,12 +45,12 @@ from typing import Any
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import key_of
-from kubesim.scheduler.calls import Call, call, failed
-from kubesim.scheduler.nodeinfo import NodeInfo
-from kubesim.scheduler.profile import Enabled, Profile, make_profile
-from kubesim.scheduler.snapshot import Snapshot
-from kubesim.scheduler.state import CycleState
-from kubesim.scheduler.status import SKIP, SUCCESS, Code, PluginFailed, Status
+from kubesim.scheduler.framework.calls import Call, call, failed
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.profile import Enabled, Profile, make_profile
+from kubesim.scheduler.framework.snapshot import Snapshot
+from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.status import SKIP, SUCCESS, Code, PluginFailed, Status
 
 MAX_NODE_SCORE = 100
 MIN_NODE_SCORE = 0

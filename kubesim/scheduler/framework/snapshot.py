@@ -22,7 +22,7 @@ from typing import Protocol
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import node_of
-from kubesim.scheduler.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
 
 ZONE = "topology.kubernetes.io/zone"
 REGION = "topology.kubernetes.io/region"

@@ -1,0 +1,1 @@
+"""The scheduling framework: extension points, profiles, snapshots of the nodes."""
