@@ -6,7 +6,7 @@ from kubesim.scheduler.framework.runtime import Cycle, Framework
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Code, Status
-from kubesim.scheduler.plugins import REGISTRY, configured_profile, default_profile
+from kubesim.scheduler.plugins.registry import REGISTRY, configured_profile, default_profile
 from kubesim.scheduler.scheduler import Scheduler
 
 __all__ = [

@@ -21,7 +21,7 @@ from kubesim.scheduler.framework.profile import Enabled
 from kubesim.scheduler.framework.runtime import Cycle, Framework, as_status
 from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import SUCCESS, Code, PluginFailed, Status
-from kubesim.scheduler.plugin_basic import DefaultBinder
+from kubesim.scheduler.plugins.basic import DefaultBinder
 
 MAX_PERMIT_SECONDS = 15 * 60.0  # maxTimeout of a Permit plug-in's wait
 

@@ -40,7 +40,7 @@ from kubesim.scheduler.framework.handle import Handle, Nominator
 from kubesim.scheduler.framework.runtime import Cycle, Framework
 from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import PluginFailed, Status
-from kubesim.scheduler.plugins import read_profile
+from kubesim.scheduler.plugins.registry import read_profile
 from kubesim.scheduler.policy import PolicySearch
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
 from kubesim.scheduler.search import Search, post_filter

@@ -26,7 +26,7 @@ from kubesim.scheduler import (
 from kubesim.scheduler.explain.messages import event_note, fit_message
 from kubesim.scheduler.framework.runtime import as_status
 from kubesim.scheduler.framework.status import PluginFailed
-from kubesim.scheduler.plugins import REGISTRY
+from kubesim.scheduler.plugins.registry import REGISTRY
 from kubesim.scheduler.search import post_filter
 
 NODES = [node("n1"), node("n2"), node("n3")]

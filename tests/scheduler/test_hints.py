@@ -17,13 +17,13 @@ from kubesim.scheduler.framework.events import (
     POD_UPDATE,
     ClusterEvent,
 )
-from kubesim.scheduler.plugin_basic import NodeName, NodeUnschedulable, SchedulingGates
-from kubesim.scheduler.plugin_fit import NodeResourcesFit
-from kubesim.scheduler.plugin_interpodaffinity import InterPodAffinity
-from kubesim.scheduler.plugin_nodeaffinity import NodeAffinity
-from kubesim.scheduler.plugin_ports import NodePorts
-from kubesim.scheduler.plugin_taints import TaintToleration
-from kubesim.scheduler.plugin_topologyspread import PodTopologySpread
+from kubesim.scheduler.plugins.basic import NodeName, NodeUnschedulable, SchedulingGates
+from kubesim.scheduler.plugins.fit import NodeResourcesFit
+from kubesim.scheduler.plugins.interpodaffinity import InterPodAffinity
+from kubesim.scheduler.plugins.nodeaffinity import NodeAffinity
+from kubesim.scheduler.plugins.ports import NodePorts
+from kubesim.scheduler.plugins.taints import TaintToleration
+from kubesim.scheduler.plugins.topologyspread import PodTopologySpread
 
 WEB, DB = {"app": "web"}, {"app": "db"}
 TAINT = {"key": "k", "value": "v", "effect": "NoSchedule"}

@@ -8,7 +8,7 @@ import pytest
 from sched_builders import HOST, ZONE, filtered, node, passing, pod, scored
 
 from kubesim.scheduler import Code, CycleState, Framework, Snapshot
-from kubesim.scheduler.plugin_interpodaffinity import InterPodAffinity
+from kubesim.scheduler.plugins.interpodaffinity import InterPodAffinity
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"

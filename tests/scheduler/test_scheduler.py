@@ -11,9 +11,9 @@ from kubesim.errors import BadRequest
 from kubesim.scheduler import SUCCESS, NodeInfo, Status, default_profile
 from kubesim.scheduler.explain.messages import fit_message
 from kubesim.scheduler.framework.runtime import Cycle, Framework, make_profile
-from kubesim.scheduler.plugin_fit import NodeResourcesBalancedAllocation, NodeResourcesFit
-from kubesim.scheduler.plugin_taints import TaintToleration, tolerates
-from kubesim.scheduler.scoring import least_allocated
+from kubesim.scheduler.plugins.fit import NodeResourcesBalancedAllocation, NodeResourcesFit
+from kubesim.scheduler.plugins.scoring import least_allocated
+from kubesim.scheduler.plugins.taints import TaintToleration, tolerates
 
 GI = 1024**3
 

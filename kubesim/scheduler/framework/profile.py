@@ -123,7 +123,7 @@ def profile_from(config: Mapping[str, Any], registry: Mapping[str, Factory]) -> 
     Raises:
         BadRequest: an unknown plug-in or point.
     """
-    from kubesim.scheduler.plugins import DEFAULT_WEIGHTS
+    from kubesim.scheduler.plugins.registry import DEFAULT_WEIGHTS
 
     args = {entry["name"]: entry.get("args") or {} for entry in config.get("pluginConfig") or ()}
     wanted: Mapping[str, Any] = config.get("plugins") or {}

@@ -16,7 +16,7 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
-from kubesim.scheduler.spread import (
+from kubesim.scheduler.plugins.spread_counts import (
     HARD_WHEN,
     SOFT_WHEN,
     SYSTEM_DEFAULTS,

@@ -23,7 +23,7 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import pod_info
 from kubesim.scheduler.framework.resources import is_counted, is_extended, offered_by, request_of
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
-from kubesim.scheduler.scoring import LEAST, STRATEGIES, balanced, make_shape, mean_score
+from kubesim.scheduler.plugins.scoring import LEAST, STRATEGIES, balanced, make_shape, mean_score
 
 CPU_AND_MEMORY: Mapping[str, int] = {"cpu": 1, "memory": 1}
 _FIRST = ("cpu", "memory", "ephemeral-storage")

@@ -20,7 +20,7 @@ from kubesim.scheduler.framework.podinfo import priority_of
 from kubesim.scheduler.framework.runtime import Cycle
 from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import Code, Status
-from kubesim.scheduler.preemption import (
+from kubesim.scheduler.plugins.victims import (
     BY_SCHEDULER,
     DISRUPTION_TARGET,
     NOT_HELPFUL,

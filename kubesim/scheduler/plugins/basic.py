@@ -13,7 +13,7 @@ from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.status import SUCCESS, Status
-from kubesim.scheduler.plugin_taints import untolerated_taint
+from kubesim.scheduler.plugins.taints import untolerated_taint
 
 UNSCHEDULABLE_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 

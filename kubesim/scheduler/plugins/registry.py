@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubesim.scheduler.framework.profile import Factory, Profile, make_profile, profile_from
-from kubesim.scheduler.plugin_basic import (
+from kubesim.scheduler.plugins.basic import (
     DefaultBinder,
     DynamicResources,
     NodeName,
@@ -21,18 +21,18 @@ from kubesim.scheduler.plugin_basic import (
     PrioritySort,
     SchedulingGates,
 )
-from kubesim.scheduler.plugin_fit import NodeResourcesBalancedAllocation, NodeResourcesFit
-from kubesim.scheduler.plugin_images import ImageLocality
-from kubesim.scheduler.plugin_interpodaffinity import HARD_POD_AFFINITY_WEIGHT, InterPodAffinity
-from kubesim.scheduler.plugin_nodeaffinity import NodeAffinity
-from kubesim.scheduler.plugin_ports import NodePorts
-from kubesim.scheduler.plugin_preemption import (
+from kubesim.scheduler.plugins.fit import NodeResourcesBalancedAllocation, NodeResourcesFit
+from kubesim.scheduler.plugins.images import ImageLocality
+from kubesim.scheduler.plugins.interpodaffinity import HARD_POD_AFFINITY_WEIGHT, InterPodAffinity
+from kubesim.scheduler.plugins.nodeaffinity import NodeAffinity
+from kubesim.scheduler.plugins.ports import NodePorts
+from kubesim.scheduler.plugins.preemption import (
     MIN_CANDIDATES,
     MIN_CANDIDATES_PERCENT,
     DefaultPreemption,
 )
-from kubesim.scheduler.plugin_taints import TaintToleration
-from kubesim.scheduler.plugin_topologyspread import PodTopologySpread
+from kubesim.scheduler.plugins.taints import TaintToleration
+from kubesim.scheduler.plugins.topologyspread import PodTopologySpread
 
 # Name and weight of each default plug-in; 0: it does not score.
 DEFAULT_WEIGHTS = (
