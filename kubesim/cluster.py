@@ -25,7 +25,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from kubesim import autopod
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.kinds.metrics import SAMPLE_PREFIX, document_maker
@@ -45,9 +44,10 @@ from kubesim.ctl.trace import Trace, trace
 from kubesim.errors import BadRequest, WorkerFailed
 from kubesim.kubelet import Kubelet, KubeletConfig
 from kubesim.kubelet.usage.models import capacities
-from kubesim.rest import RestServer, hpaconfig
+from kubesim.rest import RestServer
 from kubesim.scheduler import Scheduler
 from kubesim.scheduler.beside import make_schedulers, proposals_for, restarted
+from kubesim.simple import autopod, hpaconfig
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
 from kubesim.traffic import Constant, Queue, Traffic

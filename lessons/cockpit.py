@@ -23,8 +23,8 @@ from typing import Any
 import ipywidgets as W
 
 from kubesim import Cluster, Table
-from kubesim.autopod import NAME
-from kubesim.rest import hpaconfig
+from kubesim.simple import hpaconfig
+from kubesim.simple.autopod import NAME
 from kubesim.traffic import Constant
 from lessons import session, still, tables
 from lessons.charts import WorkloadCharts

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubesim import Cluster
-from kubesim.autopod import NAME
 from kubesim.errors import NotFound
 from kubesim.kubelet.usage.workload import COST_MILLI_PER_RPS, DEFAULT_CAPACITY_MILLI, IDLE_MILLI
 from kubesim.objects import meta
@@ -27,6 +26,7 @@ from kubesim.objects.pods import (
     phase_of,
     pod_requests,
 )
+from kubesim.simple.autopod import NAME
 
 WINDOW_SECONDS = 600.0  # of simulated time that a chart shows
 MAX_ROWS = 600

@@ -11,10 +11,10 @@ from math import ceil, inf
 from typing import Any
 
 from kubesim import Table
-from kubesim.autopod import NAME as HPA
 from kubesim.client.decisions import Decision
 from kubesim.errors import BadRequest
 from kubesim.experiment.scores import count_flaps, pod_seconds
+from kubesim.simple.autopod import NAME as HPA
 from kubesim.traffic import Flow
 
 POINTS = 240  # of a line in a chart

@@ -11,7 +11,7 @@ import ipywidgets as W
 
 from kubesim import Cluster
 from kubesim.analytics import LogRow
-from kubesim.autopod import NAME
+from kubesim.simple.autopod import NAME
 from lessons import tables
 from lessons.series import Series
 

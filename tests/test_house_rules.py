@@ -24,9 +24,9 @@ LAYERS: list[list[set[str]]] = [
     [{"objects"}],
     [{"store"}],
     [{"apiserver"}],
-    [{"client"}, {"rest"}, {"simple"}, {"manifests"}],
+    [{"client"}, {"simple"}],
+    [{"rest"}],
     [{"controllers"}, {"scheduler"}, {"autoscaler"}, {"kubelet"}, {"traffic"}],
-    [{"drain"}, {"nodeview"}],
     [
         {"ctl"},
         {"explain"},

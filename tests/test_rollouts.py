@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from kubesim import Cluster, autopod
+from kubesim import Cluster
 from kubesim.ctl import rollout as rollouts
 from kubesim.errors import BadRequest, NotFound
 from kubesim.objects.progress import progress_of
+from kubesim.simple import autopod
 
 
 def document(kind: str, generation: int = 2, spec: Any = None, **status: Any) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
-from kubesim import autopod
 from kubesim.autoscaler import Observation, PolicyConstants
 from kubesim.cluster import Cluster
 from kubesim.experiment.scores import LatencyTally, Run, Scores, count_flaps, pod_seconds
 from kubesim.experiment.setting import Contender, World
 from kubesim.objects.annotations import START_SECONDS, SYNC_PERIOD, WORKLOAD
 from kubesim.quantity import format_duration
+from kubesim.simple import autopod
 from kubesim.traffic import TrafficModel
 
 NODE_CPU = 16

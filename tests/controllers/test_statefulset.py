@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from controller_faults import Flaky, replace_controller
 
-from kubesim import Cluster, autopod
+from kubesim import Cluster
 from kubesim.controllers.statefulset.controller import StatefulSetController
 from kubesim.controllers.statefulset.plan import (
     SetPod,
@@ -21,6 +21,7 @@ from kubesim.controllers.statefulset.plan import (
 from kubesim.controllers.statefulset.revisions import to_trim
 from kubesim.controllers.statefulset.volumeclaims import claims_of, volumes_of
 from kubesim.errors import Conflict, Forbidden
+from kubesim.simple import autopod
 
 OK = {"revision": "new"}
 WRITES = ("create", "update", "update_status", "update_scale", "delete")

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from controller_faults import controller_of
 
-from kubesim import Cluster, autopod
+from kubesim import Cluster
 from kubesim.controllers.statefulset.controller import StatefulSetController
 from kubesim.errors import BadRequest
+from kubesim.simple import autopod
 
 
 def meddle(cluster: Cluster, rng: random.Random) -> None:

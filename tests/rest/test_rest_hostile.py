@@ -375,7 +375,7 @@ def test_methods(served: Any, name: str) -> None:
 @pytest.mark.parametrize("name", HPA)
 def test_bad_configurations_of_the_autoscaler(served: Any, name: str) -> None:
     """400, and nothing is changed, also not the good part of a bad request."""
-    from kubesim import autopod
+    from kubesim.simple import autopod
 
     server, api, _ = served
     if api.peek("HorizontalPodAutoscaler", "auto-pod") is None:

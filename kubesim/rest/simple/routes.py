@@ -30,11 +30,11 @@ from kubesim.objects import meta
 from kubesim.objects.conditions import is_condition_true
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
-from kubesim.rest import hpaconfig
 from kubesim.rest.http.router import Response, Router
 from kubesim.rest.http.streams import Streams
 from kubesim.rest.http.wire import Refused, Request
 from kubesim.rest.simple.changes import Changes, Encodings
+from kubesim.simple import hpaconfig
 
 LOG_PAGE = 500
 NODE_LOG_LINES = 10
