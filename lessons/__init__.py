@@ -45,11 +45,11 @@ from lessons.pods import place, pod
 from lessons.session import attempt, close_all, finish, fresh_cluster, setup
 
 if TYPE_CHECKING:
-    from lessons.cockpit import Cockpit
+    from lessons.cockpit.panel import Cockpit
+    from lessons.cockpit.still import record
     from lessons.rollout import RolloutPanel
     from lessons.rollout_still import watch_rollout
     from lessons.scheduler_panel import SchedulerPanel
-    from lessons.still import record
     from lessons.tuning import tune
     from lessons.tuning_panel import TuningPanel
 
@@ -78,11 +78,11 @@ __all__ = [
 
 
 _LATER = {  # what needs ipywidgets and Bokeh, and where it is
-    "Cockpit": "lessons.cockpit",
+    "Cockpit": "lessons.cockpit.panel",
     "RolloutPanel": "lessons.rollout",
     "SchedulerPanel": "lessons.scheduler_panel",
     "TuningPanel": "lessons.tuning_panel",
-    "record": "lessons.still",
+    "record": "lessons.cockpit.still",
     "tune": "lessons.tuning",
     "watch_rollout": "lessons.rollout_still",
 }

@@ -20,7 +20,7 @@ import ipywidgets as W
 
 from kubesim import Cluster, Table
 from lessons import rollout_still, session
-from lessons.controls import PATIENCE_SECONDS
+from lessons.cockpit.controls import PATIENCE_SECONDS
 from lessons.deployments import BAD_IMAGE, NAME, image_of, set_image, set_replicas, web
 from lessons.flight import ROW, Flight
 from lessons.rollout_charts import RolloutCharts

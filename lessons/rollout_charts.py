@@ -15,7 +15,7 @@ from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, Range1d
 from bokeh.plotting import figure
 
 from lessons import style
-from lessons.charts import HEADROOM, LEAST_SECONDS, TIME_LABEL, WHY
+from lessons.cockpit.charts import HEADROOM, LEAST_SECONDS, TIME_LABEL, WHY
 from lessons.rollout_series import LAYERS, LINES, RolloutSeries
 
 HEIGHT = 460

@@ -14,8 +14,8 @@ from typing import Any
 import ipywidgets as W
 
 from kubesim import Cluster
-from lessons import tables
-from lessons.controls import PATIENCE_SECONDS, NumberSlider, follows, heading
+from lessons.cockpit import tables
+from lessons.cockpit.controls import PATIENCE_SECONDS, NumberSlider, follows, heading
 from lessons.deployments import NAME
 from lessons.rollout_series import RolloutSeries, Stage
 

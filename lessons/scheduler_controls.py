@@ -18,8 +18,8 @@ from kubesim import Cluster, Table
 from kubesim.analytics import LogRow
 from kubesim.client import Decision
 from kubesim.errors import NotFound
-from lessons import tables
-from lessons.controls import NumberSlider, follows, heading
+from lessons.cockpit import tables
+from lessons.cockpit.controls import NumberSlider, follows, heading
 from lessons.nodefill import Fill, natural
 
 CPU = (0, 4000)  # millicores

@@ -9,7 +9,7 @@ from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, Range1d
 from bokeh.plotting import figure
 
 from lessons import style
-from lessons.charts import HEADROOM, TIME_LABEL, WHY
+from lessons.cockpit.charts import HEADROOM, TIME_LABEL, WHY
 from lessons.trial import COLUMNS, NAN, Trial
 
 LOAD_HEIGHT, LATENCY_HEIGHT, PODS_HEIGHT = 220, 160, 230

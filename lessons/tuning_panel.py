@@ -23,8 +23,9 @@ import ipywidgets as W
 
 from kubesim import Table
 from kubesim.errors import KubeSimError
-from lessons import panels, tables
-from lessons.controls import NumberSlider, heading
+from lessons import panels
+from lessons.cockpit import tables
+from lessons.cockpit.controls import NumberSlider, heading
 from lessons.flight import ROW
 from lessons.live import Live
 from lessons.loads import LOADS

@@ -10,11 +10,12 @@ import pytest
 from kubesim import Cluster
 from kubesim.errors import BadRequest
 from kubesim.traffic import Spike, Step
-from lessons import record, style, tables
-from lessons.charts import WorkloadCharts
-from lessons.series import MAX_POINTS, MAX_ROWS, Series
+from lessons import record, style
+from lessons.cockpit import tables
+from lessons.cockpit.charts import WorkloadCharts
+from lessons.cockpit.series import MAX_POINTS, MAX_ROWS, Series
+from lessons.cockpit.still import Still, svg
 from lessons.session import fresh_cluster
-from lessons.still import Still, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

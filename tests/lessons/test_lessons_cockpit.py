@@ -12,7 +12,7 @@ import pytest
 
 from kubesim.errors import BadRequest, NotFound
 from lessons import Cockpit, flight, panels, session
-from lessons.controls import PRESETS, NumberSlider, preset_model
+from lessons.cockpit.controls import PRESETS, NumberSlider, preset_model
 
 
 def still_cockpit(**options: Any) -> Cockpit:

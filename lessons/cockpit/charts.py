@@ -15,7 +15,7 @@ from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, LinearAxis, R
 from bokeh.plotting import figure
 
 from lessons import style
-from lessons.series import Series
+from lessons.cockpit.series import Series
 
 CPU_HEIGHT = 232
 PODS_HEIGHT = 204

@@ -13,7 +13,7 @@ from kubesim import Table
 from kubesim.analytics import LogRow
 from kubesim.client.decisions import Decision
 from kubesim.errors import BadRequest
-from lessons.series import Row, Series
+from lessons.cockpit.series import Row, Series
 
 WHICH = ("pods", "cpu", "traffic", "decisions")
 LEVEL_WORDS = {"info": "", "warn": "warning: ", "error": "error: "}

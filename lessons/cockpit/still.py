@@ -10,7 +10,9 @@ from __future__ import annotations
 from html import escape
 
 from kubesim import Cluster, Table
-from lessons import style, tables
+from lessons import style
+from lessons.cockpit import tables
+from lessons.cockpit.series import Series
 from lessons.drawing import (
     LEFT,
     PLOT_HEIGHT,
@@ -22,7 +24,6 @@ from lessons.drawing import (
     points,
     steps,
 )
-from lessons.series import Series
 
 HEIGHT = 400
 SLICE_SECONDS = 1.0

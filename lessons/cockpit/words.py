@@ -12,8 +12,8 @@ import ipywidgets as W
 from kubesim import Cluster
 from kubesim.analytics import LogRow
 from kubesim.simple.autopod import NAME
-from lessons import tables
-from lessons.series import Series
+from lessons.cockpit import tables
+from lessons.cockpit.series import Series
 
 FEED_ROWS = 7
 POD_ROWS = 10

@@ -26,12 +26,13 @@ from kubesim import Cluster, Table
 from kubesim.simple import hpaconfig
 from kubesim.simple.autopod import NAME
 from kubesim.traffic import Constant
-from lessons import session, still, tables
-from lessons.charts import WorkloadCharts
-from lessons.controls import PATIENCE_SECONDS, HpaControls, TrafficControls, preset_model
+from lessons import session
+from lessons.cockpit import still, tables
+from lessons.cockpit.charts import WorkloadCharts
+from lessons.cockpit.controls import PATIENCE_SECONDS, HpaControls, TrafficControls, preset_model
+from lessons.cockpit.series import Series
+from lessons.cockpit.words import Words
 from lessons.flight import ROW, Flight
-from lessons.series import Series
-from lessons.words import Words
 
 SPEED = 20.0  # simulated seconds per second
 TRAFFIC = 30.0  # requests per second to begin with

@@ -1,0 +1,1 @@
+"""The cockpit: sliders, charts and tables of a cluster with an autoscaler."""
