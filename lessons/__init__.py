@@ -47,8 +47,8 @@ from lessons.session import attempt, close_all, finish, fresh_cluster, setup
 if TYPE_CHECKING:
     from lessons.cockpit.panel import Cockpit
     from lessons.cockpit.still import record
-    from lessons.rollout import RolloutPanel
-    from lessons.rollout_still import watch_rollout
+    from lessons.rollout.panel import RolloutPanel
+    from lessons.rollout.still import watch_rollout
     from lessons.scheduler_panel import SchedulerPanel
     from lessons.tuning import tune
     from lessons.tuning_panel import TuningPanel
@@ -79,12 +79,12 @@ __all__ = [
 
 _LATER = {  # what needs ipywidgets and Bokeh, and where it is
     "Cockpit": "lessons.cockpit.panel",
-    "RolloutPanel": "lessons.rollout",
+    "RolloutPanel": "lessons.rollout.panel",
     "SchedulerPanel": "lessons.scheduler_panel",
     "TuningPanel": "lessons.tuning_panel",
     "record": "lessons.cockpit.still",
     "tune": "lessons.tuning",
-    "watch_rollout": "lessons.rollout_still",
+    "watch_rollout": "lessons.rollout.still",
 }
 
 

@@ -13,8 +13,8 @@ from kubesim.controllers.deployment.rolling import (
 )
 from kubesim.errors import KubeSimError
 from lessons.check import Question, Task
-from lessons.deployments import BAD_IMAGE, image_of, set_image, web
-from lessons.rollout_still import RolloutStill, watch_rollout
+from lessons.rollout.deployments import BAD_IMAGE, image_of, set_image, web
+from lessons.rollout.still import RolloutStill, watch_rollout
 from lessons.toy import Toy
 
 Pods = Sequence[Mapping[str, str]]

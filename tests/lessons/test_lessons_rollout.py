@@ -9,8 +9,8 @@ import pytest
 
 from kubesim import Cluster
 from lessons import RolloutPanel, fresh_cluster, panels, session, watch_rollout
-from lessons.deployments import set_image, set_replicas, web
-from lessons.rollout_series import RolloutSeries, Stage, stage_of
+from lessons.rollout.deployments import set_image, set_replicas, web
+from lessons.rollout.series import RolloutSeries, Stage, stage_of
 
 
 def still_panel(**options: Any) -> RolloutPanel:

@@ -16,8 +16,8 @@ import ipywidgets as W
 from kubesim import Cluster
 from lessons.cockpit import tables
 from lessons.cockpit.controls import PATIENCE_SECONDS, NumberSlider, follows, heading
-from lessons.deployments import NAME
-from lessons.rollout_series import RolloutSeries, Stage
+from lessons.rollout.deployments import NAME
+from lessons.rollout.series import RolloutSeries, Stage
 
 REPLICAS = (1, 40)
 PERCENT = (0, 100)

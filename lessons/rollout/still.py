@@ -10,7 +10,7 @@ from html import escape
 
 from kubesim import Cluster, Table
 from lessons import drawing, style
-from lessons.rollout_series import LAYERS, RolloutSeries
+from lessons.rollout.series import LAYERS, RolloutSeries
 
 SLICE_SECONDS = 1.0
 HEIGHT, PLOT_HEIGHT, TOP = 330, 220, 62

@@ -19,19 +19,20 @@ from typing import Any
 import ipywidgets as W
 
 from kubesim import Cluster, Table
-from lessons import rollout_still, session
+from lessons import session
 from lessons.cockpit.controls import PATIENCE_SECONDS
-from lessons.deployments import BAD_IMAGE, NAME, image_of, set_image, set_replicas, web
 from lessons.flight import ROW, Flight
-from lessons.rollout_charts import RolloutCharts
-from lessons.rollout_controls import (
+from lessons.rollout import still as rollout_still
+from lessons.rollout.charts import RolloutCharts
+from lessons.rollout.controls import (
     RolloutWords,
     VersionControls,
     WishControls,
     image_in,
     wishes_of,
 )
-from lessons.rollout_series import RolloutSeries
+from lessons.rollout.deployments import BAD_IMAGE, NAME, image_of, set_image, set_replicas, web
+from lessons.rollout.series import RolloutSeries
 
 SPEED = 5.0  # simulated seconds per second
 WINDOW_SECONDS = 240.0  # of simulated time that the chart shows

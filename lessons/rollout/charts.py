@@ -16,7 +16,7 @@ from bokeh.plotting import figure
 
 from lessons import style
 from lessons.cockpit.charts import HEADROOM, LEAST_SECONDS, TIME_LABEL, WHY
-from lessons.rollout_series import LAYERS, LINES, RolloutSeries
+from lessons.rollout.series import LAYERS, LINES, RolloutSeries
 
 HEIGHT = 460
 EDGES = tuple(f"{layer}_from" for layer in LAYERS)

@@ -19,7 +19,7 @@ from kubesim.controllers.deployment import revisions
 from kubesim.controllers.deployment.rolling import max_unavailable_of, resolve_fenceposts
 from kubesim.objects import meta
 from kubesim.objects.pods import is_active, is_ready
-from lessons.deployments import NAME
+from lessons.rollout.deployments import NAME
 
 WINDOW_SECONDS = 600.0  # of simulated time that a chart shows
 MAX_ROWS = 600

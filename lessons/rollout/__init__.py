@@ -1,0 +1,1 @@
+"""The rollout panel: a rolling update as it happens."""
