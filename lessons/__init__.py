@@ -40,8 +40,8 @@ from typing import TYPE_CHECKING, Any
 
 from lessons.check import predict, progress, quiz, todo
 from lessons.health import doctor
-from lessons.nodefill import fill
 from lessons.pods import place, pod
+from lessons.scheduler.nodefill import fill
 from lessons.session import attempt, close_all, finish, fresh_cluster, setup
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from lessons.cockpit.still import record
     from lessons.rollout.panel import RolloutPanel
     from lessons.rollout.still import watch_rollout
-    from lessons.scheduler_panel import SchedulerPanel
+    from lessons.scheduler.panel import SchedulerPanel
     from lessons.tuning import tune
     from lessons.tuning_panel import TuningPanel
 
@@ -80,7 +80,7 @@ __all__ = [
 _LATER = {  # what needs ipywidgets and Bokeh, and where it is
     "Cockpit": "lessons.cockpit.panel",
     "RolloutPanel": "lessons.rollout.panel",
-    "SchedulerPanel": "lessons.scheduler_panel",
+    "SchedulerPanel": "lessons.scheduler.panel",
     "TuningPanel": "lessons.tuning_panel",
     "record": "lessons.cockpit.still",
     "tune": "lessons.tuning",

@@ -11,8 +11,8 @@ from kubesim import Cluster, StatusError
 from kubesim.scheduler import default_profile
 from kubesim.scheduler.framework.profile import POINTS
 from lessons.check import Question, Task
-from lessons.nodefill import look
 from lessons.pods import asks, place, pod, where
+from lessons.scheduler.nodefill import look
 
 Score = Callable[[Any, Any], Any]
 SIZES = {"large": "8", "medium": "4", "small": "2"}  # cores

@@ -13,10 +13,10 @@ from kubesim import Cluster
 from kubesim.errors import BadRequest
 from lessons import SchedulerPanel, fill, place, pod
 from lessons.exercises import l05
-from lessons.nodefill import look
 from lessons.pods import where
-from lessons.scheduler_charts import segments_of, wholes_of
-from lessons.scheduler_controls import turned, waiting_html, why_html
+from lessons.scheduler.charts import segments_of, wholes_of
+from lessons.scheduler.controls import turned, waiting_html, why_html
+from lessons.scheduler.nodefill import look
 
 SVG = "{http://www.w3.org/2000/svg}"
 

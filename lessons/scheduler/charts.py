@@ -12,8 +12,8 @@ from bokeh.models import ColumnDataSource, FactorRange, FixedTicker, HoverTool, 
 from bokeh.plotting import figure
 
 from lessons import style
-from lessons.nodefill import Fill, NodeRow
-from lessons.nodefill_still import RESOURCES, SHADE, TICKS, colours_of, figures
+from lessons.scheduler.nodefill import Fill, NodeRow
+from lessons.scheduler.still import RESOURCES, SHADE, TICKS, colours_of, figures
 
 HEIGHT_OF_NODE = 62  # pixels
 FRAME = 96  # title and axis

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 
 from lessons import style
-from lessons.nodefill import Fill, NodeRow, Part
+from lessons.scheduler.nodefill import Fill, NodeRow, Part
 
 WIDTH = 760
 GAP = 24  # between two pictures side by side

@@ -141,7 +141,7 @@ class NodeFill:
 
     def svg(self) -> str:
         """The picture."""
-        from lessons.nodefill_still import svg
+        from lessons.scheduler.still import svg
 
         return svg(self.fills)
 

@@ -20,7 +20,7 @@ from kubesim.client import Decision
 from kubesim.errors import NotFound
 from lessons.cockpit import tables
 from lessons.cockpit.controls import NumberSlider, follows, heading
-from lessons.nodefill import Fill, natural
+from lessons.scheduler.nodefill import Fill, natural
 
 CPU = (0, 4000)  # millicores
 MEMORY = (0, 8192)  # MiB

@@ -27,12 +27,13 @@ import ipywidgets as W
 from kubesim import Cluster, Table
 from kubesim.objects import meta
 from kubesim.scheduler import default_profile
-from lessons import nodefill_still, session
+from lessons import session
 from lessons.flight import ROW, Flight
-from lessons.nodefill import Fill, look
 from lessons.pods import pod
-from lessons.scheduler_charts import FillChart
-from lessons.scheduler_controls import NodeControls, PlacingWords, PodControls
+from lessons.scheduler import still as nodefill_still
+from lessons.scheduler.charts import FillChart
+from lessons.scheduler.controls import NodeControls, PlacingWords, PodControls
+from lessons.scheduler.nodefill import Fill, look
 
 SPEED = 5.0  # simulated seconds per second
 PODS = 6  # to begin with

@@ -1,0 +1,1 @@
+"""The scheduler panel: how full each node is, and why a pod was placed there."""
