@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from lessons.rollout.panel import RolloutPanel
     from lessons.rollout.still import watch_rollout
     from lessons.scheduler.panel import SchedulerPanel
-    from lessons.tuning import tune
-    from lessons.tuning_panel import TuningPanel
+    from lessons.tuning.panel import TuningPanel
+    from lessons.tuning.tune import tune
 
 __all__ = [
     "Cockpit",
@@ -81,9 +81,9 @@ _LATER = {  # what needs ipywidgets and Bokeh, and where it is
     "Cockpit": "lessons.cockpit.panel",
     "RolloutPanel": "lessons.rollout.panel",
     "SchedulerPanel": "lessons.scheduler.panel",
-    "TuningPanel": "lessons.tuning_panel",
+    "TuningPanel": "lessons.tuning.panel",
     "record": "lessons.cockpit.still",
-    "tune": "lessons.tuning",
+    "tune": "lessons.tuning.tune",
     "watch_rollout": "lessons.rollout.still",
 }
 

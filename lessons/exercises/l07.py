@@ -12,8 +12,8 @@ from kubesim.autoscaler.normalize import corridor_at
 from kubesim.errors import KubeSimError
 from kubesim.experiment import Contender, compare
 from lessons.check import Question, Task
-from lessons.loads import LOADS, Corners, Load
-from lessons.tuning import Tuning, cost, pods_needed, tune
+from lessons.tuning.loads import LOADS, Corners, Load
+from lessons.tuning.tune import Tuning, cost, pods_needed, tune
 
 # -- 7.1: the next size ------------------------------------------------------------------------
 
@@ -250,7 +250,7 @@ bonus = Task(
         self.needs = []
 
     def recommend(self, seen):
-        from lessons.tuning import pods_needed
+        from lessons.tuning.tune import pods_needed
         need = pods_needed(seen)
         if need > 1.15 * len(seen.pods):
             need = 2 * seen.current

@@ -11,10 +11,10 @@ from kubesim.autoscaler import Predictive
 from kubesim.errors import BadRequest
 from lessons import TuningPanel, panels, session, tune
 from lessons.exercises import l07
-from lessons.loads import LOADS, load_of
-from lessons.trial import WHICH, beside
-from lessons.tuning import policies
-from lessons.tuning_panel import UPS, told
+from lessons.tuning.loads import LOADS, load_of
+from lessons.tuning.panel import UPS, told
+from lessons.tuning.trial import WHICH, beside
+from lessons.tuning.tune import policies
 
 
 def from_the_page(widget: Any, value: Any, key: str = "value") -> None:

@@ -10,7 +10,7 @@ from bokeh.plotting import figure
 
 from lessons import style
 from lessons.cockpit.charts import HEADROOM, TIME_LABEL, WHY
-from lessons.trial import COLUMNS, NAN, Trial
+from lessons.tuning.trial import COLUMNS, NAN, Trial
 
 LOAD_HEIGHT, LATENCY_HEIGHT, PODS_HEIGHT = 220, 160, 230
 BEHIND = style.Line(style.GREY, "solid", 1.4)

@@ -28,11 +28,11 @@ from lessons.cockpit import tables
 from lessons.cockpit.controls import NumberSlider, heading
 from lessons.flight import ROW
 from lessons.live import Live
-from lessons.loads import LOADS
 from lessons.look import STYLE
-from lessons.trial import Trial, beside
-from lessons.tuning import ANY_DOWN, ANY_UP, SEED, Tuning, tune
-from lessons.tuning_charts import TuningCharts
+from lessons.tuning.charts import TuningCharts
+from lessons.tuning.loads import LOADS
+from lessons.tuning.trial import Trial, beside
+from lessons.tuning.tune import ANY_DOWN, ANY_UP, SEED, Tuning, tune
 
 PERIOD_SECONDS = 0.1  # how often the thread looks for a wish
 SETTLED_SECONDS = 30.0
@@ -56,7 +56,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         tuning: settings to begin with; None: the defaults.
         name: a panel of the same name is closed first, so a cell may be run again.
         seed: of every trial.
-        settings: further ones, see `lessons.tuning.Tuning`.
+        settings: further ones, see `lessons.tuning.tune.Tuning`.
 
     Attributes:
         tuning: what the controls say.

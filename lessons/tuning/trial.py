@@ -222,7 +222,7 @@ class Trial:
 
     def svg(self, other: Trial | None = None) -> str:
         """The picture; another trial as thin lines behind it."""
-        from lessons import tuning_still
+        from lessons.tuning import still as tuning_still
 
         return tuning_still.svg(self, other)
 

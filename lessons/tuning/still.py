@@ -6,7 +6,7 @@ from html import escape
 from math import isnan
 
 from lessons import drawing, style
-from lessons.trial import Trial
+from lessons.tuning.trial import Trial
 
 HEIGHT = 488
 HEIGHTS = (120, 80, 120)  # load, latency, pods

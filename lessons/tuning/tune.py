@@ -24,8 +24,8 @@ from kubesim.errors import BadRequest
 from kubesim.experiment import Contender, Run, World
 from kubesim.experiment.cluster_run import built
 from kubesim.traffic import Queue, TrafficModel
-from lessons.loads import load_of
-from lessons.trial import HPA, Trial
+from lessons.tuning.loads import load_of
+from lessons.tuning.trial import HPA, Trial
 
 SEED = 7
 PODS = 3  # at the beginning, and the least
@@ -59,7 +59,7 @@ class Tuning:
     """Settings of an autoscaler, of the pods that it scales, and the load.
 
     Attributes:
-        load: name of a load, see `lessons.loads`.
+        load: name of a load, see `lessons.tuning.loads`.
         target: averageUtilization, in percent of the CPU request.
         minimum, maximum: bounds of the number of pods.
         window: stabilization window for scaling down, in seconds.

@@ -1,0 +1,1 @@
+"""The tuning panel: settings of an autoscaler, compared on the same load."""
