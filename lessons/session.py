@@ -14,7 +14,8 @@ from typing import Any
 
 from kubesim import KUBERNETES_VERSION, Cluster, KubeSimError, StatusError
 from kubesim import __version__ as kubesim_version
-from lessons import kubectl, panels
+from lessons import kubectl
+from lessons.ui import open_panels as panels
 
 LESSON_SEED = 7
 OWN_THREADS = ("cockpit-", "pod/", "kubelet/", "scheduler/", "rest", "paced-loop")

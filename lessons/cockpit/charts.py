@@ -14,8 +14,8 @@ from bokeh.layouts import column
 from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, LinearAxis, Range1d
 from bokeh.plotting import figure
 
-from lessons import style
 from lessons.cockpit.series import Series
+from lessons.ui import style
 
 CPU_HEIGHT = 232
 PODS_HEIGHT = 204

@@ -32,7 +32,7 @@ from lessons.cockpit.charts import WorkloadCharts
 from lessons.cockpit.controls import PATIENCE_SECONDS, HpaControls, TrafficControls, preset_model
 from lessons.cockpit.series import Series
 from lessons.cockpit.words import Words
-from lessons.flight import ROW, Flight
+from lessons.ui.base_panel import ROW, Flight
 
 SPEED = 20.0  # simulated seconds per second
 TRAFFIC = 30.0  # requests per second to begin with

@@ -10,10 +10,10 @@ from __future__ import annotations
 from html import escape
 
 from kubesim import Cluster, Table
-from lessons import style
 from lessons.cockpit import tables
 from lessons.cockpit.series import Series
-from lessons.drawing import (
+from lessons.ui import style
+from lessons.ui.drawing import (
     LEFT,
     PLOT_HEIGHT,
     TOP,

@@ -14,9 +14,9 @@ from bokeh.layouts import column
 from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, Range1d
 from bokeh.plotting import figure
 
-from lessons import style
 from lessons.cockpit.charts import HEADROOM, LEAST_SECONDS, TIME_LABEL, WHY
 from lessons.rollout.series import LAYERS, LINES, RolloutSeries
+from lessons.ui import style
 
 HEIGHT = 460
 EDGES = tuple(f"{layer}_from" for layer in LAYERS)

@@ -21,7 +21,6 @@ import ipywidgets as W
 from kubesim import Cluster, Table
 from lessons import session
 from lessons.cockpit.controls import PATIENCE_SECONDS
-from lessons.flight import ROW, Flight
 from lessons.rollout import still as rollout_still
 from lessons.rollout.charts import RolloutCharts
 from lessons.rollout.controls import (
@@ -33,6 +32,7 @@ from lessons.rollout.controls import (
 )
 from lessons.rollout.deployments import BAD_IMAGE, NAME, image_of, set_image, set_replicas, web
 from lessons.rollout.series import RolloutSeries
+from lessons.ui.base_panel import ROW, Flight
 
 SPEED = 5.0  # simulated seconds per second
 WINDOW_SECONDS = 240.0  # of simulated time that the chart shows

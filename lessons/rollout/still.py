@@ -9,8 +9,8 @@ from __future__ import annotations
 from html import escape
 
 from kubesim import Cluster, Table
-from lessons import drawing, style
 from lessons.rollout.series import LAYERS, RolloutSeries
+from lessons.ui import drawing, style
 
 SLICE_SECONDS = 1.0
 HEIGHT, PLOT_HEIGHT, TOP = 330, 220, 62

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from bokeh.models import ColumnDataSource, FactorRange, FixedTicker, HoverTool, Range1d
 from bokeh.plotting import figure
 
-from lessons import style
 from lessons.scheduler.nodefill import Fill, NodeRow
 from lessons.scheduler.still import RESOURCES, SHADE, TICKS, colours_of, figures
+from lessons.ui import style
 
 HEIGHT_OF_NODE = 62  # pixels
 FRAME = 96  # title and axis

@@ -28,12 +28,12 @@ from kubesim import Cluster, Table
 from kubesim.objects import meta
 from kubesim.scheduler import default_profile
 from lessons import session
-from lessons.flight import ROW, Flight
 from lessons.pods import pod
 from lessons.scheduler import still as nodefill_still
 from lessons.scheduler.charts import FillChart
 from lessons.scheduler.controls import NodeControls, PlacingWords, PodControls
 from lessons.scheduler.nodefill import Fill, look
+from lessons.ui.base_panel import ROW, Flight
 
 SPEED = 5.0  # simulated seconds per second
 PODS = 6  # to begin with

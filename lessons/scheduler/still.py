@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from lessons import style
 from lessons.scheduler.nodefill import Fill, NodeRow, Part
+from lessons.ui import style
 
 WIDTH = 760
 GAP = 24  # between two pictures side by side

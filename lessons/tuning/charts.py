@@ -8,9 +8,9 @@ from bokeh.layouts import column
 from bokeh.models import BasicTicker, ColumnDataSource, HoverTool, Range1d
 from bokeh.plotting import figure
 
-from lessons import style
 from lessons.cockpit.charts import HEADROOM, TIME_LABEL, WHY
 from lessons.tuning.trial import COLUMNS, NAN, Trial
+from lessons.ui import style
 
 LOAD_HEIGHT, LATENCY_HEIGHT, PODS_HEIGHT = 220, 160, 230
 BEHIND = style.Line(style.GREY, "solid", 1.4)

@@ -23,16 +23,16 @@ import ipywidgets as W
 
 from kubesim import Table
 from kubesim.errors import KubeSimError
-from lessons import panels
 from lessons.cockpit import tables
 from lessons.cockpit.controls import NumberSlider, heading
-from lessons.flight import ROW
-from lessons.live import Live
-from lessons.look import STYLE
 from lessons.tuning.charts import TuningCharts
 from lessons.tuning.loads import LOADS
 from lessons.tuning.trial import Trial, beside
 from lessons.tuning.tune import ANY_DOWN, ANY_UP, SEED, Tuning, tune
+from lessons.ui import open_panels as panels
+from lessons.ui.base_panel import ROW
+from lessons.ui.css import STYLE
+from lessons.ui.live import Live
 
 PERIOD_SECONDS = 0.1  # how often the thread looks for a wish
 SETTLED_SECONDS = 30.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from math import isnan
 
-from lessons import drawing, style
 from lessons.tuning.trial import Trial
+from lessons.ui import drawing, style
 
 HEIGHT = 488
 HEIGHTS = (120, 80, 120)  # load, latency, pods

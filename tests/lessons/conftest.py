@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lessons import panels, session
+from lessons import session
+from lessons.ui import open_panels as panels
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,13 @@ import pytest
 from kubesim import Cluster
 from kubesim.errors import BadRequest
 from kubesim.traffic import Spike, Step
-from lessons import record, style
+from lessons import record
 from lessons.cockpit import tables
 from lessons.cockpit.charts import WorkloadCharts
 from lessons.cockpit.series import MAX_POINTS, MAX_ROWS, Series
 from lessons.cockpit.still import Still, svg
 from lessons.session import fresh_cluster
+from lessons.ui import style
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from kubesim.errors import BadRequest, NotFound
-from lessons import Cockpit, flight, panels, session
+from lessons import Cockpit, session
 from lessons.cockpit.controls import PRESETS, NumberSlider, preset_model
+from lessons.ui import base_panel as flight
+from lessons.ui import open_panels as panels
 
 
 def still_cockpit(**options: Any) -> Cockpit:

@@ -10,8 +10,8 @@ from bokeh.events import DocumentReady
 from bokeh.models import ColumnDataSource
 from bokeh.plotting import figure
 
-from lessons import live as live_module
-from lessons.live import Live
+from lessons.ui import live as live_module
+from lessons.ui.live import Live
 
 REALIGNMENT = 7  # six texts and one buffer
 

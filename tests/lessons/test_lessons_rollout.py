@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from kubesim import Cluster
-from lessons import RolloutPanel, fresh_cluster, panels, session, watch_rollout
+from lessons import RolloutPanel, fresh_cluster, session, watch_rollout
 from lessons.rollout.deployments import set_image, set_replicas, web
 from lessons.rollout.series import RolloutSeries, Stage, stage_of
+from lessons.ui import open_panels as panels
 
 
 def still_panel(**options: Any) -> RolloutPanel:

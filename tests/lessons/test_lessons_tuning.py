@@ -9,12 +9,13 @@ import pytest
 
 from kubesim.autoscaler import Predictive
 from kubesim.errors import BadRequest
-from lessons import TuningPanel, panels, session, tune
+from lessons import TuningPanel, session, tune
 from lessons.exercises import l07
 from lessons.tuning.loads import LOADS, load_of
 from lessons.tuning.panel import UPS, told
 from lessons.tuning.trial import WHICH, beside
 from lessons.tuning.tune import policies
+from lessons.ui import open_panels as panels
 
 
 def from_the_page(widget: Any, value: Any, key: str = "value") -> None:

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from lessons import kubectl, panels, session
+from lessons import kubectl, session
+from lessons.ui import open_panels as panels
 from lessons.check import Task
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))

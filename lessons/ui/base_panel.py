@@ -26,10 +26,11 @@ import ipywidgets as W
 
 from kubesim import Cluster
 from kubesim.errors import BadRequest, KubeSimError
-from lessons import panels, session
-from lessons.live import Live
-from lessons.look import STYLE
-from lessons.transport import STEP_SECONDS, Transport, nearest
+from lessons import session
+from lessons.ui import open_panels as panels
+from lessons.ui.css import STYLE
+from lessons.ui.live import Live
+from lessons.ui.transport import STEP_SECONDS, Transport, nearest
 
 HZ = 5.0  # repaints a second
 LOOKS = 4  # looks at the cluster between two repaints

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from lessons import style
+from lessons.ui import style
 
 WIDTH = 760
 LEFT, RIGHT, TOP = 58, 16, 40
