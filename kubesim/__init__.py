@@ -32,12 +32,10 @@ from typing import TYPE_CHECKING, Any
 
 from kubesim.errors import KubeSimError, StatusError
 from kubesim.table import Table
+from kubesim.version import KUBERNETES_VERSION, __version__
 
 if TYPE_CHECKING:
     from kubesim.cluster import Cluster
-
-__version__ = "0.2.0"
-KUBERNETES_VERSION = "1.34"
 
 __all__ = ["KUBERNETES_VERSION", "Cluster", "KubeSimError", "StatusError", "Table", "__version__"]
 

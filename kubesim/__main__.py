@@ -16,7 +16,6 @@ from queue import SimpleQueue
 from textwrap import indent
 from types import FrameType
 
-from kubesim import KUBERNETES_VERSION, __version__
 from kubesim.cluster import Cluster
 from kubesim.errors import KubeSimError
 from kubesim.quantity import parse_duration
@@ -24,6 +23,7 @@ from kubesim.rest import RestServer
 from kubesim.rest.kubeconfig import kubeconfig_text
 from kubesim.rest.users import read_users
 from kubesim.table import Table
+from kubesim.version import KUBERNETES_VERSION, __version__
 
 TRY = """
 Try, in another terminal:

@@ -3,7 +3,7 @@
 Where a real component has a metric of that meaning, it has the same name and labels here; every
 other count is called ``kubesim_component_value``, with component and count as labels.
 
->>> print(exposition([Metric("a_total", "counter", "As.", [({"b": "c"}, 1)])]), end="")
+>>> print(exposition([MetricFamily("a_total", "counter", "As.", [({"b": "c"}, 1)])]), end="")
 # HELP a_total As.
 # TYPE a_total counter
 a_total{b="c"} 1
@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import Any, NamedTuple
 
-from kubesim import KUBERNETES_VERSION
 from kubesim.apiserver import KubeAPI
+from kubesim.version import KUBERNETES_VERSION
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = Mapping[str, str]
@@ -29,7 +29,7 @@ QUEUES = ("active", "backoff", "unschedulable", "gated")
 KUBELET, SCHEDULER = "kubelet/", "scheduler"
 
 
-class Metric(NamedTuple):
+class MetricFamily(NamedTuple):
     """One metric: its name, "counter" or "gauge", what it means, and its samples."""
 
     name: str
@@ -50,7 +50,7 @@ class RequestCounts:
         with self._lock:
             self._counts[labels] = self._counts.get(labels, 0) + 1
 
-    def metric(self) -> Metric:
+    def metric(self) -> MetricFamily:
         """All of them so far."""
         with self._lock:
             counts = sorted(self._counts.items())
@@ -58,10 +58,10 @@ class RequestCounts:
             (dict(zip(REQUEST_LABELS, labels, strict=True)), count) for labels, count in counts
         ]
         said = "Requests of the Kubernetes API by verb, place and code."
-        return Metric("apiserver_request_total", "counter", said, samples)
+        return MetricFamily("apiserver_request_total", "counter", said, samples)
 
 
-def exposition(metrics: Iterable[Metric]) -> str:
+def exposition(metrics: Iterable[MetricFamily]) -> str:
     """Metrics as text; those without samples are left out. Pure."""
     lines = []
     for metric in metrics:
@@ -77,7 +77,7 @@ def exposition(metrics: Iterable[Metric]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def component_metrics(statistics: Statistics) -> list[Metric]:
+def component_metrics(statistics: Statistics) -> list[MetricFamily]:
     """The counts of the components under the names of the real ones. Pure.
 
     Args:
@@ -97,7 +97,9 @@ def component_metrics(statistics: Statistics) -> list[Metric]:
         ("kubelet_started_pods_total", "counter", "Pods that a kubelet started."),
         ("kubelet_evictions", "counter", "Pods that a kubelet evicted."),
     )
-    others = Metric("kubesim_component_value", "gauge", "Counts without a real counterpart.", [])
+    others = MetricFamily(
+        "kubesim_component_value", "gauge", "Counts without a real counterpart.", []
+    )
     for name, counts in statistics.items():
         figures = {k: v for k, v in counts.items() if type(v) in (int, float)}
         if name.startswith(KUBELET):
@@ -123,11 +125,11 @@ def component_metrics(statistics: Statistics) -> list[Metric]:
     return [pending, attempts, preempted, depth, retries, running, started, evicted, others]
 
 
-def _empty(*described: tuple[str, str, str]) -> list[Metric]:
-    return [Metric(*one, []) for one in described]
+def _empty(*described: tuple[str, str, str]) -> list[MetricFamily]:
+    return [MetricFamily(*one, []) for one in described]
 
 
-def server_metrics(api: KubeAPI, streams: int) -> list[Metric]:
+def server_metrics(api: KubeAPI, streams: int) -> list[MetricFamily]:
     """What the API server and the store know of themselves.
 
     Args:
@@ -141,15 +143,15 @@ def server_metrics(api: KubeAPI, streams: int) -> list[Metric]:
     ]
     version = {"git_version": f"v{KUBERNETES_VERSION}.0", "platform": "kubesim"}
     return [
-        Metric("kubernetes_build_info", "gauge", "What is mirrored.", [(version, 1)]),
-        Metric("apiserver_storage_objects", "gauge", "Objects in the store.", objects),
-        Metric(
+        MetricFamily("kubernetes_build_info", "gauge", "What is mirrored.", [(version, 1)]),
+        MetricFamily("apiserver_storage_objects", "gauge", "Objects in the store.", objects),
+        MetricFamily(
             "apiserver_longrunning_requests",
             "gauge",
             "Streams that are open.",
             [({"verb": "WATCH"}, streams)],
         ),
-        Metric(
+        MetricFamily(
             "etcd_debugging_mvcc_current_revision",
             "gauge",
             "The newest revision of the store.",

@@ -1,8 +1,8 @@
 """RestServer: KubeAPI over HTTP, on the standard library's http.server.
 
-A thread for each connection reads requests through the strict front door (`wire`), asks the router,
-and answers each with one write. Streams leave their thread: the socket goes to one writer thread
-for all of them (`streams`).
+One thread per connection reads requests with a strict parser (`wire`), routes them, and sends each
+response in one write. Streams leave their connection's thread: one thread writes all of them
+(`streams`).
 
     server = RestServer(api); server.start(); print(server.url); ...; server.close()
 
@@ -33,9 +33,9 @@ from kubesim.rest.http.access import Access
 from kubesim.rest.http.answers import render, render_head
 from kubesim.rest.http.certificates import Certificate
 from kubesim.rest.http.connections import Connections, connection_limit, stream_limit
-from kubesim.rest.http.reader import Channel, Gone, KnownHeads
+from kubesim.rest.http.reader import Channel, ConnectionClosed, KnownHeads
 from kubesim.rest.http.router import Response, Router
-from kubesim.rest.http.streams import Streams
+from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Refused, Request
 from kubesim.rest.kube import KubeRoutes
 from kubesim.rest.kube.negotiate import failure, refused
@@ -43,7 +43,7 @@ from kubesim.rest.kube.routes import is_kube_path, refuse_writes
 from kubesim.rest.kubeconfig import kubeconfig_text
 from kubesim.rest.prometheus import CONTENT_TYPE, Statistics, metrics_text
 from kubesim.rest.simple.routes import DecisionSource, make_router
-from kubesim.rest.users import Attempt, User, Users
+from kubesim.rest.users import RequestAttributes, User, Users
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
 BACKLOG = 1024
@@ -98,7 +98,7 @@ class RestServer:
         self.analytics = analytics or NullAnalytics()
         hosts = [*allowed_hosts] if host in LOOPBACK_ADDRESSES else [*allowed_hosts, host]
         self.access = Access(hosts, allowed_origins, token)
-        self.streams = Streams(self.analytics, stream_limit())
+        self.streams = StreamWriter(self.analytics, stream_limit())
         self.router = make_router(api, decisions, self.analytics, self.streams)
         self.kube = KubeRoutes(api, self.streams, self.users, lambda: f"{self.host}:{self.port}")
         self.router.mount(is_kube_path, self.kube.serve)
@@ -226,7 +226,7 @@ class RestServer:
         if user is None:
             said = "send the header Authorization: Bearer TOKEN, with the token of a user"
             raise Refused(401, said, headers={"WWW-Authenticate": "Bearer"})
-        user.require(Attempt(request.method.lower(), path=request.path))
+        user.require(RequestAttributes(request.method.lower(), path=request.path))
 
 
 class _HTTPServer(ThreadingHTTPServer):
@@ -304,7 +304,7 @@ class _Connection(BaseHTTPRequestHandler):
     def handle(self) -> None:
         """Serve requests until the connection ends."""
         owner, channel = self.server.owner, self.request
-        with contextlib.suppress(Gone, OSError):  # it went away: nobody is left to tell
+        with contextlib.suppress(ConnectionClosed, OSError):  # it went away: nobody is left to tell
             while self._serve_one(owner, channel):
                 pass
 

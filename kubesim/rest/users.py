@@ -29,7 +29,7 @@ EVERYBODY = "system:authenticated"
 ADMINS = "system:masters"
 
 
-class Attempt(NamedTuple):
+class RequestAttributes(NamedTuple):
     """What somebody wants to do.
 
     Attributes:
@@ -65,7 +65,7 @@ class Rule:
     names: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 
-    def allows(self, attempt: Attempt) -> bool:
+    def allows(self, attempt: RequestAttributes) -> bool:
         """Whether this rule alone allows it."""
         if not _matches(self.verbs, attempt.verb):
             return False
@@ -115,11 +115,11 @@ class User:
     rules: tuple[Rule, ...] = ()
     token: str = field(default="", repr=False)
 
-    def may(self, attempt: Attempt) -> bool:
+    def may(self, attempt: RequestAttributes) -> bool:
         """Whether any rule allows it."""
         return any(rule.allows(attempt) for rule in self.rules)
 
-    def require(self, attempt: Attempt) -> None:
+    def require(self, attempt: RequestAttributes) -> None:
         """Refuse what no rule allows.
 
         Raises:
@@ -182,7 +182,7 @@ class Users:
         if found is None or "impersonate-user" not in headers:
             return found
         name = headers["impersonate-user"]
-        found.require(Attempt("impersonate", "", "users", "", name))
+        found.require(RequestAttributes("impersonate", "", "users", "", name))
         groups = tuple(filter(None, headers.get("impersonate-group", "").split(", ")))
         rules = ADMIN.rules if ADMINS in groups else ()
         return self.named(name) or User(name, (*groups, EVERYBODY), rules)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from kubesim import Cluster
 from kubesim.errors import BadRequest, Conflict, StatusError
 from kubesim.objects.frozen import Document
-from kubesim.rest.users import Attempt, read_users
+from kubesim.rest.users import RequestAttributes, read_users
 from lessons.check import Question, Task
 
 PATIENCE_SECONDS = 10.0
@@ -143,23 +143,23 @@ WISH: Document = {
 }
 
 MAY = (
-    Attempt("list", "", "pods", "default"),
-    Attempt("get", "", "pods", "default", "web"),
-    Attempt("watch", "", "pods", "default"),
-    Attempt("get", "", "pods/log", "default", "web"),
-    Attempt("delete", "", "pods", "default", "web"),
+    RequestAttributes("list", "", "pods", "default"),
+    RequestAttributes("get", "", "pods", "default", "web"),
+    RequestAttributes("watch", "", "pods", "default"),
+    RequestAttributes("get", "", "pods/log", "default", "web"),
+    RequestAttributes("delete", "", "pods", "default", "web"),
 )
 MAY_NOT = (
-    Attempt("create", "", "pods", "default"),
-    Attempt("update", "", "pods", "default", "web"),
-    Attempt("deletecollection", "", "pods", "default"),
-    Attempt("delete", "", "pods", "kube-system", "web"),
-    Attempt("list", "", "secrets", "default"),
-    Attempt("delete", "apps", "deployments", "default", "shop"),
+    RequestAttributes("create", "", "pods", "default"),
+    RequestAttributes("update", "", "pods", "default", "web"),
+    RequestAttributes("deletecollection", "", "pods", "default"),
+    RequestAttributes("delete", "", "pods", "kube-system", "web"),
+    RequestAttributes("list", "", "secrets", "default"),
+    RequestAttributes("delete", "apps", "deployments", "default", "shop"),
 )
 
 
-def _said(attempt: Attempt) -> str:
+def _said(attempt: RequestAttributes) -> str:
     return f"{attempt.verb} {attempt.resource} in namespace {attempt.namespace}"
 
 

@@ -14,7 +14,7 @@ from kube_http import MAPS, PODS, Kube, config_map, kube
 
 from kubesim.__main__ import main
 from kubesim.errors import BadRequest
-from kubesim.rest.users import ADMIN, Attempt, Rule, User, read_users
+from kubesim.rest.users import ADMIN, RequestAttributes, Rule, User, read_users
 
 pytestmark = pytest.mark.live
 
@@ -39,19 +39,19 @@ def bearer(user: User) -> str:
 @pytest.mark.parametrize(
     ("attempt", "allowed"),
     [
-        (Attempt("get", "", "pods", "default", "a"), True),
-        (Attempt("get", "", "pods", "other", "a"), False),
-        (Attempt("get", "", "pods", ""), False),
-        (Attempt("get", "", "pods/log", "default", "a"), True),
-        (Attempt("get", "", "pods/status", "default", "a"), False),
-        (Attempt("get", "apps", "pods", "default"), False),
-        (Attempt("delete", "", "pods", "default"), False),
-        (Attempt("get", path="/api/pods/7"), True),
-        (Attempt("post", path="/api/pods"), False),
-        (Attempt("get", path="/metrics"), False),
+        (RequestAttributes("get", "", "pods", "default", "a"), True),
+        (RequestAttributes("get", "", "pods", "other", "a"), False),
+        (RequestAttributes("get", "", "pods", ""), False),
+        (RequestAttributes("get", "", "pods/log", "default", "a"), True),
+        (RequestAttributes("get", "", "pods/status", "default", "a"), False),
+        (RequestAttributes("get", "apps", "pods", "default"), False),
+        (RequestAttributes("delete", "", "pods", "default"), False),
+        (RequestAttributes("get", path="/api/pods/7"), True),
+        (RequestAttributes("post", path="/api/pods"), False),
+        (RequestAttributes("get", path="/metrics"), False),
     ],
 )
-def test_rules_only_add(attempt: Attempt, allowed: bool) -> None:
+def test_rules_only_add(attempt: RequestAttributes, allowed: bool) -> None:
     """What no rule allows is not allowed; each part of a rule must match."""
     assert ANN.may(attempt) is allowed
     assert BOSS.may(attempt)
@@ -60,9 +60,9 @@ def test_rules_only_add(attempt: Attempt, allowed: bool) -> None:
 def test_rules_may_name_objects_and_every_subresource() -> None:
     """resourceNames narrow a rule, and */scale means the scale of anything."""
     rule = Rule(("update",), ("apps",), ("*/scale",), names=("web",))
-    assert rule.allows(Attempt("update", "apps", "deployments/scale", "x", "web"))
-    assert not rule.allows(Attempt("update", "apps", "deployments/scale", "x", "db"))
-    assert not rule.allows(Attempt("update", "apps", "deployments", "x", "web"))
+    assert rule.allows(RequestAttributes("update", "apps", "deployments/scale", "x", "web"))
+    assert not rule.allows(RequestAttributes("update", "apps", "deployments/scale", "x", "db"))
+    assert not rule.allows(RequestAttributes("update", "apps", "deployments", "x", "web"))
 
 
 def test_each_user_may_what_his_rules_say() -> None:
@@ -208,7 +208,7 @@ def test_a_file_of_users_is_read_strictly(tmp_path: Path) -> None:
     rules = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
     path.write_text(json.dumps({"users": [{"name": "a", "token": "12345678", "rules": rules}]}))
     (user,) = read_users(path)
-    assert user.may(Attempt("delete", "apps", "deployments", "x"))
+    assert user.may(RequestAttributes("delete", "apps", "deployments", "x"))
     for text in (
         "",
         "[]",

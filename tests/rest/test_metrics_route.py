@@ -7,7 +7,7 @@ import re
 import pytest
 from kube_http import MAPS, PODS, config_map, kube
 
-from kubesim.rest.prometheus import Metric, component_metrics, exposition
+from kubesim.rest.prometheus import MetricFamily, component_metrics, exposition
 
 pytestmark = pytest.mark.live
 LINE = re.compile(r'[a-z_]+(\{([a-z_]+="[^"]*",?)*\})? -?[0-9.e+]+')
@@ -54,5 +54,5 @@ def test_counts_without_a_real_name_say_whose_they_are() -> None:
 
 def test_values_of_labels_are_escaped() -> None:
     """Quotes, backslashes and line ends do not end a value."""
-    text = exposition([Metric("m", "gauge", "M.", [({"a": 'x"\\\n'}, 1.5)])])
+    text = exposition([MetricFamily("m", "gauge", "M.", [({"a": 'x"\\\n'}, 1.5)])])
     assert text.splitlines()[-1] == 'm{a="x\\"\\\\\\n"} 1.5'

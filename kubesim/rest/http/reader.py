@@ -47,7 +47,7 @@ KNOWN_BYTES = 1_024  # longer ones are parsed each time
 Headers = dict[str, str]
 
 
-class Gone(Exception):
+class ConnectionClosed(Exception):
     """The client has closed the connection, or was silent for too long: nothing to answer."""
 
 
@@ -134,16 +134,16 @@ class Channel:
 
         Raises:
             Refused: it is not plainly right; the answer says why.
-            Gone: there is none.
+            ConnectionClosed: there is none.
         """
         self.head = b""
         if not self._buffer:
             try:
                 data = self.connection.recv(READ_BYTES)
             except OSError as error:
-                raise Gone from error
+                raise ConnectionClosed from error
             if not data:
-                raise Gone
+                raise ConnectionClosed
             self.busy = True
             known = self._known.find(data)
             if known is not None:
@@ -157,7 +157,7 @@ class Channel:
         """Write an answer, with one system call if the client reads.
 
         Raises:
-            Gone: the client does not take it in time.
+            ConnectionClosed: the client does not take it in time.
             OSError: it went away.
         """
         sent = self.connection.send(data)
@@ -275,11 +275,11 @@ class Channel:
         except (TimeoutError, BlockingIOError):  # the second is the kernel's own time-out
             raise Refused(408, "the request took too long") from None
         except OSError as error:
-            raise Gone from error
+            raise ConnectionClosed from error
         if not data:
             if self._buffer:
                 raise Refused(400, "the request ended early")
-            raise Gone
+            raise ConnectionClosed
         self._buffer += data
 
     def _send_rest(self, rest: memoryview) -> None:
@@ -287,7 +287,7 @@ class Channel:
         while rest:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise Gone
+                raise ConnectionClosed
             self.connection.settimeout(left)
             rest = rest[self.connection.send(rest) :]
         self.connection.settimeout(self._patience)

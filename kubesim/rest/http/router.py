@@ -28,7 +28,7 @@ class Response:
         body: bytes.
         content_type: of the body.
         headers: further ones.
-        stream: instead of a body: takes over the socket, see `streams.Streams`.
+        stream: instead of a body: takes over the socket, see `streams.StreamWriter`.
     """
 
     __slots__ = ("body", "content_type", "headers", "status", "stream")

@@ -1,4 +1,4 @@
-"""Streams over HTTP: what comes little by little, to whoever wants to hear it.
+"""Streaming responses: watches and followed logs, written by one thread.
 
 One thread writes all streams. A handler hands its socket over together with a `Source`; writers of
 the store only say that there is news. A client that does not read holds nobody up: what it has not
@@ -63,7 +63,7 @@ class Stream:
     fresh: bool = False
 
 
-class Streams:
+class StreamWriter:
     """All streams of one server, and the thread that writes them.
 
     Args:

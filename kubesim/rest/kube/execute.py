@@ -6,7 +6,7 @@ about the pod. The protocol is the real one: binary frames whose first byte is a
 
 >>> pod = {"metadata": {"name": "web-0"}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
 >>> run_command(pod, "c", ["echo", "hi"], "2025-01-01T00:00:00Z")
-Outcome(stdout='hi\\n', stderr='', code=0)
+CommandResult(stdout='hi\\n', stderr='', code=0)
 >>> run_command(pod, "c", ["sh", "-c", "hostname"], "2025-01-01T00:00:00Z").stdout
 'web-0\\n'
 
@@ -41,7 +41,7 @@ KNOWN = (
 )
 
 
-class Outcome(NamedTuple):
+class CommandResult(NamedTuple):
     """What a command wrote, and its exit code."""
 
     stdout: str
@@ -51,7 +51,7 @@ class Outcome(NamedTuple):
 
 def run_command(
     pod: Mapping[str, Any], container: str, command: Sequence[str], now: str
-) -> Outcome:
+) -> CommandResult:
     """Answer a command. Pure.
 
     Args:
@@ -65,12 +65,14 @@ def run_command(
         try:
             inner = shlex.split(words[1])
         except ValueError as error:
-            return Outcome("", f"{name}: {error}\n", 2)
-        return run_command(pod, container, inner, now) if inner else Outcome("")
+            return CommandResult("", f"{name}: {error}\n", 2)
+        return run_command(pod, container, inner, now) if inner else CommandResult("")
     environment = environment_of(pod, container)
     if name == "printenv" and words:
         found = [environment[word] for word in words if word in environment]
-        return Outcome("".join(f"{value}\n" for value in found), code=int(len(found) < len(words)))
+        return CommandResult(
+            "".join(f"{value}\n" for value in found), code=int(len(found) < len(words))
+        )
     hostname = name_of(pod)
     texts = {
         "hostname": hostname,
@@ -85,13 +87,13 @@ def run_command(
     }
     texts["printenv"] = texts["env"]
     if name == "cat" and words == ["/etc/hostname"]:
-        return Outcome(f"{hostname}\n")
+        return CommandResult(f"{hostname}\n")
     if name in ("true", "false"):
-        return Outcome("", code=int(name == "false"))
+        return CommandResult("", code=int(name == "false"))
     if name in texts:
-        return Outcome(f"{texts[name]}\n")
+        return CommandResult(f"{texts[name]}\n")
     said = f'"{name[:60]}": not found; a simulated container knows: {KNOWN}\n'
-    return Outcome("", said, NOT_FOUND)
+    return CommandResult("", said, NOT_FOUND)
 
 
 def environment_of(pod: Mapping[str, Any], container: str) -> dict[str, str]:
@@ -125,7 +127,7 @@ def handshake(request: Request) -> bytes:
     ).encode()
 
 
-def frames(outcome: Outcome) -> bytes:
+def frames(outcome: CommandResult) -> bytes:
     """What a command wrote as websocket frames, with its outcome and a goodbye."""
     data = bytearray()
     for channel, text in ((STDOUT, outcome.stdout), (STDERR, outcome.stderr)):

@@ -20,7 +20,7 @@ from kubesim.rest.http.router import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.negotiate import Refusal, answer
 from kubesim.rest.kube.paths import NO_RESOURCE, Place
-from kubesim.rest.users import Attempt, User
+from kubesim.rest.users import RequestAttributes, User
 
 VERSIONS = {CUSTOM: "v1beta2", EXTERNAL: "v1beta1"}
 
@@ -38,7 +38,7 @@ def serve(api: KubeAPI, request: Request, place: Place, user: User) -> Response:
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(NOT_ALLOWED)
     part = f"{place.plural}/{place.subresource}" if place.subresource else place.plural
-    user.require(Attempt("get", place.group, part, place.namespace, place.name))
+    user.require(RequestAttributes("get", place.group, part, place.namespace, place.name))
     try:
         if place.group == EXTERNAL:
             return _external(api, request, place)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from kubesim import KUBERNETES_VERSION
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.apiserver.schema import schemas
 from kubesim.errors import NotFound
@@ -24,6 +23,7 @@ from kubesim.rest.http.router import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.negotiate import encode, parse_accept
 from kubesim.rest.kube.paths import NO_RESOURCE
+from kubesim.version import KUBERNETES_VERSION
 
 Document = dict[str, Any]
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"

@@ -14,14 +14,14 @@ from kubesim.errors import BadRequest, MethodNotAllowed, TooManyRequests
 from kubesim.objects.meta import is_terminating
 from kubesim.objects.pods import containers_of, node_of
 from kubesim.rest.http.router import Response
-from kubesim.rest.http.streams import Streams
+from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies, execute
 from kubesim.rest.kube.negotiate import Refusal, answer, success
 from kubesim.rest.kube.options import delete_options, dry_run
 from kubesim.rest.kube.paths import Place, Target
 from kubesim.rest.kube.podlogs import Followed, find_container, log_options, render, select
-from kubesim.rest.users import Attempt, User
+from kubesim.rest.users import RequestAttributes, User
 
 TEXT = "text/plain"
 CHUNKED = {"Transfer-Encoding": "chunked"}
@@ -43,7 +43,7 @@ class PodParts:
         streams: who writes logs that are followed.
     """
 
-    def __init__(self, api: KubeAPI, streams: Streams) -> None:
+    def __init__(self, api: KubeAPI, streams: StreamWriter) -> None:
         self._api = api
         self._streams = streams
         self.parts: dict[str, Callable[[Request, Target], Response]] = {
@@ -103,7 +103,7 @@ class PodParts:
         """POST /bindings: the pod is named in the body."""
         if request.method != "POST" or place.name or not place.namespace:
             raise MethodNotAllowed(NOT_ALLOWED)
-        user.require(Attempt("create", "", "bindings", place.namespace))
+        user.require(RequestAttributes("create", "", "bindings", place.namespace))
         return self._bind(request, place.namespace, "")
 
     def _binding(self, request: Request, target: Target) -> Response:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from kubesim.errors import BadRequest
-from kubesim.rest.users import Attempt, User, Users
+from kubesim.rest.users import RequestAttributes, User, Users
 
 AUTHORIZATION, AUTHENTICATION = "authorization.k8s.io", "authentication.k8s.io"
 Spec = Mapping[str, Any]
@@ -32,7 +32,7 @@ class Review(NamedTuple):
     answer: Callable[[Spec, User, Users], Status]
 
 
-def attempt_of(spec: Spec) -> Attempt:
+def attempt_of(spec: Spec) -> RequestAttributes:
     """What a review asks about.
 
     Raises:
@@ -47,9 +47,9 @@ def attempt_of(spec: Spec) -> Attempt:
     if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
         raise BadRequest("the attributes of a review are texts")
     if path is not None:
-        return Attempt(given.get("verb", ""), path=given.get("path", "") or "/")
+        return RequestAttributes(given.get("verb", ""), path=given.get("path", "") or "/")
     part = given.get("subresource", "")
-    return Attempt(
+    return RequestAttributes(
         given.get("verb", ""),
         given.get("group", ""),
         given.get("resource", "") + (f"/{part}" if part else ""),

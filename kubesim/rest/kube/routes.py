@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubesim import KUBERNETES_VERSION
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.base import NOT_ALLOWED
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import Expired, Forbidden, MethodNotAllowed, NotFound, StatusError
 from kubesim.rest.http.router import Response
-from kubesim.rest.http.streams import Streams
+from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Refused, Request
 from kubesim.rest.kube import bodies, discovery, metrics
 from kubesim.rest.kube.discovery import AGGREGATED, Resource
@@ -31,7 +30,8 @@ from kubesim.rest.kube.reviews import REVIEWS
 from kubesim.rest.kube.verbs import Verbs, shaper_of
 from kubesim.rest.kube.watching import Encodings, KubeWatch
 from kubesim.rest.prometheus import RequestCounts
-from kubesim.rest.users import Attempt, User, Users
+from kubesim.rest.users import RequestAttributes, User, Users
+from kubesim.version import KUBERNETES_VERSION
 
 READS = ("GET", "HEAD")
 WHOLE = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
@@ -81,7 +81,7 @@ class KubeRoutes:
     def __init__(
         self,
         api: KubeAPI,
-        streams: Streams,
+        streams: StreamWriter,
         users: Users,
         address: Callable[[], str] = lambda: "127.0.0.1",
     ) -> None:
@@ -154,7 +154,7 @@ class KubeRoutes:
             raise MethodNotAllowed(NOT_ALLOWED)
         path = "/" + "/".join(segments)
         if segments[0] not in ("api", "apis", "version", "openapi", "livez", "readyz"):
-            user.require(Attempt("get", path=path))
+            user.require(RequestAttributes("get", path=path))
         match segments:
             case ("api",) | ("apis",):
                 return self._roots(request, core=segments[0] == "api")
@@ -284,7 +284,7 @@ def _require(user: User, verb: str, target: Target) -> None:
     """Refuse what the user may not."""
     place = target.place
     part = f"{place.plural}/{place.subresource}" if place.subresource else place.plural
-    user.require(Attempt(verb, place.group, part, place.namespace, place.name))
+    user.require(RequestAttributes(verb, place.group, part, place.namespace, place.name))
 
 
 def refuse_writes(request: Request) -> None:

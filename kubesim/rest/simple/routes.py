@@ -31,7 +31,7 @@ from kubesim.objects.conditions import is_condition_true
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
 from kubesim.rest.http.router import Response, Router
-from kubesim.rest.http.streams import Streams
+from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Refused, Request
 from kubesim.rest.simple.changes import Changes, Encodings
 from kubesim.simple import hpaconfig
@@ -70,7 +70,7 @@ class DecisionSource(Protocol):
 
 
 def make_router(
-    api: KubeAPI, decisions: DecisionSource | None, analytics: Analytics, streams: Streams
+    api: KubeAPI, decisions: DecisionSource | None, analytics: Analytics, streams: StreamWriter
 ) -> Router:
     """All routes of a server."""
     router = Router()
@@ -165,7 +165,7 @@ class PodRoutes:
         return Response.json({"message": "Pod deleted"})
 
 
-def check_room(streams: Streams) -> None:
+def check_room(streams: StreamWriter) -> None:
     """Refuse one stream too many.
 
     Raises:
@@ -235,7 +235,7 @@ class MoreRoutes:
         api: KubeAPI,
         decisions: DecisionSource | None,
         analytics: Analytics,
-        streams: Streams,
+        streams: StreamWriter,
     ) -> None:
         self._api = api
         self._decisions = decisions

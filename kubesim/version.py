@@ -1,0 +1,6 @@
+"""Versions: of this package, and of the Kubernetes release whose behaviour it mirrors."""
+
+from __future__ import annotations
+
+__version__ = "0.2.0"
+KUBERNETES_VERSION = "1.34"
