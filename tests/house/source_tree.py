@@ -1,0 +1,153 @@
+"""The source tree as data: each file is read and parsed once for all house rules."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Import(NamedTuple):
+    """One imported module.
+
+    Attributes:
+        module: its dotted name, in full.
+        line: where the import stands.
+        typing_only: it stands below ``if TYPE_CHECKING``.
+    """
+
+    module: str
+    line: int
+    typing_only: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """One Python file of the project.
+
+    Attributes:
+        path: the file.
+        name: its dotted module name; a package has the name of its folder.
+    """
+
+    path: Path
+    name: str
+
+    @cached_property
+    def text(self) -> str:
+        """What the file holds."""
+        return self.path.read_text()
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The parsed file."""
+        return ast.parse(self.text)
+
+    @cached_property
+    def where(self) -> str:
+        """The path from the project's root, for messages."""
+        return str(self.path.relative_to(ROOT))
+
+    @property
+    def room(self) -> str:
+        """The top-level part that the file belongs to: ``store``, ``cluster`` ..."""
+        parts = self.name.split(".")
+        return parts[1] if len(parts) > 1 else "__init__"
+
+    @cached_property
+    def imports(self) -> tuple[Import, ...]:
+        """Every import of the file, also those inside functions and for type checkers."""
+        typing_only = {
+            id(node)
+            for block in ast.walk(self.tree)
+            if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
+            for node in ast.walk(block)
+        }
+        return tuple(
+            Import(module, node.lineno, id(node) in typing_only)
+            for node in ast.walk(self.tree)
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for module in _modules(node)
+        )
+
+
+def _modules(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    """The modules that an import statement names; of ``from a import b`` both a and a.b."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    else:
+        module = node.module or ""
+        yield module
+        yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def sources(*folders: str) -> list[Source]:
+    """The Python files below the folders, in the order of their paths."""
+    return [
+        Source(path, _dotted(path))
+        for folder in folders
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
+
+
+def _dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def import_graph(files: Iterable[Source]) -> dict[str, set[str]]:
+    """Module -> the project's modules that it imports.
+
+    ``from package import name`` counts as an import of the module that the name is, or else of the
+    package.
+    """
+    files = list(files)
+    known = {source.name for source in files}
+    graph: dict[str, set[str]] = {}
+    for source in files:
+        named: set[str] = set()
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    whole = f"{node.module}.{alias.name}"
+                    named.add(whole if whole in known else node.module)
+        graph[source.name] = (named & known) - {source.name}
+    return graph
+
+
+def import_circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of modules that import each other, directly or by way of others.
+
+    These are the strongly connected components of more than one module (Tarjan's algorithm).
+    """
+    order: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    circles: list[list[str]] = []
+
+    def visit(module: str) -> None:
+        order[module] = low[module] = len(order)
+        stack.append(module)
+        for other in sorted(graph[module]):
+            if other not in order:
+                visit(other)
+                low[module] = min(low[module], low[other])
+            elif other in stack:
+                low[module] = min(low[module], order[other])
+        if low[module] == order[module]:
+            position = stack.index(module)
+            group = stack[position:]
+            del stack[position:]
+            if len(group) > 1:
+                circles.append(sorted(group))
+
+    for module in sorted(graph):
+        if module not in order:
+            visit(module)
+    return circles

@@ -1,0 +1,285 @@
+"""The rules of the house, executed: layers, circles, clocks, sizes, docstrings, machine paths.
+
+Each rule is one test that lists every place that breaks it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+
+import pytest
+from source_tree import ROOT, Source, import_circles, sources
+
+KUBESIM = sources("kubesim")
+LESSONS = sources("lessons")
+PYTHON = [*KUBESIM, *LESSONS]
+
+# A module may import from those in the same set's row and from every row above it; rows that hold
+# siblings in separate sets never import each other.
+LAYERS: list[list[set[str]]] = [
+    [{"errors"}, {"version"}],
+    [{"quantity"}, {"table"}, {"clock"}, {"yamltext"}],
+    [{"analytics"}],
+    [{"objects"}],
+    [{"store"}],
+    [{"apiserver"}],
+    [{"client"}, {"simple"}],
+    [{"rest"}],
+    [{"controllers"}, {"scheduler"}, {"autoscaler"}, {"kubelet"}, {"traffic"}],
+    [{"ctl"}],
+    [{"cluster"}],
+    [{"experiment"}, {"testing"}],
+    [{"__main__"}],
+]
+RANK = {name: rank for rank, row in enumerate(LAYERS) for group in row for name in group}
+
+# Who may know wall time, threads and randomness, and why.
+MAY_USE = {
+    "time": {"clock", "rest"},  # rest: deadlines of sockets are wall time
+    # store: its lock; __main__: signals; testing: a driver of virtual time beside the test
+    "threading": {"clock", "store", "rest", "__main__", "testing"},
+    "random": {"clock"},
+    "sched": set(),
+    "asyncio": set(),
+    "secrets": {"rest", "__main__"},  # tokens must not come from the seed
+}
+FORBIDDEN_CALLS = re.compile(r"datetime\.(now|utcnow|today)|uuid\.?uuid[14]|date\.today")
+
+# What the core may use if it is there, where, and why; each says what to install if it is not.
+OPTIONAL = {
+    ("testing.py", "kubernetes"),  # a lab hands out clients
+    ("testing.py", "pytest"),  # and is a fixture
+    ("table.py", "pandas"),  # a reader who works with frames has it
+    ("yamltext.py", "yaml"),  # manifests are YAML
+}
+
+MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 50
+
+
+def _is_module(name: str) -> bool:
+    return (ROOT / "kubesim" / name).is_dir() or (ROOT / "kubesim" / f"{name}.py").exists()
+
+
+def report(broken: list[str]) -> None:
+    """Fail with every place that breaks the rule."""
+    if broken:
+        pytest.fail("\n" + "\n".join(broken), pytrace=False)
+
+
+# ------------------------------------------------------------------------------ imports
+
+
+def test_imports_are_written_in_full() -> None:
+    """No relative import: a reader sees where a name comes from."""
+    report(
+        [
+            f"{source.where}:{node.lineno}"
+            for source in PYTHON
+            for node in ast.walk(source.tree)
+            if isinstance(node, ast.ImportFrom) and node.level
+        ]
+    )
+
+
+def test_imports_follow_the_layers() -> None:
+    """A component imports only from the layers beneath it and never from its siblings."""
+    broken = []
+    for source in KUBESIM:
+        here = source.room
+        if here == "__init__":
+            continue
+        assert here in RANK, f"{source.where}: say in LAYERS where {here!r} stands"
+        for module, line, _ in source.imports:
+            parts = module.split(".")
+            if parts[0] != "kubesim" or len(parts) < 2:
+                continue
+            other = parts[1]
+            if other != here and _is_module(other) and RANK[other] >= RANK[here]:
+                broken.append(f"{source.where}:{line}: {here} may not import {other}")
+    report(broken)
+
+
+def test_a_circle_would_be_found() -> None:
+    """The search for circles sees short ones, long ones, and one behind a chain."""
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}, "e": {"f"}, "f": {"e"}, "g": {"a"}}
+    assert sorted(import_circles(graph)) == [["b", "c", "d"], ["e", "f"]]
+    assert import_circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_kubesim_needs_the_standard_library_alone() -> None:
+    """The core imports nothing that has to be installed, least of all Jupyter, Bokeh or pandas."""
+    report(
+        [
+            f"{source.where}:{line}: {module}"
+            for source in KUBESIM
+            for module, line, _ in source.imports
+            if module.split(".")[0] not in {"kubesim", *sys.stdlib_module_names}
+        ]
+    )
+
+
+def test_optional_packages_are_used_where_it_is_said() -> None:
+    """No module imports a package by name at run time, but for those in OPTIONAL."""
+    report(
+        [
+            f"{source.where}: {name}"
+            for source in KUBESIM
+            for name in re.findall(r"import_module\(([^)]*)\)", source.text)
+            if (source.path.name, name.strip("\"'")) not in OPTIONAL
+        ]
+    )
+
+
+def test_time_and_randomness_come_from_the_clock() -> None:
+    """Only the rooms listed in MAY_USE know wall time, threads or randomness."""
+    broken = []
+    for source in KUBESIM:
+        here = source.room
+        for module, line, typing_only in source.imports:
+            top = module.split(".")[0]
+            if top in MAY_USE and not typing_only and here not in MAY_USE[top]:
+                broken.append(f"{source.where}:{line}: {top} belongs to {MAY_USE[top]}")
+        if here != "clock" and (found := FORBIDDEN_CALLS.search(source.text)):
+            broken.append(f"{source.where}: {found.group()} is for the clock alone")
+    report(broken)
+
+
+def test_kubesim_never_imports_the_lessons() -> None:
+    """The core does not know that lessons exist."""
+    report(
+        [
+            f"{source.where}:{line}"
+            for source in KUBESIM
+            for module, line, _ in source.imports
+            if module.split(".")[0] == "lessons"
+        ]
+    )
+
+
+def test_only_the_api_server_and_the_composition_root_touch_the_store() -> None:
+    """One road for data: components meet in the API server and nowhere else."""
+    allowed = {"store", "apiserver", "cluster", "simple"}  # simple: its lists read whole prefixes
+    report(
+        [
+            f"{source.where}:{line}: go through KubeAPI"
+            for source in KUBESIM
+            for module, line, _ in source.imports
+            if module.startswith("kubesim.store") and source.room not in allowed
+        ]
+    )
+
+
+# ---------------------------------------------------------------------- sizes and folders
+
+
+def _length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The lines of a function, without its head and its docstring."""
+    first = node.body[0]
+    documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    start = node.body[1].lineno if documented and len(node.body) > 1 else first.lineno
+    return (node.end_lineno or node.lineno) - start + 1
+
+
+def test_files_and_functions_stay_small() -> None:
+    """No file over 400 lines, no function over 50: people read this code to learn."""
+    broken = []
+    for source in PYTHON:
+        lines = source.text.count("\n")
+        if lines > MAX_FILE_LINES:
+            broken.append(f"{source.where} has {lines} lines")
+        for node in ast.walk(source.tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                lines = _length(node)
+                if lines > MAX_FUNCTION_LINES:
+                    broken.append(f"{source.where}:{node.lineno}: {node.name} has {lines} lines")
+    report(broken)
+
+
+# -------------------------------------------------------------------------- documentation
+
+
+def _undocumented(source: Source) -> list[str]:
+    """The public classes and functions of a file that have no docstring."""
+    tree = source.tree
+    private = {
+        id(member)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and node.name.startswith("_")
+        for member in ast.walk(node)
+    }
+    nested = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef)
+        for inner in ast.walk(outer)
+        if inner is not outer
+    }
+    broken = []
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.ClassDef, ast.FunctionDef)) or node.name.startswith("_"):
+            continue
+        if id(node) in private or id(node) in nested:
+            continue
+        if any("overload" in ast.dump(d) or "setter" in ast.dump(d) for d in node.decorator_list):
+            continue
+        protocol_member = len(node.body) == 1 and isinstance(node.body[0], ast.Expr)
+        if not ast.get_docstring(node) and not protocol_member:
+            broken.append(f"{source.where}:{node.lineno}: {node.name} has no docstring")
+    return broken
+
+
+def test_public_names_are_documented() -> None:
+    """Every module, public class and public function says what it is."""
+    broken = [f"{s.where} has no docstring" for s in PYTHON if not ast.get_docstring(s.tree)]
+    report([*broken, *(line for source in PYTHON for line in _undocumented(source))])
+
+
+def test_no_exception_is_swallowed() -> None:
+    """A broad except that only passes would hide a failing component."""
+    broken = []
+    for source in KUBESIM:
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ExceptHandler):
+                broad = node.type is None or (
+                    isinstance(node.type, ast.Name)
+                    and node.type.id in {"Exception", "BaseException"}
+                )
+                if broad and all(isinstance(statement, ast.Pass) for statement in node.body):
+                    broken.append(f"{source.where}:{node.lineno}: say what failed")
+    report(broken)
+
+
+def test_no_unfinished_work_and_no_machine_paths() -> None:
+    """Tracked text carries no mark of unfinished work and no path of anybody's machine."""
+    marks = re.compile("TO" + "DO|FIX" + "ME|NotImplemented" + "Error")
+    paths = re.compile(r"(?<![\w.])/(work|root|home)/[a-z]")
+    texts = [source.path for source in PYTHON]
+    for pattern in ("tests/**/*.py", "tools/**/*.py", "benchmarks/**/*.py", "*.md", "docs/**/*.md"):
+        texts += sorted(ROOT.glob(pattern))
+    texts += [*sorted(ROOT.glob("notebooks/*.ipynb")), *sorted(ROOT.glob(".github/**/*.*"))]
+    broken = []
+    for path in texts:
+        if path.resolve() == ROOT / "tests" / "house" / "test_house_rules.py":
+            continue
+        text = path.read_text()
+        broken += [
+            f"{path.relative_to(ROOT)}: {found.group()}"
+            for pattern in (marks, paths)
+            if (found := pattern.search(text))
+        ]
+    report(broken)
+
+
+def test_every_decision_has_a_number_of_its_own_and_a_line_in_the_index() -> None:
+    """Numbers run from 1 without a gap; titles say them, and the index has title and file."""
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    records = sorted(folder.glob("[0-9]*.md"))
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
+    for number, path in enumerate(records, 1):
+        title = path.read_text().splitlines()[0].removeprefix("# ")
+        assert title.startswith(f"{number}. ")
+        assert f"- [{title}]({path.name}): " in index, path.name
+    assert index.count("\n- [") == len(records)
