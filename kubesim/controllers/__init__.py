@@ -1,20 +1,22 @@
 """The controllers: loops that bring what is closer to what is wanted."""
 
 from kubesim.client import Controller
-from kubesim.controllers.daemonset.controller import DaemonSetController
-from kubesim.controllers.deployment.controller import DeploymentController
-from kubesim.controllers.disruption.controller import DisruptionController
-from kubesim.controllers.endpointslice.controller import EndpointSliceController
-from kubesim.controllers.garbage.controller import GarbageCollector
-from kubesim.controllers.job.controller import JobController
-from kubesim.controllers.job.cronjob import CronJobController
+from kubesim.controllers.cronjob import CronJobController
+from kubesim.controllers.daemonset import DaemonSetController
+from kubesim.controllers.deployment import DeploymentController
+from kubesim.controllers.disruption import DisruptionController
+from kubesim.controllers.endpointslice import EndpointSliceController
+from kubesim.controllers.garbage import GarbageCollector
+from kubesim.controllers.job import JobController
 from kubesim.controllers.namespace import NamespaceController
-from kubesim.controllers.node.lifecycle import NodeLifecycleController
-from kubesim.controllers.node.podgc import PodGarbageCollector
-from kubesim.controllers.node.tainteviction import TaintEvictionController
+from kubesim.controllers.node import (
+    NodeLifecycleController,
+    PodGarbageCollector,
+    TaintEvictionController,
+)
 from kubesim.controllers.quota import ResourceQuotaController
-from kubesim.controllers.replicaset.controller import ReplicaSetController
-from kubesim.controllers.statefulset.controller import StatefulSetController
+from kubesim.controllers.replicaset import ReplicaSetController
+from kubesim.controllers.statefulset import StatefulSetController
 
 CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     StatefulSetController,

@@ -10,8 +10,8 @@ from controller_faults import Flaky, controller_of, events_of, replace_controlle
 
 from kubesim import Cluster
 from kubesim.clock import VirtualClock
-from kubesim.controllers.job.cronjob import CronJobController, job_from
-from kubesim.controllers.job.cronjob_plan import CronSpec, missed, plan, superfluous
+from kubesim.controllers.cronjob.controller import CronJobController, job_from
+from kubesim.controllers.cronjob.plan import CronSpec, missed, plan, superfluous
 from kubesim.errors import Invalid
 from kubesim.objects.cron import parse_schedule
 

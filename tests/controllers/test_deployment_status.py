@@ -13,7 +13,7 @@ from kubesim.controllers.deployment.rolling import (
     is_complete,
     is_progressing,
 )
-from kubesim.controllers.shared.pod_reasons import reasons_of, why_not_ready
+from kubesim.controllers.shared.podstatus import reasons_of, why_not_ready
 
 
 def replicaset(name: str, size: int) -> dict[str, Any]:

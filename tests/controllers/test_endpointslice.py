@@ -22,7 +22,7 @@ from kubesim.controllers.endpointslice.plan import (
     ports_of,
     why_left_out,
 )
-from kubesim.controllers.endpointslice.writes import labels_for, writes_for
+from kubesim.controllers.endpointslice.reconciler import labels_for, writes_for
 from kubesim.errors import Forbidden
 
 SERVICE = {

@@ -9,9 +9,9 @@ from controller_faults import controller_of
 
 from kubesim import Cluster
 from kubesim.apiserver.registry import Kind
-from kubesim.controllers.namespace import (
-    NamespaceController,
-    Remains,
+from kubesim.controllers.namespace import NamespaceController
+from kubesim.controllers.namespace.plan import (
+    NamespaceContent,
     conditions_for,
     grace_of_pods,
 )
@@ -91,7 +91,7 @@ def test_other_kinds_wait_for_the_last_pod(cluster: Cluster) -> None:
             "All content-preserving finalizers finished",
         ),
     }
-    assert "wait for 1 of pods" in str(cluster.explain("namespace/shop"))
+    assert "wait for 1 pods" in str(cluster.explain("namespace/shop"))
     cluster.api.delete("Pod", "web", "shop", grace_period_seconds=0)
     assert cluster.wait_until(lambda: cluster.api.peek("Namespace", "shop") is None, 30)
 
@@ -214,7 +214,7 @@ def test_how_long_pods_may_need(graces: list[int], since: float, expected: int) 
 
 def test_remaining_resources_are_listed_in_order() -> None:
     """Sorted by ``plural.group``, each with its number."""
-    remains = Remains()
+    remains = NamespaceContent()
     remains.resources.update({"pods.": 2, "jobs.batch": 1})
     told = {
         type: message for type, status, _, message in conditions_for(remains) if status == "True"

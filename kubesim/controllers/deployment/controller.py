@@ -24,7 +24,7 @@ from kubesim.client import Controller, Decision, Step
 from kubesim.controllers.deployment import progress as status
 from kubesim.controllers.deployment.sync import DeploymentPass
 from kubesim.controllers.shared.controllerrefs import claim
-from kubesim.controllers.shared.pod_reasons import families, reasons_of, why_not_ready
+from kubesim.controllers.shared.podstatus import families, reasons_of, why_not_ready
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document

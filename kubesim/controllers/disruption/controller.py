@@ -29,7 +29,7 @@ from kubesim.controllers.disruption.plan import (
     healthy_pods,
     still_disrupted,
 )
-from kubesim.controllers.shared.podnews import labels_concerned
+from kubesim.controllers.shared.pod_events import labels_concerned
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

@@ -27,7 +27,7 @@ from kubesim.controllers.endpointslice.plan import (
     ports_of,
     why_left_out,
 )
-from kubesim.controllers.endpointslice.writes import (
+from kubesim.controllers.endpointslice.reconciler import (
     MANAGED_BY,
     MANAGER,
     SERVICE_NAME,
@@ -35,7 +35,7 @@ from kubesim.controllers.endpointslice.writes import (
     Writes,
     writes_for,
 )
-from kubesim.controllers.shared.podnews import labels_concerned
+from kubesim.controllers.shared.pod_events import labels_concerned
 from kubesim.errors import AlreadyExists, Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

@@ -1,1 +1,5 @@
-"""The garbage collector."""
+"""The garbage collector: owner references, cascading deletion, orphans, finalizers."""
+
+from kubesim.controllers.garbage.controller import GarbageCollector
+
+__all__ = ["GarbageCollector"]

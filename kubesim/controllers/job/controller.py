@@ -39,7 +39,7 @@ from kubesim.controllers.job.plan import (
     verdict,
 )
 from kubesim.controllers.job.pods import failure_counts, job_pod
-from kubesim.controllers.job.records import (
+from kubesim.controllers.job.status import (
     Outcome,
     decision_of,
     first_status,

@@ -25,7 +25,7 @@ from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller
 from kubesim.clock.base import Timer
 from kubesim.controllers.node import health
-from kubesim.controllers.node.records import NodeRecords
+from kubesim.controllers.node.decisions import NodeRecords
 from kubesim.controllers.node.writes import mark_not_ready, swap_taints, write_unknown
 from kubesim.controllers.node.zones import (
     EVICTION_RATE,

@@ -1,1 +1,1 @@
-"""What several controllers use: adoption, expectations, ranking of pods."""
+"""Shared by several controllers: controllerRef adoption and release, expectations, pod ranking."""

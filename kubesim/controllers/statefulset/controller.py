@@ -20,7 +20,7 @@ from typing import Any
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Decision, Step
 from kubesim.controllers.shared.controllerrefs import claim
-from kubesim.controllers.shared.pod_reasons import STARTING, families, why_not_ready
+from kubesim.controllers.shared.podstatus import STARTING, families, why_not_ready
 from kubesim.controllers.statefulset import revisions
 from kubesim.controllers.statefulset.plan import (
     Plan,

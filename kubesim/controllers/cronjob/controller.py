@@ -17,7 +17,7 @@ from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Decision, Step
-from kubesim.controllers.job.cronjob_plan import SOURCE, CronPlan, CronSpec, plan, superfluous
+from kubesim.controllers.cronjob.plan import SOURCE, CronPlan, CronSpec, plan, superfluous
 from kubesim.controllers.job.facts import final_condition
 from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
