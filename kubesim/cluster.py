@@ -31,6 +31,7 @@ from kubesim.apiserver.kinds.metrics import SAMPLE_PREFIX, document_maker
 from kubesim.autoscaler import HorizontalController, shadow_controllers, side_by_side
 from kubesim.autoscaler.adapter import make_metrics
 from kubesim.client.decisions import DecisionLog
+from kubesim.client.tools import Tools
 from kubesim.clock import NamedStreams, make_clock
 from kubesim.clock.base import Clock
 from kubesim.controllers import CONTROLLERS
@@ -38,7 +39,7 @@ from kubesim.ctl import apply as manifests
 from kubesim.ctl.explain import Explanation, explain
 from kubesim.ctl.get import get_table, pods_table
 from kubesim.ctl.node import ClusterNode
-from kubesim.ctl.outages import ControllerSwitch
+from kubesim.ctl.outages import ControllerHandle
 from kubesim.ctl.rollout import Rollout
 from kubesim.ctl.trace import Trace, trace
 from kubesim.errors import BadRequest, WorkerFailed
@@ -136,25 +137,18 @@ class Cluster:
 
         # The clients of the API server. Requests of users to pods do not pass it, so the load
         # balancer hands its figures to the kubelets directly, as a network would.
-        tools: dict[str, Any] = {
-            "clock": self.clock,
-            "streams": self.streams,
-            "analytics": self.analytics,
-            "decisions": self.decisions,
-        }
+        tools = Tools(self.api, self.clock, self.streams, self.analytics, self.decisions)
         self.traffic = Traffic(self.api, self.clock, capacities(seed, workloads))
         node: dict[str, Any] = {"cpu": node_cpu, "memory": node_memory, "max_pods": max_pods}
         node |= {"workloads": workloads, "config": kubelet, "load": self.traffic}
-        self._tools, self._node = tools, node
-        self.kubelets = [
-            Kubelet(self.api, node_name=f"node-{n}", **node, **tools) for n in range(1, nodes + 1)
-        ]
-        self.schedulers = make_schedulers(self.api, profile, schedulers, **tools)
-        self.controllers = [controller(self.api, **tools) for controller in CONTROLLERS]
+        self.tools, self._node = tools, node
+        self.kubelets = [Kubelet(tools, node_name=f"node-{n}", **node) for n in range(1, nodes + 1)]
+        self.schedulers = make_schedulers(tools, profile, schedulers)
+        self.controllers = [controller(tools) for controller in CONTROLLERS]
         resolutions = metrics_resolution, custom_metrics_resolution
         self.metrics_server, self.metrics = make_metrics(self.api, self.traffic, *resolutions)
-        self._shadows = shadow_controllers(self.api, shadow_policies, **tools)
-        self.autoscaler = HorizontalController(self.api, policy=policy, **tools)
+        self._shadows = shadow_controllers(self.api, shadow_policies, **tools.options())
+        self.autoscaler = HorizontalController(self.api, policy=policy, **tools.options())
         self._start(hpa)
 
     def _start(self, hpa: bool) -> None:
@@ -214,9 +208,9 @@ class Cluster:
         machine = next((each for each in self.kubelets if each.node_name == name), None)
         return ClusterNode(self.api, self.clock, self.decisions, name, machine)
 
-    def controller(self, name: str) -> ControllerSwitch:
+    def controller(self, name: str) -> ControllerHandle:
         """One controller, for example ``replicaset-controller``: crash it, start it anew."""
-        return ControllerSwitch(self.controllers, name, {"api": self.api, **self._tools})
+        return ControllerHandle(self.controllers, name, self.tools)
 
     def shadows(self, hpa: str = autopod.NAME) -> Table:
         """What each shadow policy would have done at each look of an HPA, beside the real one.
@@ -310,7 +304,7 @@ class Cluster:
         name = name or f"node-{len(self.kubelets) + 1}"
         if any(machine.node_name == name for machine in self.kubelets):
             raise BadRequest(f"there is a node {name!r} already")
-        machine = Kubelet(self.api, node_name=name, **{**self._node, **options}, **self._tools)
+        machine = Kubelet(self.tools, node_name=name, **{**self._node, **options})
         self.kubelets.append(machine)
         machine.start()
         return self.node(name)
@@ -321,7 +315,7 @@ class Cluster:
         Raises:
             BadRequest: something in it is no plug-in; nothing is changed then.
         """
-        self.schedulers[0] = restarted(self.scheduler, profile, **self._tools)
+        self.schedulers[0] = restarted(self.scheduler, profile, self.tools)
 
     def apply(self, manifest: manifests.Manifest, **options: Any) -> Table:
         """`kubectl apply -f`: a path, a YAML text or dictionaries; see `kubesim.ctl.apply`."""

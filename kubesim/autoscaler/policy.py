@@ -36,7 +36,7 @@ from kubesim.autoscaler.normalize import (
 )
 from kubesim.autoscaler.types import Change, Metric, Observation, Recommendation
 from kubesim.autoscaler.weighing import Weighed, weigh
-from kubesim.client.decisions import Step
+from kubesim.client.decisions import RuleStep
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
 GOT_SCALE = (
@@ -162,7 +162,7 @@ def _without_metrics(seen: Observation, *, explained: bool) -> Recommendation:
         replicas=replicas,
         reason=reason,
         conditions=conditions,
-        steps=(Step(rule, inputs, result, f"{SOURCE} reconcileAutoscaler"),),
+        steps=(RuleStep(rule, inputs, result, f"{SOURCE} reconcileAutoscaler"),),
         binding=binding,
         would_change_if=whatif.sentence(seen, changes) if explained else "",
         changes=changes,
@@ -241,7 +241,7 @@ def _binding(weighed: Weighed, stable: int, limited: Limited) -> str:
 
 def _steps(
     seen: Observation, corridor: Corridor, proposal: int, stable: int, limited: Limited
-) -> list[Step]:
+) -> list[RuleStep]:
     """Stabilization, policies if there are any, limits."""
     inputs: dict[str, Any] = {"proposal": proposal}
     if seen.behavior is None:
@@ -253,18 +253,18 @@ def _steps(
     result = f"history changes nothing: {stable}"
     if stable != proposal:
         result = f"{proposal} becomes {stable}: {_stability(seen, proposal, stable)[3]}"
-    steps = [Step("stabilize", inputs, result, f"{SOURCE} stabilizeRecommendation")]
+    steps = [RuleStep("stabilize", inputs, result, f"{SOURCE} stabilizeRecommendation")]
     if seen.behavior is not None and stable != seen.current:
         steps.append(_policy_step(seen, corridor, stable))
     said = LIMIT_MESSAGES[limited.reason]
     if limited.replicas != stable:
         said = f"{stable} becomes {limited.replicas}: {said}"
     inputs = {"wanted": stable, "low": limited.low, "high": limited.high}
-    steps.append(Step("limit", inputs, said, f"{SOURCE} convertDesiredReplicas"))
+    steps.append(RuleStep("limit", inputs, said, f"{SOURCE} convertDesiredReplicas"))
     return steps
 
 
-def _policy_step(seen: Observation, corridor: Corridor, stable: int) -> Step:
+def _policy_step(seen: Observation, corridor: Corridor, stable: int) -> RuleStep:
     """How far each policy of the direction lets the size go, and from where."""
     growing = stable > seen.current
     behavior = seen.behavior.filled(seen.constants) if seen.behavior is not None else None
@@ -276,7 +276,7 @@ def _policy_step(seen: Observation, corridor: Corridor, stable: int) -> Step:
         inputs[name] = f"{start} -> {policy_limit(policy, start, up=growing)}"
     limit = corridor.rate_up if growing else corridor.rate_down
     word = "up" if growing else "down"
-    return Step(
+    return RuleStep(
         "policies", inputs, f"{word} to {limit}", f"{SOURCE} calculateScale{word.title()}Limit"
     )
 

@@ -23,7 +23,7 @@ from dataclasses import replace
 from kubesim.autoscaler.policy import HorizontalPolicy, corridor_of
 from kubesim.autoscaler.ratios import ceiling
 from kubesim.autoscaler.types import Observation, Proposal, Recommendation
-from kubesim.client.decisions import Step
+from kubesim.client.decisions import RuleStep
 
 AHEAD_SECONDS = 60.0
 HISTORY_SECONDS = 180.0
@@ -103,9 +103,9 @@ class Predictive:
         size = corridor.final(wanted) if wanted > seen.current else result.replicas
         data = {**result.data, "expected": expected, "to": max(size, result.replicas)}
         if size <= result.replicas:
-            step = Step("predict", inputs, f"the real algorithm's {result.replicas} will do")
+            step = RuleStep("predict", inputs, f"the real algorithm's {result.replicas} will do")
             return replace(result, steps=(*result.steps, step), data=data)
-        step = Step("predict", inputs, f"{wanted} pods will be needed: {size} now")
+        step = RuleStep("predict", inputs, f"{wanted} pods will be needed: {size} now")
         log = tuple(
             (max(pods, wanted) if at == seen.now else pods, at)
             for pods, at in result.state.recommendations or ()

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from kubesim.autoscaler.ratios import ceiling
 from kubesim.autoscaler.records import from_error, from_number
 from kubesim.autoscaler.types import Log, Observation, Recommendation
-from kubesim.client.decisions import Step
+from kubesim.client.decisions import RuleStep
 from kubesim.errors import BadRequest
 
 DRAIN_SECONDS = 60.0
@@ -106,8 +106,10 @@ class QueueDriven:
             "per_pod": self.per_pod,
         }
         steps = (
-            Step("queue", figures, f"{wish} pods would empty it in {self.drain:g} s"),
-            Step("cooldown", {"seconds": self.cooldown, "current": seen.current}, f"take {size}"),
+            RuleStep("queue", figures, f"{wish} pods would empty it in {self.drain:g} s"),
+            RuleStep(
+                "cooldown", {"seconds": self.cooldown, "current": seen.current}, f"take {size}"
+            ),
         )
         result = from_number(seen, size)
         return replace(

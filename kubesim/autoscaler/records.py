@@ -14,7 +14,7 @@ from kubesim.autoscaler.constants import DEFAULTS, MAX_REPLICAS, PolicyConstants
 from kubesim.autoscaler.ratios import quantity_text
 from kubesim.autoscaler.reading import metric_status, metrics_of
 from kubesim.autoscaler.types import Observation, Recommendation
-from kubesim.client import Decision, Step
+from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
@@ -206,7 +206,7 @@ def unreadable_scale(
         component=component,
         object=object_of(hpa, shadow=shadow),
         verdict="nothing: the target's scale cannot be read",
-        steps=(Step("read scale", {}, said, f"{SOURCE} reconcileAutoscaler"),),
+        steps=(RuleStep("read scale", {}, said, f"{SOURCE} reconcileAutoscaler"),),
         binding="FailedGetScale",
         would_change_if="spec.scaleTargetRef named an object that exists and can be scaled",
     )
@@ -250,7 +250,7 @@ def checked(seen: Observation, answer: Any) -> Recommendation:
     if result.failed or result.replicas in (allowed, seen.current):
         return result
     inputs = {"min": seen.minimum, "max": seen.maximum}
-    step = Step("bounds", inputs, f"{result.replicas} becomes {allowed}")
+    step = RuleStep("bounds", inputs, f"{result.replicas} becomes {allowed}")
     return replace(
         result,
         replicas=allowed,
@@ -278,7 +278,7 @@ def from_number(seen: Observation, number: Any) -> Recommendation:
             ("AbleToScale", "True", "SucceededGetScale", got),
             ("ScalingActive", "True", "ValidMetricFound", "a policy of your own decided"),
         ),
-        steps=(Step("policy", {"current": seen.current}, f"the policy wants {wanted}"),),
+        steps=(RuleStep("policy", {"current": seen.current}, f"the policy wants {wanted}"),),
         binding="the policy",
         would_change_if="the policy returned another number",
         state=seen.state,
@@ -291,7 +291,7 @@ def from_error(seen: Observation, said: str) -> Recommendation:
     return Recommendation(
         seen.current,
         failed=True,
-        steps=(Step("policy", {"current": seen.current}, said),),
+        steps=(RuleStep("policy", {"current": seen.current}, said),),
         binding=said,
         would_change_if="the policy returned a number of replicas",
         state=seen.state,

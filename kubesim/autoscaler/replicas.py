@@ -27,7 +27,7 @@ from kubesim.autoscaler.constants import DEFAULTS, PolicyConstants
 from kubesim.autoscaler.grouping import Groups, check_requests, group_pods
 from kubesim.autoscaler.ratios import Tolerance, ceiling, ratio_of, truncated, utilization_percent
 from kubesim.autoscaler.types import Metric, PodFacts, Proposal, Reading
-from kubesim.client.decisions import Step
+from kubesim.client.decisions import RuleStep
 
 SOURCE = "pkg/controller/podautoscaler/replica_calculator.go"
 FULL_PERCENT = 100  # of its request: what a missing pod is assumed to use when shrinking, or more
@@ -238,7 +238,9 @@ def tally_of(metric: Metric, reading: Reading, pods: Sequence[PodFacts], groups:
 # -- steps ---------------------------------------------------------------------------------------
 
 
-def _steps(metric: Metric, groups: Groups, question: PerPod, decided: Decided) -> tuple[Step, ...]:
+def _steps(
+    metric: Metric, groups: Groups, question: PerPod, decided: Decided
+) -> tuple[RuleStep, ...]:
     tally = question.tally
     figures = {
         "ready": len(groups.ready),
@@ -247,7 +249,7 @@ def _steps(metric: Metric, groups: Groups, question: PerPod, decided: Decided) -
         "ignored": len(groups.ignored),
     }
     steps = [
-        Step("sort pods", figures, f"{len(groups.ready)} pods count", f"{SOURCE} groupPods"),
+        RuleStep("sort pods", figures, f"{len(groups.ready)} pods count", f"{SOURCE} groupPods"),
         _reading_step("first reading", question, decided.first, question.measured, tally.entries),
     ]
     if decided.second is not None:
@@ -258,7 +260,7 @@ def _steps(metric: Metric, groups: Groups, question: PerPod, decided: Decided) -
     return tuple(steps)
 
 
-def _reading_step(rule: str, question: PerPod, ratio: float, measured: int, pods: int) -> Step:
+def _reading_step(rule: str, question: PerPod, ratio: float, measured: int, pods: int) -> RuleStep:
     inputs: dict[str, object] = {"pods": pods}
     if question.by_request:
         inputs |= {"utilization_percent": measured, "target_percent": question.target}
@@ -266,10 +268,10 @@ def _reading_step(rule: str, question: PerPod, ratio: float, measured: int, pods
             inputs["average_milli"] = truncated(question.tally.used, question.tally.sampled)
     else:
         inputs |= {"target_milli": question.target, "average_milli": measured}
-    return Step(rule, inputs, f"ratio {ratio:.4g}", f"{SOURCE} GetResourceReplicas")
+    return RuleStep(rule, inputs, f"ratio {ratio:.4g}", f"{SOURCE} GetResourceReplicas")
 
 
-def _assumption_step(metric: Metric, tally: Tally, first: float) -> Step:
+def _assumption_step(metric: Metric, tally: Tally, first: float) -> RuleStep:
     inputs = {"missing": tally.missing, "unready": tally.unready}
     if first > 1.0:
         result = "missing and unready pods are assumed to use nothing"
@@ -279,10 +281,10 @@ def _assumption_step(metric: Metric, tally: Tally, first: float) -> Step:
         result = f"missing pods are assumed to use {use}"
     else:
         result = "exactly on target: nothing is assumed"
-    return Step("assume", inputs, result, SOURCE)
+    return RuleStep("assume", inputs, result, SOURCE)
 
 
-def proposal_step(decided: Decided, tolerance: Tolerance) -> Step:
+def proposal_step(decided: Decided, tolerance: Tolerance) -> RuleStep:
     """The last step of a proposal: the multiplication, or the rule that kept the size."""
     ratio = decided.first if decided.second is None else decided.second
     if decided.held == "tolerance":
@@ -291,4 +293,4 @@ def proposal_step(decided: Decided, tolerance: Tolerance) -> Step:
         result = f"{decided.held}: keep {decided.replicas}"
     else:
         result = f"ceil({ratio:.4g} x {decided.count}) = {decided.replicas}"
-    return Step("proposal", {"ratio": ratio, "pods": decided.count}, result, SOURCE)
+    return RuleStep("proposal", {"ratio": ratio, "pods": decided.count}, result, SOURCE)

@@ -15,17 +15,18 @@ No counterpart in Kubernetes, whose users ask for a dry run of the HPA since 202
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from kubesim.apiserver import KubeAPI
 from kubesim.autoscaler.hpa import HorizontalController
 from kubesim.client.decisions import DecisionLog
+from kubesim.client.tools import ToolOptions
 from kubesim.errors import BadRequest, NotFound
 from kubesim.table import Table
 
 
 def shadow_controllers(
-    api: KubeAPI, policies: Mapping[str, Any] | None, **tools: Any
+    api: KubeAPI, policies: Mapping[str, Any] | None, **tools: Unpack[ToolOptions]
 ) -> list[HorizontalController]:
     """One controller for each policy, by the policy's name.
 

@@ -22,7 +22,7 @@ from math import ceil, inf
 from kubesim.autoscaler.ratios import Tolerance, ceiling, ratio_of
 from kubesim.autoscaler.replicas import DEFAULT_TOLERANCE, Decided, proposal_step
 from kubesim.autoscaler.types import Metric, PodFacts, Proposal, Reading
-from kubesim.client.decisions import Step
+from kubesim.client.decisions import RuleStep
 
 SOURCE = "pkg/controller/podautoscaler/replica_calculator.go"
 
@@ -174,7 +174,7 @@ def _against_value(
     decided = question.decide(total)
     inputs = {"total_milli": total, "target_milli": target, "ready": running}
     steps = (
-        Step(
+        RuleStep(
             "reading", inputs, f"ratio {decided.first:.4g}", f"{SOURCE} getUsageRatioReplicaCount"
         ),
         proposal_step(decided, tolerance),
@@ -201,7 +201,7 @@ def _against_average(
         proposal = proposal_step(decided, tolerance)
     else:
         result_of = f"ceil({total} / {target}) = {decided.replicas}"
-        proposal = Step("proposal", {"ratio": decided.first}, result_of, SOURCE)
+        proposal = RuleStep("proposal", {"ratio": decided.first}, result_of, SOURCE)
     return Proposal(
         replicas=decided.replicas,
         average_milli=ceil(total / status_replicas) if status_replicas else 0,
@@ -209,7 +209,7 @@ def _against_average(
         ready=status_replicas,
         held=decided.held,
         steps=(
-            Step("reading", inputs, result, f"{SOURCE} GetExternalPerPodMetricReplicas"),
+            RuleStep("reading", inputs, result, f"{SOURCE} GetExternalPerPodMetricReplicas"),
             proposal,
         ),
         curve=question,

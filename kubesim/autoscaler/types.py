@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol
 
 from kubesim.autoscaler.constants import DEFAULTS, NO_RULES, PolicyConstants, Rules
 from kubesim.autoscaler.ratios import Tolerance
-from kubesim.client.decisions import Step
+from kubesim.client.decisions import RuleStep
 
 Log = tuple[tuple[int, float], ...]
 """(number of pods, second) of earlier passes."""
@@ -254,7 +254,7 @@ class Proposal:
     ratio: float = 1.0
     ready: int = 0
     held: str = ""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[RuleStep, ...] = ()
     curve: Curve | None = field(default=None, compare=False, repr=False)
 
 
@@ -319,7 +319,7 @@ class Recommendation:
     events: tuple[tuple[str, str, str], ...] = ()
     readings: tuple[Proposal | None, ...] = ()
     failed: bool = False
-    steps: tuple[Step, ...] = ()
+    steps: tuple[RuleStep, ...] = ()
     binding: str = ""
     would_change_if: str = ""
     changes: tuple[Change, ...] = ()

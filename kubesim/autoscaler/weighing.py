@@ -16,7 +16,7 @@ from kubesim.autoscaler.ratios import Tolerance
 from kubesim.autoscaler.replicas import propose_per_pod
 from kubesim.autoscaler.totals import propose_total
 from kubesim.autoscaler.types import Behavior, Metric, MetricFailed, Observation, Proposal, Reading
-from kubesim.client.decisions import Step
+from kubesim.client.decisions import RuleStep
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
 FAILURES = {  # type -> (reason of condition and event, how the summary of the pass begins)
@@ -68,7 +68,7 @@ class Weighed:
     readings: tuple[Proposal | None, ...] = ()
     conditions: tuple[tuple[str, str, str, str], ...] = ()
     events: tuple[tuple[str, str, str], ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[RuleStep, ...] = ()
 
     def holds_back(self, replicas: int, current: int) -> bool:
         """True if a proposal is not followed, because a failed metric might want more."""
@@ -154,14 +154,14 @@ def weigh(seen: Observation) -> Weighed:
     best: tuple[Metric, Proposal] | None = None
     failures: list[Failure] = []
     readings: list[Proposal | None] = []
-    steps: list[Step] = []
+    steps: list[RuleStep] = []
     for metric, reading in seen.metrics:
         try:
             proposal = propose(metric, reading, seen)
         except MetricFailed as error:
             failures.append(Failure(metric, error))
             readings.append(None)
-            steps.append(Step(f"metric {metric.name}", {}, f"failed: {error}", SOURCE))
+            steps.append(RuleStep(f"metric {metric.name}", {}, f"failed: {error}", SOURCE))
             continue
         readings.append(proposal)
         steps += proposal.steps
@@ -193,7 +193,7 @@ def _found(seen: Observation, weighed: Weighed, failures: int) -> Weighed:
     if len(seen.metrics) > 1 and weighed.proposal is not None:
         inputs = {"metrics": len(seen.metrics), "failed": failures}
         result = f"{name} wants the most: {weighed.proposal.replicas}"
-        steps += (Step("largest", inputs, result, f"{SOURCE} computeReplicasForMetrics"),)
+        steps += (RuleStep("largest", inputs, result, f"{SOURCE} computeReplicasForMetrics"),)
     return Weighed(
         True,
         weighed.metric,
@@ -221,7 +221,9 @@ def _failed(seen: Observation, weighed: Weighed, failures: int) -> Weighed:
     if weighed.proposal is not None:
         wanted = {"wanted": weighed.proposal.replicas, "current": seen.current}
         result = "a metric that failed might want more: nothing shrinks without it"
-        steps += (Step("failed metrics", wanted, result, f"{SOURCE} computeReplicasForMetrics"),)
+        steps += (
+            RuleStep("failed metrics", wanted, result, f"{SOURCE} computeReplicasForMetrics"),
+        )
     return Weighed(
         False,
         weighed.metric,
@@ -246,5 +248,5 @@ def _without_selector(seen: Observation) -> Weighed:
         False,
         conditions=(condition,),
         events=(("Warning", reason, said), ("Warning", "FailedComputeMetricsReplicas", said)),
-        steps=(Step("selector", {}, condition[3], f"{SOURCE} validateAndParseSelector"),),
+        steps=(RuleStep("selector", {}, condition[3], f"{SOURCE} validateAndParseSelector"),),
     )

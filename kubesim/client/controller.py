@@ -16,17 +16,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
-from kubesim.analytics import Analytics
-from kubesim.apiserver import KubeAPI, ResourceEvent
-from kubesim.client.decisions import DecisionLog
+from kubesim.apiserver import ResourceEvent
+from kubesim.client.decisions import Decision, RuleStep
 from kubesim.client.informer import Informer
 from kubesim.client.recorder import EventRecorder
+from kubesim.client.tools import Tools
 from kubesim.client.workqueue import WorkQueue
-from kubesim.clock.base import Clock, Streams
 from kubesim.errors import AlreadyExists, Conflict, NotFound
+from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
 RESYNC_SECONDS = 600.0  # list again, in case anything was missed
@@ -50,21 +50,17 @@ class Controller(ABC):
 
     def __init__(
         self,
-        api: KubeAPI,
+        tools: Tools,
         *,
-        clock: Clock,
-        streams: Streams,
-        analytics: Analytics,
-        decisions: DecisionLog,
         resync_seconds: float = RESYNC_SECONDS,
     ) -> None:
-        self.api = api
-        self.clock = clock
-        self.streams = streams
-        self.analytics = analytics
-        self.decisions = decisions
-        self.worker = clock.worker(self.name)
-        self.recorder = EventRecorder(api, self.name)
+        self.api = tools.api
+        self.clock = tools.clock
+        self.streams = tools.streams
+        self.analytics = tools.analytics
+        self.decisions = tools.decisions
+        self.worker = tools.clock.worker(self.name)
+        self.recorder = EventRecorder(tools.api, self.name)
         self.queue = WorkQueue(self.worker, self._process, max_delay_seconds=self.max_delay_seconds)
         self.counts: Counter[str] = Counter()
         self._informers: list[Informer] = []
@@ -115,7 +111,8 @@ class Controller(ABC):
             informer.start()
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the informers. What the controller decided before a crash is forgotten."""
+        self.decisions.forget(self.name)
         for informer in self._informers:
             informer.start()
 
@@ -133,6 +130,49 @@ class Controller(ABC):
     def about(self, key: str) -> Document | None:
         """The object that an Event about a failing key is told of; None: no Event."""
         return None
+
+    def decide(
+        self,
+        obj: Document,
+        verdict: str,
+        *,
+        steps: Sequence[RuleStep] = (),
+        binding: str = "",
+        would_change_if: str = "",
+        data: Mapping[str, object] | None = None,
+        signature: Hashable = None,
+        acted: bool = True,
+    ) -> None:
+        """Record a decision about an object.
+
+        Args:
+            obj: the object, with its kind.
+            verdict: the outcome in one sentence.
+            steps, binding, would_change_if, data: see `Decision`.
+            signature: what tells this decision from the one before.
+            acted: something was written because of the decision. A decision on which nothing was
+                done is recorded only if its signature differs from the last one's.
+        """
+        decision = Decision(
+            time=self.clock.now(),
+            revision=meta.resource_version_of(obj),
+            component=self.name,
+            object=meta.reference_to(obj),
+            verdict=verdict,
+            steps=tuple(steps),
+            binding=binding,
+            would_change_if=would_change_if,
+            data=data or {},
+        )
+        self.decisions.record_if_new(decision, signature, always=acted)
+
+    def last_signature(self, obj: Document) -> Hashable:
+        """Return the signature of the last decision about an object; None if there is none."""
+        return self.decisions.signature_of(self.name, meta.reference_to(obj))
+
+    def forget_decisions(self, obj: Document) -> None:
+        """Forget the signature of the last decision about an object that was deleted."""
+        self.decisions.forget(self.name, meta.reference_to(obj))
 
     def _process(self, key: str) -> None:
         self.counts["reconciled"] += 1

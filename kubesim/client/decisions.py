@@ -11,17 +11,18 @@ No counterpart in Kubernetes.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Any
 
 RING = 200  # decisions kept for each object
+_NONE = object()  # equals no signature
 OBJECTS = 5_000  # objects kept; the one that was not touched for longest goes first
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RuleStep:
     """One rule that was applied.
 
     Attributes:
@@ -59,7 +60,7 @@ class Decision:
     component: str
     object: str
     verdict: str
-    steps: tuple[Step, ...] = ()
+    steps: tuple[RuleStep, ...] = ()
     binding: str = ""
     would_change_if: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -119,6 +120,7 @@ class DecisionLog:
     def __init__(self, ring: int = RING, objects: int = OBJECTS) -> None:
         self._ring, self._objects = ring, objects
         self._by_object: OrderedDict[str, deque[Decision]] = OrderedDict()
+        self._signatures: dict[str, dict[str, Hashable]] = {}  # component -> object -> signature
         self._serial = 0
         self._all: deque[tuple[int, Decision]] = deque(maxlen=ring * 10)
 
@@ -132,6 +134,43 @@ class DecisionLog:
         ring.append(decision)
         self._serial += 1
         self._all.append((self._serial, decision))
+
+    def record_if_new(
+        self, decision: Decision, signature: Hashable, *, always: bool = False
+    ) -> bool:
+        """Record a decision unless it says what the last one of its component said.
+
+        A controller decides again at every resync. A reader wants one record for each change, not
+        one for each pass.
+
+        Args:
+            decision: the record.
+            signature: what tells this decision from the one before; compared with ``==``.
+            always: record it in any case, for example since something was done.
+
+        Returns:
+            Whether it was recorded.
+        """
+        known = self._signatures.setdefault(decision.component, {})
+        if not always and known.get(decision.object, _NONE) == signature:
+            return False
+        known[decision.object] = signature
+        self.record(decision)
+        return True
+
+    def signature_of(self, component: str, object: str) -> Hashable:
+        """Return the signature of the component's last decision about an object, or None."""
+        return self._signatures.get(component, {}).get(object)
+
+    def forget(self, component: str, object: str | None = None) -> None:
+        """Forget the last signature for one object, or all of a component that starts anew.
+
+        The records stay.
+        """
+        if object is None:
+            self._signatures.pop(component, None)
+        else:
+            self._signatures.get(component, {}).pop(object, None)
 
     def of(self, object: str) -> list[Decision]:
         """All kept decisions about one object, oldest first; [] if there is none."""

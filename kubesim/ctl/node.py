@@ -23,7 +23,7 @@ from html import escape
 from typing import Protocol
 
 from kubesim.apiserver import KubeAPI
-from kubesim.client import Decision, DecisionLog, Step, retry_on_conflict
+from kubesim.client import Decision, DecisionLog, RuleStep, retry_on_conflict
 from kubesim.clock.base import Clock
 from kubesim.ctl import describe_node as nodeview
 from kubesim.ctl.drain import (
@@ -265,19 +265,19 @@ class ClusterNode:
         verdict = f"{self.name} is drained" if report.drained else f"{self.name} is not drained"
         binding = report.errors[0] if report.errors else "every pod that had to go is gone"
         refused = f"{report.refusals} evictions were refused by budgets, and tried again"
-        step = Step("evictions", figures, refused, DRAINING)
+        step = RuleStep("evictions", figures, refused, DRAINING)
         self._decide(f"node/{self.name}", verdict, step, binding, "uncordon() lets pods come back")
         for key in sorted({*report.evicted, *report.refused}):
             times, why = report.refused.get(key, (0, ""))
             gone = key in report.evicted
             verdict = f"{'evicted' if gone else 'not evicted'}: {self.name} is being drained"
             said = f"refused {times} times, the last time: {why}" if times else "allowed at once"
-            step = Step("budgets", {"node": self.name, "refusals": times}, said, DRAINING)
+            step = RuleStep("budgets", {"node": self.name, "refusals": times}, said, DRAINING)
             would = "a budget protected it" if gone else "its budget allowed a disruption"
             self._decide(meta.reference("pod", key), verdict, step, said, would)
 
     def _decide(
-        self, about: str, verdict: str, step: Step, binding: str, would_change_if: str
+        self, about: str, verdict: str, step: RuleStep, binding: str, would_change_if: str
     ) -> None:
         self._decisions.record(
             Decision(

@@ -24,25 +24,23 @@ controllers go with it, or another replica takes over by its lease.
 
 from __future__ import annotations
 
-from typing import Any
-
-from kubesim.client import Controller
+from kubesim.client import Controller, Tools
 from kubesim.errors import BadRequest, NotFound, mapping_hint
 
 
-class ControllerSwitch:
-    """The switch of one controller.
+class ControllerHandle:
+    """One controller of a cluster, to crash and to restart it.
 
     Args:
         controllers: of the cluster; a restart puts another one in the place of the old.
         name: for example ``replicaset-controller``.
-        tools: what a controller is made with: api, clock, streams, analytics, decisions.
+        tools: what a controller is constructed with.
 
     Raises:
         NotFound: no such controller; the message lists those that there are.
     """
 
-    def __init__(self, controllers: list[Controller], name: str, tools: dict[str, Any]) -> None:
+    def __init__(self, controllers: list[Controller], name: str, tools: Tools) -> None:
         names = [controller.name for controller in controllers]
         if name not in names:
             raise NotFound(f"there is no controller {name!r}", hint=mapping_hint(name, names))
@@ -68,7 +66,7 @@ class ControllerSwitch:
         """
         if self.running:
             raise BadRequest(f"{self.name} runs", hint="crash() it first")
-        fresh = type(self._controllers[self._place])(**self._tools)
+        fresh = type(self._controllers[self._place])(self._tools)
         self._controllers[self._place] = fresh
         fresh.start()
 

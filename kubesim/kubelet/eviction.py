@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kubesim.client import Decision, Step
+from kubesim.client import Decision, RuleStep
 from kubesim.kubelet.pod.records import pod_record
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -177,9 +177,13 @@ def eviction_record(
     )
     figures = {"available_bytes": available, "threshold_bytes": threshold}
     steps = (
-        Step("threshold", figures, "available is below the threshold", f"{SOURCE}#hard-eviction"),
-        Step("rank", {"pods": len(ranking)}, order, f"{SOURCE}#pod-selection-for-kubelet-eviction"),
-        Step("grace", {"seconds": GRACE_SECONDS}, message, SOURCE),
+        RuleStep(
+            "threshold", figures, "available is below the threshold", f"{SOURCE}#hard-eviction"
+        ),
+        RuleStep(
+            "rank", {"pods": len(ranking)}, order, f"{SOURCE}#pod-selection-for-kubelet-eviction"
+        ),
+        RuleStep("grace", {"seconds": GRACE_SECONDS}, message, SOURCE),
     )
     me = next((c for c in ranking if c.key == chosen), None)
     above = me is not None and me.above_request

@@ -15,10 +15,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from kubesim.analytics import Analytics
-from kubesim.apiserver import KubeAPI
-from kubesim.client import DecisionLog, EventRecorder, Informer
-from kubesim.clock.base import Clock, Streams
+from kubesim.client import EventRecorder, Informer, Tools
 from kubesim.kubelet.config import KubeletConfig
 from kubesim.kubelet.images import ImageStore
 from kubesim.kubelet.nodestatus import (
@@ -45,7 +42,7 @@ class Kubelet:
     """The agent of one node.
 
     Args:
-        api, clock, streams, analytics, decisions: the cluster's tools.
+        tools: what all components share.
         node_name: for example ``node-1``.
         cpu, memory, max_pods: what the node offers, as Kubernetes quantities.
         load: requests per second that reach a pod, asked at each tick.
@@ -56,12 +53,8 @@ class Kubelet:
 
     def __init__(
         self,
-        api: KubeAPI,
+        tools: Tools,
         *,
-        clock: Clock,
-        streams: Streams,
-        analytics: Analytics,
-        decisions: DecisionLog,
         node_name: str,
         cpu: str = "4",
         memory: str = "8Gi",
@@ -73,10 +66,10 @@ class Kubelet:
     ) -> None:
         self.name = f"kubelet/{node_name}"
         self.node_name = node_name
-        self.api = api
-        self.clock = clock
-        self.analytics = analytics
-        self.decisions = decisions
+        self.api = api = tools.api
+        self.clock = clock = tools.clock
+        self.analytics = tools.analytics
+        self.decisions = tools.decisions
         self.worker = clock.worker(self.name)
         self.recorder = EventRecorder(api, "kubelet")
         self.counts: Counter[str] = Counter()
@@ -89,7 +82,7 @@ class Kubelet:
         self._images = ImageStore(self.config.image_pull)
         self._labels = dict(labels or {})
         self._log: deque[tuple[float, str]] = deque(maxlen=LOG_LINES)
-        self._seed, self._load, self._known_workloads = streams.seed, load, workloads
+        self._seed, self._load, self._known_workloads = tools.streams.seed, load, workloads
         self._max_pods = max_pods
         self._memory: MemoryWatch
         self._workers = self._pod_workers()

@@ -20,13 +20,17 @@ kubesim.errors.FrozenDocument: this document is shared with the store and every 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any, NoReturn
 
 from kubesim.errors import FrozenDocument
 
 Document = dict[str, Any]
-"""A Kubernetes object as its JSON document: string keys; values are JSON values."""
+"""A Kubernetes object, or a part of it, as its JSON document: string keys, JSON values."""
+
+ReadOnlyDocument = Mapping[str, Any]
+"""A document that a function reads and does not change: frozen or not."""
 
 
 def _refuse(*_args: object, **_kwargs: object) -> NoReturn:

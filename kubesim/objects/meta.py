@@ -92,6 +92,15 @@ def reference(kind: str, key: str) -> str:
     return f"{kind}/{key.removeprefix('default/')}"
 
 
+def reference_to(document: Mapping[str, Any]) -> str:
+    """Return what `explain` calls an object: its kind in lower case, and its key.
+
+    >>> reference_to({"kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}})
+    'deployment/shop/web'
+    """
+    return reference(str(document["kind"]).lower(), key_of(document))
+
+
 def split_key(key: str) -> tuple[str | None, str]:
     """(namespace, name) of a key; the namespace is None for cluster-scoped objects."""
     namespace, slash, name = key.rpartition("/")

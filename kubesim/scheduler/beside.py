@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubesim.apiserver import KubeAPI
+from kubesim.client import Tools
 from kubesim.errors import BadRequest
 from kubesim.objects.pods import node_of
 from kubesim.scheduler.cache import ApiWorld
@@ -26,31 +27,30 @@ DEFAULT_NAME = "default-scheduler"
 
 
 def make_schedulers(
-    api: KubeAPI, profile: Any, others: Mapping[str, Any] | None, **tools: Any
+    tools: Tools, profile: Any, others: Mapping[str, Any] | None
 ) -> list[Scheduler]:
     """The default scheduler, and others by their names.
 
     Args:
-        api: the API server.
+        tools: what all components share.
         profile: of the default scheduler; see `Scheduler`.
         others: schedulerName -> a profile, one plug-in, or a policy with `choose(pod, nodes)`.
-        tools: clock, streams, analytics, decisions.
 
     Raises:
         BadRequest: a name that is none, or the default one's; or something that is no profile.
     """
-    found = [Scheduler(api, profile=profile, **tools)]
+    found = [Scheduler(tools.api, profile=profile, **tools.options())]
     for name, own in (others or {}).items():
         if not isinstance(name, str) or not name or name == DEFAULT_NAME:
             raise BadRequest(
                 f"{name!r} cannot be the name of a further scheduler",
                 hint=f"choose another than {DEFAULT_NAME!r}; to change that one, use profile=",
             )
-        found.append(Scheduler(api, profile=own, scheduler_name=name, **tools))
+        found.append(Scheduler(tools.api, profile=own, scheduler_name=name, **tools.options()))
     return found
 
 
-def restarted(old: Scheduler, profile: Any, **tools: Any) -> Scheduler:
+def restarted(old: Scheduler, profile: Any, tools: Tools) -> Scheduler:
     """Stop a scheduler, and start one of the same name with another profile.
 
     As after an edit of kube-scheduler's configuration: pods that are placed stay where they are,
@@ -59,7 +59,7 @@ def restarted(old: Scheduler, profile: Any, **tools: Any) -> Scheduler:
     Args:
         old: the scheduler that runs.
         profile: see `Scheduler`.
-        tools: clock, streams, analytics, decisions.
+        tools: what all components share.
 
     Raises:
         BadRequest: something in it is no plug-in; the old scheduler goes on then.
@@ -67,7 +67,7 @@ def restarted(old: Scheduler, profile: Any, **tools: Any) -> Scheduler:
     if profile is not None and not callable(getattr(profile, "choose", None)):
         read_profile(profile)
     old.stop()
-    new = Scheduler(old.api, profile=profile, scheduler_name=old.name, **tools)
+    new = Scheduler(tools.api, profile=profile, scheduler_name=old.name, **tools.options())
     new.start()
     return new
 

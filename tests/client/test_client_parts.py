@@ -13,7 +13,8 @@ from kubesim.client import (
     DecisionLog,
     EventRecorder,
     Informer,
-    Step,
+    RuleStep,
+    Tools,
     WorkQueue,
     retry_on_conflict,
 )
@@ -213,13 +214,7 @@ def test_a_failing_reconcile_is_seen_and_tried_again(clock: VirtualClock) -> Non
 
     analytics = Analytics(clock.now)
     api = KubeAPI(EtcdStore(), clock, NamedStreams(1), analytics=analytics)
-    controller = Failing(
-        api,
-        clock=clock,
-        streams=NamedStreams(1),
-        analytics=analytics,
-        decisions=DecisionLog(),
-    )
+    controller = Failing(Tools(api, clock, NamedStreams(1), analytics, DecisionLog()))
     controller.start()
     api.create(config("a"))
     clock.sleep(1)
@@ -238,13 +233,7 @@ def test_a_key_may_be_given_up(clock: VirtualClock) -> None:
         max_retries = 2
 
     api = KubeAPI(EtcdStore(), clock, NamedStreams(1))
-    controller = GivesUp(
-        api,
-        clock=clock,
-        streams=NamedStreams(1),
-        analytics=api.analytics,
-        decisions=DecisionLog(),
-    )
+    controller = GivesUp(Tools(api, clock, NamedStreams(1), api.analytics, DecisionLog()))
     controller.start()
     api.create(config("a"))
     clock.sleep(10)
@@ -303,7 +292,7 @@ def test_decisions_are_kept_in_bounded_rings() -> None:
     """By object, by cursor; text, HTML and data carry the same figures."""
     log = DecisionLog(ring=3, objects=2)
     for number in range(5):
-        step = Step("rule", {"n": number}, "result", "source")
+        step = RuleStep("rule", {"n": number}, "result", "source")
         log.record(Decision(float(number), 1, "me", "hpa/a", f"verdict {number}", (step,)))
     assert [d.verdict for d in log.of("hpa/a")] == ["verdict 2", "verdict 3", "verdict 4"]
     found, cursor = log.since(3)
@@ -321,3 +310,58 @@ def test_decisions_are_kept_in_bounded_rings() -> None:
 def test_resource_events_are_values() -> None:
     """Equal content, equal events."""
     assert ResourceEvent("ADDED", {}, None, 1) == ResourceEvent("ADDED", {}, None, 1)
+
+
+def test_a_decision_that_says_the_same_again_is_recorded_once() -> None:
+    """The signature decides; `always`, another component and a fresh start record it again."""
+    log = DecisionLog()
+
+    def decision(component: str = "c") -> Decision:
+        return Decision(0.0, 0, component, "pod/a", "wait")
+
+    assert log.record_if_new(decision(), None)
+    assert not log.record_if_new(decision(), None)
+    assert log.record_if_new(decision(), "news")
+    assert not log.record_if_new(decision(), "news")
+    assert log.record_if_new(decision(), "news", always=True)
+    assert log.record_if_new(decision("other"), "news")
+    assert (log.signature_of("c", "pod/a"), log.signature_of("c", "pod/b")) == ("news", None)
+    log.forget("c", "pod/a")
+    assert log.record_if_new(decision(), "news")
+    log.forget("c")
+    assert log.record_if_new(decision(), "news")
+    assert not log.record_if_new(decision("other"), "news")
+    assert len(log.of("pod/a")) == 6
+
+
+def test_a_controller_decides_about_an_object_once_until_it_is_restarted(
+    api: KubeAPI, clock: VirtualClock
+) -> None:
+    """`decide` knows component, time, revision and reference; a restart forgets signatures."""
+
+    class Decides(Failing):
+        def reconcile(self, key: str) -> None:
+            obj = self.api.get("ConfigMap", key.rpartition("/")[2])
+            steps = [RuleStep("rule", {}, "result")]
+            self.decide(obj, "wait", steps=steps, signature="wait", acted=False, data={"n": 1})
+            assert self.last_signature(obj) == "wait"
+
+    log = DecisionLog()
+    tools = Tools(api, clock, NamedStreams(1), api.analytics, log)
+    first = Decides(tools, resync_seconds=1.0)
+    first.start()
+    made = api.create(config("a"))
+    clock.sleep(1.5)
+    api.patch("ConfigMap", "a", {"data": {"new": "s"}})
+    clock.sleep(1)
+    (only,) = log.of("configmap/a")
+    assert (only.component, only.verdict, only.data) == (first.name, "wait", {"n": 1})
+    assert only.revision == int(made["metadata"]["resourceVersion"])
+    first.stop()
+    Decides(tools).start()
+    clock.sleep(1)
+    assert len(log.of("configmap/a")) == 2
+    first.forget_decisions(made)
+    api.patch("ConfigMap", "a", {"data": {"new": "t"}})
+    clock.sleep(1)
+    assert len(log.of("configmap/a")) == 3

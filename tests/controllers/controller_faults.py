@@ -62,14 +62,7 @@ def replace_controller(cluster: Cluster, kind: type[C], **options: Any) -> C:
     """Stop a controller and start a fresh one on the same store."""
     old = controller_of(cluster, kind)
     old.stop()
-    fresh = kind(
-        cluster.api,
-        clock=cluster.clock,
-        streams=cluster.streams,
-        analytics=cluster.analytics,
-        decisions=cluster.decisions,
-        **options,
-    )
+    fresh = kind(cluster.tools, **options)
     cluster.controllers[cluster.controllers.index(old)] = fresh
     fresh.start()
     return fresh

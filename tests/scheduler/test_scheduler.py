@@ -176,14 +176,7 @@ def test_a_new_node_helps_a_waiting_pod() -> None:
     with Cluster(nodes=0, seed=1, hpa=False) as cluster:
         assert place(cluster, a_pod("p", "1")) == {"p": ""}
         assert "no nodes available" in cluster.explain("pod/p").latest.verdict
-        kubelet = Kubelet(
-            cluster.api,
-            clock=cluster.clock,
-            streams=cluster.streams,
-            analytics=cluster.analytics,
-            decisions=cluster.decisions,
-            node_name="late",
-        )
+        kubelet = Kubelet(cluster.tools, node_name="late")
         kubelet.start()
         cluster.sleep(15)
         assert cluster.api.get("Pod", "p")["spec"]["nodeName"] == "late"

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Controller, Decision, Step
+from kubesim.client import Controller, Decision, RuleStep, Tools
 from kubesim.controllers.cronjob.plan import SOURCE, CronPlan, CronSpec, plan, superfluous
 from kubesim.controllers.job.facts import final_condition
 from kubesim.errors import AlreadyExists, NotFound, StatusError
@@ -33,8 +32,8 @@ class CronJobController(Controller):
 
     name = "cronjob-controller"
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, tools: Tools, **options: float) -> None:
+        super().__init__(tools, **options)
         self._cronjobs = self.informer("CronJob", self._cronjob_changed)
         self._jobs = self.informer(
             "Job", self._job_changed, on_demand=True, indexers={"owner": _owner_uid}
@@ -211,7 +210,7 @@ class CronJobController(Controller):
                 component=self.name,
                 object=meta.reference("cronjob", key),
                 verdict=verdict,
-                steps=(Step("schedule", {**inputs, "active": active}, decided.reason, SOURCE),),
+                steps=(RuleStep("schedule", {**inputs, "active": active}, decided.reason, SOURCE),),
                 binding=decided.reason,
                 would_change_if=f"the next start is due ({wait}), or the spec changes",
             )

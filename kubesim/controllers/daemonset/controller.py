@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Decision, Step
+from kubesim.client import Decision, RuleStep, Tools
 from kubesim.controllers.daemonset.backoff import FailedPodBackOff
 from kubesim.controllers.daemonset.history import (
     matching,
@@ -67,8 +67,8 @@ class DaemonSetController(PodOwner):
     name = "daemonset-controller"
     kind = "DaemonSet"
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, tools: Tools, **options: float) -> None:
+        super().__init__(tools, **options)
         self._nodes = self.informer("Node", self._node_changed, on_demand=True)
         self._backoff = FailedPodBackOff()
         self._verdicts: dict[tuple[str, str], tuple[Any, Any, Any, NodeVerdict]] = {}
@@ -302,13 +302,13 @@ class DaemonSetController(PodOwner):
             return
         self._last_reason[key] = said
         steps = [
-            Step("nodes", {"nodes": len(verdicts), "eligible": eligible}, passed_over or "all")
+            RuleStep("nodes", {"nodes": len(verdicts), "eligible": eligible}, passed_over or "all")
         ]
         if rolled.reason:
             numbers = {"max_unavailable": rules.unavailable, "max_surge": rules.surge}
-            steps.append(Step("rolling update", numbers, rolled.reason, SOURCE))
+            steps.append(RuleStep("rolling update", numbers, rolled.reason, SOURCE))
         if failures:
-            steps.append(Step("slow start", {}, f"stopped: {words_of(failures[0])}", SOURCE))
+            steps.append(RuleStep("slow start", {}, f"stopped: {words_of(failures[0])}", SOURCE))
         self.decisions.record(
             Decision(
                 time=self.clock.now(),

@@ -17,10 +17,9 @@ rollback.go, progress.go, util/deployment_util.go.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Controller, Decision, Step
+from kubesim.client import Controller, Decision, RuleStep, Tools
 from kubesim.controllers.deployment import progress as status
 from kubesim.controllers.deployment.sync import DeploymentPass
 from kubesim.controllers.shared.controllerrefs import claim
@@ -62,8 +61,10 @@ class DeploymentController(Controller):
     max_retries = MAX_RETRIES
     max_delay_seconds = MAX_DELAY_SECONDS
 
-    def __init__(self, *args: Any, watch_latency_seconds: float = 0.0, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(
+        self, tools: Tools, *, watch_latency_seconds: float = 0.0, **options: float
+    ) -> None:
+        super().__init__(tools, **options)
         self._deployments = self.informer(
             "Deployment",
             self._deployment_changed,
@@ -245,7 +246,7 @@ class DeploymentController(Controller):
             )
         )
 
-    def _what_pods_wait_for(self, this: DeploymentPass) -> list[Step]:
+    def _what_pods_wait_for(self, this: DeploymentPass) -> list[RuleStep]:
         """What keeps the pods of the new ReplicaSet from being available, as far as they say."""
         if this.new is None:
             return []
@@ -259,19 +260,19 @@ class DeploymentController(Controller):
         steps = []
         if found:
             said = ", ".join(f"{count} x {reason}" for reason, count in found.items())
-            steps.append(Step("new pods", found, said))
+            steps.append(RuleStep("new pods", found, said))
         failure = get_condition(this.new, status.FAILURE)
         if failure is not None:
             figures = {"replicas": this.new["spec"]["replicas"], **found}
-            steps.append(Step("replica failure", figures, str(failure.get("message"))))
+            steps.append(RuleStep("replica failure", figures, str(failure.get("message"))))
         return steps
 
-    def _progress(self, deployment: Document) -> Step:
+    def _progress(self, deployment: Document) -> RuleStep:
         """How long the rollout may go on like this before it is called failed."""
         deadline, known = status.deadline_of(deployment), get_condition(deployment, "Progressing")
         if deadline is None or known is None:
             said = "no deadline is set: it may take for ever"
-            return Step("progress deadline", {}, said, PROGRESS_SOURCE)
+            return RuleStep("progress deadline", {}, said, PROGRESS_SOURCE)
         figures = {"progressDeadlineSeconds": deadline, "lastUpdateTime": known["lastUpdateTime"]}
         if known.get("reason") == status.TIMED_OUT:
             said = (
@@ -282,7 +283,7 @@ class DeploymentController(Controller):
         else:
             end = self.clock.seconds_at(known["lastUpdateTime"]) + deadline
             said = f"the rollout is called failed after t={end:g} s, unless a pod gets on"
-        return Step("progress deadline", figures, said, PROGRESS_SOURCE)
+        return RuleStep("progress deadline", figures, said, PROGRESS_SOURCE)
 
 
 def _key_of_owner(replicaset: Document, controller: Document) -> Iterable[str]:

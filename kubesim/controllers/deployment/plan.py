@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from kubesim.client.decisions import Step
+from kubesim.client.decisions import RuleStep
 from kubesim.controllers.deployment.rolling import (
     Fenceposts,
     ReplicaSetState,
@@ -108,7 +108,7 @@ class PassPlan:
     create: int | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
     refresh: tuple[str, ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[RuleStep, ...] = ()
     binding: str = ""
     unless: str = "spec.replicas or the template changes"
     waiting: bool = False
@@ -153,7 +153,7 @@ def _new_size(facts: DeploymentFacts, new: OwnedSet, total: int) -> int:
     )
 
 
-def _limits(facts: DeploymentFacts) -> Step:
+def _limits(facts: DeploymentFacts) -> RuleStep:
     figures = {
         "replicas": facts.replicas,
         "maxSurge": facts.surge,
@@ -163,19 +163,19 @@ def _limits(facts: DeploymentFacts) -> Step:
         f"at most {facts.replicas + facts.surge} pods, "
         f"at least {facts.replicas - facts.unavailable} available"
     )
-    return Step("limits", figures, result, ROLLING)
+    return RuleStep("limits", figures, result, ROLLING)
 
 
-def _up(facts: DeploymentFacts, before: int, size: int, total: int) -> Step:
+def _up(facts: DeploymentFacts, before: int, size: int, total: int) -> RuleStep:
     room = facts.replicas + facts.surge - total
     figures = {"pods": total, "room": room, "missing": facts.replicas - before}
     if size == before < facts.replicas:
         said = f"{facts.new_name} stays at {size}: {total} pods, {total + room} are allowed"
-        return Step("scale up", figures, said, ROLLING)
-    return Step("scale up", figures, f"{facts.new_name} {before} -> {size}", ROLLING)
+        return RuleStep("scale up", figures, said, ROLLING)
+    return RuleStep("scale up", figures, f"{facts.new_name} {before} -> {size}", ROLLING)
 
 
-def _down(facts: DeploymentFacts, steps: list[Step]) -> PassPlan:
+def _down(facts: DeploymentFacts, steps: list[RuleStep]) -> PassPlan:
     """The old ReplicaSets: pods that serve nobody first, then as many as may be missed."""
     assert facts.new is not None
     new, old = facts.new.state, [owned.state for owned in facts.old]
@@ -200,7 +200,7 @@ def _down(facts: DeploymentFacts, steps: list[Step]) -> PassPlan:
     sum_text = f"{total} pods - {minimum} that must stay - {ill} new ones not available = {allowed}"
     result = ", ".join(f"{name} {before[name]} -> {size}" for name, size in sizes.items())
     said = f"{result} ({sum_text})" if sizes else f"none may go now ({sum_text})"
-    steps.append(Step("scale down", figures, said, ROLLING))
+    steps.append(RuleStep("scale down", figures, said, ROLLING))
     if sizes:
         limit = f"maxUnavailable {facts.unavailable}: {minimum} must stay available"
         unless = "a new pod becomes available, or maxUnavailable is raised"
@@ -213,7 +213,7 @@ def _down(facts: DeploymentFacts, steps: list[Step]) -> PassPlan:
     )
 
 
-def _nothing_old(facts: DeploymentFacts, steps: list[Step], ill: int) -> PassPlan:
+def _nothing_old(facts: DeploymentFacts, steps: list[RuleStep], ill: int) -> PassPlan:
     """No old pods are wanted any more: only the new ones matter."""
     assert facts.new is not None
     if not ill:
@@ -246,7 +246,7 @@ def recreate(facts: DeploymentFacts) -> PassPlan:
     sizes = {owned.state.name: 0 for owned in facts.old if owned.active}
     if sizes:
         result = ", ".join(f"{name} -> 0" for name in sizes)
-        step = Step("stop the old", {"old": len(sizes)}, result, RECREATE)
+        step = RuleStep("stop the old", {"old": len(sizes)}, result, RECREATE)
         return PassPlan(
             sizes=sizes,
             steps=(step,),
@@ -256,7 +256,7 @@ def recreate(facts: DeploymentFacts) -> PassPlan:
     counted = sum(owned.pods for owned in facts.old)
     if counted or facts.old_pods:
         left = max(counted, facts.old_pods)
-        step = Step("wait", {"oldPods": left}, f"{left} old pods have not ended", RECREATE)
+        step = RuleStep("wait", {"oldPods": left}, f"{left} old pods have not ended", RECREATE)
         return PassPlan(
             steps=(step,),
             binding=f"{left} old pods have not ended",
@@ -268,7 +268,7 @@ def recreate(facts: DeploymentFacts) -> PassPlan:
     if facts.new is not None and before == facts.replicas:
         return _nothing_old(facts, [], max(0, before - facts.new.state.available))
     result = f"{facts.new_name} {before} -> {facts.replicas}"
-    step = Step("start the new", figures, result, RECREATE)
+    step = RuleStep("start the new", figures, result, RECREATE)
     if facts.new is None:
         return PassPlan(create=facts.replicas, steps=(step,), binding="spec.replicas")
     return PassPlan(sizes={facts.new_name: facts.replicas}, steps=(step,), binding="spec.replicas")

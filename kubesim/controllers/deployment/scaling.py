@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kubesim.client.decisions import Step
+from kubesim.client.decisions import RuleStep
 from kubesim.controllers.deployment.plan import SOURCE, DeploymentFacts, OwnedSet, PassPlan
 from kubesim.controllers.deployment.rolling import Fenceposts, ReplicaSetState, proportional_sizes
 
@@ -50,11 +50,11 @@ def scale(facts: DeploymentFacts) -> PassPlan:
         return _scale_the_only_one(facts, active)
     if facts.new is not None and _is_saturated(facts, facts.new):
         sizes = {owned.state.name: 0 for owned in facts.old if owned.active}
-        step = Step("saturated", {}, f"{facts.new_name} has all pods: the old ones go", SOURCE)
+        step = RuleStep("saturated", {}, f"{facts.new_name} has all pods: the old ones go", SOURCE)
         return PassPlan(sizes=sizes, steps=(step,), binding="the new ReplicaSet is complete")
     if not facts.rolling:
         said = "Recreate does not share a change of size among several ReplicaSets"
-        return PassPlan(steps=(Step("scale", {}, said, SOURCE),), binding=said)
+        return PassPlan(steps=(RuleStep("scale", {}, said, SOURCE),), binding=said)
     wanted = proportional_sizes(
         [owned.state for owned in active],
         replicas=facts.replicas,
@@ -72,7 +72,7 @@ def scale(facts: DeploymentFacts) -> PassPlan:
     return PassPlan(
         sizes={name: size for name, size in wanted.items() if size != before[name]},
         refresh=tuple(wanted),
-        steps=(Step("proportional scaling", figures, result, PROPORTIONAL),),
+        steps=(RuleStep("proportional scaling", figures, result, PROPORTIONAL),),
         binding="each ReplicaSet gets its share; the largest also what is left over",
     )
 
@@ -95,7 +95,7 @@ def _scale_the_only_one(facts: DeploymentFacts, active: list[OwnedSet]) -> PassP
     if before == facts.replicas:
         return PassPlan(binding=f"{name} has the wanted size")
     result = f"{name} {before} -> {facts.replicas}"
-    step = Step("scale", {"replicas": facts.replicas}, result, SOURCE)
+    step = RuleStep("scale", {"replicas": facts.replicas}, result, SOURCE)
     return PassPlan(sizes={name: facts.replicas}, steps=(step,), binding="spec.replicas")
 
 
@@ -123,7 +123,7 @@ def with_standstill(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:
     }
     names = ", ".join(f"{name} was scaled last for {size}" for name, size in figures.items())
     said = f"{names}, and {facts.replicas} are wanted: every pass only scales, and has nothing to"
-    step = Step("scaling event", {"replicas": facts.replicas, **figures}, said, PROPORTIONAL)
+    step = RuleStep("scaling event", {"replicas": facts.replicas, **figures}, said, PROPORTIONAL)
     return replace(
         decided,
         steps=(*decided.steps, step),

@@ -19,7 +19,7 @@ from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.apiserver.verbs.eviction import SYNC_FAILED, allowed_condition, budget_condition
-from kubesim.client import Controller, Decision, Step
+from kubesim.client import Controller, Decision, RuleStep, Tools
 from kubesim.controllers.disruption.plan import (
     Budget,
     BudgetPod,
@@ -50,8 +50,8 @@ class DisruptionController(Controller):
 
     name = "disruption-controller"
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, tools: Tools, **options: float) -> None:
+        super().__init__(tools, **options)
         self._budgets = self.informer(
             "PodDisruptionBudget",
             self._budget_changed,
@@ -233,7 +233,7 @@ class DisruptionController(Controller):
                     component=self.name,
                     object=meta.reference("pod", f"{namespace}/{name}"),
                     verdict=f"evicted at {when}",
-                    steps=(Step("budget", counts, said, EVICTION_SOURCE),),
+                    steps=(RuleStep("budget", counts, said, EVICTION_SOURCE),),
                     binding=said,
                     would_change_if="the budget had allowed none: then 429, try again later",
                 )
@@ -268,8 +268,8 @@ class DisruptionController(Controller):
                 object=meta.reference("poddisruptionbudget", key),
                 verdict=verdict,
                 steps=(
-                    Step("expect", rule, f"{expected} pods expected, {desired} needed", SOURCE),
-                    Step("count", counted, f"{healthy} healthy", SOURCE),
+                    RuleStep("expect", rule, f"{expected} pods expected, {desired} needed", SOURCE),
+                    RuleStep("count", counted, f"{healthy} healthy", SOURCE),
                 ),
                 binding=binding,
                 would_change_if=f"{more}, or the budget or the pods' controllers are scaled",

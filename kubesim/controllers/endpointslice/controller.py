@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Controller, Decision, Step
+from kubesim.client import Controller, Decision, RuleStep, Tools
 from kubesim.controllers.endpointslice.plan import (
     MAX_ENDPOINTS,
     SOURCE,
@@ -57,12 +57,13 @@ class EndpointSliceController(Controller):
 
     def __init__(
         self,
-        *args: Any,
+        tools: Tools,
+        *,
         max_endpoints: int = MAX_ENDPOINTS,
         watch_latency_seconds: float = 0.0,
-        **options: Any,
+        **options: float,
     ) -> None:
-        super().__init__(*args, **options)
+        super().__init__(tools, **options)
         self._most = max_endpoints
         self._services = self.informer(
             "Service",
@@ -237,10 +238,12 @@ class EndpointSliceController(Controller):
             return
         self._last[key] = verdict + reasons
         selector = ",".join(f"{k}={v}" for k, v in sorted(service["spec"]["selector"].items()))
-        steps = [Step("select", {"selector": selector}, f"{len(pods)} pods match", SOURCE)]
+        steps = [RuleStep("select", {"selector": selector}, f"{len(pods)} pods match", SOURCE)]
         if left_out:
-            steps.append(Step("leave out", {"pods": len(left_out)}, reasons, SOURCE))
-        steps.append(Step("fill slices", {"most": self._most}, f"{written} slices written", SOURCE))
+            steps.append(RuleStep("leave out", {"pods": len(left_out)}, reasons, SOURCE))
+        steps.append(
+            RuleStep("fill slices", {"most": self._most}, f"{written} slices written", SOURCE)
+        )
         self.decisions.record(
             Decision(
                 time=self.clock.now(),

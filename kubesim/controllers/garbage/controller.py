@@ -16,12 +16,11 @@ Source: pkg/controller/garbagecollector/garbagecollector.go, graph_builder.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.verbs.propagation import FOREGROUND_FINALIZER, ORPHAN_FINALIZER
-from kubesim.client import Controller, Decision, Informer, Step, retry_on_conflict
+from kubesim.client import Controller, Decision, Informer, RuleStep, Tools, retry_on_conflict
 from kubesim.controllers.garbage.plan import (
     OwnerState,
     Verdict,
@@ -44,8 +43,8 @@ class GarbageCollector(Controller):
 
     name = "garbage-collector"
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, tools: Tools, **options: float) -> None:
+        super().__init__(tools, **options)
         self._caches: dict[str, Informer] = {}
         self._known: dict[str, str] = {}  # uid -> key of what exists
         self._told: dict[str, str] = {}  # key -> the last wait that was recorded
@@ -256,7 +255,7 @@ class GarbageCollector(Controller):
         shown = name if namespace in ("", "default") else f"{namespace}/{name}"
         by_uid = {owner["uid"]: f"{owner['kind']} {owner['name']}" for owner in meta.owners_of(obj)}
         steps = tuple(
-            Step("owner", {"owner": by_uid.get(uid, uid), "uid": uid}, state.value, SOURCE)
+            RuleStep("owner", {"owner": by_uid.get(uid, uid), "uid": uid}, state.value, SOURCE)
             for uid, state in states
         )
         said = verdict.format(name=name)

@@ -14,9 +14,9 @@ Source: pkg/controller/job/job_controller.go, pkg/controller/ttlafterfinished.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
+from kubesim.client import Tools
 from kubesim.controllers.job.backoff import BackoffRecord
 from kubesim.controllers.job.facts import (
     FINALIZER,
@@ -67,8 +67,8 @@ class JobController(PodOwner):
     name = "job-controller"
     kind = "Job"
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, tools: Tools, **options: float) -> None:
+        super().__init__(tools, **options)
         self._records: dict[str, BackoffRecord] = {}  # in memory alone, as upstream
         self._released: dict[str, str] = {}  # uid of a pod without finalizer -> key of its Job
         self._batched: set[str] = set()

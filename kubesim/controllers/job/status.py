@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from kubesim.client import Decision, Step
+from kubesim.client import Decision, RuleStep
 from kubesim.controllers.job.backoff import format_indexes
 from kubesim.controllers.job.facts import JobSpec
 from kubesim.controllers.job.plan import SOURCE, Finish, JobPlan, JobView
@@ -159,13 +159,13 @@ def decision_of(
         "failed": view.failed,
         "backoff_limit": spec.backoff_limit,
     }
-    steps = [Step("count", inputs, f"{len(view.new_failed)} pods have just failed", SOURCE)]
+    steps = [RuleStep("count", inputs, f"{len(view.new_failed)} pods have just failed", SOURCE)]
     change = "a pod ends, or parallelism, suspend or a limit changes"
     if finish is not None:
         verdict = f"{'complete' if finish.success else 'fail'}: {finish.message}"
         binding = finish.reason
         change = "nothing: a Job that has ended stays so"
-        steps.append(Step("end", {}, f"{finish.reason}: {finish.message}", SOURCE))
+        steps.append(RuleStep("end", {}, f"{finish.reason}: {finish.message}", SOURCE))
     else:
         verdict, binding = f"nothing to do: {plan.reason}", plan.reason
         if plan.create:
@@ -174,10 +174,10 @@ def decision_of(
             verdict = f"delete {', '.join(pod.name for pod in plan.delete)}"
         if plan.wait:
             change = "the back-off is over, or a pod succeeds"
-            steps.append(Step("back-off", {"wait_seconds": plan.wait}, plan.reason, SOURCE))
+            steps.append(RuleStep("back-off", {"wait_seconds": plan.wait}, plan.reason, SOURCE))
     if outcome.failures:
         binding = words_of(outcome.failures[0])
-        steps.append(Step("slow start", {}, f"stopped: {binding}", SOURCE))
+        steps.append(RuleStep("slow start", {}, f"stopped: {binding}", SOURCE))
     return Decision(
         time=now,
         revision=meta.resource_version_of(job),

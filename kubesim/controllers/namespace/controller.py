@@ -17,12 +17,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.verbs.propagation import BACKGROUND
-from kubesim.client import Controller, Decision, Step
+from kubesim.client import Controller, Decision, RuleStep, Tools
 from kubesim.controllers.namespace.plan import (
     FINALIZER,
     FINALIZER_WAIT_SECONDS,
@@ -50,9 +49,9 @@ class NamespaceController(Controller):
     name = "namespace-controller"
 
     def __init__(
-        self, *args: Any, start_delay_seconds: float = START_DELAY_SECONDS, **options: Any
+        self, tools: Tools, *, start_delay_seconds: float = START_DELAY_SECONDS, **options: float
     ) -> None:
-        super().__init__(*args, **options)
+        super().__init__(tools, **options)
         self._delay = start_delay_seconds
         self._namespaces = self.informer("Namespace", self._namespace_changed)
 
@@ -149,7 +148,7 @@ class NamespaceController(Controller):
 
     def _record_wait(self, namespace: Document, remains: NamespaceContent, wait: int) -> None:
         resources = dict(remains.resources)
-        step = Step(
+        step = RuleStep(
             "remaining content",
             {
                 **resources,
@@ -166,7 +165,7 @@ class NamespaceController(Controller):
         self._record(namespace, f"wait for {names}", (step,), change)
 
     def _record(
-        self, namespace: Document, verdict: str, steps: tuple[Step, ...], change: str
+        self, namespace: Document, verdict: str, steps: tuple[RuleStep, ...], change: str
     ) -> None:
         self.decisions.record(
             Decision(

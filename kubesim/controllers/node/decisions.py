@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kubesim.client import Decision, DecisionLog, Step
+from kubesim.client import Decision, DecisionLog, RuleStep
 from kubesim.clock.base import Clock
 from kubesim.controllers.node.zones import ZoneState
 from kubesim.objects import meta
@@ -44,9 +44,9 @@ class NodeRecords:
             node,
             f"{name} is NotReady: no sign of life since t={probe:g}",
             (
-                Step("signs of life", figures, said, LEASES),
-                Step("pods", {}, "its pods are not ready from now on", LEASES),
-                Step("eviction", then, "NoExecute is considered at the next look", EVICTIONS),
+                RuleStep("signs of life", figures, said, LEASES),
+                RuleStep("pods", {}, "its pods are not ready from now on", LEASES),
+                RuleStep("eviction", then, "NoExecute is considered at the next look", EVICTIONS),
             ),
             said,
             "its kubelet renewed the Lease, or reported a status",
@@ -62,7 +62,7 @@ class NodeRecords:
         self._record(
             node,
             f"{meta.name_of(node)} waits for the taint {taint['key']}:NoExecute",
-            (Step("rate of evictions", figures, said, RATES),),
+            (RuleStep("rate of evictions", figures, said, RATES),),
             said,
             "the node became Ready before its turn",
             {"zone": state.value, "rate": rate},
@@ -76,8 +76,8 @@ class NodeRecords:
             node,
             f"evict the pods of {name}: {said}",
             (
-                Step("rate of evictions", {"nodes_per_s": rate}, "it is its turn", RATES),
-                Step("tolerations", {}, "each pod stays for its tolerationSeconds", EVICTIONS),
+                RuleStep("rate of evictions", {"nodes_per_s": rate}, "it is its turn", RATES),
+                RuleStep("tolerations", {}, "each pod stays for its tolerationSeconds", EVICTIONS),
             ),
             said,
             "the node became Ready: the taint goes, and evictions that are due later with it",
@@ -95,7 +95,7 @@ class NodeRecords:
         self._record(
             node,
             f"do not evict the pods of {name}: {why}",
-            (Step("NoExecute taints", {}, "taken off; nothing is queued", EVICTIONS),),
+            (RuleStep("NoExecute taints", {}, "taken off; nothing is queued", EVICTIONS),),
             why,
             would,
             {"ready": ready},
@@ -123,7 +123,7 @@ class NodeRecords:
                     component=self._component,
                     object=f"zone/{name}",
                     verdict=f"zone {name}: {old.value} -> {state.value}",
-                    steps=(Step("nodes that are Ready", figures, state.value, RATES),),
+                    steps=(RuleStep("nodes that are Ready", figures, state.value, RATES),),
                     binding=state.value,
                     would_change_if="more or fewer of its nodes were Ready",
                     data={"state": state.value},
@@ -134,7 +134,7 @@ class NodeRecords:
         self,
         node: Document,
         verdict: str,
-        steps: tuple[Step, ...],
+        steps: tuple[RuleStep, ...],
         binding: str,
         would_change_if: str,
         data: Mapping[str, Any],

@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Controller
+from kubesim.client import Controller, Tools
 from kubesim.clock.base import Timer
 from kubesim.controllers.node import health
 from kubesim.controllers.node.decisions import NodeRecords
@@ -62,14 +62,15 @@ class NodeLifecycleController(Controller):
 
     def __init__(
         self,
-        *args: Any,
+        tools: Tools,
+        *,
         monitor_seconds: float = health.MONITOR_SECONDS,
         grace_seconds: float = health.GRACE_SECONDS,
         startup_grace_seconds: float = health.STARTUP_GRACE_SECONDS,
         rates: dict[str, Any] | None = None,
-        **options: Any,
+        **options: float,
     ) -> None:
-        super().__init__(*args, **options)
+        super().__init__(tools, **options)
         self._period = monitor_seconds
         self._grace, self._startup_grace = grace_seconds, startup_grace_seconds
         self._rates = rates or {}

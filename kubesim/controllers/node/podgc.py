@@ -13,10 +13,9 @@ Source: pkg/controller/podgc/gc_controller.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Controller, Decision, Step, retry_on_conflict
+from kubesim.client import Controller, Decision, RuleStep, Tools, retry_on_conflict
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.conditions import is_condition_true, set_condition
@@ -76,12 +75,13 @@ class PodGarbageCollector(Controller):
 
     def __init__(
         self,
-        *args: Any,
+        tools: Tools,
+        *,
         terminated_threshold: int = TERMINATED_THRESHOLD,
         quarantine_seconds: float = QUARANTINE_SECONDS,
-        **options: Any,
+        **options: float,
     ) -> None:
-        super().__init__(*args, **options)
+        super().__init__(tools, **options)
         self._threshold = terminated_threshold
         self._quarantine = quarantine_seconds
         self._pods = self.informer(
@@ -145,7 +145,7 @@ class PodGarbageCollector(Controller):
                 component=self.name,
                 object=meta.reference("pod", meta.key_of(pod)),
                 verdict=f"remove {name} by force: {why}",
-                steps=(Step(rule, inputs, why, SOURCE),),
+                steps=(RuleStep(rule, inputs, why, SOURCE),),
                 binding=rule,
                 would_change_if=would,
             )

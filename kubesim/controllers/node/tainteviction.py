@@ -16,10 +16,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Controller, Decision, Step, retry_on_conflict
+from kubesim.client import Controller, Decision, RuleStep, Tools, retry_on_conflict
 from kubesim.clock.base import Timer
 from kubesim.errors import NotFound
 from kubesim.objects import meta
@@ -77,8 +76,8 @@ class TaintEvictionController(Controller):
 
     name = "taint-eviction-controller"
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, tools: Tools, **options: float) -> None:
+        super().__init__(tools, **options)
         self._nodes = self.informer("Node", self._node_changed)
         self._pods = self.informer("Pod", self._pod_changed, indexers={"node": _node_name})
         self._tainted: dict[str, list[Document]] = {}  # node -> its NoExecute taints
@@ -181,7 +180,7 @@ class TaintEvictionController(Controller):
         self.recorder.event(about, "Normal", "TaintManagerEviction", said)
         verdict = f"cancel the eviction that was due at t={pending.due:g}: {why}"
         figures = {"started_s": pending.started, "due_s": pending.due}
-        step = Step("tolerations", figures, why, SOURCE)
+        step = RuleStep("tolerations", figures, why, SOURCE)
         self._record(about, verdict, step, why, "a NoExecute taint it does not tolerate came back")
 
     # -- evicting -------------------------------------------------------------------------------
@@ -236,10 +235,10 @@ class TaintEvictionController(Controller):
         else:
             verdict = f"evict at t={due:g}, {delay:g} s after {node} got {names}"
             would = f"the taint goes before t={due:g} (the node is Ready again), or the pod is gone"
-        self._record(pod, verdict, Step("tolerations", figures, verdict, SOURCE), names, would)
+        self._record(pod, verdict, RuleStep("tolerations", figures, verdict, SOURCE), names, would)
 
     def _record(
-        self, pod: Document, verdict: str, step: Step, binding: str, would_change_if: str
+        self, pod: Document, verdict: str, step: RuleStep, binding: str, would_change_if: str
     ) -> None:
         self.decisions.record(
             Decision(

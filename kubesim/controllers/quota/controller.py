@@ -14,10 +14,9 @@ Source: pkg/controller/resourcequota/resource_quota_controller.go.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from kubesim.apiserver import Kind, ResourceEvent
-from kubesim.client import Controller
+from kubesim.client import Controller, Tools
 from kubesim.controllers.quota.plan import object_count_resources, status_of
 from kubesim.errors import NotFound
 from kubesim.objects import meta
@@ -42,8 +41,8 @@ class ResourceQuotaController(Controller):
 
     name = "resourcequota-controller"
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, tools: Tools, **options: float) -> None:
+        super().__init__(tools, **options)
         self._quotas = self.informer(
             "ResourceQuota",
             self._quota_changed,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Decision, Step
+from kubesim.client import Decision, RuleStep, Tools
 from kubesim.client.informer import Indexer
 from kubesim.controllers.replicaset.plan import (
     SOURCE,
@@ -47,8 +47,8 @@ class ReplicaSetController(PodOwner):
     kind = "ReplicaSet"
     pods_on_demand = False  # nearly every cluster has one; the order of its news stays as recorded
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, tools: Tools, **options: float) -> None:
+        super().__init__(tools, **options)
         self._facts: dict[str, tuple[Document, Any, ReplicaPod]] = {}  # by uid of the pod
 
     def owner_indexers(self) -> dict[str, Indexer]:
@@ -182,9 +182,9 @@ class ReplicaSetController(PodOwner):
             verdict = f"create {decided.create} pods"
         elif decided.delete:
             verdict = f"delete {', '.join(decided.delete)}"
-        steps = [Step("compare", inputs, decided.reason, SOURCE)]
+        steps = [RuleStep("compare", inputs, decided.reason, SOURCE)]
         if failures:
-            steps.append(Step("slow start", {}, f"stopped: {words_of(failures[0])}", SOURCE))
+            steps.append(RuleStep("slow start", {}, f"stopped: {words_of(failures[0])}", SOURCE))
         self.decisions.record(
             Decision(
                 time=self.clock.now(),

@@ -10,10 +10,9 @@ Source: pkg/controller/controller_utils.go (RealPodControl), controller_ref_mana
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Controller
+from kubesim.client import Controller, Tools
 from kubesim.client.informer import Indexer
 from kubesim.controllers.shared.controllerrefs import claim
 from kubesim.controllers.shared.expectations import Expectations
@@ -42,8 +41,10 @@ class PodOwner(Controller):
     kind = ""
     pods_on_demand = True
 
-    def __init__(self, *args: Any, watch_latency_seconds: float = 0.0, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(
+        self, tools: Tools, *, watch_latency_seconds: float = 0.0, **options: float
+    ) -> None:
+        super().__init__(tools, **options)
         self.owners = self.informer(self.kind, self._owner_changed, indexers=self.owner_indexers())
         self.pods = self.informer(
             "Pod",

@@ -15,10 +15,9 @@ pkg/controller/history/controller_history.go.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Controller, Decision, Step
+from kubesim.client import Controller, Decision, RuleStep, Tools
 from kubesim.controllers.shared.controllerrefs import claim
 from kubesim.controllers.shared.podstatus import STARTING, families, why_not_ready
 from kubesim.controllers.statefulset import revisions
@@ -57,8 +56,8 @@ class StatefulSetController(Controller):
 
     name = "statefulset-controller"
 
-    def __init__(self, *args: Any, max_unavailable: bool = False, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, tools: Tools, *, max_unavailable: bool = False, **options: float) -> None:
+        super().__init__(tools, **options)
         self._many = max_unavailable
         self._sets = self.informer("StatefulSet", lambda event: [meta.key_of(event.object)])
         self._pods = self.informer("Pod", self._owners, indexers={"owner": _owner_uid_or_orphan})
@@ -304,7 +303,7 @@ class StatefulSetController(Controller):
 
     def _why(
         self, statefulset: Document, pods: dict[int, Document], decided: Plan
-    ) -> tuple[list[Step], str]:
+    ) -> tuple[list[RuleStep], str]:
         """The figures, and what the pod that holds everything up waits for itself."""
         spec, facts = statefulset["spec"], [self._facts(o, pod) for o, pod in pods.items()]
         inputs = {
@@ -313,20 +312,20 @@ class StatefulSetController(Controller):
             "healthy": sum(pod.healthy for pod in facts),
             "policy": spec["podManagementPolicy"],
         }
-        steps = [Step("compare", inputs, decided.reason, SOURCE)]
+        steps = [RuleStep("compare", inputs, decided.reason, SOURCE)]
         pod = pods.get(decided.waits_for) if decided.waits_for is not None else None
         if pod is None or decided.create or decided.delete:
             return steps, "spec.replicas, the template, or a pod's state changes"
         name, word = meta.name_of(pod), why_not_ready(pod)
         if word not in STARTING:
-            steps.append(Step("pod", families({word: 1}), f"{name}: {word}"))
+            steps.append(RuleStep("pod", families({word: 1}), f"{name}: {word}"))
         unless = f"{name} becomes available"
         this = self._spec_of(statefulset)
         kept = meta.labels_of(pod).get(REVISION_LABEL, "")
         wanted = revision_for(this, decided.waits_for or 0, kept)
         if kept != wanted and not this.parallel and not meta.is_terminating(pod):
             said = f"{name} is of {kept}; a pod that is not ready is not replaced by {wanted}"
-            steps.append(Step("forced rollback", {"has": kept, "wants": wanted}, said, REPAIR))
+            steps.append(RuleStep("forced rollback", {"has": kept, "wants": wanted}, said, REPAIR))
             unless += f", or somebody deletes {name}: a new template alone does not repair it"
         return steps, unless
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kubesim.client import Decision, Step
+from kubesim.client import Decision, RuleStep
 from kubesim.kubelet.pod.backoff import FORGET_SECONDS, MAX_SECONDS
 from kubesim.kubelet.pod.probes import ProbeNews
 from kubesim.objects import meta
@@ -33,7 +33,7 @@ def pod_record(
     pod: Document,
     component: str,
     verdict: str,
-    *steps: Step,
+    *steps: RuleStep,
     binding: str,
     would_change_if: str,
     data: Mapping[str, Any] | None = None,
@@ -83,14 +83,14 @@ def restart_record(
     code, reason = ended.get("exitCode"), str(ended.get("reason", ""))
     memory = reason == "OOMKilled"
     steps = [
-        Step("exit", {"exit_code": code, "reason": reason}, f"container {container} ended", ""),
-        Step(
+        RuleStep("exit", {"exit_code": code, "reason": reason}, f"container {container} ended", ""),
+        RuleStep(
             "restart policy",
             {"policy": policy, "failed_probe": killed},
             "it is started again" if not killed else "killed by its kubelet: started again",
             f"{LIFECYCLE}#restart-policy",
         ),
-        Step(
+        RuleStep(
             "back-off",
             {"restarts": restarts, "seconds": delay, "cap_seconds": MAX_SECONDS},
             f"{delay:g} s after its exit" if delay else "at once: the first restart has no delay",
@@ -98,7 +98,7 @@ def restart_record(
         ),
     ]
     if memory:
-        steps.insert(1, Step("memory limit", {}, "it used more than its limit", RESOURCES))
+        steps.insert(1, RuleStep("memory limit", {}, "it used more than its limit", RESOURCES))
     return pod_record(
         now,
         pod,
@@ -119,7 +119,7 @@ def probe_record(
     now: float, pod: Document, component: str, container: str, news: ProbeNews
 ) -> Decision:
     """What a probe made of a container."""
-    step = Step(
+    step = RuleStep(
         f"{news.kind} probe",
         {"failures_in_a_row": news.failures, "failure_threshold": news.threshold},
         news.output or ("succeeded" if news.ok else "failed"),
@@ -163,7 +163,7 @@ def image_record(
         pod,
         component,
         f"container {container} has no image: {reason}",
-        Step("image", {"next_try_seconds": wait}, message, IMAGES),
+        RuleStep("image", {"next_try_seconds": wait}, message, IMAGES),
         binding="image",
         would_change_if="its image were one that exists (a name that is not :does-not-exist)",
         data={"reason": reason},
@@ -179,7 +179,7 @@ def waiting_record(
         pod,
         component,
         f"{what} cannot be set up: {message}",
-        Step("configuration", {"next_try_seconds": wait}, message, LIFECYCLE),
+        RuleStep("configuration", {"next_try_seconds": wait}, message, LIFECYCLE),
         binding="configuration",
         would_change_if="the object that it names existed, with that key, or were optional",
     )
@@ -199,7 +199,7 @@ def refusal_record(
         pod,
         component,
         f"refused: {reason}",
-        Step("admission", dict(figures or {}), message, LIFECYCLE),
+        RuleStep("admission", dict(figures or {}), message, LIFECYCLE),
         binding=reason,
         would_change_if=MENDS.get(reason, "the pod asked for less, or other pods left the node"),
         data={"reason": reason},
@@ -215,7 +215,7 @@ def ended_record(
         pod,
         component,
         f"ended by its kubelet: {reason}",
-        Step(reason, {}, message, LIFECYCLE),
+        RuleStep(reason, {}, message, LIFECYCLE),
         binding=reason,
         would_change_if=change,
     )

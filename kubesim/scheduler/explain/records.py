@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubesim.client import Decision, Step
+from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.podinfo import pod_info
@@ -41,18 +41,18 @@ def attempt_record(
     for plugin, scores in cycle.scores.items():
         weight = framework.weight_of(plugin)
         result = ", ".join(f"{n}={score}" for n, score in list(scores.items())[:MAX_NODES])
-        steps.append(Step(f"score {plugin}", {"weight": weight}, result, SOURCE))
+        steps.append(RuleStep(f"score {plugin}", {"weight": weight}, result, SOURCE))
     if cycle.totals:
         totals = ", ".join(f"{n}={total}" for n, total in list(cycle.totals.items())[:MAX_NODES])
         note = f"; {cycle.ties} nodes tie, drawn by lot" if cycle.ties > 1 else ""
-        steps.append(Step("total", {}, f"{totals}{note}", SOURCE))
+        steps.append(RuleStep("total", {}, f"{totals}{note}", SOURCE))
     if cycle.note:
-        steps.append(Step("search", {}, cycle.note, SOURCE))
+        steps.append(RuleStep("search", {}, cycle.note, SOURCE))
     if cycle.victims:
-        steps.append(Step("preemption", {}, f"makes room: {', '.join(cycle.victims)}", SOURCE))
+        steps.append(RuleStep("preemption", {}, f"makes room: {', '.join(cycle.victims)}", SOURCE))
     elif cycle.post_filter:
         said = cycle.post_filter.removeprefix("preemption: ")
-        steps.append(Step("preemption", {}, said, SOURCE))
+        steps.append(RuleStep("preemption", {}, said, SOURCE))
     return Decision(
         time=now,
         revision=meta.resource_version_of(pod),
@@ -66,7 +66,7 @@ def attempt_record(
     )
 
 
-def _filter_step(pod: Document, cycle: Cycle) -> Step:
+def _filter_step(pod: Document, cycle: Cycle) -> RuleStep:
     request = pod_info(pod).request
     refused = {n: s for n, s in cycle.statuses.items() if not s.ok}
     asked = {"cpu_milli": request.cpu_milli, "memory_bytes": request.memory_bytes}
@@ -76,7 +76,7 @@ def _filter_step(pod: Document, cycle: Cycle) -> Step:
         said += f"; {node}: {', '.join(status.reasons)} ({status.plugin})"
     if cycle.absent is not None:
         said += f"; others: {', '.join(cycle.absent.reasons)} ({cycle.absent.plugin})"
-    return Step("filter", {**asked, "nodes": len(cycle.statuses)}, said, SOURCE)
+    return RuleStep("filter", {**asked, "nodes": len(cycle.statuses)}, said, SOURCE)
 
 
 def table_rows(cycle: Cycle, framework: Framework) -> list[dict[str, Any]]:

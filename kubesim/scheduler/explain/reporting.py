@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kubesim.client import Decision, Step, retry_on_conflict
+from kubesim.client import Decision, RuleStep, retry_on_conflict
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition, set_condition
@@ -46,7 +46,7 @@ class Reporter:
                 component=handle.scheduler_name,
                 object=meta.reference("pod", meta.key_of(pod)),
                 verdict=status.message or "not to be tried yet",
-                steps=(Step("PreEnqueue", {}, f"refused by {status.plugin}", SOURCE),),
+                steps=(RuleStep("PreEnqueue", {}, f"refused by {status.plugin}", SOURCE),),
                 binding=status.plugin,
                 would_change_if="the pod were changed so that this plug-in lets it in",
             )

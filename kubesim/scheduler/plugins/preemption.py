@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubesim.client import Decision, Step, retry_on_conflict
+from kubesim.client import Decision, RuleStep, retry_on_conflict
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
@@ -175,13 +175,13 @@ class DefaultPreemption:
             object=meta.reference("pod", meta.key_of(victim)),
             verdict=said,
             steps=(
-                Step(
+                RuleStep(
                     "preemption",
                     {"priority": theirs, "preemptor_priority": mine},
                     f"{meta.key_of(pod)} does not fit on {chosen.node} while this pod is there",
                     SOURCE,
                 ),
-                Step(
+                RuleStep(
                     "victims",
                     {"violations": chosen.violations},
                     ", ".join(meta.key_of(v) for v in chosen.victims),
