@@ -1,7 +1,7 @@
-"""The first and the last cell of a lesson, and the clusters in between.
+"""Open and close a lesson: `setup()`, `fresh_cluster()`, `finish()`.
 
-No counterpart in Kubernetes: this is about notebooks. A cell may be run again at any time, so
-whatever it makes replaces what it made before; nothing is left running behind it.
+A cell may run again at any time, so each new cluster replaces the one that the cell made before.
+Kubernetes has no counterpart.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ _lock = threading.Lock()  # guards _open; nothing is closed while it is held
 
 
 def setup() -> None:
-    """Load BokehJS into the page, offline, teach it %%kubectl, and say that all is ready.
+    """Load BokehJS into the page, register the %%kubectl magic, and print the versions.
 
-    The script is loaded inline and its output cleared at once: the page keeps it, the saved
-    notebook stays small. Voila runs cells before there is a page, so there it has to stay.
+    The script is inline, so no network is needed. Its output is cleared at once: the page keeps the
+    script, and the saved notebook stays small. Voila runs cells before it opens a page, so there
+    the output stays.
     """
     from bokeh.io import output_notebook
     from bokeh.resources import Resources
@@ -42,11 +43,11 @@ def setup() -> None:
 
 
 def fresh_cluster(*, slot: str = "lesson", **options: Any) -> Cluster:
-    """A new cluster; the one before it is closed, with its server, so a cell may be run again.
+    """Return a new cluster, and close the previous one of the same slot with its server.
 
     Args:
-        slot: whose cluster it is. A lesson has one, and each cockpit has one of its own.
-        options: as for `kubesim.Cluster`; the seed is 7 unless you say otherwise.
+        slot: the owner of the cluster: the lesson, or a panel.
+        options: options of `kubesim.Cluster`; the default seed is 7.
     """
     options.setdefault("seed", LESSON_SEED)
     close_slot(slot)
@@ -57,7 +58,7 @@ def fresh_cluster(*, slot: str = "lesson", **options: Any) -> Cluster:
 
 
 def close_slot(slot: str) -> None:
-    """Close the cluster of one slot, if there is one."""
+    """Close the cluster of a slot, if there is one."""
     with _lock:
         cluster = _open.pop(slot, None)
     if cluster is not None:
@@ -65,33 +66,41 @@ def close_slot(slot: str) -> None:
 
 
 def finish() -> None:
-    """The last cell of a lesson: close its cluster, and the server of that cluster.
+    """Close the lesson's cluster and its server; called by the last cell of a lesson.
 
-    A cockpit flies on while somebody looks at it, so that "Run All" does not end it before it was
-    seen; it rests when nobody does, and `cockpit.close()` ends it.
+    Panels stay open, so that "Run All" does not close one before you have seen it. A panel pauses
+    when its page is closed; `close()` ends it.
     """
     close_slot("lesson")
-    flying = ", ".join(panels.names())
-    note = f"; {flying!r} flies on until you close() it" if flying else ""
-    print(f"closed{note}")
+    print(f"closed{_open_panels_note(panels.names())}")
+
+
+def _open_panels_note(names: list[str]) -> str:
+    """Return a note on the panels that keep running; "" if there is none."""
+    if not names:
+        return ""
+    quoted = " and ".join(map(repr, names))
+    if len(names) == 1:
+        return f"; the panel {quoted} keeps running; call close() to stop it"
+    return f"; the panels {quoted} keep running; call close() to stop them"
 
 
 def close_all() -> None:
-    """Close every cockpit and every cluster."""
+    """Close all panels and all clusters."""
     panels.close_all()
     for slot in list(_open):
         close_slot(slot)
 
 
 def attempt(action: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Do something that may be refused; a refusal is printed as an answer, not as a traceback.
+    """Call an action that may be refused; print a refusal instead of raising it.
 
     >>> from kubesim.store import EtcdStore
     >>> attempt(EtcdStore().get, "key", revision=9)
     FutureRevision: revision 9 is in the future; the newest is 0
 
     Returns:
-        what the action returned; None if it was refused.
+        the result of the action; None if it was refused.
     """
     try:
         return action(*arguments, **options)
@@ -105,7 +114,7 @@ def attempt(action: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
 
 
 def threads() -> list[str]:
-    """Names of the threads that belong to the laboratory, sorted; [] after `close_all()`."""
+    """Return the names of the threads of panels and clusters, sorted; [] after `close_all()`."""
     names = [thread.name for thread in threading.enumerate()]
     return sorted(name for name in names if name.startswith(OWN_THREADS))
 

@@ -1,4 +1,4 @@
-"""The cockpit's controls: what the learner *wishes*; beside it, what the *store* has.
+"""The cockpit's controls: what the learner *options*; beside it, what the *store* has.
 
 Each slider has a number box, so that a keyboard or a screen reader is as good as a mouse.
 
@@ -35,13 +35,13 @@ PRESETS = (
 Write = Callable[..., Any]
 
 
-class Follows(threading.local):
+class Syncing(threading.local):
     """True while this very thread makes a slider follow the store."""
 
     on = False
 
 
-follows = Follows()
+syncing = Syncing()
 
 
 class NumberSlider:
@@ -128,13 +128,13 @@ class HpaControls:
 
     def _writer(self, key: str) -> Callable[[Any], None]:
         def changed(change: Any) -> None:
-            if not follows.on:
+            if not syncing.on:
                 self._touched = time.monotonic()
                 self._write(**{key: change["new"]})
 
         return changed
 
-    def wishes(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         """What the sliders say."""
         return {
             "target_cpu": self.target.value,
@@ -143,12 +143,12 @@ class HpaControls:
             "interval": self.interval.value,
         }
 
-    def follow(self, config: dict[str, Any], patience: float = PATIENCE_SECONDS) -> None:
+    def sync(self, config: dict[str, Any], patience: float = PATIENCE_SECONDS) -> None:
         """Show what the store has; let the sliders go there unless they were just touched."""
         self.show_stored(config)
-        if time.monotonic() - self._touched < patience or self.wishes() == config:
+        if time.monotonic() - self._touched < patience or self.options() == config:
             return
-        follows.on = True
+        syncing.on = True
         try:
             self.target.show(config["target_cpu"])
             self.minimum.show(config["min_pods"])
@@ -156,7 +156,7 @@ class HpaControls:
             self.interval.options = _with(INTERVALS, config["interval"])
             self.interval.value = config["interval"]
         finally:
-            follows.on = False
+            syncing.on = False
 
     def show_stored(self, config: dict[str, Any]) -> None:
         """What the store has, in words."""
@@ -189,21 +189,21 @@ class TrafficControls:
             style={"description_width": "76px"},
             layout=W.Layout(width="100%"),
         )
-        self.told = W.HTML()
+        self.status = W.HTML()
         self.rate.slider.observe(self._rate_changed, "value")
         self.preset.observe(self._preset_changed, "value")
         self.box = W.VBox(
-            [heading("Traffic", "what users do"), self.rate.row, self.preset, self.told]
+            [heading("Traffic", "what users do"), self.rate.row, self.preset, self.status]
         )
 
     def _rate_changed(self, change: Any) -> None:
-        if follows.on:
+        if syncing.on:
             return
         self._set_quietly(preset="steady")
         self._route(float(change["new"]))
 
     def _preset_changed(self, change: Any) -> None:
-        if not follows.on:
+        if not syncing.on:
             self._route(float(self.rate.value) if change["new"] == "steady" else change["new"])
 
     def show(self, rate: float | None) -> None:
@@ -211,13 +211,13 @@ class TrafficControls:
         self._set_quietly(preset="off" if rate is None else "steady", rate=rate)
 
     def _set_quietly(self, preset: str, rate: float | None = None) -> None:
-        follows.on = True
+        syncing.on = True
         try:
             self.preset.value = preset
             if rate is not None:
                 self.rate.show(int(rate))
         finally:
-            follows.on = False
+            syncing.on = False
 
     def show_traffic(self, routed: bool, offered: float, served: float) -> None:
         """What arrives and what is served, in words."""
@@ -228,7 +228,7 @@ class TrafficControls:
             said = f"{offered:.0f}/s arrive, <b>{unmet:.0f}/s find no pod that could serve them</b>"
         else:
             said = f"{offered:.0f}/s arrive, all are served"
-        self.told.value = f"<span class='ks-fact'><b>now:</b> {said}</span>"
+        self.status.value = f"<span class='ks-fact'><b>now:</b> {said}</span>"
 
 
 def preset_model(name: str, now: float) -> TrafficModel | None:

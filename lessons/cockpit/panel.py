@@ -31,15 +31,15 @@ from lessons.cockpit import still, tables
 from lessons.cockpit.charts import WorkloadCharts
 from lessons.cockpit.controls import PATIENCE_SECONDS, HpaControls, TrafficControls, preset_model
 from lessons.cockpit.series import Series
-from lessons.cockpit.words import Words
-from lessons.ui.base_panel import ROW, Flight
+from lessons.cockpit.summary import CockpitSummary
+from lessons.ui.base_panel import ROW, Panel
 
 SPEED = 20.0  # simulated seconds per second
 TRAFFIC = 30.0  # requests per second to begin with
 PREVIEW_SECONDS = 300.0
 
 
-class Cockpit(Flight):
+class Cockpit(Panel):
     """The panel.
 
     Args:
@@ -72,8 +72,8 @@ class Cockpit(Flight):
         **options: Any,
     ) -> None:
         self._traffic = traffic
-        wishes = {"nodes": 3, "seed": seed, **options}
-        super().__init__(clock, speed=speed, name=name, running=running, options=wishes)
+        settings = {"nodes": 3, "seed": seed, **options}
+        super().__init__(clock, speed=speed, name=name, running=running, options=settings)
 
     def boot(self) -> None:
         """A fresh cluster, with the traffic of the beginning."""
@@ -88,7 +88,7 @@ class Cockpit(Flight):
         self.charts = WorkloadCharts()
         self.hpa = HpaControls(self.cluster.hpa_config(), self.set_hpa)
         self.traffic = TrafficControls(self._traffic, self._route)
-        self.words = Words()
+        self.summary = CockpitSummary()
         self.hpa.box.layout = W.Layout(flex="3 1 480px", min_width="0")
         self.traffic.box.layout = W.Layout(flex="2 1 320px", min_width="0")
         for card in (self.hpa.box, self.traffic.box):
@@ -98,8 +98,8 @@ class Cockpit(Flight):
 
     def below(self) -> list[Any]:
         """Charts with their words beside them, then the tables."""
-        picture = W.Box([self.live, self.words.box], layout=W.Layout(**ROW))
-        return [picture, self.words.details]
+        picture = W.Box([self.live, self.summary.box], layout=W.Layout(**ROW))
+        return [picture, self.summary.details]
 
     # -- what the controls do -------------------------------------------------------------------
 
@@ -126,32 +126,32 @@ class Cockpit(Flight):
 
     # -- what it says ---------------------------------------------------------------------------
 
-    def take_in(self) -> None:
+    def poll(self) -> None:
         """The autoscaler's configuration, as its watch says it."""
         for event in self._hpa_watch.poll():
             if event.type != "DELETED" and event.object["metadata"]["name"] == NAME:
                 self._config = hpaconfig.config_of(event.object)
 
-    def follow(self, patience: float | None = None) -> None:
+    def sync_controls(self, patience: float | None = None) -> None:
         """Sliders follow the store."""
-        self.hpa.follow(self._config, PATIENCE_SECONDS if patience is None else patience)
+        self.hpa.sync(self._config, PATIENCE_SECONDS if patience is None else patience)
 
-    def show(self) -> None:
+    def render(self) -> None:
         """Traffic, decision, pods and events in words."""
         row = self.series.rows[-1]
         routed = NAME in self.cluster.traffic.routes()
         self.traffic.show_traffic(routed, row.offered, row.served)
-        self.words.paint(self.cluster, self.series)
+        self.summary.render(self.cluster, self.series)
 
-    def forget(self) -> None:
+    def reset_view(self) -> None:
         """Another cluster: its log from the start, sliders as at the beginning."""
-        self.words.forget()
-        self.follow(patience=0.0)
+        self.summary.reset()
+        self.sync_controls(patience=0.0)
         self.traffic.show(self._traffic)
 
-    def complaint(self) -> str:
+    def last_error(self) -> str:
         """What a component complained of within the last minute; "" if nothing."""
-        return self.words.complaint(self.cluster.clock.now())
+        return self.summary.last_error(self.cluster.clock.now())
 
     def table(self, which: str = "pods", last: int = 12) -> Table:
         """The rows behind one chart as text: ``cpu``, ``pods``, ``traffic`` or ``decisions``."""

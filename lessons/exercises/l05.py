@@ -40,7 +40,7 @@ def _cluster(score: Score, **sizes: str) -> Cluster:
     return cluster
 
 
-def _complaint(cluster: Cluster, placed: Mapping[str, str]) -> str | None:
+def _placement_problem(cluster: Cluster, placed: Mapping[str, str]) -> str | None:
     """What the scheduler says of the first pod that should have a node, and has none."""
     waiting = [name for name, node in placed.items() if not node]
     return cluster.explain(f"pod/{waiting[0]}").latest.verdict if waiting else None
@@ -65,16 +65,16 @@ def _no_node_fits(score: Score) -> str | None:
 def _check_pack(score: Score) -> str | None:
     with _cluster(score, **{"node-1": "4", "node-2": "4", "node-3": "4"}) as cluster:
         placed = place(cluster, *(pod(f"p{n}", "500m") for n in range(6)))
-        if said := _complaint(cluster, placed):
-            return said
+        if problem := _placement_problem(cluster, placed):
+            return problem
         if len(set(placed.values())) != 1:
             return f"three equal nodes, six small pods: one node would do ({_counts(placed)})"
     with _cluster(score, **SIZES) as cluster:
         place(cluster, *(pod(f"tiny-{n}", "10m", nodeName="large") for n in range(3)))
         place(cluster, pod("old", "2", nodeName="medium"))
         placed = place(cluster, *(pod(f"p{n}", "500m") for n in range(3)))
-        if said := _complaint(cluster, placed):
-            return said
+        if problem := _placement_problem(cluster, placed):
+            return problem
         if set(placed.values()) != {"medium"}:
             return (
                 "large has three pods of 10m, medium one of 2 cores: medium is the fuller one "
@@ -86,14 +86,14 @@ def _check_pack(score: Score) -> str | None:
 def _check_spread(score: Score) -> str | None:
     with _cluster(score, **{"node-1": "4", "node-2": "4", "node-3": "4"}) as cluster:
         placed = place(cluster, *(pod(f"p{n}", "500m") for n in range(6)))
-        if said := _complaint(cluster, placed):
-            return said
+        if problem := _placement_problem(cluster, placed):
+            return problem
         if sorted(Counter(placed.values()).values()) != [2, 2, 2]:
             return f"three equal nodes, six pods: two each would be even ({_counts(placed)})"
     with _cluster(score, **SIZES) as cluster:
         placed = place(cluster, *(pod(f"p{n}", "1") for n in range(7)))
-        if said := _complaint(cluster, placed):
-            return said
+        if problem := _placement_problem(cluster, placed):
+            return problem
         if Counter(placed.values()) != {"large": 4, "medium": 2, "small": 1}:
             full = {row.name: round(100 * row.share("cpu")) for row in look(cluster).rows}
             return (

@@ -15,7 +15,7 @@ import ipywidgets as W
 
 from kubesim import Cluster
 from lessons.cockpit import tables
-from lessons.cockpit.controls import PATIENCE_SECONDS, NumberSlider, follows, heading
+from lessons.cockpit.controls import PATIENCE_SECONDS, NumberSlider, syncing, heading
 from lessons.rollout.deployments import NAME
 from lessons.rollout.series import RolloutSeries, Stage
 
@@ -24,26 +24,26 @@ PERCENT = (0, 100)
 FEED_ROWS = 8
 
 
-class WishControls:
+class DeploymentControls:
     """Replicas, maxSurge and maxUnavailable of the Deployment.
 
     Args:
-        wishes: as the store has them, see `wishes_of`.
+        options: as the store has them, see `options_of`.
         write: called with one changed key; writes through the API server.
 
     Attributes:
         box: the widgets.
     """
 
-    def __init__(self, wishes: Mapping[str, int], write: Callable[..., Any]) -> None:
+    def __init__(self, options: Mapping[str, int], write: Callable[..., Any]) -> None:
         self._write = write
         self._touched = 0.0
-        self.replicas = NumberSlider("replicas", REPLICAS, wishes["replicas"], 1, "spec.replicas")
+        self.replicas = NumberSlider("replicas", REPLICAS, options["replicas"], 1, "spec.replicas")
         self.surge = NumberSlider(
-            "surge %", PERCENT, wishes["surge"], 5, "maxSurge: so much more than replicas"
+            "surge %", PERCENT, options["surge"], 5, "maxSurge: so much more than replicas"
         )
         self.unavailable = NumberSlider(
-            "unavail. %", PERCENT, wishes["unavailable"], 5, "maxUnavailable: so much less"
+            "unavail. %", PERCENT, options["unavailable"], 5, "maxUnavailable: so much less"
         )
         self._sliders = {
             "replicas": self.replicas,
@@ -58,33 +58,33 @@ class WishControls:
 
     def _writer(self, key: str) -> Callable[[Any], None]:
         def changed(change: Any) -> None:
-            if not follows.on:
+            if not syncing.on:
                 self._touched = time.monotonic()
                 self._write(**{key: change["new"]})
 
         return changed
 
-    def wishes(self) -> dict[str, int]:
+    def options(self) -> dict[str, int]:
         """What the sliders say."""
         return {key: each.value for key, each in self._sliders.items()}
 
-    def follow(self, wishes: Mapping[str, int], patience: float = PATIENCE_SECONDS) -> None:
+    def sync(self, options: Mapping[str, int], patience: float = PATIENCE_SECONDS) -> None:
         """Let the sliders go to what the store has, unless they were just touched."""
-        if time.monotonic() - self._touched < patience or self.wishes() == dict(wishes):
+        if time.monotonic() - self._touched < patience or self.options() == dict(options):
             return
-        follows.on = True
+        syncing.on = True
         try:
             for key, each in self._sliders.items():
-                each.show(wishes[key])
+                each.show(options[key])
         finally:
-            follows.on = False
+            syncing.on = False
 
-    def show_stored(self, wishes: Mapping[str, int], stage: Stage) -> None:
+    def show_stored(self, options: Mapping[str, int], stage: Stage) -> None:
         """What the store has, and what its percentages are in pods."""
         self.stored.value = (
             "<span class='ks-fact'><b>in the store:</b> "
-            f"{wishes['replicas']} replicas, surge {wishes['surge']} % = "
-            f"{stage.most - stage.wanted}, unavailable {wishes['unavailable']} % = "
+            f"{options['replicas']} replicas, surge {options['surge']} % = "
+            f"{stage.most - stage.wanted}, unavailable {options['unavailable']} % = "
             f"{stage.wanted - stage.least}: at most {stage.most} pods, at least {stage.least} "
             "ready</span>"
         )
@@ -109,19 +109,19 @@ class VersionControls:
         for key, act in acts.items():
             button: W.Button = getattr(self, key)
             button.on_click(lambda _button, act=act: act())
-        self.told = W.HTML()
+        self.status = W.HTML()
         row = W.Layout(display="flex", flex_flow="row wrap", grid_gap="4px")
         buttons = W.Box([self.good, self.bad, self.pause, self.undo, self.kill], layout=row)
-        self.box = W.VBox([heading("Rollout", "what you do"), buttons, self.told])
+        self.box = W.VBox([heading("Rollout", "what you do"), buttons, self.status])
 
-    def show(self, status: str, paused: bool) -> None:
+    def render(self, status: str, paused: bool) -> None:
         """What `kubectl rollout status` says; the button names what it would do now."""
         self.pause.description = "Resume rollout" if paused else "Pause rollout"
         note = " <b>(paused)</b>" if paused else ""
-        self.told.value = f"<span class='ks-fact'><b>now:</b> {status}{note}</span>"
+        self.status.value = f"<span class='ks-fact'><b>now:</b> {status}{note}</span>"
 
 
-class RolloutWords:
+class RolloutSummary:
     """Why, the ReplicaSets, and what was changed.
 
     Attributes:
@@ -139,7 +139,7 @@ class RolloutWords:
             [self.table], titles=("The chart as a table",), selected_index=None
         )
 
-    def paint(self, cluster: Cluster, series: RolloutSeries) -> None:
+    def render(self, cluster: Cluster, series: RolloutSeries) -> None:
         """Say how things stand."""
         latest = cluster.decisions.latest(f"deployment/{NAME}")
         self.why.value = tables.decision_html(latest, (), "the Deployment controller")
@@ -161,7 +161,7 @@ def image_in(template: Mapping[str, Any]) -> str:
     return str(template["spec"]["containers"][0]["image"])
 
 
-def wishes_of(deployment: Mapping[str, Any]) -> dict[str, int]:
+def options_of(deployment: Mapping[str, Any]) -> dict[str, int]:
     """Replicas, maxSurge and maxUnavailable in percent, as the sliders want them.
 
     Numbers of pods, which others may have written, become the nearest percentage.

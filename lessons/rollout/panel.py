@@ -24,15 +24,15 @@ from lessons.cockpit.controls import PATIENCE_SECONDS
 from lessons.rollout import still as rollout_still
 from lessons.rollout.charts import RolloutCharts
 from lessons.rollout.controls import (
-    RolloutWords,
+    RolloutSummary,
     VersionControls,
-    WishControls,
+    DeploymentControls,
     image_in,
-    wishes_of,
+    options_of,
 )
 from lessons.rollout.deployments import BAD_IMAGE, NAME, image_of, set_image, set_replicas, web
 from lessons.rollout.series import RolloutSeries
-from lessons.ui.base_panel import ROW, Flight
+from lessons.ui.base_panel import ROW, Panel
 
 SPEED = 5.0  # simulated seconds per second
 WINDOW_SECONDS = 240.0  # of simulated time that the chart shows
@@ -42,7 +42,7 @@ DEPLOYMENT = f"deployment/{NAME}"
 FIELDS = {"surge": "maxSurge", "unavailable": "maxUnavailable"}
 
 
-class RolloutPanel(Flight):
+class RolloutPanel(Panel):
     """The panel.
 
     Args:
@@ -79,8 +79,8 @@ class RolloutPanel(Flight):
     ) -> None:
         bounds = {"surge": f"{surge}%", "unavailable": f"{unavailable}%"}
         self._manifest = web(replicas, deadline=DEADLINE_SECONDS, **bounds)
-        wishes = {"nodes": 3, "seed": seed, "hpa": False, **options}
-        super().__init__(clock, speed=speed, name=name, running=running, options=wishes)
+        settings = {"nodes": 3, "seed": seed, "hpa": False, **options}
+        super().__init__(clock, speed=speed, name=name, running=running, options=settings)
 
     def boot(self) -> None:
         """A fresh cluster with the Deployment."""
@@ -93,8 +93,8 @@ class RolloutPanel(Flight):
     def controls(self) -> list[Any]:
         """Wishes and deeds, side by side."""
         self.charts = RolloutCharts()
-        self.words = RolloutWords()
-        self.wish = WishControls(wishes_of(self._document), self.set)
+        self.summary = RolloutSummary()
+        self.deployment = DeploymentControls(options_of(self._document), self.set)
         acts = {
             "good": self.roll_out,
             "bad": lambda: self.roll_out(BAD_IMAGE),
@@ -103,16 +103,16 @@ class RolloutPanel(Flight):
             "kill": self.kill,
         }
         self.version = VersionControls(acts)
-        for card in (self.wish.box, self.version.box):
+        for card in (self.deployment.box, self.version.box):
             card.layout = W.Layout(flex="1 1 380px", min_width="0")
             card.add_class("ks-card")
         layout = W.Layout(grid_gap="10px", margin="6px 0", **ROW)
-        return [W.Box([self.wish.box, self.version.box], layout=layout)]
+        return [W.Box([self.deployment.box, self.version.box], layout=layout)]
 
     def below(self) -> list[Any]:
         """The chart with its words beside it, then the table."""
-        picture = W.Box([self.live, self.words.box], layout=W.Layout(**ROW))
-        return [picture, self.words.details]
+        picture = W.Box([self.live, self.summary.box], layout=W.Layout(**ROW))
+        return [picture, self.summary.details]
 
     # -- what the controls do -------------------------------------------------------------------
 
@@ -157,27 +157,27 @@ class RolloutPanel(Flight):
 
     # -- what it says ---------------------------------------------------------------------------
 
-    def take_in(self) -> None:
+    def poll(self) -> None:
         """The Deployment, as its watch says it."""
         for event in self._watch.poll():
             if event.type != "DELETED" and event.object["metadata"]["name"] == NAME:
                 self._document = event.object
 
-    def follow(self, patience: float | None = None) -> None:
+    def sync_controls(self, patience: float | None = None) -> None:
         """Sliders and buttons follow the store."""
-        wishes = wishes_of(self._document)
-        self.wish.follow(wishes, PATIENCE_SECONDS if patience is None else patience)
-        self.wish.show_stored(wishes, self.series.rows[-1])
+        options = options_of(self._document)
+        self.deployment.sync(options, PATIENCE_SECONDS if patience is None else patience)
+        self.deployment.show_stored(options, self.series.rows[-1])
         status = self.cluster.rollout(DEPLOYMENT).status()
-        self.version.show(status, bool(self._document["spec"].get("paused")))
+        self.version.render(status, bool(self._document["spec"].get("paused")))
 
-    def show(self) -> None:
+    def render(self) -> None:
         """Decision, ReplicaSets and changes in words."""
-        self.words.paint(self.cluster, self.series)
+        self.summary.render(self.cluster, self.series)
 
-    def forget(self) -> None:
+    def reset_view(self) -> None:
         """Another cluster: sliders as at the beginning."""
-        self.follow(patience=0.0)
+        self.sync_controls(patience=0.0)
 
     @property
     def image(self) -> str:

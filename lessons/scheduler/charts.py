@@ -151,6 +151,6 @@ def wholes_of(fill: Fill) -> dict[str, list[Any]]:
 
 
 def _said(row: NodeRow, key: str) -> str:
-    """Figures beside the CPU bar, with what keeps pods away beside the memory's."""
+    """SeriesSource beside the CPU bar, with what keeps pods away beside the memory's."""
     notes = ", ".join(note.rpartition("/")[2] for note in row.notes)
     return figures(row, key) + (f"  ({notes})" if notes and key == "memory" else "")

@@ -19,7 +19,7 @@ from kubesim.analytics import LogRow
 from kubesim.client import Decision
 from kubesim.errors import NotFound
 from lessons.cockpit import tables
-from lessons.cockpit.controls import NumberSlider, follows, heading
+from lessons.cockpit.controls import NumberSlider, syncing, heading
 from lessons.scheduler.nodefill import Fill, natural
 
 CPU = (0, 4000)  # millicores
@@ -28,7 +28,7 @@ COUNT = (1, 20)
 WEIGHT = (0, 10)
 NEWEST = "(the newest)"
 FEED_ROWS = 9
-COMPLAINT_SECONDS = 30.0
+ERROR_SECONDS = 30.0
 Act = Callable[[], Any]
 
 
@@ -98,7 +98,7 @@ class NodeControls:
             [heading("Nodes", "open or closed"), doors, title, self.weight.row, self.running]
         )
 
-    def show(self, plugin: str, weight: int) -> None:
+    def render(self, plugin: str, weight: int) -> None:
         """Which profile runs."""
         self._quietly(weight)
         own = f" + {escape(plugin)} × {weight}" if weight else ""
@@ -107,14 +107,14 @@ class NodeControls:
         )
 
     def _quietly(self, weight: int) -> None:
-        follows.on = True
+        syncing.on = True
         try:
             self.weight.show(weight)
         finally:
-            follows.on = False
+            syncing.on = False
 
 
-class PlacingWords:
+class PlacementSummary:
     """How a pod was placed, who waits, what happened.
 
     Attributes:
@@ -137,29 +137,29 @@ class PlacingWords:
         )
         table = W.Accordion([self.nodes], titles=("The chart as a table",), selected_index=None)
         self.box = W.VBox([self.pod, self.why, table])
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """There is another cluster: begin its log from the start."""
         self._cursor = 0  # in the log, and below it in the decisions
         self._seen = 0
         self._decisions: deque[Decision] = deque(maxlen=FEED_ROWS)
         self.happened.value = ""
-        self._complaint: LogRow | None = None
+        self._last_error: LogRow | None = None
 
     @property
     def chosen(self) -> str:
         """Name of the chosen pod; "" for the newest."""
         return "" if self.pod.value == NEWEST else str(self.pod.value)
 
-    def complaint(self, now: float) -> str:
+    def last_error(self, now: float) -> str:
         """What a component complained of just now; "" if nothing."""
-        row = self._complaint
-        if row is None or now - row.time >= COMPLAINT_SECONDS:
+        row = self._last_error
+        if row is None or now - row.time >= ERROR_SECONDS:
             return ""
         return f"t={row.time:.0f} s, {row}"
 
-    def paint(self, cluster: Cluster, fill: Fill, pod: str) -> None:
+    def render(self, cluster: Cluster, fill: Fill, pod: str) -> None:
         """Say how things stand; `pod` is the one that is explained."""
         names = [part.name for row in fill.rows for part in row.pods]
         options = (NEWEST, *sorted({*names, *fill.waiting}, key=natural))
@@ -174,7 +174,7 @@ class PlacingWords:
         self._take_decisions(cluster)
         page = cluster.analytics.since(self._cursor, level="error")
         self._cursor = page.cursor
-        self._complaint = page.rows[-1] if page.rows else self._complaint
+        self._last_error = page.rows[-1] if page.rows else self._last_error
 
     def _take_decisions(self, cluster: Cluster) -> None:
         """What the schedulers decided last, newest first."""
@@ -232,7 +232,7 @@ def waiting_html(cluster: Cluster, fill: Fill) -> str:
 
 
 def _unless(change: Any, act: Callable[[int], Any]) -> None:
-    if not follows.on:
+    if not syncing.on:
         act(int(change["new"]))
 
 

@@ -31,9 +31,9 @@ from lessons import session
 from lessons.pods import pod
 from lessons.scheduler import still as nodefill_still
 from lessons.scheduler.charts import FillChart
-from lessons.scheduler.controls import NodeControls, PlacingWords, PodControls
+from lessons.scheduler.controls import NodeControls, PlacementSummary, PodControls
 from lessons.scheduler.nodefill import Fill, look
-from lessons.ui.base_panel import ROW, Flight
+from lessons.ui.base_panel import ROW, Panel
 
 SPEED = 5.0  # simulated seconds per second
 PODS = 6  # to begin with
@@ -93,7 +93,7 @@ class NodesNow:
         self.pull()
 
 
-class SchedulerPanel(Flight):
+class SchedulerPanel(Panel):
     """The panel.
 
     Args:
@@ -132,8 +132,8 @@ class SchedulerPanel(Flight):
         self._plugin_name = str(getattr(self._plugin, "name", type(self._plugin).__name__))
         self.weight = weight
         self._pods = pods
-        wishes = {"nodes": 3, "seed": seed, "hpa": False, **options}
-        super().__init__(clock, speed=speed, name=name, running=running, options=wishes)
+        settings = {"nodes": 3, "seed": seed, "hpa": False, **options}
+        super().__init__(clock, speed=speed, name=name, running=running, options=settings)
 
     def _fresh(self, clock: str, speed: float) -> None:
         self._options["profile"] = self.profile()
@@ -154,7 +154,7 @@ class SchedulerPanel(Flight):
     def controls(self) -> list[Any]:
         """Pods and nodes, side by side."""
         self.charts = FillChart()
-        self.words = PlacingWords(self._again)
+        self.summary = PlacementSummary(self._again)
         self.pods = PodControls(self.create, self.clear)
         nodes = [machine.node_name for machine in self.cluster.kubelets]
         acts = {"cordon": self.cordon, "taint": self.taint}
@@ -167,7 +167,7 @@ class SchedulerPanel(Flight):
 
     def below(self) -> list[Any]:
         """The chart with the news beside it, then the pod's table."""
-        return [W.Box([self.live, self.words.feed], layout=W.Layout(**ROW)), self.words.box]
+        return [W.Box([self.live, self.summary.feed], layout=W.Layout(**ROW)), self.summary.box]
 
     # -- what the controls do -------------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class SchedulerPanel(Flight):
 
     # -- what it says ---------------------------------------------------------------------------
 
-    def take_in(self) -> None:
+    def poll(self) -> None:
         """Once all nodes are there, the first pods come."""
         nodes = len(self.cluster.kubelets)
         if self._owed and len(self.cluster.api.snapshot("Node")[0]) >= nodes:
@@ -225,19 +225,19 @@ class SchedulerPanel(Flight):
             for _ in range(owed):
                 self.attempt(lambda: self._make(self.cluster, *FIRST))
 
-    def show(self) -> None:
+    def render(self) -> None:
         """The chosen pod's table, who waits, what happened."""
-        self.series.marked = self.words.chosen or self._newest
-        self.words.paint(self.cluster, self.series.fill(), self.series.marked)
-        self.nodes.show(self._plugin_name, self.weight)
+        self.series.marked = self.summary.chosen or self._newest
+        self.summary.render(self.cluster, self.series.fill(), self.series.marked)
+        self.nodes.render(self._plugin_name, self.weight)
 
-    def forget(self) -> None:
+    def reset_view(self) -> None:
         """Another cluster: its log from the start."""
-        self.words.forget()
+        self.summary.reset()
 
-    def complaint(self) -> str:
+    def last_error(self) -> str:
         """What a component complained of just now; "" if nothing."""
-        return self.words.complaint(self.cluster.clock.now())
+        return self.summary.last_error(self.cluster.clock.now())
 
     def table(self) -> Table:
         """The chart as text: one row a node."""

@@ -91,10 +91,10 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         self.charts = TuningCharts()
         self.live = Live(self.charts.layout)
         self.live.layout = W.Layout(flex="5 1 540px", min_width="0")
-        super().__init__([W.HTML(STYLE), self._controls(), self._build_words()])
+        super().__init__([W.HTML(STYLE), self._controls(), self._build_summary()])
         self.add_class("ks-cockpit")
         self._say()
-        panels.opened(name, self)
+        panels.add(name, self)
         self._thread = threading.Thread(target=self._loop, name=f"cockpit-{name}", daemon=True)
         self._open = True
         self._thread.start()
@@ -143,7 +143,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         widget.observe(self._writer(key), "value")
         return widget
 
-    def _build_words(self) -> Any:
+    def _build_summary(self) -> Any:
         self.scores, self.decisions = W.HTML(), W.HTML()
         words = W.VBox(
             [self.scores, self.decisions],
@@ -191,7 +191,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         self._stop.set()
         if self._thread is not threading.current_thread():
             self._thread.join(SETTLED_SECONDS)
-        panels.forget(self._name, self)
+        panels.remove(self._name, self)
         self.live.close()
         super().close()
 

@@ -1,16 +1,18 @@
-"""What every live panel has: a cluster of its own, a transport bar, a thread that looks and paints.
+"""The base class of the live panels: a cluster of its own, a transport bar, and an update thread.
 
-A panel says what stands where and what it shows; this says how time runs, what happens when a cell
-is run again, when nobody looks, when something is refused or fails. One thread for each panel looks
-a few times a second, and is the only one that touches Bokeh models. The simulation knows nothing of
-it.
+A subclass defines the layout and the contents. This class runs the clock, replaces the panel when
+its cell runs again, pauses when the page is closed, and reports refusals and failures. Each panel
+has one thread, which polls the cluster several times a second and is the only thread that changes
+Bokeh models. The simulation does not depend on it.
 
-    boot()      a fresh cluster was made: keep what is needed of it
-    controls()  the widgets, built once, between the transport bar and the charts
-    take_in()   one look at the cluster
-    show()      paint what was seen; charts are painted only where there is a page
+    boot()        read what is needed from a new cluster, and set `series`
+    controls()    build the widgets between the transport bar and the charts, once
+    poll()        read one update from the cluster
+    render()      update the texts; charts are redrawn only while a page shows them
+    reset_view()  clear the texts after Reset
+    last_error()  the newest error that a component reported
 
-No counterpart in Kubernetes; the nearest is a Grafana dashboard beside `kubectl edit`.
+Kubernetes has no counterpart; the nearest is a Grafana dashboard beside `kubectl edit`.
 """
 
 from __future__ import annotations
@@ -33,47 +35,54 @@ from lessons.ui.live import Live
 from lessons.ui.transport import STEP_SECONDS, Transport, nearest
 
 HZ = 5.0  # repaints a second
-LOOKS = 4  # looks at the cluster between two repaints
-SLICE_SECONDS = 1.0  # on virtual time: simulated time between two looks
-REST_SECONDS = 10.0  # when nobody has looked for so long, time stands still
-ROW = {"display": "flex", "flex_flow": "row wrap", "width": "100%"}  # of a box
+POLLS = 4  # updates from the cluster between two repaints
+SLICE_SECONDS = 1.0  # virtual clock: simulated time between two updates
+REST_SECONDS = 10.0  # the clock pauses after the page has been closed for this long
+ROW = {"display": "flex", "flex_flow": "row wrap", "width": "100%"}  # layout of a box
 
 
-class Figures(Protocol):
-    """The figures behind the charts."""
+class Timed(Protocol):
+    """A row of a series."""
 
     @property
-    def rows(self) -> Sequence[Any]:
-        """The state over time, oldest first; each row has its `time`."""
+    def time(self) -> float:
+        """The simulated second that the row describes."""
+
+
+class SeriesSource(Protocol):
+    """The values that the charts show."""
+
+    @property
+    def rows(self) -> Sequence[Timed]:
+        """The states over time, oldest first."""
 
     def pull(self) -> bool:
-        """Take in what is new."""
+        """Read what is new; return whether there was anything."""
 
     def run(self, seconds: float, sleep: Callable[[float], None], slice_seconds: float) -> None:
-        """Let time pass in slices and look after each."""
+        """Let time pass in slices, and pull after each."""
 
 
 class _Abstract(ABCMeta, type(W.VBox)):  # type: ignore[misc]
-    """A widget whose missing parts are named when it is made, not when they are called."""
+    """The metaclass of a widget with abstract methods."""
 
 
-class Flight(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
-    """A panel that flies a cluster.
+class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
+    """A panel that runs and shows one cluster.
 
     Args:
-        clock: "live" (pods are threads, time runs by itself) or "virtual" (Run only paces it).
+        clock: "live" (pods are threads, time passes by itself) or "virtual" (Run advances it).
         speed: simulated seconds per second.
-        name: a panel of the same name is closed first, so a cell may be run again.
-        running: begin to run at once.
-        options: for `kubesim.Cluster`.
+        name: an open panel of the same name is closed first, so a cell can run again.
+        running: start running at once.
+        options: options of `kubesim.Cluster`.
 
     Attributes:
-        cluster: what it shows; Reset makes another one.
-        series: the figures behind the charts, set by `boot`.
-        charts: their drawing, set by `controls`; has `layout` and `draw(series)`.
+        cluster: the cluster that the panel shows; Reset replaces it.
+        series: the values behind the charts; `boot` sets it.
 
     Raises:
-        BadRequest: there is no such clock.
+        BadRequest: the clock is neither "live" nor "virtual".
     """
 
     _open = False
@@ -102,58 +111,63 @@ class Flight(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         self.live.layout = W.Layout(flex="5 1 540px", min_width="0")
         super().__init__([W.HTML(STYLE), self.transport.box, *middle, self._error, *self.below()])
         self.add_class("ks-cockpit")
-        panels.opened(name, self)
+        panels.add(name, self)
         self.run() if running else self.pause()
         self._thread = threading.Thread(target=self._loop, name=f"cockpit-{name}", daemon=True)
         self._open = True
         self._thread.start()
 
     def _fresh(self, clock: str, speed: float) -> None:
-        """Another cluster, standing still until the panel stands."""
+        """Replace the cluster by a new, paused one."""
         slot = f"cockpit/{self._name}"
         self.cluster: Cluster = session.fresh_cluster(
             slot=slot, clock=clock, speed=speed, **self._options
         )
         self.cluster.clock.pause()
-        self._shown = -1.0  # simulated second that is on the screen
+        self._shown = -1.0  # the simulated second on the screen
         try:
             self.boot()
-            self.series.pull()  # the beginning, before any time has passed
-        except KubeSimError:  # nothing to fly
+            self.series.pull()  # the state before any time has passed
+        except KubeSimError:  # there is nothing to show
             session.close_slot(slot)
             raise
 
-    # -- what a panel says of itself ------------------------------------------------------------
+    # -- what a subclass defines ----------------------------------------------------------------
 
     @abstractmethod
     def boot(self) -> None:
-        """A fresh cluster was made: keep what is needed of it, and set `series`."""
+        """Read what is needed from the new cluster, and set `series`."""
 
     @abstractmethod
     def controls(self) -> list[Any]:
-        """Build the widgets and `charts`; returns what stands below the transport bar."""
+        """Build the widgets and the charts; return what belongs below the transport bar."""
 
     @abstractmethod
     def below(self) -> list[Any]:
-        """What stands below the strip for errors; `live` is built by then."""
+        """Return the widgets below the error strip; `live` exists by then."""
 
-    def take_in(self) -> None:
-        """One more look at the cluster, after `series` has pulled."""
+    def poll(self) -> None:
+        """Read one update from the cluster; called after `series.pull()`."""
 
-    def follow(self, patience: float | None = None) -> None:
-        """Let the controls follow the store; patience 0: at once."""
+    def sync_controls(self, patience: float | None = None) -> None:
+        """Set the controls to what the store has.
 
-    def show(self) -> None:
-        """Say in words what was seen; called when simulated time has passed."""
+        Args:
+            patience: seconds for which a control that was just touched is left alone; None: the
+                default, 0: sync at once.
+        """
 
-    def forget(self) -> None:
-        """There is another cluster: texts and controls go back to their beginning."""
+    def render(self) -> None:
+        """Update the texts; called when simulated time has passed."""
 
-    def complaint(self) -> str:
-        """What a component complained of; "" if nothing."""
+    def reset_view(self) -> None:
+        """Set texts and controls back to their initial state, for a new cluster."""
+
+    def last_error(self) -> str:
+        """Return the newest error that a component reported; "" if there is none."""
         return ""
 
-    # -- what the buttons do --------------------------------------------------------------------
+    # -- the actions of the transport bar -------------------------------------------------------
 
     def run(self) -> None:
         """Let time run."""
@@ -161,27 +175,27 @@ class Flight(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         self.cluster.clock.resume()
 
     def pause(self) -> None:
-        """Let time stand still."""
+        """Pause the clock."""
         self._running.clear()
         self.cluster.clock.pause()
 
     @property
     def running(self) -> bool:
-        """Time runs."""
+        """Whether time passes."""
         return self._running.is_set()
 
     @property
     def clock(self) -> str:
-        """ "live" or "virtual"."""
+        """The clock: "live" or "virtual"."""
         return "virtual" if self.cluster.clock.virtual else "live"
 
     def choose_clock(self, clock: str) -> None:
-        """Begin again on the other clock; nothing happens if it is this one."""
+        """Start over on this clock; do nothing if it is the current one."""
         if clock != self.clock:
             self.reset(clock)
 
     def step(self, seconds: float = STEP_SECONDS) -> None:
-        """Let some simulated seconds pass, then stand still."""
+        """Advance by some simulated seconds, then pause."""
         self._running.clear()
         clock = self.cluster.clock
         if clock.virtual:
@@ -191,45 +205,45 @@ class Flight(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
             self.attempt(lambda: clock.step(seconds))
 
     def set_speed(self, speed: float) -> None:
-        """Simulated seconds per second."""
+        """Set the simulated seconds per second."""
         self.attempt(lambda: setattr(self.cluster.clock, "speed", speed))
 
     def reset(self, clock: str | None = None) -> None:
-        """Begin again with a fresh cluster of the same seed, on this clock or the other."""
+        """Start over with a new cluster of the same seed; None: on the current clock."""
         with self._lock:
             chosen = clock or self.clock
             was_running = self.running
             self._running.clear()
             self._fresh(chosen, self.transport.chosen_speed)
             self._refusal = self._trouble = ""
-            self.forget()
+            self.reset_view()
             self.transport.clock.value = chosen
             self.run() if was_running else self.pause()
 
     def close(self) -> None:
-        """End the thread and the cluster; may be called twice."""
+        """Stop the thread and close the cluster; may be called twice."""
         if not self._open:
             return
         self._open = False
         self._stop.set()
         if self._thread is not threading.current_thread():
             self._thread.join(5.0)
-        panels.forget(self._name, self)
+        panels.remove(self._name, self)
         session.close_slot(f"cockpit/{self._name}")
         self.live.close()
         super().close()
 
-    # -- what it says ---------------------------------------------------------------------------
+    # -- texts and pictures ---------------------------------------------------------------------
 
     @property
     def error(self) -> str:
-        """What the red strip says; "" if nothing."""
-        said = (self._refusal, self._trouble, self.complaint())
-        return "; ".join(text for text in said if text)
+        """The text of the error strip; "" if there is no error."""
+        messages = (self._refusal, self._trouble, self.last_error())
+        return "; ".join(message for message in messages if message)
 
     @abstractmethod
     def svg(self) -> str:
-        """A still picture, for pages where widgets cannot live."""
+        """Return a still picture, for pages that cannot show widgets."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r}, {self.clock} clock)"
@@ -244,49 +258,52 @@ class Flight(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
     # -- the thread -----------------------------------------------------------------------------
 
     def _loop(self) -> None:
-        looks = 0
-        while not self._stop.wait(1 / HZ / LOOKS):
-            looks += 1
+        polls = 0
+        while not self._stop.wait(1 / HZ / POLLS):
+            polls += 1
             try:
-                self.look()
-                if looks % LOOKS == 0:
-                    self.paint()
-            except KubeSimError as error:  # a component failed, or somebody closed the cluster
+                self.update()
+                if polls % POLLS == 0:
+                    self.repaint()
+            except KubeSimError as error:  # a component failed, or the cluster was closed
                 self._trouble = str(error)
-            except Exception as error:  # noqa: BLE001 - the panel says it and goes on
+            except Exception as error:  # noqa: BLE001 - the panel reports it and continues
                 self._trouble = f"{type(error).__name__}: {error}"
-            self._paint_error()
+            self._render_error()
 
-    def look(self) -> None:
-        """One look at the cluster; on the virtual clock, Run also lets time pass here."""
+    def update(self) -> None:
+        """Read what is new; on the virtual clock, Run also advances the time here."""
         with self._lock:
             cluster = self.cluster
-            if cluster.clock.virtual and self.running and self._attend():
-                self.series.run(cluster.clock.speed / HZ / LOOKS, cluster.sleep, SLICE_SECONDS)
+            if cluster.clock.virtual and self.running and self._check_view():
+                self.series.run(cluster.clock.speed / HZ / POLLS, cluster.sleep, SLICE_SECONDS)
             self.series.pull()
-            self.take_in()
+            self.poll()
             if cluster.failures:
                 self._trouble = str(cluster.failures[-1])
 
-    def paint(self) -> None:
-        """Show what was seen; charts only where there is a page, and while somebody looks."""
+    def repaint(self) -> None:
+        """Show the current state; redraw the charts only while a page shows them."""
         with self._lock:
-            watched = self._attend()
+            watched = self._check_view()
             state = "running" if self.running else "paused"
             if self._resting:
-                state = "resting: nobody looks"
-            self.transport.show(self.cluster.clock.now(), state)
-            self.follow()
+                state = "resting: no page shows this panel"
+            self.transport.render(self.cluster.clock.now(), state)
+            self.sync_controls()
             seen = self.series.rows[-1].time
             if seen != self._shown:
                 self._shown = seen
-                self.show()
+                self.render()
                 if self.live.ready.is_set() and watched:
                     self.charts.draw(self.series)
         self.live.realign_now_and_then()
 
-    def _attend(self) -> bool:
-        """Somebody looks, or there is no page (a test). If nobody does for long, time rests."""
+    def _check_view(self) -> bool:
+        """Return whether a page shows the panel; pause the clock if none has for a while.
+
+        Without any page, as in a test, the panel counts as shown.
+        """
         if self.live.seen or not self.live.ready.is_set():
             self._last_seen = time.monotonic()
         rest = time.monotonic() - self._last_seen > REST_SECONDS
@@ -299,17 +316,21 @@ class Flight(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         return not rest
 
     def attempt(self, action: Callable[[], Any]) -> None:
-        """Do what the learner asked for; a refusal is shown in words and changes nothing."""
+        """Run an action of the user; show a refusal in the error strip."""
         try:
             action()
         except KubeSimError as error:
             self._refusal = str(error)
         else:
             self._refusal = ""
-        self._paint_error()
+        self._render_error()
 
-    def _paint_error(self) -> None:
-        said = self.error
-        self._error.value = (
-            f"<div role='alert' class='ks-error'><b>Error:</b> {escape(said)}</div>" if said else ""
-        )
+    def _render_error(self) -> None:
+        self._error.value = error_html(self.error)
+
+
+def error_html(message: str) -> str:
+    """Return the error strip of a panel as HTML; "" without a message."""
+    if not message:
+        return ""
+    return f"<div role='alert' class='ks-error'><b>Error:</b> {escape(message)}</div>"

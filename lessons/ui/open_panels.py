@@ -1,6 +1,7 @@
-"""Which panels are open: one of each name, so that running a cell again replaces it.
+"""The open panels, one of each name, so that running a cell again replaces its panel.
 
-Kept apart from the cockpit, so that `close_all()` works without ipywidgets.
+This module does not need ipywidgets, so `close_all()` works without it. Kubernetes has no
+counterpart.
 """
 
 from __future__ import annotations
@@ -9,32 +10,32 @@ import threading
 from typing import Protocol
 
 
-class Panel(Protocol):
-    """What can be open."""
+class Closable(Protocol):
+    """An open panel."""
 
     def close(self) -> None:
-        """End it; may be called twice."""
+        """Close the panel; may be called twice."""
 
 
-_open: dict[str, Panel] = {}
+_open: dict[str, Closable] = {}
 _lock = threading.Lock()  # guards _open; nothing is closed while it is held
 
 
-def opened(name: str, panel: Panel) -> None:
-    """Remember an open panel."""
+def add(name: str, panel: Closable) -> None:
+    """Register an open panel."""
     with _lock:
         _open[name] = panel
 
 
-def forget(name: str, panel: Panel) -> None:
-    """The panel was closed by itself."""
+def remove(name: str, panel: Closable) -> None:
+    """Remove a panel that was closed; a newer one of the same name stays."""
     with _lock:
         if _open.get(name) is panel:
             del _open[name]
 
 
 def close(name: str) -> None:
-    """Close the panel of that name, if there is one."""
+    """Close the panel of this name, if one is open."""
     with _lock:
         panel = _open.pop(name, None)
     if panel is not None:
@@ -42,11 +43,11 @@ def close(name: str) -> None:
 
 
 def names() -> list[str]:
-    """Names of the open panels, sorted."""
+    """Return the names of the open panels, sorted."""
     return sorted(_open)
 
 
 def close_all() -> None:
-    """Close every panel."""
+    """Close all panels."""
     for name in names():
         close(name)

@@ -114,7 +114,7 @@ class Transport:
         """Simulated seconds per second."""
         return float(self.speed.value)
 
-    def show(self, now: float, state: str) -> None:
+    def render(self, now: float, state: str) -> None:
         """The visible clock, and in words whether it runs."""
         minutes, seconds = divmod(int(now), 60)
         self.status.value = (

@@ -76,7 +76,7 @@ def execute(page: Any, code: str) -> str:
     return str(page.evaluate(EXECUTE, code))
 
 
-def fly(page: Any, url: str) -> None:
+def run_cockpit(page: Any, url: str) -> None:
     """Open lesson 4, run all its cells, and wait until the cockpit's chart moves."""
     open_notebook(page, url, COCKPIT)
     page.evaluate(RUN_ALL)
@@ -111,7 +111,7 @@ def press(page: Any, label: str, key: str, times: int) -> None:
 def test_the_cockpit_moves_with_the_cluster(page: Any, lab: tuple[str, Path]) -> None:
     """Run all: the chart grows; sliders change the HPA and the traffic; the pods follow."""
     url, _home = lab
-    fly(page, url)
+    run_cockpit(page, url)
     wait_until_more(page, "metrics", "t", page.evaluate(LAST, ["metrics", "t"]) + 20)
 
     target = "print(cockpit.cluster.hpa_config()['target_cpu'])"
@@ -141,7 +141,7 @@ def test_the_cockpit_moves_with_the_cluster(page: Any, lab: tuple[str, Path]) ->
 def test_refusals_are_red_and_pause_pauses(page: Any, lab: tuple[str, Path]) -> None:
     """Min above max is refused in words; Pause stops the clock, Step lets five seconds pass."""
     url, _home = lab
-    fly(page, url)
+    run_cockpit(page, url)
     press(page, "min pods", "End", 1)  # 20, above max 10
     page.get_by_role("alert").get_by_text("min_pods must not be above max_pods").wait_for()
     page.get_by_role("button", name="Pause").click()
@@ -158,7 +158,7 @@ def test_refusals_are_red_and_pause_pauses(page: Any, lab: tuple[str, Path]) -> 
 def test_running_the_cell_again_leaks_nothing(page: Any, lab: tuple[str, Path]) -> None:
     """Three more runs of the cockpit's cell: one cockpit thread, one cluster, a moving chart."""
     url, _home = lab
-    fly(page, url)
+    run_cockpit(page, url)
     for _ in range(3):
         page.evaluate(RUN_COCKPIT_CELL)
     count = (
@@ -175,10 +175,10 @@ def test_running_the_cell_again_leaks_nothing(page: Any, lab: tuple[str, Path]) 
 def test_the_chart_survives_a_reload_of_the_page(page: Any, lab: tuple[str, Path]) -> None:
     """The kernel lives on; after "run all" so does the chart, again and again."""
     url, _home = lab
-    fly(page, url)
+    run_cockpit(page, url)
     for _ in range(2):
         page.reload()
-        fly(page, url)
+        run_cockpit(page, url)
         wait_until_more(page, "metrics", "t", page.evaluate(LAST, ["metrics", "t"]) + 20)
     count = "import threading; print([t.name for t in threading.enumerate()].count('cockpit-main'))"
     assert execute(page, count) == "1"
@@ -187,7 +187,7 @@ def test_the_chart_survives_a_reload_of_the_page(page: Any, lab: tuple[str, Path
 def test_the_other_clock_moves_the_same_panel(page: Any, lab: tuple[str, Path]) -> None:
     """The toggle: no thread but the panel's own, and the chart goes on from zero."""
     url, _home = lab
-    fly(page, url)
+    run_cockpit(page, url)
     page.get_by_role("button", name="virtual: no threads").click()
     threads = "from lessons import session; print(session.threads())"
     wait_for_kernel(page, threads, "['cockpit-main']")

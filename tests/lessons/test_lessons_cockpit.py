@@ -13,7 +13,7 @@ import pytest
 from kubesim.errors import BadRequest, NotFound
 from lessons import Cockpit, session
 from lessons.cockpit.controls import PRESETS, NumberSlider, preset_model
-from lessons.ui import base_panel as flight
+from lessons.ui import base_panel
 from lessons.ui import open_panels as panels
 
 
@@ -62,7 +62,7 @@ def test_a_refused_wish_is_shown_in_words_and_taken_back() -> None:
     assert cockpit.error == "min_pods must not be above max_pods: 15 > 10"
     assert "role='alert'" in cockpit._error.value
     assert cockpit.hpa.minimum.value == 15
-    cockpit.hpa.follow(cockpit.cluster.hpa_config(), patience=0.0)
+    cockpit.hpa.sync(cockpit.cluster.hpa_config(), patience=0.0)
     assert cockpit.hpa.minimum.value == cockpit.hpa.minimum.box.value == 1
     from_the_page(cockpit.hpa.minimum.slider, 3)
     assert cockpit.error == ""
@@ -74,7 +74,7 @@ def test_sliders_follow_what_others_write() -> None:
     cockpit = still_cockpit()
     cockpit.cluster.set_hpa_config(target_cpu=33, max_pods=50, interval="7s")
     revision = cockpit.cluster.store.revision
-    assert wait_for(lambda: cockpit.hpa.wishes() == cockpit.cluster.hpa_config())
+    assert wait_for(lambda: cockpit.hpa.options() == cockpit.cluster.hpa_config())
     assert "target 33 %" in cockpit.hpa.stored.value
     assert "every 7s" in cockpit.hpa.stored.value
     assert cockpit.cluster.store.revision == revision
@@ -85,7 +85,7 @@ def test_a_slider_that_was_just_touched_is_left_alone() -> None:
     cockpit = still_cockpit()
     from_the_page(cockpit.hpa.target.slider, 60)
     stale = {**cockpit.cluster.hpa_config(), "target_cpu": 70}
-    cockpit.hpa.follow(stale)
+    cockpit.hpa.sync(stale)
     assert cockpit.hpa.target.value == 60
     assert "target 70 %" in cockpit.hpa.stored.value  # the fact is shown all the same
 
@@ -219,23 +219,23 @@ def test_texts_say_what_the_charts_show() -> None:
     """Why, pods, events, traffic: all in words."""
     cockpit = still_cockpit()
     cockpit.step(30)
-    cockpit.look()
-    cockpit.paint()
-    assert "keep 3 replicas" in cockpit.words.why.value
-    assert "1 → 3 pods" in cockpit.words.why.value
-    assert "Would change if:" in cockpit.words.why.value
-    assert "Pods (3)" in cockpit.words.pods.value
-    assert "auto-pod-2" in cockpit.words.pods.value
-    assert "Pod auto-pod-2 is running" in cockpit.words.feed.value
-    assert "30/s arrive, all are served" in cockpit.traffic.told.value
-    cockpit.words.details.selected_index = 0
+    cockpit.update()
+    cockpit.repaint()
+    assert "keep 3 replicas" in cockpit.summary.why.value
+    assert "1 → 3 pods" in cockpit.summary.why.value
+    assert "Would change if:" in cockpit.summary.why.value
+    assert "Pods (3)" in cockpit.summary.pods.value
+    assert "auto-pod-2" in cockpit.summary.pods.value
+    assert "Pod auto-pod-2 is running" in cockpit.summary.feed.value
+    assert "30/s arrive, all are served" in cockpit.traffic.status.value
+    cockpit.summary.details.selected_index = 0
     cockpit.step(5)
-    cockpit.paint()
-    assert all("<th scope='col'" in widget.value for widget in cockpit.words.tables)
+    cockpit.repaint()
+    assert all("<th scope='col'" in widget.value for widget in cockpit.summary.tables)
     cockpit.set_traffic(200)
     cockpit.step(1)
-    cockpit.paint()
-    assert "find no pod" in cockpit.traffic.told.value
+    cockpit.repaint()
+    assert "find no pod" in cockpit.traffic.status.value
 
 
 def test_a_failing_component_is_seen() -> None:
@@ -247,7 +247,7 @@ def test_a_failing_component_is_seen() -> None:
     assert wait_for(lambda: "saboteur" in cockpit._error.value)
     assert "ZeroDivisionError" in cockpit.error
     cockpit.reset()
-    cockpit.look()
+    cockpit.update()
     assert cockpit.error == ""
     assert cockpit.transport.clock.value == "virtual"
 
@@ -261,7 +261,7 @@ def test_a_policy_that_raises_is_seen() -> None:
 
     cockpit = still_cockpit(policy=Broken())
     cockpit.step(10)
-    cockpit.paint()
+    cockpit.repaint()
     assert "RuntimeError: no idea" in cockpit.error
     assert "t=10 s" in cockpit.error
     assert cockpit.cluster.pods("default").rows[0][1] == "Running"
@@ -280,21 +280,21 @@ def test_nothing_goes_to_a_page_that_does_not_exist() -> None:
     """Without a view no figure is touched; with one each repaint sends whole windows."""
     cockpit = still_cockpit()
     cockpit.step(10)
-    cockpit.paint()
+    cockpit.repaint()
     metrics = cockpit.charts.layout.select_one({"name": "metrics"})
     assert metrics.data["t"] == []
     sent: list[Any] = []
     cockpit.live.send = lambda *message, **_options: sent.append(message)
     cockpit.live.set_trait("_view_count", 1)
     cockpit.step(1)
-    cockpit.paint()
+    cockpit.repaint()
     assert metrics.data["t"][-1] == 11
     assert len(sent) > 7
 
 
 def test_time_rests_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The output was cleared: time stands still, and goes on with the next view."""
-    monkeypatch.setattr(flight, "REST_SECONDS", 0.1)
+    monkeypatch.setattr(base_panel, "REST_SECONDS", 0.1)
     cockpit = Cockpit("virtual", speed=100)
     cockpit.live.send = lambda *_message, **_options: None
     cockpit.live.set_trait("_view_count", 1)

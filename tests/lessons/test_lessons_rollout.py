@@ -115,16 +115,16 @@ def test_sliders_write_through_the_api_server() -> None:
     """Replicas, surge and unavailable each become one change of the Deployment."""
     panel = still_panel()
     panel.step(20)
-    from_the_page(panel.wish.replicas.slider, 20)
-    from_the_page(panel.wish.surge.box, 10)
-    from_the_page(panel.wish.unavailable.slider, 5)
+    from_the_page(panel.deployment.replicas.slider, 20)
+    from_the_page(panel.deployment.surge.box, 10)
+    from_the_page(panel.deployment.unavailable.slider, 5)
     spec = panel.cluster.api.get("Deployment", "web")["spec"]
     assert spec["replicas"] == 20
     assert spec["strategy"]["rollingUpdate"] == {"maxSurge": "10%", "maxUnavailable": "5%"}
     panel.step(5)
-    panel.look()
-    panel.paint()
-    assert "at most 22 pods, at least 19 ready" in panel.wish.stored.value
+    panel.update()
+    panel.repaint()
+    assert "at most 22 pods, at least 19 ready" in panel.deployment.stored.value
 
 
 def test_a_refused_wish_is_shown_in_words() -> None:
@@ -143,9 +143,9 @@ def test_sliders_follow_what_others_write() -> None:
     bounds = {"maxSurge": 4, "maxUnavailable": "10%"}
     panel.cluster.api.patch("Deployment", "web", {"spec": {"strategy": {"rollingUpdate": bounds}}})
     revision = panel.cluster.store.revision
-    panel.look()
-    panel.follow(patience=0.0)
-    assert panel.wish.wishes() == {"replicas": 10, "surge": 40, "unavailable": 10}
+    panel.update()
+    panel.sync_controls(patience=0.0)
+    assert panel.deployment.options() == {"replicas": 10, "surge": 40, "unavailable": 10}
     assert panel.cluster.store.revision == revision
 
 
@@ -158,21 +158,21 @@ def test_the_buttons_roll_out_pause_undo_and_kill() -> None:
     assert panel.series.rows[-1].new_ready == 10
     panel.version.bad.click()
     panel.step(90)
-    panel.look()
-    panel.paint()
+    panel.update()
+    panel.repaint()
     assert panel.image == "web:missing"
-    assert "exceeded its progress deadline" in panel.version.told.value
-    assert "5 of 5 new pods are not available" in panel.words.why.value
+    assert "exceeded its progress deadline" in panel.version.status.value
+    assert "5 of 5 new pods are not available" in panel.summary.why.value
     panel.version.undo.click()
     panel.step(20)
-    panel.look()
+    panel.update()
     assert panel.image == "web:2"
     assert panel.series.rows[-1].new_ready == 10
     panel.version.pause.click()
     panel.version.good.click()
     panel.step(10)
-    panel.look()
-    panel.paint()
+    panel.update()
+    panel.repaint()
     assert panel.version.pause.description == "Resume rollout"
     assert panel.series.rows[-1].old_ready == 10
     panel.version.undo.click()
@@ -189,14 +189,14 @@ def test_texts_and_tables_say_what_the_chart_shows() -> None:
     panel = still_panel()
     panel.step(20)
     panel.roll_out()
-    panel.words.details.selected_index = 0
+    panel.summary.details.selected_index = 0
     panel.step(5)
-    panel.look()
-    panel.paint()
-    assert "the Deployment controller's decision" in panel.words.why.value
-    assert "web:2" in panel.words.sets.value
-    assert "maxSurge 3" in panel.words.feed.value
-    assert "old ready" in panel.words.table.value
+    panel.update()
+    panel.repaint()
+    assert "the Deployment controller's decision" in panel.summary.why.value
+    assert "web:2" in panel.summary.sets.value
+    assert "maxSurge 3" in panel.summary.feed.value
+    assert "old ready" in panel.summary.table.value
     assert panel.table("passes").rows[-1][2] == "maxSurge 3"
 
 
@@ -208,7 +208,7 @@ def test_the_chart_gets_the_whole_window() -> None:
     panel.step(20)
     panel.roll_out()
     panel.step(20)
-    panel.paint()
+    panel.repaint()
     data = panel.charts.layout.select_one({"name": "rollout"}).data
     assert data["t"][-1] == 40
     assert data["new_ready"][-1] == panel.series.rows[-1].ready
@@ -234,14 +234,14 @@ def test_reset_begins_again_with_the_first_version() -> None:
     panel.set(surge=10)
     panel.reset()
     assert panel.image == "web:1"
-    assert panel.wish.wishes()["surge"] == 50
+    assert panel.deployment.options()["surge"] == 50
     panel.roll_out()
-    panel.look()
+    panel.update()
     assert panel.image == "web:2"
 
 
 @pytest.mark.live
-def test_it_flies_live_and_ends_without_a_trace() -> None:
+def test_it_runs_live_and_ends_without_a_trace() -> None:
     """Two runs of the cell leave one panel; closed, it leaves no thread."""
     for _ in range(2):
         panel = RolloutPanel(speed=50)

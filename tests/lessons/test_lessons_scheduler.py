@@ -38,7 +38,7 @@ def panel(**options: Any) -> SchedulerPanel:
     """A panel on the virtual clock in which nothing moves unless the test moves it."""
     found = SchedulerPanel("virtual", running=False, **options)
     found.step(2)
-    found.take_in()
+    found.poll()
     found.step(3)
     return found
 
@@ -220,14 +220,14 @@ def test_the_weight_starts_the_scheduler_anew_and_placed_pods_stay() -> None:
 def test_the_panel_says_how_the_chosen_pod_was_placed() -> None:
     """The newest, or the one that is chosen; its segments are marked in the chart."""
     board = panel(pods=2)
-    assert wait_for(lambda: "<b>p2</b>" in board.words.why.value)
+    assert wait_for(lambda: "<b>p2</b>" in board.summary.why.value)
     board.charts.draw(board.series)
     assert len(board.charts._marked.data["y"]) == 2
-    board.words.pod.value = "p1"
-    assert wait_for(lambda: "<b>p1</b>" in board.words.why.value)
-    assert "Nobody waits" in board.words.waiting.value
+    board.summary.pod.value = "p1"
+    assert wait_for(lambda: "<b>p1</b>" in board.summary.why.value)
+    assert "Nobody waits" in board.summary.waiting.value
     assert "default plug-ins" in board.nodes.running.value
-    assert "has the highest total" in board.words.happened.value
+    assert "has the highest total" in board.summary.happened.value
 
 
 def test_a_plug_in_of_one_s_own_that_fails_is_seen() -> None:

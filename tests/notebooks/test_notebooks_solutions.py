@@ -30,7 +30,7 @@ CHECKED = re.compile(r"^(q\d|bonus)\.check\((\w+)\)", re.MULTILINE)
 
 @pytest.fixture(autouse=True)
 def leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Progress goes to a temporary file; whatever flies on is closed."""
+    """Progress goes to a temporary file; panels that are still open are closed."""
     monkeypatch.setenv("KUBESIM_PROGRESS", str(tmp_path / "progress.json"))
     yield
     session.close_all()

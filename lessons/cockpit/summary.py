@@ -18,11 +18,11 @@ from lessons.cockpit.series import Series
 FEED_ROWS = 7
 POD_ROWS = 10
 CHANGES = 3  # last scalings
-COMPLAINT_SECONDS = 60.0  # simulated time for which an error of the log is shown
+ERROR_SECONDS = 60.0  # simulated time for which an error of the log is shown
 TABLES = ("cpu", "pods", "traffic")
 
 
-class Words:
+class CockpitSummary:
     """Texts of one cockpit.
 
     Attributes:
@@ -43,22 +43,22 @@ class Words:
             titles=("The charts as tables",),
             selected_index=None,
         )
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """There is another cluster: begin its log from the start."""
         self._cursor = 0
         self._rows: deque[LogRow] = deque(maxlen=FEED_ROWS)
-        self._complaint: LogRow | None = None  # the newest row of level error
+        self._last_error: LogRow | None = None  # the newest row of level error
 
-    def complaint(self, now: float) -> str:
+    def last_error(self, now: float) -> str:
         """What a component complained of within the last minute; "" if nothing."""
-        row = self._complaint
-        if row is None or now - row.time >= COMPLAINT_SECONDS:
+        row = self._last_error
+        if row is None or now - row.time >= ERROR_SECONDS:
             return ""
         return f"t={row.time:.0f} s, {row}"
 
-    def paint(self, cluster: Cluster, series: Series) -> None:
+    def render(self, cluster: Cluster, series: Series) -> None:
         """Say how things stand."""
         changes = [f"t={m.time:.0f} s: {m.before} → {m.after} pods" for m in series.marks]
         latest = cluster.decisions.latest(f"hpa/{NAME}")
@@ -71,7 +71,7 @@ class Words:
             self.feed.value = tables.feed_html(self._rows)
         for logged in page.rows:
             if logged.level == "error":
-                self._complaint = logged
+                self._last_error = logged
         if self.details.selected_index is not None:
             for widget, which in zip(self.tables, TABLES, strict=True):
                 shown = tables.of(series, which, POD_ROWS)
