@@ -15,7 +15,7 @@ import ipywidgets as W
 
 from kubesim import Cluster
 from lessons.cockpit import tables
-from lessons.cockpit.controls import PATIENCE_SECONDS, NumberSlider, syncing, heading
+from lessons.cockpit.controls import PATIENCE_SECONDS, NumberSlider, heading, syncing
 from lessons.rollout.deployments import NAME
 from lessons.rollout.series import RolloutSeries, Stage
 

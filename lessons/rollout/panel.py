@@ -24,9 +24,9 @@ from lessons.cockpit.controls import PATIENCE_SECONDS
 from lessons.rollout import still as rollout_still
 from lessons.rollout.charts import RolloutCharts
 from lessons.rollout.controls import (
+    DeploymentControls,
     RolloutSummary,
     VersionControls,
-    DeploymentControls,
     image_in,
     options_of,
 )

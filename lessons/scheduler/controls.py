@@ -19,7 +19,7 @@ from kubesim.analytics import LogRow
 from kubesim.client import Decision
 from kubesim.errors import NotFound
 from lessons.cockpit import tables
-from lessons.cockpit.controls import NumberSlider, syncing, heading
+from lessons.cockpit.controls import NumberSlider, heading, syncing
 from lessons.scheduler.nodefill import Fill, natural
 
 CPU = (0, 4000)  # millicores

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from lessons import kubectl, session
-from lessons.ui import open_panels as panels
 from lessons.check import Task
+from lessons.ui import open_panels as panels
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 SHELL = "%%bash\n"
