@@ -47,7 +47,7 @@ from kubesim.kubelet import Kubelet, KubeletConfig
 from kubesim.kubelet.usage.models import capacities
 from kubesim.rest import RestServer
 from kubesim.scheduler import Scheduler
-from kubesim.scheduler.beside import make_schedulers, proposals_for, restarted
+from kubesim.scheduler.multi import make_schedulers, proposals_for, restarted
 from kubesim.simple import autopod, hpaconfig
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
@@ -310,7 +310,7 @@ class Cluster:
         return self.node(name)
 
     def restart_scheduler(self, profile: Any = None) -> None:
-        """Start the default scheduler anew with another profile; see `beside.restarted`.
+        """Start the default scheduler anew with another profile; see `multi.restarted`.
 
         Raises:
             BadRequest: something in it is no plug-in; nothing is changed then.

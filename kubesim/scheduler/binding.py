@@ -17,11 +17,12 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.quantity import format_duration
 from kubesim.scheduler.framework.calls import call_with_state
+from kubesim.scheduler.framework.cycle import Cycle
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.profile import Enabled
-from kubesim.scheduler.framework.runtime import Cycle, Framework, as_status
-from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.runtime import Framework, as_status
 from kubesim.scheduler.framework.status import SUCCESS, Code, PluginFailed, Status
-from kubesim.scheduler.plugins.basic import DefaultBinder
+from kubesim.scheduler.plugins.defaultbinder import DefaultBinder
 
 MAX_PERMIT_SECONDS = 15 * 60.0  # maxTimeout of a Permit plug-in's wait
 

@@ -32,11 +32,12 @@ from dataclasses import dataclass, field
 
 from kubesim.objects.frozen import Document
 from kubesim.scheduler.cache import NodeCache
+from kubesim.scheduler.framework.cycle import Cycle
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import class_of
-from kubesim.scheduler.framework.runtime import Cycle, Framework
+from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.snapshot import Snapshot
-from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import SUCCESS, PluginFailed
 from kubesim.scheduler.search import Search, nodes_to_find
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.objects.frozen import Document
+from kubesim.scheduler.framework.cycle import Cycle
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
-from kubesim.scheduler.framework.runtime import Cycle
-from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import SUCCESS, PluginFailed, Status
 
 

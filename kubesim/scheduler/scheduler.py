@@ -30,19 +30,20 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.scheduler.binding import BindingCycle, Placement
 from kubesim.scheduler.cache import ApiWorld, NodeCache
-from kubesim.scheduler.explain.messages import NO_NODES, fit_message
 from kubesim.scheduler.explain.reporting import Reporter
 from kubesim.scheduler.fastpath import FastSearch
 from kubesim.scheduler.framework import events as happened
 from kubesim.scheduler.framework.calls import call
+from kubesim.scheduler.framework.cycle import Cycle
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.events import ClusterEvent
 from kubesim.scheduler.framework.handle import Handle, Nominator
-from kubesim.scheduler.framework.runtime import Cycle, Framework
-from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.messages import NO_NODES, fit_message
+from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.status import PluginFailed, Status
-from kubesim.scheduler.plugins.registry import read_profile
 from kubesim.scheduler.policy import PolicySearch
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
+from kubesim.scheduler.registry import read_profile
 from kubesim.scheduler.search import Search, post_filter
 
 FLUSH_SECONDS = 30.0  # how often pods are looked for that waited too long

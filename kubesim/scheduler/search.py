@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.calls import call_with_state
+from kubesim.scheduler.framework.cycle import Cycle
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.handle import Nominator, filter_with_nominated
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
-from kubesim.scheduler.framework.runtime import Cycle, Framework, as_status
-from kubesim.scheduler.framework.state import CycleState
+from kubesim.scheduler.framework.runtime import Framework, as_status
 from kubesim.scheduler.framework.status import Code, Status
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from kubesim.ctl.describe_node import taint_text
 from kubesim.objects import meta
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.scheduler import NodeInfo
-from kubesim.scheduler.beside import current_snapshot
+from kubesim.scheduler.multi import current_snapshot
 
 ZONE = "topology.kubernetes.io/zone"
 CORDONED = "node.kubernetes.io/unschedulable"  # the taint of a cordoned node

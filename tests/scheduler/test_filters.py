@@ -9,13 +9,20 @@ from sched_builders import filtered, node, pod, scored
 
 from kubesim.errors import BadRequest
 from kubesim.scheduler import Code, CycleState, NodeInfo, Snapshot
-from kubesim.scheduler.plugins.basic import NodeName, NodeUnschedulable
-from kubesim.scheduler.plugins.fit import NodeResourcesBalancedAllocation, NodeResourcesFit
-from kubesim.scheduler.plugins.images import ImageLocality, image_score, normalized_image
+from kubesim.scheduler.plugins.imagelocality import ImageLocality, image_score, normalized_image
 from kubesim.scheduler.plugins.nodeaffinity import NodeAffinity
-from kubesim.scheduler.plugins.ports import NodePorts
-from kubesim.scheduler.plugins.scoring import balanced, make_shape, mean_score, shape_score
-from kubesim.scheduler.plugins.taints import TaintToleration, tolerates
+from kubesim.scheduler.plugins.nodename import NodeName
+from kubesim.scheduler.plugins.nodeports import NodePorts
+from kubesim.scheduler.plugins.noderesources import (
+    NodeResourcesBalancedAllocation,
+    NodeResourcesFit,
+    balanced,
+    make_shape,
+    mean_score,
+    shape_score,
+)
+from kubesim.scheduler.plugins.nodeunschedulable import NodeUnschedulable
+from kubesim.scheduler.plugins.tainttoleration import TaintToleration, tolerates
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"

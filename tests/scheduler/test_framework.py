@@ -23,10 +23,10 @@ from kubesim.scheduler import (
     default_profile,
     make_profile,
 )
-from kubesim.scheduler.explain.messages import event_note, fit_message
+from kubesim.scheduler.framework.messages import event_note, fit_message
 from kubesim.scheduler.framework.runtime import as_status
 from kubesim.scheduler.framework.status import PluginFailed
-from kubesim.scheduler.plugins.registry import REGISTRY
+from kubesim.scheduler.registry import REGISTRY
 from kubesim.scheduler.search import post_filter
 
 NODES = [node("n1"), node("n2"), node("n3")]

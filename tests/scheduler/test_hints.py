@@ -17,13 +17,15 @@ from kubesim.scheduler.framework.events import (
     POD_UPDATE,
     ClusterEvent,
 )
-from kubesim.scheduler.plugins.basic import NodeName, NodeUnschedulable, SchedulingGates
-from kubesim.scheduler.plugins.fit import NodeResourcesFit
 from kubesim.scheduler.plugins.interpodaffinity import InterPodAffinity
 from kubesim.scheduler.plugins.nodeaffinity import NodeAffinity
-from kubesim.scheduler.plugins.ports import NodePorts
-from kubesim.scheduler.plugins.taints import TaintToleration
-from kubesim.scheduler.plugins.topologyspread import PodTopologySpread
+from kubesim.scheduler.plugins.nodename import NodeName
+from kubesim.scheduler.plugins.nodeports import NodePorts
+from kubesim.scheduler.plugins.noderesources import NodeResourcesFit
+from kubesim.scheduler.plugins.nodeunschedulable import NodeUnschedulable
+from kubesim.scheduler.plugins.podtopologyspread import PodTopologySpread
+from kubesim.scheduler.plugins.schedulinggates import SchedulingGates
+from kubesim.scheduler.plugins.tainttoleration import TaintToleration
 
 WEB, DB = {"app": "web"}, {"app": "db"}
 TAINT = {"key": "k", "value": "v", "effect": "NoSchedule"}

@@ -10,9 +10,9 @@ import pytest
 from sched_builders import ZONE, filtered, node, pod, scored
 
 from kubesim.scheduler import Snapshot
-from kubesim.scheduler.plugins.fit import NodeResourcesFit
 from kubesim.scheduler.plugins.interpodaffinity import InterPodAffinity
-from kubesim.scheduler.plugins.topologyspread import PodTopologySpread
+from kubesim.scheduler.plugins.noderesources import NodeResourcesFit
+from kubesim.scheduler.plugins.podtopologyspread import PodTopologySpread
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"

@@ -9,7 +9,7 @@ from sched_builders import HOST, ZONE, node, pod
 
 from kubesim.scheduler import CycleState, Framework, Snapshot, Status, default_profile
 from kubesim.scheduler.framework.handle import Nominator, filter_with_nominated
-from kubesim.scheduler.plugins.victims import (
+from kubesim.scheduler.framework.preemption import (
     BY_SCHEDULER,
     Candidate,
     enough_candidates,

@@ -9,11 +9,15 @@ import pytest
 from kubesim import Cluster
 from kubesim.errors import BadRequest
 from kubesim.scheduler import SUCCESS, NodeInfo, Status, default_profile
-from kubesim.scheduler.explain.messages import fit_message
-from kubesim.scheduler.framework.runtime import Cycle, Framework, make_profile
-from kubesim.scheduler.plugins.fit import NodeResourcesBalancedAllocation, NodeResourcesFit
-from kubesim.scheduler.plugins.scoring import least_allocated
-from kubesim.scheduler.plugins.taints import TaintToleration, tolerates
+from kubesim.scheduler.framework.cycle import Cycle
+from kubesim.scheduler.framework.messages import fit_message
+from kubesim.scheduler.framework.runtime import Framework, make_profile
+from kubesim.scheduler.plugins.noderesources import (
+    NodeResourcesBalancedAllocation,
+    NodeResourcesFit,
+    least_allocated,
+)
+from kubesim.scheduler.plugins.tainttoleration import TaintToleration, tolerates
 
 GI = 1024**3
 

@@ -8,7 +8,7 @@ import pytest
 from sched_builders import HOST, ZONE, filtered, node, passing, pod, scored
 
 from kubesim.scheduler import Code, CycleState, Framework, Snapshot
-from kubesim.scheduler.plugins.topologyspread import PodTopologySpread
+from kubesim.scheduler.plugins.podtopologyspread import PodTopologySpread
 
 WEB = {"app": "web"}
 SKEW = "node(s) didn't match pod topology spread constraints"

@@ -10,8 +10,9 @@ from typing import Any
 from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.podinfo import pod_info
-from kubesim.scheduler.framework.runtime import Cycle, Framework
+from kubesim.scheduler.framework.runtime import Framework
 
 SOURCE = "https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/"
 MAX_NODES = 100  # rows of the table that a record keeps

@@ -18,14 +18,14 @@ from kubesim.scheduler.framework.podinfo import host_ports, pod_info, ports_clas
 from kubesim.scheduler.framework.resources import request_of
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import Status
-from kubesim.scheduler.plugins.basic import UNSCHEDULABLE_TAINT
+from kubesim.scheduler.plugins.nodeunschedulable import UNSCHEDULABLE_TAINT
 from kubesim.scheduler.plugins.spread_counts import (
     HARD_WHEN,
     constraints_of,
     count_pods,
     has_all_keys,
 )
-from kubesim.scheduler.plugins.taints import HARD, untolerated_taint
+from kubesim.scheduler.plugins.tainttoleration import HARD, untolerated_taint
 
 
 class Attempt:

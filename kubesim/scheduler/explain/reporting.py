@@ -13,10 +13,11 @@ from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition, set_condition
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import node_of
-from kubesim.scheduler.explain.messages import event_note
 from kubesim.scheduler.explain.records import SOURCE, attempt_record
+from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.handle import Handle
-from kubesim.scheduler.framework.runtime import Cycle, Framework
+from kubesim.scheduler.framework.messages import event_note
+from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.status import Status
 
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from kubesim.objects.frozen import Document, thaw
 from kubesim.scheduler.explain.remedies import MENDERS, Attempt
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.snapshot import Snapshot
-from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import PluginFailed, Status
 
 MAX_STEPS = 4  # a proposal with more parts than that is none

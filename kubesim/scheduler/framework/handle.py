@@ -17,11 +17,11 @@ from kubesim.client import DecisionLog, EventRecorder
 from kubesim.clock.base import Clock
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import priority_of
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.snapshot import Snapshot
-from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import Status
 
 if TYPE_CHECKING:

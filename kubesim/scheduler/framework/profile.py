@@ -111,7 +111,11 @@ def make_profile(plugins: Any) -> Profile:
     return profile
 
 
-def profile_from(config: Mapping[str, Any], registry: Mapping[str, Factory]) -> Profile:
+def profile_from(
+    config: Mapping[str, Any],
+    registry: Mapping[str, Factory],
+    weights: Sequence[tuple[str, int]],
+) -> Profile:
     """One entry of `profiles` in a KubeSchedulerConfiguration, over the default plug-ins.
 
     Args:
@@ -123,8 +127,6 @@ def profile_from(config: Mapping[str, Any], registry: Mapping[str, Factory]) -> 
     Raises:
         BadRequest: an unknown plug-in or point.
     """
-    from kubesim.scheduler.plugins.registry import DEFAULT_WEIGHTS
-
     args = {entry["name"]: entry.get("args") or {} for entry in config.get("pluginConfig") or ()}
     wanted: Mapping[str, Any] = config.get("plugins") or {}
     unknown = set(wanted) - {*POINTS, "multiPoint"}
@@ -142,7 +144,7 @@ def profile_from(config: Mapping[str, Any], registry: Mapping[str, Factory]) -> 
             made[name] = registry[name](args.get(name, {}))
         return Enabled(made[name], weight or 1)
 
-    defaults = [{"name": name, "weight": weight} for name, weight in DEFAULT_WEIGHTS]
+    defaults = [{"name": name, "weight": weight} for name, weight in weights]
     everywhere = _merged(defaults, wanted.get("multiPoint") or {})
     profile = Profile(build(entry["name"], entry.get("weight", 0)) for entry in everywhere)
     profile.percentage = config.get("percentageOfNodesToScore")

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.events import POD_ITSELF, ClusterEvent
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import AffinityTerm, PodInfo, pod_info
 from kubesim.scheduler.framework.snapshot import Snapshot
-from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
 
 HARD_POD_AFFINITY_WEIGHT = 1

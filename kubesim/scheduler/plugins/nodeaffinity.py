@@ -20,10 +20,10 @@ from kubesim.objects.nodeaffinity import (
     wants_node,
 )
 from kubesim.objects.pods import spec_of
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import Snapshot
-from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
 
 REASON = "node(s) didn't match Pod's node affinity/selector"

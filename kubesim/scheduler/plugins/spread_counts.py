@@ -19,7 +19,7 @@ from kubesim.objects.selectors import Requirement, Selector
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import selector_or_nothing
 from kubesim.scheduler.framework.snapshot import HOSTNAME, ZONE, World
-from kubesim.scheduler.plugins.taints import HARD, untolerated_taint
+from kubesim.scheduler.plugins.tainttoleration import HARD, untolerated_taint
 
 HARD_WHEN, SOFT_WHEN = "DoNotSchedule", "ScheduleAnyway"
 WORKLOADS = ("ReplicaSet", "StatefulSet", "ReplicationController")

@@ -6,8 +6,8 @@ Source: pkg/scheduler/framework/plugins/imagelocality/image_locality.go.
 from __future__ import annotations
 
 from kubesim.objects.frozen import Document
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
-from kubesim.scheduler.framework.state import CycleState
 
 MIB = 1024 * 1024
 LEAST_BYTES = 23 * MIB  # below that, pulling is quick anyway

@@ -15,12 +15,11 @@ from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
-from kubesim.scheduler.explain.messages import fit_message
+from kubesim.scheduler.framework.cycle import Cycle
+from kubesim.scheduler.framework.cycle_state import CycleState
+from kubesim.scheduler.framework.messages import fit_message
 from kubesim.scheduler.framework.podinfo import priority_of
-from kubesim.scheduler.framework.runtime import Cycle
-from kubesim.scheduler.framework.state import CycleState
-from kubesim.scheduler.framework.status import Code, Status
-from kubesim.scheduler.plugins.victims import (
+from kubesim.scheduler.framework.preemption import (
     BY_SCHEDULER,
     DISRUPTION_TARGET,
     NOT_HELPFUL,
@@ -30,6 +29,7 @@ from kubesim.scheduler.plugins.victims import (
     pick_node,
     why_not_eligible,
 )
+from kubesim.scheduler.framework.status import Code, Status
 
 MIN_CANDIDATES_PERCENT = 10  # minCandidateNodesPercentage
 MIN_CANDIDATES = 100  # minCandidateNodesAbsolute

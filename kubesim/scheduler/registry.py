@@ -13,26 +13,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubesim.scheduler.framework.profile import Factory, Profile, make_profile, profile_from
-from kubesim.scheduler.plugins.basic import (
-    DefaultBinder,
-    DynamicResources,
-    NodeName,
-    NodeUnschedulable,
-    PrioritySort,
-    SchedulingGates,
-)
-from kubesim.scheduler.plugins.fit import NodeResourcesBalancedAllocation, NodeResourcesFit
-from kubesim.scheduler.plugins.images import ImageLocality
-from kubesim.scheduler.plugins.interpodaffinity import HARD_POD_AFFINITY_WEIGHT, InterPodAffinity
-from kubesim.scheduler.plugins.nodeaffinity import NodeAffinity
-from kubesim.scheduler.plugins.ports import NodePorts
-from kubesim.scheduler.plugins.preemption import (
+from kubesim.scheduler.plugins.defaultbinder import DefaultBinder
+from kubesim.scheduler.plugins.defaultpreemption import (
     MIN_CANDIDATES,
     MIN_CANDIDATES_PERCENT,
     DefaultPreemption,
 )
-from kubesim.scheduler.plugins.taints import TaintToleration
-from kubesim.scheduler.plugins.topologyspread import PodTopologySpread
+from kubesim.scheduler.plugins.dynamicresources import DynamicResources
+from kubesim.scheduler.plugins.imagelocality import ImageLocality
+from kubesim.scheduler.plugins.interpodaffinity import HARD_POD_AFFINITY_WEIGHT, InterPodAffinity
+from kubesim.scheduler.plugins.nodeaffinity import NodeAffinity
+from kubesim.scheduler.plugins.nodename import NodeName
+from kubesim.scheduler.plugins.nodeports import NodePorts
+from kubesim.scheduler.plugins.noderesources import (
+    NodeResourcesBalancedAllocation,
+    NodeResourcesFit,
+)
+from kubesim.scheduler.plugins.nodeunschedulable import NodeUnschedulable
+from kubesim.scheduler.plugins.podtopologyspread import PodTopologySpread
+from kubesim.scheduler.plugins.queuesort import PrioritySort
+from kubesim.scheduler.plugins.schedulinggates import SchedulingGates
+from kubesim.scheduler.plugins.tainttoleration import TaintToleration
 
 # Name and weight of each default plug-in; 0: it does not score.
 DEFAULT_WEIGHTS = (
@@ -114,7 +115,7 @@ REGISTRY: dict[str, Factory] = {
 
 def default_profile() -> Profile:
     """The default plug-ins in order, with upstream's weights."""
-    return profile_from({}, REGISTRY)
+    return profile_from({}, REGISTRY, DEFAULT_WEIGHTS)
 
 
 def read_profile(profile: Any) -> Profile:
@@ -147,4 +148,4 @@ def configured_profile(config: Mapping[str, Any], **more: Factory) -> Profile:
     Raises:
         BadRequest: an unknown plug-in or extension point, or bad arguments.
     """
-    return profile_from(config, {**REGISTRY, **more})
+    return profile_from(config, {**REGISTRY, **more}, DEFAULT_WEIGHTS)

@@ -20,7 +20,7 @@ from kubesim.scheduler.cache import ApiWorld
 from kubesim.scheduler.explain.whatif import Proposal, smallest_changes
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import Snapshot, by_zone
-from kubesim.scheduler.plugins.registry import read_profile
+from kubesim.scheduler.registry import read_profile
 from kubesim.scheduler.scheduler import Scheduler
 
 DEFAULT_NAME = "default-scheduler"

@@ -11,10 +11,10 @@ from typing import Any
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import Snapshot
-from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
 from kubesim.scheduler.plugins.spread_counts import (
     HARD_WHEN,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from kubesim.scheduler.framework.runtime import Cycle
+from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.status import Status
 
 NO_NODES = "no nodes available to schedule pods"

@@ -6,10 +6,10 @@ Source: pkg/scheduler/framework/plugins/nodeports/node_ports.go.
 from __future__ import annotations
 
 from kubesim.objects.frozen import Document
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.events import NODE_ADD, POD_DELETE, ClusterEvent
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import host_ports, pod_info, ports_clash
-from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
 
 REASON = "node(s) didn't have free ports for the requested pod ports"

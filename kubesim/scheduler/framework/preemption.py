@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.handle import Nominator, filter_with_nominated
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import priority_of, selector_or_nothing
 from kubesim.scheduler.framework.runtime import Framework
-from kubesim.scheduler.framework.state import CycleState
 from kubesim.scheduler.framework.status import Status
 
 NO_VICTIMS = "No preemption victims found for incoming pod"

@@ -1,0 +1,29 @@
+"""NodeName: a pod that names its node runs there or nowhere.
+
+Source: pkg/scheduler/framework/plugins/nodename/node_name.go.
+"""
+
+from __future__ import annotations
+
+from kubesim.objects.frozen import Document
+from kubesim.scheduler.framework.events import NODE_ADD, ClusterEvent
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.status import SUCCESS, Status
+
+
+class NodeName:
+    """A pod that names its node goes there or nowhere."""
+
+    name = "NodeName"
+    local = True
+
+    def filter(self, pod: Document, node: NodeInfo) -> Status:
+        """spec.nodeName of the pod."""
+        wanted = (pod.get("spec") or {}).get("nodeName")
+        if not wanted or wanted == node.name:
+            return SUCCESS
+        return Status.unresolvable("node(s) didn't match the requested node name")
+
+    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+        """The node appeared."""
+        return event.kind == NODE_ADD

@@ -1,0 +1,37 @@
+"""NodeUnschedulable: cordoned nodes take no new pods.
+
+Source: pkg/scheduler/framework/plugins/nodeunschedulable/node_unschedulable.go.
+"""
+
+from __future__ import annotations
+
+from kubesim.objects.frozen import Document
+from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.status import SUCCESS, Status
+from kubesim.scheduler.plugins.tainttoleration import untolerated_taint
+
+UNSCHEDULABLE_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+
+
+class NodeUnschedulable:
+    """A cordoned node takes no pod that does not tolerate it."""
+
+    name = "NodeUnschedulable"
+    local = True
+
+    def filter(self, pod: Document, node: NodeInfo) -> Status:
+        """spec.unschedulable of the node."""
+        if not node.unschedulable:
+            return SUCCESS
+        if untolerated_taint(pod, [UNSCHEDULABLE_TAINT], ("NoSchedule",)) is None:
+            return SUCCESS
+        return Status.unresolvable("node(s) were unschedulable")
+
+    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+        """A node that is not cordoned (any more), or a new toleration."""
+        if event.kind == POD_ITSELF:
+            return event.spec_changed("tolerations")
+        if event.kind not in (NODE_ADD, NODE_UPDATE) or not event.spec_changed("unschedulable"):
+            return False
+        return not ((event.new or {}).get("spec") or {}).get("unschedulable")
