@@ -143,16 +143,18 @@ class Analytics:
         level: str | None = None,
         action: str | None = None,
         contains: str | None = None,
+        since_seconds: float | None = None,
         limit: int | None = None,
     ) -> Page:
-        """Rows after a cursor that pass every filter given.
+        """Return the oldest rows after a cursor that pass every filter given.
 
         Args:
             cursor: serial of the last row seen; 0 for all that are kept.
             component: only this component.
             level: only rows of at least this level.
             action: only this action tag.
-            contains: only rows whose message contains this text.
+            contains: only rows whose message contains this string.
+            since_seconds: only rows of this simulated second or later.
             limit: at most so many rows; the cursor then stands after the last one returned.
         """
         least = _rank(level) if level is not None else 0
@@ -167,6 +169,7 @@ class Analytics:
             and (component is None or row.component == component)
             and (action is None or row.action == action)
             and (contains is None or contains in row.message)
+            and (since_seconds is None or row.time >= since_seconds)
             and LEVELS.index(row.level) >= least
         )
         found = list(islice(wanted, limit)) if limit is not None else list(wanted)

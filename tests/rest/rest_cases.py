@@ -236,6 +236,14 @@ def paths() -> Cases:
             "/api/watch?since=%EF%BC%91", "/api/watch?format=", "/api/watch?format=SSE",
             "/api/logs?cursor=%EF%BC%91", "/api/logs?cursor=" + "9" * 30, "/api/logs?cursor=1_0",
             "/api/logs?cursor=+1", "/api/logs?level=nope", "/api/logs?cursor=1&cursor=2",
+            "/api/logs?limit=0", "/api/logs?limit=-1", "/api/logs?limit=10001",
+            "/api/logs?limit=", "/api/logs?limit=%EF%BC%91", "/api/logs?limit=" + "9" * 5_000,
+            "/api/logs?limit=1&limit=2", "/api/logs?level=INFO", "/api/logs?level=info%00",
+            "/api/logs?since=-1", "/api/logs?since=nan", "/api/logs?since=inf",
+            "/api/logs?since=1e3", "/api/logs?since=%EF%BC%91", "/api/logs?since=" + "9" * 5_000,
+            "/api/logs?since=2025-01-01", "/api/logs?since=2025-01-01T00:00:00",
+            "/api/logs?since=2025-13-01T00:00:00Z", "/api/logs?since=2025-01-01T00:00:00+01:00",
+            "/api/logs?since=now",
             "/api/watch?" + "&".join(f"a{n}=1" for n in range(60)),
         ),
         404: (
@@ -258,7 +266,11 @@ def paths() -> Cases:
         200: (
             "//", "/api/pods", "/api/pods/", "/%68ealthz", "/healthz?x=%zz",
             "/healthz?" + "&" * 4_000,
-            "/api/logs?cursor=00",
+            "/api/logs?cursor=00", "/api/logs?limit=10000", "/api/logs?since=0.5",
+            "/api/logs?since=2025-01-01T00:00:00Z", "/api/logs?since=9999-12-31T23:59:59Z",
+            "/api/logs?since=0001-01-01T00:00:00%2B23:59",
+            "/api/logs?component=%00", "/api/logs?component=" + "x" * 4_000, "/api/logs/",
+            "/api/summary", "/api/summary/", "/api/summary?x=%zz", "/health", "/health/",
         ),
     }  # fmt: skip
     return {

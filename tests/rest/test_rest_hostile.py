@@ -299,6 +299,11 @@ METHODS = {
         for path in ("/api/pods", "/api/hpa/config", "/api/nodes", "/api/pods/x", "/")
         for method in ("PUT", "PATCH")
     },
+    **{
+        f"{method} {path}": (method.encode(), path.encode(), 405)
+        for path in ("/api/logs", "/api/summary", "/health")
+        for method in ("POST", "PUT", "PATCH", "DELETE")
+    },
     "DELETE all": (b"DELETE", b"/api/pods", 405),
     "DELETE nodes": (b"DELETE", b"/api/nodes", 405),
     "POST nodes": (b"POST", b"/api/nodes", 405),

@@ -37,7 +37,19 @@ def test_every_request_gets_the_answer_it_deserves(served: Served, name: str) ->
     check_unharmed(served)
 
 
-@pytest.mark.parametrize("path", [b"/", b"/api/pods", b"/api/nodes", b"/nope", b"/api/pods/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/",
+        b"/api/pods",
+        b"/api/nodes",
+        b"/api/logs",
+        b"/api/summary",
+        b"/health",
+        b"/nope",
+        b"/api/pods/x",
+    ],
+)
 def test_head_is_get_without_its_body(served: Served, path: bytes) -> None:
     """The same status and length, and no byte of a body."""
     ((status, body),) = parse_answers(exchange(served.server.port, get(path)))

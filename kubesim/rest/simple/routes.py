@@ -9,7 +9,9 @@
     GET    /api/nodes             the nodes
     GET    /api/watch             every change of a kind, as a stream          (ours)
     GET    /api/events            Kubernetes Events, newest last               (ours)
-    GET    /api/logs              the lifecycle log since a cursor             (ours)
+    GET    /api/logs              the analytics log
+    GET    /api/summary           counts of log rows, pods and nodes
+    GET    /health                {"status": "ok"}
     GET    /api/explain/:kind/:name   decision records                         (ours)
     GET    /healthz, GET /        is it there, what is there                   (ours)
     GET    /metrics               counts, as Prometheus reads them             (ours)
@@ -34,9 +36,9 @@ from kubesim.rest.http.router import Response, Router
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Refused, Request
 from kubesim.rest.simple.changes import Changes, Encodings
+from kubesim.rest.simple.logs import LogRoutes
 from kubesim.simple import hpaconfig
 
-LOG_PAGE = 500
 NODE_LOG_LINES = 10
 MEGABYTE = 1_000_000
 FRESH_SECONDS = 0.1  # simulated; so long a kept body is used without looking at the log again
@@ -51,7 +53,9 @@ ROUTES = {
     "GET /api/nodes": "the nodes",
     "GET /api/watch?kind=Pod": "every change as a stream; also since=REVISION, format=sse|jsonl",
     "GET /api/events": "Kubernetes Events",
-    "GET /api/logs?cursor=0": "the lifecycle log; also component=, level=",
+    "GET /api/logs": "the analytics log; also since=, limit=, component=, level=, cursor=",
+    "GET /api/summary": "counts of log rows, pods by phase, nodes by condition",
+    "GET /health": '{"status": "ok"}',
     "GET /api/explain/hpa/auto-pod": "why: decision records",
     "GET /healthz": "is it there",
     "GET /api/v1, /apis": "the Kubernetes API, for kubectl and other clients",
@@ -82,10 +86,13 @@ def make_router(
     router.add("GET", "/api/hpa/config", lambda _request: Response.json(hpaconfig.read(api)))
     router.add("POST", "/api/hpa/config", lambda request: _configure(api, request))
     router.add("GET", "/api/nodes", lambda _request: Response.json(node_records(api)))
-    more = MoreRoutes(api, decisions, analytics, streams)
+    more = MoreRoutes(api, decisions, streams)
     router.add("GET", "/api/watch", more.watch)
     router.add("GET", "/api/events", more.events)
-    router.add("GET", "/api/logs", more.logs)
+    logs = LogRoutes(api, analytics)
+    router.add("GET", "/api/logs", logs.logs)
+    router.add("GET", "/api/summary", logs.summary)
+    router.add("GET", "/health", lambda _request: Response.json({"status": "ok"}))
     router.add("GET", "/api/explain/:kind/:name", more.explain)
     router.add("GET", "/api/explain/:kind/:namespace/:name", more.explain_in)
     router.add("GET", "/healthz", lambda _request: Response(200, b"ok", "text/plain"))
@@ -234,12 +241,10 @@ class MoreRoutes:
         self,
         api: KubeAPI,
         decisions: DecisionSource | None,
-        analytics: Analytics,
         streams: StreamWriter,
     ) -> None:
         self._api = api
         self._decisions = decisions
-        self._analytics = analytics
         self._streams = streams
         self._encodings: Encodings = OrderedDict()
 
@@ -282,23 +287,6 @@ class MoreRoutes:
             for event in events
         ]
         return Response.json(sorted(rows, key=lambda row: str(row["time"])))
-
-    def logs(self, request: Request) -> Response:
-        """The lifecycle log since a cursor."""
-        text = request.parameter("cursor", "0")
-        if not (text.isascii() and text.isdigit() and len(text) < 18):
-            raise BadRequest("cursor must be a whole number, as in the answer before")
-        try:
-            page = self._analytics.since(
-                int(text),
-                component=request.parameter("component") or None,
-                level=request.parameter("level") or None,
-                limit=LOG_PAGE,
-            )
-        except ValueError as error:
-            raise BadRequest(str(error)) from error
-        rows = [row._asdict() for row in page.rows]
-        return Response.json({"rows": rows, "cursor": page.cursor, "lost": page.lost})
 
     def explain(self, _request: Request, kind: str, name: str) -> Response:
         """Decision records about an object of the namespace ``default``, or without one."""
