@@ -45,6 +45,7 @@ from kubesim.ctl.trace import Trace, trace
 from kubesim.errors import BadRequest, WorkerFailed
 from kubesim.kubelet import Kubelet, KubeletConfig
 from kubesim.kubelet.usage.models import capacities
+from kubesim.objects.wellknown import MAX_PODS
 from kubesim.rest import RestServer
 from kubesim.scheduler import Scheduler
 from kubesim.scheduler.multi import make_schedulers, proposals_for, restarted
@@ -97,7 +98,7 @@ class Cluster:
         hpa: bool = True,
         node_cpu: str = "4",
         node_memory: str = "8Gi",
-        max_pods: int = 110,
+        max_pods: int = MAX_PODS,
         sink: Callable[[str], None] | None = None,
         policy: Any = None,
         shadow_policies: Mapping[str, Any] | None = None,

@@ -18,9 +18,9 @@ from kubesim.clock.base import Clock, Streams
 from kubesim.errors import AlreadyExists, Conflict, NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import EtcdStore, TxnResult
 
-DEFAULT_NAMESPACE = "default"
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 EXAMPLES = 5  # names that a NotFound shows
 

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from kubesim.errors import Cause
-
-MAX_INT32 = 2**31 - 1  # whole numbers of the API types
+from kubesim.objects.wellknown import MAX_INT32
 
 
 def fill(holder: dict[str, Any], field: str, value: Any) -> None:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from kubesim.apiserver.kinds.metrics import sample_key
 from kubesim.errors import Compacted, NotFound, WatchClosed
 from kubesim.objects import meta
-from kubesim.objects.annotations import EXIT_CODE, RUN_SECONDS
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import node_of, phase_of
+from kubesim.objects.wellknown import EXIT_CODE, RUN_SECONDS
 from kubesim.store import PUT, KeyValue, ListResult, Sample, Watch
 
 if TYPE_CHECKING:

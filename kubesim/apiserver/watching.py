@@ -16,13 +16,13 @@ from kubesim.errors import Cause, Compacted, Expired, FutureRevision, Timeout
 from kubesim.objects.frozen import Document, FrozenDict, freeze
 from kubesim.objects.meta import labels_of, resource_version_of
 from kubesim.objects.selectors import FieldSelector, Selector
+from kubesim.objects.wellknown import INITIAL_EVENTS_END
 from kubesim.store import DELETE, KeyValue, Watch, WatchEvent
 
 if TYPE_CHECKING:
     from kubesim.apiserver.registry import Kind
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
-INITIAL_END = "k8s.io/initial-events-end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class ResourceWatch:
 
     def mark_initial(self) -> None:
         """Hand out a BOOKMARK after what was there at the beginning, annotated as its end."""
-        self._initial.append(self.bookmark({INITIAL_END: "true"}))
+        self._initial.append(self.bookmark({INITIAL_EVENTS_END: "true"}))
 
     def bookmark(self, annotations: Document | None = None) -> ResourceEvent:
         """A BOOKMARK: everything up to this watch's revision was handed out."""

@@ -19,8 +19,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kubesim.objects.wellknown import MAX_INT32
+
 SYNC_PERIOD_SECONDS = 15.0  # --horizontal-pod-autoscaler-sync-period; one for all HPAs upstream
-MAX_REPLICAS = 2**31 - 1  # a size is an int32
+MAX_REPLICAS = MAX_INT32  # a size is an int32
 MAX_TOTAL = 2**63 - 1  # a sum of metric values is an int64
 
 

@@ -29,7 +29,7 @@ from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.apiserver.verbs.metricsapis import MetricsAdapter
 from kubesim.autoscaler.constants import DEFAULTS, SYNC_PERIOD_SECONDS, PolicyConstants
 from kubesim.autoscaler.normalize import after_rescale
-from kubesim.autoscaler.observing import RESYNC_SECONDS, Observer
+from kubesim.autoscaler.observing import Observer
 from kubesim.autoscaler.policy import HorizontalPolicy
 from kubesim.autoscaler.records import (
     Outcome,
@@ -47,8 +47,8 @@ from kubesim.client import DecisionLog, EventRecorder, Informer, retry_on_confli
 from kubesim.clock.base import Clock, Streams, Timer
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.annotations import SYNC_PERIOD
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import RESYNC_SECONDS, SYNC_PERIOD
 from kubesim.quantity import parse_duration
 
 COMPONENT = "horizontal-pod-autoscaler"

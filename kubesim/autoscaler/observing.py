@@ -31,8 +31,8 @@ from kubesim.errors import BadRequest
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import Selector, parse_label_selector, selector_from
+from kubesim.objects.wellknown import RESYNC_SECONDS
 
-RESYNC_SECONDS = 600.0  # list the pods again, in case anything was missed
 NO_SOURCE = "no metrics returned from {api} metrics API: this cluster has no source of such metrics"
 
 

@@ -28,8 +28,8 @@ from kubesim.client.workqueue import WorkQueue
 from kubesim.errors import AlreadyExists, Conflict, NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import RESYNC_SECONDS
 
-RESYNC_SECONDS = 600.0  # list again, in case anything was missed
 MAX_DELAY_SECONDS = 60.0  # of the back-off of failing keys; upstream 1000 s
 
 

@@ -17,6 +17,7 @@ from kubesim.clock import keyed_bytes
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 
 BURST = 25  # events about one object before the limit sets in
 REFILL_SECONDS = 300.0  # then one more each five minutes
@@ -68,7 +69,7 @@ class EventRecorder:
         if not self._allowed(uid):
             self.dropped += 1
             return
-        namespace = meta.namespace_of(obj) or "default"
+        namespace = meta.namespace_of(obj) or DEFAULT_NAMESPACE
         identity = (namespace, uid, type, reason, message)
         try:
             name = self._names.get(identity)

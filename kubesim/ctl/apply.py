@@ -21,17 +21,12 @@ from typing import Any
 
 from kubesim import yamltext
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.patch.threeway import (
-    LAST_APPLIED,
-    annotated,
-    last_applied,
-    merging,
-    strategic,
-)
+from kubesim.apiserver.patch.threeway import annotated, last_applied, merging, strategic
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import BadRequest, NotFound, StatusError
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.meta import name_of, namespace_of
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE, LAST_APPLIED
 from kubesim.table import Table
 
 Manifest = str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]]
@@ -226,7 +221,7 @@ def _look_up(
                 f'the namespace from the provided object "{said}" does not match the namespace '
                 f'"{namespace}"'
             )
-        metadata["namespace"] = said or namespace or "default"
+        metadata["namespace"] = said or namespace or DEFAULT_NAMESPACE
     live = api.peek(kind.kind, metadata["name"], metadata.get("namespace"))
     return kind, wanted, live
 

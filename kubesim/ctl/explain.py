@@ -11,6 +11,7 @@ from typing import Any
 
 from kubesim.client.decisions import Decision, DecisionLog
 from kubesim.errors import BadRequest, NotFound, mapping_hint
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.scheduler.explain.tables import attempt_table
 from kubesim.scheduler.explain.whatif import Proposal
 from kubesim.table import Table
@@ -137,7 +138,7 @@ def explain(
     found: Sequence[Proposal] = ()
     if proposals is not None and full.startswith("pod/"):
         namespace, _, pod = name.rpartition("/")
-        found = proposals(pod, namespace or "default")
+        found = proposals(pod, namespace or DEFAULT_NAMESPACE)
     if not decisions:
         hint = "; ".join(str(p) for p in found) or mapping_hint(full, log.objects())
         raise NotFound(f"nothing was decided about {full!r} yet", hint=hint)

@@ -38,9 +38,9 @@ from kubesim.objects import meta
 from kubesim.objects.conditions import is_condition_true
 from kubesim.objects.frozen import Document
 from kubesim.objects.taints import same_taint, taints_of
+from kubesim.objects.wellknown import TAINT_EFFECTS
 from kubesim.table import Table
 
-EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 DRAINING = "https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/"
 
 
@@ -331,10 +331,10 @@ def parse_taint(text: str) -> Document:
     """
     name, colon, effect = text.rpartition(":")
     key, equal, value = name.partition("=")
-    if not colon or not key or effect not in EFFECTS:
+    if not colon or not key or effect not in TAINT_EFFECTS:
         raise BadRequest(
             f"invalid taint spec: {text}",
-            hint=f"write key=value:Effect, one of {', '.join(EFFECTS)}",
+            hint=f"write key=value:Effect, one of {', '.join(TAINT_EFFECTS)}",
         )
     return (
         {"key": key, "value": value, "effect": effect} if equal else {"key": key, "effect": effect}

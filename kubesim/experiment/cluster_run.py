@@ -15,7 +15,7 @@ from kubesim.autoscaler import Observation, PolicyConstants
 from kubesim.cluster import Cluster
 from kubesim.experiment.scores import LatencyTally, Run, Scores, count_flaps, pod_seconds
 from kubesim.experiment.setting import Contender, World
-from kubesim.objects.annotations import START_SECONDS, SYNC_PERIOD, WORKLOAD
+from kubesim.objects.wellknown import START_SECONDS, SYNC_PERIOD, WORKLOAD
 from kubesim.quantity import format_duration
 from kubesim.simple import autopod
 from kubesim.traffic import TrafficModel

@@ -17,11 +17,11 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.nodeaffinity import wants_node
 from kubesim.objects.pods import NOTHING, PodResources, pod_requests
 from kubesim.objects.qos import BEST_EFFORT, CRITICAL_PRIORITY, qos_class
-from kubesim.objects.taints import NO_EXECUTE, NO_SCHEDULE, taints_of, tolerates
+from kubesim.objects.taints import taints_of, tolerates
+from kubesim.objects.wellknown import MEMORY_PRESSURE, NO_EXECUTE, NO_SCHEDULE
 
 NO_AFFINITY = "node(s) didn't match Pod's node affinity/selector"
 NOT_TOLERATED = "node(s) had taints that the pod didn't tolerate"
-MEMORY_PRESSURE = "node.kubernetes.io/memory-pressure"
 
 
 def admission(

@@ -31,10 +31,10 @@ from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.workload import Factory
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import PodResources
+from kubesim.objects.wellknown import MAX_PODS, RESYNC_SECONDS
 from kubesim.quantity import parse_cpu_milli, parse_memory
 
 REGISTER_RETRY_SECONDS = 1.0
-RESYNC_SECONDS = 600.0
 LOG_LINES = 100
 
 
@@ -58,7 +58,7 @@ class Kubelet:
         node_name: str,
         cpu: str = "4",
         memory: str = "8Gi",
-        max_pods: int = 110,
+        max_pods: int = MAX_PODS,
         load: Load | None = None,
         workloads: Mapping[str, Factory] | None = None,
         labels: Mapping[str, str] | None = None,

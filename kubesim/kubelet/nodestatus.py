@@ -23,8 +23,8 @@ from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import HOSTNAME_LABEL, LEASE_NAMESPACE
 
-LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 10.0  # how often the lease is renewed: a quarter of its duration
 LEASE_DURATION_SECONDS = 40  # nodeLeaseDurationSeconds
 REPORT_SECONDS = 300.0  # nodeStatusReportFrequency: a report even if nothing changed
@@ -142,7 +142,7 @@ def node_document(
         "metadata": {
             "name": name,
             "labels": {
-                "kubernetes.io/hostname": name,
+                HOSTNAME_LABEL: name,
                 "kubernetes.io/os": "linux",
                 "kubernetes.io/arch": "amd64",
                 **labels,

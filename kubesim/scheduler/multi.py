@@ -16,14 +16,13 @@ from kubesim.apiserver import KubeAPI
 from kubesim.client import Tools
 from kubesim.errors import BadRequest
 from kubesim.objects.pods import node_of
+from kubesim.objects.wellknown import DEFAULT_SCHEDULER
 from kubesim.scheduler.cache import ApiWorld
 from kubesim.scheduler.explain.whatif import Proposal, smallest_changes
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import Snapshot, by_zone
 from kubesim.scheduler.registry import read_profile
 from kubesim.scheduler.scheduler import Scheduler
-
-DEFAULT_NAME = "default-scheduler"
 
 
 def make_schedulers(
@@ -41,10 +40,10 @@ def make_schedulers(
     """
     found = [Scheduler(tools.api, profile=profile, **tools.options())]
     for name, own in (others or {}).items():
-        if not isinstance(name, str) or not name or name == DEFAULT_NAME:
+        if not isinstance(name, str) or not name or name == DEFAULT_SCHEDULER:
             raise BadRequest(
                 f"{name!r} cannot be the name of a further scheduler",
-                hint=f"choose another than {DEFAULT_NAME!r}; to change that one, use profile=",
+                hint=f"choose another than {DEFAULT_SCHEDULER!r}; to change that one, use profile=",
             )
         found.append(Scheduler(tools.api, profile=own, scheduler_name=name, **tools.options()))
     return found

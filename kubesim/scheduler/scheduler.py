@@ -28,6 +28,7 @@ from kubesim.errors import Conflict, NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished, node_of
+from kubesim.objects.wellknown import DEFAULT_SCHEDULER, RESYNC_SECONDS
 from kubesim.scheduler.binding import BindingCycle, Placement
 from kubesim.scheduler.cache import ApiWorld, NodeCache
 from kubesim.scheduler.explain.reporting import Reporter
@@ -47,7 +48,6 @@ from kubesim.scheduler.registry import read_profile
 from kubesim.scheduler.search import Search, post_filter
 
 FLUSH_SECONDS = 30.0  # how often pods are looked for that waited too long
-RESYNC_SECONDS = 600.0
 TIMER_SLACK_SECONDS = 0.01  # a live timer that is early by less is taken for punctual
 
 
@@ -74,7 +74,7 @@ class Scheduler:
         analytics: Analytics,
         decisions: DecisionLog,
         profile: Any = None,
-        scheduler_name: str = "default-scheduler",
+        scheduler_name: str = DEFAULT_SCHEDULER,
         percentage_of_nodes_to_score: int = 0,
         pop_from_backoff: bool = True,
     ) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubesim.objects.annotations import SYNC_PERIOD
+from kubesim.objects.wellknown import SYNC_PERIOD
 
 NAME = "auto-pod"
 TARGET_CPU = 70  # percent of the request

@@ -18,8 +18,8 @@ from typing import Any
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import BadRequest, Conflict, NotFound
 from kubesim.objects import meta
-from kubesim.objects.annotations import SYNC_PERIOD
 from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.wellknown import SYNC_PERIOD
 from kubesim.quantity import parse_duration
 
 NAME = "auto-pod"

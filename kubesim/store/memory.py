@@ -44,6 +44,7 @@ from typing import Any
 from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document, freeze
+from kubesim.objects.wellknown import METRICS_GROUP
 from kubesim.store import snapshot as snapshots
 from kubesim.store.base import KeyValue, ListResult, Sample, TxnResult, WatchEvent
 from kubesim.store.keyspace import Keyspace
@@ -60,7 +61,7 @@ LeaseIds = list[int]
 
 HISTORY_LIMIT = 10_000  # changes of objects kept
 SAMPLE_HISTORY_LIMIT = 20_000  # samples kept
-SAMPLE_PREFIX = "/registry/metrics.k8s.io/pods/"
+SAMPLE_PREFIX = f"/registry/{METRICS_GROUP}/pods/"
 
 
 class EtcdStore(SampleStore):

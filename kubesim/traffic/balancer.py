@@ -31,13 +31,12 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_ready, phase_of
 from kubesim.objects.selectors import parse_label_selector
-from kubesim.traffic.endpoints import SERVICE_LABEL, all_pods, serving_pods
+from kubesim.objects.wellknown import RESYNC_SECONDS, SERVICE_NAME_LABEL
+from kubesim.traffic.endpoints import all_pods, serving_pods
 from kubesim.traffic.models import TrafficModel
 from kubesim.traffic.queueing import NO_QUEUE, STEP_SECONDS, Flow, FluidQueue, Queue
 from kubesim.traffic.route import Route
 from kubesim.traffic.series import SeriesPage, Totals
-
-RESYNC_SECONDS = 600.0
 
 Capacity = Callable[[Document], float]
 """Requests per second that a pod can serve; infinite if its workload model knows no limit."""
@@ -338,7 +337,7 @@ def _check_model(model: object) -> None:
 
 
 def _service_of(slice: Document) -> tuple[str, str]:
-    return meta.namespace_of(slice), meta.labels_of(slice).get(SERVICE_LABEL, "")
+    return meta.namespace_of(slice), meta.labels_of(slice).get(SERVICE_NAME_LABEL, "")
 
 
 def _by_service(slice: Document) -> list[str]:

@@ -16,8 +16,6 @@ from collections.abc import Iterable, Iterator
 
 from kubesim.objects.frozen import Document
 
-SERVICE_LABEL = "kubernetes.io/service-name"
-
 
 def serving_pods(slices: Iterable[Document]) -> tuple[str, ...]:
     """The uids of the pods that get requests, sorted, each once.

@@ -17,11 +17,10 @@ from kubesim import Cluster, Table
 from kubesim.ctl.describe_node import taint_text
 from kubesim.objects import meta
 from kubesim.objects.pods import is_finished, node_of
+from kubesim.objects.wellknown import UNSCHEDULABLE, ZONE_LABEL
 from kubesim.scheduler import NodeInfo
 from kubesim.scheduler.multi import current_snapshot
 
-ZONE = "topology.kubernetes.io/zone"
-CORDONED = "node.kubernetes.io/unschedulable"  # the taint of a cordoned node
 MIB = 1024**2
 
 
@@ -189,7 +188,7 @@ def _row(node: NodeInfo) -> NodeRow:
     )
     return NodeRow(
         node.name,
-        str(node.labels.get(ZONE, "")),
+        str(node.labels.get(ZONE_LABEL, "")),
         node.allocatable.cpu_milli,
         node.allocatable.memory_bytes,
         tuple(parts),
@@ -199,7 +198,7 @@ def _row(node: NodeInfo) -> NodeRow:
 
 def notes_of(node: NodeInfo) -> tuple[str, ...]:
     """What keeps pods away: "cordoned", and its taints as kubectl writes them."""
-    taints = [taint_text(taint) for taint in node.taints if taint.get("key") != CORDONED]
+    taints = [taint_text(taint) for taint in node.taints if taint.get("key") != UNSCHEDULABLE]
     return (*(["cordoned"] if node.unschedulable else []), *taints)
 
 

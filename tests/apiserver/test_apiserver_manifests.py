@@ -14,10 +14,11 @@ from test_apiserver_properties import JSON, documents_with_unknown_fields, is_ke
 from kubesim import yamltext
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.patch.patching import merge_patch, strategic_patch
-from kubesim.apiserver.patch.threeway import LAST_APPLIED, annotated, merging, strategic
+from kubesim.apiserver.patch.threeway import annotated, merging, strategic
 from kubesim.ctl import apply as manifests
 from kubesim.errors import BadRequest, Invalid, NotFound
 from kubesim.objects import thaw
+from kubesim.objects.wellknown import LAST_APPLIED
 
 pytest.importorskip("yaml")
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

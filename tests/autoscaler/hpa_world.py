@@ -10,7 +10,7 @@ from kubesim.apiserver.kinds.metrics import document_maker
 from kubesim.autoscaler import HorizontalController
 from kubesim.client import DecisionLog
 from kubesim.clock import LiveClock, NamedStreams, VirtualClock
-from kubesim.objects.annotations import SYNC_PERIOD
+from kubesim.objects.wellknown import SYNC_PERIOD
 from kubesim.store import EtcdStore
 
 KIND = "HorizontalPodAutoscaler"

@@ -21,6 +21,7 @@ from kubesim.controllers.deployment.rolling import (
     proportional_sizes,
 )
 from kubesim.controllers.deployment.scaling import is_scaling_event, scale
+from kubesim.objects.wellknown import LAST_APPLIED
 
 
 def owned(name: str, replicas: int, available: int | None = None, **options: Any) -> OwnedSet:
@@ -346,7 +347,7 @@ def test_annotations_are_copied_but_its_own() -> None:
     """change-cause goes along; last-applied and the controller's own do not."""
     notes = {
         "kubernetes.io/change-cause": "new image",
-        revisions.LAST_APPLIED: "{}",
+        LAST_APPLIED: "{}",
         revisions.DESIRED: "7",
         revisions.REVISION: "12",
     }

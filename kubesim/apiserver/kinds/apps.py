@@ -23,13 +23,13 @@ from kubesim.apiserver.kinds.rules import (
 from kubesim.apiserver.registry import Kind
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import TEMPLATE_GENERATION
 
 if TYPE_CHECKING:
     from kubesim.apiserver.base import Base
 
 ROLLING = "25%"  # maxSurge and maxUnavailable of a Deployment
 PROGRESS_DEADLINE_SECONDS = 600
-TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
 def _spec_of(workload: Document) -> Document | None:

@@ -11,9 +11,9 @@ from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.autoscaling_v1 import from_v2, to_v2
 from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.apiserver.registry import Kind, Version
-from kubesim.objects.annotations import SYNC_PERIOD
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
+from kubesim.objects.wellknown import SYNC_PERIOD
 from kubesim.quantity import parse_duration, parse_quantity
 
 CPU_TARGET_PERCENT = 80  # DefaultCPUUtilization

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kubesim.apiserver.fields import MAX_INT32, FieldErrors, fill
+from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.job_policies import (
     default_failure_policy,
     validate_failure_policy,
@@ -29,6 +29,7 @@ from kubesim.apiserver.kinds.rules import (
 from kubesim.apiserver.registry import Kind
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import MAX_INT32
 
 if TYPE_CHECKING:
     from kubesim.apiserver.base import Base

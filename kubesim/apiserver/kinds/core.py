@@ -12,7 +12,6 @@ from kubesim.apiserver.base import Base
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.podspec import (
     CONTAINER_LISTS,
-    EFFECTS,
     default_pod_spec,
     objects_in,
     validate_pod_spec,
@@ -24,10 +23,9 @@ from kubesim.apiserver.registry import VERBS, Kind
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
 from kubesim.objects.qos import qos_class
+from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, NOT_READY, TAINT_EFFECTS, UNREACHABLE
 from kubesim.quantity import parse_quantity
 
-NOT_READY = "node.kubernetes.io/not-ready"
-UNREACHABLE = "node.kubernetes.io/unreachable"
 TOLERATION_SECONDS = 300  # --default-not-ready-toleration-seconds
 EVENT_TTL_SECONDS = 3600.0  # kube-apiserver --event-ttl
 
@@ -149,7 +147,7 @@ def default_namespace(namespace: Document) -> None:
     metadata = namespace["metadata"]
     fill(metadata, "labels", {})
     if isinstance(metadata["labels"], dict):
-        metadata["labels"]["kubernetes.io/metadata.name"] = metadata.get("name", "")
+        metadata["labels"][NAMESPACE_NAME_LABEL] = metadata.get("name", "")
     fill(namespace, "spec", {"finalizers": ["kubernetes"]})
     fill(namespace, "status", {"phase": "Active"})
 
@@ -191,8 +189,8 @@ def validate_node(node: Document, errors: FieldErrors) -> None:
         key, effect = taint.get("key"), taint.get("effect")
         if not key:
             errors.required(f"{path}.key", "name part must be non-empty")
-        if effect not in EFFECTS:
-            errors.not_supported(f"{path}.effect", effect, EFFECTS)
+        if effect not in TAINT_EFFECTS:
+            errors.not_supported(f"{path}.effect", effect, TAINT_EFFECTS)
         if (key, effect) in seen:
             errors.duplicate(path, taint)
         seen.append((key, effect))

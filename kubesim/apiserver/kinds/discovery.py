@@ -9,11 +9,11 @@ from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.rules import IMMUTABLE, IP_RULE, valid_ip
 from kubesim.apiserver.registry import Kind
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import PORT_PROTOCOLS
 
 MAX_ENDPOINTS = 1000
 MAX_ADDRESSES = 100
 ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
-PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 
 def default_slice(endpoints: Document) -> None:
@@ -51,8 +51,8 @@ def validate_slice(endpoints: Document, errors: FieldErrors) -> None:
         if port.get("name") in names:
             errors.duplicate(f"{path}.name", port.get("name"))
         names.add(str(port.get("name")))
-        if port.get("protocol") not in PROTOCOLS:
-            errors.not_supported(f"{path}.protocol", port.get("protocol"), PROTOCOLS)
+        if port.get("protocol") not in PORT_PROTOCOLS:
+            errors.not_supported(f"{path}.protocol", port.get("protocol"), PORT_PROTOCOLS)
 
 
 def validate_slice_update(new: Document, old: Document, errors: FieldErrors) -> None:

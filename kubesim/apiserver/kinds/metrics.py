@@ -21,14 +21,14 @@ from kubesim.apiserver.registry import Kind
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import name_of, namespace_of
 from kubesim.objects.pods import is_finished, node_of
+from kubesim.objects.wellknown import METRICS_GROUP
 from kubesim.quantity import format_cpu, format_duration
 from kubesim.store import Sample
 
 if TYPE_CHECKING:
     from kubesim.apiserver.base import Base
 
-GROUP = "metrics.k8s.io"
-SAMPLE_PREFIX = f"/registry/{GROUP}/pods/"
+SAMPLE_PREFIX = f"/registry/{METRICS_GROUP}/pods/"
 
 
 def sample_key(namespace: str, name: str) -> str:
@@ -48,7 +48,7 @@ def document_maker(timestamp: Callable[[float], str]) -> Callable[[str, Sample],
         seconds, window, containers = sample
         return {
             "kind": "PodMetrics",
-            "apiVersion": f"{GROUP}/v1beta1",
+            "apiVersion": f"{METRICS_GROUP}/v1beta1",
             "metadata": {"name": name, "namespace": namespace},
             "timestamp": timestamp(seconds),
             "window": format_duration(window),
@@ -90,7 +90,7 @@ def _node_document(api: Base, node: Document, samples: list[Sample], now: float)
     memory = sum(container[2] for container in containers)
     return {
         "kind": "NodeMetrics",
-        "apiVersion": f"{GROUP}/v1beta1",
+        "apiVersion": f"{METRICS_GROUP}/v1beta1",
         "metadata": {
             "name": name_of(node),
             "labels": dict(node["metadata"].get("labels") or {}),
@@ -106,7 +106,7 @@ KINDS = (
     Kind(
         "PodMetrics",
         "pods",
-        group=GROUP,
+        group=METRICS_GROUP,
         version="v1beta1",
         status=False,
         read_only=True,
@@ -114,7 +114,7 @@ KINDS = (
     Kind(
         "NodeMetrics",
         "nodes",
-        group=GROUP,
+        group=METRICS_GROUP,
         version="v1beta1",
         namespaced=False,
         status=False,

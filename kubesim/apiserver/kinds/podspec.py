@@ -12,9 +12,9 @@ from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
+from kubesim.objects.wellknown import DEFAULT_SCHEDULER, TAINT_EFFECTS, TERMINATION_GRACE_SECONDS
 from kubesim.quantity import parse_cpu_milli, parse_memory, parse_quantity
 
-GRACE_SECONDS = 30
 CONTAINER_LISTS = ("containers", "initContainers")
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -24,7 +24,6 @@ PROBE_DEFAULTS = {
     "successThreshold": 1,
     "failureThreshold": 3,
 }
-EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 # -- defaults --------------------------------------------------------------------------------------
@@ -33,9 +32,9 @@ EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 def default_pod_spec(spec: Document) -> None:
     """What a pod template gets, too."""
     fill(spec, "restartPolicy", "Always")
-    fill(spec, "terminationGracePeriodSeconds", GRACE_SECONDS)
+    fill(spec, "terminationGracePeriodSeconds", TERMINATION_GRACE_SECONDS)
     fill(spec, "dnsPolicy", "ClusterFirst")
-    fill(spec, "schedulerName", "default-scheduler")
+    fill(spec, "schedulerName", DEFAULT_SCHEDULER)
     fill(spec, "securityContext", {})
     for field in CONTAINER_LISTS:
         for container in objects_in(spec.get(field)):
@@ -182,8 +181,8 @@ def _validate_toleration(toleration: Document, path: str, errors: FieldErrors) -
         )
         errors.invalid(f"{path}.operator", operator, rule)
     effect = toleration.get("effect")
-    if effect and effect not in EFFECTS:
-        errors.not_supported(f"{path}.effect", effect, sorted(EFFECTS))
+    if effect and effect not in TAINT_EFFECTS:
+        errors.not_supported(f"{path}.effect", effect, sorted(TAINT_EFFECTS))
     seconds = toleration.get("tolerationSeconds")
     if seconds is not None:
         if type(seconds) is not int:

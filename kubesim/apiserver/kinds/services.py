@@ -20,6 +20,7 @@ from kubesim.errors import Cause, Invalid
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label, valid_dns1123_subdomain
+from kubesim.objects.wellknown import PORT_PROTOCOLS
 
 if TYPE_CHECKING:
     from kubesim.apiserver.base import Base
@@ -29,7 +30,6 @@ RESERVED = 16  # first addresses, for what is configured by hand (10.96.0.1, 10.
 NODE_PORTS = range(30_000, 32_768)  # --service-node-port-range
 AFFINITY_SECONDS = 10_800
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-PROTOCOLS = ("SCTP", "TCP", "UDP")
 PORT_RULE = "must be between 1 and 65535, inclusive"
 HEADLESS = "None"
 POLICIES = ("Cluster", "Local")
@@ -204,8 +204,8 @@ def _validate_ports(ports: list[tuple[str, Document]], type_: Any, errors: Field
         elif name and name in names:
             errors.duplicate(f"{path}.name", name)
         names.add(str(name))
-        if port.get("protocol") not in PROTOCOLS:
-            errors.not_supported(f"{path}.protocol", port.get("protocol"), PROTOCOLS)
+        if port.get("protocol") not in PORT_PROTOCOLS:
+            errors.not_supported(f"{path}.protocol", port.get("protocol"), PORT_PROTOCOLS)
         _validate_port(f"{path}.port", port.get("port", 0), errors)
         target = port.get("targetPort")
         if isinstance(target, str):

@@ -27,8 +27,8 @@ from kubesim.apiserver.patch.patching import (
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.meta import annotations_of
+from kubesim.objects.wellknown import LAST_APPLIED
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 # Objects of which at most one member counts: members that the patch does not name are dropped.
 RETAINING_FIELDS = ("strategy",)
 RETAINING_ITEMS = ("volumes",)

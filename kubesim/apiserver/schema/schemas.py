@@ -16,6 +16,7 @@ from typing import Any
 from kubesim.apiserver.patch.patching import MERGE_KEYS, PRIMITIVE_SETS
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.upstream_types import TypeText, aliases_of, types_of
+from kubesim.objects.wellknown import METRICS_GROUP
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/"
@@ -96,7 +97,7 @@ def component_name(kind: Kind) -> str:
     """How OpenAPI calls a kind: ``io.k8s.api.apps.v1.Deployment``, ``com.example.v1.Tab``."""
     if kind.schema is not None:
         return ".".join([*reversed(kind.group.split(".")), kind.version, kind.kind])
-    if kind.group == "metrics.k8s.io":
+    if kind.group == METRICS_GROUP:
         return f"io.k8s.metrics.pkg.apis.metrics.{kind.version}.{kind.kind}"
     module = f"{kind.group.partition('.')[0] or 'core'}_{kind.version}"
     return _name_in(module, kind.kind)

@@ -22,6 +22,7 @@ from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.structural import unknown_fields
 from kubesim.errors import BadRequest, Cause, Invalid
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import META_GROUP
 
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
 DIRECTIVES = (IGNORE, STRICT, WARN)
@@ -69,7 +70,7 @@ def check_options(asked: Asked, verb: str) -> None:
     if errors.causes:
         said = "; ".join(f"{cause.field}: {cause.message}" for cause in errors.causes)
         message = f'{verb}Options.meta.k8s.io "" is invalid: {said}'
-        kind, group = f"{verb}Options", "meta.k8s.io"
+        kind, group = f"{verb}Options", META_GROUP
         raise Invalid(message, kind=kind, group=group, causes=errors.causes)
 
 

@@ -32,6 +32,7 @@ from kubesim.apiserver.verbs.patch import ATTEMPTS, PatchVerb
 from kubesim.apiserver.watching import view_of
 from kubesim.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
 from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.wellknown import META_GROUP
 
 
 class ApplyVerb(PatchVerb):
@@ -101,7 +102,7 @@ class ApplyVerb(PatchVerb):
             rule = "Required value: is required for apply patch"
             causes = [Cause("fieldManager", "FieldValueRequired", rule)]
             said = f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {rule}'
-            raise Invalid(said, kind="PatchOptions", group="meta.k8s.io", causes=causes)
+            raise Invalid(said, kind="PatchOptions", group=META_GROUP, causes=causes)
         kind, wanted = self._prepare(document)
         check_fields(kind, document, asked)
         metadata = wanted["metadata"]

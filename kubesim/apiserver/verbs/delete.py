@@ -12,7 +12,7 @@ pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go
 
 from __future__ import annotations
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED, Base
+from kubesim.apiserver.base import NOT_ALLOWED, Base
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.verbs.propagation import check_policy, finalizers_after
 from kubesim.apiserver.watching import at_revision, view_of
@@ -20,9 +20,9 @@ from kubesim.errors import BadRequest, Forbidden, MethodNotAllowed
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, freeze, thaw
 from kubesim.objects.pods import is_finished, node_of
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE, TERMINATION_GRACE_SECONDS
 from kubesim.store import KeyValue
 
-GRACE_SECONDS = 30  # of a pod that does not say
 IMMORTAL_NAMESPACES = ("default", "kube-public", "kube-system")
 
 
@@ -150,7 +150,7 @@ class DeleteVerbs(Base):
             return 0
         if grace_seconds is None:
             said = old["spec"].get("terminationGracePeriodSeconds")
-            grace_seconds = GRACE_SECONDS if said is None else int(said)
+            grace_seconds = TERMINATION_GRACE_SECONDS if said is None else int(said)
         return 1 if grace_seconds < 0 else grace_seconds
 
     @staticmethod

@@ -22,7 +22,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE
 from kubesim.apiserver.verbs.delete import DeleteVerbs
 from kubesim.apiserver.watching import view_of
 from kubesim.errors import Cause, Conflict, Forbidden, StatusError, TooManyRequests
@@ -31,12 +30,12 @@ from kubesim.objects.conditions import get_condition, set_condition
 from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.pods import is_finished, is_ready, phase_of
 from kubesim.objects.selectors import selector_from
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE, DISRUPTION_TARGET
 from kubesim.store import KeyValue
 
 RETRY_SECONDS = 10  # Retry-After while a budget's status is not up to date
 MAX_DISRUPTED_PODS = 2000  # evictions that the disruption controller has not seen done yet
 DISRUPTION_ALLOWED = "DisruptionAllowed"
-DISRUPTION_TARGET = "DisruptionTarget"
 DISRUPTION_BUDGET = "DisruptionBudget"  # the reason of the cause in a refusal
 SYNC_FAILED = "SyncFailed"
 REFUSED = "Cannot evict pod as it would violate the pod's disruption budget."

@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE, Base
+from kubesim.apiserver.base import Base
 from kubesim.apiserver.kinds.metrics import node_metrics, sample_key
 from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.quantity import format_cpu
 from kubesim.store import Sample
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Unpack
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED
+from kubesim.apiserver.base import NOT_ALLOWED
 from kubesim.apiserver.patch.patching import json_patch, merge_patch, strategic_patch
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.strict import SHOWN, Asked, check_options, check_patched
@@ -30,6 +30,7 @@ from kubesim.errors import (
     UnsupportedMediaType,
 )
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 
 ATTEMPTS = 5  # upstream: MaxRetryWhenPatchConflicts
 PATCHES: dict[str, Callable[[Any, Any], Any]] = {

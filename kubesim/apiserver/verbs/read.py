@@ -23,6 +23,7 @@ from kubesim.objects.selectors import (
     parse_field_selector,
     parse_label_selector,
 )
+from kubesim.objects.wellknown import META_GROUP
 from kubesim.store import ListResult
 
 Documents = list[Document]
@@ -241,7 +242,7 @@ class ReadVerbs(Base):
             errors = FieldErrors()
             errors.not_supported("resourceVersionMatch", match, ("", *MATCHES))
             said = f'ListOptions.meta.k8s.io "" is invalid: {errors.causes[0].message}'
-            raise Invalid(said, kind="ListOptions", group="meta.k8s.io", causes=errors.causes)
+            raise Invalid(said, kind="ListOptions", group=META_GROUP, causes=errors.causes)
         if match == EXACT:
             return revision
         if revision > self.store.revision:

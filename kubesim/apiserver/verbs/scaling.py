@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE
 from kubesim.apiserver.fieldmanager.verbs import Bookkeeping
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.registry import Kind
@@ -17,6 +16,7 @@ from kubesim.apiserver.watching import at_revision, view_of
 from kubesim.errors import Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.selectors import selector_from
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 
 
 class ScaleVerbs(Bookkeeping):

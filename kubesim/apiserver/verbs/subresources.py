@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE
 from kubesim.apiserver.kinds.metrics import sample_key
 from kubesim.apiserver.verbs.scaling import ScaleVerbs
 from kubesim.errors import BadRequest, Cause, Conflict, Invalid
@@ -16,6 +15,7 @@ from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.pods import containers_of, node_of
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import Sample
 from kubesim.store.samples import SampleWriter
 

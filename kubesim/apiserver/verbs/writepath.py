@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubesim.apiserver.base import DEFAULT_NAMESPACE, NOT_ALLOWED
+from kubesim.apiserver.base import NOT_ALLOWED
 from kubesim.apiserver.fieldmanager.verbs import Bookkeeping
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.metadata import validate_metadata, validate_metadata_update
@@ -22,6 +22,7 @@ from kubesim.apiserver.verbs.versions import to_stored
 from kubesim.apiserver.watching import at_revision, view_of
 from kubesim.errors import BadRequest, Cause, Forbidden, Invalid, MethodNotAllowed, NotFound
 from kubesim.objects.frozen import Document, freeze, thaw
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 
 SHARED_LEASE_SECONDS = 60.0  # objects of one minute share a lease (upstream: 60 s)
 

@@ -26,7 +26,6 @@ from kubesim.controllers.daemonset.history import (
     superfluous,
 )
 from kubesim.controllers.daemonset.nodes import (
-    HASH_LABEL,
     NodeVerdict,
     daemon_pod,
     summary_of,
@@ -53,6 +52,7 @@ from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished, node_of, phase_of
+from kubesim.objects.wellknown import REVISION_HASH_LABEL
 
 Pods = Mapping[str, Sequence[DaemonPod]]
 
@@ -164,7 +164,7 @@ class DaemonSetController(PodOwner):
             ready_since=self.clock.seconds_at(since) if since else None,
             created=self.clock.seconds_at(pod["metadata"]["creationTimestamp"]),
             terminating=meta.is_terminating(pod),
-            revision=meta.labels_of(pod).get(HASH_LABEL, ""),
+            revision=meta.labels_of(pod).get(REVISION_HASH_LABEL, ""),
         )
 
     def _rules(self, daemonset: Document, revision: str, desired: int) -> DaemonRules:
@@ -192,7 +192,7 @@ class DaemonSetController(PodOwner):
                 raise
         elif current["revision"] < number:  # its template is used again
             current = self.api.update({**current, "revision": number})
-        return str(meta.labels_of(current)[HASH_LABEL]), old
+        return str(meta.labels_of(current)[REVISION_HASH_LABEL]), old
 
     def _count_collision(self, daemonset: Document) -> None:
         """The name of the revision is taken by another template: the next hash will differ."""
@@ -203,7 +203,7 @@ class DaemonSetController(PodOwner):
     def _clean_history(
         self, daemonset: Document, old: Sequence[Document], pods: Iterable[Document]
     ) -> None:
-        live = {meta.labels_of(pod).get(HASH_LABEL, "") for pod in pods}
+        live = {meta.labels_of(pod).get(REVISION_HASH_LABEL, "") for pod in pods}
         limit = daemonset["spec"]["revisionHistoryLimit"]
         for revision in superfluous(old, limit, live=live):
             name, namespace = meta.name_of(revision), meta.namespace_of(revision)

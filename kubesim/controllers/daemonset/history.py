@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from kubesim.controllers.daemonset.nodes import HASH_LABEL
 from kubesim.controllers.deployment.revisions import pod_template_hash
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import REVISION_HASH_LABEL
 
 
 def hash_of(daemonset: Mapping[str, Any]) -> str:
@@ -61,7 +61,7 @@ def new_revision(daemonset: Mapping[str, Any], owner_reference: Document, number
     metadata: Document = {
         "name": f"{meta.name_of(daemonset)}-{text}",
         "namespace": meta.namespace_of(daemonset),
-        "labels": {**(given.get("labels") or {}), HASH_LABEL: text},
+        "labels": {**(given.get("labels") or {}), REVISION_HASH_LABEL: text},
         "ownerReferences": [owner_reference],
     }
     if notes := meta.annotations_of(daemonset):
@@ -87,5 +87,5 @@ def superfluous(old: Sequence[Document], limit: int, *, live: AbstractSet[str]) 
     if excess <= 0:
         return []
     ordered = sorted(old, key=lambda revision: (revision["revision"], meta.name_of(revision)))
-    unused = [r for r in ordered if meta.labels_of(r).get(HASH_LABEL, "") not in live]
+    unused = [r for r in ordered if meta.labels_of(r).get(REVISION_HASH_LABEL, "") not in live]
     return unused[:excess]

@@ -24,14 +24,23 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.nodeaffinity import pinned, pinned_node, wants_node
 from kubesim.objects.pods import node_of
 from kubesim.objects.taints import taints_of, tolerates
+from kubesim.objects.wellknown import (
+    DISK_PRESSURE,
+    MEMORY_PRESSURE,
+    NETWORK_UNAVAILABLE,
+    NO_EXECUTE,
+    NO_SCHEDULE,
+    NOT_READY,
+    PID_PRESSURE,
+    REVISION_HASH_LABEL,
+    TEMPLATE_GENERATION,
+    UNREACHABLE,
+    UNSCHEDULABLE,
+)
 
-HASH_LABEL = "controller-revision-hash"
 GENERATION_LABEL = "pod-template-generation"
-GENERATION_ANNOTATION = "deprecated.daemonset.template.generation"
-PREFIX = "node.kubernetes.io/"
-NO_EXECUTE = ("not-ready", "unreachable")
-NO_SCHEDULE = ("disk-pressure", "memory-pressure", "pid-pressure", "unschedulable")
-HOST_NETWORK = ("network-unavailable",)
+NO_EXECUTE_TAINTS = (NOT_READY, UNREACHABLE)
+NO_SCHEDULE_TAINTS = (DISK_PRESSURE, MEMORY_PRESSURE, PID_PRESSURE, UNSCHEDULABLE)
 
 
 class NodeVerdict(NamedTuple):
@@ -54,12 +63,13 @@ def daemon_tolerations(pod_spec: Mapping[str, Any]) -> list[Document]:
     Args:
         pod_spec: spec of the template; with hostNetwork it does not wait for the pod network.
     """
-    wanted = [(key, "NoExecute") for key in NO_EXECUTE]
-    wanted += [(key, "NoSchedule") for key in NO_SCHEDULE]
-    wanted += [(key, "NoSchedule") for key in HOST_NETWORK if pod_spec.get("hostNetwork")]
+    wanted = [(key, NO_EXECUTE) for key in NO_EXECUTE_TAINTS]
+    wanted += [(key, NO_SCHEDULE) for key in NO_SCHEDULE_TAINTS]
+    if pod_spec.get("hostNetwork"):
+        wanted.append((NETWORK_UNAVAILABLE, NO_SCHEDULE))
     tolerations = list(pod_spec.get("tolerations") or ())
     for key, effect in wanted:
-        added = {"key": PREFIX + key, "operator": "Exists", "effect": effect}
+        added = {"key": key, "operator": "Exists", "effect": effect}
         same = [
             index
             for index, known in enumerate(tolerations)
@@ -116,8 +126,8 @@ def daemon_pod(
     """
     template = daemonset["spec"]["template"]
     given, pod_spec = template.get("metadata") or {}, template["spec"]
-    labels = {**(given.get("labels") or {}), HASH_LABEL: revision}
-    if generation := meta.annotations_of(daemonset).get(GENERATION_ANNOTATION):
+    labels = {**(given.get("labels") or {}), REVISION_HASH_LABEL: revision}
+    if generation := meta.annotations_of(daemonset).get(TEMPLATE_GENERATION):
         labels[GENERATION_LABEL] = generation
     metadata: Document = {
         "generateName": f"{meta.name_of(daemonset)}-",

@@ -25,12 +25,13 @@ from kubesim.controllers.deployment.rolling import (
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import MAX_INT32
 
-NO_DEADLINE = 2**31 - 1  # progressDeadlineSeconds that stands for none
 AVAILABLE, PROGRESSING, FAILURE = "Available", "Progressing", "ReplicaFailure"
 TIMED_OUT = "ProgressDeadlineExceeded"
 FINISHED = "NewReplicaSetAvailable"
 PAUSED, RESUMED = "DeploymentPaused", "DeploymentResumed"
+NO_DEADLINE = MAX_INT32  # progressDeadlineSeconds that stands for none
 RECHECK_MARGIN_SECONDS = 1.0  # after the deadline: it is compared strictly
 _MOMENT = 0.001
 

@@ -21,6 +21,7 @@ from typing import Any
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import LAST_APPLIED, POD_TEMPLATE_HASH_LABEL
 
 PREFIX = "deployment.kubernetes.io/"
 REVISION = f"{PREFIX}revision"
@@ -28,11 +29,8 @@ REVISION_HISTORY = f"{PREFIX}revision-history"
 DESIRED = f"{PREFIX}desired-replicas"
 MAX = f"{PREFIX}max-replicas"
 ROLLBACK_TO = "deprecated.deployment.rollback.to"
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-HASH_LABEL = "pod-template-hash"
 MAX_HISTORY_CHARACTERS = 2000  # of the annotation revision-history
 NOT_COPIED = (LAST_APPLIED, REVISION, REVISION_HISTORY, DESIRED, MAX, ROLLBACK_TO)
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _EMPTY: Mapping[str, Any] = {}
 _NOTHING_SAID: tuple[Any, ...] = (None, "", [], {})
 
@@ -58,7 +56,7 @@ def encode_hash(number: int) -> str:
     >>> encode_hash(1234567890)
     '56789bcdf4'
     """
-    return "".join(_ALPHABET[ord(digit) % 27] for digit in str(number))
+    return "".join(meta.SUFFIX_ALPHABET[ord(digit) % 27] for digit in str(number))
 
 
 def pod_template_hash(template: Mapping[str, Any], collisions: int | None = None) -> str:
@@ -80,7 +78,11 @@ def pod_template_hash(template: Mapping[str, Any], collisions: int | None = None
 def without_hash(template: Mapping[str, Any]) -> Document:
     """A template without the label that its ReplicaSet got."""
     metadata = dict(template.get("metadata") or _EMPTY)
-    labels = {k: v for k, v in (metadata.pop("labels", None) or {}).items() if k != HASH_LABEL}
+    labels = {
+        k: v
+        for k, v in (metadata.pop("labels", None) or {}).items()
+        if k != POD_TEMPLATE_HASH_LABEL
+    }
     if labels:
         metadata["labels"] = labels
     return {**template, "metadata": metadata}
@@ -204,9 +206,9 @@ def new_replica_set(
     collisions = (deployment.get("status") or {}).get("collisionCount")
     text = pod_template_hash(spec["template"], collisions)
     metadata = spec["template"].get("metadata") or {}
-    labels = {**(metadata.get("labels") or {}), HASH_LABEL: text}
+    labels = {**(metadata.get("labels") or {}), POD_TEMPLATE_HASH_LABEL: text}
     selector = spec["selector"]
-    match = {**(selector.get("matchLabels") or {}), HASH_LABEL: text}
+    match = {**(selector.get("matchLabels") or {}), POD_TEMPLATE_HASH_LABEL: text}
     notes = annotations_for_new(deployment, {}, revision)
     made: Document = {
         "replicas": size,

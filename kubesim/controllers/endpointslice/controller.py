@@ -22,7 +22,6 @@ from kubesim.client import Controller, Decision, RuleStep, Tools
 from kubesim.controllers.endpointslice.plan import (
     MAX_ENDPOINTS,
     SOURCE,
-    ZONE_LABEL,
     endpoint_of,
     ports_of,
     why_left_out,
@@ -30,7 +29,6 @@ from kubesim.controllers.endpointslice.plan import (
 from kubesim.controllers.endpointslice.reconciler import (
     MANAGED_BY,
     MANAGER,
-    SERVICE_NAME,
     Entry,
     Writes,
     writes_for,
@@ -40,6 +38,7 @@ from kubesim.errors import AlreadyExists, Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished, is_ready, node_of
+from kubesim.objects.wellknown import SERVICE_NAME_LABEL, ZONE_LABEL
 
 GONE = 0  # in the place of a revision: the slice was deleted
 
@@ -289,7 +288,7 @@ def _seen_of(pod: Document) -> tuple[Any, ...]:
 
 
 def _service_key(found: Document) -> str:
-    return f"{meta.namespace_of(found)}/{meta.labels_of(found).get(SERVICE_NAME, '')}"
+    return f"{meta.namespace_of(found)}/{meta.labels_of(found).get(SERVICE_NAME_LABEL, '')}"
 
 
 def _label_pairs(pod: Document) -> Iterable[str]:

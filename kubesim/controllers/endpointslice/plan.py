@@ -25,7 +25,6 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.pods import containers_of, is_finished, is_ready, is_sidecar, node_of
 
 MAX_ENDPOINTS = 100  # --max-endpoints-per-slice
-ZONE_LABEL = "topology.kubernetes.io/zone"
 SOURCE = "https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/"
 
 

@@ -15,8 +15,8 @@ from typing import Any
 from kubesim.controllers.endpointslice.plan import MAX_ENDPOINTS, SliceState, plan_slices, port_key
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import SERVICE_NAME_LABEL
 
-SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 HEADLESS = "service.kubernetes.io/headless"
 MANAGER = "endpointslice-controller.k8s.io"
@@ -76,11 +76,11 @@ def writes_for(
 
 def labels_for(service: Document) -> dict[str, str]:
     """The labels of a Service's slices: its own, and those by which slices are found."""
-    reserved = (SERVICE_NAME, MANAGED_BY, HEADLESS)
+    reserved = (SERVICE_NAME_LABEL, MANAGED_BY, HEADLESS)
     labels = {k: v for k, v in meta.labels_of(service).items() if k not in reserved}
     if (service.get("spec") or {}).get("clusterIP") == "None":
         labels[HEADLESS] = ""
-    return {**labels, SERVICE_NAME: meta.name_of(service), MANAGED_BY: MANAGER}
+    return {**labels, SERVICE_NAME_LABEL: meta.name_of(service), MANAGED_BY: MANAGER}
 
 
 def new_slice(

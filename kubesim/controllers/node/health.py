@@ -22,7 +22,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubesim.objects.frozen import Document
-from kubesim.objects.taints import NO_EXECUTE, NO_SCHEDULE, NOT_READY, UNREACHABLE, UNSCHEDULABLE
+from kubesim.objects.wellknown import (
+    DISK_PRESSURE,
+    MEMORY_PRESSURE,
+    NETWORK_UNAVAILABLE,
+    NO_EXECUTE,
+    NO_SCHEDULE,
+    NOT_READY,
+    PID_PRESSURE,
+    UNREACHABLE,
+    UNSCHEDULABLE,
+)
 
 MONITOR_SECONDS = 5.0  # --node-monitor-period
 GRACE_SECONDS = 50.0  # --node-monitor-grace-period; 40 s before 1.32
@@ -31,10 +41,10 @@ KUBELETS_CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 TAINT_KEYS: Mapping[str, Mapping[str, str]] = {
     "Ready": {"False": NOT_READY, "Unknown": UNREACHABLE},
-    "MemoryPressure": {"True": "node.kubernetes.io/memory-pressure"},
-    "DiskPressure": {"True": "node.kubernetes.io/disk-pressure"},
-    "NetworkUnavailable": {"True": "node.kubernetes.io/network-unavailable"},
-    "PIDPressure": {"True": "node.kubernetes.io/pid-pressure"},
+    "MemoryPressure": {"True": MEMORY_PRESSURE},
+    "DiskPressure": {"True": DISK_PRESSURE},
+    "NetworkUnavailable": {"True": NETWORK_UNAVAILABLE},
+    "PIDPressure": {"True": PID_PRESSURE},
 }
 OUR_KEYS = {key for keys in TAINT_KEYS.values() for key in keys.values()} | {UNSCHEDULABLE}
 NO_EXECUTE_KEYS = {"False": NOT_READY, "Unknown": UNREACHABLE}

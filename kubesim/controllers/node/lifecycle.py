@@ -41,9 +41,9 @@ from kubesim.errors import StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_ready, node_of
-from kubesim.objects.taints import NO_EXECUTE, same_taint, taints_of
+from kubesim.objects.taints import same_taint, taints_of
+from kubesim.objects.wellknown import LEASE_NAMESPACE, NO_EXECUTE
 
-LEASE_NAMESPACE = "kube-node-lease"
 LOOK, EVICT = "look", "evict"  # keys beside ``taints/NODE`` and ``pod/NAMESPACE/NAME``
 BOTH = [{"key": key, "effect": NO_EXECUTE} for key in health.NO_EXECUTE_KEYS.values()]
 

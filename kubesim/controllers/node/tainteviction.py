@@ -25,7 +25,8 @@ from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition, set_condition
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import node_of
-from kubesim.objects.taints import NO_EXECUTE, eviction_delay, taints_of
+from kubesim.objects.taints import eviction_delay, taints_of
+from kubesim.objects.wellknown import NO_EXECUTE
 
 SOURCE = (
     "https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/"

@@ -20,14 +20,13 @@ from enum import Enum
 from typing import Any, Literal
 
 from kubesim.objects import meta
+from kubesim.objects.wellknown import REGION_LABEL, ZONE_LABEL
 
 EVICTION_RATE = 0.1  # nodes per second: one in ten seconds (--node-eviction-rate)
 SECONDARY_RATE = 0.01  # in a large zone that is partly down (--secondary-node-eviction-rate)
 LARGE_ZONE = 50  # a zone with more nodes is large (--large-cluster-size-threshold)
 UNHEALTHY_FRACTION = 0.55  # --unhealthy-zone-threshold
 UNHEALTHY_NODES = 2  # a zone is partly down only if more than so many nodes are not Ready
-REGION_LABEL = "topology.kubernetes.io/region"
-ZONE_LABEL = "topology.kubernetes.io/zone"
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-disruption"
 ROUNDING = 1e-9  # of a token: ten times 0.1 is one
 

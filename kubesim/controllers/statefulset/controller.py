@@ -38,8 +38,8 @@ from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.pods import is_ready, phase_of
 from kubesim.objects.selectors import selector_from
+from kubesim.objects.wellknown import REVISION_HASH_LABEL
 
-REVISION_LABEL = revisions.REVISION_LABEL
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 INDEX_LABEL = "apps.kubernetes.io/pod-index"
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/"
@@ -152,7 +152,7 @@ class StatefulSetController(Controller):
             ready=is_ready(pod),
             ready_since=self.clock.seconds_at(since) if since else 0.0,
             terminating=meta.is_terminating(pod),
-            revision=meta.labels_of(pod).get(REVISION_LABEL, ""),
+            revision=meta.labels_of(pod).get(REVISION_HASH_LABEL, ""),
         )
 
     # -- revisions ------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class StatefulSetController(Controller):
         if limit is None or len(known) <= limit:
             return
         pods = self._pods.by_index("owner", meta.uid_of(statefulset))
-        live = {meta.labels_of(pod).get(REVISION_LABEL, "") for pod in pods}
+        live = {meta.labels_of(pod).get(REVISION_HASH_LABEL, "") for pod in pods}
         live |= {status["currentRevision"], status["updateRevision"]}
         for revision in revisions.to_trim(known, live, limit):
             try:
@@ -207,7 +207,7 @@ class StatefulSetController(Controller):
         template = self._template(statefulset, revision, spec)
         metadata = template.setdefault("metadata", {})
         labels = metadata.setdefault("labels", {})
-        labels.update({REVISION_LABEL: revision, NAME_LABEL: name, INDEX_LABEL: str(ordinal)})
+        labels.update({REVISION_HASH_LABEL: revision, NAME_LABEL: name, INDEX_LABEL: str(ordinal)})
         metadata.update(
             name=name,
             namespace=meta.namespace_of(statefulset),
@@ -321,7 +321,7 @@ class StatefulSetController(Controller):
             steps.append(RuleStep("pod", families({word: 1}), f"{name}: {word}"))
         unless = f"{name} becomes available"
         this = self._spec_of(statefulset)
-        kept = meta.labels_of(pod).get(REVISION_LABEL, "")
+        kept = meta.labels_of(pod).get(REVISION_HASH_LABEL, "")
         wanted = revision_for(this, decided.waits_for or 0, kept)
         if kept != wanted and not this.parallel and not meta.is_terminating(pod):
             said = f"{name} is of {kept}; a pod that is not ready is not replaced by {wanted}"

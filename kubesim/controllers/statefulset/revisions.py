@@ -20,7 +20,6 @@ from kubesim.clock import keyed_bytes
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, thaw
 
-REVISION_LABEL = "controller-revision-hash"  # of pods: the revision's name
 HASH_LABEL = "controller.kubernetes.io/hash"  # of revisions
 REPLACE = {
     "$patch": "replace"

@@ -23,8 +23,7 @@ from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_limits
-
-GRACE_SECONDS = 30.0  # terminationGracePeriodSeconds of a pod that does not say
+from kubesim.objects.wellknown import TERMINATION_GRACE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ class PodBase:
     def _grace(self) -> float:
         """Seconds that the pod may take to stop."""
         said = self.pod["spec"].get("terminationGracePeriodSeconds")
-        return GRACE_SECONDS if said is None else float(said)
+        return TERMINATION_GRACE_SECONDS if said is None else float(said)
 
     def _active_since(self) -> float:
         """Second at which a kubelet first took the pod."""

@@ -1,7 +1,7 @@
 """What the process in a container would do: when it exits, how it stops, what it answers to probes.
 
 A simulated container has no process; annotations of its pod say how it behaves
-(`kubesim.objects.annotations`), and a workload model of your own may answer its probes itself with
+(`kubesim.objects.wellknown`), and a workload model of your own may answer its probes itself with
 a method ``probe(kind, now) -> bool``.
 
 >>> pod = {"metadata": {"annotations": {"kubesim.dev/probe": '{"ready_after_seconds": 20}'}}}
@@ -24,7 +24,8 @@ from kubesim.clock.streams import keyed_fraction
 from kubesim.kubelet.images import MISSING
 from kubesim.kubelet.pod.phase import INIT, MAIN
 from kubesim.objects import meta
-from kubesim.objects.annotations import (
+from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import (
     EXIT_CODE,
     PROBE,
     RUN_SECONDS,
@@ -33,7 +34,6 @@ from kubesim.objects.annotations import (
     TERMINATION_MESSAGE,
     WORKLOAD,
 )
-from kubesim.objects.frozen import Document
 
 INIT_SECONDS = 1.0  # how long an init container runs that does not say
 MOST_SECONDS = 1e9

@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubesim.kubelet.pod import records
-from kubesim.kubelet.pod.base import GRACE_SECONDS, PodBase
+from kubesim.kubelet.pod.base import PodBase
 from kubesim.kubelet.pod.containers import ContainerLife
 from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, SIDECAR, TERMINATED
 from kubesim.kubelet.pod.probing import PodProbes
 from kubesim.kubelet.pod.status import Verdict, delete_for_good
 from kubesim.kubelet.pod.termination import KILL_EXIT_CODE, Stopper
 from kubesim.kubelet.usage.meter import Meter
+from kubesim.objects.wellknown import TERMINATION_GRACE_SECONDS
 
 STOP_LINE = "[stop] Pod is stopping..."
 ERROR_EXIT_CODE = 1
@@ -40,7 +41,7 @@ class PodEnding(PodBase):
 
     # -- from the kubelet -------------------------------------------------------------------------
 
-    def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
+    def stop(self, grace_seconds: float = TERMINATION_GRACE_SECONDS) -> None:
         """The pod is being deleted: stop gracefully, show the last state, then let it go.
 
         Called again, it may only shorten the time.

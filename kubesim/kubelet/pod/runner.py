@@ -45,8 +45,8 @@ from kubesim.kubelet.pod.references import (
 from kubesim.kubelet.usage.meter import Load, Meter
 from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects import meta
-from kubesim.objects.annotations import START_SECONDS
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import START_SECONDS
 
 START_DELAY_SECONDS = 1.0  # to set up the pod's sandbox, as the original took to start a pod
 START_ERROR_CODE = 128  # of a container whose process could not be started

@@ -27,9 +27,9 @@ from kubesim.kubelet.usage.workload import (
     make_workload,
 )
 from kubesim.objects import meta
-from kubesim.objects.annotations import WORKLOAD
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import containers_of
+from kubesim.objects.wellknown import WORKLOAD
 
 
 class LeakWorkload:

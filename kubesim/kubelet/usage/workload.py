@@ -32,9 +32,9 @@ from typing import Any, Protocol
 from kubesim.clock import keyed_bytes
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
-from kubesim.objects.annotations import WORKLOAD
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_limits, containers_of
+from kubesim.objects.wellknown import WORKLOAD
 
 MEGABYTE = 1_000_000
 SEED_CPU = (100, 200)  # millicores, both ends included

@@ -15,12 +15,12 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from kubesim.apiserver.registry import Kind, Registry
+from kubesim.objects.wellknown import METRICS_GROUP
 from kubesim.rest.kube.reviews import REVIEWS
 
 Document = dict[str, Any]
 CHANGE_VERBS = ("get", "patch", "update")
 AGGREGATED = ("v2", "v2beta1")  # versions of apidiscovery.k8s.io, the better one first
-LAST_GROUP = "metrics.k8s.io"
 POD_SUBRESOURCES = {
     "attach": ("", "v1", "PodAttachOptions", ("create", "get")),
     "binding": ("", "v1", "Binding", ("create",)),
@@ -80,7 +80,7 @@ def resources(registry: Registry) -> list[Resource]:
         for plural, review in REVIEWS.items()
     ]
     order = {group: index for index, group in enumerate(dict.fromkeys(r.group for r in found))}
-    order[""], order[LAST_GROUP] = -1, len(order)
+    order[""], order[METRICS_GROUP] = -1, len(order)
     return sorted(found, key=lambda resource: order[resource.group])
 
 

@@ -15,11 +15,11 @@ from kubesim.apiserver.printers import table as printing
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import META_GROUP
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.negotiate import Form
 from kubesim.rest.kube.paths import Target
 
-META = "meta.k8s.io"
 INCLUDES = ("", "Metadata", "Object", "None")
 
 
@@ -81,7 +81,7 @@ class Shaper:
             return table
         version = self._target.api_version
         if self.form.kind:
-            kind, version = "PartialObjectMetadataList", f"{META}/{self.form.version}"
+            kind, version = "PartialObjectMetadataList", f"{META_GROUP}/{self.form.version}"
         return {"kind": kind, "apiVersion": version, "metadata": dict(metadata)}
 
     def item(self, document: Document) -> Document:
@@ -119,7 +119,7 @@ class Shaper:
         ]
         return {
             "kind": "Table",
-            "apiVersion": f"{META}/{self.form.version}",
+            "apiVersion": f"{META_GROUP}/{self.form.version}",
             "metadata": dict(metadata),
             "columnDefinitions": printing.columns(self._kind) if head else None,
             "rows": rows,
@@ -135,7 +135,7 @@ def partial(document: Document, version: str) -> Document:
     """An object's metadata and nothing else."""
     return {
         "kind": "PartialObjectMetadata",
-        "apiVersion": f"{META}/{version}",
+        "apiVersion": f"{META_GROUP}/{version}",
         "metadata": document["metadata"],
     }
 

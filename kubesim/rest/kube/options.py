@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from kubesim.errors import BadRequest, Cause, Invalid
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import META_GROUP
 from kubesim.rest.http.wire import Request
 
 _DECIMAL = re.compile("-?[0-9]{1,18}", re.ASCII)
@@ -142,7 +143,7 @@ def _invalid(field: str, rule: str) -> Invalid:
     reason = "FieldValueNotSupported" if rule.startswith("Unsup") else "FieldValueForbidden"
     said = f'ListOptions.meta.k8s.io "" is invalid: {field}: {rule}'
     cause = Cause(field, reason, rule)
-    return Invalid(said, kind="ListOptions", group="meta.k8s.io", causes=[cause])
+    return Invalid(said, kind="ListOptions", group=META_GROUP, causes=[cause])
 
 
 class DeleteOptions(NamedTuple):
@@ -186,7 +187,7 @@ def delete_options(request: Request, body: Any) -> DeleteOptions:
         rule = f'Unsupported value: "{str(policy)[:40]}": supported values: {listed}'
         cause = Cause("propagationPolicy", "FieldValueNotSupported", rule)
         said = f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {rule}'
-        raise Invalid(said, kind="DeleteOptions", group="meta.k8s.io", causes=[cause])
+        raise Invalid(said, kind="DeleteOptions", group=META_GROUP, causes=[cause])
     conditions, stages = given.get("preconditions"), given.get("dryRun")
     conditions = {} if conditions is None else conditions
     stages = [] if stages is None else stages

@@ -17,6 +17,7 @@ from kubesim.apiserver.watching import too_large
 from kubesim.errors import BadRequest, Cause, FutureRevision, Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import key_of
+from kubesim.objects.wellknown import META_GROUP
 from kubesim.rest.http.router import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies
@@ -189,7 +190,7 @@ class Verbs:
                 "fieldManager", "FieldValueRequired", "Required value: is required for apply patch"
             )
             said = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: ' + cause.message
-            raise Invalid(said, kind="PatchOptions", group="meta.k8s.io", causes=[cause])
+            raise Invalid(said, kind="PatchOptions", group=META_GROUP, causes=[cause])
         if not isinstance(document, dict):
             raise BadRequest("an apply patch is an object")
         bodies.settle_kind(document, *bodies.expected_kind(target))

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from kubesim.apiserver import KubeAPI, ResourceEvent, ResourceWatch
 from kubesim.errors import Expired
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import INITIAL_EVENTS_END
 from kubesim.rest.http import streams
 from kubesim.rest.kube.forms import Shaper
 from kubesim.rest.kube.negotiate import encode
@@ -31,7 +32,6 @@ LASTS_SECONDS = 2_700.0  # if the client does not say (upstream: 30 to 60 minute
 LONGEST_SECONDS = 86_400.0
 BATCH = 500  # changes taken at a time
 KEPT = 2_000
-INITIAL_END = "k8s.io/initial-events-end"
 LAST_CHUNK = b"0\r\n\r\n"
 
 Encodings = OrderedDict[tuple[object, ...], bytes]
@@ -167,7 +167,7 @@ class KubeWatch:
         assert self._watch is not None
         metadata: Document = {"resourceVersion": revision or str(self._watch.resource_version)}
         if initial:
-            metadata["annotations"] = {INITIAL_END: "true"}
+            metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
         kind, version = self._target.kind.kind, self._target.api_version
         document = {"kind": kind, "apiVersion": version, "metadata": metadata}
         if self._shaper.form.kind == "Table":

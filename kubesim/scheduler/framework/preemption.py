@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import DISRUPTION_TARGET
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.handle import Nominator, filter_with_nominated
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
@@ -25,7 +26,6 @@ NO_VICTIMS = "No preemption victims found for incoming pod"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
-DISRUPTION_TARGET = "DisruptionTarget"
 BY_SCHEDULER = "PreemptionByScheduler"
 Started = Callable[[Document], float]
 """started(pod) -> second at which it started to run; of a pod that has not, now."""

@@ -22,11 +22,8 @@ from typing import Protocol
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import node_of
+from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, REGION_LABEL, ZONE_LABEL
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
-
-ZONE = "topology.kubernetes.io/zone"
-REGION = "topology.kubernetes.io/region"
-HOSTNAME = "kubernetes.io/hostname"
 
 
 class World(Protocol):
@@ -61,7 +58,7 @@ class ListedWorld:
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Labels of a namespace; with its name, as the API server puts it there."""
         found = next((n for n in self._of("Namespace") if meta.name_of(n) == name), {})
-        return {"kubernetes.io/metadata.name": name, **meta.labels_of(found)}
+        return {NAMESPACE_NAME_LABEL: name, **meta.labels_of(found)}
 
     def services(self, namespace: str) -> Sequence[Document]:
         """The Services of a namespace."""
@@ -169,7 +166,7 @@ def by_zone(nodes: Iterable[NodeInfo]) -> list[NodeInfo]:
     """
     zones: dict[tuple[str, str], list[NodeInfo]] = {}
     for node in nodes:
-        key = (node.labels.get(REGION, ""), node.labels.get(ZONE, ""))
+        key = (node.labels.get(REGION_LABEL, ""), node.labels.get(ZONE_LABEL, ""))
         zones.setdefault(key, []).append(node)
     if len(zones) == 1:
         return next(iter(zones.values()))

@@ -15,13 +15,13 @@ from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import DISRUPTION_TARGET
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.messages import fit_message
 from kubesim.scheduler.framework.podinfo import priority_of
 from kubesim.scheduler.framework.preemption import (
     BY_SCHEDULER,
-    DISRUPTION_TARGET,
     NOT_HELPFUL,
     Candidate,
     enough_candidates,

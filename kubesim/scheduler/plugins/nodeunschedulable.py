@@ -6,12 +6,13 @@ Source: pkg/scheduler/framework/plugins/nodeunschedulable/node_unschedulable.go.
 from __future__ import annotations
 
 from kubesim.objects.frozen import Document
+from kubesim.objects.wellknown import UNSCHEDULABLE
 from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.status import SUCCESS, Status
 from kubesim.scheduler.plugins.tainttoleration import untolerated_taint
 
-UNSCHEDULABLE_TAINT = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+UNSCHEDULABLE_TAINT = {"key": UNSCHEDULABLE, "effect": "NoSchedule"}
 
 
 class NodeUnschedulable:

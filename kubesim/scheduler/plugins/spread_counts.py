@@ -16,9 +16,10 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.nodeaffinity import wants_node
 from kubesim.objects.pods import spec_of
 from kubesim.objects.selectors import Requirement, Selector
+from kubesim.objects.wellknown import HOSTNAME_LABEL, ZONE_LABEL
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import selector_or_nothing
-from kubesim.scheduler.framework.snapshot import HOSTNAME, ZONE, World
+from kubesim.scheduler.framework.snapshot import World
 from kubesim.scheduler.plugins.tainttoleration import HARD, untolerated_taint
 
 HARD_WHEN, SOFT_WHEN = "DoNotSchedule", "ScheduleAnyway"
@@ -26,8 +27,8 @@ WORKLOADS = ("ReplicaSet", "StatefulSet", "ReplicationController")
 KEPT_COUNTS = 64  # selectors for which a node remembers how many of its pods they pick
 # What pods get that say nothing themselves: buildDefaultConstraints, systemDefaultConstraints.
 SYSTEM_DEFAULTS: Sequence[Mapping[str, Any]] = (
-    {"topologyKey": HOSTNAME, "whenUnsatisfiable": SOFT_WHEN, "maxSkew": 3},
-    {"topologyKey": ZONE, "whenUnsatisfiable": SOFT_WHEN, "maxSkew": 5},
+    {"topologyKey": HOSTNAME_LABEL, "whenUnsatisfiable": SOFT_WHEN, "maxSkew": 3},
+    {"topologyKey": ZONE_LABEL, "whenUnsatisfiable": SOFT_WHEN, "maxSkew": 5},
 )
 
 
@@ -178,7 +179,7 @@ class SoftCounts:
             value = node.labels.get(constraint.key)
             if value is None:
                 continue
-            if constraint.key == HOSTNAME:
+            if constraint.key == HOSTNAME_LABEL:
                 count = count_pods(node, constraint.selector, self.namespace)
             else:
                 count = self.counts[i].get(value, 0)
@@ -213,10 +214,10 @@ def count_soft(
             ignored.add(node.name)
             continue
         for i, constraint in enumerate(constraints):
-            if constraint.key != HOSTNAME:
+            if constraint.key != HOSTNAME_LABEL:
                 counts[i].setdefault(node.labels.get(constraint.key, ""), 0)
     weights = [
-        log((len(candidates) - len(ignored) if c.key == HOSTNAME else len(counts[i])) + 2)
+        log((len(candidates) - len(ignored) if c.key == HOSTNAME_LABEL else len(counts[i])) + 2)
         for i, c in enumerate(constraints)
     ]
     namespace = meta.namespace_of(pod)
