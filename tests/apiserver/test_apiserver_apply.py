@@ -13,11 +13,9 @@ from test_apiserver_properties import is_kept
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.fieldmanager.paths import from_fields_v1, leaves, path_text, to_fields_v1
 from kubesim.apiserver.patch.merging import merge, without
-from kubesim.apiserver.schema import upstream_types as typetexts
 from kubesim.errors import BadRequest, Conflict, Invalid, NotFound
 from kubesim.objects import thaw
 
-pytestmark = pytest.mark.skipif(typetexts.folder() is None, reason="needs lightkube-models")
 QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

@@ -9,7 +9,7 @@ from api_builders import a_pod, an_hpa, make_api
 
 from kubesim.apiserver import Kind, KubeAPI
 from kubesim.apiserver.fields import FieldErrors
-from kubesim.apiserver.schema.custom_schema import check, fill_defaults
+from kubesim.apiserver.schema.custom import check, fill_defaults
 from kubesim.apiserver.schema.schemas import component_name, components
 from kubesim.apiserver.schema.structural import unknown_fields
 from kubesim.clock import NamedStreams, VirtualClock

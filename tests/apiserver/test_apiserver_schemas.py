@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 from typing import Any
 
 import pytest
-from api_builders import a_pod, a_service, a_slice, a_workload, make_api
+from api_builders import a_pod, a_service, a_slice, a_workload
 
 from kubesim.apiserver import KubeAPI, default_registry
 from kubesim.apiserver.schema import schemas
-from kubesim.apiserver.schema import upstream_types as typetexts
 from kubesim.apiserver.schema.strict import parse_json
 from kubesim.apiserver.schema.structural import unknown_fields
 from kubesim.errors import BadRequest, Invalid
 
-pytestmark = pytest.mark.skipif(typetexts.folder() is None, reason="needs lightkube-models")
 REGISTRY = default_registry()
-
-
-def test_the_reader_finds_what_a_parser_of_python_finds() -> None:
-    """The quick reader of the package's texts sees every class and field that is there."""
-    folder = typetexts.folder()
-    assert folder is not None
-    for module in ("core_v1", "apps_v1", "meta_v1", "autoscaling_v2", "apiextensions_v1"):
-        tree = ast.parse((folder / f"{module}.py").read_text())
-        found = {
-            node.name: sum(isinstance(part, ast.AnnAssign) for part in node.body)
-            for node in tree.body
-            if isinstance(node, ast.ClassDef)
-        }
-        read = {name: len(text.fields) for name, text in typetexts.types_of(module).items()}
-        assert read == found
 
 
 @pytest.mark.parametrize("kind", [kind.kind for kind in REGISTRY.kinds()])
@@ -209,16 +191,3 @@ def test_options_that_mean_nothing_are_refused(api: KubeAPI) -> None:
         api.create(a_pod(), field_validation="Maybe", field_manager="m" * 129)
     assert [cause.field for cause in refused.value.causes] == ["fieldValidation", "fieldManager"]
     assert refused.value.kind == "CreateOptions"
-
-
-def test_without_the_package_the_rules_of_the_kinds_remain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No package, no schema: nothing raises, and a kind's own rules hold as ever."""
-    empty: Any = lambda *_: {}  # noqa: E731
-    schemas.component.cache_clear()
-    with monkeypatch.context() as patched:
-        patched.setattr(schemas, "types_of", empty)
-        patched.setattr(schemas, "aliases_of", empty)
-        assert schemas.components(REGISTRY.find("Lease")) == {}
-        assert unknown_fields(REGISTRY.find("Lease"), {"kind": "Lease", "x": 1}) == []
-        assert faults(make_api(), a_pod(containers=[]))[0][0] == "spec.containers"
-    schemas.component.cache_clear()

@@ -21,7 +21,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kubesim.apiserver.schema.schemas import Schema, resolve
+from kubesim.apiserver.schema.data import Schema
+from kubesim.apiserver.schema.schemas import resolve
 from kubesim.objects.frozen import Document
 
 Path = tuple[str, ...]

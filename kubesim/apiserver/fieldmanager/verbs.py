@@ -24,14 +24,15 @@ from kubesim.apiserver.fieldmanager.managed import (
 )
 from kubesim.apiserver.fieldmanager.paths import Path, values
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.schemas import OBJECT_META, Schema, schema_of
+from kubesim.apiserver.schema.data import Schema
+from kubesim.apiserver.schema.schemas import OBJECT_META, structure_of
 from kubesim.apiserver.schema.strict import Asked
 from kubesim.objects.frozen import Document
 
 
 def typed_schema(kind: Kind) -> Schema:
     """The schema that says which lists are keyed; {} if the kind has none."""
-    schema = schema_of(kind)
+    schema = structure_of(kind)
     if schema is None:
         return {}
     return {**schema, "properties": {**(schema.get("properties") or {}), "metadata": OBJECT_META}}

@@ -21,7 +21,7 @@ from kubesim.apiserver.base import Base
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.metadata import LABEL_RULE, SUBDOMAIN_RULE
 from kubesim.apiserver.registry import Kind, Scale, Version
-from kubesim.apiserver.schema.custom_schema import check, check_schema, fill_defaults
+from kubesim.apiserver.schema.custom import check, check_schema, fill_defaults
 from kubesim.errors import AlreadyExists
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document

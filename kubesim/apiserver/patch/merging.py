@@ -27,7 +27,7 @@ from kubesim.apiserver.fieldmanager.paths import (
     part_schema,
     value_step,
 )
-from kubesim.apiserver.schema.schemas import Schema
+from kubesim.apiserver.schema.data import Schema
 from kubesim.objects.frozen import Document, thaw
 
 

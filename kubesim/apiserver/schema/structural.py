@@ -26,12 +26,11 @@ from typing import Any, NamedTuple
 
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.schemas import Schema, resolve, schema_of, type_name_of
+from kubesim.apiserver.schema.data import Schema
+from kubesim.apiserver.schema.schemas import resolve, structure_of, type_name_of
 from kubesim.objects.frozen import Document
 
 OPEN = "x-kubernetes-preserve-unknown-fields"
-# OpenAPI calls these required, yet the real server takes an object without them.
-NOT_ASKED_FOR = {("EndpointSlice", "endpoints"), ("Event", "metadata"), ("Event", "involvedObject")}
 LIMITS = {"int32": 2**31, "int64": 2**63}
 
 
@@ -75,7 +74,7 @@ def check_document(kind: Kind, document: Document, errors: FieldErrors) -> None:
 
 def check_status(kind: Kind, status: Document, errors: FieldErrors) -> None:
     """Add the wrong types in a status; what is missing in it is its writer's business."""
-    schema = schema_of(kind) if kind.schema is None else None
+    schema = structure_of(kind) if kind.schema is None else None
     check = _status_checker(kind.api_version, kind) if schema is not None else None
     for fault in (check(status, "status") if check is not None else None) or ():
         if fault.detail and not any(_covers(c.field, fault.path) for c in errors.causes):
@@ -90,16 +89,20 @@ def _covers(field: str, path: str) -> bool:
 def _checker(kind: Kind) -> Check | None:
     if kind.schema is not None:
         return None  # custom kinds have rules of their own (crdschema)
-    schema = schema_of(kind)
+    schema = structure_of(kind)
     if schema is None:
         return None
     properties = {k: v for k, v in schema.get("properties", {}).items() if k != "status"}
-    return compile_type({**schema, "properties": properties}, kind.kind)
+    # Structures and lists of the object itself are never missing to the decoder: they are empty.
+    texts = [
+        f for f in schema.get("required", ()) if resolve(properties[f]).get("type") == "string"
+    ]
+    return compile_type({**schema, "properties": properties, "required": texts}, kind.kind)
 
 
 @lru_cache(maxsize=256)
 def _status_checker(_version: str, kind: Kind) -> Check | None:
-    part = ((schema_of(kind) or {}).get("properties") or {}).get("status")
+    part = ((structure_of(kind) or {}).get("properties") or {}).get("status")
     return compile_type(part, type_name_of(part)) if part else None
 
 
@@ -155,7 +158,7 @@ def _by_reference(reference: str, schema: Schema) -> Check:
 def _object(schema: Schema, owner: str) -> Check:
     parts = schema.get("properties") or {}
     checks = {name: compile_type(part, owner) for name, part in parts.items()}
-    required = [f for f in schema.get("required", ()) if (owner, f) not in NOT_ASKED_FOR]
+    required = list(schema.get("required", ()))
     # A missing number or boolean is its zero value; the kind's rules say whether that will do.
     required = [f for f in required if _zero_is_nothing(schema["properties"][f])]
     rest = schema.get("additionalProperties")
@@ -273,7 +276,7 @@ def unknown_fields(kind: Kind, document: Document) -> list[str]:
     >>> unknown_fields(tab, {"kind": "Tab", "spec": {"size": 1, "colour": "red"}})
     ['spec.colour']
     """
-    schema = schema_of(kind)
+    schema = structure_of(kind)
     if schema is None:
         return []
     top = {"apiVersion": {}, "kind": {}, **_METADATA, **(schema.get("properties") or {})}

@@ -1,0 +1,114 @@
+"""The generator of the Kubernetes data: reproducible, and what it makes is what ships."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+from kubesim.apiserver.schema import data
+from tools.kubernetes_data import build
+from tools.update_kubernetes import FIELDS, OUTPUT, generate, main, unpack
+
+POD = "io.k8s.api.core.v1."
+SAMPLE: dict[str, Any] = {
+    "$defs": {
+        f"{POD}Gadget": {
+            "description": "Gadget is\n  a sample.",
+            "type": ["object", "null"],
+            "required": ["size"],
+            "properties": {
+                "size": {"type": ["integer", "null"], "format": "int32", "description": "How big."},
+                "apiVersion": {"type": ["string", "null"], "enum": ["v1"]},
+                "on": {"type": ["boolean", "null"]},
+                "hostIPC": {"type": ["boolean", "null"]},
+                "path": {"type": ["string", "null"]},
+                "part": {"$ref": f"#/$defs/{POD}Part"},
+            },
+            "x-kubernetes-group-version-kind": [{"group": "", "version": "v1", "kind": "Gadget"}],
+        },
+        f"{POD}Part": {"type": ["object", "null"], "description": "Part holds anything."},
+    }
+}
+FIELDS_OF_SAMPLE: dict[str, Any] = {
+    "k8s.io.api.core.v1.Gadget": [
+        [7, "Part", "optional", "Part"],
+        [1, "size", "optional", "int32"],
+        [2, "on", "optional", "bool"],
+        [3, "hostIPC", "optional", "bool"],
+        [4, "volumeSource", "optional", "Source"],
+        [5, "later", "optional", "string"],
+        [6, "path", "optional", "string"],
+    ]
+}
+
+
+def write_sample(folder: Path) -> tuple[Path, Path]:
+    definitions, fields = folder / "definitions.json", folder / "fields.json"
+    definitions.write_text(json.dumps(SAMPLE))
+    fields.write_text(json.dumps(FIELDS_OF_SAMPLE))
+    return definitions, fields
+
+
+def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
+    """Two runs write equal files, and no member of them carries a time."""
+    definitions, fields = write_sample(tmp_path)
+    written = []
+    for name in ("one", "two"):
+        output = tmp_path / name
+        main([f"--definitions={definitions}", f"--protobuf={fields}", f"--output={output}"])
+        written.append(output.read_bytes())
+    assert written[0] == written[1] == generate(definitions, fields)
+    assert written[0][4:8] == b"\0\0\0\0"
+
+
+def test_sections_of_a_sample() -> None:
+    """Nulls and enumerated versions go; later fields are left out; zeros by value are marked."""
+    made = build(SAMPLE["$defs"], FIELDS_OF_SAMPLE)
+    gadget = made["types"][f"{POD}Gadget"]
+    assert gadget["required"] == ["size"] and "description" not in gadget
+    assert gadget["properties"] == {
+        "apiVersion": {"type": "string"},
+        "hostIPC": {"type": "boolean"},
+        "on": {"type": "boolean"},
+        "part": {"$ref": f"#/components/schemas/{POD}Part"},
+        "path": {"type": "string"},
+        "size": {"type": "integer", "format": "int32"},
+    }
+    assert made["types"][f"{POD}Part"]["x-kubernetes-preserve-unknown-fields"] is True
+    assert made["kinds"] == {"v1 Gadget": f"{POD}Gadget"}
+    assert made["descriptions"][f"{POD}Gadget"] == ("Gadget is a sample.", {"size": "How big."})
+    assert made["messages"][f"{POD}Gadget"] == [
+        (1, "size", "int32", ""),
+        (2, "on", "bool", ""),
+        (3, "hostIPC", "bool", "value"),
+        (4, "volumeSource", f"{POD}Source", "inline"),
+        (6, "path", "string", "value"),
+        (7, "part", f"{POD}Part", ""),
+    ]
+
+
+def test_the_shipped_file_is_whole() -> None:
+    """Its header names both sources, and the package reads each section as it was written."""
+    content = unpack(OUTPUT.read_bytes())
+    header: Any = content[""]
+    assert header == data.header()
+    assert header["kubernetes"] == "1.34.0" and len(header["sources"]) == 2
+    for name in ("types", "kinds", "descriptions", "messages"):
+        assert getattr(data, name)() == content[name]
+
+
+def test_the_shipped_messages_come_from_the_kept_field_numbers() -> None:
+    """Generating the messages again from the shipped types gives what ships."""
+    fields = json.loads(gzip.decompress(FIELDS.read_bytes()))
+    made = json.loads(json.dumps(build(data.types(), fields)["messages"]))
+    assert made == data.messages()
+
+
+def test_every_reference_is_known() -> None:
+    """A type refers only to types that are there, and every one of them has its description."""
+    for name, schema in data.types().items():
+        for part in json.dumps(schema).split('"#/components/schemas/')[1:]:
+            assert part.partition('"')[0] in data.types(), name
+    assert data.descriptions().keys() == data.types().keys()
