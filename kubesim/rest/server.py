@@ -30,18 +30,18 @@ from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import BadRequest, StatusError
 from kubesim.rest.http.access import Access
-from kubesim.rest.http.answers import render, render_head
 from kubesim.rest.http.certificates import Certificate
 from kubesim.rest.http.connections import Connections, connection_limit, stream_limit
-from kubesim.rest.http.reader import Channel, ConnectionClosed, KnownHeads
+from kubesim.rest.http.reader import Connection, ConnectionClosed, KnownHeads
+from kubesim.rest.http.render import render, render_head
 from kubesim.rest.http.router import Response, Router
 from kubesim.rest.http.streams import StreamWriter
-from kubesim.rest.http.wire import Refused, Request
+from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.kube import KubeRoutes
-from kubesim.rest.kube.negotiate import failure, refused
 from kubesim.rest.kube.routes import is_kube_path, refuse_writes
 from kubesim.rest.kubeconfig import kubeconfig_text
 from kubesim.rest.prometheus import CONTENT_TYPE, Statistics, metrics_text
+from kubesim.rest.serializer.responses import error_response, rejection_response
 from kubesim.rest.simple.routes import DecisionSource, make_router
 from kubesim.rest.users import RequestAttributes, User, Users
 
@@ -196,12 +196,12 @@ class RestServer:
             if self.read_only:
                 refuse_writes(request)
             response: Response = route[0](request, *route[1])
-        except Refused as refusal:
+        except RequestRejected as refusal:
             refusal.segments = request.segments
             raise
         except StatusError as error:
             if is_kube_path(request.segments):
-                return failure(error)
+                return error_response(error)
             return Response.error(error.code, str(error))
         except Exception as error:  # noqa: BLE001 - the last line: an answer, a log row, no traceback
             said = f"{request.method} {request.path[:200]}: {type(error).__name__}: {error}"
@@ -225,7 +225,7 @@ class RestServer:
         user = self.users.of(request.headers)
         if user is None:
             said = "send the header Authorization: Bearer TOKEN, with the token of a user"
-            raise Refused(401, said, headers={"WWW-Authenticate": "Bearer"})
+            raise RequestRejected(401, said, headers={"WWW-Authenticate": "Bearer"})
         user.require(RequestAttributes(request.method.lower(), path=request.path))
 
 
@@ -249,7 +249,7 @@ class _HTTPServer(ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
 
     def get_request(self) -> tuple[Any, Any]:
-        """Accept a connection as a `Channel`, for which there is room.
+        """Accept a connection as a `Connection`, for which there is room.
 
         Raises:
             OSError: nobody to accept, or no descriptor left; http.server then asks again.
@@ -269,7 +269,7 @@ class _HTTPServer(ThreadingHTTPServer):
                 connection = certificate.context.wrap_socket(
                     connection, server_side=True, do_handshake_on_connect=False
                 )
-            channel = Channel(connection, self.owner.known)
+            channel = Connection(connection, self.owner.known)
         except OSError:
             connection.close()  # it has gone while it was waiting
             raise
@@ -308,7 +308,7 @@ class _Connection(BaseHTTPRequestHandler):
             while self._serve_one(owner, channel):
                 pass
 
-    def _serve_one(self, owner: RestServer, channel: Channel) -> bool:
+    def _serve_one(self, owner: RestServer, channel: Connection) -> bool:
         """Read and answer one request; False if the connection is done."""
         head_only = False
         try:
@@ -318,9 +318,9 @@ class _Connection(BaseHTTPRequestHandler):
             close = not request.keep_alive
             if channel.head and not owner.users.known:
                 owner.known.learn(channel.head, request)
-        except Refused as refusal:
+        except RequestRejected as refusal:
             if is_kube_path(refusal.segments):
-                response = refused(refusal.status, str(refusal), refusal.headers)
+                response = rejection_response(refusal.status, str(refusal), refusal.headers)
             else:
                 response = Response.error(refusal.status, str(refusal), refusal.headers)
             close = refusal.close

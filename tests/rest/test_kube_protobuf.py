@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubesim.errors import BadRequest
-from kubesim.rest.kube import protobuf
 from kubesim.rest.kube.wirefields import EMBEDDED, MESSAGES, Field
+from kubesim.rest.serializer import protobuf
 
 SPECIAL = ("Quantity", "IntOrString", "Time")
 

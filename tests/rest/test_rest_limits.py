@@ -359,7 +359,7 @@ def test_bookkeeping_survives_many_threads() -> None:
             for number in range(150):
                 ours, theirs = socket.socketpair()
                 with ours, theirs:
-                    channel = reader.Channel.__new__(reader.Channel)
+                    channel = reader.Connection.__new__(reader.Connection)
                     channel.connection = ours
                     channel.busy, channel.served = bool(number % 3), bool(number % 2)
                     channel.since = time.monotonic() - 1.0

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from kubesim.rest.http.wire import Refused, Request
+from kubesim.rest.http.wire import Request, RequestRejected
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PORT = re.compile(r":[0-9]{1,5}", re.ASCII)
@@ -42,7 +42,7 @@ class Access:
         """Refuse strangers; the Origin to allow in the answer, "" if there was none.
 
         Raises:
-            Refused: 401 or 403.
+            RequestRejected: 401 or 403.
         """
         host = request.headers.get("host", "127.0.0.1")
         known = self._seen.get(host)
@@ -51,15 +51,19 @@ class Access:
             if len(self._seen) < 1_000:
                 self._seen[host] = known
         if not known:
-            raise Refused(403, "this Host is not served here; use http://127.0.0.1 or localhost")
+            raise RequestRejected(
+                403, "this Host is not served here; use http://127.0.0.1 or localhost"
+            )
         origin = request.headers.get("origin", "")
         if origin and not self._origin_allowed(origin):
-            raise Refused(403, "requests from this Origin are refused")
+            raise RequestRejected(403, "requests from this Origin are refused")
         if self._token is not None:
             said = request.headers.get("authorization", "")
             if not hmac.compare_digest(said.encode(), f"Bearer {self._token}".encode()):
                 headers = {"WWW-Authenticate": "Bearer"}
-                raise Refused(401, "send the header Authorization: Bearer TOKEN", headers=headers)
+                raise RequestRejected(
+                    401, "send the header Authorization: Bearer TOKEN", headers=headers
+                )
         return origin
 
     def _host_allowed(self, host: str) -> bool:

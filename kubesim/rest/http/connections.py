@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from kubesim.rest.http.reader import Channel
+from kubesim.rest.http.reader import Connection
 
 MAX_CONNECTIONS = 512
 LEAST_CONNECTIONS = 8
@@ -52,7 +52,7 @@ class Connections:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._lock = threading.Lock()
-        self._open: set[Channel] = set()
+        self._open: set[Connection] = set()
         self._closed = False
 
     def __len__(self) -> int:
@@ -80,7 +80,7 @@ class Connections:
                 self._open.discard(spared)
                 spared.shut()
 
-    def add(self, channel: Channel) -> None:
+    def add(self, channel: Connection) -> None:
         """Take a connection in."""
         with self._lock:
             self._open.add(channel)
@@ -88,7 +88,7 @@ class Connections:
         if closed:
             channel.shut()
 
-    def remove(self, channel: Channel) -> None:
+    def remove(self, channel: Connection) -> None:
         """The connection is closed, or handed over."""
         with self._lock:
             self._open.discard(channel)
@@ -102,10 +102,10 @@ class Connections:
             time.sleep(STEP_SECONDS)
         self._shut(lambda _channel: True)
 
-    def _shut(self, wanted: Callable[[Channel], bool]) -> None:
+    def _shut(self, wanted: Callable[[Connection], bool]) -> None:
         with self._lock:
             for channel in filter(wanted, self._open):
                 channel.shut()
 
-    def _sparable(self) -> Channel:
+    def _sparable(self) -> Connection:
         return min(self._open, key=lambda c: (c.busy, not c.served, c.since))

@@ -24,8 +24,8 @@ from kubesim.rest.http.wire import (
     BODY_LIMIT,
     CHUNK_LINE_LIMIT,
     HEAD_LIMIT,
-    Refused,
     Request,
+    RequestRejected,
     body_length,
     check_start,
     chunk_length,
@@ -104,7 +104,7 @@ def _keep(table: dict[bytes, Any], key: bytes, value: Any, limit: int) -> None:
     table[key] = value
 
 
-class Channel:
+class Connection:
     """One connection: requests in, answers out, in order.
 
     Attributes:
@@ -133,7 +133,7 @@ class Channel:
         """The next request.
 
         Raises:
-            Refused: it is not plainly right; the answer says why.
+            RequestRejected: it is not plainly right; the answer says why.
             ConnectionClosed: there is none.
         """
         self.head = b""
@@ -206,7 +206,7 @@ class Channel:
         request = parse_head(head)
         try:
             self._read_body(request, deadline)
-        except Refused as refusal:
+        except RequestRejected as refusal:
             refusal.segments = request.segments
             raise
         self.connection.settimeout(self._patience)
@@ -234,7 +234,7 @@ class Channel:
             seen = len(self._buffer)
             self._receive(deadline)
         if end > HEAD_LIMIT:
-            raise Refused(431, f"the head is longer than {HEAD_LIMIT} bytes")
+            raise RequestRejected(431, f"the head is longer than {HEAD_LIMIT} bytes")
         head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
         return head
 
@@ -243,18 +243,18 @@ class Channel:
         body = bytearray()
         while size := chunk_length(self._take_line(deadline)):
             if len(body) + size > BODY_LIMIT:
-                raise Refused(413, f"the body is larger than {BODY_LIMIT} bytes")
+                raise RequestRejected(413, f"the body is larger than {BODY_LIMIT} bytes")
             body += self._take(size, deadline)
             if self._take(2, deadline) != b"\r\n":
-                raise Refused(400, "a chunk must end with CR LF")
+                raise RequestRejected(400, "a chunk must end with CR LF")
         if self._take_line(deadline):
-            raise Refused(400, "trailers are not taken")
+            raise RequestRejected(400, "trailers are not taken")
         return bytes(body)
 
     def _take_line(self, deadline: float) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
             if len(self._buffer) > CHUNK_LINE_LIMIT:
-                raise Refused(400, "the line before a chunk is too long")
+                raise RequestRejected(400, "the line before a chunk is too long")
             self._receive(deadline)
         line, self._buffer = self._buffer[:end], self._buffer[end + 2 :]
         return line
@@ -268,17 +268,17 @@ class Channel:
     def _receive(self, deadline: float) -> None:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise Refused(408, "the request took too long")
+            raise RequestRejected(408, "the request took too long")
         try:
             self.connection.settimeout(left)
             data = self.connection.recv(READ_BYTES)
         except (TimeoutError, BlockingIOError):  # the second is the kernel's own time-out
-            raise Refused(408, "the request took too long") from None
+            raise RequestRejected(408, "the request took too long") from None
         except OSError as error:
             raise ConnectionClosed from error
         if not data:
             if self._buffer:
-                raise Refused(400, "the request ended early")
+                raise RequestRejected(400, "the request ended early")
             raise ConnectionClosed
         self._buffer += data
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from kubesim.rest.http.wire import METHODS, Refused, Request
+from kubesim.rest.http.wire import METHODS, Request, RequestRejected
 
 _encode = json.JSONEncoder(separators=(", ", ": "), ensure_ascii=False, allow_nan=False).encode
 NO_HEADERS: Mapping[str, str] = {}
@@ -88,7 +88,7 @@ class Router:
         """The handler of a request and the values of its placeholders.
 
         Raises:
-            Refused: 404 no such path, 405 (with Allow) not this method, 501 no such method.
+            RequestRejected: 404 no such path, 405 (with Allow) not this method, 501 no such method.
         """
         for owns, mounted in self._mounts:
             if owns(segments):
@@ -105,19 +105,21 @@ class Router:
             allowed = ", ".join(allowed_methods(methods))
             if method not in METHODS:
                 said = f"the method {method[:20]} is not known"
-                raise Refused(501, said, close=False, headers={"Allow": allowed})
+                raise RequestRejected(501, said, close=False, headers={"Allow": allowed})
             if method == "OPTIONS":
                 return partial(_options, allowed), values
             said = f"{method} is not allowed here; allowed: {allowed}"
-            raise Refused(405, said, close=False, headers={"Allow": allowed})
+            raise RequestRejected(405, said, close=False, headers={"Allow": allowed})
         if method == "OPTIONS" and segments in ((), ("",)):
             return partial(_options, ", ".join(METHODS)), ()
         if method not in METHODS:
             headers = {"Allow": ", ".join(METHODS)}
-            raise Refused(
+            raise RequestRejected(
                 501, f"the method {method[:20]} is not known", close=False, headers=headers
             )
-        raise Refused(404, "there is nothing at this path; GET / lists the routes", close=False)
+        raise RequestRejected(
+            404, "there is nothing at this path; GET / lists the routes", close=False
+        )
 
 
 def allowed_methods(methods: Mapping[str, Handler]) -> list[str]:

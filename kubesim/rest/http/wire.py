@@ -40,7 +40,7 @@ _LENGTH = re.compile("[0-9]{1,18}", re.ASCII)
 _SINGLE = ("host", "content-length", "transfer-encoding", "content-type", "authorization")
 
 
-class Refused(Exception):
+class RequestRejected(Exception):
     """The request is refused.
 
     Attributes:
@@ -99,20 +99,20 @@ class Request:
         """One query parameter, of those that may occur only once.
 
         Raises:
-            Refused: 400, the query is malformed or names it twice.
+            RequestRejected: 400, the query is malformed or names it twice.
         """
         if self._parameters is None:
             pairs = [pair for pair in self._pairs() if pair[0] not in REPEATED]
             self._parameters = dict(pairs)
             if len(self._parameters) != len(pairs):
-                raise Refused(400, "a query parameter occurs twice", close=False)
+                raise RequestRejected(400, "a query parameter occurs twice", close=False)
         return self._parameters.get(name, default)
 
     def parameters(self, name: str) -> list[str]:
         """All values of a query parameter that may occur more than once, for example ``command``.
 
         Raises:
-            Refused: 400, the query is malformed.
+            RequestRejected: 400, the query is malformed.
         """
         return [value for key, value in self._pairs() if key == name]
 
@@ -120,7 +120,7 @@ class Request:
         try:
             return parse_qsl(self.query, keep_blank_values=True, errors="strict", max_num_fields=50)
         except ValueError as error:
-            raise Refused(400, "the query string is malformed", close=False) from error
+            raise RequestRejected(400, "the query string is malformed", close=False) from error
 
     def json(self, types: Sequence[str] = JSON_TYPES, *, duplicates: bool = False) -> Any:
         """The body as JSON, strictly.
@@ -131,19 +131,19 @@ class Request:
             duplicates: an object may name a key twice; the last one counts.
 
         Raises:
-            Refused: 400 malformed, 415 not JSON.
+            RequestRejected: 400 malformed, 415 not JSON.
         """
         kind = self.headers.get("content-type", "").partition(";")
         if self.headers.get("content-encoding", "identity") != "identity":
-            raise Refused(415, "compressed bodies are not read", close=False)
+            raise RequestRejected(415, "compressed bodies are not read", close=False)
         # A page in a browser can post a form or plain text across sites without being asked.
         allowed = [t for t in types if "origin" not in self.headers or t not in SIMPLE_TYPES]
         if kind[0].strip().lower() not in allowed:
             listed = " or ".join(name for name in types if name not in SIMPLE_TYPES)
-            raise Refused(415, f"the body must be {listed}", close=False)
+            raise RequestRejected(415, f"the body must be {listed}", close=False)
         charset = kind[2].partition("charset=")[2].strip(' "').lower()
         if charset not in ("", "utf-8", "utf8"):
-            raise Refused(415, "the body must be UTF-8", close=False)
+            raise RequestRejected(415, "the body must be UTF-8", close=False)
         return read_json(self.body, duplicates=duplicates)
 
 
@@ -155,7 +155,7 @@ def read_json(body: bytes, *, duplicates: bool = False) -> Any:
         duplicates: take objects that name a key twice, too.
 
     Raises:
-        Refused: 400.
+        RequestRejected: 400.
     """
     try:
         text = body.decode("utf-8")
@@ -170,7 +170,9 @@ def read_json(body: bytes, *, duplicates: bool = False) -> Any:
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate has no UTF-8
     except (ValueError, RecursionError) as error:
-        raise Refused(400, f"the body is no valid JSON: {error}"[:200], close=False) from error
+        raise RequestRejected(
+            400, f"the body is no valid JSON: {error}"[:200], close=False
+        ) from error
     return value
 
 
@@ -228,17 +230,17 @@ def check_start(found: bytes, seen: int = 0) -> None:
         seen: so many of them passed this check before.
 
     Raises:
-        Refused: 400, 414, 431 or 505.
+        RequestRejected: 400, 414, 431 or 505.
     """
     new = found[max(0, seen - 1) :].removeprefix(b"\n") if seen else found
     if new.count(b"\n") != new.count(b"\r\n"):
-        raise Refused(400, "lines must end with CR LF")
+        raise RequestRejected(400, "lines must end with CR LF")
     if b"\0" in new or found.startswith((b"\x16", b"\x80")):
-        raise Refused(400, "this is plain HTTP: use http://, not https://")
+        raise RequestRejected(400, "this is plain HTTP: use http://, not https://")
     if len(found) > HEAD_LIMIT:
         if b"\r\n" not in found:
-            raise Refused(414, "the request line is too long")
-        raise Refused(431, f"the head is longer than {HEAD_LIMIT} bytes")
+            raise RequestRejected(414, "the request line is too long")
+        raise RequestRejected(431, f"the head is longer than {HEAD_LIMIT} bytes")
     if b"\r\n" in new:
         parse_request_line(found.partition(b"\r\n")[0])
 
@@ -249,25 +251,25 @@ def body_length(request: Request) -> int:
     Chunks are taken on the Kubernetes API alone, where `kubectl create --raw` sends them.
 
     Raises:
-        Refused: it cannot be told, or it is more than we take; 417 for a strange expectation.
+        RequestRejected: 400, 411 or 413; 417 for an Expect header that is not supported.
     """
     headers = request.headers
     if "transfer-encoding" in headers:
         chunks = headers["transfer-encoding"].lower() == "chunked" and request.modern
         if chunks and "content-length" not in headers and request.path.startswith(CHUNKS_AT):
             return -1
-        raise Refused(411, "send the body with Content-Length, not with Transfer-Encoding")
+        raise RequestRejected(411, "send the body with Content-Length, not with Transfer-Encoding")
     text = headers.get("content-length")
     if text is None:
         if request.method in ("POST", "PUT", "PATCH"):
-            raise Refused(411, "a Content-Length is needed")
+            raise RequestRejected(411, "a Content-Length is needed")
         text = "0"
     if _LENGTH.fullmatch(text) is None:
-        raise Refused(400, "Content-Length must be a whole number")
+        raise RequestRejected(400, "Content-Length must be a whole number")
     if int(text) > BODY_LIMIT:
-        raise Refused(413, f"the body is larger than {BODY_LIMIT} bytes")
+        raise RequestRejected(413, f"the body is larger than {BODY_LIMIT} bytes")
     if headers.get("expect", "100-continue").lower() != "100-continue":
-        raise Refused(417, "the only expectation that is met is 100-continue")
+        raise RequestRejected(417, "the only expectation that is met is 100-continue")
     return int(text)
 
 
@@ -275,11 +277,11 @@ def chunk_length(line: bytes) -> int:
     """The length that the first line of a chunk announces.
 
     Raises:
-        Refused: it announces none.
+        RequestRejected: it announces none.
     """
     found = _CHUNK.fullmatch(line)
     if found is None:
-        raise Refused(400, "a chunk must begin with its length in hexadecimal digits")
+        raise RequestRejected(400, "a chunk must begin with its length in hexadecimal digits")
     return int(found[1], 16)
 
 
@@ -287,17 +289,19 @@ def parse_request_line(line: bytes) -> tuple[str, str, bool]:
     """(method, target, HTTP/1.1) of a request line.
 
     Raises:
-        Refused: it is none, or of another version of HTTP.
+        RequestRejected: it is none, or of another version of HTTP.
     """
     found = _REQUEST_LINE.fullmatch(line)
     if found is None:
-        raise Refused(400, "the request line must read: METHOD /path HTTP/1.1")
+        raise RequestRejected(400, "the request line must read: METHOD /path HTTP/1.1")
     if found[3] != b"1" or found[4] not in b"01":
-        raise Refused(505, "this server speaks HTTP/1.1")
+        raise RequestRejected(505, "this server speaks HTTP/1.1")
     if len(found[2]) > TARGET_LIMIT:
-        raise Refused(414, f"the path is longer than {TARGET_LIMIT} bytes")
+        raise RequestRejected(414, f"the path is longer than {TARGET_LIMIT} bytes")
     if len(found[1]) > 32:
-        raise Refused(501, "this method is not known", headers={"Allow": ", ".join(METHODS)})
+        raise RequestRejected(
+            501, "this method is not known", headers={"Allow": ", ".join(METHODS)}
+        )
     return found[1].decode(), found[2].decode(), found[4] == b"1"
 
 
@@ -305,33 +309,33 @@ def parse_head(head: bytes) -> Request:
     """A request, still without its body.
 
     Raises:
-        Refused: anything that is not plainly right.
+        RequestRejected: anything that is not plainly right.
     """
     lines = head.split(b"\r\n")
     method, target, modern = parse_request_line(lines[0])
     if len(lines) - 1 > HEADER_LIMIT:
-        raise Refused(431, f"more than {HEADER_LIMIT} headers")
+        raise RequestRejected(431, f"more than {HEADER_LIMIT} headers")
     headers: dict[str, str] = {}
     for line in lines[1:]:
         found = _HEADER.fullmatch(line)
         if found is None:
-            raise Refused(400, "a header must read: Name: value")
+            raise RequestRejected(400, "a header must read: Name: value")
         name = found[1].decode().lower()
         if name in headers:
             if name in _SINGLE:
-                raise Refused(400, f"two headers {name}")
+                raise RequestRejected(400, f"two headers {name}")
             headers[name] += ", " + found[2].decode("latin-1").rstrip(" \t")
         else:
             headers[name] = found[2].decode("latin-1").rstrip(" \t")
     if modern and "host" not in headers:
-        raise Refused(400, "a Host header is needed")
+        raise RequestRejected(400, "a Host header is needed")
     connection = headers.get("connection", "").lower()
     keep_alive = modern and "close" not in connection  # who speaks HTTP/1.0 asks once
     if absolute := _ABSOLUTE.match(target):  # its host stands in for the one in Host
         headers["host"], target = absolute[1], "/" + target[absolute.end() :].removeprefix("/")
     path, _, query = target.partition("?")
     if "#" in target or not (path.startswith("/") or (path == "*" and method == "OPTIONS")):
-        raise Refused(400, "the path must begin with /")
+        raise RequestRejected(400, "the path must begin with /")
     made = Request(method, path, _segments(path), query, headers, b"", keep_alive)
     made.modern = modern
     return made
@@ -347,6 +351,6 @@ def _segments(path: str) -> tuple[str, ...]:
             raise ValueError("a lone %")
         return tuple(unquote_to_bytes(part).decode("utf-8") for part in parts)
     except ValueError as error:
-        refusal = Refused(400, "the path is not properly encoded", close=False)
+        refusal = RequestRejected(400, "the path is not properly encoded", close=False)
         refusal.segments = tuple(parts)
         raise refusal from error

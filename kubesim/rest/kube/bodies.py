@@ -1,4 +1,4 @@
-"""What a client sends: JSON, YAML or protobuf, checked against the place that it is sent to.
+"""What a client sends: JSON, YAML or protobuf, checked against the info that it is sent to.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/{create,update,patch}.go.
 """
@@ -11,10 +11,10 @@ from kubesim.apiserver.schema.strict import parse_json
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 from kubesim.rest.http.wire import JSON_TYPES, Request
-from kubesim.rest.kube import protobuf
-from kubesim.rest.kube.negotiate import Refusal
-from kubesim.rest.kube.paths import Target
-from kubesim.rest.kube.yamlbody import read_yaml
+from kubesim.rest.kube.requestinfo import Target
+from kubesim.rest.serializer import protobuf
+from kubesim.rest.serializer.responses import GenericStatusError
+from kubesim.rest.serializer.yamlbody import read_yaml
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 YAML = ("application/yaml", "application/x-yaml")
@@ -43,7 +43,7 @@ def read_body(request: Request, types: tuple[str, ...] = JSON_TYPES) -> Body:
     """The document that a client sent.
 
     Raises:
-        Refused: 400 malformed, 415 in a format that is not read.
+        RequestRejected: 400 malformed, 415 in a format that is not read.
         BadRequest: malformed protobuf.
     """
     if content_type(request) == PROTOBUF:
@@ -65,19 +65,19 @@ def read_options(request: Request) -> Any:
 
 
 def read_object(request: Request, target: Target) -> Body:
-    """An object for a place: of its kind, its version, its namespace and its name.
+    """An object for a info: of its kind, its version, its namespace and its name.
 
     What the object leaves out of these, the path says.
 
     Raises:
-        BadRequest: it is meant for another place.
+        BadRequest: it is meant for another info.
     """
     body = read_body(request)
     document = body.document
     if not isinstance(document, dict):
         raise BadRequest("the body must be an object, in JSON")
-    place, kind = target.place, expected_kind(target)
-    settle_kind(document, kind[0], kind[1])
+    info, kind = target.info, expected_kind(target)
+    set_kind(document, kind[0], kind[1])
     metadata = document.get("metadata")
     if metadata is None:
         metadata = document["metadata"] = {}
@@ -85,30 +85,30 @@ def read_object(request: Request, target: Target) -> Body:
         raise BadRequest("metadata must be an object")
     if target.kind.namespaced:
         said = metadata.get("namespace")
-        if said and place.namespace and said != place.namespace:
+        if said and info.namespace and said != info.namespace:
             raise BadRequest(
                 "the namespace of the provided object does not match the namespace sent on the "
                 "request"
             )
-        metadata["namespace"] = said or place.namespace
-    if place.name:
-        name = metadata.get("name") or place.name
-        if name != place.name:
+        metadata["namespace"] = said or info.namespace
+    if info.name:
+        name = metadata.get("name") or info.name
+        if name != info.name:
             raise BadRequest(
-                f"the name of the object ({name}) does not match the name on the URL ({place.name})"
+                f"the name of the object ({name}) does not match the name on the URL ({info.name})"
             )
         metadata["name"] = name
     return body
 
 
 def expected_kind(target: Target) -> tuple[str, str]:
-    """(kind, apiVersion) of what a place takes."""
-    if target.place.subresource == "scale":
+    """(kind, apiVersion) of what a info takes."""
+    if target.info.subresource == "scale":
         return "Scale", "autoscaling/v1"
     return target.kind.kind, target.api_version
 
 
-def settle_kind(document: Document, kind: str, api_version: str) -> None:
+def set_kind(document: Document, kind: str, api_version: str) -> None:
     """Say what a document is; refuse it if it says something else itself.
 
     Raises:
@@ -129,7 +129,7 @@ def settle_kind(document: Document, kind: str, api_version: str) -> None:
     document["kind"], document["apiVersion"] = kind, api_version
 
 
-def part_of(document: Document, name: str) -> Document:
+def object_field(document: Document, name: str) -> Document:
     """An object inside an object; an empty one if it is left out.
 
     Raises:
@@ -156,7 +156,7 @@ def read_patch(request: Request, target: Target, custom: bool) -> tuple[str, Bod
     served = {t: name for t, name in PATCHES.items() if not (custom and name == "strategic")}
     if said not in served:
         listed = ", ".join(sorted(served))
-        raise Refusal(
+        raise GenericStatusError(
             415,
             "the body of the request was in an unknown format - accepted media types include: "
             + listed,

@@ -42,7 +42,7 @@ class Subresource(NamedTuple):
 
 
 class Resource(NamedTuple):
-    """What is served at one place.
+    """What is served at one info.
 
     Attributes:
         group, version, plural, kind, namespaced: which.

@@ -27,11 +27,11 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.meta import name_of
 from kubesim.objects.pods import containers_of
 from kubesim.rest.http.wire import Request
-from kubesim.rest.kube.negotiate import Refusal
+from kubesim.rest.serializer.responses import GenericStatusError
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # of RFC 6455
-STDOUT, STDERR, OUTCOME = 1, 2, 3
+STDOUT, STDERR, ERROR = 1, 2, 3
 LINGER_SECONDS = 1.0  # for the client to say goodbye
 FRAME_BYTES = 32_768
 NOT_FOUND = 127
@@ -119,7 +119,9 @@ def handshake(request: Request) -> bytes:
     chosen = next((protocol for protocol in PROTOCOLS if protocol in offered), None)
     key = request.headers.get("sec-websocket-key", "")
     if chosen is None or not key:
-        raise Refusal(400, f"a websocket of one of these protocols is served: {PROTOCOLS}")
+        raise GenericStatusError(
+            400, f"a websocket of one of these protocols is served: {PROTOCOLS}"
+        )
     digest = b64encode(hashlib.sha1(f"{key}{MAGIC}".encode(), usedforsecurity=False).digest())
     return (
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -134,11 +136,11 @@ def frames(outcome: CommandResult) -> bytes:
         raw = text.encode()
         for at in range(0, len(raw), FRAME_BYTES):
             data += _frame(bytes([channel]) + raw[at : at + FRAME_BYTES])
-    data += _frame(bytes([OUTCOME]) + json.dumps(outcome_status(outcome.code)).encode())
+    data += _frame(bytes([ERROR]) + json.dumps(exit_status(outcome.code)).encode())
     return bytes(data) + _frame(b"\x03\xe8", opcode=8)  # 1000: a normal end
 
 
-def outcome_status(code: int) -> Document:
+def exit_status(code: int) -> Document:
     """How a command ended, as a Status."""
     if code == 0:
         return {"metadata": {}, "status": "Success"}
@@ -160,7 +162,7 @@ def _frame(payload: bytes, opcode: int = 2) -> bytes:
     return head + payload
 
 
-class Spoken:
+class StaticSource:
     """The source of bytes that are all there; the connection stays for a moment after them."""
 
     def __init__(self, data: bytes) -> None:

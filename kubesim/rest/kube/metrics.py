@@ -18,48 +18,50 @@ from kubesim.apiserver.verbs.metricsapis import CUSTOM, EXTERNAL
 from kubesim.errors import MethodNotAllowed, NotFound, StatusError
 from kubesim.rest.http.router import Response
 from kubesim.rest.http.wire import Request
-from kubesim.rest.kube.negotiate import Refusal, answer
-from kubesim.rest.kube.paths import NO_RESOURCE, Place
+from kubesim.rest.kube.requestinfo import NO_RESOURCE, RequestInfo
+from kubesim.rest.serializer.responses import GenericStatusError, object_response
 from kubesim.rest.users import RequestAttributes, User
 
 VERSIONS = {CUSTOM: "v1beta2", EXTERNAL: "v1beta1"}
 
 
-def serve(api: KubeAPI, request: Request, place: Place, user: User) -> Response:
+def serve(api: KubeAPI, request: Request, info: RequestInfo, user: User) -> Response:
     """The answer to a question for metrics.
 
     Raises:
         NotFound: no such metric, or nobody serves any.
         MethodNotAllowed: a method that does not read.
-        Refusal: 500, the metric's own function failed.
+        GenericStatusError: 500, the metric's own function failed.
     """
-    if place.version != VERSIONS[place.group] or api.metrics_adapter is None:
+    if info.version != VERSIONS[info.group] or api.metrics_adapter is None:
         raise NotFound(NO_RESOURCE)
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(NOT_ALLOWED)
-    part = f"{place.plural}/{place.subresource}" if place.subresource else place.plural
-    user.require(RequestAttributes("get", place.group, part, place.namespace, place.name))
+    part = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
+    user.require(RequestAttributes("get", info.group, part, info.namespace, info.name))
     try:
-        if place.group == EXTERNAL:
-            return _external(api, request, place)
-        return _custom(api, place)
+        if info.group == EXTERNAL:
+            return _external(api, request, info)
+        return _custom(api, info)
     except StatusError:
         raise
     except LookupError as error:
         raise NotFound(str(error.args[0]) if error.args else NO_RESOURCE) from error
     except Exception as error:
-        raise Refusal(500, f"{type(error).__name__}: {error}") from error
+        raise GenericStatusError(500, f"{type(error).__name__}: {error}") from error
 
 
-def _external(api: KubeAPI, request: Request, place: Place) -> Response:
-    if not place.namespace or place.name:
+def _external(api: KubeAPI, request: Request, info: RequestInfo) -> Response:
+    if not info.namespace or info.name:
         raise NotFound(NO_RESOURCE)
     selector = request.parameter("labelSelector")
-    return answer(api.external_metrics(place.plural, place.namespace, label_selector=selector))
+    return object_response(
+        api.external_metrics(info.plural, info.namespace, label_selector=selector)
+    )
 
 
-def _custom(api: KubeAPI, place: Place) -> Response:
-    if not place.namespace or not place.name or not place.subresource:
+def _custom(api: KubeAPI, info: RequestInfo) -> Response:
+    if not info.namespace or not info.name or not info.subresource:
         raise NotFound(NO_RESOURCE)
-    kind = api.registry.find(place.plural).kind
-    return answer(api.custom_metrics(kind, place.name, place.subresource, place.namespace))
+    kind = api.registry.find(info.plural).kind
+    return object_response(api.custom_metrics(kind, info.name, info.subresource, info.namespace))

@@ -21,8 +21,9 @@ from kubesim.apiserver.schema import schemas
 from kubesim.errors import NotFound
 from kubesim.rest.http.router import Response
 from kubesim.rest.http.wire import Request
-from kubesim.rest.kube.negotiate import encode, parse_accept
-from kubesim.rest.kube.paths import NO_RESOURCE
+from kubesim.rest.kube.requestinfo import NO_RESOURCE
+from kubesim.rest.serializer.negotiation import parse_accept
+from kubesim.rest.serializer.responses import encode
 from kubesim.version import KUBERNETES_VERSION
 
 Document = dict[str, Any]

@@ -16,7 +16,7 @@ from kubesim.objects.meta import name_of, namespace_of, uid_of
 from kubesim.objects.pods import containers_of, is_finished, node_of
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.options import flag, number
-from kubesim.rest.kube.watching import LAST_CHUNK, chunk
+from kubesim.rest.kube.watch import LAST_CHUNK, chunk
 
 Lines = Sequence[tuple[float, str]]
 GONE_PULLS = 2  # looks at a finished container before its stream ends
@@ -127,7 +127,7 @@ def find_container(pod: Document, options: LogOptions) -> str:
     return container
 
 
-class Followed:
+class LogFollower:
     """The source of a log that is followed, until its pod has ended.
 
     Args:

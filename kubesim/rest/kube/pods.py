@@ -17,10 +17,10 @@ from kubesim.rest.http.router import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies, execute
-from kubesim.rest.kube.negotiate import Refusal, answer, success
 from kubesim.rest.kube.options import delete_options, dry_run
-from kubesim.rest.kube.paths import Place, Target
-from kubesim.rest.kube.podlogs import Followed, find_container, log_options, render, select
+from kubesim.rest.kube.podlogs import LogFollower, find_container, log_options, render, select
+from kubesim.rest.kube.requestinfo import RequestInfo, Target
+from kubesim.rest.serializer.responses import GenericStatusError, object_response, success_response
 from kubesim.rest.users import RequestAttributes, User
 
 TEXT = "text/plain"
@@ -35,7 +35,7 @@ REFUSED = {
 }
 
 
-class PodParts:
+class PodSubresources:
     """The subresources of pods.
 
     Args:
@@ -68,30 +68,30 @@ class PodParts:
 
     def serve(self, request: Request, target: Target) -> Response:
         """The answer for any of them."""
-        part = target.place.subresource.partition("/")[0]
+        part = target.info.subresource.partition("/")[0]
         return self.parts[part](request, target)
 
     def log(self, request: Request, target: Target) -> Response:
         """The log of a container, as text."""
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(NOT_ALLOWED)
-        api, place = self._api, target.place
+        api, info = self._api, target.info
         options = log_options(request, api.clock)
         # The API server's own checks: is there such a pod, such a container?
         api.pod_logs(
-            place.name,
+            info.name,
             target.namespace,
             container=options.container or None,
             tail_lines=options.tail,
             previous=options.previous,
         )
-        pod = api.get("Pod", place.name, target.namespace)
+        pod = api.get("Pod", info.name, target.namespace)
         container = find_container(pod, options)
         if options.follow and not options.previous and request.method == "GET":
             self.check_room()
 
             def hand_over(connection: Any, head: bytes) -> None:
-                followed = Followed(api, pod, container, options)
+                followed = LogFollower(api, pod, container, options)
                 self._streams.open(connection, head, lambda _news: followed)
 
             return Response(200, b"", TEXT, CHUNKED, stream=hand_over)
@@ -99,25 +99,28 @@ class PodParts:
         text = render(lines, options, api.clock)
         return Response(200, text[: options.limit_bytes], TEXT)
 
-    def bind(self, request: Request, place: Place, user: User) -> Response:
+    def bind(self, request: Request, info: RequestInfo, user: User) -> Response:
         """POST /bindings: the pod is named in the body."""
-        if request.method != "POST" or place.name or not place.namespace:
+        if request.method != "POST" or info.name or not info.namespace:
             raise MethodNotAllowed(NOT_ALLOWED)
-        user.require(RequestAttributes("create", "", "bindings", place.namespace))
-        return self._bind(request, place.namespace, "")
+        user.require(RequestAttributes("create", "", "bindings", info.namespace))
+        return self._bind(request, info.namespace, "")
 
     def _binding(self, request: Request, target: Target) -> Response:
         """POST /pods/NAME/binding."""
         if request.method != "POST":
             raise MethodNotAllowed(NOT_ALLOWED)
-        return self._bind(request, target.place.namespace, target.place.name)
+        return self._bind(request, target.info.namespace, target.info.name)
 
     def _bind(self, request: Request, namespace: str, name: str) -> Response:
         document = bodies.read_body(request).document
         if not isinstance(document, dict):
             raise BadRequest("a Binding is an object")
-        bodies.settle_kind(document, "Binding", "v1")
-        metadata, to = bodies.part_of(document, "metadata"), bodies.part_of(document, "target")
+        bodies.set_kind(document, "Binding", "v1")
+        metadata, to = (
+            bodies.object_field(document, "metadata"),
+            bodies.object_field(document, "target"),
+        )
         said = metadata.get("name")
         if (name and said and said != name) or not (said or name):
             raise BadRequest("name in URL does not match name in Binding object")
@@ -125,7 +128,7 @@ class PodParts:
             raise BadRequest("namespace in URL does not match namespace in Binding object")
         if not dry_run(request.parameters("dryRun")):
             self._api.bind(str(name or said), namespace, to.get("name") or "")
-        return success({}, 201)
+        return success_response({}, 201)
 
     def evict(self, request: Request, target: Target) -> Response:
         """Delete a pod, if the budgets that guard it allow that."""
@@ -135,39 +138,39 @@ class PodParts:
         if not isinstance(document, dict):
             raise BadRequest("an Eviction is an object")
         version = document.get("apiVersion") or "policy/v1"
-        bodies.settle_kind(
+        bodies.set_kind(
             document, "Eviction", version if version == "policy/v1beta1" else "policy/v1"
         )
-        metadata = bodies.part_of(document, "metadata")
-        if metadata.get("name") not in (None, "", target.place.name):
+        metadata = bodies.object_field(document, "metadata")
+        if metadata.get("name") not in (None, "", target.info.name):
             raise BadRequest("name in URL does not match name in Eviction object")
         options = delete_options(request, document.get("deleteOptions"))
         status = self._api.evict(
-            target.place.name,
+            target.info.name,
             target.namespace,
             grace_period_seconds=options.grace_seconds,
             uid=options.uid,
             resource_version=options.revision,
             dry_run=options.dry_run,
         )
-        return answer(status, 201)
+        return object_response(status, 201)
 
     def exec(self, request: Request, target: Target) -> Response:
         """A command in a container, by websocket."""
         if request.method not in ("GET", "POST"):
             raise MethodNotAllowed(NOT_ALLOWED)
         api, command = self._api, request.parameters("command")
-        pod = api.get("Pod", target.place.name, target.namespace)
+        pod = api.get("Pod", target.info.name, target.namespace)
         if not command or not command[0]:
             raise BadRequest("you must specify at least one command for the container")
         names = [str(entry.get("name")) for entry in containers_of(pod)]
         container = request.parameter("container") or names[0]
         if container not in names:
-            raise BadRequest(f"container {container[:60]} is not valid for pod {target.place.name}")
+            raise BadRequest(f"container {container[:60]} is not valid for pod {target.info.name}")
         if not node_of(pod) or is_terminating(pod):
-            raise BadRequest(f"pod {target.place.name} does not have a host assigned")
+            raise BadRequest(f"pod {target.info.name} does not have a host assigned")
         if request.headers.get("upgrade", "").lower() != "websocket" or request.method != "GET":
-            raise Refusal(
+            raise GenericStatusError(
                 501,
                 "exec is served over websockets only, which kubectl speaks from 1.30 on; before, "
                 "kubectl logs and kubectl describe show what there is to see",
@@ -176,15 +179,15 @@ class PodParts:
         outcome = execute.run_command(pod, container, command, api.clock.timestamp())
 
         def hand_over(connection: Any, _head: bytes) -> None:
-            spoken = execute.Spoken(execute.frames(outcome))
+            spoken = execute.StaticSource(execute.frames(outcome))
             self._streams.open(connection, head, lambda _news: spoken)
 
         return Response(101, stream=hand_over)
 
     def refuse(self, _request: Request, target: Target) -> Response:
         """What a simulated container cannot do, said so that its user understands."""
-        self._api.get("Pod", target.place.name, target.namespace)
-        what = REFUSED[target.place.subresource.partition("/")[0]]
-        raise Refusal(
+        self._api.get("Pod", target.info.name, target.namespace)
+        what = REFUSED[target.info.subresource.partition("/")[0]]
+        raise GenericStatusError(
             501, f"{what} is not supported by the simulator: there is no process to connect to"
         )

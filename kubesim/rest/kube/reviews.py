@@ -32,7 +32,7 @@ class Review(NamedTuple):
     answer: Callable[[Spec, User, Users], Status]
 
 
-def attempt_of(spec: Spec) -> RequestAttributes:
+def attributes_of(spec: Spec) -> RequestAttributes:
     """What a review asks about.
 
     Raises:
@@ -60,14 +60,14 @@ def attempt_of(spec: Spec) -> RequestAttributes:
 
 def self_access(spec: Spec, user: User, _users: Users) -> Status:
     """May I?"""
-    allowed = user.may(attempt_of(spec))
+    allowed = user.may(attributes_of(spec))
     return {"allowed": allowed} | ({} if allowed else {"reason": "no rule allows it"})
 
 
 def subject_access(spec: Spec, _user: User, users: Users) -> Status:
     """May he?"""
     who = users.named(str(spec.get("user", "")))
-    allowed = who is not None and who.may(attempt_of(spec))
+    allowed = who is not None and who.may(attributes_of(spec))
     return {"allowed": allowed} | ({} if allowed else {"reason": "no rule allows it"})
 
 

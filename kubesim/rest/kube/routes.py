@@ -18,18 +18,31 @@ from kubesim.apiserver.registry import Kind
 from kubesim.errors import Expired, Forbidden, MethodNotAllowed, NotFound, StatusError
 from kubesim.rest.http.router import Response
 from kubesim.rest.http.streams import StreamWriter
-from kubesim.rest.http.wire import Refused, Request
+from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.kube import bodies, discovery, metrics
 from kubesim.rest.kube.discovery import AGGREGATED, Resource
-from kubesim.rest.kube.negotiate import Refusal, answer, encode, failure, parse_accept, refused
 from kubesim.rest.kube.openapi import OpenAPI
 from kubesim.rest.kube.options import TRUE, ListOptions, list_options
-from kubesim.rest.kube.paths import NO_RESOURCE, Place, Target, parse_place, resolve
-from kubesim.rest.kube.pods import PodParts
+from kubesim.rest.kube.pods import PodSubresources
+from kubesim.rest.kube.requestinfo import (
+    NO_RESOURCE,
+    RequestInfo,
+    Target,
+    parse_request_info,
+    resolve,
+)
 from kubesim.rest.kube.reviews import REVIEWS
-from kubesim.rest.kube.verbs import Verbs, shaper_of
-from kubesim.rest.kube.watching import Encodings, KubeWatch
+from kubesim.rest.kube.verbs import Verbs, transformer_for
+from kubesim.rest.kube.watch import Encodings, KubeWatch
 from kubesim.rest.prometheus import RequestCounts
+from kubesim.rest.serializer.negotiation import parse_accept
+from kubesim.rest.serializer.responses import (
+    GenericStatusError,
+    encode,
+    error_response,
+    object_response,
+    rejection_response,
+)
 from kubesim.rest.users import RequestAttributes, User, Users
 from kubesim.version import KUBERNETES_VERSION
 
@@ -90,7 +103,7 @@ class KubeRoutes:
         self._users = users
         self._address = address
         self._verbs = Verbs(api)
-        self._pods = PodParts(api, streams)
+        self._pods = PodSubresources(api, streams)
         self._encodings: Encodings = Encodings()
         self._known: tuple[list[Kind], list[Resource]] = ([], [])
         self._openapi = OpenAPI(api.registry)
@@ -98,52 +111,52 @@ class KubeRoutes:
 
     def serve(self, request: Request) -> Response:
         """The answer to a request; whatever is refused becomes a Status."""
-        place = parse_place(request.segments)
+        info = parse_request_info(request.segments)
         try:
-            response = self._serve(request, place)
+            response = self._serve(request, info)
         except StatusError as error:
-            response = failure(error)
-        except Refused as refusal:
-            response = refused(refusal.status, str(refusal), refusal.headers)
-        if place is not None:
-            self._count(request, place, response.status)
+            response = error_response(error)
+        except RequestRejected as refusal:
+            response = rejection_response(refusal.status, str(refusal), refusal.headers)
+        if info is not None:
+            self._count(request, info, response.status)
         return response
 
-    def _count(self, request: Request, place: Place, code: int) -> None:
+    def _count(self, request: Request, info: RequestInfo, code: int) -> None:
         """Count a request as kube-apiserver does; places that do not exist have no names."""
-        exists = place.plural in REVIEWS or place.plural == "bindings"
-        if not exists and self._api.registry.at(*place[:3]) is None:
-            place = Place("", "", "")
+        exists = info.plural in REVIEWS or info.plural == "bindings"
+        if not exists and self._api.registry.at(*info[:3]) is None:
+            info = RequestInfo("", "", "")
         verb = "APPLY" if bodies.content_type(request) == bodies.APPLY else request.method
         if verb in READS:
             watching = request.parameter("watch") in TRUE if code < 400 else False
-            verb = "WATCH" if watching else "GET" if place.name else "LIST"
-        elif verb == "DELETE" and not place.name:
+            verb = "WATCH" if watching else "GET" if info.name else "LIST"
+        elif verb == "DELETE" and not info.name:
             verb = "DELETECOLLECTION"
-        scope = "resource" if place.name else "namespace" if place.namespace else "cluster"
+        scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
         known = verb if verb in VERBS else "OTHER"
-        group, version, plural, part = place.group, place.version, place.plural, place.subresource
+        group, version, plural, part = info.group, info.version, info.plural, info.subresource
         self.requests.add(known, group, version, plural, part[:30], scope, str(code))
 
     # -- which path ------------------------------------------------------------------------------
 
-    def _serve(self, request: Request, place: Place | None) -> Response:
+    def _serve(self, request: Request, info: RequestInfo | None) -> Response:
         user = self._users.of(request.headers)
         if user is None:
-            raise Refusal(401, "Unauthorized")
+            raise GenericStatusError(401, "Unauthorized")
         if request.method == "OPTIONS":
             return Response(204, headers=PREFLIGHT)
-        if place is None:
+        if info is None:
             return self._about(request, user)
-        review = REVIEWS.get(place.plural)
-        if review is not None and (place.group, place.version) == (review.group, "v1"):
-            return self._review(request, place, user)
-        if place.plural == "bindings" and place.group == "":
-            return self._pods.bind(request, place, user)
-        if place.group in metrics.VERSIONS:
-            return metrics.serve(self._api, request, place, user)
-        target = resolve(self._api.registry, place)
-        if place.subresource:
+        review = REVIEWS.get(info.plural)
+        if review is not None and (info.group, info.version) == (review.group, "v1"):
+            return self._review(request, info, user)
+        if info.plural == "bindings" and info.group == "":
+            return self._pods.bind(request, info, user)
+        if info.group in metrics.VERSIONS:
+            return metrics.serve(self._api, request, info, user)
+        target = resolve(self._api.registry, info)
+        if info.subresource:
             return self._part(request, target, user)
         return self._objects(request, target, user)
 
@@ -175,7 +188,7 @@ class KubeRoutes:
                 found = None
         if found is None:
             raise NotFound(NO_RESOURCE)
-        return answer(found)
+        return object_response(found)
 
     def resources(self) -> list[Resource]:
         """What is served now; kinds may come and go."""
@@ -196,14 +209,14 @@ class KubeRoutes:
                 kind = discovery.aggregated_type(version)
                 return Response(200, encode(found).encode(), kind)
         if core:
-            return answer(discovery.api_versions(self._address()))
-        return answer(discovery.api_groups(self.resources()))
+            return object_response(discovery.api_versions(self._address()))
+        return object_response(discovery.api_groups(self.resources()))
 
     # -- objects ---------------------------------------------------------------------------------
 
     def _objects(self, request: Request, target: Target, user: User) -> Response:
-        place, method = target.place, request.method
-        verb = (ONE if place.name else WHOLE).get(method)
+        info, method = target.info, request.method
+        verb = (ONE if info.name else WHOLE).get(method)
         if verb is None:
             raise MethodNotAllowed(NOT_ALLOWED)
         options: ListOptions | None = None
@@ -230,9 +243,9 @@ class KubeRoutes:
 
     def _part(self, request: Request, target: Target, user: User) -> Response:
         """A subresource."""
-        place, kind, method = target.place, target.kind, request.method
-        if kind.kind == "Pod" and place.subresource in self._pods.parts:
-            verb = "get" if place.subresource == "log" else "create"
+        info, kind, method = target.info, target.kind, request.method
+        if kind.kind == "Pod" and info.subresource in self._pods.parts:
+            verb = "get" if info.subresource == "log" else "create"
             _require(user, verb, target)
             return self._pods.serve(request, target)
         has = {
@@ -240,9 +253,9 @@ class KubeRoutes:
             "scale": kind.scale,
             "finalize": kind.kind == "Namespace",
         }
-        if not has.get(place.subresource):
+        if not has.get(info.subresource):
             raise NotFound(NO_RESOURCE)
-        allowed = ("PUT",) if place.subresource == "finalize" else ("GET", "HEAD", "PUT", "PATCH")
+        allowed = ("PUT",) if info.subresource == "finalize" else ("GET", "HEAD", "PUT", "PATCH")
         if method not in allowed:
             raise MethodNotAllowed(NOT_ALLOWED)
         _require(user, ONE[method], target)
@@ -255,8 +268,8 @@ class KubeRoutes:
     def _watch(self, request: Request, target: Target, options: ListOptions) -> Response:
         """A stream of changes, if there is anything to stream."""
         self._pods.check_room()
-        shaper = shaper_of(self._api, request, target)
-        arguments = (self._api, target, options, shaper, self._encodings)
+        transformer = transformer_for(self._api, request, target)
+        arguments = (self._api, target, options, transformer, self._encodings)
         try:  # better a 4xx than a stream that ends
             KubeWatch(*arguments, lambda: None).close()
         except Expired as error:
@@ -267,24 +280,24 @@ class KubeRoutes:
 
         return Response(200, b"", "application/json", CHUNKED, stream=hand_over)
 
-    def _review(self, request: Request, place: Place, user: User) -> Response:
+    def _review(self, request: Request, info: RequestInfo, user: User) -> Response:
         """A question to the server itself."""
-        review = REVIEWS[place.plural]
-        if request.method != "POST" or place.name:
+        review = REVIEWS[info.plural]
+        if request.method != "POST" or info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
         document = bodies.read_body(request).document
         if not isinstance(document, dict):
-            raise Refusal(400, "a review is an object with a spec")
-        bodies.settle_kind(document, review.kind, f"{review.group}/v1")
-        status = review.answer(bodies.part_of(document, "spec"), user, self._users)
-        return answer({**document, "status": status}, 201)
+            raise GenericStatusError(400, "a review is an object with a spec")
+        bodies.set_kind(document, review.kind, f"{review.group}/v1")
+        status = review.answer(bodies.object_field(document, "spec"), user, self._users)
+        return object_response({**document, "status": status}, 201)
 
 
 def _require(user: User, verb: str, target: Target) -> None:
     """Refuse what the user may not."""
-    place = target.place
-    part = f"{place.plural}/{place.subresource}" if place.subresource else place.plural
-    user.require(RequestAttributes(verb, place.group, part, place.namespace, place.name))
+    info = target.info
+    part = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
+    user.require(RequestAttributes(verb, info.group, part, info.namespace, info.name))
 
 
 def refuse_writes(request: Request) -> None:
@@ -299,5 +312,5 @@ def refuse_writes(request: Request) -> None:
 
 def _asks(segments: tuple[str, ...]) -> bool:
     """A POST that only asks."""
-    place = parse_place(segments)
-    return place is not None and place.plural in REVIEWS
+    info = parse_request_info(segments)
+    return info is not None and info.plural in REVIEWS

@@ -21,10 +21,8 @@ from kubesim.objects.wellknown import META_GROUP
 from kubesim.rest.http.router import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies
-from kubesim.rest.kube.bodies import Body, part_of
-from kubesim.rest.kube.forms import Shaper, include_of
-from kubesim.rest.kube.kept import KeptJSON
-from kubesim.rest.kube.negotiate import answer, form_of, success
+from kubesim.rest.kube.bodies import Body, object_field
+from kubesim.rest.kube.jsoncache import JSONCache
 from kubesim.rest.kube.options import (
     DeleteOptions,
     ListOptions,
@@ -33,7 +31,10 @@ from kubesim.rest.kube.options import (
     flag,
     list_options,
 )
-from kubesim.rest.kube.paths import Target
+from kubesim.rest.kube.requestinfo import Target
+from kubesim.rest.kube.transform import Transformer, include_of
+from kubesim.rest.serializer.negotiation import form_of
+from kubesim.rest.serializer.responses import object_response, success_response
 
 Warnings = list[str]
 RETURNED = ("Pod", "Namespace", "Service")  # whose deletion answers with the object
@@ -48,19 +49,19 @@ class Verbs:
 
     def __init__(self, api: KubeAPI) -> None:
         self._api = api
-        self._kept = KeptJSON(api.clock)
+        self._kept = JSONCache(api.clock)
 
     # -- reading ---------------------------------------------------------------------------------
 
     def get(self, request: Request, target: Target) -> Response:
         """One object, its status or its scale."""
-        place, kind = target.place, target.kind.kind
-        if place.subresource == "scale":
-            return answer(self._api.get_scale(kind, place.name, target.namespace))
-        found = self._api.peek(kind, place.name, target.namespace)
+        info, kind = target.info, target.kind.kind
+        if info.subresource == "scale":
+            return object_response(self._api.get_scale(kind, info.name, target.namespace))
+        found = self._api.peek(kind, info.name, target.namespace)
         if found is None:
-            raise self._api.not_found(target.kind, place.name, target.namespace)
-        return Response(200, self._kept.one(self._shaper(request, target), found))
+            raise self._api.not_found(target.kind, info.name, target.namespace)
+        return Response(200, self._kept.one(self._transformer(request, target), found))
 
     def list(self, request: Request, target: Target, options: ListOptions) -> Response:
         """Objects of a kind, or a page of them."""
@@ -71,7 +72,7 @@ class Verbs:
                 revision = self._not_older(target, revision)
         if target.kind.kind == "PodMetrics" and options.labels:
             usage = self._usage(target, options.labels)
-            return Response(200, self._kept.many(self._shaper(request, target), usage))
+            return Response(200, self._kept.many(self._transformer(request, target), usage))
         listed = self._api.list_shared(
             target.kind.kind,
             target.namespace,
@@ -81,7 +82,7 @@ class Verbs:
             limit=options.limit,
             continue_token=options.token,
         )
-        return Response(200, self._kept.many(self._shaper(request, target), listed))
+        return Response(200, self._kept.many(self._transformer(request, target), listed))
 
     def _usage(self, target: Target, labels: str) -> Document:
         """The usage of pods by their labels: samples have none, so the pods are asked."""
@@ -106,7 +107,7 @@ class Verbs:
 
     def create(self, request: Request, target: Target) -> Response:
         """A new object: 201."""
-        if target.place.name:
+        if target.info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
         body = bodies.read_object(request, target)
         asked, told = self._asked(request, body)
@@ -116,32 +117,32 @@ class Verbs:
             dry_run=dry_run(request.parameters("dryRun")),
             **asked,
         )
-        return answer(self._shaper(request, target).one(made), 201, told)
+        return object_response(self._transformer(request, target).one(made), 201, told)
 
     def replace(self, request: Request, target: Target) -> Response:
         """An object anew, or its status, its scale, the finalizers of a namespace."""
-        if not target.place.name:
+        if not target.info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
         body = bodies.read_object(request, target)
         dry = dry_run(request.parameters("dryRun"))
-        if target.place.subresource == "scale":
+        if target.info.subresource == "scale":
             manager = self._asked(request, body)[0]["field_manager"]
-            return answer(self._scale(target, body.document, dry, manager))
+            return object_response(self._scale(target, body.document, dry, manager))
         asked, told = self._asked(request, body)
         document = body.document
-        if target.place.subresource == "status":
+        if target.info.subresource == "status":
             changed = self._api.update_status(document, dry_run=dry, **asked)
-        elif target.place.subresource == "finalize":
+        elif target.info.subresource == "finalize":
             changed = self._api.finalize(document, dry_run=dry)
         else:
             changed = self._api.update(document, dry_run=dry, **asked)
-        return answer(self._shaper(request, target).one(changed), 200, told)
+        return object_response(self._transformer(request, target).one(changed), 200, told)
 
     def _scale(self, target: Target, document: Document, dry: bool, manager: str) -> Document:
-        spec, metadata = part_of(document, "spec"), document["metadata"]
+        spec, metadata = object_field(document, "spec"), document["metadata"]
         return self._api.update_scale(
             target.kind.kind,
-            target.place.name,
+            target.info.name,
             target.namespace,
             replicas=spec.get("replicas", 0),
             resource_version=metadata.get("resourceVersion"),
@@ -151,8 +152,8 @@ class Verbs:
 
     def patch(self, request: Request, target: Target) -> Response:
         """Parts of an object; with server-side apply, also a new one: 201."""
-        place, kind = target.place, target.kind
-        if not place.name:
+        info, kind = target.info, target.kind
+        if not info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
         how, body = bodies.read_patch(request, target, custom=kind.custom)
         asked, told = self._asked(request, body)
@@ -161,18 +162,18 @@ class Verbs:
             return self._apply(request, target, body, asked, told, dry)
         changed = self._api.patch(
             kind.kind,
-            place.name,
+            info.name,
             body.document,
             target.namespace,
             patch_type=how,
-            subresource=place.subresource,
+            subresource=info.subresource,
             dry_run=dry,
-            api_version="" if place.subresource == "scale" else target.api_version,
+            api_version="" if info.subresource == "scale" else target.api_version,
             **asked,
         )
-        if place.subresource == "scale":
-            return answer(changed, 200, told)
-        return answer(self._shaper(request, target).one(changed), 200, told)
+        if info.subresource == "scale":
+            return object_response(changed, 200, told)
+        return object_response(self._transformer(request, target).one(changed), 200, told)
 
     def _apply(
         self,
@@ -193,33 +194,33 @@ class Verbs:
             raise Invalid(said, kind="PatchOptions", group=META_GROUP, causes=[cause])
         if not isinstance(document, dict):
             raise BadRequest("an apply patch is an object")
-        bodies.settle_kind(document, *bodies.expected_kind(target))
-        before = self._api.peek(target.kind.kind, target.place.name, target.namespace)
+        bodies.set_kind(document, *bodies.expected_kind(target))
+        before = self._api.peek(target.kind.kind, target.info.name, target.namespace)
         done = self._api.apply(
             document,
-            name=target.place.name,
+            name=target.info.name,
             namespace=target.namespace,
-            subresource=target.place.subresource,
+            subresource=target.info.subresource,
             force=flag(request, "force"),
             dry_run=dry,
             **asked,
         )
-        shaped = self._shaper(request, target).one(done)
-        return answer(shaped, 201 if before is None else 200, told)
+        shaped = self._transformer(request, target).one(done)
+        return object_response(shaped, 201 if before is None else 200, told)
 
     # -- deleting --------------------------------------------------------------------------------
 
     def delete(self, request: Request, target: Target) -> Response:
         """An object: the object itself while it goes, else a Status."""
         options = delete_options(request, bodies.read_options(request))
-        kind, name = target.kind, target.place.name
+        kind, name = target.kind, target.info.name
         last = self._api.delete(kind.kind, name, target.namespace, **_how(options))
         if kind.kind in RETURNED or "deletionTimestamp" in last["metadata"]:
-            return answer(self._shaper(request, target).one(last))
+            return object_response(self._transformer(request, target).one(last))
         details = {"name": name, "kind": kind.plural, "uid": last["metadata"].get("uid", "")}
         if kind.group:
             details["group"] = kind.group
-        return success(details)
+        return success_response(details)
 
     def delete_collection(self, request: Request, target: Target) -> Response:
         """All objects of a kind that selectors match."""
@@ -234,12 +235,12 @@ class Verbs:
             field_selector=options.fields,
             **{k: v for k, v in _how(deletion).items() if k not in ("uid", "resource_version")},
         )
-        return answer(deleted)
+        return object_response(deleted)
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _shaper(self, request: Request, target: Target) -> Shaper:
-        return shaper_of(self._api, request, target)
+    def _transformer(self, request: Request, target: Target) -> Transformer:
+        return transformer_for(self._api, request, target)
 
     @staticmethod
     def _asked(request: Request, body: Body) -> tuple[Asked, Warnings]:
@@ -255,10 +256,10 @@ class Verbs:
         return asked, told
 
 
-def shaper_of(api: KubeAPI, request: Request, target: Target) -> Shaper:
+def transformer_for(api: KubeAPI, request: Request, target: Target) -> Transformer:
     """What dresses objects as a client asked for them."""
     form = form_of(request.headers.get("accept", ""))
-    return Shaper(form, target, api.clock, include_of(request))
+    return Transformer(form, target, api.clock, include_of(request))
 
 
 def _how(options: DeleteOptions) -> dict[str, Any]:

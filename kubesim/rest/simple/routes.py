@@ -34,9 +34,9 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
 from kubesim.rest.http.router import Response, Router
 from kubesim.rest.http.streams import StreamWriter
-from kubesim.rest.http.wire import Refused, Request
-from kubesim.rest.simple.changes import Changes, Encodings
+from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.simple.logs import LogRoutes
+from kubesim.rest.simple.watch import ChangeStream, Encodings
 from kubesim.simple import hpaconfig
 
 NODE_LOG_LINES = 10
@@ -176,11 +176,11 @@ def check_room(streams: StreamWriter) -> None:
     """Refuse one stream too many.
 
     Raises:
-        Refused: 429, with Retry-After.
+        RequestRejected: 429, with Retry-After.
     """
     if len(streams) >= streams.limit:
         said = f"there are {streams.limit} streams, and no room for more"
-        raise Refused(429, said, close=False, headers={"Retry-After": "5"})
+        raise RequestRejected(429, said, close=False, headers={"Retry-After": "5"})
 
 
 def _configure(api: KubeAPI, request: Request) -> Response:
@@ -264,7 +264,7 @@ class MoreRoutes:
             self._streams.open(
                 connection,
                 head,
-                lambda news: Changes(self._api, kind, since, sse, self._encodings, news),
+                lambda news: ChangeStream(self._api, kind, since, sse, self._encodings, news),
             )
 
         content = "text/event-stream" if format == "sse" else "application/x-ndjson"

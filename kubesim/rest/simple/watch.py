@@ -25,7 +25,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=
 Encodings = OrderedDict[tuple[int, str, bool], bytes]
 
 
-class Changes:
+class ChangeStream:
     """The source of one client of /api/watch.
 
     Args:
@@ -62,7 +62,7 @@ class Changes:
         self._first = b"".join(map(self._bytes, objects))
 
     def pull(self, waiting: int) -> bytes:
-        """Changes; a sign of life after a silence; at last why the stream ends."""
+        """ChangeStream; a sign of life after a silence; at last why the stream ends."""
         first, self._first = self._first, b""
         if first:
             return first  # however much it is

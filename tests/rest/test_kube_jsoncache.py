@@ -13,10 +13,10 @@ from kubesim import Cluster
 from kubesim.apiserver.printers import table as printing
 from kubesim.apiserver.printers.ages import human_duration, steady_seconds
 from kubesim.rest import RestServer
-from kubesim.rest.kube import kept as kept_module
-from kubesim.rest.kube.forms import Shaper
-from kubesim.rest.kube.negotiate import Form
-from kubesim.rest.kube.paths import Place, resolve
+from kubesim.rest.kube import jsoncache
+from kubesim.rest.kube.requestinfo import RequestInfo, resolve
+from kubesim.rest.kube.transform import Transformer
+from kubesim.rest.serializer.negotiation import Form
 
 pytestmark = pytest.mark.live
 PARTIAL = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
@@ -34,13 +34,13 @@ def served() -> Iterator[tuple[Cluster, Kube]]:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What lists had to encode, in order."""
     found: list[Any] = []
-    real = kept_module.encode
+    real = jsoncache.encode
 
     def encode(value: Any) -> str:
         found.append(value)
         return real(value)
 
-    monkeypatch.setattr(kept_module, "encode", encode)
+    monkeypatch.setattr(jsoncache, "encode", encode)
     return found
 
 
@@ -156,12 +156,12 @@ def test_what_is_kept_is_bounded() -> None:
     with kube() as (cluster, ask):
         for number in range(5):
             ask("POST", MAPS, config_map(f"m{number}"))
-        store = kept_module.KeptJSON(cluster.clock, limit=3)
+        store = jsoncache.JSONCache(cluster.clock, limit=3)
         listed = cluster.api.list_shared("ConfigMap", "default")
-        target = resolve(cluster.api.registry, Place("", "v1", "configmaps", "default"))
-        shaper = Shaper(Form(), target, cluster.clock)
+        target = resolve(cluster.api.registry, RequestInfo("", "v1", "configmaps", "default"))
+        transformer = Transformer(Form(), target, cluster.clock)
         for _ in range(3):
-            body = json.loads(store.many(shaper, listed))
+            body = json.loads(store.many(transformer, listed))
             assert [item["metadata"]["name"] for item in body["items"]][-1] == "m4"
             assert len(store) <= 3
 

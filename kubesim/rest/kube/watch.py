@@ -21,10 +21,10 @@ from kubesim.errors import Expired
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import INITIAL_EVENTS_END
 from kubesim.rest.http import streams
-from kubesim.rest.kube.forms import Shaper
-from kubesim.rest.kube.negotiate import encode
 from kubesim.rest.kube.options import ListOptions
-from kubesim.rest.kube.paths import Target
+from kubesim.rest.kube.requestinfo import Target
+from kubesim.rest.kube.transform import Transformer
+from kubesim.rest.serializer.responses import encode
 
 BOOKMARK_SECONDS = 60.0
 BOOKMARK_BEFORE_END_SECONDS = 2.0
@@ -49,7 +49,7 @@ class KubeWatch:
         api: what is watched.
         target: which objects.
         options: what the client asked for.
-        shaper: in which form.
+        transformer: in which form.
         encodings: what other clients' events were encoded to.
         on_ready: called when there is news.
 
@@ -62,13 +62,13 @@ class KubeWatch:
         api: KubeAPI,
         target: Target,
         options: ListOptions,
-        shaper: Shaper,
+        transformer: Transformer,
         encodings: Encodings,
         on_ready: Callable[[], None],
     ) -> None:
         self.done = False
         self._target = target
-        self._shaper = shaper
+        self._transformer = transformer
         self._encodings = encodings
         self._bookmarks = options.bookmarks
         self._headed = False  # a table's columns were told
@@ -145,17 +145,17 @@ class KubeWatch:
             metadata.get("uid"),
             metadata.get("resourceVersion"),
             self._target.kind.resource,
-            self._shaper.key,
+            self._transformer.key,
         )
-        is_table = self._shaper.form.kind == "Table"
+        is_table = self._transformer.form.kind == "Table"
         keep = event.revision > 0 and not is_table  # a table's ages are of the moment
         if keep and key in self._encodings:
             return self._encodings[key]
         if is_table:
             version = {"resourceVersion": metadata.get("resourceVersion", "")}
-            shaped = self._shaper.table([self._target.outward(document)], version, head=first)
+            shaped = self._transformer.table([self._target.outward(document)], version, head=first)
         else:
-            shaped = self._shaper.one(document)
+            shaped = self._transformer.one(document)
         found = _event(event.type, shaped)
         if keep:
             self._encodings[key] = found
@@ -170,8 +170,8 @@ class KubeWatch:
             metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
         kind, version = self._target.kind.kind, self._target.api_version
         document = {"kind": kind, "apiVersion": version, "metadata": metadata}
-        if self._shaper.form.kind == "Table":
-            return _event("BOOKMARK", self._shaper.table([], metadata, head=False))
+        if self._transformer.form.kind == "Table":
+            return _event("BOOKMARK", self._transformer.table([], metadata, head=False))
         return _event("BOOKMARK", document)
 
     @staticmethod
@@ -186,7 +186,7 @@ def _event(type: str, document: Document) -> bytes:
 def _selectors(target: Target, options: ListOptions) -> tuple[str, str]:
     """Label and field selector of a request; a name in the path counts as one."""
     fields = options.fields
-    if target.place.name:
-        named = f"metadata.name={target.place.name}"
+    if target.info.name:
+        named = f"metadata.name={target.info.name}"
         fields = f"{fields},{named}" if fields else named
     return options.labels, fields

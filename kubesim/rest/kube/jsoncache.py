@@ -15,8 +15,8 @@ from typing import Any
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import key_of
-from kubesim.rest.kube.forms import Shaper
-from kubesim.rest.kube.negotiate import encode
+from kubesim.rest.kube.transform import Transformer
+from kubesim.rest.serializer.responses import encode
 
 KEPT_OBJECTS = 16_384  # as many bodies as the original's routes keep
 FOREVER = float("inf")
@@ -25,7 +25,7 @@ Entry = tuple[Document, float, bytes]  # what it was made from, until when it ho
 Make = Callable[[Document], tuple[Any, float]]
 
 
-class KeptJSON:
+class JSONCache:
     """JSON by object and form.
 
     Args:
@@ -42,32 +42,32 @@ class KeptJSON:
     def __len__(self) -> int:
         return self._size
 
-    def one(self, shaper: Shaper, document: Document) -> bytes:
+    def one(self, transformer: Transformer, document: Document) -> bytes:
         """The body of an answer with one object."""
-        if shaper.form.kind:
-            return encode(shaper.one(document)).encode()
-        return self._all(shaper, "item", [document], _forever(shaper.item))[0]
+        if transformer.form.kind:
+            return encode(transformer.one(document)).encode()
+        return self._all(transformer, "item", [document], _forever(transformer.item))[0]
 
-    def many(self, shaper: Shaper, listed: Document) -> bytes:
+    def many(self, transformer: Transformer, listed: Document) -> bytes:
         """The body of an answer with a list, whose items are as the API server shares them."""
-        frame = encode(shaper.frame(listed["kind"], listed["metadata"]))[:-1].encode()
+        frame = encode(transformer.frame(listed["kind"], listed["metadata"]))[:-1].encode()
         items = listed["items"]
-        if shaper.form.kind != "Table":
-            found = self._all(shaper, "item", items, _forever(shaper.item))
+        if transformer.form.kind != "Table":
+            found = self._all(transformer, "item", items, _forever(transformer.item))
             return b'%b,"items":[%b]}' % (frame, b",".join(found))
         # The object of a row is kept apart from the cells: it outlives the ages in them.
-        cells = self._all(shaper, "cells", items, shaper.cells)
-        shown = self._all(shaper, "shown", items, _forever(shaper.shown))
+        cells = self._all(transformer, "cells", items, transformer.cells)
+        shown = self._all(transformer, "shown", items, _forever(transformer.shown))
         rows = [b'{"cells":%b,"object":%b}' % pair for pair in zip(cells, shown, strict=True)]
         return b'%b,"rows":[%b]}' % (frame, b",".join(rows))
 
     def _all(
-        self, shaper: Shaper, part: str, documents: Sequence[Document], make: Make
+        self, transformer: Transformer, part: str, documents: Sequence[Document], make: Make
     ) -> list[bytes]:
         """The JSON of one part of each object."""
-        if not shaper.stored:
+        if not transformer.stored:
             return [encode(make(document)[0]).encode() for document in documents]
-        kept = self._kept.setdefault((part, *shaper.key), {})
+        kept = self._kept.setdefault((part, *transformer.key), {})
         now, found = self._clock.now(), []
         for document in documents:
             name = key_of(document)

@@ -17,13 +17,13 @@ from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import META_GROUP
 from kubesim.rest.http.wire import Request
-from kubesim.rest.kube.negotiate import Form
-from kubesim.rest.kube.paths import Target
+from kubesim.rest.kube.requestinfo import Target
+from kubesim.rest.serializer.negotiation import Form
 
 INCLUDES = ("", "Metadata", "Object", "None")
 
 
-class Shaper:
+class Transformer:
     """Makes answers of one form.
 
     Args:
