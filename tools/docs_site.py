@@ -1,0 +1,180 @@
+"""Adds to the documentation site what stands elsewhere in the project: a hook of MkDocs.
+
+- `lessons/`: each notebook with its stored outputs, as a page;
+- `reference/`: a page for each module of `kubesim` and `lessons`, from the docstrings;
+- `project/`: README's neighbours (ARCHITECTURE.md, CONTRIBUTING.md ...), with their links mended.
+
+Nothing is copied into `docs/`: the pages exist for the build alone. Source: MkDocs, user guide,
+"Configuration", option `hooks`, and `mkdocs.structure.files.File.generated`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+from mkdocs.structure.files import File, Files
+from nbconvert import MarkdownExporter
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("kubesim", "lessons")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+# A page of the project, and where the site has it.
+PROJECT = {
+    "ARCHITECTURE.md": "project/architecture.md",
+    "CONTRIBUTING.md": "project/contributing.md",
+    "CHANGELOG.md": "project/changelog.md",
+    "RELEASING.md": "project/releasing.md",
+    "SECURITY.md": "project/security.md",
+    "CODE_OF_CONDUCT.md": "project/code-of-conduct.md",
+    "benchmarks/README.md": "project/benchmarks.md",
+}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages to those of `docs/`."""
+    for path, content in generated_pages(config["repo_url"]):
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def generated_pages(repository: str) -> Iterator[tuple[str, str | bytes]]:
+    """The path below the site and the content of each generated page or picture.
+
+    Args:
+        repository: address of the source code, for links to files that are no pages.
+    """
+    for source, target in PROJECT.items():
+        yield target, site_links((ROOT / source).read_text(), source, target, repository)
+    yield from lesson_pages(repository)
+    yield from reference_pages()
+
+
+def site_links(text: str, source: str, target: str, repository: str) -> str:
+    """Turn the links of a Markdown text into links of the site.
+
+    Args:
+        text: the Markdown.
+        source: the file's path in the project, which its links start from.
+        target: the page's path in the site.
+        repository: where a link to a file that is no page leads to.
+    """
+
+    def mended(found: re.Match[str]) -> str:
+        link, _, anchor = found.group(1).partition("#")
+        if not link or "://" in link or link.startswith("mailto:"):
+            return found.group()
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
+        page = _page_of(path)
+        if page is None:
+            return f"]({repository}/blob/main/{path})"
+        relative = posixpath.relpath(page, posixpath.dirname(target))
+        return f"]({relative}{'#' + anchor if anchor else ''})"
+
+    return LINK.sub(mended, text)
+
+
+def _page_of(path: str) -> str | None:
+    """The page of the site that shows a file of the project, if there is one."""
+    if path in PROJECT:
+        return PROJECT[path]
+    if path == "README.md":
+        return "index.md"
+    if path == "docs/decisions":
+        return "decisions/README.md"
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/")
+    if path.startswith("notebooks/") and path.endswith(".ipynb"):
+        return "lessons/" + Path(path).stem + ".md"
+    return None
+
+
+# ------------------------------------------------------------------------------ lessons
+
+
+def lesson_pages(repository: str) -> Iterator[tuple[str, str | bytes]]:
+    """A page for each notebook, its pictures, and a list of all lessons."""
+    rows = ["# Lessons", "", "Read them here; work on them with `make lab`.", ""]
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        page = f"lessons/{path.stem}.md"
+        exporter = MarkdownExporter()
+        notebook = nbformat.read(path, as_version=4)
+        body, resources = exporter.from_notebook_node(
+            notebook, {"output_files_dir": f"{path.stem}_files", "unique_key": path.stem}
+        )
+        source = f"notebooks/{path.name}"
+        yield page, _without_scripts(_mend_notebook_links(body, source, page, repository))
+        for name, data in resources.get("outputs", {}).items():
+            yield f"lessons/{name}", data
+        rows.append(f"- [{_title(body, path.stem)}]({path.stem}.md)")
+    yield "lessons/index.md", "\n".join(rows) + "\n"
+
+
+def _mend_notebook_links(body: str, source: str, page: str, repository: str) -> str:
+    """As `site_links`, but the pictures of the outputs stay where the exporter put them."""
+    files = f"{Path(source).stem}_files/"
+    parts = re.split(rf"(!\[[^\]]*\]\({re.escape(files)}[^)]*\))", body)
+    return "".join(
+        part if position % 2 else site_links(part, source, page, repository)
+        for position, part in enumerate(parts)
+    )
+
+
+def _without_scripts(body: str) -> str:
+    """Scripts and styles of notebook outputs have no place in a page to read."""
+    return re.sub(r"<(script|style)\b.*?</\1>", "", body, flags=re.S)
+
+
+def _title(body: str, otherwise: str) -> str:
+    found = re.search(r"^# (.+)$", body, flags=re.M)
+    return found.group(1) if found else otherwise
+
+
+# ------------------------------------------------------------------------ API reference
+
+
+def module_names() -> list[str]:
+    """The dotted names of all modules that have a page: everything but private ones."""
+    names = []
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            if parts[-1] != "__main__" and not any(
+                part.startswith("_") and part != "__init__" for part in parts
+            ):
+                names.append(".".join(parts).removesuffix(".__init__"))
+    return sorted(names)
+
+
+def reference_pages() -> Iterator[tuple[str, str]]:
+    """A page for each module, and an index as a tree."""
+    rows = [
+        "# API reference",
+        "",
+        "Every module, from its docstrings. What is public, and how it may change, says",
+        "[What is public](../public-api.md).",
+        "",
+    ]
+    for name in module_names():
+        yield f"reference/{name}.md", f"---\ntitle: {name}\n---\n\n::: {name}\n"
+        rows.append(f"{'    ' * name.count('.')}- [`{name}`]({name}.md)")
+    yield "reference/index.md", "\n".join(rows) + "\n"
+
+
+def on_nav(nav: object, config: MkDocsConfig, files: Files) -> object:
+    """Pages that the index pages list need no entry in the navigation of their own."""
+    for file in files.documentation_pages():
+        if file.page is None and file.src_path.startswith(("reference/", "lessons/")):
+            file.inclusion = file.inclusion.__class__.NOT_IN_NAV
+    return nav
+
+
+__all__ = ["generated_pages", "module_names", "on_files", "on_nav", "site_links"]

@@ -1,0 +1,87 @@
+"""Prepares docstrings for the documentation site: an extension of griffe, which reads them.
+
+- Examples (`>>> ...` up to the next empty line) become fenced code blocks, so that Markdown leaves
+  their brackets alone.
+- `least, most: bounds, inclusive` in Args or Attributes is one entry for two names; the site's
+  reader wants one for each.
+- Indented blocks that show a layout stay as they are written.
+
+Source: griffe, user guide, "Extensions" (`on_object`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import griffe
+
+SECTION = re.compile(r"^(Args|Attributes):\s*$")
+SEVERAL = re.compile(r"^(\s+)(\*{0,2}\w+(?:, \*{0,2}\w+)+): (.*)$")
+
+
+def fence_examples(lines: list[str]) -> Iterator[str]:
+    """Put each example of a docstring between fences."""
+    inside = False
+    for line in lines:
+        starts = line.lstrip().startswith(">>> ")
+        if starts and not inside:
+            indent = line[: len(line) - len(line.lstrip())]
+            yield f"{indent}```pycon"
+            inside = True
+        elif inside and not line.strip():
+            yield f"{indent}```"
+            inside = False
+        yield line
+    if inside:
+        yield f"{indent}```"
+
+
+def split_names(lines: list[str]) -> Iterator[str]:
+    """Give each name of a shared entry an entry of its own, with the same text."""
+    in_section = False
+    position = 0
+    while position < len(lines):
+        line = lines[position]
+        position += 1
+        if line and not line[0].isspace():
+            in_section = bool(SECTION.match(line))
+        entry = SEVERAL.match(line) if in_section else None
+        if entry is None:
+            yield line
+            continue
+        indent, names, text = entry.groups()
+        more = []
+        while position < len(lines) and lines[position].startswith(indent + " "):
+            more.append(lines[position])
+            position += 1
+        for name in names.split(", "):
+            yield f"{indent}{name}: {text}"
+            yield from more
+
+
+def prepare(docstring: str) -> str:
+    """The docstring as the site's reader takes it.
+
+    >>> print(prepare('Sum.\\n\\nArgs:\\n    a, b: numbers.\\n\\n>>> x[0][1]\\n2'))
+    Sum.
+    <BLANKLINE>
+    Args:
+        a: numbers.
+        b: numbers.
+    <BLANKLINE>
+    ```pycon
+    >>> x[0][1]
+    2
+    ```
+    """
+    return "\n".join(fence_examples(list(split_names(docstring.split("\n")))))
+
+
+class DocstringMarkup(griffe.Extension):
+    """Rewrites every docstring as griffe finds it, before it is parsed."""
+
+    def on_object(self, *, obj: griffe.Object, **_options: object) -> None:
+        """Prepare the docstring of a module, class, function or attribute."""
+        if obj.docstring:
+            obj.docstring.value = prepare(obj.docstring.value)
