@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help lab serve test check unit notebooks browser bench lock clean
+.PHONY: help lab serve test quick check unit coverage witness notebooks docs browser bench lock clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -26,18 +26,33 @@ lab: $(READY)  ## open the lessons in JupyterLab
 serve: $(READY)  ## run the simulator's API server on http://127.0.0.1:8080
 	$(BIN)/python -m kubesim serve
 
-test: check unit notebooks browser  ## everything that CI runs
+test: check unit witness notebooks docs browser  ## everything that CI runs
+
+quick: $(READY)  ## what to run at every save: no threads, nothing slow (under a minute on two cores)
+	$(BIN)/python -m pytest -q -n auto -m "not live and not slow and not notebook and not witness and not browser"
 
 check: $(READY)  ## types and lint
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check kubesim lessons tests benchmarks
+	$(BIN)/ruff format --check kubesim lessons tests benchmarks tools
 	$(BIN)/mypy
 
 unit: $(READY)  ## unit, property, contract, scenario, live and house-rule tests
-	$(BIN)/python -m pytest -q -m "not browser"
+	$(BIN)/python -m pytest -q -n auto $(COVERAGE) -m "not live and not notebook and not witness and not browser"
+	@# Tests with real threads measure each other if they run side by side.
+	$(BIN)/python -m pytest -q -m "live and not notebook and not witness and not browser"
 
-notebooks: $(READY)  ## replay the lessons and compare the graded outputs
+coverage: $(READY)  ## how much of the code the tests on virtual time run, with a floor
+	$(MAKE) unit COVERAGE="--cov --cov-report=term"
+
+witness: $(READY)  ## real threads switched at opcodes: the store is correct, and a mistake would be found
+	$(BIN)/python -m pytest -q -m witness tests/store
+
+notebooks: $(READY)  ## replay the lessons, compare the graded outputs, run them solved and unsolved
 	$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-cell-timeout=120 --nbval-kernel-startup-timeout=120 notebooks
+	$(BIN)/python -m pytest -q -n auto -m notebook tests/notebooks
+
+docs: $(READY)  ## build the documentation site into site/, in strict mode
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --clean
 
 browser: $(READY)  ## a real JupyterLab in headless Chromium (skipped with a reason where there is none)
 	@# A browser on a busy machine may time out: what failed is tried once more, alone.
@@ -48,7 +63,7 @@ bench: $(READY)  ## benchmarks against named peers, printed as ratios
 	$(BIN)/python benchmarks/run.py
 
 lock:  ## refresh requirements.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --extra lab --extra k8s --extra test --extra bench pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --extra lab --extra k8s --extra test --extra docs --extra bench pyproject.toml -o requirements.lock
 
 clean:  ## remove what the other commands made
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results

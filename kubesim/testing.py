@@ -32,6 +32,8 @@ from typing import Any
 from kubesim.cluster import Cluster
 from kubesim.errors import BadRequest
 
+__all__ = ["Lab", "fixture"]
+
 STEP_SECONDS = 0.5  # of simulated time that the driver lets pass at once
 PACE = 20.0  # simulated seconds a second
 SETTLE_SECONDS = 5.0  # until the nodes are Ready

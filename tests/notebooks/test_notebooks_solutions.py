@@ -21,6 +21,8 @@ from lessons import kubectl, session
 from lessons.check import Task
 from lessons.ui import open_panels as panels
 
+pytestmark = pytest.mark.notebook
+
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 SHELL = "%%bash\n"
 KUBECTL = "%%kubectl\n"

@@ -30,6 +30,7 @@ def test_histories_of_eight_threads_are_possible(seed: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.witness
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda store: store.__name__)
 def test_the_witness_finds_a_seeded_mistake(broken: type[EtcdStore]) -> None:
     """A thread test that cannot fail proves nothing: at least 19 of 20 runs find the mistake."""
@@ -100,6 +101,7 @@ def test_samples_written_without_the_lock_are_all_placed_in_order(seed: int) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.witness
 @pytest.mark.parametrize("broken", BROKEN_JOURNALS, ids=lambda store: store.__name__)
 def test_mistakes_around_the_journal_are_found(broken: type[EtcdStore]) -> None:
     """In at least 9 of 10 runs."""
