@@ -194,7 +194,7 @@ class Cluster:
             NotFound: nothing was decided about that object; the message lists what was.
         """
         ask = partial(proposals_for, self.api, self.schedulers)
-        return explain(self.decisions, reference, ask)
+        return explain(self.decisions, reference, self.api.registry, ask)
 
     def trace(self, reference: str, revision: int | None = None) -> Trace:
         """What followed from the newest (or that) request about ``deployment/web``: a tree."""

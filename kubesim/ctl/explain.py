@@ -10,35 +10,15 @@ from html import escape
 from typing import Any
 
 from kubesim.client.decisions import Decision, DecisionLog
-from kubesim.errors import BadRequest, NotFound, mapping_hint
-from kubesim.objects.wellknown import DEFAULT_NAMESPACE
+from kubesim.errors import NotFound, mapping_hint
+from kubesim.objects import meta
+from kubesim.objects.references import KindNames, Reference, parse_reference
 from kubesim.scheduler.explain.tables import attempt_table
 from kubesim.scheduler.explain.whatif import Proposal
 from kubesim.table import Table
 
-ALIASES = {
-    "po": "pod",
-    "pods": "pod",
-    "horizontalpodautoscaler": "hpa",
-    "horizontalpodautoscalers": "hpa",
-    "sts": "statefulset",
-    "statefulsets": "statefulset",
-    "deploy": "deployment",
-    "deployments": "deployment",
-    "rs": "replicaset",
-    "replicasets": "replicaset",
-    "pdb": "poddisruptionbudget",
-    "poddisruptionbudgets": "poddisruptionbudget",
-    "ds": "daemonset",
-    "daemonsets": "daemonset",
-    "jobs": "job",
-    "cj": "cronjob",
-    "cronjobs": "cronjob",
-    "svc": "service",
-    "services": "service",
-    "no": "node",
-    "nodes": "node",
-}
+# Kinds whose decisions are recorded under a short name.
+SHORT = {"HorizontalPodAutoscaler": "hpa"}
 
 
 class Explanation:
@@ -114,32 +94,42 @@ class Explanation:
 def explain(
     log: DecisionLog,
     reference: str,
+    kinds: KindNames,
     proposals: Callable[[str, str], Sequence[Proposal]] | None = None,
 ) -> Explanation:
-    """The decisions about an object named ``kind/name`` or ``kind/namespace/name``.
+    """Return the decisions about an object.
 
     Args:
-        log: where the decisions are.
-        reference: the object.
-        proposals: asked with name and namespace of a pod: what would let it fit?
+        log: the log of decisions.
+        reference: the object, as ``kind/name`` or ``kind/namespace/name``.
+        kinds: the registry of the server, for all names of a kind.
+        proposals: called with name and namespace of a pod; returns what would let it fit.
 
     Raises:
         BadRequest: the reference has no such form.
-        NotFound: nothing was decided about that object (yet); the message lists what was.
+        NotFound: nothing was decided about that object yet; the message lists what was.
+    """
+    target, full = _named(reference, kinds)
+    decisions = log.of(full)
+    changes: Sequence[Proposal] = ()
+    if proposals is not None and target is not None and target.kind == "Pod":
+        changes = proposals(target.name, target.namespace)
+    if not decisions:
+        hint = "; ".join(str(change) for change in changes) or mapping_hint(full, log.objects())
+        raise NotFound(f"nothing was decided about {full!r} yet", hint=hint)
+    return Explanation(full, decisions, changes)
+
+
+def _named(reference: str, kinds: KindNames) -> tuple[Reference | None, str]:
+    """Return the object, and its name in the log.
+
+    There are decisions about things that are no objects, too (``zone/default``): None for those.
     """
     kind, _, rest = reference.partition("/")
-    if not kind or not rest:
-        raise BadRequest(
-            f"{reference!r} names no object", hint="write kind/name, for example hpa/auto-pod"
-        )
-    name = rest.removeprefix("default/")
-    full = f"{ALIASES.get(kind.lower(), kind.lower())}/{name}"
-    decisions = log.of(full)
-    found: Sequence[Proposal] = ()
-    if proposals is not None and full.startswith("pod/"):
-        namespace, _, pod = name.rpartition("/")
-        found = proposals(pod, namespace or DEFAULT_NAMESPACE)
-    if not decisions:
-        hint = "; ".join(str(p) for p in found) or mapping_hint(full, log.objects())
-        raise NotFound(f"nothing was decided about {full!r} yet", hint=hint)
-    return Explanation(full, decisions, found)
+    if kind and rest:
+        try:
+            kinds.find(kind)
+        except NotFound:
+            return None, meta.reference(kind.lower(), rest)
+    target = parse_reference(reference, kinds)
+    return target, meta.reference(SHORT.get(target.kind, target.kind.lower()), target.key)

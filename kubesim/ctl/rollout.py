@@ -35,6 +35,7 @@ from kubesim.errors import BadRequest, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.progress import Progress, progress_of
+from kubesim.objects.references import parse_reference
 from kubesim.table import Table
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -73,21 +74,15 @@ class Rollout:
     """
 
     def __init__(self, api: KubeAPI, reference: str) -> None:
-        parts = reference.split("/")
-        if len(parts) not in (2, 3) or not all(parts):
-            raise BadRequest(
-                f"{reference!r} names no workload",
-                hint="write kind/name, for example deployment/web",
-            )
+        target = parse_reference(reference, api.registry)
         self._api = api
-        self._kind = api.registry.find(parts[0])
+        self._kind = api.registry.find(target.kind)
         if self._kind.kind not in ROLLED_OUT:
             raise BadRequest(
                 f"{self._kind.plural} have no rollouts",
                 hint="deployments, statefulsets and daemonsets have",
             )
-        self.name = parts[-1]
-        self.namespace = parts[1] if len(parts) == 3 else "default"
+        self.name, self.namespace = target.name, target.namespace
         self._said = f"{self._kind.kind.lower()}.apps/{self.name}"
 
     # -- looking --------------------------------------------------------------------------------

@@ -18,16 +18,17 @@ does; this one goes on through the watches, to the pod that is ready.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.audit import Write
-from kubesim.errors import BadRequest, NotFound
+from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.references import parse_reference
 from kubesim.table import Table
 
 # Conditions that say the same as another step: the binding, the phase, Ready.
@@ -170,7 +171,9 @@ def trace(api: KubeAPI, reference: str, revision: int | None = None) -> Trace:
         BadRequest: the reference has no such form.
         NotFound: no such kind, or the log holds no such request (any more).
     """
-    key, called = _key_of(api, reference)
+    target = parse_reference(reference, api.registry)
+    key = api.registry.find(target.kind).key(target.namespace, target.name)
+    called = str(target)
     rows = api.audit.rows()
     own = [index for index, row in enumerate(rows) if row.key == key and is_request(row)]
     if revision is not None:
@@ -218,7 +221,7 @@ def build(rows: Sequence[Write], called: str) -> Span:
     what = f"{word} {called}" if word in ("create", "remove") else f"{called}: {word}"
     root = Span(what, first.actor, called, first.time, first.time, first.time, first.revision)
     reached = {meta.uid_of(document): _Open(root, first.time)}
-    target = _scale_target(document)
+    is_target = _target_test(document)
     for row in rows[1:]:
         document = _document(row)
         uid = meta.uid_of(document)
@@ -232,7 +235,7 @@ def build(rows: Sequence[Write], called: str) -> Span:
             found.settled = found.settled or (_is_ready_pod(row) and "Ready=True" in said)
             continue
         parent = _parent(reached, document)
-        if parent is None and row.key == target and row.actor.startswith("horizontal"):
+        if parent is None and is_target(document) and row.actor.startswith("horizontal"):
             parent = reached[meta.uid_of(_document(first))]
         if parent is not None and said:
             object = called_of(document)
@@ -312,29 +315,25 @@ def _document(row: Write) -> Document:
     return document
 
 
-def _scale_target(document: Document) -> str:
-    """The key of what an autoscaler scales; "" for other kinds."""
+def _target_test(document: Document) -> Callable[[Document], bool]:
+    """Return a test for the object that an autoscaler scales; always false for other kinds."""
     target = (document.get("spec") or {}).get("scaleTargetRef") or {}
-    group = str(target.get("apiVersion", "")).rpartition("/")[0]
-    plural = f"{str(target.get('kind', '')).lower()}s"
-    place = f"{meta.namespace_of(document)}/{target.get('name')}"
-    return f"/registry/{group}/{plural}/{place}" if target else ""
+    if not target:
+        return lambda _: False
+    group = _group_of(str(target.get("apiVersion", "")))
+    wanted = target.get("kind"), meta.namespace_of(document), target.get("name"), group
+
+    def is_target(other: Document) -> bool:
+        place = other.get("kind"), meta.namespace_of(other), meta.name_of(other)
+        return (*place, _group_of(str(other.get("apiVersion", "")))) == wanted
+
+    return is_target
+
+
+def _group_of(api_version: str) -> str:
+    return api_version.rpartition("/")[0]
 
 
 def called_of(document: Document) -> str:
     """An object as ``kind/name``; with its namespace in between if that is not ``default``."""
-    namespace = meta.namespace_of(document)
-    middle = "" if namespace in ("", "default") else f"{namespace}/"
-    return f"{str(document.get('kind', '')).lower()}/{middle}{meta.name_of(document)}"
-
-
-def _key_of(api: KubeAPI, reference: str) -> tuple[str, str]:
-    parts = reference.split("/")
-    if len(parts) not in (2, 3) or not all(parts):
-        raise BadRequest(
-            f"{reference!r} names no object", hint="write kind/name, for example deployment/web"
-        )
-    kind = api.registry.find(parts[0])
-    namespace = parts[1] if len(parts) == 3 else "default"
-    middle = "" if namespace == "default" else f"{namespace}/"
-    return kind.key(namespace, parts[-1]), f"{kind.kind.lower()}/{middle}{parts[-1]}"
+    return meta.reference(str(document.get("kind", "")).lower(), meta.key_of(document))
