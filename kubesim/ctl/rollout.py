@@ -43,7 +43,7 @@ CHANGE_CAUSE = "kubernetes.io/change-cause"
 ROLLED_OUT = ("Deployment", "StatefulSet", "DaemonSet")
 
 
-class Version(NamedTuple):
+class RolloutRevision(NamedTuple):
     """One version of a workload's template.
 
     Attributes:
@@ -107,7 +107,7 @@ class Rollout:
         ]
         return Table(("revision", "change-cause", "images", "kept in"), rows, title=self._said)
 
-    def versions(self) -> list[Version]:
+    def versions(self) -> list[RolloutRevision]:
         """The versions by number, each with its template; those without a number are left out."""
         workload = self._get()
         keeper = "ReplicaSet" if self._kind.kind == "Deployment" else "ControllerRevision"
@@ -122,7 +122,7 @@ class Rollout:
             if number is not None:
                 cause = meta.annotations_of(holder).get(CHANGE_CAUSE, "")
                 bare = {k: v for k, v in revisions.without_hash(template).items() if k != "$patch"}
-                found.append(Version(number, cause, thaw(bare), holder))
+                found.append(RolloutRevision(number, cause, thaw(bare), holder))
         return sorted(found, key=lambda version: version.number)
 
     # -- changing -------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from kubesim.apiserver.apps import REVISION_HISTORY_LIMIT
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.rules import (
     default_template,
-    number_in,
     same_spec_fields,
     validate_int_or_percent,
     validate_long_running,
@@ -23,6 +22,7 @@ from kubesim.apiserver.kinds.rules import (
 from kubesim.apiserver.registry import Kind
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.intstr import number_in
 from kubesim.objects.wellknown import TEMPLATE_GENERATION
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from kubesim.apiserver.kinds.podspec import default_pod_spec, validate_pod_spec
 from kubesim.apiserver.metadata import validate_labels
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
+from kubesim.objects.intstr import is_percentage, number_in
 from kubesim.objects.meta import MAX_NAME
 from kubesim.objects.selectors import Selector, selector_from
 
@@ -33,7 +34,6 @@ CONFIG_KEY_RULE = (
 MAX_DATA_BYTES = 1024 * 1024  # MaxSecretSize: of all values of a ConfigMap or Secret
 OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
-_PERCENT = re.compile(r"[0-9]+%", re.ASCII)
 
 
 # -- numbers ---------------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ def validate_numbers(spec: Document, path: str, fields: Iterable[str], errors: F
 def validate_int_or_percent(path: str, value: Any, errors: FieldErrors) -> bool:
     """A whole number of 0 or more, or a text such as ``25%``; True if it is one of the two."""
     if isinstance(value, str):
-        if _PERCENT.fullmatch(value):
+        if is_percentage(value):
             return True
         errors.invalid(path, value, PERCENT_RULE)
         return False
@@ -66,11 +66,6 @@ def validate_share(path: str, value: Any, errors: FieldErrors) -> bool:
     if isinstance(value, str) and number_in(value) > 100:
         errors.invalid(path, value, "must not be greater than 100%")
     return True
-
-
-def number_in(value: Any) -> int:
-    """The number in a valid number or percentage."""
-    return int(value.removesuffix("%")) if isinstance(value, str) else int(value or 0)
 
 
 def valid_ip(address: object) -> bool:

@@ -21,8 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kubesim.controllers.deployment.rolling import scaled_value
 from kubesim.objects.frozen import Document
+from kubesim.objects.intstr import scaled_value
 
 BURST_REPLICAS = 250  # pods made or deleted in one pass, at most
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/"

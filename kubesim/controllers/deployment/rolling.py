@@ -27,6 +27,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kubesim.objects.intstr import scaled_value
+
 
 class Fenceposts(NamedTuple):
     """How far a rolling update may go above and below the wanted number of pods."""
@@ -52,23 +54,6 @@ class ReplicaSetState:
     available: int = 0
     created: float = 0.0
     max_replicas: int = 0
-
-
-def scaled_value(value: int | str | None, total: int, *, round_up: bool) -> int:
-    """An IntOrString as a number: a percentage of `total`, or the number itself; None is 0.
-
-    Raises:
-        ValueError: a text that is no whole percentage.
-    """
-    if value is None:
-        return 0
-    if isinstance(value, int):
-        return value
-    digits = value.removesuffix("%")
-    if not value.endswith("%") or not (digits.isascii() and digits.isdigit()):
-        raise ValueError(f"{value!r} is neither a number nor a percentage such as '25%'")
-    product = int(digits) * total
-    return -(-product // 100) if round_up else product // 100
 
 
 def resolve_fenceposts(

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kubesim.apiserver.verbs.eviction import BudgetStatus, EvictionVerdict, eviction_verdict
-from kubesim.controllers.deployment.rolling import scaled_value
+from kubesim.objects.intstr import scaled_value
 
 DELETION_TIMEOUT_SECONDS = 120.0  # an evicted pod is expected to be on its way out by then
 

@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from kubesim.controllers.deployment.rolling import scaled_value
 from kubesim.objects.frozen import Document
+from kubesim.objects.intstr import scaled_value
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def template_hash(template: Mapping[str, Any]) -> str:
     """
     text = json.dumps(template, sort_keys=True, separators=(",", ":"))
     number = int.from_bytes(keyed_bytes(text, 4), "big")
-    return "".join("bcdfghjklmnpqrstvwxz2456789"[ord(digit) % 27] for digit in str(number))
+    return "".join(meta.SUFFIX_ALPHABET[ord(digit) % 27] for digit in str(number))
 
 
 def template_revision(set_name: str, template: Mapping[str, Any]) -> str:

@@ -1,0 +1,47 @@
+"""IntOrString: a number, or a percentage of another number, such as ``maxSurge: 25%``.
+
+>>> scaled_value("25%", 10, round_up=True), scaled_value("25%", 10, round_up=False)
+(3, 2)
+>>> scaled_value(3, 10, round_up=True)
+3
+
+Source: k8s.io/apimachinery/pkg/util/intstr (GetScaledValueFromIntOrPercent).
+"""
+
+from __future__ import annotations
+
+
+def is_percentage(value: str) -> bool:
+    """Whether a string is a whole percentage: digits and a percent sign.
+
+    >>> is_percentage("25%"), is_percentage("2.5%"), is_percentage("%"), is_percentage("25")
+    (True, False, False, False)
+    """
+    digits = value.removesuffix("%")
+    return value.endswith("%") and digits.isascii() and digits.isdigit()
+
+
+def number_in(value: int | str | None) -> int:
+    """Return the number in a valid IntOrString, with or without a percent sign; None is 0."""
+    return int(value.removesuffix("%")) if isinstance(value, str) else int(value or 0)
+
+
+def scaled_value(value: int | str | None, total: int, *, round_up: bool) -> int:
+    """Resolve an IntOrString: a percentage of `total`, or the number itself.
+
+    Args:
+        value: the number or percentage; None is 0.
+        total: what a percentage is a part of.
+        round_up: round a part up; otherwise down.
+
+    Raises:
+        ValueError: a string that is no whole percentage.
+    """
+    if value is None:
+        return 0
+    if isinstance(value, int):
+        return value
+    if not is_percentage(value):
+        raise ValueError(f"{value!r} is neither a number nor a percentage such as '25%'")
+    product = number_in(value) * total
+    return -(-product // 100) if round_up else product // 100
