@@ -142,15 +142,21 @@ def messages_of(types: Mapping[str, Json], protobuf: Protobuf) -> dict[str, list
     ``""``. Fields of a later release are left out.
     """
     by_component = {component_of(message): message for message in protobuf}
+    schemas = {name: types.get(name, {}) for name in filter(LISTS.search, by_component)}
+    schemas |= types
     result: dict[str, list[Field]] = {}
-    for name in sorted({*types, *filter(LISTS.search, by_component)}):
-        message = by_component.get(name)
-        if message is None:
+    while schemas:
+        name, schema = schemas.popitem()
+        if name not in by_component:
             continue
-        schema = types.get(name, {})
+        message = by_component[name]
         found = (_field(name, schema, message, entry) for entry in protobuf[message])
         result[name] = sorted(field for field in found if field is not None)
-    return result
+        # A message that is embedded has no type in JSON: its fields are those of its embedder.
+        for _, _, type_, mode in result[name]:
+            if mode == "inline" and type_ not in types and type_ not in result:
+                schemas[type_] = schema
+    return dict(sorted(result.items()))
 
 
 def component_of(message: str) -> str:

@@ -67,6 +67,7 @@ POINTER_STRINGS_OF = frozenset(
     {
         ("CSIVolumeSource", "fsType"),
         ("Container", "restartPolicy"),
+        ("EphemeralContainerCommon", "restartPolicy"),
         ("Endpoint", "hostname"),
         ("Endpoint", "nodeName"),
         ("Endpoint", "zone"),

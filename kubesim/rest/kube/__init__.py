@@ -3,8 +3,7 @@
 routes       puts it all together: which path asks for what, who may
 paths        which object a path means; `options`: what its query string asks for
 negotiate    which form of answer a client wants, errors as Status; `forms`: tables
-bodies       what a client sends, in JSON, in YAML (`yamlbody`) or in protobuf (`protobuf`,
-             whose fields are numbered in `wirefields`)
+bodies       what a client sends, in JSON, in YAML (`yamlbody`) or in protobuf (`protobuf`)
 discovery    what there is: /api, /apis, /api/v1, /apis/GROUP/VERSION
 verbs        get, list, create, replace, patch, apply, delete
 watching     the stream of changes

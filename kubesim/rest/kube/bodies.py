@@ -16,7 +16,6 @@ from kubesim.rest.serializer import protobuf
 from kubesim.rest.serializer.responses import GenericStatusError
 from kubesim.rest.serializer.yamlbody import read_yaml
 
-PROTOBUF = "application/vnd.kubernetes.protobuf"
 YAML = ("application/yaml", "application/x-yaml")
 APPLY = "application/apply-patch+yaml"
 PATCHES = {
@@ -25,6 +24,12 @@ PATCHES = {
     "application/json-patch+json": "json",
     APPLY: "apply",
 }
+
+
+NO_PROTOBUF = (
+    "the body of the request was in an unknown format - accepted media types include: "
+    "application/json, application/yaml"
+)
 
 
 class Body(NamedTuple):
@@ -46,7 +51,7 @@ def read_body(request: Request, types: tuple[str, ...] = JSON_TYPES) -> Body:
         RequestRejected: 400 malformed, 415 in a format that is not read.
         BadRequest: malformed protobuf.
     """
-    if content_type(request) == PROTOBUF:
+    if content_type(request) == protobuf.CONTENT_TYPE:
         return Body(protobuf.decode(request.body), [])
     if content_type(request) in YAML or (APPLY in types and request.body[:1] != b"{"):
         return Body(read_yaml(request.body), [])
@@ -65,13 +70,17 @@ def read_options(request: Request) -> Any:
 
 
 def read_object(request: Request, target: Target) -> Body:
-    """An object for a info: of its kind, its version, its namespace and its name.
+    """Return an object of the kind, version, namespace and name that the path names.
 
-    What the object leaves out of these, the path says.
+    What the object leaves out of these is filled in from the path.
 
     Raises:
-        BadRequest: it is meant for another info.
+        BadRequest: it is meant for another place.
+        GenericStatusError: 415, protobuf for a custom kind.
     """
+    custom = target.kind.custom and target.info.subresource != "scale"
+    if custom and content_type(request) == protobuf.CONTENT_TYPE:
+        raise GenericStatusError(415, NO_PROTOBUF)  # no message is defined for a custom kind
     body = read_body(request)
     document = body.document
     if not isinstance(document, dict):
