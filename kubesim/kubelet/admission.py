@@ -1,8 +1,8 @@
-"""Whether a node takes a pod that was bound to it: the kubelet's word after the scheduler's.
+"""Admission of a pod to a node: the kubelet checks again what the scheduler has checked.
 
-The scheduler works on what it has seen; two schedulers, a pod bound by hand or a node that came
-back smaller can still bring a pod to a node that has no room. Then the kubelet refuses: the pod is
-Failed, its object stays, and its controller makes another one.
+The scheduler decides on its cache; two schedulers, a pod bound by hand or a node that came back
+smaller can still bind a pod to a node without room. The kubelet then refuses it: the pod is Failed,
+its object stays, and its controller creates another one.
 
 Source: pkg/kubelet/lifecycle/predicate.go (generalFilter, InsufficientResourceError),
 pkg/kubelet/eviction/eviction_manager.go (Admit).
@@ -11,7 +11,6 @@ pkg/kubelet/eviction/eviction_manager.go (Admit).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.nodeaffinity import wants_node
@@ -31,17 +30,17 @@ def admission(
     max_pods: int,
     *,
     memory_pressure: bool = False,
-    node: Mapping[str, Any] | None = None,
+    node: Document | None = None,
 ) -> tuple[str, str] | None:
-    """Why a node refuses a pod: (reason, message); None if it takes it.
+    """Return why a node refuses a pod, as (reason, message); None if it admits the pod.
 
     Args:
         pod: the pod that was bound to the node.
-        running: what the node's pods asked for, by key.
+        running: requests of the node's pods, by key.
         allocatable, max_pods: what the node offers.
-        memory_pressure: the node is short of memory: no pod that asks for nothing is taken, unless
-            it tolerates that or is critical.
-        node: the Node as it stands, for its labels and taints; None: they are not looked at.
+        memory_pressure: the node is short of memory: a BestEffort pod is refused unless it
+            tolerates that or is critical.
+        node: the newest Node, for its labels and taints; None: these are not checked.
     """
     if memory_pressure and not _admitted_under_pressure(pod):
         return "Evicted", "The node had condition: [MemoryPressure]. "
@@ -50,20 +49,20 @@ def admission(
         return "OutOfpods", f"Node didn't have enough resource: pods, {counts}"
     request = pod_requests(pod)
     used = sum(running.values(), NOTHING)
-    for resource, asked, taken, offered in (
+    for resource, requested, in_use, offered in (
         ("cpu", request.cpu_milli, used.cpu_milli, allocatable.cpu_milli),
         ("memory", request.memory_bytes, used.memory_bytes, allocatable.memory_bytes),
     ):
-        if asked > 0 and asked + taken > offered:
-            counts = f"requested: {asked}, used: {taken}, capacity: {offered}"
+        if requested > 0 and requested + in_use > offered:
+            counts = f"requested: {requested}, used: {in_use}, capacity: {offered}"
             return f"OutOf{resource}", f"Node didn't have enough resource: {resource}, {counts}"
     return None if node is None else _misplaced(pod, node)
 
 
-def _misplaced(pod: Document, node: Mapping[str, Any]) -> tuple[str, str] | None:
-    """The scheduler's rules that a kubelet asks again: who was bound by hand may have skipped them.
+def _misplaced(pod: Document, node: Document) -> tuple[str, str] | None:
+    """Check the scheduler's rules that a kubelet applies again, since a pod may be bound by hand.
 
-    A NoSchedule taint is none of them: it keeps the scheduler away, and nobody else.
+    NoSchedule taints are not among them: they concern the scheduler only.
     """
     if not wants_node(pod["spec"], node):
         return "NodeAffinity", f"Predicate NodeAffinity failed: {NO_AFFINITY}"

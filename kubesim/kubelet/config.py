@@ -1,4 +1,4 @@
-"""How the kubelets of a cluster are set up: a small KubeletConfiguration.
+"""The configuration of a cluster's kubelets: a small KubeletConfiguration.
 
 >>> from kubesim.quantity import parse_memory
 >>> config = KubeletConfig(system_reserved={"cpu": "500m", "memory": "1Gi"})
@@ -29,21 +29,21 @@ SIGNAL = "memory.available"
 
 @dataclass(frozen=True, slots=True)
 class KubeletConfig:
-    """What all kubelets of a cluster are told.
+    """The configuration of all kubelets of a cluster.
 
     Args:
         kube_reserved, system_reserved: CPU and memory that pods do not get, as quantities by name.
         eviction_hard: thresholds by signal; ours knows ``memory.available``. None is the real
-            default, 100Mi, for evictions alone: a node that nobody configured offers all that it
-            has, so that lessons can count with round figures. In Kubernetes allocatable is then
-            100Mi less than capacity, too.
-        eviction_minimum_reclaim: how much more than the threshold is to be freed, by signal.
-        pressure_seconds: how long a pressure condition outlives the pressure.
+            default, 100Mi, for evictions only: a node without configuration offers its whole
+            capacity, so that lessons can count with round figures. In Kubernetes, allocatable is
+            then 100Mi less than capacity, too.
+        eviction_minimum_reclaim: how much more than the threshold has to be freed, by signal.
+        pressure_seconds: how long a pressure condition lasts after the pressure.
         image_pull: a registry with pull times; None: every image is on every node.
 
     Raises:
         BadRequest: an unknown signal.
-        ValueError: a quantity that is none.
+        ValueError: a malformed quantity.
     """
 
     kube_reserved: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class KubeletConfig:
     def __post_init__(self) -> None:
         for signal in (*(self.eviction_hard or {}), *self.eviction_minimum_reclaim):
             if signal != SIGNAL:
-                raise BadRequest(f"there is no eviction signal {signal!r} here", hint=f"{SIGNAL}")
+                raise BadRequest(f"unknown eviction signal {signal!r}", hint=f"{SIGNAL}")
         self.allocatable({"cpu": "0", "memory": "0"})
 
     @property
@@ -70,7 +70,7 @@ class KubeletConfig:
         return parse_memory(self.eviction_minimum_reclaim.get(SIGNAL, "0"))
 
     def allocatable(self, capacity: Mapping[str, str]) -> dict[str, str]:
-        """What pods may ask for: capacity less the reserves and the eviction threshold.
+        """Return what pods may request: capacity less the reserves and the eviction threshold.
 
         Args:
             capacity: of the node, as quantities by name.
@@ -81,8 +81,8 @@ class KubeletConfig:
         cpu = sum(parse_cpu_milli(reserve.get("cpu", "0")) for reserve in reserves)
         memory = sum(parse_memory(reserve.get("memory", "0")) for reserve in reserves)
         memory += self.threshold_bytes
-        found = dict(capacity)
-        found["cpu"] = format_cpu(max(0, parse_cpu_milli(capacity["cpu"]) - cpu))
+        offered = dict(capacity)
+        offered["cpu"] = format_cpu(max(0, parse_cpu_milli(capacity["cpu"]) - cpu))
         left = max(0, parse_memory(capacity["memory"]) - memory)
-        found["memory"] = f"{left // MEBI}Mi" if left % MEBI == 0 else f"{left // 1024}Ki"
-        return found
+        offered["memory"] = f"{left // MEBI}Mi" if left % MEBI == 0 else f"{left // 1024}Ki"
+        return offered

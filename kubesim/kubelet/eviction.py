@@ -1,22 +1,22 @@
-"""Eviction under memory pressure: what a kubelet gives up when its node runs out of memory.
+"""Eviction under memory pressure: which pod a kubelet evicts when its node runs out of memory.
 
-Each 10 s the kubelet looks at what is available. Below the threshold (100 MiB) it evicts one pod,
-the one that stands first in a ranking: who uses more than he asked for goes before who does not,
-then the lower priority, then who is further above his request. The pod is Failed, its object stays,
-its controller makes another one elsewhere, since the node says MemoryPressure until five minutes
-after the last alarm: pods without any request are refused here so long.
+Every 10 s the kubelet checks the available memory. Below the threshold (100 MiB) it evicts one pod,
+the first one of a ranking: pods that use more than their request come first, then lower priorities,
+then pods that are further above their request. The evicted pod is Failed and its object stays. Its
+controller creates another one elsewhere, since the node reports MemoryPressure until five minutes
+after the threshold was last met, and refuses pods without any request until then.
 
 Ours keeps: the hard threshold of ``memory.available``, minimum reclaim, the ranking, the condition,
-events and texts. Available is what the node has, less its reserves and what its pods use. It leaves
-out: soft thresholds, disk, process ids and images; the system's own daemons use nothing.
+events and messages. Available memory is the capacity less the reserves and the usage of the pods.
+It leaves out: soft thresholds, disk, process ids and images; the system's own daemons use nothing.
 
-A node whose pods cannot fill it is not looked at; while less than half is used, it is looked at
-once a minute.
+A node that its pods cannot fill is not checked; while less than half of the memory is used, it is
+checked once a minute.
 
 >>> pods = [
-...     Candidate("default/a", priority=0, usage=300, request=100),
-...     Candidate("default/b", priority=0, usage=900, request=1000),
-...     Candidate("default/c", priority=5, usage=500, request=100),
+...     EvictionCandidate("default/a", priority=0, usage=300, request=100),
+...     EvictionCandidate("default/b", priority=0, usage=900, request=1000),
+...     EvictionCandidate("default/c", priority=5, usage=500, request=100),
 ... ]
 >>> [candidate.key for candidate in rank_for_eviction(pods)]
 ['default/a', 'default/c', 'default/b']
@@ -42,14 +42,14 @@ MEBI = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class EvictionCandidate:
     """A pod that could be evicted.
 
     Attributes:
         key: namespace/name.
         priority: spec.priority.
         usage: its working set in bytes; None: no statistics yet.
-        request: bytes that its containers asked for.
+        request: bytes that its containers request.
         containers: (name, usage, request) of each, for the message.
     """
 
@@ -61,28 +61,31 @@ class Candidate:
 
     @property
     def above_request(self) -> bool:
-        """It uses more than it asked for."""
+        """Whether it uses more than its request."""
         return self.usage is not None and self.usage > self.request
 
 
-def rank_for_eviction(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Who goes first: no statistics, above the request, lower priority, further above it.
+def rank_for_eviction(candidates: Sequence[EvictionCandidate]) -> list[EvictionCandidate]:
+    """Sort pods by the order of their eviction.
+
+    Pods without statistics come first, then those above their request, lower priorities, and those
+    further above their request.
 
     Args:
-        candidates: the node's running pods; equals keep their order.
+        candidates: the node's running pods; equal ones keep their order.
     """
 
-    def place(candidate: Candidate) -> tuple[bool, bool, int, int]:
+    def rank(candidate: EvictionCandidate) -> tuple[bool, bool, int, int]:
         usage = candidate.usage or 0
         known = candidate.usage is not None
         excess = usage - candidate.request
         return known, not candidate.above_request, candidate.priority, -excess if known else 0
 
-    return sorted(candidates, key=place)
+    return sorted(candidates, key=rank)
 
 
-def evictable(candidate: Candidate) -> bool:
-    """Critical pods are passed over."""
+def evictable(candidate: EvictionCandidate) -> bool:
+    """Whether a pod may be evicted: critical pods may not."""
     return candidate.priority < CRITICAL_PRIORITY
 
 
@@ -93,9 +96,9 @@ def threshold_met(
 
     Args:
         available: bytes.
-        threshold: bytes; equality is enough memory.
+        threshold: bytes; memory is short below it.
         reclaim: bytes that have to be free above the threshold once it was met.
-        recovering: it was met at the last look.
+        recovering: it was met at the last check.
 
     >>> threshold_met(100, 100), threshold_met(99, 100)
     (False, True)
@@ -106,7 +109,7 @@ def threshold_met(
 
 
 def still_pressed(now: float, last_met: float | None, hold_seconds: float) -> bool:
-    """Whether MemoryPressure is still True: it outlives the alarm.
+    """Whether MemoryPressure is still True: it is held after the threshold was last met.
 
     Args:
         now: second.
@@ -117,7 +120,7 @@ def still_pressed(now: float, last_met: float | None, hold_seconds: float) -> bo
 
 
 def amount(bytes: int) -> str:
-    """Bytes as a quantity in the largest binary unit that divides them.
+    """Render bytes as a quantity in the largest binary unit that divides them.
 
     >>> amount(314572800), amount(1536), amount(1000)
     ('300Mi', '1536', '1000')
@@ -128,22 +131,27 @@ def amount(bytes: int) -> str:
     return str(bytes)
 
 
-def eviction_message(threshold: int, available: int, candidate: Candidate) -> str:
-    """The text of the event and of the pod's status.
+def eviction_message(threshold: int, available: int, candidate: EvictionCandidate) -> str:
+    """Return the message of the Event and of the pod's status.
 
-    >>> web = Candidate("d/p", 0, 300 * MEBI, 100 * MEBI, (("web", 300 * MEBI, 100 * MEBI),))
+    Args:
+        threshold, available: bytes.
+        candidate: the evicted pod.
+
+    >>> usage = ("web", 300 * MEBI, 100 * MEBI)
+    >>> web = EvictionCandidate("d/p", 0, 300 * MEBI, 100 * MEBI, (usage,))
     >>> eviction_message(100 * MEBI, 80 * MEBI, web)[:82]
     'The node was low on resource: memory. Threshold quantity: 100Mi, available: 80Mi. '
     """
-    said = "The node was low on resource: memory. "
-    said += f"Threshold quantity: {amount(threshold)}, available: {amount(available)}. "
+    message = "The node was low on resource: memory. "
+    message += f"Threshold quantity: {amount(threshold)}, available: {amount(available)}. "
     for name, usage, request in candidate.containers:
         if usage > request:
-            said += (
+            message += (
                 f"Container {name} was using {amount(usage)}, request is {amount(request)}, "
                 "has larger consumption of memory. "
             )
-    return said
+    return message
 
 
 def eviction_record(
@@ -153,10 +161,19 @@ def eviction_record(
     *,
     available: int,
     threshold: int,
-    ranking: Sequence[Candidate],
+    ranking: Sequence[EvictionCandidate],
     message: str,
 ) -> Decision:
-    """Why this pod was evicted and no other, with the ranking as a table."""
+    """Return why this pod was evicted and no other, with the ranking as a table.
+
+    Args:
+        now: second.
+        pod: the evicted pod.
+        component: name of the kubelet.
+        available, threshold: bytes.
+        ranking: all candidates in the order of their eviction.
+        message: of the Event.
+    """
     chosen = meta.key_of(pod)
     table = [
         {
@@ -185,8 +202,8 @@ def eviction_record(
         ),
         RuleStep("grace", {"seconds": GRACE_SECONDS}, message, SOURCE),
     )
-    me = next((c for c in ranking if c.key == chosen), None)
-    above = me is not None and me.above_request
+    evicted = next((c for c in ranking if c.key == chosen), None)
+    above = evicted is not None and evicted.above_request
     return pod_record(
         now,
         pod,
@@ -195,9 +212,9 @@ def eviction_record(
         *steps,
         binding="above its request" if above else "priority" if len(ranking) > 1 else "threshold",
         would_change_if=(
-            "it used no more than it asked for, and another pod did"
+            "it used no more than its request, and another pod did"
             if above
-            else "another pod used more than it asked for, or had a lower priority"
+            else "another pod used more than its request, or had a lower priority"
         ),
         data={"ranking": table, "available_bytes": available, "threshold_bytes": threshold},
     )

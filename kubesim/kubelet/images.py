@@ -1,15 +1,15 @@
-"""Images: which are on a node, how long a pull takes, and which do not exist.
+"""The images of a node: which are present, how long a pull takes, and which do not exist.
 
 By default every image is on every node, so a pod starts as quickly as in the original simulator.
 A cluster with ``Cluster(kubelet=KubeletConfig(image_pull=ImagePulls()))`` has empty nodes and a
-registry: each image has a size that follows from its name, and comes through one line, one image
-after the other (serializeImagePulls, the real default).
+registry: the size of an image follows from its name, and a node pulls one image after the other
+(serializeImagePulls, the real default).
 
-Two rules hold in both:
+Two rules hold in both cases:
 
 * An image whose tag or last name part is ``does-not-exist`` or ``missing`` is in no registry:
   ErrImagePull, then ImagePullBackOff, 10 s to 300 s.
-* A reference that is no image name is InvalidImageName, and stays so.
+* A malformed reference is InvalidImageName, and is not tried again.
 
 >>> pulls = ImagePulls(mb_per_second=10, base_seconds=1, sizes={"web:1": 50_000_000})
 >>> pulls.size("web:1"), pulls.seconds("web:1")
@@ -34,9 +34,9 @@ from kubesim.clock.base import Worker
 from kubesim.objects.frozen import Document
 
 MISSING = ("does-not-exist", "missing")
-MB_PER_SECOND = 40.0  # of the node's line
+MB_PER_SECOND = 40.0  # bandwidth of the node
 BASE_SECONDS = 0.4  # to resolve a name, before the first byte
-FAIL_SECONDS = 0.6  # until a registry has said that there is no such image
+FAIL_SECONDS = 0.6  # until the registry has answered that there is no such image
 LEAST_BYTES, MOST_BYTES = 5_000_000, 500_000_000
 STATUS_IMAGES = 50  # nodeStatusMaxImages
 _REFERENCE = re.compile(
@@ -47,7 +47,7 @@ _REFERENCE = re.compile(
 
 
 def valid_reference(image: str) -> bool:
-    """Whether a text is an image reference: [registry/]name[:tag][@digest]."""
+    """Whether a string is an image reference: [registry/]name[:tag][@digest]."""
     return _REFERENCE.fullmatch(image) is not None
 
 
@@ -59,12 +59,12 @@ def exists(image: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ImagePulls:
-    """A registry and the line to it.
+    """A registry and the bandwidth to it.
 
     Args:
-        mb_per_second: what comes through, in 10^6 bytes a second.
-        base_seconds: what each pull takes besides.
-        sizes: bytes of some images by their reference; others follow from their name.
+        mb_per_second: bandwidth in 10^6 bytes per second.
+        base_seconds: constant time of each pull.
+        sizes: bytes of some images by their reference; the sizes of others follow from their names.
         present: images that are on every node from the start.
     """
 
@@ -74,29 +74,29 @@ class ImagePulls:
     present: tuple[str, ...] = ()
 
     def size(self, image: str) -> int:
-        """Bytes of an image: the same name, the same size."""
+        """Return the bytes of an image; the same name has the same size."""
         return self.sizes.get(image, size_of(image))
 
     def seconds(self, image: str) -> float:
-        """How long the line is taken by a pull."""
+        """Return the seconds that a pull takes."""
         return round(self.base_seconds + self.size(image) / (self.mb_per_second * 1e6), 3)
 
 
 def size_of(image: str) -> int:
-    """Bytes of an image that nobody gave a size: 5 to 500 MB, by its name alone."""
+    """Return the bytes of an image without a given size: 5 to 500 MB, by its name alone."""
     draw = int.from_bytes(keyed_bytes(f"image-size/{image}", 4), "big")
     return LEAST_BYTES + draw * (MOST_BYTES - LEAST_BYTES) // (1 << 32)
 
 
 class Pulled(NamedTuple):
-    """How a pull ended.
+    """The result of a pull.
 
     Attributes:
-        image: which.
+        image: reference.
         seconds: of the pull alone.
-        waited: with the time in the queue.
-        bytes: its size.
-        error: "" if it came.
+        waited: seconds including the time in the queue.
+        bytes: size of the image.
+        error: "" if the pull succeeded.
     """
 
     image: str
@@ -107,7 +107,7 @@ class Pulled(NamedTuple):
 
     @property
     def message(self) -> str:
-        """The text of the event Pulled."""
+        """The message of the Event Pulled."""
         return (
             f'Successfully pulled image "{self.image}" in {_duration(self.seconds)} '
             f"({_duration(self.waited)} including waiting). Image size: {self.bytes} bytes."
@@ -115,10 +115,12 @@ class Pulled(NamedTuple):
 
 
 class ImageStore:
-    """The images of one node. `has` may be asked from any thread, the rest is the kubelet's.
+    """The images of one node.
+
+    `has` may be called from any thread, the other methods on the kubelet's worker.
 
     Args:
-        pulls: the registry; None: every image that exists is here.
+        pulls: the registry; None: every image that exists is present.
     """
 
     def __init__(self, pulls: ImagePulls | None = None) -> None:
@@ -128,11 +130,16 @@ class ImageStore:
         self.pulled = 0
 
     def has(self, image: str, policy: str) -> bool:
-        """Whether a container may start without asking the registry."""
+        """Whether a container may start without a pull.
+
+        Args:
+            image: the reference.
+            policy: imagePullPolicy: Always, IfNotPresent or Never.
+        """
         return valid_reference(image) and not self.needs_pull(image, policy)
 
     def needs_pull(self, image: str, policy: str) -> bool:
-        """Whether the kubelet has to ask the registry before a container starts.
+        """Whether the kubelet has to pull before a container starts.
 
         Args:
             image: the reference.
@@ -145,9 +152,15 @@ class ImageStore:
         return policy == "Always" or image not in self._sizes
 
     def pull(self, image: str, now: float, worker: Worker, done: Callable[[Pulled], None]) -> None:
-        """Fetch an image when the line is free; `done` is called on the kubelet's worker.
+        """Pull an image after the pulls before it.
 
-        An image that is here already costs only the question whether it is still the newest.
+        A pull of an image that is present takes only the time to check that it is the newest.
+
+        Args:
+            image: the reference.
+            now: second.
+            worker: the kubelet's.
+            done: called with the result, on that worker.
         """
         pulls = self._pulls or ImagePulls()
         if not exists(image):
@@ -169,22 +182,22 @@ class ImageStore:
 
         worker.call_later(self._free_at - now, arrived)
 
-    def line_is_free(self) -> None:
-        """The node was switched off: what was under way is lost."""
+    def cancel_pulls(self) -> None:
+        """Drop the pulls that are in flight, since the node was switched off."""
         self._free_at = 0.0
 
     def note(self, image: str) -> None:
-        """A container uses an image: it is one of the node's."""
+        """Note that a container uses an image, so that the node reports it."""
         self._sizes.setdefault(image, size_of(image))
 
     def status(self) -> list[Document]:
-        """status.images of the node: the largest fifty."""
-        found = sorted(self._sizes.items(), key=lambda item: (-item[1], item[0]))
-        return [{"names": [name], "sizeBytes": size} for name, size in found[:STATUS_IMAGES]]
+        """Return status.images of the node: the largest fifty."""
+        largest = sorted(self._sizes.items(), key=lambda item: (-item[1], item[0]))
+        return [{"names": [name], "sizeBytes": size} for name, size in largest[:STATUS_IMAGES]]
 
 
 def not_found(image: str) -> str:
-    """What the runtime says of an image that is in no registry."""
+    """Return the runtime's error for an image that is in no registry."""
     return (
         f'rpc error: code = NotFound desc = failed to pull and unpack image "{image}": '
         f'failed to resolve reference "{image}": {image}: not found'
@@ -192,7 +205,7 @@ def not_found(image: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """A Go duration with milliseconds.
+    """Render a duration as Go does, with milliseconds.
 
     >>> _duration(1.234), _duration(0.4), _duration(75.5)
     ('1.234s', '400ms', '1m15.5s')

@@ -1,9 +1,9 @@
-"""The kubelet: the agent of one node. It registers the node, and runs the pods bound to it.
+"""The kubelet: the agent of one node, which registers the node and runs the pods bound to it.
 
-Ours keeps: registration with capacity, allocatable and conditions, heartbeats by Lease each 10 s
-and by node status each 5 minutes, admission, one worker for each pod (`podworkers`), images,
-eviction under memory pressure (`pressure`), logs, and the power cut: `fail()` and `recover()`. It
-leaves out: static pods, device plug-ins, disk and PID pressure.
+Ours keeps: registration with capacity, allocatable and conditions, heartbeats by Lease every 10 s
+and by node status every 5 minutes, admission, one worker for each pod (`podworkers`), images,
+eviction under memory pressure (`eviction_manager`), logs, and the power cut: `fail()` and
+`recover()`. It leaves out: static pods, device plug-ins, disk and PID pressure.
 
 Source: pkg/kubelet/kubelet.go (syncLoop, HandlePodAdditions), pkg/kubelet/pod_workers.go.
 """
@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from kubesim.client import EventRecorder, Informer, Tools
 from kubesim.kubelet.config import KubeletConfig
+from kubesim.kubelet.eviction_manager import EvictionManager
 from kubesim.kubelet.images import ImageStore
 from kubesim.kubelet.nodestatus import (
     LEASE_SECONDS,
@@ -26,7 +26,6 @@ from kubesim.kubelet.nodestatus import (
 )
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.podworkers import PodWorkers
-from kubesim.kubelet.pressure import MemoryWatch
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.workload import Factory
 from kubesim.objects.frozen import Document
@@ -45,9 +44,9 @@ class Kubelet:
         tools: what all components share.
         node_name: for example ``node-1``.
         cpu, memory, max_pods: what the node offers, as Kubernetes quantities.
-        load: requests per second that reach a pod, asked at each tick.
+        load: requests per second that reach a pod, called at each tick.
         workloads: workload models by name.
-        labels: of the node, besides its hostname.
+        labels: of the node, in addition to its hostname.
         config: reserves, eviction thresholds, image pulls.
     """
 
@@ -84,24 +83,24 @@ class Kubelet:
         self._log: deque[tuple[float, str]] = deque(maxlen=LOG_LINES)
         self._seed, self._load, self._known_workloads = tools.streams.seed, load, workloads
         self._max_pods = max_pods
-        self._memory: MemoryWatch
+        self._evictions: EvictionManager
         self._workers = self._pod_workers()
         self._reporter = NodeReporter(
             api,
             clock,
             node_name,
             document=self._node_document,
-            facts=lambda: self._memory.facts(),
+            facts=lambda: self._evictions.facts(),
             images=self._images.status,
             pulls=lambda: self._images.pulled,
-            say=self._say,
+            log=self._write_line,
             event=partial(self.recorder.event, node_reference(node_name)),
         )
-        self._memory = self._memory_watch()
+        self._evictions = self._eviction_manager()
         self.down = False
         self._pods = self._informer()
 
-    def _pod_workers(self, found: Mapping[str, PodRunner] | None = None) -> PodWorkers:
+    def _pod_workers(self, previous: Mapping[str, PodRunner] | None = None) -> PodWorkers:
         return PodWorkers(
             self.api,
             self.clock,
@@ -117,13 +116,13 @@ class Kubelet:
             analytics=self.analytics,
             decisions=self.decisions,
             counts=self.counts,
-            memory_pressure=lambda: self._memory.pressed,
-            say=self._say,
-            found=found,
+            memory_pressure=lambda: self._evictions.under_pressure,
+            log=self._write_line,
+            previous=previous,
         )
 
-    def _memory_watch(self) -> MemoryWatch:
-        return MemoryWatch(
+    def _eviction_manager(self) -> EvictionManager:
+        return EvictionManager(
             self.api,
             self.clock,
             self.recorder,
@@ -151,7 +150,7 @@ class Kubelet:
             self._capacity,
             self._labels,
             self.clock.timestamp(),
-            self._memory.facts(),
+            self._evictions.facts(),
             allocatable=self._offered,
             images=self._images.status(),
         )
@@ -160,11 +159,11 @@ class Kubelet:
         """Register the node and begin to watch for pods."""
         self.api.register_log_source(self.node_name, self.logs)
         self.worker.call_soon(self._register)
-        self.worker.every(LEASE_SECONDS, self._look)
+        self.worker.every(LEASE_SECONDS, self._heartbeat)
         self._pods.start()
 
     def stop(self) -> None:
-        """Stop the node's pods without a word to the API server; the kubelet is not used again."""
+        """Stop the node's pods without a write to the API server; the kubelet is not used again."""
         self._pods.stop()
         self.worker.stop()
         self._workers.stop()
@@ -172,52 +171,54 @@ class Kubelet:
     # -- a power cut ----------------------------------------------------------------------------
 
     def fail(self) -> None:
-        """Cut the power: no lease, no status, no sample, no tick any more; every object stays.
+        """Cut the power: no lease, no status, no sample and no tick any more; every object stays.
 
-        What the cluster makes of it is up to the others: a node controller sees the lease grow old,
-        pods that are deleted stay Terminating. Has no effect on a node that is down already.
+        The other components react: the node controller sees that the lease is not renewed, and
+        pods that are deleted stay Terminating. A node that is down already is not changed.
         """
         if self.down:
             return
         self.down = True
         self.stop()
         for runner in self._workers.running().values():
-            self.api.forget_metrics(runner.namespace, runner.name)  # nobody can ask for them
-        self._say("The power was cut")
+            self.api.forget_metrics(runner.namespace, runner.name)  # nothing serves them now
+        self._write_line("The power was cut")
 
     def recover(self) -> None:
-        """The power is back: the kubelet starts with an empty memory and looks what is there.
+        """Restore the power: the kubelet starts with an empty memory and lists its pods.
 
         The node reports itself Ready, pods that were deleted meanwhile are removed for good, and
-        the others are started again with one restart more, by their restartPolicy (their
-        containers died with exit code 255). Has no effect on a node that is up.
+        the others are restarted by their restartPolicy (their containers terminated with exit code
+        255). A node that is up is not changed.
         """
         if not self.down:
             return
         self.down = False
         self.worker = self.clock.worker(self.name)
-        self._images.line_is_free()
+        self._images.cancel_pulls()
         self._workers = self._pod_workers(self._workers.runners)
-        self._memory = self._memory_watch()
+        self._evictions = self._eviction_manager()
         self._pods = self._informer()
-        self._say("The power is back")
+        self._write_line("The power is back")
         self.start()
-        self.worker.call_soon(self._workers.forget_the_gone)
+        self.worker.call_soon(self._workers.forget_removed_pods)
 
-    def statistics(self) -> dict[str, Any]:
-        """Counts for tests and tables."""
-        evicted = {"evicted": self._memory.evictions} if self._memory.evictions else {}
-        return {**self.counts, **evicted, "running": len(self._workers.running())}
+    def statistics(self) -> dict[str, int]:
+        """Return counts for tests and tables; from any thread."""
+        counts = dict(self.counts)  # one atomic copy: pods come and go on the worker
+        evictions = self._evictions.count
+        evicted = {"evicted": evictions} if evictions else {}
+        return {**counts, **evicted, "running": self._workers.running_count()}
 
     def logs(
         self, namespace: str, pod: str, container: str | None = None, previous: bool = False
     ) -> list[tuple[float, str]]:
-        """Log lines with their seconds, oldest first; of the kubelet itself for pod "".
+        """Return log lines with their seconds, oldest first; of the kubelet itself for pod "".
 
         Args:
-            namespace, pod: whose.
-            container: of which container; None: of all, in the order of time.
-            previous: of its run before the present one.
+            namespace, pod: of the pod.
+            container: name; None: all containers, in the order of time.
+            previous: of the run before the present one.
 
         Raises:
             BadRequest: there was no such run.
@@ -231,18 +232,18 @@ class Kubelet:
     # -- the node -------------------------------------------------------------------------------
 
     def _register(self) -> None:
-        """Register the node; tried until it is done."""
+        """Register the node; try again until it succeeds."""
         if not self._reporter.register():
             self.worker.call_later(REGISTER_RETRY_SECONDS, self._register)
             return
         self._reporter.renew_lease()
-        self._say(f"Node {self.node_name} is ready: {self._capacity}")
+        self._write_line(f"Node {self.node_name} is ready: {self._capacity}")
 
-    def _look(self) -> None:
-        """Each 10 s: a sign of life, and a look at the memory."""
-        self._reporter.look()
-        self._memory.look()
+    def _heartbeat(self) -> None:
+        """Renew the lease, report the status if it is due, and check the memory; every 10 s."""
+        self._reporter.heartbeat()
+        self._evictions.check_memory()
 
-    def _say(self, line: str) -> None:
+    def _write_line(self, line: str) -> None:
         self._log.append((self.clock.now(), line))
         self.analytics.log("Kubelet", self.node_name, line, "debug")

@@ -1,12 +1,11 @@
-"""What a kubelet says about its node: the Node object, its Lease, and the status that it reports.
+"""The node object of a kubelet, its Lease, and the status that it reports.
 
-Two signs of life, as upstream: the *Lease* is renewed each 10 s and costs next to nothing; the
-Node's *status* is looked at each 10 s too, but written only if something in it changed, or if the
-last report is 5 minutes old. So an idle cluster of a thousand nodes writes small leases, not
-thousand large Node documents.
+There are two heartbeats, as upstream: the *Lease* is renewed every 10 s and is cheap; the Node's
+*status* is computed every 10 s too, but written only if it changed or if the last report is 5
+minutes old. So an idle cluster of a thousand nodes writes small leases, not large Node documents.
 
-What somebody else wrote into the conditions (a node controller's Unknown) counts as a change: the
-kubelet puts its own view back at its next look.
+A condition that another component wrote (Unknown, by the node controller) counts as a change: the
+kubelet overwrites it at its next heartbeat.
 
 Source: pkg/kubelet/kubelet_node_status.go (tryUpdateNodeStatus, nodeStatusHasChanged),
 pkg/kubelet/nodestatus/setters.go, k8s.io/component-helpers/apimachinery/lease.
@@ -46,11 +45,11 @@ HEALTHY: tuple[Fact, ...] = (
 )
 
 
-# -- what is decided -------------------------------------------------------------------------------
+# -- decisions: pure functions ---------------------------------------------------------------------
 
 
 def facts_of(conditions: Sequence[Document]) -> dict[str, Fact]:
-    """Conditions by type, without their times."""
+    """Return conditions by type, without their times."""
     return {
         str(c.get("type")): (
             str(c.get("type")),
@@ -63,16 +62,17 @@ def facts_of(conditions: Sequence[Document]) -> dict[str, Fact]:
 
 
 def reported_conditions(old: Sequence[Document], facts: Sequence[Fact], now: str) -> list[Document]:
-    """The node's conditions after a report; those that are not the kubelet's stay as they are.
+    """Return the node's conditions after a report; those of other components stay as they are.
 
     Args:
         old: the conditions so far.
-        facts: what the kubelet sees.
-        now: RFC 3339 text: the heartbeat of each, and the transition of those whose status changed.
+        facts: the conditions that the kubelet observes.
+        now: RFC 3339 string: the heartbeat time of each, and the transition time of those whose
+            status changed.
     """
     known = {str(c.get("type")): c for c in old}
-    mine = {fact[0] for fact in facts}
-    result = [c for c in old if c.get("type") not in mine]
+    own = {fact[0] for fact in facts}
+    result = [c for c in old if c.get("type") not in own]
     for type, status, reason, message in facts:
         before = known.get(type, {})
         kept = before.get("lastTransitionTime") if before.get("status") == status else None
@@ -92,11 +92,11 @@ def reported_conditions(old: Sequence[Document], facts: Sequence[Fact], now: str
 def report_is_due(
     conditions: Sequence[Document], facts: Sequence[Fact], since_report: float
 ) -> bool:
-    """Whether the status is written now: something differs, or the last report is 5 minutes old.
+    """Whether the status is written now: it has changed, or the last report is 5 minutes old.
 
     Args:
-        conditions: as they stand in the Node object.
-        facts: what the kubelet sees.
+        conditions: of the newest Node object.
+        facts: the conditions that the kubelet observes.
         since_report: seconds since its last report.
 
     >>> report_is_due([], HEALTHY, 0.0)
@@ -107,8 +107,8 @@ def report_is_due(
     """
     if since_report >= REPORT_SECONDS:
         return True
-    stand = facts_of(conditions)
-    return any(stand.get(fact[0]) != fact for fact in facts)
+    reported = facts_of(conditions)
+    return any(reported.get(fact[0]) != fact for fact in facts)
 
 
 def node_document(
@@ -121,21 +121,21 @@ def node_document(
     allocatable: Mapping[str, str] | None = None,
     images: Sequence[Document] = (),
 ) -> Document:
-    """The Node object that a kubelet registers.
+    """Return the Node object that a kubelet registers.
 
     Args:
         name, labels: of the node.
-        capacity: what it has, as quantities by name.
-        now: RFC 3339 text.
+        capacity: quantities by name.
+        now: RFC 3339 string.
         facts: its conditions.
-        allocatable: what pods may ask for; None: all.
+        allocatable: what pods may request; None: the whole capacity.
         images: on the node, the largest first.
 
     Raises:
-        BadRequest: the name is none for a node.
+        BadRequest: the name is not a DNS subdomain.
     """
     if not meta.valid_dns1123_subdomain(name):
-        raise BadRequest(f"{name!r} is no name for a node; write for example node-1")
+        raise BadRequest(f"{name!r} is not a valid node name; write for example node-1")
     return {
         "kind": "Node",
         "apiVersion": "v1",
@@ -175,22 +175,22 @@ def node_document(
 
 
 def node_reference(name: str) -> Document:
-    """The node as events of its kubelet name it: by its name, also in place of the uid."""
+    """Return the node as its kubelet's events refer to it: by name, also in place of the uid."""
     return {"kind": "Node", "apiVersion": "v1", "metadata": {"name": name, "uid": name}}
 
 
 def node_address(name: str) -> str:
-    """The node's address inside the cluster."""
-    return f"10.0.0.{meta_number(name) % 254 + 1}"
+    """Return the node's address inside the cluster."""
+    return f"10.0.0.{node_number(name) % 254 + 1}"
 
 
-def meta_number(name: str) -> int:
-    """The number at the end of a name, for addresses; 0 if there is none."""
+def node_number(name: str) -> int:
+    """Return the number at the end of a node's name, for addresses; 0 if it has none."""
     digits = name.rpartition("-")[2]
     return int(digits) if digits.isascii() and digits.isdigit() else 0
 
 
-# -- who does it -----------------------------------------------------------------------------------
+# -- the reporter ----------------------------------------------------------------------------------
 
 
 class NodeReporter:
@@ -199,12 +199,12 @@ class NodeReporter:
     Args:
         api, clock: the cluster's tools.
         name: of the node.
-        document: makes the Node object to register, at the second at which it is asked.
-        facts: what the kubelet sees now.
-        images: on the node now.
-        pulls: how many were pulled so far; a new one is reported at the next look.
-        say: where its lines of log go.
-        event: tells (type, reason, message) about the node.
+        document: returns the Node object to register.
+        facts: returns the conditions that the kubelet observes.
+        images: returns the images of the node.
+        pulls: returns the number of pulls so far; a new image is reported at the next heartbeat.
+        log: writes a line of the kubelet's log.
+        event: records an Event (type, reason, message) about the node.
     """
 
     def __init__(
@@ -217,7 +217,7 @@ class NodeReporter:
         facts: Callable[[], Sequence[Fact]],
         images: Callable[[], list[Document]] = list,
         pulls: Callable[[], int] = int,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         event: Callable[[str, str, str], None],
     ) -> None:
         self._api = api
@@ -227,14 +227,14 @@ class NodeReporter:
         self._facts = facts
         self._images, self._pulls = images, pulls
         self._pulls_reported = 0
-        self._say, self._event = say, event
+        self._log, self._event = log, event
         self._reported_at = 0.0
         self.reports = 0
 
     def register(self) -> bool:
-        """Make the Node object, or take over the one that is there; False: try again later.
+        """Create the Node object, or take over an existing one; return False to be called again.
 
-        A node that is there keeps its spec, its labels and the conditions of others.
+        An existing node keeps its spec, its labels and the conditions of other components.
         """
         node = self._document()
         try:
@@ -243,39 +243,40 @@ class NodeReporter:
             else:
                 retry_on_conflict(lambda: self._take_over(node["status"]))
         except StatusError as error:
-            self._say(f"Not registered yet: {error.message}")
+            self._log(f"Not registered yet: {error.message}")
             return False
         self._reported_at = self._clock.now()
         return True
 
-    def _tell_of_changes(self, old: Document, status: Document) -> None:
-        """Events on the node: it was started anew, it is ready again."""
+    def _record_events(self, old: Document, status: Document) -> None:
+        """Record that the node was rebooted, or is ready again."""
         boot = (status.get("nodeInfo") or {}).get("bootID")
         before = (old.get("nodeInfo") or {}).get("bootID")
         if before and boot != before:
-            said = f"Node {self._name} has been rebooted, boot id: {boot}"
-            self._event("Warning", "Rebooted", said)
+            message = f"Node {self._name} has been rebooted, boot id: {boot}"
+            self._event("Warning", "Rebooted", message)
         ready = facts_of(old.get("conditions") or ()).get("Ready")
         if ready is not None and ready[1] != "True":
             self._event("Normal", "NodeReady", f"Node {self._name} status is now: NodeReady")
 
     def _take_over(self, status: Document) -> None:
-        known = self._api.get("Node", self._name)
-        old = known.get("status") or {}
+        """Write the status of an existing Node object."""
+        existing = self._api.get("Node", self._name)
+        old = existing.get("status") or {}
         conditions = reported_conditions(
             old.get("conditions") or (), self._facts(), self._clock.timestamp()
         )
         merged = {**old, **status, "conditions": conditions}
-        self._api.update_status({**known, "status": merged})
-        self._tell_of_changes(old, status)
+        self._api.update_status({**existing, "status": merged})
+        self._record_events(old, status)
 
-    def look(self) -> None:
-        """Renew the lease; report the status if something changed or the last report is old."""
+    def heartbeat(self) -> None:
+        """Renew the lease; report the status if it changed or the last report is old."""
         self.renew_lease()
         self.report()
 
     def renew_lease(self) -> None:
-        """A sign of life: the node's Lease. A lost one does no harm, the next is near."""
+        """Renew the node's Lease; a failure is logged, since the next renewal is 10 s away."""
         lease = {
             "kind": "Lease",
             "metadata": {"name": self._name, "namespace": LEASE_NAMESPACE},
@@ -291,10 +292,10 @@ class NodeReporter:
             else:
                 self._api.update(lease)
         except StatusError as error:
-            self._say(f"Lease not renewed: {error.message}")
+            self._log(f"Lease not renewed: {error.message}")
 
     def report(self) -> bool:
-        """Write the node's status if it is due; True if it was written."""
+        """Write the node's status if it is due; return whether it was written."""
         node = self._api.peek("Node", self._name)
         if node is None:
             return False  # deleted: a kubelet registers its node only when it starts
@@ -308,18 +309,18 @@ class NodeReporter:
         def write() -> None:
             current = self._api.get("Node", self._name)
             status = current.get("status") or {}
-            now, found = self._clock.timestamp(), self._images()
+            now, images = self._clock.timestamp(), self._images()
             fresh = reported_conditions(status.get("conditions") or (), self._facts(), now)
-            fields = {"conditions": fresh} | ({"images": found} if found else {})
+            fields = {"conditions": fresh} | ({"images": images} if images else {})
             self._api.update_status({**current, "status": {**status, **fields}})
-            self._tell_of_changes(status, status)
+            self._record_events(status, status)
 
         try:
             retry_on_conflict(write)
         except NotFound:
             return False
         except StatusError as error:
-            self._say(f"Status not reported: {error.message}")
+            self._log(f"Status not reported: {error.message}")
             return False
         self._reported_at, self._pulls_reported = self._clock.now(), pulls
         self.reports += 1

@@ -1,7 +1,7 @@
-"""The pods of one node: who is taken, refused, told to stop, and forgotten.
+"""The pods of one node: admitted, refused, stopped and removed.
 
-Each pod that is taken gets a worker of its own and a `PodRunner`; this file hands news of the API
-server to them. A runner is kept until its pod's object is gone, since its logs are read until then.
+Each admitted pod gets a worker of its own and a `PodRunner`; `PodWorkers` passes the watch events
+on to them. A runner is kept until its pod's object is gone, since its logs are read until then.
 
 Source: pkg/kubelet/kubelet.go (HandlePodAdditions, HandlePodRemoves, rejectPod),
 pkg/kubelet/pod_workers.go.
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
@@ -20,11 +19,12 @@ from kubesim.clock.base import Clock, Worker
 from kubesim.errors import BadRequest, NotFound
 from kubesim.kubelet.admission import admission
 from kubesim.kubelet.images import ImageStore, Pulled
-from kubesim.kubelet.nodestatus import meta_number, node_address
-from kubesim.kubelet.pod.base import NodeTools
+from kubesim.kubelet.nodestatus import node_address, node_number
+from kubesim.kubelet.pod.context import NodeTools
+from kubesim.kubelet.pod.image_manager import Pull
 from kubesim.kubelet.pod.records import refusal_record
 from kubesim.kubelet.pod.runner import PodRunner
-from kubesim.kubelet.pod.status import delete_for_good
+from kubesim.kubelet.pod.status import delete_pod_object
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.models import PodModels, known_models
 from kubesim.kubelet.usage.workload import Factory
@@ -34,19 +34,20 @@ from kubesim.objects.pods import NOTHING, PodResources, is_finished, pod_request
 
 
 class PodWorkers:
-    """The pods of one node; everything but `logs` runs on the kubelet's worker.
+    """The pods of one node; everything but `logs` and `running_count` runs on the kubelet's worker.
 
     Args:
         api, clock: the cluster's tools.
         worker: the kubelet's.
-        node_name: whose node.
-        allocatable, max_pods: what it offers.
-        seed, load, workloads: what the pods' usage models need.
+        node_name: name of the node.
+        allocatable, max_pods: what the node offers.
+        seed, load, workloads: arguments of the pods' usage models.
         images: of the node.
-        recorder, analytics, decisions, say: where is told what happens.
+        recorder, analytics, decisions, log: where events, log lines and decision records go.
         counts: of the kubelet's statistics.
         memory_pressure: whether the node is short of memory.
-        found: what ran here when the power was cut, by key: its logs are on the disk.
+        previous: runners of the pods at the time of a power cut, by key: their logs are on the
+            disk.
     """
 
     def __init__(
@@ -67,8 +68,8 @@ class PodWorkers:
         decisions: DecisionLog,
         counts: Counter[str],
         memory_pressure: Callable[[], bool],
-        say: Callable[[str], None],
-        found: Mapping[str, PodRunner] | None = None,
+        log: Callable[[str], None],
+        previous: Mapping[str, PodRunner] | None = None,
     ) -> None:
         self._api, self._clock, self._worker = api, clock, worker
         self._node_name = node_name
@@ -82,47 +83,51 @@ class PodWorkers:
             analytics=analytics,
             decisions=decisions,
         )
-        self._counts, self._say = counts, say
+        self._counts, self._log = counts, log
         self._memory_pressure = memory_pressure
-        self._subnet = int(meta_number(node_name)) % 256
+        self._subnet = int(node_number(node_name)) % 256
         self.runners: dict[str, PodRunner] = {}  # by key, kept until the object is gone
-        self._requests: dict[str, PodResources] = {}  # of the pods that run
-        self._found = dict(found or {})
+        self._requests: dict[str, PodResources] = {}  # of the pods that hold resources, by key
+        self._previous = dict(previous or {})
+
+    def running_count(self) -> int:
+        """Return the number of pods that hold resources of the node; from any thread."""
+        return len(self._requests)
 
     def running(self) -> dict[str, PodRunner]:
-        """The pods that hold resources of the node, by key."""
+        """Return the pods that hold resources of the node, by key."""
         return {key: self.runners[key] for key in self._requests}
 
     def stop(self) -> None:
-        """Stop all pods at once and without a word."""
+        """Stop all pods at once, without a write to the API server."""
         self._clock.stop_workers([runner.worker for runner in self.runners.values()])
 
     def logs(
         self, namespace: str, pod: str, container: str | None, *, previous: bool
     ) -> list[tuple[float, str]]:
-        """Log lines of a pod with their seconds (see `Kubelet.logs`); from any thread."""
+        """Return the log lines of a pod with their seconds; see `Kubelet.logs`; from any thread."""
         runner = self.runners.get(f"{namespace}/{pod}")
         if runner is None:
             return []
         if previous and not runner.has_previous(container or ""):
-            which = f'container "{container}" in pod "{pod}"'
-            raise BadRequest(f"previous terminated {which} not found")
+            where = f'container "{container}" in pod "{pod}"'
+            raise BadRequest(f"previous terminated {where} not found")
         return runner.lines(container, previous=previous)
 
-    def forget_the_gone(self) -> None:
-        """What ran here and is no object any more is only a memory on the disk."""
-        for key in self._found:
-            self._say(f"Pod {key} is gone")
-        self._found = {}
+    def forget_removed_pods(self) -> None:
+        """Drop the logs of pods whose objects were removed while the node was down."""
+        for key in self._previous:
+            self._log(f"Pod {key} is gone")
+        self._previous = {}
 
-    # -- news -------------------------------------------------------------------------------------
+    # -- watch events -----------------------------------------------------------------------------
 
     def pod_event(self, event: ResourceEvent) -> None:
-        """A pod of this node was bound, changed or deleted."""
+        """React to a pod of this node that was bound, changed or deleted."""
         pod, key = event.object, meta.key_of(event.object)
         runner = self.runners.get(key)
         if runner is not None and runner.uid != meta.uid_of(pod):
-            self._drop(key, runner)  # made anew under its name before we saw the old one go
+            self._drop(key, runner)  # created again under its name before its deletion was seen
             runner = None
         if event.type == "DELETED":
             if runner is not None:
@@ -131,14 +136,14 @@ class PodWorkers:
             self._terminate(key, pod, runner)
         elif runner is None:
             if not is_finished(pod):
-                self._take(key, pod)
-            elif key in self._found and self._found[key].uid == meta.uid_of(pod):
-                self.runners[key] = self._found.pop(key)  # it had ended before the power cut
+                self._admit(key, pod)
+            elif key in self._previous and self._previous[key].uid == meta.uid_of(pod):
+                self.runners[key] = self._previous.pop(key)  # it had ended before the power cut
         elif pod["spec"].get("readinessGates"):
             runner.worker.call_soon(runner.refresh)
 
-    def _take(self, key: str, pod: Document) -> None:
-        """A pod was bound to this node: admit it, and give it a worker."""
+    def _admit(self, key: str, pod: Document) -> None:
+        """Admit a pod that was bound to this node, and start its worker; or refuse it."""
         refusal = admission(
             pod,
             self._requests,
@@ -150,7 +155,7 @@ class PodWorkers:
         if refusal is None:
             try:
                 models = PodModels(self._seed, pod, self._models)
-            except Exception as error:  # noqa: BLE001 - a learner's factory, or a bad annotation
+            except Exception as error:  # noqa: BLE001 - a user's factory, or a bad annotation
                 refusal = "InvalidWorkload", f"{error}"
         if refusal is not None:
             self._refuse(pod, *refusal)
@@ -158,7 +163,7 @@ class PodWorkers:
         self._requests[key] = pod_requests(pod)
         self._counts["started"] += 1
         address = f"10.244.{self._subnet}.{self._counts['started'] % 254 + 1}"
-        found = self._found.pop(key, None)
+        previous = self._previous.pop(key, None)
         runner = self.runners[key] = PodRunner(
             self._api,
             self._clock.worker(f"pod/{key}"),
@@ -170,15 +175,17 @@ class PodWorkers:
             pull=self._puller(key),
             load=self._load,
             ended=self._ended,
-            found=found if found is not None and found.uid == meta.uid_of(pod) else None,
+            previous=previous
+            if previous is not None and previous.uid == meta.uid_of(pod)
+            else None,
         )
-        self._say(f"Admitted pod {key}")
+        self._log(f"Admitted pod {key}")
         runner.worker.call_soon(runner.start)
 
-    def _puller(self, key: str) -> Callable[[str, Callable[[Pulled], Any]], None]:
-        """How a pod asks for an image: on the kubelet's worker; the answer comes on the pod's."""
+    def _puller(self, key: str) -> Pull:
+        """Return how a pod asks for an image: on the kubelet's worker; `done` runs on the pod's."""
 
-        def pull(image: str, done: Callable[[Pulled], Any]) -> None:
+        def pull(image: str, done: Callable[[Pulled], object]) -> None:
             def arrived(result: Pulled) -> None:
                 runner = self.runners.get(key)
                 if runner is not None:
@@ -191,25 +198,28 @@ class PodWorkers:
         return pull
 
     def _terminate(self, key: str, pod: Document, runner: PodRunner | None) -> None:
+        """Stop a pod that is being deleted."""
         if runner is None:  # it never ran here
-            delete_for_good(self._api, meta.namespace_of(pod), meta.name_of(pod), meta.uid_of(pod))
+            delete_pod_object(
+                self._api, meta.namespace_of(pod), meta.name_of(pod), meta.uid_of(pod)
+            )
         elif key in self._requests:
             grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
             runner.worker.call_soon(lambda: runner.stop(grace))
             if runner.worker.stopped:  # it had ended by itself
-                delete_for_good(self._api, runner.namespace, runner.name, runner.uid)
+                delete_pod_object(self._api, runner.namespace, runner.name, runner.uid)
         else:
-            delete_for_good(self._api, runner.namespace, runner.name, runner.uid)
+            delete_pod_object(self._api, runner.namespace, runner.name, runner.uid)
 
     def _drop(self, key: str, runner: PodRunner) -> None:
-        """The object is gone: end what still runs, and forget the logs."""
+        """Stop a pod whose object is gone, and drop its logs."""
         del self.runners[key]
         self._requests.pop(key, None)
-        runner.worker.call_soon(runner.vanish)
-        self._say(f"Removed pod {key}")
+        runner.worker.call_soon(runner.remove)
+        self._log(f"Removed pod {key}")
 
     def _ended(self, runner: PodRunner) -> None:
-        """Called on the pod's worker: its thread is no longer needed, its logs still are."""
+        """Stop the worker of a pod that has ended; its logs are kept. Called on that worker."""
         runner.worker.stop()
         key = f"{runner.namespace}/{runner.name}"
         self._worker.call_soon(lambda: self._release(key, runner))
@@ -220,12 +230,12 @@ class PodWorkers:
 
     def _refuse(self, pod: Document, reason: str, message: str) -> None:
         self._counts["refused"] += 1
-        self._say(f"Refused pod {meta.key_of(pod)}: {reason}")
+        self._log(f"Refused pod {meta.key_of(pod)}: {reason}")
         self._tools.recorder.event(pod, "Warning", reason, message)
-        asked, used = pod_requests(pod), sum(self._requests.values(), NOTHING)
+        requested, used = pod_requests(pod), sum(self._requests.values(), NOTHING)
         figures = {
-            "cpu_milli": asked.cpu_milli,
-            "memory_bytes": asked.memory_bytes,
+            "cpu_milli": requested.cpu_milli,
+            "memory_bytes": requested.memory_bytes,
             "used_cpu_milli": used.cpu_milli,
             "used_memory_bytes": used.memory_bytes,
             "allocatable_cpu_milli": self._allocatable.cpu_milli,
@@ -253,4 +263,4 @@ class PodWorkers:
         try:
             retry_on_conflict(write)
         except NotFound:
-            self._say(f"Pod {key} is gone")
+            self._log(f"Pod {key} is gone")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kubesim import Cluster
-from kubesim.errors import NotFound
+from kubesim.errors import BadRequest, NotFound
 from kubesim.kubelet.pod.backoff import CrashBackOff
 from kubesim.kubelet.pod.phase import Container, conditions, phase, should_restart
 from kubesim.kubelet.usage.workload import LoadWorkload, SeedWorkload
@@ -312,3 +312,34 @@ def test_deleting_during_a_tick_never_resurrects_a_pod() -> None:
             assert not cluster.failures
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_statistics_are_read_while_a_pod_is_removed(cluster: Cluster) -> None:
+    """On the live clock another thread reads them between the two steps of a removal."""
+    cluster.api.create(crashing("web"))
+    cluster.sleep(3)
+    node = next(k for k in cluster.kubelets if "default/web" in k._workers.runners)
+    workers = node._workers
+    before = node.statistics()["running"]
+    runner = workers.runners.pop("default/web")  # the first step; its requests are still counted
+    assert node.statistics()["running"] == before
+    workers.runners["default/web"] = runner
+
+
+@pytest.mark.parametrize("factory", [3, "load", object()])
+def test_a_factory_that_cannot_be_called_is_refused(factory: object) -> None:
+    """The message says what is expected."""
+    with pytest.raises(BadRequest, match=r"workloads\['mine'\] must be a function"):
+        Cluster(nodes=1, workloads={"mine": factory})  # type: ignore[dict-item]
+
+
+def test_a_factory_that_creates_no_model_costs_its_pod_the_admission() -> None:
+    """The pod is refused; the message says what a workload model needs."""
+    with Cluster(nodes=1, hpa=False, workloads={"mine": lambda context: 3}) as cluster:
+        pod = crashing("p")
+        pod["metadata"]["annotations"] = {"kubesim.dev/workload": '{"model": "mine"}'}
+        cluster.api.create(pod)
+        cluster.sleep(3)
+        status = cluster.api.get("Pod", "p")["status"]
+        assert (status["phase"], status["reason"]) == ("Failed", "InvalidWorkload")
+        assert "must have a method usage(now, load)" in status["message"]

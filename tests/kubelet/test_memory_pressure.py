@@ -11,7 +11,7 @@ from kubelet_world import a_pod, condition, container, events, reasons, status
 from kubesim import Cluster
 from kubesim.kubelet import KubeletConfig
 from kubesim.kubelet.eviction import (
-    Candidate,
+    EvictionCandidate,
     evictable,
     eviction_message,
     rank_for_eviction,
@@ -22,8 +22,8 @@ from kubesim.kubelet.eviction import (
 MIB = 1 << 20
 
 
-def candidate(key: str, usage: int | None, request: int, priority: int = 0) -> Candidate:
-    return Candidate(key, priority, usage, request)
+def candidate(key: str, usage: int | None, request: int, priority: int = 0) -> EvictionCandidate:
+    return EvictionCandidate(key, priority, usage, request)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def candidate(key: str, usage: int | None, request: int, priority: int = 0) -> C
         ([candidate("a", 50, 0), candidate("b", 50, 0)], "ab"),
     ],
 )
-def test_who_goes_first(pods: list[Candidate], order: str) -> None:
+def test_who_goes_first(pods: list[EvictionCandidate], order: str) -> None:
     """No statistics, above the request, lower priority, further above it."""
     assert "".join(c.key for c in rank_for_eviction(pods)) == order
 
@@ -83,7 +83,7 @@ def test_pressure_outlives_the_alarm() -> None:
 
 def test_the_message_to_the_letter() -> None:
     """Threshold, what is available, and each container above its request."""
-    web = Candidate(
+    web = EvictionCandidate(
         "d/p", 0, 400 * MIB, 300 * MIB,
         (("web", 300 * MIB, 100 * MIB), ("log", 100 * MIB, 200 * MIB)),
     )  # fmt: skip
@@ -205,7 +205,7 @@ def test_a_node_that_cannot_be_filled_is_not_measured() -> None:
     with Cluster(nodes=1, seed=1) as cluster:
         cluster.sleep(30)
         asked: list[str] = []
-        watch = cluster.kubelets[0]._memory
+        watch = cluster.kubelets[0]._evictions
         watch._candidate = lambda key, runner: asked.append(key)  # type: ignore[method-assign, assignment]
         cluster.sleep(300)
         assert asked == []

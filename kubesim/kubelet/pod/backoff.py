@@ -1,4 +1,4 @@
-"""Back-offs: how long a crashed container, or an image that did not come, waits for its next try.
+"""Back-off of crashed containers (CrashLoopBackOff) and failed image pulls (ImagePullBackOff).
 
 >>> backoff = CrashBackOff()
 >>> [backoff.delay(exited_at=0.0) for _ in range(7)]
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 INITIAL_SECONDS = 10.0  # backOffPeriod
 MAX_SECONDS = 300.0  # MaxContainerBackOff
-FORGET_SECONDS = 2 * MAX_SECONDS  # a container that ran longer starts over
+FORGET_SECONDS = 2 * MAX_SECONDS  # the back-off of a container that ran longer is reset
 
 
 @dataclass(slots=True)
@@ -22,15 +22,15 @@ class CrashBackOff:
     """The back-off of one container; the kubelet keeps it in memory.
 
     Attributes:
-        current: seconds that the next crash has to wait; 0 before the first.
-        updated: second at which it was last changed.
+        current: seconds that the container waits after its next crash; 0 before the first.
+        updated: second of its last change.
     """
 
     current: float = 0.0
     updated: float = 0.0
 
     def delay(self, exited_at: float) -> float:
-        """Seconds from the exit to the next start; the first restart has no delay.
+        """Return the seconds from the exit to the next start; the first restart has no delay.
 
         Args:
             exited_at: second of the exit.
@@ -47,7 +47,7 @@ class CrashBackOff:
 
 @dataclass(slots=True)
 class PullBackOff:
-    """How long a kubelet waits before it pulls an image again: 10 s after the first failure.
+    """The back-off of one container's image pulls: 10 s after the first failure.
 
     >>> backoff = PullBackOff()
     >>> [backoff.delay() for _ in range(7)]
@@ -57,6 +57,6 @@ class PullBackOff:
     current: float = 0.0
 
     def delay(self) -> float:
-        """Seconds from this failure to the next attempt."""
+        """Return the seconds from this failure to the next attempt."""
         self.current = min(self.current * 2, MAX_SECONDS) if self.current else INITIAL_SECONDS
         return self.current

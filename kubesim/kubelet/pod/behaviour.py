@@ -1,11 +1,11 @@
-"""What the process in a container would do: when it exits, how it stops, what it answers to probes.
+"""The simulated process of a container: when it exits, how it stops, what its probes answer.
 
-A simulated container has no process; annotations of its pod say how it behaves
-(`kubesim.objects.wellknown`), and a workload model of your own may answer its probes itself with
-a method ``probe(kind, now) -> bool``.
+A simulated container has no process. Annotations of its pod say how it behaves
+(`kubesim.objects.wellknown`), and a workload model of your own may answer its probes with a
+method ``probe(kind, now) -> bool``.
 
 >>> pod = {"metadata": {"annotations": {"kubesim.dev/probe": '{"ready_after_seconds": 20}'}}}
->>> answers = behaviour_of(pod, "web", "main", complain=print).answers
+>>> answers = behaviour_of(pod, "web", "main", warn=print).answers
 >>> answers.healthy("readiness", age=19.0), answers.healthy("readiness", age=20.0)
 (False, True)
 
@@ -15,10 +15,9 @@ No counterpart in Kubernetes: there, the image decides.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from math import inf
-from typing import Any
 
 from kubesim.clock.streams import keyed_fraction
 from kubesim.kubelet.images import MISSING
@@ -29,27 +28,30 @@ from kubesim.objects.wellknown import (
     EXIT_CODE,
     PROBE,
     RUN_SECONDS,
+    START_SECONDS,
     STOP_EXIT_CODE,
     STOP_SECONDS,
     TERMINATION_MESSAGE,
     WORKLOAD,
 )
 
-INIT_SECONDS = 1.0  # how long an init container runs that does not say
+START_DELAY_SECONDS = 1.0  # to set up the pod's sandbox, as the original took to start a pod
+INIT_SECONDS = 1.0  # default run time of an init container
 MOST_SECONDS = 1e9
 
-Complain = Callable[[str], Any]
+Warn = Callable[[str], object]
+"""warn(message): called for each annotation that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """How a container answers its probes; all ages are seconds since that container started.
+    """How a container answers its probes; ages are seconds since that container started.
 
     Attributes:
-        started_after_seconds: every probe fails before.
-        ready_after_seconds: readiness fails before.
-        fail_liveness_at: liveness fails from this age on; None: never.
-        fail_readiness_at: readiness fails from this age on; None: never.
+        started_after_seconds: age before which every probe fails.
+        ready_after_seconds: age before which readiness probes fail.
+        fail_liveness_at: age from which liveness probes fail; None: never.
+        fail_readiness_at: age from which readiness probes fail; None: never.
         fail_seconds: how long these failures last; None: for good.
         flaky: share of attempts that fail at random, from 0 to 1.
         response_seconds: how long each answer takes; more than timeoutSeconds is a failure.
@@ -69,7 +71,7 @@ class Answers:
         Args:
             kind: startup, liveness or readiness.
             age: seconds since the container started.
-            draw: names this attempt; the same name draws the same luck.
+            draw: name of this attempt; the same name gives the same random result.
         """
         if age < self.started_after_seconds:
             return False
@@ -83,14 +85,14 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What one container does.
+    """How the process of one container behaves.
 
     Attributes:
-        run_seconds: it exits by itself after so long; None: it runs for good.
-        exit_code: with this code.
+        run_seconds: time after which it exits by itself; None: never.
+        exit_code: its exit code then.
         stop_seconds: from SIGTERM to its end; infinite if it ignores SIGTERM.
-        stop_exit_code: its exit code then.
-        termination_message: what it leaves behind.
+        stop_exit_code: its exit code after SIGTERM.
+        termination_message: message of its termination.
         answers: to its probes.
     """
 
@@ -107,31 +109,31 @@ ONCE = Behaviour(run_seconds=INIT_SECONDS)
 PREFIX = "kubesim.dev/"
 
 
-def behaviour_of(pod: Document, container: str, kind: str, complain: Complain) -> Behaviour:
-    """How a container of a pod behaves, by the pod's annotations.
+def behaviour_of(pod: Document, container: str, kind: str, warn: Warn) -> Behaviour:
+    """Return how a container behaves, by its pod's annotations.
 
     Args:
         pod: the pod.
         container: its name.
         kind: main, init or sidecar.
-        complain: told of each annotation that makes no sense; the default is taken then.
+        warn: called for each annotation that cannot be used; its default holds then.
     """
-    notes = meta.annotations_of(pod)
-    if not any(name.startswith(PREFIX) for name in notes):
-        return ONCE if kind == INIT else FOREVER  # shared by all the pods that say nothing
+    annotations = meta.annotations_of(pod)
+    if not any(name.startswith(PREFIX) for name in annotations):
+        return ONCE if kind == INIT else FOREVER  # shared by all pods without such annotations
 
-    def text(annotation: str) -> tuple[str, str | None]:
+    def value_of(annotation: str) -> tuple[str, str | None]:
         own = f"{annotation}.{container}"
-        if own in notes:
-            return own, notes[own]
-        return annotation, notes.get(annotation) if kind == MAIN else None
+        if own in annotations:
+            return own, annotations[own]
+        return annotation, annotations.get(annotation) if kind == MAIN else None
 
     def number(annotation: str, default: float | None) -> float | None:
-        return seconds_in(*text(annotation), default, complain)
+        return parse_seconds(*value_of(annotation), default, warn)
 
-    ignores = text(STOP_SECONDS)[1] == "never"
+    ignores = value_of(STOP_SECONDS)[1] == "never"
     run_seconds = number(RUN_SECONDS, INIT_SECONDS if kind == INIT else None)
-    # Work that has an end and is interrupted is not done; a server that is stopped is.
+    # Work that has an end fails when it is interrupted; a server that is stopped succeeds.
     policy = (pod.get("spec") or {}).get("restartPolicy")
     works = run_seconds is not None and policy in ("Never", "OnFailure")
     stop_code = 143.0 if ignores or works else 0.0
@@ -140,43 +142,61 @@ def behaviour_of(pod: Document, container: str, kind: str, complain: Complain) -
         exit_code=int(number(EXIT_CODE, 0.0) or 0),
         stop_seconds=inf if ignores else number(STOP_SECONDS, 0.0) or 0.0,
         stop_exit_code=int(_or(number(STOP_EXIT_CODE, stop_code), 0.0)),
-        termination_message=text(TERMINATION_MESSAGE)[1] or "",
-        answers=_answers(*text(PROBE), complain),
+        termination_message=value_of(TERMINATION_MESSAGE)[1] or "",
+        answers=_answers(*value_of(PROBE), warn),
     )
 
 
-def seconds_in(
-    annotation: str, text: str | None, default: float | None, complain: Complain
+def start_delay(pod: Document, warn: Warn) -> float:
+    """Return the seconds from a pod's admission to the start of its first container.
+
+    Args:
+        pod: the pod.
+        warn: called if the annotation cannot be used; the default holds then.
+    """
+    value = meta.annotations_of(pod).get(START_SECONDS)
+    return parse_seconds(START_SECONDS, value, START_DELAY_SECONDS, warn) or 0.0
+
+
+def parse_seconds(
+    annotation: str, value: str | None, default: float | None, warn: Warn
 ) -> float | None:
-    """A number of 0 or more from an annotation; the default if it is missing or malformed."""
-    if text is None:
+    """Parse a non-negative number of an annotation.
+
+    Args:
+        annotation: its name, for the warning.
+        value: its value; None: the pod does not have it.
+        default: returned if the annotation is missing or malformed.
+        warn: called if it is malformed.
+    """
+    if value is None:
         return default
     try:
-        value = float(text)
+        seconds = float(value)
     except ValueError:
-        value = -1.0
-    if 0 <= value < MOST_SECONDS:
-        return value
-    complain(f"annotation {annotation}: {text[:40]!r} is no number of 0 or more; it is ignored")
+        seconds = -1.0
+    if 0 <= seconds < MOST_SECONDS:
+        return seconds
+    warn(f"annotation {annotation}: {value[:40]!r} must be a number of 0 or more; it is ignored")
     return default
 
 
-def _answers(annotation: str, text: str | None, complain: Complain) -> Answers:
-    if text is None:
+def _answers(annotation: str, value: str | None, warn: Warn) -> Answers:
+    if value is None:
         return Answers()
     known = [known.name for known in fields(Answers)]
     try:
-        options = json.loads(text)
+        options = json.loads(value)
         if not isinstance(options, dict) or not set(options) <= set(known):
             raise ValueError(f"its fields are: {', '.join(known)}")
-        return Answers(**{name: float(value) for name, value in options.items()})
+        return Answers(**{name: float(number) for name, number in options.items()})
     except (ValueError, TypeError) as error:
-        complain(f"annotation {annotation}: {text[:60]!r} is ignored: {error}")
+        warn(f"annotation {annotation}: {value[:60]!r} is ignored: {error}")
         return Answers()
 
 
-def start_error(container: Mapping[str, Any]) -> str:
-    """Why a container's process cannot be started; "" if it can.
+def start_error(container: Document) -> str:
+    """Return why a container's process cannot be started; "" if it can.
 
     The rule of this simulator: a command whose program is named ``does-not-exist`` or ``missing``
     (in any folder) is not in the image.
@@ -188,33 +208,33 @@ def start_error(container: Mapping[str, Any]) -> str:
     program = str(command[0]) if command else ""
     if program.rpartition("/")[2] not in MISSING:
         return ""
-    why = "no such file or directory" if "/" in program else "executable file not found in $PATH"
+    reason = "no such file or directory" if "/" in program else "executable file not found in $PATH"
     where = "stat" if "/" in program else "exec:"
     program = program if "/" in program else f'"{program}"'
     return (
         "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
         "runc create failed: unable to start container process: error during container init: "
-        f"{where} {program}: {why}: unknown"
+        f"{where} {program}: {reason}: unknown"
     )
 
 
 def may_exceed_memory(pod: Document, container: str) -> bool:
-    """Whether a container's usage model means what it says of memory, also above the limit.
+    """Whether the usage model of a container may exceed the memory limit, so that it is OOM-killed.
 
-    The built-in models draw memory at random or take a default: they stay below a limit, as a
-    program that was given one would. A model of your own, or one that was told an amount, is taken
-    at its word: above the limit it is killed.
+    The built-in models draw memory at random or use a default: they stay below a limit, as a
+    program that knows its limit would. A model of your own, or one with an amount in its
+    annotation, is not capped.
 
     Args:
         pod: the pod.
-        container: which of its containers.
+        container: name of the container.
     """
-    notes = meta.annotations_of(pod)
-    text = notes.get(f"{WORKLOAD}.{container}", notes.get(WORKLOAD))
-    if text is None:
+    annotations = meta.annotations_of(pod)
+    value = annotations.get(f"{WORKLOAD}.{container}", annotations.get(WORKLOAD))
+    if value is None:
         return False
     try:
-        options = json.loads(text)
+        options = json.loads(value)
     except ValueError:
         return False
     if not isinstance(options, dict):

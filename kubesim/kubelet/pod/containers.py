@@ -1,6 +1,6 @@
 """One container of a pod as its kubelet knows it: state, history, identity and log.
 
-It is a record, not an actor: `kubelet.pod` decides what happens, this file keeps it and writes the
+A `ContainerState` is a record: the runner decides what happens, the record keeps it and renders the
 container's part of the pod's status.
 
 Source: staging/src/k8s.io/api/core/v1/types.go (ContainerStatus), pkg/kubelet/kubelet_pods.go
@@ -10,9 +10,8 @@ Source: staging/src/k8s.io/api/core/v1/types.go (ContainerStatus), pkg/kubelet/k
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
 
 from kubesim.clock import keyed_bytes
 from kubesim.clock.base import Timer
@@ -20,19 +19,22 @@ from kubesim.kubelet.pod.backoff import CrashBackOff, PullBackOff
 from kubesim.kubelet.pod.behaviour import Behaviour
 from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, SIDECAR, TERMINATED, WAITING, Container
 from kubesim.objects.frozen import Document
-from kubesim.objects.pods import containers_of, is_sidecar
+from kubesim.objects.pods import is_sidecar
 
 LOG_LINES = 100  # kept for each run of a container
-LOST_EXIT_CODE = 255  # what a runtime says of a container whose end it did not see
+LOST_EXIT_CODE = 255  # reported by a runtime for a container whose end it did not see
+MESSAGE_LENGTH = 4096  # MaxContainerTerminationMessageLength
 CREATING, INITIALIZING = "ContainerCreating", "PodInitializing"
 TICK_LINE = "[tick] Pod is running..."
 
 Line = tuple[float, str]
-Log = deque[Line | float]  # a bare float stands for TICK_LINE at that second
+Log = deque[Line | float]
+"""Log lines with their seconds; a bare second stands for `TICK_LINE` at that second."""
 Timestamp = Callable[[float], str]
+"""timestamp(second) -> RFC 3339 string."""
 
 
-class ContainerLife:
+class ContainerState:
     """What the kubelet knows of one container.
 
     Attributes:
@@ -41,14 +43,14 @@ class ContainerLife:
         state: waiting, running or terminated.
         reason, message: why it waits.
         restarts: starts after the first.
-        started, ready: what its probes say.
+        started, ready: the results of its probes.
         started_at, exited_at: seconds.
-        ended: its termination, as a document, while it is terminated.
+        ended: its termination as a document, while it is terminated.
         last: the termination before the present state.
-        busy: a back-off or an image is waited for; it starts by itself then.
+        busy: a timer or an image pull will start it; the runner must not.
         killed: the kubelet killed it for a failed probe, so it is started again.
-        stopping: it was told to stop and has not exited yet.
-        timers: what is due while it runs, waits or stops.
+        stopping: it received SIGTERM or runs its preStop hook, and has not exited yet.
+        timers: the timers of its present state.
     """
 
     __slots__ = (
@@ -91,7 +93,7 @@ class ContainerLife:
         self.ended: Document | None = None
         self.last: Document | None = None
         self.backoff = CrashBackOff()
-        self.pulls: PullBackOff | None = None  # made when an image does not come
+        self.pulls: PullBackOff | None = None  # created by the first failed pull
         self.busy = self.killed = self.stopping = False
         self.timers: list[Timer] = []
         self.log: Log = deque(maxlen=LOG_LINES)
@@ -99,16 +101,16 @@ class ContainerLife:
 
     @property
     def image(self) -> str:
-        """The image as the spec has it."""
+        """The image as written in the spec."""
         return str(self.spec.get("image", ""))
 
     @property
     def ran(self) -> bool:
-        """It has run before its present state."""
+        """Whether it has run before its present state."""
         return self.ended is not None or self.last is not None
 
     def facts(self) -> Container:
-        """What the pure rules want to know."""
+        """Return its state as the pure rules take it."""
         return Container(
             self.state,
             int(self.ended["exitCode"]) if self.ended else 0,
@@ -120,17 +122,17 @@ class ContainerLife:
             int(self.last["exitCode"]) if self.last else None,
         )
 
-    # -- what happens to it -----------------------------------------------------------------------
+    # -- transitions ------------------------------------------------------------------------------
 
     def wait(self, reason: str, message: str = "") -> None:
-        """It waits; its termination, if it had one, becomes its last state."""
+        """Make it wait; its termination, if it had one, becomes its last state."""
         self.state, self.reason, self.message = WAITING, reason, message
         self.started = self.ready = False
         if self.ended is not None:
             self.last, self.ended = self.ended, None
 
     def run(self, now: float) -> None:
-        """It runs: a new process with a new log."""
+        """Make it run: a new process with a new log."""
         if self.ran:
             self.restarts += 1
             self.previous_log, self.log = self.log, deque(maxlen=LOG_LINES)
@@ -139,8 +141,16 @@ class ContainerLife:
         self.busy = self.killed = self.stopping = False
 
     def exit(self, now: float, code: int, reason: str, message: str, timestamp: Timestamp) -> None:
-        """It ended."""
-        self.cancel()
+        """Make it terminated.
+
+        Args:
+            now: second of the exit.
+            code: exit code.
+            reason: of the termination; "": Completed or Error, by the exit code.
+            message: of the termination; "": the one that its behaviour leaves behind.
+            timestamp: renders seconds.
+        """
+        self.cancel_timers()
         self.state, self.exited_at = TERMINATED, now
         self.started = self.stopping = False
         self.ready = self.kind == INIT and code == 0
@@ -151,13 +161,18 @@ class ContainerLife:
             "finishedAt": timestamp(now),
             "containerID": self.id,
         }
-        if said := message or self.behaviour.termination_message:
-            self.ended["message"] = said[:4096]  # MaxContainerTerminationMessageLength
+        if left := message or self.behaviour.termination_message:
+            self.ended["message"] = left[:MESSAGE_LENGTH]
 
-    def adopt(self, status: Document, now: float, timestamp: Timestamp) -> None:
-        """Take over what a status says: the kubelet was restarted and knows nothing.
+    def restore(self, status: Document, now: float, timestamp: Timestamp) -> None:
+        """Take over the state in a pod's status, after the kubelet lost its memory.
 
-        A container that ran is found dead, with the exit code of an unseen end.
+        A container that ran is now terminated, with the exit code of an end that nobody saw.
+
+        Args:
+            status: its entry in containerStatuses or initContainerStatuses.
+            now: second.
+            timestamp: renders seconds.
         """
         state = status.get("state") or {}
         self.restarts = int(status.get("restartCount") or 0)
@@ -172,33 +187,75 @@ class ContainerLife:
             self.started = self.ready = False
         self.exited_at = now
 
-    def cancel(self) -> None:
-        """Call off what was due."""
+    def give_up(self, now: float, timestamp: Timestamp) -> None:
+        """Make a container that waits terminated, since its pod is deleted.
+
+        Its last termination becomes its state again; one that never ran is Completed.
+        """
+        if self.last is not None:
+            self.state, self.ended, self.last = TERMINATED, self.last, None
+        else:
+            self.exit(now, 0, "Completed", "", timestamp)
+
+    def hold(self) -> None:
+        """Mark it busy: a timer or an image pull starts it, not the next sync."""
+        self.busy = True
+
+    def release(self) -> None:
+        """Mark it startable again."""
+        self.busy = False
+
+    def begin_stop(self) -> None:
+        """Note that it was told to stop."""
+        self.stopping = True
+
+    def mark_killed(self) -> None:
+        """Note that the kubelet killed it for a failed probe."""
+        self.killed = True
+
+    def set_probe_results(self, *, started: bool, ready: bool) -> None:
+        """Set what its probes say."""
+        self.started, self.ready = started, ready
+
+    def pull_failed(self) -> float:
+        """Count a failed image pull; return the seconds to the next attempt."""
+        self.pulls = self.pulls or PullBackOff()
+        return self.pulls.delay()
+
+    def pull_succeeded(self) -> None:
+        """Reset the back-off of its image pulls, and make it startable."""
+        self.pulls = None
+        self.busy = False
+
+    def cancel_timers(self) -> None:
+        """Cancel the timers of its present state."""
         for timer in self.timers:
             timer.cancel()
         self.timers.clear()
 
+    # -- log --------------------------------------------------------------------------------------
+
     @property
     def log_before(self) -> Log | None:
-        """The log of the run that `lastState` speaks of; None if there was none."""
+        """The log of the run that `lastState` describes; None if there was no such run."""
         if self.state == WAITING and self.last is not None:
             return self.log
         return self.previous_log
 
-    def say(self, now: float, line: str) -> None:
-        """A line of its log."""
+    def write_line(self, now: float, line: str) -> None:
+        """Append a line to its log."""
         self.log.append((now, line))
 
-    # -- how it is told ---------------------------------------------------------------------------
+    # -- status -----------------------------------------------------------------------------------
 
     @property
     def id(self) -> str:
-        """The runtime's name for this run of it."""
+        """The container ID of this run."""
         run = keyed_bytes(f"container/{self.uid}/{self.name}/{self.restarts}", 32)
         return f"kubesim://{run.hex()}"
 
     def status(self, timestamp: Timestamp) -> Document:
-        """Its entry in containerStatuses or initContainerStatuses."""
+        """Return its entry in containerStatuses or initContainerStatuses."""
         status: Document = {
             "name": self.name,
             "image": self.image,
@@ -220,45 +277,48 @@ class ContainerLife:
             return {"running": {"startedAt": timestamp(self.started_at)}}
         if self.state == TERMINATED:
             return {"terminated": self.ended}
-        why = {"reason": self.reason} | ({"message": self.message} if self.message else {})
-        return {"waiting": why}
+        waiting = {"reason": self.reason} | ({"message": self.message} if self.message else {})
+        return {"waiting": waiting}
 
 
 @lru_cache(maxsize=1024)  # thousands of pods share a handful of images
 def image_id(image: str) -> str:
-    """What a registry would resolve an image to: one digest for each name."""
+    """Return the image ID that a registry would resolve an image to: one digest for each name."""
     return f"{image.partition('@')[0]}@sha256:{keyed_bytes(f'image/{image}', 32).hex()}"
 
 
-def lives_of(pod: Document, behaviour: Callable[[str, str], Behaviour]) -> list[ContainerLife]:
-    """All containers of a pod, init containers and sidecars first, in the order of the spec.
+def container_states(
+    pod: Document, behaviour: Callable[[str, str], Behaviour]
+) -> list[ContainerState]:
+    """Return the waiting containers of a pod: init containers and sidecars, then main ones.
 
     Args:
         pod: the pod.
-        behaviour: of a container, by name and kind.
+        behaviour: called as behaviour(container name, kind).
     """
-    uid = str(pod["metadata"]["uid"])
-    inits: list[Any] = (pod.get("spec") or {}).get("initContainers") or []
-    found = [
-        *((spec, SIDECAR if is_sidecar(spec) else INIT) for spec in inits),
-        *((spec, MAIN) for spec in containers_of(pod)),
+    uid, spec = str(pod["metadata"]["uid"]), pod.get("spec") or {}
+    inits: list[Document] = spec.get("initContainers") or []
+    entries: list[tuple[Document, str]] = [
+        *((entry, SIDECAR if is_sidecar(entry) else INIT) for entry in inits),
+        *((entry, MAIN) for entry in spec.get("containers") or ()),
     ]
-    lives = [
-        ContainerLife(spec, kind, uid, behaviour(str(spec["name"]), kind)) for spec, kind in found
+    states = [
+        ContainerState(entry, kind, uid, behaviour(str(entry["name"]), kind))
+        for entry, kind in entries
     ]
-    for life in lives:
-        life.reason = INITIALIZING if inits else CREATING
-    return lives
+    for state in states:
+        state.reason = INITIALIZING if inits else CREATING
+    return states
 
 
-def merged_log(lives: list[ContainerLife]) -> list[Line]:
-    """The kept lines of several containers in the order of time; from any thread."""
-    found = [line for life in lives for line in copied(life.log)]
-    return sorted(found, key=lambda line: line[0]) if len(lives) > 1 else found
+def merge_logs(containers: Sequence[ContainerState]) -> list[Line]:
+    """Return the log lines of several containers in the order of time; from any thread."""
+    lines = [line for container in containers for line in copy_log(container.log)]
+    return sorted(lines, key=lambda line: line[0]) if len(containers) > 1 else lines
 
 
-def copied(log: Log) -> list[Line]:
-    """The kept lines with their seconds; from any thread."""
+def copy_log(log: Log) -> list[Line]:
+    """Return the lines of a log with their seconds; from any thread."""
     while True:
         try:
             kept = list(log)

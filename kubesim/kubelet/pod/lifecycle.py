@@ -1,11 +1,11 @@
-"""Which containers of a pod are started next: a pure function, asked after each change.
+"""Which containers of a pod are started next: a pure function, called after each change.
 
-The order: init containers one after the other, each when the one before has ended well (a sidecar:
-when it has started); then all main containers at once. A container that exited is started again
-by the pod's restartPolicy; an init container of a pod that restarts Always is tried again until it
-ends well; a sidecar is started again whatever the policy says, as long as a main container has work
-to do. The pod is over when no main container runs or will run again, or when an init container
-failed for good.
+The order: init containers one after the other, each when the one before has succeeded (a sidecar:
+when it has started); then all main containers at once. A container that exited is restarted by the
+pod's restartPolicy; an init container of a pod that restarts Always is tried again until it
+succeeds; a sidecar is restarted whatever the policy says, as long as a main container has work to
+do. The pod is over when no main container runs or will run again, or when an init container failed
+for good.
 
 >>> from kubesim.kubelet.pod.phase import Container
 >>> pod = [Container("waiting", kind="init", name="prepare"), Container("waiting", name="web")]
@@ -39,13 +39,13 @@ from kubesim.kubelet.pod.phase import (
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be done now.
+class PodActions:
+    """What a kubelet has to do next.
 
     Attributes:
-        start: names of the containers to start, in order; those that wait out a back-off or an
-            image are named again and again, until they run.
-        over: nothing will run any more but sidecars, which are to be stopped.
+        start: names of the containers to start, in order; a container that waits for its back-off
+            or its image is listed until it runs.
+        over: only sidecars will run from now on; they have to be stopped.
         why: the rule that decided.
     """
 
@@ -60,15 +60,16 @@ def plan(
     killed: frozenset[str] = frozenset(),
     *,
     new_sandbox: bool = False,
-) -> Plan:
-    """What to start, given the state of all containers.
+) -> PodActions:
+    """Return what to start, given the state of all containers.
 
     Args:
         containers: init containers and sidecars in the order of the spec, then the main ones.
-        restart_policy: of the pod.
-        killed: names of those that the kubelet killed for a failed probe: they are started again
-            whatever their exit code, unless the policy is Never.
-        new_sandbox: the pod starts over (its node was switched off): init containers run again.
+        restart_policy: Always, OnFailure or Never.
+        killed: names of the containers that the kubelet killed for a failed probe: they are
+            restarted whatever their exit code, unless the policy is Never.
+        new_sandbox: the pod starts over since its node was switched off: init containers run
+            again.
     """
     mains = [c for c in containers if c.kind == MAIN]
     sidecars = [c for c in containers if c.kind == SIDECAR]
@@ -84,29 +85,31 @@ def plan(
 
     busy = [c for c in mains if c.state in (RUNNING, WAITING) or again(c)]
     if not busy:
-        return Plan(over=True, why="no main container runs or will be started again")
+        return PodActions(over=True, why="no main container runs or will be started again")
     dead = [c.name for c in sidecars if c.state != RUNNING]
     next = [c.name for c in mains if c.state == WAITING or again(c)]
-    return Plan((*dead, *next), why=f"restartPolicy {restart_policy}")
+    return PodActions((*dead, *next), why=f"restartPolicy {restart_policy}")
 
 
-def _initialize(inits: Sequence[Container], restart_policy: str) -> Plan | None:
-    """The next step before the main containers; None when they may start."""
+def _initialize(inits: Sequence[Container], restart_policy: str) -> PodActions | None:
+    """Return the next actions before the main containers; None when these may start."""
     dead: list[str] = []
     for container in inits:
         if container.kind == INIT:
             if container.done:
                 continue
             if container.state == RUNNING:
-                return Plan(tuple(dead), why=f"init container {container.name} runs")
+                return PodActions(tuple(dead), why=f"init container {container.name} runs")
             failed = container.state == TERMINATED
             if failed and restart_policy == "Never":
-                return Plan(over=True, why=f"init container {container.name} failed for good")
-            return Plan((*dead, container.name), why=f"init container {container.name} is next")
+                return PodActions(over=True, why=f"init container {container.name} failed for good")
+            return PodActions(
+                (*dead, container.name), why=f"init container {container.name} is next"
+            )
         if container.state != RUNNING:
             dead.append(container.name)
             if not container.ran_before and container.state != TERMINATED:
-                return Plan(tuple(dead), why=f"sidecar {container.name} is next")
+                return PodActions(tuple(dead), why=f"sidecar {container.name} is next")
         elif not container.started:
-            return Plan(tuple(dead), why=f"sidecar {container.name} has not started yet")
-    return Plan(tuple(dead), why="a sidecar is down") if dead else None
+            return PodActions(tuple(dead), why=f"sidecar {container.name} has not started yet")
+    return PodActions(tuple(dead), why="a sidecar is down") if dead else None

@@ -1,8 +1,8 @@
-"""What state a pod is in, derived from its containers: pure functions.
+"""Phase and conditions of a pod, derived from its containers: pure functions.
 
-A pod's *phase* is a summary for people; its *conditions* say more exactly what is true; and
-CrashLoopBackOff or Terminating, which kubectl shows in the same column, are neither: the first is a
-reason why a container waits, the second a timestamp.
+A pod's *phase* is a summary for people; its *conditions* say more exactly what is true.
+CrashLoopBackOff and Terminating, which kubectl shows in the same column, are neither: the first is
+a reason why a container waits, the second a timestamp.
 
 Ours keeps the rules for main containers, init containers, sidecars and readiness gates. It leaves
 out ephemeral containers and static pods.
@@ -34,17 +34,17 @@ WAITING, RUNNING, TERMINATED, NO_STATUS = "waiting", "running", "terminated", ""
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container's state.
+    """The state of one container, as the rules take it.
 
     Attributes:
-        state: waiting, running or terminated; "" if nothing is known of it.
-        exit_code: of a terminated one.
-        restarts: how often it was started again; more than 0 means it ran before.
-        ready: it runs and serves; of an init container: it ended well.
+        state: waiting, running or terminated; "" if its state is unknown.
+        exit_code: of a terminated container.
+        restarts: number of restarts; more than 0 means it ran before.
+        ready: it runs and serves; of an init container: it succeeded.
         name: for messages.
         kind: main, init, or sidecar (an init container that restarts Always).
-        started: its startup probe succeeded; matters for sidecars.
-        last_exit: exit code of the run before; None if there was none.
+        started: its startup probe succeeded; relevant for sidecars.
+        last_exit: exit code of the run before; None: there was no such run.
     """
 
     state: str
@@ -58,22 +58,22 @@ class Container:
 
     @property
     def ran_before(self) -> bool:
-        """It waits to be started again, and not for the first time."""
+        """Whether it has run before its present state."""
         return self.restarts > 0 or self.last_exit is not None
 
     @property
     def done(self) -> bool:
-        """It ended well."""
+        """Whether it succeeded."""
         return self.state == TERMINATED and self.exit_code == 0
 
 
 def phase(containers: Sequence[Container], restart_policy: str, *, ended: bool = False) -> str:
-    """The phase of a pod.
+    """Return the phase of a pod.
 
     Args:
         containers: all its containers, of all three kinds.
         restart_policy: Always, OnFailure or Never.
-        ended: the pod was deleted or evicted, and nothing is started again.
+        ended: the pod was deleted or evicted, and no container is started again.
     """
     mains = [c for c in containers if c.kind == MAIN]
     waiting = [c for c in mains if c.state == WAITING and not c.ran_before]
@@ -100,7 +100,7 @@ def phase(containers: Sequence[Container], restart_policy: str, *, ended: bool =
 
 
 def init_pending(container: Container) -> bool:
-    """An init container that has still to do its part for the first time."""
+    """Whether an init container or sidecar has not done its part yet."""
     state, before = container.state, container.ran_before
     if container.kind == INIT:
         return state in (NO_STATUS, RUNNING) or (state == WAITING and not before)
@@ -112,7 +112,7 @@ def init_pending(container: Container) -> bool:
 
 
 def init_failed(container: Container) -> bool:
-    """An init container that ended badly, or waits after a bad end."""
+    """Whether an init container failed, or waits after a failure."""
     if container.kind != INIT:
         return False
     if container.state == TERMINATED:
@@ -121,14 +121,20 @@ def init_failed(container: Container) -> bool:
 
 
 def should_restart(restart_policy: str, exit_code: int, *, deleted: bool = False) -> bool:
-    """Whether a container that has exited is started again; Always restarts after exit 0, too."""
+    """Whether a container that has exited is restarted.
+
+    Args:
+        restart_policy: Always (also after exit code 0), OnFailure or Never.
+        exit_code: of the container.
+        deleted: the pod is being deleted.
+    """
     if deleted or restart_policy == "Never":
         return False
     return restart_policy == "Always" or exit_code != 0
 
 
 def ran_before(pod: Document) -> bool:
-    """Whether the status tells of containers that ran: found by a kubelet that knows nothing."""
+    """Whether the status has containers that ran, from before the kubelet lost its memory."""
     status = pod.get("status") or {}
     known = [
         *(status.get("containerStatuses") or ()),
@@ -151,15 +157,15 @@ def conditions(
     *,
     sandbox: bool = True,
 ) -> list[Document]:
-    """The conditions that a kubelet writes, in place of the old ones of the same types.
+    """Return a pod's conditions with those that a kubelet writes.
 
     Args:
         old: the pod's conditions so far.
         containers: all its containers.
-        pod_phase: as `phase` has it.
-        now: RFC 3339 text.
+        pod_phase: the result of `phase`.
+        now: RFC 3339 string.
         gates: condition types of spec.readinessGates.
-        sandbox: its volumes and its network are ready for containers.
+        sandbox: whether its volumes and its network are ready for containers.
     """
     serving = containers_ready(containers, pod_phase)
     initialized = pod_initialized(containers, pod_phase)
@@ -167,8 +173,8 @@ def conditions(
     if serving[0] == "True":
         ready = gates_open({str(c.get("type")): str(c.get("status")) for c in old}, gates)
     result = list(old)
-    there = "True" if sandbox else "False"
-    result = set_condition(result, "PodReadyToStartContainers", there, now=now)
+    sandbox_status = "True" if sandbox else "False"
+    result = set_condition(result, "PodReadyToStartContainers", sandbox_status, now=now)
     result = set_condition(result, "Initialized", *initialized, now=now)
     result = set_condition(result, "Ready", *ready, now=now)
     result = set_condition(result, "ContainersReady", *serving, now=now)
@@ -177,12 +183,12 @@ def conditions(
     return result
 
 
-Verdict = tuple[str, str, str]
+ConditionValue = tuple[str, str, str]
 """(status, reason, message) of a condition."""
 
 
-def containers_ready(containers: Sequence[Container], pod_phase: str) -> Verdict:
-    """ContainersReady: main containers and sidecars all serve."""
+def containers_ready(containers: Sequence[Container], pod_phase: str) -> ConditionValue:
+    """Return ContainersReady: whether all main containers and sidecars serve."""
     if not containers:
         return "False", "UnknownContainerStatuses", ""
     if pod_phase == "Succeeded":
@@ -192,11 +198,11 @@ def containers_ready(containers: Sequence[Container], pod_phase: str) -> Verdict
     counted = [c for c in containers if c.kind != INIT]
     unknown = [c.name for c in counted if c.state == NO_STATUS]
     unready = [c.name for c in counted if c.state != NO_STATUS and not c.ready]
-    return _verdict("ContainersNotReady", unknown, "unready", unready)
+    return _condition("ContainersNotReady", unknown, "unready", unready)
 
 
-def pod_initialized(containers: Sequence[Container], pod_phase: str) -> Verdict:
-    """Initialized: each init container ended well, each sidecar has started."""
+def pod_initialized(containers: Sequence[Container], pod_phase: str) -> ConditionValue:
+    """Return Initialized: whether each init container succeeded and each sidecar has started."""
     inits = [c for c in containers if c.kind != MAIN]
     if pod_phase == "Succeeded":
         return "True", "PodCompleted", ""
@@ -209,31 +215,35 @@ def pod_initialized(containers: Sequence[Container], pod_phase: str) -> Verdict:
         if c.state != NO_STATUS
         and not (c.done if c.kind == INIT else c.state == RUNNING and c.started)
     ]
-    return _verdict("ContainersNotInitialized", unknown, "incomplete", incomplete)
+    return _condition("ContainersNotInitialized", unknown, "incomplete", incomplete)
 
 
-def gates_open(conditions: Mapping[str, str], gates: Sequence[str]) -> Verdict:
-    """Ready, given that the containers are: each gate's condition is True.
+def gates_open(conditions: Mapping[str, str], gates: Sequence[str]) -> ConditionValue:
+    """Return Ready for a pod whose containers are ready: each gate's condition must be True.
 
     Args:
         conditions: status by type.
         gates: condition types of spec.readinessGates.
     """
-    said = []
+    problems = []
     for gate in gates:
         if gate not in conditions:
-            said.append(f'corresponding condition of pod readiness gate "{gate}" does not exist.')
+            problems.append(
+                f'corresponding condition of pod readiness gate "{gate}" does not exist.'
+            )
         elif conditions[gate] != "True":
-            said.append(
+            problems.append(
                 f'the status of pod readiness gate "{gate}" is not "True", but {conditions[gate]}'
             )
-    return ("False", "ReadinessGatesNotReady", ", ".join(said)) if said else ("True", "", "")
+    if not problems:
+        return "True", "", ""
+    return "False", "ReadinessGatesNotReady", ", ".join(problems)
 
 
-def _verdict(reason: str, unknown: list[str], what: str, others: list[str]) -> Verdict:
-    said = []
+def _condition(reason: str, unknown: list[str], what: str, others: list[str]) -> ConditionValue:
+    problems = []
     if unknown:
-        said.append(f"containers with unknown status: [{' '.join(unknown)}]")
+        problems.append(f"containers with unknown status: [{' '.join(unknown)}]")
     if others:
-        said.append(f"containers with {what} status: [{' '.join(others)}]")
-    return ("False", reason, ", ".join(said)) if said else ("True", "", "")
+        problems.append(f"containers with {what} status: [{' '.join(others)}]")
+    return ("False", reason, ", ".join(problems)) if problems else ("True", "", "")

@@ -3,28 +3,32 @@
 A container without a readiness probe is ready as soon as it runs. With one, it is ready after
 `successThreshold` successes in a row, and unready after `failureThreshold` failures in a row. A
 startup probe holds the two others back until it has succeeded once. A failing liveness or startup
-probe costs the container its life; it is started again by the back-off rules.
+probe kills the container; it is started again by the back-off rules.
 
 >>> state = ProbeState("readiness", failure_threshold=2)
 >>> [state.observe(ok) for ok in (True, False, True, False, False)]
 [True, True, True, True, False]
 
 Ours keeps: all thresholds, initialDelaySeconds, periodSeconds, timeoutSeconds, the events, and the
-liveness probe's own grace. Attempts come at the container's start + initialDelaySeconds, then each
-period; a real kubelet's ticks began when it took the pod, so that its first attempt comes up to one
-period later. It leaves out: the network. What a container answers is in its pod's annotations
-(`kubelet.behaviour`) or in its workload model.
+liveness probe's own grace period. Attempts come at the container's start + initialDelaySeconds,
+then once a period; the first attempt of a real kubelet comes up to one period later, since its
+ticks began when it took the pod. It leaves out: the network. A workload model with a method
+``probe(kind, now) -> bool`` answers for its container; otherwise the annotation
+``kubesim.dev/probe`` does, and without one every attempt succeeds.
 
 Source: pkg/kubelet/prober/worker.go (doProbe), prober.go, prober_manager.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from kubesim.clock.base import Timer, Worker
+from kubesim.kubelet.pod.containers import ContainerState
+from kubesim.kubelet.pod.context import PodContext
+from kubesim.objects.frozen import Document
 
 STARTUP, LIVENESS, READINESS = "startup", "liveness", "readiness"
 KINDS = (STARTUP, LIVENESS, READINESS)
@@ -34,13 +38,13 @@ PERIOD_SECONDS, TIMEOUT_SECONDS = 10.0, 1.0
 
 @dataclass(slots=True)
 class ProbeState:
-    """What one probe of a container believes.
+    """The result of one probe of a container, after its thresholds.
 
     Attributes:
         kind: startup, liveness or readiness.
-        failure_threshold, success_threshold: equal results in a row that it takes to be believed.
-        result: what is believed; None: nothing yet (startup).
-        on_hold: the container is being killed for it; nothing counts until there is a new one.
+        failure_threshold, success_threshold: equal attempts in a row that change the result.
+        result: the present result; None: none yet (startup).
+        on_hold: the container is being killed; no attempt counts until the next container runs.
     """
 
     kind: str
@@ -55,7 +59,7 @@ class ProbeState:
         self.result = INITIAL[self.kind]
 
     def observe(self, ok: bool) -> bool | None:
-        """Take in the result of one attempt; returns what is believed now."""
+        """Count one attempt; return the result after it."""
         if self.on_hold:
             return self.result
         if ok is self._last:
@@ -71,23 +75,23 @@ class ProbeState:
 
     @property
     def failures(self) -> int:
-        """Failures in a row so far."""
+        """Failed attempts in a row so far."""
         return self._run if self._last is False else 0
 
     def new_container(self) -> None:
-        """A new container: what was believed of the old one is forgotten, the count is not."""
+        """Reset the result for a new container; the count of equal attempts goes on."""
         self.result = INITIAL[self.kind]
         self.on_hold = False
 
 
-def failure_output(kind: str, probe: Mapping[str, Any], ip: str, *, timed_out: bool) -> str:
-    """What a handler says of a failed attempt.
+def failure_output(kind: str, probe: Document, ip: str, *, timed_out: bool) -> str:
+    """Return the output of a failed attempt, as the probe's handler words it.
 
     Args:
-        kind: of the probe.
+        kind: startup, liveness or readiness.
         probe: its spec: httpGet, tcpSocket, grpc or exec.
         ip: of the pod.
-        timed_out: no answer within timeoutSeconds.
+        timed_out: there was no answer within timeoutSeconds.
     """
     if http := probe.get("httpGet"):
         if not timed_out:
@@ -113,16 +117,16 @@ def failure_output(kind: str, probe: Mapping[str, Any], ip: str, *, timed_out: b
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeNews:
-    """What an attempt brought, for whoever owns the container.
+class ProbeResult:
+    """One attempt of a probe.
 
     Attributes:
-        kind: of the probe.
-        ok: the attempt succeeded.
-        output: what a failed one said.
-        before, after: what was believed before and is now.
-        failures: failures in a row; 0 after a success.
-        threshold: how many of them it takes.
+        kind: startup, liveness or readiness.
+        ok: whether the attempt succeeded.
+        output: of a failed attempt.
+        before, after: the probe's result before and after the attempt.
+        failures: failed attempts in a row; 0 after a success.
+        threshold: failed attempts in a row that change the result.
     """
 
     kind: str
@@ -135,28 +139,28 @@ class ProbeNews:
 
 
 class Prober:
-    """The probes of one container, on its pod's worker.
+    """Runs the probes of one container on its pod's worker.
 
     Args:
         container: its spec.
         worker: the pod's.
         now: the clock.
-        healthy: answers an attempt: (kind, seconds since the container started).
+        healthy: answers an attempt: healthy(kind, seconds since the container started).
         response_seconds: how long an answer takes.
         ip: of the pod, for messages.
-        tell: hears of each attempt.
+        report: called after each attempt.
     """
 
     def __init__(
         self,
-        container: Mapping[str, Any],
+        container: Document,
         worker: Worker,
         now: Callable[[], float],
         *,
         healthy: Callable[[str, float], bool],
         response_seconds: float,
         ip: str,
-        tell: Callable[[ProbeNews], None],
+        report: Callable[[ProbeResult], object],
     ) -> None:
         self._specs = {k: container[f"{k}Probe"] for k in KINDS if container.get(f"{k}Probe")}
         self._states = {
@@ -172,7 +176,7 @@ class Prober:
         self._healthy = healthy
         self._response = response_seconds
         self._ip = ip
-        self._tell = tell
+        self._report = report
         self._timers: dict[str, Timer] = {}
         self._started_at = 0.0
 
@@ -181,12 +185,12 @@ class Prober:
         return kind in self._specs
 
     def grace_seconds(self, kind: str) -> int | None:
-        """The probe's own terminationGracePeriodSeconds, if it has one."""
+        """Return the probe's own terminationGracePeriodSeconds, or None."""
         seconds = self._specs[kind].get("terminationGracePeriodSeconds")
         return None if seconds is None else int(seconds)
 
     def container_started(self) -> None:
-        """There is a new container: believe nothing of it yet, and begin."""
+        """Reset all results for a new container, and begin to probe it."""
         self.cancel()
         self._started_at = self._now()
         for state in self._states.values():
@@ -196,12 +200,12 @@ class Prober:
             self._begin(kind)
 
     def keep_only_readiness(self) -> None:
-        """The pod is being deleted: whether it lives is no question any more."""
+        """Cancel the startup and liveness probes, since the pod is being deleted."""
         for kind in (STARTUP, LIVENESS):
             self._cancel(kind)
 
     def cancel(self) -> None:
-        """No further attempt."""
+        """Cancel all probes."""
         for kind in KINDS:
             self._cancel(kind)
 
@@ -213,22 +217,25 @@ class Prober:
     def _begin(self, kind: str) -> None:
         if kind in self._specs:
             delay = float(self._specs[kind].get("initialDelaySeconds") or 0)
-            self._at(kind, max(self._started_at + delay, self._now()))
+            self._schedule(kind, max(self._started_at + delay, self._now()))
 
-    def _at(self, kind: str, moment: float) -> None:
+    def _schedule(self, kind: str, moment: float) -> None:
         wait = moment - self._now()
         self._timers[kind] = self._worker.call_later(wait, lambda: self._attempt(kind, moment))
 
     def _attempt(self, kind: str, planned: float) -> None:
-        """Ask; the answer comes at once, after a while, or never."""
+        """Begin an attempt; the answer comes at once, later, or after the timeout."""
         timeout = float(self._specs[kind].get("timeoutSeconds") or TIMEOUT_SECONDS)
         if self._response <= 0:
-            self._judge(kind, planned, False)
+            self._complete(kind, planned, False)
             return
         wait, late = min(self._response, timeout), self._response > timeout
-        self._timers[kind] = self._worker.call_later(wait, lambda: self._judge(kind, planned, late))
+        self._timers[kind] = self._worker.call_later(
+            wait, lambda: self._complete(kind, planned, late)
+        )
 
-    def _judge(self, kind: str, planned: float, timed_out: bool) -> None:
+    def _complete(self, kind: str, planned: float, timed_out: bool) -> None:
+        """Count the attempt, schedule the next one, and report."""
         state, spec = self._states[kind], self._specs[kind]
         ok = not timed_out and self._healthy(kind, planned - self._started_at)
         before, threshold = state.result, state.failure_threshold
@@ -242,8 +249,75 @@ class Prober:
             next = planned + period
             while next < self._now():  # an answer that took longer than a period
                 next += period
-            self._at(kind, next)
-        self._tell(ProbeNews(kind, ok, output, before, after, failures, threshold))
+            self._schedule(kind, next)
+        self._report(ProbeResult(kind, ok, output, before, after, failures, threshold))
         if done and not self._timers:
             for other in (LIVENESS, READINESS):
                 self._begin(other)
+
+
+class PodProbes:
+    """The probers of a pod's containers; a pod without probes has none.
+
+    Args:
+        context: the pod.
+        report: called after each attempt of each container.
+    """
+
+    __slots__ = ("_context", "_probers")
+
+    def __init__(
+        self, context: PodContext, report: Callable[[ContainerState, ProbeResult], object]
+    ) -> None:
+        self._context = context
+        self._probers = {
+            container.name: Prober(
+                container.spec,
+                context.worker,
+                context.now,
+                healthy=partial(self._healthy, container),
+                response_seconds=container.behaviour.answers.response_seconds,
+                ip=context.ip,
+                report=partial(report, container),
+            )
+            for container in context.containers
+            if any(container.spec.get(f"{kind}Probe") for kind in KINDS)
+        }
+
+    def _healthy(self, container: ContainerState, kind: str, age: float) -> bool:
+        models = self._context.models
+        model = models.own.get(container.name, models.pod)
+        probe = getattr(model, "probe", None)
+        if callable(probe):
+            return bool(probe(kind, self._context.now()))
+        draw = f"{container.uid}/{container.name}/{container.restarts}/{kind}/{age}"
+        return container.behaviour.answers.healthy(kind, age, draw)
+
+    def has(self, container: ContainerState, kind: str) -> bool:
+        """Whether a container has a probe of that kind."""
+        prober = self._probers.get(container.name)
+        return prober is not None and prober.has(kind)
+
+    def grace_seconds(self, container: ContainerState, kind: str) -> int | None:
+        """Return the probe's own terminationGracePeriodSeconds, or None."""
+        return self._probers[container.name].grace_seconds(kind)
+
+    def container_started(self, container: ContainerState) -> None:
+        """Begin to probe a container that has just started."""
+        if container.name in self._probers:
+            self._probers[container.name].container_started()
+
+    def container_stopped(self, container: ContainerState) -> None:
+        """Cancel the probes of a container that has terminated."""
+        if container.name in self._probers:
+            self._probers[container.name].cancel()
+
+    def keep_only_readiness(self) -> None:
+        """Cancel the startup and liveness probes of all containers."""
+        for prober in self._probers.values():
+            prober.keep_only_readiness()
+
+    def cancel(self) -> None:
+        """Cancel all probes of all containers."""
+        for prober in self._probers.values():
+            prober.cancel()

@@ -1,7 +1,7 @@
-"""Why a kubelet did what it did to a pod: refused, restarted, not ready, killed, evicted.
+"""Decision records of a kubelet: why a pod was refused, restarted, unready, killed or evicted.
 
-Nothing is recorded of what goes as planned (admitted, started): `explain()` shows the scheduler's
-decision then.
+Admission and start without a problem leave no record: `explain()` then shows the decision of the
+scheduler.
 
 No counterpart in Kubernetes.
 """
@@ -9,20 +9,19 @@ No counterpart in Kubernetes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from kubesim.client import Decision, RuleStep
 from kubesim.kubelet.pod.backoff import FORGET_SECONDS, MAX_SECONDS
-from kubesim.kubelet.pod.probes import ProbeNews
+from kubesim.kubelet.pod.probes import ProbeResult
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
 LIFECYCLE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/"
 IMAGES = "https://kubernetes.io/docs/concepts/containers/images/"
-MENDS = {
-    "InvalidWorkload": "the annotation were mended",
-    "Evicted": "the node had no memory pressure, or the pod asked for memory",
-    "NodeAffinity": "the node had the labels that the pod asks for",
+REMEDIES = {
+    "InvalidWorkload": "the annotation were corrected",
+    "Evicted": "the node had no memory pressure, or the pod requested memory",
+    "NodeAffinity": "the node had the labels that the pod selects",
     "TaintToleration": "the pod tolerated the node's NoExecute taints",
 }
 RESOURCES = "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/"
@@ -36,12 +35,14 @@ def pod_record(
     *steps: RuleStep,
     binding: str,
     would_change_if: str,
-    data: Mapping[str, Any] | None = None,
+    data: Mapping[str, object] | None = None,
 ) -> Decision:
-    """A decision of a kubelet about a pod.
+    """Return the record of a kubelet's decision about a pod.
 
     Args:
-        now, pod, component: second, whom it is about, who decided.
+        now: second.
+        pod: the pod.
+        component: name of the kubelet.
         verdict, steps, binding, would_change_if, data: see `Decision`.
     """
     return Decision(
@@ -63,20 +64,20 @@ def restart_record(
     component: str,
     *,
     container: str,
-    ended: Mapping[str, Any],
+    ended: Mapping[str, object],
     policy: str,
     restarts: int,
     delay: float,
     killed: bool,
 ) -> Decision:
-    """Why a container is started again, and when.
+    """Return why a container is restarted, and when.
 
     Args:
-        now, pod, component: second, whom it is about, who decided.
+        now, pod, component: see `pod_record`.
         container: its name.
         ended: its termination.
         policy: restartPolicy of the pod.
-        restarts: how often it was started again before.
+        restarts: number of restarts so far.
         delay: seconds of the back-off.
         killed: the kubelet killed it for a failed probe.
     """
@@ -116,25 +117,31 @@ def restart_record(
 
 
 def probe_record(
-    now: float, pod: Document, component: str, container: str, news: ProbeNews
+    now: float, pod: Document, component: str, container: str, result: ProbeResult
 ) -> Decision:
-    """What a probe made of a container."""
+    """Return how a probe changed the state of a container.
+
+    Args:
+        now, pod, component: see `pod_record`.
+        container: its name.
+        result: the attempt.
+    """
     step = RuleStep(
-        f"{news.kind} probe",
-        {"failures_in_a_row": news.failures, "failure_threshold": news.threshold},
-        news.output or ("succeeded" if news.ok else "failed"),
+        f"{result.kind} probe",
+        {"failures_in_a_row": result.failures, "failure_threshold": result.threshold},
+        result.output or ("succeeded" if result.ok else "failed"),
         f"{LIFECYCLE}#container-probes",
     )
-    if news.ok:
-        verdict = f"container {container} is {'started' if news.kind == 'startup' else 'ready'}"
-        change = f"the probe failed {news.threshold} times in a row"
-    elif news.after is False and news.kind != "readiness":
-        verdict = f"container {container} failed its {news.kind} probe and is killed"
+    if result.ok:
+        verdict = f"container {container} is {'started' if result.kind == 'startup' else 'ready'}"
+        change = f"the probe failed {result.threshold} times in a row"
+    elif result.after is False and result.kind != "readiness":
+        verdict = f"container {container} failed its {result.kind} probe and is killed"
         change = "an attempt before the last one had succeeded"
     else:
-        verdict = f"container {container} is not {'ready' if news.kind == 'readiness' else 'up'}"
-        if news.after:
-            verdict = f"container {container} failed an attempt of its {news.kind} probe"
+        verdict = f"container {container} is not {'ready' if result.kind == 'readiness' else 'up'}"
+        if result.after:
+            verdict = f"container {container} failed an attempt of its {result.kind} probe"
         change = "the next attempt succeeded"
     return pod_record(
         now,
@@ -142,9 +149,9 @@ def probe_record(
         component,
         verdict,
         step,
-        binding=f"{news.kind} probe",
+        binding=f"{result.kind} probe",
         would_change_if=change,
-        data={"failures": news.failures, "threshold": news.threshold},
+        data={"failures": result.failures, "threshold": result.threshold},
     )
 
 
@@ -157,7 +164,14 @@ def image_record(
     message: str,
     wait: float,
 ) -> Decision:
-    """Why a container waits for its image."""
+    """Return why a container waits for its image.
+
+    Args:
+        now, pod, component: see `pod_record`.
+        container: its name.
+        reason, message: of its waiting state.
+        wait: seconds to the next attempt.
+    """
     return pod_record(
         now,
         pod,
@@ -173,7 +187,14 @@ def image_record(
 def waiting_record(
     now: float, pod: Document, component: str, what: str, message: str, wait: float
 ) -> Decision:
-    """Why a container, or the volumes of its pod, wait for a ConfigMap or a Secret."""
+    """Return why a container, or the volumes of its pod, wait for a ConfigMap or a Secret.
+
+    Args:
+        now, pod, component: see `pod_record`.
+        what: name of the container, or "volumes".
+        message: what is missing.
+        wait: seconds to the next attempt.
+    """
     return pod_record(
         now,
         pod,
@@ -191,9 +212,15 @@ def refusal_record(
     component: str,
     reason: str,
     message: str,
-    figures: Mapping[str, Any] | None = None,
+    figures: Mapping[str, object] | None = None,
 ) -> Decision:
-    """Why a node refused a pod that was bound to it."""
+    """Return why a node refused a pod that was bound to it.
+
+    Args:
+        now, pod, component: see `pod_record`.
+        reason, message: of the pod's status.
+        figures: requested, used and allocatable resources.
+    """
     return pod_record(
         now,
         pod,
@@ -201,7 +228,7 @@ def refusal_record(
         f"refused: {reason}",
         RuleStep("admission", dict(figures or {}), message, LIFECYCLE),
         binding=reason,
-        would_change_if=MENDS.get(reason, "the pod asked for less, or other pods left the node"),
+        would_change_if=REMEDIES.get(reason, "the pod requested less, or other pods left the node"),
         data={"reason": reason},
     )
 
@@ -209,7 +236,13 @@ def refusal_record(
 def ended_record(
     now: float, pod: Document, component: str, reason: str, message: str, change: str
 ) -> Decision:
-    """Why a kubelet ended a pod for good."""
+    """Return why a kubelet ended a pod.
+
+    Args:
+        now, pod, component: see `pod_record`.
+        reason, message: of the pod's status.
+        change: what would have kept the pod running.
+    """
     return pod_record(
         now,
         pod,

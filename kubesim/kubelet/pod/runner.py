@@ -1,15 +1,18 @@
 """One pod's life, on a worker of its own.
 
 On the live clock that worker is a thread named after the pod, as the original had a goroutine for
-each; on the virtual clock it is an entry in the queue. The life:
+each; on the virtual clock it is an entry in the queue. The life of a pod:
 
     Pending --start delay--> init containers, sidecars --> Running --each second: a sample--> ...
         ... a container exits, fails a probe, exceeds its memory: started again, by the policy
-        ... deleted: stops gracefully inside its grace, shows its last state, then the object goes
-        ... nothing is left to run: Succeeded or Failed
+        ... deleted: stops gracefully inside its grace period, writes its last status, is removed
+        ... no container will run again: Succeeded or Failed
 
-After each change `lifecycle.plan` says what to start next; the status is written once for all that
-happened at that moment.
+After each change `lifecycle.plan` says which containers to start next; the status is written once
+for all changes of that moment.
+
+A `PodRunner` holds the parts of a pod and decides which of them acts: `ContainerStarter`,
+`PodTerminator`, `PodProbes`, `Meter` and `StatusWriter`, which all share one `PodContext`.
 
 Ours keeps: phases, conditions, container statuses, init containers and sidecars, images, probes,
 restart with back-off, graceful termination, limits, deadlines, events and logs. It leaves out:
@@ -20,48 +23,52 @@ Source: pkg/kubelet/pod_workers.go, kuberuntime/kuberuntime_manager.go (SyncPod,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from math import inf
 
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Worker
 from kubesim.kubelet.images import ImageStore
 from kubesim.kubelet.pod import records
-from kubesim.kubelet.pod.base import NodeTools
-from kubesim.kubelet.pod.behaviour import may_exceed_memory, seconds_in, start_error
-from kubesim.kubelet.pod.containers import CREATING, INITIALIZING, ContainerLife
-from kubesim.kubelet.pod.ending import PodEnding
-from kubesim.kubelet.pod.lifecycle import plan
-from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, TERMINATED, ran_before, should_restart
-from kubesim.kubelet.pod.probes import READINESS, STARTUP, ProbeNews
-from kubesim.kubelet.pod.probing import PodProbes
-from kubesim.kubelet.pod.pulling import ImageWaiter, Pull
-from kubesim.kubelet.pod.references import (
-    RETRY_SECONDS,
-    missing_for_container,
-    missing_for_volumes,
-    mount_delay,
+from kubesim.kubelet.pod.behaviour import may_exceed_memory, start_delay
+from kubesim.kubelet.pod.configuration import missing_for_volumes, mount_delay
+from kubesim.kubelet.pod.containers import (
+    CREATING,
+    INITIALIZING,
+    ContainerState,
+    Line,
+    copy_log,
+    merge_logs,
 )
+from kubesim.kubelet.pod.context import NodeTools, PodContext
+from kubesim.kubelet.pod.image_manager import Pull
+from kubesim.kubelet.pod.lifecycle import plan
+from kubesim.kubelet.pod.phase import MAIN, RUNNING, TERMINATED, ran_before, should_restart
+from kubesim.kubelet.pod.probes import READINESS, STARTUP, PodProbes, ProbeResult
+from kubesim.kubelet.pod.starter import ContainerStarter
+from kubesim.kubelet.pod.status import PodFailure, StatusWriter
+from kubesim.kubelet.pod.termination import KILL_EXIT_CODE
+from kubesim.kubelet.pod.terminator import PodTerminator
 from kubesim.kubelet.usage.meter import Load, Meter
 from kubesim.kubelet.usage.models import PodModels
-from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.objects.wellknown import START_SECONDS
+from kubesim.objects.pods import container_limits
+from kubesim.objects.wellknown import TERMINATION_GRACE_SECONDS
 
-START_DELAY_SECONDS = 1.0  # to set up the pod's sandbox, as the original took to start a pod
-START_ERROR_CODE = 128  # of a container whose process could not be started
+ERROR_EXIT_CODE = 1  # of a container whose usage model raised
 SANDBOX_CHANGED = "Pod sandbox changed, it will be killed and re-created."
 
 
-class PodRunner(PodEnding):
+class PodRunner:
     """Runs one pod; every method but `lines` is called on its worker.
 
     Args:
-        api, worker, pod, models, tools, ip: see `PodBase`.
+        api, worker, pod, models, tools, ip: see `PodContext`.
         images, pull: the node's images, and how to ask for one.
-        load: requests per second that reach it.
-        ended: called when the pod has come to its end and needs its worker no more.
-        found: the runner of this very pod before the power was cut; its log is on the disk.
+        load: requests per second that reach the pod.
+        ended: called when the pod has ended and needs its worker no more.
+        previous: the runner of this very pod before a power cut; its logs are on the disk.
     """
 
     def __init__(
@@ -76,272 +83,253 @@ class PodRunner(PodEnding):
         images: ImageStore,
         pull: Pull,
         load: Load | None,
-        ended: Callable[[PodRunner], None],
-        found: PodRunner | None = None,
+        ended: Callable[[PodRunner], object],
+        previous: PodRunner | None = None,
     ) -> None:
-        super().__init__(api, worker, pod, models, tools, ip)
-        self._ended = ended
-        self._probes = PodProbes(self._lives, worker, self._now, models, ip, self._probed)
-        self._images, self._pull = images, pull
-        self._waiter: ImageWaiter | None = None  # made when an image is not there
-        self._meter = Meter(
+        context = self._context = PodContext(api, worker, pod, models, tools, ip)
+        self.worker, self.pod = worker, pod
+        self.name, self.namespace, self.uid = context.name, context.namespace, context.uid
+        self.memory_ceiling = _memory_ceiling(context)
+        self._status = StatusWriter(context)
+        self._probes = PodProbes(context, self._probe_result)
+        meter = Meter(
             api,
             worker,
             (self.namespace, self.name),
             pod,
             models,
             load,
-            exceeds=frozenset(n for n in self._by_name if may_exceed_memory(pod, n)),
+            exceeds=frozenset(n for n in context.by_name if may_exceed_memory(pod, n)),
             killed=self._out_of_memory,
-            failed=self._crash,
+            failed=self._model_failed,
         )
-        self._fresh: list[ContainerLife] = []  # started just now
+        self._terminator = PodTerminator(
+            context,
+            self._probes,
+            meter,
+            self._status,
+            exited=self._sync,
+            finished=lambda: ended(self),
+        )
+        self._starter = ContainerStarter(
+            context,
+            self._probes,
+            self._status,
+            images,
+            pull,
+            sync=self._sync,
+            ending=lambda: self._terminator.ending,
+        )
         self._new_sandbox = False
-        if found is not None:
-            for life in self._lives:
-                life.log.extend(found._by_name[life.name].log)
+        if previous is not None:
+            for container in context.containers:
+                container.log.extend(previous._context.by_name[container.name].log)
+
+    @property
+    def ending(self) -> bool:
+        """Whether the pod is stopping or has stopped."""
+        return self._terminator.ending
+
+    # -- called by the kubelet --------------------------------------------------------------------
 
     def start(self) -> None:
-        """The kubelet took the pod: prepare it, then run it."""
-        self._tell("PodStart", f"Pod {self.name} starting ...")
-        for complaint in self._complaints:
-            self._event("Warning", "InvalidAnnotation", complaint)
-        if ran_before(self.pod):
-            self._survive()
-        self._write_status()
-        text = meta.annotations_of(self.pod).get(START_SECONDS)
-        complain = partial(self._event, "Warning", "InvalidAnnotation")
-        delay = seconds_in(START_SECONDS, text, START_DELAY_SECONDS, complain)
-        self._timers.append(self.worker.call_later(delay or 0.0, self._prepare))
-        deadline = self.pod["spec"].get("activeDeadlineSeconds")
+        """Prepare the pod, then run it."""
+        pod = self._context
+        pod.log("PodStart", f"Pod {pod.name} starting ...")
+        for warning in pod.warnings:
+            pod.warn_annotation(warning)
+        if ran_before(pod.pod):
+            self._recover()
+        self._status.write()
+        self._terminator.call_later(start_delay(pod.pod, pod.warn_annotation), self._mount_volumes)
+        deadline = pod.pod["spec"].get("activeDeadlineSeconds")
         if deadline is not None:
-            left = self._active_since() + float(deadline) - self._now()
-            self._timers.append(self.worker.call_later(left, self._out_of_time))
+            left = pod.active_since + float(deadline) - pod.now()
+            self._terminator.call_later(left, self._terminator.deadline_passed)
 
     def refresh(self) -> None:
-        """Conditions of the pod's readiness gates may have changed."""
-        if not self._over:
-            self._write_status()
+        """Write the status again, since conditions of readiness gates may have changed."""
+        if not self._terminator.over:
+            self._status.write()
 
-    # -- starting ---------------------------------------------------------------------------------
+    def stop(self, grace_seconds: float = TERMINATION_GRACE_SECONDS) -> None:
+        """Stop gracefully since the pod is being deleted, then delete its object for good.
 
-    def _survive(self) -> None:
-        """The node was switched off under this pod: its containers are found dead.
+        A second call may only shorten the grace period.
 
-        The kubelet's memory is empty: the next start has no delay. With a new sandbox, init
+        Args:
+            grace_seconds: from now.
+        """
+        self._terminator.delete(grace_seconds)
+
+    def fail(self, failure: PodFailure, grace_seconds: float) -> None:
+        """Stop the pod and make it Failed.
+
+        Args:
+            failure: why, for example its eviction.
+            grace_seconds: from now.
+        """
+        self._terminator.fail(failure, grace_seconds)
+
+    def remove(self) -> None:
+        """Stop without a write to the API server, since the object is gone."""
+        self._terminator.remove()
+
+    # -- logs -------------------------------------------------------------------------------------
+
+    def lines(self, container: str | None = None, *, previous: bool = False) -> list[Line]:
+        """Return the log lines with their seconds; from any thread.
+
+        Args:
+            container: name; None: of all containers, in the order of time.
+            previous: of the run before the present one; [] if there was none.
+        """
+        chosen = [c for c in self._context.containers if container in (None, c.name)]
+        if previous:
+            logs = [log for c in chosen if (log := c.log_before) is not None]
+            return sorted((line for log in logs for line in copy_log(log)), key=lambda x: x[0])
+        return merge_logs(chosen)
+
+    def has_previous(self, container: str) -> bool:
+        """Whether the log of a run before the present one is kept."""
+        state = self._context.by_name.get(container)
+        return state is not None and state.log_before is not None
+
+    # -- start ------------------------------------------------------------------------------------
+
+    def _recover(self) -> None:
+        """Restore the containers of a pod whose node was switched off: they have terminated.
+
+        The kubelet's memory is empty, so the next start has no delay. In a new sandbox, init
         containers run again.
         """
-        status = self.pod["status"]
+        pod = self._context
+        status = pod.pod["status"]
         known = {
             str(entry["name"]): entry
             for field in ("containerStatuses", "initContainerStatuses")
             for entry in status.get(field) or ()
         }
-        for life in self._lives:
-            if life.name in known:
-                life.adopt(known[life.name], self._now(), self._timestamp)
-        again = [x for x in self._lives if x.kind == MAIN and self._starts_again(x)]
-        if not again or self._policy == "Never":
-            return  # what was lost stays lost; what had not begun goes on from there
+        for container in pod.containers:
+            if container.name in known:
+                container.restore(known[container.name], pod.now(), pod.timestamp)
+        again = [c for c in pod.containers if c.kind == MAIN and self._is_restarted(c)]
+        if not again or pod.restart_policy == "Never":
+            return  # terminated containers stay terminated; those that never ran are started
         self._new_sandbox = True
-        self._event("Normal", "SandboxChanged", SANDBOX_CHANGED)
-        for life in self._lives:
-            if life.state == TERMINATED and (life.kind != MAIN or life in again):
-                life.wait(INITIALIZING if len(self._lives) > len(again) else CREATING)
+        pod.event("Normal", "SandboxChanged", SANDBOX_CHANGED)
+        waiting_for_init = len(pod.containers) > len(again)
+        for container in pod.containers:
+            if container.state == TERMINATED and (container.kind != MAIN or container in again):
+                container.wait(INITIALIZING if waiting_for_init else CREATING)
 
-    def _starts_again(self, life: ContainerLife) -> bool:
-        """A container that was found dead, or had not run, is started on the returned node."""
-        if life.ended is None:
+    def _is_restarted(self, container: ContainerState) -> bool:
+        """Whether the returned node starts a container that has terminated or never ran."""
+        if container.ended is None:
             return True
-        return should_restart(self._policy, int(life.ended["exitCode"]))
+        return should_restart(self._context.restart_policy, int(container.ended["exitCode"]))
 
-    def _prepare(self, attempt: int = 0) -> None:
+    def _mount_volumes(self, attempt: int = 0) -> None:
         """Mount the volumes; then the sandbox is ready for containers."""
-        missing = missing_for_volumes(self.pod, self._find)
+        pod = self._context
+        missing = missing_for_volumes(pod.pod, pod.find)
         if not missing:
-            self._sandbox = True
+            self._status.sandbox_is_ready()
             self._sync()
             return
-        self._event("Warning", "FailedMount", missing)
+        pod.event("Warning", "FailedMount", missing)
         delay = mount_delay(attempt)
-        self._decide(
-            records.waiting_record(
-                self._now(), self.pod, self._component, "volumes", missing, delay
-            )
+        pod.decide(
+            records.waiting_record(pod.now(), pod.pod, pod.component, "volumes", missing, delay)
         )
-        retry = self.worker.call_later(delay, lambda: self._prepare(attempt + 1))
-        self._timers.append(retry)
+        self._terminator.call_later(delay, lambda: self._mount_volumes(attempt + 1))
 
-    def _find(self, kind: str, name: str) -> Document | None:
-        return self.api.peek(kind, name, self.namespace)
+    # -- sync -------------------------------------------------------------------------------------
 
     def _sync(self) -> None:
-        """Start what is to be started now; called after each change of a container's state."""
-        if self._over or self._stopper is not None:
+        """Start the containers that are due; called after each change of a container's state."""
+        if self._terminator.ending:
             return
+        pod = self._context
         while True:
-            facts = [life.facts() for life in self._lives]
-            killed = frozenset(life.name for life in self._lives if life.killed)
-            step = plan(facts, self._policy, killed, new_sandbox=self._new_sandbox)
-            waiting = [self._by_name[n] for n in step.start if not self._by_name[n].busy]
-            if not waiting:
+            facts = [container.facts() for container in pod.containers]
+            killed = frozenset(c.name for c in pod.containers if c.killed)
+            actions = plan(facts, pod.restart_policy, killed, new_sandbox=self._new_sandbox)
+            due = [pod.by_name[name] for name in actions.start if not pod.by_name[name].busy]
+            if not due:
                 break
-            for life in waiting:
-                self._begin(life)
-        if step.over:
-            self._wind_up()
+            for container in due:
+                if container.kind == MAIN:
+                    self._new_sandbox = False
+                self._starter.start(container)
+        if actions.over:
+            self._terminator.terminate()
         else:
-            self._settle()
+            self._write_and_start()
 
-    def _begin(self, life: ContainerLife) -> None:
-        """Start a container, at once or after the back-off of one that keeps exiting."""
-        if life.kind == MAIN:
-            self._new_sandbox = False
-        if life.ended is not None:
-            delay = life.backoff.delay(life.exited_at)
-            self._record_restart(life, delay)
-            if delay > 0:
-                self._wait_for_restart(life, delay)
-                return
-        self._launch(life)
-
-    def _wait_for_restart(self, life: ContainerLife, delay: float) -> None:
-        life.busy = True
-        whose = f"{self.name}_{self.namespace}({self.uid})"
-        said = f"back-off {delay:g}s restarting failed container={life.name} pod={whose}"
-        life.wait("CrashLoopBackOff", said)
-        about = f"Back-off restarting failed container {life.name} in pod {whose}"
-        self._event("Warning", "BackOff", about)
-        self._tell("PodBackOff", f"Pod {self.name} waits {delay:g}s before its next start", "warn")
-        left = life.exited_at + delay - self._now()
-        self._later(life, left, lambda: self._again(life))
-
-    def _again(self, life: ContainerLife) -> None:
-        life.busy = False
-        self._launch(life)
-        self._sync()
-
-    def _launch(self, life: ContainerLife) -> None:
-        policy = str(life.spec.get("imagePullPolicy") or "IfNotPresent")
-        if self._images.has(life.image, policy):
-            present = f'Container image "{life.image}" already present on machine'
-            self._event("Normal", "Pulled", present)
-            self._images.note(life.image)
-            self._configure(life)
+    def _write_and_start(self) -> None:
+        """Write the status; then probe and sample the containers that were started."""
+        pod, started = self._context, self._starter.take_started()
+        if not self._status.write():
             return
-        if self._waiter is None:
-            self._waiter = ImageWaiter(
-                self._pull,
-                event=self._event,
-                later=self._later,
-                ready=self._image_ready,
-                again=self._launch_again,
-                changed=self._write_status,
-                waits=self._no_image,
-            )
-        self._waiter.fetch(life, policy)
-
-    def _launch_again(self, life: ContainerLife) -> None:
-        """An image that did not come is tried again."""
-        self._launch(life)
-        self._sync()
-
-    def _image_ready(self, life: ContainerLife) -> None:
-        if not self.ending:
-            self._configure(life)
-            self._sync()
-
-    def _configure(self, life: ContainerLife) -> None:
-        """Make the container's environment, then run it."""
-        missing = missing_for_container(life.spec, self.namespace, self._find)
-        if not missing:
-            self._run(life)
-            return
-        life.busy = True
-        life.wait("CreateContainerConfigError", missing)
-        self._event("Warning", "Failed", f"Error: {missing}")
-        record = records.waiting_record(
-            self._now(), self.pod, self._component, life.name, missing, RETRY_SECONDS
-        )
-        self._decide(record)
-        self._later(life, RETRY_SECONDS, lambda: self._again(life))
-
-    def _run(self, life: ContainerLife) -> None:
-        """A container runs."""
-        alone = not any(other.state == RUNNING and other is not life for other in self._lives)
-        if life.ran:
-            try:
-                self.models.renew(life.name, alone=alone)
-            except Exception as error:  # noqa: BLE001 - a learner's factory: the old model goes on
-                self._tell("PodError", f"Pod {self.name}: no new model: {error}", "error")
-        life.run(self._now())
-        self._event("Normal", "Created", f"Created container {life.name}")
-        if why := start_error(life.spec):
-            self._event("Warning", "Failed", f"Error: {why}")
-            life.exit(self._now(), START_ERROR_CODE, "StartError", why, self._timestamp)
-            return
-        life.started = not self._probes.has(life, "startup") and life.kind != INIT
-        life.ready = life.started and not self._probes.has(life, "readiness")
-        self._event("Normal", "Started", f"Started container {life.name}")
-        self._fresh.append(life)
-
-    def _settle(self) -> None:
-        """Write what happened, and let run what was started."""
-        fresh, self._fresh = self._fresh, []
-        if not self._write_status():
-            return
-        if any(life.kind == MAIN for life in fresh):
-            self._tell("PodRunning", f"Pod {self.name} is running")
-        self._follow()
-        for life in fresh:
-            self._probes.container_started(life)
-            seconds = life.behaviour.run_seconds
+        if any(container.kind == MAIN for container in started):
+            pod.log("PodRunning", f"Pod {pod.name} is running")
+        self._terminator.follow_usage()
+        for container in started:
+            self._probes.container_started(container)
+            seconds = container.behaviour.run_seconds
             if seconds is not None:
-                exit = partial(self._exit, life, life.behaviour.exit_code)
-                self._later(life, seconds, exit)
+                code = container.behaviour.exit_code
+                pod.call_later(container, seconds, partial(self._terminator.exit, container, code))
 
-    # -- what probes say --------------------------------------------------------------------------
+    # -- probes and usage -------------------------------------------------------------------------
 
-    def _probed(self, life: ContainerLife, news: ProbeNews) -> None:
-        if life.state != RUNNING or self._over:
+    def _probe_result(self, container: ContainerState, result: ProbeResult) -> None:
+        """React to an attempt of a probe."""
+        if container.state != RUNNING or self._terminator.over:
             return
-        changed = news.after is not news.before
-        if not news.ok:
-            said = f"{news.kind.capitalize()} probe failed: {news.output}"
-            self._event("Warning", "Unhealthy", said)
-        if changed or news.failures == 1:
-            record = records.probe_record(self._now(), self.pod, self._component, life.name, news)
-            self._decide(record)
+        pod = self._context
+        changed = result.after is not result.before
+        if not result.ok:
+            message = f"{result.kind.capitalize()} probe failed: {result.output}"
+            pod.event("Warning", "Unhealthy", message)
+        if changed or result.failures == 1:
+            pod.decide(
+                records.probe_record(pod.now(), pod.pod, pod.component, container.name, result)
+            )
         if not changed:
             return
-        if news.kind == READINESS:
-            life.ready = bool(news.after) and life.started
-            self._write_status()
-        elif news.after is False:
-            self._kill(life, news.kind)
-        elif news.kind == STARTUP:
-            life.started = True
-            life.ready = not self._probes.has(life, READINESS)
+        if result.kind == READINESS:
+            ready = bool(result.after) and container.started
+            container.set_probe_results(started=container.started, ready=ready)
+            self._status.write()
+        elif result.after is False:
+            self._terminator.kill(container, result.kind)
+        elif result.kind == STARTUP:
+            ready = not self._probes.has(container, READINESS)
+            container.set_probe_results(started=True, ready=ready)
             self._sync()  # a sidecar that has started lets the next container start
 
-    # -- why --------------------------------------------------------------------------------------
+    def _out_of_memory(self, container: ContainerState) -> None:
+        """End a container that used more memory than its limit."""
+        pod = self._context
+        message = f"Container {container.name} of pod {pod.name} used more memory than its limit"
+        pod.log("PodOOMKilled", message, "warn")
+        self._terminator.exit(container, KILL_EXIT_CODE, "OOMKilled")
 
-    def _record_restart(self, life: ContainerLife, delay: float) -> None:
-        record = records.restart_record(
-            self._now(),
-            self.pod,
-            self._component,
-            container=life.name,
-            ended=life.ended or {},
-            policy=self._policy,
-            restarts=life.restarts,
-            delay=delay,
-            killed=life.killed,
-        )
-        self._decide(record)
+    def _model_failed(self, containers: Sequence[ContainerState], error: Exception) -> None:
+        """End the containers whose usage model raised; all others go on."""
+        pod = self._context
+        message = f"{type(error).__name__}: {error}"
+        pod.log("PodError", f"Pod {pod.name} failed: {message}", "error")
+        pod.event("Warning", "Failed", f"Error: {message}")
+        for container in containers:
+            container.write_line(pod.now(), f"[error] {message}")
+            self._terminator.exit(container, ERROR_EXIT_CODE, "Error", message)
 
-    def _no_image(self, life: ContainerLife, reason: str, message: str, wait: float) -> None:
-        record = records.image_record(
-            self._now(), self.pod, self._component, life.name, reason, message, wait
-        )
-        self._decide(record)
+
+def _memory_ceiling(pod: PodContext) -> float:
+    """Return the most memory that a pod can use, in bytes: its limits, or what its models say."""
+    limits = [container_limits(container.spec)[1] for container in pod.containers]
+    limited = inf if None in limits else float(sum(limit or 0 for limit in limits))
+    return min(limited, pod.models.ceiling())

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import Conflict, NotFound
-from kubesim.kubelet.pod.containers import ContainerLife, Timestamp
+from kubesim.kubelet.pod.containers import ContainerState, Timestamp
+from kubesim.kubelet.pod.context import PodContext
 from kubesim.kubelet.pod.phase import MAIN, RUNNING, conditions, phase
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
@@ -23,12 +24,12 @@ from kubesim.objects.pods import FINISHED
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """Why a kubelet ended a pod: evicted, or out of time.
+class PodFailure:
+    """Why a kubelet ends a pod: it was evicted, or its deadline has passed.
 
     Attributes:
         reason, message: of the pod's status.
-        disruption: set the condition DisruptionTarget, too.
+        disruption: whether to set the condition DisruptionTarget, too.
     """
 
     reason: str
@@ -36,90 +37,150 @@ class Verdict:
     disruption: bool = False
 
 
+class StatusWriter:
+    """Writes the status of one pod.
+
+    Args:
+        context: the pod.
+    """
+
+    __slots__ = ("_context", "_sandbox_ready")
+
+    def __init__(self, context: PodContext) -> None:
+        self._context = context
+        self._sandbox_ready = False
+
+    def sandbox_is_ready(self) -> None:
+        """Note that the pod's volumes and network are set up."""
+        self._sandbox_ready = True
+
+    def write(self) -> bool:
+        """Write the status over the newest state of this very pod; return False if it is gone."""
+        return self._write(ended=False, failure=None)
+
+    def write_final(self, *, ended: bool, failure: PodFailure | None = None) -> bool:
+        """Write the status of a pod whose containers have all stopped.
+
+        Args:
+            ended: it was deleted or failed by its kubelet: no container is started again.
+            failure: why the kubelet ended it; None: it did not.
+        """
+        self._sandbox_ready = False
+        return self._write(ended=ended, failure=failure)
+
+    def _write(self, *, ended: bool, failure: PodFailure | None) -> bool:
+        pod = self._context
+
+        def render(newest: Document) -> Document:
+            return pod_status(
+                newest,
+                pod.containers,
+                ip=pod.ip,
+                host_ip=pod.host_ip,
+                now=pod.timestamp(),
+                timestamp=pod.timestamp,
+                ended=ended,
+                failure=failure,
+                sandbox=self._sandbox_ready,
+            )
+
+        return write_status(pod.api, pod.namespace, pod.name, pod.uid, render)
+
+
 def pod_status(
     pod: Document,
-    lives: Sequence[ContainerLife],
+    containers: Sequence[ContainerState],
     *,
     ip: str,
     host_ip: str,
     now: str,
     timestamp: Timestamp,
     ended: bool = False,
-    verdict: Verdict | None = None,
+    failure: PodFailure | None = None,
     sandbox: bool = True,
 ) -> Document:
-    """The pod's status: phase, conditions, one entry for each container.
+    """Return the pod's status: phase, conditions, one entry for each container.
 
     Args:
-        pod: as it stands; what others wrote into its status stays.
-        lives: its containers.
+        pod: the newest state; status fields of other writers are kept.
+        containers: its containers.
         ip, host_ip: its address, and its node's.
-        now: RFC 3339 text.
-        timestamp: makes such texts of seconds.
-        ended: it was deleted, and nothing is started again.
-        verdict: the kubelet ended it: phase Failed.
-        sandbox: its volumes and its network are ready for containers.
+        now: RFC 3339 string.
+        timestamp: renders seconds.
+        ended: it was deleted, and no container is started again.
+        failure: the kubelet ended it: phase Failed.
+        sandbox: whether its volumes and its network are ready for containers.
     """
     old, spec = pod.get("status") or {}, pod["spec"]
-    facts = [life.facts() for life in lives]
+    facts = [container.facts() for container in containers]
     policy = str(spec.get("restartPolicy", "Always"))
-    pod_phase = "Failed" if verdict is not None else phase(facts, policy, ended=ended)
+    pod_phase = "Failed" if failure is not None else phase(facts, policy, ended=ended)
     gates = [str(gate.get("conditionType")) for gate in spec.get("readinessGates") or ()]
     before = old.get("conditions") or ()
-    found = conditions(before, facts, pod_phase, now, gates, sandbox=sandbox)
-    if pod_phase in FINISHED and any(life.state == RUNNING for life in lives):
+    new_conditions = conditions(before, facts, pod_phase, now, gates, sandbox=sandbox)
+    if pod_phase in FINISHED and any(c.state == RUNNING for c in containers):
         pod_phase = str(old.get("phase") or "Pending")  # a final phase waits for the last container
     status: Document = {
         **old,
         "phase": pod_phase,
-        "conditions": found,
+        "conditions": new_conditions,
         "hostIP": host_ip,
         "hostIPs": [{"ip": host_ip}],
         "podIP": ip,
         "podIPs": [{"ip": ip}],
         "startTime": old.get("startTime") or now,
-        "containerStatuses": [life.status(timestamp) for life in lives if life.kind == MAIN],
+        "containerStatuses": [c.status(timestamp) for c in containers if c.kind == MAIN],
     }
-    inits = [life.status(timestamp) for life in lives if life.kind != MAIN]
+    inits = [c.status(timestamp) for c in containers if c.kind != MAIN]
     if inits:
         status["initContainerStatuses"] = inits
-    if verdict is not None:
-        status["reason"], status["message"] = verdict.reason, verdict.message
-        if verdict.disruption:
+    if failure is not None:
+        status["reason"], status["message"] = failure.reason, failure.message
+        if failure.disruption:
             status["conditions"] = set_condition(
-                found, "DisruptionTarget", "True", "TerminationByKubelet", verdict.message, now=now
+                new_conditions,
+                "DisruptionTarget",
+                "True",
+                "TerminationByKubelet",
+                failure.message,
+                now=now,
             )
     return status
 
 
 def write_status(
-    api: KubeAPI, namespace: str, name: str, uid: str, make: Callable[[Document], Document]
+    api: KubeAPI, namespace: str, name: str, uid: str, render: Callable[[Document], Document]
 ) -> bool:
-    """Write the status over the newest state of this very pod; False if it is gone.
+    """Write the status over the newest state of this very pod; return False if it is gone.
 
     Args:
         api: the API server.
-        namespace, name, uid: which pod.
-        make: makes the status of the pod as it stands.
+        namespace, name, uid: of the pod.
+        render: returns the status for the newest state of the pod.
     """
     while True:
         pod = api.peek("Pod", name, namespace)
         if pod is None or meta.uid_of(pod) != uid:
             return False
         try:
-            api.update_status({**pod, "status": make(pod)})
+            api.update_status({**pod, "status": render(pod)})
             return True
         except Conflict:
-            continue  # somebody wrote in between: take his state and write over that
+            continue  # another client wrote in between: read its state and write over that
         except NotFound:
             return False
 
 
-def delete_for_good(api: KubeAPI, namespace: str, name: str, uid: str) -> None:
-    """Remove the object of a pod that has stopped, unless it is gone or another pod by now."""
+def delete_pod_object(api: KubeAPI, namespace: str, name: str, uid: str) -> None:
+    """Delete the object of a pod that has stopped, unless it is gone or another pod by now.
+
+    Args:
+        api: the API server.
+        namespace, name, uid: of the pod.
+    """
     while True:
-        known = api.peek("Pod", name, namespace)
-        if known is None or meta.uid_of(known) != uid:
+        existing = api.peek("Pod", name, namespace)
+        if existing is None or meta.uid_of(existing) != uid:
             return
         try:
             api.delete("Pod", name, namespace, grace_period_seconds=0, uid=uid)
@@ -127,4 +188,4 @@ def delete_for_good(api: KubeAPI, namespace: str, name: str, uid: str) -> None:
         except NotFound:
             return
         except Conflict:
-            continue  # it changed between the look and the deletion
+            continue  # it changed between the read and the deletion

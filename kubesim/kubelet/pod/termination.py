@@ -1,15 +1,15 @@
-"""How a container is stopped, second by second: preStop, SIGTERM, SIGKILL. Pure functions.
+"""How containers are stopped: preStop, SIGTERM, SIGKILL, inside one grace period.
 
-The grace period is one budget for everything: the preStop hook runs inside it, what is left is for
-the process after SIGTERM, and a process that is still there at the end is killed. Two seconds after
-SIGTERM are always given. Main containers are stopped together; sidecars after them, one at a time,
-the one that was started last first, inside the same budget.
+The grace period covers everything: the preStop hook runs first, the process has the rest of the
+time after SIGTERM, and it is killed if it still runs at the end. It always has two seconds after
+SIGTERM. Main containers are stopped together; sidecars follow one at a time, in reverse order of
+their start, within the same grace period.
 
 >>> stop_times(now=0.0, deadline=30.0, pre_stop_seconds=5.0, stop_seconds=3.0)
 Stop(term_at=5.0, exit_at=8.0, killed=False)
 >>> stop_times(now=0.0, deadline=30.0, pre_stop_seconds=0.0, stop_seconds=60.0)
 Stop(term_at=0.0, exit_at=30.0, killed=True)
->>> stop_times(now=0.0, deadline=30.0, pre_stop_seconds=40.0, stop_seconds=60.0)  # the hook ate it
+>>> stop_times(now=0.0, deadline=30.0, pre_stop_seconds=40.0, stop_seconds=60.0)  # by the hook
 Stop(term_at=30.0, exit_at=32.0, killed=True)
 
 Source: pkg/kubelet/kuberuntime/kuberuntime_container.go (killContainer, setTerminationGracePeriod),
@@ -19,12 +19,13 @@ kuberuntime_termination_order.go.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from kubesim.clock.base import Worker
-from kubesim.kubelet.pod.containers import ContainerLife
+from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.phase import RUNNING, SIDECAR
+from kubesim.objects.frozen import Document
 
 MINIMUM_SECONDS = 2.0  # minimumGracePeriodInSeconds: after SIGTERM, whatever is left
 TERM_EXIT_CODE = 143  # 128 + SIGTERM: a process that does not catch it
@@ -33,12 +34,12 @@ _SLEEP = re.compile(r"\bsleep\s+(\d+(?:\.\d+)?)")
 
 
 class Stop(NamedTuple):
-    """When what happens to one container.
+    """The times at which one container is stopped.
 
     Attributes:
         term_at: simulated second of SIGTERM.
-        exit_at: at which the process is gone.
-        killed: it had to be killed.
+        exit_at: second at which the process is gone.
+        killed: whether it had to be killed.
     """
 
     term_at: float
@@ -47,13 +48,13 @@ class Stop(NamedTuple):
 
 
 def stop_times(now: float, deadline: float, pre_stop_seconds: float, stop_seconds: float) -> Stop:
-    """When a container gets SIGTERM and when it is gone.
+    """Return when a container receives SIGTERM and when it is gone.
 
     Args:
-        now: second at which it is told to stop.
-        deadline: second at which the grace ends.
+        now: second at which the kubelet begins to stop it.
+        deadline: second at which the grace period ends.
         pre_stop_seconds: how long its preStop hook runs.
-        stop_seconds: how long its process needs after SIGTERM; infinite if it ignores that.
+        stop_seconds: how long its process needs after SIGTERM; infinite if it ignores SIGTERM.
     """
     term_at = now + max(0.0, min(pre_stop_seconds, deadline - now))
     kill_at = max(deadline, term_at + MINIMUM_SECONDS)
@@ -61,11 +62,11 @@ def stop_times(now: float, deadline: float, pre_stop_seconds: float, stop_second
     return Stop(term_at, min(exit_at, kill_at), exit_at > kill_at)
 
 
-def pre_stop_seconds(container: Mapping[str, Any]) -> float:
-    """How long a container's preStop hook takes.
+def pre_stop_seconds(container: Document) -> float:
+    """Return how many seconds a container's preStop hook takes.
 
-    A ``sleep`` action says so; of a command its ``sleep N`` is taken; other commands and HTTP
-    requests answer at once.
+    A ``sleep`` action states it; in a command, each ``sleep N`` counts; other commands and HTTP
+    requests take no time.
 
     >>> pre_stop_seconds({"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}})
     5.0
@@ -76,14 +77,14 @@ def pre_stop_seconds(container: Mapping[str, Any]) -> float:
     if hook.get("sleep"):
         return float(hook["sleep"].get("seconds") or 0)
     command = " ".join(map(str, (hook.get("exec") or {}).get("command") or ()))
-    return sum(float(found) for found in _SLEEP.findall(command))
+    return sum(float(seconds) for seconds in _SLEEP.findall(command))
 
 
 def stop_order(mains: Sequence[str], sidecars: Sequence[str]) -> list[list[str]]:
-    """Groups of containers that are stopped together, the first group first.
+    """Return the groups of containers that are stopped together, the first group first.
 
     Args:
-        mains: names of main containers, and of an init container that still runs.
+        mains: names of main containers, and of an init container that is running.
         sidecars: names in the order of the spec.
 
     >>> stop_order(["web", "log"], ["proxy", "mesh"])
@@ -95,34 +96,46 @@ def stop_order(mains: Sequence[str], sidecars: Sequence[str]) -> list[list[str]]
 class Stopper:
     """Stops containers in groups, one group after the other, inside one grace period.
 
-    Everything that takes no time is done at once, in the call that asked for it.
+    Steps that take no time happen at once, in the call that asked for them.
 
     Args:
-        lives: the containers to stop, in the order of the spec.
+        containers: the containers to stop, in the order of the spec.
         worker, now: the pod's worker and the clock.
-        deadline: second at which the grace ends.
-        killing: told of each container when its turn comes.
-        exited: told of each container that is gone, with its exit code.
-        changed: called when some are gone and others are not.
-        done: called when all are.
+        deadline: second at which the grace period ends.
+        killing: called with each container when its turn comes.
+        exited: called with each container that is gone, and its exit code.
+        changed: called when some containers are gone and others are not.
+        done: called when all are gone.
     """
+
+    __slots__ = (
+        "_changed",
+        "_deadline",
+        "_done",
+        "_exited",
+        "_groups",
+        "_killing",
+        "_now",
+        "_stopping",
+        "_worker",
+    )
 
     def __init__(
         self,
-        lives: Sequence[ContainerLife],
+        containers: Sequence[ContainerState],
         worker: Worker,
         now: Callable[[], float],
         deadline: float,
         *,
-        killing: Callable[[ContainerLife], Any],
-        exited: Callable[[ContainerLife, int], Any],
-        changed: Callable[[], Any],
-        done: Callable[[], Any],
+        killing: Callable[[ContainerState], object],
+        exited: Callable[[ContainerState, int], object],
+        changed: Callable[[], object],
+        done: Callable[[], object],
     ) -> None:
-        by_name = {life.name: life for life in lives if life.state == RUNNING}
+        by_name = {c.name: c for c in containers if c.state == RUNNING}
         order = stop_order(
-            [name for name, life in by_name.items() if life.kind != SIDECAR],
-            [name for name, life in by_name.items() if life.kind == SIDECAR],
+            [name for name, c in by_name.items() if c.kind != SIDECAR],
+            [name for name, c in by_name.items() if c.kind == SIDECAR],
         )
         self._groups = [[by_name[name] for name in group] for group in order if group]
         self._worker = worker
@@ -132,56 +145,57 @@ class Stopper:
         self._exited = exited
         self._changed = changed
         self._done = done
-        self._told: dict[str, tuple[ContainerLife, float]] = {}  # who is stopping, since when
+        self._stopping: dict[str, tuple[ContainerState, float]] = {}  # by name, since when
 
     def begin(self) -> None:
-        """Stop the first group, and go on as far as that takes no time."""
-        while self._groups and not self._told:
-            for life in self._groups.pop(0):
-                if life.state == RUNNING:  # it may have ended by itself meanwhile
-                    life.stopping = True
-                    self._told[life.name] = (life, self._now())
-                    self._killing(life)
-            for life, _ in list(self._told.values()):
-                self._set(life)
-        if not self._told:
+        """Stop the first group, and the next ones as far as that takes no time."""
+        while self._groups and not self._stopping:
+            for container in self._groups.pop(0):
+                if container.state == RUNNING:  # it may have ended by itself meanwhile
+                    container.begin_stop()
+                    self._stopping[container.name] = (container, self._now())
+                    self._killing(container)
+            for container, _ in list(self._stopping.values()):
+                self._schedule(container)
+        if not self._stopping:
             self._done()
 
     def shorten(self, deadline: float) -> None:
-        """A second deletion gave less time."""
+        """Move the end of the grace period forward; a later deadline is ignored."""
         if deadline >= self._deadline:
             return
         self._deadline = deadline
-        for life, _ in list(self._told.values()):
-            self._set(life)
-        if not self._told:
+        for container, _ in list(self._stopping.values()):
+            self._schedule(container)
+        if not self._stopping:
             self.begin()
 
-    def left(self, life: ContainerLife) -> None:
-        """A container that was told to stop ended by itself."""
-        if self._told.pop(life.name, None) is not None and not self._told:
+    def left(self, container: ContainerState) -> None:
+        """Note that a container which was told to stop ended by itself."""
+        if self._stopping.pop(container.name, None) is not None and not self._stopping:
             self.begin()
 
-    def _set(self, life: ContainerLife) -> None:
-        """Work out anew when a container is gone, and wait for that."""
-        life.cancel()
-        _, since = self._told[life.name]
-        pre_stop = pre_stop_seconds(life.spec)
-        times = stop_times(since, self._deadline, pre_stop, life.behaviour.stop_seconds)
-        code = KILL_EXIT_CODE if times.killed else life.behaviour.stop_exit_code
+    def _schedule(self, container: ContainerState) -> None:
+        """Compute when a container is gone, and set the timer for it."""
+        container.cancel_timers()
+        _, since = self._stopping[container.name]
+        pre_stop = pre_stop_seconds(container.spec)
+        times = stop_times(since, self._deadline, pre_stop, container.behaviour.stop_seconds)
+        code = KILL_EXIT_CODE if times.killed else container.behaviour.stop_exit_code
         wait = times.exit_at - self._now()
         if wait <= 0:
-            self._gone(life, code)
+            self._stopped(container, code)
             return
-        life.timers.append(self._worker.call_later(wait, lambda: self._gone_later(life, code)))
+        timer = self._worker.call_later(wait, lambda: self._stopped_later(container, code))
+        container.timers.append(timer)
 
-    def _gone(self, life: ContainerLife, code: int) -> None:
-        self._told.pop(life.name, None)
-        self._exited(life, code)
+    def _stopped(self, container: ContainerState, code: int) -> None:
+        self._stopping.pop(container.name, None)
+        self._exited(container, code)
 
-    def _gone_later(self, life: ContainerLife, code: int) -> None:
-        self._gone(life, code)
-        if self._told or self._groups:
+    def _stopped_later(self, container: ContainerState, code: int) -> None:
+        self._stopped(container, code)
+        if self._stopping or self._groups:
             self._changed()
-        if not self._told:
+        if not self._stopping:
             self.begin()

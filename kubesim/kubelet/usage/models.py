@@ -1,8 +1,8 @@
-"""The usage models of one pod: one for the pod as a whole, or one for a container of it.
+"""The usage models of one pod: one for the pod as a whole, and one for some of its containers.
 
-A pod's containers share the usage of the pod's model in equal parts. The annotation
+The containers of a pod share the usage of the pod's model in equal parts. The annotation
 ``kubesim.dev/workload.NAME`` gives the container NAME a model of its own; the others share the
-pod's. A container that is started again is a new process: its model is made anew.
+pod's. A restarted container is a new process: its model is created anew.
 
 No counterpart in Kubernetes: there, the image decides.
 """
@@ -33,12 +33,12 @@ from kubesim.objects.wellknown import WORKLOAD
 
 
 class LeakWorkload:
-    """A program that never gives memory back: it grows until it meets its limit.
+    """A program with a memory leak: it grows until it reaches its limit.
 
     Args:
         start_mb: memory at its start, in MB (10^6 bytes).
-        mb_per_second: what it grows by.
-        cpu_milli: what it uses of the CPU, always.
+        mb_per_second: growth of its memory.
+        cpu_milli: its constant CPU usage, in millicores.
 
     >>> leak = LeakWorkload(start_mb=50, mb_per_second=2)
     >>> leak.usage(100.0, None), leak.usage(110.0, None)
@@ -56,7 +56,7 @@ class LeakWorkload:
         self.cpu = cpu_milli
 
     def usage(self, now: float, load: float | None) -> tuple[int, int]:
-        """(CPU in millicores, memory in bytes)."""
+        """Return (CPU in millicores, memory in bytes)."""
         if self._began is None:
             self._began = now
         return self.cpu, int(self.start + self.grows * (now - self._began))
@@ -71,7 +71,7 @@ def _leak(context: Context) -> Workload:
 
 
 def ceiling_of(model: Workload) -> float:
-    """The most memory that a model uses, in bytes; infinite if nobody knows."""
+    """Return the most memory that a model uses, in bytes; infinite if it does not say."""
     if isinstance(model, SeedWorkload):
         return SEED_MEMORY[1] * MEGABYTE
     if isinstance(model, LoadWorkload):
@@ -85,18 +85,33 @@ BUILT_IN: dict[str, Factory] = {"leak": _leak}
 
 
 def known_models(factories: Mapping[str, Factory] | None) -> dict[str, Factory]:
-    """The models of this file and a cluster's own, which win."""
+    """Return the built-in models and a cluster's own, which replace built-in ones of that name.
+
+    Raises:
+        BadRequest: a factory that cannot be called.
+    """
+    for name, factory in (factories or {}).items():
+        if not callable(factory):
+            raise BadRequest(
+                f"workloads[{name!r}] must be a function from a Context to a workload model, not "
+                f"{factory!r}"
+            )
     return {**BUILT_IN, **(factories or {})}
 
 
 def capacities(seed: int, factories: Mapping[str, Factory] | None) -> Callable[[Document], float]:
-    """A function that tells how many requests per second a pod can serve (see `capacity_of`)."""
+    """Return a function from a pod to the requests per second that it can serve.
+
+    Args:
+        seed: the cluster's seed.
+        factories: models of the cluster's own, by name; see `capacity_of`.
+    """
     known = known_models(factories)
     return lambda pod: capacity_of(pod, seed, known)
 
 
 class PodModels:
-    """The models of one pod, made when it is admitted.
+    """The models of one pod, created when it is admitted.
 
     Args:
         seed: the cluster's seed.
@@ -104,45 +119,50 @@ class PodModels:
         factories: all models by name (see `known_models`).
 
     Raises:
-        BadRequest: an annotation makes no sense. A factory of a learner's may raise anything.
+        BadRequest: an annotation cannot be used. A factory of a user's own may raise anything.
     """
 
     def __init__(self, seed: int, pod: Document, factories: Mapping[str, Factory]) -> None:
         self._seed = seed
         self._pod = pod
         self._factories = factories
-        notes = meta.annotations_of(pod)
+        annotations = meta.annotations_of(pod)
         specs = (pod.get("spec") or {}).get("initContainers") or ()
         names = [str(c["name"]) for c in (*specs, *containers_of(pod))]
         self.pod: Workload = make_workload(seed, pod, self._factories)
         self.own: dict[str, Workload] = {
-            name: self._make(name) for name in names if f"{WORKLOAD}.{name}" in notes
+            name: self._create(name) for name in names if f"{WORKLOAD}.{name}" in annotations
         }
 
-    def _make(self, container: str) -> Workload:
-        """The model of one container: as that of a pod with this container alone."""
-        notes = dict(meta.annotations_of(self._pod))
-        notes[WORKLOAD] = notes[f"{WORKLOAD}.{container}"]
+    def _create(self, container: str) -> Workload:
+        """Return the model of one container, created as for a pod with this container alone."""
+        annotations = dict(meta.annotations_of(self._pod))
+        annotations[WORKLOAD] = annotations[f"{WORKLOAD}.{container}"]
         spec = self._pod["spec"]
         alone = [
             c
             for c in (*(spec.get("initContainers") or ()), *spec["containers"])
             if c["name"] == container
         ]
-        metadata = {**self._pod["metadata"], "annotations": notes}
+        metadata = {**self._pod["metadata"], "annotations": annotations}
         pod = {**self._pod, "metadata": metadata, "spec": {**spec, "containers": alone}}
         return make_workload(self._seed, pod, self._factories)
 
     def ceiling(self) -> float:
-        """The most memory that these models use, in bytes; infinite if one of them may use any.
+        """Return the most memory that these models use, in bytes; infinite if one has no bound.
 
-        A model of your own may say so with an attribute ``memory_ceiling`` (bytes).
+        A model of your own may state its bound in an attribute ``memory_ceiling`` (bytes).
         """
         return sum(ceiling_of(model) for model in (self.pod, *self.own.values()))
 
     def renew(self, container: str, *, alone: bool) -> None:
-        """A container is started again; `alone`: no other one shares the pod's model just now."""
+        """Create the model of a restarted container anew.
+
+        Args:
+            container: its name.
+            alone: no other running container shares the pod's model now.
+        """
         if container in self.own:
-            self.own[container] = self._make(container)
+            self.own[container] = self._create(container)
         elif alone:
             self.pod = make_workload(self._seed, self._pod, self._factories)

@@ -1,4 +1,4 @@
-"""Workload models: what a pod uses, in place of a real process.
+"""Workload models: the simulated CPU and memory usage of a pod.
 
 A model is a class with one method:
 
@@ -27,7 +27,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 from kubesim.clock import keyed_bytes
 from kubesim.errors import BadRequest
@@ -54,44 +54,51 @@ LOAD_OPTIONS = (
     "startup_milli",
 )
 DEFAULT_CAPACITY_MILLI = 500
-RESTART_GAP_SECONDS = 2.5  # a pod that was not asked for so long has been started anew
+RESTART_GAP_SECONDS = 2.5  # a model that was not called for so long belongs to a restarted pod
 
 
 class Workload(Protocol):
-    """What a model has to offer.
+    """The protocol of a workload model.
 
-    It may offer more: `capacity_rps()`, the requests per second that it can serve; `probe(kind,
-    now) -> bool`, its answer to a startup, liveness or readiness probe; `memory_ceiling`, the most
-    memory in bytes that it ever uses (a node that its pods cannot fill is not measured).
+    Three members are optional: `capacity_rps()`, the requests per second that it can serve;
+    `probe(kind, now) -> bool`, its answer to a startup, liveness or readiness probe;
+    `memory_ceiling`, the most memory in bytes that it ever uses (a node that its pods cannot fill
+    is not checked for memory pressure).
     """
 
     def usage(self, now: float, load: float | None) -> tuple[int, int]:
-        """(CPU in millicores, memory in bytes) at a simulated second."""
+        """Return (CPU in millicores, memory in bytes) at a simulated second.
+
+        Args:
+            now: simulated second.
+            load: requests per second that reach the pod; None: no traffic is routed to it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a model's factory is told.
+    """The argument of a model's factory.
 
     Attributes:
         seed: the cluster's seed.
         pod: the pod, frozen.
-        options: the JSON of the annotation.
+        options: the JSON object of the annotation, without `model`.
     """
 
     seed: int
     pod: Document
-    options: Mapping[str, Any]
+    options: Document
 
 
 Factory = Callable[[Context], Workload]
+"""factory(context) -> the model of one pod."""
 
 
 class KeyedNoise:
-    """Two bytes for each second, a pure function of (seed, pod, second), drawn in blocks.
+    """Random numbers for each second: a pure function of (seed, pod, second), drawn in blocks.
 
-    Pure, so that adding a pod changes no other pod's numbers, and any second can be computed by
-    itself; in blocks, since hashing once a minute costs a sixtieth.
+    It is pure, so that an added pod changes no other pod's numbers and any second can be computed
+    by itself. It draws in blocks, since one hash a minute costs a sixtieth of one a second.
     """
 
     __slots__ = ("_block", "_bytes", "_key")
@@ -102,22 +109,22 @@ class KeyedNoise:
         self._bytes = b""
 
     def at(self, now: float) -> tuple[int, int]:
-        """Two numbers from 0 to 65535 for the second in which `now` lies."""
+        """Return two numbers from 0 to 65535 for the second in which `now` lies."""
         second = int(now)
         block, offset = divmod(second, BLOCK_SECONDS)
         if block != self._block:
             self._bytes = keyed_bytes(f"{self._key}/{block}", 4 * BLOCK_SECONDS)
             self._block = block
-        found = self._bytes
+        block_bytes = self._bytes
         offset *= 4
         return (
-            found[offset] << 8 | found[offset + 1],
-            found[offset + 2] << 8 | found[offset + 3],
+            block_bytes[offset] << 8 | block_bytes[offset + 1],
+            block_bytes[offset + 2] << 8 | block_bytes[offset + 3],
         )
 
 
 class SeedWorkload:
-    """The original's pod: 100-200 millicores and 50-100 MB, new each second, whatever happens."""
+    """The original's pod: 100-200 millicores and 50-100 MB, random each second."""
 
     __slots__ = ("_noise",)
 
@@ -125,24 +132,23 @@ class SeedWorkload:
         self._noise = KeyedNoise(seed, uid)
 
     def usage(self, now: float, load: float | None) -> tuple[int, int]:
-        """(CPU in millicores, memory in bytes)."""
+        """Return (CPU in millicores, memory in bytes)."""
         first, second = self._noise.at(now)
         return 100 + first * 101 // 65536, (50 + second * 51 // 65536) * MEGABYTE
 
 
 class LoadWorkload:
-    """CPU follows from the requests that arrive, up to a capacity.
+    """A server whose CPU usage follows the requests that reach it, up to a capacity.
 
     Args:
         seed, uid: key of the noise.
         cost_milli_per_rps: millicores for one request per second: 10 is 10 ms of CPU a request.
         idle_milli: millicores without any request.
-        capacity_milli: the most it can use; requests beyond that are not served.
-        memory_mb: memory without any request.
-        noise: relative, of the CPU; 0 for none.
-        startup_seconds, startup_milli: for so long after each start it uses so many millicores
-            more, as a program does that compiles or fills its caches; they do not lower
-            `capacity_rps`.
+        capacity_milli: the most millicores that it can use; requests beyond that are not served.
+        memory_mb: its constant memory, in MB.
+        noise: relative random deviation of the CPU usage; 0: none.
+        startup_seconds, startup_milli: extra millicores for some seconds after each start, as of a
+            program that compiles or fills its caches; they do not lower `capacity_rps`.
     """
 
     __slots__ = (
@@ -182,7 +188,7 @@ class LoadWorkload:
         self.startup_milli = startup_milli
 
     def usage(self, now: float, load: float | None) -> tuple[int, int]:
-        """(CPU in millicores, memory in bytes)."""
+        """Return (CPU in millicores, memory in bytes)."""
         cpu = self.idle + self.cost * (load or 0.0)
         if self.startup_milli:
             if now - self._seen > RESTART_GAP_SECONDS:
@@ -196,12 +202,12 @@ class LoadWorkload:
         return min(int(cpu), self.capacity), self.memory
 
     def capacity_rps(self) -> float:
-        """Requests per second that it can serve."""
+        """Return the requests per second that it can serve."""
         return max(0.0, (self.capacity - self.idle) / self.cost) if self.cost else float("inf")
 
 
 class DefaultWorkload:
-    """The original's pod while no traffic is routed to it, else one that follows its load."""
+    """The original's pod while no traffic is routed to it, otherwise a server under load."""
 
     __slots__ = ("_idle", "_loaded")
 
@@ -210,47 +216,40 @@ class DefaultWorkload:
         self._loaded = loaded
 
     def usage(self, now: float, load: float | None) -> tuple[int, int]:
-        """(CPU in millicores, memory in bytes)."""
+        """Return (CPU in millicores, memory in bytes)."""
         if load is None:
             return self._idle.usage(now, None)
         return self._loaded.usage(now, load)
 
     def capacity_rps(self) -> float:
-        """Requests per second that it can serve."""
+        """Return the requests per second that it can serve."""
         return self._loaded.capacity_rps()
 
 
 def make_workload(
     seed: int, pod: Document, factories: Mapping[str, Factory] | None = None
 ) -> Workload:
-    """The model that a pod asks for by its annotation.
+    """Create the model that a pod's annotation names.
 
     Args:
         seed: the cluster's seed.
         pod: the pod.
-        factories: models of your own by name.
+        factories: models of your own, by name.
 
     Raises:
-        BadRequest: the annotation is no JSON object, or names an unknown model or option.
+        BadRequest: the annotation is not a JSON object, or has an unknown model or option; or a
+            factory returned an object without `usage`.
     """
-    text = meta.annotations_of(pod).get(WORKLOAD)
-    options: Any = {}
-    if text is not None:
-        try:
-            options = json.loads(text)
-        except ValueError as error:
-            raise BadRequest(f"annotation {WORKLOAD}: {text[:80]!r} is no JSON: {error}") from error
-        if not isinstance(options, dict):
-            raise BadRequest(f'annotation {WORKLOAD} must be an object such as {{"model": "load"}}')
+    options = _options_of(pod)
     model = options.pop("model", "default")
     if factories and model in factories:
-        return factories[model](Context(seed, pod, options))
+        return checked_model(model, factories[model](Context(seed, pod, options)))
     idle = SeedWorkload(seed, meta.uid_of(pod))
     if model == "seed":
         return idle
     if model not in ("default", "load"):
         known = ", ".join(sorted({"default", "load", "seed", *(factories or ())}))
-        raise BadRequest(f"annotation {WORKLOAD}: no model {model!r}; there are: {known}")
+        raise BadRequest(f"annotation {WORKLOAD}: unknown model {model!r}; known models: {known}")
     limit = container_limits(containers_of(pod)[0])[0]
     options.setdefault("capacity_milli", DEFAULT_CAPACITY_MILLI if limit is None else limit)
     try:
@@ -261,13 +260,50 @@ def make_workload(
     return loaded if model == "load" else DefaultWorkload(idle, loaded)
 
 
+def _options_of(pod: Document) -> Document:
+    """Parse the workload annotation of a pod; {} if it has none."""
+    value = meta.annotations_of(pod).get(WORKLOAD)
+    if value is None:
+        return {}
+    try:
+        options = json.loads(value)
+    except ValueError as error:
+        raise BadRequest(f"annotation {WORKLOAD}: {value[:80]!r} is not JSON: {error}") from error
+    if not isinstance(options, dict):
+        raise BadRequest(f'annotation {WORKLOAD} must be an object such as {{"model": "load"}}')
+    return options
+
+
+def checked_model(name: str, model: object) -> Workload:
+    """Return what a factory created, if it is a workload model.
+
+    Args:
+        name: of the factory.
+        model: what it returned.
+
+    Raises:
+        BadRequest: it has no method `usage`.
+    """
+    if not callable(getattr(model, "usage", None)):
+        raise BadRequest(
+            f"workload model {name!r} must have a method usage(now, load) that returns "
+            f"(millicores, bytes); its factory returned {model!r}"
+        )
+    return cast("Workload", model)
+
+
 def capacity_of(
     pod: Document, seed: int = 0, factories: Mapping[str, Factory] | None = None
 ) -> float:
-    """Requests per second that a pod can serve: `capacity_rps()` of its workload model.
+    """Return the requests per second that a pod can serve: `capacity_rps()` of its model.
 
-    Infinite if the model has none, and 0 if the pod's annotation makes no sense, since no kubelet
-    takes such a pod.
+    It is infinite if the model has no such method, and 0 if the pod's annotation cannot be used,
+    since no kubelet admits such a pod.
+
+    Args:
+        pod: the pod.
+        seed: the cluster's seed.
+        factories: models of your own, by name.
     """
     try:
         workload = make_workload(seed, pod, factories)

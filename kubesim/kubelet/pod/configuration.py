@@ -1,11 +1,11 @@
-"""What a pod needs besides its images: ConfigMaps and Secrets in its environment and its volumes.
+"""ConfigMaps and Secrets that a pod needs in its environment and its volumes.
 
-A container whose environment names one that is not there waits as CreateContainerConfigError, and
-is tried again each 10 s. A volume that names one keeps the whole pod in ContainerCreating; it is
-tried again after 0.5 s, 1 s, 2 s ... up to 2 minutes, with an event FailedMount each time. What is
-`optional` may be missing.
+A container whose environment refers to a missing object waits as CreateContainerConfigError; the
+kubelet tries again every 10 s. A volume that refers to one keeps the whole pod in
+ContainerCreating; the mount is tried again after 0.5 s, 1 s, 2 s ... up to 2 minutes, with an Event
+FailedMount for each attempt. References marked `optional` may be missing.
 
-The contents are not given to anybody: a simulated container reads no file and no variable.
+The contents are not delivered: a simulated container reads no file and no variable.
 
 >>> source = {"configMapKeyRef": {"name": "c", "key": "k"}}
 >>> container = {"env": [{"name": "COLOUR", "valueFrom": source}]}
@@ -20,23 +20,24 @@ pkg/util/goroutinemap/exponentialbackoff.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
-RETRY_SECONDS = 10.0  # backOffPeriod: a container that could not be configured
-MOUNT_FIRST_SECONDS, MOUNT_MOST_SECONDS = 0.5, 122.0  # of a volume that could not be mounted
+from kubesim.objects.frozen import Document
 
-Find = Callable[[str, str], Mapping[str, Any] | None]
+RETRY_SECONDS = 10.0  # backOffPeriod, after CreateContainerConfigError
+MOUNT_FIRST_SECONDS, MOUNT_MOST_SECONDS = 0.5, 122.0  # back-off of a failed mount
+
+Find = Callable[[str, str], Document | None]
 """find(kind, name) -> the object in the pod's namespace, or None."""
 
 CONFIG_MAP, SECRET = "ConfigMap", "Secret"
 
 
-def missing_for_container(container: Mapping[str, Any], namespace: str, find: Find) -> str:
-    """Why a container's environment cannot be made; "" if it can.
+def missing_for_container(container: Document, namespace: str, find: Find) -> str:
+    """Return why a container's environment cannot be resolved; "" if it can.
 
     Args:
-        container: of the spec.
+        container: an entry of the pod's spec.
         namespace: of the pod.
         find: looks up a ConfigMap or Secret.
     """
@@ -44,16 +45,16 @@ def missing_for_container(container: Mapping[str, Any], namespace: str, find: Fi
         if reference.get("optional"):
             continue
         name, key = str(reference.get("name") or ""), reference.get("key")
-        found = find(kind, name)
-        if found is None:
+        existing = find(kind, name)
+        if existing is None:
             return f'{kind.lower()} "{name}" not found'
-        if key is not None and key not in _keys(found):
+        if key is not None and key not in _keys(existing):
             return f"couldn't find key {key} in {kind} {namespace}/{name}"
     return ""
 
 
-def missing_for_volumes(pod: Mapping[str, Any], find: Find) -> str:
-    """Why a pod's volumes cannot be mounted: the text of the event FailedMount; "" if they can.
+def missing_for_volumes(pod: Document, find: Find) -> str:
+    """Return why a pod's volumes cannot be mounted, as Event FailedMount says it; "" if they can.
 
     Args:
         pod: the pod.
@@ -68,22 +69,22 @@ def missing_for_volumes(pod: Mapping[str, Any], find: Find) -> str:
             if not source or source.get("optional"):
                 continue
             name = str(source.get(name_field) or "")
-            found = find(kind, name)
-            said = f'MountVolume.SetUp failed for volume "{volume.get("name")}" : '
-            if found is None:
-                return f'{said}{kind.lower()} "{name}" not found'
+            existing = find(kind, name)
+            failed = f'MountVolume.SetUp failed for volume "{volume.get("name")}" : '
+            if existing is None:
+                return f'{failed}{kind.lower()} "{name}" not found'
             for item in source.get("items") or ():
-                if item.get("key") not in _keys(found):
+                if item.get("key") not in _keys(existing):
                     what = "configmap" if kind == CONFIG_MAP else "secret"
-                    return f"{said}{what} references non-existent {what} key: {item.get('key')}"
+                    return f"{failed}{what} references non-existent {what} key: {item.get('key')}"
     return ""
 
 
 def mount_delay(attempt: int) -> float:
-    """Seconds until volumes are tried again.
+    """Return the seconds until volumes are tried again.
 
     Args:
-        attempt: how often it failed before; 0 after the first failure.
+        attempt: number of earlier failures; 0 after the first failure.
 
     >>> [mount_delay(n) for n in (0, 1, 2, 8, 30)]
     [0.5, 1.0, 2.0, 122.0, 122.0]
@@ -91,8 +92,8 @@ def mount_delay(attempt: int) -> float:
     return min(MOUNT_FIRST_SECONDS * float(1 << min(attempt, 10)), MOUNT_MOST_SECONDS)
 
 
-def _environment(container: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(kind, reference) of each ConfigMap and Secret that the environment names."""
+def _environment(container: Document) -> Iterator[tuple[str, Document]]:
+    """Yield (kind, reference) of each ConfigMap and Secret that the environment refers to."""
     for source in container.get("envFrom") or ():
         for kind, field in ((CONFIG_MAP, "configMapRef"), (SECRET, "secretRef")):
             if source.get(field):
@@ -104,5 +105,5 @@ def _environment(container: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[st
                 yield kind, origin[field]
 
 
-def _keys(found: Mapping[str, Any]) -> set[str]:
-    return {*(found.get("data") or {}), *(found.get("binaryData") or {})}
+def _keys(source: Document) -> set[str]:
+    return {*(source.get("data") or {}), *(source.get("binaryData") or {})}

@@ -1,6 +1,6 @@
-"""The kubelet's watch over its node's memory: it measures, evicts pod by pod, and says so.
+"""The eviction manager: it checks the memory of a node, reports pressure and evicts pods.
 
-See `kubelet.eviction` for the rules. A real kubelet has none of the shortcuts, it looks each 10 s.
+The rules are in `kubelet.eviction`. A real kubelet takes no shortcut: it checks every 10 s.
 
 Source: pkg/kubelet/eviction/eviction_manager.go.
 """
@@ -8,7 +8,6 @@ Source: pkg/kubelet/eviction/eviction_manager.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import DecisionLog, EventRecorder
@@ -16,7 +15,7 @@ from kubesim.clock.base import Clock
 from kubesim.kubelet.config import EVICTION_PERIOD_SECONDS, KubeletConfig
 from kubesim.kubelet.eviction import (
     GRACE_SECONDS,
-    Candidate,
+    EvictionCandidate,
     evictable,
     eviction_message,
     eviction_record,
@@ -26,12 +25,12 @@ from kubesim.kubelet.eviction import (
 )
 from kubesim.kubelet.nodestatus import HEALTHY, Fact, node_reference
 from kubesim.kubelet.pod.runner import PodRunner
-from kubesim.kubelet.pod.status import Verdict
+from kubesim.kubelet.pod.status import PodFailure
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_requests, containers_of, pod_requests
 from kubesim.quantity import parse_memory
 
-CALM_SECONDS = 60.0  # between two looks while less than half of the memory is used
+CALM_SECONDS = 60.0  # between two checks while less than half of the memory is used
 PRESSED: Fact = (
     "MemoryPressure",
     "True",
@@ -40,16 +39,20 @@ PRESSED: Fact = (
 )
 
 
-class MemoryWatch:
-    """Watches one node's memory, on its kubelet's worker.
+class EvictionManager:
+    """Checks one node's memory, on its kubelet's worker.
 
     Args:
         api, clock, recorder, decisions: the kubelet's tools.
-        node_name: whose node.
-        memory: of the node, as a quantity.
+        node_name: name of the node.
+        memory: capacity of the node, as a quantity.
         config: thresholds and reserves.
-        runners: the pods that run here, by key.
-        changed: called when MemoryPressure changes: the node's status is reported at once.
+        runners: returns the pods that run on the node, by key.
+        changed: called when MemoryPressure changes, to report the node's status at once.
+
+    Attributes:
+        under_pressure: the node's condition MemoryPressure is True.
+        count: number of evictions.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class MemoryWatch:
         memory: str,
         config: KubeletConfig,
         runners: Callable[[], Mapping[str, PodRunner]],
-        changed: Callable[[], Any],
+        changed: Callable[[], object],
     ) -> None:
         self._api, self._clock = api, clock
         self._recorder, self._decisions = recorder, decisions
@@ -77,37 +80,37 @@ class MemoryWatch:
         self._usable = parse_memory(memory) - reserved
         self._runners = runners
         self._changed = changed
-        self._next_look = 0.0
+        self._next_check = 0.0
         self._last_met: float | None = None
         self._met = False
-        self.pressed = False
-        self.evictions = 0
+        self.under_pressure = False
+        self.count = 0
 
     def facts(self) -> tuple[Fact, ...]:
-        """The node's conditions."""
-        return (PRESSED, *HEALTHY[1:]) if self.pressed else HEALTHY
+        """Return the node's conditions."""
+        return (PRESSED, *HEALTHY[1:]) if self.under_pressure else HEALTHY
 
-    def look(self) -> None:
-        """Called each 10 s: measure if it could matter, act if memory is short."""
+    def check_memory(self) -> None:
+        """Measure if memory could be short, and evict a pod if it is; called every 10 s."""
         now = self._clock.now()
-        if now < self._next_look and not self.pressed:
+        if now < self._next_check and not self.under_pressure:
             return
         runners = self._runners()
-        if not self.pressed and self._cannot_be_filled(runners):
+        if not self.under_pressure and self._cannot_be_filled(runners):
             return
         used = sum(self._used(runner) for runner in runners.values())
-        calm = not self.pressed and 2 * used < self._usable
-        self._next_look = now + (CALM_SECONDS if calm else EVICTION_PERIOD_SECONDS)
+        calm = not self.under_pressure and 2 * used < self._usable
+        self._next_check = now + (CALM_SECONDS if calm else EVICTION_PERIOD_SECONDS)
         available = self._usable - used
         self._met = threshold_met(available, self._threshold, self._reclaim, recovering=self._met)
         if self._met:
             self._last_met = now
-        self._say_pressure(still_pressed(now, self._last_met, self._hold))
+        self._set_pressure(still_pressed(now, self._last_met, self._hold))
         if self._met:
             self._evict_one([self._candidate(k, r) for k, r in runners.items()], available)
 
     def _cannot_be_filled(self, runners: Mapping[str, PodRunner]) -> bool:
-        """The pods here cannot use so much that it would matter."""
+        """Whether the pods of the node cannot use so much memory that the threshold is met."""
         most = 0.0
         for runner in runners.values():
             most += runner.memory_ceiling
@@ -117,33 +120,33 @@ class MemoryWatch:
         sample = self._api.sample(runner.namespace, runner.name)
         return sum(memory for _, _, memory in sample[2]) if sample is not None else 0
 
-    def _candidate(self, key: str, runner: PodRunner) -> Candidate:
+    def _candidate(self, key: str, runner: PodRunner) -> EvictionCandidate:
         sample = self._api.sample(runner.namespace, runner.name)
         used = {name: memory for name, _, memory in sample[2]} if sample is not None else {}
-        asked = {str(c["name"]): container_requests(c) for c in containers_of(runner.pod)}
-        return Candidate(
+        requests = {str(c["name"]): container_requests(c) for c in containers_of(runner.pod)}
+        return EvictionCandidate(
             key,
             int(runner.pod["spec"].get("priority") or 0),
             sum(used.values()) if sample is not None else None,
             pod_requests(runner.pod).memory_bytes,
             tuple(
-                (name, memory, asked[name].memory_bytes if name in asked else 0)
+                (name, memory, requests[name].memory_bytes if name in requests else 0)
                 for name, memory in used.items()
             ),
         )
 
-    def _say_pressure(self, pressed: bool) -> None:
-        if pressed is self.pressed:
+    def _set_pressure(self, under_pressure: bool) -> None:
+        if under_pressure is self.under_pressure:
             return
-        self.pressed = pressed
-        what = "NodeHasInsufficientMemory" if pressed else "NodeHasSufficientMemory"
-        said = f"Node {self._name} status is now: {what}"
-        self._recorder.event(self._node, "Normal", what, said)
+        self.under_pressure = under_pressure
+        reason = "NodeHasInsufficientMemory" if under_pressure else "NodeHasSufficientMemory"
+        message = f"Node {self._name} status is now: {reason}"
+        self._recorder.event(self._node, "Normal", reason, message)
         self._changed()
 
-    def _evict_one(self, candidates: list[Candidate], available: int) -> None:
-        said = "Attempting to reclaim memory"
-        self._recorder.event(self._node, "Warning", "EvictionThresholdMet", said)
+    def _evict_one(self, candidates: list[EvictionCandidate], available: int) -> None:
+        attempt = "Attempting to reclaim memory"
+        self._recorder.event(self._node, "Warning", "EvictionThresholdMet", attempt)
         runners = self._runners()
         ranking = rank_for_eviction([c for c in candidates if not runners[c.key].ending])
         chosen = next((c for c in ranking if evictable(c)), None)
@@ -164,6 +167,6 @@ class MemoryWatch:
                 message=message,
             )
         )
-        self.evictions += 1
-        verdict = Verdict("Evicted", message, disruption=True)
-        runner.worker.call_soon(lambda: runner.end(verdict, GRACE_SECONDS))
+        self.count += 1
+        failure = PodFailure("Evicted", message, disruption=True)
+        runner.worker.call_soon(lambda: runner.fail(failure, GRACE_SECONDS))
