@@ -1,8 +1,8 @@
 """The command line: ``python -m kubesim serve``, ``run`` and ``kubeconfig``.
 
-`serve` is the original's ``go run cmd/main.go``: a cluster on the live clock behind an HTTP server.
-`kubeconfig` writes the file by which kubectl finds it.
-`run` is what the original could not do: the same cluster on the virtual clock, an hour in a blink.
+`serve` starts a cluster on the live clock behind an HTTP server (the original simulator's
+``go run cmd/main.go``). `kubeconfig` writes the configuration file for kubectl. `run` simulates the
+same cluster on the virtual clock, much faster than real time.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from textwrap import indent
 from types import FrameType
 
@@ -25,7 +26,9 @@ from kubesim.rest.users import read_users
 from kubesim.table import Table
 from kubesim.version import KUBERNETES_VERSION, __version__
 
-TRY = """
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNAL_POLL_SECONDS = 0.2  # how long a signal may go unnoticed; see `_stop_signals`
+EXAMPLES = """
 Try, in another terminal:
   curl {url}/api/pods
   curl -X POST {url}/api/pods -d '{{"name": "my-first-pod"}}'
@@ -57,8 +60,14 @@ Its kubeconfig is not printed, for it holds a secret. To write it, for the offic
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line and return the exit code.
+
+    Args:
+        arguments: the words after the program's name; None: those of this process, which ends
+            when `main` returns.
+    """
     options = _parser().parse_args(arguments)
+    options.process_ends = arguments is None
     try:
         return int(options.command(options))
     except (KubeSimError, OSError) as error:
@@ -67,53 +76,82 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Boot a cluster on the live clock and serve it until SIGINT or SIGTERM."""
-    ended: SimpleQueue[int] = SimpleQueue()
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        # The one thing that is safe here: put() may interrupt get() of the same thread. An Event
-        # may not: set() waits for the lock that wait() holds, and the server never ends.
-        ended.put(number)
-
-    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    cluster = Cluster(
-        options.nodes,
-        seed=options.seed,
-        clock="live",
-        speed=options.speed,
-        hpa=not options.no_hpa,
-        sink=_say,
-    )
-    try:
-        server = cluster.serve(
-            options.host,
-            options.port,
-            token=options.token,
-            users=read_users(options.users) if options.users else (),
-            tls=options.tls,
-            read_only=options.read_only,
+    """Serve a cluster on the live clock until SIGINT or SIGTERM."""
+    with _stop_signals(restore=not options.process_ends) as wait_for_signal:
+        cluster = Cluster(
+            options.nodes,
+            seed=options.seed,
+            clock="live",
+            speed=options.speed,
+            hpa=not options.no_hpa,
+            sink=_print_line,
         )
-        _say(f"[INFO] REST: Listening: {server.url} ({options.nodes} nodes, seed {options.seed})")
-        if options.kubeconfig:
-            server.kubeconfig(options.kubeconfig)
-            _say(f"[INFO] REST: Kubeconfig: written to {options.kubeconfig}")
-        about = {
-            "kubectl": _kubectl_line(options, server.url),
-            "kubeconfig": _saved(options, server),
-        }
-        _say(TRY.format(url=server.url, **about))
-        ended.get()
-        _say("[INFO] REST: Stopping: closing the server and stopping the pods ...")
-    finally:
-        cluster.close()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    _say("[INFO] REST: Stopped: bye.")
+        try:
+            _start_server(options, cluster)
+            wait_for_signal()
+            _print_line("[INFO] REST: Stopping: closing the server and stopping the pods ...")
+        finally:
+            cluster.close()
+    _print_line("[INFO] REST: Stopped: bye.")
     return 0
 
 
+def _start_server(options: argparse.Namespace, cluster: Cluster) -> None:
+    """Start the HTTP server and print how to use it."""
+    server = cluster.serve(
+        options.host,
+        options.port,
+        token=options.token,
+        users=read_users(options.users) if options.users else (),
+        tls=options.tls,
+        read_only=options.read_only,
+    )
+    about = f"{options.nodes} nodes, seed {options.seed}"
+    _print_line(f"[INFO] REST: Listening: {server.url} ({about})")
+    if options.kubeconfig:
+        server.kubeconfig(options.kubeconfig)
+        _print_line(f"[INFO] REST: Kubeconfig: written to {options.kubeconfig}")
+    kubectl, kubeconfig = _kubectl_command(options, server.url), _kubeconfig_notes(options, server)
+    _print_line(EXAMPLES.format(url=server.url, kubectl=kubectl, kubeconfig=kubeconfig))
+
+
+@contextmanager
+def _stop_signals(*, restore: bool) -> Iterator[Callable[[], None]]:
+    """Handle SIGINT and SIGTERM; yields a function that waits for the first of them.
+
+    The wait is a loop of short waits. Python runs signal handlers in the main thread, between two
+    byte codes: a signal that arrives just before an unbounded wait, or that the kernel delivers to
+    another thread, would not wake it, and the process would never end. The handler puts into a
+    SimpleQueue because `put` may interrupt `get` in the same thread; `Event.set` would wait for the
+    lock that `Event.wait` holds.
+
+    Args:
+        restore: reinstall the previous handlers at the end. Otherwise later signals are ignored,
+            so that an impatient second Ctrl-C does not change the exit code.
+    """
+    received: SimpleQueue[int] = SimpleQueue()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        received.put(number)
+
+    def wait_for_signal() -> None:
+        while True:
+            try:
+                received.get(timeout=SIGNAL_POLL_SECONDS)
+            except Empty:
+                continue
+            return
+
+    previous = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
+    try:
+        yield wait_for_signal
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler if restore else signal.SIG_IGN)
+
+
 def run(options: argparse.Namespace) -> int:
-    """Run a cluster on the virtual clock and print what happened."""
+    """Simulate a cluster on the virtual clock and print its pods, scalings and digest."""
     seconds = options.duration
     with Cluster(options.nodes, seed=options.seed, hpa=True, digest=True) as cluster:
         if options.rate is not None:
@@ -132,9 +170,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _kubectl_line(options: argparse.Namespace, url: str) -> str:
-    """How kubectl is called for this server; over plain HTTP it sends no token (client-go's
-    tools/clientcmd/client_config.go), whatever its kubeconfig says."""
+def _kubectl_command(options: argparse.Namespace, url: str) -> str:
+    """Return the kubectl command for this server.
+
+    kubectl sends no token over plain HTTP, whatever its kubeconfig says.
+    Source: k8s.io/client-go/tools/clientcmd/client_config.go.
+    """
     if (options.token or options.users) and not options.tls:
         return "kubectl sends a token only over TLS: start with --tls --kubeconfig FILE"
     if options.kubeconfig:
@@ -144,25 +185,25 @@ def _kubectl_line(options: argparse.Namespace, url: str) -> str:
     return f"kubectl --server {url} get pods,nodes,hpa   (any kubectl from 1.27 on)"
 
 
-def _saved(options: argparse.Namespace, server: RestServer) -> str:
-    """What kubectl needs to find this server, and how it is kept; never a secret."""
+def _kubeconfig_notes(options: argparse.Namespace, server: RestServer) -> str:
+    """Return how to get the server's kubeconfig: the file itself only if it holds no secret."""
     if options.kubeconfig:
         return f"\nIts kubeconfig is in {options.kubeconfig}."
-    words = "" if server.host == "127.0.0.1" else f" --host {server.host}"
-    words += "" if server.port == 8080 else f" --port {server.port}"
+    flags = "" if server.host == "127.0.0.1" else f" --host {server.host}"
+    flags += "" if server.port == 8080 else f" --port {server.port}"
     if options.tls:  # its certificate is new with each start
         command = (
             "python -m kubesim serve --tls --kubeconfig kubesim.yaml   (and your other options)"
         )
         return KUBECONFIG_WITH_SECRETS.format(command=command)
     if options.token or options.users:
-        command = f"python -m kubesim kubeconfig{words} --token TOKEN --out kubesim.yaml"
+        command = f"python -m kubesim kubeconfig{flags} --token TOKEN --out kubesim.yaml"
         return KUBECONFIG_WITH_TOKEN.format(command=command)
-    return KUBECONFIG.format(options=words, text=indent(server.kubeconfig(), "    "))
+    return KUBECONFIG.format(options=flags, text=indent(server.kubeconfig(), "    "))
 
 
 def kubeconfig(options: argparse.Namespace) -> int:
-    """Print or write the kubeconfig of a server that runs, or will."""
+    """Print or write the kubeconfig of a server, running or not."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     if options.tls_cert:
         authority: str | None = Path(options.tls_cert).read_text(encoding="utf-8")
@@ -180,8 +221,8 @@ def kubeconfig(options: argparse.Namespace) -> int:
     return 0
 
 
-def _say(line: str) -> None:
-    # One write for a line: print() makes two, and many threads speak here.
+def _print_line(line: str) -> None:
+    # One write per line: print() makes two, and many threads print.
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

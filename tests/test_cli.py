@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -147,6 +148,46 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
         assert process.returncode == 0
         assert "Stopped" in out
         assert err == ""
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_three_signals_at_once_end_it(attempt: int) -> None:
+    """Ctrl-C under make: SIGINT twice, then SIGTERM; the exit code stays 0."""
+    with serving("--no-hpa", "--seed", str(attempt)) as (process, _url, _lines):
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, err) == (0, "")
+        assert "Stopped" in out
+
+
+def test_signals_are_noticed_whatever_the_shell_did(tmp_path: Path) -> None:
+    """A shell starts background jobs with SIGINT ignored; the server handles it all the same."""
+    port = free_port()
+    command = f"{sys.executable} -m kubesim serve --no-hpa --port {port}"
+    log = tmp_path / "log"
+    shell = ["sh", "-c", f"trap '' INT; exec {command}"]
+    with log.open("w") as out, subprocess.Popen(shell, stdout=out, stderr=out) as process:
+        try:
+            while "Ctrl-C" not in log.read_text():
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+    assert "Stopped" in log.read_text()
+
+
+def test_the_command_line_restores_signal_handlers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Called from Python, `main` leaves the handlers of its caller as they were."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert main(["serve", "--no-hpa", "--port", str(taken.getsockname()[1])]) == 1
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert "cannot listen" in capsys.readouterr().err
 
 
 def test_a_port_that_is_taken_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from kubesim.clock import NamedStreams, VirtualClock, keyed_bytes, keyed_fraction
 from kubesim.errors import ClockError
 
+pytestmark = pytest.mark.usefixtures("ctrl_c")
 GOLDEN_DRAWS = [819, 266, 625, 514]
 GOLDEN_BYTES = "0f2e0267"
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where the shell that runs the tests ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_ties_run_in_the_order_of_registration() -> None:

@@ -27,7 +27,7 @@ from rest_raw import (
 )
 
 from kubesim import Cluster
-from kubesim.rest.http import reader
+from kubesim.rest.http import connections, reader
 from kubesim.rest.http.connections import Connections, connection_limit, stream_limit
 from kubesim.rest.http.router import Response
 
@@ -135,29 +135,35 @@ def test_two_hundred_half_open_requests_hinder_nobody(
     check_unharmed(served)
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that wait for their first response are not evicted so soon: machines are busy."""
+    monkeypatch.setattr(connections, "MOMENT_SECONDS", 10.0)
+
+
+@pytest.mark.usefixtures("patient")
 def test_a_thousand_requests_at_once_are_all_answered(served: Served) -> None:
-    """More than there is room for: who has his answer makes room for the next, and can read it."""
+    """More than there is room for: an answered connection makes room, once its client can read."""
     resource = pytest.importorskip("resource")
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     served.server.connections.limit = 200
-    connections = []
+    clients = []
     try:
         for _ in range(min(1_000, descriptors - 400)):
-            connection = connect(served.server.port, 30)
-            connection.sendall(HEALTH)
-            connections.append(connection)
-        assert {bytes(connection.recv(65536)[:15]) for connection in connections} == {
-            b"HTTP/1.1 200 OK"
-        }
+            client = connect(served.server.port, 30)
+            client.sendall(HEALTH)
+            clients.append(client)
+        assert {bytes(client.recv(65536)[:15]) for client in clients} == {b"HTTP/1.1 200 OK"}
         assert len(served.server.connections) <= 200
     finally:
-        for connection in connections:
+        for connection in clients:
             connection.close()
     check_unharmed(served)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_crowd_is_larger_than_the_room(served: Served) -> None:
-    """Forty at once where ten have room: all are answered, since who was answered goes first."""
+    """Forty at once where ten have room: all are answered; answered ones are evicted first."""
     served.server.connections.limit = 10
     answered: list[int] = []
 
@@ -175,29 +181,45 @@ def test_a_crowd_is_larger_than_the_room(served: Served) -> None:
     assert len(served.server.connections) <= 10
 
 
-def test_the_one_that_can_best_be_spared_goes(served: Served) -> None:
-    """First who was answered and idles longest, then who never asked, then who is half-way."""
+def test_when_the_server_is_full_connections_are_evicted_in_order(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """First answered and idle ones, the longest idle first; then silent ones; then half-way ones.
+
+    Each step waits until the server has noticed the one before: on a busy machine its threads are
+    slower than the client.
+    """
+    monkeypatch.setattr(reader, "REQUEST_SECONDS", 60.0)
     server = served.server
     server.connections.limit = 4
-    half = connect(server.port)
+
+    def states() -> list[tuple[bool, bool]]:
+        """(busy, served) of every connection."""
+        return sorted((c.busy, c.served) for c in list(server.connections._open))
+
+    half = connect(server.port, 30)
     half.sendall(HALF)
-    silent = connect(server.port)
-    old, young = connect(server.port), connect(server.port)
-    for connection in (old, young):
+    assert eventually(lambda: states() == [(True, False)])
+    silent = connect(server.port, 30)
+    assert eventually(lambda: states() == [(False, False), (True, False)])
+    old, young = connect(server.port, 30), connect(server.port, 30)
+    for number, connection in enumerate((old, young), 1):
         connection.sendall(HEALTH)
         assert statuses(connection.recv(65536)) == [200]
-    assert eventually(lambda: len(server.connections) == 4)
+        assert eventually(lambda number=number: states().count((False, True)) == number)
     newcomers = []
-    for gone in (old, young, silent, half):
-        newcomer = connect(server.port)
+    for number, evicted in enumerate((old, young, silent, half), 1):
+        newcomer = connect(server.port, 30)
         newcomers.append(newcomer)
-        newcomer.sendall(HALF)  # keeps its place
-        assert drain(gone) in (b"", b"HTTP/1.1"), "closed without an answer"
-        gone.close()
-    assert len(server.connections) <= 4
+        newcomer.sendall(HALF)  # a request in progress keeps its place
+        assert drain(evicted) == b"", "closed without an answer"
+        evicted.close()
+        busy = min(number + 1, 4)
+        assert eventually(lambda busy=busy: states().count((True, False)) == busy)
+    assert len(server.connections) == 4
     for newcomer in newcomers:
         newcomer.sendall(b"calhost\r\n\r\n")
-    assert sum(statuses(n.recv(65536)) == [200] for n in newcomers) >= 3
+    assert [statuses(newcomer.recv(65536)) for newcomer in newcomers] == [[200]] * 4
     for newcomer in newcomers:
         newcomer.close()
     check_unharmed(served)
@@ -206,14 +228,14 @@ def test_the_one_that_can_best_be_spared_goes(served: Served) -> None:
 def test_limits_leave_descriptors_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half for connections, a quarter for streams, both bounded."""
     resource = pytest.importorskip("resource")
-    for soft, connections, streams in (
+    for soft, most_connections, most_streams in (
         (64, 32, 16),
         (1_024, 512, 256),
         (2**20, 512, 2_000),
         (resource.RLIM_INFINITY, 512, 2_000),
     ):
         monkeypatch.setattr(resource, "getrlimit", lambda _which, soft=soft: (soft, soft))
-        assert (connection_limit(), stream_limit()) == (connections, streams)
+        assert (connection_limit(), stream_limit()) == (most_connections, most_streams)
 
 
 def test_beyond_the_limit_no_stream_is_opened(served: Served) -> None:
@@ -348,7 +370,7 @@ def test_a_handler_that_fails_is_answered_and_logged_once(served: Served) -> Non
 
 def test_bookkeeping_survives_many_threads() -> None:
     """Connections come and go in eight threads while others are evicted: nothing is left over."""
-    connections = Connections(limit=20)
+    table = Connections(limit=20)
     failures: list[BaseException] = []
     barrier = threading.Barrier(8)
     interval = sys.getswitchinterval()
@@ -363,11 +385,11 @@ def test_bookkeeping_survives_many_threads() -> None:
                     channel.connection = ours
                     channel.busy, channel.served = bool(number % 3), bool(number % 2)
                     channel.since = time.monotonic() - 1.0
-                    connections.make_room()
-                    connections.add(channel)
+                    table.make_room()
+                    table.add(channel)
                     if number % 7 == 0:
-                        connections.evict()
-                    connections.remove(channel)
+                        table.evict()
+                    table.remove(channel)
         except BaseException as error:  # noqa: BLE001 - told to the test's own thread
             failures.append(error)
 
@@ -381,7 +403,7 @@ def test_bookkeeping_survives_many_threads() -> None:
     finally:
         sys.setswitchinterval(interval)
     assert failures == []
-    assert len(connections) == 0
+    assert len(table) == 0
 
 
 def test_a_stream_that_fails_harms_no_other(served: Served) -> None:
