@@ -1,7 +1,7 @@
-"""The composition root: a whole simulated cluster, booted from top to bottom.
+"""The composition root: a simulated cluster, started from top to bottom.
 
-Read `Cluster.__init__` as the boot sequence of a real one: etcd, the API server in front of it,
-then its clients - kubelets, scheduler, controllers, autoscaler - which meet nowhere else.
+Read `Cluster.__init__` as the boot sequence of a real cluster: etcd, the API server in front of it,
+then its clients - kubelets, scheduler, controllers, autoscaler.
 
 >>> with Cluster(nodes=3, seed=7) as cluster:
 ...     cluster.set_traffic(10)                       # requests per second: one pod can serve that
@@ -22,22 +22,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.kinds.metrics import SAMPLE_PREFIX, document_maker
-from kubesim.autoscaler import HorizontalController, shadow_controllers, side_by_side
+from kubesim.autoscaler import (
+    AutoscalingPolicy,
+    HorizontalController,
+    shadow_controllers,
+    side_by_side,
+)
 from kubesim.autoscaler.adapter import make_metrics
 from kubesim.client.decisions import DecisionLog
-from kubesim.client.tools import Tools
+from kubesim.client.tools import Component, Tools
 from kubesim.clock import NamedStreams, make_clock
 from kubesim.clock.base import Clock
 from kubesim.controllers import CONTROLLERS
 from kubesim.ctl import apply as manifests
+from kubesim.ctl.apply import ApplyOptions, DeleteOptions
 from kubesim.ctl.explain import Explanation, explain
-from kubesim.ctl.get import get_table, pods_table
+from kubesim.ctl.get import GetOptions, get_table, pods_table
 from kubesim.ctl.node import ClusterNode
 from kubesim.ctl.outages import ControllerHandle
 from kubesim.ctl.rollout import Rollout
@@ -45,16 +50,20 @@ from kubesim.ctl.trace import Trace, trace
 from kubesim.errors import BadRequest, WorkerFailed
 from kubesim.kubelet import Kubelet, KubeletConfig
 from kubesim.kubelet.usage.models import capacities
+from kubesim.kubelet.usage.workload import Factory
+from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import MAX_PODS
+from kubesim.options import NodeOptions, check_cluster_options, check_node_options
 from kubesim.rest import RestServer
 from kubesim.scheduler import Scheduler
 from kubesim.scheduler.multi import make_schedulers, proposals_for, restarted
 from kubesim.simple import autopod, hpaconfig
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
-from kubesim.traffic import Constant, Queue, Traffic
+from kubesim.traffic import Queue, Traffic, TrafficModel
+from kubesim.traffic.models import traffic_model
 
-LEASE_PERIOD_SECONDS = 10.0  # how often leases are looked at
+LEASE_PERIOD_SECONDS = 10.0  # how often expired leases are deleted
 DIGEST_PERIOD_SECONDS = 1.0  # how often the running digest reads the history
 
 
@@ -63,29 +72,27 @@ class Cluster:
 
     Args:
         nodes: number of nodes, ``node-1`` ...
-        seed: the one source of randomness; same seed on the virtual clock, same run.
+        seed: the only source of randomness; same seed on the virtual clock, same run.
         clock: "virtual", "live", or a clock of your own.
         speed: simulated seconds per wall second (live).
-        hpa: boot with the workload ``auto-pod`` and its autoscaler.
+        hpa: start with the workload ``auto-pod`` and its autoscaler.
         node_cpu, node_memory, max_pods: capacity of each node, as Kubernetes quantities.
         sink: called with each printed log line, for example `print`.
-        policy: an autoscaling policy of yours in place of the real algorithm.
-        shadow_policies: policies by name that decide beside the real one and record it, and never
-            act; see `shadows`.
-        metrics_resolution: a metrics-server scrapes the pods' usage each so many seconds (at least
-            10; the real one 15 or 60), so that autoscalers look at the past; None: they see each
-            pod's last second.
-        custom_metrics_resolution: how often `metrics` is read for autoscalers; 0: when they ask.
-        profile: a scheduler profile of yours.
+        policy: an autoscaling policy of your own in place of the real algorithm.
+        shadow_policies: policies by name that only record what they would do; see `shadows`.
+        metrics_resolution: seconds between two scrapes of the metrics-server, at least 10;
+            None: no metrics-server, autoscalers see each pod's last second.
+        custom_metrics_resolution: seconds between two readings of `metrics`; 0: read on demand.
+        profile: a scheduler profile of your own; see `Scheduler`.
         schedulers: further schedulers by name: profiles, or policies with choose(pod, nodes).
-        workloads: workload models of yours, by name (see kubesim.kubelet.usage.workload).
+        workloads: workload models of your own, by name (see kubesim.kubelet.usage.workload).
         digest: keep a running digest of the whole history, for `digest()`.
         history_limit: changes that the store keeps before it compacts.
         max_threads: on the live clock, workers above this number share one paced thread.
-        kubelet: reserves, eviction thresholds and image pulls of all nodes.
+        kubelet: reserved resources, eviction thresholds and image pulls of all nodes.
 
     Raises:
-        BadRequest: an argument that makes no sense; the message says which.
+        BadRequest: an argument that makes no sense; the message says what was expected.
     """
 
     def __init__(
@@ -100,25 +107,25 @@ class Cluster:
         node_memory: str = "8Gi",
         max_pods: int = MAX_PODS,
         sink: Callable[[str], None] | None = None,
-        policy: Any = None,
-        shadow_policies: Mapping[str, Any] | None = None,
+        policy: AutoscalingPolicy | None = None,
+        shadow_policies: Mapping[str, AutoscalingPolicy] | None = None,
         metrics_resolution: float | None = None,
         custom_metrics_resolution: float = 0.0,
         profile: Any = None,
         schedulers: Mapping[str, Any] | None = None,
-        workloads: Mapping[str, Any] | None = None,
+        workloads: Mapping[str, Factory] | None = None,
         digest: bool = False,
         history_limit: int = 10_000,
         max_threads: int = 1_000,
         kubelet: KubeletConfig | None = None,
     ) -> None:
-        _check_nodes(nodes)
+        check_cluster_options(locals())
         self.seed = seed
         self.failures: deque[WorkerFailed] = deque(maxlen=100)
         self._servers: list[RestServer] = []
         self._closed = False
 
-        # Time, randomness, and the log that everybody writes to.
+        # Time, randomness, and the logs that all components write to.
         self.streams = NamedStreams(seed)
         self.clock = make_clock(clock, speed, max_threads)
         self.clock.on_failure(self._component_failed)
@@ -126,24 +133,19 @@ class Cluster:
         self.decisions = DecisionLog()
 
         # etcd, and the API server as the only door to it.
-        self.store = EtcdStore(
-            history_limit=history_limit,
-            sample_prefix=SAMPLE_PREFIX,
-            sample_document=document_maker(self.clock.timestamp),
-            analytics=self.analytics,
-        )
-        self.analytics.attach_samples(self.store.samples_since)
+        self.store = self._make_store(history_limit)
         self._digest = HistoryDigest(self.store) if digest else None
         self.api = KubeAPI(self.store, self.clock, self.streams, analytics=self.analytics)
-
-        # The clients of the API server. Requests of users to pods do not pass it, so the load
-        # balancer hands its figures to the kubelets directly, as a network would.
         tools = Tools(self.api, self.clock, self.streams, self.analytics, self.decisions)
+
+        # The clients of the API server. Requests of users to pods do not pass through it, so the
+        # load balancer tells the kubelets directly how many arrive, as a network would.
         self.traffic = Traffic(self.api, self.clock, capacities(seed, workloads))
-        node: dict[str, Any] = {"cpu": node_cpu, "memory": node_memory, "max_pods": max_pods}
-        node |= {"workloads": workloads, "config": kubelet, "load": self.traffic}
-        self.tools, self._node = tools, node
-        self.kubelets = [Kubelet(tools, node_name=f"node-{n}", **node) for n in range(1, nodes + 1)]
+        self.tools, self._workloads = tools, workloads
+        self._node = NodeOptions(
+            cpu=node_cpu, memory=node_memory, max_pods=max_pods, config=kubelet
+        )
+        self.kubelets = [self._make_kubelet(f"node-{n}", {}) for n in range(1, nodes + 1)]
         self.schedulers = make_schedulers(tools, profile, schedulers)
         self.controllers = [controller(tools) for controller in CONTROLLERS]
         resolutions = metrics_resolution, custom_metrics_resolution
@@ -152,11 +154,27 @@ class Cluster:
         self.autoscaler = HorizontalController(self.api, policy=policy, **tools.options())
         self._start(hpa)
 
+    def _make_store(self, history_limit: int) -> EtcdStore:
+        store = EtcdStore(
+            history_limit=history_limit,
+            sample_prefix=SAMPLE_PREFIX,
+            sample_document=document_maker(self.clock.timestamp),
+            analytics=self.analytics,
+        )
+        self.analytics.attach_samples(store.samples_since)
+        return store
+
+    def _make_kubelet(self, name: str, options: NodeOptions) -> Kubelet:
+        merged: NodeOptions = {**self._node, **options}
+        return Kubelet(
+            self.tools, node_name=name, workloads=self._workloads, load=self.traffic, **merged
+        )
+
     def _start(self, hpa: bool) -> None:
         if self._digest is not None:
             worker = self.clock.worker("history-digest")
             worker.every(DIGEST_PERIOD_SECONDS, self._digest.update)
-        # etcd ends leases by itself; ours is told the time. Events live for an hour by one.
+        # etcd deletes expired leases by itself; ours has no clock. Events have a lease of an hour.
         leases = self.clock.worker("etcd-leases")
         leases.every(LEASE_PERIOD_SECONDS, lambda: self.store.expire(self.clock.now()))
         for component in self.components:
@@ -165,16 +183,16 @@ class Cluster:
             self.api.create(autopod.workload())
             self.api.create(autopod.autoscaler())
 
-    # -- looking --------------------------------------------------------------------------------
+    # -- reading --------------------------------------------------------------------------------
 
     @property
     def scheduler(self) -> Scheduler:
-        """The default scheduler; all of them: `schedulers`."""
+        """The default scheduler; all schedulers: `schedulers`."""
         return self.schedulers[0]
 
     @property
-    def components(self) -> list[Any]:
-        """Everything that runs, in boot order; each has start(), stop() and statistics()."""
+    def components(self) -> list[Component]:
+        """All components in boot order."""
         return [
             self.traffic,
             *self.kubelets,
@@ -187,77 +205,69 @@ class Cluster:
         ]
 
     def explain(self, reference: str) -> Explanation:
-        """Why: the decisions about ``hpa/auto-pod``, ``pod/web-1``, ``statefulset/auto-pod`` ...
+        """Return the decisions about ``hpa/auto-pod``, ``pod/web-1``, ``sts/shop/db`` ...
 
         Raises:
-            BadRequest: the reference is not of the form kind/name.
+            BadRequest: the reference has not the form kind/name or kind/namespace/name.
             NotFound: nothing was decided about that object; the message lists what was.
         """
-        ask = partial(proposals_for, self.api, self.schedulers)
-        return explain(self.decisions, reference, self.api.registry, ask)
+        proposals = partial(proposals_for, self.api, self.schedulers)
+        return explain(self.decisions, reference, self.api.registry, proposals)
 
     def trace(self, reference: str, revision: int | None = None) -> Trace:
-        """What followed from the newest (or that) request about ``deployment/web``: a tree."""
+        """Return what followed from the newest (or that) request about an object, as a tree."""
         return trace(self.api, reference, revision)
 
     def rollout(self, reference: str) -> Rollout:
-        """Status, history, undo, pause, resume and restart of ``deployment/web``, as kubectl's."""
+        """Return a workload's rollout: status, history, undo, pause, resume, restart."""
         return Rollout(self.api, reference)
 
     def node(self, name: str) -> ClusterNode:
-        """One node: cordon, drain, taint, fail, recover; printed, it is described."""
+        """Return a node, to cordon, drain, taint, fail or recover it; printed, it is described."""
         machine = next((each for each in self.kubelets if each.node_name == name), None)
         return ClusterNode(self.api, self.clock, self.decisions, name, machine)
 
     def controller(self, name: str) -> ControllerHandle:
-        """One controller, for example ``replicaset-controller``: crash it, start it anew."""
+        """Return a controller, for example ``replicaset-controller``, to crash and restart it."""
         return ControllerHandle(self.controllers, name, self.tools)
 
     def shadows(self, hpa: str = autopod.NAME) -> Table:
-        """What each shadow policy would have done at each look of an HPA, beside the real one.
-
-        Raises:
-            NotFound: nothing was decided about that HPA yet.
-        """
+        """Return what each shadow policy would have done at each sync of an HPA."""
         return side_by_side(self.decisions, hpa)
 
     def pods(self, namespace: str | None = None) -> Table:
-        """The pods as a table: name, phase, node, CPU, memory, restarts."""
+        """Return a table of the pods: name, phase, node, CPU, memory, restarts."""
         return pods_table(self.api, namespace)
 
-    def get(self, kind: str, name: str = "", **options: Any) -> Table:
+    def get(self, kind: str, name: str = "", **options: Unpack[GetOptions]) -> Table:
         """`kubectl get`: ``get("pods", wide=True)``; see `kubesim.ctl.get.get_table`."""
         return get_table(self.api, kind, name, **options)
 
-    def hpa_config(self) -> dict[str, Any]:
-        """The autoscaler's `target_cpu`, `min_pods`, `max_pods` and `interval`.
-
-        Raises:
-            NotFound: the cluster was booted without the autoscaler.
-        """
+    def hpa_config(self) -> Document:
+        """Return the autoscaler's `target_cpu`, `min_pods`, `max_pods` and `interval`."""
         return hpaconfig.read(self.api)
 
-    def statistics(self) -> dict[str, Any]:
-        """Counts of every component, by its name."""
+    def statistics(self) -> Document:
+        """Return the counts of all components, by component name."""
         return {
             getattr(component, "name", type(component).__name__): component.statistics()
             for component in self.components
         }
 
     def digest(self) -> str:
-        """SHA-256 over every change of every key so far: equal digests, equal runs.
+        """Return a SHA-256 over every change of every key so far: equal digests, equal runs.
 
         Raises:
             BadRequest: the cluster was made without `digest=True`.
         """
         if self._digest is None:
-            raise BadRequest("there is no digest", hint="make it: Cluster(digest=True)")
+            raise BadRequest("there is no digest", hint="write Cluster(digest=True)")
         self._digest.update()
         return self._digest.hexdigest()
 
     # -- changing -------------------------------------------------------------------------------
 
-    def set_hpa_config(self, **changes: Any) -> dict[str, Any]:
+    def set_hpa_config(self, **changes: object) -> Document:
         """Change the autoscaler at run time; keys left out keep their values.
 
         Raises:
@@ -267,7 +277,7 @@ class Cluster:
 
     def set_traffic(
         self,
-        rate: Any,
+        rate: float | TrafficModel | None,
         workload: str = autopod.NAME,
         *,
         service: str | None = None,
@@ -276,53 +286,57 @@ class Cluster:
         """Send requests to the ready pods of a workload, by its label ``app``, or to a Service.
 
         Args:
-            rate: requests per second, or a traffic model (see kubesim.traffic); None ends it, and
-                the pods use CPU at random again, as in the original simulator.
+            rate: requests per second, or a traffic model (see `kubesim.traffic`). None ends the
+                traffic, and the pods use CPU at random again, as in the original simulator.
             workload: name of the workload.
-            service: name of a Service in its place, whose EndpointSlices say who serves.
-            queue: who waits; None: nobody, what the pods cannot serve is lost at once.
+            service: name of a Service instead; its EndpointSlices say which pods serve.
+            queue: how requests wait; None: requests that the pods cannot serve at once are lost.
+
+        Raises:
+            BadRequest: the rate is neither a number of 0 or more nor a traffic model.
         """
         if rate is None:
             self.traffic.remove(service or workload)
             return
-        model = Constant(float(rate)) if isinstance(rate, (int, float)) else rate
+        model = traffic_model(rate)
         if service is not None:
             self.traffic.to_service(service, model, queue=queue)
         else:
             self.traffic.route(workload, f"app={workload}", model, queue)
 
-    def add_node(self, name: str = "", **options: Any) -> ClusterNode:
-        """One node more: a machine is switched on, and registers itself.
+    def add_node(self, name: str = "", **options: Unpack[NodeOptions]) -> ClusterNode:
+        """Add a node: a machine is switched on, and its kubelet registers it.
 
         Args:
-            name: of the node; "": ``node-N``, counted on.
-            options: ``cpu``, ``memory``, ``max_pods``, ``labels`` ... of `Kubelet`; what is left
-                out is as for the nodes of the beginning.
+            name: of the node; "": ``node-N``, the next number.
+            options: ``cpu``, ``memory``, ``max_pods``, ``labels``, ``config``; those left out are
+                as for the first nodes.
 
         Raises:
-            BadRequest: there is a machine of that name.
+            BadRequest: there is a machine of that name, or an option makes no sense.
         """
+        check_node_options(name, options)
         name = name or f"node-{len(self.kubelets) + 1}"
         if any(machine.node_name == name for machine in self.kubelets):
             raise BadRequest(f"there is a node {name!r} already")
-        machine = Kubelet(self.tools, node_name=name, **{**self._node, **options})
+        machine = self._make_kubelet(name, options)
         self.kubelets.append(machine)
         machine.start()
         return self.node(name)
 
     def restart_scheduler(self, profile: Any = None) -> None:
-        """Start the default scheduler anew with another profile; see `multi.restarted`.
+        """Restart the default scheduler with another profile; see `multi.restarted`.
 
         Raises:
             BadRequest: something in it is no plug-in; nothing is changed then.
         """
         self.schedulers[0] = restarted(self.scheduler, profile, self.tools)
 
-    def apply(self, manifest: manifests.Manifest, **options: Any) -> Table:
-        """`kubectl apply -f`: a path, a YAML text or dictionaries; see `kubesim.ctl.apply`."""
+    def apply(self, manifest: manifests.Manifest, **options: Unpack[ApplyOptions]) -> Table:
+        """`kubectl apply -f`: a path, YAML or dictionaries; see `kubesim.ctl.apply`."""
         return manifests.apply(self.api, manifest, **options)
 
-    def delete(self, manifest: manifests.Manifest, **options: Any) -> Table:
+    def delete(self, manifest: manifests.Manifest, **options: Unpack[DeleteOptions]) -> Table:
         """`kubectl delete -f`: the objects of a manifest; see `kubesim.ctl.apply`."""
         return manifests.delete(self.api, manifest, **options)
 
@@ -339,7 +353,12 @@ class Cluster:
     # -- serving and ending ---------------------------------------------------------------------
 
     def serve(self, host: str = "127.0.0.1", port: int = 0, **options: Any) -> RestServer:
-        """Serve this cluster over HTTP; port 0 takes any free one. `close()` ends it."""
+        """Serve this cluster over HTTP until `close()`.
+
+        Args:
+            host, port: the address to listen on; port 0 is any free port.
+            options: see `RestServer`: ``token``, ``users``, ``tls``, ``read_only`` ...
+        """
         server = RestServer(
             self.api,
             host=host,
@@ -367,21 +386,11 @@ class Cluster:
     def __enter__(self) -> Cluster:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _component_failed(self, worker: str, error: BaseException) -> bool:
-        """A failing component is seen: in the log, in `failures`, and by the driver if virtual."""
+        """Log the error of a component; return False if the driver has to raise it (virtual)."""
         self.failures.append(WorkerFailed(worker, error))
         self.analytics.log(worker, "WorkerFailed", f"{type(error).__name__}: {error}", "error")
         return not self.clock.virtual
-
-
-def _check_nodes(nodes: int) -> None:
-    if nodes < 0:
-        raise BadRequest(f"nodes must be 0 or more, not {nodes}")

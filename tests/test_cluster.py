@@ -223,7 +223,7 @@ def test_a_component_that_fails_is_seen() -> None:
 
 
 def test_bad_arguments_say_what_to_write() -> None:
-    """Every mistake gets a sentence that says how to mend it."""
+    """Every mistake gets a sentence that says how to correct it."""
     with pytest.raises(BadRequest, match='"virtual" or "live"'):
         Cluster(clock="wall")
     with pytest.raises(BadRequest, match="nodes must be 0 or more"):

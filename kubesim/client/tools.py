@@ -15,12 +15,26 @@ Real counterpart: `ControllerContext` of cmd/kube-controller-manager/app/control
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.client.decisions import DecisionLog
 from kubesim.clock.base import Clock, Streams
+from kubesim.objects.frozen import Document
+
+
+class Component(Protocol):
+    """A part of the cluster that runs: a kubelet, a scheduler, a controller ..."""
+
+    def start(self) -> None:
+        """Begin to watch."""
+
+    def stop(self) -> None:
+        """Stop watching; may be called twice."""
+
+    def statistics(self) -> Document:
+        """Return counts for tests and tables."""
 
 
 class ToolOptions(TypedDict):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from kubesim import yamltext
 from kubesim.apiserver import KubeAPI
@@ -32,6 +32,20 @@ from kubesim.table import Table
 Manifest = str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]]
 MANAGER = "kubectl-client-side-apply"
 ENDINGS = (".yaml", ".yml", ".json")
+
+
+class ApplyOptions(TypedDict, total=False):
+    """Options of `apply`."""
+
+    namespace: str | None
+    dry_run: bool
+
+
+class DeleteOptions(TypedDict, total=False):
+    """Options of `delete`."""
+
+    namespace: str | None
+    ignore_not_found: bool
 
 
 # -- reading and writing ---------------------------------------------------------------------------

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.printers.table import table_for
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.table import Table
+
+
+class GetOptions(TypedDict, total=False):
+    """Options of `get_table`."""
+
+    namespace: str | None
+    wide: bool
+    label_selector: str
+    field_selector: str
 
 
 def pods_table(api: KubeAPI, namespace: str | None = None) -> Table:

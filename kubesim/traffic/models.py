@@ -20,6 +20,7 @@ from math import cos, exp, pi, sin, sqrt
 from statistics import NormalDist
 from typing import Protocol
 
+from kubesim.arguments import number
 from kubesim.clock import keyed_bytes, keyed_fraction
 from kubesim.errors import BadRequest
 
@@ -48,6 +49,26 @@ class Constant:
     def rate(self, now: float) -> float:
         """Requests per second."""
         return max(0.0, float(self.requests_per_second))
+
+
+def traffic_model(rate: float | TrafficModel) -> TrafficModel:
+    """Return a traffic model; a number is a constant rate.
+
+    Args:
+        rate: requests per second, or a model.
+
+    Raises:
+        BadRequest: neither a number of 0 or more nor an object with a method rate(now).
+    """
+    if callable(getattr(rate, "rate", None)) and not isinstance(rate, type):
+        return rate  # type: ignore[return-value]  # it has the one method of a model
+    if number(0)(rate) is None:
+        return Constant(float(rate))  # type: ignore[arg-type]  # it is a number, as just checked
+    raise BadRequest(
+        f"the rate must be a number of requests per second (0 or more) or a traffic model, "
+        f"not {rate!r}",
+        hint="a traffic model has a method rate(now); see kubesim.traffic",
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,169 @@
+"""Checks of arguments: what was expected, what was given, and how to correct it.
+
+A check is a function from a value to the string that says what was expected, or None if the value
+is fine. `check_arguments` raises one BadRequest for the first argument that is not.
+
+>>> check_arguments({"nodes": whole_number(0)}, {"nodes": "3"})
+Traceback (most recent call last):
+...
+kubesim.errors.BadRequest: nodes must be a whole number, not '3' (write nodes=3)
+
+No counterpart in Kubernetes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from numbers import Integral, Real
+
+from kubesim.errors import BadRequest
+from kubesim.quantity import parse_cpu_milli, parse_memory
+
+Check = Callable[[object], str | None]
+
+
+def check_arguments(checks: Mapping[str, Check], arguments: Mapping[str, object]) -> None:
+    """Raise an error for the first argument that fails its check.
+
+    Args:
+        checks: by the name of the argument.
+        arguments: their values.
+
+    Raises:
+        BadRequest: names the argument, what was expected, and the value; or an argument is not
+            known.
+    """
+    for name, value in arguments.items():
+        if name not in checks:
+            raise BadRequest(f"there is no option {name!r}", hint=f"options: {', '.join(checks)}")
+        expected = checks[name](value)
+        if expected is not None:
+            raise BadRequest(
+                f"{name} must be {expected}, not {_shown(value)}", hint=_hint(name, value, checks)
+            )
+
+
+def _shown(value: object) -> str:
+    """The value, cut to a length that fits into a sentence."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _hint(name: str, value: object, checks: Mapping[str, Check]) -> str:
+    """``write nodes=3`` if the value is right in another type; else ""."""
+    if isinstance(value, type):
+        return f"write {name}={value.__name__}(), with parentheses"
+    if not isinstance(value, str):
+        return ""
+    for convert in (int, float):
+        try:
+            number = convert(value)
+        except ValueError:
+            continue
+        return f"write {name}={number}" if checks[name](number) is None else ""
+    return ""
+
+
+# -- checks ----------------------------------------------------------------------------------------
+
+
+def whole_number(least: int | None = None) -> Check:
+    """Expect a whole number of at least `least`; True and False are not numbers."""
+
+    def check(value: object) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            return "a whole number"
+        return None if least is None or int(value) >= least else f"{least} or more"
+
+    return check
+
+
+def number(least: float = 0.0, *, above: bool = False, unit: str = "") -> Check:
+    """Expect a finite number; True and False are not numbers.
+
+    Args:
+        least: the smallest number that is allowed.
+        above: the number must be larger than `least`.
+        unit: for the message, for example ``seconds``.
+    """
+    expected = f"above {least:g} {unit}" if above else f"at least {least:g} {unit}"
+
+    def check(value: object) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return "a number"
+        given = float(value)
+        fits = isfinite(given) and (given > least if above else given >= least)
+        return None if fits else expected.rstrip()
+
+    return check
+
+
+def flag(value: object) -> str | None:
+    """Expect True or False."""
+    return None if isinstance(value, bool) else "True or False"
+
+
+def cpu_quantity(value: object) -> str | None:
+    """Expect an amount of CPU, such as ``"4"`` or ``"500m"``."""
+    return _quantity(value, parse_cpu_milli, 'an amount of CPU such as "4" or "500m"')
+
+
+def memory_quantity(value: object) -> str | None:
+    """Expect an amount of memory, such as ``"8Gi"``."""
+    return _quantity(value, parse_memory, 'an amount of memory such as "8Gi"')
+
+
+def _quantity(
+    value: object, parse: Callable[[str | int | float], int], expected: str
+) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return expected
+    try:
+        return None if parse(value) >= 0 else expected
+    except (ValueError, OverflowError):
+        return expected
+
+
+def optional(check: Check) -> Check:
+    """Expect None, or what another check expects."""
+
+    def checked(value: object) -> str | None:
+        expected = None if value is None else check(value)
+        return None if expected is None else f"{expected}, or None"
+
+    return checked
+
+
+def function(value: object) -> str | None:
+    """Expect a function."""
+    return None if callable(value) else "a function"
+
+
+def instance_of(kind: type | tuple[type, ...], expected: str) -> Check:
+    """Expect an object of a class."""
+    return lambda value: None if isinstance(value, kind) else expected
+
+
+def having(method: str, expected: str) -> Check:
+    """Expect an object (not its class) with a method of that name."""
+
+    def check(value: object) -> str | None:
+        fits = not isinstance(value, type) and callable(getattr(value, method, None))
+        return None if fits else expected
+
+    return check
+
+
+def mapping_of(check: Check, expected: str) -> Check:
+    """Expect a mapping from names to values that pass a check."""
+
+    def checked(value: object) -> str | None:
+        if not isinstance(value, Mapping):
+            return f"a mapping from names to {expected}"
+        for name, item in value.items():
+            if not isinstance(name, str) or not name or check(item) is not None:
+                return f"a mapping from names to {expected}"
+        return None
+
+    return checked

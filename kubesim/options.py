@@ -1,0 +1,86 @@
+"""The options of `Cluster` and of its nodes: which values each of them takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+from kubesim import arguments
+from kubesim.arguments import Check, check_arguments
+from kubesim.clock.base import Clock
+from kubesim.kubelet import KubeletConfig
+
+POLICY = arguments.having("recommend", "an object with a method recommend(observation)")
+
+CLUSTER: Mapping[str, Check] = {
+    "nodes": arguments.whole_number(0),
+    "seed": arguments.whole_number(),
+    "clock": arguments.instance_of((str, Clock), '"virtual", "live" or a clock'),
+    "speed": arguments.number(above=True),
+    "hpa": arguments.flag,
+    "node_cpu": arguments.cpu_quantity,
+    "node_memory": arguments.memory_quantity,
+    "max_pods": arguments.whole_number(0),
+    "sink": arguments.optional(arguments.function),
+    "policy": arguments.optional(POLICY),
+    "shadow_policies": arguments.optional(arguments.mapping_of(POLICY, "autoscaling policies")),
+    "metrics_resolution": arguments.optional(arguments.number(10, unit="seconds")),
+    "custom_metrics_resolution": arguments.number(),
+    "schedulers": arguments.optional(
+        arguments.instance_of(Mapping, "a mapping from names to profiles or policies")
+    ),
+    "workloads": arguments.optional(arguments.mapping_of(arguments.function, "functions")),
+    "digest": arguments.flag,
+    "history_limit": arguments.whole_number(1),
+    "max_threads": arguments.whole_number(1),
+    "kubelet": arguments.optional(arguments.instance_of(KubeletConfig, "a KubeletConfig")),
+}
+
+NODE: Mapping[str, Check] = {
+    "name": arguments.instance_of(str, "a string"),
+    "cpu": arguments.cpu_quantity,
+    "memory": arguments.memory_quantity,
+    "max_pods": arguments.whole_number(0),
+    "labels": arguments.optional(
+        arguments.mapping_of(arguments.instance_of(str, "a string"), "strings")
+    ),
+    "config": arguments.optional(arguments.instance_of(KubeletConfig, "a KubeletConfig")),
+}
+
+
+class NodeOptions(TypedDict, total=False):
+    """Options of one node.
+
+    Attributes:
+        cpu, memory: capacity, as Kubernetes quantities.
+        max_pods: how many pods the node takes.
+        labels: besides its hostname, architecture and operating system.
+        config: reserved resources, eviction thresholds and image pulls.
+    """
+
+    cpu: str
+    memory: str
+    max_pods: int
+    labels: Mapping[str, str] | None
+    config: KubeletConfig | None
+
+
+def check_cluster_options(options: Mapping[str, object]) -> None:
+    """Raise an error for the first option of `Cluster` that makes no sense.
+
+    Args:
+        options: all options by name; other names are ignored.
+
+    Raises:
+        BadRequest: says what was expected, and how to correct it.
+    """
+    check_arguments(CLUSTER, {name: options[name] for name in CLUSTER})
+
+
+def check_node_options(name: str, options: NodeOptions) -> None:
+    """Raise an error for the first option of `Cluster.add_node` that makes no sense.
+
+    Raises:
+        BadRequest: says what was expected; for an unknown option: which ones there are.
+    """
+    check_arguments(NODE, {"name": name, **options})
