@@ -24,9 +24,8 @@ Source: kube-apiserver; k8s.io/apiserver/pkg/registry/generic.
 from __future__ import annotations
 
 from kubesim.analytics import Analytics
-from kubesim.apiserver import apps
-from kubesim.apiserver.kinds import apps as deployments
 from kubesim.apiserver.kinds import (
+    apps,
     autoscaling,
     batch,
     configuration,
@@ -65,7 +64,6 @@ def default_registry(*, scale_to_zero: bool = False) -> Registry:
         *configuration.KINDS,
         *services.KINDS,
         *apps.KINDS,
-        *deployments.KINDS,
         *batch.KINDS,
         *cronjobs.KINDS,
         *scaling,

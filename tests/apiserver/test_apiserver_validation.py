@@ -258,15 +258,22 @@ def test_the_words_of_an_immutable_pod(api: KubeAPI) -> None:
 
 # -- StatefulSets ---
 
+EMPTY_SELECTOR = "empty selector is invalid for statefulset"
 STS_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("spec.selector", "Required", "", {"selector": None}),
-    ("spec.selector", "Required", "", {"selector": {}}),
-    ("spec.selector", "Invalid", "empty selector", {"selector": {"matchLabels": {}}}),
+    ("spec.selector", "Invalid", EMPTY_SELECTOR, {"selector": {}}),
+    ("spec.selector", "Invalid", EMPTY_SELECTOR, {"selector": {"matchLabels": {}}}),
     (
-        "spec.selector",
+        "spec.selector.matchExpressions[0].operator",
         "Invalid",
-        "not a valid label selector operator",
+        "not a valid selector operator",
         {"selector": {"matchExpressions": [{"key": "a", "operator": "Near"}]}},
+    ),
+    (
+        "spec.selector.matchExpressions[0].values",
+        "Required",
+        "must be specified when `operator` is 'In' or 'NotIn'",
+        {"selector": {"matchExpressions": [{"key": "a", "operator": "In"}]}},
     ),
     (
         "spec.template.metadata.labels",

@@ -1,14 +1,14 @@
-"""The group apps: ReplicaSet, Deployment and DaemonSet.
+"""Group apps: ReplicaSet, Deployment, DaemonSet, StatefulSet, ControllerRevision. And Lease.
 
 Source: pkg/apis/apps/v1/defaults.go, pkg/apis/apps/validation/validation.go,
-pkg/registry/apps/{replicaset,deployment,daemonset}/strategy.go.
+pkg/registry/apps/{replicaset,deployment,daemonset,statefulset}/strategy.go,
+pkg/apis/coordination/validation.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kubesim.apiserver.apps import REVISION_HISTORY_LIMIT
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.rules import (
     default_template,
@@ -28,8 +28,18 @@ from kubesim.objects.wellknown import TEMPLATE_GENERATION
 if TYPE_CHECKING:
     from kubesim.apiserver.base import Base
 
+REVISION_HISTORY_LIMIT = 10
 ROLLING = "25%"  # maxSurge and maxUnavailable of a Deployment
 PROGRESS_DEADLINE_SECONDS = 600
+MUTABLE_FIELDS = (  # of a StatefulSet's spec
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
 
 
 def _spec_of(workload: Document) -> Document | None:
@@ -184,7 +194,104 @@ def validate_daemonset(daemonset: Document, errors: FieldErrors) -> None:
             errors.required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0")
 
 
+# -- StatefulSet -----------------------------------------------------------------------------------
+
+
+def default_statefulset(statefulset: Document) -> None:
+    """Default to one replica, OrderedReady, RollingUpdate from partition 0, ten revisions."""
+    if (spec := _spec_of(statefulset)) is None:
+        return
+    fill(spec, "replicas", 1)
+    fill(spec, "podManagementPolicy", "OrderedReady")
+    fill(spec, "updateStrategy", {})
+    strategy = spec["updateStrategy"]
+    if isinstance(strategy, dict):
+        fill(strategy, "type", "RollingUpdate")
+        if strategy["type"] == "RollingUpdate":
+            fill(strategy, "rollingUpdate", {})
+            if isinstance(strategy["rollingUpdate"], dict):
+                fill(strategy["rollingUpdate"], "partition", 0)
+    fill(spec, "revisionHistoryLimit", REVISION_HISTORY_LIMIT)
+
+
+def validate_statefulset(statefulset: Document, errors: FieldErrors) -> None:
+    """Validate policy, update strategy, numbers, selector and template of a StatefulSet."""
+    spec = errors.mapping("spec", statefulset.get("spec"))
+    errors.whole_number("spec.replicas", spec.get("replicas"))
+    policy = spec.get("podManagementPolicy")
+    if policy not in ("OrderedReady", "Parallel"):
+        rule = "must be 'OrderedReady' or 'Parallel'"
+        errors.invalid("spec.podManagementPolicy", policy, rule)
+    strategy = errors.mapping("spec.updateStrategy", spec.get("updateStrategy"))
+    if strategy.get("type") not in ("RollingUpdate", "OnDelete"):
+        rule = "must be 'RollingUpdate' or 'OnDelete'"
+        errors.invalid("spec.updateStrategy", strategy.get("type"), rule)
+    path = "spec.updateStrategy.rollingUpdate"
+    rolling = errors.mapping(path, strategy.get("rollingUpdate"))
+    validate_numbers(rolling, path, ("partition",), errors)
+    validate_numbers(spec, "spec", ("minReadySeconds", "revisionHistoryLimit"), errors)
+    validate_workload(spec, "statefulset", errors)
+    validate_long_running(spec, "StatefulSet", errors)
+
+
+def validate_statefulset_update(new: Document, old: Document, errors: FieldErrors) -> None:
+    """Forbid changes of selector, serviceName, podManagementPolicy and claim templates."""
+    before = {k: v for k, v in (old.get("spec") or {}).items() if k not in MUTABLE_FIELDS}
+    after = {k: v for k, v in (new.get("spec") or {}).items() if k not in MUTABLE_FIELDS}
+    if before != after:
+        errors.forbidden(
+            "spec",
+            "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+            "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+            "'minReadySeconds' are forbidden",
+        )
+
+
+# -- ControllerRevision and Lease ------------------------------------------------------------------
+
+
+def validate_revision_update(new: Document, old: Document, errors: FieldErrors) -> None:
+    """Forbid changes of a ControllerRevision's data; only its number may change."""
+    if new.get("data") != old.get("data"):
+        errors.invalid("data", "...", "field is immutable")
+
+
+def validate_lease(lease: Document, errors: FieldErrors) -> None:
+    """Validate the numbers of a Lease: its duration must be positive."""
+    spec = errors.mapping("spec", lease.get("spec"))
+    for field, least in (("leaseDurationSeconds", 1), ("leaseTransitions", 0)):
+        if spec.get(field) is not None:
+            rule = "must be greater than 0" if least else ""
+            errors.whole_number(f"spec.{field}", spec[field], least, rule=rule)
+
+
 KINDS = (
+    Kind(
+        "StatefulSet",
+        "statefulsets",
+        group="apps",
+        short_names=("sts",),
+        categories=("all",),
+        default=default_statefulset,
+        validate=validate_statefulset,
+        validate_update=validate_statefulset_update,
+        scale=True,
+    ),
+    Kind(
+        "ControllerRevision",
+        "controllerrevisions",
+        group="apps",
+        validate_update=validate_revision_update,
+        status=False,
+    ),
+    Kind(
+        "Lease",
+        "leases",
+        group="coordination.k8s.io",
+        validate=validate_lease,
+        status=False,
+        counts_generation=False,
+    ),
     Kind(
         "ReplicaSet",
         "replicasets",
