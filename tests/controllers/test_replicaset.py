@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubesim import Cluster
-from kubesim.controllers.replicaset.controller import ReplicaSetController, in_batches
+from kubesim.controllers.replicaset.controller import ReplicaSetController, slow_start
 from kubesim.controllers.replicaset.plan import (
     ReplicaPod,
     failure_condition,
@@ -20,7 +20,7 @@ from kubesim.controllers.replicaset.plan import (
     plan,
     status_of,
 )
-from kubesim.controllers.shared.controllerrefs import verdict
+from kubesim.controllers.shared.controllerrefs import claim_action
 from kubesim.controllers.shared.expectations import Expectations
 from kubesim.controllers.shared.ranking import RankedPod
 from kubesim.errors import Cause, Forbidden
@@ -115,7 +115,7 @@ def test_slow_start_stops_after_the_first_batch_with_a_failure() -> None:
         calls.append(1)
         return None if len(calls) <= 5 else ValueError("full")
 
-    assert len(in_batches(10, create)) == 2
+    assert len(slow_start(10, create)) == 2
     assert len(calls) == 7
 
 
@@ -145,7 +145,7 @@ def thing(labels: str, controller: str = "", **metadata: Any) -> dict[str, Any]:
 )
 def test_who_owns_what(owner: Any, obj: Any, expected: str) -> None:
     """Another controller's objects are left alone, whatever their labels say."""
-    assert verdict(owner, parse_label_selector("app=web"), obj) == expected
+    assert claim_action(owner, parse_label_selector("app=web"), obj) == expected
 
 
 @given(st.lists(st.tuples(st.sampled_from("mdsg"), st.integers(0, 4))))
@@ -157,21 +157,21 @@ def test_expectations_count_each_pod_once(steps: list[tuple[str, int]]) -> None:
     for step, number in steps:
         uid = str(number)
         if step == "m":
-            expected.made("key", uid, now=0.0)
+            expected.expect_creation("key", uid, now=0.0)
             made.add(uid)
         elif step == "d":
-            expected.deleted("key", uid, now=0.0)
+            expected.expect_deletion("key", uid, now=0.0)
             deleted.add(uid)
         elif step == "s":
-            expected.seen(uid)
+            expected.creation_observed(uid)
             made.discard(uid)
         else:
-            expected.gone(uid)
+            expected.deletion_observed(uid)
             made.discard(uid)
             deleted.discard(uid)
-        assert expected.waiting("key", now=300.0) == len(made) + len(deleted)
-    assert expected.waiting("key", now=301.0) == 0
-    assert expected.waiting("key", now=0.0) == 0, "overdue news are forgotten"
+        assert expected.unsatisfied("key", now=300.0) == len(made) + len(deleted)
+    assert expected.unsatisfied("key", now=301.0) == 0
+    assert expected.unsatisfied("key", now=0.0) == 0, "expired expectations are dropped"
 
 
 # -- the controller on virtual time ----------------------------------------------------------------

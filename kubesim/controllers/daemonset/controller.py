@@ -46,7 +46,7 @@ from kubesim.controllers.daemonset.plan import (
     rollout_numbers,
     status_of,
 )
-from kubesim.controllers.shared.podowner import PodOwner, in_batches, words_of
+from kubesim.controllers.shared.podowner import PodOwner, slow_start, error_message
 from kubesim.errors import AlreadyExists
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
@@ -109,7 +109,7 @@ class DaemonSetController(PodOwner):
         rules = self._rules(daemonset, revision, sum(node.should_run for node in nodes))
         now = self.clock.now()
         cared, rolled, failures = Care(), RollOut(), list[Exception]()
-        waiting = self.news_on_their_way(key)
+        waiting = self.unsatisfied_expectations(key)
         if not waiting:
             uid = meta.uid_of(daemonset)
             cared = care(
@@ -118,7 +118,7 @@ class DaemonSetController(PodOwner):
             self._tell_ended(key, daemonset, cared)
             failures = self._act(key, daemonset, cared, documents, revision)
             rolling = daemonset["spec"]["updateStrategy"]["type"] == "RollingUpdate"
-            if rolling and not failures and not self.expectations.waiting(key, now):
+            if rolling and not failures and not self.expectations.unsatisfied(key, now):
                 rolled = roll_out(nodes, pods, rules, now)
                 failures = self._act(key, daemonset, rolled, documents, revision)
             self._clean_history(daemonset, old, documents.values())
@@ -227,7 +227,7 @@ class DaemonSetController(PodOwner):
             pod = daemon_pod(daemonset, owner, next(names), revision)
             return self.create_pod(key, daemonset, pod)
 
-        failures = in_batches(min(len(wanted.create), BURST_REPLICAS), create)
+        failures = slow_start(min(len(wanted.create), BURST_REPLICAS), create)
         for name in wanted.delete[:BURST_REPLICAS]:
             error = self.delete_pod(key, daemonset, name, meta.uid_of(documents[name]))
             if error is not None:
@@ -293,7 +293,7 @@ class DaemonSetController(PodOwner):
         eligible = sum(verdict.should_run for _, verdict in verdicts)
         reason = rolled.reason or f"{eligible} of {len(verdicts)} nodes should run a pod"
         if waiting:
-            reason = f"news of {waiting} pods are on their way"
+            reason = f"waiting for {waiting} watch events"
         elif cared.waiting:
             names = ", ".join(pod.node for pod in cared.waiting)
             reason = f"failed pods stay until their back-off is over: {names}"
@@ -308,7 +308,7 @@ class DaemonSetController(PodOwner):
             numbers = {"max_unavailable": rules.unavailable, "max_surge": rules.surge}
             steps.append(RuleStep("rolling update", numbers, rolled.reason, SOURCE))
         if failures:
-            steps.append(RuleStep("slow start", {}, f"stopped: {words_of(failures[0])}", SOURCE))
+            steps.append(RuleStep("slow start", {}, f"stopped: {error_message(failures[0])}", SOURCE))
         self.decisions.record(
             Decision(
                 time=self.clock.now(),
@@ -317,7 +317,7 @@ class DaemonSetController(PodOwner):
                 object=meta.reference("daemonset", key),
                 verdict=", ".join(did) or f"nothing to do: {reason}",
                 steps=tuple(steps),
-                binding=words_of(failures[0]) if failures else reason,
+                binding=error_message(failures[0]) if failures else reason,
                 would_change_if="a node comes, goes, or changes labels or taints; a pod ends, "
                 "is deleted or becomes available; or the template changes",
                 data={

@@ -98,9 +98,9 @@ class DeploymentController(Controller):
         if controller is not None:
             yield from _key_of_owner(replicaset, controller)
         elif event.type != "DELETED":
-            yield from self._who_might_adopt(replicaset)
+            yield from self._keys_of_adopters(replicaset)
 
-    def _who_might_adopt(self, replicaset: Document) -> Iterable[str]:
+    def _keys_of_adopters(self, replicaset: Document) -> Iterable[str]:
         labels = meta.labels_of(replicaset)
         for deployment in self._deployments.by_index("namespace", meta.namespace_of(replicaset)):
             if self._selector(deployment).matches(labels):

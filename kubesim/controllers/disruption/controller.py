@@ -29,7 +29,7 @@ from kubesim.controllers.disruption.plan import (
     healthy_pods,
     still_disrupted,
 )
-from kubesim.controllers.shared.pod_events import labels_concerned
+from kubesim.controllers.shared.pod_events import affected_labels
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -74,7 +74,7 @@ class DisruptionController(Controller):
         yield meta.key_of(event.object)
 
     def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
-        labels = labels_concerned(event, _seen_of)
+        labels = affected_labels(event, _seen_of)
         if not labels:
             return
         for budget in self._budgets.by_index("namespace", meta.namespace_of(event.object)):

@@ -33,7 +33,7 @@ from kubesim.controllers.endpointslice.reconciler import (
     Writes,
     writes_for,
 )
-from kubesim.controllers.shared.pod_events import labels_concerned
+from kubesim.controllers.shared.pod_events import affected_labels
 from kubesim.errors import AlreadyExists, Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -100,7 +100,7 @@ class EndpointSliceController(Controller):
             yield _service_key(event.previous)
 
     def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
-        labels = labels_concerned(event, _seen_of)
+        labels = affected_labels(event, _seen_of)
         if not labels:
             return
         for service in self._services.by_index("namespace", meta.namespace_of(event.object)):

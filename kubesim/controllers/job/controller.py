@@ -47,7 +47,7 @@ from kubesim.controllers.job.status import (
     suspension,
 )
 from kubesim.controllers.job.tracking import tally
-from kubesim.controllers.shared.podowner import PodOwner, in_batches
+from kubesim.controllers.shared.podowner import PodOwner, slow_start
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -143,7 +143,7 @@ class JobController(PodOwner):
             self._records.pop(key, None)
             self._expire(key, job, done)
             return
-        waiting = self.news_on_their_way(key)
+        waiting = self.unsatisfied_expectations(key)
         documents = {meta.uid_of(pod): pod for pod in self._pods_of(job)}
         seconds_at, now = self.clock.seconds_at, self.clock.now()
         pods = [pod_facts(pod, seconds_at) for pod in documents.values()]
@@ -188,7 +188,7 @@ class JobController(PodOwner):
             finish = None if len(gone) < active or waiting else finish
             return _after(view, gone, Outcome(finish, JobPlan(), 0, 0, 0, False, failures))
         if waiting or spec.deleting:
-            why = f"news of {waiting} pods are on their way" if waiting else "it is being deleted"
+            why = f"waiting for {waiting} watch events" if waiting else "it is being deleted"
             plan = JobPlan(reason=why)
             finish = completed(spec, view.succeeded, active)
             return Outcome(finish, plan, active, view.ready, view.terminating)
@@ -238,7 +238,7 @@ class JobController(PodOwner):
             made[0] += error is None
             return error
 
-        failures = in_batches(len(indexes), create)
+        failures = slow_start(len(indexes), create)
         return plan, made[0], failures
 
     def _delete(

@@ -16,7 +16,7 @@ from kubesim.controllers.job.backoff import format_indexes
 from kubesim.controllers.job.facts import JobSpec
 from kubesim.controllers.job.plan import SOURCE, Finish, JobPlan, JobView
 from kubesim.controllers.job.tracking import Counts, Tally, job_condition
-from kubesim.controllers.shared.podowner import words_of
+from kubesim.controllers.shared.podowner import error_message
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
@@ -176,7 +176,7 @@ def decision_of(
             change = "the back-off is over, or a pod succeeds"
             steps.append(RuleStep("back-off", {"wait_seconds": plan.wait}, plan.reason, SOURCE))
     if outcome.failures:
-        binding = words_of(outcome.failures[0])
+        binding = error_message(outcome.failures[0])
         steps.append(RuleStep("slow start", {}, f"stopped: {binding}", SOURCE))
     return Decision(
         time=now,

@@ -30,7 +30,7 @@ from kubesim.controllers.replicaset.plan import (
     status_of,
 )
 from kubesim.controllers.shared.controllerrefs import claim
-from kubesim.controllers.shared.podowner import PodOwner, in_batches, words_of
+from kubesim.controllers.shared.podowner import PodOwner, slow_start, error_message
 from kubesim.controllers.shared.ranking import DELETION_COST, parse_deletion_cost, rank_of
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -73,8 +73,8 @@ class ReplicaSetController(PodOwner):
         pods = self._pods_of(replicaset)
         decided, failures = ReplicaPlan(), []
         now = self.clock.now()
-        if waiting := self.news_on_their_way(key):
-            decided = ReplicaPlan(reason=f"news of {waiting} pods are on their way")
+        if waiting := self.unsatisfied_expectations(key):
+            decided = ReplicaPlan(reason=f"waiting for {waiting} watch events")
         elif not meta.is_terminating(replicaset):
             wanted = replicaset["spec"]["replicas"]
             shrinks = sum(pod.active for pod in pods) > wanted  # else nothing is ranked
@@ -93,7 +93,7 @@ class ReplicaSetController(PodOwner):
             pod = pod_from(
                 replicaset["spec"]["template"], replicaset, meta.owner_reference(replicaset)
             )
-            return in_batches(decided.create, lambda: self.create_pod(key, replicaset, pod))
+            return slow_start(decided.create, lambda: self.create_pod(key, replicaset, pod))
         uids = {pod.name: pod.rank.uid for pod in pods} if decided.delete else {}
         tried = (self.delete_pod(key, replicaset, name, uids[name]) for name in decided.delete)
         return [error for error in tried if error is not None]
@@ -146,7 +146,7 @@ class ReplicaSetController(PodOwner):
         new = status_of(pods, min_ready_seconds=ready_for, generation=generation, now=now)
         conditions = failure_condition(
             old.get("conditions") or (),
-            words_of(failures[0]) if failures else "",
+            error_message(failures[0]) if failures else "",
             creating=new["replicas"] < spec["replicas"],
             timestamp=self.clock.timestamp(),
         )
@@ -184,7 +184,7 @@ class ReplicaSetController(PodOwner):
             verdict = f"delete {', '.join(decided.delete)}"
         steps = [RuleStep("compare", inputs, decided.reason, SOURCE)]
         if failures:
-            steps.append(RuleStep("slow start", {}, f"stopped: {words_of(failures[0])}", SOURCE))
+            steps.append(RuleStep("slow start", {}, f"stopped: {error_message(failures[0])}", SOURCE))
         self.decisions.record(
             Decision(
                 time=self.clock.now(),
@@ -193,7 +193,7 @@ class ReplicaSetController(PodOwner):
                 object=meta.reference("replicaset", meta.key_of(replicaset)),
                 verdict=verdict,
                 steps=tuple(steps),
-                binding=words_of(failures[0]) if failures else decided.reason,
+                binding=error_message(failures[0]) if failures else decided.reason,
                 would_change_if="spec.replicas changes, or a pod ends, is deleted or is released",
                 data={"create": decided.create, "delete": list(decided.delete)},
             )

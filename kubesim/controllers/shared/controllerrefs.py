@@ -1,11 +1,12 @@
-"""Who owns what: adoption and release, shared by ReplicaSets (of pods) and Deployments (of sets).
+"""controllerRef management: adoption and release of pods (and of ReplicaSets by Deployments).
 
-An owner claims what its selector matches. What nobody controls is adopted; what it controls but no
-longer matches is released; what another controller has is left alone, whatever its labels say.
+A controller claims the objects that its selector matches. It adopts a matching orphan, releases an
+object that it controls but that no longer matches, and ignores an object that another controller
+controls, whatever its labels are.
 
 >>> from kubesim.objects.selectors import parse_label_selector
 >>> owner = {"metadata": {"uid": "1"}}
->>> verdict(owner, parse_label_selector("app=web"), {"metadata": {"labels": {"app": "web"}}})
+>>> claim_action(owner, parse_label_selector("app=web"), {"metadata": {"labels": {"app": "web"}}})
 'adopt'
 
 Source: pkg/controller/controller_ref_manager.go (ClaimObject, AdoptPod, ReleasePod).
@@ -13,8 +14,8 @@ Source: pkg/controller/controller_ref_manager.go (ClaimObject, AdoptPod, Release
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable
+from typing import Literal
 
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import Invalid, NotFound
@@ -22,16 +23,16 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import Selector
 
-Verdict = Literal["keep", "adopt", "release", "ignore"]
+ClaimAction = Literal["keep", "adopt", "release", "ignore"]
 
 
-def verdict(owner: Mapping[str, Any], selector: Selector, obj: Mapping[str, Any]) -> Verdict:
-    """What becomes of an object in the owner's namespace.
+def claim_action(owner: Document, selector: Selector, obj: Document) -> ClaimAction:
+    """Decide whether an owner keeps, adopts, releases or ignores an object of its namespace.
 
     Args:
-        owner: the document of the ReplicaSet or Deployment.
-        selector: its spec.selector.
-        obj: a pod, or a ReplicaSet.
+        owner: the document of the ReplicaSet, Deployment, ...
+        selector: the owner's spec.selector.
+        obj: a pod or a ReplicaSet.
     """
     controller = meta.controller_of(obj)
     matches = selector.matches(meta.labels_of(obj))
@@ -49,33 +50,50 @@ def verdict(owner: Mapping[str, Any], selector: Selector, obj: Mapping[str, Any]
 def claim(
     api: KubeAPI, owner: Document, selector: Selector, objects: Iterable[Document]
 ) -> list[Document]:
-    """Adopt, release, and return those that belong to the owner now.
+    """Adopt and release objects; return those that the owner controls afterwards.
 
-    Before the first adoption the owner is read from the API server itself: one that was deleted
-    and made anew under its name has another uid, and must not be given pods in its old one's name.
+    Before the first adoption the owner is read from the API server: an owner that was deleted and
+    recreated under the same name has a new uid, and must not adopt with the old one.
+
+    Args:
+        api: the API server.
+        owner: the document of the controller object.
+        selector: its spec.selector.
+        objects: candidates of the owner's namespace.
 
     Raises:
-        NotFound: the owner to adopt for is gone, or is another one.
+        NotFound: an orphan matches, but the owner was deleted or recreated.
     """
     claimed = []
     checked = False
     for obj in objects:
-        decided = verdict(owner, selector, obj)
-        if decided == "keep":
+        action = claim_action(owner, selector, obj)
+        if action == "keep":
             claimed.append(obj)
-        elif decided == "release":
-            _release(api, owner, obj)
-        elif decided == "adopt":
+        elif action == "release":
+            release(api, owner, obj)
+        elif action == "adopt":
             if not checked:
-                _check_owner(api, owner)
+                _check_can_adopt(api, owner)
                 checked = True
-            adopted = _adopt(api, owner, obj)
+            adopted = adopt(api, owner, obj)
             if adopted is not None:
                 claimed.append(adopted)
     return claimed
 
 
-def _check_owner(api: KubeAPI, owner: Document) -> None:
+def adopt(api: KubeAPI, owner: Document, obj: Document) -> Document | None:
+    """Set the controllerRef of an orphan; None if the object is gone or controlled meanwhile."""
+    return _patch_controller_ref(api, obj, meta.owner_reference(owner))
+
+
+def release(api: KubeAPI, owner: Document, obj: Document) -> None:
+    """Remove the owner's controllerRef from an object."""
+    _patch_controller_ref(api, obj, {"$patch": "delete", "uid": meta.uid_of(owner)})
+
+
+def _check_can_adopt(api: KubeAPI, owner: Document) -> None:
+    """Raise NotFound if the owner was deleted, recreated, or is terminating."""
     kind, name = owner["kind"], meta.name_of(owner)
     fresh = api.peek(kind, name, meta.namespace_of(owner))
     if fresh is None or meta.uid_of(fresh) != meta.uid_of(owner):
@@ -84,19 +102,11 @@ def _check_owner(api: KubeAPI, owner: Document) -> None:
         raise NotFound(f"{kind} {meta.key_of(owner)} has just been deleted", kind=kind, name=name)
 
 
-def _adopt(api: KubeAPI, owner: Document, obj: Document) -> Document | None:
-    return _patch(api, obj, meta.owner_reference(owner))
-
-
-def _release(api: KubeAPI, owner: Document, obj: Document) -> None:
-    _patch(api, obj, {"$patch": "delete", "uid": meta.uid_of(owner)})
-
-
-def _patch(api: KubeAPI, obj: Document, reference: Document) -> Document | None:
-    """Change one owner reference; None if the object is gone meanwhile."""
+def _patch_controller_ref(api: KubeAPI, obj: Document, reference: Document) -> Document | None:
+    """Patch one owner reference; return None if the object is gone or controlled meanwhile."""
     patch = {"metadata": {"uid": meta.uid_of(obj), "ownerReferences": [reference]}}
     name, namespace = meta.name_of(obj), meta.namespace_of(obj)
     try:
         return api.patch(obj["kind"], name, patch, namespace, patch_type="strategic")
     except (NotFound, Invalid):
-        return None  # gone, or it has got another controller in this moment
+        return None

@@ -1,4 +1,4 @@
-"""What a change of a pod means for objects that select pods by label: budgets and Services.
+"""Pod watch events for controllers whose objects select pods by label: PDBs and Services.
 
 Source: pkg/controller/util/endpoint/controller_utils.go (GetServicesToUpdateOnPodChange),
 pkg/controller/disruption/disruption.go (updatePod).
@@ -7,28 +7,29 @@ pkg/controller/disruption/disruption.go (updatePod).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
 
-def labels_concerned(
-    event: ResourceEvent, seen: Callable[[Document], Any]
+def affected_labels(
+    event: ResourceEvent, relevant_state: Callable[[Document], object]
 ) -> list[Mapping[str, str]]:
-    """The labels whose selectors have to look again: a pod's own, and those that it had before.
+    """Return the label sets whose selectors a pod event affects: the pod's new and old labels.
 
     Args:
-        event: about a pod.
-        seen: what of a pod makes a difference to whoever asks; a change of anything else is none.
+        event: a watch event of a pod.
+        relevant_state: extracts from a pod what the controller depends on; a modification that
+            leaves it equal affects nothing.
 
     Returns:
-        One set of labels, two if they changed; none if nothing did that makes a difference.
+        One label set, two if the labels changed; none if no relevant state changed.
     """
     pod, before = event.object, event.previous
-    if event.type == "MODIFIED" and before is not None and seen(pod) == seen(before):
-        return []
+    if event.type == "MODIFIED" and before is not None:
+        if relevant_state(pod) == relevant_state(before):
+            return []
     labels = [meta.labels_of(pod)]
     if before is not None and meta.labels_of(before) != labels[0]:
         labels.append(meta.labels_of(before))

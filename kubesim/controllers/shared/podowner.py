@@ -1,10 +1,10 @@
-"""PodOwner: what the controllers that make pods have in common.
+"""PodOwner: the base of the controllers that create pods: ReplicaSet, DaemonSet and Job.
 
-Waking up for what they own and for what they might adopt, claiming by selector, expectations while
-news are on their way, slow start, and creation and deletion with their Events. ReplicaSets,
-DaemonSets and Jobs are built on it.
+It maps watch events of owners and pods to keys, claims pods by selector, tracks expectations, and
+creates and deletes pods with their Events; `slow_start` creates them in growing batches.
 
-Source: pkg/controller/controller_utils.go (RealPodControl), controller_ref_manager.go.
+Source: pkg/controller/controller_utils.go (RealPodControl, ComputeHash, FilterActivePods),
+controller_ref_manager.go; pkg/controller/replicaset/replica_set.go (slowStartBatch, addPod).
 """
 
 from __future__ import annotations
@@ -22,20 +22,22 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import Selector, selector_from
 
-RETRY_MARGIN_SECONDS = 0.001  # after the moment at which expectations are overdue
+RETRY_MARGIN_SECONDS = 0.001  # after the moment at which expectations expire
 
 
 class PodOwner(Controller):
     """Base of controllers whose objects own pods.
 
     Args:
-        watch_latency_seconds: how long news of pods take; more than 0 makes a stale cache visible.
+        watch_latency_seconds: delay of the watch events of pods; more than 0 lets tests and
+            lessons observe a stale cache.
 
     Attributes:
-        kind: of the objects that own the pods.
-        pods_on_demand: pods are watched from the first owner on, so that a cluster without any
-            pays for no watch.
-        expectations: what was done and is not seen yet.
+        kind: kind of the objects that own the pods.
+        pods_on_demand: watch pods only once the first owner exists, so that a cluster without
+            owners pays for no watch.
+        owners, pods: the informers.
+        expectations: creations and deletions that the cache does not show yet.
     """
 
     kind = ""
@@ -50,29 +52,27 @@ class PodOwner(Controller):
             "Pod",
             self._pod_changed,
             on_demand=self.pods_on_demand,
-            indexers={"owner": _controller_uid_or_orphan},
+            indexers={"owner": _controller_uid_or_namespace},
             latency_seconds=watch_latency_seconds,
         )
         self.expectations = Expectations()
-        self._selectors: dict[str, Selector] = {}  # by uid of the owner: it never changes
-        self._last_reason: dict[str, str] = {}
+        self._selectors: dict[str, Selector] = {}  # by uid of the owner: it is immutable
 
     def owner_indexers(self) -> dict[str, Indexer]:
-        """How the owners are looked up besides by key."""
+        """Return the indexes of the owners' informer."""
         return {"namespace": lambda owner: [meta.namespace_of(owner)]}
 
     def about(self, key: str) -> Document | None:
-        """The object itself."""
+        """Return the owner itself."""
         return self.owners.get(key)
 
-    # -- what wakes it --------------------------------------------------------------------------
+    # -- watch events ---------------------------------------------------------------------------
 
     def _owner_changed(self, event: ResourceEvent) -> Iterable[str]:
         key = meta.key_of(event.object)
         if event.type == "DELETED":
-            self.expectations.forget(key)
+            self.expectations.delete_expectations(key)
             self._selectors.pop(meta.uid_of(event.object), None)
-            self._last_reason.pop(key, None)
         else:
             self.demand()
         yield key
@@ -80,9 +80,9 @@ class PodOwner(Controller):
     def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
         pod, uid = event.object, meta.uid_of(event.object)
         if event.type == "DELETED" or meta.is_terminating(pod):
-            self.expectations.gone(uid)
+            self.expectations.deletion_observed(uid)
         else:
-            self.expectations.seen(uid)
+            self.expectations.creation_observed(uid)
         controller = meta.controller_of(pod)
         if event.previous is not None:
             before = meta.controller_of(event.previous)
@@ -90,23 +90,24 @@ class PodOwner(Controller):
                 yield from self._key_of_owner(pod, before)
         if controller is not None:
             yield from self._key_of_owner(pod, controller)
-        elif event.type != "DELETED" and _may_have_come_free(event):
-            yield from self._who_might_adopt(pod)
+        elif event.type != "DELETED" and _may_be_adoptable(event):
+            yield from self._keys_of_adopters(pod)
 
     def _key_of_owner(self, pod: Document, controller: Document) -> Iterable[str]:
         if controller["kind"] == self.kind:
             yield f"{meta.namespace_of(pod)}/{controller['name']}"
 
-    def _who_might_adopt(self, pod: Document) -> Iterable[str]:
-        labels = meta.labels_of(pod)
-        for owner in self.owners.by_index("namespace", meta.namespace_of(pod)):
+    def _keys_of_adopters(self, orphan: Document) -> Iterable[str]:
+        """Yield the keys of the owners whose selector matches an orphan."""
+        labels = meta.labels_of(orphan)
+        for owner in self.owners.by_index("namespace", meta.namespace_of(orphan)):
             if self.selector(owner).matches(labels):
                 yield meta.key_of(owner)
 
     # -- reading --------------------------------------------------------------------------------
 
     def selector(self, owner: Document) -> Selector:
-        """spec.selector, parsed once."""
+        """Return an owner's spec.selector, which is parsed once."""
         uid = meta.uid_of(owner)
         selector = self._selectors.get(uid)
         if selector is None:
@@ -115,83 +116,104 @@ class PodOwner(Controller):
         return selector
 
     def claimed(self, owner: Document) -> list[Document]:
-        """The pods that belong to an owner, after adoption and release."""
+        """Adopt and release pods; return those that the owner controls afterwards."""
         candidates = [
             *self.pods.by_index("owner", meta.uid_of(owner)),
             *self.pods.by_index("owner", meta.namespace_of(owner)),
         ]
         return claim(self.api, owner, self.selector(owner), candidates)
 
-    def news_on_their_way(self, key: str) -> int:
-        """How many news are waited for; the key comes back when they are overdue."""
+    def unsatisfied_expectations(self, key: str) -> int:
+        """Return how many watch events an owner waits for; requeue its key for their expiry."""
         now = self.clock.now()
-        waiting = self.expectations.waiting(key, now)
+        waiting = self.expectations.unsatisfied(key, now)
         if waiting:
             self.counts["waited"] += 1
-            overdue = self.expectations.expiry(key) + RETRY_MARGIN_SECONDS
-            self.queue.add_after(key, overdue - now)
+            retry_at = self.expectations.expires_at(key) + RETRY_MARGIN_SECONDS
+            self.queue.add_after(key, retry_at - now)
         return waiting
 
-    # -- acting ---------------------------------------------------------------------------------
+    # -- pod control ----------------------------------------------------------------------------
 
     def create_pod(self, key: str, owner: Document, pod: Document) -> Exception | None:
-        """Make a pod and tell; returns what went wrong, or None."""
+        """Create a pod and record an Event.
+
+        Args:
+            key: the owner's key, for its expectations.
+            owner: the document that the Event is about.
+            pod: the document to create.
+
+        Returns:
+            The error, or None; a namespace that is terminating counts as success.
+        """
         try:
-            made = self.api.create(pod)
-        except Exception as error:  # noqa: BLE001 - told in an Event, and raised by the caller
+            created = self.api.create(pod)
+        except Exception as error:  # noqa: BLE001 - reported in an Event, raised by the caller
             if isinstance(error, StatusError) and any(
                 cause.reason == "NamespaceTerminating" for cause in error.causes
             ):
-                return None  # nothing that anybody could mend
+                return None  # no retry can succeed
             self.counts["failed"] += 1
-            said = f"Error creating: {words_of(error)}"
-            self.recorder.event(owner, "Warning", "FailedCreate", said)
+            message = f"Error creating: {error_message(error)}"
+            self.recorder.event(owner, "Warning", "FailedCreate", message)
             return error
         self.counts["created"] += 1
-        self.expectations.made(key, meta.uid_of(made), self.clock.now())
-        said = f"Created pod: {meta.name_of(made)}"
-        self.recorder.event(owner, "Normal", "SuccessfulCreate", said)
+        self.expectations.expect_creation(key, meta.uid_of(created), self.clock.now())
+        message = f"Created pod: {meta.name_of(created)}"
+        self.recorder.event(owner, "Normal", "SuccessfulCreate", message)
         return None
 
     def delete_pod(self, key: str, owner: Document, name: str, uid: str) -> Exception | None:
-        """Delete a pod and tell; returns what went wrong, or None."""
+        """Delete a pod and record an Event.
+
+        Args:
+            key: the owner's key, for its expectations.
+            owner: the document that the Event is about.
+            name, uid: of the pod.
+
+        Returns:
+            The error, or None; a pod that is gone counts as success.
+        """
         try:
             self.api.delete("Pod", name, meta.namespace_of(owner), uid=uid)
         except NotFound:
             return None
-        except Exception as error:  # noqa: BLE001 - told in an Event, and raised by the caller
+        except Exception as error:  # noqa: BLE001 - reported in an Event, raised by the caller
             self.counts["failed"] += 1
-            said = f"Error deleting: {words_of(error)}"
-            self.recorder.event(owner, "Warning", "FailedDelete", said)
+            message = f"Error deleting: {error_message(error)}"
+            self.recorder.event(owner, "Warning", "FailedDelete", message)
             return error
         self.counts["deleted"] += 1
-        self.expectations.deleted(key, uid, self.clock.now())
+        self.expectations.expect_deletion(key, uid, self.clock.now())
         self.recorder.event(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
         return None
 
 
-def in_batches(count: int, create: Callable[[], Exception | None]) -> list[Exception]:
+def slow_start(count: int, create: Callable[[], Exception | None]) -> list[Exception]:
     """Call `create` in batches of 1, 2, 4 ...; after a batch with a failure the rest is skipped.
 
     Args:
-        count: how many are wanted.
-        create: makes one; returns what went wrong, or None.
+        count: number of calls wanted.
+        create: creates one object; returns the error, or None.
+
+    Returns:
+        The errors of the last batch.
     """
     for size in slow_start_batches(count):
-        tried = [create() for _ in range(size)]
-        failures = [error for error in tried if error is not None]
+        results = [create() for _ in range(size)]
+        failures = [error for error in results if error is not None]
         if failures:
             return failures
     return []
 
 
-def words_of(error: BaseException) -> str:
-    """An error as the API server words it, without our hints."""
+def error_message(error: BaseException) -> str:
+    """Return an error's message as the API server words it, without kubesim's hints."""
     return error.message if isinstance(error, StatusError) else str(error)
 
 
-def _may_have_come_free(event: ResourceEvent) -> bool:
-    """An orphan that may have become adoptable: it is new, or its labels or controller changed."""
+def _may_be_adoptable(event: ResourceEvent) -> bool:
+    """Return whether an orphan is new, or its labels or controllerRef changed."""
     before = event.previous
     return before is None or (
         meta.labels_of(before) != meta.labels_of(event.object)
@@ -199,7 +221,7 @@ def _may_have_come_free(event: ResourceEvent) -> bool:
     )
 
 
-def _controller_uid_or_orphan(pod: Document) -> Iterable[str]:
-    """Orphans are found under their namespace."""
+def _controller_uid_or_namespace(pod: Document) -> Iterable[str]:
+    """Index pods by the uid of their controller, and orphans by their namespace."""
     controller = meta.controller_of(pod)
     return [meta.namespace_of(pod) if controller is None else controller["uid"]]

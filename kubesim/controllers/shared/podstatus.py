@@ -1,26 +1,26 @@
-"""Why a pod does not serve yet, in one word: what a stuck rollout is stuck on.
+"""Why a pod is not ready, as one reason: it explains what a stuck rollout waits for.
 
 >>> why_not_ready({"status": {"phase": "Pending", "conditions": [
 ...     {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}})
 'Unschedulable'
 
-Source: kubectl's printed STATUS column (pkg/printers/internalversion/printers.go, printPod).
+Source: kubectl's STATUS column (pkg/printers/internalversion/printers.go, printPod).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
+from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_ready, node_of, phase_of
 
-# Words that pass by themselves, as a rule: nothing is wrong with the pod yet.
+# Reasons that normally pass by themselves: nothing is wrong with the pod yet.
 STARTING = frozenset({"Pending", "ContainerCreating", "PodInitializing", "Terminating", "Ready"})
 
-# Words between which a pod swings while nothing changes: one trouble, told once.
+# Reasons between which a pod alternates while its problem stays the same.
 FAMILIES = {
     "ErrImagePull": "image",
     "ImagePullBackOff": "image",
@@ -31,8 +31,8 @@ FAMILIES = {
 }
 
 
-def why_not_ready(pod: Mapping[str, Any]) -> str:
-    """One word, as `kubectl get pods` shows it; "Ready" if the pod is ready.
+def why_not_ready(pod: Document) -> str:
+    """Return the reason that `kubectl get pods` shows; "Ready" if the pod is ready.
 
     Args:
         pod: the document.
@@ -60,23 +60,23 @@ def why_not_ready(pod: Mapping[str, Any]) -> str:
     return "not ready" if phase == "Running" else phase
 
 
-def reasons_of(pods: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """How many pods there are of each `why_not_ready`, the most frequent first, then by name.
+def reasons_of(pods: Iterable[Document]) -> dict[str, int]:
+    """Count the pods by `why_not_ready`, the most frequent reason first, ties by name.
 
     >>> reasons_of([{"status": {"phase": "Running"}}, {}, {}])
     {'Pending': 2, 'not ready': 1}
     """
-    counted = Counter(map(why_not_ready, pods))
-    return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+    counts = Counter(map(why_not_ready, pods))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def families(reasons: Mapping[str, int]) -> dict[str, int]:
-    """The same counts by kind of trouble: an image that is tried again is still one trouble.
+    """Merge the counts of reasons between which a pod alternates, sorted by name.
 
     >>> families({"ErrImagePull": 2, "ImagePullBackOff": 3, "Unschedulable": 1})
     {'Unschedulable': 1, 'image': 5}
     """
-    counted: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for reason, count in reasons.items():
-        counted[FAMILIES.get(reason, reason)] += count
-    return dict(sorted(counted.items()))
+        counts[FAMILIES.get(reason, reason)] += count
+    return dict(sorted(counts.items()))

@@ -1,8 +1,8 @@
-"""Which pod goes first when a ReplicaSet shrinks: the deletion ranking, as a pure sort.
+"""The deletion ranking of a ReplicaSet's pods, as a pure sort; and slow start.
 
-The order is meant to cost users the least: pods that never started go before pods that serve, cheap
-ones before dear ones, crowded nodes are relieved first, and of two equal pods the younger goes.
-Ages are compared in powers of two, so that a day more or less of a week-old pod says nothing.
+The order minimizes the impact on users: pods that never started are deleted before ready ones, pods
+with a low deletion cost before expensive ones, pods on crowded nodes first, and the younger of two
+otherwise equal pods. Ages are compared in powers of two, so that small differences do not matter.
 
 Source: pkg/controller/controller_utils.go, ActivePodsWithRanks.
 """
@@ -24,18 +24,18 @@ DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 @dataclass(frozen=True, slots=True)
 class RankedPod:
-    """What the ranking looks at.
+    """The facts of a pod that the deletion ranking compares.
 
     Attributes:
         uid: breaks ties within an age class.
         node: spec.nodeName, empty if unassigned.
         phase: Pending, Unknown or Running.
         ready: condition Ready is True.
-        ready_since: second of its last transition to Ready; None if unknown.
+        ready_since: second of the last transition to Ready; None if unknown.
         created: second of creation.
         restarts: the highest restartCount of a container.
-        deletion_cost: the annotation of that name as int32; malformed or missing counts 0.
-        related_on_node: active pods of the same controller on that node, itself included.
+        deletion_cost: value of the annotation pod-deletion-cost; 0 if malformed or missing.
+        related_on_node: active pods of the same controller on that node, this one included.
     """
 
     uid: str
@@ -50,12 +50,12 @@ class RankedPod:
 
 
 def rank_of(pod: Document, seconds_at: Callable[[str], float], deletion_cost: int = 0) -> RankedPod:
-    """What the order looks at, from a pod's document.
+    """Return the facts of a pod that the deletion ranking compares.
 
     Args:
         pod: the document.
-        seconds_at: seconds of an RFC 3339 text.
-        deletion_cost: of its annotation, for owners that heed it.
+        seconds_at: converts an RFC 3339 timestamp to seconds.
+        deletion_cost: from the pod's annotation, for owners that respect it.
     """
     metadata, status = pod["metadata"], pod.get("status") or {}
     ready = get_condition(pod, "Ready") or {}
@@ -73,23 +73,23 @@ def rank_of(pod: Document, seconds_at: Callable[[str], float], deletion_cost: in
     )
 
 
-def parse_deletion_cost(text: str | None) -> int:
-    """The annotation's value; 0 if it is missing, malformed or beyond 32 bits."""
-    if text is None:
+def parse_deletion_cost(value: str | None) -> int:
+    """Parse the annotation pod-deletion-cost; 0 if missing, malformed or beyond 32 bits."""
+    if value is None:
         return 0
-    digits = text.removeprefix("-")
+    digits = value.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()) or (len(digits) > 1 and digits[0] == "0"):
         return 0
-    value = int(text)
-    return value if -(2**31) <= value < 2**31 else 0
+    cost = int(value)
+    return cost if -(2**31) <= cost < 2**31 else 0
 
 
 def rank_for_deletion(pods: Iterable[RankedPod], now: float) -> list[RankedPod]:
-    """The pods in the order in which they are deleted: the first goes first.
+    """Return the pods in the order in which they are deleted.
 
     Args:
         pods: active pods of one ReplicaSet.
-        now: in seconds, for the age classes.
+        now: in seconds; ages are measured from it.
     """
 
     def compare(a: RankedPod, b: RankedPod) -> int:
@@ -99,7 +99,7 @@ def rank_for_deletion(pods: Iterable[RankedPod], now: float) -> list[RankedPod]:
 
 
 def _compare(a: RankedPod, b: RankedPod, now: float) -> int:
-    """Negative if `a` goes first. Each rule only decides where the ones before it are equal."""
+    """Return a negative number if `a` is deleted first; rules are applied in order."""
     rules: Sequence[tuple[object, object]] = (
         (bool(a.node), bool(b.node)),
         (PHASE_RANK.get(a.phase, 0), PHASE_RANK.get(b.phase, 0)),
@@ -120,7 +120,7 @@ def _compare(a: RankedPod, b: RankedPod, now: float) -> int:
 
 
 def _younger_first(a: float | None, b: float | None, a_uid: str, b_uid: str, now: float) -> int:
-    """Younger age class first, unknown ages before all; within a class the smaller uid."""
+    """Compare: unknown age first, then the younger age class, then the smaller uid."""
     if a is None or b is None:
         return -1 if a is None else 1
     a_class, b_class = age_class(now - a), age_class(now - b)
@@ -130,7 +130,7 @@ def _younger_first(a: float | None, b: float | None, a_uid: str, b_uid: str, now
 
 
 def age_class(age_seconds: float) -> int:
-    """floor(log2(age in nanoseconds)): ages within a factor of two are about the same.
+    """Return floor(log2(age in nanoseconds)): ages within a factor of two count as equal.
 
     >>> age_class(5 * 3600) == age_class(8 * 3600), age_class(2 * 3600) < age_class(5 * 3600)
     (True, True)
@@ -142,10 +142,14 @@ def age_class(age_seconds: float) -> int:
 
 
 def slow_start_batches(count: int, initial: int = 1) -> list[int]:
-    """Sizes of the batches in which `count` pods are created: 1, 2, 4, ... capped by the rest.
+    """Return the sizes of the slow-start batches: 1, 2, 4, ... capped by what remains.
 
-    After a batch with a failure the rest is skipped, so a full quota is met by one failing call
-    and not by five hundred.
+    The caller skips the rest after a batch with a failure, so an exhausted quota costs one failing
+    call instead of five hundred.
+
+    Args:
+        count: pods to create.
+        initial: size of the first batch.
 
     >>> slow_start_batches(10)
     [1, 2, 4, 3]
