@@ -27,8 +27,8 @@ from kubesim.controllers.daemonset.plan import (
     DaemonPod,
     DaemonRules,
     by_age,
-    care,
     next_available,
+    plan_node_pods,
     roll_out,
     rollout_numbers,
     status_of,
@@ -180,7 +180,7 @@ def test_a_daemon_pod_is_pinned_and_labelled() -> None:
     assert target_of(pod) == "node-2"
 
 
-# -- the care of nodes -----------------------------------------------------------------------------
+# -- pods on nodes ---------------------------------------------------------------------------------
 
 
 def pod(name: str, place: str = "n", **facts: Any) -> DaemonPod:
@@ -244,14 +244,14 @@ PLAIN, SURGE = DaemonRules("new"), DaemonRules("new", surge=1, unavailable=0)
 )
 def test_the_care_of_one_node(place: Any, pods: Any, rules: Any, create: Any, delete: Any) -> None:
     """One pod where one should be; what ended, is doubled or unwanted goes."""
-    found = care([place], grouped(*pods), rules, 100.0)
+    found = plan_node_pods([place], grouped(*pods), rules, 100.0)
     assert (found.create, found.delete) == (create, delete)
 
 
 def test_a_failed_pod_waits_while_the_back_off_runs() -> None:
     """It is neither deleted nor replaced meanwhile."""
     failed = pod("a", phase="Failed", ready=False)
-    found = care([NODE], grouped(failed), PLAIN, 0.0, lambda name: name == "n")
+    found = plan_node_pods([NODE], grouped(failed), PLAIN, 0.0, lambda name: name == "n")
     assert (found.create, found.delete, found.waiting) == ((), (), (failed,))
 
 
@@ -319,7 +319,7 @@ def nodes(count: int) -> list[DaemonNode]:
         ([old("a", "0", ready=False), old("b", "1"), old("c", "2")], 1, ("a", "b")),
         ([old("a", "0", ready=False), old("b", "1", ready=False)], 1, ("a", "b")),
         ([pod("a", "0"), pod("b", "1"), pod("c", "2")], 1, ()),
-        # A node with doubles is left to the care of nodes.
+        # A node with doubles is left to plan_node_pods.
         ([old("a", "0"), old("z", "0"), old("b", "1"), old("c", "2")], 1, ()),
         ([old("a", "0"), old("z", "0"), old("b", "1"), old("c", "2")], 2, ("b",)),
     ],

@@ -1,8 +1,8 @@
-"""Versions of a DaemonSet: its templates kept as ControllerRevisions, as pure functions.
+"""Revision history of a DaemonSet: its templates as ControllerRevisions, as pure functions.
 
-Each template that a DaemonSet ever had stands in a ControllerRevision, whose number grows with each
-change; going back gives the old one a new number. Revisions beyond the limit are deleted, oldest
-first, but never one from which a pod is alive.
+Each template is stored in a ControllerRevision with an increasing number; a rollback gives the old
+ControllerRevision the next number. Revisions beyond revisionHistoryLimit are deleted, oldest first,
+but never one that a pod was created from.
 
 >>> revisions = [{"metadata": {"name": n}, "revision": r} for n, r in (("a", 1), ("b", 2))]
 >>> [revision["metadata"]["name"] for revision in superfluous(revisions, 1, live=set())]
@@ -13,9 +13,8 @@ Source: pkg/controller/daemon/update.go (constructHistory, cleanupHistory, dedup
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
 
 from kubesim.controllers.deployment.revisions import pod_template_hash
 from kubesim.objects import meta
@@ -23,19 +22,19 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import REVISION_HASH_LABEL
 
 
-def hash_of(daemonset: Mapping[str, Any]) -> str:
-    """The text that tells the present template from others, after any collision."""
+def hash_of(daemonset: Document) -> str:
+    """Return the hash of the current template, which also depends on the collision count."""
     collisions = (daemonset.get("status") or {}).get("collisionCount")
     return pod_template_hash(daemonset["spec"]["template"], collisions)
 
 
-def patch_of(daemonset: Mapping[str, Any]) -> Document:
-    """What a revision keeps: a patch that brings its template back."""
+def patch_of(daemonset: Document) -> Document:
+    """Return the data of a ControllerRevision: a patch that restores the template."""
     return {"spec": {"template": {**daemonset["spec"]["template"], "$patch": "replace"}}}
 
 
-def matching(daemonset: Mapping[str, Any], revisions: Iterable[Document]) -> Document | None:
-    """The revision of the present template; of several the newest."""
+def matching(daemonset: Document, revisions: Iterable[Document]) -> Document | None:
+    """Return the revision of the current template; of several, the newest."""
     patch = patch_of(daemonset)
     same = [revision for revision in revisions if revision.get("data") == patch]
     return max(
@@ -43,29 +42,29 @@ def matching(daemonset: Mapping[str, Any], revisions: Iterable[Document]) -> Doc
     )
 
 
-def next_number(revisions: Iterable[Mapping[str, Any]]) -> int:
-    """One more than the greatest number."""
+def next_number(revisions: Iterable[Document]) -> int:
+    """Return one more than the greatest revision number."""
     return max((int(revision["revision"]) for revision in revisions), default=0) + 1
 
 
-def new_revision(daemonset: Mapping[str, Any], owner_reference: Document, number: int) -> Document:
-    """The ControllerRevision of the present template.
+def new_revision(daemonset: Document, owner_reference: Document, number: int) -> Document:
+    """Return the ControllerRevision to create for the current template.
 
     Args:
         daemonset: the document.
-        owner_reference: a reference to it, as its controller.
-        number: one more than that of all others.
+        owner_reference: the controllerRef to the DaemonSet.
+        number: the revision number.
     """
-    text = hash_of(daemonset)
-    given = daemonset["spec"]["template"].get("metadata") or {}
+    template_hash = hash_of(daemonset)
+    template_metadata = daemonset["spec"]["template"].get("metadata") or {}
     metadata: Document = {
-        "name": f"{meta.name_of(daemonset)}-{text}",
+        "name": f"{meta.name_of(daemonset)}-{template_hash}",
         "namespace": meta.namespace_of(daemonset),
-        "labels": {**(given.get("labels") or {}), REVISION_HASH_LABEL: text},
+        "labels": {**(template_metadata.get("labels") or {}), REVISION_HASH_LABEL: template_hash},
         "ownerReferences": [owner_reference],
     }
-    if notes := meta.annotations_of(daemonset):
-        metadata["annotations"] = dict(notes)
+    if annotations := meta.annotations_of(daemonset):
+        metadata["annotations"] = dict(annotations)
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
@@ -76,12 +75,12 @@ def new_revision(daemonset: Mapping[str, Any], owner_reference: Document, number
 
 
 def superfluous(old: Sequence[Document], limit: int, *, live: AbstractSet[str]) -> list[Document]:
-    """Old revisions that go: beyond the limit, the oldest first, none with pods.
+    """Return the old revisions to delete: beyond the limit, oldest first, none that pods use.
 
     Args:
-        old: all but the current one.
+        old: all revisions but the current one.
         limit: spec.revisionHistoryLimit.
-        live: hashes that pods carry.
+        live: revision hashes of the DaemonSet's pods.
     """
     excess = len(old) - limit
     if excess <= 0:

@@ -1,8 +1,7 @@
-"""On which nodes a DaemonSet's pods belong, and what such a pod looks like: pure functions.
+"""Which nodes should run a DaemonSet's pod, and the pod to create for a node: pure functions.
 
-A daemon serves its node, so it must come even where ordinary pods would not: it tolerates the
-taints of a node that is not ready, under pressure or cordoned. Each pod is made for one node and
-pinned to it by name; the ordinary scheduler then binds it.
+Daemon pods tolerate the taints of a node that is not ready, under pressure or cordoned. Each pod is
+created for one node with a node affinity on its name; the default scheduler then binds it.
 
 >>> node = {"metadata": {"name": "node-1"}, "spec": {"taints": [
 ...     {"key": "gpu", "value": "yes", "effect": "NoSchedule"}]}}
@@ -16,8 +15,8 @@ pkg/controller/daemon/util/daemonset_util.go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -44,12 +43,12 @@ NO_SCHEDULE_TAINTS = (DISK_PRESSURE, MEMORY_PRESSURE, PID_PRESSURE, UNSCHEDULABL
 
 
 class NodeVerdict(NamedTuple):
-    """What a DaemonSet thinks of a node.
+    """Whether a DaemonSet's pod should run on a node.
 
     Attributes:
-        should_run: a pod belongs there, and is made if there is none.
-        should_continue: a pod that is there may stay.
-        why: in words, if one of the two is False.
+        should_run: the node needs a pod.
+        should_continue: a pod that runs there may stay.
+        why: the reason if one of the two is False.
     """
 
     should_run: bool
@@ -57,11 +56,11 @@ class NodeVerdict(NamedTuple):
     why: str = ""
 
 
-def daemon_tolerations(pod_spec: Mapping[str, Any]) -> list[Document]:
-    """The tolerations of a template with those that every daemon gets.
+def daemon_tolerations(pod_spec: Document) -> list[Document]:
+    """Return the template's tolerations with those that the controller adds to every daemon pod.
 
     Args:
-        pod_spec: spec of the template; with hostNetwork it does not wait for the pod network.
+        pod_spec: spec of the template; hostNetwork adds network-unavailable.
     """
     wanted = [(key, NO_EXECUTE) for key in NO_EXECUTE_TAINTS]
     wanted += [(key, NO_SCHEDULE) for key in NO_SCHEDULE_TAINTS]
@@ -76,14 +75,14 @@ def daemon_tolerations(pod_spec: Mapping[str, Any]) -> list[Document]:
             if {k: v for k, v in known.items() if v and k != "tolerationSeconds"} == added
         ]
         if same:
-            tolerations[same[0]] = added  # without a limit in time
+            tolerations[same[0]] = added  # without tolerationSeconds
         else:
             tolerations.append(added)
     return tolerations
 
 
-def verdict_on(template: Mapping[str, Any], node: Mapping[str, Any]) -> NodeVerdict:
-    """Whether a pod should run on a node, and whether one that runs there may stay.
+def verdict_on(template: Document, node: Document) -> NodeVerdict:
+    """Decide whether a pod should run on a node, and whether one that runs there may stay.
 
     Args:
         template: spec.template of the DaemonSet.
@@ -96,37 +95,38 @@ def verdict_on(template: Mapping[str, Any], node: Mapping[str, Any]) -> NodeVerd
     if not wants_node(pod_spec, node):
         return NodeVerdict(False, False, "node selector or affinity does not match")
     tolerations = daemon_tolerations(pod_spec)
-    repelled = [
+    untolerated = [
         taint
         for taint in taints_of(node)
         if taint.get("effect") in ("NoSchedule", "NoExecute")
         and not any(tolerates(toleration, taint) for toleration in tolerations)
     ]
-    if not repelled:
+    if not untolerated:
         return NodeVerdict(True, True)
-    driven_out = any(taint.get("effect") == "NoExecute" for taint in repelled)
-    return NodeVerdict(False, not driven_out, f"taint {_shown(repelled[0])} is not tolerated")
+    evicts = any(taint.get("effect") == "NoExecute" for taint in untolerated)
+    taint = _format_taint(untolerated[0])
+    return NodeVerdict(False, not evicts, f"taint {taint} is not tolerated")
 
 
-def _shown(taint: Mapping[str, Any]) -> str:
+def _format_taint(taint: Document) -> str:
     value = f"={taint['value']}" if taint.get("value") else ""
     return f"{taint.get('key')}{value}:{taint.get('effect')}"
 
 
 def daemon_pod(
-    daemonset: Mapping[str, Any], owner_reference: Document, node_name: str, revision: str
+    daemonset: Document, owner_reference: Document, node_name: str, revision: str
 ) -> Document:
-    """The pod for one node; the API server finds its name by generateName.
+    """Return the pod to create for one node; the API server generates its name.
 
     Args:
         daemonset: the document.
-        owner_reference: a reference to it, as its controller.
-        node_name: for which node.
+        owner_reference: the controllerRef to the DaemonSet.
+        node_name: the node that the pod is created for.
         revision: the hash of the template.
     """
     template = daemonset["spec"]["template"]
-    given, pod_spec = template.get("metadata") or {}, template["spec"]
-    labels = {**(given.get("labels") or {}), REVISION_HASH_LABEL: revision}
+    template_metadata, pod_spec = template.get("metadata") or {}, template["spec"]
+    labels = {**(template_metadata.get("labels") or {}), REVISION_HASH_LABEL: revision}
     if generation := meta.annotations_of(daemonset).get(TEMPLATE_GENERATION):
         labels[GENERATION_LABEL] = generation
     metadata: Document = {
@@ -136,8 +136,8 @@ def daemon_pod(
         "ownerReferences": [owner_reference],
     }
     for field in ("annotations", "finalizers"):
-        if given.get(field):
-            metadata[field] = given[field]
+        if template_metadata.get(field):
+            metadata[field] = template_metadata[field]
     spec = {
         **pod_spec,
         **pinned(pod_spec.get("affinity"), node_name),
@@ -146,13 +146,13 @@ def daemon_pod(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def target_of(pod: Mapping[str, Any]) -> str:
-    """The node that a pod is on, or was made for; "" if it was made for none."""
+def target_of(pod: Document) -> str:
+    """Return the node that a pod is bound to, or was created for; "" if there is none."""
     return node_of(pod) or pinned_node(pod.get("spec") or {})
 
 
 def summary_of(verdicts: Iterable[tuple[str, NodeVerdict]]) -> str:
-    """Which nodes are passed over, and why, for a decision record; "" if none is."""
+    """Return the nodes that need no pod, by reason, for a decision record; "" if there are none."""
     reasons: dict[str, list[str]] = {}
     for name, verdict in verdicts:
         if not verdict.should_run:

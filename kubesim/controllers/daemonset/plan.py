@@ -1,12 +1,12 @@
-"""What a DaemonSet needs next: pure functions of its nodes and its pods.
+"""What a DaemonSet does next: pure functions of its nodes and its pods.
 
-Each node that should run a pod has one: that is the *care of nodes* (`care`). A new template is
-brought to the nodes by `roll_out`: without surge old pods are deleted, and the care makes new ones;
-with surge the new pod comes first, and the old one goes once the new one is available.
+`plan_node_pods` decides which nodes need a pod and which pods must go. `roll_out` brings a new
+template to the nodes: without surge it deletes old pods, which `plan_node_pods` then replaces; with
+surge it creates new pods first and deletes the old ones once the new ones are available.
 
 >>> nodes = [DaemonNode("node-1"), DaemonNode("node-2", should_run=False)]
 >>> old = DaemonPod("agent-x", "node-2", revision="a")
->>> care(nodes, {"node-2": [old]}, DaemonRules("a"), now=0.0).create     # it may stay on node-2
+>>> plan_node_pods(nodes, {"node-2": [old]}, DaemonRules("a"), now=0.0).create
 ('node-1',)
 >>> rollout_numbers("30%", 0, desired=4)         # percentages round up, unlike a Deployment's
 (2, 0)
@@ -24,18 +24,18 @@ from typing import NamedTuple
 from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import scaled_value
 
-BURST_REPLICAS = 250  # pods made or deleted in one pass, at most
+BURST_REPLICAS = 250  # pods created or deleted in one sync, at most
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/"
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonNode:
-    """One node, as a DaemonSet sees it.
+    """One node, and whether a DaemonSet's pod belongs there.
 
     Attributes:
         name: of the node.
-        should_run: a pod belongs there.
-        should_continue: a pod that is there may stay.
+        should_run: the node needs a pod.
+        should_continue: a pod that runs there may stay.
     """
 
     name: str
@@ -49,14 +49,14 @@ class DaemonPod:
 
     Attributes:
         name: of the pod.
-        node: that it is on, or was made for.
-        bound: the scheduler has placed it.
-        phase: of the pod.
+        node: the node that it runs on, or was created for.
+        bound: the scheduler has bound it.
+        phase: status.phase.
         ready: condition Ready is True.
-        ready_since: second of its last transition; None if unknown.
+        ready_since: second of the last transition of Ready; None if unknown.
         created: second of creation.
         terminating: has a deletionTimestamp.
-        revision: hash of the template that it was made from.
+        revision: hash of the template that it was created from.
     """
 
     name: str
@@ -70,7 +70,7 @@ class DaemonPod:
     revision: str = ""
 
     def available_from(self, min_ready_seconds: int) -> float | None:
-        """The second from which it is available (inclusive since 1.34); None: it is not ready."""
+        """Return the second from which it is available (inclusive since 1.34); None: not ready."""
         if not self.ready:
             return None
         if min_ready_seconds == 0:
@@ -80,13 +80,13 @@ class DaemonPod:
 
 @dataclass(frozen=True, slots=True)
 class DaemonRules:
-    """What the DaemonSet wants.
+    """The spec of a DaemonSet, with resolved numbers.
 
     Attributes:
-        revision: hash of the present template.
-        min_ready_seconds: ready so long before a pod counts as available.
-        surge: pods that may be made beside old ones, resolved; 0: old ones go first.
-        unavailable: nodes that may be without an available pod, resolved.
+        revision: hash of the current template.
+        min_ready_seconds: seconds that a pod must be ready before it counts as available.
+        surge: maxSurge as a number of nodes; 0: old pods are deleted first.
+        unavailable: maxUnavailable as a number of nodes.
     """
 
     revision: str
@@ -95,19 +95,19 @@ class DaemonRules:
     unavailable: int = 1
 
     def available(self, pod: DaemonPod, now: float) -> bool:
-        """Ready for long enough."""
-        moment = pod.available_from(self.min_ready_seconds)
-        return moment is not None and moment <= now
+        """Return whether a pod has been ready for min_ready_seconds."""
+        available_at = pod.available_from(self.min_ready_seconds)
+        return available_at is not None and available_at <= now
 
 
-class Care(NamedTuple):
-    """What the care of nodes wants in one pass.
+class NodePodsPlan(NamedTuple):
+    """Which nodes need a pod, and which pods must go, in one sync.
 
     Attributes:
-        create: nodes that get a pod.
-        delete: names of pods that go.
-        failed: those among them that failed, and `succeeded`: that ended well.
-        waiting: failed pods that stay while their node's back-off runs.
+        create: names of the nodes that need a pod.
+        delete: names of the pods to delete.
+        failed, succeeded: the pods among them whose phase is Failed or Succeeded.
+        waiting: failed pods that are kept while their node's back-off runs.
     """
 
     create: tuple[str, ...] = ()
@@ -117,13 +117,13 @@ class Care(NamedTuple):
     waiting: tuple[DaemonPod, ...] = ()
 
 
-class RollOut(NamedTuple):
-    """What the rolling update wants in one pass.
+class RollingUpdatePlan(NamedTuple):
+    """What the rolling update does in one sync.
 
     Attributes:
-        create: nodes that get a new pod beside the old one (surge).
-        delete: names of old pods that go.
-        reason: why not more, in words; "" if nothing is old.
+        create: names of the nodes that get a new pod beside the old one (surge).
+        delete: names of the old pods to delete.
+        reason: why not more, as a sentence fragment; "" if no pod is old.
     """
 
     create: tuple[str, ...] = ()
@@ -134,11 +134,14 @@ class RollOut(NamedTuple):
 def rollout_numbers(
     max_unavailable: int | str | None, max_surge: int | str | None, *, desired: int
 ) -> tuple[int, int]:
-    """(unavailable, surge) as numbers; both round up. Both 0 would never move: unavailable is 1.
+    """Return (unavailable, surge) as numbers of nodes; both percentages round up.
+
+    If both resolve to 0 although nodes are eligible, unavailable becomes 1, so that the update can
+    proceed.
 
     Args:
-        max_unavailable, max_surge: numbers or percentages; None counts 0.
-        desired: nodes that should run a pod.
+        max_unavailable, max_surge: numbers or percentages; None counts as 0.
+        desired: number of nodes that should run a pod.
     """
     unavailable = scaled_value(max_unavailable, desired, round_up=True)
     surge = scaled_value(max_surge, desired, round_up=True)
@@ -148,28 +151,28 @@ def rollout_numbers(
 
 
 def by_age(pods: Sequence[DaemonPod]) -> list[DaemonPod]:
-    """Placed ones first, then the oldest, then by name."""
+    """Sort pods: bound pods first, then the oldest, ties by name."""
     return sorted(pods, key=lambda pod: (not pod.bound, pod.created, pod.name))
 
 
-# -- the care of nodes -----------------------------------------------------------------------------
+# -- pods on nodes ---------------------------------------------------------------------------------
 
 
-def care(
+def plan_node_pods(
     nodes: Sequence[DaemonNode],
     pods: Mapping[str, Sequence[DaemonPod]],
     rules: DaemonRules,
     now: float,
     in_backoff: Callable[[str], bool] = lambda node: False,
-) -> Care:
-    """Which nodes lack a pod, and which pods are ended, doubled, or where they should not be.
+) -> NodePodsPlan:
+    """Decide which nodes need a pod, and which pods are finished, duplicate or misplaced.
 
     Args:
         nodes: all nodes.
-        pods: by node, those of the DaemonSet; ended ones on their way out are left out.
-        rules: what is wanted.
+        pods: the DaemonSet's pods by node, without finished pods that are terminating.
+        rules: the DaemonSet's spec.
         now: in seconds.
-        in_backoff: by name of a node: a failed pod was deleted there a short while ago.
+        in_backoff: returns whether a failed pod of that node was deleted too recently.
     """
     create: list[str] = []
     delete: list[str] = []
@@ -177,13 +180,13 @@ def care(
     succeeded: list[DaemonPod] = []
     waiting: list[DaemonPod] = []
     for node in nodes:
-        there = pods.get(node.name, ())
-        staying = [pod for pod in there if not pod.terminating]
-        if node.should_run and not there:
+        on_node = pods.get(node.name, ())
+        staying = [pod for pod in on_node if not pod.terminating]
+        if node.should_run and not on_node:
             create.append(node.name)
         elif not node.should_continue:
             delete += [pod.name for pod in staying]
-        elif there:
+        elif on_node:
             running = []
             for pod in staying:
                 if pod.phase == "Failed":
@@ -193,18 +196,20 @@ def care(
                 else:
                     running.append(pod)
             if rules.surge and not running and node.should_run:
-                create.append(node.name)  # it does not wait for the one that is leaving
-            delete += _too_many(running, rules, now)
-    # A pod that was made for a node that is gone will never be placed.
+                create.append(node.name)  # without waiting for the terminating pod
+            delete += _surplus_pods(running, rules, now)
+    # A pod that was created for a deleted node will never be scheduled.
     known = {node.name for node in nodes}
-    stranded = (p for name, there in pods.items() if name not in known for p in there)
+    stranded = (p for name, on_node in pods.items() if name not in known for p in on_node)
     delete += [pod.name for pod in stranded if not pod.bound and not pod.terminating]
     delete += [pod.name for pod in (*failed, *succeeded)]
-    return Care(tuple(create), tuple(delete), tuple(failed), tuple(succeeded), tuple(waiting))
+    return NodePodsPlan(
+        tuple(create), tuple(delete), tuple(failed), tuple(succeeded), tuple(waiting)
+    )
 
 
-def _too_many(running: Sequence[DaemonPod], rules: DaemonRules, now: float) -> list[str]:
-    """Pods of one node that go: all but the oldest; with surge one old and one new may stay."""
+def _surplus_pods(running: Sequence[DaemonPod], rules: DaemonRules, now: float) -> list[str]:
+    """Return the pods of one node beyond the oldest; with surge one old and one new may stay."""
     if len(running) < 2:
         return []
     ordered = by_age(running)
@@ -212,10 +217,10 @@ def _too_many(running: Sequence[DaemonPod], rules: DaemonRules, now: float) -> l
         return [pod.name for pod in ordered[1:]]
     new = [pod for pod in ordered if pod.revision == rules.revision]
     old = [pod for pod in ordered if pod.revision != rules.revision]
-    going = [pod.name for pod in ordered if pod in new[1:] or pod in old[1:]]
+    surplus = [pod.name for pod in ordered if pod in new[1:] or pod in old[1:]]
     if new and old and (not old[0].ready or rules.available(new[0], now)):
-        going.append(old[0].name)
-    return going
+        surplus.append(old[0].name)
+    return surplus
 
 
 # -- the rolling update ----------------------------------------------------------------------------
@@ -226,26 +231,26 @@ def roll_out(
     pods: Mapping[str, Sequence[DaemonPod]],
     rules: DaemonRules,
     now: float,
-) -> RollOut:
-    """How far the rolling update may go in this pass.
+) -> RollingUpdatePlan:
+    """Decide how far the rolling update may proceed in this sync.
 
     Args:
         nodes: all nodes.
-        pods: by node, those of the DaemonSet; ended ones on their way out are left out.
-        rules: what is wanted.
+        pods: the DaemonSet's pods by node, without finished pods that are terminating.
+        rules: the DaemonSet's spec.
         now: in seconds.
     """
-    wanted = {node.name: pods.get(node.name, ()) for node in nodes if node.should_run}
-    everywhere = {**wanted, **{name: there for name, there in pods.items() if there}}
+    eligible = {node.name: pods.get(node.name, ()) for node in nodes if node.should_run}
+    by_node = {**eligible, **{name: on_node for name, on_node in pods.items() if on_node}}
     if rules.surge:
-        return _with_surge(nodes, everywhere, rules, now, desired=len(wanted))
-    return _one_by_one(everywhere, rules, now)
+        return _roll_out_with_surge(nodes, by_node, rules, now, desired=len(eligible))
+    return _roll_out_with_unavailable(by_node, rules, now)
 
 
-def _pair(
+def _new_and_old_pod(
     pods: Sequence[DaemonPod], revision: str
 ) -> tuple[DaemonPod | None, DaemonPod | None] | None:
-    """(new, old) of a node; None if there are two of a sort, which the care of nodes sees to."""
+    """Return (new, old) of a node; None if there are duplicates for `plan_node_pods` to delete."""
     staying = [pod for pod in pods if not pod.terminating]
     new = [pod for pod in staying if pod.revision == revision]
     old = [pod for pod in staying if pod.revision != revision]
@@ -254,51 +259,54 @@ def _pair(
     return (new[0] if new else None, old[0] if old else None)
 
 
-def _one_by_one(pods: Mapping[str, Sequence[DaemonPod]], rules: DaemonRules, now: float) -> RollOut:
-    """Delete old pods, as many as may be missing."""
-    missing = 0
+def _roll_out_with_unavailable(
+    pods: Mapping[str, Sequence[DaemonPod]], rules: DaemonRules, now: float
+) -> RollingUpdatePlan:
+    """Delete old pods, as many as maxUnavailable allows."""
+    unavailable = 0
     broken: list[str] = []
     serving: list[str] = []
-    for there in pods.values():
-        pair = _pair(there, rules.revision)
+    for on_node in pods.values():
+        pair = _new_and_old_pod(on_node, rules.revision)
         if pair is None or (pair[0] is None) == (pair[1] is None):
-            missing += 1  # none, both or too many: the care of nodes acts
+            unavailable += 1  # no pod, both or duplicates: `plan_node_pods` acts
             continue
         new, old = pair
         if new is not None:
-            missing += not rules.available(new, now)
+            unavailable += not rules.available(new, now)
         elif old is not None:
             (serving if rules.available(old, now) else broken).append(old.name)
-    room = max(0, rules.unavailable - missing)
+    room = max(0, rules.unavailable - unavailable)
     if not broken and not serving:
-        return RollOut()
-    counted = f"{missing} of {rules.unavailable} nodes that may be without a pod are"
-    return RollOut((), (*broken, *serving[:room]), f"{len(broken) + len(serving)} old; {counted}")
+        return RollingUpdatePlan()
+    count = len(broken) + len(serving)
+    reason = f"{count} old pods; {unavailable} of at most {rules.unavailable} nodes are unavailable"
+    return RollingUpdatePlan((), (*broken, *serving[:room]), reason)
 
 
-def _with_surge(
+def _roll_out_with_surge(
     nodes: Sequence[DaemonNode],
     pods: Mapping[str, Sequence[DaemonPod]],
     rules: DaemonRules,
     now: float,
     *,
     desired: int,
-) -> RollOut:
-    """Make new pods beside old ones; delete what a new one has replaced."""
+) -> RollingUpdatePlan:
+    """Create new pods beside old ones; delete old pods that an available new one replaces."""
     should_run = {node.name for node in nodes if node.should_run}
     surging = available = 0
     delete: list[str] = []
-    sunset: list[str] = []
+    ineligible: list[str] = []
     broken: list[str] = []
     serving: list[str] = []
-    for name, there in pods.items():
-        pair = _pair(there, rules.revision)
+    for name, on_node in pods.items():
+        pair = _new_and_old_pod(on_node, rules.revision)
         if pair is None:
-            surging += 1  # the care of nodes clears up
+            surging += 1  # `plan_node_pods` deletes the duplicates
             continue
         new, old = pair
-        shown = old or new
-        available += shown is not None and rules.available(shown, now)
+        either = old or new
+        available += either is not None and rules.available(either, now)
         if old is None:
             continue
         if new is not None:
@@ -307,17 +315,17 @@ def _with_surge(
             else:
                 surging += 1
         elif name not in should_run:
-            (sunset if rules.available(old, now) else delete).append(old.name)
+            (ineligible if rules.available(old, now) else delete).append(old.name)
         else:
             (serving if rules.available(old, now) else broken).append(name)
-    # A node that is to be left keeps its pod until another node's pod can stand in.
-    delete += sunset[: max(0, available - desired)]
+    # A node that is no longer eligible keeps its pod until enough others are available.
+    delete += ineligible[: max(0, available - desired)]
     room = max(0, rules.surge - surging)
-    if not (delete or sunset or broken or serving or surging):
-        return RollOut()
-    left = len(broken) + len(serving) + surging + len(sunset)
-    reason = f"{left} old; {surging} of {rules.surge} extra pods are not available yet"
-    return RollOut((*broken, *serving[:room]), tuple(delete), reason)
+    if not (delete or ineligible or broken or serving or surging):
+        return RollingUpdatePlan()
+    old_pods = len(broken) + len(serving) + surging + len(ineligible)
+    reason = f"{old_pods} old pods; {surging} of {rules.surge} surge pods are not available yet"
+    return RollingUpdatePlan((*broken, *serving[:room]), tuple(delete), reason)
 
 
 # -- status ----------------------------------------------------------------------------------------
@@ -329,29 +337,29 @@ def status_of(
     rules: DaemonRules,
     now: float,
 ) -> Document:
-    """The counters of status, as the API writes them: some are left out when they are zero.
+    """Return the counters of status; some of them are omitted when they are zero.
 
     Args:
         nodes: all nodes.
-        pods: by node, those of the DaemonSet.
-        rules: what is wanted.
+        pods: the DaemonSet's pods by node.
+        rules: the DaemonSet's spec.
         now: in seconds.
     """
     desired = current = misscheduled = ready = available = updated = 0
     for node in nodes:
-        there = pods.get(node.name, ())
+        on_node = pods.get(node.name, ())
         if not node.should_run:
-            misscheduled += bool(there)
+            misscheduled += bool(on_node)
             continue
         desired += 1
-        if not there:
+        if not on_node:
             continue
         current += 1
-        oldest = by_age(there)[0]
+        oldest = by_age(on_node)[0]
         ready += oldest.ready
         available += rules.available(oldest, now)
         updated += oldest.revision == rules.revision
-    left_out_if_zero = {
+    omitted_if_zero = {
         "updatedNumberScheduled": updated,
         "numberAvailable": available,
         "numberUnavailable": desired - available,
@@ -361,13 +369,19 @@ def status_of(
         "currentNumberScheduled": current,
         "numberMisscheduled": misscheduled,
         "numberReady": ready,
-        **{name: count for name, count in left_out_if_zero.items() if count},
+        **{name: count for name, count in omitted_if_zero.items() if count},
     }
 
 
 def next_available(
     pods: Mapping[str, Sequence[DaemonPod]], min_ready_seconds: int, now: float
 ) -> float | None:
-    """The earliest second after `now` at which one of the pods becomes available; None: never."""
-    moments = (p.available_from(min_ready_seconds) for there in pods.values() for p in there)
-    return min((m for m in moments if m is not None and m > now), default=None)
+    """Return the next second after `now` at which a pod becomes available; None: never.
+
+    Args:
+        pods: the DaemonSet's pods by node.
+        min_ready_seconds: spec.minReadySeconds.
+        now: in seconds.
+    """
+    times = (p.available_from(min_ready_seconds) for on_node in pods.values() for p in on_node)
+    return min((time for time in times if time is not None and time > now), default=None)

@@ -1,11 +1,11 @@
-"""The ReplicaSet controller: keeps a number of equal pods alive.
+"""The ReplicaSet controller: keeps the wanted number of equal pods.
 
-How many to make, and which to delete, is decided by `replicaset_plan`; this file reads, claims
-pods, acts and writes the status. It is what a Deployment is made of, and knows nothing of it.
+`plan` decides how many pods to create and which to delete; the controller claims pods, executes the
+plan and writes the status. Deployments are built on ReplicaSets; this controller ignores them.
 
 Ours keeps adoption and release, expectations, slow start, the deletion ranking, minReadySeconds,
-status, conditions and events to the letter. It leaves out: ReplicationController (the older kind
-that shares this code upstream), `terminatingReplicas` (behind a gate until 1.35).
+status, conditions and events to the letter. It leaves out ReplicationController (the older kind
+that shares this code upstream) and `terminatingReplicas` (behind a gate until 1.35).
 
 Source: pkg/controller/replicaset/replica_set.go, replica_set_utils.go.
 """
@@ -13,10 +13,9 @@ Source: pkg/controller/replicaset/replica_set.go, replica_set_utils.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Decision, RuleStep, Tools
+from kubesim.client import RuleStep, Tools
 from kubesim.client.informer import Indexer
 from kubesim.controllers.replicaset.plan import (
     SOURCE,
@@ -30,7 +29,7 @@ from kubesim.controllers.replicaset.plan import (
     status_of,
 )
 from kubesim.controllers.shared.controllerrefs import claim
-from kubesim.controllers.shared.podowner import PodOwner, slow_start, error_message
+from kubesim.controllers.shared.podowner import PodOwner, error_message, slow_start
 from kubesim.controllers.shared.ranking import DELETION_COST, parse_deletion_cost, rank_of
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -40,36 +39,39 @@ class ReplicaSetController(PodOwner):
     """Reconciles ReplicaSets, one key at a time.
 
     Args:
-        watch_latency_seconds: how long news of pods take; more than 0 makes a stale cache visible.
+        watch_latency_seconds: delay of the watch events of pods; more than 0 lets tests and
+            lessons observe a stale cache.
     """
 
     name = "replicaset-controller"
     kind = "ReplicaSet"
-    pods_on_demand = False  # nearly every cluster has one; the order of its news stays as recorded
+    pods_on_demand = False  # nearly every cluster has a ReplicaSet
 
-    def __init__(self, tools: Tools, **options: float) -> None:
-        super().__init__(tools, **options)
-        self._facts: dict[str, tuple[Document, Any, ReplicaPod]] = {}  # by uid of the pod
+    def __init__(
+        self, tools: Tools, *, watch_latency_seconds: float = 0.0, **options: float
+    ) -> None:
+        super().__init__(tools, watch_latency_seconds=watch_latency_seconds, **options)
+        self._facts: dict[str, tuple[Document, object, ReplicaPod]] = {}  # by uid of the pod
 
     def owner_indexers(self) -> dict[str, Indexer]:
-        """Also by the Deployment, whose pods spread over nodes together."""
+        """Index ReplicaSets by namespace and by their Deployment's uid."""
         return {**super().owner_indexers(), "owner": _controller_uid}
 
     def about(self, key: str) -> None:
-        """No Event about a failing key: FailedCreate and FailedDelete have told what is wrong."""
+        """Record no Event about a failing key: FailedCreate and FailedDelete report the error."""
 
     def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
         if event.type == "DELETED":
             self._facts.pop(meta.uid_of(event.object), None)
         return super()._pod_changed(event)
 
-    # -- one pass -------------------------------------------------------------------------------
+    # -- reconcile ------------------------------------------------------------------------------
 
     def reconcile(self, key: str) -> None:
-        """Claim pods, make or delete some, write the status."""
+        """Claim pods, create or delete some, and write the status."""
         replicaset = self.owners.get(key)
         if replicaset is None:
-            return  # the garbage collector sees to its pods
+            return  # the garbage collector deletes its pods
         pods = self._pods_of(replicaset)
         decided, failures = ReplicaPlan(), []
         now = self.clock.now()
@@ -77,49 +79,50 @@ class ReplicaSetController(PodOwner):
             decided = ReplicaPlan(reason=f"waiting for {waiting} watch events")
         elif not meta.is_terminating(replicaset):
             wanted = replicaset["spec"]["replicas"]
-            shrinks = sum(pod.active for pod in pods) > wanted  # else nothing is ranked
-            related = self._related(replicaset) if shrinks else {}
+            surplus = sum(pod.active for pod in pods) > wanted  # only then pods are ranked
+            related = self._related_pods(replicaset) if surplus else {}
             decided = plan(wanted, pods, now, related)
-            failures = self._act(key, replicaset, decided, pods)
-        self._remember(key, replicaset, pods, decided, failures)
+            failures = self._manage_replicas(key, replicaset, decided, pods)
+        self._record(replicaset, pods, decided, failures)
         self._write_status(key, replicaset, pods, failures)
         if failures:
             raise failures[0]
 
-    def _act(
+    def _manage_replicas(
         self, key: str, replicaset: Document, decided: ReplicaPlan, pods: Sequence[ReplicaPod]
     ) -> list[Exception]:
+        """Create or delete pods; return the errors."""
         if decided.create:
             pod = pod_from(
                 replicaset["spec"]["template"], replicaset, meta.owner_reference(replicaset)
             )
             return slow_start(decided.create, lambda: self.create_pod(key, replicaset, pod))
         uids = {pod.name: pod.rank.uid for pod in pods} if decided.delete else {}
-        tried = (self.delete_pod(key, replicaset, name, uids[name]) for name in decided.delete)
-        return [error for error in tried if error is not None]
+        results = (self.delete_pod(key, replicaset, name, uids[name]) for name in decided.delete)
+        return [error for error in results if error is not None]
 
     # -- reading --------------------------------------------------------------------------------
 
     def _pods_of(self, replicaset: Document) -> list[ReplicaPod]:
-        """The facts of the pods that belong to a ReplicaSet, after adoption and release."""
+        """Adopt and release pods; return the facts of those that the ReplicaSet controls."""
         labels = (replicaset["spec"]["template"].get("metadata") or {}).get("labels")
-        found: list[ReplicaPod] = []
-        unknown: list[Document] = []
+        facts: list[ReplicaPod] = []
+        changed: list[Document] = []
         for pod in self.pods.by_index("owner", meta.uid_of(replicaset)):
             known = self._facts.get(pod["metadata"]["uid"])
             if known is not None and known[0] is pod and known[1] is labels:
-                found.append(known[2])
+                facts.append(known[2])
             else:
-                unknown.append(pod)
-        unknown += self.pods.by_index("owner", meta.namespace_of(replicaset))
-        for pod in claim(self.api, replicaset, self.selector(replicaset), unknown):
-            facts = facts_of(pod, labels or {}, self.clock.seconds_at)
-            self._facts[meta.uid_of(pod)] = (pod, labels, facts)
-            found.append(facts)
-        return found
+                changed.append(pod)
+        changed += self.pods.by_index("owner", meta.namespace_of(replicaset))
+        for pod in claim(self.api, replicaset, self.selector(replicaset), changed):
+            fact = facts_of(pod, labels or {}, self.clock.seconds_at)
+            self._facts[meta.uid_of(pod)] = (pod, labels, fact)
+            facts.append(fact)
+        return facts
 
-    def _related(self, replicaset: Document) -> dict[str, int]:
-        """Active pods on each node, of all ReplicaSets of the same Deployment."""
+    def _related_pods(self, replicaset: Document) -> dict[str, int]:
+        """Count the active pods on each node, of all ReplicaSets of the same Deployment."""
         controller = meta.controller_of(replicaset)
         if controller is None or replicaset["spec"]["replicas"] == 0:
             return {}
@@ -131,7 +134,7 @@ class ReplicaSetController(PodOwner):
                     pods.append(known[2])
         return pods_on_nodes(pods)
 
-    # -- telling --------------------------------------------------------------------------------
+    # -- status and decision records ------------------------------------------------------------
 
     def _write_status(
         self,
@@ -141,9 +144,9 @@ class ReplicaSetController(PodOwner):
         failures: Sequence[Exception],
     ) -> None:
         old, spec, now = replicaset.get("status") or {}, replicaset["spec"], self.clock.now()
-        ready_for = spec.get("minReadySeconds") or 0
+        min_ready_seconds = spec.get("minReadySeconds") or 0
         generation = meta.generation_of(replicaset)
-        new = status_of(pods, min_ready_seconds=ready_for, generation=generation, now=now)
+        new = status_of(pods, min_ready_seconds=min_ready_seconds, generation=generation, now=now)
         conditions = failure_condition(
             old.get("conditions") or (),
             error_message(failures[0]) if failures else "",
@@ -154,27 +157,23 @@ class ReplicaSetController(PodOwner):
             new["conditions"] = conditions
         if new != old:
             self.api.update_status({**replicaset, "status": new})
-        moment = next_available(pods, ready_for, now)
-        if moment is not None:
-            self.queue.add_after(key, moment - now)
+        available_at = next_available(pods, min_ready_seconds, now)
+        if available_at is not None:
+            self.queue.add_after(key, available_at - now)
 
-    def _remember(
+    def _record(
         self,
-        key: str,
         replicaset: Document,
         pods: Sequence[ReplicaPod],
         decided: ReplicaPlan,
         failures: Sequence[Exception],
     ) -> None:
-        """A decision record, unless it would say what the last one said."""
-        idle = not (decided.create or decided.delete)
-        if idle and self._last_reason.get(key) == decided.reason:
+        acted = bool(decided.create or decided.delete)
+        if not acted and self.last_signature(replicaset) == decided.reason:
             return
-        self._last_reason[key] = decided.reason
-        active = sum(pod.active for pod in pods)
         inputs = {
             "replicas": replicaset["spec"]["replicas"],
-            "active": active,
+            "active": sum(pod.active for pod in pods),
             "terminating": sum(pod.terminating for pod in pods),
         }
         verdict = f"nothing to do: {decided.reason}"
@@ -183,32 +182,30 @@ class ReplicaSetController(PodOwner):
         elif decided.delete:
             verdict = f"delete {', '.join(decided.delete)}"
         steps = [RuleStep("compare", inputs, decided.reason, SOURCE)]
-        if failures:
-            steps.append(RuleStep("slow start", {}, f"stopped: {error_message(failures[0])}", SOURCE))
-        self.decisions.record(
-            Decision(
-                time=self.clock.now(),
-                revision=meta.resource_version_of(replicaset),
-                component=self.name,
-                object=meta.reference("replicaset", meta.key_of(replicaset)),
-                verdict=verdict,
-                steps=tuple(steps),
-                binding=error_message(failures[0]) if failures else decided.reason,
-                would_change_if="spec.replicas changes, or a pod ends, is deleted or is released",
-                data={"create": decided.create, "delete": list(decided.delete)},
-            )
+        error = error_message(failures[0]) if failures else ""
+        if error:
+            steps.append(RuleStep("slow start", {}, f"stopped: {error}", SOURCE))
+        self.decide(
+            replicaset,
+            verdict,
+            steps=steps,
+            binding=error or decided.reason,
+            would_change_if="spec.replicas changes, or a pod ends, is deleted or is released",
+            data={"create": decided.create, "delete": list(decided.delete)},
+            signature=decided.reason,
+            acted=acted,
         )
 
 
 def facts_of(
     pod: Document, template_labels: Document, seconds_at: Callable[[str], float]
 ) -> ReplicaPod:
-    """What the plan looks at, from a pod's document.
+    """Return the facts of a pod that the plan uses.
 
     Args:
         pod: the document.
         template_labels: labels of the template, for fullyLabeledReplicas.
-        seconds_at: seconds of an RFC 3339 text.
+        seconds_at: converts an RFC 3339 timestamp to seconds.
     """
     metadata, labels = pod["metadata"], meta.labels_of(pod)
     cost = parse_deletion_cost(meta.annotations_of(pod).get(DELETION_COST))

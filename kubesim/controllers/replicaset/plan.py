@@ -1,12 +1,12 @@
-"""What a ReplicaSet needs next: pure functions of its spec and its pods.
+"""What a ReplicaSet does next: pure functions of its spec and its pods.
 
-A ReplicaSet keeps a number of equal pods alive. Pods that are on their way out, or that have ended,
-do not count: for each of them there is another one at once.
+A ReplicaSet keeps the wanted number of equal pods. Terminating and finished pods do not count:
+each of them is replaced at once.
 
 >>> plan(3, [], now=0.0).create
 3
 >>> pods = [ReplicaPod("web-a", RankedPod("1")), ReplicaPod("web-b", RankedPod("2", ready=False))]
->>> plan(1, pods, now=9.0).delete                  # the one that serves nobody goes first
+>>> plan(1, pods, now=9.0).delete                  # the one that is not ready
 ('web-b',)
 
 Source: pkg/controller/replicaset/replica_set.go (manageReplicas, getPodsToDelete),
@@ -18,25 +18,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from kubesim.controllers.shared.ranking import RankedPod, rank_for_deletion
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import FINISHED
 
-BURST_REPLICAS = 500  # pods made or deleted in one pass, at most
-REPLICA_FAILURE = "ReplicaFailure"  # the one type of condition that a ReplicaSet has
+BURST_REPLICAS = 500  # pods created or deleted in one sync, at most
+REPLICA_FAILURE = "ReplicaFailure"  # the only condition type of a ReplicaSet
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/"
 
 
 @dataclass(frozen=True, slots=True)
 class ReplicaPod:
-    """One pod that a ReplicaSet owns.
+    """One pod that a ReplicaSet controls.
 
     Attributes:
         name: of the pod.
-        rank: what the deletion ranking looks at; also phase, readiness and node.
+        rank: facts for the deletion ranking; also phase, readiness and node.
         terminating: has a deletionTimestamp.
         fully_labeled: carries all labels of the template.
     """
@@ -48,11 +47,11 @@ class ReplicaPod:
 
     @property
     def active(self) -> bool:
-        """It counts as a replica: not ended and not on its way out."""
+        """Whether it counts as a replica: neither finished nor terminating."""
         return not self.terminating and self.rank.phase not in FINISHED
 
     def available_from(self, min_ready_seconds: int) -> float | None:
-        """The second from which it is available (inclusive since 1.34); None: it is not ready."""
+        """Return the second from which it is available (inclusive since 1.34); None: not ready."""
         if not self.rank.ready:
             return None
         if min_ready_seconds == 0:
@@ -63,12 +62,12 @@ class ReplicaPod:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaPlan:
-    """What to do in this pass.
+    """What to do in one sync.
 
     Attributes:
-        create: how many pods to make.
-        delete: names of the pods that go, the first first.
-        reason: why, in words.
+        create: number of pods to create.
+        delete: names of the pods to delete, in order.
+        reason: why, as a sentence fragment.
     """
 
     create: int = 0
@@ -82,20 +81,20 @@ def plan(
     now: float,
     related: Mapping[str, int] | None = None,
 ) -> ReplicaPlan:
-    """How many pods to make, or which to delete.
+    """Decide how many pods to create, or which to delete.
 
     Args:
         replicas: spec.replicas.
-        pods: those that the ReplicaSet owns, in any order.
-        now: in seconds, for the age classes of the ranking.
-        related: active pods on each node, of all ReplicaSets with the same controller. A ReplicaSet
-            without a controller has none, and its pods' nodes make no difference.
+        pods: the pods that the ReplicaSet controls, in any order.
+        now: in seconds; the ranking measures ages from it.
+        related: active pods on each node, of all ReplicaSets with the same controller; empty for a
+            ReplicaSet without a controller.
     """
     active = [pod for pod in pods if pod.active]
     missing = replicas - len(active)
     if missing > 0:
         create = min(missing, BURST_REPLICAS)
-        capped = f", {create} in one pass" if create < missing else ""
+        capped = f", {create} in one sync" if create < missing else ""
         return ReplicaPlan(create, (), f"{len(active)} of {replicas} pods{capped}")
     if missing == 0:
         return ReplicaPlan(reason="as wanted")
@@ -106,7 +105,14 @@ def plan(
 def to_delete(
     active: Sequence[ReplicaPod], count: int, now: float, related: Mapping[str, int]
 ) -> tuple[str, ...]:
-    """Names of the `count` pods that go first. Who deletes all of them sorts nothing."""
+    """Return the names of the `count` pods to delete first; unsorted if all are deleted.
+
+    Args:
+        active: active pods.
+        count: pods to delete.
+        now: in seconds.
+        related: as in `plan`.
+    """
     if count >= len(active):
         return tuple(pod.name for pod in active)
     by_uid = {pod.rank.uid: pod.name for pod in active}
@@ -115,19 +121,19 @@ def to_delete(
 
 
 def pods_on_nodes(pods: Iterable[ReplicaPod]) -> Counter[str]:
-    """Active pods on each node; those without a node are counted under ""."""
+    """Count the active pods on each node; pods without a node are counted under ""."""
     return Counter(pod.rank.node for pod in pods if pod.active)
 
 
 def status_of(
     pods: Sequence[ReplicaPod], *, min_ready_seconds: int, generation: int, now: float
 ) -> Document:
-    """The counters of status, as the API writes them: what is zero is left out, but `replicas`.
+    """Return the counters of status; those that are zero are omitted, except `replicas`.
 
     Args:
-        pods: those that the ReplicaSet owns.
-        min_ready_seconds: ready so long before a pod counts as available.
-        generation: the metadata.generation that was looked at.
+        pods: the pods that the ReplicaSet controls.
+        min_ready_seconds: seconds that a pod must be ready before it counts as available.
+        generation: the observed metadata.generation.
         now: in seconds.
     """
     replicas = labeled = ready = available = 0
@@ -138,36 +144,43 @@ def status_of(
         labeled += pod.fully_labeled
         if pod.rank.ready:
             ready += 1
-            moment = pod.available_from(min_ready_seconds)
-            available += moment is not None and moment <= now
-    counted = {
+            available_at = pod.available_from(min_ready_seconds)
+            available += available_at is not None and available_at <= now
+    counters = {
         "fullyLabeledReplicas": labeled,
         "readyReplicas": ready,
         "availableReplicas": available,
         "observedGeneration": generation,
     }
-    return {"replicas": replicas, **{name: count for name, count in counted.items() if count}}
+    return {"replicas": replicas, **{name: count for name, count in counters.items() if count}}
 
 
 def next_available(pods: Iterable[ReplicaPod], min_ready_seconds: int, now: float) -> float | None:
-    """The earliest second after `now` at which one of the pods becomes available; None: never."""
+    """Return the next second after `now` at which a pod becomes available; None: never.
+
+    Args:
+        pods: the pods that the ReplicaSet controls.
+        min_ready_seconds: as in `status_of`.
+        now: in seconds.
+    """
     if min_ready_seconds == 0:
         return None
-    moments = [pod.available_from(min_ready_seconds) for pod in pods if pod.active]
-    later = [moment for moment in moments if moment is not None and moment > now]
-    return min(later, default=None)
+    times = [pod.available_from(min_ready_seconds) for pod in pods if pod.active]
+    return min((time for time in times if time is not None and time > now), default=None)
 
 
 def failure_condition(
     conditions: Sequence[Document], error: str, *, creating: bool, timestamp: str
 ) -> list[Document]:
-    """status.conditions after a pass: ReplicaFailure set once, and gone after a pass without error.
+    """Return status.conditions with ReplicaFailure set after an error, removed without one.
+
+    A ReplicaFailure that is present is not refreshed.
 
     Args:
-        conditions: those of the status so far.
-        error: what went wrong; "" if nothing did.
-        creating: pods were missing (else there were too many).
-        timestamp: RFC 3339, of this pass.
+        conditions: the present conditions.
+        error: the error message; "" if there was none.
+        creating: the failed calls were creations (else deletions).
+        timestamp: RFC 3339 timestamp of this sync.
     """
     present = any(c.get("type") == REPLICA_FAILURE for c in conditions)
     if error and not present:
@@ -175,26 +188,24 @@ def failure_condition(
         return set_condition(conditions, REPLICA_FAILURE, "True", reason, error, now=timestamp)
     if not error and present:
         return [c for c in conditions if c.get("type") != REPLICA_FAILURE]
-    return list(conditions)  # it is not refreshed while it is there
+    return list(conditions)
 
 
-def pod_from(
-    template: Mapping[str, Any], owner: Mapping[str, Any], owner_ref: Document
-) -> Document:
-    """The pod that a template makes; the API server finds its name by generateName.
+def pod_from(template: Document, owner: Document, owner_ref: Document) -> Document:
+    """Return the pod to create from a template; the API server generates its name.
 
     Args:
         template: spec.template of the owner.
         owner: the ReplicaSet.
-        owner_ref: a reference to it, as its controller.
+        owner_ref: the controllerRef to the owner.
     """
-    given = template.get("metadata") or {}
+    template_metadata = template.get("metadata") or {}
     metadata: Document = {
         "generateName": f"{owner['metadata']['name']}-",
         "namespace": owner["metadata"].get("namespace", ""),
         "ownerReferences": [owner_ref],
     }
     for field in ("labels", "annotations", "finalizers"):
-        if given.get(field):
-            metadata[field] = given[field]
+        if template_metadata.get(field):
+            metadata[field] = template_metadata[field]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}

@@ -73,6 +73,7 @@ class PodOwner(Controller):
         if event.type == "DELETED":
             self.expectations.delete_expectations(key)
             self._selectors.pop(meta.uid_of(event.object), None)
+            self.forget_decisions(event.object)
         else:
             self.demand()
         yield key
