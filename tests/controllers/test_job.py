@@ -321,7 +321,7 @@ def test_replacement_can_wait_for_the_end(cluster: Cluster) -> None:
     cluster.sleep(15)
     assert counts(cluster) == (0, 0, 0)
     assert status_of(cluster)["terminating"] == 1
-    assert "1 on their way out" in str(cluster.explain("job/j").latest)
+    assert "1 terminating" in str(cluster.explain("job/j").latest)
     cluster.sleep(30)
     assert counts(cluster) == (1, 0, 1)
 

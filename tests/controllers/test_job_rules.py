@@ -24,16 +24,22 @@ from kubesim.controllers.job.plan import (
     JobView,
     by_rank,
     completed,
+    count_pods,
     due_indexes,
     for_removal,
-    look,
     manage,
     past_deadline,
     verdict,
 )
 from kubesim.controllers.job.pods import failure_counts, job_pod, name_base
 from kubesim.controllers.job.policies import match_failure, match_success
-from kubesim.controllers.job.tracking import MAX_UNCOUNTED, Counts, job_condition, tally
+from kubesim.controllers.job.tracking import (
+    MAX_UNCOUNTED,
+    TerminatedPodCounts,
+    TrackedPods,
+    job_condition,
+    track_finished_pods,
+)
 from kubesim.controllers.shared.ranking import RankedPod
 
 
@@ -72,13 +78,13 @@ GOING = pod("going", terminating=True)
 )
 def test_pods_are_counted(spec: JobSpec, state: JobState, pods: Any, expected: Any) -> None:
     """(active, terminating, succeeded, failed)."""
-    view = look(spec, state, pods)
+    view = count_pods(spec, state, pods)
     assert (len(view.active), view.terminating, view.succeeded, view.failed) == expected
 
 
 def test_pods_whose_finalizer_was_removed_are_not_looked_at() -> None:
     """The cache does not show it yet."""
-    view = look(JobSpec(), JobState(failed=1), [BAD], released={"bad"})
+    view = count_pods(JobSpec(), JobState(failed=1), [BAD], released={"bad"})
     assert (view.failed, view.new_failed) == (1, ())
 
 
@@ -95,7 +101,7 @@ def test_an_index_succeeds_once() -> None:
         pod("e", "Failed", index=9),
         pod("f", "Failed", index=2),
     ]
-    view = look(INDEXED, JobState(completed=frozenset({0})), pods)
+    view = count_pods(INDEXED, JobState(completed=frozenset({0})), pods)
     assert (view.completed, view.succeeded, view.failed) == (frozenset({0, 1}), 2, 1)
 
 
@@ -106,13 +112,13 @@ def test_an_index_gives_up_after_its_own_limit() -> None:
     """The count travels in an annotation from pod to pod; the last failed pod is kept meanwhile."""
     first = pod("a", "Failed", index=0, index_failures=0, finished=5.0)
     second = pod("b", "Failed", index=1, index_failures=1)
-    view = look(PER_INDEX, JobState(), [first, second])
+    view = count_pods(PER_INDEX, JobState(), [first, second])
     assert view.failed_indexes == frozenset({1})
     assert view.delayed == {0: first}
     later = pod("c", "Failed", index=0, index_failures=0, finished=6.0)
-    assert look(PER_INDEX, JobState(), [later, first]).delayed == {0: later}
+    assert count_pods(PER_INDEX, JobState(), [later, first]).delayed == {0: later}
     running = pod("d", index=0, index_failures=1)
-    assert look(PER_INDEX, JobState(), [first, running]).delayed == {}
+    assert count_pods(PER_INDEX, JobState(), [first, running]).delayed == {}
 
 
 # -- the end ---------------------------------------------------------------------------------------
@@ -123,7 +129,7 @@ def reason(
 ) -> str | None:
     """Of the verdict; None if the Job goes on."""
     state = state or JobState()
-    found = verdict(spec, state, look(spec, state, list(pods)), list(pods), now)
+    found = verdict(spec, state, count_pods(spec, state, list(pods)), list(pods), now)
     return found and found.reason
 
 
@@ -408,33 +414,38 @@ def test_enough_successes(rules: Any, done: Any, said: str) -> None:
 # -- counting once ---------------------------------------------------------------------------------
 
 
+def track(spec: JobSpec, state: JobState, pods: list[JobPod]) -> TrackedPods:
+    """The finished pods of a Job that runs."""
+    return track_finished_pods(spec, state, count_pods(spec, state, pods), pods, None)
+
+
 def test_an_ended_pod_is_noted_released_and_counted() -> None:
     """In this order; who still works keeps its finalizer."""
     spec, state = JobSpec(3, 3), JobState(succeeded=1)
     pods = [RUN, OK, BAD]
-    noted = tally(spec, state, look(spec, state, pods), pods, None)
-    assert noted.counts == Counts(1, 0, ("ok",), ("bad",))
+    noted = track(spec, state, pods)
+    assert noted.counts == TerminatedPodCounts(1, 0, ("ok",), ("bad",))
     assert [p.name for p in noted.release] == ["ok", "bad"]
-    assert noted.counts.settled({"run", "bad"}) == Counts(2, 0, (), ("bad",))
-    assert noted.counts.settled({"run"}) == Counts(2, 1)
+    assert noted.counts.settled({"run", "bad"}) == TerminatedPodCounts(2, 0, (), ("bad",))
+    assert noted.counts.settled({"run"}) == TerminatedPodCounts(2, 1)
 
 
 def test_what_was_noted_before_is_not_noted_again() -> None:
     """A pass that died between the two writes is taken up."""
     state = JobState(uncounted_succeeded=("ok",), uncounted_failed=("bad", "gone"))
     pods = [OK, BAD]
-    noted = tally(JobSpec(), state, look(JobSpec(), state, pods), pods, None)
-    assert noted.counts == Counts(0, 1, ("ok",), ("bad",))
+    noted = track(JobSpec(), state, pods)
+    assert noted.counts == TerminatedPodCounts(0, 1, ("ok",), ("bad",))
 
 
 def test_when_a_job_fails_everybody_counts_as_failed() -> None:
     """Also who still works; when it has succeeded, nobody does."""
     spec, pods = JobSpec(), [RUN, OK]
-    view = look(spec, JobState(), pods)
-    failed = tally(spec, JobState(), view, pods, Finish(False, "r", "m"))
-    assert failed.counts == Counts(0, 0, ("ok",), ("run",))
-    well = tally(spec, JobState(), view, pods, Finish(True, "r", "m"))
-    assert well.counts == Counts(0, 0, ("ok",), ())
+    view = count_pods(spec, JobState(), pods)
+    failed = track_finished_pods(spec, JobState(), view, pods, Finish(False, "r", "m"))
+    assert failed.counts == TerminatedPodCounts(0, 0, ("ok",), ("run",))
+    well = track_finished_pods(spec, JobState(), view, pods, Finish(True, "r", "m"))
+    assert well.counts == TerminatedPodCounts(0, 0, ("ok",), ())
     assert len(well.release) == 2
 
 
@@ -442,25 +453,31 @@ def test_ignored_failures_are_released_and_not_counted() -> None:
     """The policy says so."""
     spec = JobSpec(failure_rules=[NOT_IN])
     pods = [pod("a", "Failed", exits=(("m", 9),))]
-    noted = tally(spec, JobState(), look(spec, JobState(), pods), pods, None)
-    assert noted.counts == Counts()
+    noted = track(spec, JobState(), pods)
+    assert noted.counts == TerminatedPodCounts()
     assert len(noted.release) == 1
 
 
 def test_the_last_failed_pod_of_an_open_index_keeps_its_finalizer() -> None:
     """Its successor takes the count over."""
     pods = [pod("a", "Failed", index=0)]
-    noted = tally(PER_INDEX, JobState(), look(PER_INDEX, JobState(), pods), pods, None)
+    noted = track_finished_pods(
+        PER_INDEX, JobState(), count_pods(PER_INDEX, JobState(), pods), pods, None
+    )
     assert noted.release == ()
     pods.append(pod("b", index=0))
-    noted = tally(PER_INDEX, JobState(), look(PER_INDEX, JobState(), pods), pods, None)
+    noted = track_finished_pods(
+        PER_INDEX, JobState(), count_pods(PER_INDEX, JobState(), pods), pods, None
+    )
     assert [p.name for p in noted.release] == ["a"]
 
 
 def test_one_pass_notes_at_most_five_hundred() -> None:
     """There are more: the Job cannot end yet."""
     pods = [pod(str(n), "Failed") for n in range(600)]
-    noted = tally(JobSpec(), JobState(), look(JobSpec(), JobState(), pods), pods, None)
+    noted = track_finished_pods(
+        JobSpec(), JobState(), count_pods(JobSpec(), JobState(), pods), pods, None
+    )
     assert noted.full
     assert len(noted.release) == MAX_UNCOUNTED
 
@@ -478,15 +495,15 @@ def test_no_outcome_is_lost_or_counted_twice(raw: Any, noted: Any, data: Any) ->
         uncounted_succeeded=tuple(p.uid for p in was if p.rank.phase == "Succeeded"),
         uncounted_failed=tuple(p.uid for p in was if p.rank.phase == "Failed"),
     )
-    first = tally(JobSpec(), state, look(JobSpec(), state, pods), pods, None)
+    first = track(JobSpec(), state, pods)
     freed = data.draw(st.sets(st.sampled_from([p.uid for p in first.release] or [""])))
     counts = first.counts.settled(first.held - freed)
     kept = [JobPod(p.name, p.rank, tracked=p.tracked and p.uid not in freed) for p in pods]
     again = JobState(counts.succeeded, counts.failed, counts.noted_succeeded, counts.noted_failed)
-    second = tally(JobSpec(), again, look(JobSpec(), again, kept), kept, None)
+    second = track(JobSpec(), again, kept)
     final = second.counts.settled(second.held - {p.uid for p in second.release})
     expected = [p for p in pods if p.tracked or p in was]
-    assert final == Counts(
+    assert final == TerminatedPodCounts(
         sum(p.rank.phase == "Succeeded" for p in expected),
         sum(p.rank.phase == "Failed" for p in expected),
     )

@@ -1,7 +1,6 @@
-"""Job arithmetic: how many pods a Job wants, when it backs off, which indexes it still lacks.
+"""Job arithmetic: wanted pods, backoffLimit, back-off, completion indexes.
 
-Ours keeps upstream's rules for non-indexed, work-queue and indexed Jobs as pure functions; the
-controller around them reads and writes.
+Ours keeps upstream's rules for NonIndexed, work-queue and Indexed Jobs as pure functions.
 
 >>> wanted_active(parallelism=3, completions=5, succeeded=4, active=2)
 1
@@ -25,24 +24,31 @@ MAX_PODS_A_SYNC = 500
 
 
 def wanted_active(*, parallelism: int, completions: int | None, succeeded: int, active: int) -> int:
-    """How many pods should be active.
+    """Return how many pods should be active.
 
     Args:
         parallelism: spec.parallelism.
         completions: spec.completions; None for a work queue.
-        succeeded: pods (or indexes) that succeeded so far.
-        active: pods active now.
+        succeeded: number of pods (or indexes) that succeeded.
+        active: number of active pods.
     """
     if completions is not None:
         return max(0, min(parallelism, completions - succeeded))
-    # A work queue: once one pod succeeded, no new ones are started.
+    # A work queue: once one pod succeeded, no new pods are created.
     return active if succeeded > 0 else parallelism
 
 
 def backoff_limit_exceeded(
     *, failed: int, limit: int, restarts_of_active: int = 0, on_failure: bool = False
 ) -> bool:
-    """Whether the Job failed too often: pods count strictly above, restarts from the limit on."""
+    """Return whether a Job exceeds its backoffLimit.
+
+    Args:
+        failed: number of failed pods; the limit is exceeded strictly above it.
+        limit: spec.backoffLimit.
+        restarts_of_active: sum of the restart counts of active pods; the limit itself exceeds.
+        on_failure: restartPolicy is OnFailure: restarts count.
+    """
     if failed > limit:
         return True
     if not on_failure:
@@ -51,28 +57,34 @@ def backoff_limit_exceeded(
 
 
 def backoff_for(failures: int) -> float:
-    """Seconds to wait after the last failure, by the failures since the last success."""
+    """Return the seconds to wait after the last of `failures` failures since the last success."""
     if failures <= 0:
         return 0.0
     return float(min(BACKOFF_SECONDS * 2 ** (failures - 1), MAX_BACKOFF_SECONDS))
 
 
 def backoff_seconds(failures: Iterable[int]) -> list[float]:
-    """`backoff_for` of each, for tables and charts."""
+    """Return `backoff_for` of each number, for tables and charts."""
     return [backoff_for(number) for number in failures]
 
 
 def missing_indexes(
     *, completions: int, succeeded: set[int], active: set[int], failed: set[int], limit: int
 ) -> list[int]:
-    """The lowest indexes that are neither active nor finished, at most `limit`."""
+    """Return the lowest completion indexes that are neither active nor finished.
+
+    Args:
+        completions: spec.completions.
+        succeeded, active, failed: indexes that get no new pod.
+        limit: maximum number of indexes.
+    """
     taken = succeeded | active | failed
     free = (index for index in range(completions) if index not in taken)
     return list(islice(free, max(0, limit)))
 
 
 def format_indexes(indexes: Iterable[int]) -> str:
-    """status.completedIndexes: runs of three and more as a range, shorter ones as a list."""
+    """Format status.completedIndexes: runs of three and more as a range, shorter ones as a list."""
     ordered = sorted(set(indexes))
     parts: list[str] = []
     start = 0
@@ -91,35 +103,35 @@ def format_indexes(indexes: Iterable[int]) -> str:
 
 
 def parse_indexes(text: str, completions: int) -> frozenset[int]:
-    """The indexes of a text that `format_indexes` made, or of a successPolicy; those below the end.
+    """Parse status.completedIndexes or succeededIndexes; indexes from `completions` on are dropped.
 
     >>> sorted(parse_indexes("1,4,7-9", 9))
     [1, 4, 7, 8]
     """
-    found: set[int] = set()
+    indexes: set[int] = set()
     for part in text.split(",") if text else ():
         first, _, last = part.partition("-")
-        found.update(range(int(first), min(int(last or first) + 1, completions)))
-    return frozenset(found)
+        indexes.update(range(int(first), min(int(last or first) + 1, completions)))
+    return frozenset(indexes)
 
 
 class BackoffRecord(NamedTuple):
-    """What is remembered of a Job's failures, to wait before the next attempt.
+    """The failures of a Job that determine the back-off of its next pod.
 
     Attributes:
         failures: since the last success.
-        last: second at which the last of them ended; None: there is none.
+        last: second at which the last of them finished; None: there is none.
     """
 
     failures: int = 0
     last: float | None = None
 
     def after(self, succeeded: Sequence[float], failed: Sequence[float]) -> BackoffRecord:
-        """The record after more pods ended.
+        """Return the record after more pods finished.
 
         Args:
-            succeeded, failed: seconds at which they ended. A success wipes out the failures that
-                ended before it or in the same moment.
+            succeeded, failed: seconds at which they finished. A success clears the failures that
+                finished before it or at the same time.
 
         >>> BackoffRecord().after([], [10.0, 12.0])
         BackoffRecord(failures=2, last=12.0)
@@ -127,13 +139,13 @@ class BackoffRecord(NamedTuple):
         BackoffRecord(failures=1, last=21.0)
         """
         if succeeded:
-            late = [moment for moment in failed if moment > max(succeeded)]
+            late = [time for time in failed if time > max(succeeded)]
             return BackoffRecord(len(late), max(late, default=None))
         known = [] if self.last is None else [self.last]
         return BackoffRecord(self.failures + len(failed), max([*known, *failed], default=None))
 
     def remaining(self, now: float) -> float:
-        """Seconds that are left to wait; 0: a pod may be made now."""
+        """Return the seconds until the back-off is over; 0: a pod may be created now."""
         if self.last is None:
             return 0.0
         return max(0.0, self.last + backoff_for(self.failures) - now)

@@ -1,12 +1,14 @@
 """The Job controller: runs pods until enough of them have succeeded.
 
-What to do is decided by `job_plan`, what ended pods count by `job_tally`; this file reads, acts and
-writes the status, in the order that loses no outcome: note, remove the finalizer, count.
+`plan` decides what to do, `tracking` how finished pods are counted; the controller reads objects,
+executes the plan and writes the status in the order that loses no result: list finished pods in
+the status, remove their finalizers, count them.
 
-Ours keeps finalizers and uncounted pods, back-off, limits (in all, and by index), deadline, indexed
-Jobs and work queues, suspension, podFailurePolicy, successPolicy, podReplacementPolicy, conditions
-in the order of 1.34, syncs batched by a second, ttlSecondsAfterFinished, and the events. It leaves
-out: metrics, and freeing pods of a Job that was deleted while no controller ran.
+Ours keeps finalizers and uncountedTerminatedPods, back-off, backoffLimit (also per index),
+activeDeadlineSeconds, Indexed Jobs and work queues, suspension, podFailurePolicy, successPolicy,
+podReplacementPolicy, conditions in the order of 1.34, syncs batched by a second,
+ttlSecondsAfterFinished, and the events. It leaves out metrics, and removing the finalizers of pods
+whose Job was deleted while no controller ran.
 
 Source: pkg/controller/job/job_controller.go, pkg/controller/ttlafterfinished.
 """
@@ -30,38 +32,40 @@ from kubesim.controllers.job.facts import (
     state_of,
 )
 from kubesim.controllers.job.plan import (
+    Finish,
     JobPlan,
     JobView,
     completed,
+    count_pods,
     due_indexes,
-    look,
     manage,
     verdict,
 )
 from kubesim.controllers.job.pods import failure_counts, job_pod
 from kubesim.controllers.job.status import (
-    Outcome,
+    SyncResult,
     decision_of,
-    first_status,
-    last_status,
+    status_after_release,
+    status_before_release,
     suspension,
 )
-from kubesim.controllers.job.tracking import tally
+from kubesim.controllers.job.tracking import track_finished_pods
 from kubesim.controllers.shared.podowner import PodOwner, slow_start
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
-SYNC_BATCH_SECONDS = 1.0  # SyncJobBatchPeriod: news of pods are collected for so long
-LEAST_WAIT_SECONDS = 0.001  # so that a fraction lost in a sum is no endless loop
-ORPHAN = "orphan:"  # before the key of a pod whose Job is gone
+SYNC_BATCH_SECONDS = 1.0  # SyncJobBatchPeriod: pod events are collected this long
+MIN_WAIT_SECONDS = 0.001  # a rounding error must not cause an endless loop
+ORPHAN = "orphan:"  # prefix of the key of a pod whose Job was deleted
 
 
 class JobController(PodOwner):
-    """Reconciles Jobs; its keys are theirs, and ``orphan:`` keys of pods that lost their Job.
+    """Reconciles Jobs by key, and pods whose Job was deleted by ``orphan:`` key.
 
     Args:
-        watch_latency_seconds: how long news of pods take; more than 0 makes a stale cache visible.
+        watch_latency_seconds: delay of the watch events of pods; more than 0 lets tests and
+            lessons observe a stale cache.
     """
 
     name = "job-controller"
@@ -69,12 +73,12 @@ class JobController(PodOwner):
 
     def __init__(self, tools: Tools, **options: float) -> None:
         super().__init__(tools, **options)
-        self._records: dict[str, BackoffRecord] = {}  # in memory alone, as upstream
+        self._records: dict[str, BackoffRecord] = {}  # in memory only, as upstream
         self._released: dict[str, str] = {}  # uid of a pod without finalizer -> key of its Job
         self._batched: set[str] = set()
         self._due: dict[str, float] = {}
 
-    # -- what wakes it --------------------------------------------------------------------------
+    # -- watch events ---------------------------------------------------------------------------
 
     def _owner_changed(self, event: ResourceEvent) -> Iterable[str]:
         job, before, key = event.object, event.previous, meta.key_of(event.object)
@@ -87,7 +91,7 @@ class JobController(PodOwner):
             return
         self.demand()
         if before is not None and meta.generation_of(before) == meta.generation_of(job):
-            self._batch(key)  # a status, most likely our own
+            self._batch(key)  # a status update, most likely our own
         else:
             yield key
 
@@ -102,7 +106,7 @@ class JobController(PodOwner):
             yield f"{ORPHAN}{meta.key_of(pod)}"
 
     def _batch(self, key: str) -> None:
-        """Look at a Job a second from now; news that come until then are looked at together."""
+        """Queue a Job in a second, so that events that arrive until then share one sync."""
         if key not in self._batched:
             self._batched.add(key)
             self.worker.call_later(SYNC_BATCH_SECONDS, lambda: self._batch_over(key))
@@ -111,37 +115,37 @@ class JobController(PodOwner):
         self._batched.discard(key)
         self.queue.add(key)
 
-    def _look_again(self, key: str, at: float) -> None:
-        """Come back at a second, unless that is planned anyway."""
+    def _requeue_at(self, key: str, at: float) -> None:
+        """Requeue a key at a given second, unless an earlier requeue is planned."""
         now = self.clock.now()
-        at = max(at, now + LEAST_WAIT_SECONDS)
+        at = max(at, now + MIN_WAIT_SECONDS)
         planned = self._due.get(key)
         if planned is None or not now < planned <= at:
             self._due[key] = at
             self.queue.add_after(key, at - now)
 
     def _job_of(self, pod: Document) -> Document | None:
-        """The cached Job that controls a pod; None if it is not there (any more)."""
+        """Return the cached Job that controls a pod; None if it does not exist (any more)."""
         controller = meta.controller_of(pod)
         if controller is None or controller["kind"] != self.kind:
             return None
         job = self.owners.get(f"{meta.namespace_of(pod)}/{controller['name']}")
         return job if job is not None and meta.uid_of(job) == controller["uid"] else None
 
-    # -- one pass -------------------------------------------------------------------------------
+    # -- reconcile ------------------------------------------------------------------------------
 
     def reconcile(self, key: str) -> None:
-        """Make or delete pods, count those that ended, and write the status."""
+        """Create or delete pods, count the finished ones, and write the status."""
         if key.startswith(ORPHAN):
-            self._free_orphan(key.removeprefix(ORPHAN))
+            self._remove_orphan_finalizer(key.removeprefix(ORPHAN))
             return
         job = self.owners.get(key)
         if job is None or (job["spec"].get("managedBy") or MANAGER) != MANAGER:
             return
-        done = final_condition(job)
-        if done is not None:
+        final = final_condition(job)
+        if final is not None:
             self._records.pop(key, None)
-            self._expire(key, job, done)
+            self._delete_after_ttl(key, job, final)
             return
         waiting = self.unsatisfied_expectations(key)
         documents = {meta.uid_of(pod): pod for pod in self._pods_of(job)}
@@ -152,23 +156,23 @@ class JobController(PodOwner):
             start = self.clock.timestamp()
             job = {**job, "status": {**(job.get("status") or {}), "startTime": start}}
             state = state_of(job, seconds_at)
-        view = look(spec, state, pods, self._released)
+        view = count_pods(spec, state, pods, self._released)
         succeeded, failed = (
             [pod.finished for pod in group] for group in (view.new_succeeded, view.new_failed)
         )
         record = self._records.get(key, BackoffRecord()).after(succeeded, failed)
         wait = record.remaining(now)
-        outcome = self._act(key, job, spec, state, view, pods, wait, waiting)
-        self._remember(key, job, spec, view, outcome)
-        self._track(key, job, spec, state, pods, view, outcome, record)
+        result = self._manage_job(key, job, spec, state, view, pods, wait, waiting)
+        self._record(job, spec, view, result)
+        self._track(key, job, spec, state, pods, view, result, record)
         if spec.deadline is not None and state.start is not None and not spec.suspended:
             due = state.start + spec.deadline
-            if due > now and outcome.finish is None:
-                self._look_again(key, due)
-        if outcome.failures:
-            raise outcome.failures[0]
+            if due > now and result.finish is None:
+                self._requeue_at(key, due)
+        if result.failures:
+            raise result.failures[0]
 
-    def _act(
+    def _manage_job(
         self,
         key: str,
         job: Document,
@@ -178,113 +182,116 @@ class JobController(PodOwner):
         pods: Sequence[JobPod],
         wait: float,
         waiting: int,
-    ) -> Outcome:
-        """Decide how the Job ends or goes on, and make or delete pods."""
+    ) -> SyncResult:
+        """Decide whether the Job is finished, and create or delete pods."""
         finish = verdict(spec, state, view, pods, self.clock.now())
         active = len(view.active)
         if finish is not None:
-            gone, failures = self._delete(key, job, view.active, release=False)
-            # With pods that could not be deleted, or are not seen yet, it is not over.
-            finish = None if len(gone) < active or waiting else finish
-            return _after(view, gone, Outcome(finish, JobPlan(), 0, 0, 0, False, failures))
+            deleted, failures = self._delete(key, job, view.active, release=False)
+            # While pods could not be deleted, or events are outstanding, it is not finished.
+            finish = None if len(deleted) < active or waiting else finish
+            result = SyncResult(finish, JobPlan(), 0, 0, 0, False, failures)
+            return _after_deletions(view, deleted, result)
         if waiting or spec.deleting:
-            why = f"waiting for {waiting} watch events" if waiting else "it is being deleted"
-            plan = JobPlan(reason=why)
+            reason = f"waiting for {waiting} watch events" if waiting else "it is being deleted"
+            plan = JobPlan(reason=reason)
             finish = completed(spec, view.succeeded, active)
-            return Outcome(finish, plan, active, view.ready, view.terminating)
+            return SyncResult(finish, plan, active, view.ready, view.terminating)
         plan = manage(spec, view, wait)
-        outcome = Outcome(None, plan, active, view.ready, view.terminating, True)
+        result = SyncResult(None, plan, active, view.ready, view.terminating, True)
         if plan.delete:
-            gone, failures = self._delete(key, job, plan.delete, release=True)
-            outcome = _after(view, gone, outcome._replace(failures=failures))
+            deleted, failures = self._delete(key, job, plan.delete, release=True)
+            result = _after_deletions(view, deleted, result._replace(failures=failures))
         elif plan.create:
-            plan, made, failures = self._create(key, job, spec, view, plan)
-            outcome = outcome._replace(plan=plan, active=active + made, failures=failures)
+            plan, created, failures = self._create(key, job, spec, view, plan)
+            result = result._replace(plan=plan, active=active + created, failures=failures)
         if plan.wait:
-            self._look_again(key, self.clock.now() + plan.wait)
-        return outcome._replace(finish=completed(spec, view.succeeded, outcome.active))
+            self._requeue_at(key, self.clock.now() + plan.wait)
+        return result._replace(finish=completed(spec, view.succeeded, result.active))
 
     # -- pods -----------------------------------------------------------------------------------
 
     def _pods_of(self, job: Document) -> list[Document]:
-        """The Job's pods; one that was just adopted gets the finalizer, or it would not count."""
+        """Adopt and release pods; return the Job's pods. Adopted ones get the finalizer."""
         before = {meta.uid_of(pod) for pod in self.pods.by_index("owner", meta.uid_of(job))}
-        found = []
+        pods = []
         for pod in self.claimed(job):
             if meta.uid_of(pod) not in before and not meta.is_terminating(pod):
-                kept = pod["metadata"].get("finalizers") or []
-                patch = {"metadata": {"finalizers": [*kept, FINALIZER]}}
+                finalizers = pod["metadata"].get("finalizers") or []
+                patch = {"metadata": {"finalizers": [*finalizers, FINALIZER]}}
                 pod = self.api.patch("Pod", meta.name_of(pod), patch, meta.namespace_of(pod))
-            found.append(pod)
-        return found
+            pods.append(pod)
+        return pods
 
     def _create(
         self, key: str, job: Document, spec: JobSpec, view: JobView, plan: JobPlan
     ) -> tuple[JobPlan, int, list[Exception]]:
-        """Make pods in slow start; returns the plan as it came out, and how many were made."""
+        """Create pods with slow start; return the executed plan, the number created, the errors."""
         indexes: Sequence[int | None] = [None] * plan.create
         if spec.indexed:
             due = due_indexes(spec, view, plan.create, self.clock.now())
             indexes = due.now
-            reason = "the back-off of each open index is not over" if due.wait else plan.reason
+            reason = (
+                "the back-off of each unfinished index is not over" if due.wait else plan.reason
+            )
             plan = plan._replace(create=len(due.now), wait=due.wait, reason=reason)
-        owner, made, rest = meta.owner_reference(job), [0], iter(indexes)
+        owner, created, remaining = meta.owner_reference(job), [0], iter(indexes)
 
         def create() -> Exception | None:
-            index = next(rest)
+            index = next(remaining)
             failed = None if index is None else view.delayed.get(index)
             pod = job_pod(job, owner, index, failure_counts(spec, failed))
             error = self.create_pod(key, job, pod)
-            made[0] += error is None
+            created[0] += error is None
             return error
 
         failures = slow_start(len(indexes), create)
-        return plan, made[0], failures
+        return plan, created[0], failures
 
     def _delete(
         self, key: str, job: Document, pods: Iterable[JobPod], *, release: bool
     ) -> tuple[set[str], list[Exception]]:
-        """Delete pods; with `release` they lose the finalizer first, and never count.
+        """Delete pods; with `release` their finalizer is removed first, so they never count.
 
         Returns:
-            The uids of those that go, and what went wrong.
+            The uids of the deleted pods, and the errors.
         """
         failures: list[Exception] = []
-        gone: set[str] = set()
+        deleted: set[str] = set()
         for pod in pods:
-            error = self._release(key, pod) if release and pod.tracked else None
+            error = self._remove_finalizer(key, pod) if release and pod.tracked else None
             error = error or self.delete_pod(key, job, pod.name, pod.uid)
             if error is not None:
                 failures.append(error)
             else:
-                gone.add(pod.uid)
-        return gone, failures
+                deleted.add(pod.uid)
+        return deleted, failures
 
-    def _release(self, key: str, pod: JobPod) -> Exception | None:
-        """Remove the finalizer of one pod; returns what went wrong, or None."""
+    def _remove_finalizer(self, key: str, pod: JobPod) -> Exception | None:
+        """Remove the finalizer of one pod; return the error, or None."""
         remove = {"uid": pod.uid, "$deleteFromPrimitiveList/finalizers": [FINALIZER]}
         patch = {"metadata": remove}
         try:
             self.api.patch("Pod", pod.name, patch, pod.namespace, patch_type="strategic")
         except NotFound:
             return None
-        except Exception as error:  # noqa: BLE001 - raised by the caller, after the status
+        except Exception as error:  # noqa: BLE001 - raised by the caller after the status write
             self.counts["failed"] += 1
             return error
         self._released[pod.uid] = key
         return None
 
-    def _free_orphan(self, key: str) -> None:
-        """Nobody will count a pod whose Job is gone: let it go."""
+    def _remove_orphan_finalizer(self, key: str) -> None:
+        """Remove the finalizer of a pod whose Job was deleted."""
         pod = self.pods.get(key)
         if pod is None or FINALIZER not in (pod["metadata"].get("finalizers") or ()):
             return
         if self._job_of(pod) is None:
-            error = self._release("", pod_facts(pod, self.clock.seconds_at))
+            error = self._remove_finalizer("", pod_facts(pod, self.clock.seconds_at))
             if error is not None:
                 raise error
 
-    # -- counting and telling -------------------------------------------------------------------
+    # -- status and decision records ------------------------------------------------------------
 
     def _track(
         self,
@@ -294,54 +301,60 @@ class JobController(PodOwner):
         state: JobState,
         pods: Sequence[JobPod],
         view: JobView,
-        outcome: Outcome,
+        result: SyncResult,
         record: BackoffRecord,
     ) -> None:
-        """Note ended pods, remove their finalizers, count them, and end the Job if it is over."""
-        finish, now = outcome.finish, self.clock.timestamp()
-        noted = tally(spec, state, view, pods, finish, self._released)
+        """Write finished pods to the status, remove their finalizers, count them, finish the Job."""
+        finish, now = result.finish, self.clock.timestamp()
+        tracked = track_finished_pods(spec, state, view, pods, finish, self._released)
         old = job.get("status") or {}
-        conditions, told = list(old.get("conditions") or ()), None
-        if finish is None and outcome.managed:
-            conditions, told = suspension(conditions, spec.suspended, now)
-        status = first_status(old, spec, view, outcome, noted, conditions, now)
-        if told is not None and told[0] == "Resumed":
-            status["startTime"] = now  # the deadline starts over
+        conditions, event = list(old.get("conditions") or ()), None
+        if finish is None and result.managed:
+            conditions, event = suspension(conditions, spec.suspended, now)
+        status = status_before_release(old, spec, view, result, tracked, conditions, now)
+        if event is not None and event[0] == "Resumed":
+            status["startTime"] = now  # the deadline is reset
         written = self._write(job, self.owners.get(key) or {}, status)
         self._records[key] = record
-        if told is not None:
-            self.recorder.event(job, "Normal", *told)
-        errors = {pod.uid: self._release(key, pod) for pod in noted.release}
-        freed = {uid for uid, error in errors.items() if error is None}
-        counts = noted.counts.settled(noted.held - freed)
-        over = finish if not (noted.full or counts.open or outcome.terminating) else None
-        status = last_status(status, spec, counts, over, now)
+        if event is not None:
+            self.recorder.event(job, "Normal", *event)
+        errors = {pod.uid: self._remove_finalizer(key, pod) for pod in tracked.release}
+        released = {uid for uid, error in errors.items() if error is None}
+        counts = tracked.counts.settled(tracked.held - released)
+        if tracked.full or counts.open or result.terminating:
+            finish = None
+        status = status_after_release(status, spec, counts, finish, now)
         self._write(written, written, status)
-        if over is not None and over.success:
-            if spec.completions is not None and counts.succeeded > spec.completions:
-                said = "Too many succeeded pods running after completion count reached"
-                self.recorder.event(job, "Warning", "TooManySucceededPods", said)
-            self.recorder.event(job, "Normal", "Completed", "Job completed")
-        elif over is not None:
-            self.recorder.event(job, "Warning", over.reason, over.message)
+        if finish is not None:
+            self._report_finished(job, spec, finish, counts.succeeded)
         for error in errors.values():
             if error is not None:
                 raise error
 
+    def _report_finished(self, job: Document, spec: JobSpec, finish: Finish, count: int) -> None:
+        """Record the Events of a finished Job, of whose pods `count` succeeded."""
+        if not finish.success:
+            self.recorder.event(job, "Warning", finish.reason, finish.message)
+            return
+        if spec.completions is not None and count > spec.completions:
+            message = "Too many succeeded pods running after completion count reached"
+            self.recorder.event(job, "Warning", "TooManySucceededPods", message)
+        self.recorder.event(job, "Normal", "Completed", "Job completed")
+
     def _write(self, job: Document, stored: Document, status: Document) -> Document:
-        """Write the status if it differs from what is stored; returns the newest document."""
+        """Write the status if it differs from the stored one; return the newest document."""
         if status == (stored.get("status") or {}):
             return job
         return self.api.update_status({**job, "status": status})
 
-    def _expire(self, key: str, job: Document, condition: Document) -> None:
-        """Delete a finished Job when its time to live is over, its pods first."""
+    def _delete_after_ttl(self, key: str, job: Document, condition: Document) -> None:
+        """Delete a finished Job, its pods first, once ttlSecondsAfterFinished has passed."""
         seconds = job["spec"].get("ttlSecondsAfterFinished")
         if seconds is None or meta.is_terminating(job):
             return
         due = self.clock.seconds_at(condition["lastTransitionTime"]) + seconds
         if due > self.clock.now():
-            self._look_again(key, due)
+            self._requeue_at(key, due)
             return
         name, namespace = meta.name_of(job), meta.namespace_of(job)
         version = meta.resource_version_of(job)
@@ -355,22 +368,17 @@ class JobController(PodOwner):
         )
         self.counts["expired"] += 1
 
-    def _remember(
-        self, key: str, job: Document, spec: JobSpec, view: JobView, outcome: Outcome
-    ) -> None:
-        """A decision record, unless it would say what the last one said."""
-        now, plan = self.clock.now(), outcome.plan
-        decision = decision_of(job, spec, view, outcome, now=now, component=self.name)
-        said = f"{decision.verdict}; {decision.binding}"
-        if self._last_reason.get(key) != said or plan.create or plan.delete:
-            self._last_reason[key] = said
-            self.decisions.record(decision)
+    def _record(self, job: Document, spec: JobSpec, view: JobView, result: SyncResult) -> None:
+        decision = decision_of(job, spec, view, result, now=self.clock.now(), component=self.name)
+        signature = f"{decision.verdict}; {decision.binding}"
+        acted = bool(result.plan.create or result.plan.delete)
+        self.decisions.record_if_new(decision, signature, always=acted)
 
 
-def _after(view: JobView, gone: set[str], outcome: Outcome) -> Outcome:
-    """The outcome after active pods were deleted: they are on their way out."""
-    left = [pod for pod in view.active if pod.uid not in gone]
-    return outcome._replace(
+def _after_deletions(view: JobView, deleted: set[str], result: SyncResult) -> SyncResult:
+    """Return the result after active pods were deleted: they are terminating now."""
+    left = [pod for pod in view.active if pod.uid not in deleted]
+    return result._replace(
         active=len(left),
         ready=sum(pod.rank.ready for pod in left),
         terminating=view.terminating + len(view.active) - len(left),

@@ -1,4 +1,4 @@
-"""What the Job controller looks at: a Job's spec, its status so far, and its pods, as plain data.
+"""The facts that the Job controller uses: a Job's spec, status and pods, as plain data.
 
 Source: pkg/controller/job/job_controller.go, indexed_job_utils.go, backoff_utils.go
 (getFinishedTime).
@@ -6,9 +6,8 @@ Source: pkg/controller/job/job_controller.go, indexed_job_utils.go, backoff_util
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kubesim.controllers.job.backoff import parse_indexes
 from kubesim.controllers.shared.ranking import RankedPod, rank_of
@@ -30,14 +29,14 @@ class JobPod:
 
     Attributes:
         name, namespace: of the pod.
-        rank: uid, node, phase, readiness and age, as the deletion ranking looks at them.
+        rank: uid, node, phase, readiness and age: the facts for the deletion ranking.
         terminating: has a deletionTimestamp.
-        tracked: still carries the Job's finalizer, so it was not counted for good.
+        tracked: carries the Job's finalizer, so it was not counted yet.
         index: completion index; None if it has none.
-        finished: second at which it ended, as well as one can tell.
-        all_restarts: of all containers together, init containers included.
-        index_failures: earlier failures of its index; `index_ignored`: those that did not count.
-        exits: name and exit code of each container that has terminated, main ones first.
+        finished: second at which it finished, see `finished_at`.
+        all_restarts: sum of the restart counts of all containers, init containers included.
+        index_failures, index_ignored: earlier failures of its index that counted or were ignored.
+        exits: name and exit code of each terminated container, init containers last.
         conditions: type and status of each condition.
     """
 
@@ -61,38 +60,38 @@ class JobPod:
 
     @property
     def active(self) -> bool:
-        """It works: neither ended nor on its way out."""
+        """Whether it is neither finished nor terminating."""
         return not self.terminating and self.rank.phase not in FINISHED
 
     @property
     def leaving(self) -> bool:
-        """It is on its way out and has not ended yet."""
+        """Whether it is terminating and has not finished."""
         return self.terminating and self.rank.phase not in FINISHED
 
     @property
     def attempts(self) -> int:
-        """Failures of its index before it, whether they counted or not."""
+        """Number of earlier failures of its index, counted or ignored."""
         return self.index_failures + self.index_ignored
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What a Job wants.
+    """The spec of a Job.
 
     Attributes:
-        parallelism: pods at once.
-        completions: successes wanted; None: a work queue, which is done when one pod succeeded.
-        indexed: each completion has a number.
-        backoff_limit: failures that are forgiven.
-        per_index: failures that are forgiven to each index; None: they share backoff_limit.
-        max_failed_indexes: more of them end the Job; None: no limit.
-        deadline: seconds that it may be active; None: no limit.
-        suspended: no pods, for now.
-        only_failed: a pod is replaced when it has ended, not when it begins to go.
-        on_failure: restartPolicy OnFailure: containers are started again in their pod.
+        parallelism: pods that may be active at once.
+        completions: successful pods wanted; None: a work queue, complete when one pod succeeded.
+        indexed: completionMode is Indexed.
+        backoff_limit: failed pods that are tolerated.
+        per_index: backoffLimitPerIndex; None: backoff_limit applies to the whole Job.
+        max_failed_indexes: failed indexes that are tolerated; None: no limit.
+        deadline: activeDeadlineSeconds; None: no limit.
+        suspended: spec.suspend.
+        only_failed: podReplacementPolicy is Failed: a pod is replaced once it has finished.
+        on_failure: restartPolicy is OnFailure: containers restart within their pod.
         deleting: the Job has a deletionTimestamp.
-        failure_rules: of podFailurePolicy; None: there is none.
-        success_rules: of successPolicy.
+        failure_rules: rules of podFailurePolicy; None: there is no policy.
+        success_rules: rules of successPolicy.
     """
 
     parallelism: int = 1
@@ -106,17 +105,17 @@ class JobSpec:
     only_failed: bool = False
     on_failure: bool = False
     deleting: bool = False
-    failure_rules: Sequence[Mapping[str, Any]] | None = None
-    success_rules: Sequence[Mapping[str, Any]] = ()
+    failure_rules: Sequence[Document] | None = None
+    success_rules: Sequence[Document] = ()
 
     def failed(self, pod: JobPod) -> bool:
-        """Phase Failed; or on its way out before it succeeded, unless only ended pods count."""
+        """Return whether a pod failed, or is terminating and `only_failed` is not set."""
         if pod.rank.phase == "Failed":
             return True
         return not self.only_failed and pod.terminating and pod.rank.phase != "Succeeded"
 
     def valid(self, index: int | None) -> bool:
-        """An index of this Job; pods of a Job without indexes are all valid."""
+        """Return whether a completion index belongs to this Job; always True if it is not Indexed."""
         if not self.indexed:
             return True
         return index is not None and index < (self.completions or 0)
@@ -124,13 +123,13 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """status of a Job so far.
+    """The status of a Job.
 
     Attributes:
-        succeeded, failed: counted for good.
-        uncounted_succeeded, uncounted_failed: uids that are noted, but not counted yet.
-        completed, failed_indexes: of an indexed Job.
-        start: second at which it became active; None: not yet, or not since it was suspended.
+        succeeded, failed: counted pods.
+        uncounted_succeeded, uncounted_failed: uids in uncountedTerminatedPods.
+        completed, failed_indexes: indexes of an Indexed Job.
+        start: second at which it became active; None: it has not, or is suspended.
         target: (reason, message) of FailureTarget; None: it has not failed.
         success: (reason, message) of SuccessCriteriaMet; None: it has not succeeded.
     """
@@ -146,11 +145,11 @@ class JobState:
     success: tuple[str, str] | None = None
 
 
-# -- reading documents -----------------------------------------------------------------------------
+# -- from documents --------------------------------------------------------------------------------
 
 
 def spec_of(job: Document) -> JobSpec:
-    """The spec of a Job's document."""
+    """Return the spec of a Job's document."""
     spec = job["spec"]
     policy = spec.get("podFailurePolicy")
     deadline = spec.get("activeDeadlineSeconds")
@@ -172,13 +171,13 @@ def spec_of(job: Document) -> JobSpec:
 
 
 def state_of(job: Document, seconds_at: Callable[[str], float]) -> JobState:
-    """The status of a Job's document."""
+    """Return the status of a Job's document."""
     status = job.get("status") or {}
     uncounted = status.get("uncountedTerminatedPods") or {}
     completions = job["spec"].get("completions") or 0
     start = status.get("startTime")
     if _true(job, "Suspended") is not None:
-        start = None  # the deadline starts over when it is resumed
+        start = None  # the deadline is reset on resume
     return JobState(
         succeeded=status.get("succeeded") or 0,
         failed=status.get("failed") or 0,
@@ -200,7 +199,7 @@ def _true(job: Document, type: str) -> tuple[str, str] | None:
 
 
 def final_condition(job: Document) -> Document | None:
-    """Complete or Failed, if one of them is True: nothing changes any more."""
+    """Return the condition Complete or Failed that is True; None: the Job is not finished."""
     for type in ("Complete", "Failed"):
         if _true(job, type) is not None:
             return get_condition(job, type)
@@ -208,9 +207,9 @@ def final_condition(job: Document) -> Document | None:
 
 
 def pod_facts(pod: Document, seconds_at: Callable[[str], float]) -> JobPod:
-    """What counts of a pod's document."""
+    """Return the facts of a pod's document."""
     metadata, status = pod["metadata"], pod.get("status") or {}
-    notes = meta.annotations_of(pod)
+    annotations = meta.annotations_of(pod)
     statuses = status.get("containerStatuses") or ()
     init = status.get("initContainerStatuses") or ()
     return JobPod(
@@ -219,11 +218,11 @@ def pod_facts(pod: Document, seconds_at: Callable[[str], float]) -> JobPod:
         rank=rank_of(pod, seconds_at),
         terminating=meta.is_terminating(pod),
         tracked=FINALIZER in (metadata.get("finalizers") or ()),
-        index=_whole(notes.get(INDEX)),
+        index=_non_negative(annotations.get(INDEX)),
         finished=finished_at(pod, seconds_at),
         all_restarts=restart_count(pod) + sum(item.get("restartCount") or 0 for item in init),
-        index_failures=_whole(notes.get(INDEX_FAILURES)) or 0,
-        index_ignored=_whole(notes.get(INDEX_IGNORED)) or 0,
+        index_failures=_non_negative(annotations.get(INDEX_FAILURES)) or 0,
+        index_ignored=_non_negative(annotations.get(INDEX_IGNORED)) or 0,
         exits=tuple(_exits([*statuses, *init])),
         conditions=tuple((c["type"], c["status"]) for c in status.get("conditions") or ()),
     )
@@ -231,16 +230,20 @@ def pod_facts(pod: Document, seconds_at: Callable[[str], float]) -> JobPod:
 
 def _exits(statuses: Iterable[Document]) -> Iterable[tuple[str, int]]:
     for item in statuses:
-        ended = (item.get("state") or {}).get("terminated")
-        if ended is not None:
-            yield item.get("name", ""), ended.get("exitCode") or 0
+        terminated = (item.get("state") or {}).get("terminated")
+        if terminated is not None:
+            yield item.get("name", ""), terminated.get("exitCode") or 0
 
 
 def finished_at(pod: Document, seconds_at: Callable[[str], float]) -> float:
-    """When a pod ended: its last container; else when it ceased to be ready, or was deleted."""
+    """Return the second at which a pod finished.
+
+    That is when its last container terminated; else when Ready became False, when it was deleted,
+    or when it was created.
+    """
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-    ended = [(item.get("state") or {}).get("terminated") or {} for item in statuses]
-    times = [seconds_at(item["finishedAt"]) for item in ended if item.get("finishedAt")]
+    terminated = [(item.get("state") or {}).get("terminated") or {} for item in statuses]
+    times = [seconds_at(item["finishedAt"]) for item in terminated if item.get("finishedAt")]
     if times:
         return max(times)
     ready = get_condition(pod, "Ready") or {}
@@ -253,6 +256,6 @@ def finished_at(pod: Document, seconds_at: Callable[[str], float]) -> float:
     return seconds_at(metadata["creationTimestamp"])
 
 
-def _whole(text: str | None) -> int | None:
-    """A whole number of 0 or more in an annotation; None if it is none."""
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+def _non_negative(value: str | None) -> int | None:
+    """Parse a non-negative number in an annotation; None if it is missing or malformed."""
+    return int(value) if value is not None and value.isascii() and value.isdigit() else None

@@ -1,14 +1,14 @@
-"""What a Job needs next: pure functions of its spec, its status so far, and its pods.
+"""What a Job does next: pure functions of its spec, its status and its pods.
 
-`look` counts, `verdict` says whether the Job is over, `manage` which pods to make or delete, and
-`due_indexes` which numbers the new pods of an indexed Job get.
+`count_pods` counts the pods, `verdict` decides whether the Job is finished, `manage` which pods to
+create or delete, and `due_indexes` which completion indexes the new pods of an Indexed Job get.
 
 >>> pod = JobPod("p", RankedPod("1"))
->>> view = look(JobSpec(parallelism=3, completions=5), JobState(), [pod])
+>>> view = count_pods(JobSpec(parallelism=3, completions=5), JobState(), [pod])
 >>> manage(JobSpec(parallelism=3, completions=5), view, wait=0.0).create
 2
->>> verdict(JobSpec(backoff_limit=0), JobState(failed=1), look(JobSpec(), JobState(failed=1), []),
-...         [], now=0.0).reason
+>>> view = count_pods(JobSpec(), JobState(failed=1), [])
+>>> verdict(JobSpec(backoff_limit=0), JobState(failed=1), view, [], now=0.0).reason
 'BackoffLimitExceeded'
 
 Source: pkg/controller/job/job_controller.go (syncJob, manageJob, pastActiveDeadline,
@@ -38,16 +38,16 @@ SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/job/"
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A Job's pods, counted.
+    """The counts of a Job's pods.
 
     Attributes:
-        active: pods that work.
-        ready: how many of them are ready.
-        terminating: pods on their way out that have not ended.
-        new_succeeded, new_failed: pods that ended and are not noted in the status yet.
-        succeeded, failed: with those; of an indexed Job `succeeded` counts indexes.
-        completed, failed_indexes: of an indexed Job, with those.
-        delayed: by index, the failed pod that is kept until its successor is made.
+        active: pods that are neither finished nor terminating.
+        ready: number of ready pods among them.
+        terminating: number of terminating pods that have not finished.
+        new_succeeded, new_failed: finished pods that are not in the status yet.
+        succeeded, failed: counts that include these; for an Indexed Job `succeeded` counts indexes.
+        completed, failed_indexes: indexes of an Indexed Job, including these.
+        delayed: by index, the failed pod that is kept until its replacement is created.
     """
 
     active: tuple[JobPod, ...] = ()
@@ -63,12 +63,12 @@ class JobView:
 
 
 class Finish(NamedTuple):
-    """How a Job ends.
+    """How a Job finishes.
 
     Attributes:
-        success: it has reached its goal.
+        success: the Job completed.
         reason, message: of the conditions.
-        told: the interim condition stands in the status already.
+        told: the interim condition (FailureTarget, SuccessCriteriaMet) is in the status already.
     """
 
     success: bool
@@ -78,14 +78,14 @@ class Finish(NamedTuple):
 
 
 class JobPlan(NamedTuple):
-    """Which pods to make or to delete; never both in one pass.
+    """Which pods to create or to delete; never both in one sync.
 
     Attributes:
-        create: how many pods.
-        delete: pods that go; they are not counted as failed.
-        wanted: how many pods should be active.
-        wait: seconds until the back-off is over; 0: none runs.
-        reason: in words.
+        create: number of pods to create.
+        delete: pods to delete; they are not counted as failed.
+        wanted: number of pods that should be active.
+        wait: seconds until the back-off is over; 0: there is none.
+        reason: why, as a sentence fragment.
     """
 
     create: int = 0
@@ -98,30 +98,32 @@ class JobPlan(NamedTuple):
 # -- counting --------------------------------------------------------------------------------------
 
 
-def look(
+def count_pods(
     spec: JobSpec, state: JobState, pods: Sequence[JobPod], released: Collection[str] = ()
 ) -> JobView:
     """Count a Job's pods.
 
     Args:
-        spec, state: of the Job.
-        pods: those that it owns.
+        spec, state: the Job's spec and status.
+        pods: the pods that it controls.
         released: uids of pods whose finalizer was removed, which the cache does not show yet.
     """
-    fresh = [pod for pod in pods if pod.tracked and pod.uid not in released]
+    uncounted = [pod for pod in pods if pod.tracked and pod.uid not in released]
     new_succeeded = tuple(
         pod
-        for pod in fresh
+        for pod in uncounted
         if pod.rank.phase == "Succeeded"
         and pod.uid not in (*state.uncounted_succeeded, *state.uncounted_failed)
         and spec.valid(pod.index)
     )
-    noted = set(state.uncounted_failed)
+    known_failed = set(state.uncounted_failed)
     new_failed = tuple(
-        pod for pod in fresh if spec.failed(pod) and pod.uid not in noted and spec.valid(pod.index)
+        pod
+        for pod in uncounted
+        if spec.failed(pod) and pod.uid not in known_failed and spec.valid(pod.index)
     )
     active = tuple(pod for pod in pods if pod.active)
-    counted = sum(match_failure(spec.failure_rules, pod).counts for pod in new_failed)
+    failed = sum(match_failure(spec.failure_rules, pod).counts for pod in new_failed)
     succeeded = state.succeeded + len(new_succeeded) + len(state.uncounted_succeeded)
     completed, failed_indexes = state.completed, state.failed_indexes
     if spec.indexed:
@@ -139,52 +141,52 @@ def look(
         new_succeeded=new_succeeded,
         new_failed=new_failed,
         succeeded=succeeded,
-        failed=state.failed + counted + len(state.uncounted_failed),
+        failed=state.failed + failed + len(state.uncounted_failed),
         completed=completed,
         failed_indexes=failed_indexes,
-        delayed=_delayed(spec, fresh, active, completed | failed_indexes),
+        delayed=_delayed_pods(spec, uncounted, active, completed | failed_indexes),
     )
 
 
 def gives_up(spec: JobSpec, pod: JobPod) -> bool:
-    """Whether a failed pod is the last try of its index."""
+    """Return whether a failed pod was the last attempt of its index."""
     match = match_failure(spec.failure_rules, pod)
     if match.action == "FailIndex":
         return True
     return match.counts and pod.index_failures >= (spec.per_index or 0)
 
 
-def _delayed(
-    spec: JobSpec, fresh: Iterable[JobPod], active: Iterable[JobPod], over: frozenset[int]
+def _delayed_pods(
+    spec: JobSpec, uncounted: Iterable[JobPod], active: Iterable[JobPod], finished: frozenset[int]
 ) -> dict[int, JobPod]:
-    """The failed pod of each open index: it holds the count of failures until it is replaced."""
+    """Return the failed pod of each unfinished index: it carries the index's failure count."""
     if spec.per_index is None:
         return {}
     running = {pod.index for pod in active}
-    found: dict[int, JobPod] = {}
-    for pod in fresh:
+    delayed: dict[int, JobPod] = {}
+    for pod in uncounted:
         index = pod.index
         if index is None or not spec.failed(pod) or not spec.valid(index):
             continue
-        if index in over or index in running:
+        if index in finished or index in running:
             continue
-        known = found.get(index)
+        known = delayed.get(index)
         if known is None or (known.attempts, known.finished) <= (pod.attempts, pod.finished):
-            found[index] = pod
-    return found
+            delayed[index] = pod
+    return delayed
 
 
-# -- the end ---------------------------------------------------------------------------------------
+# -- finishing -------------------------------------------------------------------------------------
 
 
 def verdict(
     spec: JobSpec, state: JobState, view: JobView, pods: Iterable[JobPod], now: float
 ) -> Finish | None:
-    """Whether the Job is over, apart from having all its completions; None: it goes on.
+    """Decide whether the Job is finished for another reason than all completions; None: it is not.
 
     Args:
-        spec, state, view: of the Job.
-        pods: those that it owns.
+        spec, state, view: the Job's spec, status and counts.
+        pods: the pods that it controls.
         now: in seconds.
     """
     if state.success is not None:
@@ -206,13 +208,19 @@ def verdict(
     ):
         return Finish(False, "BackoffLimitExceeded", "Job has reached the specified backoff limit")
     if past_deadline(spec, state.start, now):
-        said = "Job was active longer than specified deadline"
-        return Finish(False, "DeadlineExceeded", said)
+        message = "Job was active longer than specified deadline"
+        return Finish(False, "DeadlineExceeded", message)
     return _verdict_of_indexes(spec, view)
 
 
 def past_deadline(spec: JobSpec, start: float | None, now: float) -> bool:
-    """The Job was active for its deadline, or longer; a suspended one is not active."""
+    """Return whether the Job was active for its activeDeadlineSeconds or longer.
+
+    Args:
+        spec: the Job's spec; a suspended Job is not active.
+        start: second at which it became active; None: it is not.
+        now: in seconds.
+    """
     if spec.deadline is None or start is None or spec.suspended:
         return False
     return now - start >= spec.deadline
@@ -221,24 +229,24 @@ def past_deadline(spec: JobSpec, start: float | None, now: float) -> bool:
 def _verdict_of_indexes(spec: JobSpec, view: JobView) -> Finish | None:
     if not spec.indexed:
         return None
-    lost, done = len(view.failed_indexes), len(view.completed)
+    failed, done = len(view.failed_indexes), len(view.completed)
     if spec.per_index is not None:
-        if spec.max_failed_indexes is not None and lost > spec.max_failed_indexes:
-            said = "Job has exceeded the specified maximal number of failed indexes"
-            return Finish(False, "MaxFailedIndexesExceeded", said)
-        if lost and lost + done >= (spec.completions or 0):
+        if spec.max_failed_indexes is not None and failed > spec.max_failed_indexes:
+            message = "Job has exceeded the specified maximal number of failed indexes"
+            return Finish(False, "MaxFailedIndexesExceeded", message)
+        if failed and failed + done >= (spec.completions or 0):
             return Finish(False, "FailedIndexes", "Job has failed indexes")
     message = match_success(spec.success_rules, spec.completions or 0, view.completed)
     return Finish(True, "SuccessPolicy", message) if message else None
 
 
 def completed(spec: JobSpec, succeeded: int, active: int) -> Finish | None:
-    """The end that every Job hopes for: all completions, and nobody works any more.
+    """Return the successful finish once all completions are reached and no pod is active.
 
     Args:
-        spec: of the Job.
-        succeeded: pods or indexes that succeeded.
-        active: pods that work, after this pass.
+        spec: the Job's spec.
+        succeeded: number of pods or indexes that succeeded.
+        active: number of active pods after this sync.
     """
     enough = succeeded > 0 if spec.completions is None else succeeded >= spec.completions
     if not enough or active:
@@ -250,16 +258,16 @@ def completed(spec: JobSpec, succeeded: int, active: int) -> Finish | None:
 
 
 def manage(spec: JobSpec, view: JobView, wait: float) -> JobPlan:
-    """How many pods to make, or which to delete.
+    """Decide how many pods to create, or which to delete.
 
     Args:
-        spec, view: of the Job.
-        wait: seconds that the back-off still runs; of a Job with limits by index it does not count.
+        spec, view: the Job's spec and counts.
+        wait: seconds until the back-off is over; ignored with backoffLimitPerIndex.
     """
     active = len(view.active)
     if spec.suspended:
-        going = for_removal(spec, view.active, active)
-        return JobPlan(0, tuple(going), 0, 0.0, "it is suspended")
+        surplus = for_removal(spec, view.active, active)
+        return JobPlan(0, tuple(surplus), 0, 0.0, "it is suspended")
     wanted = wanted_active(
         parallelism=spec.parallelism,
         completions=spec.completions,
@@ -267,34 +275,35 @@ def manage(spec: JobSpec, view: JobView, wait: float) -> JobPlan:
         active=active,
     )
     leaving = view.terminating if spec.only_failed else 0
-    going = for_removal(spec, view.active, max(0, active + leaving - wanted))[:MAX_PODS_A_SYNC]
-    if going:
-        return JobPlan(0, tuple(going), wanted, 0.0, f"{active} pods, {wanted} wanted")
+    surplus = for_removal(spec, view.active, max(0, active + leaving - wanted))
+    if surplus:
+        going = tuple(surplus[:MAX_PODS_A_SYNC])
+        return JobPlan(0, going, wanted, 0.0, f"{active} pods, {wanted} wanted")
     missing = min(wanted - leaving - active, MAX_PODS_A_SYNC)
     if missing <= 0:
-        waits = f", {leaving} on their way out" if leaving else ""
-        return JobPlan(0, (), wanted, 0.0, f"{active} of {wanted} pods work{waits}")
+        waits = f", {leaving} terminating" if leaving else ""
+        return JobPlan(0, (), wanted, 0.0, f"{active} of {wanted} pods active{waits}")
     if wait > 0 and spec.per_index is None:
         return JobPlan(0, (), wanted, wait, "the back-off is not over")
-    return JobPlan(missing, (), wanted, 0.0, f"{active} of {wanted} pods work")
+    return JobPlan(missing, (), wanted, 0.0, f"{active} of {wanted} pods active")
 
 
 class DueIndexes(NamedTuple):
-    """Numbers for new pods: those that are due, and how long the first of the others waits."""
+    """Completion indexes for new pods, and the shortest back-off in seconds if none is due."""
 
     now: tuple[int, ...] = ()
     wait: float = 0.0
 
 
 def due_indexes(spec: JobSpec, view: JobView, count: int, now: float) -> DueIndexes:
-    """The lowest open indexes; with limits by index, those whose own back-off is over.
+    """Return the lowest unfinished indexes; with backoffLimitPerIndex, those past their back-off.
 
     Args:
-        spec, view: of the Job.
-        count: how many at most.
+        spec, view: the Job's spec and counts.
+        count: maximum number of indexes.
         now: in seconds.
     """
-    open_ones = missing_indexes(
+    unfinished = missing_indexes(
         completions=spec.completions or 0,
         succeeded=set(view.completed),
         active={pod.index for pod in view.active if pod.index is not None},
@@ -302,9 +311,9 @@ def due_indexes(spec: JobSpec, view: JobView, count: int, now: float) -> DueInde
         limit=count,
     )
     if spec.per_index is None:
-        return DueIndexes(tuple(open_ones))
-    waits = {index: _index_wait(view.delayed.get(index), now) for index in open_ones}
-    due = tuple(index for index in open_ones if waits[index] == 0)
+        return DueIndexes(tuple(unfinished))
+    waits = {index: _index_wait(view.delayed.get(index), now) for index in unfinished}
+    due = tuple(index for index in unfinished if waits[index] == 0)
     return DueIndexes(due, 0.0 if due else min(waits.values(), default=0.0))
 
 
@@ -315,35 +324,35 @@ def _index_wait(failed: JobPod | None, now: float) -> float:
 
 
 def for_removal(spec: JobSpec, active: Sequence[JobPod], at_least: int) -> list[JobPod]:
-    """The active pods that go: first those whose index is wrong or doubled, then by rank.
+    """Return the active pods to delete: invalid or duplicate indexes first, then by rank.
 
     Args:
-        spec: of the Job.
-        active: pods that work.
-        at_least: how many have to go.
+        spec: the Job's spec.
+        active: the active pods.
+        at_least: how many must be deleted.
     """
-    going: list[JobPod] = []
-    left = list(active)
+    surplus: list[JobPod] = []
+    remaining = list(active)
     if spec.indexed:
-        left = []
+        remaining = []
         by_index: dict[int | None, list[JobPod]] = {}
         for pod in sorted(active, key=lambda pod: -1 if pod.index is None else pod.index):
             by_index.setdefault(pod.index if spec.valid(pod.index) else None, []).append(pod)
-        going += by_index.pop(None, [])
+        surplus += by_index.pop(None, [])
         for same in by_index.values():
             ranked = by_rank(same)
-            going += ranked[:-1]
-            left.append(ranked[-1])
-    if len(going) < at_least:
-        going += by_rank(left)[: at_least - len(going)]
-    return going
+            surplus += ranked[:-1]
+            remaining.append(ranked[-1])
+    if len(surplus) < at_least:
+        surplus += by_rank(remaining)[: at_least - len(surplus)]
+    return surplus
 
 
 def by_rank(pods: Iterable[JobPod]) -> list[JobPod]:
-    """In the order in which pods of a Job are deleted: the first goes first.
+    """Sort pods of a Job in the order in which they are deleted.
 
-    An older rule than that of ReplicaSets: no deletion cost, no crowded nodes, and times are
-    compared to the second, not by classes of age.
+    The rule is older than that of ReplicaSets: it ignores deletion cost and related pods, and
+    compares times to the second instead of by age class.
     """
 
     def compare(a: JobPod, b: JobPod) -> int:

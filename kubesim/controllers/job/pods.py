@@ -1,4 +1,4 @@
-"""The pods that a Job makes: names, numbers, finalizer. Pure functions.
+"""The pods that a Job creates: names, completion indexes, finalizer. Pure functions.
 
 >>> name_base("resize-images", 12)
 'resize-images-12-'
@@ -10,7 +10,6 @@ podGenerateNameWithIndex, getNewIndexFailureCountValue), job_controller.go (mana
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from kubesim.controllers.job.facts import (
     FINALIZER,
@@ -24,12 +23,12 @@ from kubesim.controllers.job.policies import match_failure
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
-MAX_BASE = 58  # of a generateName, before the five characters that follow
+MAX_BASE = 58  # characters of a generateName; a suffix of five characters follows
 INDEX_ENV = "JOB_COMPLETION_INDEX"
 
 
 def name_base(job_name: str, index: int | None) -> str:
-    """generateName of a pod; the Job's name is cut so that the index survives."""
+    """Return generateName of a pod; the Job's name is truncated so that the index fits."""
     if index is None:
         return f"{job_name}-"
     number = f"-{index}-"
@@ -37,49 +36,51 @@ def name_base(job_name: str, index: int | None) -> str:
 
 
 def failure_counts(spec: JobSpec, failed: JobPod | None) -> dict[str, str]:
-    """Annotations that carry an index's failures over to its next pod.
+    """Return the annotations that carry an index's failure counts over to its next pod.
 
     Args:
-        spec: of the Job; without limits by index there are none.
-        failed: the pod that is replaced; None: it is the first of its index.
+        spec: the Job's spec; without backoffLimitPerIndex there are none.
+        failed: the pod that is replaced; None: the new pod is the first of its index.
     """
     if spec.per_index is None:
         return {}
     if failed is None:
         return {INDEX_FAILURES: "0"}
     counts = match_failure(spec.failure_rules, failed).counts
-    notes = {INDEX_FAILURES: str(failed.index_failures + counts)}
+    annotations = {INDEX_FAILURES: str(failed.index_failures + counts)}
     ignored = failed.index_ignored + (not counts)
-    return {**notes, INDEX_IGNORED: str(ignored)} if ignored else notes
+    return {**annotations, INDEX_IGNORED: str(ignored)} if ignored else annotations
 
 
 def job_pod(
-    job: Mapping[str, Any],
+    job: Document,
     owner_reference: Document,
     index: int | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> Document:
-    """The pod that a Job makes; the API server finds its name by generateName.
+    """Return the pod to create for a Job; the API server generates its name.
 
     Args:
         job: the document.
-        owner_reference: a reference to it, as its controller.
-        index: completion index; None: the Job is not indexed.
+        owner_reference: the controllerRef to the Job.
+        index: completion index; None: the Job is not Indexed.
         notes: further annotations.
     """
     template = job["spec"]["template"]
-    given, pod_spec = template.get("metadata") or {}, template["spec"]
-    finalizers = list(given.get("finalizers") or ())
+    template_metadata, pod_spec = template.get("metadata") or {}, template["spec"]
+    finalizers = list(template_metadata.get("finalizers") or ())
     if FINALIZER not in finalizers:
         finalizers.append(FINALIZER)
-    annotations = {**(given.get("annotations") or {}), **(notes or {})}
-    labels = dict(given.get("labels") or {})
+    annotations = {**(template_metadata.get("annotations") or {}), **(notes or {})}
+    labels = dict(template_metadata.get("labels") or {})
     if index is not None:
         annotations[INDEX] = labels[INDEX] = str(index)
         pod_spec = {**pod_spec, "hostname": f"{meta.name_of(job)}-{index}"}
         for field in ("containers", "initContainers"):
             if pod_spec.get(field):
-                pod_spec[field] = [_with_index(container) for container in pod_spec[field]]
+                pod_spec[field] = [
+                    _add_completion_index_env(container) for container in pod_spec[field]
+                ]
     metadata: Document = {
         "generateName": name_base(meta.name_of(job), index),
         "namespace": meta.namespace_of(job),
@@ -92,8 +93,8 @@ def job_pod(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_spec}
 
 
-def _with_index(container: Document) -> Document:
-    """The container with the variable that tells it its index, unless it has one of that name."""
+def _add_completion_index_env(container: Document) -> Document:
+    """Return the container with JOB_COMPLETION_INDEX in its env, unless that is set already."""
     env = list(container.get("env") or ())
     if any(variable.get("name") == INDEX_ENV for variable in env):
         return container

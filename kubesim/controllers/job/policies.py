@@ -1,8 +1,8 @@
-"""podFailurePolicy and successPolicy: which failures count how, and which successes are enough.
+"""podFailurePolicy and successPolicy: how failures count, and which successes are sufficient.
 
-The first rule that matches a failed pod decides: Ignore (it does not count), Count (as ever),
-FailIndex (its index gives up), FailJob (all of it does). A rule looks at exit codes, or at the
-pod's conditions, such as DisruptionTarget.
+The first rule that matches a failed pod applies: Ignore (it does not count), Count (it counts),
+FailIndex (its index fails), FailJob (the Job fails). A rule matches exit codes or pod conditions
+such as DisruptionTarget.
 
 >>> from kubesim.controllers.shared.ranking import RankedPod
 >>> rule = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
@@ -15,22 +15,23 @@ Source: pkg/controller/job/pod_failure_policy.go, success_policy.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from kubesim.controllers.job.backoff import parse_indexes
 from kubesim.controllers.job.facts import JobPod
+from kubesim.objects.frozen import Document
 
-Rules = Sequence[Mapping[str, Any]]
+Rules = Sequence[Document]
 
 
 class FailureMatch(NamedTuple):
-    """What the policy says of one failed pod.
+    """How the policy treats one failed pod.
 
     Attributes:
         counts: the failure counts towards backoffLimit.
-        action: of the rule that matched; "" if none did.
-        message: of a rule that fails the Job.
+        action: action of the matching rule; "" if none matches.
+        message: condition message of a rule that fails the Job.
     """
 
     counts: bool = True
@@ -39,58 +40,58 @@ class FailureMatch(NamedTuple):
 
 
 def match_failure(rules: Rules | None, pod: JobPod) -> FailureMatch:
-    """The first rule that matches a failed pod.
+    """Return how the first matching rule treats a failed pod.
 
     Args:
-        rules: of podFailurePolicy; None: there is no policy, every failure counts.
+        rules: rules of podFailurePolicy; None: there is no policy, every failure counts.
         pod: a failed pod.
     """
     for number, rule in enumerate(rules or ()):
-        said = ""
+        cause = ""
         if rule.get("onExitCodes") is not None:
-            found = _container(rule["onExitCodes"], pod)
-            if found is not None:
-                said = (
-                    f"Container {found[0]} for pod {pod.namespace}/{pod.name} failed with exit "
-                    f"code {found[1]}"
+            match = _matching_container(rule["onExitCodes"], pod)
+            if match is not None:
+                cause = (
+                    f"Container {match[0]} for pod {pod.namespace}/{pod.name} failed with exit "
+                    f"code {match[1]}"
                 )
         elif rule.get("onPodConditions") is not None:
-            type = _condition(rule["onPodConditions"], pod)
+            type = _matching_condition(rule["onPodConditions"], pod)
             if type:
-                said = f"Pod {pod.namespace}/{pod.name} has condition {type}"
-        if said:
+                cause = f"Pod {pod.namespace}/{pod.name} has condition {type}"
+        if cause:
             action = str(rule.get("action"))
-            message = f"{said} matching {action} rule at index {number}"
+            message = f"{cause} matching {action} rule at index {number}"
             fails = action == "FailJob"
             return FailureMatch(action != "Ignore", action, message if fails else "")
     return FailureMatch()
 
 
-def _container(wanted: Mapping[str, Any], pod: JobPod) -> tuple[str, int] | None:
-    """The first container that failed with one of the codes (In), or with another (NotIn)."""
-    name, codes = wanted.get("containerName"), wanted.get("values") or ()
+def _matching_container(requirement: Document, pod: JobPod) -> tuple[str, int] | None:
+    """Return the first container whose exit code is in (In) or not in (NotIn) the values."""
+    name, codes = requirement.get("containerName"), requirement.get("values") or ()
     for container, code in pod.exits:
         if code == 0 or (name and container != name):
             continue
-        if (code in codes) == (wanted.get("operator") == "In"):
+        if (code in codes) == (requirement.get("operator") == "In"):
             return container, code
     return None
 
 
-def _condition(wanted: Sequence[Mapping[str, Any]], pod: JobPod) -> str:
-    for pattern in wanted:
+def _matching_condition(patterns: Sequence[Document], pod: JobPod) -> str:
+    for pattern in patterns:
         if (pattern.get("type"), pattern.get("status") or "True") in pod.conditions:
             return str(pattern["type"])
     return ""
 
 
 def match_success(rules: Rules, completions: int, succeeded: frozenset[int]) -> str:
-    """The message of the first rule of a successPolicy that is met; "" if none is.
+    """Return the message of the first successPolicy rule that is met; "" if none is.
 
     Args:
-        rules: of successPolicy.
+        rules: rules of successPolicy.
         completions: spec.completions.
-        succeeded: the indexes that succeeded so far.
+        succeeded: the indexes that succeeded.
     """
     for number, rule in enumerate(rules if succeeded else ()):
         count = rule.get("succeededCount")

@@ -1,7 +1,7 @@
-"""What the Job controller writes down: the two steps of a status, and why it did what it did.
+"""The status and the decision record of a Job: pure functions.
 
-Pure functions. The first step of a status notes pods by uid and says that the Job is ending; the
-second, after the finalizers are gone, counts them and says that it has ended.
+A sync writes the status twice. Before finalizers are removed, it lists finished pods by uid and sets
+the interim condition; afterwards it counts them and sets the final condition.
 
 Source: pkg/controller/job/job_controller.go (trackJobStatusAndRemoveFinalizers, enactJobFinished).
 """
@@ -9,27 +9,27 @@ Source: pkg/controller/job/job_controller.go (trackJobStatusAndRemoveFinalizers,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.client import Decision, RuleStep
 from kubesim.controllers.job.backoff import format_indexes
 from kubesim.controllers.job.facts import JobSpec
 from kubesim.controllers.job.plan import SOURCE, Finish, JobPlan, JobView
-from kubesim.controllers.job.tracking import Counts, Tally, job_condition
+from kubesim.controllers.job.tracking import TerminatedPodCounts, TrackedPods, job_condition
 from kubesim.controllers.shared.podowner import error_message
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
 
-class Outcome(NamedTuple):
-    """What a pass did to pods.
+class SyncResult(NamedTuple):
+    """What a sync did to the pods.
 
     Attributes:
-        finish: how the Job ends; None: it goes on.
-        plan: what was planned.
-        active, ready, terminating: pods, after what was done.
-        managed: pods were looked after, so suspension may be told.
-        failures: what went wrong.
+        finish: how the Job finishes; None: it does not.
+        plan: the plan that was executed.
+        active, ready, terminating: numbers of pods after the sync.
+        managed: pods were managed, so the condition Suspended may be updated.
+        failures: the errors.
     """
 
     finish: Finish | None
@@ -44,91 +44,91 @@ class Outcome(NamedTuple):
 def suspension(
     conditions: Sequence[Document], suspended: bool, now: str
 ) -> tuple[list[Document], tuple[str, str] | None]:
-    """The condition Suspended as it should be, and what to tell: (reason, message) of an event.
+    """Return the conditions with Suspended set, and (reason, message) of an Event, or None.
 
     Args:
-        conditions: of the status so far.
+        conditions: the present conditions.
         suspended: spec.suspend.
-        now: RFC 3339 text.
+        now: RFC 3339 timestamp.
     """
-    word = "Suspended" if suspended else "Resumed"
-    said = (f"Job{word}", f"Job {word.lower()}")
-    new = job_condition(conditions, "Suspended", "True" if suspended else "False", *said, now)
-    return new, None if new == list(conditions) else (word, said[1])
+    state = "Suspended" if suspended else "Resumed"
+    reason, message = f"Job{state}", f"Job {state.lower()}"
+    status = "True" if suspended else "False"
+    new = job_condition(conditions, "Suspended", status, reason, message, now)
+    return new, None if new == list(conditions) else (state, message)
 
 
-def first_status(
+def status_before_release(
     old: Document,
     spec: JobSpec,
     view: JobView,
-    outcome: Outcome,
-    noted: Tally,
+    result: SyncResult,
+    tracked: TrackedPods,
     conditions: Sequence[Document],
     now: str,
 ) -> Document:
-    """The status before finalizers are removed.
+    """Return the status to write before finalizers are removed.
 
     Args:
-        old: the status so far, with startTime.
-        spec, view: of the Job.
-        outcome: of this pass.
-        noted: the pods that ended.
-        conditions: with Suspended as it should be.
-        now: RFC 3339 text.
+        old: the present status, with startTime.
+        spec, view: the Job's spec and counts.
+        result: what this sync did.
+        tracked: the finished pods.
+        conditions: the conditions, with Suspended updated.
+        now: RFC 3339 timestamp.
     """
     status = {
         **old,
-        **_counters(spec, noted.counts),
-        "active": outcome.active,
-        "ready": outcome.ready,
-        "terminating": outcome.terminating,
+        **_counters(spec, tracked.counts),
+        "active": result.active,
+        "ready": result.ready,
+        "terminating": result.terminating,
     }
     if spec.indexed:
-        status["completedIndexes"] = format_indexes(noted.completed)
+        status["completedIndexes"] = format_indexes(tracked.completed)
     if spec.per_index is not None:
         status["failedIndexes"] = format_indexes(view.failed_indexes)
-    finish = outcome.finish
+    finish = result.finish
     if finish is not None and not finish.told:
         type = "SuccessCriteriaMet" if finish.success else "FailureTarget"
-        said = finish.reason, finish.message
-        conditions = job_condition(conditions, type, "True", *said, now)
+        conditions = job_condition(conditions, type, "True", finish.reason, finish.message, now)
     status["conditions"] = list(conditions)
-    return _tidy(status)
+    return _without_empty_fields(status)
 
 
-def last_status(
-    status: Document, spec: JobSpec, counts: Counts, over: Finish | None, now: str
+def status_after_release(
+    status: Document, spec: JobSpec, counts: TerminatedPodCounts, finish: Finish | None, now: str
 ) -> Document:
-    """The status after finalizers were removed.
+    """Return the status to write after finalizers were removed.
 
     Args:
-        status: as it was written before.
-        spec: of the Job.
-        counts: with the pods that lost their finalizer.
-        over: how the Job has ended, if nothing is left to wait for.
-        now: RFC 3339 text.
+        status: the status that was written before.
+        spec: the Job's spec.
+        counts: the counts, including pods whose finalizer was removed.
+        finish: how the Job finished, if nothing is left to wait for.
+        now: RFC 3339 timestamp.
     """
     new = {**status, **_counters(spec, counts)}
-    if over is not None:
-        type = "Complete" if over.success else "Failed"
+    if finish is not None:
+        type = "Complete" if finish.success else "Failed"
         old = status.get("conditions") or ()
-        new["conditions"] = job_condition(old, type, "True", over.reason, over.message, now)
-        if over.success:
+        new["conditions"] = job_condition(old, type, "True", finish.reason, finish.message, now)
+        if finish.success:
             new["completionTime"] = now
-    return _tidy(new)
+    return _without_empty_fields(new)
 
 
-def _counters(spec: JobSpec, counts: Counts) -> Document:
-    notes = {"succeeded": list(counts.noted_succeeded), "failed": list(counts.noted_failed)}
+def _counters(spec: JobSpec, counts: TerminatedPodCounts) -> Document:
+    uncounted = {"succeeded": list(counts.noted_succeeded), "failed": list(counts.noted_failed)}
     return {
         "succeeded": counts.succeeded,
         "failed": counts.failed,
-        "uncountedTerminatedPods": {field: uids for field, uids in notes.items() if uids},
+        "uncountedTerminatedPods": {field: uids for field, uids in uncounted.items() if uids},
     }
 
 
-def _tidy(status: Document) -> Document:
-    """Without what the API leaves out when it is empty."""
+def _without_empty_fields(status: Document) -> Document:
+    """Return the status without the optional fields that are empty."""
     optional = ("active", "succeeded", "failed", "completedIndexes", "conditions")
     return {field: value for field, value in status.items() if value or field not in optional}
 
@@ -137,21 +137,21 @@ def decision_of(
     job: Document,
     spec: JobSpec,
     view: JobView,
-    outcome: Outcome,
+    result: SyncResult,
     *,
     now: float,
     component: str,
 ) -> Decision:
-    """Why a pass did what it did.
+    """Return the decision record of a sync.
 
     Args:
         job: the document.
-        spec, view, outcome: of the Job and of this pass.
+        spec, view, result: the Job's spec and counts, and what this sync did.
         now: in seconds.
-        component: who decided.
+        component: name of the controller.
     """
-    plan, finish = outcome.plan, outcome.finish
-    inputs: dict[str, Any] = {
+    plan, finish = result.plan, result.finish
+    inputs: dict[str, object] = {
         "active": len(view.active),
         "wanted": plan.wanted,
         "succeeded": view.succeeded,
@@ -164,7 +164,7 @@ def decision_of(
     if finish is not None:
         verdict = f"{'complete' if finish.success else 'fail'}: {finish.message}"
         binding = finish.reason
-        change = "nothing: a Job that has ended stays so"
+        change = "nothing: a finished Job does not change any more"
         steps.append(RuleStep("end", {}, f"{finish.reason}: {finish.message}", SOURCE))
     else:
         verdict, binding = f"nothing to do: {plan.reason}", plan.reason
@@ -175,8 +175,8 @@ def decision_of(
         if plan.wait:
             change = "the back-off is over, or a pod succeeds"
             steps.append(RuleStep("back-off", {"wait_seconds": plan.wait}, plan.reason, SOURCE))
-    if outcome.failures:
-        binding = error_message(outcome.failures[0])
+    if result.failures:
+        binding = error_message(result.failures[0])
         steps.append(RuleStep("slow start", {}, f"stopped: {binding}", SOURCE))
     return Decision(
         time=now,

@@ -1,13 +1,13 @@
-"""Counting a Job's ended pods exactly once: pure functions.
+"""Count a Job's finished pods exactly once, with finalizers: pure functions.
 
-A pod that ended might be deleted by anybody, at any moment, and its outcome with it. So each pod of
-a Job carries a finalizer that keeps it. Then, in this order: its uid is noted in
-status.uncountedTerminatedPods; it loses the finalizer; it moves from the note to the count. Whoever
-takes over at any point knows from status and finalizers what is left to do.
+A finished pod may be deleted at any moment, and its result would be lost. Each pod of a Job
+therefore carries a finalizer. Its uid is first written to status.uncountedTerminatedPods; then the
+finalizer is removed; then the uid is replaced by a count. A controller that restarts at any point
+sees from status and finalizers what is left to do.
 
->>> counts = Counts(succeeded=2, noted_succeeded=("a", "b"))
->>> counts.settled({"b"})                    # "a" has lost its finalizer: counted for good
-Counts(succeeded=3, failed=0, noted_succeeded=('b',), noted_failed=())
+>>> counts = TerminatedPodCounts(succeeded=2, noted_succeeded=("a", "b"))
+>>> counts.settled({"b"})                    # the finalizer of "a" is gone: counted
+TerminatedPodCounts(succeeded=3, failed=0, noted_succeeded=('b',), noted_failed=())
 
 Source: pkg/controller/job/job_controller.go (trackJobStatusAndRemoveFinalizers, canRemoveFinalizer,
 cleanUncountedPodsWithoutFinalizers).
@@ -24,26 +24,26 @@ from kubesim.controllers.job.policies import match_failure
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
 
-MAX_UNCOUNTED = 500  # pods noted in one write of the status
+MAX_UNCOUNTED = 500  # uids in one write of uncountedTerminatedPods
 
 
-class Counts(NamedTuple):
-    """Ended pods: counted for good, and noted by uid."""
+class TerminatedPodCounts(NamedTuple):
+    """Finished pods: those counted, and the uids in uncountedTerminatedPods."""
 
     succeeded: int = 0
     failed: int = 0
     noted_succeeded: tuple[str, ...] = ()
     noted_failed: tuple[str, ...] = ()
 
-    def settled(self, held: Collection[str]) -> Counts:
-        """Who is noted and has no finalizer any more is counted.
+    def settled(self, held: Collection[str]) -> TerminatedPodCounts:
+        """Return the counts after the uids without finalizer are counted.
 
         Args:
-            held: uids of pods that still carry it.
+            held: uids of pods that still carry the finalizer.
         """
         succeeded = tuple(uid for uid in self.noted_succeeded if uid in held)
         failed = tuple(uid for uid in self.noted_failed if uid in held)
-        return Counts(
+        return TerminatedPodCounts(
             self.succeeded + len(self.noted_succeeded) - len(succeeded),
             self.failed + len(self.noted_failed) - len(failed),
             succeeded,
@@ -52,56 +52,56 @@ class Counts(NamedTuple):
 
     @property
     def open(self) -> bool:
-        """Somebody is noted and not counted yet."""
+        """Whether uids are left in uncountedTerminatedPods."""
         return bool(self.noted_succeeded or self.noted_failed)
 
 
-class Tally(NamedTuple):
-    """What one pass notes.
+class TrackedPods(NamedTuple):
+    """The finished pods that one sync tracks.
 
     Attributes:
         counts: to be written before any finalizer is removed.
         completed: indexes that succeeded.
-        release: pods that lose their finalizer then.
-        held: uids of the pods that carry it now.
-        full: there are more; another pass has to come.
+        release: pods whose finalizer is removed afterwards.
+        held: uids of the pods that carry the finalizer now.
+        full: there are more finished pods, for another sync.
     """
 
-    counts: Counts
+    counts: TerminatedPodCounts
     completed: frozenset[int]
     release: tuple[JobPod, ...]
     held: frozenset[str]
     full: bool = False
 
 
-def tally(
+def track_finished_pods(
     spec: JobSpec,
     state: JobState,
     view: JobView,
     pods: Iterable[JobPod],
     finish: Finish | None,
     released: Collection[str] = (),
-) -> Tally:
-    """Note the pods that ended, and say which lose their finalizer.
+) -> TrackedPods:
+    """Return the uids to write to uncountedTerminatedPods, and the pods whose finalizer goes.
 
     Args:
-        spec, state, view: of the Job.
-        pods: those that it owns, as they were before this pass.
-        finish: the Job is over; then pods that still work count as failed, unless it succeeded.
+        spec, state, view: the Job's spec, status and counts.
+        pods: the pods that it controls, as they were before this sync.
+        finish: how the Job finishes; active pods of a failed Job count as failed. None: it runs.
         released: uids of pods whose finalizer was removed, which the cache does not show yet.
     """
     tracked = [pod for pod in pods if pod.tracked and pod.uid not in released]
     held = frozenset(pod.uid for pod in tracked)
-    noted = Counts(
+    noted = TerminatedPodCounts(
         state.succeeded, state.failed, state.uncounted_succeeded, state.uncounted_failed
     ).settled(held)
     succeeded, failed = list(noted.noted_succeeded), list(noted.noted_failed)
     known = {*succeeded, *failed}
-    completed, fresh = set(state.completed), 0
+    completed, new_indexes = set(state.completed), 0
     release: list[JobPod] = []
     full = False
     for pod in sorted(tracked, key=lambda pod: -1 if pod.index is None else pod.index):
-        if not _may_go(spec, view, pod, finish):
+        if not _may_remove_finalizer(spec, view, pod, finish):
             continue
         release.append(pod)
         if pod.rank.phase == "Succeeded" and pod.uid not in failed:
@@ -109,21 +109,21 @@ def tally(
                 succeeded.append(pod.uid)
             elif spec.indexed and spec.valid(pod.index) and pod.index not in completed:
                 completed.add(pod.index or 0)
-                fresh += 1
+                new_indexes += 1
         elif spec.failed(pod) or (finish is not None and not finish.success):
             counts = match_failure(spec.failure_rules, pod).counts
             if pod.uid not in known and spec.valid(pod.index) and counts:
                 failed.append(pod.uid)
-        full = fresh + len(succeeded) + len(failed) >= MAX_UNCOUNTED
+        full = new_indexes + len(succeeded) + len(failed) >= MAX_UNCOUNTED
         if full:
             break
     total = len(completed) if spec.indexed else noted.succeeded
-    counts_now = Counts(total, noted.failed, tuple(succeeded), tuple(failed))
-    return Tally(counts_now, frozenset(completed), tuple(release), held, full)
+    counts_now = TerminatedPodCounts(total, noted.failed, tuple(succeeded), tuple(failed))
+    return TrackedPods(counts_now, frozenset(completed), tuple(release), held, full)
 
 
-def _may_go(spec: JobSpec, view: JobView, pod: JobPod, finish: Finish | None) -> bool:
-    """Whether a pod may lose its finalizer now."""
+def _may_remove_finalizer(spec: JobSpec, view: JobView, pod: JobPod, finish: Finish | None) -> bool:
+    """Return whether a pod's finalizer may be removed in this sync."""
     if spec.deleting or finish is not None or pod.rank.phase == "Succeeded":
         return True
     if not spec.failed(pod):
@@ -135,21 +135,21 @@ def _may_go(spec: JobSpec, view: JobView, pod: JobPod, finish: Finish | None) ->
 def job_condition(
     conditions: Sequence[Document], type: str, status: str, reason: str, message: str, now: str
 ) -> list[Document]:
-    """status.conditions with one set; a False one is only set where it was there before.
+    """Return the conditions with one set; a False condition is set only if it is present.
 
     Args:
-        conditions: those of the status so far; they are not changed.
+        conditions: the present conditions, which are not changed.
         type, status, reason, message: of the condition.
-        now: RFC 3339 text.
+        now: RFC 3339 timestamp.
     """
     known = next((item for item in conditions if item.get("type") == type), None)
     if known is None and status == "False":
         return list(conditions)
-    said = (status, reason, message)
-    if known is not None and said == tuple(
+    wanted = (status, reason, message)
+    if known is not None and wanted == tuple(
         known.get(field, "") for field in ("status", "reason", "message")
     ):
         return list(conditions)
-    made = set_condition(conditions, type, status, reason, message, now)
-    fresh = {"lastProbeTime": now, "lastTransitionTime": now}
-    return [{**item, **fresh} if item["type"] == type else item for item in made]
+    result = set_condition(conditions, type, status, reason, message, now)
+    times = {"lastProbeTime": now, "lastTransitionTime": now}
+    return [{**item, **times} if item["type"] == type else item for item in result]
