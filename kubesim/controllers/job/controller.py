@@ -304,7 +304,7 @@ class JobController(PodOwner):
         result: SyncResult,
         record: BackoffRecord,
     ) -> None:
-        """Write finished pods to the status, remove their finalizers, count them, finish the Job."""
+        """Write finished pods to the status, remove their finalizers, count and finish."""
         finish, now = result.finish, self.clock.timestamp()
         tracked = track_finished_pods(spec, state, view, pods, finish, self._released)
         old = job.get("status") or {}

@@ -115,7 +115,7 @@ class JobSpec:
         return not self.only_failed and pod.terminating and pod.rank.phase != "Succeeded"
 
     def valid(self, index: int | None) -> bool:
-        """Return whether a completion index belongs to this Job; always True if it is not Indexed."""
+        """Return whether a completion index belongs to this Job; True if it is not Indexed."""
         if not self.indexed:
             return True
         return index is not None and index < (self.completions or 0)

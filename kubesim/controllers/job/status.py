@@ -1,7 +1,7 @@
 """The status and the decision record of a Job: pure functions.
 
-A sync writes the status twice. Before finalizers are removed, it lists finished pods by uid and sets
-the interim condition; afterwards it counts them and sets the final condition.
+A sync writes the status twice. Before finalizers are removed, it lists finished pods by uid and
+sets the interim condition; afterwards it counts them and sets the final condition.
 
 Source: pkg/controller/job/job_controller.go (trackJobStatusAndRemoveFinalizers, enactJobFinished).
 """
