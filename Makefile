@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+LAB_READY := $(VENV)/.lab-ready
+LESSONS ?= my-lessons
 
 .DEFAULT_GOAL := help
 .PHONY: help lab serve test quick check unit coverage witness notebooks docs browser bench lock clean
@@ -12,18 +14,32 @@ READY  := $(VENV)/.ready
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
+# What a command needs is installed at its first use, from a locked list with checksums: what a learner
+# needs for `make lab` and `make serve`, and everything else for the other commands.
+NEEDS_PYTHON = $(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "kubesim needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+$(LAB_READY): requirements-lab.lock pyproject.toml
+	@$(NEEDS_PYTHON)
+	@echo "Setting up .venv for the lessons: JupyterLab, ipywidgets, Bokeh. This takes about a minute, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements-lab.lock
+	@$(PIP) install --no-deps -e .
+	@touch $(LAB_READY)
+
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "kubesim needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	@touch $(READY)
+	@$(NEEDS_PYTHON)
+	@echo "Setting up .venv with everything that the tests need. This takes about two minutes, once."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --no-deps -e .
+	@touch $(READY) $(LAB_READY)
 
-lab: $(READY)  ## open the lessons in JupyterLab
-	@# JupyterLab refuses root unless it is told; in a container there is often nobody else.
-	$(BIN)/jupyter lab $$([ "$$(id -u)" -ne 0 ] || echo --allow-root) notebooks/00_start_here.ipynb
+lab: $(LAB_READY)  ## open the lessons in JupyterLab, in a folder of your own (LESSONS=my-lessons)
+	@echo "Opening the lessons in $(LESSONS)/: yours to change; an update never overwrites your work."
+	@$(BIN)/python -m lessons start $(LESSONS)
 
-serve: $(READY)  ## run the simulator's API server on http://127.0.0.1:8080
+serve: $(LAB_READY)  ## run the simulator's API server on http://127.0.0.1:8080
 	$(BIN)/python -m kubesim serve
 
 test: check unit witness notebooks docs browser  ## everything that CI runs
@@ -62,8 +78,11 @@ browser: $(READY)  ## a real JupyterLab in headless Chromium (skipped with a rea
 bench: $(READY)  ## benchmarks against named peers, printed as ratios
 	$(BIN)/python benchmarks/run.py
 
-lock:  ## refresh requirements.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet --extra lab --extra k8s --extra test --extra docs --extra bench pyproject.toml -o requirements.lock
+UV_COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet
+
+lock:  ## refresh requirements.lock and requirements-lab.lock (needs uv)
+	$(UV_COMPILE) --extra lab --extra k8s --extra test --extra docs --extra bench pyproject.toml -o requirements.lock
+	$(UV_COMPILE) --extra lab --extra k8s -c requirements.lock pyproject.toml -o requirements-lab.lock
 
 clean:  ## remove what the other commands made
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results

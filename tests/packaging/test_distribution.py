@@ -47,6 +47,7 @@ def test_the_sdist_holds_what_is_needed_to_build(dist: Path) -> None:
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "README.md", "LICENSE", "kubesim/cluster.py"} <= names
+    assert "notebooks/00_start_here.ipynb" in names
     assert not [name for name in names if name.startswith((".venv", "site/"))]
 
 
@@ -59,6 +60,7 @@ def test_the_wheel_holds_all_files_of_both_packages(dist: Path) -> None:
         for file in (ROOT / package).rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
                 assert str(file.relative_to(ROOT)) in names
+    assert "lessons/course/notebooks/00_start_here.ipynb" in names  # for `lessons start`
     assert {name.split("/")[0] for name in names if "dist-info" not in name} == {
         "kubesim",
         "lessons",
@@ -74,6 +76,9 @@ def test_the_wheel_runs_kubesim_serve_in_an_empty_environment(dist: Path, tmp_pa
     bin_folder = tmp_path / "venv" / "bin"
     install = [str(bin_folder / "python"), "-m", "pip", "install", "--no-index", "--no-deps"]
     subprocess.run([*install, str(wheel)], check=True, capture_output=True, timeout=BUILD_SECONDS)
+    start = [str(bin_folder / "lessons"), "start", "--no-lab", str(tmp_path / "mine")]
+    subprocess.run(start, check=True, capture_output=True, cwd=tmp_path)
+    assert (tmp_path / "mine" / "notebooks" / "00_start_here.ipynb").is_file()
     process = subprocess.Popen(
         [str(bin_folder / "kubesim"), "serve", "--port", "0"],
         cwd=tmp_path,
