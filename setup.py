@@ -1,8 +1,8 @@
 """What pyproject.toml cannot say: the wheel carries the course, for `lessons start`.
 
-The notebooks and the pages that they link to stand at the top of the project, where readers look for
-them; the build copies them into the package `lessons`. Source: setuptools, "Extending or Customizing
-Setuptools", sub-commands of `build`.
+The notebooks and the pages that they link to stand at the top of the project, where readers look
+for them; the build copies them into the package `lessons`. Source: setuptools, "Extending or
+Customizing Setuptools", sub-commands of `build`.
 """
 
 from __future__ import annotations

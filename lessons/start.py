@@ -128,7 +128,9 @@ def jupyter_command(folder: Path, *, root: bool) -> list[str]:
         "jupyterlab",
         f"--ServerApp.root_dir={folder.resolve()}",
         f"--LabApp.default_url=/lab/tree/{FIRST}",
-        "--LabApp.news_url=None",  # no question about news before the first lesson
+        # No question about news before the first lesson; pages open as a reader wants them.
+        f"--LabApp.app_settings_dir={PACKAGE / 'jupyter'}",
+        "--LabApp.news_url=None",
     ]
     return [*command, "--allow-root"] if root else command
 
