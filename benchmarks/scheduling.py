@@ -20,7 +20,7 @@ from kubesim.scheduler import Cycle, CycleState, Framework, default_profile
 from kubesim.scheduler.cache import NodeCache
 from kubesim.scheduler.fastpath import FastSearch
 from kubesim.scheduler.framework.handle import Nominator
-from kubesim.scheduler.framework.snapshot import ListedWorld
+from kubesim.scheduler.framework.snapshot import DocumentLister
 from kubesim.scheduler.search import Search
 
 CLASSES = [(100 * a, 128 * b) for a in (1, 2, 5) for b in (1, 2, 4)]  # millicores, Mi
@@ -62,7 +62,7 @@ def pods_of(count: int) -> list[Any]:
 
 def ours(nodes: int, percentage: int, fast: bool) -> Callable[[Any], None]:
     """A function that places a pod with kubesim."""
-    cache = NodeCache(ListedWorld())
+    cache = NodeCache(DocumentLister())
     for node in nodes_of(nodes):
         cache.set_node(freeze(node))
     search = Search(Framework(default_profile()), Nominator(), Random(1), percentage)

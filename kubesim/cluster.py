@@ -56,7 +56,9 @@ from kubesim.objects.wellknown import MAX_PODS
 from kubesim.options import NodeOptions, check_cluster_options, check_node_options
 from kubesim.rest import RestServer
 from kubesim.scheduler import Scheduler
-from kubesim.scheduler.multi import make_schedulers, proposals_for, restarted
+from kubesim.scheduler.multi import Schedulers, make_schedulers, proposals_for, restarted
+from kubesim.scheduler.policy import PlacementPolicy
+from kubesim.scheduler.registry import ProfileSource
 from kubesim.simple import autopod, hpaconfig
 from kubesim.store import EtcdStore, HistoryDigest
 from kubesim.table import Table
@@ -111,8 +113,8 @@ class Cluster:
         shadow_policies: Mapping[str, AutoscalingPolicy] | None = None,
         metrics_resolution: float | None = None,
         custom_metrics_resolution: float = 0.0,
-        profile: Any = None,
-        schedulers: Mapping[str, Any] | None = None,
+        profile: ProfileSource | PlacementPolicy = None,
+        schedulers: Schedulers | None = None,
         workloads: Mapping[str, Factory] | None = None,
         digest: bool = False,
         history_limit: int = 10_000,
@@ -324,7 +326,7 @@ class Cluster:
         machine.start()
         return self.node(name)
 
-    def restart_scheduler(self, profile: Any = None) -> None:
+    def restart_scheduler(self, profile: ProfileSource | PlacementPolicy = None) -> None:
         """Restart the default scheduler with another profile; see `multi.restarted`.
 
         Raises:

@@ -14,7 +14,7 @@ from kubesim.errors import NotFound, mapping_hint
 from kubesim.objects import meta
 from kubesim.objects.references import KindNames, Reference, parse_reference
 from kubesim.scheduler.explain.tables import attempt_table
-from kubesim.scheduler.explain.whatif import Proposal
+from kubesim.scheduler.explain.whatif import ChangeProposal
 from kubesim.table import Table
 
 # Kinds whose decisions are recorded under a short name.
@@ -32,7 +32,7 @@ class Explanation:
     """
 
     def __init__(
-        self, object: str, decisions: list[Decision], proposals: Sequence[Proposal] = ()
+        self, object: str, decisions: list[Decision], proposals: Sequence[ChangeProposal] = ()
     ) -> None:
         self.object = object
         self.decisions = decisions
@@ -95,7 +95,7 @@ def explain(
     log: DecisionLog,
     reference: str,
     kinds: KindNames,
-    proposals: Callable[[str, str], Sequence[Proposal]] | None = None,
+    proposals: Callable[[str, str], Sequence[ChangeProposal]] | None = None,
 ) -> Explanation:
     """Return the decisions about an object.
 
@@ -111,7 +111,7 @@ def explain(
     """
     target, full = _named(reference, kinds)
     decisions = log.of(full)
-    changes: Sequence[Proposal] = ()
+    changes: Sequence[ChangeProposal] = ()
     if proposals is not None and target is not None and target.kind == "Pod":
         changes = proposals(target.name, target.namespace)
     if not decisions:

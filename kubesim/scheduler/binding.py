@@ -1,7 +1,7 @@
-"""The second half of an attempt: Reserve, Permit, PreBind, Bind, PostBind.
+"""The binding cycle: Reserve, Permit, PreBind, Bind, PostBind.
 
-The pod is assumed on its node while this goes on, so the next pod's attempt need not wait for it.
-Whatever fails after Reserve is undone in reverse order, and the pod is released.
+The pod is assumed on its node meanwhile, so the next pod's attempt need not wait. After a failure,
+Unreserve runs in reverse order and the pod is released.
 
 Source: pkg/scheduler/schedule_one.go (bindingCycle), framework/runtime/waiting_pods_map.go.
 """
@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeAlias
 
 from kubesim.clock.base import Timer, Worker
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.quantity import format_duration
-from kubesim.scheduler.framework.calls import call_with_state
+from kubesim.scheduler.framework.calls import PluginMethod
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
+from kubesim.scheduler.framework.handle import Handle
 from kubesim.scheduler.framework.profile import Enabled
 from kubesim.scheduler.framework.runtime import Framework, as_status
 from kubesim.scheduler.framework.status import SUCCESS, Code, PluginFailed, Status
@@ -29,12 +31,15 @@ MAX_PERMIT_SECONDS = 15 * 60.0  # maxTimeout of a Permit plug-in's wait
 
 @dataclass
 class Placement:
-    """A pod on its way to a node.
+    """A pod that is being bound to a node.
 
     Attributes:
-        pod, node: who, and where.
-        state, cycle: of its attempt.
-        waits_for: Permit plug-ins that have not given their word yet, with the timers.
+        pod: the Pod document.
+        node: name of the node.
+        state: of the attempt.
+        cycle: results of the attempt.
+        waits_for: Permit plug-ins that have not allowed the pod yet -> timer of the time-out.
+        timeouts: Permit plug-in -> time-out in simulated seconds.
     """
 
     pod: Document
@@ -50,20 +55,23 @@ class Placement:
         return meta.key_of(self.pod)
 
 
-Bound = Callable[[Placement], None]
-Failed = Callable[[Placement, Status | None, Exception | None], None]
-"""failed(placement, refusal, error): one of the two is given."""
+Bound: TypeAlias = Callable[[Placement], None]
+Failed: TypeAlias = Callable[[Placement, Status | None, Exception | None], None]
+"""failed(placement, refusal, error): either the refusal or the error is given."""
 
 
 class BindingCycle:
-    """Brings assumed pods to their nodes.
+    """Binds assumed pods to their nodes.
 
     Args:
         framework: the plug-ins.
-        worker: the scheduler's lane, for timeouts.
-        bound: told of success.
-        failed: told of a refusal (a status) or an error, after everything was undone.
-        complain: told of failures that change nothing any more (in Unreserve and PostBind).
+        worker: the scheduler's worker, for time-outs.
+        bound: called after a success.
+        failed: called after a refusal or an error, once Unreserve has run.
+        complain: called with errors that no longer change the outcome (in Unreserve and PostBind).
+
+    Attributes:
+        waiting: pods that wait in Permit, by key.
     """
 
     def __init__(
@@ -74,22 +82,34 @@ class BindingCycle:
         failed: Failed,
         complain: Callable[[Exception], None],
     ) -> None:
-        self._framework = framework
         self._worker = worker
         self._bound, self._failed, self._complain = bound, failed, complain
-        self._binds: Sequence[Enabled] = framework.binds or (Enabled(DefaultBinder()),)
+        self._default_binders: list[DefaultBinder] = []
+        binds: Sequence[Enabled] = framework.binds
+        if not binds:
+            binder = DefaultBinder()
+            self._default_binders.append(binder)
+            binds = (Enabled(binder),)
+        self._reserves = _methods(framework.reserves, "reserve")
+        self._unreserves = _methods(
+            [e for e in reversed(framework.reserves) if hasattr(e.plugin, "unreserve")],
+            "unreserve",
+        )
+        self._permits = _methods(framework.permits, "permit")
+        self._pre_binds = _methods(framework.pre_binds, "pre_bind")
+        self._binds = _methods(binds, "bind")
+        self._post_binds = _methods(framework.post_binds, "post_bind")
         self.waiting: dict[str, Placement] = {}
 
-    def attach(self, handle: object) -> None:
-        """Give the handle to the binder, if it is not one of the profile's."""
-        for enabled in self._binds:
-            if isinstance(enabled.plugin, DefaultBinder):
-                enabled.plugin.attach(handle)
+    def attach(self, handle: Handle) -> None:
+        """Pass the handle to the binder of a profile that has none of its own."""
+        for binder in self._default_binders:
+            binder.attach(handle)
 
     def begin(self, placement: Placement) -> None:
-        """Reserve and Permit; goes on to the end unless somebody wants to wait."""
+        """Run Reserve and Permit, and the rest unless a Permit plug-in wants to wait."""
         try:
-            refusal = self._run("reserve", self._framework.reserves, placement)
+            refusal = self._run(self._reserves, placement)
             if refusal is None:
                 refusal = self._permit(placement)
         except PluginFailed as error:
@@ -105,27 +125,35 @@ class BindingCycle:
     # -- Permit -----------------------------------------------------------------------------------
 
     def _permit(self, placement: Placement) -> Status | None:
-        for enabled in self._framework.permits:
-            status = self._call(enabled, "permit", placement)
+        for method in self._permits:
+            status = self._call(method, placement)
             if status.rejected:
                 self._cancel(placement)
-                return status.by(enabled.name)
+                return status.by(method.name)
             if status.code is Code.WAIT:
                 seconds = min(status.timeout_seconds, MAX_PERMIT_SECONDS)
-                placement.timeouts[enabled.name] = seconds
-                placement.waits_for[enabled.name] = self._worker.call_later(
-                    seconds, partial(self._timeout, placement, enabled.name)
+                placement.timeouts[method.name] = seconds
+                placement.waits_for[method.name] = self._worker.call_later(
+                    seconds, partial(self._timeout, placement, method.name)
                 )
         return None
 
     def _timeout(self, placement: Placement, plugin: str) -> None:
         if self.waiting.get(placement.key) is placement:
             waited = format_duration(placement.timeouts[plugin])
-            said = f"rejected due to timeout after waiting {waited} at plugin {plugin}"
-            self.reject(placement.key, said, plugin)
+            reason = f"rejected due to timeout after waiting {waited} at plugin {plugin}"
+            self.reject(placement.key, reason, plugin)
 
     def allow(self, key: str, plugin: str) -> bool:
-        """A Permit plug-in gives its word; the last one lets the pod go on. False: not waiting."""
+        """Allow a waiting pod for one Permit plug-in; after the last one the binding goes on.
+
+        Args:
+            key: key of the pod.
+            plugin: name of the Permit plug-in.
+
+        Returns:
+            Whether the pod waited for that plug-in.
+        """
         placement = self.waiting.get(key)
         timer = placement.waits_for.pop(plugin, None) if placement is not None else None
         if placement is None or timer is None:
@@ -137,7 +165,16 @@ class BindingCycle:
         return True
 
     def reject(self, key: str, reason: str, plugin: str = "") -> bool:
-        """A pod that waits is not to be bound after all; False: it does not wait."""
+        """Reject a waiting pod.
+
+        Args:
+            key: key of the pod.
+            reason: for the pod's status.
+            plugin: name of the Permit plug-in.
+
+        Returns:
+            Whether the pod waited.
+        """
         placement = self.waiting.pop(key, None)
         if placement is None:
             return False
@@ -154,13 +191,13 @@ class BindingCycle:
 
     def _bind(self, placement: Placement) -> None:
         try:
-            refusal = self._run("pre_bind", self._framework.pre_binds, placement)
+            refusal = self._run(self._pre_binds, placement)
             if refusal is None:
-                for enabled in self._binds:
-                    status = self._call(enabled, "bind", placement)
+                for method in self._binds:
+                    status = self._call(method, placement)
                     if status.code is Code.SKIP:
                         continue
-                    refusal = status.by(enabled.name) if status.rejected else None
+                    refusal = status.by(method.name) if status.rejected else None
                     break
                 else:
                     raise PluginFailed("no Bind plugin took the pod")
@@ -171,33 +208,39 @@ class BindingCycle:
             self._undo(placement, refusal, None)
             return
         self._bound(placement)
-        for enabled in self._framework.post_binds:
-            self._try(enabled, "post_bind", placement)
+        for method in self._post_binds:
+            self._try(method, placement)
 
     # -- helpers ----------------------------------------------------------------------------------
 
-    def _run(self, method: str, plugins: Sequence[Enabled], placement: Placement) -> Status | None:
-        """The first refusal, or None."""
-        for enabled in plugins:
-            status = self._call(enabled, method, placement)
+    def _run(self, methods: Sequence[PluginMethod], placement: Placement) -> Status | None:
+        """Run an extension point; return the first refusal, or None."""
+        for method in methods:
+            status = self._call(method, placement)
             if status.rejected:
-                return status.by(enabled.name)
+                return status.by(method.name)
         return None
 
-    def _call(self, enabled: Enabled, method: str, placement: Placement) -> Status:
-        answer = call_with_state(enabled, method, 3, placement.pod, placement.node, placement.state)
-        return SUCCESS if method == "post_bind" else as_status(enabled, method, answer)
+    def _call(self, method: PluginMethod, placement: Placement) -> Status:
+        answer = method(placement.pod, placement.node, placement.state)
+        if method.method == "post_bind":
+            return SUCCESS
+        return as_status(method.enabled, method.method, answer)
 
-    def _try(self, enabled: Enabled, method: str, placement: Placement) -> None:
-        """A method whose failure holds nobody up."""
+    def _try(self, method: PluginMethod, placement: Placement) -> None:
+        """Call a method whose failure does not change the outcome."""
         try:
-            self._call(enabled, method, placement)
+            self._call(method, placement)
         except PluginFailed as error:
             self._complain(error)
 
     def _undo(self, placement: Placement, refusal: Status | None, error: Exception | None) -> None:
-        """Unreserve in reverse order, then tell."""
-        for enabled in reversed(self._framework.reserves):
-            if hasattr(enabled.plugin, "unreserve"):
-                self._try(enabled, "unreserve", placement)
+        """Run Unreserve in reverse order, then report the failure."""
+        for method in self._unreserves:
+            self._try(method, placement)
         self._failed(placement, refusal, error)
+
+
+def _methods(plugins: Sequence[Enabled], method: str) -> list[PluginMethod]:
+    """Look up one method of each plug-in; its arguments are pod, node name and state."""
+    return [PluginMethod(enabled, method, 3) for enabled in plugins]

@@ -1,6 +1,6 @@
 """The scheduler's cache: nodes, and the pods that are bound to them or assumed to be.
 
-A pod counts from the moment in which it is *assumed* on a node, so that the next pod sees its room
+A pod counts from the moment it is *assumed* on a node, so that the next pod sees its resources as
 taken; the binding follows. When a binding fails, the pod is released again.
 
 Source: pkg/scheduler/backend/cache/cache.go.
@@ -14,65 +14,70 @@ from kubesim.apiserver import KubeAPI
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
-from kubesim.scheduler.framework.snapshot import Snapshot, World, by_zone
+from kubesim.scheduler.framework.snapshot import ObjectLister, Snapshot, by_zone
 
-LOG_LIMIT = 50_000  # changes of nodes that are kept for those who follow them
+LOG_LIMIT = 50_000  # changes of nodes that `changed_since` can return
 
 
-class ApiWorld:
-    """What there is besides nodes and pods, read from the API server when somebody asks."""
+class ApiLister:
+    """An ObjectLister that reads from the API server on demand.
+
+    Args:
+        api: the API server.
+    """
 
     def __init__(self, api: KubeAPI) -> None:
         self._api = api
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
-        """Labels of a namespace."""
-        found = self._api.peek("Namespace", name)
-        return {} if found is None else meta.labels_of(found)
+        """Return the labels of a namespace."""
+        namespace = self._api.peek("Namespace", name)
+        return {} if namespace is None else meta.labels_of(namespace)
 
     def services(self, namespace: str) -> Sequence[Document]:
-        """The Services of a namespace."""
+        """Return the Services of a namespace."""
         return list(self._api.snapshot("Service", namespace)[0])
 
     def workload(self, kind: str, name: str, namespace: str) -> Document | None:
-        """A ReplicaSet or StatefulSet; kinds that this API server does not have: None."""
+        """Return a ReplicaSet or StatefulSet; None for another kind, or if there is none."""
         if kind not in ("ReplicaSet", "StatefulSet"):
             return None
         return self._api.peek(kind, name, namespace)
 
     def budgets(self) -> Sequence[Document]:
-        """All PodDisruptionBudgets."""
+        """Return all PodDisruptionBudgets."""
         return list(self._api.snapshot("PodDisruptionBudget")[0])
 
 
 class NodeCache:
-    """Nodes by name, in the order in which they came, with the pods that count on them.
+    """Nodes by name, in the order in which they were added, with their pods.
 
     Args:
-        world: what there is besides nodes and pods.
+        world: reads the objects besides nodes and pods.
 
     Attributes:
         nodes: the nodes.
-        epoch: rises when a node comes, goes or changes itself (not when its pods do).
-        log: names of nodes whose pods changed, in order; `log_start` entries were dropped.
+        epoch: increases when a node is added, deleted or changed (not when its pods change).
+        log: names of nodes whose pods changed, in order.
+        log_start: number of entries that were dropped from the start of the log.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ObjectLister) -> None:
         self.nodes: dict[str, NodeInfo] = {}
         self.epoch = 0
         self.log: list[str] = []
         self.log_start = 0
         self._world = world
-        self._placed: dict[str, tuple[str, Document]] = {}  # key of a pod -> its node, itself
+        self._placed: dict[str, tuple[str, Document]] = {}  # pod key -> (node, pod)
         self._assumed: set[str] = set()
         self._affine_nodes: set[str] = set()
-        self._waiting: dict[str, set[str]] = {}  # node that is not here -> keys of its pods
+        self._orphans: dict[str, set[str]] = {}  # unknown node -> keys of its pods
         self._snapshot: Snapshot | None = None
 
     def snapshot(self) -> Snapshot:
-        """The nodes in the order in which they are searched; they change under it, it is no copy.
+        """Return the nodes in the order in which they are searched; they are shared, not copied.
 
-        An attempt runs without a break, so nothing changes while it looks.
+        An attempt is not interrupted, so nothing changes while it runs.
         """
         if self._snapshot is None:
             affine = self._affine_nodes.__len__
@@ -83,12 +88,12 @@ class NodeCache:
     # -- nodes ------------------------------------------------------------------------------------
 
     def set_node(self, node: Document) -> None:
-        """A node came or changed."""
+        """Add a node, or replace its document."""
         name = meta.name_of(node)
         info = self.nodes.get(name)
         if info is None:
             info = self.nodes[name] = NodeInfo(node)
-            for key in sorted(self._waiting.pop(name, ())):
+            for key in sorted(self._orphans.pop(name, ())):
                 info.add(self._placed[key][1])
             self._note(name)
         else:
@@ -96,16 +101,16 @@ class NodeCache:
         self._new_epoch()
 
     def refresh_node(self, node: Document) -> None:
-        """A node reported without changing anything that matters here."""
+        """Replace a node's document by one that differs in nothing that the scheduler reads."""
         self.nodes[meta.name_of(node)].node = node
 
     def remove_node(self, name: str) -> None:
-        """A node is gone; its pods are remembered, in case that it comes back."""
+        """Remove a node; its pods are kept in case it is added again."""
         info = self.nodes.pop(name, None)
         if info is not None:
             self._affine_nodes.discard(name)
             if info.pods:
-                self._waiting.setdefault(name, set()).update(info.pods)
+                self._orphans.setdefault(name, set()).update(info.pods)
             self._new_epoch()
 
     def _new_epoch(self) -> None:
@@ -115,23 +120,26 @@ class NodeCache:
     # -- pods -------------------------------------------------------------------------------------
 
     def assume(self, pod: Document, node: str) -> None:
-        """Count a pod where it is about to be bound."""
+        """Count a pod on the node that it is about to be bound to."""
         bound = {**pod, "spec": {**pod["spec"], "nodeName": node}}
         self._put(pod, bound, node)
         self._assumed.add(meta.key_of(pod))
 
     def is_assumed(self, key: str) -> bool:
-        """It is counted somewhere, and no watch has confirmed it."""
+        """Return whether a pod is counted on a node and no watch event has confirmed it yet."""
         return key in self._assumed
 
     def count(self, pod: Document, node: str) -> bool:
-        """A pod is bound; True if that is news (it was neither counted there nor assumed)."""
+        """Count a bound pod; return whether this is new.
+
+        A pod is new if it was not counted on that node, or was only assumed there.
+        """
         key = meta.key_of(pod)
         known = self._placed.get(key)
-        news = known is None or known[0] != node or key in self._assumed
+        is_new = known is None or known[0] != node or key in self._assumed
         self._assumed.discard(key)
         self._put(pod, pod, node)
-        return news
+        return is_new
 
     def _put(self, pod: Document, counted: Document, node: str) -> None:
         key = meta.key_of(pod)
@@ -141,13 +149,13 @@ class NodeCache:
         self._placed[key] = (node, counted)
         info = self.nodes.get(node)
         if info is None:
-            self._waiting.setdefault(node, set()).add(key)
+            self._orphans.setdefault(node, set()).add(key)
         else:
             info.add(counted)
             self._note(node)
 
     def release(self, key: str) -> tuple[str, Document] | None:
-        """No longer count a pod; its node and its last state, or None if it was not counted."""
+        """No longer count a pod; return its node and its last state, or None if it was unknown."""
         known = self._placed.pop(key, None)
         self._assumed.discard(key)
         if known is None:
@@ -157,16 +165,16 @@ class NodeCache:
             info.remove(key)
             self._note(known[0])
         else:
-            self._waiting.get(known[0], set()).discard(key)
+            self._orphans.get(known[0], set()).discard(key)
         return known
 
     def placed(self, key: str) -> Document | None:
-        """The pod as it is counted; None if it is not."""
+        """Return the pod as it is counted, or None."""
         known = self._placed.get(key)
         return None if known is None else known[1]
 
     def node_document(self, name: str) -> Document | None:
-        """The document of a node."""
+        """Return the document of a node, or None."""
         info = self.nodes.get(name)
         return None if info is None else info.node
 
@@ -181,11 +189,14 @@ class NodeCache:
             self.log_start += LOG_LIMIT
 
     def changed_since(self, position: int) -> Iterable[str] | None:
-        """Nodes whose pods changed since a position (`position()`); None: too long ago."""
+        """Return the nodes whose pods changed since a position in the log.
+
+        Return None if that part of the log was dropped.
+        """
         if position < self.log_start:
             return None
         return dict.fromkeys(self.log[position - self.log_start :])
 
     def position(self) -> int:
-        """Where the log ends now."""
+        """Return the position of the log's end."""
         return self.log_start + len(self.log)

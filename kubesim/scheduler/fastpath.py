@@ -1,24 +1,24 @@
 """A faster way to the same decision, for pods whose plug-ins look at one node at a time.
 
-The plain loop asks every plug-in about every node, for every pod. But most pods are alike, and
-placing one changes one node. If each plug-in of the profile declares that, for this pod in this
-cluster, its answers depend on the node and on the pod's *class* only, then the sum of a node's
-scores can be kept from pod to pod, and only the nodes that changed are asked again.
+The plain loop runs every plug-in on every node, for every pod. But most pods are alike, and placing
+one changes a single node. If each plug-in of the profile declares that, for this pod in this
+cluster, its results depend on the node and on the pod's *class* only, then the total score of a
+node can be cached from pod to pod, and only the nodes that changed are evaluated again.
 
-A change of a node itself (labels, taints, size, images) begins anew: the first pod of a class after
-that goes through the plain loop, the second one builds the tree.
+A change of a node itself (labels, taints, size, images) clears the cache: the first pod of a class
+after that goes through the plain loop, the second one builds the tree.
 
-A plug-in declares it with `local = True`, or with a method `local(pod, snapshot) -> bool`, and
+A plug-in declares this with `local = True`, or with a method `local(pod, snapshot) -> bool`, and
 promises: `filter` and `score` depend on the node at hand and on what pods of one class have in
-common (namespace, labels, owner and spec, but for its host name); `normalize`, if it has one, gives
-each node the same score whatever the others got.
+common (namespace, labels, owner and spec without the hostname); `normalize`, if it has one, gives a
+node the same score whatever the other nodes' scores are.
 
-For each class a tournament tree over the nodes, in the order in which they are searched, holds in
-every branch: how many nodes are feasible, the best total, and how many nodes share it. So the
-sample of nodes that the plain loop would look at (from the round-robin start, up to the last
-feasible one that is enough) is a range of leaves; its best total, the ties, and the node on which
-the lot falls are found in a few steps. The lot is drawn from the same stream with the same bounds:
-the decision is the same, tie for tie. A test compares the two on thousands of pods.
+For each class there is a tournament tree over the nodes, in the order in which they are searched.
+Every branch holds how many nodes below it are feasible, the best total, and how many nodes share
+it. The sample of nodes that the plain loop would evaluate (from the round-robin start up to the
+last feasible node that is needed) is a range of leaves; its best total, the ties and the winner are
+found in a few steps. Ties are broken with the same random stream and the same bounds, so the
+decision is the same. A test compares the two on thousands of pods.
 
 No counterpart in Kubernetes up to 1.34; 1.35 caches the results of a class of pods in a similar way
 ("opportunistic batching").
@@ -29,6 +29,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from kubesim.objects.frozen import Document
 from kubesim.scheduler.cache import NodeCache
@@ -41,46 +42,52 @@ from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import SUCCESS, PluginFailed
 from kubesim.scheduler.search import Search, nodes_to_find
 
-LEAST_NODES = 100  # below, the plain loop is quick and its explanations are complete
-CLASSES = 32  # trees that are kept
-SEEN = 1_000  # classes that are remembered after one pod; the second pod builds the tree
+LEAST_NODES = 100  # below this, the plain loop is fast and its explanations are complete
+CLASSES = 32  # trees in the cache
+SEEN = 1_000  # classes remembered after their first pod; the second pod builds the tree
 INFEASIBLE = -1
 
 
-Local = Callable[[Document, Snapshot], bool]
+Local: TypeAlias = Callable[[Document, Snapshot], bool]
 
 
-def questions(framework: Framework) -> list[Local] | None:
-    """What has to be asked for each pod; None if some plug-in is never local."""
-    found: list[Local] = []
+def local_checks(framework: Framework) -> list[Local] | None:
+    """Return the `local` methods to call for each pod; None if a plug-in is never local."""
+    checks: list[Local] = []
     for enabled in {id(e.plugin): e for e in (*framework.profile, *framework.scores)}.values():
         if not (enabled.joins("filter") or enabled.joins("score")):
             continue
         local = getattr(enabled.plugin, "local", False)
         if callable(local):
-            found.append(local)
+            checks.append(local)
         elif local is not True:
             return None
-    return found
+    return checks
 
 
 def is_local(framework: Framework, pod: Document, snapshot: Snapshot) -> bool:
-    """Whether every plug-in that filters or scores declares itself local for this pod."""
-    asked = questions(framework)
-    return asked is not None and all(local(pod, snapshot) for local in asked)
+    """Return whether every plug-in that filters or scores is local for this pod.
+
+    Args:
+        framework: the plug-ins.
+        pod: the pod to schedule.
+        snapshot: the cluster.
+    """
+    checks = local_checks(framework)
+    return checks is not None and all(local(pod, snapshot) for local in checks)
 
 
 @dataclass
-class Tree:
+class TotalsTree:
     """Feasible nodes and best totals over ranges of nodes.
 
     Branch 1 is the root; the children of branch b are 2b and 2b + 1; leaves begin at `width`.
 
     Attributes:
         width: leaves, a power of two.
-        feasible: per branch, how many nodes are.
-        best: per branch, the highest total; INFEASIBLE if there is none.
-        ties: per branch, how many nodes share it.
+        feasible: per branch, the number of feasible nodes.
+        best: per branch, the highest total; INFEASIBLE without a feasible node.
+        ties: per branch, how many nodes share the highest total.
     """
 
     width: int
@@ -89,8 +96,8 @@ class Tree:
     ties: list[int] = field(default_factory=list)
 
     @classmethod
-    def of(cls, totals: list[int]) -> Tree:
-        """A tree over the totals of all nodes, INFEASIBLE for those that are refused."""
+    def of(cls, totals: list[int]) -> TotalsTree:
+        """Build a tree over the totals of all nodes, INFEASIBLE for those that are refused."""
         width = 1
         while width < len(totals):
             width *= 2
@@ -104,7 +111,7 @@ class Tree:
         return tree
 
     def _join(self, branch: int) -> bool:
-        """Work a branch out from its children; whether anything changed."""
+        """Compute a branch from its children; return whether it changed."""
         left, right = 2 * branch, 2 * branch + 1
         feasible = self.feasible[left] + self.feasible[right]
         top, ties = self.best[left], self.ties[left]
@@ -119,29 +126,29 @@ class Tree:
         return True
 
     def set(self, leaf: int, total: int) -> None:
-        """A node's total changed."""
+        """Set the total of a node."""
         branch = self.width + leaf
         if self.best[branch] == total:
             return
         self.best[branch] = total
         self.feasible[branch] = self.ties[branch] = int(total >= 0)
         branch //= 2
-        while branch and self._join(branch):  # mostly a better node near by hides the change
+        while branch and self._join(branch):  # usually a better node close by hides the change
             branch //= 2
 
     def feasible_before(self, leaf: int) -> int:
-        """Feasible nodes among the leaves 0 to leaf - 1."""
-        branch, found = self.width + leaf, 0
+        """Return the number of feasible nodes among the leaves 0 to leaf - 1."""
+        branch, count = self.width + leaf, 0
         if leaf >= self.width:
             return self.feasible[1]
         while branch > 1:
             if branch & 1:
-                found += self.feasible[branch - 1]
+                count += self.feasible[branch - 1]
             branch //= 2
-        return found
+        return count
 
     def nth_feasible(self, n: int) -> int:
-        """The leaf of the n-th feasible node, counted from 0."""
+        """Return the leaf of the n-th feasible node, counted from 0."""
         branch = 1
         while branch < self.width:
             branch *= 2
@@ -151,7 +158,7 @@ class Tree:
         return branch - self.width
 
     def branches(self, start: int, end: int) -> list[int]:
-        """The fewest branches that cover the leaves start to end - 1, from left to right."""
+        """Return the fewest branches that cover the leaves start to end - 1, from left to right."""
         left, right = self.width + start, self.width + end
         first: list[int] = []
         last: list[int] = []
@@ -167,7 +174,13 @@ class Tree:
         return first + last[::-1]
 
     def nth_best(self, branch: int, total: int, n: int) -> int:
-        """The leaf of the n-th node under a branch that has this total, its best."""
+        """Return the leaf of the n-th node under a branch that has its best total.
+
+        Args:
+            branch: the branch.
+            total: its best total.
+            n: counted from 0.
+        """
         while branch < self.width:
             branch *= 2
             here = self.ties[branch] if self.best[branch] == total else 0
@@ -178,40 +191,55 @@ class Tree:
 
 
 @dataclass
-class _Class:
-    tree: Tree
+class _CachedClass:
+    """The tree of a class of pods.
+
+    Attributes:
+        tree: the totals of all nodes.
+        position: the position in the cache's log up to which the tree is current.
+    """
+
+    tree: TotalsTree
     position: int = 0
 
 
 class FastSearch:
-    """Finds nodes by trees where it may, and by the plain loop where it may not.
+    """Finds nodes by trees where all plug-ins are local, and by the plain loop otherwise.
 
     Args:
-        search: the plain loop; its start and its stream of randomness are shared.
+        search: the plain loop; its start and its random stream are shared.
         cache: tells which nodes changed.
         least_nodes: smaller clusters are left to the plain loop.
+
+    Attributes:
+        used: how many nodes were found by a tree.
     """
 
     def __init__(self, search: Search, cache: NodeCache, least_nodes: int = LEAST_NODES) -> None:
         self._plain = search
         self._cache = cache
         self._least = least_nodes
-        self._questions = questions(search.framework)
-        self._classes: OrderedDict[str, _Class] = OrderedDict()
+        self._checks = local_checks(search.framework)
+        self._classes: OrderedDict[str, _CachedClass] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._leaves: dict[str, int] = {}
         self._epoch = -1
         self.used = 0
 
     def find_node(self, pod: Document, state: CycleState, cycle: Cycle) -> str | None:
-        """As `Search.find_node`, with the same result and the same effects.
+        """Do the same as `Search.find_node`, with the same result and the same effects.
+
+        Args:
+            pod: the pod to schedule.
+            state: of this attempt.
+            cycle: receives the result; not a table of all nodes.
 
         Raises:
             PluginFailed: a plug-in raised or broke the rules.
         """
         try:
             tree = self._tree(pod, state)
-        except PluginFailed:  # the plain loop may not even come to the node on which it fails
+        except PluginFailed:  # the plain loop may not even reach the node on which it failed
             tree = None
         if tree is None or tree.feasible[1] == 0:
             return self._plain.find_node(pod, state, cycle)
@@ -219,14 +247,14 @@ class FastSearch:
         total = len(nodes)
         enough = nodes_to_find(total, search.percentage) if search.framework.scores else 1
         start = search.start % total
-        looked_at = _looked_at(tree, start, total, enough)
-        search.start = (start + looked_at) % total
-        parts = tree.branches(start, min(start + looked_at, total))
-        parts += tree.branches(0, max(0, start + looked_at - total))
+        evaluated = _evaluated(tree, start, total, enough)
+        search.start = (start + evaluated) % total
+        parts = tree.branches(start, min(start + evaluated, total))
+        parts += tree.branches(0, max(0, start + evaluated - total))
         best = max(tree.best[branch] for branch in parts)
         ties = sum(tree.ties[branch] for branch in parts if tree.best[branch] == best)
-        lot = search.rng.choice(range(ties)) if ties > 1 else 0
-        winner = nodes[_nth(tree, parts, best, lot)]
+        drawn = search.rng.choice(range(ties)) if ties > 1 else 0
+        winner = nodes[_nth(tree, parts, best, drawn)]
         self.used += 1
         feasible = sum(tree.feasible[branch] for branch in parts)
         cycle.statuses = {winner.name: SUCCESS}
@@ -234,23 +262,23 @@ class FastSearch:
             cycle.totals = {winner.name: best}
             cycle.ties = ties
         cycle.note = (
-            f"{looked_at} of {total} nodes looked at, {feasible} feasible, by the kept totals of "
-            "this class of pods: a table of all nodes is not made"
+            f"{evaluated} of {total} nodes evaluated, {feasible} feasible, by the cached totals of "
+            "this class of pods: no table of all nodes is made"
         )
         return winner.name
 
     # -- trees ------------------------------------------------------------------------------------
 
-    def _tree(self, pod: Document, state: CycleState) -> Tree | None:
-        """The tree of the pod's class, up to date; None if the plain loop has to look."""
+    def _tree(self, pod: Document, state: CycleState) -> TotalsTree | None:
+        """Return the up-to-date tree of the pod's class; None if the plain loop is needed."""
         search, snapshot = self._plain, state.snapshot
         if len(snapshot) < self._least or len(search.nominator):
             return None
         if (pod.get("status") or {}).get("nominatedNodeName"):
             return None
-        if self._questions is None or not all(local(pod, snapshot) for local in self._questions):
+        if self._checks is None or not all(local(pod, snapshot) for local in self._checks):
             return None
-        if self._epoch != self._cache.epoch:  # nodes changed themselves: begin anew
+        if self._epoch != self._cache.epoch:  # nodes changed themselves: clear the cache
             self._classes.clear()
             self._seen.clear()
             self._leaves = {node.name: i for i, node in enumerate(snapshot.nodes)}
@@ -270,7 +298,7 @@ class FastSearch:
             return None
         changed = None if known is None else self._cache.changed_since(known.position)
         if known is None or changed is None:
-            known = _Class(Tree.of([evaluate(node) for node in snapshot.nodes]))
+            known = _CachedClass(TotalsTree.of([evaluate(node) for node in snapshot.nodes]))
             self._classes[name] = known
             while len(self._classes) > CLASSES:
                 self._classes.popitem(last=False)
@@ -281,7 +309,10 @@ class FastSearch:
         return known.tree
 
     def _evaluator(self, pod: Document, state: CycleState) -> Callable[[NodeInfo], int] | None:
-        """From a node to its total, or INFEASIBLE; None if PreFilter narrows or refuses."""
+        """Return a function from a node to its total or INFEASIBLE.
+
+        Return None if PreFilter limits the nodes or refuses the pod.
+        """
         framework = self._plain.framework
         status = framework.pre_filter(pod, state)
         if not status.ok or status.nodes is not None:
@@ -296,8 +327,8 @@ class FastSearch:
         return evaluate
 
 
-def _looked_at(tree: Tree, start: int, total: int, enough: int) -> int:
-    """How many nodes the plain loop looks at, from `start` on."""
+def _evaluated(tree: TotalsTree, start: int, total: int, enough: int) -> int:
+    """Return how many nodes the plain loop would evaluate, from `start` on."""
     if tree.feasible[1] < enough:
         return total
     before = tree.feasible_before(start)
@@ -307,8 +338,8 @@ def _looked_at(tree: Tree, start: int, total: int, enough: int) -> int:
     return total - start + tree.nth_feasible(enough - behind - 1) + 1
 
 
-def _nth(tree: Tree, parts: list[int], best: int, n: int) -> int:
-    """The n-th leaf with the best total, in the order in which nodes are looked at."""
+def _nth(tree: TotalsTree, parts: list[int], best: int, n: int) -> int:
+    """Return the n-th leaf with the best total, in the order in which nodes are evaluated."""
     for branch in parts:
         if tree.best[branch] == best:
             if n < tree.ties[branch]:

@@ -1,8 +1,8 @@
-"""Several schedulers side by side: who places which pod, and what would help a pod that waits.
+"""Several schedulers side by side; what would let a pending pod fit.
 
-In a real cluster each of them is a program of its own (or a profile of kube-scheduler); they see
-each other's pods once these are bound, and not before. A pod whose schedulerName nobody serves
-waits for ever, without an event: nobody looks at it.
+In a real cluster each of them is a program of its own (or a profile of kube-scheduler); a scheduler
+sees the pods of the others once these are bound. A pod whose schedulerName no scheduler serves
+stays pending forever, without an event.
 
 Source: pkg/scheduler/profile, docs "Configure Multiple Schedulers".
 """
@@ -10,60 +10,69 @@ Source: pkg/scheduler/profile, docs "Configure Multiple Schedulers".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeAlias
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import Tools
 from kubesim.errors import BadRequest
 from kubesim.objects.pods import node_of
 from kubesim.objects.wellknown import DEFAULT_SCHEDULER
-from kubesim.scheduler.cache import ApiWorld
-from kubesim.scheduler.explain.whatif import Proposal, smallest_changes
+from kubesim.scheduler.cache import ApiLister
+from kubesim.scheduler.explain.whatif import ChangeProposal, smallest_changes
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import Snapshot, by_zone
-from kubesim.scheduler.registry import read_profile
+from kubesim.scheduler.policy import PlacementPolicy
+from kubesim.scheduler.registry import ProfileSource, read_profile
 from kubesim.scheduler.scheduler import Scheduler
+
+Schedulers: TypeAlias = Mapping[str, ProfileSource | PlacementPolicy]
+"""schedulerName -> a profile, one plug-in, or a policy with `choose(pod, nodes)`."""
 
 
 def make_schedulers(
-    tools: Tools, profile: Any, others: Mapping[str, Any] | None
+    tools: Tools, profile: ProfileSource | PlacementPolicy, others: Schedulers | None
 ) -> list[Scheduler]:
-    """The default scheduler, and others by their names.
+    """Make the default scheduler, and others by their names.
 
     Args:
         tools: what all components share.
         profile: of the default scheduler; see `Scheduler`.
-        others: schedulerName -> a profile, one plug-in, or a policy with `choose(pod, nodes)`.
+        others: the further schedulers; see `Schedulers`.
 
     Raises:
-        BadRequest: a name that is none, or the default one's; or something that is no profile.
+        BadRequest: a name is not usable, or something is not a profile.
     """
-    found = [Scheduler(tools.api, profile=profile, **tools.options())]
+    if others is not None and not isinstance(others, Mapping):
+        raise BadRequest(
+            f"schedulers must be a mapping from schedulerName to a profile, not {others!r}",
+            hint='for example {"packer": [MyPlugin()]}',
+        )
+    schedulers = [Scheduler(tools.api, profile=profile, **tools.options())]
     for name, own in (others or {}).items():
         if not isinstance(name, str) or not name or name == DEFAULT_SCHEDULER:
             raise BadRequest(
                 f"{name!r} cannot be the name of a further scheduler",
                 hint=f"choose another than {DEFAULT_SCHEDULER!r}; to change that one, use profile=",
             )
-        found.append(Scheduler(tools.api, profile=own, scheduler_name=name, **tools.options()))
-    return found
+        schedulers.append(Scheduler(tools.api, profile=own, scheduler_name=name, **tools.options()))
+    return schedulers
 
 
-def restarted(old: Scheduler, profile: Any, tools: Tools) -> Scheduler:
+def restarted(old: Scheduler, profile: ProfileSource | PlacementPolicy, tools: Tools) -> Scheduler:
     """Stop a scheduler, and start one of the same name with another profile.
 
-    As after an edit of kube-scheduler's configuration: pods that are placed stay where they are,
-    those that wait are tried again.
+    As after a change of kube-scheduler's configuration: bound pods stay where they are, pending
+    ones are tried again.
 
     Args:
-        old: the scheduler that runs.
+        old: the running scheduler.
         profile: see `Scheduler`.
         tools: what all components share.
 
     Raises:
-        BadRequest: something in it is no plug-in; the old scheduler goes on then.
+        BadRequest: something in the profile is not a plug-in; the old scheduler keeps running.
     """
-    if profile is not None and not callable(getattr(profile, "choose", None)):
+    if not isinstance(profile, PlacementPolicy):
         read_profile(profile)
     old.stop()
     new = Scheduler(tools.api, profile=profile, scheduler_name=old.name, **tools.options())
@@ -72,20 +81,28 @@ def restarted(old: Scheduler, profile: Any, tools: Tools) -> Scheduler:
 
 
 def current_snapshot(api: KubeAPI) -> Snapshot:
-    """Nodes and bound pods as the API server has them, apart from any scheduler's cache."""
+    """Build a snapshot of nodes and bound pods from the API server, without a scheduler's cache."""
     nodes = {n["metadata"]["name"]: NodeInfo(n) for n in api.snapshot("Node")[0]}
     for pod in api.snapshot("Pod")[0]:
         if node_of(pod) in nodes:
             nodes[node_of(pod)].add(pod)
-    return Snapshot(by_zone(nodes.values()), ApiWorld(api))
+    return Snapshot(by_zone(nodes.values()), ApiLister(api))
 
 
 def proposals_for(
     api: KubeAPI, schedulers: Sequence[Scheduler], name: str, namespace: str
-) -> list[Proposal]:
-    """What would let a pod fit that waits; [] for any other pod, or if nothing was found.
+) -> list[ChangeProposal]:
+    """Propose what would let a pending pod fit.
 
-    For a pod whose schedulerName nobody serves: just that.
+    Args:
+        api: the API server.
+        schedulers: all schedulers of the cluster.
+        name: name of the pod.
+        namespace: namespace of the pod.
+
+    Returns:
+        The smallest changes first; [] if the pod is not pending or nothing was found. For a pod
+        whose schedulerName no scheduler serves: that alone.
     """
     pod = api.peek("Pod", name, namespace)
     if pod is None or node_of(pod):
@@ -95,5 +112,5 @@ def proposals_for(
         if scheduler.name == wanted:
             return smallest_changes(pod, current_snapshot(api), scheduler.framework)
     served = ", ".join(scheduler.name for scheduler in schedulers)
-    said = f"nobody serves its schedulerName {wanted!r} (served: {served})"
-    return [Proposal("", (said,), ({"kind": "schedulerName", "name": wanted},))]
+    step = f"no scheduler serves its schedulerName {wanted!r} (served: {served})"
+    return [ChangeProposal("", (step,), ({"kind": "schedulerName", "name": wanted},))]

@@ -1,21 +1,21 @@
 """A whole scheduler in one method: `choose(pod, nodes)`.
 
-For learners who want to begin from nothing, beside the framework of plug-ins:
+A simpler way to write a scheduler than the framework of plug-ins:
 
 >>> class First:
 ...     name = "First"
 ...     def choose(self, pod, nodes):
 ...         return nodes[0].name
 
-`Cluster(schedulers={"first": First()})` runs it for pods with ``schedulerName: first``. Nobody
-filters for it: it may overcommit a node, and the kubelet will refuse the pod then.
+`Cluster(schedulers={"first": First()})` runs it for pods with ``schedulerName: first``. No filter
+runs before it: it may overcommit a node, and the kubelet will reject the pod then.
 
 No counterpart in Kubernetes, where a second scheduler is a program of its own.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.cycle import Cycle
@@ -24,28 +24,41 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.status import SUCCESS, PluginFailed, Status
 
 
+@runtime_checkable
+class PlacementPolicy(Protocol):
+    """A scheduler in one method; `name` defaults to the class's name."""
+
+    def choose(self, pod: Document, nodes: list[NodeInfo], /) -> NodeInfo | str | None:
+        """Return a node or its name; None: no node is good enough."""
+
+
 class PolicySearch:
-    """Asks a policy where a pod goes.
+    """Finds nodes by asking a policy.
 
     Args:
-        policy: has a method `choose(pod, nodes)` that returns a NodeInfo, a node's name, or None.
+        policy: has a method `choose(pod, nodes)`.
     """
 
-    def __init__(self, policy: Any) -> None:
+    def __init__(self, policy: PlacementPolicy) -> None:
         self._policy = policy
         self.name = str(getattr(policy, "name", type(policy).__name__))
 
     def find_node(self, pod: Document, state: CycleState, cycle: Cycle) -> str | None:
-        """The name that the policy chose; None if it wants none of the nodes.
+        """Return the name of the node that the policy chose, or None.
+
+        Args:
+            pod: the pod to schedule.
+            state: of this attempt.
+            cycle: receives the result.
 
         Raises:
-            PluginFailed: it raised, or named a node that does not exist.
+            PluginFailed: the policy raised, or chose a node that does not exist.
         """
         try:
             answer = self._policy.choose(pod, list(state.snapshot.nodes))
         except Exception as error:
-            said = f"running choose of {self.name!r}: {type(error).__name__}: {error}"
-            raise PluginFailed(said) from error
+            message = f"running choose of {self.name!r}: {type(error).__name__}: {error}"
+            raise PluginFailed(message) from error
         name = answer.name if isinstance(answer, NodeInfo) else answer
         if name is None:
             cycle.refused_by.add(self.name)

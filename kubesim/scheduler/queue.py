@@ -1,15 +1,15 @@
-"""The scheduling queue: pods to try now, pods to try after a while, pods that wait for a change.
+"""The scheduling queue: pods to try now, pods in back-off, pods that wait for a cluster event.
 
-    active          a heap: higher priority first, then who waits longer
+    active          a heap: higher priority first, then the pod that has waited longer
     backoff         refused or failed recently; tried again after 1, 2, 4, 8, 10 s
-    unschedulable   no node was good enough; waits for an event that could help, at most 5 min
-    gated           must not be tried yet
-    trying          an attempt is under way, or the pod waits in Permit
+    unschedulable   no node was feasible; waits for an event that could help, at most 5 min
+    gated           a PreEnqueue plug-in holds the pod back
+    trying          an attempt is in progress, or the pod waits in Permit
 
-A refused pod goes to *unschedulable* and remembers which plug-ins refused it; when an event comes,
-they are asked whether it could help. A pod whose attempt broke has no plug-in to ask and goes to
-*backoff* at once. If nothing is active, the head of the back-off may be taken early, but not a pod
-whose attempt broke.
+A refused pod goes to *unschedulable* with the names of the plug-ins that refused it; when an event
+arrives, their hints say whether it could help. A pod whose attempt failed with an error goes to
+*backoff* at once. If no pod is active, the head of the back-off may be taken early, but not a pod
+whose attempt failed with an error.
 
 Pure data: times are passed in.
 
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import floor
-from typing import Any
+from typing import TypeAlias
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -31,14 +31,14 @@ from kubesim.scheduler.framework.podinfo import priority_of
 
 INITIAL_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 10.0
-MAX_UNSCHEDULABLE_SECONDS = 300.0  # then it is tried again in any case
+MAX_UNSCHEDULABLE_SECONDS = 300.0  # after that a pod is tried again in any case
 POOLS = ("active", "trying", "backoff", "unschedulable", "gated")
-Hint = Callable[[Document, Iterable[str], ClusterEvent], bool]
-"""hint(pod, plug-ins that refused it, event) -> could the event help?"""
+Hint: TypeAlias = Callable[[Document, Iterable[str], ClusterEvent], bool]
+"""hint(pod, plug-ins that refused it, event) -> whether the event could help."""
 
 
 def backoff_seconds(attempts: int) -> float:
-    """How long a pod waits after so many failed attempts.
+    """Return the back-off in seconds after a number of failed attempts.
 
     >>> [backoff_seconds(n) for n in (0, 1, 2, 3, 4, 5, 6)]
     [0.0, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
@@ -50,16 +50,17 @@ def backoff_seconds(attempts: int) -> float:
 
 @dataclass(slots=True)
 class QueuedPod:
-    """A pod that waits.
+    """A pod in the queue.
 
     Attributes:
-        pod: the document.
+        pod: the Pod document.
         key: ``namespace/name``.
-        since: second at which it began to wait, or was refused last.
-        refusals: attempts in which no node was good enough.
-        errors: attempts in a row that broke.
-        refused_by: plug-ins that refused it last.
+        since: simulated second at which it was added, or refused last.
+        refusals: number of attempts in which no node was feasible.
+        errors: number of consecutive attempts that failed with an error.
+        refused_by: plug-ins that refused it in the last attempt.
         pool: one of POOLS.
+        serial: number of its current heap entry; entries with another number are stale.
     """
 
     pod: Document
@@ -73,18 +74,22 @@ class QueuedPod:
 
     @property
     def priority(self) -> int:
-        """spec.priority; higher goes first."""
+        """spec.priority; higher is tried first."""
         return priority_of(self.pod)
 
     @property
     def attempts(self) -> int:
-        """Failed attempts so far that count for the back-off."""
+        """Number of failed attempts that count for the back-off."""
         return self.errors or self.refusals
 
     @property
     def backoff_until(self) -> float:
-        """Second at which its back-off is over, cut to a whole one; from the failed attempt on."""
+        """Simulated second at which the back-off ends, rounded down to a whole second."""
         return float(floor(self.since + backoff_seconds(self.attempts)))
+
+
+Less: TypeAlias = Callable[[QueuedPod, QueuedPod], bool]
+"""less(a, b) -> whether queued pod a is tried before b."""
 
 
 class _ByPlugin:
@@ -92,7 +97,7 @@ class _ByPlugin:
 
     __slots__ = ("less", "queued", "serial")
 
-    def __init__(self, queued: QueuedPod, serial: int, less: Callable[[Any, Any], bool]) -> None:
+    def __init__(self, queued: QueuedPod, serial: int, less: Less) -> None:
         self.queued, self.serial, self.less = queued, serial, less
 
     def __lt__(self, other: _ByPlugin) -> bool:
@@ -101,19 +106,23 @@ class _ByPlugin:
         return not self.less(other.queued, self.queued) and self.serial < other.serial
 
 
+_ActiveEntry: TypeAlias = tuple[tuple[int, float, int] | _ByPlugin, int, str]
+
+
 class SchedulingQueue:
-    """The pods that wait to be placed.
+    """The pods that wait to be scheduled.
 
     Args:
         hint: asks plug-ins about an event; None: every event could help.
-        less: order of the active pods; None: higher priority first, then who waits longer.
-        pop_from_backoff: take the head of the back-off early while nothing is active.
+        less: order of the active pods; None: higher priority first, then the pod that has waited
+            longer.
+        pop_from_backoff: take the head of the back-off early while no pod is active.
     """
 
     def __init__(
         self,
         hint: Hint | None = None,
-        less: Callable[[Any, Any], bool] | None = None,
+        less: Less | None = None,
         *,
         pop_from_backoff: bool = True,
     ) -> None:
@@ -121,34 +130,40 @@ class SchedulingQueue:
         self._less = less
         self._early = pop_from_backoff
         self._pods: dict[str, QueuedPod] = {}
-        self._active: list[tuple[Any, int, str]] = []
+        self._active: list[_ActiveEntry] = []
         self._backoff: list[tuple[float, int, float, int, str]] = []
         self._in_flight: dict[str, list[ClusterEvent]] = {}
-        self._unschedulable: dict[str, QueuedPod] = {}  # a view of that pool, for `move`
+        self._unschedulable: dict[str, QueuedPod] = {}  # the pods of that pool, for `move`
         self._serial = 0
 
     def __len__(self) -> int:
         return len(self._pods)
 
     def get(self, key: str) -> QueuedPod | None:
-        """The waiting pod of a key."""
+        """Return the queued pod of a key, or None."""
         return self._pods.get(key)
 
     def pods(self) -> list[QueuedPod]:
-        """All pods that wait or are being tried."""
+        """Return all pods that wait or are being tried."""
         return list(self._pods.values())
 
     def counts(self) -> dict[str, int]:
-        """Pods in each pool."""
+        """Return the number of pods in each pool."""
         pools = dict.fromkeys(POOLS, 0)
         for pod in self._pods.values():
             pools[pod.pool] += 1
         return pools
 
-    # -- coming and going -------------------------------------------------------------------------
+    # -- adding and removing -----------------------------------------------------------------------
 
     def add(self, pod: Document, now: float, *, gated: bool = False) -> None:
-        """A pod to be placed; one that is known already is only replaced."""
+        """Add a pod; if it is queued already, only replace its document.
+
+        Args:
+            pod: the Pod document.
+            now: simulated second.
+            gated: whether a PreEnqueue plug-in holds it back.
+        """
         key = meta.key_of(pod)
         known = self._pods.get(key)
         if known is not None:
@@ -161,12 +176,19 @@ class SchedulingQueue:
             self._activate(known)
 
     def update(self, pod: Document, now: float, event: ClusterEvent, *, gated: bool) -> None:
-        """The pod itself was changed: that may help it."""
+        """Replace the document of a pod whose spec or labels changed; that may help it.
+
+        Args:
+            pod: the new document.
+            now: simulated second.
+            event: the change.
+            gated: whether a PreEnqueue plug-in holds it back.
+        """
         known = self._pods.get(meta.key_of(pod))
         if known is None:
             self.add(pod, now, gated=gated)
             return
-        sooner = priority_of(pod) != known.priority
+        reprioritized = priority_of(pod) != known.priority
         known.pod = pod
         if known.pool == "trying":
             self._in_flight.setdefault(known.key, []).append(event)
@@ -176,20 +198,20 @@ class SchedulingQueue:
             self._activate(known)
         elif known.pool == "unschedulable" and self._helps(known, event):
             self._requeue(known, now)
-        elif known.pool == "active" and sooner:
+        elif known.pool == "active" and reprioritized:
             self._activate(known)
 
     def remove(self, key: str) -> None:
-        """The pod is placed, or gone."""
+        """Remove a pod that was bound or deleted."""
         self._pods.pop(key, None)
         self._unschedulable.pop(key, None)
         self._in_flight.pop(key, None)
 
     def pop(self, now: float) -> QueuedPod | None:
-        """The next pod to try; None if there is none. It stays known until `remove`.
+        """Return the next pod to try, or None; the pod stays in the queue until `remove`.
 
-        A pod that was refused at this very instant is not taken from the back-off: two pods that
-        set each other free by failing would keep a virtual clock from moving on.
+        A pod that was refused at this very instant is not taken from the back-off: otherwise two
+        pods whose failures requeue each other would keep a virtual clock from advancing.
         """
         while self._active:
             _, serial, key = heappop(self._active)
@@ -215,15 +237,15 @@ class SchedulingQueue:
     # -- after an attempt -------------------------------------------------------------------------
 
     def refused(self, key: str, now: float, plugins: Iterable[str] = ()) -> QueuedPod | None:
-        """The attempt failed.
+        """Put a pod back after a failed attempt.
 
         Args:
-            key: which pod.
+            key: key of the pod.
             now: simulated second.
-            plugins: those that refused it; none: the attempt broke, and nobody can be asked.
+            plugins: the plug-ins that refused it; none: the attempt failed with an error.
 
         Returns:
-            The pod, in its new pool; None if it is not known any more.
+            The pod, in its new pool; None if it is no longer in the queue.
         """
         pod = self._pods.get(key)
         seen = self._in_flight.pop(key, [])
@@ -244,15 +266,15 @@ class SchedulingQueue:
         return pod
 
     def move(self, event: ClusterEvent, now: float, but: str = "") -> list[QueuedPod]:
-        """Something happened: pods that it could help come back, after their back-off.
+        """Requeue the pods that an event could help, after their back-off.
 
         Args:
             event: what happened.
             now: simulated second.
-            but: key of a pod that caused it itself, and is not helped by it.
+            but: key of the pod that caused the event and is not helped by it.
 
         Returns:
-            The pods that went into the back-off.
+            The pods that were moved to the back-off.
         """
         waiting = []
         for key, events in self._in_flight.items():
@@ -266,7 +288,12 @@ class SchedulingQueue:
         return waiting
 
     def flush(self, now: float, slack: float = 0.0) -> None:
-        """Bring back the pods whose back-off (with some slack) or patience is over."""
+        """Activate the pods whose back-off or longest wait is over.
+
+        Args:
+            now: simulated second.
+            slack: seconds by which a back-off may end early.
+        """
         for pod in list(self._pods.values()):
             if pod.pool == "backoff" and pod.backoff_until <= now + slack:
                 self._activate(pod)
@@ -274,7 +301,7 @@ class SchedulingQueue:
                 self._requeue(pod, now)
 
     def activate(self, key: str) -> None:
-        """Try a pod that waits at once, whatever it waits for."""
+        """Make a waiting pod active at once."""
         pod = self._pods.get(key)
         if pod is not None and pod.pool in ("backoff", "unschedulable"):
             self._activate(pod)
@@ -309,7 +336,7 @@ class SchedulingQueue:
         self._put(pod, "active")
         self._serial += 1
         pod.serial = self._serial
-        order: Any = (-pod.priority, pod.since, pod.serial)
+        order: tuple[int, float, int] | _ByPlugin = (-pod.priority, pod.since, pod.serial)
         if self._less is not None:
             order = _ByPlugin(pod, pod.serial, self._less)
         heappush(self._active, (order, pod.serial, pod.key))

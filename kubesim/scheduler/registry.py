@@ -1,18 +1,21 @@
-"""The default plug-ins in their order, and all of them by name.
+"""The plug-ins by name, the default profile, and profiles from a configuration.
 
-Each plug-in is one idea, one class, one reason; they live in the files `plugin_*.py`. Volumes
-(VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone) and device claims
-(DynamicResources) are left out.
+The volume plug-ins (VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone) and device
+claims (DynamicResources) are left out.
 
-Source: apis/config/v1/default_plugins.go, apis/config/types_pluginargs.go.
+Source: pkg/scheduler/framework/plugins/registry.go, apis/config/v1/default_plugins.go,
+apis/config/types_pluginargs.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias, TypedDict
 
-from kubesim.scheduler.framework.profile import Factory, Profile, make_profile, profile_from
+from kubesim.errors import BadRequest
+from kubesim.objects.frozen import ReadOnlyDocument
+from kubesim.scheduler.framework.interface import Plugin
+from kubesim.scheduler.framework.profile import Entry, Factory, Profile, make_profile, profile_from
 from kubesim.scheduler.plugins.defaultbinder import DefaultBinder
 from kubesim.scheduler.plugins.defaultpreemption import (
     MIN_CANDIDATES,
@@ -53,40 +56,47 @@ DEFAULT_WEIGHTS = (
     ("DefaultBinder", 0),
 )
 
+ProfileSource: TypeAlias = Profile | ReadOnlyDocument | Iterable[Entry] | Plugin | None
+"""What a scheduler's profile can be made from; see `read_profile`."""
 
-def _fit(args: Mapping[str, Any]) -> NodeResourcesFit:
+
+class _FitOptions(TypedDict, total=False):
+    resources: Mapping[str, int]
+
+
+def _fit(args: ReadOnlyDocument) -> NodeResourcesFit:
     strategy = args.get("scoringStrategy") or {}
     shape = (strategy.get("requestedToCapacityRatio") or {}).get("shape") or ()
-    more: dict[str, Any] = {}
+    options: _FitOptions = {}
     if strategy.get("resources"):
-        more["resources"] = {r["name"]: int(r.get("weight") or 1) for r in strategy["resources"]}
+        options["resources"] = {r["name"]: int(r.get("weight") or 1) for r in strategy["resources"]}
     return NodeResourcesFit(
         strategy.get("type") or "LeastAllocated",
         shape=[(int(p["utilization"]), int(p["score"])) for p in shape],
         ignored_resources=args.get("ignoredResources") or (),
         ignored_groups=args.get("ignoredResourceGroups") or (),
-        **more,
+        **options,
     )
 
 
-def _balanced(args: Mapping[str, Any]) -> NodeResourcesBalancedAllocation:
+def _balanced(args: ReadOnlyDocument) -> NodeResourcesBalancedAllocation:
     names = [resource["name"] for resource in args.get("resources") or ()]
     return NodeResourcesBalancedAllocation(names or ("cpu", "memory"))
 
 
-def _spread(args: Mapping[str, Any]) -> PodTopologySpread:
-    listed = args.get("defaultConstraints") or ()
-    return PodTopologySpread(listed, args.get("defaultingType", "System") == "System")
+def _spread(args: ReadOnlyDocument) -> PodTopologySpread:
+    constraints = args.get("defaultConstraints") or ()
+    return PodTopologySpread(constraints, args.get("defaultingType", "System") == "System")
 
 
-def _interpod(args: Mapping[str, Any]) -> InterPodAffinity:
+def _interpod(args: ReadOnlyDocument) -> InterPodAffinity:
     return InterPodAffinity(
         int(args.get("hardPodAffinityWeight", HARD_POD_AFFINITY_WEIGHT)),
         bool(args.get("ignorePreferredTermsOfExistingPods")),
     )
 
 
-def _preemption(args: Mapping[str, Any]) -> DefaultPreemption:
+def _preemption(args: ReadOnlyDocument) -> DefaultPreemption:
     return DefaultPreemption(
         int(args.get("minCandidateNodesPercentage", MIN_CANDIDATES_PERCENT)),
         int(args.get("minCandidateNodesAbsolute", MIN_CANDIDATES)),
@@ -114,27 +124,28 @@ REGISTRY: dict[str, Factory] = {
 
 
 def default_profile() -> Profile:
-    """The default plug-ins in order, with upstream's weights."""
+    """Return the default plug-ins in order, with upstream's weights."""
     return profile_from({}, REGISTRY, DEFAULT_WEIGHTS)
 
 
-def read_profile(profile: Any) -> Profile:
-    """Whatever says which plug-ins run, as a profile.
+def read_profile(profile: ProfileSource) -> Profile:
+    """Make a profile from any of the forms that `Scheduler` and `Cluster` accept.
 
     Args:
         profile: None: the default plug-ins; a mapping: see `configured_profile`; else plug-ins, see
             `make_profile`.
 
     Raises:
-        BadRequest: something in it is no plug-in, or an unknown one.
+        BadRequest: an element is not a plug-in, or an unknown one; the message says what is
+            expected.
     """
     if profile is None:
         return default_profile()
     return configured_profile(profile) if isinstance(profile, Mapping) else make_profile(profile)
 
 
-def configured_profile(config: Mapping[str, Any], **more: Factory) -> Profile:
-    """A profile in the form of a KubeSchedulerConfiguration, over the default plug-ins.
+def configured_profile(config: ReadOnlyDocument, **more: Factory) -> Profile:
+    """Read a profile of a KubeSchedulerConfiguration, on top of the default plug-ins.
 
     Args:
         config: one entry of ``profiles``: ``plugins`` and ``pluginConfig``.
@@ -148,4 +159,9 @@ def configured_profile(config: Mapping[str, Any], **more: Factory) -> Profile:
     Raises:
         BadRequest: an unknown plug-in or extension point, or bad arguments.
     """
+    if not isinstance(config, Mapping):
+        raise BadRequest(
+            f"a configured profile is a mapping, not {config!r}",
+            hint='for example {"plugins": {"score": {"disabled": [{"name": "ImageLocality"}]}}}',
+        )
     return profile_from(config, {**REGISTRY, **more}, DEFAULT_WEIGHTS)

@@ -1,14 +1,14 @@
-"""The scheduler: gives each pod a node.
+"""The scheduler: assigns each pod to a node.
 
-One pod at a time: filter the nodes, score those that are left, take the best (ties by lot),
-*assume* the pod there so that the next pod sees the room taken, and post a Binding. A pod that fits
-nowhere may make room (preemption), and waits until something changes that might help.
+One pod at a time: filter the nodes, score the feasible ones, choose the best (ties at random),
+*assume* the pod there so that the next pod sees its resources as taken, and post a Binding. A pod
+that fits nowhere may preempt others, and waits until an event that might help.
 
-Ours keeps: all extension points, the default plug-ins with their formulas and words, the queue with
-its hints and back-offs, sampling of nodes in large clusters, assumed pods, preemption, events and
-conditions, several schedulers side by side by spec.schedulerName; and a decision record of each
-attempt. It leaves out: volumes, device claims, extenders. Everything runs on one lane, so binding
-takes no time of its own unless a Permit plug-in waits.
+Ours keeps: all extension points, the default plug-ins with their formulas and messages, the queue
+with its hints and back-offs, sampling of nodes in large clusters, assumed pods, preemption, events
+and conditions, several schedulers side by side by spec.schedulerName; and a decision record of each
+attempt. It leaves out: volumes, device claims, extenders. Everything runs on one worker, so binding
+takes no simulated time unless a Permit plug-in waits.
 
 Source: pkg/scheduler/schedule_one.go, eventhandlers.go, scheduler.go.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from math import ceil
-from typing import Any
+from typing import TypeAlias
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
@@ -30,10 +30,10 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.objects.wellknown import DEFAULT_SCHEDULER, RESYNC_SECONDS
 from kubesim.scheduler.binding import BindingCycle, Placement
-from kubesim.scheduler.cache import ApiWorld, NodeCache
-from kubesim.scheduler.explain.reporting import Reporter
+from kubesim.scheduler.cache import ApiLister, NodeCache
+from kubesim.scheduler.explain.reporting import AttemptReporter
 from kubesim.scheduler.fastpath import FastSearch
-from kubesim.scheduler.framework import events as happened
+from kubesim.scheduler.framework import events
 from kubesim.scheduler.framework.calls import call
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
@@ -42,27 +42,35 @@ from kubesim.scheduler.framework.handle import Handle, Nominator
 from kubesim.scheduler.framework.messages import NO_NODES, fit_message
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.status import PluginFailed, Status
-from kubesim.scheduler.policy import PolicySearch
+from kubesim.scheduler.policy import PlacementPolicy, PolicySearch
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
-from kubesim.scheduler.registry import read_profile
+from kubesim.scheduler.registry import ProfileSource, read_profile
 from kubesim.scheduler.search import Search, post_filter
 
-FLUSH_SECONDS = 30.0  # how often pods are looked for that waited too long
-TIMER_SLACK_SECONDS = 0.01  # a live timer that is early by less is taken for punctual
+FLUSH_SECONDS = 30.0  # how often the queue is searched for pods that have waited too long
+TIMER_SLACK_SECONDS = 0.01  # a live timer may fire early by that much
 
 
 class Scheduler:
     """One scheduler with one profile.
 
     Args:
-        api, clock, streams, analytics, decisions: the cluster's tools.
+        api: the API server.
+        clock: simulated time; it makes the worker.
+        streams: random streams by name.
+        analytics: the log of actions.
+        decisions: the log of decisions.
         profile: plug-ins, (plug-in, weight) pairs, a `Profile`, one plug-in, a mapping in the form
             of a KubeSchedulerConfiguration (see `configured_profile`), or an object with a method
-            `choose(pod, nodes)` (see `policy`); None: the default plug-ins. Plug-ins that are to
-            join the default ones: ``[*default_profile(), MyPlugin()]``.
-        scheduler_name: it places the pods that name it in spec.schedulerName.
-        percentage_of_nodes_to_score: 0: the more nodes, the smaller a part is looked at.
-        pop_from_backoff: try pods before their back-off ends while nothing else is to do.
+            `choose(pod, nodes)` (see `policy`); None: the default plug-ins. To add plug-ins to the
+            default ones: ``[*default_profile(), MyPlugin()]``.
+        scheduler_name: the scheduler schedules the pods with this spec.schedulerName.
+        percentage_of_nodes_to_score: percentageOfNodesToScore; 0: adaptive, a smaller part of more
+            nodes.
+        pop_from_backoff: try pods before their back-off ends while no other pod is active.
+
+    Raises:
+        BadRequest: something in the profile is not a plug-in; the message says what is expected.
     """
 
     def __init__(
@@ -73,7 +81,7 @@ class Scheduler:
         streams: Streams,
         analytics: Analytics,
         decisions: DecisionLog,
-        profile: Any = None,
+        profile: ProfileSource | PlacementPolicy = None,
         scheduler_name: str = DEFAULT_SCHEDULER,
         percentage_of_nodes_to_score: int = 0,
         pop_from_backoff: bool = True,
@@ -81,12 +89,15 @@ class Scheduler:
         self.name = scheduler_name
         self.api = api
         self.clock = clock
-        policy = profile if callable(getattr(profile, "choose", None)) else None
-        self.framework = Framework([] if policy is not None else read_profile(profile))
+        policy = profile if isinstance(profile, PlacementPolicy) else None
+        if isinstance(profile, PlacementPolicy):
+            self.framework = Framework([])
+        else:
+            self.framework = Framework(read_profile(profile))
         self.worker = clock.worker(f"scheduler/{scheduler_name}")
         self.recorder = EventRecorder(api, scheduler_name)
         self.counts: Counter[str] = Counter()
-        self.cache = NodeCache(ApiWorld(api))
+        self.cache = NodeCache(ApiLister(api))
         self.nominator = Nominator()
         rng = streams(f"scheduler/{scheduler_name}")
         own = self.framework.profile.percentage
@@ -121,7 +132,7 @@ class Scheduler:
         )
         self.handle.attach_all()
         self.binding.attach(self.handle)
-        self.report = Reporter(self.handle)
+        self.report = AttemptReporter(self.handle)
         self._analytics = analytics
         self._awake = False
         self._flushes: set[float] = set()
@@ -134,67 +145,67 @@ class Scheduler:
         )
 
     def start(self) -> None:
-        """Begin to watch nodes and pods."""
+        """Start watching nodes and pods."""
         self._nodes.start()
         self._pods.start()
         self.worker.every(FLUSH_SECONDS, self._flush)
 
     def stop(self) -> None:
-        """Stop watching and placing."""
+        """Stop watching and scheduling."""
         self._nodes.stop()
         self._pods.stop()
         self.worker.stop()
 
-    def statistics(self) -> dict[str, Any]:
-        """Counts for tests and tables."""
+    def statistics(self) -> dict[str, int]:
+        """Return counters: attempts, results, and pods in each pool of the queue."""
         nominated, permit = len(self.nominator), len(self.binding.waiting)
         return {**self.counts, **self.queue.counts(), "nominated": nominated, "permit": permit}
 
-    # -- what the world looks like -------------------------------------------------------------
+    # -- watch events --------------------------------------------------------------------------
 
     def _node_event(self, event: ResourceEvent) -> None:
         name, before = meta.name_of(event.object), event.previous
         if event.type == "DELETED":
             self.cache.remove_node(name)
-            self._move(ClusterEvent(happened.NODE_DELETE, old=event.object))
+            self._move(ClusterEvent(events.NODE_DELETE, old=event.object))
         elif before is None or name not in self.cache.nodes:
             self.cache.set_node(event.object)
-            self._move(ClusterEvent(happened.NODE_ADD, new=event.object))
-        elif _offer(before) != _offer(event.object):
+            self._move(ClusterEvent(events.NODE_ADD, new=event.object))
+        elif _capacity_of(before) != _capacity_of(event.object):
             self.cache.set_node(event.object)
-            self._move(ClusterEvent(happened.NODE_UPDATE, before, event.object))
+            self._move(ClusterEvent(events.NODE_UPDATE, before, event.object))
         else:
-            self.cache.refresh_node(event.object)  # a heartbeat: nothing that could help anybody
+            self.cache.refresh_node(event.object)  # a heartbeat: it could help no pod
 
     def _pod_event(self, event: ResourceEvent) -> None:
         pod, key = event.object, meta.key_of(event.object)
         if event.type == "DELETED" or is_finished(pod):
-            self._forget_waiting(key)
+            self._dequeue(key)
             if not self.binding.reject(key, "removed"):
                 self._release(key)
         elif node_of(pod):
-            self._forget_waiting(key)
+            self._dequeue(key)
             self._count(pod, key, node_of(pod))
         elif pod["spec"].get("schedulerName") == self.name and not self.cache.is_assumed(key):
             self._pending(pod, event.previous)
 
-    def _forget_waiting(self, key: str) -> None:
+    def _dequeue(self, key: str) -> None:
         self.queue.remove(key)
         self.nominator.remove(key)
 
     def _count(self, pod: Document, key: str, node: str) -> None:
-        before, news = self.cache.placed(key), self.cache.count(pod, node)
-        where = self.cache.node_document(node)
-        if news:
-            self._move(ClusterEvent(happened.POD_ADD, None, pod, where))
-        elif before is not None and _matters(before) != _matters(pod):
-            self._move(ClusterEvent(happened.POD_UPDATE, before, pod, where))
+        before, is_new = self.cache.placed(key), self.cache.count(pod, node)
+        document = self.cache.node_document(node)
+        if is_new:
+            self._move(ClusterEvent(events.POD_ADD, None, pod, document))
+        elif before is not None and _relevant_to_others(before) != _relevant_to_others(pod):
+            self._move(ClusterEvent(events.POD_UPDATE, before, pod, document))
 
     def _release(self, key: str) -> None:
         released = self.cache.release(key)
         if released is not None:
-            where = self.cache.node_document(released[0])
-            self._move(ClusterEvent(happened.POD_DELETE, released[1], None, where), but=key)
+            document = self.cache.node_document(released[0])
+            self._move(ClusterEvent(events.POD_DELETE, released[1], None, document), but=key)
 
     def _pending(self, pod: Document, before: Document | None) -> None:
         nominated = _nominated(pod)
@@ -207,16 +218,16 @@ class Scheduler:
         gated = self._is_gated(pod, known)
         if not known:
             self.queue.add(pod, self.clock.now(), gated=gated)
-        elif before is not None and _asks(before) != _asks(pod):
-            event = ClusterEvent(happened.POD_ITSELF, before, pod)
+        elif before is not None and _relevant_to_plugins(before) != _relevant_to_plugins(pod):
+            event = ClusterEvent(events.POD_ITSELF, before, pod)
             self.queue.update(pod, self.clock.now(), event, gated=gated)
             self._schedule_flush(self.queue.get(meta.key_of(pod)))
         else:
-            self.queue.add(pod, self.clock.now())  # a newer state of it, nothing else
+            self.queue.add(pod, self.clock.now())  # only its status changed
         self._wake()
 
     def _is_gated(self, pod: Document, known: bool) -> bool:
-        """A PreEnqueue plug-in keeps it out of the queue; silently, but for a record."""
+        """Return whether PreEnqueue holds the pod back; that leaves a record, but no Event."""
         try:
             status = self.framework.gate(pod)
         except PluginFailed as error:
@@ -230,7 +241,7 @@ class Scheduler:
         self._analytics.log(self.name, "PluginFailed", str(error), "error")
 
     def _less(self, one: QueuedPod, other: QueuedPod) -> bool:
-        """The order of the profile's QueueSort; if that fails, the usual one."""
+        """Compare by the profile's QueueSort plug-in; if it fails, by the default order."""
         sort = self.framework.sort
         try:
             return sort is not None and bool(call(sort, "less", one, other))
@@ -238,16 +249,13 @@ class Scheduler:
             self._complain(error)
             return (-one.priority, one.since) < (-other.priority, other.since)
 
-    # -- when to try ---------------------------------------------------------------------------
+    # -- the queue -----------------------------------------------------------------------------
 
     def _hint(self, pod: Document, plugins: Iterable[str], event: ClusterEvent) -> bool:
-        """Ask the plug-ins that refused the pod; who has no hint, or fails, says yes."""
+        """Return whether an event could help; a plug-in whose hint fails counts as saying yes."""
         for name in plugins:
-            enabled = next((e for e in self.framework.profile if e.name == name), None)
-            if enabled is None or not hasattr(enabled.plugin, "hint"):
-                return True
             try:
-                if call(enabled, "hint", pod, event):
+                if self.framework.could_help(name, pod, event):
                     return True
             except PluginFailed as error:
                 self._complain(error)
@@ -255,13 +263,13 @@ class Scheduler:
         return False
 
     def _move(self, event: ClusterEvent, but: str = "") -> None:
-        """Something changed that might help a pod that waits."""
+        """Requeue the pods that an event might help."""
         for queued in self.queue.move(event, self.clock.now(), but):
             self._schedule_flush(queued)
         self._wake()
 
     def _schedule_flush(self, queued: QueuedPod | None) -> None:
-        """Look again when its back-off ends: upstream looks each second, on the second."""
+        """Set a timer for the end of a pod's back-off; upstream flushes once per full second."""
         if queued is None or queued.pool != "backoff":
             return
         due = max(queued.backoff_until, float(ceil(self.clock.now())))
@@ -289,8 +297,8 @@ class Scheduler:
         pod = queued.pod
         if meta.is_terminating(pod):
             self.queue.remove(queued.key)
-            said = f"skip schedule deleting pod: {queued.key}"
-            self.recorder.event(pod, "Warning", "FailedScheduling", said, action="Scheduling")
+            note = f"skip schedule deleting pod: {queued.key}"
+            self.recorder.event(pod, "Warning", "FailedScheduling", note, action="Scheduling")
             return
         self._attempt(pod)
 
@@ -300,7 +308,7 @@ class Scheduler:
         self.counts["attempts"] += 1
         state, cycle = CycleState(self.cache.snapshot()), Cycle()
         if len(state.snapshot) == 0:
-            self._refused(pod, cycle, NO_NODES, None, plugins=())
+            self._refuse(pod, cycle, NO_NODES, None, plugins=())
             return
         try:
             winner = self.search.find_node(pod, state, cycle)
@@ -308,10 +316,10 @@ class Scheduler:
                 status = post_filter(self.framework, pod, cycle, state)
                 cycle.post_filter = "" if status.ok else status.message
                 message = fit_message(cycle, len(state.snapshot))
-                self._refused(pod, cycle, message, status.nominated, plugins=cycle.refused_by)
+                self._refuse(pod, cycle, message, status.nominated, plugins=cycle.refused_by)
                 return
         except PluginFailed as error:
-            self._broke(pod, cycle, error)
+            self._fail(pod, cycle, error)
             return
         self.cache.assume(pod, winner)
         self.nominator.remove(meta.key_of(pod))
@@ -325,23 +333,23 @@ class Scheduler:
     def _not_bound(
         self, placement: Placement, refusal: Status | None, error: Exception | None
     ) -> None:
-        """After Reserve something went wrong: the room is given back, the pod tried again."""
+        """Release and requeue a pod whose binding cycle failed after Reserve."""
         pod, key = placement.pod, placement.key
         self._release(key)
         if error is not None and isinstance(error.__cause__, (Conflict, NotFound)):
             fresh = self.api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
             if fresh is None or node_of(fresh) or meta.is_terminating(fresh):
-                self.queue.remove(key)  # gone, or bound by somebody else: the watch will say
+                self.queue.remove(key)  # deleted, or bound by another client: a watch event follows
                 return
         if self.queue.get(key) is None:
             return
         if refusal is None:
-            self._broke(pod, placement.cycle, error or PluginFailed("the binding failed"))
+            self._fail(pod, placement.cycle, error or PluginFailed("the binding failed"))
             return
         cycle = Cycle({placement.node: refusal}, refused_by={refusal.plugin} - {""})
-        self._refused(pod, cycle, fit_message(cycle, 1), "", plugins=cycle.refused_by)
+        self._refuse(pod, cycle, fit_message(cycle, 1), "", plugins=cycle.refused_by)
 
-    def _refused(
+    def _refuse(
         self,
         pod: Document,
         cycle: Cycle,
@@ -359,7 +367,7 @@ class Scheduler:
         self._schedule_flush(self.queue.refused(meta.key_of(pod), self.clock.now(), plugins))
         self.report.failed(pod, cycle, self.framework, message, "Unschedulable", nominated)
 
-    def _broke(self, pod: Document, cycle: Cycle, error: Exception) -> None:
+    def _fail(self, pod: Document, cycle: Cycle, error: Exception) -> None:
         self.counts["errors"] += 1
         self._complain(error)
         self.nominator.remove(meta.key_of(pod))
@@ -367,19 +375,22 @@ class Scheduler:
         self.report.failed(pod, cycle, self.framework, str(error), "SchedulerError", "")
 
 
-def _offer(node: Document) -> Any:
-    """The parts of a node that decide whether a pod fits, and how well."""
+_Parts: TypeAlias = tuple[object, ...]
+
+
+def _capacity_of(node: Document) -> _Parts:
+    """Return the parts of a node that filters and scores read."""
     status = node.get("status") or {}
     return node.get("spec"), status.get("allocatable"), meta.labels_of(node), status.get("images")
 
 
-def _matters(pod: Document) -> Any:
-    """The parts of a placed pod that matter to others; its state is no news."""
+def _relevant_to_others(pod: Document) -> _Parts:
+    """Return the parts of an assigned pod that matter to other pods; its status does not."""
     return pod.get("spec"), meta.labels_of(pod), meta.is_terminating(pod)
 
 
-def _asks(pod: Document) -> Any:
-    """The parts of a waiting pod that plug-ins read."""
+def _relevant_to_plugins(pod: Document) -> _Parts:
+    """Return the parts of a pending pod that plug-ins read."""
     metadata = pod.get("metadata") or {}
     return pod.get("spec"), metadata.get("labels"), metadata.get("annotations")
 

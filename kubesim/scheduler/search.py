@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kubesim.objects.frozen import Document
-from kubesim.scheduler.framework.calls import call_with_state
+from kubesim.scheduler.framework.calls import PluginMethod
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.handle import Nominator, filter_with_nominated
@@ -21,18 +21,18 @@ from kubesim.scheduler.framework.status import Code, Status
 if TYPE_CHECKING:
     from random import Random
 
-ALWAYS_SEARCHED = 100  # minFeasibleNodesToFind: a cluster so small is searched as a whole
+ALWAYS_SEARCHED = 100  # minFeasibleNodesToFind: a smaller cluster is searched as a whole
 LEAST_PERCENT = 5  # minFeasibleNodesPercentageToFind
 ADAPTIVE_PERCENT = 50  # of a small cluster; one less for each 125 nodes
 NODES_PER_PERCENT = 125
 
 
 def nodes_to_find(nodes: int, percentage: int = 0) -> int:
-    """How many feasible nodes are enough.
+    """Return how many feasible nodes are enough.
 
     Args:
-        nodes: how many there are.
-        percentage: percentageOfNodesToScore; 0: the more nodes, the smaller a part of them.
+        nodes: number of nodes in the cluster.
+        percentage: percentageOfNodesToScore; 0: adaptive, a smaller part of more nodes.
 
     >>> [nodes_to_find(nodes) for nodes in (99, 250, 1000, 5000, 6000)]
     [99, 120, 420, 500, 300]
@@ -50,9 +50,12 @@ class Search:
 
     Args:
         framework: the plug-ins.
-        nominator: pods that wait for room being made.
-        rng: for ties.
-        percentage: percentageOfNodesToScore.
+        nominator: the pods that preemption is making room for.
+        rng: breaks ties.
+        percentage: percentageOfNodesToScore; 0: adaptive.
+
+    Attributes:
+        start: index of the node with which the next search starts.
     """
 
     def __init__(
@@ -62,10 +65,15 @@ class Search:
         self.nominator = nominator
         self.rng = rng
         self.percentage = percentage
-        self.start = 0  # where the next search begins
+        self.start = 0
 
     def find_node(self, pod: Document, state: CycleState, cycle: Cycle) -> str | None:
-        """The best node for a pod, or None; `cycle` then holds what each plug-in said.
+        """Return the name of the best node for a pod, or None.
+
+        Args:
+            pod: the pod to schedule.
+            state: of this attempt.
+            cycle: receives the answers of the plug-ins.
 
         Raises:
             PluginFailed: a plug-in raised or broke the rules.
@@ -91,7 +99,7 @@ class Search:
                 cycle.refused_by.update(cycle.absent.plugin.split())
             return None
         if len(feasible) == 1:
-            return feasible[0].name  # nothing to compare
+            return feasible[0].name  # no need to score
         self.framework.score(pod, feasible, cycle, state)
         best = max(cycle.totals.values())
         winners = [name for name, total in cycle.totals.items() if total == best]
@@ -101,16 +109,16 @@ class Search:
     def _nominated(
         self, pod: Document, state: CycleState, status: Status, cycle: Cycle
     ) -> list[NodeInfo]:
-        """The node that preemption made room on comes first; if it is good, it is taken."""
+        """Return [the node that the pod is nominated to] if it is feasible: it needs no scoring."""
         name = (pod.get("status") or {}).get("nominatedNodeName")
         node = state.snapshot.get(name) if name else None
         if node is None or (status.nodes is not None and node.name not in status.nodes):
             return []
-        found = filter_with_nominated(self.framework, self.nominator, pod, node, state)
-        if not found.ok:
+        result = filter_with_nominated(self.framework, self.nominator, pod, node, state)
+        if not result.ok:
             return []
-        cycle.statuses[node.name] = found
-        cycle.note = f"{node.name} was nominated: it is taken without a look at the others"
+        cycle.statuses[node.name] = result
+        cycle.note = f"{node.name} was nominated: it is taken without evaluating the others"
         return [node]
 
     def _filter(
@@ -120,13 +128,13 @@ class Search:
         if total == 0:
             return []
         enough = nodes_to_find(total, self.percentage) if self.framework.scores else 1
-        start, feasible, looked_at = self.start % total, [], 0
-        alone = len(self.nominator) == 0
+        start, feasible, evaluated = self.start % total, [], 0
+        none_nominated = len(self.nominator) == 0
         run = self.framework.filter
         for turn in range(total):
             node = nodes[(start + turn) % total]
-            looked_at += 1
-            if alone:
+            evaluated += 1
+            if none_nominated:
                 status = run(pod, node, state)
             else:
                 status = filter_with_nominated(self.framework, self.nominator, pod, node, state)
@@ -135,14 +143,20 @@ class Search:
                 feasible.append(node)
                 if len(feasible) >= enough:
                     break
-        self.start = (start + looked_at) % total
+        self.start = (start + evaluated) % total
         return feasible
 
 
 def post_filter(framework: Framework, pod: Document, cycle: Cycle, state: CycleState) -> Status:
-    """Ask the PostFilter plug-ins whether room can be made.
+    """Run PostFilter until a plug-in makes room for the pod.
 
-    A success with a node ends the chain, an unresolvable answer too; other reasons pile up.
+    Success ends the chain, and so does an unresolvable refusal; other reasons are collected.
+
+    Args:
+        framework: the plug-ins.
+        pod: the pod that fits on no node.
+        cycle: the answers of the filters.
+        state: of this attempt.
 
     Returns:
         The status; `nominated` is the node, "" to clear an older nomination, or None.
@@ -153,7 +167,7 @@ def post_filter(framework: Framework, pod: Document, cycle: Cycle, state: CycleS
     reasons: list[str] = []
     nominated: str | None = None
     for enabled in framework.post_filters:
-        answer = call_with_state(enabled, "post_filter", 3, pod, cycle, state)
+        answer = PluginMethod(enabled, "post_filter", 3)(pod, cycle, state)
         status = as_status(enabled, "post_filter", answer)
         if status.ok:
             return status.by(enabled.name)

@@ -9,7 +9,7 @@ from typing import Any
 
 from kubesim import Cluster, StatusError
 from kubesim.scheduler import default_profile
-from kubesim.scheduler.framework.profile import POINTS
+from kubesim.scheduler.framework.interface import POINTS
 from lessons.check import Question, Task
 from lessons.pods import asks, place, pod, where
 from lessons.scheduler.nodefill import look

@@ -12,10 +12,10 @@ from kubesim import Cluster
 from kubesim.objects.frozen import freeze
 from kubesim.scheduler import Cycle, CycleState, Framework, NodeInfo, default_profile
 from kubesim.scheduler.cache import NodeCache
-from kubesim.scheduler.fastpath import FastSearch, Tree, is_local
+from kubesim.scheduler.fastpath import FastSearch, TotalsTree, is_local
 from kubesim.scheduler.framework.handle import Nominator
 from kubesim.scheduler.framework.podinfo import class_of
-from kubesim.scheduler.framework.snapshot import ListedWorld, Snapshot
+from kubesim.scheduler.framework.snapshot import DocumentLister, Snapshot
 from kubesim.scheduler.framework.status import PluginFailed
 from kubesim.scheduler.search import Search
 
@@ -26,7 +26,7 @@ class Side:
     """One of the two ways, with a cache of its own."""
 
     def __init__(self, fast: bool, seed: int, percentage: int, profile: Any = None) -> None:
-        self.cache = NodeCache(ListedWorld())
+        self.cache = NodeCache(DocumentLister())
         self.framework = Framework(default_profile() if profile is None else profile)
         self.plain = Search(self.framework, Nominator(), Random(seed), percentage)
         self.search: Any = FastSearch(self.plain, self.cache) if fast else self.plain
@@ -210,7 +210,7 @@ def test_trees_against_lists(seed: int) -> None:
     """Counts, best totals and ties over ranges, after random changes."""
     rng = Random(seed)
     totals = [rng.choice((-1, 5, 7, 9)) for _ in range(rng.randint(1, 70))]
-    tree = Tree.of(list(totals))
+    tree = TotalsTree.of(list(totals))
     for _ in range(200):
         leaf = rng.randrange(len(totals))
         totals[leaf] = rng.choice((-1, 5, 7, 9))
@@ -240,5 +240,5 @@ def test_a_large_cluster_uses_it_and_says_so() -> None:
         cluster.sleep(1)
         assert cluster.scheduler.search.used == 4  # type: ignore[union-attr]
         record = cluster.explain("pod/p4").latest
-        assert "100 of 120 nodes looked at, 100 feasible" in str(record)
+        assert "100 of 120 nodes evaluated, 100 feasible" in str(record)
         assert cluster.explain("pod/p0").latest.data["table"][0]["scores"]

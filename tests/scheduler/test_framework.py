@@ -23,10 +23,11 @@ from kubesim.scheduler import (
     default_profile,
     make_profile,
 )
+from kubesim.scheduler.framework.events import NODE_ADD, ClusterEvent
 from kubesim.scheduler.framework.messages import event_note, fit_message
 from kubesim.scheduler.framework.runtime import as_status
 from kubesim.scheduler.framework.status import PluginFailed
-from kubesim.scheduler.registry import REGISTRY
+from kubesim.scheduler.registry import REGISTRY, read_profile
 from kubesim.scheduler.search import post_filter
 
 NODES = [node("n1"), node("n2"), node("n3")]
@@ -401,6 +402,50 @@ def test_what_is_no_plug_in_is_refused() -> None:
     with pytest.raises(BadRequest, match="is a class"):
         make_profile([Part])
     assert [e.name for e in make_profile(Part("P", score=lambda p, n: 1))] == ["P"]
+
+
+class Blind:
+    """A plug-in for wrong profiles."""
+
+    name = "Blind"
+
+    def score(self, pod: Any, node: Any) -> int:
+        """Return the same for every node."""
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        ("NodeName", "a list of plug-ins, not the string 'NodeName'"),
+        (3, "3 is no scheduler plug-in"),
+        ([(Blind(), "heavy")], "weight of a plug-in must be a number, not 'heavy'"),
+        ([(Blind(), None)], "weight of a plug-in must be a number, not None"),
+        ({"plugins": ["Blind"]}, "plugins of a scheduler configuration must be a mapping"),
+        ({"plugins": {"score": 3}}, "plugins.score of a scheduler configuration must be a mapping"),
+        ({"plugins": {"score": {"enabled": ["Blind"]}}}, "enabled .* list of entries with a name"),
+        ({"plugins": {"multiPoint": {"disabled": 7}}}, "disabled .* list of entries with a name"),
+        ({"pluginConfig": [{"args": {}}]}, "pluginConfig .* list of entries with a name"),
+    ],
+)
+def test_a_wrong_profile_says_what_is_expected(profile: Any, message: str) -> None:
+    """Each wrong part is BadRequest, from the cluster's constructor, too."""
+    with pytest.raises(BadRequest, match=message) as refused:
+        read_profile(profile)
+    assert refused.value.hint
+    with pytest.raises(BadRequest, match=message):
+        Cluster(nodes=1, hpa=False, profile=profile)
+
+
+def test_a_hint_is_asked_of_the_first_plug_in_of_a_name() -> None:
+    """A plug-in without hints, or one that left the profile, never keeps a pod waiting."""
+    event = ClusterEvent(NODE_ADD, new=node("n4"))
+    refusing = Part("A", filter=lambda p, n: None, hint=lambda p, e: False)
+    helping = Part("A", filter=lambda p, n: None, hint=lambda p, e: True)
+    silent = Part("B", filter=lambda p, n: None)
+    framework = Framework([refusing, helping, silent])
+    answers = [framework.could_help(name, pod(), event) for name in ("A", "B", "gone")]
+    assert answers == [False, True, True]
 
 
 # -- Reserve, Permit, Bind on a cluster -----------------------------------------------------------

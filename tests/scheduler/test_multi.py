@@ -61,8 +61,9 @@ def test_each_scheduler_places_the_pods_that_name_it() -> None:
         assert nodes["lost"] == ""
         with pytest.raises(NotFound) as lost:
             cluster.explain("pod/lost")
-        assert "nobody serves its schedulerName 'nobody' (served: default-scheduler, pack," in str(
-            lost.value.hint
+        assert (
+            "no scheduler serves its schedulerName 'nobody' (served: default-scheduler, pack,"
+            in str(lost.value.hint)
         )
         conditions = cluster.api.get("Pod", "lost")["status"].get("conditions", [])
         assert not [c for c in conditions if c["type"] == "PodScheduled"]
@@ -113,7 +114,7 @@ def test_a_broken_policy_is_seen(answer: Any) -> None:
         assert cluster.analytics.since(action="PluginFailed", level="error").rows
 
 
-@pytest.mark.parametrize("given", [{"default-scheduler": []}, {"": []}, {"x": object()}])
+@pytest.mark.parametrize("given", [{"default-scheduler": []}, {"": []}, {"x": object()}, ["x"]])
 def test_what_cannot_be_a_scheduler_is_refused(given: Any) -> None:
     """With a hint that says what to write instead."""
     with pytest.raises(BadRequest):

@@ -11,10 +11,10 @@ from kubesim.scheduler import CycleState, Framework, Snapshot, Status, default_p
 from kubesim.scheduler.framework.handle import Nominator, filter_with_nominated
 from kubesim.scheduler.framework.preemption import (
     BY_SCHEDULER,
-    Candidate,
+    PreemptionCandidate,
     enough_candidates,
     find_candidates,
-    going_by_preemption,
+    is_terminating_victim,
     pick_node,
     select_victims,
     split_by_budgets,
@@ -116,13 +116,13 @@ def test_how_budgets_are_counted_down() -> None:
     assert names(twice) == ["p1", "p2"]
 
 
-def candidate(name: str, *pods: tuple[int, float], violations: int = 0) -> Candidate:
+def candidate(name: str, *pods: tuple[int, float], violations: int = 0) -> PreemptionCandidate:
     """A node with victims of (priority, start)."""
     found = [placed(f"{name}{i}", "1", p, s) for i, (p, s) in enumerate(pods)]
-    return Candidate(name, tuple(found), violations)
+    return PreemptionCandidate(name, tuple(found), violations)
 
 
-PICKS: list[tuple[str, Candidate, Candidate]] = [
+PICKS: list[tuple[str, PreemptionCandidate, PreemptionCandidate]] = [
     ("fewest violations", candidate("a", (9, 0.0)), candidate("b", (1, 0.0), violations=1)),
     ("lowest top priority", candidate("a", (4, 0.0), (4, 0.0)), candidate("b", (5, 0.0))),
     ("smallest sum", candidate("a", (5, 0.0), (1, 0.0)), candidate("b", (5, 0.0), (2, 0.0))),
@@ -143,7 +143,7 @@ PICKS: list[tuple[str, Candidate, Candidate]] = [
 
 @pytest.mark.parametrize(("_rule", "better", "worse"), PICKS, ids=[row[0] for row in PICKS])
 def test_the_node_with_least_harm_is_picked(
-    _rule: str, better: Candidate, worse: Candidate
+    _rule: str, better: PreemptionCandidate, worse: PreemptionCandidate
 ) -> None:
     """Whatever the order in which they were found; then the first."""
     assert pick_node([better, worse], started).node == better.node
@@ -168,7 +168,7 @@ def test_who_may_preempt() -> None:
     assert why_not_eligible(HIGH, here, False) == ""  # somebody else deleted it
     condition = {"type": "DisruptionTarget", "status": "True", "reason": BY_SCHEDULER}
     going["status"]["conditions"] = [condition]
-    assert going_by_preemption(going)
+    assert is_terminating_victim(going)
     here = Snapshot.of([node()], [going])["n1"]
     words = "not eligible due to a terminating pod on the nominated node."
     assert why_not_eligible(HIGH, here, False) == words

@@ -10,7 +10,7 @@ from sched_builders import ZONE, node, pod
 from kubesim import Cluster
 from kubesim.objects.frozen import thaw
 from kubesim.scheduler import Framework, Snapshot, Status, default_profile
-from kubesim.scheduler.explain.remedies import ask_for_less
+from kubesim.scheduler.explain.remedies import reduce_request
 from kubesim.scheduler.explain.whatif import smallest_changes, status_on
 from kubesim.scheduler.framework.resources import request_of
 
@@ -49,15 +49,15 @@ def hard_spread(**labels: str) -> list[dict[str, Any]]:
 FULL = [pod("old", "1500m", "1Gi", on="n1")]
 WEB = {"app": "web"}
 ROWS: list[tuple[str, Any, list[Any], list[Any], str]] = [
-    ("less cpu", pod("p", "1"), [node(cpu="2")], FULL, "ask for 500m less cpu (500m in all)"),
+    ("less cpu", pod("p", "1"), [node(cpu="2")], FULL, "request 500m less cpu (500m in total)"),
     (
         "less of two",
         pod("p", "1", "8Gi"),
         [node(cpu="2")],
         FULL,
-        "ask for 500m less cpu (500m in all) and ask for 1Gi less memory (7Gi in all)",
+        "request 500m less cpu (500m in total) and request 1Gi less memory (7Gi in total)",
     ),
-    ("a pod fewer", pod("p"), [node(pods="1")], FULL, "one pod fewer on n1 (old)"),
+    ("a pod fewer", pod("p"), [node(pods="1")], FULL, "remove a pod from n1 (old)"),
     ("toleration", pod("p"), [node(taints=[DB])], [], "tolerate the taint dedicated=db:NoSchedule"),
     ("cordon", pod("p"), [node(unschedulable=True)], [], "uncordon n1"),
     (
@@ -77,7 +77,7 @@ ROWS: list[tuple[str, Any, list[Any], list[Any], str]] = [
         pod("p", labels=WEB, affinity={"podAntiAffinity": rule(app="web")}),
         [node()],
         [pod("same", labels=WEB, on="n1")],
-        "one pod fewer on n1 (same)",
+        "remove a pod from n1 (same)",
     ),
     ("label", pod("p", nodeSelector={"disk": "ssd"}), [node()], [], "label n1 with disk=ssd"),
     (
@@ -114,7 +114,7 @@ ROWS: list[tuple[str, Any, list[Any], list[Any], str]] = [
                 containers=[{"name": "c", "ports": [{"containerPort": 1, "hostPort": 80}]}],
             )
         ],
-        "one pod fewer on n1 (web)",
+        "remove a pod from n1 (web)",
     ),
     (
         "skew",
@@ -135,7 +135,7 @@ ROWS: list[tuple[str, Any, list[Any], list[Any], str]] = [
         pod("p", labels=WEB),
         [node()],
         [pod("shy", on="n1", affinity={"podAntiAffinity": rule(app="web")})],
-        "one pod fewer on n1 (shy)",
+        "remove a pod from n1 (shy)",
     ),
 ]
 
@@ -152,18 +152,18 @@ def test_the_fewest_and_smallest_changes_come_first() -> None:
     """One toleration before two steps, 100m before 900m."""
     nodes = [node("n1", cpu="100m"), node("n2", cpu="900m"), node("n3", taints=[DB], cpu="500m")]
     first, second, *_ = texts(pod("p", "1"), *nodes)
-    assert first == "ask for 100m less cpu (900m in all): then it fits on n2"
-    assert second == "ask for 900m less cpu (100m in all): then it fits on n1"
+    assert first == "request 100m less cpu (900m in total): then it fits on n2"
+    assert second == "request 900m less cpu (100m in total): then it fits on n1"
 
 
 def test_the_same_change_on_several_nodes_is_told_once() -> None:
     """With the number of the others."""
     nodes = [node(f"n{n}", cpu="1") for n in range(3)]
     assert texts(pod("p", "2"), *nodes) == [
-        "ask for 1 less cpu (1 in all): then it fits on n0, likewise on 2 other nodes"
+        "request 1 less cpu (1 in total): then it fits on n0, likewise on 2 other nodes"
     ]
     assert texts(pod("p", "2"), *nodes[:2]) == [
-        "ask for 1 less cpu (1 in all): then it fits on n0, likewise on one other node"
+        "request 1 less cpu (1 in total): then it fits on n0, likewise on one other node"
     ]
 
 
@@ -195,7 +195,7 @@ def test_every_proposal_holds_when_it_is_carried_out() -> None:
         for change in map(dict, proposal.changes):
             kind = change.pop("kind")
             if kind == "request":
-                assert ask_for_less(mine, change["resource"], change["fits"])
+                assert reduce_request(mine, change["resource"], change["fits"])
             elif kind == "toleration":
                 mine["spec"].setdefault("tolerations", []).append(change)
             elif kind == "label":
@@ -212,9 +212,9 @@ def test_a_request_is_cut_where_it_is_largest() -> None:
     who = pod("p", "300m")
     who["spec"]["containers"].append({"name": "b", "resources": {"requests": {"cpu": "900m"}}})
     who["spec"]["initContainers"] = [{"name": "i", "resources": {"requests": {"cpu": "2"}}}]
-    assert ask_for_less(who, "cpu", 500)
+    assert reduce_request(who, "cpu", 500)
     assert request_of(who)["cpu"] == 500
-    assert not ask_for_less(who, "memory", 0)
+    assert not reduce_request(who, "memory", 0)
 
 
 def test_the_explanation_of_a_waiting_pod_shows_table_and_proposals() -> None:
@@ -226,7 +226,7 @@ def test_the_explanation_of_a_waiting_pod_shows_table_and_proposals() -> None:
         cluster.sleep(1)
         found = cluster.explain("pod/big")
         assert "node-1  NodeResourcesFit  Insufficient cpu" in str(found)
-        assert "  - ask for 2 less cpu (1 in all): then it fits on node-1" in str(found)
+        assert "  - request 2 less cpu (1 in total): then it fits on node-1" in str(found)
         assert found.proposals[0].to_dict()["changes"][0] == {
             "kind": "request",
             "resource": "cpu",
@@ -234,7 +234,7 @@ def test_the_explanation_of_a_waiting_pod_shows_table_and_proposals() -> None:
             "fits": 1000,
         }
         html = found._repr_html_()
-        assert "<th>because</th>" in html and "<li>ask for 2 less cpu" in html
+        assert "<th>because</th>" in html and "<li>request 2 less cpu" in html
         nodes = cluster.api.list("Node")["items"]
         assert all(int(n["metadata"]["resourceVersion"]) <= int(revision) for n in nodes)
 

@@ -1,1 +1,1 @@
-"""Why a pod was placed where it is, or not at all, and what would change that."""
+"""Why a pod was assigned to its node, or to none, and what would change that."""

@@ -1,11 +1,9 @@
-"""The explanation of one scheduling attempt: a table of node by plug-in.
+"""The decision record of one scheduling attempt, with a table of node by plug-in.
 
 No counterpart in Kubernetes, where the reasons are counted and the scores are lost.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
@@ -15,7 +13,7 @@ from kubesim.scheduler.framework.podinfo import pod_info
 from kubesim.scheduler.framework.runtime import Framework
 
 SOURCE = "https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/"
-MAX_NODES = 100  # rows of the table that a record keeps
+MAX_NODES = 100  # rows of a record's table
 
 
 def attempt_record(
@@ -27,16 +25,16 @@ def attempt_record(
     node: str | None,
     message: str,
 ) -> Decision:
-    """The decision record of one attempt.
+    """Return the decision record of one attempt.
 
     Args:
         now: simulated second.
         component: the scheduler's name.
-        pod: which pod.
-        cycle: what the plug-ins said.
-        framework: for the weights.
-        node: where it goes; None: nowhere.
-        message: the text of the Event.
+        pod: the Pod document.
+        cycle: the results of the attempt.
+        framework: knows the weights.
+        node: the chosen node; None: no node.
+        message: the note of the Event.
     """
     steps = [_filter_step(pod, cycle)]
     for plugin, scores in cycle.scores.items():
@@ -52,8 +50,8 @@ def attempt_record(
     if cycle.victims:
         steps.append(RuleStep("preemption", {}, f"makes room: {', '.join(cycle.victims)}", SOURCE))
     elif cycle.post_filter:
-        said = cycle.post_filter.removeprefix("preemption: ")
-        steps.append(RuleStep("preemption", {}, said, SOURCE))
+        reason = cycle.post_filter.removeprefix("preemption: ")
+        steps.append(RuleStep("preemption", {}, reason, SOURCE))
     return Decision(
         time=now,
         revision=meta.resource_version_of(pod),
@@ -70,18 +68,18 @@ def attempt_record(
 def _filter_step(pod: Document, cycle: Cycle) -> RuleStep:
     request = pod_info(pod).request
     refused = {n: s for n, s in cycle.statuses.items() if not s.ok}
-    asked = {"cpu_milli": request.cpu_milli, "memory_bytes": request.memory_bytes}
-    asked |= {name: amount for name, amount in request.items() if name not in ("cpu", "memory")}
-    said = f"{len(cycle.feasible)} of {len(cycle.statuses)} nodes are feasible"
+    requested = {"cpu_milli": request.cpu_milli, "memory_bytes": request.memory_bytes}
+    requested |= {name: amount for name, amount in request.items() if name not in ("cpu", "memory")}
+    result = f"{len(cycle.feasible)} of {len(cycle.statuses)} nodes are feasible"
     for node, status in list(refused.items())[:MAX_NODES]:
-        said += f"; {node}: {', '.join(status.reasons)} ({status.plugin})"
+        result += f"; {node}: {', '.join(status.reasons)} ({status.plugin})"
     if cycle.absent is not None:
-        said += f"; others: {', '.join(cycle.absent.reasons)} ({cycle.absent.plugin})"
-    return RuleStep("filter", {**asked, "nodes": len(cycle.statuses)}, said, SOURCE)
+        result += f"; others: {', '.join(cycle.absent.reasons)} ({cycle.absent.plugin})"
+    return RuleStep("filter", {**requested, "nodes": len(cycle.statuses)}, result, SOURCE)
 
 
-def table_rows(cycle: Cycle, framework: Framework) -> list[dict[str, Any]]:
-    """One row for each node: refused by whom and why, or the score of each plug-in and the sum.
+def table_rows(cycle: Cycle, framework: Framework) -> list[Document]:
+    """Return one row for each node: the plug-in that refused it and why, or all scores.
 
     `scores` holds, for each plug-in, the raw score, the normalized one, and that times the weight.
     """
@@ -89,7 +87,7 @@ def table_rows(cycle: Cycle, framework: Framework) -> list[dict[str, Any]]:
     best = max(cycle.totals.values(), default=None)
     weights = {plugin: framework.weight_of(plugin) for plugin in cycle.scores}
     for name, status in list(cycle.statuses.items())[:MAX_NODES]:
-        row: dict[str, Any] = {"node": name, "feasible": status.ok}
+        row: Document = {"node": name, "feasible": status.ok}
         if not status.ok:
             row |= {"plugin": status.plugin, "reasons": list(status.reasons)}
         scores = {}

@@ -1,4 +1,7 @@
-"""How each refusal could be mended, one small change at a time, on copies (see `whatif`).
+"""Remedies: how to fix the cause of each refusal, one small change at a time, on copies.
+
+`whatif` applies them. For each plug-in REMEDIES holds a function `fix(trial, status)` that changes
+the copies in the trial, and returns whether it could.
 
 No counterpart in Kubernetes.
 """
@@ -7,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any
+from typing import TypeAlias
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -28,14 +31,19 @@ from kubesim.scheduler.plugins.spread_counts import (
 from kubesim.scheduler.plugins.tainttoleration import HARD, untolerated_taint
 
 
-class Attempt:
-    """Copies of a pod and of the cluster, and what was changed on them.
+class TrialChange:
+    """Copies of a pod and of the cluster, and the changes made to them.
 
     Args:
-        pod: a copy that may be changed.
-        snapshot: of it only those nodes are copied that are changed.
-        name: the node that the pod is to fit on.
-        prefer: "request": ask for less; "pods": take pods away.
+        pod: a copy of the pod; it is changed.
+        snapshot: the cluster; a node is copied before it is changed.
+        name: name of the node on which the pod should fit.
+        prefer: "request": request less; "pods": remove other pods.
+
+    Attributes:
+        steps: the changes as sentences.
+        changes: the same as data.
+        weight: how large the changes are.
     """
 
     def __init__(self, pod: Document, snapshot: Snapshot, name: str, prefer: str) -> None:
@@ -45,11 +53,11 @@ class Attempt:
         self.node: NodeInfo = self.copied(snapshot[name])
         self.prefer = prefer
         self.steps: list[str] = []
-        self.changes: list[dict[str, Any]] = []
+        self.changes: list[Document] = []
         self.weight = 0.0
 
     def copied(self, node: NodeInfo) -> NodeInfo:
-        """A copy of a node in the snapshot, made at the first call."""
+        """Return the copy of a node; the first call makes it and puts it into the snapshot."""
         if node.name in self._copied:
             return self.snapshot[node.name]
         nodes = [n.clone() if n is node else n for n in self.snapshot.nodes]
@@ -57,8 +65,15 @@ class Attempt:
         self._copied.add(node.name)
         return self.snapshot[node.name]
 
-    def note(self, step: str, weight: float, kind: str, **about: Any) -> bool:
-        """Write down a change; True, so that a mender can end with it."""
+    def note(self, step: str, weight: float, kind: str, **about: object) -> bool:
+        """Record a change; return True, so that a remedy can end with this call.
+
+        Args:
+            step: the change as a sentence.
+            weight: how large the change is.
+            kind: the kind of change.
+            about: what the change concerns.
+        """
         self.steps.append(step)
         self.changes.append({"kind": kind, **about})
         self.weight += weight
@@ -66,7 +81,7 @@ class Attempt:
 
 
 def amount(resource: str, value: int) -> str:
-    """An amount as Kubernetes writes it.
+    """Format an amount as a Kubernetes quantity.
 
     >>> amount("cpu", 1500), amount("memory", 134217728), amount("example.com/gpu", 2)
     ('1500m', '128Mi', '2')
@@ -79,32 +94,34 @@ def amount(resource: str, value: int) -> str:
 # -- resources ------------------------------------------------------------------------------------
 
 
-def _mend_fit(attempt: Attempt, status: Status) -> bool:
-    """Ask for less of what is short; or one pod fewer on the node."""
-    node, request = attempt.node, pod_info(attempt.pod).request
+def fix_fit(trial: TrialChange, status: Status) -> bool:
+    """Request less of the resources that are short, or remove one pod from the node."""
+    node, request = trial.node, pod_info(trial.pod).request
     short = [r.removeprefix("Insufficient ") for r in status.reasons if r != "Too many pods"]
-    if attempt.prefer == "pods" or len(short) < len(status.reasons):
-        return _take_pod_away(attempt, short)
+    if trial.prefer == "pods" or len(short) < len(status.reasons):
+        return _remove_cheapest_pod(trial, short)
     for resource in short:
         free = max(0, node.allocatable[resource] - node.requested[resource])
-        asked = request[resource]
-        if not ask_for_less(attempt.pod, resource, free):
+        wanted = request[resource]
+        if not reduce_request(trial.pod, resource, free):
             return False
-        left = amount(resource, free)
-        said = f"ask for {amount(resource, asked - free)} less {resource} ({left} in all)"
-        attempt.note(
-            said, (asked - free) / asked, "request", resource=resource, asked=asked, fits=free
-        )
+        excess, left = amount(resource, wanted - free), amount(resource, free)
+        step = f"request {excess} less {resource} ({left} in total)"
+        weight = (wanted - free) / wanted
+        trial.note(step, weight, "request", resource=resource, asked=wanted, fits=free)
     return True
 
 
-def ask_for_less(pod: Document, resource: str, most: int) -> bool:
-    """Cut the pod's requests of one resource so that it asks for `most`; False if that is 0.
+def reduce_request(pod: Document, resource: str, most: int) -> bool:
+    """Reduce the requests of a pod so that it requests at most `most` of one resource.
 
     Args:
-        pod: a copy, which is changed.
-        resource: which.
+        pod: a copy; it is changed.
+        resource: name of the resource.
         most: cpu in millicores, all else in whole units.
+
+    Returns:
+        Whether that was possible; False if `most` is 0.
     """
     if most <= 0:
         return False
@@ -124,14 +141,14 @@ def ask_for_less(pod: Document, resource: str, most: int) -> bool:
     return request_of(pod)[resource] <= most
 
 
-def _requests(holder: Document) -> dict[str, Any]:
-    found: dict[str, Any] = holder.setdefault("resources", {}).setdefault("requests", {})
-    return found
+def _requests(holder: Document) -> Document:
+    requests: Document = holder.setdefault("resources", {}).setdefault("requests", {})
+    return requests
 
 
-def _take_pod_away(attempt: Attempt, short: list[str]) -> bool:
-    """The least important pod whose room is enough; else the one with most room."""
-    node, request = attempt.node, pod_info(attempt.pod).request
+def _remove_cheapest_pod(trial: TrialChange, short: list[str]) -> bool:
+    """Remove the least important pod whose resources suffice, else the one that frees most."""
+    node, request = trial.node, pod_info(trial.pod).request
 
     def missing(key: str) -> float:
         held = node.infos[key].request
@@ -146,74 +163,75 @@ def _take_pod_away(attempt: Attempt, short: list[str]) -> bool:
     ranked = sorted(node.pods, key=lambda key: (missing(key), priority_of(node.pods[key]), key))
     if not ranked or missing(ranked[0]) == inf:
         return False
-    return _remove(attempt, node, ranked[0])
+    return _remove(trial, node, ranked[0])
 
 
-def _remove(attempt: Attempt, node: NodeInfo, key: str) -> bool:
-    attempt.copied(node).remove(key)
+def _remove(trial: TrialChange, node: NodeInfo, key: str) -> bool:
+    trial.copied(node).remove(key)
     name = key.removeprefix("default/")
-    return attempt.note(
-        f"one pod fewer on {node.name} ({name})", 1.0, "pod", pod=key, node=node.name
+    return trial.note(
+        f"remove a pod from {node.name} ({name})", 1.0, "pod", pod=key, node=node.name
     )
 
 
 # -- node -----------------------------------------------------------------------------------------
 
 
-def _change_node(attempt: Attempt, **parts: Any) -> None:
-    """The node's document with other parts of metadata or spec."""
-    node = attempt.node.node
+def _change_node(trial: TrialChange, **parts: object) -> None:
+    """Replace labels or fields of spec in the node's document."""
+    node = trial.node.node
     new = {**node, "metadata": {**node["metadata"]}, "spec": {**(node.get("spec") or {})}}
     if "labels" in parts:
         new["metadata"]["labels"] = parts.pop("labels")
     new["spec"].update(parts)
-    attempt.node.set_node(new)
+    trial.node.set_node(new)
 
 
-def _mend_cordon(attempt: Attempt, status: Status) -> bool:
-    """Open the node; the taint of a cordoned node goes with it (the node controller sees to it)."""
+def fix_cordon(trial: TrialChange, status: Status) -> bool:
+    """Uncordon the node; the node controller then removes the taint of a cordoned node, too."""
     taints = [
-        taint for taint in attempt.node.taints if taint.get("key") != UNSCHEDULABLE_TAINT["key"]
+        taint for taint in trial.node.taints if taint.get("key") != UNSCHEDULABLE_TAINT["key"]
     ]
-    _change_node(attempt, unschedulable=False, taints=taints)
-    name = attempt.node.name
-    return attempt.note(f"uncordon {name}", 1.0, "uncordon", node=name)
+    _change_node(trial, unschedulable=False, taints=taints)
+    name = trial.node.name
+    return trial.note(f"uncordon {name}", 1.0, "uncordon", node=name)
 
 
-def _mend_taint(attempt: Attempt, status: Status) -> bool:
-    taint = untolerated_taint(attempt.pod, attempt.node.taints, HARD)
+def fix_taint(trial: TrialChange, status: Status) -> bool:
+    """Tolerate the first untolerated taint."""
+    taint = untolerated_taint(trial.pod, trial.node.taints, HARD)
     if taint is None:
         return False
     key, value, effect = taint.get("key", ""), taint.get("value") or "", taint.get("effect")
     toleration = {"key": key, "operator": "Equal", "value": value, "effect": effect}
-    attempt.pod["spec"].setdefault("tolerations", []).append(toleration)
+    trial.pod["spec"].setdefault("tolerations", []).append(toleration)
     shown = f"{key}={value}:{effect}" if value else f"{key}:{effect}"
-    return attempt.note(f"tolerate the taint {shown}", 1.0, "toleration", **toleration)
+    return trial.note(f"tolerate the taint {shown}", 1.0, "toleration", **toleration)
 
 
-def _mend_selector(attempt: Attempt, status: Status) -> bool:
-    """Label the node as nodeSelector and one of the required terms want it."""
-    labels = dict(attempt.node.labels)
-    wanted = dict(attempt.pod["spec"].get("nodeSelector") or {})
-    terms = required_terms(attempt.pod["spec"])
-    more = None if terms is None else _labels_for(terms, {**labels, **wanted}, attempt.node.name)
+def fix_selector(trial: TrialChange, status: Status) -> bool:
+    """Label the node so that nodeSelector and one of the required terms match."""
+    labels = dict(trial.node.labels)
+    wanted = dict(trial.pod["spec"].get("nodeSelector") or {})
+    terms = required_terms(trial.pod["spec"])
+    more = None if terms is None else _labels_for(terms, {**labels, **wanted}, trial.node.name)
     if terms is not None and more is None:
         return False
     new = {**wanted, **(more or {})}
     changed = {key: value for key, value in new.items() if labels.get(key) != value}
     if not changed:
         return False
-    _change_node(attempt, labels={**labels, **changed})
-    name = attempt.node.name
+    _change_node(trial, labels={**labels, **changed})
+    name = trial.node.name
     shown = " ".join(f"{key}={value}" for key, value in sorted(changed.items()))
-    said = f"label {name} with {shown}"
-    return attempt.note(said, float(len(changed)), "label", node=name, labels=changed)
+    step = f"label {name} with {shown}"
+    return trial.note(step, float(len(changed)), "label", node=name, labels=changed)
 
 
 def _labels_for(
     terms: list[Document], labels: Mapping[str, str], name: str
 ) -> dict[str, str] | None:
-    """The fewest labels that make one of the terms match."""
+    """Return the fewest labels that make one of the terms match, or None."""
     best: dict[str, str] | None = None
     for term in terms:
         new: dict[str, str] = {}
@@ -236,90 +254,98 @@ def _labels_for(
 # -- other pods -----------------------------------------------------------------------------------
 
 
-def _mend_ports(attempt: Attempt, status: Status) -> bool:
-    mine = host_ports(attempt.pod)
-    for key, info in attempt.node.infos.items():
-        if any(ports_clash(port, taken) for taken in info.ports for port in mine):
-            return _remove(attempt, attempt.node, key)
+def fix_ports(trial: TrialChange, status: Status) -> bool:
+    """Remove the first pod that uses one of the host ports."""
+    wanted = host_ports(trial.pod)
+    for key, info in trial.node.infos.items():
+        if any(ports_clash(port, used) for used in info.ports for port in wanted):
+            return _remove(trial, trial.node, key)
     return False
 
 
-def _mend_spread(attempt: Attempt, status: Status) -> bool:
-    """Let the skew be as large as it would be with the pod on this node."""
-    constraints = constraints_of(attempt.pod, HARD_WHEN)
-    node, namespace = attempt.node, meta.namespace_of(attempt.pod)
+def fix_spread(trial: TrialChange, status: Status) -> bool:
+    """Raise maxSkew to the skew that the pod would cause on this node."""
+    constraints = constraints_of(trial.pod, HARD_WHEN)
+    node, namespace = trial.node, meta.namespace_of(trial.pod)
     if not has_all_keys(node, constraints):
         missing = next(c.key for c in constraints if c.key not in node.labels)
-        _change_node(attempt, labels={**node.labels, missing: node.name})
-        said = f"label {node.name} with {missing}"
-        return attempt.note(said, 1.0, "label", node=node.name, labels={missing: node.name})
-    listed = attempt.pod["spec"]["topologySpreadConstraints"]
+        _change_node(trial, labels={**node.labels, missing: node.name})
+        step = f"label {node.name} with {missing}"
+        return trial.note(step, 1.0, "label", node=node.name, labels={missing: node.name})
+    listed = trial.pod["spec"]["topologySpreadConstraints"]
     hard = [c for c in listed if (c.get("whenUnsatisfiable") or HARD_WHEN) == HARD_WHEN]
     for document, constraint in zip(hard, constraints, strict=True):
         counts: dict[str, int] = {}
-        for other in attempt.snapshot:
-            if has_all_keys(other, constraints) and constraint.includes(attempt.pod, other):
+        for other in trial.snapshot:
+            if has_all_keys(other, constraints) and constraint.includes(trial.pod, other):
                 value = other.labels[constraint.key]
-                found = count_pods(other, constraint.selector, namespace)
-                counts[value] = counts.get(value, 0) + found
+                pods = count_pods(other, constraint.selector, namespace)
+                counts[value] = counts.get(value, 0) + pods
         least = min(counts.values(), default=0) if len(counts) >= constraint.min_domains else 0
-        itself = 1 if constraint.selector.matches(meta.labels_of(attempt.pod)) else 0
+        itself = 1 if constraint.selector.matches(meta.labels_of(trial.pod)) else 0
         skew = counts.get(node.labels[constraint.key], 0) + itself - least
         if skew > constraint.max_skew:
             document["maxSkew"] = skew
-            said = f"allow maxSkew {skew} instead of {constraint.max_skew} over {constraint.key}"
+            step = f"allow maxSkew {skew} instead of {constraint.max_skew} over {constraint.key}"
             by = float(skew - constraint.max_skew)
-            return attempt.note(said, by, "maxSkew", key=constraint.key, value=skew)
+            return trial.note(step, by, "maxSkew", key=constraint.key, value=skew)
     return False
 
 
-def _mend_affinity(attempt: Attempt, status: Status) -> bool:
-    """Without the pod's own rule; or without the pod that keeps it away."""
-    affinity = attempt.pod["spec"].get("affinity") or {}
+def fix_affinity(trial: TrialChange, status: Status) -> bool:
+    """Drop the pod's own rule, or remove the pod that causes the refusal."""
+    affinity = trial.pod["spec"].get("affinity") or {}
     reason = status.message
     if "existing pods" in reason:
-        return _remove_repelling(attempt)
-    if "anti-affinity" in reason and attempt.prefer == "pods" and _remove_disliked(attempt):
+        return _remove_pod_with_anti_affinity(trial)
+    if "anti-affinity" in reason and trial.prefer == "pods" and _remove_anti_affine_pod(trial):
         return True
     field = "podAntiAffinity" if "anti-affinity" in reason else "podAffinity"
     rule = affinity.get(field) or {}
     if not rule.pop("requiredDuringSchedulingIgnoredDuringExecution", None):
         return False
-    return attempt.note(f"drop its required {field}", 2.0, "affinity", field=field)
+    return trial.note(f"drop its required {field}", 2.0, "affinity", field=field)
 
 
-def _remove_disliked(attempt: Attempt) -> bool:
-    """Without the first pod in the same place that the waiting one wants to be apart from."""
-    world, here = attempt.snapshot.world, attempt.node.labels
-    for term in pod_info(attempt.pod).anti_affinity:
-        for node in attempt.snapshot:
-            same = here.get(term.topology_key) == node.labels.get(term.topology_key)
-            for key, pod in node.pods.items() if same and term.topology_key in here else ():
+def _remove_anti_affine_pod(trial: TrialChange) -> bool:
+    """Remove the first pod of the same domain that the pod's anti-affinity selects."""
+    world = trial.snapshot.world
+    for term in pod_info(trial.pod).anti_affinity:
+        for node in trial.snapshot:
+            if not _same_domain(trial.node, node, term.topology_key):
+                continue
+            for key, pod in node.pods.items():
                 if term.matches(pod, world.namespace_labels(meta.namespace_of(pod))):
-                    return _remove(attempt, node, key)
+                    return _remove(trial, node, key)
     return False
 
 
-def _remove_repelling(attempt: Attempt) -> bool:
-    world, pod = attempt.snapshot.world, attempt.pod
-    labels = world.namespace_labels(meta.namespace_of(pod))
-    here = attempt.node.labels
-    for node in attempt.snapshot:
+def _remove_pod_with_anti_affinity(trial: TrialChange) -> bool:
+    """Remove the first pod of the same domain whose anti-affinity selects the pod."""
+    labels = trial.snapshot.world.namespace_labels(meta.namespace_of(trial.pod))
+    for node in trial.snapshot:
         for key in list(node.affine):
             for term in node.infos[key].anti_affinity:
-                same = here.get(term.topology_key) == node.labels.get(term.topology_key)
-                if same and term.topology_key in here and term.matches(pod, labels):
-                    return _remove(attempt, node, key)
+                same = _same_domain(trial.node, node, term.topology_key)
+                if same and term.matches(trial.pod, labels):
+                    return _remove(trial, node, key)
     return False
 
 
-MENDERS: dict[str, Callable[[Attempt, Status], bool]] = {
-    "NodeResourcesFit": _mend_fit,
-    "NodeUnschedulable": _mend_cordon,
-    "TaintToleration": _mend_taint,
-    "NodeAffinity": _mend_selector,
-    "NodePorts": _mend_ports,
-    "PodTopologySpread": _mend_spread,
-    "InterPodAffinity": _mend_affinity,
+def _same_domain(one: NodeInfo, other: NodeInfo, topology_key: str) -> bool:
+    value = one.labels.get(topology_key)
+    return value is not None and value == other.labels.get(topology_key)
+
+
+Fix: TypeAlias = Callable[[TrialChange, Status], bool]
+
+REMEDIES: dict[str, Fix] = {
+    "NodeResourcesFit": fix_fit,
+    "NodeUnschedulable": fix_cordon,
+    "TaintToleration": fix_taint,
+    "NodeAffinity": fix_selector,
+    "NodePorts": fix_ports,
+    "PodTopologySpread": fix_spread,
+    "InterPodAffinity": fix_affinity,
 }
-"""What can be tried when a plug-in refuses: changes the attempt, and says whether it could."""
+"""Plug-in -> the function that fixes the cause of its refusals."""

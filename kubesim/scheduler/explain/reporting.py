@@ -1,4 +1,4 @@
-"""What the outside hears of an attempt: Events, the pod's condition, and a decision record.
+"""Reports the result of an attempt: Events, the pod's condition, and a decision record.
 
 Source: pkg/scheduler/schedule_one.go (handleSchedulingFailure, updatePod).
 """
@@ -21,24 +21,36 @@ from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.status import Status
 
 
-class Reporter:
-    """Tells of attempts.
+class AttemptReporter:
+    """Reports the results of attempts.
 
     Args:
-        handle: the scheduler's tools.
+        handle: the scheduler's handle.
     """
 
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
 
     def bound(self, pod: Document, node: str, cycle: Cycle, framework: Framework) -> None:
-        """The pod has a node; its condition was set by the API server with the binding."""
-        said = f"Successfully assigned {meta.namespace_of(pod)}/{meta.name_of(pod)} to {node}"
-        self._handle.recorder.event(pod, "Normal", "Scheduled", said, action="Binding")
-        self._record(pod, cycle, framework, node, said)
+        """Report a bound pod; the API server set its condition together with the binding.
+
+        Args:
+            pod: the Pod document.
+            node: name of the node.
+            cycle: results of the attempt.
+            framework: knows the weights.
+        """
+        message = f"Successfully assigned {meta.namespace_of(pod)}/{meta.name_of(pod)} to {node}"
+        self._handle.recorder.event(pod, "Normal", "Scheduled", message, action="Binding")
+        self._record(pod, cycle, framework, node, message)
 
     def gated(self, pod: Document, status: Status) -> None:
-        """The pod is not to be tried yet: no Event, no write, only a record."""
+        """Record that PreEnqueue holds a pod back; upstream writes no Event and no condition.
+
+        Args:
+            pod: the Pod document.
+            status: the refusal.
+        """
         handle = self._handle
         handle.decisions.record(
             Decision(
@@ -62,11 +74,13 @@ class Reporter:
         reason: str,
         nominated: str | None,
     ) -> None:
-        """No node, or an error.
+        """Report that no node was feasible, or that an error occurred.
 
         Args:
-            pod, cycle, framework: of the attempt.
-            message: for the Event (cut if too long) and the condition (whole).
+            pod: the Pod document.
+            cycle: results of the attempt.
+            framework: knows the weights.
+            message: for the Event (cut if too long) and the condition (complete).
             reason: "Unschedulable" or "SchedulerError".
             nominated: node for status.nominatedNodeName; "" clears it, None keeps it.
         """
@@ -77,32 +91,32 @@ class Reporter:
         self._write(pod, reason, message, nominated)
 
     def _record(
-        self, pod: Document, cycle: Cycle, framework: Framework, node: str | None, said: str
+        self, pod: Document, cycle: Cycle, framework: Framework, node: str | None, message: str
     ) -> None:
         handle = self._handle
         new = attempt_record(
-            handle.clock.now(), handle.scheduler_name, pod, cycle, framework, node, said
+            handle.clock.now(), handle.scheduler_name, pod, cycle, framework, node, message
         )
         last = handle.decisions.latest(new.object)
         if last is not None and last.data.get("table") == new.data["table"]:
-            # The same again, as with a pod that waits for long: one table serves both records.
+            # The same result again: both records share one table.
             new = replace(new, data={**new.data, "table": last.data["table"]})
         handle.decisions.record(new)
 
     def _write(self, pod: Document, reason: str, message: str, nominated: str | None) -> None:
-        """The condition and the nomination, if they are not there already."""
+        """Write the condition and the nomination, unless they are up to date."""
         handle = self._handle
 
-        def attempt() -> None:
+        def write() -> None:
             fresh = handle.api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
             if fresh is None or node_of(fresh) or meta.uid_of(fresh) != meta.uid_of(pod):
                 return
             status = fresh.get("status") or {}
             known = get_condition(fresh, "PodScheduled") or {}
-            was = status.get("nominatedNodeName") or ""
-            wanted = was if nominated is None else nominated
+            current = status.get("nominatedNodeName") or ""
+            wanted = current if nominated is None else nominated
             same = known.get("status") == "False" and known.get("reason") == reason
-            if same and known.get("message") == message and was == wanted:
+            if same and known.get("message") == message and current == wanted:
                 return
             conditions = set_condition(
                 status.get("conditions") or (),
@@ -119,11 +133,11 @@ class Reporter:
             handle.api.update_status({**fresh, "status": new})
 
         try:
-            retry_on_conflict(attempt)
+            retry_on_conflict(write)
         except NotFound:
             handle.analytics.log(
-                handle.scheduler_name, "PodGone", f"{meta.key_of(pod)} is gone", "debug"
+                handle.scheduler_name, "PodGone", f"{meta.key_of(pod)} was deleted", "debug"
             )
         except StatusError as error:  # the next attempt writes again
-            said = f"condition of {meta.key_of(pod)}: {error}"
-            handle.analytics.log(handle.scheduler_name, "ConditionLost", said, "warn")
+            note = f"condition of {meta.key_of(pod)}: {error}"
+            handle.analytics.log(handle.scheduler_name, "ConditionLost", note, "warn")

@@ -1,25 +1,26 @@
-"""The table node x plug-in of one scheduling attempt, for people.
+"""The table of node by plug-in of one scheduling attempt.
 
 No counterpart in Kubernetes, where the reasons are counted and the scores are lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.table import Table
 
 
-def attempt_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
-    """One row a node: the plug-in that refused it and why, or each plug-in's weighted score.
+def attempt_table(rows: Sequence[ReadOnlyDocument], title: str = "") -> Table:
+    """Return a table with one row per node: which plug-in refused it and why, or all scores.
 
-    A cell reads ``weighted (raw -> normalized)``, or just the weighted score where normalizing and
-    weighing change nothing. The best total is marked; several marks are a tie, drawn by lot.
+    A cell reads ``weighted (raw -> normalized)``, or just the weighted score where normalization
+    and weight change nothing. The highest total is marked; several marks are a tie, which is broken
+    at random.
 
     Args:
         rows: `data["table"]` of a decision record.
-        title: above the table.
+        title: title of the table.
     """
     plugins = list(dict.fromkeys(p for row in rows for p in row.get("scores") or ()))
     refused = any(not row["feasible"] for row in rows)
@@ -27,7 +28,7 @@ def attempt_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
     columns += ["total"] if plugins else []
     table = []
     for row in rows:
-        cells: list[Any] = [row["node"]]
+        cells: list[object] = [row["node"]]
         if refused:
             cells += [row.get("plugin", ""), ", ".join(row.get("reasons", ()))]
         cells += [_cell((row.get("scores") or {}).get(plugin)) for plugin in plugins]
@@ -38,7 +39,7 @@ def attempt_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
     return Table(columns, table, title)
 
 
-def _cell(score: Mapping[str, Any] | None) -> str:
+def _cell(score: ReadOnlyDocument | None) -> str:
     if score is None:
         return ""
     raw, normalized, weighted = score["raw"], score["normalized"], score["weighted"]

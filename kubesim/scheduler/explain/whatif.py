@@ -1,45 +1,47 @@
-"""What would have to be different so that a waiting pod fits: the smallest changes, each tried out.
+"""What would let a pending pod fit: the smallest changes, each verified with the real filters.
 
-For each node, what refuses the pod there is mended one by one on copies - ask for less, tolerate a
-taint, label the node, one pod fewer - and after each step *the filters themselves* are asked again.
-Only what made them say yes is told.
+For each node, the causes of the refusal are fixed one by one on copies - request less, tolerate a
+taint, label the node, remove a pod - and after each step *the filters themselves* run again. Only
+changes after which the filters accept the pod are proposed.
 
-No counterpart in Kubernetes, whose message says what is wrong, and not what would be right.
+No counterpart in Kubernetes, whose message says what is wrong, but not what would help.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypeAlias
 
 from kubesim.objects.frozen import Document, thaw
-from kubesim.scheduler.explain.remedies import MENDERS, Attempt
+from kubesim.scheduler.explain.remedies import REMEDIES, TrialChange
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import PluginFailed, Status
 
-MAX_STEPS = 4  # a proposal with more parts than that is none
-MAX_NODES = 100  # nodes that are tried
+MAX_STEPS = 4  # a proposal has at most that many changes
+MAX_NODES = 100  # nodes to try
+Shape: TypeAlias = tuple[tuple[tuple[str, str], ...], ...]
+"""A proposal's changes without the node and the pods that they concern."""
 MAX_PROPOSALS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """A set of changes after which the pod fits; the filters were asked.
+class ChangeProposal:
+    """A set of changes after which the pod fits, verified with the filters.
 
     Attributes:
-        node: where it would fit then; "" if it is not about a node.
-        steps: what to change, in words.
-        changes: the same as data: each with ``kind`` and what it is about.
-        weight: how much is changed; less is better.
-        alike: on how many other nodes the same change helps.
+        node: the node on which the pod would fit; "" if the changes concern no node.
+        steps: the changes as sentences.
+        changes: the same as data: each with ``kind`` and what it concerns.
+        weight: how large the changes are; less is better.
+        alike: on how many other nodes the same changes help.
     """
 
     node: str
     steps: tuple[str, ...]
-    changes: tuple[dict[str, Any], ...] = field(default=())
+    changes: tuple[Document, ...] = field(default=())
     weight: float = 0.0
     alike: int = 0
 
@@ -52,15 +54,15 @@ class Proposal:
         return f"{steps}: then it fits on {self.node}{others}"
 
     @property
-    def shape(self) -> tuple[Any, ...]:
-        """What is changed, but for where and for whom."""
+    def shape(self) -> Shape:
+        """The changes without the node and the pods that they concern."""
         return tuple(
             tuple((k, str(v)) for k, v in change.items() if k not in ("node", "pod"))
             for change in self.changes
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON data."""
+    def to_dict(self) -> Document:
+        """Return the proposal as JSON data."""
         return {
             "node": self.node,
             "steps": list(self.steps),
@@ -71,36 +73,46 @@ class Proposal:
 
 def smallest_changes(
     pod: Document, snapshot: Snapshot, framework: Framework, limit: int = MAX_PROPOSALS
-) -> list[Proposal]:
-    """What would let a pod fit, the smallest change first; [] if it fits, or nothing was found.
+) -> list[ChangeProposal]:
+    """Propose what would let a pending pod fit.
 
     Args:
-        pod: the pod that waits.
+        pod: the pending pod.
         snapshot: the nodes as they are; it is not changed.
-        framework: the filters of the scheduler that is to place it.
-        limit: how many proposals at most.
+        framework: the filters of the pod's scheduler.
+        limit: number of proposals at most.
+
+    Returns:
+        The smallest changes first; [] if the pod fits already, or if nothing was found.
     """
     names = [node.name for node in snapshot.nodes[:MAX_NODES]]
     if any(status_on(pod, snapshot, framework, name).ok for name in names):
         return []
-    found: dict[tuple[Any, ...], dict[str, Proposal]] = {}
+    proposals: dict[Shape, dict[str, ChangeProposal]] = {}
     for name in names:
         for prefer in ("request", "pods"):
-            proposal = _mend(pod, snapshot, framework, name, prefer)
+            proposal = _propose(pod, snapshot, framework, name, prefer)
             if proposal is not None:
-                found.setdefault(proposal.shape, {})[name] = proposal
+                proposals.setdefault(proposal.shape, {})[name] = proposal
 
-    def rank(proposal: Proposal) -> tuple[Any, ...]:
+    def rank(proposal: ChangeProposal) -> tuple[int, float, str, tuple[str, ...]]:
         return (len(proposal.steps), proposal.weight, proposal.node, proposal.steps)
 
     best = [
-        replace(min(group.values(), key=rank), alike=len(group) - 1) for group in found.values()
+        replace(min(group.values(), key=rank), alike=len(group) - 1) for group in proposals.values()
     ]
     return sorted(best, key=rank)[:limit]
 
 
 def status_on(pod: Document, snapshot: Snapshot, framework: Framework, name: str) -> Status:
-    """What the filters say of one node, with everything that they count beforehand."""
+    """Run PreFilter and Filter for one node.
+
+    Args:
+        pod: the pod.
+        snapshot: the cluster.
+        framework: the filters.
+        name: name of the node.
+    """
     state = CycleState(snapshot)
     status = framework.pre_filter(pod, state)
     if not status.ok:
@@ -110,25 +122,25 @@ def status_on(pod: Document, snapshot: Snapshot, framework: Framework, name: str
     return framework.filter(pod, snapshot[name], state)
 
 
-def _mend(
+def _propose(
     pod: Document, snapshot: Snapshot, framework: Framework, name: str, prefer: str
-) -> Proposal | None:
-    """Mend what refuses the pod on one node, until it passes; None if that is out of reach."""
-    attempt = Attempt(thaw(pod), snapshot, name, prefer)
+) -> ChangeProposal | None:
+    """Apply remedies for one node until the pod passes; None if that takes too many changes."""
+    trial = TrialChange(thaw(pod), snapshot, name, prefer)
     for _ in range(MAX_STEPS + 1):
         try:
-            status = status_on(attempt.pod, attempt.snapshot, framework, name)
-        except PluginFailed:  # it cannot be asked about a pod that does not exist
+            status = status_on(trial.pod, trial.snapshot, framework, name)
+        except PluginFailed:  # a plug-in cannot evaluate a pod that does not exist
             return None
         if status.ok:
-            steps, changes = tuple(attempt.steps), tuple(attempt.changes)
-            return Proposal(name, steps, changes, attempt.weight) if steps else None
-        mender: Callable[[Attempt, Status], bool] | None = MENDERS.get(status.plugin)
-        if len(attempt.steps) >= MAX_STEPS or mender is None or not mender(attempt, status):
+            steps, changes = tuple(trial.steps), tuple(trial.changes)
+            return ChangeProposal(name, steps, changes, trial.weight) if steps else None
+        fix = REMEDIES.get(status.plugin)
+        if len(trial.steps) >= MAX_STEPS or fix is None or not fix(trial, status):
             return None
     return None
 
 
-def in_words(proposals: Sequence[Proposal]) -> str:
-    """The proposals as lines of text."""
+def in_words(proposals: Sequence[ChangeProposal]) -> str:
+    """Return the proposals as lines."""
     return "\n".join(f"  - {proposal}" for proposal in proposals)

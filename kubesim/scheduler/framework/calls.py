@@ -1,24 +1,23 @@
-"""How the framework calls a plug-in: with the state if it wants it, and with its failures caught.
+"""How the framework calls a plug-in: with or without the state, and with its exceptions caught.
 
-Learners write `filter(pod, node)`; a plug-in with a memory writes `filter(pod, node, state)`. Which
-of the two it is, is read once from the method's signature.
+A plug-in that needs no state writes `filter(pod, node)`, another writes
+`filter(pod, node, state)`. The method's signature, inspected once, tells which of the two it is.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
 
 from kubesim.scheduler.framework.profile import Enabled
 from kubesim.scheduler.framework.status import PluginFailed
 
 
-def takes_state(method: Callable[..., Any], arguments: int) -> bool:
-    """Whether a method takes that many arguments, the last one being the state."""
+def takes_state(method: Callable[..., object], arguments: int) -> bool:
+    """Return whether a method takes that many arguments, the last one being the state."""
     try:
         parameters = inspect.signature(method).parameters.values()
-    except (TypeError, ValueError):  # a callable written in C says nothing of itself
+    except (TypeError, ValueError):  # a callable written in C has no signature
         return False
     kinds = [parameter.kind for parameter in parameters]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
@@ -27,13 +26,13 @@ def takes_state(method: Callable[..., Any], arguments: int) -> bool:
     return sum(kind in positional for kind in kinds) >= arguments
 
 
-class Call:
-    """One method of one plug-in, ready to be called often.
+class PluginMethod:
+    """One method of one plug-in, looked up once and called often.
 
     Args:
-        enabled: whose.
-        method: which; the last of its arguments is the state and may be left out by the plug-in.
-        arguments: how many there are with the state.
+        enabled: the plug-in.
+        method: the method's name; its last argument, the state, may be left out by the plug-in.
+        arguments: the number of arguments including the state.
     """
 
     __slots__ = ("enabled", "function", "method", "name", "stateful")
@@ -42,37 +41,42 @@ class Call:
         self.enabled = enabled
         self.name = enabled.name
         self.method = method
-        self.function: Callable[..., Any] = getattr(enabled.plugin, method)
+        self.function: Callable[..., object] = getattr(enabled.plugin, method)
         self.stateful = takes_state(self.function, arguments)
 
-    def __call__(self, *arguments: Any) -> Any:
-        """Call it with all arguments, the state last."""
+    def __call__(self, *arguments: object) -> object:
+        """Call the method with all arguments, the state last.
+
+        Raises:
+            PluginFailed: the plug-in raised an exception.
+        """
         try:
             return self.function(*(arguments if self.stateful else arguments[:-1]))
         except Exception as error:
-            raise failed(self.enabled, self.method, error) from error
+            raise plugin_failure(self.enabled, self.method, error) from error
 
 
-def call(enabled: Enabled, method: str, *arguments: Any) -> Any:
+def call(enabled: Enabled, method: str, *arguments: object) -> object:
     """Call a method of a plug-in.
 
+    Args:
+        enabled: the plug-in.
+        method: the method's name.
+        arguments: its arguments.
+
     Raises:
-        PluginFailed: it raised.
+        PluginFailed: the plug-in raised an exception.
     """
     try:
         return getattr(enabled.plugin, method)(*arguments)
     except Exception as error:
-        raise failed(enabled, method, error) from error
+        raise plugin_failure(enabled, method, error) from error
 
 
-def call_with_state(enabled: Enabled, method: str, arguments: int, *given: Any) -> Any:
-    """The same for a method whose last argument, the state, may be left out."""
-    return Call(enabled, method, arguments)(*given)
-
-
-def failed(enabled: Enabled, method: str, error: Exception) -> PluginFailed:
-    """The failure of a plug-in, with its name; one that is told already stays as it is."""
+def plugin_failure(enabled: Enabled, method: str, error: Exception) -> PluginFailed:
+    """Return a PluginFailed that names the plug-in; return `error` itself if it is one already."""
     if isinstance(error, PluginFailed):
         return error
-    said = f"running {method} of plugin {enabled.name!r}: {type(error).__name__}: {error}"
-    return PluginFailed(said)
+    return PluginFailed(
+        f"running {method} of plugin {enabled.name!r}: {type(error).__name__}: {error}"
+    )

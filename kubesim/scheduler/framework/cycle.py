@@ -12,20 +12,20 @@ from kubesim.scheduler.framework.status import Status
 
 @dataclass
 class Cycle:
-    """What one attempt to place a pod found out; the material of its explanation.
+    """The results of one attempt to schedule a pod; its explanation is made from them.
 
     Attributes:
-        statuses: what the filters said of each node that was looked at.
-        absent: what is said of the nodes that were not looked at, since PreFilter ruled them out.
-        pre_filter: PreFilter's words, if it refused the pod for all nodes.
-        post_filter: PostFilter's words.
-        raw: plug-in -> node -> score as the plug-in gave it.
+        statuses: node -> result of the filters, for each node that was evaluated.
+        absent: the status of the nodes that were not evaluated because PreFilter excluded them.
+        pre_filter: message of PreFilter, if it refused the pod for all nodes.
+        post_filter: message of PostFilter.
+        raw: plug-in -> node -> score as the plug-in returned it.
         scores: plug-in -> node -> the same after normalization.
         totals: node -> sum of weight * score.
-        ties: how many nodes shared the highest total.
-        refused_by: plug-ins that refused some node, or the pod.
-        victims: keys of the pods that make room, if preemption found a way.
-        note: how the search went, if it was not the plain one.
+        ties: how many nodes share the highest total.
+        refused_by: plug-ins that refused a node, or the pod.
+        victims: keys of the pods that preemption chose to delete.
+        note: how the search differed from a search of all nodes, if it did.
     """
 
     statuses: dict[str, Status] = field(default_factory=dict)
@@ -46,5 +46,5 @@ class Cycle:
         return [name for name, status in self.statuses.items() if status.ok]
 
     def status_of(self, node: str) -> Status:
-        """What was said of a node, looked at or not."""
+        """Return the status of a node, evaluated or not."""
         return self.statuses.get(node) or self.absent or Status.unresolvable()

@@ -1,8 +1,8 @@
-"""CycleState: what plug-ins remember between the extension points of one attempt.
+"""CycleState: what plug-ins store between the extension points of one attempt.
 
-A plug-in that needs to count something over all nodes does it once, in `pre_filter` or `pre_score`,
-and keeps the result here under its own name. Preemption tries out what would be if pods were gone;
-for that the state is cloned, and the plug-in's `remove_pod` and `add_pod` change the clone.
+A plug-in that counts something over all nodes does so once, in `pre_filter` or `pre_score`, and
+stores the result here under its own name. Preemption tries out what would happen if pods were
+removed: it clones the state, and the plug-in's `remove_pod` and `add_pod` change the clone.
 
 >>> state = CycleState(Snapshot([]))
 >>> state["Mine"] = {"zone-a": 2}
@@ -22,13 +22,16 @@ from typing import Any
 from kubesim.scheduler.framework.snapshot import Snapshot
 
 
-class CycleState(dict[str, Any]):
-    """Values by key, for one attempt to place one pod.
+class CycleState(dict[str, Any]):  # Any: each plug-in stores a type of its own
+    """Values by key, for one attempt to schedule one pod.
 
-    A value that has a method `clone` is cloned by it, other values are copied deeply.
+    `clone` copies a value with the value's own method `clone` if it has one, and deeply otherwise.
 
     Args:
-        snapshot: the nodes and pods that this attempt looks at.
+        snapshot: the nodes and pods of this attempt.
+
+    Attributes:
+        skip_filter, skip_score: plug-ins that returned SKIP from PreFilter and PreScore.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -38,7 +41,7 @@ class CycleState(dict[str, Any]):
         self.skip_score: set[str] = set()
 
     def clone(self) -> CycleState:
-        """An independent copy; the snapshot is shared."""
+        """Return an independent copy; the snapshot is shared."""
         twin = CycleState(self.snapshot)
         for key, value in self.items():
             clone = getattr(value, "clone", None)

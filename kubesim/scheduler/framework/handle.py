@@ -1,6 +1,6 @@
-"""What a plug-in may reach besides its arguments: the Handle, and the nominated pods.
+"""Handle: what a plug-in may use besides its arguments; and the Nominator.
 
-A plug-in with a method `attach(handle)` is given the handle when the scheduler starts.
+A plug-in with a method `attach(handle)` receives the handle when its scheduler is created.
 
 Source: pkg/scheduler/framework/interface.go (Handle), pkg/scheduler/backend/queue/nominator.go.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 
 class Nominator:
-    """Pods that wait for room which preemption is making for them, by node."""
+    """The pods that preemption is making room for, by node."""
 
     def __init__(self) -> None:
         self._node: dict[str, str] = {}
         self._pods: dict[str, dict[str, Document]] = {}
 
     def add(self, pod: Document, node: str) -> None:
-        """The pod is nominated to that node now, and to no other."""
+        """Nominate a pod to a node; an earlier nomination ends."""
         key = meta.key_of(pod)
         self.remove(key)
         self._node[key] = node
         self._pods.setdefault(node, {})[key] = pod
 
     def remove(self, key: str) -> None:
-        """The pod is nominated no longer."""
+        """End the nomination of a pod, if there is one."""
         node = self._node.pop(key, None)
         if node is not None:
             pods = self._pods[node]
@@ -52,11 +52,11 @@ class Nominator:
                 del self._pods[node]
 
     def node_of(self, key: str) -> str:
-        """The node that a pod is nominated to; "" if none."""
+        """Return the node that a pod is nominated to; "" without a nomination."""
         return self._node.get(key, "")
 
     def on(self, node: str) -> list[Document]:
-        """The pods nominated to a node."""
+        """Return the pods that are nominated to a node."""
         return list(self._pods.get(node, {}).values())
 
     def __len__(self) -> int:
@@ -66,17 +66,24 @@ class Nominator:
 def filter_with_nominated(
     framework: Framework, nominator: Nominator, pod: Document, node: NodeInfo, state: CycleState
 ) -> Status:
-    """The filters on one node, as if nominated pods of equal or higher priority were there, too.
+    """Filter one node, considering nominated pods of equal or higher priority.
 
-    They have to pass twice: with those pods, whose room is not the pod's to take, and without,
-    since the pod may rely on none that has not come yet.
+    The filters must pass twice: with those pods, whose room is reserved for them, and without them,
+    since the pod must not depend on a pod that is not there yet.
+
+    Args:
+        framework: runs the filters.
+        nominator: knows the nominated pods.
+        pod: the pod to schedule.
+        node: the node to evaluate; it is not changed.
+        state: of this attempt, after PreFilter; it is not changed.
     """
     if len(nominator):
-        mine, key = priority_of(pod), meta.key_of(pod)
+        priority, key = priority_of(pod), meta.key_of(pod)
         others = [
             other
             for other in nominator.on(node.name)
-            if priority_of(other) >= mine and meta.key_of(other) != key
+            if priority_of(other) >= priority and meta.key_of(other) != key
         ]
         if others:
             twin, twin_state = node.clone(), state.clone()
@@ -88,23 +95,30 @@ def filter_with_nominated(
     return framework.filter(pod, node, state)
 
 
+class Reject(Protocol):
+    """Rejects a pod that waits in Permit."""
+
+    def __call__(self, key: str, reason: str, plugin: str = "") -> bool:
+        """Reject the pod; return False if it does not wait."""
+
+
 @dataclass
 class Handle:
-    """What plug-ins with `attach(handle)` are given.
+    """What plug-ins with `attach(handle)` receive.
 
     Attributes:
-        scheduler_name: whose plug-in it is.
+        scheduler_name: name of the plug-in's scheduler.
         api: the API client.
-        clock: simulated time; nothing but `now`, `timestamp` and `seconds_at` is a plug-in's.
+        clock: simulated time; a plug-in uses `now`, `timestamp` and `seconds_at` only.
         recorder: writes Events.
-        analytics: the log.
-        decisions: where records of decisions go.
+        analytics: the log of actions.
+        decisions: the log of decisions.
         framework: runs the filters of this profile.
-        nominator: pods that wait for room being made.
-        rng: the scheduler's stream of randomness.
-        snapshot: the nodes as they are now.
-        allow: (key, plug-in) -> a Permit plug-in gives its word for a pod that waits for it.
-        reject: (key, reason, plug-in) -> a pod that waits in Permit is not to be bound after all.
+        nominator: the pods that preemption is making room for.
+        rng: the scheduler's random stream.
+        snapshot: returns the nodes as they are now.
+        allow: (pod key, plug-in) -> a Permit plug-in lets a waiting pod go on.
+        reject: (pod key, reason, plug-in) -> a pod that waits in Permit is not bound after all.
     """
 
     scheduler_name: str
@@ -118,11 +132,18 @@ class Handle:
     rng: Random
     snapshot: Callable[[], Snapshot]
     allow: Callable[[str, str], bool]
-    reject: Callable[..., bool]
+    reject: Reject
 
     def attach_all(self) -> None:
-        """Give the handle to every plug-in that wants it."""
+        """Pass the handle to every plug-in of the profile that has a method `attach`."""
         for enabled in self.framework.profile:
-            attach: Any = getattr(enabled.plugin, "attach", None)
-            if callable(attach):
-                attach(self)
+            if isinstance(enabled.plugin, AttachedPlugin):
+                enabled.plugin.attach(self)
+
+
+@runtime_checkable
+class AttachedPlugin(Protocol):
+    """A plug-in that needs the handle."""
+
+    def attach(self, handle: Handle, /) -> None:
+        """Receive the handle, once, before the scheduler starts."""

@@ -1,4 +1,4 @@
-"""Why no node was good enough, in kube-scheduler's words.
+"""Why no node was feasible, in kube-scheduler's wording.
 
 Source: pkg/scheduler/framework/types.go (FitError.Error), pkg/scheduler/schedule_one.go.
 """
@@ -12,18 +12,18 @@ from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.status import Status
 
 NO_NODES = "no nodes available to schedule pods"
-NOTE_LIMIT = 1024  # characters of an Event's text; the Pod's condition is not cut
+NOTE_LIMIT = 1024  # characters of an Event's note; the Pod's condition is not cut
 
 
 def fit_message(cycle: Cycle, nodes: int) -> str:
-    """The message of an attempt that found no node.
+    """Return the message of an attempt that found no feasible node.
 
-    Every reason of every node is counted; the counted texts are sorted as texts, so that ``10 ...``
-    stands before ``2 ...``.
+    Every reason of every node is counted; the counted reasons are sorted as strings, so that
+    ``10 ...`` comes before ``2 ...``.
 
     Args:
-        cycle: what the plug-ins said.
-        nodes: how many nodes there are.
+        cycle: the results of the attempt.
+        nodes: number of nodes in the cluster.
 
     >>> refused = Status.unschedulable("Insufficient cpu", "Insufficient memory")
     >>> fit_message(Cycle({"a": refused, "b": Status.unschedulable("Insufficient cpu")}), 2)
@@ -40,26 +40,26 @@ def fit_message(cycle: Cycle, nodes: int) -> str:
 
 
 def counted_reasons(statuses: Iterable[Status], absent: Status | None, nodes: int) -> str:
-    """Each reason with the number of nodes that gave it.
+    """Return each reason with the number of nodes that it holds for.
 
     Args:
-        statuses: of the nodes that were looked at.
-        absent: what all others have in common.
-        nodes: how many nodes there are.
+        statuses: of the nodes that were evaluated.
+        absent: the status of all other nodes.
+        nodes: number of nodes in the cluster.
     """
     counts: Counter[str] = Counter()
-    looked_at = 0
+    evaluated = 0
     for status in statuses:
-        looked_at += 1
+        evaluated += 1
         counts.update(status.reasons)
-    if absent is not None and nodes > looked_at:
+    if absent is not None and nodes > evaluated:
         for reason in absent.reasons:
-            counts[reason] += nodes - looked_at
+            counts[reason] += nodes - evaluated
     return ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
 
 
 def event_note(message: str) -> str:
-    """A message cut to what an Event may hold.
+    """Cut a message to the length that an Event's note may have.
 
     >>> len(event_note("x" * 2000)), event_note("x" * 2000)[-5:]
     (1024, 'x ...')

@@ -1,44 +1,48 @@
-"""NodeInfo: a node, its pods, and what is left of it: what filters and scores look at.
+"""NodeInfo: a node with its pods and their total requests, as filters and scores read it.
 
 Source: pkg/scheduler/framework/types.go (NodeInfo).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import ceil
-from typing import Any
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.pods import is_finished
 from kubesim.quantity import parse_quantity
-from kubesim.scheduler.framework.podinfo import PodInfo, Port, pod_info
+from kubesim.scheduler.framework.podinfo import HostPort, PodInfo, pod_info
 from kubesim.scheduler.framework.resources import Resources, offered_by
 
-_NOTHING: Mapping[str, Any] = {}
+_EMPTY: ReadOnlyDocument = {}
 
 
 class NodeInfo:
-    """A node and what is taken of it.
+    """A node and the resources that its pods request.
+
+    Args:
+        node: the Node document.
+        pods: the pods that are assigned to it.
 
     >>> node = NodeInfo({"metadata": {"name": "n1"}, "status": {"allocatable": {"cpu": "2"}}})
     >>> node.allocatable, node.max_pods
     ({'cpu': 2000}, 0)
 
     Attributes:
-        node: the document.
+        node: the Node document.
         name, labels, taints: of the node.
-        unschedulable: it is cordoned.
-        allocatable: what it offers: cpu in millicores, all else in whole units.
-        max_pods: how many pods it takes; a node that does not say takes none.
-        requested: sum of what its pods ask for.
-        scoring: CPU and memory of the same pods with the defaults for those that ask for nothing.
-        pods: its pods by key, in order of arrival; bound and assumed ones, finished ones not.
-        affine: those with (anti-)affinity terms of any kind.
-        images: size in bytes by name.
-        version: rises with each change of any node.
-        counted: what was counted on it, by whatever it was counted for: (version, count).
+        unschedulable: whether the node is cordoned.
+        allocatable: status.allocatable: cpu in millicores, all else in whole units.
+        max_pods: how many pods the node takes; 0 if status.allocatable does not name pods.
+        requested: sum of the requests of its pods.
+        scoring: CPU and memory of the same pods, with defaults for containers without requests.
+        pods: its pods by key, in order of arrival; bound and assumed ones, without finished ones.
+        infos: the same pods, parsed.
+        affine: the pods with (anti-)affinity terms of any kind.
+        images: image name -> size in bytes.
+        version: increases with each change of the node or its pods.
+        counted: cache of counts over its pods: any key -> (version, count).
     """
 
     __slots__ = (
@@ -66,17 +70,17 @@ class NodeInfo:
         self.infos: dict[str, PodInfo] = {}
         self.affine: dict[str, Document] = {}
         self.version = 0
-        self.counted: dict[Any, tuple[int, int]] = {}
+        self.counted: dict[Hashable, tuple[int, int]] = {}
         self.set_node(node)
         for pod in pods:
             self.add(pod)
 
     def set_node(self, node: Document) -> None:
-        """Take over a newer state of the node."""
+        """Replace the Node document by a newer one."""
         self.node = node
         self.name = meta.name_of(node)
         self.labels: Mapping[str, str] = meta.labels_of(node)
-        spec, status = node.get("spec") or _NOTHING, node.get("status") or _NOTHING
+        spec, status = node.get("spec") or _EMPTY, node.get("status") or _EMPTY
         self.taints: Sequence[Document] = spec.get("taints") or ()
         self.unschedulable = bool(spec.get("unschedulable"))
         self.allocatable = offered_by(node)
@@ -84,13 +88,15 @@ class NodeInfo:
         self.images = {
             str(name): image["sizeBytes"]
             for image in status.get("images") or ()
-            if isinstance(image.get("sizeBytes"), int)  # a node's status is hardly validated
+            if isinstance(
+                image.get("sizeBytes"), int
+            )  # the API server does not check this part of status
             for name in image.get("names") or ()
         }
         self.version += 1
 
     def add(self, pod: Document) -> None:
-        """Count a pod; counting it again replaces it, a finished one is left out."""
+        """Add a pod; an older state of it is replaced, a finished pod is left out."""
         key = meta.key_of(pod)
         self.remove(key)
         if is_finished(pod):
@@ -105,7 +111,7 @@ class NodeInfo:
         self.version += 1
 
     def remove(self, key: str) -> None:
-        """No longer count a pod."""
+        """Remove a pod, if it is there."""
         if self.pods.pop(key, None) is not None:
             info = self.infos.pop(key)
             self.requested.give_back(info.request)
@@ -113,18 +119,18 @@ class NodeInfo:
             self.affine.pop(key, None)
             self.version += 1
 
-    def ports(self) -> Iterable[Port]:
-        """The host's ports that its pods have claimed."""
+    def ports(self) -> Iterable[HostPort]:
+        """Yield the host ports that its pods use."""
         for info in self.infos.values():
             yield from info.ports
 
     def clone(self) -> NodeInfo:
-        """A copy on which pods may be taken away and put back."""
+        """Return a copy on which pods can be added and removed."""
         twin = NodeInfo.__new__(NodeInfo)
         for field in NodeInfo.__slots__:
             setattr(twin, field, getattr(self, field))
         twin.requested, twin.scoring = Resources(self.requested), Resources(self.scoring)
         twin.pods, twin.infos = dict(self.pods), dict(self.infos)
         twin.affine = dict(self.affine)
-        twin.counted = {}  # from here on its versions mean something else
+        twin.counted = {}  # the copy's versions go their own way from here
         return twin

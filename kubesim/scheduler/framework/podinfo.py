@@ -1,4 +1,4 @@
-"""What the scheduler wants to know of a pod, worked out once: requests, ports, affinity terms.
+"""PodInfo: a pod parsed for the scheduler: requests, host ports, affinity terms.
 
 Source: pkg/scheduler/framework/types.go (PodInfo, AffinityTerm), pkg/scheduler/util/utils.go.
 """
@@ -7,29 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, FrozenDict
+from kubesim.objects.frozen import Document, FrozenDict, ReadOnlyDocument
 from kubesim.objects.pods import is_sidecar
 from kubesim.objects.selectors import Requirement, Selector, selector_from
 from kubesim.scheduler.framework.resources import Resources, request_of, scoring_of
 
-Port = tuple[str, str, int]  # address, protocol, port on the host
-KEPT = 4_096  # classes of pods whose reading is kept before all are read anew
-_OWN_NAMES = ("hostname", "nodeName")  # parts of a spec that differ inside a class
+HostPort = tuple[str, str, int]  # address, protocol, port on the host
+CACHED_CLASSES = 4_096  # classes of pods in the cache before it is cleared
+_INDIVIDUAL_FIELDS = ("hostname", "nodeName")  # fields of spec that differ within a class
 
 
 @dataclass(frozen=True, slots=True)
 class AffinityTerm:
-    """One term of podAffinity or podAntiAffinity, read.
+    """One parsed term of podAffinity or podAntiAffinity.
 
     Attributes:
-        namespaces: by name.
-        namespace_selector: by label; selects nothing if the term has none.
-        selector: of the pods that are meant.
-        topology_key: nodes with the same value of this label are one place.
+        namespaces: names of the namespaces in which pods are selected.
+        namespace_selector: selects further namespaces by label; nothing if the term has none.
+        selector: selects the pods.
+        topology_key: nodes with the same value of this label belong to the same domain.
         weight: of a preferred term; 0 for a required one.
     """
 
@@ -40,7 +39,7 @@ class AffinityTerm:
     weight: int = 0
 
     def matches(self, pod: Document, namespace_labels: Mapping[str, str]) -> bool:
-        """Whether it means this pod, whose namespace has these labels."""
+        """Return whether the term selects this pod, whose namespace has these labels."""
         if meta.namespace_of(pod) not in self.namespaces:
             if not self.namespace_selector.matches(namespace_labels):
                 return False
@@ -49,148 +48,158 @@ class AffinityTerm:
 
 @dataclass(frozen=True, slots=True)
 class PodInfo:
-    """A pod, read for the scheduler.
+    """A pod, parsed for the scheduler.
 
     Attributes:
-        request: what it asks for, of every resource.
-        scoring: CPU and memory with the defaults for containers that name none.
-        ports: on the host.
+        request: the requested resources.
+        scoring: CPU and memory, with defaults for containers without requests.
+        ports: host ports.
         affinity, anti_affinity: required terms.
-        likes, dislikes: preferred terms of affinity and anti-affinity.
+        preferred_affinity, preferred_anti_affinity: preferred terms.
     """
 
     request: Resources
     scoring: Resources
-    ports: tuple[Port, ...] = ()
+    ports: tuple[HostPort, ...] = ()
     affinity: tuple[AffinityTerm, ...] = ()
     anti_affinity: tuple[AffinityTerm, ...] = ()
-    likes: tuple[AffinityTerm, ...] = ()
-    dislikes: tuple[AffinityTerm, ...] = ()
+    preferred_affinity: tuple[AffinityTerm, ...] = ()
+    preferred_anti_affinity: tuple[AffinityTerm, ...] = ()
 
     @property
     def has_affinity(self) -> bool:
-        """It has terms of any kind."""
-        return bool(self.affinity or self.anti_affinity or self.likes or self.dislikes)
+        """Whether the pod has terms of any kind."""
+        return bool(
+            self.affinity
+            or self.anti_affinity
+            or self.preferred_affinity
+            or self.preferred_anti_affinity
+        )
 
 
 def class_of(pod: Document) -> str:
-    """A text that is equal for pods which differ in nothing that the scheduler reads.
+    """Return a string that is the same for pods which the scheduler cannot tell apart.
 
-    Namespace, labels, owners and spec count; names, the host's name and the node do not.
+    It contains namespace, labels, owners and spec, but not the pod's name, hostname and node.
     """
-    spec = {key: value for key, value in (pod.get("spec") or {}).items() if key not in _OWN_NAMES}
+    spec = {
+        key: value
+        for key, value in (pod.get("spec") or {}).items()
+        if key not in _INDIVIDUAL_FIELDS
+    }
     metadata = pod.get("metadata") or {}
     owners = metadata.get("ownerReferences")
     return repr((meta.namespace_of(pod), metadata.get("labels"), owners, spec))
 
 
-class _Reader:
-    """Keeps what it read, by class: pods of one workload are read once."""
+class _Parser:
+    """Parses pods and caches the result by class: pods of one workload are parsed once."""
 
     def __init__(self, placed: bool) -> None:
         self._placed = placed
-        self._kept: dict[str, PodInfo] = {}
-        self._last: tuple[Any, PodInfo | None] = (None, None)
+        self._cache: dict[str, PodInfo] = {}
+        self._last: tuple[Document | None, PodInfo | None] = (None, None)
 
-    def read(self, pod: Document) -> PodInfo:
+    def parse(self, pod: Document) -> PodInfo:
         last, info = self._last
         if last is pod and info is not None:  # the same pod on one node after the other
             return info
         key = class_of(pod)
         if self._placed:
-            key += _sizes(pod)
-        known = self._kept.get(key)
+            key += _allocated_sizes(pod)
+        known = self._cache.get(key)
         if known is None:
-            if len(self._kept) >= KEPT:
-                self._kept.clear()
-            known = self._kept[key] = _read(pod, self._placed)
-        if type(pod) is FrozenDict:  # others may be changed in place before they come again
+            if len(self._cache) >= CACHED_CLASSES:
+                self._cache.clear()
+            known = self._cache[key] = _parse(pod, self._placed)
+        if type(pod) is FrozenDict:  # a plain dict may be changed in place before the next call
             self._last = (pod, known)
         return known
 
 
-def _sizes(pod: Document) -> str:
-    """What a resize gave the containers; "" if there was none."""
+def _allocated_sizes(pod: Document) -> str:
+    """Return the resources allocated by an in-place resize as a string; "" without one."""
     status = pod.get("status") or {}
     listed = status.get("containerStatuses") or (), status.get("initContainerStatuses") or ()
-    given = [
+    allocated = [
         (item.get("name"), item.get("allocatedResources"), item.get("resources"))
         for item in (*listed[0], *listed[1])
         if item.get("allocatedResources")
     ]
-    return repr(given) if given else ""
+    return repr(allocated) if allocated else ""
 
 
-_incoming, _placed = _Reader(placed=False), _Reader(placed=True)
+_incoming, _placed = _Parser(placed=False), _Parser(placed=True)
 
 
 def pod_info(pod: Document, *, placed: bool = False) -> PodInfo:
-    """Read a pod.
+    """Parse a pod, or return the cached result for its class.
 
     Args:
-        pod: the document.
-        placed: it is on a node; see `scoring_of` for what that changes.
+        pod: the Pod document.
+        placed: whether the pod is assigned to a node; see `scoring_of` for what that changes.
     """
-    return (_placed if placed else _incoming).read(pod)
+    return (_placed if placed else _incoming).parse(pod)
 
 
 def priority_of(pod: Document) -> int:
-    """spec.priority; 0 if it has none."""
+    """Return spec.priority; 0 if the pod has none."""
     return int((pod.get("spec") or {}).get("priority") or 0)
 
 
-def _read(pod: Document, placed: bool) -> PodInfo:
-    affinity = (pod.get("spec") or {}).get("affinity") or {}
-    near, far = affinity.get("podAffinity") or {}, affinity.get("podAntiAffinity") or {}
+def _parse(pod: Document, placed: bool) -> PodInfo:
+    rules = (pod.get("spec") or {}).get("affinity") or {}
+    affinity = rules.get("podAffinity") or {}
+    anti_affinity = rules.get("podAntiAffinity") or {}
     return PodInfo(
         request=request_of(pod, placed=placed),
         scoring=scoring_of(pod, placed=placed),
         ports=host_ports(pod),
-        affinity=_required(pod, near),
-        anti_affinity=_required(pod, far),
-        likes=_preferred(pod, near),
-        dislikes=_preferred(pod, far),
+        affinity=_required(pod, affinity),
+        anti_affinity=_required(pod, anti_affinity),
+        preferred_affinity=_preferred(pod, affinity),
+        preferred_anti_affinity=_preferred(pod, anti_affinity),
     )
 
 
-def host_ports(pod: Document) -> tuple[Port, ...]:
-    """The host's ports that a pod claims: containers and sidecars, not ordinary init containers."""
+def host_ports(pod: Document) -> tuple[HostPort, ...]:
+    """Return the host ports of a pod's containers and sidecars, not of ordinary init containers."""
     spec = pod.get("spec") or {}
-    holders = [c for c in spec.get("initContainers") or () if is_sidecar(c)]
-    found = []
-    for container in (*holders, *(spec.get("containers") or ())):
+    sidecars = [c for c in spec.get("initContainers") or () if is_sidecar(c)]
+    ports = []
+    for container in (*sidecars, *(spec.get("containers") or ())):
         for port in container.get("ports") or ():
             if port.get("hostPort"):
                 address = port.get("hostIP") or "0.0.0.0"
-                found.append((address, port.get("protocol") or "TCP", int(port["hostPort"])))
-    return tuple(found)
+                ports.append((address, port.get("protocol") or "TCP", int(port["hostPort"])))
+    return tuple(ports)
 
 
-def ports_clash(mine: Port, theirs: Port) -> bool:
-    """Same protocol and port, and the same address or the wildcard on either side.
+def ports_clash(one: HostPort, other: HostPort) -> bool:
+    """Return whether two host ports conflict: same protocol and port, same or wildcard address.
 
     >>> ports_clash(("0.0.0.0", "TCP", 80), ("10.0.0.1", "TCP", 80))
     True
     """
-    if mine[1:] != theirs[1:]:
+    if one[1:] != other[1:]:
         return False
-    return mine[0] == theirs[0] or "0.0.0.0" in (mine[0], theirs[0])
+    return one[0] == other[0] or "0.0.0.0" in (one[0], other[0])
 
 
-def _required(pod: Document, affinity: Mapping[str, Any]) -> tuple[AffinityTerm, ...]:
-    terms = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+def _required(pod: Document, rule: ReadOnlyDocument) -> tuple[AffinityTerm, ...]:
+    terms = rule.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
     return tuple(_term(pod, term) for term in terms)
 
 
-def _preferred(pod: Document, affinity: Mapping[str, Any]) -> tuple[AffinityTerm, ...]:
-    terms = affinity.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+def _preferred(pod: Document, rule: ReadOnlyDocument) -> tuple[AffinityTerm, ...]:
+    terms = rule.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
     return tuple(
         _term(pod, item.get("podAffinityTerm") or {}, int(item.get("weight") or 0))
         for item in terms
     )
 
 
-def _term(pod: Document, term: Mapping[str, Any], weight: int = 0) -> AffinityTerm:
+def _term(pod: Document, term: ReadOnlyDocument, weight: int = 0) -> AffinityTerm:
     names, selector = term.get("namespaces") or (), term.get("namespaceSelector")
     own = (meta.namespace_of(pod),) if not names and selector is None else ()
     return AffinityTerm(
@@ -203,11 +212,11 @@ def _term(pod: Document, term: Mapping[str, Any], weight: int = 0) -> AffinityTe
 
 
 def _with_label_keys(
-    selector: Selector, term: Mapping[str, Any], labels: Mapping[str, str]
+    selector: Selector, term: ReadOnlyDocument, labels: Mapping[str, str]
 ) -> Selector:
-    """matchLabelKeys and mismatchLabelKeys: the owner's own values become requirements.
+    """Add the requirements of matchLabelKeys and mismatchLabelKeys, from the pod's own labels.
 
-    The API server merges them at creation; doing it again changes nothing.
+    The API server merges them at creation; merging them again changes nothing.
     """
     more = [
         Requirement(key, operator, (labels[key],))
@@ -220,8 +229,8 @@ def _with_label_keys(
     return Selector((*selector.requirements, *more))
 
 
-def selector_or_nothing(document: Mapping[str, Any] | None) -> Selector:
-    """A LabelSelector; a missing or malformed one selects nothing, an empty one everything."""
+def selector_or_nothing(document: ReadOnlyDocument | None) -> Selector:
+    """Parse a LabelSelector; a missing or malformed one selects nothing, an empty one all pods."""
     try:
         return selector_from(document)
     except BadRequest:

@@ -1,6 +1,6 @@
-"""Preemption, the decision: who would have to go so that a pod fits, and on which node.
+"""Preemption, the decision: which pods to delete so that a pod fits, and on which node.
 
-Pure: it tries things out on copies of nodes and of plug-in states.
+Pure functions; they work on copies of nodes and of plug-in states.
 
 Source: pkg/scheduler/framework/preemption/preemption.go,
 pkg/scheduler/framework/plugins/defaultpreemption/default_preemption.go, pkg/scheduler/util.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
@@ -27,18 +28,18 @@ NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
 BY_SCHEDULER = "PreemptionByScheduler"
-Started = Callable[[Document], float]
-"""started(pod) -> second at which it started to run; of a pod that has not, now."""
+Started: TypeAlias = Callable[[Document], float]
+"""started(pod) -> simulated second at which the pod started; the current one if it has not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A node and the pods that would have to go.
+class PreemptionCandidate:
+    """A node, and the pods that must be deleted to make room there.
 
     Attributes:
-        node: its name.
-        victims: most important first; at least one.
-        violations: how many of them a disruption budget protects.
+        node: name of the node.
+        victims: the pods, most important first; at least one.
+        violations: how many of them a PodDisruptionBudget protects.
     """
 
     node: str
@@ -47,25 +48,25 @@ class Candidate:
 
 
 def why_not_eligible(pod: Document, node: NodeInfo | None, unresolvable: bool) -> str:
-    """Why a pod may not preempt now; "" if it may.
+    """Return why a pod may not preempt others now; "" if it may.
 
     Args:
         pod: the preemptor.
-        node: the node that it is nominated to already, if that exists.
-        unresolvable: the filters said of that node that nothing would help.
+        node: the node that the pod is nominated to already; None without one.
+        unresolvable: whether the filters refused that node as unresolvable.
     """
     if (pod.get("spec") or {}).get("preemptionPolicy") == "Never":
         return NEVER
     if node is None or unresolvable:
         return ""
     for other in node.pods.values():
-        if priority_of(other) < priority_of(pod) and going_by_preemption(other):
+        if priority_of(other) < priority_of(pod) and is_terminating_victim(other):
             return TERMINATING
     return ""
 
 
-def going_by_preemption(pod: Document) -> bool:
-    """It is being deleted because a scheduler made room."""
+def is_terminating_victim(pod: Document) -> bool:
+    """Return whether a pod is being deleted because a scheduler preempted it."""
     condition = get_condition(pod, DISRUPTION_TARGET) or {}
     return (
         meta.is_terminating(pod)
@@ -75,18 +76,21 @@ def going_by_preemption(pod: Document) -> bool:
 
 
 def importance(pod: Document, started: Started) -> tuple[int, float]:
-    """Sorting key: higher priority first, then who runs for longer."""
+    """Return the sorting key for victims: higher priority first, then earlier start."""
     return (-priority_of(pod), started(pod))
 
 
 def split_by_budgets(
     pods: Sequence[Document], budgets: Sequence[Document]
 ) -> tuple[list[Document], list[Document]]:
-    """(pods whose loss would violate a budget, the others), each in the given order.
+    """Split pods by whether their deletion would violate a PodDisruptionBudget.
 
     Args:
         pods: most important first.
-        budgets: PodDisruptionBudgets; status.disruptionsAllowed is counted down.
+        budgets: PodDisruptionBudgets; each deletion uses up one of status.disruptionsAllowed.
+
+    Returns:
+        (pods that violate a budget, the other pods), each in the given order.
     """
     allowed = [int((b.get("status") or {}).get("disruptionsAllowed") or 0) for b in budgets]
     violating: list[Document] = []
@@ -101,7 +105,7 @@ def split_by_budgets(
             if selector.empty or not selector.matches(labels):
                 continue
             if meta.name_of(pod) in ((budget.get("status") or {}).get("disruptedPods") or {}):
-                continue  # the API server knows of its going and has counted it
+                continue  # its deletion was counted by the API server already
             allowed[i] -= 1
             violates = violates or allowed[i] < 0
         (violating if violates else others).append(pod)
@@ -116,21 +120,26 @@ def select_victims(
     state: CycleState,
     budgets: Sequence[Document],
     started: Started,
-) -> Candidate | Status:
-    """Who would have to go from one node; or why that would not help.
+) -> PreemptionCandidate | Status:
+    """Select the pods to delete from one node so that a pod fits.
 
-    All pods of lower priority are taken away; if the pod fits then, they are put back one by one,
-    those under a budget first, the most important first, as long as the pod still fits.
+    All pods of lower priority are removed. If the pod fits then, they are put back one by one, pods
+    protected by a budget first and more important ones first, as long as the pod still fits.
 
     Args:
-        framework, nominator: run the filters.
+        framework: runs the filters.
+        nominator: knows the nominated pods.
         pod: the preemptor.
-        node, state: copies, which are changed.
+        node: a copy of the node; it is changed.
+        state: a copy of the attempt's state; it is changed.
         budgets: PodDisruptionBudgets.
         started: see `Started`.
+
+    Returns:
+        The candidate; or a status that says why preemption does not help on this node.
     """
-    mine = priority_of(pod)
-    lower = [other for other in node.pods.values() if priority_of(other) < mine]
+    priority = priority_of(pod)
+    lower = [other for other in node.pods.values() if priority_of(other) < priority]
     if not lower:
         return Status.unresolvable(NO_VICTIMS)
     for other in lower:
@@ -142,7 +151,7 @@ def select_victims(
     violating, others = split_by_budgets(lower, budgets)
     victims: list[Document] = []
 
-    def stays(other: Document) -> bool:
+    def reprieve(other: Document) -> bool:
         framework.add_pod(pod, other, node, state)
         if filter_with_nominated(framework, nominator, pod, node, state).ok:
             return True
@@ -150,13 +159,13 @@ def select_victims(
         victims.append(other)
         return False
 
-    violations = sum(not stays(other) for other in violating)
+    violations = sum(not reprieve(other) for other in violating)
     for other in others:
-        stays(other)
+        reprieve(other)
     victims.sort(key=lambda other: importance(other, started))
     if not victims:
         return Status.error(f'expected at least one victim pod on node "{node.name}"')
-    return Candidate(node.name, tuple(victims), violations)
+    return PreemptionCandidate(node.name, tuple(victims), violations)
 
 
 def find_candidates(
@@ -169,59 +178,72 @@ def find_candidates(
     *,
     offset: int,
     wanted: int,
-) -> tuple[list[Candidate], dict[str, Status]]:
-    """Dry runs until enough nodes are found, one of them without harm to a budget.
+) -> tuple[list[PreemptionCandidate], dict[str, Status]]:
+    """Dry-run preemption on nodes until enough candidates are found.
+
+    The search ends when there are `wanted` candidates and one of them violates no budget.
 
     Args:
-        framework, nominator, pod, state, started: as for `select_victims`.
-        nodes: those on which removing pods could help.
-        offset: where to begin.
+        framework, nominator, pod, started: as for `select_victims`.
+        nodes: the nodes on which removing pods could help.
+        state: of this attempt; it is not changed.
+        offset: index of the first node.
         wanted: how many candidates are enough.
 
     Returns:
-        The candidates, those that harm no budget first; and why the other nodes are none.
+        The candidates, those that violate no budget first; and node -> why it is no candidate.
     """
-    clean: list[Candidate] = []
-    harmful: list[Candidate] = []
+    non_violating: list[PreemptionCandidate] = []
+    violating: list[PreemptionCandidate] = []
     refused: dict[str, Status] = {}
-    budgets, mine = state.snapshot.world.budgets(), priority_of(pod)
+    budgets, priority = state.snapshot.world.budgets(), priority_of(pod)
     for turn in range(len(nodes)):
         node = nodes[(offset + turn) % len(nodes)]
-        if all(priority_of(other) >= mine for other in node.pods.values()):
-            refused[node.name] = Status.unresolvable(NO_VICTIMS)  # without copying anything
+        if all(priority_of(other) >= priority for other in node.pods.values()):
+            refused[node.name] = Status.unresolvable(NO_VICTIMS)  # no copy needed
             continue
-        found = select_victims(
+        result = select_victims(
             framework, nominator, pod, node.clone(), state.clone(), budgets, started
         )
-        if isinstance(found, Status):
-            refused[node.name] = found
+        if isinstance(result, Status):
+            refused[node.name] = result
             continue
-        (harmful if found.violations else clean).append(found)
-        if clean and len(clean) + len(harmful) >= wanted:
+        (violating if result.violations else non_violating).append(result)
+        if non_violating and len(non_violating) + len(violating) >= wanted:
             break
-    return clean + harmful, refused
+    return non_violating + violating, refused
 
 
-def pick_node(candidates: Sequence[Candidate], started: Started) -> Candidate:
-    """The node where preemption does least harm.
+def pick_node(candidates: Sequence[PreemptionCandidate], started: Started) -> PreemptionCandidate:
+    """Return the candidate where preemption does the least harm.
 
-    Fewest budgets violated; lowest top priority; smallest sum of priorities; fewest victims; the
-    most important victims that started last; then the first.
+    The criteria in order: fewest violated budgets; lowest priority of the most important victim;
+    smallest sum of priorities; fewest victims; latest start of the most important victims; then the
+    first candidate.
+
+    Args:
+        candidates: at least one.
+        started: see `Started`.
     """
 
-    def harm(candidate: Candidate) -> tuple[int, int, int, int, float]:
+    def harm(candidate: PreemptionCandidate) -> tuple[int, int, int, int, float]:
         priorities = [priority_of(pod) for pod in candidate.victims]
         top = max(priorities)
-        begun = min(started(pod) for pod in candidate.victims if priority_of(pod) == top)
-        # Shifted, so that more victims never make a smaller sum, even with negative priorities.
+        earliest = min(started(pod) for pod in candidate.victims if priority_of(pod) == top)
+        # Shifted, so that more victims never have a smaller sum, even with negative priorities.
         total = sum(priority + 2**31 for priority in priorities)
-        return (candidate.violations, top, total, len(priorities), -begun)
+        return (candidate.violations, top, total, len(priorities), -earliest)
 
     return min(candidates, key=harm)
 
 
 def enough_candidates(nodes: int, percent: int, least: int) -> int:
-    """How many candidates are looked for: a part of the nodes, at least so many, at most all.
+    """Return how many candidates to look for.
+
+    Args:
+        nodes: number of nodes on which removing pods could help.
+        percent: part of the nodes, in percent.
+        least: at least that many; never more than `nodes`.
 
     >>> [enough_candidates(nodes, 10, 100) for nodes in (5000, 300, 7)]
     [500, 100, 7]

@@ -1,8 +1,8 @@
 """A profile: which plug-ins run, in which order, with which weight and arguments.
 
-In Python a profile is a list: plug-ins, (plug-in, weight) pairs, or `Enabled` records. Each joins
-every extension point that it has a method for, as upstream's *multiPoint* does.
-`profile_from` reads the form of a KubeSchedulerConfiguration instead, with lists per point.
+In Python a profile is a list of plug-ins, (plug-in, weight) pairs, or `Enabled` records. Each
+plug-in joins every extension point that it has a method for, as with upstream's *multiPoint*.
+`profile_from` reads a KubeSchedulerConfiguration instead, with lists per extension point.
 
 Source: pkg/scheduler/framework/runtime/framework.go (NewFramework, expandMultiPointPlugins),
 apis/config/v1/default_plugins.go.
@@ -12,26 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 from kubesim.errors import BadRequest
+from kubesim.objects.frozen import ReadOnlyDocument
+from kubesim.scheduler.framework.interface import POINTS, Plugin
 
-# Extension point -> the method that joins it. In configurations points are written as on the left.
-POINTS: Mapping[str, str] = {
-    "preEnqueue": "pre_enqueue",
-    "queueSort": "less",
-    "preFilter": "pre_filter",
-    "filter": "filter",
-    "postFilter": "post_filter",
-    "preScore": "pre_score",
-    "score": "score",
-    "reserve": "reserve",
-    "permit": "permit",
-    "preBind": "pre_bind",
-    "bind": "bind",
-    "postBind": "post_bind",
-}
-Factory = Callable[[Mapping[str, Any]], Any]
+Factory: TypeAlias = Callable[[ReadOnlyDocument], Plugin]
+"""Makes a plug-in from the args of a KubeSchedulerConfiguration."""
 
 
 @dataclass(frozen=True)
@@ -44,28 +32,36 @@ class Enabled:
         points: the extension points that it joins; None: all that it has methods for.
     """
 
-    plugin: Any
+    plugin: Plugin
     weight: int = 1
     points: frozenset[str] | None = None
 
     @property
     def name(self) -> str:
-        """The plug-in's name."""
+        """The plug-in's name; without one, its class's name."""
         return str(getattr(self.plugin, "name", type(self.plugin).__name__))
 
     def joins(self, point: str) -> bool:
-        """It runs at that extension point."""
+        """Return whether the plug-in runs at that extension point."""
         if self.points is not None and point not in self.points:
             return False
         return callable(getattr(self.plugin, POINTS[point], None))
 
 
+Entry: TypeAlias = Plugin | tuple[Plugin, int] | Enabled
+"""One element of a profile that is given as a list."""
+
+
 class Profile(list[Enabled]):
     """Plug-ins in order.
 
+    Args:
+        plugins: in order; they run at every extension point that they join.
+        at: extension point -> its own list of plug-ins, in place of the general one.
+
     Attributes:
-        at: extension points whose order is their own.
-        percentage: percentageOfNodesToScore; None: the scheduler's.
+        at: extension points with an order of their own.
+        percentage: percentageOfNodesToScore; None: the scheduler's default.
     """
 
     def __init__(
@@ -76,84 +72,94 @@ class Profile(list[Enabled]):
         self.percentage: int | None = None
 
     def plugins_at(self, point: str) -> list[Enabled]:
-        """Who runs at an extension point, in order."""
+        """Return the plug-ins of an extension point, in order."""
         if point in self.at:
             return list(self.at[point])
         return [enabled for enabled in self if enabled.joins(point)]
 
 
-def make_profile(plugins: Any) -> Profile:
-    """A profile from plug-ins, (plug-in, weight) pairs or `Enabled` records; or from one plug-in.
+def make_profile(plugins: Iterable[Entry] | Plugin) -> Profile:
+    """Make a profile from plug-ins, (plug-in, weight) pairs or `Enabled` records; or from one.
 
     Raises:
-        BadRequest: something in it is no plug-in; the message says what one needs.
+        BadRequest: an element is not a plug-in; the message says what a plug-in needs.
     """
     if isinstance(plugins, Profile):
         return plugins
-    items = list(plugins) if isinstance(plugins, Iterable) else [plugins]
-    profile = Profile()
-    for item in items:
-        if isinstance(item, tuple) and len(item) == 2:
-            item = Enabled(item[0], int(item[1]) or 1)
-        elif not isinstance(item, Enabled):
-            item = Enabled(item)
-        if isinstance(item.plugin, type):
+    if isinstance(plugins, (str, bytes)):
+        raise BadRequest(
+            f"a profile is a list of plug-ins, not the string {plugins!r}",
+            hint="for example [*default_profile(), MyPlugin()]",
+        )
+    entries = list(plugins) if isinstance(plugins, Iterable) else [plugins]
+    return Profile(_enabled(entry) for entry in entries)
+
+
+def _enabled(entry: Entry) -> Enabled:
+    if isinstance(entry, Enabled):
+        enabled = entry
+    elif isinstance(entry, tuple) and len(entry) == 2:
+        try:
+            weight = int(entry[1])
+        except (TypeError, ValueError):
             raise BadRequest(
-                f"{item.plugin.__name__} is a class, not a plug-in",
-                hint=f"write {item.plugin.__name__}(), with parentheses",
-            )
-        if not any(callable(getattr(item.plugin, method, None)) for method in POINTS.values()):
-            raise BadRequest(
-                f"{item.plugin!r} is no scheduler plug-in",
-                hint="give it a name and a method filter(pod, node) or score(pod, node)",
-            )
-        profile.append(item)
-    return profile
+                f"the weight of a plug-in must be a number, not {entry[1]!r}",
+                hint="for example [(MyPlugin(), 2)]",
+            ) from None
+        enabled = Enabled(entry[0], weight or 1)
+    else:
+        enabled = Enabled(entry)
+    plugin = enabled.plugin
+    if isinstance(plugin, type):
+        raise BadRequest(
+            f"{plugin.__name__} is a class, not a plug-in",
+            hint=f"write {plugin.__name__}(), with parentheses",
+        )
+    if not any(callable(getattr(plugin, method, None)) for method in POINTS.values()):
+        raise BadRequest(
+            f"{plugin!r} is no scheduler plug-in",
+            hint="give it a name and a method filter(pod, node) or score(pod, node)",
+        )
+    return enabled
 
 
 def profile_from(
-    config: Mapping[str, Any],
+    config: ReadOnlyDocument,
     registry: Mapping[str, Factory],
     weights: Sequence[tuple[str, int]],
 ) -> Profile:
-    """One entry of `profiles` in a KubeSchedulerConfiguration, over the default plug-ins.
+    """Read one entry of `profiles` of a KubeSchedulerConfiguration, on top of the default plug-ins.
 
     Args:
         config: with ``plugins`` (per point, and ``multiPoint``: ``enabled`` and ``disabled`` lists
             of ``name`` and ``weight``; ``{"name": "*"}`` disables all) and ``pluginConfig`` (a list
             of ``name`` and ``args``), and ``percentageOfNodesToScore``.
-        registry: plug-in by name: a function from its args; see `plugins.REGISTRY`.
+        registry: plug-in by name: a function from its args; see `scheduler.registry.REGISTRY`.
+        weights: name and weight of each default plug-in, in order.
 
     Raises:
-        BadRequest: an unknown plug-in or point.
+        BadRequest: an unknown plug-in or extension point, or a part of the wrong type.
     """
-    args = {entry["name"]: entry.get("args") or {} for entry in config.get("pluginConfig") or ()}
-    wanted: Mapping[str, Any] = config.get("plugins") or {}
+    wanted = _mapping(config.get("plugins"), "plugins")
     unknown = set(wanted) - {*POINTS, "multiPoint"}
     if unknown:
         raise BadRequest(
             f"there is no extension point {sorted(unknown)[0]!r}",
-            hint=f"there are: multiPoint, {', '.join(POINTS)}",
+            hint=f"the extension points are: multiPoint, {', '.join(POINTS)}",
         )
-    made: dict[str, Any] = {}
-
-    def build(name: str, weight: int) -> Enabled:
-        if name not in registry:
-            raise BadRequest(f"there is no plug-in {name!r}", hint=", ".join(sorted(registry)))
-        if name not in made:
-            made[name] = registry[name](args.get(name, {}))
-        return Enabled(made[name], weight or 1)
-
-    defaults = [{"name": name, "weight": weight} for name, weight in weights]
-    everywhere = _merged(defaults, wanted.get("multiPoint") or {})
-    profile = Profile(build(entry["name"], entry.get("weight", 0)) for entry in everywhere)
+    build = _Builder(config, registry)
+    defaults: list[ReadOnlyDocument] = [
+        {"name": name, "weight": weight} for name, weight in weights
+    ]
+    everywhere = _merged(defaults, _mapping(wanted.get("multiPoint"), "plugins.multiPoint"))
+    profile = Profile(build(entry) for entry in everywhere)
     profile.percentage = config.get("percentageOfNodesToScore")
     for point in POINTS:
         if point not in wanted:
             continue
-        lists = wanted[point]
-        own = [build(e["name"], e.get("weight", 0)) for e in lists.get("enabled") or ()]
-        off = {entry["name"] for entry in lists.get("disabled") or ()}
+        lists = _mapping(wanted[point], f"plugins.{point}")
+        own = [build(entry) for entry in _entries(lists, "enabled")]
+        off = {entry["name"] for entry in _entries(lists, "disabled")}
         named = {enabled.name for enabled in own}
         rest = [
             enabled
@@ -164,14 +170,60 @@ def profile_from(
     return profile
 
 
+class _Builder:
+    """Makes each plug-in of a configuration once, with its args."""
+
+    def __init__(self, config: ReadOnlyDocument, registry: Mapping[str, Factory]) -> None:
+        listed = _entries(config, "pluginConfig")
+        self._args = {entry["name"]: entry.get("args") or {} for entry in listed}
+        self._registry = registry
+        self._plugins: dict[str, Plugin] = {}
+
+    def __call__(self, entry: ReadOnlyDocument) -> Enabled:
+        name = entry["name"]
+        if name not in self._registry:
+            known = ", ".join(sorted(self._registry))
+            raise BadRequest(f"there is no plug-in {name!r}", hint=f"the plug-ins are: {known}")
+        if name not in self._plugins:
+            self._plugins[name] = self._registry[name](self._args.get(name, {}))
+        return Enabled(self._plugins[name], entry.get("weight", 0) or 1)
+
+
 def _merged(
-    defaults: Sequence[Mapping[str, Any]], lists: Mapping[str, Any]
-) -> list[Mapping[str, Any]]:
-    """The default plug-ins with the changes of a configuration: an entry of the same name replaces
-    the default in its place, others follow."""
-    off = {entry["name"] for entry in lists.get("disabled") or ()}
-    enabled = {entry["name"]: entry for entry in lists.get("enabled") or ()}
-    kept = [] if "*" in off else [e for e in defaults if e["name"] not in off]
+    defaults: Sequence[ReadOnlyDocument], lists: ReadOnlyDocument
+) -> list[ReadOnlyDocument]:
+    """Apply the lists of multiPoint to the default plug-ins.
+
+    An entry with the name of a default plug-in replaces it in its place; other entries follow.
+    """
+    off = {entry["name"] for entry in _entries(lists, "disabled")}
+    enabled = {entry["name"]: entry for entry in _entries(lists, "enabled")}
+    kept = [] if "*" in off else [entry for entry in defaults if entry["name"] not in off]
     named = {entry["name"] for entry in kept}
     merged = [enabled.get(entry["name"], entry) for entry in kept]
     return merged + [entry for name, entry in enabled.items() if name not in named]
+
+
+def _mapping(value: object, where: str) -> ReadOnlyDocument:
+    """Return a part of the configuration that must be a mapping; {} if it is missing."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise BadRequest(
+            f"{where} of a scheduler configuration must be a mapping, not {value!r}",
+            hint="see https://kubernetes.io/docs/reference/scheduling/config/",
+        )
+    return value
+
+
+def _entries(lists: ReadOnlyDocument, field: str) -> list[ReadOnlyDocument]:
+    """Return a list of the configuration whose entries must have a name; [] if it is missing."""
+    entries = lists.get(field) or ()
+    if isinstance(entries, (list, tuple)) and all(
+        isinstance(entry, Mapping) and "name" in entry for entry in entries
+    ):
+        return list(entries)
+    raise BadRequest(
+        f"{field} of a scheduler configuration must be a list of entries with a name",
+        hint=f'for example {{"{field}": [{{"name": "NodeResourcesFit"}}]}}',
+    )

@@ -1,8 +1,8 @@
-"""What a pod asks for, of every resource, and what it counts for when nodes are compared.
+"""What a pod requests of each resource, and what it counts for when nodes are scored.
 
-Two figures that are easily mixed up. The *request* decides whether a pod fits. The *scoring*
-request is used when nodes are compared: there each container that names no CPU counts for 100m, one
-that names no memory for 200 Mi, or a node full of pods without requests would look empty.
+The two are easily confused. The *request* decides whether a pod fits. The *scoring* request is used
+when nodes are scored: a container without a CPU request counts for 100m there, one without a memory
+request for 200 Mi; otherwise a node full of pods without requests would look empty.
 
 >>> pod = {"spec": {"containers": [{"resources": {"requests": {"cpu": "1"}}},
 ...                                {"resources": {"requests": {"memory": "1Gi"}}}]}}
@@ -21,9 +21,8 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
-from typing import Any
 
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.pods import is_sidecar
 from kubesim.quantity import parse_quantity
 
@@ -36,7 +35,7 @@ _NO_DEFAULTS: Mapping[str, int] = {}
 class Resources(dict[str, int]):
     """Amounts by resource: cpu in millicores, all else in whole units (bytes, pieces).
 
-    A resource that is not named is 0.
+    A resource without an entry is 0.
     """
 
     __slots__ = ()
@@ -66,7 +65,7 @@ class Resources(dict[str, int]):
 
 
 def is_extended(resource: str) -> bool:
-    """A resource of the user's own: a ``/`` in its name, and not Kubernetes' own.
+    """Return whether this is an extended resource: a ``/`` in its name, not of kubernetes.io.
 
     >>> is_extended("example.com/gpu"), is_extended("hugepages-2Mi"), is_extended("cpu")
     (True, False, False)
@@ -75,27 +74,27 @@ def is_extended(resource: str) -> bool:
 
 
 def is_counted(resource: str) -> bool:
-    """Counted besides cpu, memory and ephemeral-storage (a "scalar" resource)."""
+    """Return whether this is a scalar resource: not cpu, memory or ephemeral-storage."""
     return "/" in resource or resource.startswith(("hugepages-", "attachable-volumes-"))
 
 
 def is_known(resource: str) -> bool:
-    """The scheduler keeps count of it."""
+    """Return whether the scheduler counts this resource."""
     return resource in ("cpu", "memory", "ephemeral-storage") or is_counted(resource)
 
 
 def offered_by(node: Document) -> Resources:
-    """status.allocatable of a node; capacity is never read.
+    """Return status.allocatable of a node; capacity is never read.
 
     Raises:
-        ValueError: an amount that is no quantity.
+        ValueError: an amount is not a quantity.
     """
-    offered = (node.get("status") or {}).get("allocatable") or {}
-    found = Resources()
-    for resource, amount in offered.items():
+    allocatable = (node.get("status") or {}).get("allocatable") or {}
+    amounts = Resources()
+    for resource, amount in allocatable.items():
         if is_known(resource):
-            found[resource] = ceil(_exact(amount, _unit(resource)))
-    return found
+            amounts[resource] = ceil(_exact(amount, _unit(resource)))
+    return amounts
 
 
 def request_of(
@@ -105,17 +104,22 @@ def request_of(
     pod_level: bool = True,
     placed: bool = False,
 ) -> Resources:
-    """What is set aside for a pod.
+    """Return the resources that a pod requests.
 
-    The larger of what runs together (containers and sidecars) and the peak of the init phase, in
-    which each init container runs beside the sidecars started before it; then what the pod as a
-    whole names instead; plus overhead. Sums are exact, only the last figure is rounded, up.
+    That is the larger of two amounts: the sum of the containers and sidecars, and the peak of the
+    init phase, in which each init container runs together with the sidecars started before it.
+    Pod-level requests replace it for the resources that they name; overhead is added. Sums are
+    exact; only the result is rounded, up.
 
     Args:
-        pod: the document.
+        pod: the Pod document.
         defaults: per container, for a resource that it does not name.
-        pod_level: spec.resources.requests replaces the sum for what it names.
-        placed: it runs: of an in-place resize the largest of spec, allocated and actual counts.
+        pod_level: whether spec.resources.requests replaces the sum for the resources it names.
+        placed: whether the pod is assigned to a node; then, during an in-place resize, the largest
+            of spec, allocated and actual resources counts.
+
+    Returns:
+        cpu in millicores, all else in whole units (bytes, pieces).
     """
     spec = pod.get("spec") or {}
     main, init = spec.get("containers") or (), spec.get("initContainers") or ()
@@ -126,7 +130,7 @@ def request_of(
     names: dict[str, None] = dict.fromkeys(defaults)
     for holder in (*(held for _, held in amounts), whole, overhead):
         names.update(dict.fromkeys(holder))
-    found = Resources()
+    request = Resources()
     for resource in names:
         if not is_known(resource):
             continue
@@ -136,28 +140,29 @@ def request_of(
             total = _exact(whole[resource], _unit(resource))
         if resource in overhead:
             total += _exact(overhead[resource], _unit(resource))
-        found[resource] = ceil(total)
-    return found
+        request[resource] = ceil(total)
+    return request
 
 
 def scoring_of(pod: Document, *, placed: bool = False) -> Resources:
-    """CPU and memory that a pod counts for when nodes are compared.
+    """Return the CPU and memory that a pod counts for when nodes are scored.
 
     Args:
-        pod: the document.
-        placed: it is on a node. The incoming pod's pod-level requests are overlooked by 1.34, a
-            placed pod's are seen; then only what is named nowhere is filled in.
+        pod: the Pod document.
+        placed: whether the pod is assigned to a node. Release 1.34 ignores the pod-level requests
+            of the incoming pod and considers those of an assigned pod; there defaults apply only
+            to a resource that is named nowhere.
     """
     defaults: Mapping[str, int] = DEFAULTS
     if placed and ((pod.get("spec") or {}).get("resources") or {}).get("requests"):
         named = request_of(pod, placed=True)
         defaults = {name: amount for name, amount in DEFAULTS.items() if name not in named}
-    found = request_of(pod, defaults=defaults, pod_level=placed, placed=placed)
-    return Resources({"cpu": found["cpu"], "memory": found["memory"]})
+    request = request_of(pod, defaults=defaults, pod_level=placed, placed=placed)
+    return Resources({"cpu": request["cpu"], "memory": request["memory"]})
 
 
 def _together(
-    main: Iterable[int | Fraction], init: Iterable[tuple[Mapping[str, Any], int | Fraction]]
+    main: Iterable[int | Fraction], init: Iterable[tuple[ReadOnlyDocument, int | Fraction]]
 ) -> int | Fraction:
     sidecars: int | Fraction = 0
     peak: int | Fraction = 0
@@ -171,21 +176,21 @@ def _together(
 
 
 def _amounts(
-    container: Mapping[str, Any], statuses: Mapping[str, Mapping[str, Any]]
+    container: ReadOnlyDocument, statuses: Mapping[str, ReadOnlyDocument]
 ) -> dict[str, int | Fraction]:
     named = (container.get("resources") or {}).get("requests") or {}
-    found = {name: _exact(amount, _unit(name)) for name, amount in named.items()}
+    amounts = {name: _exact(amount, _unit(name)) for name, amount in named.items()}
     status = statuses.get(str(container.get("name")))
     if status is not None:
         actual = (status.get("resources") or {}).get("requests") or {}
         for held in (status.get("allocatedResources") or {}, actual):
             for name, amount in held.items():
-                found[name] = max(found.get(name, 0), _exact(amount, _unit(name)))
-    return found
+                amounts[name] = max(amounts.get(name, 0), _exact(amount, _unit(name)))
+    return amounts
 
 
-def _resized(pod: Document) -> dict[str, Mapping[str, Any]]:
-    """The status of each container that says what it was given."""
+def _resized(pod: Document) -> dict[str, ReadOnlyDocument]:
+    """Return container name -> status, for each container with allocated resources."""
     status = pod.get("status") or {}
     listed = (
         *(status.get("containerStatuses") or ()),
@@ -202,8 +207,8 @@ def _unit(resource: str) -> int:
     return 1000 if resource == "cpu" else 1
 
 
-@lru_cache(maxsize=4096)  # thousands of pods share a handful of texts
+@lru_cache(maxsize=4096)  # thousands of pods share a handful of strings
 def _exact(amount: str | int | float, unit: int) -> int | Fraction:
-    """A quantity in units of 1/unit, without rounding: an int unless it has a fraction."""
+    """Return a quantity in units of 1/unit, not rounded: an int unless it has a fraction."""
     value = parse_quantity(amount) * unit
     return value.numerator if value.denominator == 1 else value

@@ -1,60 +1,30 @@
-"""The scheduling framework: extension points, and who runs them.
+"""The scheduling framework: runs the plug-ins of a profile at each extension point.
 
-A scheduler plug-in is a class with a `name` and one or more of these methods:
+The extension points and what a plug-in has to look like: see `framework.interface`.
 
-    filter(pod, node)   may this pod run on this node? a Status, with a reason if not
-    score(pod, node)    how good is this node, 0 to 100?
-    normalize(scores)   optional: bring raw scores into 0..100, all nodes at once
-
->>> class OddNodes:
-...     name = "OddNodes"
-...     def filter(self, pod, node):
-...         odd = int(node.name[-1]) % 2
-...         return SUCCESS if odd else Status.unschedulable("node(s) had an even number")
-
-A plug-in that must look at more than one node takes one argument more, the `CycleState` of this
-attempt, in which it keeps what it counted (`state[self.name]`) and finds all nodes
-(`state.snapshot`). All extension points, in the order in which they run:
-
-    pre_enqueue(pod)                     may the pod be tried at all?
-    less(a, b)                           does queued pod a go before b? (one plug-in of a profile)
-    pre_filter(pod, state)               once: SUCCESS, SKIP, Status.only(nodes), or a refusal
-    add_pod(pod, other, node, state)     what if another pod were there (remove_pod: were gone)?
-    filter(pod, node, state)             for each node
-    post_filter(pod, cycle, state)       no node was good enough: can room be made?
-    pre_score(pod, nodes, state)         once: SUCCESS or SKIP
-    score(pod, node, state)              for each node that passed
-    normalize(scores, state)             once, all raw scores by node
-    reserve, unreserve(pod, node, state) take something of one's own; give it back
-    permit(pod, node, state)             SUCCESS, a refusal, or Status.wait(seconds)
-    pre_bind, bind, post_bind(pod, node, state)
-    hint(pod, event)                     could this event help a pod that the plug-in refused?
-
-`node` is a `NodeInfo` in filter, score, add_pod and remove_pod, and a node's name after that. The
-framework runs the plug-ins in order, stops at the first refusal of a node, checks the bounds of
-scores, applies weights and puts the message together; no plug-in does any of that.
-
-Source: pkg/scheduler/framework/interface.go, pkg/scheduler/framework/runtime/framework.go.
+Source: pkg/scheduler/framework/runtime/framework.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import key_of
-from kubesim.scheduler.framework.calls import Call, call, failed
+from kubesim.scheduler.framework.calls import PluginMethod, call, plugin_failure
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
+from kubesim.scheduler.framework.events import ClusterEvent
+from kubesim.scheduler.framework.interface import Plugin
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
-from kubesim.scheduler.framework.profile import Enabled, Profile, make_profile
+from kubesim.scheduler.framework.profile import Enabled, Entry, Profile, make_profile
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Code, PluginFailed, Status
 
 MAX_NODE_SCORE = 100
 MIN_NODE_SCORE = 0
-KNOWN_SCORES = 10_000  # normalized scores of local plug-ins that are kept
+KNOWN_SCORES = 10_000  # normalized scores of local plug-ins that are cached
 
 
 class Framework:
@@ -64,33 +34,38 @@ class Framework:
         profile: plug-ins, (plug-in, weight) pairs, or a `Profile`.
     """
 
-    def __init__(self, profile: Any) -> None:
+    def __init__(self, profile: Iterable[Entry] | Plugin) -> None:
         self.profile: Profile = make_profile(profile)
         at = self.profile.plugins_at
         self._gates = at("preEnqueue")
         self.sort = next(iter(at("queueSort")), None)
-        self._pre_filters = [Call(e, "pre_filter", 2) for e in at("preFilter")]
-        self._filters = [Call(e, "filter", 3) for e in at("filter")]
-        self._changes = [e for e in self.profile if hasattr(e.plugin, "add_pod")]
+        self._pre_filters = [PluginMethod(e, "pre_filter", 2) for e in at("preFilter")]
+        self._filters = [PluginMethod(e, "filter", 3) for e in at("filter")]
+        self._extensions = [e for e in self.profile if hasattr(e.plugin, "add_pod")]
+        self._hints = {
+            e.name: e if hasattr(e.plugin, "hint") else None for e in reversed(self.profile)
+        }
         self.post_filters = at("postFilter")
-        self._pre_scores = {e.name: Call(e, "pre_score", 3) for e in at("preScore")}
+        self._pre_scores = {e.name: PluginMethod(e, "pre_score", 3) for e in at("preScore")}
         self.scores = at("score")
-        self._scores = [Call(e, "score", 3) for e in self.scores]
+        self._scores = [PluginMethod(e, "score", 3) for e in self.scores]
         self._normalizers = {
-            e.name: Call(e, "normalize", 2)
+            e.name: PluginMethod(e, "normalize", 2)
             for e in self.scores
             if callable(getattr(e.plugin, "normalize", None))
         }
         # A point's own list comes first: there the weight may differ.
         self._weights = {e.name: e.weight or 1 for e in (*self.profile, *self.scores)}
-        self._known: dict[tuple[str, int], int] = {}  # scores of local plug-ins, by raw score
+        self._known: dict[
+            tuple[str, int], int
+        ] = {}  # normalized score of local plug-ins, by raw score
         self.reserves, self.permits = at("reserve"), at("permit")
         self.pre_binds, self.binds, self.post_binds = at("preBind"), at("bind"), at("postBind")
 
-    # -- before and around the nodes --------------------------------------------------------------
+    # -- once per pod ------------------------------------------------------------------------------
 
     def gate(self, pod: Document) -> Status:
-        """May the pod enter the queue at all?"""
+        """Run PreEnqueue; return the first refusal, or success."""
         for enabled in self._gates:
             status = as_status(enabled, "pre_enqueue", call(enabled, "pre_enqueue", pod))
             if not status.ok:
@@ -98,10 +73,18 @@ class Framework:
         return SUCCESS
 
     def pre_filter(self, pod: Document, state: CycleState, cycle: Cycle | None = None) -> Status:
-        """Let each plug-in look around once; `nodes` of the answer are those to filter.
+        """Run PreFilter; `nodes` of the result are the nodes to filter, None for all.
 
-        An unresolvable refusal ends it at once; an ordinary one only after all have run, since
-        preemption may follow.
+        An unresolvable refusal ends the loop at once; an ordinary one is returned after all
+        plug-ins have run, since preemption may follow and needs their state.
+
+        Args:
+            pod: the pod to schedule.
+            state: of this attempt.
+            cycle: collects the names of the plug-ins that refuse the pod; None: not collected.
+
+        Raises:
+            PluginFailed: a plug-in raised or returned something that is no Status.
         """
         refused: Status | None = None
         nodes: frozenset[str] | None = None
@@ -124,7 +107,7 @@ class Framework:
                 if not nodes:
                     if cycle is not None:
                         cycle.refused_by.update(narrowing)
-                    return Status.unresolvable(_nowhere(sorted(narrowing))).by(pre.name)
+                    return Status.unresolvable(_disjoint_nodes(sorted(narrowing))).by(pre.name)
         if refused is not None:
             return refused
         return Status(nodes=nodes, plugin=" ".join(sorted(narrowing)))
@@ -132,20 +115,21 @@ class Framework:
     # -- filters ----------------------------------------------------------------------------------
 
     def filter(self, pod: Document, node: NodeInfo, state: CycleState | None = None) -> Status:
-        """Run the filters on one node; the first refusal ends it.
+        """Run the filters on one node; return the first refusal, or success.
 
         Args:
-            pod, node: who, and where.
-            state: of this attempt, after `pre_filter`; None: made here from this node alone.
+            pod: the pod to schedule.
+            node: the node to evaluate.
+            state: of this attempt, after `pre_filter`; None: a new one with this node alone.
 
         Raises:
-            PluginFailed: a plug-in raised, or returned nonsense.
+            PluginFailed: a plug-in raised, or returned something that is no Status.
         """
         if state is None:
             state = CycleState(Snapshot([node]))
             self.pre_filter(pod, state)
         skipped, run = state.skip_filter, None
-        try:  # once around the loop: this is the innermost of the scheduler's loops
+        try:  # around the loop, not in it: this is the scheduler's innermost loop
             for run in self._filters:
                 if run.name in skipped:
                     continue
@@ -157,23 +141,25 @@ class Framework:
                 if status.rejected:
                     return status.by(run.name)
         except Exception as error:
-            raise (failed(run.enabled, "filter", error) if run is not None else error) from error
+            if run is None:
+                raise
+            raise plugin_failure(run.enabled, "filter", error) from error
         return SUCCESS
 
     def add_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
-        """As if `other` were on the node, too: in the node's copy and in the plug-ins' states."""
+        """Add `other` to a copy of a node and to the plug-ins' counts in a copy of the state."""
         node.add(other)
         self._change("add_pod", pod, other, node, state)
 
     def remove_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
-        """As if `other` were gone."""
+        """Remove `other` from a copy of a node and from the plug-ins' counts."""
         node.remove(key_of(other))
         self._change("remove_pod", pod, other, node, state)
 
     def _change(
         self, method: str, pod: Document, other: Document, node: NodeInfo, state: CycleState
     ) -> None:
-        for enabled in self._changes:
+        for enabled in self._extensions:
             if enabled.name not in state.skip_filter:
                 call(enabled, method, pod, other, node, state)
 
@@ -188,8 +174,14 @@ class Framework:
     ) -> None:
         """Score the feasible nodes: plug-in by plug-in, normalized, weighted, summed.
 
+        Args:
+            pod: the pod to schedule.
+            nodes: the feasible nodes.
+            cycle: receives raw scores, normalized scores and totals.
+            state: of this attempt; None: a new one with these nodes.
+
         Raises:
-            PluginFailed: a plug-in raised, or a score is no number of 0..100 in the end.
+            PluginFailed: a plug-in raised, or a normalized score is not a number in 0..100.
         """
         state = state if state is not None else CycleState(Snapshot(nodes))
         self.pre_score(pod, nodes, state)
@@ -202,18 +194,18 @@ class Framework:
             weight = run.enabled.weight or 1
             for node_name, value in scores.items():
                 cycle.totals[node_name] += value * weight
-            cycle.raw[run.name] = raw
+            cycle.raw[run.name] = cast("dict[str, float]", raw)  # `_normalized` checked it
             cycle.scores[run.name] = scores
 
     def pre_score(self, pod: Document, nodes: Sequence[NodeInfo], state: CycleState) -> None:
-        """Let each plug-in look at the feasible nodes once; who has nothing to say steps aside."""
+        """Run PreScore on the feasible nodes; plug-ins that return Skip are not scored."""
         for name, pre in self._pre_scores.items():
             answer = pre(pod, nodes, state)
             if answer is False or as_status(pre.enabled, "pre_score", answer).code is Code.SKIP:
-                state.skip_score.add(name)  # that adds nothing to anybody
+                state.skip_score.add(name)  # adds nothing to any node's total
 
     def total_of_one(self, pod: Document, node: NodeInfo, state: CycleState) -> int:
-        """The total of one node by itself; for plug-ins that are `local` (see fastpath)."""
+        """Return the total of one node; valid while all plug-ins are `local` (see fastpath)."""
         total = 0
         for run in self._scores:
             if run.name in state.skip_score:
@@ -228,12 +220,12 @@ class Framework:
         return total
 
     def _normalized(
-        self, enabled: Enabled, raw: Mapping[str, Any], state: CycleState
+        self, enabled: Enabled, raw: Mapping[str, object], state: CycleState
     ) -> dict[str, int]:
         for value in raw.values():
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise PluginFailed(f"plugin {enabled.name!r} returned the score {value!r}")
-        scores: Any = raw
+        scores: object = raw
         if enabled.name in self._normalizers:
             scores = self._normalizers[enabled.name](dict(raw), state)
         checked: dict[str, int] = {}
@@ -250,19 +242,41 @@ class Framework:
         return checked
 
     def weight_of(self, plugin: str) -> int:
-        """The weight of a plug-in in this profile."""
+        """Return the weight of a plug-in in this profile; 1 if it is not in it."""
         return self._weights.get(plugin, 1)
 
-    def plugin(self, name: str) -> Any:
-        """The plug-in of that name; None if the profile has none."""
+    def could_help(self, plugin: str, pod: Document, event: ClusterEvent) -> bool:
+        """Ask a plug-in that refused a pod for its queueing hint.
+
+        Args:
+            plugin: name of the plug-in.
+            pod: the refused pod.
+            event: what happened.
+
+        Returns:
+            The plug-in's answer; True if it is not in the profile or gives no hints.
+
+        Raises:
+            PluginFailed: the plug-in raised.
+        """
+        enabled = self._hints.get(plugin)
+        return enabled is None or bool(call(enabled, "hint", pod, event))
+
+    def plugin(self, name: str) -> Plugin | None:
+        """Return the plug-in of that name, or None."""
         return next((e.plugin for e in self.profile if e.name == name), None)
 
 
-def as_status(enabled: Enabled, method: str, answer: Any) -> Status:
-    """The status that a plug-in meant: None and True are success.
+def as_status(enabled: Enabled, method: str, answer: object) -> Status:
+    """Return the status that a plug-in's answer stands for: None and True are success.
+
+    Args:
+        enabled: the plug-in.
+        method: name of the method that returned the answer; `pre_score` may return False for Skip.
+        answer: what the method returned.
 
     Raises:
-        PluginFailed: it returned something else, or an error.
+        PluginFailed: the answer is something else, or an error.
     """
     if answer is None or answer is True:
         return SUCCESS
@@ -278,7 +292,7 @@ def as_status(enabled: Enabled, method: str, answer: Any) -> Status:
     return answer
 
 
-def _nowhere(plugins: Sequence[str]) -> str:
+def _disjoint_nodes(plugins: Sequence[str]) -> str:
     if len(plugins) == 1:
         return f"node(s) didn't satisfy plugin {plugins[0]}"
     return f"node(s) didn't satisfy plugin(s) [{' '.join(plugins)}] simultaneously"

@@ -1,7 +1,7 @@
-"""Snapshot: the world as one attempt to place a pod sees it.
+"""Snapshot: the nodes and pods of the cluster during one scheduling attempt.
 
-Plug-ins with state (spread, affinity, images) look beyond the node at hand. To feed them with cases
-from outside, build a snapshot from documents:
+Plug-ins with state (spread, affinity, images) consider more than the node at hand. To test them
+with your own cases, build a snapshot from documents:
 
 >>> node = {"metadata": {"name": "n1", "labels": {"zone": "a"}},
 ...         "status": {"allocatable": {"cpu": "2", "memory": "4Gi", "pods": "10"}}}
@@ -26,24 +26,24 @@ from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, REGION_LABEL, ZONE_L
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 
 
-class World(Protocol):
-    """What plug-ins ask for besides nodes and pods."""
+class ObjectLister(Protocol):
+    """Reads the objects that plug-ins need besides nodes and pods."""
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
-        """Labels of a namespace."""
+        """Return the labels of a namespace."""
 
     def services(self, namespace: str) -> Sequence[Document]:
-        """The Services of a namespace."""
+        """Return the Services of a namespace."""
 
     def workload(self, kind: str, name: str, namespace: str) -> Document | None:
-        """A ReplicaSet, StatefulSet or ReplicationController."""
+        """Return a ReplicaSet, StatefulSet or ReplicationController, or None."""
 
     def budgets(self) -> Sequence[Document]:
-        """All PodDisruptionBudgets."""
+        """Return all PodDisruptionBudgets."""
 
 
-class ListedWorld:
-    """A world of documents, for cases from outside.
+class DocumentLister:
+    """An ObjectLister over given documents.
 
     Args:
         objects: Namespaces, Services, ReplicaSets, StatefulSets, PodDisruptionBudgets.
@@ -56,23 +56,23 @@ class ListedWorld:
         return [item for item in self._objects if item.get("kind") == kind]
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
-        """Labels of a namespace; with its name, as the API server puts it there."""
-        found = next((n for n in self._of("Namespace") if meta.name_of(n) == name), {})
-        return {NAMESPACE_NAME_LABEL: name, **meta.labels_of(found)}
+        """Return the labels of a namespace, with the name label that the API server adds."""
+        namespace = next((n for n in self._of("Namespace") if meta.name_of(n) == name), {})
+        return {NAMESPACE_NAME_LABEL: name, **meta.labels_of(namespace)}
 
     def services(self, namespace: str) -> Sequence[Document]:
-        """The Services of a namespace."""
+        """Return the Services of a namespace."""
         return [s for s in self._of("Service") if meta.namespace_of(s) == namespace]
 
     def workload(self, kind: str, name: str, namespace: str) -> Document | None:
-        """The workload of that name."""
+        """Return the workload of that kind and name, or None."""
         for item in self._of(kind):
             if (meta.namespace_of(item), meta.name_of(item)) == (namespace, name):
                 return item
         return None
 
     def budgets(self) -> Sequence[Document]:
-        """All PodDisruptionBudgets."""
+        """Return all PodDisruptionBudgets."""
         return self._of("PodDisruptionBudget")
 
 
@@ -81,18 +81,18 @@ class Snapshot:
 
     Args:
         nodes: in order.
-        world: what there is besides; None: nothing.
-        affine: whether any pod has (anti-)affinity terms; None: looked up when asked.
+        world: reads the other objects; None: there are none.
+        affine: returns whether any pod has (anti-)affinity terms; None: the nodes are searched.
     """
 
     def __init__(
         self,
         nodes: Sequence[NodeInfo],
-        world: World | None = None,
+        world: ObjectLister | None = None,
         affine: Callable[[], bool] | None = None,
     ) -> None:
         self.nodes = nodes
-        self.world: World = world if world is not None else ListedWorld()
+        self.world: ObjectLister = world if world is not None else DocumentLister()
         self._affine = affine
         self._soft_taints: bool | None = None
         self._by_name: dict[str, NodeInfo] | None = None
@@ -105,30 +105,30 @@ class Snapshot:
         pods: Iterable[Document] = (),
         objects: Iterable[Document] = (),
     ) -> Snapshot:
-        """A snapshot from documents.
+        """Build a snapshot from documents.
 
         Args:
-            nodes: Node documents; they are searched by zone, round-robin.
-            pods: placed pods, each with spec.nodeName; others are left out.
+            nodes: Node documents; they are searched zone by zone, round-robin.
+            pods: assigned pods, each with spec.nodeName; others are left out.
             objects: Namespaces, Services, ReplicaSets, StatefulSets, budgets.
         """
         infos = {meta.name_of(node): NodeInfo(node) for node in nodes}
         for pod in pods:
             if node_of(pod) in infos:
                 infos[node_of(pod)].add(pod)
-        return cls(by_zone(infos.values()), ListedWorld(objects))
+        return cls(by_zone(infos.values()), DocumentLister(objects))
 
     def get(self, name: str) -> NodeInfo | None:
-        """The node of that name."""
+        """Return the node of that name, or None."""
         if self._by_name is None:
             self._by_name = {node.name: node for node in self.nodes}
         return self._by_name.get(name)
 
     def __getitem__(self, name: str) -> NodeInfo:
-        found = self.get(name)
-        if found is None:
+        node = self.get(name)
+        if node is None:
             raise KeyError(f"no node {name!r} in this snapshot")
-        return found
+        return node
 
     def __iter__(self) -> Iterator[NodeInfo]:
         return iter(self.nodes)
@@ -137,13 +137,13 @@ class Snapshot:
         return len(self.nodes)
 
     def nodes_with_image(self, image: str) -> int:
-        """How many nodes have it."""
+        """Return how many nodes have an image."""
         if self._image_nodes is None:
             self._image_nodes = Counter(name for node in self.nodes for name in node.images)
         return self._image_nodes[image]
 
     def any_soft_taint(self) -> bool:
-        """Whether any node has a PreferNoSchedule taint."""
+        """Return whether any node has a PreferNoSchedule taint."""
         if self._soft_taints is None:
             self._soft_taints = any(
                 taint.get("effect") == "PreferNoSchedule"
@@ -153,16 +153,17 @@ class Snapshot:
         return self._soft_taints
 
     def any_affine(self) -> bool:
-        """Whether any placed pod has (anti-)affinity terms."""
+        """Return whether any assigned pod has (anti-)affinity terms."""
         if self._affine is not None:
             return self._affine()
         return any(node.affine for node in self.nodes)
 
 
 def by_zone(nodes: Iterable[NodeInfo]) -> list[NodeInfo]:
-    """The first node of each zone, the second of each, and so on; zones as they first appear.
+    """Order nodes for the search: the first of each zone, the second of each, and so on.
 
-    A sample of the nodes then holds all zones alike. The zone is the labels region plus zone.
+    A sample of the nodes then contains all zones evenly. Zones come in the order in which they
+    first appear; a zone is the pair of the labels for region and zone.
     """
     zones: dict[tuple[str, str], list[NodeInfo]] = {}
     for node in nodes:

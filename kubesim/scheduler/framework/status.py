@@ -1,4 +1,4 @@
-"""What a plug-in answers: a status code, reasons, and who said so.
+"""Status: the answer of a plug-in, with a code, reasons, and the plug-in's name.
 
 >>> no = Status.unschedulable("Insufficient cpu", "Insufficient memory")
 >>> no.ok, no.rejected, no.message
@@ -15,14 +15,14 @@ from enum import Enum
 
 
 class Code(Enum):
-    """What an extension point says."""
+    """The kinds of answers."""
 
     SUCCESS = "success"
-    ERROR = "error"  # something broke: the attempt ends, the pod comes back after a back-off
+    ERROR = "error"  # something failed: the attempt ends, the pod is retried after a back-off
     UNSCHEDULABLE = "unschedulable"  # not now; removing pods might help
-    UNRESOLVABLE = "unresolvable"  # nothing that happens to other pods helps
+    UNRESOLVABLE = "unresolvable"  # no change of other pods helps
     WAIT = "wait"  # Permit: not yet
-    SKIP = "skip"  # the plug-in has nothing to say about this pod
+    SKIP = "skip"  # the plug-in does not concern this pod
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,13 @@ class Status:
     """The answer of a plug-in.
 
     Attributes:
-        code: success, or which kind of no.
-        reasons: why not, in kube-scheduler's words.
-        plugin: who said so; the framework fills it in.
-        nodes: PreFilter: only these nodes need to be looked at; None: all.
-        timeout_seconds: Permit: how long to wait at most.
-        nominated: PostFilter: the node that will have room; "" clears an older one, None keeps it.
+        code: success, or the kind of refusal.
+        reasons: why not, in kube-scheduler's wording.
+        plugin: name of the plug-in; the framework fills it in.
+        nodes: PreFilter: names of the only nodes to consider; None: all.
+        timeout_seconds: Permit: how long to wait at most, in simulated seconds.
+        nominated: PostFilter: the node that will have room; "" clears an earlier nomination, None
+            keeps it.
     """
 
     code: Code = Code.SUCCESS
@@ -47,12 +48,12 @@ class Status:
 
     @property
     def ok(self) -> bool:
-        """Success."""
+        """Whether the code is success."""
         return self.code is Code.SUCCESS
 
     @property
     def rejected(self) -> bool:
-        """A refusal, in contrast to an error, to Skip and to Wait."""
+        """Whether this is a refusal, and not an error, Skip or Wait."""
         return self.code in (Code.UNSCHEDULABLE, Code.UNRESOLVABLE)
 
     @property
@@ -61,32 +62,32 @@ class Status:
         return ", ".join(self.reasons)
 
     def by(self, plugin: str) -> Status:
-        """The same, said by that plug-in."""
+        """Return the same status with that plug-in's name."""
         return replace(self, plugin=plugin)
 
     @classmethod
     def unschedulable(cls, *reasons: str) -> Status:
-        """No, for now."""
+        """Refuse; removing pods might help."""
         return cls(Code.UNSCHEDULABLE, reasons)
 
     @classmethod
     def unresolvable(cls, *reasons: str) -> Status:
-        """No, whatever becomes of other pods."""
+        """Refuse; no change of other pods helps."""
         return cls(Code.UNRESOLVABLE, reasons)
 
     @classmethod
     def error(cls, *reasons: str) -> Status:
-        """Something broke."""
+        """Report that something failed."""
         return cls(Code.ERROR, reasons)
 
     @classmethod
     def wait(cls, seconds: float) -> Status:
-        """Permit: let the pod wait for somebody's word, at most so many simulated seconds."""
+        """Permit: let the pod wait until it is allowed, at most that many simulated seconds."""
         return cls(Code.WAIT, timeout_seconds=seconds)
 
     @classmethod
     def only(cls, nodes: Iterable[str]) -> Status:
-        """PreFilter: success, and only these nodes come into question."""
+        """PreFilter: succeed, and limit the attempt to these nodes."""
         return cls(nodes=frozenset(nodes))
 
 
@@ -95,4 +96,4 @@ SKIP = Status(Code.SKIP)
 
 
 class PluginFailed(Exception):
-    """A plug-in raised, or broke the framework's rules; the pod is tried again later."""
+    """A plug-in raised an exception or broke the framework's rules; the pod is retried later."""

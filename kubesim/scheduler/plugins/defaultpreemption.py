@@ -1,14 +1,16 @@
-"""DefaultPreemption: when no node has room, less important pods may have to go.
+"""DefaultPreemption: when no node is feasible, delete pods of lower priority to make room.
 
-The decision is in `preemption.py`; this plug-in carries it out: the victims get a condition and are
-deleted, and the pod is *nominated* to the node. It is not placed now: it waits until they are gone.
+`framework.preemption` makes the decision; this plug-in carries it out: the victims get a condition
+and are deleted, and the pod is *nominated* to the node. It is not bound yet: it waits until the
+victims are gone.
 
-Source: pkg/scheduler/framework/preemption/preemption.go, executor (prepareCandidate).
+Source: pkg/scheduler/framework/plugins/defaultpreemption/default_preemption.go,
+pkg/scheduler/framework/preemption/executor.go (prepareCandidate).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from kubesim.client import Decision, RuleStep, retry_on_conflict
 from kubesim.errors import NotFound, StatusError
@@ -18,12 +20,13 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import DISRUPTION_TARGET
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
+from kubesim.scheduler.framework.handle import Handle
 from kubesim.scheduler.framework.messages import fit_message
 from kubesim.scheduler.framework.podinfo import priority_of
 from kubesim.scheduler.framework.preemption import (
     BY_SCHEDULER,
     NOT_HELPFUL,
-    Candidate,
+    PreemptionCandidate,
     enough_candidates,
     find_candidates,
     pick_node,
@@ -37,10 +40,11 @@ SOURCE = "https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-p
 
 
 class DefaultPreemption:
-    """PostFilter: make room on the node where that does least harm.
+    """PostFilter: make room on the node where preemption does the least harm.
 
     Args:
-        min_percent, min_nodes: how many nodes are tried out, see `enough_candidates`.
+        min_percent: part of the nodes to dry-run, in percent; see `enough_candidates`.
+        min_nodes: number of nodes to dry-run at least.
     """
 
     name = "DefaultPreemption"
@@ -49,21 +53,21 @@ class DefaultPreemption:
         self, min_percent: int = MIN_CANDIDATES_PERCENT, min_nodes: int = MIN_CANDIDATES
     ) -> None:
         self._percent, self._least = min_percent, min_nodes
-        self._handle: Any = None
-        self._busy: set[str] = set()
+        self._handle: Handle | None = None
+        self._preempting: set[str] = set()  # uids of pods whose victims are being deleted
 
-    def attach(self, handle: Any) -> None:
-        """Take what it needs from the scheduler's handle."""
+    def attach(self, handle: Handle) -> None:
+        """Receive the scheduler's handle."""
         self._handle = handle
 
     def pre_enqueue(self, pod: Document) -> Status:
-        """A pod whose victims are just being deleted is not tried before that is done."""
-        if meta.uid_of(pod) in self._busy:
+        """Hold back a pod while its victims are being deleted."""
+        if meta.uid_of(pod) in self._preempting:
             return Status.unschedulable("waiting for the preemption for this pod to be finished")
         return Status()
 
     def post_filter(self, pod: Document, cycle: Cycle, state: CycleState) -> Status:
-        """Success with the nominated node, or why preemption does not help."""
+        """Return success with the nominated node, or why preemption does not help."""
         handle = self._handle
         if handle is None:
             return Status.unschedulable()
@@ -72,12 +76,15 @@ class DefaultPreemption:
             return Status.unschedulable()
         snapshot = state.snapshot
         nominated = str((fresh.get("status") or {}).get("nominatedNodeName") or "")
-        hopeless = bool(nominated) and cycle.status_of(nominated).code is Code.UNRESOLVABLE
-        why = why_not_eligible(fresh, snapshot.get(nominated) if nominated else None, hopeless)
-        if why:
-            return Status.unschedulable(f"preemption: {why}")
+        unresolvable = bool(nominated) and cycle.status_of(nominated).code is Code.UNRESOLVABLE
+        reason = why_not_eligible(
+            fresh, snapshot.get(nominated) if nominated else None, unresolvable
+        )
+        if reason:
+            return Status.unschedulable(f"preemption: {reason}")
+        action = _Preemption(handle)
         nodes = [n for n in snapshot if cycle.status_of(n.name).code is Code.UNSCHEDULABLE]
-        candidates: list[Candidate] = []
+        candidates: list[PreemptionCandidate] = []
         refused: dict[str, Status] = {}
         if nodes:
             offset = handle.rng.randrange(len(nodes))
@@ -88,96 +95,114 @@ class DefaultPreemption:
                 fresh,
                 nodes,
                 state,
-                self._started,
+                action.started,
                 offset=offset,
                 wanted=wanted,
             )
         if not candidates:
-            in_vain = Cycle(refused, Status.unresolvable(NOT_HELPFUL))
-            said = f"preemption: {fit_message(in_vain, len(snapshot))}"
-            return Status(Code.UNSCHEDULABLE, (said,), nominated="")
-        best = pick_node(candidates, self._started)
+            dry_run = Cycle(refused, Status.unresolvable(NOT_HELPFUL))
+            message = f"preemption: {fit_message(dry_run, len(snapshot))}"
+            return Status(Code.UNSCHEDULABLE, (message,), nominated="")
+        best = pick_node(candidates, action.started)
         cycle.victims = [meta.key_of(victim) for victim in best.victims]
-        self._carry_out(fresh, best)
+        uid = meta.uid_of(fresh)
+        self._preempting.add(uid)
+        try:
+            action.run(fresh, best)
+        finally:
+            self._preempting.discard(uid)
         return Status(nominated=best.node)
 
-    def _started(self, pod: Document) -> float:
-        started = (pod.get("status") or {}).get("startTime")
+
+class _Preemption:
+    """Carries out a preemption: conditions, deletions, Events, records.
+
+    Args:
+        handle: the scheduler's handle.
+    """
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    def started(self, pod: Document) -> float:
+        """Return the simulated second at which a pod started; the current one if it has not."""
+        start_time = (pod.get("status") or {}).get("startTime")
         clock = self._handle.clock
-        return float(clock.seconds_at(started) if started else clock.now())
+        return float(clock.seconds_at(start_time) if start_time else clock.now())
 
-    # -- acting -----------------------------------------------------------------------------------
+    def run(self, pod: Document, chosen: PreemptionCandidate) -> None:
+        """Delete the victims, and end nominations of lower priority to the same node.
 
-    def _carry_out(self, pod: Document, chosen: Candidate) -> None:
-        handle, uid = self._handle, meta.uid_of(pod)
-        self._busy.add(uid)
-        try:
-            for victim in chosen.victims:
-                key = meta.key_of(victim)
-                if not handle.reject(key, "preempted"):
-                    self._delete(victim)
-                said = f"Preempted by pod {uid} on node {chosen.node}"
-                handle.recorder.event(
-                    victim, "Normal", "Preempted", said, action="Preempting", related=pod
-                )
-                handle.decisions.record(self._record(pod, victim, chosen, said))
-            for other in handle.nominator.on(chosen.node):
-                if priority_of(other) < priority_of(pod):
-                    handle.nominator.remove(meta.key_of(other))
-                    self._write_status(other, lambda status: _without_nomination(status))
-        finally:
-            self._busy.discard(uid)
+        Args:
+            pod: the preemptor.
+            chosen: the node and the victims.
+        """
+        handle = self._handle
+        for victim in chosen.victims:
+            if not handle.reject(meta.key_of(victim), "preempted"):
+                self._delete(victim)
+            message = f"Preempted by pod {meta.uid_of(pod)} on node {chosen.node}"
+            handle.recorder.event(
+                victim, "Normal", "Preempted", message, action="Preempting", related=pod
+            )
+            handle.decisions.record(self._record(pod, victim, chosen, message))
+        for other in handle.nominator.on(chosen.node):
+            if priority_of(other) < priority_of(pod):
+                handle.nominator.remove(meta.key_of(other))
+                self._write_status(other, _without_nomination)
 
     def _delete(self, victim: Document) -> None:
-        """Say why it goes, then let it go in its own grace period."""
+        """Set the victim's DisruptionTarget condition, then delete it with its grace period."""
         handle = self._handle
-        said = f"{handle.scheduler_name}: preempting to accommodate a higher priority pod"
+        message = f"{handle.scheduler_name}: preempting to accommodate a higher priority pod"
 
-        def mark(status: Document) -> Document:
+        def add_condition(status: Document) -> Document:
             conditions = set_condition(
                 status.get("conditions") or (),
                 DISRUPTION_TARGET,
                 "True",
                 BY_SCHEDULER,
-                said,
+                message,
                 now=handle.clock.timestamp(),
             )
             return {**status, "conditions": conditions}
 
-        self._write_status(victim, mark)
+        self._write_status(victim, add_condition)
         name, namespace = meta.name_of(victim), meta.namespace_of(victim)
         try:
             retry_on_conflict(lambda: handle.api.delete("Pod", name, namespace))
         except NotFound:
-            said = f"{meta.key_of(victim)} was gone before it could be preempted"
-            handle.analytics.log(handle.scheduler_name, "VictimGone", said, "debug")
+            note = f"{meta.key_of(victim)} was deleted before it could be preempted"
+            handle.analytics.log(handle.scheduler_name, "VictimGone", note, "debug")
 
-    def _write_status(self, pod: Document, change: Any) -> None:
+    def _write_status(self, pod: Document, change: Callable[[Document], Document]) -> None:
         handle = self._handle
 
-        def attempt() -> None:
+        def write() -> None:
             fresh = handle.api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
             if fresh is not None:
                 handle.api.update_status({**fresh, "status": change(fresh.get("status") or {})})
 
         try:
-            retry_on_conflict(attempt)
+            retry_on_conflict(write)
         except StatusError as error:
-            said = f"status of {meta.key_of(pod)}: {error}"
-            handle.analytics.log(handle.scheduler_name, "StatusLost", said, "warn")
+            note = f"status of {meta.key_of(pod)}: {error}"
+            handle.analytics.log(handle.scheduler_name, "StatusLost", note, "warn")
 
-    def _record(self, pod: Document, victim: Document, chosen: Candidate, said: str) -> Decision:
-        mine, theirs = priority_of(pod), priority_of(victim)
+    def _record(
+        self, pod: Document, victim: Document, chosen: PreemptionCandidate, message: str
+    ) -> Decision:
+        priority, victim_priority = priority_of(pod), priority_of(victim)
         return Decision(
             time=self._handle.clock.now(),
             revision=meta.resource_version_of(victim),
             component=self._handle.scheduler_name,
             object=meta.reference("pod", meta.key_of(victim)),
-            verdict=said,
+            verdict=message,
             steps=(
                 RuleStep(
                     "preemption",
-                    {"priority": theirs, "preemptor_priority": mine},
+                    {"priority": victim_priority, "preemptor_priority": priority},
                     f"{meta.key_of(pod)} does not fit on {chosen.node} while this pod is there",
                     SOURCE,
                 ),
@@ -188,8 +213,8 @@ class DefaultPreemption:
                     SOURCE,
                 ),
             ),
-            binding=f"priority {theirs} is lower than {mine}",
-            would_change_if=f"its priority were {mine} or more",
+            binding=f"priority {victim_priority} is lower than {priority}",
+            would_change_if=f"its priority were {priority} or more",
             data={"preemptor": meta.key_of(pod), "node": chosen.node},
         )
 

@@ -1,4 +1,4 @@
-"""DynamicResources: the messages of a cluster with device claims; claims themselves are left out.
+"""DynamicResources: the message of a cluster with device claims; the claims are left out.
 
 Source: pkg/scheduler/framework/plugins/dynamicresources/dynamicresources.go (PostFilter).
 """
@@ -11,14 +11,14 @@ from kubesim.scheduler.framework.status import Status
 
 
 class DynamicResources:
-    """No device claims here, but the words of a cluster that has them on (1.34's default).
+    """PostFilter: add the message that release 1.34 gives by default.
 
-    Not in the default profile. In the list of the point postFilter it comes before preemption:
-    ``{"plugins": {"postFilter": {"enabled": [{"name": "DynamicResources"}]}}}``.
+    This plug-in is not in the default profile. In the list of the point postFilter it runs before
+    preemption: ``{"plugins": {"postFilter": {"enabled": [{"name": "DynamicResources"}]}}}``.
     """
 
     name = "DynamicResources"
 
     def post_filter(self, pod: Document, cycle: Cycle) -> Status:
-        """There is never a claim that could be given back."""
+        """Refuse: there is never a claim that could be deallocated."""
         return Status.unschedulable("no new claims to deallocate")

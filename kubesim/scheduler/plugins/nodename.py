@@ -12,18 +12,18 @@ from kubesim.scheduler.framework.status import SUCCESS, Status
 
 
 class NodeName:
-    """A pod that names its node goes there or nowhere."""
+    """Filter: refuse every node but the one in the pod's spec.nodeName."""
 
     name = "NodeName"
     local = True
 
     def filter(self, pod: Document, node: NodeInfo) -> Status:
-        """spec.nodeName of the pod."""
+        """Compare spec.nodeName of the pod with the node's name."""
         wanted = (pod.get("spec") or {}).get("nodeName")
         if not wanted or wanted == node.name:
             return SUCCESS
         return Status.unresolvable("node(s) didn't match the requested node name")
 
     def hint(self, pod: Document, event: ClusterEvent) -> bool:
-        """The node appeared."""
+        """Return whether a node was added."""
         return event.kind == NODE_ADD

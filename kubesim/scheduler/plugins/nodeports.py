@@ -1,4 +1,4 @@
-"""NodePorts: two pods cannot have the same port of one host.
+"""NodePorts: two pods cannot use the same port of one host.
 
 Source: pkg/scheduler/framework/plugins/nodeports/node_ports.go.
 """
@@ -16,27 +16,27 @@ REASON = "node(s) didn't have free ports for the requested pod ports"
 
 
 class NodePorts:
-    """The host ports that the pod claims must be free."""
+    """Filter: the host ports that the pod requests must be free."""
 
     name = "NodePorts"
     local = True
 
     def pre_filter(self, pod: Document, state: CycleState) -> Status:
-        """A pod without host ports needs no check."""
+        """Skip a pod without host ports."""
         return SUCCESS if pod_info(pod).ports else SKIP
 
     def filter(self, pod: Document, node: NodeInfo) -> Status:
-        """No claim clashes with one of the pods there."""
-        mine = pod_info(pod).ports
-        if mine and any(ports_clash(port, taken) for taken in node.ports() for port in mine):
+        """Refuse a node on which another pod uses one of the ports."""
+        wanted = pod_info(pod).ports
+        if wanted and any(ports_clash(port, used) for used in node.ports() for port in wanted):
             return Status.unschedulable(REASON)
         return SUCCESS
 
     def hint(self, pod: Document, event: ClusterEvent) -> bool:
-        """A pod with a clashing port went, or a node came."""
+        """Return whether a node was added, or a pod with one of the ports was deleted."""
         if event.kind == NODE_ADD:
             return True
         if event.kind != POD_DELETE or event.old is None:
             return False
         freed = host_ports(event.old)
-        return any(ports_clash(mine, port) for mine in host_ports(pod) for port in freed)
+        return any(ports_clash(wanted, port) for wanted in host_ports(pod) for port in freed)

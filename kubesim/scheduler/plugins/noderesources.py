@@ -1,17 +1,19 @@
-"""NodeResourcesFit and NodeResourcesBalancedAllocation: is there room, and where best?
+"""NodeResourcesFit and NodeResourcesBalancedAllocation: free resources, and how nodes are filled.
+
+>>> least_allocated(1000, 4000), most_allocated(1000, 4000), balanced([(1, 4), (1, 4)])
+(75, 25, 100)
 
 Source: pkg/scheduler/framework/plugins/noderesources/{fit,resource_allocation,least_allocated,
-most_allocated,requested_to_capacity_ratio,balanced_allocation}.go.
+most_allocated,requested_to_capacity_ratio,balanced_allocation}.go, plugins/helper/shape_score.go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
-from typing import Any
 
 from kubesim.errors import BadRequest
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.scheduler.framework.events import (
     NODE_ADD,
     NODE_UPDATE,
@@ -35,17 +37,17 @@ _FIRST = ("cpu", "memory", "ephemeral-storage")
 
 
 class NodeResourcesFit:
-    """What the pod asks for must be free; the strategy says which of the fitting nodes is liked.
+    """Filter: the requested resources must be free. Score: by the scoring strategy.
 
     Args:
         strategy: "LeastAllocated" (spread), "MostAllocated" (pack), "RequestedToCapacityRatio".
-        resources: what is compared, with weights.
+        resources: resource name -> weight in the score.
         shape: for the last strategy, pairs of utilization (0 to 100) and score (0 to 10).
-        ignored_resources, ignored_groups: extended resources that the filter does not look at, by
-            name and by what stands before the ``/``.
+        ignored_resources: names of extended resources that the filter ignores.
+        ignored_groups: the same by the part of the name before the ``/``.
 
     Raises:
-        BadRequest: no such strategy, or a shape that is none.
+        BadRequest: an unknown strategy, or an invalid shape.
     """
 
     name = "NodeResourcesFit"
@@ -60,7 +62,10 @@ class NodeResourcesFit:
         ignored_groups: Iterable[str] = (),
     ) -> None:
         if strategy not in STRATEGIES:
-            raise BadRequest(f"there is no strategy {strategy!r}", hint=", ".join(STRATEGIES))
+            raise BadRequest(
+                f"there is no strategy {strategy!r}",
+                hint=f"the strategies are: {', '.join(STRATEGIES)}",
+            )
         self.strategy = strategy
         self.resources = dict(resources)
         self._shape = make_shape(shape) if strategy == STRATEGIES[2] else ()
@@ -68,41 +73,41 @@ class NodeResourcesFit:
         self._ignored_groups = frozenset(ignored_groups)
 
     def filter(self, pod: Document, node: NodeInfo) -> Status:
-        """Every shortage is named; asking for more than the whole node can never be resolved."""
+        """Collect all shortages; a request above the node's whole allocatable is unresolvable."""
         reasons = []
         if len(node.pods) + 1 > node.max_pods:
             reasons.append("Too many pods")
         too_large = False
         request = pod_info(pod).request
         allocatable, requested = node.allocatable, node.requested
-        for resource in self._wanted(request):
-            asked, offered = request[resource], allocatable[resource]
-            if asked > offered - requested[resource]:
+        for resource in self._to_check(request):
+            wanted, capacity = request[resource], allocatable[resource]
+            if wanted > capacity - requested[resource]:
                 reasons.append(f"Insufficient {resource}")
-                too_large = too_large or asked > offered
+                too_large = too_large or wanted > capacity
         if not reasons:
             return SUCCESS
         return Status.unresolvable(*reasons) if too_large else Status.unschedulable(*reasons)
 
     def score(self, pod: Document, node: NodeInfo) -> int:
-        """The weighted mean over the resources of what the strategy says of each."""
+        """Return the weighted mean of the strategy's scores of the resources."""
         info = pod_info(pod)
         parts = []
         for resource, weight in self.resources.items():
-            offered = node.allocatable[resource]
+            capacity = node.allocatable[resource]
             if resource in CPU_AND_MEMORY:
                 total = node.scoring[resource] + info.scoring[resource]
             else:
-                asked = info.request[resource]
-                if is_counted(resource) and not asked:
+                wanted = info.request[resource]
+                if is_counted(resource) and not wanted:
                     continue
-                total = node.requested[resource] + asked
-            if offered > 0:
-                parts.append((total, offered, weight))
+                total = node.requested[resource] + wanted
+            if capacity > 0:
+                parts.append((total, capacity, weight))
         return mean_score(self.strategy, parts, self._shape)
 
     def hint(self, pod: Document, event: ClusterEvent) -> bool:
-        """Room was made, or a node came or grew that could hold the pod when empty."""
+        """Return whether resources were freed, or a node that can hold the pod came or grew."""
         if event.kind == POD_ITSELF:
             return event.old is None or request_of(event.old) != request_of(pod)
         if event.kind == POD_DELETE:
@@ -112,22 +117,22 @@ class NodeResourcesFit:
             return any(after[resource] < amount for resource, amount in before.items())
         if event.kind not in (NODE_ADD, NODE_UPDATE) or event.new is None:
             return False
-        now = offered_by(event.new)
+        new = offered_by(event.new)
         request = request_of(pod)
-        if any(request[r] > now[r] for r in self._wanted(request)):
+        if any(request[r] > new[r] for r in self._to_check(request)):
             return False
         if event.old is None:
             return True
-        before, grown = offered_by(event.old), _pods_of(event.new) > _pods_of(event.old)
-        return grown or any(now[resource] > before[resource] for resource in now)
+        old, more_pods = offered_by(event.old), _max_pods(event.new) > _max_pods(event.old)
+        return more_pods or any(new[resource] > old[resource] for resource in new)
 
-    def _wanted(self, request: Mapping[str, int]) -> list[str]:
-        """The resources to check: those asked for, in upstream's order."""
-        wanted = [resource for resource in _FIRST if request.get(resource)]
-        if len(request) <= len(wanted):
-            return wanted
+    def _to_check(self, request: Mapping[str, int]) -> list[str]:
+        """Return the requested resources in upstream's order, without ignored ones."""
+        first = [resource for resource in _FIRST if request.get(resource)]
+        if len(request) <= len(first):
+            return first
         more = sorted(r for r, amount in request.items() if amount and r not in _FIRST)
-        return wanted + [r for r in more if not self._is_ignored(r)]
+        return first + [r for r in more if not self._is_ignored(r)]
 
     def _is_ignored(self, resource: str) -> bool:
         if not is_extended(resource):
@@ -136,10 +141,10 @@ class NodeResourcesFit:
 
 
 class NodeResourcesBalancedAllocation:
-    """A node is liked if the pod leaves its resources used to a similar part.
+    """Score: prefer nodes whose resources would be used to a similar degree.
 
     Args:
-        resources: what is compared; weights have no meaning here.
+        resources: names of the resources; upstream ignores their weights.
     """
 
     name = "NodeResourcesBalancedAllocation"
@@ -149,31 +154,31 @@ class NodeResourcesBalancedAllocation:
         self.resources = tuple(resources)
 
     def pre_score(self, pod: Document, nodes: list[NodeInfo]) -> Status:
-        """A pod that asks for nothing balances nothing."""
+        """Skip a pod that requests none of the resources."""
         request = pod_info(pod).request
         return SUCCESS if any(request[resource] for resource in self.resources) else SKIP
 
     def score(self, pod: Document, node: NodeInfo) -> int:
-        """100 minus the deviation of the used parts, in percent; real requests only."""
+        """Return 100 minus the deviation of the used fractions; without default requests."""
         request = pod_info(pod).request
         pairs = []
         for resource in self.resources:
-            offered, asked = node.allocatable[resource], request[resource]
-            if offered > 0 and (asked or not is_counted(resource)):
-                pairs.append((node.requested[resource] + asked, offered))
+            capacity, wanted = node.allocatable[resource], request[resource]
+            if capacity > 0 and (wanted or not is_counted(resource)):
+                pairs.append((node.requested[resource] + wanted, capacity))
         return balanced(pairs)
 
 
-def _pods_of(node: Document) -> int:
-    offered: Mapping[str, Any] = (node.get("status") or {}).get("allocatable") or {}
-    return int(offered.get("pods", 0))
+def _max_pods(node: Document) -> int:
+    allocatable: ReadOnlyDocument = (node.get("status") or {}).get("allocatable") or {}
+    return int(allocatable.get("pods", 0))
 
 
-# -- arithmetic: whole numbers, cut as upstream cuts them ---------------------------------------
+# -- arithmetic: integers, truncated where upstream truncates -------------------------------------
 
 
 def least_allocated(requested: int, allocatable: int) -> int:
-    """100 for an empty node, 0 for a full one.
+    """Return 100 for an empty node, 0 for a full one.
 
     >>> least_allocated(5000, 4000)
     0
@@ -184,18 +189,24 @@ def least_allocated(requested: int, allocatable: int) -> int:
 
 
 def most_allocated(requested: int, allocatable: int) -> int:
-    """0 for an empty node, 100 for a full one or a fuller."""
+    """Return 0 for an empty node, 100 for a full or overcommitted one."""
     return min(requested, allocatable) * BEST // allocatable
 
 
 def requested_to_capacity(requested: int, allocatable: int, shape: Shape) -> int:
-    """What the shape says of the utilization."""
+    """Return the shape's score of the utilization.
+
+    Args:
+        requested: with the pod.
+        allocatable: more than 0.
+        shape: points of (utilization 0..100, score 0..100).
+    """
     used = BEST if requested > allocatable else requested * BEST // allocatable
     return shape_score(shape, used)
 
 
 def shape_score(shape: Shape, utilization: int) -> int:
-    """A broken line through points of (utilization, score), flat outside; cut towards zero.
+    """Interpolate linearly between points of (utilization, score), constant outside; truncate.
 
     >>> shape_score([(0, 0), (40, 100), (100, 30)], 66)
     70
@@ -211,10 +222,10 @@ def shape_score(shape: Shape, utilization: int) -> int:
 
 
 def make_shape(points: Shape) -> Shape:
-    """Points of a configuration (scores 0 to 10) as they are used inside (0 to 100).
+    """Convert the points of a configuration (scores 0 to 10) to scores 0 to 100.
 
     Raises:
-        BadRequest: no points, utilizations that do not rise, or figures out of bounds.
+        BadRequest: no points, utilizations that do not increase, or values out of bounds.
     """
     if not points:
         example = "for example [(0, 0), (100, 10)]"
@@ -223,21 +234,21 @@ def make_shape(points: Shape) -> Shape:
     for utilization, score in points:
         if not last < utilization <= BEST or not 0 <= score <= MAX_SHAPE_SCORE:
             raise BadRequest(
-                f"({utilization}, {score}) does not fit into the shape",
-                hint="utilizations rise within 0..100, scores are 0..10",
+                f"({utilization}, {score}) is not a valid point of a shape",
+                hint="utilizations increase within 0..100, scores are within 0..10",
             )
         last = utilization
     return tuple((x, y * BEST // MAX_SHAPE_SCORE) for x, y in points)
 
 
 def mean_score(strategy: str, parts: Sequence[tuple[int, int, int]], shape: Shape = ()) -> int:
-    """The weighted mean over resources.
+    """Return the weighted mean of the resources' scores.
 
     Args:
         strategy: one of STRATEGIES.
         parts: (requested with the pod, allocatable > 0, weight) of each resource that counts.
-        shape: of the third strategy; there a resource with score 0 leaves the mean with its weight,
-            and the mean is rounded to the nearest whole number.
+        shape: for RequestedToCapacityRatio; there a resource with score 0 is left out of the mean,
+            and the mean is rounded to the nearest integer.
     """
     total = weights = 0
     if strategy == STRATEGIES[2]:
@@ -254,7 +265,7 @@ def mean_score(strategy: str, parts: Sequence[tuple[int, int, int]], shape: Shap
 
 
 def balanced(pairs: Sequence[tuple[int, int]]) -> int:
-    """100 minus the deviation of the used parts in percent.
+    """Return 100 minus the deviation of the used fractions in percent.
 
     Args:
         pairs: (requested with the pod, allocatable > 0) of each resource.
@@ -262,17 +273,17 @@ def balanced(pairs: Sequence[tuple[int, int]]) -> int:
     >>> balanced([(1, 2), (1, 8)])
     81
     """
-    parts = [min(requested / allocatable, 1.0) for requested, allocatable in pairs]
+    fractions = [min(requested / allocatable, 1.0) for requested, allocatable in pairs]
     deviation = 0.0
-    if len(parts) == 2:
-        deviation = abs((parts[0] - parts[1]) / 2)
-    elif len(parts) > 2:
-        # Added one by one: Python's own sum is more exact than the original's loop.
+    if len(fractions) == 2:
+        deviation = abs((fractions[0] - fractions[1]) / 2)
+    elif len(fractions) > 2:
+        # Added one by one: Python's sum() is more exact than upstream's loop.
         total = squares = 0.0
-        for part in parts:
-            total += part
-        mean = total / len(parts)
-        for part in parts:
-            squares += (part - mean) * (part - mean)
-        deviation = sqrt(squares / len(parts))
+        for fraction in fractions:
+            total += fraction
+        mean = total / len(fractions)
+        for fraction in fractions:
+            squares += (fraction - mean) * (fraction - mean)
+        deviation = sqrt(squares / len(fractions))
     return int((1 - deviation) * BEST)

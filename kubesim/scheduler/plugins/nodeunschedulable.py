@@ -16,13 +16,13 @@ UNSCHEDULABLE_TAINT = {"key": UNSCHEDULABLE, "effect": "NoSchedule"}
 
 
 class NodeUnschedulable:
-    """A cordoned node takes no pod that does not tolerate it."""
+    """Filter: refuse cordoned nodes, unless the pod tolerates the unschedulable taint."""
 
     name = "NodeUnschedulable"
     local = True
 
     def filter(self, pod: Document, node: NodeInfo) -> Status:
-        """spec.unschedulable of the node."""
+        """Refuse a node with spec.unschedulable."""
         if not node.unschedulable:
             return SUCCESS
         if untolerated_taint(pod, [UNSCHEDULABLE_TAINT], ("NoSchedule",)) is None:
@@ -30,7 +30,7 @@ class NodeUnschedulable:
         return Status.unresolvable("node(s) were unschedulable")
 
     def hint(self, pod: Document, event: ClusterEvent) -> bool:
-        """A node that is not cordoned (any more), or a new toleration."""
+        """Return whether a node is schedulable now, or the pod got another toleration."""
         if event.kind == POD_ITSELF:
             return event.spec_changed("tolerations")
         if event.kind not in (NODE_ADD, NODE_UPDATE) or not event.spec_changed("unschedulable"):

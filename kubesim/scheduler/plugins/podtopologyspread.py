@@ -1,16 +1,15 @@
-"""PodTopologySpread: pods of a kind are spread over zones, hosts or whatever label says where.
+"""PodTopologySpread: spread pods evenly over zones, hosts or other topology domains.
 
 Source: pkg/scheduler/framework/plugins/podtopologyspread/{plugin,filtering}.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
@@ -35,17 +34,22 @@ REASON_LABEL = f"{REASON} (missing required label)"
 
 @dataclass(slots=True)
 class HardCounts:
-    """What PreFilter counted: per constraint, pods by value of its key."""
+    """What PreFilter counted for the DoNotSchedule constraints.
+
+    Attributes:
+        constraints: the constraints.
+        counts: per constraint, topology value -> pods.
+    """
 
     constraints: list[Constraint]
     counts: list[dict[str, int]]
 
     def clone(self) -> HardCounts:
-        """An independent copy of the counts."""
+        """Return a copy with counts of its own."""
         return HardCounts(self.constraints, [dict(counts) for counts in self.counts])
 
     def least(self, i: int) -> int:
-        """Pods in the emptiest place; 0 if there are fewer places than minDomains."""
+        """Return the fewest pods of a domain; 0 if there are fewer domains than minDomains."""
         counts = self.counts[i]
         if len(counts) < self.constraints[i].min_domains:
             return 0
@@ -53,26 +57,27 @@ class HardCounts:
 
 
 class PodTopologySpread:
-    """Hard constraints refuse what would be too crooked; soft ones like emptier places better.
+    """Filter by DoNotSchedule constraints, score by ScheduleAnyway constraints.
 
     Args:
-        default_constraints: for pods that have none themselves.
-        system_defaults: use upstream's (host and zone, both soft) if there are no others.
+        default_constraints: for pods without constraints of their own.
+        system_defaults: without `default_constraints`, use upstream's (host and zone, both
+            ScheduleAnyway).
     """
 
     name = "PodTopologySpread"
 
     def __init__(
         self,
-        default_constraints: Iterable[Mapping[str, Any]] = (),
+        default_constraints: Iterable[ReadOnlyDocument] = (),
         system_defaults: bool = True,
     ) -> None:
         listed = list(default_constraints)
         self._system = system_defaults and not listed
-        self._defaults: Sequence[Mapping[str, Any]] = SYSTEM_DEFAULTS if self._system else listed
+        self._defaults: Sequence[ReadOnlyDocument] = SYSTEM_DEFAULTS if self._system else listed
 
     def local(self, pod: Document, snapshot: Snapshot) -> bool:
-        """Without constraints of its own, and nobody's sibling (see fastpath)."""
+        """Return True if no constraint applies to the pod (see fastpath)."""
         return not self._constraints(pod, snapshot, HARD_WHEN) and not self._constraints(
             pod, snapshot, SOFT_WHEN
         )
@@ -85,7 +90,7 @@ class PodTopologySpread:
     # -- filter -----------------------------------------------------------------------------------
 
     def pre_filter(self, pod: Document, state: CycleState) -> Status:
-        """Count the pods of each place."""
+        """Count the pods of each topology domain."""
         constraints = self._constraints(pod, state.snapshot, HARD_WHEN)
         if not constraints:
             return SKIP
@@ -97,17 +102,17 @@ class PodTopologySpread:
             for i, constraint in enumerate(constraints):
                 if constraint.includes(pod, node):
                     value = node.labels[constraint.key]
-                    found = count_pods(node, constraint.selector, namespace)
-                    counts[i][value] = counts[i].get(value, 0) + found
+                    count = count_pods(node, constraint.selector, namespace)
+                    counts[i][value] = counts[i].get(value, 0) + count
         state[self.name] = HardCounts(constraints, counts)
         return SUCCESS
 
     def add_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
-        """One pod more on that node."""
+        """Count one more pod on that node."""
         self._change(pod, other, node, state, 1)
 
     def remove_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
-        """One pod less; as upstream, also one that was not counted since it is being deleted."""
+        """Count one pod less; as upstream, also a terminating one that was not counted."""
         self._change(pod, other, node, state, -1)
 
     def _change(
@@ -125,7 +130,7 @@ class PodTopologySpread:
                 counted.counts[i][value] = counted.counts[i].get(value, 0) + by
 
     def filter(self, pod: Document, node: NodeInfo, state: CycleState) -> Status:
-        """With the pod there, no place may be fuller than the emptiest one by more than maxSkew."""
+        """Refuse a node if the pod would raise the skew of its domain above maxSkew."""
         counted: HardCounts = state[self.name]
         labels = meta.labels_of(pod)
         for i, constraint in enumerate(counted.constraints):
@@ -141,7 +146,7 @@ class PodTopologySpread:
     # -- score ------------------------------------------------------------------------------------
 
     def pre_score(self, pod: Document, nodes: list[NodeInfo], state: CycleState) -> Status:
-        """Count for the soft constraints; a pod without any scores nothing."""
+        """Count pods for the ScheduleAnyway constraints; skip a pod without any."""
         constraints = self._constraints(pod, state.snapshot, SOFT_WHEN)
         if not constraints:
             return SKIP
@@ -152,27 +157,27 @@ class PodTopologySpread:
         return SUCCESS
 
     def score(self, pod: Document, node: NodeInfo, state: CycleState) -> int:
-        """How crowded the node's places are; reversed by `normalize`."""
+        """Return the raw score: the more pods in the node's domains, the higher."""
         counted: SoftCounts = state[f"{self.name}/score"]
         return counted.raw(node)
 
     def normalize(self, scores: dict[str, int], state: CycleState) -> dict[str, int]:
-        """100 for the emptiest if its raw score is 0; nodes that lack a key get 0."""
+        """Scale to 0..100 and reverse; nodes that lack a topology key get 0."""
         counted: SoftCounts = state[f"{self.name}/score"]
         return counted.normalized(scores)
 
     # -- hints ------------------------------------------------------------------------------------
 
     def hint(self, pod: Document, event: ClusterEvent) -> bool:
-        """A pod that is counted came, went or was relabelled; a node with the keys changed."""
+        """Return whether a counted pod, or a node with the topology keys, changed."""
         if event.kind == POD_ITSELF:
             return event.labels_changed()
         constraints = constraints_of(pod, HARD_WHEN) or constraints_of(pod, SOFT_WHEN)
         if event.about_placed_pod:
-            parties = [p for p in (event.old, event.new) if p is not None]
-            if all(meta.namespace_of(p) != meta.namespace_of(pod) for p in parties):
+            pods = [p for p in (event.old, event.new) if p is not None]
+            if all(meta.namespace_of(p) != meta.namespace_of(pod) for p in pods):
                 return False
-            hits = [[c.selector.matches(meta.labels_of(p)) for c in constraints] for p in parties]
+            hits = [[c.selector.matches(meta.labels_of(p)) for c in constraints] for p in pods]
             return hits[0] != hits[1] if len(hits) == 2 else any(hits[0])
         if event.kind == NODE_UPDATE and not (
             event.labels_changed() or event.spec_changed("taints")

@@ -5,14 +5,14 @@ Source: pkg/scheduler/framework/plugins/queuesort/priority_sort.go.
 
 from __future__ import annotations
 
-from typing import Any
+from kubesim.scheduler.framework.interface import QueuedPodInfo
 
 
 class PrioritySort:
-    """Higher priority first, then who waits longer."""
+    """QueueSort: higher priority first, then the pod that has waited longer."""
 
     name = "PrioritySort"
 
-    def less(self, a: Any, b: Any) -> bool:
-        """Whether queued pod a goes before b; both have `priority` and `since` (seconds)."""
-        return bool((-a.priority, a.since) < (-b.priority, b.since))
+    def less(self, a: QueuedPodInfo, b: QueuedPodInfo) -> bool:
+        """Return whether queued pod a is tried before b."""
+        return (-a.priority, a.since) < (-b.priority, b.since)

@@ -11,12 +11,12 @@ from kubesim.scheduler.framework.status import SUCCESS, Status
 
 
 class SchedulingGates:
-    """A pod with gates waits outside the queue until the last one is removed."""
+    """PreEnqueue: a pod waits outside the active queue until its last gate is removed."""
 
     name = "SchedulingGates"
 
     def pre_enqueue(self, pod: Document) -> Status:
-        """Success without gates."""
+        """Refuse a pod that has gates."""
         gates = (pod.get("spec") or {}).get("schedulingGates")
         if not gates:
             return SUCCESS
@@ -24,5 +24,5 @@ class SchedulingGates:
         return Status.unresolvable(f"waiting for scheduling gates: [{names}]")
 
     def hint(self, pod: Document, event: ClusterEvent) -> bool:
-        """The last gate is gone."""
+        """Return whether the pod's last gate was removed."""
         return event.kind == POD_ITSELF and not (pod.get("spec") or {}).get("schedulingGates")

@@ -1,4 +1,4 @@
-"""Topology spread: constraints read, pods counted, scores put together.
+"""Topology spread: parse constraints, count pods, compute scores.
 
 Source: pkg/scheduler/framework/plugins/podtopologyspread/{common,scoring}.go,
 plugins/helper/spread.go.
@@ -9,24 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log
-from typing import Any
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.nodeaffinity import wants_node
 from kubesim.objects.pods import spec_of
 from kubesim.objects.selectors import Requirement, Selector
 from kubesim.objects.wellknown import HOSTNAME_LABEL, ZONE_LABEL
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import selector_or_nothing
-from kubesim.scheduler.framework.snapshot import World
+from kubesim.scheduler.framework.snapshot import ObjectLister
 from kubesim.scheduler.plugins.tainttoleration import HARD, untolerated_taint
 
 HARD_WHEN, SOFT_WHEN = "DoNotSchedule", "ScheduleAnyway"
 WORKLOADS = ("ReplicaSet", "StatefulSet", "ReplicationController")
-KEPT_COUNTS = 64  # selectors for which a node remembers how many of its pods they pick
-# What pods get that say nothing themselves: buildDefaultConstraints, systemDefaultConstraints.
-SYSTEM_DEFAULTS: Sequence[Mapping[str, Any]] = (
+CACHED_COUNTS = 64  # selectors per node whose count of pods is cached
+# For pods without constraints of their own: buildDefaultConstraints, systemDefaultConstraints.
+SYSTEM_DEFAULTS: Sequence[ReadOnlyDocument] = (
     {"topologyKey": HOSTNAME_LABEL, "whenUnsatisfiable": SOFT_WHEN, "maxSkew": 3},
     {"topologyKey": ZONE_LABEL, "whenUnsatisfiable": SOFT_WHEN, "maxSkew": 5},
 )
@@ -34,15 +33,15 @@ SYSTEM_DEFAULTS: Sequence[Mapping[str, Any]] = (
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """One topologySpreadConstraint, read.
+    """One parsed topologySpreadConstraint.
 
     Attributes:
-        key: nodes with the same value of this label are one place.
-        max_skew: how much fuller than the emptiest place a place may be.
-        selector: of the pods that are counted.
-        min_domains: with fewer places the emptiest one counts as empty.
-        honor_affinity: only nodes that the pod's node affinity selects are counted.
-        honor_taints: only nodes whose taints the pod tolerates are counted.
+        key: topologyKey: nodes with the same value of this label form one domain.
+        max_skew: how many more pods a domain may have than the one with the fewest.
+        selector: selects the pods to count.
+        min_domains: with fewer domains than that, the fewest pods of a domain count as 0.
+        honor_affinity: count only nodes that match the pod's nodeSelector and node affinity.
+        honor_taints: count only nodes whose taints the pod tolerates.
     """
 
     key: str
@@ -53,14 +52,14 @@ class Constraint:
     honor_taints: bool = False
 
     def includes(self, pod: Document, node: NodeInfo) -> bool:
-        """The inclusion policies let this node take part."""
+        """Return whether the node inclusion policies include this node."""
         if self.honor_affinity and not wants_node(spec_of(pod), node.node):
             return False
         return not (self.honor_taints and untolerated_taint(pod, node.taints, HARD) is not None)
 
 
 def constraints_of(pod: Document, when: str) -> list[Constraint]:
-    """The pod's own constraints of one kind: HARD_WHEN or SOFT_WHEN."""
+    """Parse the pod's own constraints whose whenUnsatisfiable is `when`."""
     listed = (pod.get("spec") or {}).get("topologySpreadConstraints") or ()
     return [
         _constraint(item, _selector(item, pod))
@@ -70,9 +69,16 @@ def constraints_of(pod: Document, when: str) -> list[Constraint]:
 
 
 def default_constraints(
-    pod: Document, world: World, defaults: Iterable[Mapping[str, Any]], when: str
+    pod: Document, world: ObjectLister, defaults: Iterable[ReadOnlyDocument], when: str
 ) -> list[Constraint]:
-    """Those of the configuration, for a pod that belongs to a Service or a workload."""
+    """Parse the default constraints, for a pod that belongs to a Service or a workload.
+
+    Args:
+        pod: the Pod document.
+        world: reads Services and workloads.
+        defaults: constraints without selectors.
+        when: HARD_WHEN or SOFT_WHEN.
+    """
     wanted = [item for item in defaults if item["whenUnsatisfiable"] == when]
     if not wanted:
         return []
@@ -80,8 +86,8 @@ def default_constraints(
     return [] if selector.empty else [_constraint(item, selector) for item in wanted]
 
 
-def owners_selector(pod: Document, world: World) -> Selector:
-    """What picks the pod's siblings: its Services' selectors and its workload's, merged."""
+def owners_selector(pod: Document, world: ObjectLister) -> Selector:
+    """Merge the selectors of the Services and of the workload that the pod belongs to."""
     namespace, labels = meta.namespace_of(pod), meta.labels_of(pod)
     pairs: dict[str, str] = {}
     for service in world.services(namespace) if labels else ():
@@ -101,7 +107,7 @@ def owners_selector(pod: Document, world: World) -> Selector:
     return Selector((*own, *more))
 
 
-def _constraint(item: Mapping[str, Any], selector: Selector) -> Constraint:
+def _constraint(item: ReadOnlyDocument, selector: Selector) -> Constraint:
     return Constraint(
         key=str(item.get("topologyKey") or ""),
         max_skew=int(item.get("maxSkew") or 1),
@@ -112,7 +118,7 @@ def _constraint(item: Mapping[str, Any], selector: Selector) -> Constraint:
     )
 
 
-def _selector(item: Mapping[str, Any], pod: Document) -> Selector:
+def _selector(item: ReadOnlyDocument, pod: Document) -> Selector:
     selector, labels = selector_or_nothing(item.get("labelSelector")), meta.labels_of(pod)
     more = [
         Requirement(key, "In", (labels[key],))
@@ -125,28 +131,33 @@ def _selector(item: Mapping[str, Any], pod: Document) -> Selector:
 
 
 def has_all_keys(node: NodeInfo, constraints: Sequence[Constraint]) -> bool:
-    """The node has a value for each constraint's key."""
+    """Return whether the node has the label of every constraint's topologyKey."""
     return all(constraint.key in node.labels for constraint in constraints)
 
 
 def count_pods(node: NodeInfo, selector: Selector, namespace: str) -> int:
-    """Pods on the node that are selected, live in the namespace and are not being deleted.
+    """Count the selected pods of a namespace on a node, without terminating ones.
 
-    A selector that is empty, or none, counts nobody. A node is counted anew only after its pods
-    have changed: between two pods of a rollout that is one node of all.
+    An empty or missing selector counts no pod. The count is cached until the node's pods change;
+    between two pods of a rollout that is a single node.
+
+    Args:
+        node: the node.
+        selector: selects the pods.
+        namespace: the namespace of the pods.
     """
     if selector.empty or selector.nothing:
         return 0
-    kept = node.counted.get((namespace, selector))
-    if kept is not None and kept[0] == node.version:
-        return kept[1]
+    cached = node.counted.get((namespace, selector))
+    if cached is not None and cached[0] == node.version:
+        return cached[1]
     count = sum(
         meta.namespace_of(pod) == namespace
         and not meta.is_terminating(pod)
         and selector.matches(meta.labels_of(pod))
         for pod in node.pods.values()
     )
-    if len(node.counted) >= KEPT_COUNTS:
+    if len(node.counted) >= CACHED_COUNTS:
         node.counted.clear()
     node.counted[namespace, selector] = (node.version, count)
     return count
@@ -154,14 +165,14 @@ def count_pods(node: NodeInfo, selector: Selector, namespace: str) -> int:
 
 @dataclass(slots=True)
 class SoftCounts:
-    """What PreScore counted for the score of each candidate.
+    """What PreScore counted for the ScheduleAnyway constraints.
 
     Attributes:
-        constraints: the soft ones.
-        counts: per constraint, pods by value of its key; empty for the hostname.
-        weights: per constraint, ln(number of places + 2).
-        ignored: candidates that lack a key.
-        namespace: of the pod.
+        constraints: the constraints.
+        counts: per constraint, topology value -> pods; empty for the hostname.
+        weights: per constraint, ln(number of domains + 2).
+        ignored: names of candidates that lack a topology key.
+        namespace: the pod's namespace.
     """
 
     constraints: list[Constraint]
@@ -171,7 +182,7 @@ class SoftCounts:
     namespace: str
 
     def raw(self, node: NodeInfo) -> int:
-        """How crowded the node's places are: less is better."""
+        """Return the raw score of a node: the fewer pods in its domains, the lower."""
         if node.name in self.ignored:
             return 0
         score = 0.0
@@ -187,7 +198,7 @@ class SoftCounts:
         return floor(score + 0.5)
 
     def normalized(self, raw: Mapping[str, int]) -> dict[str, int]:
-        """The emptiest gets most; nodes that lack a key get 0."""
+        """Scale raw scores to 0..100 and reverse them; nodes that lack a topology key get 0."""
         counted = [score for name, score in raw.items() if name not in self.ignored]
         most, least = max(counted, default=0), min(counted, default=0)
         scores = {}
@@ -206,7 +217,15 @@ def count_soft(
     nodes: Iterable[NodeInfo],
     need_all_keys: bool,
 ) -> SoftCounts:
-    """Count for the soft constraints: places among the candidates, pods on all nodes."""
+    """Count domains among the candidates, and pods on all nodes.
+
+    Args:
+        pod: the pod to schedule.
+        constraints: its ScheduleAnyway constraints.
+        candidates: the feasible nodes.
+        nodes: all nodes.
+        need_all_keys: whether nodes that lack a topology key are ignored.
+    """
     counts: list[dict[str, int]] = [{} for _ in constraints]
     ignored: set[str] = set()
     for node in candidates:

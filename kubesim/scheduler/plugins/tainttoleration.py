@@ -1,4 +1,4 @@
-"""TaintToleration: taints keep pods away that do not tolerate them; soft ones only cost a score.
+"""TaintToleration: taints keep pods off a node; PreferNoSchedule taints only lower its score.
 
 Source: pkg/scheduler/framework/plugins/tainttoleration, k8s.io/component-helpers/scheduling/corev1.
 """
@@ -22,7 +22,13 @@ BEST = 100
 def untolerated_taint(
     pod: Document, taints: Iterable[Document], effects: tuple[str, ...]
 ) -> Document | None:
-    """The first taint with one of these effects that no toleration of the pod covers."""
+    """Return the first taint with one of the effects that the pod does not tolerate, or None.
+
+    Args:
+        pod: the Pod document.
+        taints: of a node, in order.
+        effects: for example ("NoSchedule", "NoExecute").
+    """
     tolerations = (pod.get("spec") or {}).get("tolerations") or ()
     for taint in taints:
         if taint.get("effect") in effects and not any(tolerates(t, taint) for t in tolerations):
@@ -31,26 +37,26 @@ def untolerated_taint(
 
 
 class TaintToleration:
-    """Hard taints refuse; the fewer soft ones are not tolerated, the better."""
+    """Filter by hard taints; score by the number of untolerated PreferNoSchedule taints."""
 
     name = "TaintToleration"
 
     def local(self, pod: Document, snapshot: Snapshot) -> bool:
-        """Without soft taints anywhere all nodes score alike (see fastpath)."""
+        """Return True without PreferNoSchedule taints: all nodes score the same (see fastpath)."""
         return not snapshot.any_soft_taint()
 
     def filter(self, pod: Document, node: NodeInfo) -> Status:
-        """NoSchedule and NoExecute taints must be tolerated."""
+        """Refuse a node with an untolerated NoSchedule or NoExecute taint."""
         if not node.taints:
             return SUCCESS
         taint = untolerated_taint(pod, node.taints, HARD)
         if taint is None:
             return SUCCESS
-        said = f"{taint.get('key', '')}: {taint.get('value') or ''}"
-        return Status.unresolvable(f"node(s) had untolerated taint {{{said}}}")
+        shown = f"{taint.get('key', '')}: {taint.get('value') or ''}"
+        return Status.unresolvable(f"node(s) had untolerated taint {{{shown}}}")
 
     def score(self, pod: Document, node: NodeInfo) -> int:
-        """Number of PreferNoSchedule taints that are not tolerated; reversed by `normalize`."""
+        """Return the number of untolerated PreferNoSchedule taints; `normalize` reverses it."""
         if not node.taints:
             return 0
         tolerations = [
@@ -65,14 +71,14 @@ class TaintToleration:
         )
 
     def normalize(self, scores: dict[str, int]) -> dict[str, int]:
-        """The most disliked node gets 0, a clean one 100."""
+        """Give 0 to the node with most untolerated taints, 100 to a node without any."""
         most = max(scores.values(), default=0)
         if most == 0:
             return dict.fromkeys(scores, BEST)
         return {name: BEST - BEST * score // most for name, score in scores.items()}
 
     def hint(self, pod: Document, event: ClusterEvent) -> bool:
-        """A node whose taints the pod tolerates (now), or a new toleration."""
+        """Return whether a node became tolerable, or the pod got another toleration."""
         if event.kind == POD_ITSELF:
             return event.spec_changed("tolerations")
         if event.kind not in (NODE_ADD, NODE_UPDATE) or not event.spec_changed("taints"):
