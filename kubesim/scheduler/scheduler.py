@@ -40,6 +40,7 @@ from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.events import ClusterEvent
 from kubesim.scheduler.framework.handle import Handle, Nominator
 from kubesim.scheduler.framework.messages import NO_NODES, fit_message
+from kubesim.scheduler.framework.profile import Profile
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.status import PluginFailed, Status
 from kubesim.scheduler.policy import PlacementPolicy, PolicySearch
@@ -90,10 +91,8 @@ class Scheduler:
         self.api = api
         self.clock = clock
         policy = profile if isinstance(profile, PlacementPolicy) else None
-        if isinstance(profile, PlacementPolicy):
-            self.framework = Framework([])
-        else:
-            self.framework = Framework(read_profile(profile))
+        plugins = Profile() if isinstance(profile, PlacementPolicy) else read_profile(profile)
+        self.framework = Framework(plugins)
         self.worker = clock.worker(f"scheduler/{scheduler_name}")
         self.recorder = EventRecorder(api, scheduler_name)
         self.counts: Counter[str] = Counter()
