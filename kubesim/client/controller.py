@@ -123,7 +123,7 @@ class Controller(ABC):
             informer.stop()
         self.worker.stop()
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> Document:
         """Counts for tests and tables."""
         return {**self.counts, "queue": len(self.queue)}
 

@@ -11,10 +11,12 @@ No counterpart in Kubernetes.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable
 from dataclasses import asdict, dataclass, field
 from html import escape
 from typing import Any
+
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 
 RING = 200  # decisions kept for each object
 _NONE = object()  # equals no signature
@@ -33,7 +35,7 @@ class RuleStep:
     """
 
     rule: str
-    inputs: Mapping[str, Any]
+    inputs: ReadOnlyDocument
     result: str
     source: str = ""
 
@@ -63,9 +65,9 @@ class Decision:
     steps: tuple[RuleStep, ...] = ()
     binding: str = ""
     would_change_if: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: ReadOnlyDocument = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """The record as plain JSON data."""
         return asdict(self)
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from kubesim.apiserver import KubeAPI, ResourceEvent, ResourceWatch
 from kubesim.clock.base import Timer, Worker
@@ -193,6 +192,6 @@ class Informer:
                 for value in indexer(new):
                     index.setdefault(value, {})[key] = new
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> Document:
         """Counts for tests and tables."""
         return {"kind": self._kind, "objects": len(self._objects), "relists": self.relists}

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
 
 from kubesim.apiserver import KubeAPI
 from kubesim.clock import keyed_bytes
@@ -96,7 +95,7 @@ class EventRecorder:
         now = self._api.clock.timestamp()
         salt = f"{meta.uid_of(obj)}/{self._component}/{reason}/{message}/{self._api.clock.now()}"
         name = f"{meta.name_of(obj)[:230]}.{keyed_bytes(salt, 8).hex()}"
-        event: dict[str, Any] = {
+        event: Document = {
             "kind": "Event",
             "apiVersion": "v1",
             "metadata": {"name": name, "namespace": namespace},

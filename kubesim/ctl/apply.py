@@ -24,12 +24,12 @@ from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.patch.threeway import annotated, last_applied, merging, strategic
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import BadRequest, NotFound, StatusError
-from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.meta import name_of, namespace_of
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE, LAST_APPLIED
 from kubesim.table import Table
 
-Manifest = str | Path | Mapping[str, Any] | Iterable[Mapping[str, Any]]
+Manifest = str | Path | ReadOnlyDocument | Iterable[ReadOnlyDocument]
 MANAGER = "kubectl-client-side-apply"
 ENDINGS = (".yaml", ".yml", ".json")
 
@@ -65,7 +65,7 @@ def read(manifest: Manifest) -> list[Document]:
     return _objects_of([manifest] if isinstance(manifest, Mapping) else manifest)
 
 
-def to_yaml(documents: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> str:
+def to_yaml(documents: ReadOnlyDocument | Iterable[ReadOnlyDocument]) -> str:
     """Objects as YAML that any reader of Kubernetes reads back as the same objects.
 
     Raises:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any
 
 from kubesim.client.decisions import Decision, DecisionLog
 from kubesim.errors import NotFound, mapping_hint
 from kubesim.objects import meta
+from kubesim.objects.frozen import Document
 from kubesim.objects.references import KindNames, Reference, parse_reference
 from kubesim.scheduler.explain.tables import attempt_table
 from kubesim.scheduler.explain.whatif import ChangeProposal
@@ -61,7 +61,7 @@ class Explanation:
                 return attempt_table(decision.data["table"], f"{self.object}: node by plug-in")
         return None
 
-    def to_dicts(self) -> list[dict[str, Any]]:
+    def to_dicts(self) -> list[Document]:
         """The records as plain JSON data, oldest first."""
         return [decision.to_dict() for decision in self.decisions]
 

@@ -25,15 +25,14 @@ objectresumer.go, objectrestarter.go), pkg/cmd/rollout.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import retry_on_conflict
 from kubesim.controllers.deployment import revisions
 from kubesim.errors import BadRequest, NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.progress import Progress, progress_of
 from kubesim.objects.references import parse_reference
 from kubesim.table import Table
@@ -266,6 +265,6 @@ def restart(api: KubeAPI, reference: str) -> str:
     return Rollout(api, reference).restart()
 
 
-def _images(template: Mapping[str, Any]) -> str:
+def _images(template: ReadOnlyDocument) -> str:
     containers = (template.get("spec") or {}).get("containers") or ()
     return ", ".join(str(container.get("image", "")) for container in containers)

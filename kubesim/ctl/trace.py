@@ -64,7 +64,7 @@ class Span:
     revision: int
     children: list[Span] = field(default_factory=list)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """The span and all below it as plain JSON data."""
         own = {key: value for key, value in vars(self).items() if key != "children"}
         return {**own, "children": [child.to_dict() for child in self.children]}
@@ -95,7 +95,7 @@ class Trace:
         """All spans, from top to bottom."""
         return [span for _, span in self.root.walk()]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Document:
         """The tree as plain JSON data."""
         return self.root.to_dict()
 

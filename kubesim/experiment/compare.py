@@ -27,6 +27,7 @@ from kubesim.experiment.cluster_run import run_in_cluster
 from kubesim.experiment.model import simulate
 from kubesim.experiment.scores import Run
 from kubesim.experiment.setting import Contender, World
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.table import Table
 from kubesim.traffic import Poisson, TrafficModel
 
@@ -140,7 +141,7 @@ def _means(scores: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def compare(
-    policies: Mapping[str, Any],
+    policies: ReadOnlyDocument,
     traffic: Mapping[str, Load],
     seeds: Iterable[int] = (0,),
     duration: float = 3600.0,

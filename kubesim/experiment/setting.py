@@ -5,7 +5,7 @@ No counterpart in Kubernetes; the fields are those of an HPA and of a pod, with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from kubesim.autoscaler import HorizontalPolicy, PolicyConstants
 from kubesim.autoscaler.constants import DEFAULTS, SYNC_PERIOD_SECONDS
 from kubesim.errors import BadRequest
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.traffic import Queue
 
 QUEUE = Queue()
@@ -87,8 +87,8 @@ class Contender:
     target: int = 70
     minimum: int = 1
     maximum: int = 20
-    metrics: Sequence[Mapping[str, Any]] = ()
-    behavior: Mapping[str, Any] | None = None
+    metrics: Sequence[ReadOnlyDocument] = ()
+    behavior: ReadOnlyDocument | None = None
     sync_seconds: float = SYNC_PERIOD_SECONDS
     constants: PolicyConstants = DEFAULTS
 

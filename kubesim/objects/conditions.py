@@ -10,13 +10,12 @@ Source: metav1.Condition; k8s.io/apimachinery/pkg/api/meta (SetStatusCondition).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 
 
-def get_condition(document: Mapping[str, Any], type: str) -> Document | None:
+def get_condition(document: ReadOnlyDocument, type: str) -> Document | None:
     """The condition of that type in status.conditions, or None."""
     for condition in (document.get("status") or {}).get("conditions") or ():
         if condition.get("type") == type:
@@ -24,7 +23,7 @@ def get_condition(document: Mapping[str, Any], type: str) -> Document | None:
     return None
 
 
-def is_condition_true(document: Mapping[str, Any], type: str) -> bool:
+def is_condition_true(document: ReadOnlyDocument, type: str) -> bool:
     """True if that condition exists and its status is "True"."""
     condition = get_condition(document, type)
     return condition is not None and condition.get("status") == "True"

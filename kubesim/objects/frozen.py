@@ -1,9 +1,9 @@
-"""Documents that cannot be changed in place: what the store keeps and everybody shares.
+"""Documents that cannot be changed in place, as the store keeps them.
 
 A Kubernetes API server decodes a fresh object for each request, and client-go's caches hand out
-pointers with the words "never mutate objects from the cache". Python can enforce the second rule
-instead of asking for it: `freeze` turns a JSON document into dictionaries and lists that refuse
-every change, so store, watches, caches and readers share one copy without ever copying it.
+pointers with the advice "never mutate objects from the cache". Here Python enforces that rule:
+`freeze` turns a JSON document into dictionaries and lists that refuse every change, so that store,
+watches, caches and readers share one copy.
 
 >>> pod = freeze({"metadata": {"name": "web"}, "spec": {"containers": [{"name": "app"}]}})
 >>> pod["metadata"]["name"]
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from kubesim.errors import FrozenDocument
 
@@ -33,24 +33,27 @@ ReadOnlyDocument = Mapping[str, Any]
 """A document that a function reads and does not change: frozen or not."""
 
 
+T = TypeVar("T")
+
+
 def _refuse(*_args: object, **_kwargs: object) -> NoReturn:
     raise FrozenDocument()
 
 
-class FrozenDict(dict[str, Any]):
+class FrozenDict(Document):
     """A dict that refuses changes; `json.dumps`, `==` and `isinstance(x, dict)` work as ever."""
 
     __slots__ = ()
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        return thaw(self)  # type: ignore[no-any-return]
+    def __deepcopy__(self, memo: dict[int, object]) -> Document:
+        return thaw(self)
 
-    def __copy__(self) -> dict[str, Any]:
+    def __copy__(self) -> Document:
         return dict(self)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return (freeze, (thaw(self),))
 
 
@@ -61,25 +64,28 @@ class FrozenList(list[Any]):
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
     append = clear = extend = insert = pop = remove = reverse = sort = _refuse
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> list[Any]:
-        return thaw(self)  # type: ignore[no-any-return]
+    def __deepcopy__(self, memo: dict[int, object]) -> list[Any]:
+        return thaw(self)
 
     def __copy__(self) -> list[Any]:
         return list(self)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return (freeze, (thaw(self),))
 
 
-_ATOMS = frozenset({str, int, float, bool, type(None)})  # what cannot be changed in place anyway
+_ATOMS = frozenset({str, int, float, bool, type(None)})  # values that cannot be changed in place
 
 
 def freeze(value: Any) -> Any:
-    """The value as a frozen JSON document; parts that are frozen already are shared, not copied.
+    """Return a value as a frozen JSON document; frozen parts are shared, not copied.
+
+    Args:
+        value: JSON values in dicts, lists and tuples.
 
     Raises:
-        TypeError: a value that JSON has no word for (a set, an object, a key that is no string).
-        ValueError: NaN or infinity, which JSON cannot carry.
+        TypeError: a value that JSON cannot express (a set, an object, a key that is no string).
+        ValueError: NaN or infinity.
     """
     kind = type(value)
     if kind is str or kind is int or kind is bool or value is None:
@@ -95,7 +101,7 @@ def freeze(value: Any) -> Any:
             if type(key) is not str:
                 raise TypeError(f"a JSON document has string keys only, not {key!r}")
         return FrozenDict(
-            # Texts and whole numbers are most of a document: spare them the call.
+            # Most values are strings and whole numbers: no call for those.
             [(k, v if type(v) is str or type(v) is int else freeze(v)) for k, v in value.items()]
         )
     if isinstance(value, (list, tuple)):
@@ -105,10 +111,10 @@ def freeze(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not a JSON value: {value!r}")
 
 
-def thaw(value: Any) -> Any:
-    """A deep copy in plain dicts and lists, free to be changed."""
+def thaw(value: T) -> T:
+    """Return a deep copy in plain dicts and lists, which may be changed."""
     if isinstance(value, dict):
-        return {k: v if type(v) in _ATOMS else thaw(v) for k, v in value.items()}
+        return {k: v if type(v) in _ATOMS else thaw(v) for k, v in value.items()}  # type: ignore[return-value]  # plain, and equal
     if isinstance(value, list):
-        return [v if type(v) in _ATOMS else thaw(v) for v in value]
+        return [v if type(v) in _ATOMS else thaw(v) for v in value]  # type: ignore[return-value]  # plain, and equal
     return value

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 
 if TYPE_CHECKING:
     from random import Random
@@ -25,40 +25,40 @@ _SUBDOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*", re.ASCII)
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: no accidental words
 MAX_NAME = 253
 MAX_LABEL = 63
-_EMPTY: Mapping[str, Any] = {}
+_EMPTY: ReadOnlyDocument = {}
 
 
-def metadata_of(document: Mapping[str, Any]) -> Mapping[str, Any]:
+def metadata_of(document: ReadOnlyDocument) -> ReadOnlyDocument:
     """The metadata; empty if there is none."""
     return document.get("metadata") or _EMPTY
 
 
-def name_of(document: Mapping[str, Any]) -> str:
+def name_of(document: ReadOnlyDocument) -> str:
     """metadata.name, or ""."""
     return str(metadata_of(document).get("name", ""))
 
 
-def namespace_of(document: Mapping[str, Any]) -> str:
+def namespace_of(document: ReadOnlyDocument) -> str:
     """metadata.namespace, or "" for cluster-scoped objects."""
     return str(metadata_of(document).get("namespace", ""))
 
 
-def uid_of(document: Mapping[str, Any]) -> str:
+def uid_of(document: ReadOnlyDocument) -> str:
     """metadata.uid, or ""."""
     return str(metadata_of(document).get("uid", ""))
 
 
-def labels_of(document: Mapping[str, Any]) -> Mapping[str, str]:
+def labels_of(document: ReadOnlyDocument) -> Mapping[str, str]:
     """metadata.labels; empty if there are none."""
     return metadata_of(document).get("labels") or _EMPTY
 
 
-def annotations_of(document: Mapping[str, Any]) -> Mapping[str, str]:
+def annotations_of(document: ReadOnlyDocument) -> Mapping[str, str]:
     """metadata.annotations; empty if there are none."""
     return metadata_of(document).get("annotations") or _EMPTY
 
 
-def resource_version_of(document: Mapping[str, Any]) -> int:
+def resource_version_of(document: ReadOnlyDocument) -> int:
     """metadata.resourceVersion as a number; 0 if missing or empty.
 
     To clients it is an opaque text that only equals or differs; the simulator's own components
@@ -67,17 +67,17 @@ def resource_version_of(document: Mapping[str, Any]) -> int:
     return int(metadata_of(document).get("resourceVersion") or 0)
 
 
-def generation_of(document: Mapping[str, Any]) -> int:
+def generation_of(document: ReadOnlyDocument) -> int:
     """metadata.generation: counts the changes of spec."""
     return int(metadata_of(document).get("generation") or 0)
 
 
-def is_terminating(document: Mapping[str, Any]) -> bool:
+def is_terminating(document: ReadOnlyDocument) -> bool:
     """Deletion was asked for, and is not finished."""
     return bool(metadata_of(document).get("deletionTimestamp"))
 
 
-def key_of(document: Mapping[str, Any]) -> str:
+def key_of(document: ReadOnlyDocument) -> str:
     """``namespace/name``, or ``name`` for cluster-scoped objects (cache.MetaNamespaceKeyFunc)."""
     namespace = namespace_of(document)
     return f"{namespace}/{name_of(document)}" if namespace else name_of(document)
@@ -92,7 +92,7 @@ def reference(kind: str, key: str) -> str:
     return f"{kind}/{key.removeprefix('default/')}"
 
 
-def reference_to(document: Mapping[str, Any]) -> str:
+def reference_to(document: ReadOnlyDocument) -> str:
     """Return what `explain` calls an object: its kind in lower case, and its key.
 
     >>> reference_to({"kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}})
@@ -111,7 +111,7 @@ def split_key(key: str) -> tuple[str | None, str]:
 
 
 def owner_reference(
-    owner: Mapping[str, Any], *, controller: bool = True, block_owner_deletion: bool = True
+    owner: ReadOnlyDocument, *, controller: bool = True, block_owner_deletion: bool = True
 ) -> Document:
     """A reference to put into the metadata of what `owner` owns."""
     return {
@@ -124,12 +124,12 @@ def owner_reference(
     }
 
 
-def owners_of(document: Mapping[str, Any]) -> list[Document]:
+def owners_of(document: ReadOnlyDocument) -> list[Document]:
     """metadata.ownerReferences."""
     return metadata_of(document).get("ownerReferences") or []
 
 
-def controller_of(document: Mapping[str, Any]) -> Document | None:
+def controller_of(document: ReadOnlyDocument) -> Document | None:
     """The owner reference with controller=true; at most one object controls another."""
     for owner in owners_of(document):
         if owner.get("controller"):
@@ -137,7 +137,7 @@ def controller_of(document: Mapping[str, Any]) -> Document | None:
     return None
 
 
-def is_owned_by(document: Mapping[str, Any], owner: Mapping[str, Any]) -> bool:
+def is_owned_by(document: ReadOnlyDocument, owner: ReadOnlyDocument) -> bool:
     """True if `owner` controls the document; the uid counts, not the name."""
     controller = controller_of(document)
     return controller is not None and controller.get("uid") == uid_of(owner)

@@ -14,31 +14,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.selectors import Requirement
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 NAME_FIELD = "metadata.name"
 _NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_EMPTY: Mapping[str, Any] = {}
+_EMPTY: ReadOnlyDocument = {}
 
 
-def node_affinity(pod_spec: Mapping[str, Any]) -> Mapping[str, Any]:
+def node_affinity(pod_spec: ReadOnlyDocument) -> ReadOnlyDocument:
     """A pod spec's affinity.nodeAffinity; empty if it has none."""
     return (pod_spec.get("affinity") or _EMPTY).get("nodeAffinity") or _EMPTY
 
 
-def required_terms(pod_spec: Mapping[str, Any]) -> list[Document] | None:
+def required_terms(pod_spec: ReadOnlyDocument) -> list[Document] | None:
     """The terms of a pod spec's required node affinity; None if it has none."""
     rule = node_affinity(pod_spec).get(REQUIRED)
     return None if rule is None else list(rule.get("nodeSelectorTerms") or ())
 
 
-def wants_node(pod_spec: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
+def wants_node(pod_spec: ReadOnlyDocument, node: ReadOnlyDocument) -> bool:
     """Whether a pod spec's nodeSelector and required node affinity allow a node."""
     labels = meta.labels_of(node)
     selector = pod_spec.get("nodeSelector") or _EMPTY
@@ -49,13 +48,13 @@ def wants_node(pod_spec: Mapping[str, Any], node: Mapping[str, Any]) -> bool:
     return terms is None or selects(terms, node)
 
 
-def selects(terms: Iterable[Mapping[str, Any]] | None, node: Mapping[str, Any]) -> bool:
+def selects(terms: Iterable[ReadOnlyDocument] | None, node: ReadOnlyDocument) -> bool:
     """Whether any term of a node selector selects the node; no terms select nothing."""
     labels, name = meta.labels_of(node), meta.name_of(node)
     return any(term_matches(term, labels, name) for term in terms or ())
 
 
-def term_matches(term: Mapping[str, Any], labels: Mapping[str, str], name: str) -> bool:
+def term_matches(term: ReadOnlyDocument, labels: Mapping[str, str], name: str) -> bool:
     """Whether one term selects a node: all its expressions and fields must hold.
 
     An empty term selects nothing, and neither does one that makes no sense.
@@ -73,7 +72,7 @@ def term_matches(term: Mapping[str, Any], labels: Mapping[str, str], name: str) 
     )
 
 
-def _expression(item: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+def _expression(item: ReadOnlyDocument, labels: Mapping[str, str]) -> bool:
     key, operator = item.get("key"), item.get("operator")
     values = tuple(item.get("values") or ())
     if not isinstance(key, str) or not key:
@@ -89,7 +88,7 @@ def _expression(item: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return sensible and Requirement(key, str(operator), values).matches(labels)
 
 
-def _field(item: Mapping[str, Any], name: str) -> bool:
+def _field(item: ReadOnlyDocument, name: str) -> bool:
     """A node has one field to be selected by, its name, and a name is compared with one value."""
     values = list(item.get("values") or ())
     if item.get("key") != NAME_FIELD or len(values) != 1:
@@ -99,7 +98,7 @@ def _field(item: Mapping[str, Any], name: str) -> bool:
     return bool(item.get("operator") == "NotIn" and values[0] != name)
 
 
-def pinned(affinity: Mapping[str, Any] | None, node_name: str) -> Document:
+def pinned(affinity: ReadOnlyDocument | None, node_name: str) -> Document:
     """A pod spec's affinity, narrowed to one node by its name.
 
     The required terms are replaced: who pins a pod has looked at them before.
@@ -117,7 +116,7 @@ def pinned(affinity: Mapping[str, Any] | None, node_name: str) -> Document:
     return {"affinity": {**(affinity or _EMPTY), "nodeAffinity": narrowed}}
 
 
-def pinned_node(pod_spec: Mapping[str, Any]) -> str:
+def pinned_node(pod_spec: ReadOnlyDocument) -> str:
     """The one node that a pod spec is pinned to by name; "" if it is not."""
     for term in required_terms(pod_spec) or ():
         for item in term.get("matchFields") or ():

@@ -5,13 +5,13 @@ Source: pkg/api/v1/pod/util.go; k8s.io/component-helpers/resource (PodRequests).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.objects.conditions import is_condition_true
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.meta import is_terminating
 from kubesim.quantity import parse_cpu_milli, parse_memory, parse_quantity
 
@@ -41,54 +41,54 @@ class PodResources(NamedTuple):
 NOTHING = PodResources(0, 0)
 
 
-def spec_of(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+def spec_of(pod: ReadOnlyDocument) -> ReadOnlyDocument:
     """The pod's spec; empty if it has none."""
     return pod.get("spec") or {}
 
 
-def phase_of(pod: Mapping[str, Any]) -> str:
+def phase_of(pod: ReadOnlyDocument) -> str:
     """status.phase; Pending if it was never written."""
     return str((pod.get("status") or {}).get("phase") or "Pending")
 
 
-def is_finished(pod: Mapping[str, Any]) -> bool:
+def is_finished(pod: ReadOnlyDocument) -> bool:
     """Phase Succeeded or Failed: it will not run again."""
     return phase_of(pod) in FINISHED
 
 
-def is_active(pod: Mapping[str, Any]) -> bool:
+def is_active(pod: ReadOnlyDocument) -> bool:
     """Neither finished nor being deleted: it counts as a replica."""
     return not is_finished(pod) and not is_terminating(pod)
 
 
-def is_ready(pod: Mapping[str, Any]) -> bool:
+def is_ready(pod: ReadOnlyDocument) -> bool:
     """Condition Ready is True."""
     return is_condition_true(pod, "Ready")
 
 
-def node_of(pod: Mapping[str, Any]) -> str:
+def node_of(pod: ReadOnlyDocument) -> str:
     """spec.nodeName; "" while the scheduler has not bound it."""
     return str((pod.get("spec") or {}).get("nodeName") or "")
 
 
-def restart_count(pod: Mapping[str, Any]) -> int:
+def restart_count(pod: ReadOnlyDocument) -> int:
     """Restarts of all containers together."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
     return sum(int(status.get("restartCount") or 0) for status in statuses)
 
 
-def containers_of(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def containers_of(pod: ReadOnlyDocument) -> list[ReadOnlyDocument]:
     """spec.containers."""
     return (pod.get("spec") or {}).get("containers") or []
 
 
-def is_sidecar(container: Mapping[str, Any]) -> bool:
+def is_sidecar(container: ReadOnlyDocument) -> bool:
     """An init container that keeps running beside the main ones."""
     return container.get("restartPolicy") == "Always"
 
 
 def container_requests(
-    container: Mapping[str, Any], default: PodResources = NOTHING
+    container: ReadOnlyDocument, default: PodResources = NOTHING
 ) -> PodResources:
     """What one container asks for; `default` stands in for a resource that it does not name.
 
@@ -102,7 +102,7 @@ def container_requests(
     )
 
 
-def container_limits(container: Mapping[str, Any]) -> tuple[int | None, int | None]:
+def container_limits(container: ReadOnlyDocument) -> tuple[int | None, int | None]:
     """(CPU in millicores, memory in bytes) that one container may use; None: no limit."""
     named = (container.get("resources") or {}).get("limits") or {}
     cpu, memory = named.get("cpu"), named.get("memory")
@@ -112,7 +112,7 @@ def container_limits(container: Mapping[str, Any]) -> tuple[int | None, int | No
     )
 
 
-def pod_requests(pod: Mapping[str, Any], default: PodResources = NOTHING) -> PodResources:
+def pod_requests(pod: ReadOnlyDocument, default: PodResources = NOTHING) -> PodResources:
     """What the scheduler sets aside for a pod.
 
     The larger of what runs together (containers and sidecars) and the peak of the init phase, in
@@ -133,10 +133,10 @@ def pod_requests(pod: Mapping[str, Any], default: PodResources = NOTHING) -> Pod
     )
 
 
-def _effective(spec: Mapping[str, Any], resource: str, unit: int, default: int) -> int:
+def _effective(spec: ReadOnlyDocument, resource: str, unit: int, default: int) -> int:
     """What a pod asks for of one resource; sums are exact, only the last figure is rounded up."""
 
-    def named(holder: Mapping[str, Any]) -> int | Fraction:
+    def named(holder: ReadOnlyDocument) -> int | Fraction:
         amount = ((holder.get("resources") or {}).get("requests") or {}).get(resource)
         return default if amount is None else _exact(amount, unit)
 

@@ -9,11 +9,11 @@ Source: k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
+from kubesim.objects.frozen import ReadOnlyDocument
 
 
 class Progress(NamedTuple):
@@ -30,7 +30,7 @@ class Progress(NamedTuple):
     failed: bool = False
 
 
-def progress_of(workload: Mapping[str, Any]) -> Progress:
+def progress_of(workload: ReadOnlyDocument) -> Progress:
     """What `kubectl rollout status` says about a Deployment, StatefulSet or DaemonSet.
 
     Args:
@@ -44,7 +44,7 @@ def progress_of(workload: Mapping[str, Any]) -> Progress:
     return _deployment_progress(workload)
 
 
-def _deployment_progress(deployment: Mapping[str, Any]) -> Progress:
+def _deployment_progress(deployment: ReadOnlyDocument) -> Progress:
     name, status = meta.name_of(deployment), deployment.get("status") or {}
     if meta.generation_of(deployment) > status.get("observedGeneration", 0):
         return Progress("Waiting for deployment spec update to be observed...")
@@ -66,7 +66,7 @@ def _deployment_progress(deployment: Mapping[str, Any]) -> Progress:
     return Progress(waiting + said)
 
 
-def _statefulset_progress(statefulset: Mapping[str, Any]) -> Progress:
+def _statefulset_progress(statefulset: ReadOnlyDocument) -> Progress:
     spec, status = statefulset["spec"], statefulset.get("status") or {}
     strategy = spec.get("updateStrategy") or {}
     if strategy.get("type", "RollingUpdate") != "RollingUpdate":
@@ -93,7 +93,7 @@ def _statefulset_progress(statefulset: Mapping[str, Any]) -> Progress:
     return Progress(f"statefulset rolling update complete {said}", done=True)
 
 
-def _daemonset_progress(daemonset: Mapping[str, Any]) -> Progress:
+def _daemonset_progress(daemonset: ReadOnlyDocument) -> Progress:
     name, status = meta.name_of(daemonset), daemonset.get("status") or {}
     strategy = daemonset["spec"].get("updateStrategy") or {}
     if strategy.get("type", "RollingUpdate") != "RollingUpdate":

@@ -14,9 +14,9 @@ Source: pkg/apis/core/v1/helper/qos/qos.go (ComputePodQOS), pkg/kubelet/qos/poli
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.pods import containers_of
 from kubesim.quantity import parse_memory, parse_quantity
 
@@ -27,13 +27,13 @@ CRITICAL_PRIORITY = 2_000_000_000  # SystemCriticalPriority: of the classes syst
 NODE_CRITICAL_CLASS = "system-node-critical"
 
 
-def all_containers(pod: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def all_containers(pod: ReadOnlyDocument) -> Iterator[ReadOnlyDocument]:
     """Init containers, sidecars and main containers."""
     yield from (pod.get("spec") or {}).get("initContainers") or ()
     yield from containers_of(pod)
 
 
-def qos_class(pod: Mapping[str, Any]) -> str:
+def qos_class(pod: ReadOnlyDocument) -> str:
     """Guaranteed, Burstable or BestEffort.
 
     Only cpu and memory count, of all containers; zero quantities count as missing. Guaranteed: each
@@ -45,7 +45,7 @@ def qos_class(pod: Mapping[str, Any]) -> str:
     Raises:
         ValueError: a quantity that is none.
     """
-    sums: dict[str, dict[str, Any]] = {"requests": {}, "limits": {}}
+    sums: dict[str, Document] = {"requests": {}, "limits": {}}
     all_limited = True
     for container in all_containers(pod):
         resources = container.get("resources") or {}
@@ -66,7 +66,7 @@ def qos_class(pod: Mapping[str, Any]) -> str:
     return BURSTABLE
 
 
-def oom_score_adj(pod: Mapping[str, Any], container: Mapping[str, Any], capacity_bytes: int) -> int:
+def oom_score_adj(pod: ReadOnlyDocument, container: ReadOnlyDocument, capacity_bytes: int) -> int:
     """How readily the kernel kills a container when memory is short: -997 (last) to 1000 (first).
 
     Args:

@@ -15,9 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from kubesim.errors import BadRequest
+from kubesim.objects.frozen import ReadOnlyDocument
 
 _NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
 _KEY = rf"(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?{_NAME}"
@@ -131,7 +131,7 @@ def _requirement(part: str) -> Requirement:
     )
 
 
-def selector_from(document: Mapping[str, Any] | None) -> Selector:
+def selector_from(document: ReadOnlyDocument | None) -> Selector:
     """A LabelSelector document (matchLabels, matchExpressions) as a selector.
 
     None selects nothing, an empty one everything, as metav1.LabelSelectorAsSelector has it.
@@ -161,7 +161,7 @@ class FieldSelector:
 
     terms: tuple[tuple[str, bool, str], ...] = ()
 
-    def matches(self, document: Mapping[str, Any]) -> bool:
+    def matches(self, document: ReadOnlyDocument) -> bool:
         """True if every term holds; a missing field counts as ""."""
         return all(
             (field_of(document, path) == value) is equal for path, equal, value in self.terms
@@ -202,9 +202,9 @@ def parse_field_selector(text: str) -> FieldSelector:
     return FieldSelector(tuple(terms))
 
 
-def field_of(document: Mapping[str, Any], path: str) -> str:
+def field_of(document: ReadOnlyDocument, path: str) -> str:
     """The field at a dotted path as text; "" if it is missing."""
-    value: Any = document
+    value: object = document
     for step in path.split("."):
         value = value.get(step) if isinstance(value, dict) else None
     if value is None:

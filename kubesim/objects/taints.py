@@ -12,13 +12,12 @@ pkg/apis/core/v1/helper (GetMatchingTolerations), pkg/util/taints.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 
 
-def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+def tolerates(toleration: ReadOnlyDocument, taint: ReadOnlyDocument) -> bool:
     """Whether one toleration covers one taint.
 
     An empty effect or key covers all; Exists needs no value; Equal (the default) needs the same.
@@ -36,12 +35,12 @@ def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
     return bool(operator == "Equal" and same)
 
 
-def same_taint(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def same_taint(one: ReadOnlyDocument, other: ReadOnlyDocument) -> bool:
     """Key and effect make a taint; its value and its time are only said about it."""
     return one.get("key") == other.get("key") and one.get("effect") == other.get("effect")
 
 
-def taints_of(node: Mapping[str, Any], effect: str = "") -> list[Document]:
+def taints_of(node: ReadOnlyDocument, effect: str = "") -> list[Document]:
     """spec.taints of a node; with an effect: only those of that effect."""
     taints = (node.get("spec") or {}).get("taints") or ()
     return [taint for taint in taints if not effect or taint.get("effect") == effect]
@@ -62,7 +61,7 @@ def with_taints(
 
 
 def eviction_delay(
-    taints: Sequence[Mapping[str, Any]], tolerations: Sequence[Mapping[str, Any]]
+    taints: Sequence[ReadOnlyDocument], tolerations: Sequence[ReadOnlyDocument]
 ) -> float | None:
     """Seconds that a pod may stay on a node with these NoExecute taints.
 

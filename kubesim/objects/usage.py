@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import ceil
-from typing import Any
 
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.pods import containers_of, is_finished
 from kubesim.objects.qos import BEST_EFFORT, qos_class
 from kubesim.quantity import format_cpu, format_memory, parse_quantity
@@ -38,7 +38,7 @@ SCOPES = ("BestEffort", "NotBestEffort", "NotTerminating", "Terminating")
 ONE = Fraction(1)
 
 
-def amounts(holder: Any, side: str) -> Usage:
+def amounts(holder: object, side: str) -> Usage:
     """The quantities of one side of `resources`; what is none counts as nothing."""
     resources = holder.get("resources") if isinstance(holder, Mapping) else None
     listed = resources.get(side) if isinstance(resources, Mapping) else None
@@ -60,7 +60,7 @@ def added(parts: Iterable[Usage]) -> Usage:
     return total
 
 
-def pod_amounts(pod: Mapping[str, Any], side: str) -> Usage:
+def pod_amounts(pod: ReadOnlyDocument, side: str) -> Usage:
     """What a pod as a whole requests, or is limited to.
 
     Main containers and sidecars add up; an init container runs before them, so that only what it
@@ -79,7 +79,7 @@ def pod_amounts(pod: Mapping[str, Any], side: str) -> Usage:
     return total
 
 
-def usage_of(plural: str, group: str, document: Mapping[str, Any]) -> Usage:
+def usage_of(plural: str, group: str, document: ReadOnlyDocument) -> Usage:
     """What one object takes, by the names of a quota.
 
     Args:
@@ -113,7 +113,7 @@ def usage_of(plural: str, group: str, document: Mapping[str, Any]) -> Usage:
     return found
 
 
-def is_in_scope(quota: Mapping[str, Any], plural: str, document: Mapping[str, Any]) -> bool:
+def is_in_scope(quota: ReadOnlyDocument, plural: str, document: ReadOnlyDocument) -> bool:
     """Whether a quota is about an object: scopes choose among pods, and leave all else out.
 
     A quota with a `scopeSelector` (priority classes) is about nothing: these are not simulated.
@@ -127,7 +127,7 @@ def is_in_scope(quota: Mapping[str, Any], plural: str, document: Mapping[str, An
     return all(_is_in(str(scope), document) for scope in scopes)
 
 
-def _is_in(scope: str, pod: Mapping[str, Any]) -> bool:
+def _is_in(scope: str, pod: ReadOnlyDocument) -> bool:
     ends = (pod.get("spec") or {}).get("activeDeadlineSeconds") is not None
     match scope:
         case "Terminating":

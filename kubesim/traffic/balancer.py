@@ -21,7 +21,6 @@ pkg/controller/endpointslice; pkg/proxy/topology.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.client import Informer
@@ -223,7 +222,7 @@ class Traffic:
                     found[name]["latency_p95_seconds"] = flow.p95
         return found
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> Document:
         """Ready pods of each route, for tests and tables."""
         return {name: len(route.ready) for name, route in self._routes.items()}
 

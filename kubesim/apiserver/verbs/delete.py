@@ -70,15 +70,15 @@ class DeleteVerbs(Base):
             self._check_preconditions(found, kv, uid, resource_version)
             marked = self._mark(found, kv.value, grace_period_seconds, propagation_policy)
             if dry_run or marked is kv.value:
-                return thaw(view_of(kv))  # type: ignore[no-any-return]
+                return thaw(view_of(kv))
             if marked is None:
                 if self._remove(found, kv):
-                    return thaw(view_of(kv))  # type: ignore[no-any-return]
+                    return thaw(view_of(kv))
                 continue
             compare, put = [(key, kv.mod_revision)], [(key, freeze(marked))]
             done = self._commit(compare, put, before=kv.value, lease=kv.lease)
             if done.succeeded:
-                return thaw(at_revision(marked, done.revision))  # type: ignore[no-any-return]
+                return thaw(at_revision(marked, done.revision))
 
     def _check_deletable(self, kind: Kind, name: str, grace_seconds: int | None) -> None:
         if kind.read_only:

@@ -51,7 +51,7 @@ class ReadVerbs(Base):
         document = self._one(found, name, namespace)
         if document is None:
             raise self.not_found(found, name, namespace)
-        return thaw(document)  # type: ignore[no-any-return]
+        return thaw(document)
 
     def peek(self, kind: str, name: str, namespace: str | None = None) -> Document | None:
         """One object without a copy: frozen, shared; None if there is none. For components."""

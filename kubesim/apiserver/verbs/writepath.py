@@ -168,19 +168,19 @@ class WritePath(DeleteVerbs, Bookkeeping):
             old = kv.value
             changed = change(old)
             if changed == old:
-                return thaw(view_of(kv))  # type: ignore[no-any-return]
+                return thaw(view_of(kv))
             if dry_run:
-                return thaw(at_revision(changed, kv.mod_revision))  # type: ignore[no-any-return]
+                return thaw(at_revision(changed, kv.mod_revision))
             if self._is_over(kind, changed):
                 if self._remove(kind, kv):
-                    return thaw(changed)  # type: ignore[no-any-return]
+                    return thaw(changed)
                 continue
             frozen = freeze_or_refuse(changed)
             lease = self._lease(kind) if kind.ttl_seconds else kv.lease
             put = [(key, frozen)]
             done = self._commit([(key, kv.mod_revision)], put, before=old, lease=lease)
             if done.succeeded:
-                return thaw(at_revision(frozen, done.revision))  # type: ignore[no-any-return]
+                return thaw(at_revision(frozen, done.revision))
 
 
 def raise_if_invalid(kind: Kind, name: str, errors: FieldErrors) -> None:

@@ -196,7 +196,7 @@ class StatefulSetController(Controller):
             kept = self.api.peek("ControllerRevision", revision, namespace)
             if kept is not None:
                 return revisions.template_of(kept)
-        return thaw(statefulset["spec"]["template"])  # type: ignore[no-any-return]
+        return thaw(statefulset["spec"]["template"])
 
     # -- acting ---------------------------------------------------------------------------------
 
