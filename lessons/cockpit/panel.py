@@ -1,19 +1,19 @@
-"""The cockpit: one panel to run, change and watch a cluster.
+"""The cockpit: one panel to run, change and watch a cluster with an autoscaled workload.
 
     transport     Run, Pause, Step, speed, the clock; Reset stands apart
-    autoscaler    target, min, max, interval: what you wish, and what the store says
+    autoscaler    target, min, max, interval: desired settings, and what the store has
     traffic       requests per second, and presets
     charts        CPU of each pod against the target; number of pods; requests served and not
-    beside them   why the autoscaler decided as it did, the pods, what happened
+    beside them   the autoscaler's latest decision with its reasons, the pods, the events
 
-Sliders write through the API server; everything shown is read back from it, so wish and reality are
-seen apart. How time runs, and the thread that looks and paints, are in `flight`.
+Sliders write through the API server, and everything shown is read back from it, so you see desired
+and stored settings apart. `lessons.ui.base_panel` runs the clock and the update thread.
 
     Cockpit()                       pods are threads, twenty simulated seconds a second
-    Cockpit("virtual", speed=50)    the same panel without a thread; Run paces it
+    Cockpit("virtual", speed=50)    the same panel without threads for pods; Run advances the time
     Cockpit(policy=Mine())          further options are those of `kubesim.Cluster`
 
-No counterpart in Kubernetes; the nearest is a Grafana dashboard beside `kubectl edit hpa`.
+Kubernetes has no counterpart; the nearest is a Grafana dashboard beside `kubectl edit hpa`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 import ipywidgets as W
+from bokeh.models import LayoutDOM
 
 from kubesim import Cluster, Table
 from kubesim.simple import hpaconfig
@@ -28,14 +29,15 @@ from kubesim.simple.autopod import NAME
 from kubesim.traffic import Constant
 from lessons import session
 from lessons.cockpit import still, tables
-from lessons.cockpit.charts import WorkloadCharts
+from lessons.cockpit.chart import CHART, chart_data
 from lessons.cockpit.controls import PATIENCE_SECONDS, HpaControls, TrafficControls, preset_model
-from lessons.cockpit.series import Series
+from lessons.cockpit.series import WorkloadSeries
 from lessons.cockpit.summary import CockpitSummary
-from lessons.ui.base_panel import ROW, Panel
+from lessons.ui.base_panel import ROW, Panel, SeriesSource
+from lessons.ui.bokeh_chart import BokehChart
 
 SPEED = 20.0  # simulated seconds per second
-TRAFFIC = 30.0  # requests per second to begin with
+TRAFFIC = 30.0  # requests per second at the beginning
 PREVIEW_SECONDS = 300.0
 
 
@@ -43,20 +45,20 @@ class Cockpit(Panel):
     """The panel.
 
     Args:
-        clock: "live" (pods are threads, time runs by itself) or "virtual" (Run only paces it).
+        clock: "live" (pods are threads, time passes by itself) or "virtual" (Run advances it).
         speed: simulated seconds per second.
-        traffic: requests per second to begin with; None: pods use CPU at random.
-        seed: of the cluster.
-        name: a cockpit of the same name is closed first, so a cell may be run again.
-        running: begin to run at once.
-        options: further ones for `kubesim.Cluster`.
+        traffic: requests per second at the beginning; None: pods use CPU at random.
+        seed: seed of the cluster.
+        name: an open cockpit of the same name is closed first, so a cell can run again.
+        running: start running at once.
+        options: further options of `kubesim.Cluster`.
 
     Attributes:
-        cluster: what it shows; Reset makes another one.
-        series: the figures behind the charts.
+        cluster: the cluster that the panel shows; Reset replaces it.
+        series: the values behind the charts.
 
     Raises:
-        BadRequest: there is no such clock.
+        BadRequest: the clock is neither "live" nor "virtual".
         NotFound: the options leave the autoscaler out.
     """
 
@@ -75,17 +77,18 @@ class Cockpit(Panel):
         settings = {"nodes": 3, "seed": seed, **options}
         super().__init__(clock, speed=speed, name=name, running=running, options=settings)
 
-    def boot(self) -> None:
-        """A fresh cluster, with the traffic of the beginning."""
-        self.series = Series(self.cluster)
+    def boot(self) -> SeriesSource:
+        """Watch the HPA of a new cluster, and start the initial traffic."""
+        self.series = WorkloadSeries(self.cluster)
         self._hpa_watch = self.cluster.api.watch(hpaconfig.KIND, resource_version="0")
-        self._config = self.cluster.hpa_config()  # without an autoscaler there is nothing to fly
+        self._config = self.cluster.hpa_config()  # raises where there is no autoscaler
         if self._traffic is not None:
             self.cluster.set_traffic(self._traffic)
+        return self.series
 
-    def controls(self) -> list[Any]:
-        """Autoscaler and traffic, side by side."""
-        self.charts = WorkloadCharts()
+    def controls(self) -> list[W.Widget]:
+        """Build the cards of the autoscaler and the traffic, side by side."""
+        self.charts = BokehChart(CHART)
         self.hpa = HpaControls(self.cluster.hpa_config(), self.set_hpa)
         self.traffic = TrafficControls(self._traffic, self._route)
         self.summary = CockpitSummary()
@@ -96,72 +99,80 @@ class Cockpit(Panel):
         layout = W.Layout(grid_gap="10px", margin="6px 0", **ROW)
         return [W.Box([self.hpa.box, self.traffic.box], layout=layout)]
 
-    def below(self) -> list[Any]:
-        """Charts with their words beside them, then the tables."""
-        picture = W.Box([self.live, self.summary.box], layout=W.Layout(**ROW))
-        return [picture, self.summary.details]
+    def figures(self) -> LayoutDOM:
+        """Return the three figures."""
+        return self.charts.layout
 
-    # -- what the controls do -------------------------------------------------------------------
+    def below(self) -> list[W.Widget]:
+        """Return the charts with the summary beside them, and the tables."""
+        charts = W.Box([self.live, self.summary.box], layout=W.Layout(**ROW))
+        return [charts, self.summary.details]
 
-    def set_hpa(self, **changes: Any) -> None:
-        """Write the autoscaler's configuration; a refusal is shown, and nothing is changed."""
+    # -- the actions of the controls ------------------------------------------------------------
+
+    def set_hpa(self, **changes: object) -> None:
+        """Write the autoscaler's configuration; a refusal is shown and changes nothing."""
         self.attempt(lambda: self.cluster.set_hpa_config(**changes))
 
     def set_traffic(self, rate: float | None) -> None:
-        """Requests per second to the workload; None: none, pods use CPU at random."""
+        """Set the requests per second to the workload; None: none, pods use CPU at random."""
         self.traffic.show(rate)
         self._route("off" if rate is None else float(rate))
 
     def set_preset(self, preset: str) -> None:
-        """One of the traffic presets: ``off``, ``steady``, ``spike``, ``waves``, ``ramp``."""
+        """Choose a traffic preset: ``off``, ``steady``, ``spike``, ``waves`` or ``ramp``."""
         self.traffic.preset.value = preset
 
-    def _route(self, wish: float | str) -> None:
-        """What the traffic controls ask for: a rate, or a preset by its name."""
-        if isinstance(wish, str):
-            model = preset_model(wish, self.cluster.clock.now())
+    def _route(self, choice: float | str) -> None:
+        """Send traffic at a rate, or by a preset of that name."""
+        if isinstance(choice, str):
+            model = preset_model(choice, self.cluster.clock.now())
         else:
-            model = Constant(wish)
+            model = Constant(choice)
         self.attempt(lambda: self.cluster.set_traffic(model))
 
-    # -- what it says ---------------------------------------------------------------------------
+    # -- texts and pictures ---------------------------------------------------------------------
 
     def poll(self) -> None:
-        """The autoscaler's configuration, as its watch says it."""
+        """Read the autoscaler's configuration from its watch."""
         for event in self._hpa_watch.poll():
             if event.type != "DELETED" and event.object["metadata"]["name"] == NAME:
                 self._config = hpaconfig.config_of(event.object)
 
+    def draw(self) -> None:
+        """Redraw the charts."""
+        self.charts.draw(chart_data(self.series))
+
     def sync_controls(self, patience: float | None = None) -> None:
-        """Sliders follow the store."""
+        """Set the sliders to what the store has."""
         self.hpa.sync(self._config, PATIENCE_SECONDS if patience is None else patience)
 
     def render(self) -> None:
-        """Traffic, decision, pods and events in words."""
+        """Update the texts: traffic, decision, pods, events."""
         row = self.series.rows[-1]
         routed = NAME in self.cluster.traffic.routes()
         self.traffic.show_traffic(routed, row.offered, row.served)
         self.summary.render(self.cluster, self.series)
 
     def reset_view(self) -> None:
-        """Another cluster: its log from the start, sliders as at the beginning."""
+        """Read the log of a new cluster from its start, and reset the sliders."""
         self.summary.reset()
         self.sync_controls(patience=0.0)
         self.traffic.show(self._traffic)
 
     def last_error(self) -> str:
-        """What a component complained of within the last minute; "" if nothing."""
+        """Return an error that a component logged within the last minute; "" if there is none."""
         return self.summary.last_error(self.cluster.clock.now())
 
     def table(self, which: str = "pods", last: int = 12) -> Table:
-        """The rows behind one chart as text: ``cpu``, ``pods``, ``traffic`` or ``decisions``."""
+        """Return the rows of one plot: ``cpu``, ``pods``, ``traffic`` or ``decisions``."""
         return tables.of(self.series, which, last)
 
     def svg(self) -> str:
-        """A still picture, for pages where widgets cannot live.
+        """Return a still picture, for pages that cannot show widgets.
 
-        On the virtual clock: what happened so far. A live run differs each time, so it shows what
-        the same cluster does in its first five minutes on the virtual clock.
+        On the virtual clock it shows what happened so far. A live run differs each time, so the
+        picture shows the first five minutes of the same cluster on the virtual clock.
         """
         if self.cluster.clock.virtual:
             return still.svg(self.series, f"{self!r}: what happened so far")
@@ -169,4 +180,4 @@ class Cockpit(Panel):
             if self._traffic is not None:
                 cluster.set_traffic(self._traffic)
             run = still.record(cluster, PREVIEW_SECONDS)
-        return still.svg(run.series, f"{self!r}: the first five minutes (run the cell to fly it)")
+        return still.svg(run.series, f"{self!r}: the first five minutes (run the cell to start it)")

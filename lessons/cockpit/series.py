@@ -50,7 +50,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Row:
+class WorkloadRow:
     """The state of the workload at one moment.
 
     Attributes:
@@ -80,7 +80,7 @@ class Row:
 
 
 @dataclass
-class Series:
+class WorkloadSeries:
     """Columns of one cluster's workload, kept for a window of simulated time.
 
     Attributes:
@@ -95,7 +95,7 @@ class Series:
 
     cluster: Cluster
     window: float = WINDOW_SECONDS
-    rows: deque[Row] = field(default_factory=lambda: deque(maxlen=MAX_ROWS))
+    rows: deque[WorkloadRow] = field(default_factory=lambda: deque(maxlen=MAX_ROWS))
     cpu: OrderedDict[str, tuple[list[float], list[float]]] = field(default_factory=OrderedDict)
     marks: list[Mark] = field(default_factory=list)
     config: dict[str, Any] = field(default_factory=dict)
@@ -151,7 +151,7 @@ class Series:
                 seen = decision.data.get("average_milli")
                 self.marks.append(Mark(decision.time, before, after, seen, why))
 
-    def _row(self, now: float) -> Row:
+    def _row(self, now: float) -> WorkloadRow:
         pods = [
             pod
             for pod in self.cluster.api.snapshot("Pod", "default")[0]
@@ -170,7 +170,7 @@ class Series:
                 usage.append(sum(container[1] for container in sample[2]))
         ready = sum(is_ready(pod) and is_active(pod) for pod in pods)
         offered = self.cluster.traffic.offered(NAME)
-        return Row(
+        return WorkloadRow(
             time=now,
             desired=workload["spec"]["replicas"] if workload is not None else 0,
             ready=ready,
@@ -182,7 +182,7 @@ class Series:
             served=min(offered, ready * capacity),
         )
 
-    def _keep(self, row: Row) -> None:
+    def _keep(self, row: WorkloadRow) -> None:
         """Append the row; or put it in the place of the last one if that says nothing new."""
         rows = self.rows
         if len(rows) >= 2 and rows[-1].level == rows[-2].level == row.level:
@@ -236,6 +236,13 @@ class Series:
             lines["ys"].append([values[i] for i in kept])
             lines["pod"].append(name)
         return lines
+
+    def cpu_peaks(self) -> list[float]:
+        """Return the largest value of each pod's line."""
+        return [
+            max((value for value in values if value == value), default=0.0)
+            for _times, values in self.cpu.values()
+        ]
 
     def mark_columns(self, growing: bool) -> dict[str, list[Any]]:
         """The decisions that grew (or shrank) the workload."""

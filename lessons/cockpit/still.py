@@ -1,52 +1,46 @@
-"""Still pictures: what a run looked like, as SVG, for pages where widgets cannot live.
+"""Run a cluster and keep what it did, as text, table and still picture.
 
-A page on a code host, a printed lesson, a screen reader: the picture has a title and a description,
-and a table stands beside it. `record()` runs a cluster and keeps what it did; a cell that ends with
-it shows the picture, and nbval compares picture and text.
+A cell that ends with `record()` shows the picture, and nbval compares picture and text. Kubernetes
+has no counterpart.
 """
 
 from __future__ import annotations
 
-from html import escape
-
 from kubesim import Cluster, Table
 from lessons.cockpit import tables
-from lessons.cockpit.series import Series
-from lessons.ui import style
-from lessons.ui.drawing import (
-    LEFT,
-    PLOT_HEIGHT,
-    TOP,
-    Scale,
-    frame,
-    legend,
-    picture,
-    points,
-    steps,
-)
+from lessons.cockpit.chart import CHART, chart_data
+from lessons.cockpit.series import WorkloadSeries
+from lessons.ui import svg_chart
 
-HEIGHT = 400
 SLICE_SECONDS = 1.0
 
 
 class Still:
-    """What a run looked like: text, table and picture.
+    """A recorded run: text, tables and picture.
 
     Args:
-        series: the run; it is not kept running.
-        title: what it shows.
+        series: the values of the run.
+        title: heading of the picture.
     """
 
-    def __init__(self, series: Series, title: str) -> None:
+    def __init__(self, series: WorkloadSeries, title: str) -> None:
         self.series = series
         self.title = title
 
     def table(self, which: str = "pods", last: int = 12) -> Table:
-        """The rows behind one chart: ``pods``, ``cpu``, ``traffic`` or ``decisions``."""
+        """Return the rows of one plot.
+
+        Args:
+            which: ``pods``, ``cpu``, ``traffic`` or ``decisions``.
+            last: at most this many rows, the newest.
+
+        Raises:
+            BadRequest: there is no such table.
+        """
         return tables.of(self.series, which, last)
 
     def svg(self) -> str:
-        """The picture."""
+        """Return the picture."""
         return svg(self.series, self.title)
 
     def __repr__(self) -> str:
@@ -65,73 +59,32 @@ class Still:
 def record(
     cluster: Cluster, seconds: float, title: str = "Run", slice_seconds: float = SLICE_SECONDS
 ) -> Still:
-    """Let a cluster run, and keep what its workload did.
+    """Run a cluster, and keep what its workload did.
 
     Args:
-        cluster: best on the virtual clock; then it takes no time.
+        cluster: preferably on the virtual clock, where this takes no time.
         seconds: simulated time.
-        title: of the picture.
-        slice_seconds: simulated time between two looks.
+        title: heading of the picture.
+        slice_seconds: simulated time between two rows.
+
+    Returns:
+        the run; as the last value of a cell it shows its picture.
     """
-    series = Series(cluster, window=max(seconds, 1.0) + cluster.clock.now())
+    series = WorkloadSeries(cluster, window=max(seconds, 1.0) + cluster.clock.now())
     series.pull()
     series.run(seconds, cluster.sleep, slice_seconds)
     return Still(series, title)
 
 
-def svg(series: Series, title: str) -> str:
-    """CPU against the target, and the number of pods, over simulated time."""
-    columns = series.columns()
-    if not columns["t"]:
-        body = f'<text x="{LEFT}" y="80">nothing has happened yet</text>'
-    else:
-        scale = Scale(columns["t"][0], max(columns["t"][-1], columns["t"][0] + 1.0))
-        body = _cpu_panel(columns, scale, TOP) + _pods_panel(
-            series, columns, scale, TOP + PLOT_HEIGHT + 52
-        )
-    return picture(title, _description(series), body, HEIGHT)
+def svg(series: WorkloadSeries, title: str) -> str:
+    """Return CPU against the target, and the number of pods, as a picture."""
+    return svg_chart.draw(CHART, chart_data(series, single_pods=False), title, _description(series))
 
 
-def _cpu_panel(columns: dict[str, list[float]], scale: Scale, top: int) -> str:
-    values = [value for key in ("average", "target") for value in columns[key] if value == value]
-    most = max([100.0, *values]) * 1.1
-    lines = ""
-    for key, line in (("average", style.AVERAGE), ("target", style.TARGET)):
-        corners = points(columns["t"], columns[key], scale, most, top)
-        lines += f'<polyline {line.svg} points="{corners}"/>'
-    named = (("average of the pods", style.AVERAGE), ("target", style.TARGET))
-    return frame("CPU [millicores]", most, top, scale) + lines + legend(named, top)
-
-
-def _pods_panel(series: Series, columns: dict[str, list[float]], scale: Scale, top: int) -> str:
-    most = max([1.0, *columns["maximum"], *columns["desired"], *columns["ready"]]) * 1.1
-    lines = ""
-    looks = {
-        "maximum": style.LIMIT,
-        "minimum": style.LIMIT,
-        "ready": style.READY,
-        "desired": style.DESIRED,
-    }
-    for key, line in looks.items():
-        times, values = steps(columns["t"], columns[key])
-        lines += f'<polyline {line.svg} points="{points(times, values, scale, most, top)}"/>'
-    for mark in (mark for mark in series.marks if mark.time >= scale.start):
-        x = scale.x(mark.time)
-        y = top + PLOT_HEIGHT * (1 - mark.after / most)
-        tip, base = (-7, 5) if mark.after > mark.before else (7, -5)
-        lines += (
-            f'<path d="M{x:.1f} {y + tip:.1f} l6 {base - tip} h-12 z" fill="{style.AMBER}" '
-            f'stroke="black"><title>{escape(f"t={mark.time:g} s: {mark.why}")}</title></path>'
-        )
-    named = (("desired", style.DESIRED), ("ready", style.READY), ("min, max", style.LIMIT))
-    box = frame("pods", most, top, scale, time_label=True)
-    return box + lines + legend(named, top)
-
-
-def _description(series: Series) -> str:
-    """The picture in words."""
+def _description(series: WorkloadSeries) -> str:
+    """Return the picture in words."""
     if not series.rows:
-        return "nothing has happened yet"
+        return svg_chart.NOTHING
     first, last = series.rows[0], series.rows[-1]
     changes = "; ".join(
         f"at {mark.time:g} s from {mark.before} to {mark.after} pods" for mark in series.marks

@@ -1,6 +1,7 @@
-"""The words beside the charts: why the autoscaler decided so, the pods, what just happened.
+"""The texts beside the cockpit's charts: the latest decision and its reasons, pods, events.
 
-A chart is no use to somebody who cannot see it, and a number says more with its reason beside it.
+Each plot also has a table, for people who cannot see the plot. The nearest in Kubernetes are
+`kubectl describe hpa`, `kubectl get pods` and `kubectl get events`.
 """
 
 from __future__ import annotations
@@ -13,21 +14,22 @@ from kubesim import Cluster
 from kubesim.analytics import LogRow
 from kubesim.simple.autopod import NAME
 from lessons.cockpit import tables
-from lessons.cockpit.series import Series
+from lessons.cockpit.series import WorkloadSeries
+from lessons.ui.html import decision_html, html_table
 
 FEED_ROWS = 7
 POD_ROWS = 10
-CHANGES = 3  # last scalings
-ERROR_SECONDS = 60.0  # simulated time for which an error of the log is shown
+CHANGES = 3  # the last scalings
+ERROR_SECONDS = 60.0  # simulated seconds for which an error in the log is shown
 TABLES = ("cpu", "pods", "traffic")
 
 
 class CockpitSummary:
-    """Texts of one cockpit.
+    """The texts of one cockpit.
 
     Attributes:
-        box: why, pods and events, one below the other.
-        details: the charts as tables, folded.
+        box: decision, pods and events, one below the other.
+        details: the charts as tables, collapsed.
     """
 
     def __init__(self) -> None:
@@ -46,23 +48,23 @@ class CockpitSummary:
         self.reset()
 
     def reset(self) -> None:
-        """There is another cluster: begin its log from the start."""
+        """Read the log of a new cluster from its start."""
         self._cursor = 0
         self._rows: deque[LogRow] = deque(maxlen=FEED_ROWS)
         self._last_error: LogRow | None = None  # the newest row of level error
 
     def last_error(self, now: float) -> str:
-        """What a component complained of within the last minute; "" if nothing."""
+        """Return an error that was logged within the last minute; "" if there is none."""
         row = self._last_error
         if row is None or now - row.time >= ERROR_SECONDS:
             return ""
         return f"t={row.time:.0f} s, {row}"
 
-    def render(self, cluster: Cluster, series: Series) -> None:
-        """Say how things stand."""
+    def render(self, cluster: Cluster, series: WorkloadSeries) -> None:
+        """Update the texts."""
         changes = [f"t={m.time:.0f} s: {m.before} → {m.after} pods" for m in series.marks]
         latest = cluster.decisions.latest(f"hpa/{NAME}")
-        self.why.value = tables.decision_html(latest, changes[: -CHANGES - 1 : -1])
+        self.why.value = decision_html(latest, changes[: -CHANGES - 1 : -1])
         self.pods.value = tables.pods_html(cluster.pods("default").rows, POD_ROWS)
         page = cluster.analytics.since(self._cursor, level="info")
         self._cursor = page.cursor
@@ -74,5 +76,5 @@ class CockpitSummary:
                 self._last_error = logged
         if self.details.selected_index is not None:
             for widget, which in zip(self.tables, TABLES, strict=True):
-                shown = tables.of(series, which, POD_ROWS)
-                widget.value = tables.html_table(shown.columns, shown.rows, shown.title)
+                table = tables.of(series, which, POD_ROWS)
+                widget.value = html_table(table.columns, table.rows, table.title)

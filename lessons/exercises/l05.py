@@ -12,7 +12,7 @@ from kubesim.scheduler import default_profile
 from kubesim.scheduler.framework.interface import POINTS
 from lessons.check import Question, Task
 from lessons.pods import asks, place, pod, where
-from lessons.scheduler.nodefill import look
+from lessons.scheduler.nodes import read_nodes
 
 Score = Callable[[Any, Any], Any]
 SIZES = {"large": "8", "medium": "4", "small": "2"}  # cores
@@ -95,7 +95,7 @@ def _check_spread(score: Score) -> str | None:
         if problem := _placement_problem(cluster, placed):
             return problem
         if Counter(placed.values()) != {"large": 4, "medium": 2, "small": 1}:
-            full = {row.name: round(100 * row.share("cpu")) for row in look(cluster).rows}
+            full = {row.name: round(100 * row.share("cpu")) for row in read_nodes(cluster).rows}
             return (
                 "nodes of 8, 4 and 2 cores, seven pods of 1 core: half of each would be even; "
                 f"yours are {full['large']} %, {full['medium']} % and {full['small']} % full"
@@ -194,7 +194,7 @@ def _shipped(choose: Any, name: str) -> Cluster:
 def nodes_of_the_default() -> int:
     """On how many nodes the default scheduler puts the goods."""
     with _shipped(None, "default-scheduler") as cluster:
-        return sum(bool(row.pods) for row in look(cluster).rows)
+        return sum(bool(row.pods) for row in read_nodes(cluster).rows)
 
 
 def _check_scheduler(policy: type) -> str | None:
@@ -211,7 +211,7 @@ def _check_scheduler(policy: type) -> str | None:
                 return f"{node} was overloaded: its kubelet refused p{number} ({status['reason']})"
             if not where(cluster, f"p{number}"):
                 return f"p{number} has no node, and there was room"
-        used = sum(bool(row.pods) for row in look(cluster).rows)
+        used = sum(bool(row.pods) for row in read_nodes(cluster).rows)
     if used >= (best := nodes_of_the_default()):
         return f"no node is overloaded, but it uses {used} nodes; the default one uses {best}"
     return None

@@ -1,23 +1,35 @@
-"""The controls and the words of the rollout panel.
+"""The controls and the texts of the rollout panel.
 
-Left, what you wish: replicas, maxSurge, maxUnavailable; below it what the store has, and what that
-means in pods. Right, what is rolled out: the next version, a bad one, pause, undo, and a pod to
-kill. As in the cockpit, sliders write through the API server and follow it when others write.
+On the left the desired settings: replicas, maxSurge, maxUnavailable; below them what the store has,
+and what that means in pods. On the right what is rolled out: the next version, a bad image, pause,
+undo, and a pod to delete. As in the cockpit, sliders write through the API server and follow it
+when other clients write.
+
+The nearest in Kubernetes are `kubectl edit deployment` and `kubectl rollout`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import ipywidgets as W
 
 from kubesim import Cluster
-from lessons.cockpit import tables
-from lessons.cockpit.controls import PATIENCE_SECONDS, NumberSlider, heading, syncing
+from kubesim.objects import ReadOnlyDocument
+from lessons.cockpit.controls import PATIENCE_SECONDS
 from lessons.rollout.deployments import NAME
 from lessons.rollout.series import RolloutSeries, Stage
+from lessons.ui.html import decision_html, html_table
+from lessons.ui.widgets import (
+    Change,
+    NumberSlider,
+    fact,
+    heading,
+    icon_button,
+    is_syncing,
+    syncing,
+)
 
 REPLICAS = (1, 40)
 PERCENT = (0, 100)
@@ -28,22 +40,26 @@ class DeploymentControls:
     """Replicas, maxSurge and maxUnavailable of the Deployment.
 
     Args:
-        options: as the store has them, see `options_of`.
+        options: the settings that the store has, see `options_of`.
         write: called with one changed key; writes through the API server.
 
     Attributes:
         box: the widgets.
     """
 
-    def __init__(self, options: Mapping[str, int], write: Callable[..., Any]) -> None:
+    def __init__(self, options: Mapping[str, int], write: Callable[..., object]) -> None:
         self._write = write
         self._touched = 0.0
         self.replicas = NumberSlider("replicas", REPLICAS, options["replicas"], 1, "spec.replicas")
         self.surge = NumberSlider(
-            "surge %", PERCENT, options["surge"], 5, "maxSurge: so much more than replicas"
+            "surge %", PERCENT, options["surge"], 5, "maxSurge: pods above replicas"
         )
         self.unavailable = NumberSlider(
-            "unavail. %", PERCENT, options["unavailable"], 5, "maxUnavailable: so much less"
+            "unavail. %",
+            PERCENT,
+            options["unavailable"],
+            5,
+            "maxUnavailable: pods below replicas that need not be ready",
         )
         self._sliders = {
             "replicas": self.replicas,
@@ -54,79 +70,81 @@ class DeploymentControls:
             each.slider.observe(self._writer(key), "value")
         self.stored = W.HTML()
         rows = [each.row for each in self._sliders.values()]
-        self.box = W.VBox([heading("Deployment", "what you wish"), *rows, self.stored])
+        self.box = W.VBox([heading("Deployment", "desired settings"), *rows, self.stored])
 
-    def _writer(self, key: str) -> Callable[[Any], None]:
-        def changed(change: Any) -> None:
-            if not syncing.on:
+    def _writer(self, key: str) -> Callable[[Change], None]:
+        def changed(change: Change) -> None:
+            if not is_syncing():
                 self._touched = time.monotonic()
                 self._write(**{key: change["new"]})
 
         return changed
 
     def options(self) -> dict[str, int]:
-        """What the sliders say."""
+        """Return the settings of the sliders."""
         return {key: each.value for key, each in self._sliders.items()}
 
     def sync(self, options: Mapping[str, int], patience: float = PATIENCE_SECONDS) -> None:
-        """Let the sliders go to what the store has, unless they were just touched."""
+        """Set the sliders to what the store has, unless they were just touched.
+
+        Args:
+            options: the settings that the store has.
+            patience: seconds for which a touched slider is left alone.
+        """
         if time.monotonic() - self._touched < patience or self.options() == dict(options):
             return
-        syncing.on = True
-        try:
+        with syncing():
             for key, each in self._sliders.items():
                 each.show(options[key])
-        finally:
-            syncing.on = False
 
     def show_stored(self, options: Mapping[str, int], stage: Stage) -> None:
-        """What the store has, and what its percentages are in pods."""
-        self.stored.value = (
-            "<span class='ks-fact'><b>in the store:</b> "
+        """Say what the store has, and what its percentages are in pods."""
+        self.stored.value = fact(
+            "in the store",
             f"{options['replicas']} replicas, surge {options['surge']} % = "
-            f"{stage.most - stage.wanted}, unavailable {options['unavailable']} % = "
-            f"{stage.wanted - stage.least}: at most {stage.most} pods, at least {stage.least} "
-            "ready</span>"
+            f"{stage.max_pods - stage.desired}, unavailable {options['unavailable']} % = "
+            f"{stage.desired - stage.min_ready}: at most {stage.max_pods} pods, at least "
+            f"{stage.min_ready} ready",
         )
 
 
 class VersionControls:
-    """What is rolled out.
+    """The buttons of the rollout.
 
     Args:
-        acts: what each button does: ``good``, ``bad``, ``pause``, ``undo``, ``kill``.
+        actions: what each button does: ``good``, ``bad``, ``pause``, ``undo``, ``kill``.
 
     Attributes:
         box: the widgets.
     """
 
-    def __init__(self, acts: Mapping[str, Callable[[], Any]]) -> None:
-        self.good = _button("Roll out next version", "forward", "a new image that works")
-        self.bad = _button("Roll out bad image", "bug", "an image that is in no registry")
-        self.pause = _button("Pause rollout", "pause-circle", "kubectl rollout pause, or resume")
-        self.undo = _button("Undo", "undo", "kubectl rollout undo: back to the version before")
-        self.kill = _button("Kill a pod", "bolt", "delete the first pod")
-        for key, act in acts.items():
+    def __init__(self, actions: Mapping[str, Callable[[], object]]) -> None:
+        self.good = icon_button("Roll out next version", "forward", "a new image that works")
+        self.bad = icon_button("Roll out bad image", "bug", "an image that is in no registry")
+        self.pause = icon_button("Pause rollout", "pause-circle", "kubectl rollout pause or resume")
+        self.undo = icon_button("Undo", "undo", "kubectl rollout undo: back to the last version")
+        self.kill = icon_button("Kill a pod", "bolt", "delete the first pod")
+        for key, action in actions.items():
             button: W.Button = getattr(self, key)
-            button.on_click(lambda _button, act=act: act())
+            button.on_click(lambda _button, action=action: action())
         self.status = W.HTML()
         row = W.Layout(display="flex", flex_flow="row wrap", grid_gap="4px")
         buttons = W.Box([self.good, self.bad, self.pause, self.undo, self.kill], layout=row)
-        self.box = W.VBox([heading("Rollout", "what you do"), buttons, self.status])
+        self.box = W.VBox([heading("Rollout", "actions"), buttons, self.status])
 
     def render(self, status: str, paused: bool) -> None:
-        """What `kubectl rollout status` says; the button names what it would do now."""
+        """Show the text of `kubectl rollout status`, and name what the pause button does now."""
         self.pause.description = "Resume rollout" if paused else "Pause rollout"
         note = " <b>(paused)</b>" if paused else ""
-        self.status.value = f"<span class='ks-fact'><b>now:</b> {status}{note}</span>"
+        self.status.value = fact("now", f"{status}{note}")
 
 
 class RolloutSummary:
-    """Why, the ReplicaSets, and what was changed.
+    """The latest decision with its reasons, the ReplicaSets, and the passes.
 
     Attributes:
-        box: one below the other.
-        details: the chart as a table, folded.
+        box: the texts, one below the other.
+        details: the chart as a table, collapsed.
     """
 
     def __init__(self) -> None:
@@ -140,31 +158,31 @@ class RolloutSummary:
         )
 
     def render(self, cluster: Cluster, series: RolloutSeries) -> None:
-        """Say how things stand."""
+        """Update the texts."""
         latest = cluster.decisions.latest(f"deployment/{NAME}")
-        self.why.value = tables.decision_html(latest, (), "the Deployment controller")
+        self.why.value = decision_html(latest, (), "the Deployment controller")
         rows = [
             (version.number, image_in(version.template), *_sizes(version.holder))
             for version in cluster.rollout(f"deployment/{NAME}").versions()
         ]
         columns = ("revision", "image", "desired", "ready")
-        self.sets.value = tables.html_table(columns, rows[:-6:-1], "ReplicaSets, newest first")
+        self.sets.value = html_table(columns, rows[:-6:-1], "ReplicaSets, newest first")
         passes = [(round(each.time), each.why) for each in series.passes[: -FEED_ROWS - 1 : -1]]
-        self.feed.value = tables.html_table(("t [s]", "pass"), passes, "What was changed")
+        self.feed.value = html_table(("t [s]", "pass"), passes, "Passes that changed a size")
         if self.details.selected_index is not None:
-            shown = series.table()
-            self.table.value = tables.html_table(shown.columns, shown.rows, "pods")
+            table = series.table()
+            self.table.value = html_table(table.columns, table.rows, "pods")
 
 
-def image_in(template: Mapping[str, Any]) -> str:
-    """The image of a template's first container."""
+def image_in(template: ReadOnlyDocument) -> str:
+    """Return the image of a pod template's first container."""
     return str(template["spec"]["containers"][0]["image"])
 
 
-def options_of(deployment: Mapping[str, Any]) -> dict[str, int]:
-    """Replicas, maxSurge and maxUnavailable in percent, as the sliders want them.
+def options_of(deployment: ReadOnlyDocument) -> dict[str, int]:
+    """Return replicas, and maxSurge and maxUnavailable in percent, as the sliders need them.
 
-    Numbers of pods, which others may have written, become the nearest percentage.
+    A number of pods, which another client may have written, becomes the nearest percentage.
     """
     replicas = int(deployment["spec"]["replicas"])
     rolling = deployment["spec"]["strategy"].get("rollingUpdate") or {}
@@ -181,11 +199,6 @@ def _percent(value: int | str, replicas: int) -> int:
     return round(value * 100 / max(1, replicas))
 
 
-def _sizes(replicaset: Mapping[str, Any]) -> tuple[int, int]:
+def _sizes(replicaset: ReadOnlyDocument) -> tuple[int, int]:
     status = replicaset.get("status") or {}
     return replicaset["spec"]["replicas"], status.get("readyReplicas", 0)
-
-
-def _button(text: str, icon: str, about: str) -> W.Button:
-    layout = W.Layout(width="auto", min_width="78px")
-    return W.Button(description=text, icon=icon, tooltip=about, layout=layout)

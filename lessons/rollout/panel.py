@@ -1,15 +1,15 @@
-"""The rollout panel: change a Deployment, and see it move from one version to the next.
+"""The rollout panel: change a Deployment, and watch it move from one version to the next.
 
     transport     Run, Pause, Step, speed, the clock; Reset stands apart
-    deployment    replicas, maxSurge, maxUnavailable: what you wish, and what the store says
-    rollout       the next version, a bad image, pause, undo, a pod to kill
-    chart         old and new pods, ready and not yet ready, between their two bounds
-    beside it     why the controller goes no further, the ReplicaSets, what was changed
+    deployment    replicas, maxSurge, maxUnavailable: desired settings, and what the store has
+    rollout       the next version, a bad image, pause, undo, a pod to delete
+    chart         old and new pods, ready and not ready, between the two bounds
+    beside it     the controller's latest decision with its reasons, the ReplicaSets, the passes
 
     RolloutPanel()             pods are threads, five simulated seconds a second
-    RolloutPanel("virtual")    the same panel without a thread; Run paces it
+    RolloutPanel("virtual")    the same panel without threads for pods; Run advances the time
 
-No counterpart in Kubernetes; the nearest is `kubectl rollout status --watch` with a graph.
+Kubernetes has no counterpart; the nearest is `kubectl rollout status --watch` with a graph.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from __future__ import annotations
 from typing import Any
 
 import ipywidgets as W
+from bokeh.models import LayoutDOM
 
 from kubesim import Cluster, Table
 from lessons import session
 from lessons.cockpit.controls import PATIENCE_SECONDS
-from lessons.rollout import still as rollout_still
-from lessons.rollout.charts import RolloutCharts
+from lessons.rollout import still
+from lessons.rollout.chart import CHART, chart_data
 from lessons.rollout.controls import (
     DeploymentControls,
     RolloutSummary,
@@ -32,12 +33,13 @@ from lessons.rollout.controls import (
 )
 from lessons.rollout.deployments import BAD_IMAGE, NAME, image_of, set_image, set_replicas, web
 from lessons.rollout.series import RolloutSeries
-from lessons.ui.base_panel import ROW, Panel
+from lessons.ui.base_panel import ROW, Panel, SeriesSource
+from lessons.ui.bokeh_chart import BokehChart
 
 SPEED = 5.0  # simulated seconds per second
-WINDOW_SECONDS = 240.0  # of simulated time that the chart shows
+WINDOW_SECONDS = 240.0  # simulated seconds that the chart shows
 REPLICAS = 10
-DEADLINE_SECONDS = 60  # progressDeadlineSeconds; the real default, 600, is long to look at
+DEADLINE_SECONDS = 60  # progressDeadlineSeconds; Kubernetes' default is 600
 DEPLOYMENT = f"deployment/{NAME}"
 FIELDS = {"surge": "maxSurge", "unavailable": "maxUnavailable"}
 
@@ -46,22 +48,22 @@ class RolloutPanel(Panel):
     """The panel.
 
     Args:
-        clock: "live" (pods are threads, time runs by itself) or "virtual" (Run only paces it).
+        clock: "live" (pods are threads, time passes by itself) or "virtual" (Run advances it).
         speed: simulated seconds per second.
-        replicas: pods of the Deployment to begin with.
-        surge, unavailable: maxSurge and maxUnavailable to begin with, in percent.
-        seed: of the cluster.
-        name: a panel of the same name is closed first, so a cell may be run again.
-        running: begin to run at once.
-        options: further ones for `kubesim.Cluster`.
+        replicas: pods of the Deployment at the beginning.
+        surge, unavailable: maxSurge and maxUnavailable at the beginning, in percent.
+        seed: seed of the cluster.
+        name: an open panel of the same name is closed first, so a cell can run again.
+        running: start running at once.
+        options: further options of `kubesim.Cluster`.
 
     Attributes:
-        cluster: what it shows; Reset makes another one.
-        series: the figures behind the chart.
+        cluster: the cluster that the panel shows; Reset replaces it.
+        series: the values behind the chart.
 
     Raises:
-        BadRequest: there is no such clock.
-        Invalid: the API server refuses such a Deployment.
+        BadRequest: the clock is neither "live" nor "virtual".
+        Invalid: the API server refuses the Deployment.
     """
 
     def __init__(
@@ -77,59 +79,65 @@ class RolloutPanel(Panel):
         running: bool = True,
         **options: Any,
     ) -> None:
-        bounds = {"surge": f"{surge}%", "unavailable": f"{unavailable}%"}
-        self._manifest = web(replicas, deadline=DEADLINE_SECONDS, **bounds)
+        self._manifest = web(
+            replicas, surge=f"{surge}%", unavailable=f"{unavailable}%", deadline=DEADLINE_SECONDS
+        )
         settings = {"nodes": 3, "seed": seed, "hpa": False, **options}
         super().__init__(clock, speed=speed, name=name, running=running, options=settings)
 
-    def boot(self) -> None:
-        """A fresh cluster with the Deployment."""
+    def boot(self) -> SeriesSource:
+        """Create the Deployment in a new cluster, and watch it."""
         self.cluster.api.create(self._manifest)
         self.series = RolloutSeries(self.cluster, WINDOW_SECONDS)
         (self._document,), revision = self.cluster.api.snapshot("Deployment")
         self._watch = self.cluster.api.watch("Deployment", resource_version=revision)
         self._version = 1
+        return self.series
 
-    def controls(self) -> list[Any]:
-        """Wishes and deeds, side by side."""
-        self.charts = RolloutCharts()
+    def controls(self) -> list[W.Widget]:
+        """Build the cards of the Deployment and the rollout, side by side."""
+        self.charts = BokehChart(CHART)
         self.summary = RolloutSummary()
         self.deployment = DeploymentControls(options_of(self._document), self.set)
-        acts = {
+        actions = {
             "good": self.roll_out,
             "bad": lambda: self.roll_out(BAD_IMAGE),
             "pause": self.toggle_pause,
             "undo": self.undo,
             "kill": self.kill,
         }
-        self.version = VersionControls(acts)
+        self.version = VersionControls(actions)
         for card in (self.deployment.box, self.version.box):
             card.layout = W.Layout(flex="1 1 380px", min_width="0")
             card.add_class("ks-card")
         layout = W.Layout(grid_gap="10px", margin="6px 0", **ROW)
         return [W.Box([self.deployment.box, self.version.box], layout=layout)]
 
-    def below(self) -> list[Any]:
-        """The chart with its words beside it, then the table."""
-        picture = W.Box([self.live, self.summary.box], layout=W.Layout(**ROW))
-        return [picture, self.summary.details]
+    def figures(self) -> LayoutDOM:
+        """Return the figure."""
+        return self.charts.layout
 
-    # -- what the controls do -------------------------------------------------------------------
+    def below(self) -> list[W.Widget]:
+        """Return the chart with the summary beside it, and the table."""
+        chart = W.Box([self.live, self.summary.box], layout=W.Layout(**ROW))
+        return [chart, self.summary.details]
+
+    # -- the actions of the controls ------------------------------------------------------------
 
     def set(self, **changes: int) -> None:
         """Write ``replicas``, ``surge`` or ``unavailable`` (percent); a refusal is shown."""
         for key, value in changes.items():
-            if key == "replicas":
-                self.attempt(lambda value=value: set_replicas(self.cluster, value))
-            else:
-                bound = {"rollingUpdate": {FIELDS[key]: f"{value}%"}}
-                change = {"spec": {"strategy": bound}}
-                self.attempt(
-                    lambda change=change: self.cluster.api.patch("Deployment", NAME, change)
-                )
+            self.attempt(lambda key=key, value=value: self._write(key, value))  # type: ignore[misc]
+
+    def _write(self, key: str, value: int) -> None:
+        if key == "replicas":
+            set_replicas(self.cluster, value)
+        else:
+            change = {"spec": {"strategy": {"rollingUpdate": {FIELDS[key]: f"{value}%"}}}}
+            self.cluster.api.patch("Deployment", NAME, change)
 
     def roll_out(self, image: str = "") -> None:
-        """Roll out an image; "": the next version."""
+        """Roll out an image; "" means the next version."""
         if not image:
             self._version += 1
             image = image_of(self._version)
@@ -142,11 +150,11 @@ class RolloutPanel(Panel):
         self.attempt(rollout.resume if paused else rollout.pause)
 
     def undo(self) -> None:
-        """Back to the version before."""
+        """Roll back to the previous version."""
         self.attempt(self.cluster.rollout(DEPLOYMENT).undo)
 
     def kill(self) -> None:
-        """Delete a pod: the first by name that is not being stopped."""
+        """Delete a pod: the first one by name that is not terminating."""
         names = [
             pod["metadata"]["name"]
             for pod in self.cluster.api.list("Pod", "default")["items"]
@@ -155,16 +163,20 @@ class RolloutPanel(Panel):
         if names:
             self.attempt(lambda: self.cluster.api.delete("Pod", min(names)))
 
-    # -- what it says ---------------------------------------------------------------------------
+    # -- texts and pictures ---------------------------------------------------------------------
 
     def poll(self) -> None:
-        """The Deployment, as its watch says it."""
+        """Read the Deployment from its watch."""
         for event in self._watch.poll():
             if event.type != "DELETED" and event.object["metadata"]["name"] == NAME:
                 self._document = event.object
 
+    def draw(self) -> None:
+        """Redraw the chart."""
+        self.charts.draw(chart_data(self.series))
+
     def sync_controls(self, patience: float | None = None) -> None:
-        """Sliders and buttons follow the store."""
+        """Set sliders and buttons to what the store has."""
         options = options_of(self._document)
         self.deployment.sync(options, PATIENCE_SECONDS if patience is None else patience)
         self.deployment.show_stored(options, self.series.rows[-1])
@@ -172,36 +184,37 @@ class RolloutPanel(Panel):
         self.version.render(status, bool(self._document["spec"].get("paused")))
 
     def render(self) -> None:
-        """Decision, ReplicaSets and changes in words."""
+        """Update the texts: decision, ReplicaSets, passes."""
         self.summary.render(self.cluster, self.series)
 
     def reset_view(self) -> None:
-        """Another cluster: sliders as at the beginning."""
+        """Reset the sliders for a new cluster."""
         self.sync_controls(patience=0.0)
 
     @property
     def image(self) -> str:
-        """The image that the Deployment asks for."""
+        """The image of the Deployment's template."""
         return image_in(self._document["spec"]["template"])
 
     def table(self, which: str = "pods", last: int = 12) -> Table:
-        """The chart as text: ``pods``, or ``passes`` for what was changed, and why."""
+        """Return the chart as text: ``pods``, or ``passes`` for the changes and their reasons."""
         return self.series.table(which, last)
 
     def svg(self) -> str:
-        """A still picture, for pages where widgets cannot live.
+        """Return a still picture, for pages that cannot show widgets.
 
-        On the virtual clock: what happened so far. A live run differs each time, so it shows what
-        the same cluster does on the virtual clock: a good image at 20 s, a bad one at 80 s.
+        On the virtual clock it shows what happened so far. A live run differs each time, so the
+        picture shows the same cluster on the virtual clock: a good image at 20 s, a bad one at
+        80 s.
         """
         if self.cluster.clock.virtual:
-            return rollout_still.svg(self.series, f"{self!r}: what happened so far")
+            return still.svg(self.series, f"{self!r}: what happened so far")
         with Cluster(**self._options) as cluster:
             cluster.api.create(self._manifest)
             series = RolloutSeries(cluster, WINDOW_SECONDS)
             for seconds, image in ((20, image_of(2)), (60, BAD_IMAGE), (70, "")):
-                series.run(seconds, cluster.sleep, rollout_still.SLICE_SECONDS)
+                series.run(seconds, cluster.sleep, still.SLICE_SECONDS)
                 if image:
                     set_image(cluster, image)
-        title = f"{self!r}: a good image at 20 s, a bad one at 80 s (run the cell to fly it)"
-        return rollout_still.svg(series, title)
+        title = f"{self!r}: a good image at 20 s, a bad one at 80 s (run the cell to start it)"
+        return still.svg(series, title)

@@ -24,7 +24,7 @@ from lessons.rollout.deployments import NAME
 WINDOW_SECONDS = 600.0  # of simulated time that a chart shows
 MAX_ROWS = 600
 LAYERS = ("old_ready", "new_ready", "new_waiting", "old_waiting")  # from the bottom to the top
-LINES = ("ready", "wanted", "least", "most")
+LINES = ("ready", "desired", "min_ready", "max_pods")
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class Stage:
         time: simulated second.
         old_ready, old_waiting: pods of former templates that are ready, and that are not.
         new_ready, new_waiting: pods of the present template that are ready, and not yet.
-        wanted: spec.replicas.
-        least: so many pods have to stay available.
-        most: so many pods may exist.
+        desired: spec.replicas.
+        min_ready: number of pods that must stay available.
+        max_pods: number of pods that may exist.
     """
 
     time: float
@@ -65,9 +65,9 @@ class Stage:
     old_waiting: int = 0
     new_ready: int = 0
     new_waiting: int = 0
-    wanted: int = 0
-    least: int = 0
-    most: int = 0
+    desired: int = 0
+    min_ready: int = 0
+    max_pods: int = 0
 
     @property
     def ready(self) -> int:
@@ -82,7 +82,7 @@ class Stage:
     @property
     def level(self) -> tuple[int, ...]:
         """What a step chart must not miss."""
-        return tuple(getattr(self, key) for key in (*LAYERS, "wanted", "least", "most"))
+        return tuple(getattr(self, key) for key in (*LAYERS, "desired", "min_ready", "max_pods"))
 
 
 @dataclass
@@ -211,8 +211,8 @@ def stage_of(cluster: Cluster) -> Stage:
     )
     return Stage(
         time=now,
-        wanted=replicas,
-        least=replicas - max_unavailable_of(fence.unavailable, replicas),
-        most=replicas + fence.surge,
+        desired=replicas,
+        min_ready=replicas - max_unavailable_of(fence.unavailable, replicas),
+        max_pods=replicas + fence.surge,
         **counts,
     )

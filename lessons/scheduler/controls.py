@@ -1,8 +1,10 @@
-"""The controls and the words of the scheduler's panel.
+"""The controls and the texts of the scheduler panel.
 
-Left, the pods that you make and what each asks for; in the middle the nodes, to close or to taint;
-right the weight of a plug-in. Below the chart: how one pod was placed, node by plug-in, and for one
-that waits, what would help.
+On the left the requests of the next pods; on the right the nodes, to cordon or taint, and the
+weight of a plug-in. Below the chart: how one pod was placed, node by plug-in, and for a waiting pod
+what would let it fit.
+
+The nearest in Kubernetes are `kubectl cordon`, `kubectl taint` and a KubeSchedulerConfiguration.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from html import escape
-from typing import Any
 
 import ipywidgets as W
 
@@ -18,9 +19,17 @@ from kubesim import Cluster, Table
 from kubesim.analytics import LogRow
 from kubesim.client import Decision
 from kubesim.errors import NotFound
-from lessons.cockpit import tables
-from lessons.cockpit.controls import NumberSlider, heading, syncing
-from lessons.scheduler.nodefill import Fill, natural
+from lessons.scheduler.nodes import Fill, natural
+from lessons.ui.html import html_table
+from lessons.ui.widgets import (
+    Change,
+    NumberSlider,
+    fact,
+    heading,
+    icon_button,
+    is_syncing,
+    syncing,
+)
 
 CPU = (0, 4000)  # millicores
 MEMORY = (0, 8192)  # MiB
@@ -29,40 +38,40 @@ WEIGHT = (0, 10)
 NEWEST = "(the newest)"
 FEED_ROWS = 9
 ERROR_SECONDS = 30.0
-Act = Callable[[], Any]
 
 
 class PodControls:
-    """What the next pods ask for.
+    """The requests of the next pods.
 
     Args:
-        create, clear: what the buttons do.
+        create, clear: the actions of the buttons.
 
     Attributes:
         box: the widgets.
     """
 
-    def __init__(self, create: Act, clear: Act) -> None:
+    def __init__(self, create: Callable[[], object], clear: Callable[[], object]) -> None:
         self.cpu = NumberSlider("CPU [m]", CPU, 500, 100, "requests.cpu in millicores")
         self.memory = NumberSlider("mem. [Mi]", MEMORY, 512, 128, "requests.memory in MiB")
-        self.count = NumberSlider("how many", COUNT, 3, 1, "pods at once")
-        self.create = _button("Create pods", "plus", "so many pods that ask for so much")
-        self.clear = _button("Delete all pods", "trash", "delete every pod")
+        self.count = NumberSlider("how many", COUNT, 3, 1, "pods to create at once")
+        self.create = icon_button("Create pods", "plus", "create pods with these requests")
+        self.clear = icon_button("Delete all pods", "trash", "delete every pod")
         self.create.on_click(lambda _button: create())
         self.clear.on_click(lambda _button: clear())
         rows = [each.row for each in (self.cpu, self.memory, self.count)]
         buttons = W.HBox([self.create, self.clear])
-        self.box = W.VBox([heading("Pods", "what the next ones ask for"), *rows, buttons])
+        self.box = W.VBox([heading("Pods", "requests of the next pods"), *rows, buttons])
 
 
 class NodeControls:
-    """Doors: cordon and taint one node; and the weight of a plug-in of your own.
+    """Cordon and taint of one node, and the weight of a plug-in.
 
     Args:
-        nodes: names.
-        acts: ``cordon`` and ``taint``, each called with a node's name.
+        nodes: names of the nodes.
+        actions: ``cordon`` and ``taint``, each called with a node's name.
         plugin: name of the plug-in.
-        weigh: called with its weight; 0: it does not run.
+        weight: its weight at the beginning.
+        set_weight: called with a new weight; 0: the plug-in does not run.
 
     Attributes:
         box: the widgets.
@@ -71,10 +80,10 @@ class NodeControls:
     def __init__(
         self,
         nodes: list[str],
-        acts: Mapping[str, Callable[[str], Any]],
+        actions: Mapping[str, Callable[[str], object]],
         plugin: str,
         weight: int,
-        weigh: Callable[[int], Any],
+        set_weight: Callable[[int], object],
     ) -> None:
         self.node = W.Dropdown(
             options=nodes,
@@ -82,47 +91,49 @@ class NodeControls:
             style={"description_width": "34px"},
             layout=W.Layout(width="136px"),
         )
-        self.cordon = _button("Cordon / open", "lock", "kubectl cordon, or uncordon")
-        self.taint = _button("Taint / clean", "ban", "kubectl taint dedicated=db:NoSchedule, or no")
-        self.cordon.on_click(lambda _button: acts["cordon"](self.node.value))
-        self.taint.on_click(lambda _button: acts["taint"](self.node.value))
+        self.cordon = icon_button("Cordon / open", "lock", "kubectl cordon or uncordon")
+        self.taint = icon_button(
+            "Taint / clean", "ban", "kubectl taint dedicated=db:NoSchedule: add or remove"
+        )
+        self.cordon.on_click(lambda _button: actions["cordon"](self.node.value))
+        self.taint.on_click(lambda _button: actions["taint"](self.node.value))
+        self._set_weight = set_weight
         self.weight = NumberSlider("weight", WEIGHT, weight, 1, f"weight of {plugin}; 0: off")
-        self.weight.slider.observe(lambda change: _unless(change, weigh), "value")
+        self.weight.slider.observe(self._weight_changed, "value")
         self.running = W.HTML()
-        doors = W.Box(
+        buttons = W.Box(
             [self.node, self.cordon, self.taint],
             layout=W.Layout(display="flex", flex_flow="row wrap"),
         )
-        title = heading(f"Plug-in {escape(plugin)}", "beside the default ones; 0: not at all")
+        title = heading(f"Plug-in {escape(plugin)}", "runs with the default ones; 0: off")
         self.box = W.VBox(
-            [heading("Nodes", "open or closed"), doors, title, self.weight.row, self.running]
+            [heading("Nodes", "open or closed"), buttons, title, self.weight.row, self.running]
         )
+
+    def _weight_changed(self, change: Change) -> None:
+        if not is_syncing():
+            self._set_weight(int(change["new"]))
 
     def render(self, plugin: str, weight: int) -> None:
-        """Which profile runs."""
-        self._quietly(weight)
-        own = f" + {escape(plugin)} × {weight}" if weight else ""
-        self.running.value = (
-            f"<span class='ks-fact'><b>the scheduler runs with:</b> default plug-ins{own}</span>"
-        )
-
-    def _quietly(self, weight: int) -> None:
-        syncing.on = True
-        try:
+        """Show which profile runs."""
+        with syncing():
             self.weight.show(weight)
-        finally:
-            syncing.on = False
+        own = f" + {escape(plugin)} × {weight}" if weight else ""
+        self.running.value = fact("the scheduler runs with", f"default plug-ins{own}")
 
 
 class PlacementSummary:
-    """How a pod was placed, who waits, what happened.
+    """How a pod was placed, which pods wait, and what the scheduler decided.
+
+    Args:
+        choose: called when another pod is chosen.
 
     Attributes:
-        feed: beside the chart.
-        box: below the chart.
+        feed: the texts beside the chart.
+        box: the texts below the chart.
     """
 
-    def __init__(self, choose: Act) -> None:
+    def __init__(self, choose: Callable[[], object]) -> None:
         self.pod = W.Dropdown(
             options=[NEWEST],
             description="how was it placed:",
@@ -140,9 +151,8 @@ class PlacementSummary:
         self.reset()
 
     def reset(self) -> None:
-        """There is another cluster: begin its log from the start."""
-        self._cursor = 0  # in the log, and below it in the decisions
-        self._seen = 0
+        """Read the log and the decisions of a new cluster from their start."""
+        self._log_cursor = self._decision_cursor = 0
         self._decisions: deque[Decision] = deque(maxlen=FEED_ROWS)
         self.happened.value = ""
         self._last_error: LogRow | None = None
@@ -153,14 +163,20 @@ class PlacementSummary:
         return "" if self.pod.value == NEWEST else str(self.pod.value)
 
     def last_error(self, now: float) -> str:
-        """What a component complained of just now; "" if nothing."""
+        """Return an error that a component logged just now; "" if there is none."""
         row = self._last_error
         if row is None or now - row.time >= ERROR_SECONDS:
             return ""
         return f"t={row.time:.0f} s, {row}"
 
     def render(self, cluster: Cluster, fill: Fill, pod: str) -> None:
-        """Say how things stand; `pod` is the one that is explained."""
+        """Update the texts.
+
+        Args:
+            cluster: the cluster to read.
+            fill: its nodes.
+            pod: name of the pod to explain.
+        """
         names = [part.name for row in fill.rows for part in row.pods]
         options = (NEWEST, *sorted({*names, *fill.waiting}, key=natural))
         if options != tuple(self.pod.options):
@@ -169,16 +185,16 @@ class PlacementSummary:
             self.pod.value = kept
         self.why.value = why_html(cluster, pod)
         self.waiting.value = waiting_html(cluster, fill)
-        shown = fill.table()
-        self.nodes.value = tables.html_table(shown.columns, shown.rows, "Nodes")
-        self._take_decisions(cluster)
-        page = cluster.analytics.since(self._cursor, level="error")
-        self._cursor = page.cursor
+        table = fill.table()
+        self.nodes.value = html_table(table.columns, table.rows, "Nodes")
+        self._read_decisions(cluster)
+        page = cluster.analytics.since(self._log_cursor, level="error")
+        self._log_cursor = page.cursor
         self._last_error = page.rows[-1] if page.rows else self._last_error
 
-    def _take_decisions(self, cluster: Cluster) -> None:
-        """What the schedulers decided last, newest first."""
-        fresh, self._seen = cluster.decisions.since(self._seen)
+    def _read_decisions(self, cluster: Cluster) -> None:
+        """Show the latest decisions of the schedulers, newest first."""
+        fresh, self._decision_cursor = cluster.decisions.since(self._decision_cursor)
         self._decisions.extend(decision for decision in fresh if "table" in decision.data)
         rows = [
             (round(each.time), each.object.removeprefix("pod/"), each.binding)
@@ -186,56 +202,46 @@ class PlacementSummary:
         ]
         if rows:
             columns = ("t [s]", "pod", "decided by")
-            self.happened.value = tables.html_table(columns, rows, "What the scheduler decided")
+            self.happened.value = html_table(columns, rows, "Decisions of the scheduler")
 
 
 def why_html(cluster: Cluster, pod: str) -> str:
-    """The table node by plug-in of one pod; and the changes that would let it fit."""
+    """Return the table node by plug-in of one pod, and the changes that would let it fit."""
     try:
-        found = cluster.explain(f"pod/{pod}") if pod else None
+        explanation = cluster.explain(f"pod/{pod}") if pod else None
     except NotFound:
-        found = None
-    if found is None:
-        return "<div class='ks-why'><p>No scheduler has looked at such a pod yet.</p></div>"
-    table, verdict = found.table(), escape(found.latest.verdict)
+        explanation = None
+    if explanation is None:
+        return "<div class='ks-why'><p>No scheduler has tried to place this pod yet.</p></div>"
+    table, verdict = explanation.table(), escape(explanation.latest.verdict)
     out = f"<div class='ks-why'><p class='ks-verdict'><b>{escape(pod)}</b>: {verdict}</p>"
     if table is not None:
         note = "node by plug-in: weighted (raw → normalized); * the highest total"
-        columns, rows = turned(table)
-        out += f"<div class='ks-wide'>{tables.html_table(columns, rows, note)}</div>"
-    if found.proposals:
-        items = "".join(f"<li>{escape(str(proposal))}</li>" for proposal in found.proposals)
+        columns, rows = transposed(table)
+        out += f"<div class='ks-wide'>{html_table(columns, rows, note)}</div>"
+    if explanation.proposals:
+        items = "".join(f"<li>{escape(str(each))}</li>" for each in explanation.proposals)
         out += f"<p><b>It would fit, if you</b></p><ul>{items}</ul>"
     return f"{out}</div>"
 
 
-def turned(table: Table) -> tuple[list[str], list[list[Any]]]:
-    """The table with a column for each node, which a page has room for: columns and rows."""
+def transposed(table: Table) -> tuple[list[str], list[list[object]]]:
+    """Return columns and rows of a table with one column for each node, which fits a page."""
     columns = ["", *map(str, table.column("node"))]
     return columns, [[name, *table.column(name)] for name in table.columns[1:]]
 
 
 def waiting_html(cluster: Cluster, fill: Fill) -> str:
-    """How many pods wait, and what the scheduler said of the first."""
+    """Return how many pods wait, and the scheduler's message about the first."""
     if not fill.waiting:
-        return "<div class='ks-why'><b>Nobody waits</b></div>"
+        return "<div class='ks-why'><b>No pod is waiting</b></div>"
     first = fill.waiting[0]
     try:
-        said = cluster.explain(f"pod/{first}").latest.verdict
+        message = cluster.explain(f"pod/{first}").latest.verdict
     except NotFound:
-        said = "nobody has looked yet"
-    shown = " ".join(fill.waiting[:8]) + (" ..." if len(fill.waiting) > 8 else "")
+        message = "no scheduler has tried to place it yet"
+    names = " ".join(fill.waiting[:8]) + (" ..." if len(fill.waiting) > 8 else "")
     return (
-        f"<div class='ks-why'><b>{len(fill.waiting)} without a node:</b> {escape(shown)}"
-        f"<p>{escape(first)}: {escape(said)}</p></div>"
+        f"<div class='ks-why'><b>{len(fill.waiting)} without a node:</b> {escape(names)}"
+        f"<p>{escape(first)}: {escape(message)}</p></div>"
     )
-
-
-def _unless(change: Any, act: Callable[[int], Any]) -> None:
-    if not syncing.on:
-        act(int(change["new"]))
-
-
-def _button(label: str, icon: str, about: str) -> Any:
-    layout = W.Layout(width="auto", min_width="78px")
-    return W.Button(description=label, icon=icon, tooltip=about, layout=layout)

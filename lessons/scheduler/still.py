@@ -1,66 +1,89 @@
-"""The picture of `nodefill`: for each node a bar of CPU and one of memory, pods as segments.
+"""The node chart as a still picture, for pages that cannot show widgets.
 
-Each segment bears its pod's name where there is room, and has it as a title to point at; a node
-that keeps pods away is hatched, and says why. So nothing hangs on colour alone.
+A segment carries its pod's name where there is room, and shows it on hover. A node that keeps pods
+away is hatched and says why, so nothing depends on colour alone. Kubernetes has no counterpart.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
-from lessons.scheduler.nodefill import Fill, NodeRow, Part
-from lessons.ui import style
+from lessons.scheduler.bars import (
+    AXIS_LABEL,
+    SHADE,
+    TICKS,
+    Bar,
+    BarChart,
+    NodeBars,
+    Segment,
+    bar_chart,
+    group_colours,
+)
+from lessons.scheduler.nodes import Fill
+from lessons.ui.svg import WIDTH, heading
+from lessons.ui.theme import LIGHT, Theme
 
-WIDTH = 760
 GAP = 24  # between two pictures side by side
-LEFT, RIGHT = 132, 118  # for names, and for figures
-NARROW_RIGHT = 14  # side by side the figures stand in the bars
+LEFT, RIGHT = 132, 118  # room for the names, and for the figures
+NARROW_RIGHT = 14  # side by side there is no room for the figures
 TOP, BOTTOM, LEGEND = 44, 34, 28
 BAR, BLOCK = 16, 52  # height of a bar, and of a node
-LETTER = 6.2  # width of a small letter
-SHADE = 0.45  # of a segment: a black name on it stays legible
-RESOURCES = (("cpu", "CPU"), ("memory", "mem."))
-NOTE = 15  # letters of a note; all of it stands in the table and in the title
-COLOURS = (style.BLUE, style.AMBER, style.GREEN, style.PINK, style.VERMILION, style.GREY)
-TICKS = (0, 25, 50, 75, 100)
-HATCH = (
-    '<defs><pattern id="ks-away" width="7" height="7" patternUnits="userSpaceOnUse" '
-    'patternTransform="rotate(45)"><path d="M0 0V7" stroke="#9a9a9a" stroke-width="2"/>'
-    "</pattern></defs>"
-)
+LETTER = 6.2  # average width of a letter
+NOTE = 15  # letters of a note; the hover text and the table show all of it
+HATCH = "ks-away"  # id of the pattern of a node that keeps pods away
 
 
-def svg(fills: Sequence[Fill]) -> str:
-    """One or more fills side by side, over the same axis."""
-    colours = colours_of(fills)
-    rows = max((len(fill.rows) for fill in fills), default=0)
+@dataclass(frozen=True)
+class Column:
+    """The place of one node chart in the picture.
+
+    Attributes:
+        x, width: left edge, and pixels.
+        full: pixels of 100 %.
+        wide: there is room for figures beside the bars.
+    """
+
+    x: float
+    width: float
+    full: float
+    wide: bool
+
+    @property
+    def bars(self) -> float:
+        """The left edge of the bars."""
+        return self.x + LEFT
+
+
+def svg(fills: Sequence[Fill], theme: Theme = LIGHT) -> str:
+    """Return one or more node charts side by side, over the same axis.
+
+    Args:
+        fills: what to draw, from left to right.
+        theme: colours.
+    """
+    colours = group_colours(fills, theme)
+    charts = [bar_chart(fill) for fill in fills]
+    rows = max((len(chart.nodes) for chart in charts), default=0)
     height = TOP + rows * BLOCK + BOTTOM + (LEGEND if len(colours) > 1 else 0)
-    wide = len(fills) == 1
-    width = (WIDTH - GAP * (len(fills) - 1)) / max(1, len(fills))
     body = "".join(
-        _panel(fill, index * (width + GAP), width, wide, colours)
-        for index, fill in enumerate(fills)
+        _chart(chart, _column(n, chart, len(charts)), colours, theme)
+        for n, chart in enumerate(charts)
     )
     title = " | ".join(fill.title for fill in fills)
-    said = escape("; ".join(map(described, fills)))
+    description = escape("; ".join(map(described, fills)))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'height="{height}" font-family="sans-serif" font-size="12" role="img">'
-        f"<title>{escape(title)}</title><desc>{said}</desc>{HATCH}"
-        f'<rect width="{WIDTH}" height="{height}" fill="white"/>{body}'
+        f"<title>{escape(title)}</title><desc>{description}</desc>{_pattern(theme)}"
+        f'<rect width="{WIDTH}" height="{height}" fill="{theme.background}"/>{body}'
         f"{_legend(colours, height - 8)}</svg>"
     )
 
 
-def colours_of(fills: Sequence[Fill]) -> dict[str, str]:
-    """A colour for each group, the same in all pictures."""
-    groups = sorted({group for fill in fills for group in fill.groups})
-    return {group: COLOURS[index % len(COLOURS)] for index, group in enumerate(groups)}
-
-
 def described(fill: Fill) -> str:
-    """The picture in words."""
+    """Return the picture in words."""
     nodes = ", ".join(
         f"{row.name} {round(100 * row.share('cpu'))} % of its CPU and "
         f"{round(100 * row.share('memory'))} % of its memory"
@@ -70,85 +93,94 @@ def described(fill: Fill) -> str:
     return f"{fill.title}: {nodes}{waiting}"
 
 
-def _panel(fill: Fill, x: float, width: float, wide: bool, colours: dict[str, str]) -> str:
-    bars = x + LEFT
+def _pattern(theme: Theme) -> str:
+    return (
+        f'<defs><pattern id="{HATCH}" width="7" height="7" patternUnits="userSpaceOnUse" '
+        f'patternTransform="rotate(45)"><path d="M0 0V7" stroke="{theme.bar_hatch}" '
+        'stroke-width="2"/></pattern></defs>'
+    )
+
+
+def _column(index: int, chart: BarChart, count: int) -> Column:
+    width = (WIDTH - GAP * (count - 1)) / count
+    wide = count == 1
     room = width - LEFT - (RIGHT if wide else NARROW_RIGHT)
-    most = max([1.0, *(row.share(key) for row in fill.rows for key, _ in RESOURCES)])
-    bottom = TOP + len(fill.rows) * BLOCK - 6
-    out = f'<text x="{x:.0f}" y="18" font-size="13" font-weight="bold">{escape(fill.title)}</text>'
+    return Column(index * (width + GAP), width, room / chart.most, wide)
+
+
+def _chart(chart: BarChart, column: Column, colours: Mapping[str, str], theme: Theme) -> str:
+    bottom = TOP + len(chart.nodes) * BLOCK - 6
+    out = heading(chart.title, column.x, 18)
     for tick in TICKS:
-        at = bars + room * tick / 100 / most
+        x = column.bars + column.full * tick / 100
         out += (
-            f'<path d="M{at:.1f} {TOP - 8}V{bottom}" stroke="#e4e4e4"/>'
-            f'<text x="{at:.1f}" y="{bottom + 14}" text-anchor="middle" font-size="11">'
+            f'<path d="M{x:.1f} {TOP - 8}V{bottom}" stroke="{theme.grid}"/>'
+            f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle" font-size="11">'
             f"{tick}</text>"
         )
-    out += (
-        f'<text x="{bars + room / 2:.0f}" y="{bottom + 29}" text-anchor="middle">'
-        "asked for [% of what the node offers]</text>"
-    )
-    for index, row in enumerate(fill.rows):
-        out += _node(row, x, TOP + index * BLOCK, bars, room / most, wide, colours)
-    if fill.waiting:
-        names = " ".join(fill.waiting)
-        out += f'<text x="{x:.0f}" y="34" font-size="11">without a node: {escape(names)}</text>'
+    middle = column.bars + column.full * chart.most / 2
+    out += f'<text x="{middle:.0f}" y="{bottom + 29}" text-anchor="middle">{AXIS_LABEL}</text>'
+    for index, node in enumerate(chart.nodes):
+        out += _node(node, TOP + index * BLOCK, column, colours, theme)
+    if chart.waiting:
+        names = escape(" ".join(chart.waiting))
+        out += f'<text x="{column.x:.0f}" y="34" font-size="11">without a node: {names}</text>'
     return out
 
 
-def _node(
-    row: NodeRow, x: float, y: int, bars: float, full: float, wide: bool, colours: dict[str, str]
-) -> str:
-    zone = f" ({row.zone})" if row.zone else ""
-    out = f'<text x="{x:.0f}" y="{y + 12}" font-weight="bold">{escape(row.name + zone)}</text>'
-    if row.notes:
-        shown = row.notes[0].partition(":")[0].rpartition("/")[2]
+def _node(node: NodeBars, y: int, column: Column, colours: Mapping[str, str], theme: Theme) -> str:
+    zone = f" ({node.zone})" if node.zone else ""
+    name = escape(node.node + zone)
+    out = f'<text x="{column.x:.0f}" y="{y + 12}" font-weight="bold">{name}</text>'
+    if node.notes:
+        note = node.notes[0].partition(":")[0].rpartition("/")[2]
         out += (
-            f'<text x="{x:.0f}" y="{y + 29}" font-size="10">{escape(shown[:NOTE])}'
-            f"<title>{escape(', '.join(row.notes))}</title></text>"
+            f'<text x="{column.x:.0f}" y="{y + 29}" font-size="10">{escape(note[:NOTE])}'
+            f"<title>{escape(', '.join(node.notes))}</title></text>"
         )
-    for index, (key, label) in enumerate(RESOURCES):
-        top = y + index * (BAR + 3)
-        out += (
-            f'<text x="{bars - 6:.0f}" y="{top + 12}" text-anchor="end" font-size="11" '
-            f'fill="#444444">{label}</text>'
-            f'<rect x="{bars:.1f}" y="{top}" width="{full:.1f}" height="{BAR}" '
-            f'fill="{"url(#ks-away)" if row.notes else "#f3f3f3"}" stroke="#999999"/>'
-        )
-        left = bars
-        for part in row.pods:
-            right = left + full * part.takes(key) / max(1, row.offers(key))
-            out += _segment(part, key, left, right - left, top, colours[part.group])
-            left = right
-        if wide:
-            said = figures(row, key)
-            out += f'<text x="{bars + full + 8:.0f}" y="{top + 12}">{said}</text>'
+    fill = f"url(#{HATCH})" if node.notes else theme.bar
+    for index, bar in enumerate(node.bars):
+        out += _bar(bar, y + index * (BAR + 3), fill, column, theme)
+        for segment in bar.segments:
+            out += _segment(segment, y + index * (BAR + 3), column, colours, theme)
     return out
 
 
-def figures(row: NodeRow, key: str) -> str:
-    """What is taken of what there is: cores, or GiB."""
-    if key == "cpu":
-        return f"{row.taken(key) / 1000:g} of {row.offers(key) / 1000:g} cores"
-    return f"{row.taken(key) / 1024**3:.3g} of {row.offers(key) / 1024**3:.3g} Gi"
-
-
-def _segment(part: Part, key: str, left: float, width: float, top: int, colour: str) -> str:
-    amount = f"{part.cpu}m" if key == "cpu" else f"{part.memory // 1024**2}Mi"
+def _bar(bar: Bar, y: int, fill: str, column: Column, theme: Theme) -> str:
     out = (
-        f'<rect x="{left:.1f}" y="{top}" width="{width:.1f}" height="{BAR}" fill="white"/>'
-        f'<rect x="{left:.1f}" y="{top}" width="{width:.1f}" height="{BAR}" fill="{colour}" '
-        f'fill-opacity="{SHADE}" stroke="{colour}">'
-        f"<title>{escape(part.name)}: {amount}</title></rect>"
+        f'<text x="{column.bars - 6:.0f}" y="{y + 12}" text-anchor="end" font-size="11" '
+        f'fill="{theme.muted}">{bar.label}</text>'
+        f'<rect x="{column.bars:.1f}" y="{y}" width="{column.full:.1f}" height="{BAR}" '
+        f'fill="{fill}" stroke="{theme.bar_edge}"/>'
     )
-    if len(part.name) * LETTER < width - 4:
+    if column.wide:
+        x = column.bars + column.full + 8
+        out += f'<text x="{x:.0f}" y="{y + 12}">{bar.figures}</text>'
+    return out
+
+
+def _segment(
+    segment: Segment, y: int, column: Column, colours: Mapping[str, str], theme: Theme
+) -> str:
+    x = column.bars + column.full * segment.left / 100
+    width = column.full * (segment.right - segment.left) / 100
+    colour, pod = colours[segment.group], escape(segment.pod)
+    out = (
+        f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{BAR}" '
+        f'fill="{theme.background}"/>'
+        f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{BAR}" fill="{colour}" '
+        f'fill-opacity="{SHADE}" stroke="{colour}">'
+        f"<title>{pod}: {segment.amount}</title></rect>"
+    )
+    if len(segment.pod) * LETTER < width - 4:
         out += (
-            f'<text x="{left + width / 2:.1f}" y="{top + 12}" text-anchor="middle" '
-            f'font-size="11">{escape(part.name)}</text>'
+            f'<text x="{x + width / 2:.1f}" y="{y + 12}" text-anchor="middle" '
+            f'font-size="11">{pod}</text>'
         )
     return out
 
 
-def _legend(colours: dict[str, str], y: int) -> str:
+def _legend(colours: Mapping[str, str], y: int) -> str:
     out, x = "", 0.0
     if len(colours) > 1:
         for group, colour in colours.items():

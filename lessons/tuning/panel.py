@@ -1,14 +1,14 @@
-"""The tuning panel: turn a knob, and see at once what the whole run would have been.
+"""The tuning panel: change a setting of the autoscaler, and see at once how the whole run changes.
 
     settings    target, bounds, window, policies, start-up, metrics, and the load
-    chart       offered and served, latency, pods with wishes and decisions
-    beside it   the scores, the settings as the store has them, every scaling with its reason
-    Keep as A   the present run stays behind the next ones, as thin grey lines
+    chart       offered and served requests, latency, pods with recommendations and decisions
+    beside it   the scores, the settings that the store has, every scaling with its reason
+    Keep as A   the current run stays behind the next ones, as thin grey lines
 
-Each change is a new trial: a fresh cluster with the same seed, half an hour of virtual time in a
-fraction of a second. So nothing has to be waited for, and two settings meet the very same load.
+Each change is a new trial: a new cluster with the same seed, half an hour of virtual time in a
+fraction of a second. So you never wait, and two settings meet exactly the same load.
 
-No counterpart in Kubernetes; the nearest is a load test that is run again and again.
+Kubernetes has no counterpart; the nearest is a load test that is run again and again.
 """
 
 from __future__ import annotations
@@ -23,23 +23,25 @@ import ipywidgets as W
 
 from kubesim import Table
 from kubesim.errors import KubeSimError
-from lessons.cockpit import tables
-from lessons.cockpit.controls import NumberSlider, heading
-from lessons.tuning.charts import TuningCharts
+from kubesim.objects import ReadOnlyDocument
+from lessons.tuning.chart import CHART
 from lessons.tuning.loads import LOADS
 from lessons.tuning.trial import Trial, beside
 from lessons.tuning.tune import ANY_DOWN, ANY_UP, SEED, Tuning, tune
 from lessons.ui import open_panels as panels
 from lessons.ui.base_panel import ROW
+from lessons.ui.bokeh_chart import BokehChart
 from lessons.ui.css import STYLE
+from lessons.ui.html import error_html, html_table
 from lessons.ui.live import Live
+from lessons.ui.widgets import Change, NumberSlider, fact, heading, icon_button
 
-PERIOD_SECONDS = 0.1  # how often the thread looks for a wish
+PERIOD_SECONDS = 0.1  # how often the thread checks for new settings
 SETTLED_SECONDS = 30.0
 DECISIONS = 12
 UPS = (ANY_UP, "1 pod in 60 s", "2 pods in 30 s", "10 pods in 15 s", "50 % in 60 s")
 DOWNS = (ANY_DOWN, "1 pod in 60 s", "2 pods in 60 s", "10 % in 60 s")
-SLIDERS = {  # setting -> label, bounds, step, about
+SLIDERS = {  # setting -> label, bounds, step, tooltip
     "target": ("target [%]", (10, 150), 5, "averageUtilization, in percent of the CPU request"),
     "minimum": ("min pods", (1, 20), 1, "minReplicas"),
     "maximum": ("max pods", (1, 30), 1, "maxReplicas"),
@@ -53,19 +55,19 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
     """The panel.
 
     Args:
-        tuning: settings to begin with; None: the defaults.
-        name: a panel of the same name is closed first, so a cell may be run again.
-        seed: of every trial.
-        settings: further ones, see `lessons.tuning.tune.Tuning`.
+        tuning: settings at the beginning; None: the defaults.
+        name: an open panel of the same name is closed first, so a cell can run again.
+        seed: seed of every trial.
+        settings: further settings, see `lessons.tuning.tune.Tuning`.
 
     Attributes:
-        tuning: what the controls say.
-        trial: what came of it; of the settings before, while the API server refuses these.
+        tuning: the settings of the controls.
+        trial: the run with these settings, or with the last ones that the API server accepted.
         kept: the trial behind it, or None.
         error: why the settings were refused; "" if they were not.
 
     Raises:
-        BadRequest, Invalid: the settings to begin with make no sense.
+        BadRequest, Invalid: the initial settings are not valid.
     """
 
     _open = False
@@ -84,16 +86,16 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         self.trial: Trial = tune(self.tuning, seed=seed)
         self.kept: Trial | None = None
         self.error = ""
-        self._stop, self._wished, self._settled = (threading.Event() for _ in range(3))
+        self._stop, self._pending, self._settled = (threading.Event() for _ in range(3))
         self._settled.set()
         self._lock = threading.RLock()  # guards tuning, trial and kept
-        self._drawn: Any = None
-        self.charts = TuningCharts()
+        self._rendered: tuple[object, ...] | None = None
+        self.charts = BokehChart(CHART)
         self.live = Live(self.charts.layout)
         self.live.layout = W.Layout(flex="5 1 540px", min_width="0")
         super().__init__([W.HTML(STYLE), self._controls(), self._build_summary()])
         self.add_class("ks-cockpit")
-        self._say()
+        self._render_texts()
         panels.add(name, self)
         self._thread = threading.Thread(target=self._loop, name=f"cockpit-{name}", daemon=True)
         self._open = True
@@ -101,19 +103,19 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
 
     # -- the widgets ----------------------------------------------------------------------------
 
-    def _controls(self) -> Any:
+    def _controls(self) -> W.Widget:
         self.sliders = {}
-        for key, (label, bounds, step, about) in SLIDERS.items():
+        for key, (label, bounds, step, tooltip) in SLIDERS.items():
             value = int(getattr(self.tuning, key) or 0)
-            self.sliders[key] = NumberSlider(label, bounds, value, step, about)
+            self.sliders[key] = NumberSlider(label, bounds, value, step, tooltip)
             self.sliders[key].slider.observe(self._writer(key), "value")
-        self.up = self._dropdown("up", "scale up", UPS, "scaleUp.policies: at most so fast")
+        self.up = self._dropdown("up", "scale up", UPS, "scaleUp.policies: the fastest rate")
         self.down = self._dropdown("down", "scale down", DOWNS, "scaleDown.policies")
-        self.load = self._dropdown("load", "load", LOADS, "how many requests arrive")
-        self.keep = _button("Keep as A", "thumb-tack", "let this run stand behind the next ones")
-        self.forget = _button("Forget A", "eraser", "nothing stands behind the run")
+        self.load = self._dropdown("load", "load", LOADS, "how many requests arrive over time")
+        self.keep = icon_button("Keep as A", "thumb-tack", "keep this run behind the next ones")
+        self.clear = icon_button("Clear A", "eraser", "show only the current run")
         self.keep.on_click(lambda _button: self.keep_as_a())
-        self.forget.on_click(lambda _button: self.forget_a())
+        self.clear.on_click(lambda _button: self.clear_a())
         grid = W.GridBox(
             [*(each.row for each in self.sliders.values()), self.up, self.down, self.load],
             layout=W.Layout(
@@ -123,41 +125,41 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
             ),
         )
         self.stored, self._strip = W.HTML(), W.HTML()
-        row = W.HBox([self.keep, self.forget], layout=W.Layout(grid_gap="6px"))
-        head = heading("Settings", "each change is a new run of the same load")
+        row = W.HBox([self.keep, self.clear], layout=W.Layout(grid_gap="6px"))
+        head = heading("Settings", "each change is a new run with the same load")
         card = W.VBox([head, grid, row, self.stored, self._strip])
         card.add_class("ks-card")
         card.layout = W.Layout(width="100%", margin="0 0 6px 0")
         return card
 
-    def _dropdown(self, key: str, label: str, options: Iterable[str], about: str) -> Any:
+    def _dropdown(self, key: str, label: str, options: Iterable[str], tooltip: str) -> W.Dropdown:
         value = getattr(self.tuning, key)
         widget = W.Dropdown(
             options=list(dict.fromkeys([*options, value])),
             value=value,
             description=label,
-            tooltip=about,
+            tooltip=tooltip,
             style={"description_width": "76px"},
             layout=W.Layout(width="auto"),
         )
         widget.observe(self._writer(key), "value")
         return widget
 
-    def _build_summary(self) -> Any:
+    def _build_summary(self) -> W.Widget:
         self.scores, self.decisions = W.HTML(), W.HTML()
-        words = W.VBox(
+        summary = W.VBox(
             [self.scores, self.decisions],
             layout=W.Layout(flex="3 1 330px", min_width="0", grid_gap="6px", padding="0 0 0 12px"),
         )
-        return W.Box([self.live, words], layout=W.Layout(**ROW))
+        return W.Box([self.live, summary], layout=W.Layout(**ROW))
 
-    def _writer(self, key: str) -> Callable[[Any], None]:
+    def _writer(self, key: str) -> Callable[[Change], None]:
         return lambda change: self.set(**{key: change["new"]})
 
-    # -- what the controls do -------------------------------------------------------------------
+    # -- the actions of the controls ------------------------------------------------------------
 
     def set(self, **settings: Any) -> None:
-        """Wish for other settings; the panel's thread tries them. `settled()` waits for it."""
+        """Change settings; the panel's thread runs the trial, and `settled()` waits for it."""
         if settings.get("metrics") == 0:
             settings["metrics"] = None
         with self._lock:
@@ -167,24 +169,24 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
                 self.error = str(error)
                 return
             self._settled.clear()
-            self._wished.set()
+            self._pending.set()
 
     def keep_as_a(self) -> None:
-        """Let the present run stand behind the next ones."""
+        """Keep the current run behind the next ones."""
         with self._lock:
             self.kept = self.trial
 
-    def forget_a(self) -> None:
-        """Let nothing stand behind the run."""
+    def clear_a(self) -> None:
+        """Show only the current run."""
         with self._lock:
             self.kept = None
 
     def settled(self, seconds: float = SETTLED_SECONDS) -> bool:
-        """Wait until the last wish was tried; False if that takes too long."""
+        """Wait until the trial of the newest settings is done; return False on timeout."""
         return self._settled.wait(seconds)
 
     def close(self) -> None:
-        """End the thread; may be called twice."""
+        """Stop the thread; may be called twice."""
         if not self._open:
             return
         self._open = False
@@ -199,70 +201,62 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
 
     def _loop(self) -> None:
         while not self._stop.is_set():
-            if self._wished.wait(PERIOD_SECONDS):
-                self._fly()
-            self._paint()
+            if self._pending.wait(PERIOD_SECONDS):
+                self._run_trial()
+            self._render()
             self.live.realign_now_and_then()
 
-    def _fly(self) -> None:
-        """Try the newest wish; a refusal is shown, and the run before stays."""
+    def _run_trial(self) -> None:
+        """Run a trial of the newest settings; a refusal is shown, and the last run stays."""
         with self._lock:
-            self._wished.clear()
-            wish = self.tuning
+            self._pending.clear()
+            tuning = self.tuning
         try:
-            trial, error = tune(wish, seed=self._seed), ""
-        except Exception as refusal:  # noqa: BLE001 - the panel says it and goes on
+            trial, error = tune(tuning, seed=self._seed), ""
+        except Exception as refusal:  # noqa: BLE001 - the panel reports it and continues
             trial, error = self.trial, str(refusal)
         with self._lock:
             self.trial, self.error = trial, error
-            if not self._wished.is_set():
+            if not self._pending.is_set():
                 self._settled.set()
 
-    def _paint(self) -> None:
+    def _render(self) -> None:
         with self._lock:
             trial, kept, error = self.trial, self.kept, self.error
-        shown = (id(trial), id(kept), error, self.live.ready.is_set())
-        if shown == self._drawn:
+        current = (id(trial), id(kept), error, self.live.ready.is_set())
+        if current == self._rendered:
             return
-        self._drawn = shown
-        self._say()
+        self._rendered = current
+        self._render_texts()
         if self.live.ready.is_set():
-            self.charts.draw(trial, kept)
+            self.charts.draw(trial.chart_data(kept))
 
-    # -- what it says ---------------------------------------------------------------------------
+    # -- texts and pictures ---------------------------------------------------------------------
 
-    def _say(self) -> None:
-        """Scores, store and decisions in words."""
-        shown = self.table("scores")
-        self.scores.value = tables.html_table(shown.columns, shown.rows, "Scores")
-        found = self.table("decisions", last=DECISIONS)
-        self.decisions.value = tables.html_table(
-            found.columns, found.rows, f"The last {len(found.rows)} scalings"
-        )
-        self.stored.value = (
-            f"<span class='ks-fact'><b>in the store:</b> {escape(told(self.trial))}</span>"
-        )
-        self._strip.value = (
-            f"<div role='alert' class='ks-error'><b>Error:</b> {escape(self.error)}</div>"
-            if self.error
-            else ""
-        )
+    def _render_texts(self) -> None:
+        """Update scores, stored settings and decisions."""
+        scores = self.table("scores")
+        self.scores.value = html_table(scores.columns, scores.rows, "Scores")
+        last = self.table("decisions", last=DECISIONS)
+        caption = f"The last {len(last.rows)} scalings"
+        self.decisions.value = html_table(last.columns, last.rows, caption)
+        self.stored.value = fact("in the store", escape(settings_text(self.trial)))
+        self._strip.value = error_html(self.error)
 
     def table(self, which: str = "scores", last: int = 12) -> Table:
-        """What the charts show, as text: ``scores`` (beside A), ``load``, ``looks``,
-        ``decisions``."""
+        """Return the charts as text: ``scores`` (beside A), ``load``, ``looks``, ``decisions``."""
         if which == "scores" and self.kept is not None:
             return beside(A=self.kept, now=self.trial)
         return self.trial.table(which, last)
 
     def svg(self) -> str:
-        """A still picture, for pages where widgets cannot live."""
+        """Return a still picture, for pages that cannot show widgets."""
         return self.trial.svg(self.kept)
 
     def __repr__(self) -> str:
         return f"TuningPanel({self._name!r}): {self.trial}"
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
+    def _repr_mimebundle_(self, **options: object) -> object:
         bundle = super()._repr_mimebundle_(**options)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["text/plain"] = f"{self!r}\n(run this cell, and the panel appears here)"
@@ -270,8 +264,8 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         return bundle
 
 
-def told(trial: Trial) -> str:
-    """The settings as the store has them, in words."""
+def settings_text(trial: Trial) -> str:
+    """Return the settings that the store has, in words."""
     spec = trial.stored
     metric = spec["metrics"][0]["resource"]["target"]["averageUtilization"]
     up, down = (spec["behavior"][key] for key in ("scaleUp", "scaleDown"))
@@ -281,13 +275,9 @@ def told(trial: Trial) -> str:
     )
 
 
-def _rules(side: Any) -> str:
-    parts = [f"{p['type']} {p['value']} / {p['periodSeconds']} s" for p in side["policies"]]
-    return f"window {side['stabilizationWindowSeconds']} s, {side['selectPolicy']} of " + ", ".join(
-        parts
+def _rules(side: ReadOnlyDocument) -> str:
+    policies = ", ".join(
+        f"{policy['type']} {policy['value']} / {policy['periodSeconds']} s"
+        for policy in side["policies"]
     )
-
-
-def _button(text: str, icon: str, about: str) -> W.Button:
-    layout = W.Layout(width="auto", min_width="78px")
-    return W.Button(description=text, icon=icon, tooltip=about, layout=layout)
+    return f"window {side['stabilizationWindowSeconds']} s, {side['selectPolicy']} of {policies}"

@@ -16,9 +16,11 @@ from kubesim.errors import BadRequest
 from kubesim.experiment.scores import count_flaps, pod_seconds
 from kubesim.simple.autopod import NAME as HPA
 from kubesim.traffic import Flow
+from lessons.tuning.chart import CHART
+from lessons.ui import svg_chart
+from lessons.ui.chart import NAN, ChartData, Columns, top
 
 POINTS = 240  # of a line in a chart
-NAN = float("nan")
 COLUMNS = ("t", "offered", "served", "p95", "ready")
 WHICH = ("load", "looks", "decisions", "shadows", "scores")
 
@@ -139,14 +141,17 @@ class Trial:
         )
 
     def steps(self) -> dict[str, list[float]]:
-        """(second, wanted pods) and what each look would have liked, as columns."""
+        """Return columns: desired pods over time, and the recommendation of each look.
+
+        ``t`` and ``desired`` belong together, and so do ``look_t`` and ``pods``.
+        """
         sizes = [*self.sizes, (self.seconds, self.sizes[-1][1])]
-        wishes = [(d.time, d.data["proposal"]) for d in self.looks if d.data.get("proposal")]
+        looks = [(d.time, d.data["proposal"]) for d in self.looks if d.data.get("proposal")]
         return {
             "t": [time for time, _ in sizes],
-            "wanted": [float(size) for _, size in sizes],
-            "wish_t": [time for time, _ in wishes],
-            "wish": [float(size) for _, size in wishes],
+            "desired": [float(size) for _, size in sizes],
+            "look_t": [time for time, _ in looks],
+            "pods": [float(pods) for _, pods in looks],
         }
 
     def table(self, which: str = "load", last: int = 12, every: float = 60.0) -> Table:
@@ -173,7 +178,7 @@ class Trial:
             (_whole(d.time), d.data["from"], d.data.get("proposal"), d.data["to"], d.binding)
             for d in found[-last:]
         ]
-        return Table(("time [s]", "pods", "wish", "becomes", "bound by"), rows, which)
+        return Table(("time [s]", "pods", "recommended", "becomes", "bound by"), rows, which)
 
     def _load_table(self, last: int, every: float) -> Table:
         rows = [
@@ -209,7 +214,7 @@ class Trial:
         title = f"{len(rows)} of {len(self.looks)} looks differ"
         return Table(("time [s]", "pods", "real", *names), rows[-last:], title)
 
-    # -- telling --------------------------------------------------------------------------------
+    # -- texts and pictures ---------------------------------------------------------------------
 
     def __str__(self) -> str:
         return (
@@ -220,11 +225,50 @@ class Trial:
 
     __repr__ = __str__
 
-    def svg(self, other: Trial | None = None) -> str:
-        """The picture; another trial as thin lines behind it."""
-        from lessons.tuning import still as tuning_still
+    def chart_data(self, other: Trial | None = None) -> ChartData:
+        """Return what the chart shows; another trial as thin lines behind this one."""
+        columns, sizes = self.columns(), self.steps()
+        reference = other.columns() if other is not None else {key: [] for key in COLUMNS}
+        reference_sizes = other.steps() if other is not None else {"t": [], "desired": []}
+        tallest = max([3.0, *sizes["desired"], *columns["ready"], *reference_sizes["desired"]])
+        most = max(tallest, min(max(sizes["pods"], default=0.0), self.bounds[1] * 1.3))
+        return ChartData(
+            sources={
+                "trial": columns,
+                "reference": reference,
+                "sizes": sizes,
+                "reference-sizes": reference_sizes,
+                "recommendations": {
+                    "t": sizes["look_t"],
+                    "pods": [min(pods, most) for pods in sizes["pods"]],
+                },
+                "trial-ups": self._marks(growing=True),
+                "trial-downs": self._marks(growing=False),
+            },
+            start=0.0,
+            end=self.seconds if columns["t"] else -1.0,
+            tops={
+                "load": top(columns["offered"], least=10),
+                "latency": top([*columns["p95"], *reference["p95"]], least=1),
+                "trial-pods": top([most], least=1),
+            },
+        )
 
-        return tuning_still.svg(self, other)
+    def _marks(self, *, growing: bool) -> Columns:
+        """Return the decisions that grew (or shrank) the workload, as columns."""
+        marked = [d for d in self.decisions if (d.data["to"] > d.data["from"]) == growing]
+        return {
+            "t": [d.time for d in marked],
+            "after": [d.data["to"] for d in marked],
+            "why": [f"{d.verdict}; bound by: {d.binding}" for d in marked],
+        }
+
+    def svg(self, other: Trial | None = None) -> str:
+        """Return the picture; another trial as thin lines behind this one."""
+        title = self.title if other is None else f"{self.title} (grey: {other.title})"
+        moves = "; ".join(f"at {time:g} s {size} pods" for time, size in self.sizes)
+        description = f"{self}. Sizes: {moves}."
+        return svg_chart.draw(CHART, self.chart_data(other), title, description)
 
     def _repr_svg_(self) -> str:
         return self.svg()

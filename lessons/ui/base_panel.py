@@ -5,10 +5,11 @@ its cell runs again, pauses when the page is closed, and reports refusals and fa
 has one thread, which polls the cluster several times a second and is the only thread that changes
 Bokeh models. The simulation does not depend on it.
 
-    boot()        read what is needed from a new cluster, and set `series`
+    boot()        read what is needed from a new cluster
     controls()    build the widgets between the transport bar and the charts, once
     poll()        read one update from the cluster
-    render()      update the texts; charts are redrawn only while a page shows them
+    draw()        redraw the charts
+    render()      update the texts
     reset_view()  clear the texts after Reset
     last_error()  the newest error that a component reported
 
@@ -21,16 +22,17 @@ import threading
 import time
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any, Protocol
 
 import ipywidgets as W
+from bokeh.models import LayoutDOM
 
 from kubesim import Cluster
 from kubesim.errors import BadRequest, KubeSimError
 from lessons import session
 from lessons.ui import open_panels as panels
 from lessons.ui.css import STYLE
+from lessons.ui.html import error_html
 from lessons.ui.live import Live
 from lessons.ui.transport import STEP_SECONDS, Transport, nearest
 
@@ -79,15 +81,13 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
 
     Attributes:
         cluster: the cluster that the panel shows; Reset replaces it.
-        series: the values behind the charts; `boot` sets it.
+        live: the widget that shows the charts.
 
     Raises:
         BadRequest: the clock is neither "live" nor "virtual".
     """
 
     _open = False
-    series: Any
-    charts: Any
 
     def __init__(
         self, clock: str, *, speed: float, name: str, running: bool, options: Mapping[str, Any]
@@ -106,7 +106,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         self._fresh(clock, nearest(speed))
         self._error = W.HTML()
         middle = self.controls()
-        self.live = Live(self.charts.layout)
+        self.live = Live(self.figures())
         self.transport = Transport(self, clock, speed)
         self.live.layout = W.Layout(flex="5 1 540px", min_width="0")
         super().__init__([W.HTML(STYLE), self.transport.box, *middle, self._error, *self.below()])
@@ -126,8 +126,8 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         self.cluster.clock.pause()
         self._shown = -1.0  # the simulated second on the screen
         try:
-            self.boot()
-            self.series.pull()  # the state before any time has passed
+            self._source = self.boot()
+            self._source.pull()  # the state before any time has passed
         except KubeSimError:  # there is nothing to show
             session.close_slot(slot)
             raise
@@ -135,16 +135,24 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
     # -- what a subclass defines ----------------------------------------------------------------
 
     @abstractmethod
-    def boot(self) -> None:
-        """Read what is needed from the new cluster, and set `series`."""
+    def boot(self) -> SeriesSource:
+        """Read what is needed from the new cluster; return the values behind the charts."""
 
     @abstractmethod
-    def controls(self) -> list[Any]:
+    def controls(self) -> list[W.Widget]:
         """Build the widgets and the charts; return what belongs below the transport bar."""
 
     @abstractmethod
-    def below(self) -> list[Any]:
+    def figures(self) -> LayoutDOM:
+        """Return the Bokeh layout of the charts that `controls` has built."""
+
+    @abstractmethod
+    def below(self) -> list[W.Widget]:
         """Return the widgets below the error strip; `live` exists by then."""
+
+    @abstractmethod
+    def draw(self) -> None:
+        """Redraw the charts."""
 
     def poll(self) -> None:
         """Read one update from the cluster; called after `series.pull()`."""
@@ -200,7 +208,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         clock = self.cluster.clock
         if clock.virtual:
             with self._lock:
-                self.attempt(lambda: self.series.run(seconds, clock.step, SLICE_SECONDS))
+                self.attempt(lambda: self._source.run(seconds, clock.step, SLICE_SECONDS))
         else:
             self.attempt(lambda: clock.step(seconds))
 
@@ -248,7 +256,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._name!r}, {self.clock} clock)"
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
+    def _repr_mimebundle_(self, **options: object) -> object:
         bundle = super()._repr_mimebundle_(**options)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["text/plain"] = f"{self!r}: run this cell, and the panel appears here"
@@ -276,8 +284,8 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         with self._lock:
             cluster = self.cluster
             if cluster.clock.virtual and self.running and self._check_view():
-                self.series.run(cluster.clock.speed / HZ / POLLS, cluster.sleep, SLICE_SECONDS)
-            self.series.pull()
+                self._source.run(cluster.clock.speed / HZ / POLLS, cluster.sleep, SLICE_SECONDS)
+            self._source.pull()
             self.poll()
             if cluster.failures:
                 self._trouble = str(cluster.failures[-1])
@@ -291,12 +299,12 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
                 state = "resting: no page shows this panel"
             self.transport.render(self.cluster.clock.now(), state)
             self.sync_controls()
-            seen = self.series.rows[-1].time
+            seen = self._source.rows[-1].time
             if seen != self._shown:
                 self._shown = seen
                 self.render()
                 if self.live.ready.is_set() and watched:
-                    self.charts.draw(self.series)
+                    self.draw()
         self.live.realign_now_and_then()
 
     def _check_view(self) -> bool:
@@ -315,7 +323,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
                 self.cluster.clock.resume()
         return not rest
 
-    def attempt(self, action: Callable[[], Any]) -> None:
+    def attempt(self, action: Callable[[], object]) -> None:
         """Run an action of the user; show a refusal in the error strip."""
         try:
             action()
@@ -327,10 +335,3 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
 
     def _render_error(self) -> None:
         self._error.value = error_html(self.error)
-
-
-def error_html(message: str) -> str:
-    """Return the error strip of a panel as HTML; "" without a message."""
-    if not message:
-        return ""
-    return f"<div role='alert' class='ks-error'><b>Error:</b> {escape(message)}</div>"

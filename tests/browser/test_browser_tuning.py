@@ -28,8 +28,8 @@ RUN_PANEL = """async () => {
 }"""
 MOST = """() => {
   const found = (window.Bokeh?.documents || []).map(doc => doc.get_model_by_name('sizes'));
-  const source = found.reverse().find(each => each && each.data['wanted'].length);
-  return source ? Math.max(...source.data['wanted']) : -1;
+  const source = found.reverse().find(each => each && each.data['desired'].length);
+  return source ? Math.max(...source.data['desired']) : -1;
 }"""
 
 

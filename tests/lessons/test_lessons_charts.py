@@ -1,4 +1,4 @@
-"""Series, charts, still pictures and tables: the same run, seen four ways."""
+"""Series, charts, still pictures and tables: four views of the same run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from kubesim.errors import BadRequest
 from kubesim.traffic import Spike, Step
 from lessons import record
 from lessons.cockpit import tables
-from lessons.cockpit.charts import WorkloadCharts
-from lessons.cockpit.series import MAX_POINTS, MAX_ROWS, Series
+from lessons.cockpit.chart import CHART, chart_data
+from lessons.cockpit.series import MAX_POINTS, MAX_ROWS, WorkloadSeries
 from lessons.cockpit.still import Still, svg
 from lessons.session import fresh_cluster
-from lessons.ui import style
+from lessons.ui.bokeh_chart import BokehChart
+from lessons.ui.html import html_table
+from lessons.ui.theme import LIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -56,7 +58,7 @@ def test_no_step_is_lost_and_rows_stay_bounded() -> None:
     """Quiet stretches are thinned out; every change of level keeps its row."""
     cluster = fresh_cluster(nodes=3)
     cluster.set_traffic(Spike(base=20, peak=200, at_seconds=100, seconds=100))
-    series = Series(cluster)
+    series = WorkloadSeries(cluster)
     series.run(2_000, cluster.sleep, 0.25)
     assert len(series.rows) <= MAX_ROWS
     assert series.rows[0].time >= 2_000 - series.window
@@ -71,7 +73,7 @@ def test_a_pod_that_was_away_leaves_a_gap_in_its_line() -> None:
     """auto-pod-4 ends and comes back minutes later: two pieces, and no line between them."""
     cluster = fresh_cluster(nodes=3)
     cluster.set_traffic(60)
-    series = Series(cluster)
+    series = WorkloadSeries(cluster)
     series.run(60, cluster.sleep, 1)
     cluster.set_hpa_config(max_pods=2)
     series.run(30, cluster.sleep, 1)
@@ -87,7 +89,7 @@ def test_many_pods_are_thinned_out_alike() -> None:
     """A thousand seconds of twenty pods stay a picture that can be sent five times a second."""
     cluster = fresh_cluster(nodes=5)
     cluster.set_hpa_config(min_pods=20, max_pods=20)
-    series = Series(cluster)
+    series = WorkloadSeries(cluster)
     series.run(600, cluster.sleep, 5)
     lines = series.pod_lines()
     assert len(lines["pod"]) == 20
@@ -107,8 +109,8 @@ def test_requests_that_nobody_serves_are_seen() -> None:
 
 def test_charts_show_the_series_and_name_their_axes(busy: Still) -> None:
     """Each axis says what and in which unit; sources have names for those who look for them."""
-    charts = WorkloadCharts()
-    charts.draw(busy.series)
+    charts = BokehChart(CHART)
+    charts.draw(chart_data(busy.series))
     labels = [axis.axis_label for plot in charts.figures for axis in plot.axis]
     assert set(labels) == {
         "simulated time [s]",
@@ -133,10 +135,11 @@ def test_charts_show_the_series_and_name_their_axes(busy: Still) -> None:
 
 def test_no_line_depends_on_colour_alone() -> None:
     """In each chart every two lines differ in dash or width as well."""
-    for lines in ((style.AVERAGE, style.TARGET), (style.DESIRED, style.READY, style.LIMIT)):
+    for keys in (("average", "target"), ("desired", "ready", "limit")):
+        lines = [LIGHT.lines[key] for key in keys]
         shapes = {(line.dash, line.width) for line in lines}
         assert len(shapes) == len(lines)
-    looks = [style.pod_line(index) for index in range(24)]
+    looks = [LIGHT.pod_line(index) for index in range(24)]
     assert len({(look.colour, look.dash) for look in looks}) == 24
 
 
@@ -169,7 +172,7 @@ def test_the_same_run_gives_the_same_picture(busy: Still) -> None:
 
 def test_a_picture_of_nothing_says_so() -> None:
     """Before time has passed there is nothing to draw, and nothing breaks."""
-    series = Series(fresh_cluster(nodes=1))
+    series = WorkloadSeries(fresh_cluster(nodes=1))
     assert "nothing has happened yet" in svg(series, "empty")
     assert "nothing has happened yet" in repr(Still(series, "empty"))
 
@@ -201,7 +204,7 @@ def test_an_unknown_table_names_those_that_exist(busy: Still) -> None:
 
 def test_html_escapes_what_it_is_given() -> None:
     """A pod cannot be named so, but a message can say anything."""
-    html = tables.html_table(("a<b",), [("<script>",)], "x&y")
+    html = html_table(("a<b",), [("<script>",)], "x&y")
     assert "<script>" not in html
     assert "a&lt;b" in html
     assert "x&amp;y" in html

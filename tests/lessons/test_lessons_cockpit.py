@@ -235,7 +235,7 @@ def test_texts_say_what_the_charts_show() -> None:
     cockpit.set_traffic(200)
     cockpit.step(1)
     cockpit.repaint()
-    assert "find no pod" in cockpit.traffic.status.value
+    assert "not served by any pod" in cockpit.traffic.status.value
 
 
 def test_a_failing_component_is_seen() -> None:

@@ -60,7 +60,7 @@ def test_the_stage_before_the_controller_has_looked_is_all_old() -> None:
     cluster = settled(4)
     set_image(cluster, "web:2")
     now = stage_of(cluster)
-    assert (now.old_ready, now.new_ready, now.least, now.most) == (4, 0, 3, 5)
+    assert (now.old_ready, now.new_ready, now.min_ready, now.max_pods) == (4, 0, 3, 5)
 
 
 def test_without_a_deployment_there_is_an_empty_stage() -> None:
@@ -104,7 +104,7 @@ def test_the_picture_names_areas_lines_and_passes() -> None:
     ElementTree.fromstring(picture)
     assert "<title>Good</title>" in picture
     assert "at last 10 of 10, of them 10 new" in picture
-    for text in ("old, ready", "new, not ready yet", "ready at least", "maxSurge 3"):
+    for text in ("old, ready", "new, not ready yet", "min ready", "maxSurge 3"):
         assert text in picture
 
 
@@ -217,7 +217,7 @@ def test_the_chart_gets_the_whole_window() -> None:
 
 def test_areas_are_drawn_by_a_glyph_that_bears_no_data() -> None:
     """BokehJS 3.9 never ends to draw an empty `VAreaStep`: the page would hang at once."""
-    figure = still_panel().charts.figure
+    (figure,) = still_panel().charts.figures
     assert {type(renderer.glyph).__name__ for renderer in figure.renderers} == {
         "VArea",
         "Step",

@@ -14,9 +14,11 @@ from kubesim.errors import BadRequest
 from lessons import SchedulerPanel, fill, place, pod
 from lessons.exercises import l05
 from lessons.pods import where
-from lessons.scheduler.charts import segments_of, wholes_of
-from lessons.scheduler.controls import turned, waiting_html, why_html
-from lessons.scheduler.nodefill import look
+from lessons.scheduler.bars import bar_chart, group_colours
+from lessons.scheduler.chart import segments_of, wholes_of
+from lessons.scheduler.controls import transposed, waiting_html, why_html
+from lessons.scheduler.nodes import read_nodes
+from lessons.ui.theme import LIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -32,6 +34,12 @@ def a_cluster() -> Cluster:
     cluster.node("node-2").taint("dedicated=db:NoSchedule")
     cluster.sleep(1)
     return cluster
+
+
+def bar_segments(cluster: Cluster) -> dict[str, list[Any]]:
+    """The segments of the live node chart."""
+    fill = read_nodes(cluster)
+    return segments_of(bar_chart(fill), group_colours([fill], LIGHT))
 
 
 def panel(**options: Any) -> SchedulerPanel:
@@ -59,7 +67,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 def test_requests_are_counted_against_what_a_node_offers() -> None:
     """CPU and memory apart; a taint is a note, a waiting pod is named, one that ended is gone."""
     with a_cluster() as cluster:
-        seen = look(cluster, "now")
+        seen = read_nodes(cluster, "now")
         first, second = seen.rows
         assert (first.taken("cpu"), first.offers("cpu"), first.share("memory")) == (
             4000,
@@ -71,7 +79,7 @@ def test_requests_are_counted_against_what_a_node_offers() -> None:
         assert seen.waiting == ("big",)
         cluster.api.delete("Pod", "db")
         cluster.sleep(60)
-        after = look(cluster)
+        after = read_nodes(cluster)
         assert [part.name for part in after.rows[0].pods] == ["big", "web-1"]
         assert after.waiting == ()
 
@@ -119,8 +127,8 @@ def test_an_overfull_node_makes_the_axis_longer() -> None:
         cluster.sleep(1)
         cluster.kubelets[0].fail()  # so that nobody refuses them
         place(cluster, *(pod(f"p{n}", "3", nodeName="node-1") for n in range(2)))
-        assert look(cluster).rows[0].share("cpu") == 1.5
-        assert max(segments_of(look(cluster))["right"]) == 150
+        assert read_nodes(cluster).rows[0].share("cpu") == 1.5
+        assert max(bar_segments(cluster)["right"]) == 150
         assert "6 of 4 cores" in fill(cluster).svg()
 
 
@@ -134,12 +142,12 @@ def test_a_cluster_without_nodes_has_a_picture_too() -> None:
 def test_the_chart_s_columns_are_of_one_length() -> None:
     """Each pod twice, CPU and memory; a closed node is hatched."""
     with a_cluster() as cluster:
-        segments, wholes = segments_of(look(cluster)), wholes_of(look(cluster))
+        segments, wholes = bar_segments(cluster), wholes_of(bar_chart(read_nodes(cluster)))
     assert {len(column) for column in segments.values()} == {4}
     assert {len(column) for column in wholes.values()} == {4}
     assert wholes["hatch"] == [" ", " ", "/", "/"]
     assert segments["right"] == [75.0, 100.0, 12.5, 37.5]
-    assert "dedicated=db:NoSchedule" in wholes["said"][-1]
+    assert "dedicated=db:NoSchedule" in wholes["figures"][-1]
 
 
 # -- words ----------------------------------------------------------------------------------------
@@ -152,12 +160,12 @@ def test_the_words_of_a_waiting_pod_say_who_refused_it_and_what_would_help() -> 
         assert "Insufficient cpu" in html
         assert "It would fit, if you" in html
         assert "<th scope='col'>node-2</th>" in html
-        assert "No scheduler has looked" in why_html(cluster, "nobody")
-        assert "No scheduler has looked" in why_html(cluster, "")
-        assert "1 without a node:</b> big" in waiting_html(cluster, look(cluster))
+        assert "No scheduler has tried" in why_html(cluster, "nobody")
+        assert "No scheduler has tried" in why_html(cluster, "")
+        assert "1 without a node:</b> big" in waiting_html(cluster, read_nodes(cluster))
         table = cluster.explain("pod/big").table()
         assert table is not None
-        columns, rows = turned(table)
+        columns, rows = transposed(table)
         assert columns == ["", "node-1", "node-2"]
         assert [row[0] for row in rows] == ["refused by", "because"]
 
@@ -179,7 +187,7 @@ def test_pods_are_made_as_the_sliders_say() -> None:
     ]
     assert asked.count({"cpu": "1500m", "memory": "1024Mi"}) == 4
     assert len(asked) == 6
-    assert not look(board.cluster).waiting
+    assert not read_nodes(board.cluster).waiting
     board.pods.clear.click()
     board.step(60)
     assert board.cluster.api.list("Pod")["items"] == []
@@ -194,7 +202,7 @@ def test_nodes_are_closed_and_opened() -> None:
         board.nodes.cordon.click()
         board.nodes.taint.click()
         board.step(2)
-        notes = look(board.cluster).rows[1].notes
+        notes = read_nodes(board.cluster).rows[1].notes
         if _ == 0:
             assert notes == ("cordoned", "dedicated=db:NoSchedule")
     assert notes == ()
@@ -221,11 +229,11 @@ def test_the_panel_says_how_the_chosen_pod_was_placed() -> None:
     """The newest, or the one that is chosen; its segments are marked in the chart."""
     board = panel(pods=2)
     assert wait_for(lambda: "<b>p2</b>" in board.summary.why.value)
-    board.charts.draw(board.series)
+    board.draw()
     assert len(board.charts._marked.data["y"]) == 2
     board.summary.pod.value = "p1"
     assert wait_for(lambda: "<b>p1</b>" in board.summary.why.value)
-    assert "Nobody waits" in board.summary.waiting.value
+    assert "No pod is waiting" in board.summary.waiting.value
     assert "default plug-ins" in board.nodes.running.value
     assert "has the highest total" in board.summary.happened.value
 
@@ -284,9 +292,9 @@ def test_the_other_clock_brings_the_first_pods_again() -> None:
     board = SchedulerPanel(speed=20, weight=5)
     for clock in ("live", "virtual"):
         board.choose_clock(clock)
-        assert wait_for(lambda: sum(len(row.pods) for row in look(board.cluster).rows) == 6)
+        assert wait_for(lambda: sum(len(row.pods) for row in read_nodes(board.cluster).rows) == 6)
         assert board.cluster.clock.virtual == (clock == "virtual")
-        assert sum(bool(row.pods) for row in look(board.cluster).rows) == 1
+        assert sum(bool(row.pods) for row in read_nodes(board.cluster).rows) == 1
     assert board.error == ""
 
 
@@ -294,7 +302,7 @@ def test_the_other_clock_brings_the_first_pods_again() -> None:
 def test_the_live_panel_runs_and_leaves_a_still_picture() -> None:
     """Pods are threads; the stored picture is the same for every run."""
     board = SchedulerPanel(speed=20)
-    assert wait_for(lambda: sum(len(row.pods) for row in look(board.cluster).rows) == 6)
+    assert wait_for(lambda: sum(len(row.pods) for row in read_nodes(board.cluster).rows) == 6)
     data = board._repr_mimebundle_()
     data = data[0] if isinstance(data, tuple) else data
     assert data["text/plain"].startswith("SchedulerPanel('scheduler', live clock)")

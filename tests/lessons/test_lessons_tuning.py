@@ -12,7 +12,7 @@ from kubesim.errors import BadRequest
 from lessons import TuningPanel, session, tune
 from lessons.exercises import l07
 from lessons.tuning.loads import LOADS, load_of
-from lessons.tuning.panel import UPS, told
+from lessons.tuning.panel import UPS, settings_text
 from lessons.tuning.trial import WHICH, beside
 from lessons.tuning.tune import policies
 from lessons.ui import open_panels as panels
@@ -34,7 +34,7 @@ def test_words_become_the_fields_of_a_manifest() -> None:
     assert behavior["scaleUp"]["policies"] == policies("2 pods in 30 s or 50 % in 60 s")
     assert behavior["scaleDown"]["stabilizationWindowSeconds"] == 60
     assert behavior["scaleDown"]["tolerance"] == "0.05"
-    assert "Max of Pods 2 / 30 s, Percent 50 / 60 s" in told(trial)
+    assert "Max of Pods 2 / 30 s, Percent 50 / 60 s" in settings_text(trial)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_slider_is_a_new_trial() -> None:
     assert panel.trial.title == f"steady, target=50, {policy}, metrics=None"
     assert panel.table().columns == ("score", "A", "now")
     assert "grey: steady, the defaults" in panel.svg()
-    panel.forget_a()
+    panel.clear_a()
     assert panel.table().columns == ("score", "value")
 
 
@@ -179,15 +179,15 @@ def test_a_refusal_is_shown_and_the_run_before_stays() -> None:
 def test_the_charts_hold_what_the_trial_says() -> None:
     """Sources are replaced as a whole; marks carry their reasons."""
     panel = TuningPanel(load="spike")
-    panel.charts.draw(panel.trial, tune(load="spike", target=50))
+    panel.charts.draw(panel.trial.chart_data(tune(load="spike", target=50)))
     sources = {s.name: s.data for s in panel.charts.layout.select({"type": _source_type()})}
     ups = [d for d in panel.trial.decisions if d.data["to"] > d.data["from"]]
     assert sources["trial-ups"]["after"] == [d.data["to"] for d in ups]
     assert "bound by" in sources["trial-ups"]["why"][0]
-    assert max(sources["behind-sizes"]["wanted"]) == 20
+    assert max(sources["reference-sizes"]["desired"]) == 20
     named = [item for plot in panel.charts.figures for item in plot.legend[0].items]
     assert all(item.visible for item in named)
-    panel.charts.draw(panel.trial)
+    panel.charts.draw(panel.trial.chart_data())
     assert [item.label.value for item in named if not item.visible] == ["A served", "A", "A"]
 
 

@@ -1,0 +1,112 @@
+"""Widgets that the panels share: a slider with a number box, a button with an icon, a heading.
+
+Each slider has a number box, so a keyboard or a screen reader works as well as a mouse.
+
+Three parties move a slider: the user in the page, code in a cell, and the panel's own thread, which
+syncs the slider when another client writes to the store. Callbacks of the page arrive on a thread
+of their own, even while a cell runs. So a callback acts on the value that it received and not on
+the slider's value by then, and what the panel's thread sets is not written back: see `syncing`.
+
+Kubernetes has no counterpart.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import ipywidgets as W
+
+Change = Mapping[str, Any]
+"""What ipywidgets passes to an observer; "new" is the new value."""
+
+
+class _Syncing(threading.local):
+    """True while this very thread sets a control to what the store has."""
+
+    on = False
+
+
+_syncing = _Syncing()
+
+
+def is_syncing() -> bool:
+    """Return whether this thread is setting a control, so that observers do not write back."""
+    return _syncing.on
+
+
+@contextmanager
+def syncing() -> Iterator[None]:
+    """Set controls in the block without writing their values back."""
+    _syncing.on = True
+    try:
+        yield
+    finally:
+        _syncing.on = False
+
+
+class NumberSlider:
+    """A slider and a number box with one value.
+
+    Args:
+        label: name of the value.
+        bounds: smallest and largest value of the slider.
+        value: initial value; a larger one extends the slider.
+        step: of the slider.
+        tooltip: one line about the value.
+
+    Attributes:
+        row: both widgets, side by side.
+        slider, box: the widgets.
+    """
+
+    def __init__(
+        self, label: str, bounds: tuple[int, int], value: int, step: int, tooltip: str
+    ) -> None:
+        low, high = bounds
+        self.slider = W.IntSlider(
+            value,
+            low,
+            max(high, value),
+            step,
+            description=label,
+            tooltip=tooltip,
+            continuous_update=False,
+            readout=False,
+            style={"description_width": "76px"},
+            layout=W.Layout(width="auto", flex="1 1 150px", min_width="150px"),
+        )
+        self.box = W.BoundedIntText(
+            value, low, max(high, value), 1, tooltip=tooltip, layout=W.Layout(width="58px")
+        )
+        W.link((self.slider, "value"), (self.box, "value"))
+        self.row = W.HBox([self.slider, self.box], layout=W.Layout(width="100%"))
+
+    @property
+    def value(self) -> int:
+        """The current value."""
+        return int(self.slider.value)
+
+    def show(self, value: int) -> None:
+        """Set both widgets; a value beyond the slider's end extends it."""
+        for widget in (self.slider, self.box):
+            widget.max = max(widget.max, value)
+            widget.value = value
+
+
+def icon_button(label: str, icon: str, tooltip: str) -> W.Button:
+    """Return a button; `icon` is the name of a Font Awesome icon."""
+    layout = W.Layout(width="auto", min_width="78px")
+    return W.Button(description=label, icon=icon, tooltip=tooltip, layout=layout)
+
+
+def heading(title: str, note: str) -> W.HTML:
+    """Return the heading of a card, with a note beside it."""
+    return W.HTML(f"<div class='ks-head'>{title} <span>{note}</span></div>")
+
+
+def fact(name: str, text: str) -> str:
+    """Return one small line of HTML: a bold name and what there is to say."""
+    return f"<span class='ks-fact'><b>{name}:</b> {text}</span>"
