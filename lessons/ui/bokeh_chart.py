@@ -19,7 +19,7 @@ from bokeh.models import (
     LinearAxis,
     Range1d,
 )
-from bokeh.models.renderers import GlyphRenderer
+from bokeh.models.renderers import DataRenderer
 from bokeh.plotting import figure
 
 from lessons.ui.chart import (
@@ -106,7 +106,7 @@ class BokehChart:
             drawn.legend[0].ncols = plot.legend_columns
         return drawn
 
-    def _add(self, drawn: Any, layer: Layer) -> GlyphRenderer | None:
+    def _add(self, drawn: Any, layer: Layer) -> DataRenderer | None:
         """Add the glyphs of one layer to a figure; return the markers, if it has some."""
         source = self._sources[layer.source]
         match layer:
@@ -169,12 +169,12 @@ class BokehChart:
         )
         drawn.add_tools(HoverTool(renderers=[lines], tooltips="<b>@pod</b>"))
 
-    def _add_markers(self, drawn: Any, layer: Markers) -> GlyphRenderer:
+    def _add_markers(self, drawn: Any, layer: Markers) -> DataRenderer:
         source, theme = self._sources[layer.source], self._theme
         if layer.moments:
             moment = theme.lines["moment"]
             drawn.vspan("t", source=source, line_color=moment.colour, line_width=moment.width)
-        markers: GlyphRenderer = drawn.scatter(
+        markers: DataRenderer = drawn.scatter(
             "t",
             layer.y,
             source=source,
