@@ -1,8 +1,7 @@
-"""How far one pass of a Deployment goes: pure functions from sizes to sizes, with their reasons.
+"""How far one sync of a Deployment goes: pure functions from sizes to sizes, with their reasons.
 
-The arithmetic is that of `rollout`; here it is put in order - up before down - and each figure that
-was used is kept as a step of the decision record. What happens when the size is changed is in
-`deployment_scaling`.
+`rolling` has the arithmetic. `roll` and `recreate` apply it in order (up before down), and keep the
+figures as steps of the decision record. `scaling` handles a change of the Deployment's size.
 
 >>> old = OwnedSet(ReplicaSetState("web-old", 10, 10))
 >>> facts = DeploymentFacts(10, Fenceposts(3, 2), new=None, old=(old,), new_name="web-new")
@@ -37,7 +36,7 @@ class OwnedSet:
 
     Attributes:
         state: name, spec.replicas, availableReplicas, creation, max-replicas.
-        desired: annotation desired-replicas; None if it is missing or no number.
+        desired: annotation desired-replicas; None if it is missing or malformed.
         pods: status.replicas.
     """
 
@@ -47,23 +46,23 @@ class OwnedSet:
 
     @property
     def active(self) -> bool:
-        """It wants pods."""
+        """Whether spec.replicas is greater than 0."""
         return self.state.replicas > 0
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentFacts:
-    """What a pass looks at.
+    """The facts that one sync uses.
 
     Attributes:
         replicas: spec.replicas.
         fenceposts: maxSurge and maxUnavailable, resolved.
-        new: the ReplicaSet of the present template; None if there is none yet.
-        old: all others, oldest first.
+        new: the ReplicaSet of the current template; None if it does not exist yet.
+        old: all other ReplicaSets, oldest first.
         rolling: strategy RollingUpdate (else Recreate).
         status_replicas: status.replicas of the Deployment.
-        old_pods: pods of old ReplicaSets that have not ended, terminating ones included.
-        new_name: what the new ReplicaSet is called, or will be.
+        old_pods: unfinished pods of old ReplicaSets, terminating ones included.
+        new_name: name of the new ReplicaSet, also before it exists.
     """
 
     replicas: int
@@ -77,12 +76,12 @@ class DeploymentFacts:
 
     @property
     def surge(self) -> int:
-        """Pods above `replicas` that are allowed; 0 for Recreate."""
+        """maxSurge as a number of pods; 0 for Recreate."""
         return self.fenceposts.surge if self.rolling else 0
 
     @property
     def unavailable(self) -> int:
-        """Pods below `replicas` that are allowed."""
+        """maxUnavailable as a number of pods."""
         return max_unavailable_of(self.fenceposts.unavailable, self.replicas, rolling=self.rolling)
 
     @property
@@ -93,16 +92,16 @@ class DeploymentFacts:
 
 @dataclass(frozen=True, slots=True)
 class PassPlan:
-    """What a pass does.
+    """What one sync does.
 
     Attributes:
-        create: size of the new ReplicaSet that is to be made; None: none is made.
-        sizes: new sizes by name, of ReplicaSets that change.
-        refresh: names of those whose annotations are to be written, even at the same size.
+        create: spec.replicas of the new ReplicaSet to create; None: none is created.
+        sizes: new spec.replicas by name, of ReplicaSets that change.
+        refresh: names of ReplicaSets whose annotations are written even at the same size.
         steps: the rules applied, with their figures.
-        binding: what kept the pass from going further.
-        unless: what would let it go further.
-        waiting: the rollout is under way, and this pass could do nothing for it.
+        binding: the limit that kept the sync from going further.
+        unless: the change that would let it go further.
+        waiting: the rollout is under way, and this sync cannot continue it.
     """
 
     create: int | None = None
@@ -118,7 +117,7 @@ class PassPlan:
 
 
 def roll(facts: DeploymentFacts) -> PassPlan:
-    """One pass of a rolling update: up, or else down, as far as the limits allow."""
+    """Plan one sync of a rolling update: scale up, or else down, as far as the limits allow."""
     total = sum(owned.state.replicas for owned in facts.everything)
     steps = [_limits(facts)]
     if facts.new is None:
@@ -126,9 +125,9 @@ def roll(facts: DeploymentFacts) -> PassPlan:
             replicas=facts.replicas, surge=facts.surge, new_replicas=0, all_replicas=total
         )
         steps.append(_up(facts, 0, create, total))
-        made = OwnedSet(ReplicaSetState(facts.new_name, create), facts.replicas)
-        rest = _down(replace(facts, new=made), steps)
-        return replace(rest, create=create, waiting=False)
+        created = OwnedSet(ReplicaSetState(facts.new_name, create), facts.replicas)
+        down = _down(replace(facts, new=created), steps)
+        return replace(down, create=create, waiting=False)
     before = facts.new.state.replicas
     size = _new_size(facts, facts.new, total)
     if size != facts.replicas or size != before:
@@ -145,11 +144,11 @@ def roll(facts: DeploymentFacts) -> PassPlan:
 
 
 def _new_size(facts: DeploymentFacts, new: OwnedSet, total: int) -> int:
-    now = new.state.replicas
-    if now >= facts.replicas:
+    current = new.state.replicas
+    if current >= facts.replicas:
         return facts.replicas
     return new_replica_set_size(
-        replicas=facts.replicas, surge=facts.surge, new_replicas=now, all_replicas=total
+        replicas=facts.replicas, surge=facts.surge, new_replicas=current, all_replicas=total
     )
 
 
@@ -170,19 +169,19 @@ def _up(facts: DeploymentFacts, before: int, size: int, total: int) -> RuleStep:
     room = facts.replicas + facts.surge - total
     figures = {"pods": total, "room": room, "missing": facts.replicas - before}
     if size == before < facts.replicas:
-        said = f"{facts.new_name} stays at {size}: {total} pods, {total + room} are allowed"
-        return RuleStep("scale up", figures, said, ROLLING)
+        result = f"{facts.new_name} stays at {size}: {total} pods, {total + room} are allowed"
+        return RuleStep("scale up", figures, result, ROLLING)
     return RuleStep("scale up", figures, f"{facts.new_name} {before} -> {size}", ROLLING)
 
 
 def _down(facts: DeploymentFacts, steps: list[RuleStep]) -> PassPlan:
-    """The old ReplicaSets: pods that serve nobody first, then as many as may be missed."""
+    """Scale down the old ReplicaSets: unavailable pods first, then what maxUnavailable allows."""
     assert facts.new is not None
     new, old = facts.new.state, [owned.state for owned in facts.old]
     before = {state.name: state.replicas for state in old}
-    ill = max(0, new.replicas - new.available)
+    unavailable = max(0, new.replicas - new.available)
     if not sum(before.values()):
-        return _nothing_old(facts, steps, ill)
+        return _without_old_pods(facts, steps, unavailable)
     sizes = scale_down_old(
         old, new, replicas=facts.replicas, unavailable=facts.fenceposts.unavailable
     )
@@ -194,55 +193,58 @@ def _down(facts: DeploymentFacts, steps: list[RuleStep]) -> PassPlan:
         "pods": total,
         "available": available,
         "minAvailable": minimum,
-        "newUnavailable": ill,
+        "newUnavailable": unavailable,
         "allowed": max(0, allowed),
     }
-    sum_text = f"{total} pods - {minimum} that must stay - {ill} new ones not available = {allowed}"
+    formula = f"{total} pods - {minimum} that must stay - {unavailable} new ones not available = {allowed}"
     result = ", ".join(f"{name} {before[name]} -> {size}" for name, size in sizes.items())
-    said = f"{result} ({sum_text})" if sizes else f"none may go now ({sum_text})"
-    steps.append(RuleStep("scale down", figures, said, ROLLING))
+    result = f"{result} ({formula})" if sizes else f"none may go now ({formula})"
+    steps.append(RuleStep("scale down", figures, result, ROLLING))
     if sizes:
         limit = f"maxUnavailable {facts.unavailable}: {minimum} must stay available"
         unless = "a new pod becomes available, or maxUnavailable is raised"
         return PassPlan(sizes=sizes, steps=tuple(steps), binding=limit, unless=unless)
     limit = f"maxUnavailable {facts.unavailable}: {minimum} must stay available, {available} are"
-    if ill:
-        limit = f"{ill} of {new.replicas} new pods are not available; {limit}"
+    if unavailable:
+        limit = f"{unavailable} of {new.replicas} new pods are not available; {limit}"
     return PassPlan(
-        steps=tuple(steps), binding=limit, unless=_way_out(facts, ill, allowed), waiting=True
+        steps=tuple(steps),
+        binding=limit,
+        unless=_changes_that_help(facts, unavailable, allowed),
+        waiting=True,
     )
 
 
-def _nothing_old(facts: DeploymentFacts, steps: list[RuleStep], ill: int) -> PassPlan:
-    """No old pods are wanted any more: only the new ones matter."""
+def _without_old_pods(facts: DeploymentFacts, steps: list[RuleStep], unavailable: int) -> PassPlan:
+    """Return the plan when no old ReplicaSet has replicas: complete, or wait for new pods."""
     assert facts.new is not None
-    if not ill:
+    if not unavailable:
         return PassPlan(steps=tuple(steps), binding="complete")
-    limit = f"{ill} of {facts.new.state.replicas} new pods are not available"
-    unless = f"{ill} more pods of {facts.new_name} become available"
+    limit = f"{unavailable} of {facts.new.state.replicas} new pods are not available"
+    unless = f"{unavailable} more pods of {facts.new_name} become available"
     return PassPlan(steps=tuple(steps), binding=limit, unless=unless, waiting=True)
 
 
-def _way_out(facts: DeploymentFacts, ill: int, allowed: int) -> str:
-    """The smallest changes after which an old pod may go.
+def _changes_that_help(facts: DeploymentFacts, unavailable: int, allowed: int) -> str:
+    """Return the smallest changes after which an old pod may be deleted.
 
-    Both budgets have to open: `allowed` counts every pod, the other one those that are available.
+    Both budgets must be positive: `allowed` counts all pods, the other one available pods.
     """
     short = max(1, 1 - allowed)
-    ways = []
-    if ill >= short:
+    changes = []
+    if unavailable >= short:
         pods = "a pod" if short == 1 else f"{short} pods"
-        ways.append(f"{pods} of {facts.new_name} become{'s' if short == 1 else ''} available")
-    ways.append(f"maxUnavailable is raised to {facts.unavailable + short}")
-    ways.append("the template is changed or rolled back")
-    return ", or ".join(ways)
+        changes.append(f"{pods} of {facts.new_name} become{'s' if short == 1 else ''} available")
+    changes.append(f"maxUnavailable is raised to {facts.unavailable + short}")
+    changes.append("the template is changed or rolled back")
+    return ", or ".join(changes)
 
 
 # -- recreate --------------------------------------------------------------------------------------
 
 
 def recreate(facts: DeploymentFacts) -> PassPlan:
-    """One pass of Recreate: all old pods go, and only then new ones come."""
+    """Plan one sync of Recreate: delete all old pods, and only then create new ones."""
     sizes = {owned.state.name: 0 for owned in facts.old if owned.active}
     if sizes:
         result = ", ".join(f"{name} -> 0" for name in sizes)
@@ -253,20 +255,20 @@ def recreate(facts: DeploymentFacts) -> PassPlan:
             binding="strategy Recreate",
             unless="all old pods have ended: then the new ones start",
         )
-    counted = sum(owned.pods for owned in facts.old)
-    if counted or facts.old_pods:
-        left = max(counted, facts.old_pods)
+    status_pods = sum(owned.pods for owned in facts.old)
+    if status_pods or facts.old_pods:
+        left = max(status_pods, facts.old_pods)
         step = RuleStep("wait", {"oldPods": left}, f"{left} old pods have not ended", RECREATE)
         return PassPlan(
             steps=(step,),
             binding=f"{left} old pods have not ended",
-            unless=f"{left} old pods end: only then new ones are made",
+            unless=f"{left} old pods end: only then new ones are created",
             waiting=True,
         )
     figures = {"replicas": facts.replicas}
     before = facts.new.state.replicas if facts.new is not None else 0
     if facts.new is not None and before == facts.replicas:
-        return _nothing_old(facts, [], max(0, before - facts.new.state.available))
+        return _without_old_pods(facts, [], max(0, before - facts.new.state.available))
     result = f"{facts.new_name} {before} -> {facts.replicas}"
     step = RuleStep("start the new", figures, result, RECREATE)
     if facts.new is None:

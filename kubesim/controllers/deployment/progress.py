@@ -1,8 +1,9 @@
-"""What a Deployment says of itself: counters and conditions, as pure functions of documents.
+"""Status of a Deployment: counters and conditions, as pure functions of documents.
 
-Three conditions: Available (enough pods serve), Progressing (the rollout gets on, or did in time),
-ReplicaFailure (a ReplicaSet cannot make or delete pods). Whoever waits for a rollout waits for
-Progressing to become True with the reason NewReplicaSetAvailable, or False.
+There are three conditions: Available (enough pods are available), Progressing (the rollout makes
+progress, or is complete) and ReplicaFailure (a ReplicaSet cannot create or delete pods). A client
+that waits for a rollout waits for Progressing to become True with the reason
+NewReplicaSetAvailable, or False.
 
 >>> condition("Available", "True", "MinimumReplicasAvailable", "", "2025-01-01T00:00:00Z")["type"]
 'Available'
@@ -13,8 +14,7 @@ util/deployment_util.go (SetDeploymentCondition, DeploymentTimedOut).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from kubesim.controllers.deployment.rolling import (
     RolloutStatus,
@@ -31,19 +31,24 @@ AVAILABLE, PROGRESSING, FAILURE = "Available", "Progressing", "ReplicaFailure"
 TIMED_OUT = "ProgressDeadlineExceeded"
 FINISHED = "NewReplicaSetAvailable"
 PAUSED, RESUMED = "DeploymentPaused", "DeploymentResumed"
-NO_DEADLINE = MAX_INT32  # progressDeadlineSeconds that stands for none
+NO_DEADLINE = MAX_INT32  # progressDeadlineSeconds that means no deadline
 RECHECK_MARGIN_SECONDS = 1.0  # after the deadline: it is compared strictly
-_MOMENT = 0.001
+_RECHECK_EPSILON_SECONDS = 0.001
 
 
-def deadline_of(deployment: Mapping[str, Any]) -> int | None:
-    """spec.progressDeadlineSeconds; None if progress is not watched."""
+def deadline_of(deployment: Document) -> int | None:
+    """Return spec.progressDeadlineSeconds; None if there is no deadline."""
     seconds = deployment["spec"].get("progressDeadlineSeconds")
     return None if seconds is None or seconds == NO_DEADLINE else int(seconds)
 
 
 def condition(type: str, status: str, reason: str, message: str, now: str) -> Document:
-    """A condition of a Deployment, which also says when it was last looked at."""
+    """Return a condition of a Deployment.
+
+    Args:
+        type, status, reason, message: of the condition.
+        now: RFC 3339 timestamp, for lastUpdateTime and lastTransitionTime.
+    """
     return {
         "type": type,
         "status": status,
@@ -55,9 +60,9 @@ def condition(type: str, status: str, reason: str, message: str, now: str) -> Do
 
 
 def with_condition(conditions: Sequence[Document], new: Document) -> list[Document]:
-    """The list with a condition set, at its end; equal status and reason change nothing.
+    """Return the conditions with one set, at the end.
 
-    Equal status keeps lastTransitionTime.
+    Equal status and reason change nothing; equal status keeps lastTransitionTime.
     """
     for known in conditions:
         if known.get("type") == new["type"] and known.get("status") == new["status"]:
@@ -68,18 +73,18 @@ def with_condition(conditions: Sequence[Document], new: Document) -> list[Docume
 
 
 def without_condition(conditions: Sequence[Document], type: str) -> list[Document]:
-    """The list without the condition of a type."""
+    """Return the conditions without the one of a type."""
     return [known for known in conditions if known.get("type") != type]
 
 
 def counters(
-    deployment: Mapping[str, Any], new: Document | None, replicasets: Sequence[Document]
+    deployment: Document, new: Document | None, replicasets: Sequence[Document]
 ) -> dict[str, int]:
-    """Sums over the ReplicaSets' status.
+    """Return the counters of a Deployment: sums over the status of its ReplicaSets.
 
     Args:
         deployment: the document.
-        new: its new ReplicaSet, if there is one.
+        new: its new ReplicaSet, if it exists.
         replicasets: all of its ReplicaSets, the new one included.
     """
 
@@ -99,28 +104,30 @@ def counters(
 
 
 def basic_status(
-    deployment: Mapping[str, Any],
+    deployment: Document,
     new: Document | None,
     replicasets: Sequence[Document],
     max_unavailable: int,
     now: str,
 ) -> Document:
-    """Counters and the condition Available; Progressing stays as it is. What is zero is left out.
+    """Return the status with counters and the condition Available; zero counters are omitted.
+
+    Progressing and ReplicaFailure stay as they are.
 
     Args:
         deployment, new, replicasets: as for `counters`.
-        max_unavailable: resolved, 0 for Recreate.
-        now: RFC 3339.
+        max_unavailable: resolved maxUnavailable; 0 for Recreate.
+        now: RFC 3339 timestamp.
     """
     old = deployment.get("status") or {}
-    counted = counters(deployment, new, replicasets)
-    if counted["availableReplicas"] >= deployment["spec"]["replicas"] - max_unavailable:
-        said = "Deployment has minimum availability."
-        available = condition(AVAILABLE, "True", "MinimumReplicasAvailable", said, now)
+    counts = counters(deployment, new, replicasets)
+    if counts["availableReplicas"] >= deployment["spec"]["replicas"] - max_unavailable:
+        message = "Deployment has minimum availability."
+        available = condition(AVAILABLE, "True", "MinimumReplicasAvailable", message, now)
     else:
-        said = "Deployment does not have minimum availability."
-        available = condition(AVAILABLE, "False", "MinimumReplicasUnavailable", said, now)
-    status: Document = {name: count for name, count in counted.items() if count}
+        message = "Deployment does not have minimum availability."
+        available = condition(AVAILABLE, "False", "MinimumReplicasUnavailable", message, now)
+    status: Document = {name: count for name, count in counts.items() if count}
     if old.get("collisionCount") is not None:
         status["collisionCount"] = old["collisionCount"]
     status["conditions"] = with_condition(old.get("conditions") or (), available)
@@ -128,7 +135,7 @@ def basic_status(
 
 
 def rollout_status(
-    deployment: Mapping[str, Any],
+    deployment: Document,
     new: Document | None,
     replicasets: Sequence[Document],
     max_unavailable: int,
@@ -136,13 +143,13 @@ def rollout_status(
     now: float,
     seconds_at: Callable[[str], float],
 ) -> Document:
-    """The whole status after a pass of the rollout: also Progressing and ReplicaFailure.
+    """Return the whole status after a sync of the rollout, with Progressing and ReplicaFailure.
 
     Args:
         deployment, new, replicasets, max_unavailable: as for `basic_status`.
-        stamp: RFC 3339, whole seconds.
-        now: the same moment in seconds, with their fraction.
-        seconds_at: seconds of an RFC 3339 text.
+        stamp: RFC 3339 timestamp (whole seconds).
+        now: the same time in seconds, with fractions.
+        seconds_at: converts an RFC 3339 timestamp to seconds.
     """
     status = basic_status(deployment, new, replicasets, max_unavailable, stamp)
     conditions = status["conditions"]
@@ -153,10 +160,10 @@ def rollout_status(
     else:
         finished = known is not None and known.get("reason") == FINISHED
         if not finished or status.get("replicas", 0) != status.get("updatedReplicas", 0):
-            who = f'ReplicaSet "{meta.name_of(new)}"' if new is not None else ""
-            who = who or f'Deployment "{meta.name_of(deployment)}"'
-            conditions = _estimate(
-                deployment, status, conditions, who, deadline, stamp, now, seconds_at
+            subject = f'ReplicaSet "{meta.name_of(new)}"' if new is not None else ""
+            subject = subject or f'Deployment "{meta.name_of(deployment)}"'
+            conditions = _update_progressing(
+                deployment, status, conditions, subject, deadline, stamp, now, seconds_at
             )
     failure = _replica_failure(new, replicasets)
     if failure is None:
@@ -167,25 +174,25 @@ def rollout_status(
     return status
 
 
-def _estimate(
-    deployment: Mapping[str, Any],
+def _update_progressing(
+    deployment: Document,
     status: Document,
     conditions: list[Document],
-    who: str,
+    subject: str,
     deadline: int,
     stamp: str,
     now: float,
     seconds_at: Callable[[str], float],
 ) -> list[Document]:
-    """Progressing, while a rollout is under way: complete, progressing or timed out."""
+    """Set Progressing while a rollout is under way: complete, progressing or timed out."""
     known = get_condition(deployment, PROGRESSING)
     before, after = figures_of(deployment.get("status") or {}), figures_of(status)
     if is_complete(after, deployment["spec"]["replicas"]):
-        said = f"{who} has successfully progressed."
-        return with_condition(conditions, condition(PROGRESSING, "True", FINISHED, said, stamp))
+        message = f"{subject} has successfully progressed."
+        return with_condition(conditions, condition(PROGRESSING, "True", FINISHED, message, stamp))
     if is_progressing(before, after):
-        said = f"{who} is progressing."
-        new = condition(PROGRESSING, "True", "ReplicaSetUpdated", said, stamp)
+        message = f"{subject} is progressing."
+        new = condition(PROGRESSING, "True", "ReplicaSetUpdated", message, stamp)
         if known is not None and known.get("status") == "True":
             new["lastTransitionTime"] = known.get("lastTransitionTime")
         return [*without_condition(conditions, PROGRESSING), new]
@@ -193,26 +200,27 @@ def _estimate(
         return conditions
     since = seconds_at(known["lastUpdateTime"])
     if has_timed_out(str(known.get("reason")), since, deadline, now):
-        said = f"{who} has timed out progressing."
-        return with_condition(conditions, condition(PROGRESSING, "False", TIMED_OUT, said, stamp))
+        message = f"{subject} has timed out progressing."
+        new = condition(PROGRESSING, "False", TIMED_OUT, message, stamp)
+        return with_condition(conditions, new)
     return conditions
 
 
 def _replica_failure(new: Document | None, replicasets: Sequence[Document]) -> Document | None:
-    """The first failure, that of the new ReplicaSet before all others'."""
+    """Return the first ReplicaFailure condition; the new ReplicaSet comes first."""
     for replicaset in ([new] if new is not None else []) + list(replicasets):
-        found = get_condition(replicaset, FAILURE)
-        if found is not None:
-            return {**found, "lastUpdateTime": found.get("lastTransitionTime")}
+        failure = get_condition(replicaset, FAILURE)
+        if failure is not None:
+            return {**failure, "lastUpdateTime": failure.get("lastTransitionTime")}
     return None
 
 
-def figures_of(status: Mapping[str, Any], generation: int | None = None) -> RolloutStatus:
-    """A Deployment's status as the figures that decide.
+def figures_of(status: Document, generation: int | None = None) -> RolloutStatus:
+    """Return the counters of a Deployment's status.
 
     Args:
         status: the document's status.
-        generation: metadata.generation, if it matters whether the controller has seen it.
+        generation: metadata.generation to compare with observedGeneration; None: ignore it.
     """
     return RolloutStatus(
         replicas=status.get("replicas", 0),
@@ -223,33 +231,33 @@ def figures_of(status: Mapping[str, Any], generation: int | None = None) -> Roll
     )
 
 
-def pause_condition(deployment: Mapping[str, Any], now: str) -> Document | None:
-    """The condition that a pause or its end asks for; None if there is nothing to say.
+def pause_condition(deployment: Document, now: str) -> Document | None:
+    """Return the condition Progressing after a pause or resume; None if it does not change.
 
-    A rollout that timed out stays so, paused or not; resuming starts the deadline over.
+    A rollout that timed out stays so, paused or not; resuming resets the deadline.
     """
     if deadline_of(deployment) is None:
         return None
     known = get_condition(deployment, PROGRESSING) or {}
     if known.get("reason") == TIMED_OUT:
         return None
-    paused, said_so = bool(deployment["spec"].get("paused")), known.get("reason") == PAUSED
-    if paused and not said_so:
+    paused, was_paused = bool(deployment["spec"].get("paused")), known.get("reason") == PAUSED
+    if paused and not was_paused:
         return condition(PROGRESSING, "Unknown", PAUSED, "Deployment is paused", now)
-    if not paused and said_so:
+    if not paused and was_paused:
         return condition(PROGRESSING, "Unknown", RESUMED, "Deployment is resumed", now)
     return None
 
 
 def recheck_after(
-    deployment: Mapping[str, Any], now: float, seconds_at: Callable[[str], float]
+    deployment: Document, now: float, seconds_at: Callable[[str], float]
 ) -> float | None:
-    """In how many seconds to look at progress again, if nothing happens; None: no need.
+    """Return the seconds after which progress must be checked again; None: never.
 
     Args:
         deployment: the document with its newest status.
         now: in seconds.
-        seconds_at: seconds of an RFC 3339 text.
+        seconds_at: converts an RFC 3339 timestamp to seconds.
     """
     deadline, known = deadline_of(deployment), get_condition(deployment, PROGRESSING)
     if deadline is None or known is None or known.get("reason") in (TIMED_OUT, FINISHED):
@@ -258,5 +266,7 @@ def recheck_after(
     if is_complete(figures, deployment["spec"]["replicas"]):
         return None
     left = seconds_at(known["lastUpdateTime"]) + deadline - now
-    # Upstream asks at once, again and again, below a second; ours at the first moment that counts.
-    return max(left, 0.0) + _MOMENT if left < 1.0 else left + RECHECK_MARGIN_SECONDS
+    # Below a second upstream requeues at once, repeatedly; ours requeues once, just after the deadline.
+    return (
+        max(left, 0.0) + _RECHECK_EPSILON_SECONDS if left < 1.0 else left + RECHECK_MARGIN_SECONDS
+    )

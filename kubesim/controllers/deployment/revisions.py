@@ -1,8 +1,8 @@
-"""Versions of a Deployment: names, revisions and history of its ReplicaSets, as pure functions.
+"""Revision history of a Deployment: names, revisions and clean-up of its ReplicaSets. Pure.
 
-Every template that a Deployment ever had is kept as a ReplicaSet; the number of its version is an
-annotation. Going back does not bring an old number back: the old ReplicaSet is used again and gets
-the next number, and notes the one that it had in its `revision-history`.
+Each template of a Deployment is kept as a ReplicaSet whose revision is an annotation. A rollback
+does not reuse the old revision: the old ReplicaSet gets the next number, and its previous number is
+appended to the annotation `revision-history`.
 
 >>> pod_template_hash({"spec": {"containers": []}}) == pod_template_hash({"spec": {}})
 False
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -31,15 +30,14 @@ MAX = f"{PREFIX}max-replicas"
 ROLLBACK_TO = "deprecated.deployment.rollback.to"
 MAX_HISTORY_CHARACTERS = 2000  # of the annotation revision-history
 NOT_COPIED = (LAST_APPLIED, REVISION, REVISION_HISTORY, DESIRED, MAX, ROLLBACK_TO)
-_EMPTY: Mapping[str, Any] = {}
-_NOTHING_SAID: tuple[Any, ...] = (None, "", [], {})
+_EMPTY_VALUES: tuple[object, ...] = (None, "", [], {})
 
 
 # -- names and templates ---------------------------------------------------------------------------
 
 
 def fnv1a_32(data: bytes) -> int:
-    """The 32-bit FNV-1a hash of some bytes.
+    """Return the 32-bit FNV-1a hash of some bytes.
 
     >>> hex(fnv1a_32(b"a"))
     '0xe40c292c'
@@ -51,7 +49,7 @@ def fnv1a_32(data: bytes) -> int:
 
 
 def encode_hash(number: int) -> str:
-    """A number in the ten symbols that hashes are written in.
+    """Encode a number with the ten symbols of pod-template-hash.
 
     >>> encode_hash(1234567890)
     '56789bcdf4'
@@ -59,15 +57,15 @@ def encode_hash(number: int) -> str:
     return "".join(meta.SUFFIX_ALPHABET[ord(digit) % 27] for digit in str(number))
 
 
-def pod_template_hash(template: Mapping[str, Any], collisions: int | None = None) -> str:
-    """The text that tells a template's pods from others'.
+def pod_template_hash(template: Document, collisions: int | None = None) -> str:
+    """Return the pod-template-hash of a template.
 
-    Upstream hashes a dump of Go's memory, which nobody outside Go can repeat; ours hashes the
+    Upstream hashes a dump of Go's memory, which is not reproducible outside Go; ours hashes the
     template as canonical JSON.
 
     Args:
         template: spec.template of the Deployment.
-        collisions: status.collisionCount, which gives another text after a collision.
+        collisions: status.collisionCount, which changes the hash after a collision.
     """
     data = json.dumps(template, sort_keys=True, separators=(",", ":")).encode()
     if collisions is not None:
@@ -75,9 +73,9 @@ def pod_template_hash(template: Mapping[str, Any], collisions: int | None = None
     return encode_hash(fnv1a_32(data))
 
 
-def without_hash(template: Mapping[str, Any]) -> Document:
-    """A template without the label that its ReplicaSet got."""
-    metadata = dict(template.get("metadata") or _EMPTY)
+def without_hash(template: Document) -> Document:
+    """Return a template without the label pod-template-hash."""
+    metadata = dict(template.get("metadata") or {})
     labels = {
         k: v
         for k, v in (metadata.pop("labels", None) or {}).items()
@@ -88,36 +86,36 @@ def without_hash(template: Mapping[str, Any]) -> Document:
     return {**template, "metadata": metadata}
 
 
-def equal_ignoring_hash(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Two templates make the same pods: all is equal but the hash label.
+def equal_ignoring_hash(one: Document, other: Document) -> bool:
+    """Return whether two templates are equal apart from the label pod-template-hash.
 
-    A field that says nothing is as good as none (apiequality.Semantic): clients written in Go send
-    ``creationTimestamp: null`` along, and a rollback by kubectl has to find its old ReplicaSet.
+    Empty fields equal missing ones (apiequality.Semantic): clients written in Go send
+    ``creationTimestamp: null``, and a rollback by kubectl must find its old ReplicaSet.
     """
     if one.get("spec") == other.get("spec") and without_hash(one) == without_hash(other):
         return True
-    return bool(_said(without_hash(one)) == _said(without_hash(other)))
+    return _without_empty(without_hash(one)) == _without_empty(without_hash(other))
 
 
-def _said(value: Any) -> Any:
-    """A document without what says nothing: null, empty texts, lists and objects."""
+def _without_empty(value: object) -> object:
+    """Return a JSON value without fields that are null, or empty strings, lists and objects."""
     if isinstance(value, Mapping):
-        kept = {key: _said(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item not in _NOTHING_SAID}
+        fields = {key: _without_empty(item) for key, item in value.items()}
+        return {key: item for key, item in fields.items() if item not in _EMPTY_VALUES}
     if isinstance(value, list):
-        return [_said(item) for item in value]
+        return [_without_empty(item) for item in value]
     return value
 
 
 def oldest_first(replicasets: Iterable[Document]) -> list[Document]:
-    """By time of creation, then by name."""
+    """Sort ReplicaSets by creation time, ties by name."""
     return sorted(
         replicasets, key=lambda rs: (rs["metadata"]["creationTimestamp"], meta.name_of(rs))
     )
 
 
-def find_new(deployment: Mapping[str, Any], replicasets: Iterable[Document]) -> Document | None:
-    """The oldest ReplicaSet of the Deployment's present template; any twin of it counts as old."""
+def find_new(deployment: Document, replicasets: Iterable[Document]) -> Document | None:
+    """Return the oldest ReplicaSet of the current template; its duplicates count as old."""
     template = deployment["spec"]["template"]
     for replicaset in oldest_first(replicasets):
         if equal_ignoring_hash(replicaset["spec"]["template"], template):
@@ -128,29 +126,29 @@ def find_new(deployment: Mapping[str, Any], replicasets: Iterable[Document]) -> 
 # -- annotations -----------------------------------------------------------------------------------
 
 
-def revision_of(document: Mapping[str, Any]) -> int | None:
-    """The annotation of that name; None if it is missing or no number."""
+def revision_of(document: Document) -> int | None:
+    """Return the annotation revision; None if it is missing or malformed."""
     return _number(meta.annotations_of(document).get(REVISION))
 
 
-def number_in(document: Mapping[str, Any], annotation: str) -> int | None:
-    """An annotation as a number; None if it is missing or no number."""
+def number_in(document: Document, annotation: str) -> int | None:
+    """Return an annotation as a number; None if it is missing or malformed."""
     return _number(meta.annotations_of(document).get(annotation))
 
 
-def _number(text: str | None) -> int | None:
-    if not text or not text.isascii() or not text.removeprefix("-").isdigit():
+def _number(value: str | None) -> int | None:
+    if not value or not value.isascii() or not value.removeprefix("-").isdigit():
         return None
-    return int(text)
+    return int(value)
 
 
-def next_revision(old: Iterable[Mapping[str, Any]]) -> int:
-    """One more than the greatest among the old ReplicaSets."""
+def next_revision(old: Iterable[Document]) -> int:
+    """Return one more than the greatest revision of the old ReplicaSets."""
     return max((revision_of(replicaset) or 0 for replicaset in old), default=0) + 1
 
 
-def previous_revision(replicasets: Iterable[Mapping[str, Any]]) -> int:
-    """The second greatest revision, which is what "the last one" means; 0 if there is none.
+def previous_revision(replicasets: Iterable[Document]) -> int:
+    """Return the second greatest revision, to which a rollback goes by default; 0: there is none.
 
     >>> previous_revision([{"metadata": {"annotations": {REVISION: n}}} for n in ("1", "4", "3")])
     3
@@ -159,64 +157,64 @@ def previous_revision(replicasets: Iterable[Mapping[str, Any]]) -> int:
     return known[1] if len(known) > 1 else 0
 
 
-def rollback_target(deployment: Mapping[str, Any]) -> int | None:
-    """The revision that the legacy rollback annotation asks for; 0: the last one; None: nothing."""
+def rollback_target(deployment: Document) -> int | None:
+    """Return the revision in the legacy rollback annotation; 0: the previous one; None: none."""
     return number_in(deployment, ROLLBACK_TO)
 
 
-def rolled_back(deployment: Mapping[str, Any], replicaset: Mapping[str, Any] | None) -> Document:
-    """The Deployment without its rollback annotation, and with the template of a ReplicaSet.
+def rolled_back(deployment: Document, replicaset: Document | None) -> Document:
+    """Return the Deployment without its rollback annotation, and with a ReplicaSet's template.
 
     Args:
         deployment: the document.
-        replicaset: whose template and annotations it gets; None: the template stays.
+        replicaset: source of the template and annotations; None: the template stays.
     """
-    notes = {k: v for k, v in meta.annotations_of(deployment).items() if k != ROLLBACK_TO}
+    annotations = {k: v for k, v in meta.annotations_of(deployment).items() if k != ROLLBACK_TO}
     spec = deployment["spec"]
     if replicaset is not None:
         spec = {**spec, "template": without_hash(replicaset["spec"]["template"])}
-        kept = {k: v for k, v in notes.items() if k in NOT_COPIED}
-        theirs = meta.annotations_of(replicaset).items()
-        notes = {**kept, **{k: v for k, v in theirs if k not in NOT_COPIED}}
+        kept = {k: v for k, v in annotations.items() if k in NOT_COPIED}
+        copied = meta.annotations_of(replicaset).items()
+        annotations = {**kept, **{k: v for k, v in copied if k not in NOT_COPIED}}
     return {
         **deployment,
-        "metadata": {**deployment["metadata"], "annotations": notes},
+        "metadata": {**deployment["metadata"], "annotations": annotations},
         "spec": spec,
     }
 
 
 def new_replica_set(
-    deployment: Mapping[str, Any],
+    deployment: Document,
     owner_reference: Document,
     *,
     size: int,
     surge: int,
     revision: int,
 ) -> Document:
-    """The ReplicaSet of the Deployment's present template.
+    """Return the ReplicaSet to create for the current template.
 
     Args:
         deployment: the document.
-        owner_reference: a reference to it, as its controller.
+        owner_reference: the controllerRef to the Deployment.
         size: spec.replicas of the ReplicaSet.
-        surge: resolved; 0 for Recreate.
-        revision: one more than that of all old ones.
+        surge: resolved maxSurge; 0 for Recreate.
+        revision: the revision number.
     """
     spec = deployment["spec"]
     collisions = (deployment.get("status") or {}).get("collisionCount")
-    text = pod_template_hash(spec["template"], collisions)
+    template_hash = pod_template_hash(spec["template"], collisions)
     metadata = spec["template"].get("metadata") or {}
-    labels = {**(metadata.get("labels") or {}), POD_TEMPLATE_HASH_LABEL: text}
+    labels = {**(metadata.get("labels") or {}), POD_TEMPLATE_HASH_LABEL: template_hash}
     selector = spec["selector"]
-    match = {**(selector.get("matchLabels") or {}), POD_TEMPLATE_HASH_LABEL: text}
-    notes = annotations_for_new(deployment, {}, revision)
-    made: Document = {
+    match = {**(selector.get("matchLabels") or {}), POD_TEMPLATE_HASH_LABEL: template_hash}
+    annotations = annotations_for_new(deployment, {}, revision)
+    replicaset_spec: Document = {
         "replicas": size,
         "selector": {**selector, "matchLabels": match},
         "template": {**spec["template"], "metadata": {**metadata, "labels": labels}},
     }
     if spec.get("minReadySeconds"):
-        made["minReadySeconds"] = spec["minReadySeconds"]
+        replicaset_spec["minReadySeconds"] = spec["minReadySeconds"]
     return {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
@@ -224,57 +222,58 @@ def new_replica_set(
             "name": name_of_new(deployment),
             "namespace": meta.namespace_of(deployment),
             "labels": labels,
-            "annotations": {**notes, **replicas_annotations(spec["replicas"], surge)},
+            "annotations": {**annotations, **replicas_annotations(spec["replicas"], surge)},
             "ownerReferences": [owner_reference],
         },
-        "spec": made,
+        "spec": replicaset_spec,
     }
 
 
-def name_of_new(deployment: Mapping[str, Any]) -> str:
-    """What the ReplicaSet of the present template is called, if it is made now."""
+def name_of_new(deployment: Document) -> str:
+    """Return the name of the ReplicaSet to create for the current template."""
     collisions = (deployment.get("status") or {}).get("collisionCount")
-    text = pod_template_hash(deployment["spec"]["template"], collisions)
-    return f"{meta.name_of(deployment)}-{text}"
+    template_hash = pod_template_hash(deployment["spec"]["template"], collisions)
+    return f"{meta.name_of(deployment)}-{template_hash}"
 
 
 def replicas_annotations(replicas: int, surge: int) -> dict[str, str]:
-    """What every ReplicaSet notes about the Deployment's size when it is scaled.
+    """Return the annotations that a ReplicaSet gets when it is scaled.
 
     Args:
         replicas: spec.replicas of the Deployment.
-        surge: resolved; 0 for Recreate.
+        surge: resolved maxSurge; 0 for Recreate.
     """
     return {DESIRED: str(replicas), MAX: str(replicas + surge)}
 
 
 def annotations_for_new(
-    deployment: Mapping[str, Any], present: Mapping[str, str], revision: int
+    deployment: Document, present: Mapping[str, str], revision: int
 ) -> dict[str, str]:
-    """Annotations of the new ReplicaSet: the Deployment's are copied, its revision only rises.
+    """Return the annotations of the new ReplicaSet: the Deployment's, and a raised revision.
 
     Args:
         deployment: the document.
-        present: annotations that the ReplicaSet has.
-        revision: one more than that of all old ones.
+        present: the ReplicaSet's present annotations.
+        revision: one more than the revisions of all old ReplicaSets.
     """
     result = dict(present)
     for key, value in meta.annotations_of(deployment).items():
         if key not in NOT_COPIED:
             result[key] = value
-    had = present.get(REVISION)
-    before = _number(had)
-    if had and before is None:
-        return result  # somebody wrote what is no number: left alone
+    old_revision = present.get(REVISION)
+    before = _number(old_revision)
+    if old_revision and before is None:
+        return result  # a malformed revision is kept
     if (before or 0) < revision:
         result[REVISION] = str(revision)
-        if had is not None:
-            result[REVISION_HISTORY] = _history_with(present.get(REVISION_HISTORY, ""), had)
+        if old_revision is not None:
+            history = present.get(REVISION_HISTORY, "")
+            result[REVISION_HISTORY] = _append_revision_history(history, old_revision)
     return result
 
 
-def _history_with(history: str, revision: str) -> str:
-    """The list with one more at its end; the oldest are dropped when it gets too long."""
+def _append_revision_history(history: str, revision: str) -> str:
+    """Append a revision to the list; drop the oldest ones when it gets too long."""
     numbers = [*(history.split(",") if history else ()), revision]
     while len(numbers) > 1 and len(",".join(numbers)) > MAX_HISTORY_CHARACTERS:
         numbers.pop(0)
@@ -285,14 +284,14 @@ def _history_with(history: str, revision: str) -> str:
 
 
 def to_clean_up(old: Sequence[Document], limit: int | None) -> list[Document]:
-    """The old ReplicaSets that the history limit does away with.
+    """Return the old ReplicaSets to delete for the revision history limit.
 
-    Only the first ones in the order of revisions are looked at, as many as there are too many; one
-    of them that still has pods is passed over, and none goes in its place.
+    Candidates are the excess ones with the lowest revisions; a candidate that still has pods is
+    kept, and none is deleted in its place.
 
     Args:
-        old: all but the new one.
-        limit: spec.revisionHistoryLimit; None keeps everything.
+        old: all ReplicaSets but the new one.
+        limit: spec.revisionHistoryLimit; None: keep everything.
     """
     if limit is None:
         return []
@@ -302,7 +301,7 @@ def to_clean_up(old: Sequence[Document], limit: int | None) -> list[Document]:
     return [replicaset for replicaset in excess if _is_empty(replicaset)]
 
 
-def _is_empty(replicaset: Mapping[str, Any]) -> bool:
+def _is_empty(replicaset: Document) -> bool:
     status = replicaset.get("status") or {}
     return (
         not status.get("replicas")

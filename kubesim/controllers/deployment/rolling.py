@@ -1,9 +1,8 @@
-"""Rollout arithmetic of the Deployment controller: pure functions, numbers in, numbers out.
+"""Arithmetic of rolling updates: pure functions of numbers.
 
 A Deployment owns one ReplicaSet for each version of its pod template. A rolling update moves
-replicas from the old ones to the new one, never more than *surge* above the wanted number and never
-more than *unavailable* below it. The functions here decide how far one pass may go; the controller
-around them only reads and writes.
+replicas from the old ReplicaSets to the new one, with at most *surge* pods above spec.replicas and
+at most *unavailable* pods below. These functions decide how far one sync may go.
 
 Ours keeps all of upstream's rules; "spec" is a ReplicaSet's `spec.replicas`, "available" its
 `status.availableReplicas`; "oldest first" means by creation time, then by name.
@@ -31,7 +30,7 @@ from kubesim.objects.intstr import scaled_value
 
 
 class Fenceposts(NamedTuple):
-    """How far a rolling update may go above and below the wanted number of pods."""
+    """maxSurge and maxUnavailable of a rolling update as numbers of pods."""
 
     surge: int
     unavailable: int
@@ -39,7 +38,7 @@ class Fenceposts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSetState:
-    """What the rollout needs to know of one ReplicaSet.
+    """The facts of one ReplicaSet that a rollout uses.
 
     Attributes:
         name: its name; breaks ties of creation time.
@@ -59,9 +58,13 @@ class ReplicaSetState:
 def resolve_fenceposts(
     *, max_surge: int | str | None, max_unavailable: int | str | None, replicas: int
 ) -> Fenceposts:
-    """Surge rounds up, unavailable rounds down; if both are 0, unavailable becomes 1.
+    """Resolve percentages: surge rounds up, unavailable rounds down.
 
-    Both at 0 would never move anything, hence the 1.
+    If both are 0, unavailable becomes 1, so that the rollout can proceed.
+
+    Args:
+        max_surge, max_unavailable: numbers or percentages; None counts as 0.
+        replicas: spec.replicas of the Deployment.
 
     >>> resolve_fenceposts(max_surge="0%", max_unavailable="1%", replicas=10)
     Fenceposts(surge=0, unavailable=1)
@@ -74,7 +77,13 @@ def resolve_fenceposts(
 
 
 def max_unavailable_of(unavailable: int, replicas: int, *, rolling: bool = True) -> int:
-    """The unavailable pods that are allowed: capped at replicas; 0 for Recreate or replicas 0."""
+    """Return the allowed unavailable pods: capped at replicas; 0 for Recreate or replicas 0.
+
+    Args:
+        unavailable: resolved maxUnavailable.
+        replicas: spec.replicas of the Deployment.
+        rolling: the strategy is RollingUpdate.
+    """
     if not rolling or replicas == 0:
         return 0
     return min(unavailable, replicas)
@@ -83,15 +92,15 @@ def max_unavailable_of(unavailable: int, replicas: int, *, rolling: bool = True)
 def new_replica_set_size(
     *, replicas: int, surge: int, new_replicas: int, all_replicas: int, recreate: bool = False
 ) -> int:
-    """How large the new ReplicaSet may be after this pass.
+    """Return the size of the new ReplicaSet after this sync.
 
     Args:
-        replicas: what the Deployment wants.
-        surge: pods allowed above that.
-        new_replicas: spec of the new ReplicaSet now (0 if it is about to be created).
-        all_replicas: sum of the specs of all ReplicaSets. Terminating pods are not in it: they
-            come on top of the surge.
-        recreate: strategy Recreate gives the whole number at once.
+        replicas: spec.replicas of the Deployment.
+        surge: resolved maxSurge.
+        new_replicas: present size of the new ReplicaSet (0 if it is about to be created).
+        all_replicas: sum of the sizes of all ReplicaSets. Terminating pods are not included: they
+            exist beyond the surge.
+        recreate: the strategy is Recreate, which sets the whole number at once.
     """
     if recreate:
         return replicas
@@ -104,11 +113,17 @@ def new_replica_set_size(
 def scale_down_old(
     old: Sequence[ReplicaSetState], new: ReplicaSetState, *, replicas: int, unavailable: int
 ) -> dict[str, int]:
-    """New sizes of the old ReplicaSets that shrink in this pass, by name; {} if none may.
+    """Return the new sizes of the old ReplicaSets that shrink in this sync, by name.
 
-    First the pods that are not available anyway, oldest ReplicaSet first; then available ones, as
-    far as the total of available pods stays at `replicas - unavailable`. The second budget is taken
-    from the status as read, so pods removed in the first step do not lower it.
+    First unavailable pods are removed, oldest ReplicaSet first; then available ones, as long as
+    `replicas - unavailable` pods stay available. The second budget is taken from the status as
+    read, so pods removed in the first step do not lower it.
+
+    Args:
+        old: the old ReplicaSets.
+        new: the new ReplicaSet.
+        replicas: spec.replicas of the Deployment.
+        unavailable: resolved maxUnavailable.
     """
     ordered = sorted(old, key=lambda rs: (rs.created, rs.name))
     min_available = replicas - max_unavailable_of(unavailable, replicas)
@@ -135,23 +150,23 @@ def scale_down_old(
 
 
 def _round_half_away(numerator: int, denominator: int) -> int:
-    """numerator / denominator rounded to nearest, halves away from zero (both not negative)."""
+    """Round numerator / denominator to nearest, halves away from zero (both non-negative)."""
     return (2 * numerator + denominator) // (2 * denominator)
 
 
 def proportional_sizes(
     active: Sequence[ReplicaSetState], *, replicas: int, surge: int, status_replicas: int = 0
 ) -> dict[str, int]:
-    """Sizes of all active ReplicaSets when the Deployment is scaled in the middle of a rollout.
+    """Return the sizes of all active ReplicaSets when a Deployment is scaled during a rollout.
 
-    Each gets a share by its size; the leftover goes to the *largest*, not to the newest.
+    Each ReplicaSet gets a share by its size; the *largest*, not the newest, gets the leftover.
 
     Args:
-        active: the ReplicaSets with spec > 0.
-        replicas: the new wish.
-        surge: resolved for the new wish.
-        status_replicas: the Deployment's status.replicas, the fallback where the annotation
-            max-replicas is missing.
+        active: the ReplicaSets with spec.replicas > 0.
+        replicas: the new spec.replicas of the Deployment.
+        surge: maxSurge, resolved for the new spec.replicas.
+        status_replicas: status.replicas of the Deployment, used where the annotation max-replicas
+            is missing.
 
     >>> sizes = proportional_sizes(
     ...     [ReplicaSetState("old", 8, created=0, max_replicas=13),
@@ -190,11 +205,11 @@ def _share(rs: ReplicaSetState, replicas: int, surge: int, status_replicas: int)
 
 @dataclass(frozen=True, slots=True)
 class RolloutStatus:
-    """The counters that decide whether a rollout is complete, progressing or late.
+    """The counters that decide whether a rollout is complete, progressing or timed out.
 
     Attributes:
-        replicas, updated, ready, available: of the Deployment's status.
-        observed: the controller has seen the newest generation.
+        replicas, updated, ready, available: counters of the Deployment's status.
+        observed: observedGeneration is the current generation.
     """
 
     replicas: int
@@ -205,12 +220,12 @@ class RolloutStatus:
 
 
 def is_complete(status: RolloutStatus, replicas: int) -> bool:
-    """All pods are of the new version and available, and no old one is left."""
+    """Return whether all pods are of the new version and available, and no old one is left."""
     return status.updated == status.replicas == status.available == replicas and status.observed
 
 
 def is_progressing(before: RolloutStatus, after: RolloutStatus) -> bool:
-    """Something got better: more updated, ready or available pods, or fewer old ones."""
+    """Return whether there are more updated, ready or available pods, or fewer old ones."""
     return (
         after.updated > before.updated
         or after.replicas - after.updated < before.replicas - before.updated
@@ -220,10 +235,10 @@ def is_progressing(before: RolloutStatus, after: RolloutStatus) -> bool:
 
 
 def has_timed_out(reason: str, last_update: float, deadline_seconds: int, now: float) -> bool:
-    """The progress deadline passed; strictly: equality is still in time.
+    """Return whether the progress deadline has passed; at equality it has not.
 
     Args:
-        reason: of the condition Progressing as stored.
+        reason: reason of the stored condition Progressing.
         last_update: its lastUpdateTime, in seconds.
         deadline_seconds: spec.progressDeadlineSeconds.
         now: in seconds.

@@ -1,8 +1,8 @@
-"""What becomes of a Deployment's ReplicaSets when its size changes: pure functions, with reasons.
+"""Sizes of a Deployment's ReplicaSets when the Deployment is scaled: pure functions, with reasons.
 
-A change of size is seen by an annotation: each ReplicaSet notes for how many replicas it was scaled
-last. As long as an active one differs, passes only scale. This is how the write of an autoscaler
-lands, also in the middle of a rollout.
+Each ReplicaSet is annotated with the spec.replicas of its Deployment (desired-replicas). While an
+active ReplicaSet has another value, syncs only scale. This is how a write of the HPA takes effect,
+also in the middle of a rollout.
 
 >>> old = OwnedSet(ReplicaSetState("web-old", 8, 8, max_replicas=13), desired=10)
 >>> new = OwnedSet(ReplicaSetState("web-new", 5, 0, created=9.0, max_replicas=13), desired=10)
@@ -36,7 +36,7 @@ PROPORTIONAL = f"{SOURCE}#proportional-scaling"
 
 
 def is_scaling_event(facts: DeploymentFacts) -> bool:
-    """The size was changed since a ReplicaSet was scaled last: this pass only scales."""
+    """Return whether spec.replicas changed since an active ReplicaSet was scaled."""
     return any(
         owned.active and owned.desired is not None and owned.desired != facts.replicas
         for owned in facts.everything
@@ -44,7 +44,7 @@ def is_scaling_event(facts: DeploymentFacts) -> bool:
 
 
 def scale(facts: DeploymentFacts) -> PassPlan:
-    """Sizes after the Deployment was scaled, or while it is paused."""
+    """Plan a sync after the Deployment was scaled, or while it is paused."""
     active = [owned for owned in facts.everything if owned.active]
     if len(active) <= 1:
         return _scale_the_only_one(facts, active)
@@ -53,8 +53,8 @@ def scale(facts: DeploymentFacts) -> PassPlan:
         step = RuleStep("saturated", {}, f"{facts.new_name} has all pods: the old ones go", SOURCE)
         return PassPlan(sizes=sizes, steps=(step,), binding="the new ReplicaSet is complete")
     if not facts.rolling:
-        said = "Recreate does not share a change of size among several ReplicaSets"
-        return PassPlan(steps=(RuleStep("scale", {}, said, SOURCE),), binding=said)
+        reason = "Recreate does not share a change of size among several ReplicaSets"
+        return PassPlan(steps=(RuleStep("scale", {}, reason, SOURCE),), binding=reason)
     wanted = proportional_sizes(
         [owned.state for owned in active],
         replicas=facts.replicas,
@@ -78,10 +78,10 @@ def scale(facts: DeploymentFacts) -> PassPlan:
 
 
 def _scale_the_only_one(facts: DeploymentFacts, active: list[OwnedSet]) -> PassPlan:
-    """One active ReplicaSet gets everything; without any, the new one, else the newest old one.
+    """Scale the only active ReplicaSet; without any, the new one, else the newest old one.
 
-    One that has the wanted size is left alone, annotations and all, as upstream: a change of size
-    that happens to meet the size of the only active old ReplicaSet stays a scaling event.
+    As upstream, a ReplicaSet that has the wanted size keeps its annotations: a new size that equals
+    the size of the only active old ReplicaSet remains a scaling event.
     """
     if active:
         only = active[0]
@@ -105,14 +105,17 @@ def _is_saturated(facts: DeploymentFacts, new: OwnedSet) -> bool:
 
 
 def with_standstill(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:
-    """The plan of a scaling event that does nothing, with the reason why the rollout stands still.
+    """Explain a scaling event that changes nothing, and therefore blocks the rollout.
 
-    Upstream writes no annotation when there is nothing to scale, so the next pass meets the same
-    scaling event, and no pass rolls any more.
+    Upstream writes no annotation when there is nothing to scale, so the next sync finds the same
+    scaling event, and the rollout never continues.
 
     Args:
-        decided: what `scale` said.
-        facts: as they are after the pass.
+        decided: the plan of `scale`.
+        facts: the facts after the sync.
+
+    Returns:
+        The plan, with the explanation if the scaling event remains.
     """
     if decided.sizes or decided.refresh or not is_scaling_event(facts):
         return decided
@@ -122,8 +125,10 @@ def with_standstill(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:
         if owned.active and owned.desired is not None and owned.desired != facts.replicas
     }
     names = ", ".join(f"{name} was scaled last for {size}" for name, size in figures.items())
-    said = f"{names}, and {facts.replicas} are wanted: every pass only scales, and has nothing to"
-    step = RuleStep("scaling event", {"replicas": facts.replicas, **figures}, said, PROPORTIONAL)
+    result = (
+        f"{names}, and {facts.replicas} are wanted: every sync only scales, and changes nothing"
+    )
+    step = RuleStep("scaling event", {"replicas": facts.replicas, **figures}, result, PROPORTIONAL)
     return replace(
         decided,
         steps=(*decided.steps, step),

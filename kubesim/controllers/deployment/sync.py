@@ -1,8 +1,7 @@
-"""One pass over one Deployment, in upstream's order.
+"""One sync of one Deployment, in upstream's order.
 
 Pause -> revision -> paused: only scale -> legacy rollback -> scaling event: only scale -> strategy
--> history -> status. How far it goes is decided by `deployment_plan`; what it reads and writes is
-in `deployment_sets`.
+-> revision history -> status. `plan` and `scaling` decide how far it goes.
 
 Source: pkg/controller/deployment/deployment_controller.go (syncDeployment), sync.go (sync),
 rolling.go, recreate.go, rollback.go, progress.go (syncRolloutStatus).
@@ -10,114 +9,144 @@ rolling.go, recreate.go, rollback.go, progress.go (syncRolloutStatus).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
 
-from kubesim.controllers.deployment import progress as status
-from kubesim.controllers.deployment import revisions
-from kubesim.controllers.deployment.plan import (
-    PassPlan,
-    recreate,
-    roll,
-)
-from kubesim.controllers.deployment.replicasets import OwnedSets
+from kubesim.apiserver import KubeAPI
+from kubesim.client import EventRecorder
+from kubesim.clock.base import Clock
+from kubesim.controllers.deployment import progress, revisions
+from kubesim.controllers.deployment.plan import PassPlan, recreate, roll
+from kubesim.controllers.deployment.replicasets import ReplicaSetControl
 from kubesim.controllers.deployment.rolling import is_complete, new_replica_set_size
 from kubesim.controllers.deployment.scaling import is_scaling_event, scale, with_standstill
+from kubesim.controllers.deployment.state import SyncState
+from kubesim.controllers.deployment.status import StatusWriter
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
 
 
-@dataclass
-class DeploymentPass(OwnedSets):
-    """One pass; use it once.
+class DeploymentSync:
+    """One sync; an instance is used once.
+
+    Args:
+        api: the API server.
+        clock: for timestamps and deadlines.
+        recorder: for Events.
+        counts: the controller's statistics.
+        state: the Deployment and its ReplicaSets.
 
     Attributes:
         plan: what was decided.
-        recheck: in how many seconds the deadline is to be looked at again; None: no need.
+        recheck: seconds until the progress deadline must be checked again; None: never.
     """
 
-    plan: PassPlan = field(default_factory=PassPlan)
-    recheck: float | None = None
+    def __init__(
+        self,
+        api: KubeAPI,
+        clock: Clock,
+        recorder: EventRecorder,
+        counts: Counter[str],
+        state: SyncState,
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._recorder = recorder
+        self._state = state
+        self._status = StatusWriter(api, clock, state)
+        self._sets = ReplicaSetControl(api, recorder, counts, state, self._status)
+        self.plan = PassPlan()
+        self.recheck: float | None = None
 
     def run(self) -> None:
-        """Do the pass."""
-        if meta.is_terminating(self.deployment):
-            self._split()
-            self._write(self._basic_status())
+        """Execute the sync."""
+        state = self._state
+        if meta.is_terminating(state.deployment):
+            state.split()
+            self._status.write(self._basic_status())
             return
         self._check_paused()
-        self._sync_revision()
-        if self.deployment["spec"].get("paused"):
-            self._only_scale()
-        elif (revision := revisions.rollback_target(self.deployment)) is not None:
+        self._sets.sync_revision()
+        if state.paused:
+            self._scale_only()
+        elif (revision := revisions.rollback_target(state.deployment)) is not None:
             self._roll_back(revision)
-        elif is_scaling_event(self.facts()):
-            self._only_scale()
-            self.plan = with_standstill(self.plan, self.facts())
+        elif is_scaling_event(state.facts()):
+            self._scale_only()
+            self.plan = with_standstill(self.plan, state.facts())
         else:
             self._roll_out()
 
     # -- strategies -----------------------------------------------------------------------------
 
-    def _only_scale(self) -> None:
-        """A change of size, or a pause: no progress, and Progressing stays as it is."""
-        self.plan = scale(self.facts())
-        self._apply(self.plan)
-        paused = self.deployment["spec"].get("paused")
-        if paused and revisions.rollback_target(self.deployment) is None:
-            self._clean_up()
-        self._write(self._basic_status())
+    def _scale_only(self) -> None:
+        """Scale the ReplicaSets after a change of size or during a pause; no rollout progress."""
+        self.plan = scale(self._state.facts())
+        self._sets.apply(self.plan)
+        if self._state.paused and revisions.rollback_target(self._state.deployment) is None:
+            self._sets.clean_up_history()
+        self._status.write(self._basic_status())
 
     def _roll_out(self) -> None:
-        decide = roll if self.facts().rolling else recreate
-        self.plan = decide(self.facts())
-        if self.plan.create is not None and not self._make_new(
-            self.plan.create, self.facts().surge
-        ):
-            self.plan = decide(self.facts())
-        self._apply(self.plan)
+        """Continue the rollout by the Deployment's strategy."""
+        state = self._state
+        decide = roll if state.facts().rolling else recreate
+        self.plan = decide(state.facts())
+        if self.plan.create is not None:
+            if not self._sets.create_new(self.plan.create, state.facts().surge):
+                self.plan = decide(state.facts())
+        self._sets.apply(self.plan)
         if not self.plan.sizes and self._is_complete():
-            self._clean_up()
+            self._sets.clean_up_history()
         self._write_rollout_status()
 
     def _is_complete(self) -> bool:
-        generation = meta.generation_of(self.deployment)
-        figures = status.figures_of(self.deployment.get("status") or {}, generation)
-        return is_complete(figures, self.deployment["spec"]["replicas"])
+        deployment = self._state.deployment
+        figures = progress.figures_of(
+            deployment.get("status") or {}, meta.generation_of(deployment)
+        )
+        return is_complete(figures, deployment["spec"]["replicas"])
+
+    # -- legacy rollback ------------------------------------------------------------------------
 
     def _roll_back(self, revision: int) -> None:
-        """The legacy annotation of extensions/v1beta1: take the template of an old revision."""
-        if self.new is None:
-            self._make_new(self._first_size(), self.facts().surge)
+        """Execute the rollback annotation of extensions/v1beta1; revision 0 is the previous one."""
+        state = self._state
+        if state.new is None:
+            self._sets.create_new(self._initial_size(), state.facts().surge)
         if revision == 0:
-            revision = revisions.previous_revision(self.everything)
+            revision = revisions.previous_revision(state.everything)
         if revision == 0:
-            self._rollback_refused("RevisionNotFound", "Unable to find last revision.")
+            self._refuse_rollback("RevisionNotFound", "Unable to find last revision.")
             return
-        name = meta.name_of(self.deployment)
-        for replicaset in self.everything:
-            if revisions.revision_of(replicaset) != revision:
-                continue
-            now, then = self.deployment["spec"]["template"], replicaset["spec"]["template"]
-            if revisions.equal_ignoring_hash(now, then):
-                said = "The rollback revision contains the same template as current deployment "
-                self._rollback_refused("TemplateUnchanged", f'{said}"{name}"')
+        for replicaset in state.everything:
+            if revisions.revision_of(replicaset) == revision:
+                self._roll_back_to(replicaset, revision)
                 return
-            self.deployment = self.api.update(revisions.rolled_back(self.deployment, replicaset))
-            said = f'Rolled back deployment "{name}" to revision {revision}'
-            self.did.append(said)
-            self.recorder.event(self.deployment, "Normal", "DeploymentRollback", said)
+        self._refuse_rollback("RevisionNotFound", "Unable to find the revision to rollback to.")
+
+    def _roll_back_to(self, replicaset: Document, revision: int) -> None:
+        deployment = self._state.deployment
+        name = meta.name_of(deployment)
+        current, target = deployment["spec"]["template"], replicaset["spec"]["template"]
+        if revisions.equal_ignoring_hash(current, target):
+            message = "The rollback revision contains the same template as current deployment "
+            self._refuse_rollback("TemplateUnchanged", f'{message}"{name}"')
             return
-        self._rollback_refused("RevisionNotFound", "Unable to find the revision to rollback to.")
+        self._state.deployment = self._api.update(revisions.rolled_back(deployment, replicaset))
+        message = f'Rolled back deployment "{name}" to revision {revision}'
+        self._state.actions.append(message)
+        self._recorder.event(self._state.deployment, "Normal", "DeploymentRollback", message)
 
-    def _rollback_refused(self, why: str, message: str) -> None:
-        self.recorder.event(self.deployment, "Warning", f"DeploymentRollback{why}", message)
-        self.did.append(f"refuse the rollback: {message}")
-        self.deployment = self.api.update(revisions.rolled_back(self.deployment, None))
+    def _refuse_rollback(self, reason: str, message: str) -> None:
+        state = self._state
+        self._recorder.event(state.deployment, "Warning", f"DeploymentRollback{reason}", message)
+        state.actions.append(f"refuse the rollback: {message}")
+        state.deployment = self._api.update(revisions.rolled_back(state.deployment, None))
 
-    def _first_size(self) -> int:
-        """How many pods the new ReplicaSet begins with."""
-        facts = self.facts()
+    def _initial_size(self) -> int:
+        """Return spec.replicas of a new ReplicaSet."""
+        facts = self._state.facts()
         return new_replica_set_size(
             replicas=facts.replicas,
             surge=facts.surge,
@@ -129,31 +158,34 @@ class DeploymentPass(OwnedSets):
     # -- status ---------------------------------------------------------------------------------
 
     def _check_paused(self) -> None:
-        found = status.pause_condition(self.deployment, self.clock.timestamp())
-        if found is not None:
-            self._set_condition(found)
-            self.did.append(found["message"])
+        """Set the condition Progressing after a pause or resume."""
+        condition = progress.pause_condition(self._state.deployment, self._clock.timestamp())
+        if condition is not None:
+            self._status.set_condition(condition)
+            self._state.actions.append(condition["message"])
 
     def _basic_status(self) -> Document:
-        facts, now = self.facts(), self.clock.timestamp()
-        return status.basic_status(
-            self.deployment, self.new, self.everything, facts.unavailable, now
+        state = self._state
+        now = self._clock.timestamp()
+        unavailable = state.facts().unavailable
+        return progress.basic_status(
+            state.deployment, state.new, state.everything, unavailable, now
         )
 
     def _write_rollout_status(self) -> None:
-        now = self.clock.now()
-        before = (get_condition(self.deployment, status.PROGRESSING) or {}).get("reason")
-        counted = status.rollout_status(
-            self.deployment,
-            self.new,
-            self.everything,
-            self.facts().unavailable,
-            self.clock.timestamp(),
+        state, now = self._state, self._clock.now()
+        before = (get_condition(state.deployment, progress.PROGRESSING) or {}).get("reason")
+        status = progress.rollout_status(
+            state.deployment,
+            state.new,
+            state.everything,
+            state.facts().unavailable,
+            self._clock.timestamp(),
             now,
-            self.clock.seconds_at,
+            self._clock.seconds_at,
         )
-        if not self._write(counted):
-            self.recheck = status.recheck_after(self.deployment, now, self.clock.seconds_at)
-        after = get_condition(self.deployment, status.PROGRESSING) or {}
-        if after.get("reason") == status.TIMED_OUT != before:
-            self.did.append(f"give up waiting: {after['message']}")
+        if not self._status.write(status):
+            self.recheck = progress.recheck_after(state.deployment, now, self._clock.seconds_at)
+        after = get_condition(state.deployment, progress.PROGRESSING) or {}
+        if after.get("reason") == progress.TIMED_OUT != before:
+            state.actions.append(f"give up waiting: {after['message']}")
