@@ -196,7 +196,8 @@ def _down(facts: DeploymentFacts, steps: list[RuleStep]) -> PassPlan:
         "newUnavailable": unavailable,
         "allowed": max(0, allowed),
     }
-    formula = f"{total} pods - {minimum} that must stay - {unavailable} new ones not available = {allowed}"
+    formula = f"{total} pods - {minimum} that must stay - "
+    formula += f"{unavailable} new ones not available = {allowed}"
     result = ", ".join(f"{name} {before[name]} -> {size}" for name, size in sizes.items())
     result = f"{result} ({formula})" if sizes else f"none may go now ({formula})"
     steps.append(RuleStep("scale down", figures, result, ROLLING))
@@ -207,12 +208,8 @@ def _down(facts: DeploymentFacts, steps: list[RuleStep]) -> PassPlan:
     limit = f"maxUnavailable {facts.unavailable}: {minimum} must stay available, {available} are"
     if unavailable:
         limit = f"{unavailable} of {new.replicas} new pods are not available; {limit}"
-    return PassPlan(
-        steps=tuple(steps),
-        binding=limit,
-        unless=_changes_that_help(facts, unavailable, allowed),
-        waiting=True,
-    )
+    unless = _changes_that_help(facts, unavailable, allowed)
+    return PassPlan(steps=tuple(steps), binding=limit, unless=unless, waiting=True)
 
 
 def _without_old_pods(facts: DeploymentFacts, steps: list[RuleStep], unavailable: int) -> PassPlan:

@@ -266,7 +266,7 @@ def recheck_after(
     if is_complete(figures, deployment["spec"]["replicas"]):
         return None
     left = seconds_at(known["lastUpdateTime"]) + deadline - now
-    # Below a second upstream requeues at once, repeatedly; ours requeues once, just after the deadline.
-    return (
-        max(left, 0.0) + _RECHECK_EPSILON_SECONDS if left < 1.0 else left + RECHECK_MARGIN_SECONDS
-    )
+    # Below a second upstream requeues at once, repeatedly; ours once, just after the deadline.
+    if left < 1.0:
+        return max(left, 0.0) + _RECHECK_EPSILON_SECONDS
+    return left + RECHECK_MARGIN_SECONDS

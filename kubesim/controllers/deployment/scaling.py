@@ -126,7 +126,7 @@ def with_standstill(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:
     }
     names = ", ".join(f"{name} was scaled last for {size}" for name, size in figures.items())
     result = (
-        f"{names}, and {facts.replicas} are wanted: every sync only scales, and changes nothing"
+        f"{names}, and {facts.replicas} are wanted: each sync only scales, and changes nothing"
     )
     step = RuleStep("scaling event", {"replicas": facts.replicas, **figures}, result, PROPORTIONAL)
     return replace(
