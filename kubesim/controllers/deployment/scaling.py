@@ -125,9 +125,7 @@ def with_standstill(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:
         if owned.active and owned.desired is not None and owned.desired != facts.replicas
     }
     names = ", ".join(f"{name} was scaled last for {size}" for name, size in figures.items())
-    result = (
-        f"{names}, and {facts.replicas} are wanted: each sync only scales, and changes nothing"
-    )
+    result = f"{names}, and {facts.replicas} are wanted: each sync only scales, and changes nothing"
     step = RuleStep("scaling event", {"replicas": facts.replicas, **figures}, result, PROPORTIONAL)
     return replace(
         decided,
