@@ -33,7 +33,7 @@ from kubesim.autoscaler import (
     shadow_controllers,
     side_by_side,
 )
-from kubesim.autoscaler.adapter import make_metrics
+from kubesim.autoscaler.metrics.adapter import make_metrics
 from kubesim.client.decisions import DecisionLog
 from kubesim.client.tools import Component, Tools
 from kubesim.clock import NamedStreams, make_clock

@@ -4,14 +4,14 @@ Reading order: types, constants, ratios, grouping, replicas, totals, weighing, n
 whatif; then observing, records, hpa; metricsserver and adapter serve the figures.
 """
 
-from kubesim.autoscaler.adapter import CustomMetrics
 from kubesim.autoscaler.constants import PolicyConstants, Rules, ScalingPolicy
-from kubesim.autoscaler.hpa import HorizontalController
-from kubesim.autoscaler.metricsserver import MetricsServer
-from kubesim.autoscaler.policy import HorizontalPolicy
-from kubesim.autoscaler.predictive import Predictive
-from kubesim.autoscaler.queuedriven import QueueDriven
-from kubesim.autoscaler.shadows import shadow_controllers, side_by_side
+from kubesim.autoscaler.horizontal import HorizontalController
+from kubesim.autoscaler.metrics.adapter import CustomMetrics
+from kubesim.autoscaler.metrics.metrics_server import MetricsServer
+from kubesim.autoscaler.policy.horizontal import HorizontalPolicy
+from kubesim.autoscaler.policy.predictive import Predictive
+from kubesim.autoscaler.policy.queue_driven import QueueDriven
+from kubesim.autoscaler.shadow import shadow_controllers, side_by_side
 from kubesim.autoscaler.types import (
     AutoscalingPolicy,
     Behavior,

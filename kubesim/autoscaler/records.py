@@ -11,8 +11,8 @@ from math import isfinite, isnan
 from typing import Any
 
 from kubesim.autoscaler.constants import DEFAULTS, MAX_REPLICAS, PolicyConstants
-from kubesim.autoscaler.ratios import quantity_text
-from kubesim.autoscaler.reading import metric_status, metrics_of
+from kubesim.autoscaler.documents import metric_status, metrics_of
+from kubesim.autoscaler.policy.ratios import quantity_text
 from kubesim.autoscaler.types import Observation, Recommendation
 from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
@@ -24,7 +24,7 @@ Condition = tuple[str, str, str, str]  # type, status, reason, message
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RescaleResult:
     """What became of a recommendation.
 
     Attributes:
@@ -59,7 +59,7 @@ def status_of(
     hpa: Document,
     seen: Observation,
     result: Recommendation,
-    outcome: Outcome,
+    outcome: RescaleResult,
     now: str,
     constants: PolicyConstants = DEFAULTS,
 ) -> Document:
@@ -98,7 +98,7 @@ def decision_of(
     hpa: Document,
     seen: Observation,
     result: Recommendation,
-    outcome: Outcome,
+    outcome: RescaleResult,
     component: str,
     *,
     shadow: bool | str = False,

@@ -1,6 +1,6 @@
-"""What goes into an autoscaling decision and what comes out of it: plain numbers.
+"""The input and output of an autoscaling decision: plain numbers.
 
-Nothing here knows a clock or an API server, so a case from a bug report can be typed in:
+These types need no clock and no API server, so a case from a bug report can be typed in:
 
 >>> pods = tuple(PodFacts(f"p{n}", started=-999) for n in range(2))
 >>> reading = Reading({"p0": Sample(90), "p1": Sample(110)}, {"p0": 100, "p1": 100})
@@ -19,11 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from kubesim.autoscaler.constants import DEFAULTS, NO_RULES, PolicyConstants, Rules
-from kubesim.autoscaler.ratios import Tolerance
+from kubesim.autoscaler.policy.ratios import Tolerance
 from kubesim.client.decisions import RuleStep
+from kubesim.errors import BadRequest
 
 Log = tuple[tuple[int, float], ...]
 """(number of pods, second) of earlier passes."""
@@ -35,8 +36,8 @@ class Sample:
 
     Attributes:
         milli: the value.
-        time: when it was taken.
-        window: seconds that it covers, before `time`.
+        time: second at which it was taken.
+        window: seconds before `time` that it covers.
     """
 
     milli: int
@@ -46,15 +47,15 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """What the algorithm looks at in a pod.
+    """The facts about a pod that the algorithm uses.
 
     Attributes:
         name: of the pod.
         phase: status.phase.
-        terminating: has a deletionTimestamp.
+        terminating: it has a deletionTimestamp.
         ready: status of condition Ready (True, False or "Unknown"); None: no such condition.
-        ready_changed: its last transition.
-        started: status.startTime; None if it has not started.
+        ready_changed: second of its last transition.
+        started: second of status.startTime; None: it has not started.
     """
 
     name: str
@@ -73,12 +74,15 @@ class Metric:
         type: Resource, ContainerResource, Pods, Object or External.
         name: of the resource or metric.
         container: for ContainerResource.
-        target_type: Utilization, AverageValue or Value; only Object looks at it.
+        target_type: Utilization, AverageValue or Value; used for Object metrics only.
         utilization: target in percent of the request.
         average_milli: target for each pod.
         value_milli: target for the whole.
         about: kind of the object that an Object metric describes.
         selector: of the metric's series, as events print it.
+        by_request: it is measured in percent of the request: averageValue wins whenever it is set,
+            whatever `target.type` says.
+        description: its name in events and conditions.
     """
 
     type: str = "Resource"
@@ -90,15 +94,19 @@ class Metric:
     value_milli: int | None = None
     about: str = ""
     selector: str = "nil"
+    by_request: bool = field(init=False, repr=False, compare=False)
+    description: str = field(init=False, repr=False, compare=False)
 
-    @property
-    def by_request(self) -> bool:
-        """True if it is measured in percent of the request: averageValue wins whenever it is set,
-        whatever `target.type` says."""
-        return self.type in ("Resource", "ContainerResource") and self.average_milli is None
+    def __post_init__(self) -> None:
+        by_request = self.type in ("Resource", "ContainerResource") and self.average_milli is None
+        object.__setattr__(self, "by_request", by_request)  # computed once, read in every pass
+        object.__setattr__(self, "description", self._describe())
 
     def described(self) -> str:
-        """How events and conditions name it."""
+        """Return its name in events and conditions."""
+        return self.description
+
+    def _describe(self) -> str:
         share = " utilization (percentage of request)" if self.by_request else ""
         if self.type == "ContainerResource" and self.by_request:
             return f"{self.name} container resource{share}"
@@ -113,15 +121,15 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was measured for one metric.
+    """The measurement of one metric.
 
     Attributes:
         samples: pod name -> sample (Resource, ContainerResource, Pods).
-        requests: pod name -> request in milli units; None if a container asks for nothing. Of
-            *every* selected pod, for Utilization targets.
+        requests: pod name -> request in milli units; None: a container has no request. For
+            Utilization targets it has *every* selected pod.
         unrequested: pod name -> why it has no request, in upstream's words; for those with None.
         total_milli: the value (Object), or the sum of the series (External).
-        error: why nothing was measured; the metric fails then.
+        error: why there is no measurement; the metric fails then.
     """
 
     samples: Mapping[str, Sample] = field(default_factory=dict)
@@ -136,14 +144,18 @@ class Behavior:
     """spec.behavior; `Behavior()` is `{}`, which is not the same as no behavior at all.
 
     Attributes:
-        up, down: the rules of each direction; what they leave out is filled with the defaults.
+        up, down: the rules of each direction; missing fields have defaults.
     """
 
     up: Rules = NO_RULES
     down: Rules = NO_RULES
 
     def filled(self, constants: PolicyConstants) -> Behavior:
-        """The effective rules, field by field; the scale-down window is the controller's."""
+        """Return the rules with all defaults filled in.
+
+        Args:
+            constants: the controller's settings; its downscale window is the default of scale-down.
+        """
         down = self.down.filled(constants.scale_down)
         if down.window_seconds is None:
             window = constants.downscale_window_seconds
@@ -153,13 +165,13 @@ class Behavior:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the controller remembers of one HPA, in its memory; a restart empties it.
+    """What the controller remembers of one HPA; a restart loses it.
 
     Attributes:
         recommendations: (replicas, time) of earlier passes; None before the very first pass.
-        ups, downs: (change, time) of earlier scalings, kept while there is a behavior.
-        memory: whatever a policy of your own wants to see again at the next pass of this HPA; the
-            real algorithm hands it on as it is.
+        ups, downs: (change, time) of earlier scalings, kept only with a behavior.
+        memory: an object that a policy of your own keeps for its next pass over this HPA; the real
+            algorithm passes it on unchanged.
     """
 
     recommendations: Log | None = None
@@ -170,22 +182,22 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Everything that one pass looks at.
+    """The input of one pass.
 
     Attributes:
         now: in seconds.
         current: spec.replicas of the target.
         maximum: of the HPA.
-        metrics: each entry of spec.metrics with what was measured.
+        metrics: each entry of spec.metrics with its measurement.
         pods: the pods that the target's selector selects.
         name: of the HPA.
-        status_replicas: status.replicas of the target; only AverageValue totals look at it.
+        status_replicas: status.replicas of the target; used for AverageValue totals only.
         minimum: of the HPA; 0 only where scaling to zero is permitted.
-        behavior: None if the HPA has none.
+        behavior: of the HPA; None: it has none.
         selector_problem: "", SelectorRequired, InvalidSelector or AmbiguousSelector.
-        selector_message: the problem in words.
+        selector_message: the problem as a message.
         constants: the controller's settings.
-        state: what it remembers.
+        state: what the controller remembers of the HPA.
     """
 
     now: float
@@ -204,16 +216,16 @@ class Observation:
 
     @property
     def paused(self) -> bool:
-        """Somebody scaled the target to 0 by hand: autoscaling leaves it there."""
+        """Whether the target was scaled to 0 by hand: autoscaling does not change it."""
         return self.current == 0 and self.minimum != 0
 
 
 class Curve(Protocol):
-    """A metric's answer to "and if it had measured something else?": used for explanations."""
+    """The proposal of a metric as a function of its measurement; used for explanations."""
 
     @property
     def measured(self) -> int:
-        """Percent, average in milli, or total in milli: what the metric was measured as."""
+        """The real measurement: percent, average in milli, or total in milli."""
 
     @property
     def level(self) -> int:
@@ -221,30 +233,39 @@ class Curve(Protocol):
 
     @property
     def tolerance(self) -> Tolerance:
-        """Around that level."""
+        """The tolerance around that level."""
 
     def attained(self, measured: int, *, rising: bool) -> int:
-        """The measurement that sums of whole milli units really give, coming from below (rising)
-        or from above."""
+        """Return the nearest measurement that sums of whole milli units can give.
+
+        Args:
+            measured: percent, or milli.
+            rising: the measurement rises to that value; otherwise it falls to it.
+        """
 
     def at(self, measured: int, *, rising: bool) -> int | None:
-        """The proposal at that measurement; None: the metric would fail there."""
+        """Return the proposal at a measurement; None: the metric would fail.
+
+        Args:
+            measured: percent, or milli.
+            rising: the measurement rises to that value; otherwise it falls to it.
+        """
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """What one metric asks for.
+class MetricProposal:
+    """The proposal of one metric.
 
     Attributes:
         replicas: proposed number of pods.
         utilization: measured percent of the request (first reading), if that is the target.
         average_milli: measured average for each pod, or None.
         value_milli: measured total, or None.
-        ratio: measured divided by target, of the reading that decided.
-        ready: pods that count (for Object and External values: that are Running and Ready).
+        ratio: measurement divided by target, of the deciding reading.
+        ready: number of pods that count (for Object and External values: Running and Ready ones).
         held: the rule that kept the current number, or "".
         steps: the rules applied.
-        curve: what it would propose at another measurement.
+        curve: the proposals at other measurements.
     """
 
     replicas: int
@@ -259,11 +280,11 @@ class Proposal:
 
 
 class MetricFailed(Exception):
-    """One metric gave no proposal.
+    """One metric has no proposal.
 
     Attributes:
         reason: of the condition, for example FailedGetResourceMetric.
-        value_message: the same message as the summary of the pass words it.
+        value_message: the message in the summary of the pass.
     """
 
     def __init__(self, reason: str, message: str, value_message: str = "") -> None:
@@ -274,17 +295,17 @@ class MetricFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the input that would alter the result, found by deciding again with it.
+    """A change of the input that would change the result, verified by a decision with it.
 
     Attributes:
         kind: what changes: ``measured`` (value: percent, average or total of the winning metric),
             ``maximum``, ``minimum``, ``current``, ``time`` (value: second of the next pass),
-            ``scale_up`` or ``scale_down`` (value: pods that the policies would have to allow),
-            ``metric`` or ``selector`` (what has to be mended first; no value).
+            ``scale_up`` or ``scale_down`` (value: pods that the policies would have to permit),
+            ``metric`` or ``selector`` (it has to be corrected first; no value).
         value: the new value.
         replicas: the result that it would lead to.
         text: the change as the end of a sentence that begins "would change if".
-        metric: place in spec.metrics of the metric that is meant, or None.
+        metric: index of the metric in spec.metrics, or None.
     """
 
     kind: str
@@ -299,17 +320,17 @@ class Recommendation:
     """The outcome of one pass.
 
     Attributes:
-        replicas: the wanted size; `current` if nothing is to change.
-        reason: of the rescale event; "" if nothing changes or only history moved the size.
+        replicas: the desired number of pods; `current`: nothing changes.
+        reason: of the rescale event; "" if nothing changes or only history changed the number.
         conditions: (type, status, reason, message) in the order in which they are set.
-        events: (type, reason, message) besides the rescale event.
-        readings: of each metric, for status.currentMetrics; None where it failed.
-        failed: metrics failed the pass: size, recommendation log and desiredReplicas stay.
+        events: (type, reason, message) in addition to the rescale event.
+        readings: proposals of the metrics, for status.currentMetrics; None: the metric failed.
+        failed: the metrics failed the pass: size, recommendation log and desiredReplicas stay.
         steps: the rules applied.
         binding: what determined the result.
-        would_change_if: the smallest changes that would alter it, in words.
+        would_change_if: the smallest changes that would lead to another result, as a sentence.
         changes: the same as data.
-        state: what to remember.
+        state: what the controller has to remember.
         data: figures for charts.
     """
 
@@ -317,7 +338,7 @@ class Recommendation:
     reason: str = ""
     conditions: tuple[tuple[str, str, str, str], ...] = ()
     events: tuple[tuple[str, str, str], ...] = ()
-    readings: tuple[Proposal | None, ...] = ()
+    readings: tuple[MetricProposal | None, ...] = ()
     failed: bool = False
     steps: tuple[RuleStep, ...] = ()
     binding: str = ""
@@ -328,12 +349,26 @@ class Recommendation:
 
 
 class AutoscalingPolicy(Protocol):
-    """What stands where the real algorithm stands: a policy of your own is one method.
+    """The protocol of an autoscaling policy: one method.
 
-    The loop around it reads the scale and the metrics, keeps the result between minReplicas and
-    maxReplicas, writes it, and records it. A policy that raises costs a Warning event and a
-    decision record, and the loop goes on.
+    The controller around it reads the scale and the metrics, keeps the result between minReplicas
+    and maxReplicas, writes it, and records it. If a policy raises, there is a Warning event and a
+    decision record, and the controller goes on.
     """
 
     def recommend(self, observation: Observation) -> Recommendation | int:
-        """The wanted number of pods; a bare number will do."""
+        """Return the desired number of pods, as a recommendation or as a plain number."""
+
+
+def checked_policy(policy: object) -> AutoscalingPolicy:
+    """Return the policy, if it is one.
+
+    Raises:
+        BadRequest: it has no method `recommend`.
+    """
+    if not callable(getattr(policy, "recommend", None)):
+        raise BadRequest(
+            "an autoscaling policy must have a method recommend(observation) that returns a "
+            f"number of pods or a Recommendation; {policy!r} has none"
+        )
+    return cast("AutoscalingPolicy", policy)

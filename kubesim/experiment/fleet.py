@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kubesim.autoscaler.metricsserver import Point, next_points, usage_between
+from kubesim.autoscaler.metrics.metrics_server import Point, next_points, usage_between
 from kubesim.autoscaler.types import PodFacts, Sample
 from kubesim.experiment.setting import World
 

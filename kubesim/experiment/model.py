@@ -14,13 +14,13 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from kubesim.autoscaler.normalize import after_proposal, after_rescale, corridor_at
-from kubesim.autoscaler.policy import HorizontalPolicy
-from kubesim.autoscaler.reading import behavior_of, metrics_of
+from kubesim.autoscaler.documents import behavior_of, metrics_of
+from kubesim.autoscaler.policy.horizontal import HorizontalPolicy
+from kubesim.autoscaler.policy.metrics import tolerances
+from kubesim.autoscaler.policy.normalize import after_proposal, after_rescale, limits_at
+from kubesim.autoscaler.policy.ratios import PodsTarget, SampleSums
 from kubesim.autoscaler.records import checked
-from kubesim.autoscaler.replicas import PerPod, Tally
 from kubesim.autoscaler.types import Metric, Observation, Reading, Sample, State
-from kubesim.autoscaler.weighing import tolerances
 from kubesim.experiment.fleet import Fleet
 from kubesim.experiment.scores import BINS, LatencyTally, Run, Scores, count_flaps, pod_seconds
 from kubesim.experiment.setting import Contender, World
@@ -161,10 +161,10 @@ class Simulation:
         if not max(contender.minimum, 1) <= current <= contender.maximum:
             return False
         used, asked = sample.milli * current, self.world.request_milli * current
-        tally = Tally(used, asked, current, current, current)
-        question = PerPod(tally, metric.utilization or 0, True, current, self._tolerance)
+        tally = SampleSums(used, asked, current, current, current)
+        question = PodsTarget(tally, metric.utilization or 0, True, current, self._tolerance)
         proposal = question.decide(used).replicas
-        size = corridor_at(
+        size = limits_at(
             now=now,
             current=current,
             minimum=contender.minimum,

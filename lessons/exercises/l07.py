@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from kubesim.autoscaler import Behavior, State
-from kubesim.autoscaler.normalize import corridor_at
+from kubesim.autoscaler.policy.normalize import limits_at
 from kubesim.errors import KubeSimError
 from kubesim.experiment import Contender, compare
 from lessons.check import Question, Task
@@ -32,7 +32,7 @@ WINDOW = 300.0
 def _really(now: float, current: int, newest: int, history: History) -> int:
     """What the simulated HPA itself makes of it, with the default behavior."""
     state = State(tuple((size, second) for second, size in history))
-    return corridor_at(
+    return limits_at(
         now=now, current=current, minimum=1, maximum=20, state=state, behavior=Behavior()
     ).stabilize(newest)
 

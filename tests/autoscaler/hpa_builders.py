@@ -14,7 +14,7 @@ from kubesim.autoscaler import (
     Sample,
     State,
 )
-from kubesim.autoscaler.policy import HorizontalPolicy
+from kubesim.autoscaler.policy.horizontal import HorizontalPolicy
 
 OLD = -10_000.0  # a start so long ago that no rule of starting pods applies
 NOW = 1_000.0

@@ -6,7 +6,7 @@ import pytest
 from hpa_builders import NOW, cpu, decide, external, pod, pods
 
 from kubesim.autoscaler import Behavior, Metric, Reading, Rules, Sample, ScalingPolicy, State
-from kubesim.autoscaler.normalize import after_rescale
+from kubesim.autoscaler.policy.normalize import after_rescale
 
 
 def play(wishes, *, behavior=None, current, period=15.0):

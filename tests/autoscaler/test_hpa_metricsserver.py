@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubesim import Cluster
-from kubesim.autoscaler.metricsserver import Point, next_points, usage_between
+from kubesim.autoscaler.metrics.metrics_server import Point, next_points, usage_between
 from kubesim.errors import BadRequest, MethodNotAllowed
 from kubesim.traffic import Step
 

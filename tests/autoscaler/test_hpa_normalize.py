@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kubesim.autoscaler import Behavior, PolicyConstants, Rules, ScalingPolicy, State
-from kubesim.autoscaler.normalize import (
-    Corridor,
+from kubesim.autoscaler.policy.normalize import (
+    ReplicaLimits,
     after_proposal,
     after_rescale,
-    corridor_at,
+    limits_at,
     period_start,
     policy_limit,
     remember,
@@ -18,7 +18,7 @@ from kubesim.autoscaler.normalize import (
 
 
 def corridor(log=(), *, now=1000.0, current=5, minimum=1, maximum=100, behavior=None, **state):
-    return corridor_at(
+    return limits_at(
         now=now,
         current=current,
         minimum=minimum,
@@ -89,7 +89,7 @@ def test_the_burst_is_a_parameter() -> None:
     wide = PolicyConstants(burst_factor=8.0)
     odd = PolicyConstants(burst_factor=1.5, burst_minimum=1)
     for constants, rate in ((wide, 40), (odd, 7)):
-        found = corridor_at(
+        found = limits_at(
             now=0.0, current=5, minimum=1, maximum=99, state=State(), constants=constants
         )
         assert found.rate_up == rate
@@ -278,5 +278,5 @@ def test_remember_overwrites_the_last_outdated_entry() -> None:
 
 def test_a_corridor_can_be_asked_directly() -> None:
     """Plain numbers, for people who bring their own."""
-    narrow = Corridor(5, 1, 10, lowest=None, highest=None, rate_up=7, rate_down=3)
+    narrow = ReplicaLimits(5, 1, 10, lowest=None, highest=None, rate_up=7, rate_down=3)
     assert [narrow.final(n) for n in (1, 4, 5, 6, 9)] == [3, 4, 5, 6, 7]

@@ -19,8 +19,8 @@ from kubesim.autoscaler import (
     Sample,
     State,
 )
-from kubesim.autoscaler.predictive import trend
-from kubesim.autoscaler.queuedriven import pods_for
+from kubesim.autoscaler.policy.predictive import trend
+from kubesim.autoscaler.policy.queue_driven import pods_for
 from kubesim.errors import BadRequest, NotFound
 from kubesim.traffic import Ramp
 

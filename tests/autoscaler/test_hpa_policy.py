@@ -19,7 +19,7 @@ from hpa_builders import (
 )
 
 from kubesim.autoscaler import Behavior, HorizontalPolicy, Rules, ScalingPolicy, State
-from kubesim.autoscaler.normalize import after_rescale
+from kubesim.autoscaler.policy.normalize import after_rescale
 
 ABOVE, BELOW = (
     "cpu resource utilization (percentage of request) above target",

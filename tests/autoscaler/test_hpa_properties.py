@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubesim.autoscaler import Behavior, HorizontalPolicy, Observation, State
-from kubesim.autoscaler.normalize import corridor_at
+from kubesim.autoscaler.policy.metrics import propose
+from kubesim.autoscaler.policy.normalize import limits_at
+from kubesim.autoscaler.policy.whatif import zones
 from kubesim.autoscaler.types import MetricFailed
-from kubesim.autoscaler.weighing import propose
-from kubesim.autoscaler.whatif import zones
 
 recommend = HorizontalPolicy().recommend
 many = settings(max_examples=250, deadline=None)
@@ -100,7 +100,7 @@ def test_stabilization_moves_only_when_the_envelope_forces_it(
     log, current, proposal, behavior
 ) -> None:
     """With a behavior: between current and the proposal, and no farther than needed."""
-    corridor = corridor_at(
+    corridor = limits_at(
         now=NOW,
         current=current,
         minimum=0,
@@ -125,7 +125,7 @@ def test_stabilization_moves_only_when_the_envelope_forces_it(
 @given(logs, sizes, sizes)
 def test_without_a_behavior_stabilization_never_lowers(log, current, proposal) -> None:
     """It is the highest of the proposal and the window."""
-    corridor = corridor_at(now=NOW, current=current, minimum=0, maximum=99, state=State(log))
+    corridor = limits_at(now=NOW, current=current, minimum=0, maximum=99, state=State(log))
     assert corridor.stabilize(proposal) >= proposal
 
 
@@ -135,7 +135,7 @@ def test_a_larger_proposal_never_ends_smaller(seen: Observation, proposal: int) 
     """The whole corridor is monotone, for every size that is inside the bounds."""
     if not seen.minimum <= seen.current <= seen.maximum:
         return
-    corridor = corridor_at(
+    corridor = limits_at(
         now=seen.now,
         current=seen.current,
         minimum=seen.minimum,

@@ -8,8 +8,7 @@ import pytest
 from hpa_builders import decide, external, seen
 
 from kubesim.autoscaler import Behavior, Metric, PodFacts, Rules, Sample, ScalingPolicy
-from kubesim.autoscaler.observing import SelectorBook, anchor_of
-from kubesim.autoscaler.reading import (
+from kubesim.autoscaler.documents import (
     behavior_of,
     facts_of,
     metric_of,
@@ -18,6 +17,7 @@ from kubesim.autoscaler.reading import (
     sample_of,
     selector_text,
 )
+from kubesim.autoscaler.observer import SelectorIndex, anchor_of
 from kubesim.autoscaler.records import checked, from_number, short_name, with_conditions
 from kubesim.objects.frozen import freeze
 from kubesim.objects.selectors import parse_label_selector
@@ -236,7 +236,7 @@ def test_anchors(text, anchor) -> None:
 
 def test_the_book_of_selectors() -> None:
     """Found by the pods, by namespace; changed and dropped."""
-    book = SelectorBook()
+    book = SelectorIndex()
     book.put("default/a", "default", parse_label_selector("app=web"))
     book.put("default/b", "default", parse_label_selector("tier in (x,y)"))
     book.put("lab/c", "lab", parse_label_selector("app=web"))

@@ -7,7 +7,7 @@ from hpa_builders import NOW, broken, decide, external, pod, pods
 
 from kubesim.autoscaler import Metric, Reading
 from kubesim.autoscaler.constants import MAX_REPLICAS
-from kubesim.autoscaler.totals import propose_total
+from kubesim.autoscaler.policy.totals import propose_total
 
 
 def objects(total: int | None, **target) -> tuple[Metric, Reading]:

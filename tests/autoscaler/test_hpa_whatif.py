@@ -22,8 +22,8 @@ from kubesim.autoscaler import (
     ScalingPolicy,
     State,
 )
-from kubesim.autoscaler.grouping import group_pods
-from kubesim.autoscaler.normalize import period_start
+from kubesim.autoscaler.policy.normalize import period_start
+from kubesim.autoscaler.policy.replica_calculator import group_pods
 
 recommend = HorizontalPolicy().recommend
 WIDE = PolicyConstants(burst_factor=10.0)

@@ -1,7 +1,7 @@
-"""From one total to a proposed number of pods: Object and External metrics.
+"""From one total to a proposed number of replicas: Object and External metrics.
 
-A queue does not belong to any pod, so there is nothing to sort or to assume. A *Value* target is
-compared as it is, and multiplied with the pods that are Running and Ready at this moment; an
+A queue does not belong to any pod, so no pods are sorted and nothing is assumed. The ratio of the
+total to a *Value* target is multiplied with the pods that are Running and Ready at this moment; an
 *AverageValue* target is compared with the total divided by status.replicas, not spec.replicas.
 
 >>> queue = Metric("External", "queue", average_milli=100_000)
@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
-from kubesim.autoscaler.ratios import Tolerance, ceiling, ratio_of
-from kubesim.autoscaler.replicas import DEFAULT_TOLERANCE, Decided, proposal_step
-from kubesim.autoscaler.types import Metric, PodFacts, Proposal, Reading
+from kubesim.autoscaler.policy.ratios import RatioResult, Tolerance, ceiling, ratio_of
+from kubesim.autoscaler.policy.replica_calculator import DEFAULT_TOLERANCE, proposal_step
+from kubesim.autoscaler.types import Metric, MetricProposal, PodFacts, Reading
 from kubesim.client.decisions import RuleStep
 
 SOURCE = "pkg/controller/podautoscaler/replica_calculator.go"
@@ -29,7 +29,7 @@ SOURCE = "pkg/controller/podautoscaler/replica_calculator.go"
 
 @dataclass(frozen=True, slots=True)
 class ValueTarget:
-    """The total against one value, then multiplied with the ready pods; a `types.Curve`.
+    """The total against one value, multiplied with the ready pods; a `types.Curve`.
 
     Attributes:
         measured, target: in milli.
@@ -49,30 +49,30 @@ class ValueTarget:
         """The total at which the ratio is 1."""
         return self.target
 
-    def decide(self, total: int) -> Decided:
-        """The proposal if the total were so much.
+    def decide(self, total: int) -> RatioResult:
+        """Return the proposal for a total.
 
         Raises:
-            ValueError: pods are needed, and none is selected.
+            ValueError: no pod is selected, and the rule multiplies with them.
         """
         ratio = ratio_of(total, self.target)
         if self.current == 0:  # possible only with minReplicas 0: no tolerance, no pods
-            return Decided(ceiling(ratio), ratio, None, 0, 1, "")
+            return RatioResult(ceiling(ratio), ratio, None, 0, 1, "")
         if self.tolerance.holds(ratio):
-            return Decided(self.current, ratio, None, 0, self.ready or 0, "tolerance")
+            return RatioResult(self.current, ratio, None, 0, self.ready or 0, "tolerance")
         if self.ready is None:
             raise ValueError(
                 "unable to calculate ready pods: no pods returned by selector while calculating "
                 "replica count"
             )
-        return Decided(ceiling(ratio * self.ready), ratio, None, 0, self.ready, "")
+        return RatioResult(ceiling(ratio * self.ready), ratio, None, 0, self.ready, "")
 
     def attained(self, measured: int, *, rising: bool) -> int:
-        """A total can be any number."""
+        """Return the total itself: it can be any number."""
         return measured
 
     def at(self, measured: int, *, rising: bool) -> int | None:
-        """The proposal at that total; None without any pod, unless none is needed."""
+        """Return the proposal at that total; None if pods are needed and none is selected."""
         needs_pods = self.current != 0 and not self.tolerance.holds(measured / self.target)
         return None if needs_pods and self.ready is None else self.decide(measured).replicas
 
@@ -83,7 +83,7 @@ class AverageTarget:
 
     Attributes:
         measured, target: in milli; the target is for each pod.
-        status_replicas: pods that the workload's status counts.
+        status_replicas: status.replicas of the target.
         tolerance: as configured.
     """
 
@@ -99,23 +99,23 @@ class AverageTarget:
 
     def _ratio(self, total: int) -> float:
         if not self.status_replicas:
-            return inf  # 0 / 0 is no number in doubles: the tolerance cannot hold either way
+            return inf  # 0 / 0 is NaN in doubles: the tolerance does not hold either way
         return float(total) / (float(self.target) * float(self.status_replicas))
 
-    def decide(self, total: int) -> Decided:
-        """The proposal if the total were so much."""
+    def decide(self, total: int) -> RatioResult:
+        """Return the proposal for a total."""
         ratio = self._ratio(total)
         if self.tolerance.holds(ratio):
             count = self.status_replicas
-            return Decided(count, ratio, None, 0, count, "tolerance")
-        return Decided(ceiling(ratio_of(total, self.target)), ratio, None, 0, 1, "")
+            return RatioResult(count, ratio, None, 0, count, "tolerance")
+        return RatioResult(ceiling(ratio_of(total, self.target)), ratio, None, 0, 1, "")
 
     def attained(self, measured: int, *, rising: bool) -> int:
-        """A total can be any number."""
+        """Return the total itself: it can be any number."""
         return measured
 
     def at(self, measured: int, *, rising: bool) -> int:
-        """The proposal at that total."""
+        """Return the proposal at that total."""
         return self.decide(measured).replicas
 
 
@@ -127,19 +127,19 @@ def propose_total(
     current: int,
     status_replicas: int,
     tolerance: Tolerance = DEFAULT_TOLERANCE,
-) -> Proposal:
-    """What a metric of something else than pods asks for.
+) -> MetricProposal:
+    """Return the proposal of a metric that does not belong to pods.
 
     Args:
         metric: an Object or External entry of spec.metrics.
         reading: what was measured.
-        pods: the selected pods; only a Value target looks at them.
+        pods: the selected pods; only a Value target uses them.
         current: spec.replicas of the target.
         status_replicas: status.replicas of the target.
         tolerance: as configured.
 
     Raises:
-        ValueError: it gives no proposal; the message is upstream's.
+        ValueError: there is no proposal; the message is upstream's.
     """
     total = reading.total_milli
     if total is None:
@@ -156,8 +156,10 @@ def propose_total(
 
 
 def _targets(metric: Metric) -> tuple[int | None, int | None]:
-    """(average, value): External takes the average whenever it is set; Object goes by the type,
-    and the field has to agree with it."""
+    """Return the targets (average, value).
+
+    External takes the average whenever it is set; for Object, type and field have to agree.
+    """
     if metric.type == "Object":
         return (
             metric.average_milli if metric.target_type == "AverageValue" else None,
@@ -168,49 +170,49 @@ def _targets(metric: Metric) -> tuple[int | None, int | None]:
 
 def _against_value(
     total: int, target: int, pods: Sequence[PodFacts], current: int, tolerance: Tolerance
-) -> Proposal:
+) -> MetricProposal:
     running = sum(pod.phase == "Running" and pod.ready is True for pod in pods)
-    question = ValueTarget(total, target, current, running if pods else None, tolerance)
-    decided = question.decide(total)
+    curve = ValueTarget(total, target, current, running if pods else None, tolerance)
+    outcome = curve.decide(total)
     inputs = {"total_milli": total, "target_milli": target, "ready": running}
     steps = (
         RuleStep(
-            "reading", inputs, f"ratio {decided.first:.4g}", f"{SOURCE} getUsageRatioReplicaCount"
+            "reading", inputs, f"ratio {outcome.first:.4g}", f"{SOURCE} getUsageRatioReplicaCount"
         ),
-        proposal_step(decided, tolerance),
+        proposal_step(outcome, tolerance),
     )
-    return Proposal(
-        replicas=decided.replicas,
+    return MetricProposal(
+        replicas=outcome.replicas,
         value_milli=total,
-        ratio=decided.first,
+        ratio=outcome.first,
         ready=running,
-        held=decided.held,
+        held=outcome.held,
         steps=steps,
-        curve=question,
+        curve=curve,
     )
 
 
 def _against_average(
     total: int, target: int, status_replicas: int, tolerance: Tolerance
-) -> Proposal:
-    question = AverageTarget(total, target, status_replicas, tolerance)
-    decided = question.decide(total)
+) -> MetricProposal:
+    curve = AverageTarget(total, target, status_replicas, tolerance)
+    outcome = curve.decide(total)
     inputs = {"total_milli": total, "target_milli": target, "status_replicas": status_replicas}
-    result = f"ratio {decided.first:.4g}"
-    if decided.held:
-        proposal = proposal_step(decided, tolerance)
+    result = f"ratio {outcome.first:.4g}"
+    if outcome.held:
+        proposal = proposal_step(outcome, tolerance)
     else:
-        result_of = f"ceil({total} / {target}) = {decided.replicas}"
-        proposal = RuleStep("proposal", {"ratio": decided.first}, result_of, SOURCE)
-    return Proposal(
-        replicas=decided.replicas,
+        result_of = f"ceil({total} / {target}) = {outcome.replicas}"
+        proposal = RuleStep("proposal", {"ratio": outcome.first}, result_of, SOURCE)
+    return MetricProposal(
+        replicas=outcome.replicas,
         average_milli=ceil(total / status_replicas) if status_replicas else 0,
-        ratio=decided.first,
+        ratio=outcome.first,
         ready=status_replicas,
-        held=decided.held,
+        held=outcome.held,
         steps=(
             RuleStep("reading", inputs, result, f"{SOURCE} GetExternalPerPodMetricReplicas"),
             proposal,
         ),
-        curve=question,
+        curve=curve,
     )

@@ -1,7 +1,7 @@
-"""Several metrics, one proposal: each is evaluated by itself, and the largest wins.
+"""All metrics of an HPA: each one proposes a number of replicas, and the largest one wins.
 
-A metric that cannot be read is not taken for zero: it might want more than all the others. So if
-the rest would shrink the workload, nothing is done; if it would grow it, that is safe to follow.
+A metric that cannot be read does not count as zero, since it might propose more than all others. So
+a scale-down by the remaining metrics is not done, while a scale-up is safe.
 
 Source: pkg/controller/podautoscaler/horizontal.go (computeReplicasForMetrics,
 computeReplicasForMetric, validateAndParseSelector).
@@ -12,14 +12,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kubesim.autoscaler.constants import PolicyConstants
-from kubesim.autoscaler.ratios import Tolerance
-from kubesim.autoscaler.replicas import propose_per_pod
-from kubesim.autoscaler.totals import propose_total
-from kubesim.autoscaler.types import Behavior, Metric, MetricFailed, Observation, Proposal, Reading
+from kubesim.autoscaler.policy.ratios import Tolerance
+from kubesim.autoscaler.policy.replica_calculator import propose_per_pod
+from kubesim.autoscaler.policy.totals import propose_total
+from kubesim.autoscaler.types import (
+    Behavior,
+    Metric,
+    MetricFailed,
+    MetricProposal,
+    Observation,
+    Reading,
+)
 from kubesim.client.decisions import RuleStep
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
-FAILURES = {  # type -> (reason of condition and event, how the summary of the pass begins)
+FAILURES = {  # type -> (reason of condition and event, beginning of the summary)
     "Resource": ("FailedGetResourceMetric", "failed to get {0.name} resource metric value"),
     "ContainerResource": (
         "FailedGetContainerResourceMetric",
@@ -40,21 +47,21 @@ UNABLE = "the HPA was unable to compute the replica count"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A metric that gave no proposal, and why."""
+    """A metric without a proposal, and why."""
 
     metric: Metric
     error: MetricFailed
 
 
 @dataclass(frozen=True, slots=True)
-class Weighed:
-    """What the metrics of a pass came to.
+class MetricsResult:
+    """The result of all metrics of a pass.
 
     Attributes:
         ok: there is a usable proposal.
-        metric, proposal: the largest proposal, and whose it is; None if there is none.
-        rest: the largest proposal of the other metrics; 0 if there is none.
-        failure: the first metric that failed.
+        metric, proposal: the metric with the largest proposal; None if there is no proposal.
+        rest: the largest proposal of the other metrics; 0 if they have none.
+        failure: the first metric that failed; None: all succeeded.
         readings: the proposal of each metric in order; None where it failed.
         conditions, events: as in `types.Recommendation`.
         steps: the rules applied.
@@ -62,26 +69,31 @@ class Weighed:
 
     ok: bool
     metric: Metric | None = None
-    proposal: Proposal | None = None
+    proposal: MetricProposal | None = None
     rest: int = 0
     failure: Failure | None = None
-    readings: tuple[Proposal | None, ...] = ()
+    readings: tuple[MetricProposal | None, ...] = ()
     conditions: tuple[tuple[str, str, str, str], ...] = ()
     events: tuple[tuple[str, str, str], ...] = ()
     steps: tuple[RuleStep, ...] = ()
 
     def holds_back(self, replicas: int, current: int) -> bool:
-        """True if a proposal is not followed, because a failed metric might want more."""
+        """Whether a proposal is not followed, since a failed metric might propose more."""
         return self.failure is not None and replicas < current
 
 
 def tolerance_of(seen: Observation) -> Tolerance:
-    """The tolerance of each direction: the HPA's own, else the controller's."""
+    """Return the tolerance of each direction: the HPA's own, otherwise the controller's."""
     return tolerances(seen.behavior, seen.constants)
 
 
 def tolerances(behavior: Behavior | None, constants: PolicyConstants) -> Tolerance:
-    """The same, of a behavior (None: the HPA has none) and the controller's settings."""
+    """Return the tolerance of each direction.
+
+    Args:
+        behavior: of the HPA; None: it has none.
+        constants: the controller's settings.
+    """
     default = constants.tolerance
     if behavior is None:
         return Tolerance(default, default)
@@ -89,32 +101,37 @@ def tolerances(behavior: Behavior | None, constants: PolicyConstants) -> Toleran
     return Tolerance(default if up is None else up, default if down is None else down)
 
 
-def propose(metric: Metric, reading: Reading, seen: Observation) -> Proposal:
-    """What one metric asks for, by itself.
+def propose(metric: Metric, reading: Reading, seen: Observation) -> MetricProposal:
+    """Return the proposal of one metric.
+
+    Args:
+        metric: an entry of spec.metrics.
+        reading: what was measured.
+        seen: the observation of the pass.
 
     Raises:
-        MetricFailed: nothing; `reason` is that of the condition.
+        MetricFailed: there is no proposal; `reason` is that of the condition.
     """
     if metric.type not in FAILURES:
         raise MetricFailed("InvalidMetricSourceType", f'unknown metric source type "{metric.type}"')
-    reason, begins = FAILURES[metric.type]
+    reason, beginning = FAILURES[metric.type]
     if metric.type in PER_REQUEST and metric.average_milli is None and metric.utilization is None:
-        raise MetricFailed(reason, NO_TARGET, f"{begins.format(metric)}: {NO_TARGET}")
+        raise MetricFailed(reason, NO_TARGET, f"{beginning.format(metric)}: {NO_TARGET}")
     try:
         if reading.error:
             raise ValueError(reading.error)
         return _propose(metric, reading, seen)
     except ValueError as error:
-        said = str(error)
+        message = str(error)
         if metric.type in PER_REQUEST:
             what = "utilization" if metric.by_request else "usage"
-            said = f"failed to get {metric.name} {what}: {said}"
-        summary = f"{begins.format(metric)}: {_inner(metric)}{said}"
-        raise MetricFailed(reason, said, summary) from error
+            message = f"failed to get {metric.name} {what}: {message}"
+        summary = f"{beginning.format(metric)}: {_inner(metric)}{message}"
+        raise MetricFailed(reason, message, summary) from error
 
 
 def _inner(metric: Metric) -> str:
-    """What the summary says once more of metrics that do not belong to pods."""
+    """Return what the summary repeats for metrics that do not belong to pods."""
     if metric.type == "External" and metric.average_milli is None:
         return f"failed to get external metric {metric.name}: " if metric.value_milli else ""
     if metric.type == "External":
@@ -124,7 +141,7 @@ def _inner(metric: Metric) -> str:
     return ""
 
 
-def _propose(metric: Metric, reading: Reading, seen: Observation) -> Proposal:
+def _propose(metric: Metric, reading: Reading, seen: Observation) -> MetricProposal:
     if metric.type in ("Object", "External"):
         return propose_total(
             metric,
@@ -147,13 +164,13 @@ def _propose(metric: Metric, reading: Reading, seen: Observation) -> Proposal:
     )
 
 
-def weigh(seen: Observation) -> Weighed:
-    """Evaluate every metric and choose."""
+def propose_for_metrics(seen: Observation) -> MetricsResult:
+    """Evaluate every metric and choose the largest proposal."""
     if seen.selector_problem:
         return _without_selector(seen)
-    best: tuple[Metric, Proposal] | None = None
+    best: tuple[Metric, MetricProposal] | None = None
     failures: list[Failure] = []
-    readings: list[Proposal | None] = []
+    readings: list[MetricProposal | None] = []
     steps: list[RuleStep] = []
     for metric, reading in seen.metrics:
         try:
@@ -170,7 +187,7 @@ def weigh(seen: Observation) -> Weighed:
             best = (metric, proposal)
     events = tuple(("Warning", f.error.reason, str(f.error)) for f in failures)
     chosen = None if best is None else best[1]
-    weighed = Weighed(
+    weighed = MetricsResult(
         ok=chosen is not None,
         metric=None if best is None else best[0],
         proposal=chosen,
@@ -182,71 +199,71 @@ def weigh(seen: Observation) -> Weighed:
     )
     if chosen is None or weighed.holds_back(chosen.replicas, seen.current):
         return _failed(seen, weighed, len(failures))
-    return _found(seen, weighed, len(failures))
+    return _succeeded(seen, weighed, len(failures))
 
 
-def _found(seen: Observation, weighed: Weighed, failures: int) -> Weighed:
-    """With the winner's name in condition and steps."""
+def _succeeded(seen: Observation, weighed: MetricsResult, failures: int) -> MetricsResult:
+    """Add the condition, and the step that names the winner."""
     name = "" if weighed.metric is None else weighed.metric.described()
-    said = f"the HPA was able to successfully calculate a replica count from {name}"
+    message = f"the HPA was able to successfully calculate a replica count from {name}"
     steps = weighed.steps
     if len(seen.metrics) > 1 and weighed.proposal is not None:
         inputs = {"metrics": len(seen.metrics), "failed": failures}
-        result = f"{name} wants the most: {weighed.proposal.replicas}"
+        result = f"{name} has the largest proposal: {weighed.proposal.replicas}"
         steps += (RuleStep("largest", inputs, result, f"{SOURCE} computeReplicasForMetrics"),)
-    return Weighed(
+    return MetricsResult(
         True,
         weighed.metric,
         weighed.proposal,
         weighed.rest,
         weighed.failure,
         weighed.readings,
-        (("ScalingActive", "True", "ValidMetricFound", said),),
+        (("ScalingActive", "True", "ValidMetricFound", message),),
         weighed.events,
         steps,
     )
 
 
-def _failed(seen: Observation, weighed: Weighed, failures: int) -> Weighed:
-    """The pass fails with the reason of the first failing metric."""
-    reason, said, first = "InvalidMetricSourceType", "the HPA has no metric", ""
+def _failed(seen: Observation, weighed: MetricsResult, failures: int) -> MetricsResult:
+    """Fail the pass with the reason of the first failing metric."""
+    reason, message, first = "InvalidMetricSourceType", "the HPA has no metric", ""
     if weighed.failure is not None:
         error = weighed.failure.error
-        reason, said, first = error.reason, str(error), error.value_message
+        reason, message, first = error.reason, str(error), error.value_message
     summary = (
         f"invalid metrics ({failures} invalid out of {len(seen.metrics)}), first error is: "
-        f"{first or said}"
+        f"{first or message}"
     )
     steps = weighed.steps
     if weighed.proposal is not None:
         wanted = {"wanted": weighed.proposal.replicas, "current": seen.current}
-        result = "a metric that failed might want more: nothing shrinks without it"
+        result = "a failed metric might propose more: no scale-down without it"
         steps += (
             RuleStep("failed metrics", wanted, result, f"{SOURCE} computeReplicasForMetrics"),
         )
-    return Weighed(
+    return MetricsResult(
         False,
         weighed.metric,
         weighed.proposal,
         weighed.rest,
         weighed.failure,
         weighed.readings,
-        (("ScalingActive", "False", reason, f"{UNABLE}: {said}"),),
+        (("ScalingActive", "False", reason, f"{UNABLE}: {message}"),),
         (*weighed.events, ("Warning", "FailedComputeMetricsReplicas", summary)),
         steps,
     )
 
 
-def _without_selector(seen: Observation) -> Weighed:
-    """An empty selector, an unparsable one, or pods that another HPA selects, too."""
-    reason, said = seen.selector_problem, seen.selector_message
-    condition = ("ScalingActive", "False", reason, said)
+def _without_selector(seen: Observation) -> MetricsResult:
+    """Fail the pass: the selector is empty or malformed, or another HPA selects the same pods."""
+    reason, message = seen.selector_problem, seen.selector_message
+    condition = ("ScalingActive", "False", reason, message)
     if reason == "SelectorRequired":
-        said = "selector is required"
+        message = "selector is required"
         condition = ("ScalingActive", "False", "InvalidSelector", NO_SELECTOR)
-    return Weighed(
+    return MetricsResult(
         False,
         conditions=(condition,),
-        events=(("Warning", reason, said), ("Warning", "FailedComputeMetricsReplicas", said)),
+        events=(("Warning", reason, message), ("Warning", "FailedComputeMetricsReplicas", message)),
         steps=(RuleStep("selector", {}, condition[3], f"{SOURCE} validateAndParseSelector"),),
     )

@@ -28,11 +28,11 @@ from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.apiserver.verbs.metricsapis import MetricsAdapter
 from kubesim.autoscaler.constants import DEFAULTS, SYNC_PERIOD_SECONDS, PolicyConstants
-from kubesim.autoscaler.normalize import after_rescale
-from kubesim.autoscaler.observing import Observer
-from kubesim.autoscaler.policy import HorizontalPolicy
+from kubesim.autoscaler.observer import Observer
+from kubesim.autoscaler.policy.horizontal import HorizontalPolicy
+from kubesim.autoscaler.policy.normalize import after_rescale
 from kubesim.autoscaler.records import (
-    Outcome,
+    RescaleResult,
     checked,
     decision_of,
     from_error,
@@ -193,7 +193,7 @@ class HorizontalController:
         if result is None:
             return
         due.state = result.state
-        outcome = Outcome()
+        outcome = RescaleResult()
         if not self.shadow:
             for type, reason, message in result.events:
                 self.recorder.event(hpa, type, reason, message)
@@ -236,12 +236,12 @@ class HorizontalController:
         if not self.shadow:
             self.recorder.event(hpa, "Warning", "PolicyFailed", said)
         self.analytics.log("HPA", "PolicyFailed", f"{short_name(hpa)}: {said}", "error")
-        self._keep(hpa, seen, from_error(seen, said), Outcome())
+        self._keep(hpa, seen, from_error(seen, said), RescaleResult())
         return None
 
     def _rescale(
         self, hpa: Document, scale: Document, seen: Observation, result: Recommendation
-    ) -> Outcome:
+    ) -> RescaleResult:
         """Write the new size. The scale must be as it was read: on a conflict nothing is written,
         and the next pass decides afresh."""
         target, replicas = hpa["spec"]["scaleTargetRef"], result.replicas
@@ -259,16 +259,16 @@ class HorizontalController:
             self.recorder.event(hpa, "Warning", "FailedRescale", f"{note}; error: {error.message}")
             said = f"the HPA controller was unable to update the target scale: {error.message}"
             condition = ("AbleToScale", "False", "FailedUpdateScale", said)
-            return Outcome(error=error.message, condition=condition)
+            return RescaleResult(error=error.message, condition=condition)
         self.counts["rescales"] += 1
         self.recorder.event(hpa, "Normal", "SuccessfulRescale", note)
         said = f"the HPA controller was able to update the target scale to {replicas}"
-        return Outcome(True, condition=("AbleToScale", "True", "SucceededRescale", said))
+        return RescaleResult(True, condition=("AbleToScale", "True", "SucceededRescale", said))
 
     # -- telling ---------------------------------------------------------------------------------
 
     def _record(
-        self, hpa: Document, seen: Observation, result: Recommendation, outcome: Outcome
+        self, hpa: Document, seen: Observation, result: Recommendation, outcome: RescaleResult
     ) -> None:
         action, level, said = "NoScale", "debug", log_line(hpa, seen, result)
         if outcome.error:
@@ -283,7 +283,7 @@ class HorizontalController:
         self._keep(hpa, seen, result, outcome)
 
     def _keep(
-        self, hpa: Document, seen: Observation, result: Recommendation, outcome: Outcome
+        self, hpa: Document, seen: Observation, result: Recommendation, outcome: RescaleResult
     ) -> None:
         self.decisions.record(
             decision_of(hpa, seen, result, outcome, self.name, shadow=self.shadow)

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from kubesim.apiserver import KubeAPI
-from kubesim.autoscaler.hpa import HorizontalController
+from kubesim.autoscaler.horizontal import HorizontalController
 from kubesim.client.decisions import DecisionLog
 from kubesim.client.tools import ToolOptions
 from kubesim.errors import BadRequest, NotFound

@@ -16,8 +16,8 @@ from math import ceil
 from typing import Any
 
 from kubesim.autoscaler.constants import DEFAULTS, PolicyConstants, Rules, ScalingPolicy
-from kubesim.autoscaler.ratios import quantity_text
-from kubesim.autoscaler.types import Behavior, Metric, PodFacts, Proposal, Sample
+from kubesim.autoscaler.policy.ratios import quantity_text
+from kubesim.autoscaler.types import Behavior, Metric, MetricProposal, PodFacts, Sample
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document, thaw
@@ -217,7 +217,9 @@ def _counted(pod: Document, container: str) -> list[Document]:
 # -- back to documents ---------------------------------------------------------------------------
 
 
-def metric_status(entry: Mapping[str, Any], metric: Metric, proposal: Proposal | None) -> Document:
+def metric_status(
+    entry: Mapping[str, Any], metric: Metric, proposal: MetricProposal | None
+) -> Document:
     """One entry of status.currentMetrics; a blank one for a metric that failed.
 
     Args:

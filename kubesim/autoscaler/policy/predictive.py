@@ -1,9 +1,9 @@
-"""A policy that looks ahead: the real algorithm, and a straight line into the near future.
+"""A predictive policy: the real algorithm, with a linear forecast of the demand.
 
-The real algorithm reacts: a pod that is wanted now is ready a minute later, and until then the load
-has grown on. This one fits a line through the last minutes' demand, asks what the demand will be
-when a new pod is ready, and grows early. It never wants fewer pods than the real algorithm; what it
-wanted stands in the recommendation log, so that shrinking waits for the window as ever.
+The real algorithm reacts: a pod that it adds now is ready a minute later, when the load has grown
+further. This policy fits a line through the demand of the last minutes, computes the demand at the
+time when a new pod would be ready, and scales up early. It never recommends fewer pods than the
+real algorithm. Its recommendations go into the log, so a scale-down waits for the window as usual.
 
     Cluster(policy=Predictive(ahead_seconds=60))
     Cluster(shadow_policies={"predictive": Predictive()})       # decides, records, does not act
@@ -20,9 +20,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from kubesim.autoscaler.policy import HorizontalPolicy, corridor_of
-from kubesim.autoscaler.ratios import ceiling
-from kubesim.autoscaler.types import Observation, Proposal, Recommendation
+from kubesim.autoscaler.policy.horizontal import HorizontalPolicy, limits_for
+from kubesim.autoscaler.policy.ratios import ceiling
+from kubesim.autoscaler.types import MetricProposal, Observation, Recommendation
 from kubesim.client.decisions import RuleStep
 
 AHEAD_SECONDS = 60.0
@@ -34,10 +34,14 @@ History = tuple[tuple[float, float], ...]
 
 
 def trend(points: Sequence[tuple[float, float]], at: float) -> float:
-    """What the line of least squares through (second, value) points says at another second.
+    """Return the value of the least-squares line at a second.
+
+    Args:
+        points: (second, value).
+        at: second.
 
     Raises:
-        ValueError: fewer than two seconds: no line.
+        ValueError: the points have fewer than two different seconds.
     """
     count = len(points)
     middle = sum(second for second, _ in points) / count if count else 0.0
@@ -49,9 +53,12 @@ def trend(points: Sequence[tuple[float, float]], at: float) -> float:
     return level + slope * (at - middle)
 
 
-def demand_of(proposal: Proposal) -> float:
-    """How many pods one metric would keep busy at its target: what is measured of the pods that
-    count, divided by the target. Nothing is assumed of the others, and no tolerance holds."""
+def demand_of(proposal: MetricProposal) -> float:
+    """Return how many pods one metric would keep busy at its target.
+
+    It is the usage of the ready pods divided by the target, without assumptions about other pods
+    and without tolerance.
+    """
     curve = proposal.curve
     if curve is None or curve.level <= 0:
         return proposal.ratio * proposal.ready
@@ -59,11 +66,11 @@ def demand_of(proposal: Proposal) -> float:
 
 
 class Predictive:
-    """The real algorithm with foresight.
+    """The real algorithm with a linear forecast.
 
     Args:
-        ahead_seconds: how far to look: the time until a new pod is ready.
-        history_seconds: how far back the line is fitted.
+        ahead_seconds: forecast horizon: the time until a new pod is ready.
+        history_seconds: age of the oldest demand that the line is fitted to.
     """
 
     def __init__(
@@ -74,9 +81,9 @@ class Predictive:
         self._real = HorizontalPolicy()
 
     def recommend(self, observation: Observation) -> Recommendation:
-        """One pass; what it has seen before comes back in `observation.state.memory`."""
+        """Return the recommendation; the demand so far is in `observation.state.memory`."""
         seen, result = observation, self._real.recommend(observation)
-        demands = [demand_of(found) for found in result.readings if found is not None]
+        demands = [demand_of(p) for p in result.readings if p is not None]
         if result.failed or not demands:
             return result
         known: History = seen.state.memory or ()
@@ -91,8 +98,8 @@ class Predictive:
     def _raised(
         self, seen: Observation, result: Recommendation, points: History, expected: float
     ) -> Recommendation:
-        """The real recommendation, or more if the expected demand needs it and limits let it."""
-        corridor = corridor_of(seen, seen.now)
+        """Return the real recommendation, raised to the expected demand as far as limits permit."""
+        limits = limits_for(seen, seen.now)
         wanted = ceiling(max(0.0, expected))
         inputs = {
             "points": len(points),
@@ -100,7 +107,7 @@ class Predictive:
             "demand_expected_pods": round(expected, 3),
             "ahead_seconds": self.ahead,
         }
-        size = corridor.final(wanted) if wanted > seen.current else result.replicas
+        size = limits.final(wanted) if wanted > seen.current else result.replicas
         data = {**result.data, "expected": expected, "to": max(size, result.replicas)}
         if size <= result.replicas:
             step = RuleStep("predict", inputs, f"the real algorithm's {result.replicas} will do")

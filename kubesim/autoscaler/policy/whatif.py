@@ -1,8 +1,8 @@
-"""What would have to change for the autoscaler to decide otherwise: the nearest flips.
+"""The smallest changes that would lead the autoscaler to another decision.
 
-Each one is found by deciding again with the change, on the figures of the same pass: another
-measurement through the same arithmetic, the same proposal through a wider corridor, or the same
-corridor at a later second. Nothing is guessed, and a change that would not help is not offered.
+Each one is found by a new decision on the figures of the same pass with that change: another
+measurement, wider limits for the same proposal, or the same limits at a later second. So every
+reported change has been verified.
 
 No counterpart in Kubernetes, whose users have asked for it since 2016.
 """
@@ -13,24 +13,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kubesim.autoscaler.constants import MAX_REPLICAS, MAX_TOTAL
-from kubesim.autoscaler.normalize import Corridor, Limited
-from kubesim.autoscaler.ratios import quantity_text
+from kubesim.autoscaler.policy.metrics import MetricsResult
+from kubesim.autoscaler.policy.normalize import Limited, ReplicaLimits
+from kubesim.autoscaler.policy.ratios import quantity_text
 from kubesim.autoscaler.types import Change, Curve, Metric, Observation
-from kubesim.autoscaler.weighing import Weighed
 
-MENDED = {
+REMEDIES = {
     "SelectorRequired": "the target's scale had a selector",
     "InvalidSelector": "the selector of the target's scale could be parsed",
     "AmbiguousSelector": "no other HPA selected these pods",
 }
 
 
-# -- the measurement ---------------------------------------------------------------------------
+# -- the measurement -----------------------------------------------------------------------------
 
 
 def zones(curve: Curve) -> list[int]:
-    """The measurements at which the rules change, ascending: into the tolerance, onto the target,
-    past it, out of the tolerance. Between two of them more measured never means fewer pods."""
+    """Return the measurements at which the rules change, ascending.
+
+    They are the first one within the tolerance, the target, the one above it, and the first one
+    beyond the tolerance. Between two of them the proposal never falls as the measurement rises.
+    """
     level = curve.level
     if level <= 0:
         return []
@@ -48,12 +51,12 @@ def zones(curve: Curve) -> list[int]:
 
 
 def nearest_rise(curve: Curve, differs: Callable[[int], bool], grows: bool) -> int | None:
-    """The least measurement above the present one at which the result differs.
+    """Return the least measurement above the present one at which the result differs.
 
     Args:
         curve: of the winning metric.
         differs: whether the result at a measurement is another one.
-        grows: whether any number of pods, however large, would make a difference at all.
+        grows: whether the largest possible proposal would lead to another result.
     """
     start = curve.measured + 1
     for border in [zone for zone in zones(curve) if zone > start]:
@@ -69,13 +72,18 @@ def nearest_rise(curve: Curve, differs: Callable[[int], bool], grows: bool) -> i
     far = max(2 * start, 2)
     while not differs(far):
         far *= 2
-        if far > MAX_TOTAL:  # no pod is ready: whatever is measured, nothing is multiplied
+        if far > MAX_TOTAL:  # no pod is ready, so no measurement changes the product
             return None
     return _bisect(start, far, differs)
 
 
 def nearest_fall(curve: Curve, differs: Callable[[int], bool]) -> int | None:
-    """The largest measurement below the present one, 0 or more, at which the result differs."""
+    """Return the largest non-negative measurement below the present one with another result.
+
+    Args:
+        curve: of the winning metric.
+        differs: whether the result at a measurement is another one.
+    """
     end = curve.measured - 1
     for border in [zone for zone in reversed(zones(curve)) if zone <= end] + [0]:
         if end < 0:
@@ -89,7 +97,7 @@ def nearest_fall(curve: Curve, differs: Callable[[int], bool]) -> int | None:
 
 
 def _bisect(same: int, other: int, differs: Callable[[int], bool]) -> int:
-    """Between a measurement with the same result and one with another: the first that differs."""
+    """Return the first measurement that differs, between one with the same result and another."""
     while abs(other - same) > 1:
         middle = (same + other) // 2
         if differs(middle):
@@ -100,9 +108,16 @@ def _bisect(same: int, other: int, differs: Callable[[int], bool]) -> int:
 
 
 def measured_changes(
-    seen: Observation, weighed: Weighed, corridor: Corridor, here: int
+    seen: Observation, weighed: MetricsResult, corridor: ReplicaLimits, here: int
 ) -> list[Change]:
-    """How far the winning metric would have to rise or fall, everything else being equal."""
+    """Return how far the winning metric would have to rise or fall, all else being equal.
+
+    Args:
+        seen: the observation of the pass.
+        weighed: the result of its metrics.
+        corridor: its limits.
+        here: its result.
+    """
     curve = None if weighed.proposal is None else weighed.proposal.curve
     if curve is None or weighed.metric is None:
         return []
@@ -110,12 +125,12 @@ def measured_changes(
     def size(replicas: int | None) -> int:
         most = weighed.rest if replicas is None else max(replicas, weighed.rest)
         unknown = replicas is None or weighed.failure is not None
-        held = unknown and most < seen.current  # nothing shrinks without a metric that failed
+        held = unknown and most < seen.current  # no scale-down without a failed metric
         return seen.current if held else corridor.final(most)
 
-    subject, text = _words(seen, weighed.metric)
-    now = f"(it is {text(curve.measured)})"
-    place = next(i for i, found in enumerate(weighed.readings) if found is weighed.proposal)
+    subject, render = _describe(seen, weighed.metric)
+    now = f"(it is {render(curve.measured)})"
+    place = next(i for i, p in enumerate(weighed.readings) if p is weighed.proposal)
     changes = []
     for rising, verb in ((True, "rose"), (False, "fell")):
 
@@ -126,18 +141,18 @@ def measured_changes(
             return result(measured) != here
 
         if rising:
-            found = nearest_rise(curve, differs, grows=size(MAX_REPLICAS) != here)
+            nearest = nearest_rise(curve, differs, grows=size(MAX_REPLICAS) != here)
         else:
-            found = nearest_fall(curve, differs)
-        if found is not None:
-            value = curve.attained(found, rising=rising)
-            said = f"{subject} {verb} to {text(value)} {now}"
-            changes.append(Change("measured", value, result(found), said, place))
+            nearest = nearest_fall(curve, differs)
+        if nearest is not None:
+            value = curve.attained(nearest, rising=rising)
+            message = f"{subject} {verb} to {render(value)} {now}"
+            changes.append(Change("measured", value, result(nearest), message, place))
     return changes
 
 
-def _words(seen: Observation, metric: Metric) -> tuple[str, Callable[[int], str]]:
-    """(what is measured, how its values are written)."""
+def _describe(seen: Observation, metric: Metric) -> tuple[str, Callable[[int], str]]:
+    """Return the name of a measurement, and a function that renders its values."""
     of = f" of {metric.name}" if len(seen.metrics) > 1 or metric.type != "Resource" else ""
     if metric.by_request:
         return f"the average utilization{of}", lambda value: f"{value}%"
@@ -149,10 +164,16 @@ def _words(seen: Observation, metric: Metric) -> tuple[str, Callable[[int], str]
 # -- limits and history ------------------------------------------------------------------------
 
 
-def limit_changes(corridor: Corridor, proposal: int, limited: Limited) -> list[Change]:
-    """Which limit would have to give way, and what the size would be then."""
+def limit_changes(corridor: ReplicaLimits, proposal: int, limited: Limited) -> list[Change]:
+    """Return which limit would have to change, and the number of replicas with the new limit.
+
+    Args:
+        corridor: the limits of the pass.
+        proposal: of its metrics.
+        limited: its result.
+    """
     high, low = limited.replicas + 1, limited.replicas - 1
-    wider: list[tuple[str, int, Corridor, str]] = []
+    wider: list[tuple[str, int, ReplicaLimits, str]] = []
     max_text = f"maxReplicas were above {limited.replicas}"
     up_text = "a scale-up policy allowed more at once"
     if limited.reason == "TooManyReplicas":
@@ -188,17 +209,17 @@ def time_changes(
     proposal: int,
     stable: int,
     here: int,
-    later: Callable[[float], Corridor],
+    later: Callable[[float], ReplicaLimits],
 ) -> list[Change]:
-    """When the same proposal would be followed, because the entry that holds it has grown old.
+    """Return when the same proposal would be followed, since the entries that hold it are outdated.
 
     Args:
-        seen: the pass.
-        proposal, stable, here: the size as proposed, after history, and in the end.
-        later: the corridor of a pass at a later second.
+        seen: the observation of the pass.
+        proposal, stable, here: the number as proposed, after stabilization, and in the end.
+        later: returns the limits of a pass at a later second.
     """
     constants, log = seen.constants, seen.state.recommendations or ()
-    margin, word = 1e-6, "after"  # without a behavior an entry as old as the window takes part
+    margin, word = 1e-6, "after"  # without a behavior an entry as old as the window counts
     window = constants.downscale_window_seconds
     growing = proposal > stable
     if seen.behavior is not None:
@@ -206,7 +227,7 @@ def time_changes(
         window = (rules.up if growing else rules.down).window_seconds or 0.0
         margin, word = 0.0, "at"
     recent = [(size, at) for size, at in log if 0 <= seen.now - at <= window]
-    # Nothing moves before the youngest entry that asks for this size, or for less change, is out.
+    # The result stays until the youngest entry with this number, or with less change, is outdated.
     holding = [at for size, at in recent if (size <= stable if growing else size >= stable)]
     if not holding:
         return []
@@ -223,18 +244,18 @@ def time_changes(
     return []
 
 
-# -- passes that look at no metric, or fail ------------------------------------------------------
+# -- passes that use no metric, or fail ----------------------------------------------------------
 
 
 def shortcut_changes(
     seen: Observation, here: int, size: Callable[[Observation], int]
 ) -> list[Change]:
-    """Paused at zero, or outside the bounds: what would lead elsewhere.
+    """Return what would change the result of a pass that is paused, or outside the bounds.
 
     Args:
-        seen: the pass.
+        seen: the observation of the pass.
         here: its result.
-        size: the result of another pass.
+        size: returns the result for another observation.
     """
     if seen.paused:
         text = "somebody scaled the target to 1 or more by hand"
@@ -254,10 +275,10 @@ def shortcut_changes(
     ]
 
 
-def failed_changes(seen: Observation, weighed: Weighed) -> list[Change]:
-    """The pass failed: what has to be mended before anything can change."""
+def failed_changes(seen: Observation, weighed: MetricsResult) -> list[Change]:
+    """Return what has to be corrected before a failed pass can change anything."""
     if seen.selector_problem:
-        text = MENDED.get(seen.selector_problem, "the selector were usable")
+        text = REMEDIES.get(seen.selector_problem, "the selector were usable")
         return [Change("selector", 0, seen.current, text)]
     if weighed.failure is None:
         return [Change("metric", 0, seen.current, "the HPA had a metric")]
@@ -266,7 +287,11 @@ def failed_changes(seen: Observation, weighed: Weighed) -> list[Change]:
 
 
 def sentence(seen: Observation, changes: Sequence[Change]) -> str:
-    """The changes as one sentence; a rise and a fall are put together.
+    """Render the changes as one sentence, a rise and a fall together.
+
+    Args:
+        seen: the observation of the pass.
+        changes: the smallest changes, the most useful one first.
 
     >>> rise = Change("measured", 78, 5, "the average utilization rose to 78% (it is 72%)")
     >>> fall = Change("measured", 52, 3, "the average utilization fell to 52% (it is 72%)")

@@ -1,14 +1,14 @@
-"""A policy for work that waits in a queue: enough pods to empty it in time.
+"""A policy for work queues: enough pods to empty the queue in time.
 
-CPU says how busy the pods are, and nothing about what waits: with ten messages or a million, a
-worker is at 100 %. This policy looks at the queue instead. It takes as many pods as serve what
-arrives *and* empty the queue within `drain_seconds`; what arrives it infers from how the queue
-grows. It shrinks when it has wanted less for `cooldown_seconds`.
+CPU usage shows how busy the pods are, not how much work waits: with ten messages or a million, a
+worker is at 100 %. This policy uses the length of the queue instead. It recommends as many pods as
+serve the arriving messages *and* empty the queue within `drain_seconds`; it infers the arrival rate
+from the growth of the queue. It scales down after it has needed fewer pods for `cooldown_seconds`.
 
-    Cluster(policy=QueueDriven(per_pod=20))       # a pod works off 20 messages a second
+    Cluster(policy=QueueDriven(per_pod=20))       # a pod processes 20 messages per second
 
 The HPA names the queue as its first External or Object metric, for example `queue_length` of
-`cluster.metrics`; its targets are not looked at, its bounds are.
+`cluster.metrics`; the policy ignores its targets and respects its bounds.
 
 >>> pods_for(queue=600, arriving=30, per_pod=20, drain_seconds=60)         # (30 + 10) / 20
 2
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kubesim.autoscaler.ratios import ceiling
+from kubesim.autoscaler.policy.ratios import ceiling
 from kubesim.autoscaler.records import from_error, from_number
 from kubesim.autoscaler.types import Log, Observation, Recommendation
 from kubesim.client.decisions import RuleStep
@@ -32,26 +32,26 @@ COOLDOWN_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What it remembers of an HPA.
+class QueueMemory:
+    """What the policy remembers of an HPA.
 
     Attributes:
-        time, queue: of the last pass.
-        wishes: (pods, second) of the last passes.
+        time, queue: second and queue length of the last pass.
+        needs: (pods, second) of the last passes.
     """
 
     time: float
     queue: float
-    wishes: Log
+    needs: Log
 
 
 def pods_for(queue: float, arriving: float, per_pod: float, drain_seconds: float) -> int:
-    """Pods that serve what arrives and empty the queue in time.
+    """Return the pods that serve the arriving messages and empty the queue in time.
 
     Args:
         queue: messages that wait.
         arriving: messages per second.
-        per_pod: messages per second that a pod works off.
+        per_pod: messages per second that a pod processes.
         drain_seconds: within which the queue is to be empty.
     """
     return ceiling((max(0.0, arriving) + queue / drain_seconds) / per_pod)
@@ -61,7 +61,7 @@ class QueueDriven:
     """As many pods as the queue needs.
 
     Args:
-        per_pod: messages per second that a pod works off.
+        per_pod: messages per second that a pod processes.
         drain_seconds: within which the queue is to be empty.
         cooldown_seconds: how long fewer pods must have been enough before it shrinks.
 
@@ -82,23 +82,23 @@ class QueueDriven:
         self.cooldown = cooldown_seconds
 
     def recommend(self, observation: Observation) -> Recommendation:
-        """One pass; what it has seen before comes back in `observation.state.memory`."""
+        """Return the recommendation of a pass; earlier passes are in `observation.state.memory`."""
         seen = observation
         total = next((r.total_milli for _, r in seen.metrics if r.total_milli is not None), None)
         if total is None:
             errors = [reading.error for _, reading in seen.metrics if reading.error]
             return from_error(seen, errors[0] if errors else "the HPA names no queue")
         queue, ready = total / 1000, sum(pod.ready is True for pod in seen.pods)
-        last: Memory | None = seen.state.memory
+        last: QueueMemory | None = seen.state.memory
         growth = 0.0
         if last is not None and seen.now > last.time:
             growth = (queue - last.queue) / (seen.now - last.time)
-        # Pods at a queue are busy: what arrives is what they serve, and what it grows by.
+        # Pods at a queue are busy: the arrival rate is what they serve plus the growth.
         arriving = growth + (ready * self.per_pod if queue > 0 else 0.0)
-        wish = pods_for(queue, arriving, self.per_pod, self.drain)
-        known = () if last is None else last.wishes
-        wishes = (*((n, at) for n, at in known if seen.now - at < self.cooldown), (wish, seen.now))
-        size = wish if wish >= seen.current else min(seen.current, max(n for n, _ in wishes))
+        needed = pods_for(queue, arriving, self.per_pod, self.drain)
+        known = () if last is None else last.needs
+        needs = (*((n, at) for n, at in known if seen.now - at < self.cooldown), (needed, seen.now))
+        size = needed if needed >= seen.current else min(seen.current, max(n for n, _ in needs))
         figures = {
             "queue": queue,
             "growth_per_second": round(growth, 3),
@@ -106,7 +106,7 @@ class QueueDriven:
             "per_pod": self.per_pod,
         }
         steps = (
-            RuleStep("queue", figures, f"{wish} pods would empty it in {self.drain:g} s"),
+            RuleStep("queue", figures, f"{needed} pods would empty it in {self.drain:g} s"),
             RuleStep(
                 "cooldown", {"seconds": self.cooldown, "current": seen.current}, f"take {size}"
             ),
@@ -116,8 +116,8 @@ class QueueDriven:
             result,
             reason=f"{queue:g} messages wait" if size != seen.current else "",
             steps=steps,
-            binding="cooldown" if size != wish else "queue",
+            binding="cooldown" if size != needed else "queue",
             would_change_if=f"the queue were not {queue:g} long, or grew otherwise",
-            state=replace(seen.state, memory=Memory(seen.now, queue, wishes)),
-            data={**result.data, "queue": queue, "wish": wish},
+            state=replace(seen.state, memory=QueueMemory(seen.now, queue, needs)),
+            data={**result.data, "queue": queue, "needed": needed},
         )

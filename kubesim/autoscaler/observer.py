@@ -15,8 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.verbs.metricsapis import MetricsAdapter
 from kubesim.autoscaler.constants import PolicyConstants
-from kubesim.autoscaler.ratios import added_up
-from kubesim.autoscaler.reading import (
+from kubesim.autoscaler.documents import (
     behavior_of,
     facts_of,
     metrics_of,
@@ -24,6 +23,7 @@ from kubesim.autoscaler.reading import (
     request_milli,
     sample_of,
 )
+from kubesim.autoscaler.policy.ratios import added_up
 from kubesim.autoscaler.types import Metric, Observation, Reading, Sample, State
 from kubesim.client import Informer
 from kubesim.clock.base import Clock, Worker
@@ -36,7 +36,7 @@ from kubesim.objects.wellknown import RESYNC_SECONDS
 NO_SOURCE = "no metrics returned from {api} metrics API: this cluster has no source of such metrics"
 
 
-class SelectorBook:
+class SelectorIndex:
     """Which HPA selects which pods, so that two that fight over the same ones are found.
 
     As upstream, an HPA is entered when it is looked at, not when it is created.
@@ -111,7 +111,7 @@ class Observer:
         self._clock = clock
         self._source = source
         self._constants = constants
-        self._book = SelectorBook()
+        self._book = SelectorIndex()
         self.pods = Informer(
             api, worker, "Pod", indexers={"label": _by_label}, resync_seconds=RESYNC_SECONDS
         )

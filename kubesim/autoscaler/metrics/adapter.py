@@ -27,7 +27,7 @@ from typing import Any, Protocol
 
 from kubesim.apiserver import KubeAPI
 from kubesim.autoscaler.constants import DEFAULTS
-from kubesim.autoscaler.metricsserver import MetricsServer
+from kubesim.autoscaler.metrics.metrics_server import MetricsServer
 from kubesim.autoscaler.types import Sample
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
@@ -46,7 +46,7 @@ PER_POD = "requests_per_second"  # the built-in metric of pods
 Total = Callable[[float], float] | float
 """A number, or a function of the simulated second."""
 
-PerPod = Callable[[str, float], float | None] | float
+PodValue = Callable[[str, float], float | None] | float
 """A number, or a function of pod name and second; None: this pod has no value."""
 
 
@@ -134,7 +134,7 @@ class CustomMetrics:
     def pods(
         self,
         name: str,
-        value: PerPod,
+        value: PodValue,
         *,
         namespace: str = "default",
         window_seconds: float = DEFAULTS.custom_window_seconds,

@@ -1,16 +1,16 @@
-"""From a proposal to a size: stabilization, rate limits, bounds.
+"""From a proposal to a number of replicas: stabilization, rate limits, bounds.
 
-*Stabilization* is not a waiting time: it is "act on the safest recommendation of the last N
-seconds" - for shrinking the highest, for growing (with a behavior) the lowest.
+*Stabilization* is not a waiting time. It acts on the safest recommendation of the last N seconds:
+on the highest one for a scale-down, on the lowest one for a scale-up with a behavior.
 
 >>> state = State(recommendations=((8, 0.0),))
->>> corridor_at(now=300.0, current=8, minimum=1, maximum=10, state=state).final(3)
+>>> limits_at(now=300.0, current=8, minimum=1, maximum=10, state=state).final(3)
 8
->>> corridor_at(now=300.1, current=8, minimum=1, maximum=10, state=state).final(3)
+>>> limits_at(now=300.1, current=8, minimum=1, maximum=10, state=state).final(3)
 3
 
-Everything but the proposal is gathered in a `Corridor` first, so that explanations can push other
-proposals through the same one.
+Everything but the proposal is gathered in `ReplicaLimits`, so that explanations can apply the same
+limits to other proposals.
 
 Source: pkg/controller/podautoscaler/horizontal.go (normalizeDesiredReplicas,
 normalizeDesiredReplicasWithBehaviors, stabilizeRecommendation,
@@ -29,12 +29,12 @@ from kubesim.autoscaler.types import Behavior, Log, State
 
 @dataclass(frozen=True, slots=True)
 class Limited:
-    """A size after the limits.
+    """A number of replicas after the limits.
 
     Attributes:
-        replicas: the size.
+        replicas: the number.
         reason: DesiredWithinRange, TooFewReplicas, TooManyReplicas, ScaleUpLimit, ScaleDownLimit.
-        low, high: between which it had to be.
+        low, high: the range that it had to be in.
     """
 
     replicas: int
@@ -44,15 +44,15 @@ class Limited:
 
 
 @dataclass(frozen=True, slots=True)
-class Corridor:
-    """What one pass may do, whatever the metrics propose.
+class ReplicaLimits:
+    """The limits of one pass, whatever the metrics propose.
 
     Attributes:
         current, minimum, maximum: of the target and of the HPA.
         lowest: smallest recommendation of the scale-up window; None: none, or no behavior.
         highest: largest recommendation of the scale-down window; None: none.
-        rate_up: the size up to which the scale-up policies (or the burst limit) let it grow.
-        rate_down: the size down to which the scale-down policies let it shrink; None: no behavior.
+        rate_up: the largest number that the scale-up policies (or the burst limit) permit.
+        rate_down: the least number that the scale-down policies permit; None: no behavior.
     """
 
     current: int
@@ -64,11 +64,12 @@ class Corridor:
     rate_down: int | None
 
     def stabilize(self, proposal: int) -> int:
-        """The size that history allows.
+        """Return the proposal after stabilization by earlier recommendations.
 
-        Without a behavior: the highest of the proposal and the window; there is no bound by the
-        current size, so history can also push it up. With one: the current size, raised to the
-        least and lowered to the most of recent wishes, so history only ever holds back.
+        Without a behavior it is the maximum of the proposal and the window. It is not bounded by
+        the current number, so history can also raise it. With a behavior it is the current number,
+        raised to the least and lowered to the largest recent recommendation, so history only holds
+        back.
         """
         high = proposal if self.highest is None else max(proposal, self.highest)
         if self.rate_down is None:
@@ -77,7 +78,7 @@ class Corridor:
         return min(max(self.current, low), high)
 
     def limit(self, stable: int) -> Limited:
-        """The rate limits of its direction, then the bounds."""
+        """Apply the rate limits of its direction, then the bounds."""
         if self.rate_down is None:
             return self._limit_burst(stable, self.rate_up)
         if stable > self.current:
@@ -113,11 +114,11 @@ class Corridor:
         return Limited(stable, "DesiredWithinRange", low, self.maximum)
 
     def final(self, proposal: int) -> int:
-        """The size that a proposal ends up as."""
+        """Return the number of replicas that a proposal leads to."""
         return self.limit(self.stabilize(proposal)).replicas
 
 
-def corridor_at(
+def limits_at(
     *,
     now: float,
     current: int,
@@ -126,28 +127,28 @@ def corridor_at(
     state: State,
     behavior: Behavior | None = None,
     constants: PolicyConstants = DEFAULTS,
-) -> Corridor:
-    """The corridor of a pass.
+) -> ReplicaLimits:
+    """Return the limits of a pass.
 
     Args:
         now: in seconds.
         current: spec.replicas of the target.
         minimum, maximum: of the HPA.
-        state: what the controller remembers.
-        behavior: of the HPA; what it leaves out is filled in. None: it has none.
+        state: what the controller remembers of the HPA.
+        behavior: of the HPA; missing fields have defaults. None: it has no behavior.
         constants: the controller's settings.
     """
     log = state.recommendations or ()
     if behavior is None:
-        # An entry takes part while it is not older than the window: equal still does.
+        # An entry counts while it is not older than the window: an equal age counts.
         window = constants.downscale_window_seconds
         highest = max((size for size, at in log if now - at <= window), default=None)
         burst = int(max(constants.burst_factor * current, constants.burst_minimum))
-        return Corridor(current, minimum, maximum, None, highest, burst, None)
-    # Here it takes part while it is younger than the window: equal is out.
+        return ReplicaLimits(current, minimum, maximum, None, highest, burst, None)
+    # Here an entry counts while it is younger than the window: an equal age does not.
     rules = behavior.filled(constants)
     up, down = rules.up.window_seconds or 0.0, rules.down.window_seconds or 0.0
-    return Corridor(
+    return ReplicaLimits(
         current,
         minimum,
         maximum,
@@ -162,10 +163,15 @@ def corridor_at(
 
 
 def period_start(current: int, state: State, period_seconds: float, now: float) -> int:
-    """How many pods there were a period ago: the current ones, less what came, plus what went.
+    """Return the number of pods a period ago: the current ones, less added ones, plus removed ones.
 
-    Both directions count, whichever is asked for; an event counts while it is younger than the
-    period.
+    The events of both directions count while they are younger than the period.
+
+    Args:
+        current: spec.replicas of the target.
+        state: the events of earlier scalings.
+        period_seconds: of the policy.
+        now: in seconds.
     """
     added = sum(change for change, at in state.ups if now - at < period_seconds)
     removed = sum(change for change, at in state.downs if now - at < period_seconds)
@@ -173,9 +179,14 @@ def period_start(current: int, state: State, period_seconds: float, now: float) 
 
 
 def policy_limit(policy: ScalingPolicy, start: int, *, up: bool) -> int:
-    """How far one policy lets the size go, from the size at the start of its period.
+    """Return the number of replicas that one policy permits.
 
-    Percentages are doubles: "10 percent" of 100 allows 111, "90 percent" down from 10 allows 0.
+    Percentages are doubles: "10 percent" of 100 permits 111, "90 percent" down from 10 permits 0.
+
+    Args:
+        policy: the policy.
+        start: number of replicas at the start of its period.
+        up: scale-up, not scale-down.
 
     >>> policy_limit(ScalingPolicy("Percent", 10, 60), 100, up=True)
     111
@@ -188,22 +199,36 @@ def policy_limit(policy: ScalingPolicy, start: int, *, up: bool) -> int:
 
 
 def rules_limit(rules: Rules, current: int, state: State, now: float, *, up: bool) -> int:
-    """How far the (filled) rules of one direction let the size go."""
+    """Return the number of replicas that the rules of one direction permit.
+
+    Args:
+        rules: with all defaults filled in.
+        current: spec.replicas of the target.
+        state: the events of earlier scalings.
+        now: in seconds.
+        up: scale-up, not scale-down.
+    """
     if rules.select == "Disabled" or not rules.policies:
         return current
     limits = [
         policy_limit(policy, period_start(current, state, policy.period_seconds, now), up=up)
         for policy in rules.policies
     ]
-    # Max: the policy that allows the most change; that is the smallest size when shrinking.
+    # Max: the policy that permits the most change; when scaling down, the smallest number.
     return max(limits) if (rules.select != "Min") == up else min(limits)
 
 
-# -- what is remembered --------------------------------------------------------------------------
+# -- state ---------------------------------------------------------------------------------------
 
 
 def remember(log: Log, entry: tuple[int, float], outdated: Sequence[int]) -> Log:
-    """The log with one entry more: over the last outdated one, or at the end."""
+    """Return the log with one more entry: in place of the last outdated one, or at the end.
+
+    Args:
+        log: the entries so far.
+        entry: the new one.
+        outdated: indexes of outdated entries.
+    """
     if not outdated:
         return (*log, entry)
     index = outdated[-1]
@@ -217,7 +242,15 @@ def after_proposal(
     behavior: Behavior | None = None,
     constants: PolicyConstants = DEFAULTS,
 ) -> Log:
-    """The recommendation log after a pass: the *raw* proposal goes in, not what became of it."""
+    """Return the recommendation log after a pass, with the *raw* proposal, before any limit.
+
+    Args:
+        log: the recommendations so far.
+        proposal: of the metrics.
+        now: in seconds.
+        behavior: of the HPA; None: it has none.
+        constants: the controller's settings.
+    """
     longest = constants.downscale_window_seconds
     if behavior is not None:
         rules = behavior.filled(constants)
@@ -235,7 +268,15 @@ def after_rescale(
     behavior: Behavior | None,
     constants: PolicyConstants = DEFAULTS,
 ) -> State:
-    """What to remember once a new size was written; events are kept only with a behavior."""
+    """Return the state after a new size was written; events are kept only with a behavior.
+
+    Args:
+        state: before.
+        before, after: the two sizes.
+        now: in seconds.
+        behavior: of the HPA; None: it has none.
+        constants: the controller's settings.
+    """
     if behavior is None or before == after:
         return state
     rules = behavior.filled(constants)

@@ -12,9 +12,8 @@
 >>> result.would_change_if
 'the average utilization rose to 88% or fell to 75% (it is 80%)'
 
-Order of a pass: paused at zero, outside the bounds, else each metric by itself; the largest
-proposal wins; stabilization, rate limits, bounds. Every rule leaves a step, so that `explain()` can
-say why.
+Order of a pass: paused at zero, outside the bounds, otherwise each metric by itself; the largest
+proposal wins; stabilization, rate limits, bounds. Every rule leaves a step for `explain()`.
 
 Source: pkg/controller/podautoscaler/horizontal.go (reconcileAutoscaler,
 computeReplicasForMetrics).
@@ -23,19 +22,18 @@ computeReplicasForMetrics).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-from kubesim.autoscaler import whatif
-from kubesim.autoscaler.normalize import (
-    Corridor,
+from kubesim.autoscaler.policy.horizontal import whatif
+from kubesim.autoscaler.policy.metrics import MetricsResult, propose_for_metrics
+from kubesim.autoscaler.policy.normalize import (
     Limited,
+    ReplicaLimits,
     after_proposal,
-    corridor_at,
+    limits_at,
     period_start,
     policy_limit,
 )
 from kubesim.autoscaler.types import Change, Metric, Observation, Recommendation
-from kubesim.autoscaler.weighing import Weighed, weigh
 from kubesim.client.decisions import RuleStep
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
@@ -66,39 +64,39 @@ HOLDS_BACK_DOWN = (
 
 
 class HorizontalPolicy:
-    """kube-controller-manager's algorithm; it keeps nothing between two passes.
+    """kube-controller-manager's algorithm; it has no state between two passes.
 
     Args:
-        explained: also find out what would change the result; False is for sweeps over thousands of
-            passes whose records nobody reads.
+        explained: also compute what would change the result; False saves time in sweeps over
+            thousands of passes.
     """
 
     def __init__(self, *, explained: bool = True) -> None:
         self.explained = explained
 
     def recommend(self, observation: Observation) -> Recommendation:
-        """One pass: see the module's docstring."""
+        """Return the recommendation of one pass: see the module's docstring."""
         return _recommend(observation, explained=self.explained)
 
 
 def _recommend(seen: Observation, *, explained: bool) -> Recommendation:
     if seen.state.recommendations is None:
-        # The size found at the very first pass: it delays the first scale-down by a window.
+        # The size at the very first pass; it delays the first scale-down by a window.
         first = ((seen.current, seen.now),)
         seen = replace(seen, state=replace(seen.state, recommendations=first))
-    if seen.paused or not seen.minimum <= seen.current <= seen.maximum:
+    if not seen.minimum <= seen.current <= seen.maximum:  # a paused target is below its minimum
         return _without_metrics(seen, explained=explained)
-    weighed = weigh(seen)
+    weighed = propose_for_metrics(seen)
     if not weighed.ok or weighed.metric is None or weighed.proposal is None:
         return _failed(seen, weighed)
-    corridor = corridor_of(seen, seen.now)
+    limits = limits_for(seen, seen.now)
     proposal = weighed.proposal.replicas
-    stable = corridor.stabilize(proposal)
-    limited = corridor.limit(stable)
+    stable = limits.stabilize(proposal)
+    limited = limits.limit(stable)
     log = after_proposal(
         seen.state.recommendations, proposal, seen.now, seen.behavior, seen.constants
     )
-    changes = _changes(seen, weighed, corridor, stable, limited) if explained else ()
+    changes = _changes(seen, weighed, limits, stable, limited) if explained else ()
     return Recommendation(
         replicas=limited.replicas,
         reason=_reason(weighed.metric, proposal, seen.current, limited.replicas),
@@ -110,7 +108,7 @@ def _recommend(seen: Observation, *, explained: bool) -> Recommendation:
         ),
         events=weighed.events,
         readings=weighed.readings,
-        steps=(*weighed.steps, *_steps(seen, corridor, proposal, stable, limited)),
+        steps=(*weighed.steps, *_steps(seen, limits, proposal, stable, limited)),
         binding=_binding(weighed, stable, limited),
         would_change_if=whatif.sentence(seen, changes) if explained else "",
         changes=changes,
@@ -120,13 +118,13 @@ def _recommend(seen: Observation, *, explained: bool) -> Recommendation:
 
 
 def _size(seen: Observation) -> int:
-    """The result of a pass, without its explanation."""
+    """Return the result of a pass, without its explanation."""
     return _recommend(seen, explained=False).replicas
 
 
-def corridor_of(seen: Observation, now: float) -> Corridor:
-    """The corridor of an observation at a second, which may be a later one than its own."""
-    return corridor_at(
+def limits_for(seen: Observation, now: float) -> ReplicaLimits:
+    """Return the limits of an observation at a second, which may be later than its own."""
+    return limits_at(
         now=now,
         current=seen.current,
         minimum=seen.minimum,
@@ -137,12 +135,15 @@ def corridor_of(seen: Observation, now: float) -> Corridor:
     )
 
 
-# -- passes that scale by no metric ----------------------------------------------------------------
+# -- passes without metrics ------------------------------------------------------------------------
 
 
 def _without_metrics(seen: Observation, *, explained: bool) -> Recommendation:
-    """Paused at zero, or outside the bounds: no metric, policy, window or tolerance is looked at,
-    and nothing is added to the recommendation log."""
+    """Return the result of a pass that is paused at zero, or outside the bounds.
+
+    No metric, policy, window or tolerance takes part, and nothing is added to the recommendation
+    log.
+    """
     conditions: tuple[tuple[str, str, str, str], ...] = (GOT_SCALE,)
     if seen.paused:
         replicas, reason, binding = 0, "", "replicas is 0: autoscaling is paused"
@@ -171,8 +172,8 @@ def _without_metrics(seen: Observation, *, explained: bool) -> Recommendation:
     )
 
 
-def _failed(seen: Observation, weighed: Weighed) -> Recommendation:
-    """Selector or metrics fail the pass: nothing is scaled, nothing goes into the log."""
+def _failed(seen: Observation, weighed: MetricsResult) -> Recommendation:
+    """Return the result of a pass whose selector or metrics failed: nothing is scaled or logged."""
     changes = tuple(whatif.failed_changes(seen, weighed))
     return Recommendation(
         replicas=seen.current,
@@ -189,28 +190,32 @@ def _failed(seen: Observation, weighed: Weighed) -> Recommendation:
     )
 
 
-# -- telling -------------------------------------------------------------------------------------
+# -- conditions, steps and figures -----------------------------------------------------------------
 
 
 def _changes(
-    seen: Observation, weighed: Weighed, corridor: Corridor, stable: int, limited: Limited
+    seen: Observation,
+    weighed: MetricsResult,
+    limits: ReplicaLimits,
+    stable: int,
+    limited: Limited,
 ) -> tuple[Change, ...]:
     proposal = 0 if weighed.proposal is None else weighed.proposal.replicas
     changes: list[Change] = []
     if limited.replicas != stable:
-        changes += whatif.limit_changes(corridor, proposal, limited)
+        changes += whatif.limit_changes(limits, proposal, limited)
     elif stable != proposal:
 
-        def later(now: float) -> Corridor:
-            return corridor_of(seen, now)
+        def later(now: float) -> ReplicaLimits:
+            return limits_for(seen, now)
 
         changes += whatif.time_changes(seen, proposal, stable, limited.replicas, later)
-    changes += whatif.measured_changes(seen, weighed, corridor, limited.replicas)
+    changes += whatif.measured_changes(seen, weighed, limits, limited.replicas)
     return tuple(changes)
 
 
 def _reason(metric: Metric, proposal: int, current: int, replicas: int) -> str:
-    """Of the event; empty if nothing changes, or if only history moved the size."""
+    """Return the reason of the event; "" without a change, or if only history changed the size."""
     if replicas == current or proposal == current:
         return ""
     return (
@@ -230,7 +235,7 @@ def _limitation(stable: int, limited: Limited) -> tuple[str, str, str, str]:
     return "ScalingLimited", status, limited.reason, LIMIT_MESSAGES[limited.reason]
 
 
-def _binding(weighed: Weighed, stable: int, limited: Limited) -> str:
+def _binding(weighed: MetricsResult, stable: int, limited: Limited) -> str:
     proposal = weighed.proposal
     if limited.replicas != stable or proposal is None:
         return limited.reason
@@ -240,10 +245,10 @@ def _binding(weighed: Weighed, stable: int, limited: Limited) -> str:
 
 
 def _steps(
-    seen: Observation, corridor: Corridor, proposal: int, stable: int, limited: Limited
+    seen: Observation, limits: ReplicaLimits, proposal: int, stable: int, limited: Limited
 ) -> list[RuleStep]:
-    """Stabilization, policies if there are any, limits."""
-    inputs: dict[str, Any] = {"proposal": proposal}
+    """Return the steps of stabilization, policies (with a behavior) and limits."""
+    inputs: dict[str, object] = {"proposal": proposal}
     if seen.behavior is None:
         inputs["window_seconds"] = seen.constants.downscale_window_seconds
     else:
@@ -255,37 +260,42 @@ def _steps(
         result = f"{proposal} becomes {stable}: {_stability(seen, proposal, stable)[3]}"
     steps = [RuleStep("stabilize", inputs, result, f"{SOURCE} stabilizeRecommendation")]
     if seen.behavior is not None and stable != seen.current:
-        steps.append(_policy_step(seen, corridor, stable))
-    said = LIMIT_MESSAGES[limited.reason]
+        steps.append(_policy_step(seen, limits, stable))
+    message = LIMIT_MESSAGES[limited.reason]
     if limited.replicas != stable:
-        said = f"{stable} becomes {limited.replicas}: {said}"
+        message = f"{stable} becomes {limited.replicas}: {message}"
     inputs = {"wanted": stable, "low": limited.low, "high": limited.high}
-    steps.append(RuleStep("limit", inputs, said, f"{SOURCE} convertDesiredReplicas"))
+    steps.append(RuleStep("limit", inputs, message, f"{SOURCE} convertDesiredReplicas"))
     return steps
 
 
-def _policy_step(seen: Observation, corridor: Corridor, stable: int) -> RuleStep:
-    """How far each policy of the direction lets the size go, and from where."""
+def _policy_step(seen: Observation, limits: ReplicaLimits, stable: int) -> RuleStep:
+    """Return the step of the scaling policies: the limit of each, and the overall limit."""
     growing = stable > seen.current
     behavior = seen.behavior.filled(seen.constants) if seen.behavior is not None else None
     rules = None if behavior is None else behavior.up if growing else behavior.down
-    inputs: dict[str, Any] = {"current": seen.current, "select": rules.select if rules else ""}
+    inputs: dict[str, object] = {"current": seen.current, "select": rules.select if rules else ""}
     for policy in (rules.policies if rules else None) or ():
         start = period_start(seen.current, seen.state, policy.period_seconds, seen.now)
         name = f"{policy.type} {policy.value} per {policy.period_seconds:g} s"
         inputs[name] = f"{start} -> {policy_limit(policy, start, up=growing)}"
-    limit = corridor.rate_up if growing else corridor.rate_down
-    word = "up" if growing else "down"
+    limit = limits.rate_up if growing else limits.rate_down
+    direction = "up" if growing else "down"
     return RuleStep(
-        "policies", inputs, f"{word} to {limit}", f"{SOURCE} calculateScale{word.title()}Limit"
+        "policies",
+        inputs,
+        f"{direction} to {limit}",
+        f"{SOURCE} calculateScale{direction.title()}Limit",
     )
 
 
-def _data(seen: Observation, replicas: int, weighed: Weighed | None, stable: int) -> dict[str, Any]:
-    """Figures for charts: the sizes, and the winning metric against its target."""
+def _data(
+    seen: Observation, replicas: int, weighed: MetricsResult | None, stable: int
+) -> dict[str, object]:
+    """Return the figures for charts: the sizes, and the winning metric against its target."""
     metric = None if weighed is None else weighed.metric
     proposal = None if weighed is None else weighed.proposal
-    data: dict[str, Any] = dict.fromkeys(("metric", "utilization", "target", "average_milli"))
+    data: dict[str, object] = dict.fromkeys(("metric", "utilization", "target", "average_milli"))
     data |= {"from": seen.current, "to": replicas, "pods": len(seen.pods), "stable": stable}
     data |= {"ready": None, "proposal": None}
     if metric is None or proposal is None or proposal.curve is None:
@@ -300,6 +310,3 @@ def _data(seen: Observation, replicas: int, weighed: Weighed | None, stable: int
     if metric.by_request:
         return data | {"target": metric.utilization}
     return data | {"measured_milli": proposal.curve.measured, "target_milli": proposal.curve.level}
-
-
-__all__ = ["HorizontalPolicy"]

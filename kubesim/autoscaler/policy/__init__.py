@@ -1,0 +1,1 @@
+"""Autoscaling policies: the real algorithm, and two others; pure functions of an observation."""
