@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kubesim.autoscaler.policy.horizontal import whatif
+from kubesim.autoscaler.policy import whatif
 from kubesim.autoscaler.policy.metrics import MetricsResult, propose_for_metrics
 from kubesim.autoscaler.policy.normalize import (
     Limited,
