@@ -21,7 +21,12 @@ from kubesim.apiserver.base import Base
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.metadata import LABEL_RULE, SUBDOMAIN_RULE
 from kubesim.apiserver.registry import Kind, Scale, Version
-from kubesim.apiserver.schema.custom import check, check_schema, fill_defaults
+from kubesim.apiserver.schema.custom import (
+    check_schema,
+    check_shape,
+    compile_schema,
+    fill_defaults,
+)
 from kubesim.errors import AlreadyExists
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
@@ -168,6 +173,10 @@ def kind_of_definition(definition: Document) -> Kind:
     parts = stored.get("subresources") or {}
     others = [version for version in spec["versions"] if version is not stored]
 
+    shape = compile_schema({**schema, "required": _without_status(schema)})
+    status = (schema.get("properties") or {}).get("status")
+    status_shape = compile_schema(status) if status else None
+
     def default(document: Document) -> None:
         fill_defaults(schema, document)
 
@@ -175,12 +184,11 @@ def kind_of_definition(definition: Document) -> Kind:
         checked = {name: item for name, item in document.items() if name != "metadata"}
         if "status" in parts:
             checked.pop("status", None)
-        check({**schema, "required": _without_status(schema)}, checked, "", errors)
+        check_shape(shape, checked, "", errors)
 
     def validate_status(document: Document, errors: FieldErrors) -> None:
-        inside = (schema.get("properties") or {}).get("status")
-        if inside:
-            check(inside, document.get("status"), "status", errors)
+        if status_shape is not None:
+            check_shape(status_shape, document.get("status"), "status", errors)
 
     return Kind(
         names["kind"],

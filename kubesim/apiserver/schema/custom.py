@@ -1,4 +1,4 @@
-"""The rules of custom objects: an OpenAPI v3 schema, its defaults and its constraints.
+"""Custom kinds: their OpenAPI v3 schema, its defaults and its rules.
 
 Pure: a schema and a value in, defaults or errors out. `x-kubernetes-validations` (rules in CEL) are
 kept and not evaluated; fields that the schema does not know are kept, too (decision 3), where the
@@ -17,23 +17,19 @@ apiextensions-apiserver/pkg/apiserver/{validation,schema/defaulting}.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
-from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors
-from kubesim.objects.frozen import Document, thaw
-
-Schema = Document
-INT_OR_STRING = "x-kubernetes-int-or-string"
-
+from kubesim.apiserver.schema.compiler import CUSTOM
+from kubesim.apiserver.schema.data import Schema
+from kubesim.apiserver.schema.shapes import Shape
+from kubesim.objects.frozen import thaw
 
 # -- defaults --------------------------------------------------------------------------------------
 
 
-def fill_defaults(schema: Schema, value: Any) -> None:
-    """Give what is missing its default, at any depth; changes the value in place."""
+def fill_defaults(schema: Schema, value: object) -> None:
+    """Set each missing field to its default, at any depth; the value is changed in place."""
     if isinstance(value, dict):
         properties = schema.get("properties") or {}
         for name, part in properties.items():
@@ -57,8 +53,14 @@ def fill_defaults(schema: Schema, value: Any) -> None:
 TYPES = ("array", "boolean", "integer", "number", "object", "string")
 
 
-def check_schema(schema: Any, path: str, errors: FieldErrors) -> None:
-    """Report what keeps a schema from being one: its types, its patterns, its parts."""
+def check_schema(schema: object, path: str, errors: FieldErrors) -> None:
+    """Add what is wrong with a schema itself: its types, patterns and parts.
+
+    Args:
+        schema: what a definition gives as one.
+        path: of the schema in the definition.
+        errors: where the faults are added.
+    """
     if not isinstance(schema, dict):
         errors.mapping(path, schema)
         return
@@ -86,168 +88,36 @@ def check_schema(schema: Any, path: str, errors: FieldErrors) -> None:
         errors.items(f"{path}.{field}", schema.get(field))
 
 
-# -- rules -----------------------------------------------------------------------------------------
+# -- values ----------------------------------------------------------------------------------------
 
 
-def check(schema: Schema, value: Any, path: str, errors: FieldErrors) -> None:
-    """Report every rule of the schema that the value breaks."""
-    if value is None and (schema.get("nullable") or not path):
+def check(schema: Schema, value: object, path: str, errors: FieldErrors) -> None:
+    """Add every rule of the schema that a value breaks.
+
+    Whoever checks many values compiles the schema once (`compile_schema`).
+
+    Args:
+        schema: of a custom kind, or a part of one.
+        value: an object, or the part of it.
+        path: of the value in its object; "" is the object itself.
+        errors: where the faults are added.
+    """
+    check_shape(compile_schema(schema), value, path, errors)
+
+
+def compile_schema(schema: Schema) -> Shape:
+    """Return the compiled schema of a custom kind."""
+    return CUSTOM.compile(schema, "")
+
+
+def check_shape(shape: Shape, value: object, path: str, errors: FieldErrors) -> None:
+    """Add every rule of a compiled schema that a value breaks.
+
+    Args:
+        shape: from `compile_schema`.
+        value, path, errors: as for `check`.
+    """
+    if (value is None and not path) or shape.fits(value):
         return
-    if not _fits(schema, value):
-        said = _type_name(value)
-        wanted = "integer,string" if schema.get(INT_OR_STRING) else schema.get("type")
-        detail = f'{path} in body must be of type {wanted}: "{said}"'
-        errors.invalid(path, said, detail)
-        return
-    if "enum" in schema and value not in schema["enum"]:
-        errors.not_supported(path, value, map(_text, schema["enum"]))
-    if isinstance(value, str):
-        _check_text(schema, value, path, errors)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        _check_number(schema, value, path, errors)
-    elif isinstance(value, list):
-        _check_list(schema, value, path, errors)
-    elif isinstance(value, dict):
-        _check_object(schema, value, path, errors)
-    _check_combinations(schema, value, path, errors)
-
-
-def _fits(schema: Schema, value: Any) -> bool:
-    if schema.get(INT_OR_STRING):
-        return type(value) in (int, str)
-    match schema.get("type"):
-        case "object":
-            return isinstance(value, dict)
-        case "array":
-            return isinstance(value, list)
-        case "string":
-            return isinstance(value, str)
-        case "boolean":
-            return isinstance(value, bool)
-        case "integer":
-            whole = type(value) is float and value.is_integer()
-            return type(value) is int or whole
-        case "number":
-            return type(value) in (int, float)
-    return True
-
-
-def _type_name(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "boolean"
-        case str():
-            return "string"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case list():
-            return "array"
-    return "object"
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _check_text(schema: Schema, value: str, path: str, errors: FieldErrors) -> None:
-    least, most, pattern = (schema.get(key) for key in ("minLength", "maxLength", "pattern"))
-    if least is not None and len(value) < least:
-        errors.invalid(path, value, f"{path} in body should be at least {least} chars long")
-    if most is not None and len(value) > most:
-        errors.too_long(path, most)
-    if pattern is not None and not re.search(pattern, value):
-        errors.invalid(path, value, f"{path} in body should match '{pattern}'")
-
-
-def _check_number(schema: Schema, value: float, path: str, errors: FieldErrors) -> None:
-    least, most, step = (schema.get(key) for key in ("minimum", "maximum", "multipleOf"))
-    if least is not None:
-        beyond = schema.get("exclusiveMinimum")
-        if value < least or (beyond and value == least):
-            words = "greater than" if beyond else "greater than or equal to"
-            errors.invalid(path, value, f"{path} in body should be {words} {least}")
-    if most is not None:
-        beyond = schema.get("exclusiveMaximum")
-        if value > most or (beyond and value == most):
-            words = "less than" if beyond else "less than or equal to"
-            errors.invalid(path, value, f"{path} in body should be {words} {most}")
-    if step and (value / step) % 1:
-        errors.invalid(path, value, f"{path} in body should be a multiple of {step}")
-
-
-def _check_list(schema: Schema, value: list[Any], path: str, errors: FieldErrors) -> None:
-    least, most = schema.get("minItems"), schema.get("maxItems")
-    if least is not None and len(value) < least:
-        words = f"{path} in body should have at least {least} items"
-        errors.invalid(path, len(value), words)
-    if most is not None and len(value) > most:
-        errors.too_many(path, len(value), most)
-    items = schema.get("items")
-    if isinstance(items, dict):
-        for index, item in enumerate(value):
-            check(items, item, f"{path}[{index}]", errors)
-    keys = schema.get("x-kubernetes-list-map-keys") or ()
-    seen: list[Any] = []
-    for index, item in enumerate(value):
-        if schema.get("x-kubernetes-list-type") == "map" and isinstance(item, dict):
-            identity: Any = {key: item.get(key) for key in keys}
-        elif schema.get("x-kubernetes-list-type") == "set":
-            identity = item
-        else:
-            continue
-        if identity in seen:
-            errors.duplicate(f"{path}[{index}]", identity)
-        seen.append(identity)
-
-
-def _check_object(schema: Schema, value: Document, path: str, errors: FieldErrors) -> None:
-    for name in schema.get("required") or ():
-        if name not in value:
-            errors.required(_join(path, name))
-    least, most = schema.get("minProperties"), schema.get("maxProperties")
-    if least is not None and len(value) < least:
-        words = f"{path} in body should have at least {least} properties"
-        errors.invalid(path, len(value), words)
-    if most is not None and len(value) > most:
-        errors.too_many(path, len(value), most)
-    properties = schema.get("properties") or {}
-    rest = schema.get("additionalProperties")
-    for name, item in value.items():
-        if name in properties:
-            if item is None and not properties[name].get("nullable"):
-                continue  # null is as good as absent, as for built-in kinds
-            check(properties[name], item, _join(path, name), errors)
-        elif isinstance(rest, dict):
-            check(rest, item, f"{path}[{name}]" if path else name, errors)
-
-
-def _check_combinations(schema: Schema, value: Any, path: str, errors: FieldErrors) -> None:
-    for part in schema.get("allOf") or ():
-        check(part, value, path, errors)
-
-    def count(parts: list[Schema]) -> int:
-        return sum(_is_valid(part, value, path) for part in parts)
-
-    rules: list[tuple[str, Callable[[int], bool], str]] = [
-        ("anyOf", lambda n: n > 0, "must validate at least one schema (anyOf)"),
-        ("oneOf", lambda n: n == 1, "must validate one and only one schema (oneOf)"),
-    ]
-    for name, holds, words in rules:
-        if schema.get(name) and not holds(count(schema[name])):
-            errors.invalid(path, _type_name(value), f'"{path}" {words}')
-    if schema.get("not") and _is_valid(schema["not"], value, path):
-        errors.invalid(path, _type_name(value), f'"{path}" must not validate the schema (not)')
-
-
-def _is_valid(schema: Schema, value: Any, path: str) -> bool:
-    errors = FieldErrors()
-    check(schema, value, path or " ", errors)
-    return not errors.causes
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+    for fault in shape.faults(value, path):
+        fault.report(errors)

@@ -1,0 +1,180 @@
+"""The rules of custom kinds beyond types: bounds, lengths, patterns, enums, sets, combinations.
+
+`rules_of` turns a schema into functions, once; each yields the faults of a value. Pure.
+
+Source: k8s.io/kube-openapi/pkg/validation (errors/schema.go has the messages).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+
+from kubesim.apiserver.schema.data import Schema
+from kubesim.apiserver.schema.faults import Fault, join, type_of
+from kubesim.apiserver.schema.shapes import Rule, Shape
+
+Compile = Callable[[Schema], Shape]
+Rules = tuple[Rule, ...]
+
+
+def rules_of(schema: Schema, compile_part: Compile) -> tuple[Rules, Rules]:
+    """Return the rules that report before the parts of a value, and those that report after them.
+
+    Args:
+        schema: of a custom kind, or a part of one.
+        compile_part: compiles the schemas inside ``allOf``, ``anyOf``, ``oneOf`` and ``not``.
+    """
+    before = [
+        make(schema)
+        for keys, make in (
+            (("enum",), _enum),
+            (("minLength", "maxLength", "pattern"), _string),
+            (("minimum", "maximum", "multipleOf"), _number),
+            (("minItems", "maxItems"), _array),
+            (("required", "minProperties", "maxProperties"), _object),
+        )
+        if any(schema.get(key) is not None for key in keys)
+    ]
+    after = [_no_duplicates(schema)] if schema.get(LIST_TYPE) in ("map", "set") else []
+    after += [_all_of(list(map(compile_part, schema["allOf"])))] if schema.get("allOf") else []
+    for name, holds, message in COUNTED:
+        if schema.get(name):
+            after.append(_counted(list(map(compile_part, schema[name])), holds, message))
+    if schema.get("not"):
+        after.append(_not(compile_part(schema["not"])))
+    return tuple(before), tuple(after)
+
+
+LIST_TYPE = "x-kubernetes-list-type"
+COUNTED: list[tuple[str, Callable[[int], bool], str]] = [
+    ("anyOf", lambda n: n > 0, "must validate at least one schema (anyOf)"),
+    ("oneOf", lambda n: n == 1, "must validate one and only one schema (oneOf)"),
+]
+
+
+def _enum(schema: Schema) -> Rule:
+    values: list[object] = schema["enum"]
+    allowed = tuple(value if isinstance(value, str) else json.dumps(value) for value in values)
+
+    def rule(value: object, path: str) -> Iterator[Fault]:
+        if value not in values:
+            yield Fault(path, value, reason="not_supported", allowed=allowed)
+
+    return rule
+
+
+def _string(schema: Schema) -> Rule:
+    least, most, pattern = (schema.get(key) for key in ("minLength", "maxLength", "pattern"))
+    matches = re.compile(pattern).search if pattern is not None else None
+
+    def rule(value: object, path: str) -> Iterator[Fault]:
+        if not isinstance(value, str):
+            return
+        if least is not None and len(value) < least:
+            yield Fault(path, value, f"{path} in body should be at least {least} chars long")
+        if most is not None and len(value) > most:
+            yield Fault(path, value, reason="too_long", limit=most)
+        if matches is not None and not matches(value):
+            yield Fault(path, value, f"{path} in body should match '{pattern}'")
+
+    return rule
+
+
+def _number(schema: Schema) -> Rule:
+    least, most, divisor = (schema.get(key) for key in ("minimum", "maximum", "multipleOf"))
+    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
+
+    def rule(value: object, path: str) -> Iterator[Fault]:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return
+        if least is not None and (value < least or (above and value == least)):
+            words = "greater than" if above else "greater than or equal to"
+            yield Fault(path, value, f"{path} in body should be {words} {least}")
+        if most is not None and (value > most or (below and value == most)):
+            words = "less than" if below else "less than or equal to"
+            yield Fault(path, value, f"{path} in body should be {words} {most}")
+        if divisor and (value / divisor) % 1:
+            yield Fault(path, value, f"{path} in body should be a multiple of {divisor}")
+
+    return rule
+
+
+def _array(schema: Schema) -> Rule:
+    least, most = schema.get("minItems"), schema.get("maxItems")
+
+    def rule(value: object, path: str) -> Iterator[Fault]:
+        if not isinstance(value, list):
+            return
+        if least is not None and len(value) < least:
+            words = f"{path} in body should have at least {least} items"
+            yield Fault(path, len(value), words)
+        if most is not None and len(value) > most:
+            yield Fault(path, len(value), reason="too_many", limit=most)
+
+    return rule
+
+
+def _object(schema: Schema) -> Rule:
+    required = tuple(schema.get("required") or ())
+    least, most = schema.get("minProperties"), schema.get("maxProperties")
+
+    def rule(value: object, path: str) -> Iterator[Fault]:
+        if not isinstance(value, dict):
+            return
+        for name in required:
+            if name not in value:
+                yield Fault(join(path, name), None, reason="required")
+        if least is not None and len(value) < least:
+            words = f"{path} in body should have at least {least} properties"
+            yield Fault(path, len(value), words)
+        if most is not None and len(value) > most:
+            yield Fault(path, len(value), reason="too_many", limit=most)
+
+    return rule
+
+
+def _no_duplicates(schema: Schema) -> Rule:
+    keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
+    is_map = schema[LIST_TYPE] == "map"
+
+    def rule(value: object, path: str) -> Iterator[Fault]:
+        seen = set()
+        for index, item in enumerate(value if isinstance(value, list) else ()):
+            if is_map and not isinstance(item, dict):
+                continue
+            identity = {key: item.get(key) for key in keys} if is_map else item
+            text = json.dumps(identity, sort_keys=True)
+            if text in seen:
+                yield Fault(f"{path}[{index}]", identity, reason="duplicate")
+            seen.add(text)
+
+    return rule
+
+
+# -- combinations ----------------------------------------------------------------------------------
+
+
+def _all_of(parts: list[Shape]) -> Rule:
+    def rule(value: object, path: str) -> Iterator[Fault]:
+        for part in parts:
+            yield from part.faults(value, path)
+
+    return rule
+
+
+def _counted(parts: list[Shape], holds: Callable[[int], bool], message: str) -> Rule:
+    def rule(value: object, path: str) -> Iterator[Fault]:
+        if not holds(sum(part.fits(value) for part in parts)):
+            yield Fault(path, type_of(value), f'"{path}" {message}')
+
+    return rule
+
+
+def _not(part: Shape) -> Rule:
+    def rule(value: object, path: str) -> Iterator[Fault]:
+        if part.fits(value):
+            yield Fault(path, type_of(value), f'"{path}" must not validate the schema (not)')
+
+    return rule

@@ -1,0 +1,332 @@
+"""Compiled schemas: one object for each place of a type, which checks the values that stand there.
+
+`Shape.fits` answers quickly and keeps no paths, since nearly every value fits; `Shape.faults` finds
+out what is wrong where one does not; `Shape.unknown` lists the fields that a type does not have.
+
+A shape of an object compiles the shapes of its fields at its first use. Until then they do not
+exist, so a type may hold itself (JSONSchemaProps) and a server compiles only what its clients send.
+Many threads may use a shape for the first time at once: each makes the same fields, complete, and
+publishes them with one assignment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from math import isfinite
+from typing import NamedTuple
+
+from kubesim.apiserver.schema.data import Schema
+from kubesim.apiserver.schema.faults import Expected, Fault, Messages, join, step
+
+OPEN = "x-kubernetes-preserve-unknown-fields"
+
+
+class Shape:
+    """A place that takes any value.
+
+    Args:
+        messages: how faults are worded.
+        expected: what the place takes, in these words.
+        nullable: whether null is taken.
+    """
+
+    __slots__ = ("expected", "messages", "nullable")
+    plain: type | None = None
+    """The one Python type whose values all fit."""
+
+    def __init__(self, messages: Messages, expected: Expected, nullable: bool) -> None:
+        self.messages = messages
+        self.expected = expected
+        self.nullable = nullable
+
+    def accepts(self, value: object) -> bool:
+        """Return whether a value is of the type, whatever it holds."""
+        return True
+
+    def fits(self, value: object) -> bool:
+        """Return whether a value has no faults."""
+        return True
+
+    def faults(self, value: object, path: str) -> Iterator[Fault]:
+        """Yield everything that is wrong with a value, in its order."""
+        if value is None and self.nullable:
+            return
+        if self.accepts(value):
+            yield from self.inner_faults(value, path)
+        else:
+            yield self.messages.wrong_type(self.expected, value, path)
+
+    def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
+        """Yield what is wrong inside a value of the type."""
+        yield from ()
+
+    def unknown(self, value: object, path: str) -> Iterator[str]:
+        """Yield the paths of the fields that the type does not have."""
+        yield from ()
+
+
+class Atom(Shape):
+    """A place for a plain value of certain Python types."""
+
+    __slots__ = ("plain", "types")
+
+    def __init__(
+        self, messages: Messages, expected: Expected, nullable: bool, types: tuple[type, ...]
+    ) -> None:
+        super().__init__(messages, expected, nullable)
+        self.types = frozenset(types)
+        self.plain = types[0] if len(types) == 1 else None
+
+    def accepts(self, value: object) -> bool:
+        """Return whether the value is of one of the types."""
+        return type(value) in self.types
+
+    def fits(self, value: object) -> bool:
+        """Return whether the value is of one of the types, or null where null is taken."""
+        return type(value) in self.types or (value is None and self.nullable)
+
+
+class Whole(Shape):
+    """A place for a whole number; 3.0 is one in JSON.
+
+    Args:
+        limit: numbers from -limit on, below limit, are taken; None: all.
+    """
+
+    __slots__ = ("limit",)
+
+    def __init__(
+        self, messages: Messages, expected: Expected, nullable: bool, limit: int | None
+    ) -> None:
+        super().__init__(messages, expected, nullable)
+        self.limit = limit
+
+    def accepts(self, value: object) -> bool:
+        """Return whether the value is a whole number within the limits."""
+        if type(value) is float and isfinite(value) and value.is_integer():
+            value = int(value)
+        return type(value) is int and (self.limit is None or -self.limit <= value < self.limit)
+
+    def fits(self, value: object) -> bool:
+        """Return whether the value is a whole number within the limits, or null where allowed."""
+        return self.accepts(value) or (value is None and self.nullable)
+
+
+class Fields(NamedTuple):
+    """The compiled parts of an object.
+
+    Attributes:
+        shapes: of the fields by name.
+        plain: name -> the Python type whose values need no check; most fields have one.
+        required: names of the fields that must be there.
+        rest: of the entries of a map; None: other fields are unknown to the type.
+        rest_plain: the Python type whose values need no check in a map.
+    """
+
+    shapes: dict[str, Shape]
+    plain: dict[str, type]
+    required: tuple[str, ...]
+    rest: Shape | None
+    rest_plain: type | None
+
+
+class ObjectShape(Shape):
+    """A place for an object: a type with fields, or a map.
+
+    Args:
+        schema: of the object.
+        compile_fields: makes its parts, at first use.
+    """
+
+    __slots__ = ("_compile", "_fields", "_is_open")
+
+    def __init__(
+        self,
+        messages: Messages,
+        expected: Expected,
+        nullable: bool,
+        schema: Schema,
+        compile_fields: Callable[[], Fields],
+    ) -> None:
+        super().__init__(messages, expected, nullable)
+        rest = schema.get("additionalProperties")
+        self._is_open = bool(schema.get(OPEN)) or (bool(rest) and not isinstance(rest, dict))
+        self._compile = compile_fields
+        self._fields: Fields | None = None
+
+    @property
+    def fields(self) -> Fields:
+        """The parts, compiled at first use."""
+        fields = self._fields
+        if fields is None:
+            fields = self._fields = self._compile()
+        return fields
+
+    def accepts(self, value: object) -> bool:
+        """Return whether the value is an object."""
+        return isinstance(value, dict)
+
+    def fits(self, value: object) -> bool:
+        """Return whether the value is an object whose fields all fit."""
+        if not isinstance(value, dict):
+            return value is None and self.nullable
+        shapes, plain, required, rest, rest_plain = self._fields or self.fields
+        for name, item in value.items():
+            if type(item) is plain.get(name, rest_plain):
+                continue  # most fields are plain: spare them the call
+            shape = shapes.get(name)
+            if shape is not None:
+                if item is not None and not shape.fits(item):
+                    return False
+            elif rest is not None and not rest.fits(item):
+                return False
+        return not required or all(value.get(name) is not None for name in required)
+
+    def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
+        """Yield the faults of each field, then the missing fields."""
+        if not isinstance(value, dict):
+            return
+        fields = self.fields
+        for name, item in value.items():
+            shape = fields.shapes.get(name)
+            if shape is not None:
+                if item is not None:  # null is as good as absent
+                    yield from shape.faults(item, join(path, name))
+            elif fields.rest is not None:
+                yield from fields.rest.faults(item, step(path, name))
+        for name in fields.required:
+            if value.get(name) is None:
+                yield Fault(join(path, name), None, reason="required")
+
+    def unknown(self, value: object, path: str) -> Iterator[str]:
+        """Yield the fields that the type does not have, at any depth."""
+        if not isinstance(value, dict):
+            return
+        fields = self.fields
+        for name, item in value.items():
+            shape = fields.shapes.get(name)
+            if shape is not None:
+                yield from shape.unknown(item, join(path, name))
+            elif fields.rest is not None:
+                yield from fields.rest.unknown(item, f"{path}[{name}]")
+            elif not self._is_open:
+                yield join(path, name)
+
+
+class ArrayShape(Shape):
+    """A place for a list.
+
+    Args:
+        items: of each item.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(
+        self, messages: Messages, expected: Expected, nullable: bool, items: Shape
+    ) -> None:
+        super().__init__(messages, expected, nullable)
+        self._items = items
+
+    def accepts(self, value: object) -> bool:
+        """Return whether the value is a list."""
+        return isinstance(value, list)
+
+    def fits(self, value: object) -> bool:
+        """Return whether the value is a list whose items all fit."""
+        if not isinstance(value, list):
+            return value is None and self.nullable
+        items = self._items
+        plain = items.plain
+        return all(type(item) is plain or items.fits(item) for item in value)
+
+    def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
+        """Yield the faults of each item."""
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from self._items.faults(item, f"{path}[{index}]")
+
+    def unknown(self, value: object, path: str) -> Iterator[str]:
+        """Yield the unknown fields of each item."""
+        if isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from self._items.unknown(item, f"{path}[{index}]")
+
+
+class AnyType(Shape):
+    """A place whose schema names no type: parts for objects and lists apply where they can.
+
+    Args:
+        parts: the shapes of an object and of a list, if the schema speaks of them.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(
+        self, messages: Messages, expected: Expected, nullable: bool, parts: tuple[Shape, ...]
+    ) -> None:
+        super().__init__(messages, expected, nullable)
+        self._parts = parts
+
+    def fits(self, value: object) -> bool:
+        """Return whether the part for values of this type fits."""
+        return all(part.fits(value) for part in self._parts if part.accepts(value))
+
+    def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
+        """Yield the faults that the part for values of this type finds."""
+        for part in self._parts:
+            if part.accepts(value):
+                yield from part.inner_faults(value, path)
+
+    def unknown(self, value: object, path: str) -> Iterator[str]:
+        """Yield the unknown fields of the items of a list; an object without a type is open."""
+        for part in self._parts:
+            if isinstance(part, ArrayShape):
+                yield from part.unknown(value, path)
+
+
+Rule = Callable[[object, str], Iterator[Fault]]
+"""rule(value, path): what is wrong with a value of the right type."""
+
+
+class Ruled(Shape):
+    """A place with rules beyond its type.
+
+    Args:
+        shape: the type.
+        before, after: the rules that report before the parts of the value, and after them.
+    """
+
+    __slots__ = ("_after", "_before", "_shape")
+
+    def __init__(self, shape: Shape, before: tuple[Rule, ...], after: tuple[Rule, ...]) -> None:
+        super().__init__(shape.messages, shape.expected, shape.nullable)
+        self._shape = shape
+        self._before = before
+        self._after = after
+
+    def accepts(self, value: object) -> bool:
+        """Return whether the value is of the type."""
+        return self._shape.accepts(value)
+
+    def fits(self, value: object) -> bool:
+        """Return whether the value is of the type, its parts fit and it breaks no rule."""
+        if value is None and self.nullable:
+            return True
+        if not self._shape.fits(value):
+            return False
+        return not any(
+            True for rules in (self._before, self._after) for rule in rules for _ in rule(value, "")
+        )
+
+    def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
+        """Yield the broken rules and the faults of the parts."""
+        for rule in self._before:
+            yield from rule(value, path)
+        yield from self._shape.inner_faults(value, path)
+        for rule in self._after:
+            yield from rule(value, path)
+
+    def unknown(self, value: object, path: str) -> Iterator[str]:
+        """Yield the unknown fields of the value."""
+        yield from self._shape.unknown(value, path)
