@@ -27,6 +27,7 @@ from kubesim.apiserver.schema.custom import (
     compile_schema,
     fill_defaults,
 )
+from kubesim.apiserver.schema.shapes import Shape
 from kubesim.errors import AlreadyExists
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
@@ -173,9 +174,7 @@ def kind_of_definition(definition: Document) -> Kind:
     parts = stored.get("subresources") or {}
     others = [version for version in spec["versions"] if version is not stored]
 
-    shape = compile_schema({**schema, "required": _without_status(schema)})
-    status = (schema.get("properties") or {}).get("status")
-    status_shape = compile_schema(status) if status else None
+    shape, status_shape = _shapes_of(schema)
 
     def default(document: Document) -> None:
         fill_defaults(schema, document)
@@ -223,6 +222,13 @@ def kind_of_definition(definition: Document) -> Kind:
 def _schema_of(version: Document) -> Document:
     schema: Document = version["schema"]["openAPIV3Schema"]
     return schema
+
+
+def _shapes_of(schema: Document) -> tuple[Shape, Shape | None]:
+    """Return the compiled schema of the object, and of its status if the schema has one."""
+    status = (schema.get("properties") or {}).get("status")
+    shape = compile_schema({**schema, "required": _without_status(schema)})
+    return shape, compile_schema(status) if status else None
 
 
 def _without_status(schema: Document) -> list[str]:
