@@ -17,8 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from math import ceil
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
@@ -27,13 +26,13 @@ from kubesim.clock.base import Clock, Streams
 from kubesim.errors import Conflict, NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.objects.pods import is_finished, node_of
+from kubesim.objects.pods import node_of
 from kubesim.objects.wellknown import DEFAULT_SCHEDULER, RESYNC_SECONDS
 from kubesim.scheduler.binding import BindingCycle, Placement
 from kubesim.scheduler.cache import ApiLister, NodeCache
+from kubesim.scheduler.eventhandlers import EventHandlers
 from kubesim.scheduler.explain.reporting import AttemptReporter
 from kubesim.scheduler.fastpath import FastSearch
-from kubesim.scheduler.framework import events
 from kubesim.scheduler.framework.calls import call
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
@@ -43,13 +42,14 @@ from kubesim.scheduler.framework.messages import NO_NODES, fit_message
 from kubesim.scheduler.framework.profile import Profile
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.status import PluginFailed, Status
+from kubesim.scheduler.loop import SchedulingLoop
 from kubesim.scheduler.policy import PlacementPolicy, PolicySearch
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
 from kubesim.scheduler.registry import ProfileSource, read_profile
 from kubesim.scheduler.search import Search, post_filter
 
-FLUSH_SECONDS = 30.0  # how often the queue is searched for pods that have waited too long
-TIMER_SLACK_SECONDS = 0.01  # a live timer may fire early by that much
+if TYPE_CHECKING:
+    from random import Random
 
 
 class Scheduler:
@@ -99,26 +99,35 @@ class Scheduler:
         self.cache = NodeCache(ApiLister(api))
         self.nominator = Nominator()
         rng = streams(f"scheduler/{scheduler_name}")
-        own = self.framework.profile.percentage
-        percentage = percentage_of_nodes_to_score if own is None else own
-        plain = Search(self.framework, self.nominator, rng, percentage)
-        self.search: FastSearch | PolicySearch = (
-            FastSearch(plain, self.cache) if policy is None else PolicySearch(policy)
-        )
-        sort = self.framework.sort
-        own_order = sort is not None and sort.name != "PrioritySort"
+        self.search: FastSearch | PolicySearch
+        if policy is None:
+            own = plugins.percentage
+            percentage = percentage_of_nodes_to_score if own is None else own
+            plain = Search(self.framework, self.nominator, rng, percentage)
+            self.search = FastSearch(plain, self.cache)
+        else:
+            self.search = PolicySearch(policy)
         self.queue = SchedulingQueue(
-            self._hint,
-            self._less if own_order else None,
-            pop_from_backoff=pop_from_backoff,
+            self._hint, self._queue_order(), pop_from_backoff=pop_from_backoff
         )
         self.binding = BindingCycle(
             self.framework, self.worker, self._bound, self._not_bound, self._complain
         )
-        self.handle = Handle(
-            scheduler_name=scheduler_name,
-            api=api,
-            clock=clock,
+        self.handle = self._make_handle(analytics, decisions, rng)
+        self.handle.attach_all()
+        self.binding.attach(self.handle)
+        self.report = AttemptReporter(self.handle)
+        self._analytics = analytics
+        self._loop = SchedulingLoop(self.worker, clock, self.queue, self._schedule)
+        self._handlers = self._make_handlers()
+        self._nodes = self._informer("Node", self._handlers.node_event)
+        self._pods = self._informer("Pod", self._handlers.pod_event)
+
+    def _make_handle(self, analytics: Analytics, decisions: DecisionLog, rng: Random) -> Handle:
+        return Handle(
+            scheduler_name=self.name,
+            api=self.api,
+            clock=self.clock,
             recorder=self.recorder,
             analytics=analytics,
             decisions=decisions,
@@ -129,14 +138,18 @@ class Scheduler:
             allow=self.binding.allow,
             reject=self.binding.reject,
         )
-        self.handle.attach_all()
-        self.binding.attach(self.handle)
-        self.report = AttemptReporter(self.handle)
-        self._analytics = analytics
-        self._awake = False
-        self._flushes: set[float] = set()
-        self._nodes = self._informer("Node", self._node_event)
-        self._pods = self._informer("Pod", self._pod_event)
+
+    def _make_handlers(self) -> EventHandlers:
+        return EventHandlers(
+            self.name,
+            clock=self.clock,
+            cache=self.cache,
+            queue=self.queue,
+            nominator=self.nominator,
+            loop=self._loop,
+            is_gated=self._is_gated,
+            reject_waiting=self.binding.reject,
+        )
 
     def _informer(self, kind: str, on_event: Callable[[ResourceEvent], None]) -> Informer:
         return Informer(
@@ -147,7 +160,7 @@ class Scheduler:
         """Start watching nodes and pods."""
         self._nodes.start()
         self._pods.start()
-        self.worker.every(FLUSH_SECONDS, self._flush)
+        self._loop.start()
 
     def stop(self) -> None:
         """Stop watching and scheduling."""
@@ -160,70 +173,7 @@ class Scheduler:
         nominated, permit = len(self.nominator), len(self.binding.waiting)
         return {**self.counts, **self.queue.counts(), "nominated": nominated, "permit": permit}
 
-    # -- watch events --------------------------------------------------------------------------
-
-    def _node_event(self, event: ResourceEvent) -> None:
-        name, before = meta.name_of(event.object), event.previous
-        if event.type == "DELETED":
-            self.cache.remove_node(name)
-            self._move(ClusterEvent(events.NODE_DELETE, old=event.object))
-        elif before is None or name not in self.cache.nodes:
-            self.cache.set_node(event.object)
-            self._move(ClusterEvent(events.NODE_ADD, new=event.object))
-        elif _capacity_of(before) != _capacity_of(event.object):
-            self.cache.set_node(event.object)
-            self._move(ClusterEvent(events.NODE_UPDATE, before, event.object))
-        else:
-            self.cache.refresh_node(event.object)  # a heartbeat: it could help no pod
-
-    def _pod_event(self, event: ResourceEvent) -> None:
-        pod, key = event.object, meta.key_of(event.object)
-        if event.type == "DELETED" or is_finished(pod):
-            self._dequeue(key)
-            if not self.binding.reject(key, "removed"):
-                self._release(key)
-        elif node_of(pod):
-            self._dequeue(key)
-            self._count(pod, key, node_of(pod))
-        elif pod["spec"].get("schedulerName") == self.name and not self.cache.is_assumed(key):
-            self._pending(pod, event.previous)
-
-    def _dequeue(self, key: str) -> None:
-        self.queue.remove(key)
-        self.nominator.remove(key)
-
-    def _count(self, pod: Document, key: str, node: str) -> None:
-        before, is_new = self.cache.placed(key), self.cache.count(pod, node)
-        document = self.cache.node_document(node)
-        if is_new:
-            self._move(ClusterEvent(events.POD_ADD, None, pod, document))
-        elif before is not None and _relevant_to_others(before) != _relevant_to_others(pod):
-            self._move(ClusterEvent(events.POD_UPDATE, before, pod, document))
-
-    def _release(self, key: str) -> None:
-        released = self.cache.release(key)
-        if released is not None:
-            document = self.cache.node_document(released[0])
-            self._move(ClusterEvent(events.POD_DELETE, released[1], None, document), but=key)
-
-    def _pending(self, pod: Document, before: Document | None) -> None:
-        nominated = _nominated(pod)
-        if before is None or _nominated(before) != nominated:
-            if nominated:
-                self.nominator.add(pod, nominated)
-            else:
-                self.nominator.remove(meta.key_of(pod))
-        known = self.queue.get(meta.key_of(pod)) is not None
-        gated = self._is_gated(pod, known)
-        if not known:
-            self.queue.add(pod, self.clock.now(), gated=gated)
-        elif before is not None and _relevant_to_plugins(before) != _relevant_to_plugins(pod):
-            event = ClusterEvent(events.POD_ITSELF, before, pod)
-            self.queue.update(pod, self.clock.now(), event, gated=gated)
-            self._schedule_flush(self.queue.get(meta.key_of(pod)))
-        else:
-            self.queue.add(pod, self.clock.now())  # only its status changed
-        self._wake()
+    # -- plug-ins that decide on the queue --------------------------------------------------------
 
     def _is_gated(self, pod: Document, known: bool) -> bool:
         """Return whether PreEnqueue holds the pod back; that leaves a record, but no Event."""
@@ -239,6 +189,11 @@ class Scheduler:
     def _complain(self, error: Exception) -> None:
         self._analytics.log(self.name, "PluginFailed", str(error), "error")
 
+    def _queue_order(self) -> Callable[[QueuedPod, QueuedPod], bool] | None:
+        """Return the order of the profile's QueueSort; None: the queue's own, which is the same."""
+        sort = self.framework.sort
+        return None if sort is None or sort.name == "PrioritySort" else self._less
+
     def _less(self, one: QueuedPod, other: QueuedPod) -> bool:
         """Compare by the profile's QueueSort plug-in; if it fails, by the default order."""
         sort = self.framework.sort
@@ -247,8 +202,6 @@ class Scheduler:
         except PluginFailed as error:
             self._complain(error)
             return (-one.priority, one.since) < (-other.priority, other.since)
-
-    # -- the queue -----------------------------------------------------------------------------
 
     def _hint(self, pod: Document, plugins: Iterable[str], event: ClusterEvent) -> bool:
         """Return whether an event could help; a plug-in whose hint fails counts as saying yes."""
@@ -261,49 +214,15 @@ class Scheduler:
                 return True
         return False
 
-    def _move(self, event: ClusterEvent, but: str = "") -> None:
-        """Requeue the pods that an event might help."""
-        for queued in self.queue.move(event, self.clock.now(), but):
-            self._schedule_flush(queued)
-        self._wake()
+    # -- one attempt ---------------------------------------------------------------------------
 
-    def _schedule_flush(self, queued: QueuedPod | None) -> None:
-        """Set a timer for the end of a pod's back-off; upstream flushes once per full second."""
-        if queued is None or queued.pool != "backoff":
-            return
-        due = max(queued.backoff_until, float(ceil(self.clock.now())))
-        if due not in self._flushes:
-            self._flushes.add(due)
-            self.worker.call_later(due - self.clock.now(), self._flush)
-
-    def _flush(self) -> None:
-        now = self.clock.now()
-        self._flushes = {due for due in self._flushes if due > now + TIMER_SLACK_SECONDS}
-        self.queue.flush(now, TIMER_SLACK_SECONDS)
-        self._wake()
-
-    def _wake(self) -> None:
-        if not self._awake:
-            self._awake = True
-            self.worker.call_soon(self._schedule_one)
-
-    def _schedule_one(self) -> None:
-        self._awake = False
-        queued = self.queue.pop(self.clock.now())
-        if queued is None:
-            return
-        self._wake()
+    def _schedule(self, queued: QueuedPod) -> None:
         pod = queued.pod
         if meta.is_terminating(pod):
             self.queue.remove(queued.key)
             note = f"skip schedule deleting pod: {queued.key}"
             self.recorder.event(pod, "Warning", "FailedScheduling", note, action="Scheduling")
             return
-        self._attempt(pod)
-
-    # -- one attempt ---------------------------------------------------------------------------
-
-    def _attempt(self, pod: Document) -> None:
         self.counts["attempts"] += 1
         state, cycle = CycleState(self.cache.snapshot()), Cycle()
         if len(state.snapshot) == 0:
@@ -334,7 +253,7 @@ class Scheduler:
     ) -> None:
         """Release and requeue a pod whose binding cycle failed after Reserve."""
         pod, key = placement.pod, placement.key
-        self._release(key)
+        self._handlers.release(key)
         if error is not None and isinstance(error.__cause__, (Conflict, NotFound)):
             fresh = self.api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
             if fresh is None or node_of(fresh) or meta.is_terminating(fresh):
@@ -363,36 +282,14 @@ class Scheduler:
             self.counts["preemptions"] += 1
         elif nominated == "":
             self.nominator.remove(meta.key_of(pod))
-        self._schedule_flush(self.queue.refused(meta.key_of(pod), self.clock.now(), plugins))
+        self._loop.retry_after_backoff(
+            self.queue.refused(meta.key_of(pod), self.clock.now(), plugins)
+        )
         self.report.failed(pod, cycle, self.framework, message, "Unschedulable", nominated)
 
     def _fail(self, pod: Document, cycle: Cycle, error: Exception) -> None:
         self.counts["errors"] += 1
         self._complain(error)
         self.nominator.remove(meta.key_of(pod))
-        self._schedule_flush(self.queue.refused(meta.key_of(pod), self.clock.now()))
+        self._loop.retry_after_backoff(self.queue.refused(meta.key_of(pod), self.clock.now()))
         self.report.failed(pod, cycle, self.framework, str(error), "SchedulerError", "")
-
-
-_Parts: TypeAlias = tuple[object, ...]
-
-
-def _capacity_of(node: Document) -> _Parts:
-    """Return the parts of a node that filters and scores read."""
-    status = node.get("status") or {}
-    return node.get("spec"), status.get("allocatable"), meta.labels_of(node), status.get("images")
-
-
-def _relevant_to_others(pod: Document) -> _Parts:
-    """Return the parts of an assigned pod that matter to other pods; its status does not."""
-    return pod.get("spec"), meta.labels_of(pod), meta.is_terminating(pod)
-
-
-def _relevant_to_plugins(pod: Document) -> _Parts:
-    """Return the parts of a pending pod that plug-ins read."""
-    metadata = pod.get("metadata") or {}
-    return pod.get("spec"), metadata.get("labels"), metadata.get("annotations")
-
-
-def _nominated(pod: Document) -> str:
-    return str((pod.get("status") or {}).get("nominatedNodeName") or "")

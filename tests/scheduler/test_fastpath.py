@@ -12,12 +12,13 @@ from kubesim import Cluster
 from kubesim.objects.frozen import freeze
 from kubesim.scheduler import Cycle, CycleState, Framework, NodeInfo, default_profile
 from kubesim.scheduler.cache import NodeCache
-from kubesim.scheduler.fastpath import FastSearch, TotalsTree, is_local
+from kubesim.scheduler.fastpath import FastSearch, is_local
 from kubesim.scheduler.framework.handle import Nominator
 from kubesim.scheduler.framework.podinfo import class_of
 from kubesim.scheduler.framework.snapshot import DocumentLister, Snapshot
 from kubesim.scheduler.framework.status import PluginFailed
 from kubesim.scheduler.search import Search
+from kubesim.scheduler.totals_tree import TotalsTree
 
 DB = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
 

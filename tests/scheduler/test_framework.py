@@ -89,7 +89,7 @@ def test_cycle_state_clones_are_independent() -> None:
 
 
 def test_pre_filter_narrows_and_skips() -> None:
-    """Node sets are intersected; a plug-in that steps aside is not asked for single nodes."""
+    """Node sets are intersected; the filter of a plug-in that returns Skip does not run."""
     one = Part("A", pre_filter=lambda p, s: Status.only(["n1", "n2"]))
     two = Part("B", pre_filter=lambda p, s: Status.only(["n2", "n3"]))
     status, _ = pre(one, two)
@@ -135,7 +135,7 @@ def test_pre_filter_refusals() -> None:
 
 
 def test_weights_skips_and_normalization() -> None:
-    """Weight 0 counts as 1; who skips adds nothing to anybody."""
+    """Weight 0 counts as 1; plug-ins that return Skip are not scored."""
     by_name = Part("A", score=lambda p, n: int(n.name[-1]))
     reverse = Part(
         "B",

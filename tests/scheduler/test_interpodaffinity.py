@@ -142,7 +142,7 @@ def test_selectors_of_a_term() -> None:
         assert ("a1" in passing(PLUGIN, who, snapshot)) is free
 
 
-def test_it_steps_aside_when_nobody_cares() -> None:
+def test_it_is_skipped_without_terms() -> None:
     """No terms of the pod, and nobody's anti-affinity hits it."""
     shy = pod("shy", on="a1", **far(term(DB)))
     for others, skipped in (([], True), ([shy], True)):

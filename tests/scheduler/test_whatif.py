@@ -168,7 +168,7 @@ def test_the_same_change_on_several_nodes_is_told_once() -> None:
 
 
 def test_nothing_is_proposed_for_a_pod_that_fits_or_cannot_be_helped() -> None:
-    """A plug-in that nobody knows how to mend leaves no proposal."""
+    """A refusal without a remedy leaves no proposal."""
 
     class No:
         """Refuses."""
