@@ -25,6 +25,7 @@ MODULES = (
     "watch_fanout",
     "rest_load",
     "kube_api",
+    "request_path",
     "scheduling",
     "control_plane",
     "whole_cluster",
