@@ -49,7 +49,7 @@ class Faults:
         self.on = True
         self.conflicts = self.losses = 0
         rng = Random(seed)
-        commit, poll, clock = cluster.api._commit, ResourceWatch.poll, cluster.clock
+        commit, poll, clock = cluster.api.core.commit, ResourceWatch.poll, cluster.clock
 
         def flaky_commit(*arguments: Any, **options: Any) -> Any:
             if self.on and clock.current_worker() and rng.random() < 0.04:
@@ -63,7 +63,7 @@ class Faults:
                 raise Expired("injected")
             return poll(watch, limit)
 
-        monkeypatch.setattr(cluster.api, "_commit", flaky_commit)
+        monkeypatch.setattr(cluster.api.core, "commit", flaky_commit)
         monkeypatch.setattr(ResourceWatch, "poll", flaky_poll)
 
 

@@ -1,11 +1,11 @@
-"""The audit log: who wrote what, and when.
+"""The audit log: which client wrote what, and when.
 
 One row for each committed write, in the order of their revisions, in a bounded ring. The real API
-server writes audit events of the levels None, Metadata, Request and RequestResponse; ours is level
-RequestResponse for writes, costs an append, and lives in memory. Leases and Events are left out, as
-in the policies that people use: they are written all day and say nothing about what was wanted.
+server writes audit events of the levels None, Metadata, Request and RequestResponse; ours has the
+level RequestResponse for writes, costs an append, and is kept in memory. Leases and Events are left
+out, as in common audit policies: they are written all the time and carry no intent.
 
-The rows are what `kubesim.ctl.trace` makes its trees of.
+`kubesim.ctl.trace` builds its trees from these rows.
 
 Source: k8s.io/apiserver/pkg/audit; kubernetes.io/docs/tasks/debug/debug-cluster/audit.
 """
@@ -23,17 +23,17 @@ from kubesim.objects.frozen import Document
 
 RING = 10_000  # writes kept
 UNAUDITED = ("/registry/events/", "/registry/events.k8s.io/", "/registry/coordination.k8s.io/")
-DRIVER = "client"  # who writes outside of any worker: a notebook cell, a test
+DRIVER = "client"  # the actor outside of any worker: a notebook cell, a test
 
 _actor: ContextVar[str] = ContextVar("actor", default="")
 
 
 @contextmanager
 def acting_as(name: str) -> Iterator[None]:
-    """Writes inside this block are somebody's: a user of the REST server, for example.
+    """Attribute the writes inside this block to an actor, for example a user of the REST server.
 
     Args:
-        name: who, for example a user agent.
+        name: of the actor, for example a user agent.
     """
     token = _actor.set(name)
     try:
@@ -49,7 +49,7 @@ class Write(NamedTuple):
         time: simulated second.
         revision: of the store.
         actor: name of the component that wrote, or ``client``.
-        key: where the object stands in the store.
+        key: of the object in the store.
         before: the object before, frozen; None if it was created.
         after: the object since then, frozen; None if it was removed.
     """
@@ -69,20 +69,26 @@ class AuditLog:
         self._clock = clock
         self._rows: deque[Write] = deque(maxlen=ring)
 
-    def wrote(
+    def record(
         self, revision: int, key: str, before: Document | None, after: Document | None
     ) -> None:
-        """Keep one write."""
+        """Append one write.
+
+        Args:
+            revision: of the write.
+            key: of the object.
+            before, after: the object, frozen; None where it does not exist.
+        """
         if key.startswith(UNAUDITED):
             return
         self._rows.append(Write(self._clock.now(), revision, self.actor(), key, before, after))
 
     def actor(self) -> str:
-        """Who is writing now: a component's worker, a user, or ``client``."""
+        """Return the name of the current actor: a component's worker, a user, or ``client``."""
         return self._clock.current_worker() or _actor.get() or DRIVER
 
     def rows(self, after_revision: int = 0) -> list[Write]:
-        """The kept writes after a revision, in the order of their revisions."""
-        found = [row for row in self._rows.copy() if row.revision > after_revision]
-        found.sort(key=lambda row: row.revision)  # on threads, appends may cross
-        return found
+        """Return the kept writes after a revision, in the order of their revisions."""
+        rows = [row for row in self._rows.copy() if row.revision > after_revision]
+        rows.sort(key=lambda row: row.revision)  # threads may append in another order
+        return rows

@@ -1,4 +1,4 @@
-"""KubeAPI: the only door to the store, and what every component and every client talks to.
+"""KubeAPI: the API server; the only way to the store, for every component and every client.
 
 >>> from kubesim.clock import NamedStreams, VirtualClock
 >>> from kubesim.store import EtcdStore
@@ -11,115 +11,191 @@
 >>> [(event.type, event.object["spec"]["nodeName"]) for event in watch.poll()]
 [('MODIFIED', 'node-1')]
 
-What a verb returns is the caller's own copy; what a watch, `peek` or `snapshot` hands out is shared
-and frozen. Components call these methods in the process; clients outside reach the same methods
-over HTTP (kubesim.rest).
+A verb returns a copy that belongs to the caller; the objects of a watch, `peek` or `snapshot` are
+shared and frozen. Components call these methods in the process; clients outside the process reach
+the same methods over HTTP (kubesim.rest).
 
-The verbs stand in files of their own: reading, writing, patchverb, deleting, eviction,
-subresources, scaling, metricsapis, seedverbs and crds.
+The class below is a table of contents: each line names the part that has the method.
 
 Source: kube-apiserver; k8s.io/apiserver/pkg/registry/generic.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar, cast
+
 from kubesim.analytics import Analytics
-from kubesim.apiserver.kinds import (
-    apps,
-    autoscaling,
-    batch,
-    configuration,
-    core,
-    crds,
-    cronjobs,
-    discovery,
-    metrics,
-    policy,
-    scheduling,
-    services,
-)
-from kubesim.apiserver.kinds.crds import CustomKinds
+from kubesim.apiserver.bootstrap import create_system_objects, default_registry
+from kubesim.apiserver.core import Core
+from kubesim.apiserver.customkinds import CustomKinds
+from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.registry import Registry
-from kubesim.apiserver.seed import SeedView
-from kubesim.apiserver.seedverbs import SeedVerbs
-from kubesim.apiserver.verbs.eviction import EvictionVerb
-from kubesim.apiserver.verbs.metricsapis import MetricsApis
+from kubesim.apiserver.verbs.apply import Applier
+from kubesim.apiserver.verbs.delete import Deleter
+from kubesim.apiserver.verbs.eviction import Evictions
+from kubesim.apiserver.verbs.metricsapis import MetricsAdapter, MetricsApis
+from kubesim.apiserver.verbs.patch import Patcher
+from kubesim.apiserver.verbs.read import Reader
+from kubesim.apiserver.verbs.scale import ScaleSubresource
+from kubesim.apiserver.verbs.subresources import PodSubresources
+from kubesim.apiserver.verbs.write import Writer
+from kubesim.apiserver.verbs.writepath import WritePath
 from kubesim.clock.base import Clock, Streams
-from kubesim.objects import meta
-from kubesim.objects.frozen import Document, freeze
-from kubesim.store import EtcdStore
+from kubesim.simple.records import PodRecords
+from kubesim.simple.verbs import SimplePods
+from kubesim.store import Backend
 
-SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
 
 
-def default_registry(*, scale_to_zero: bool = False) -> Registry:
-    """The kinds that every simulated cluster has.
+class _PartMethod:
+    """A method of KubeAPI that one of its parts has.
 
-    Args:
-        scale_to_zero: the feature gate HPAScaleToZero (alpha upstream): minReplicas may be 0.
+    The bound method of the part is kept in the instance, as by `functools.cached_property`, so that
+    a call costs no more than a call of the part. Subclasses may override the method.
     """
-    scaling = autoscaling.kinds(scale_to_zero=scale_to_zero)
-    first = [
-        *core.KINDS,
-        *configuration.KINDS,
-        *services.KINDS,
-        *apps.KINDS,
-        *batch.KINDS,
-        *cronjobs.KINDS,
-        *scaling,
-    ]
-    groups = (discovery, policy, scheduling, crds, metrics)
-    return Registry([*first, *(kind for group in groups for kind in group.KINDS)])
+
+    def __init__(self, part: str, function: Callable[..., object]) -> None:
+        self._part = part
+        self._function = function
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    def __get__(self, api: KubeAPI | None, owner: type[KubeAPI]) -> Callable[..., object]:
+        if api is None:
+            return self._function
+        name = self._function.__name__
+        method: Callable[..., object] = getattr(getattr(api, self._part), name)
+        if type(api) is KubeAPI:
+            api.__dict__[name] = method
+        return method
 
 
-class KubeAPI(CustomKinds, SeedVerbs, EvictionVerb, MetricsApis):
+def _from(
+    part: str, function: Callable[Concatenate[T, P], R]
+) -> Callable[Concatenate[KubeAPI, P], R]:
+    """Return `function` of a part as a method of KubeAPI."""
+    return cast("Callable[Concatenate[KubeAPI, P], R]", _PartMethod(part, function))
+
+
+class KubeAPI:
     """The API server.
 
     Args:
-        store: where everything is kept.
+        store: keeps the objects and the usage samples of pods.
         clock: for timestamps, and for `delete_pod` to wait on.
         streams: for uids and name suffixes.
-        analytics: where creations and deletions are logged.
+        analytics: the lifecycle log; None: nothing is logged.
         registry: the kinds; None: those of `default_registry`.
 
     Attributes:
-        seed: the original simulator's records, with their JSON.
+        core: what the parts share.
+        store, clock, streams, registry, analytics, audit: of the core.
+        seed: the pod records of the original simulator, with their JSON.
     """
 
     def __init__(
         self,
-        store: EtcdStore,
+        store: Backend,
         clock: Clock,
         streams: Streams,
         *,
         analytics: Analytics | None = None,
         registry: Registry | None = None,
     ) -> None:
-        super().__init__(store, clock, streams, registry or default_registry(), analytics)
-        self._log_sources = {}
-        self._leases = {}
-        for kind in self.registry.kinds():
+        kinds = registry or default_registry()
+        self.core = core = Core(store, store, clock, streams, kinds, analytics)
+        self.store, self.clock, self.registry = store, clock, kinds
+        self.analytics, self.audit = core.analytics, core.audit
+
+        path = WritePath(core)
+        fields = FieldManager(clock.timestamp, core.audit.actor)
+        self.reader = Reader(core)
+        self.writer = Writer(core, path, fields)
+        self.write_path = path
+        self.scale = ScaleSubresource(core, fields)
+        self.patcher = Patcher(core, self.writer, self.scale)
+        self.applier = Applier(core, path, self.writer)
+        self.deleter = Deleter(core, self.reader)
+        self.evictions = Evictions(core, self.deleter)
+        self.pods = PodSubresources(core)
+        self.metrics = MetricsApis(core)
+        for kind in kinds.kinds():
             if kind.trigger_field:
                 store.trigger(kind.prefix, kind.trigger_field)
-        self._load_definitions()
-        self._boot()
-        self.seed = SeedView(self)
+        self.custom_kinds = CustomKinds(core)
+        create_system_objects(core, self.writer)
+        pods = kinds.find("Pod")
+        self.seed = PodRecords(store, store, clock, pods.prefix, self.pods.log_lines)
+        self.simple = SimplePods(store, clock, self.seed, self.writer, self.deleter)
 
-    def _boot(self) -> None:
-        """Make what every cluster is born with: four namespaces and two priority classes."""
-        # The classes come with the last namespace, in one revision.
-        steps: list[list[Document]] = [
-            [{"kind": "Namespace", "metadata": {"name": name}}] for name in SYSTEM_NAMESPACES
-        ]
-        steps[-1] += scheduling.SYSTEM_CLASSES
-        for step in steps:
-            puts = []
-            for document in step:
-                kind, name = self.registry.find(document["kind"]), meta.name_of(document)
-                if self.peek(kind.kind, name) is None:
-                    made = freeze(self._create(document, None, True, {}))
-                    puts.append((kind.key("", name), made))
-            if puts:
-                self.store.txn([], puts)
-                if meta.name_of(puts[0][1]) in SYSTEM_NAMESPACES:
-                    self._created(self.registry.find("Namespace"), puts[0][1])
+    @property
+    def streams(self) -> Streams:
+        """Randomness for uids and name suffixes; in a dry run, copies of the streams."""
+        return self.core.streams
+
+    @property
+    def metrics_adapter(self) -> MetricsAdapter | None:
+        """The adapter that serves custom and external metrics; None: there is none."""
+        return self.metrics.adapter
+
+    # Reading (verbs/read)
+    get = _from("reader", Reader.get)
+    peek = _from("reader", Reader.peek)
+    convert = _from("reader", Reader.convert)
+    snapshot = _from("reader", Reader.snapshot)
+    list = _from("reader", Reader.list)
+    list_shared = _from("reader", Reader.list_shared)
+    watch = _from("reader", Reader.watch)
+    watch_list = _from("reader", Reader.watch_list)
+
+    # Writing (verbs/write, verbs/patch, verbs/apply)
+    kind_of = _from("write_path", WritePath.kind_of)
+    create = _from("writer", Writer.create)
+    update = _from("writer", Writer.update)
+    update_status = _from("writer", Writer.update_status)
+    finalize = _from("writer", Writer.finalize)
+    patch = _from("patcher", Patcher.patch)
+    apply = _from("applier", Applier.apply)
+
+    # Deleting (verbs/delete, verbs/eviction)
+    delete = _from("deleter", Deleter.delete)
+    delete_collection = _from("deleter", Deleter.delete_collection)
+    evict = _from("evictions", Evictions.evict)
+
+    # Subresources of workloads and pods (verbs/scale, verbs/subresources)
+    get_scale = _from("scale", ScaleSubresource.get_scale)
+    update_scale = _from("scale", ScaleSubresource.update_scale)
+    bind = _from("pods", PodSubresources.bind)
+    register_log_source = _from("pods", PodSubresources.register_log_source)
+    node_log = _from("pods", PodSubresources.node_log)
+    log_lines = _from("pods", PodSubresources.log_lines)
+    pod_logs = _from("pods", PodSubresources.pod_logs)
+
+    # Metrics (verbs/subresources, verbs/metricsapis)
+    metrics_writer = _from("pods", PodSubresources.metrics_writer)
+    sample = _from("pods", PodSubresources.sample)
+    forget_metrics = _from("pods", PodSubresources.forget_metrics)
+    register_metrics_server = _from("metrics", MetricsApis.register_metrics_server)
+    register_metrics_adapter = _from("metrics", MetricsApis.register_metrics_adapter)
+    usage = _from("metrics", MetricsApis.usage)
+    samples_since = _from("metrics", MetricsApis.samples_since)
+    custom_metrics = _from("metrics", MetricsApis.custom_metrics)
+    external_metrics = _from("metrics", MetricsApis.external_metrics)
+
+    # Kinds of your own (customkinds)
+    register_kind = _from("custom_kinds", CustomKinds.register_kind)
+
+    # The original simulator's methods (kubesim.simple.verbs)
+    create_pod = _from("simple", SimplePods.create_pod)
+    get_pod = _from("simple", SimplePods.get_pod)
+    list_pods = _from("simple", SimplePods.list_pods)
+    delete_pod = _from("simple", SimplePods.delete_pod)
+
+    # Errors (core)
+    not_found = _from("core", Core.not_found)
+    conflict = _from("core", Core.conflict)
+    already_exists = _from("core", Core.already_exists)

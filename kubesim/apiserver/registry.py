@@ -1,7 +1,8 @@
-"""The kinds that the API server knows.
+"""The kinds that the API server serves.
 
-A `Kind` says how a kind is called and scoped, how it is defaulted and validated. A further kind is
+A `Kind` holds the names and the scope of a kind, its defaults and its validation. A further kind is
 one `Kind(...)` in the file of its group; kinds of your own can be registered at run time.
+`ServerView` is what the hooks of a kind may use of the API server.
 
 Source: k8s.io/apiserver/pkg/registry/rest (strategies), pkg/registry/*/strategy.go; for kinds of
 your own: apiextensions.k8s.io CustomResourceDefinition.
@@ -11,46 +12,67 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.metadata import SUBDOMAIN_RULE
+from kubesim.clock.base import Clock, Streams
 from kubesim.errors import AlreadyExists, NotFound, mapping_hint
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_subdomain
-
-if TYPE_CHECKING:
-    from kubesim.apiserver.base import Base
-
-Default = Callable[[Document], None]
-Validate = Callable[[Document, FieldErrors], None]
-ValidateUpdate = Callable[[Document, Document, FieldErrors], None]
-Admit = Callable[["Base", Document, Document | None], None]
-Compute = Callable[["Base"], list[Document]]
-Convert = Callable[[Document], Document]
-
+from kubesim.store import SampleStore, Store
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
-def _nothing(*_args: Any) -> None:
-    """No defaults, no rules."""
+class ServerView(Protocol):
+    """What the hooks of a kind may use of the API server.
+
+    Attributes:
+        store: the other objects.
+        samples: the usage samples of pods.
+        clock: for timestamps.
+    """
+
+    store: Store
+    samples: SampleStore
+    clock: Clock
+
+    @property
+    def registry(self) -> Registry:
+        """The kinds."""
+
+    @property
+    def streams(self) -> Streams:
+        """Random streams; in a dry run, copies of them."""
+
+
+Default = Callable[[Document], None]
+Validate = Callable[[Document, FieldErrors], None]
+ValidateUpdate = Callable[[Document, Document, FieldErrors], None]
+Admit = Callable[[ServerView, Document, Document | None], None]
+Compute = Callable[[ServerView], list[Document]]
+Convert = Callable[[Document], Document]
+
+
+def _nothing(*_arguments: object) -> None:
+    """Set no defaults, check no rules."""
 
 
 def _same(document: Document) -> Document:
-    """Versions that differ in name alone."""
+    """Return the document itself: the versions differ in name alone."""
     return document
 
 
 @dataclass(frozen=True)
-class Version:
-    """A further version in which a kind is served; the store holds one version of it alone.
+class KindVersion:
+    """A further version in which a kind is served; the store holds one version alone.
 
     Attributes:
         version: for example ``v1``.
-        to_stored: turns a document of this version into one of the stored version; both functions
-            get a document of their own and may change it.
-        from_stored: the way back.
+        to_stored: converts a document of this version to the stored version; both functions get a
+            copy and may change it.
+        from_stored: converts a document of the stored version to this one.
         columns, schema: as of `Kind`.
     """
 
@@ -62,13 +84,13 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Scale:
-    """Where a kind keeps what its scale subresource shows: paths of fields, without index.
+class ScalePaths:
+    """Where a kind keeps the fields of its scale subresource: paths of fields, without index.
 
     Attributes:
-        replicas: how many are wanted.
-        status_replicas: how many there are.
-        selector: a label selector, as document or as text; "": there is none.
+        replicas: the desired number of pods.
+        status_replicas: the current number of pods.
+        selector: a label selector, as an object or as a string; "": the kind has none.
     """
 
     replicas: str = "spec.replicas"
@@ -76,7 +98,7 @@ class Scale:
     selector: str = "spec.selector"
 
 
-@dataclass(frozen=True, eq=False)  # a kind is itself alone; what is made of one is kept by it
+@dataclass(frozen=True, eq=False)  # compared by identity: caches keep what is derived from a kind
 class Kind:
     """One kind of object.
 
@@ -86,34 +108,38 @@ class Kind:
         group: API group; "" for the core group.
         version: for example ``v1``.
         namespaced: objects live in namespaces.
-        short_names: what kubectl accepts, too.
-        default: fills in what the client left out; changes the document that it is given.
-        admit: what needs a look at other objects, or at the object's own uid: called with (server,
-            new, old or None) after the defaults, before the rules; may change it or refuse.
+        short_names: further names that kubectl accepts.
+        default: sets the defaults of fields that the client left out, in place.
+        admit: checks that need other objects, or the object's own uid: called with (server, new,
+            old or None) after the defaults and before validation; may change or refuse the object.
         validate: reports every broken rule of a new or changed object.
-        validate_update: reports what may not change; called with (new, old).
-        valid_name: the rule for names.
-        name_rule: that rule in words.
+        validate_update: reports changes of immutable fields; called with (new, old).
+        valid_name: whether a name is valid.
+        name_rule: the same rule as a message.
         status: has a status that only `update_status` writes.
         status_at_creation: the creator may send the status, too (a kubelet registers its node so).
-        validate_status: reports what is wrong with a status that is written.
+        validate_status: reports every broken rule of a status that is written.
         counts_generation: metadata.generation counts the changes of spec.
         scale: has a scale subresource (spec.replicas, status.replicas).
         read_only: written by the simulator's own paths, not by create and update.
-        compute: makes the objects when they are read, instead of the store; they have no watch.
-        ttl_seconds: objects vanish so long after their creation, by a lease of the store; 0: never.
-        trigger_field: watches that select on this field are woken by their own value alone.
+        compute: computes the objects when they are read, instead of the store; they have no watch.
+        ttl_seconds: objects expire so long after their creation, by a lease of the store; 0: never.
+        trigger_field: watches that select on this field are only notified of their own value.
         selectable_fields: field selectors besides metadata.name and metadata.namespace.
         categories: groups of kinds to ask for together: ``all``.
-        singular: the name of one; "": the kind in lower case.
+        singular: the name of one object; "": the kind in lower case.
         verbs: what clients may do, for discovery; (): all verbs, or the reading ones.
         versions: further versions in which it is served.
-        scale_paths: where the figures of its scale are.
+        scale_paths: where the fields of its scale are.
         custom: defined at run time: patched by RFC 7386 and 6902 alone.
         columns: printer columns of its own (`additionalPrinterColumns`).
         schema: an OpenAPI schema of its own; None: that of the built-in API types, if any.
-        propagation: what a deletion that does not say does with dependents: Background, or Orphan
-            (kept for old clients); "": nobody collects them.
+        propagation: the default propagation policy of a deletion: Background, or Orphan (for old
+            clients); "": its dependents are not garbage collected.
+        prefix: of the keys of its objects in the store.
+        api_version: ``apps/v1``, or ``v1`` for the core group.
+        resource: its name in messages: ``pods``, ``statefulsets.apps``.
+        qualified_kind: its name in messages of validation: ``Pod``, ``StatefulSet.apps``.
     """
 
     kind: str
@@ -141,53 +167,46 @@ class Kind:
     categories: tuple[str, ...] = ()
     singular: str = ""
     verbs: tuple[str, ...] = ()
-    versions: tuple[Version, ...] = ()
-    scale_paths: Scale = Scale()
+    versions: tuple[KindVersion, ...] = ()
+    scale_paths: ScalePaths = ScalePaths()
     custom: bool = False
     columns: tuple[Document, ...] = ()
     schema: Document | None = None
     propagation: str = "Background"
     prefix: str = field(init=False)
+    api_version: str = field(init=False)
+    resource: str = field(init=False)
+    qualified_kind: str = field(init=False)
 
     def __post_init__(self) -> None:
-        middle = f"{self.group}/{self.plural}" if self.group else self.plural
-        object.__setattr__(self, "prefix", f"/registry/{middle}/")
-        if not self.singular:
-            object.__setattr__(self, "singular", self.kind.lower())
-        if not self.verbs:
-            watched = () if self.compute is not None else ("watch",)
-            reading = ("get", "list", *watched)
-            object.__setattr__(self, "verbs", reading if self.read_only else VERBS)
+        group, watched = self.group, () if self.compute is not None else ("watch",)
+        derived: dict[str, object] = {
+            "prefix": f"/registry/{group}/{self.plural}/" if group else f"/registry/{self.plural}/",
+            "api_version": f"{group}/{self.version}" if group else self.version,
+            "resource": f"{self.plural}.{group}" if group else self.plural,
+            "qualified_kind": f"{self.kind}.{group}" if group else self.kind,
+            "singular": self.singular or self.kind.lower(),
+            "verbs": self.verbs or (("get", "list", *watched) if self.read_only else VERBS),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
-    @property
-    def qualified_kind(self) -> str:
-        """How messages of validation name it: ``Pod``, ``StatefulSet.apps``."""
-        return f"{self.kind}.{self.group}" if self.group else self.kind
-
-    @property
-    def api_version(self) -> str:
-        """``apps/v1``, or ``v1`` for the core group."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def resource(self) -> str:
-        """How messages name it: ``pods``, ``statefulsets.apps``."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
-
-    def version_of(self, api_version: str) -> Version | None:
-        """The served version of that apiVersion; None if there is none."""
+    def version_of(self, api_version: str) -> KindVersion | None:
+        """Return the served version with that apiVersion; None if there is none."""
         group, _, version = api_version.rpartition("/")
         if group != self.group:
             return None
         if version == self.version:
-            return Version(version, columns=self.columns, schema=self.schema)
+            return KindVersion(version, columns=self.columns, schema=self.schema)
         return next((other for other in self.versions if other.version == version), None)
 
     def in_version(self, api_version: str) -> Kind:
-        """The kind as a further version describes it; itself if that is the stored one.
+        """Return the kind as a further version describes it; itself for the stored version.
 
         For schemas and columns: objects are still those of the stored version.
         """
+        if api_version == self.api_version:
+            return self
         found = self.version_of(api_version)
         if found is None or found.version == self.version:
             return self
@@ -196,18 +215,19 @@ class Kind:
         )
 
     def key(self, namespace: str, name: str) -> str:
-        """Where an object stands in the store."""
+        """Return the key of an object in the store."""
         return f"{self.prefix}{namespace}/{name}" if self.namespaced else f"{self.prefix}{name}"
 
     def prefix_of(self, namespace: str | None) -> str:
-        """Where the objects of a namespace (None: of all) stand in the store."""
+        """Return the prefix of the keys of a namespace's objects; None: of all namespaces."""
         return f"{self.prefix}{namespace}/" if namespace and self.namespaced else self.prefix
 
 
 class Registry:
     """Kinds by any of their names.
 
-    A short or plural name means the kind that took it first; ``plural.group`` is never ambiguous:
+    A short or plural name belongs to the kind that was registered first; ``plural.group`` is never
+    ambiguous:
 
     >>> registry = Registry([Kind("Pod", "pods", short_names=("po",)),
     ...                      Kind("PodMetrics", "pods", group="metrics.k8s.io")])
@@ -219,9 +239,9 @@ class Registry:
 
     def __init__(self, kinds: Iterable[Kind] = ()) -> None:
         self._kinds: dict[str, Kind] = {}
-        self._own: dict[str, Kind] = {}  # names that mean one kind alone
+        self._own: dict[str, Kind] = {}  # names that belong to one kind alone
         self._shared: dict[str, Kind] = {}  # names that several kinds may claim
-        self._retired: dict[str, Kind] = {}  # by kind: who watches one must not stumble
+        self._retired: dict[str, Kind] = {}  # by kind: open watches still look theirs up
         for kind in kinds:
             self.register(kind)
 
@@ -241,14 +261,14 @@ class Registry:
             self._shared.setdefault(name, kind)
 
     def replace(self, kind: Kind) -> None:
-        """Put a changed kind in the place of the one of the same name: another server serves it."""
+        """Replace the kind of the same name, for example when another server serves it."""
         old = self.find(kind.kind)
         self._kinds[kind.kind] = kind
         for names in (self._own, self._shared):
             names.update({name: kind for name, known in names.items() if known is old})
 
     def find(self, name: str) -> Kind:
-        """The kind of that name: ``Pod``, ``pods``, ``po``.
+        """Return the kind of that name: ``Pod``, ``pods``, ``po``.
 
         Raises:
             NotFound: there is none; the message lists those that exist.
@@ -267,11 +287,11 @@ class Registry:
         return found
 
     def kinds(self) -> list[Kind]:
-        """All kinds, in order of registration."""
+        """Return all kinds, in order of registration."""
         return list(self._kinds.values())
 
     def define(self, kind: Kind) -> None:
-        """Add a kind, in the place of one of the same name if there is one.
+        """Add a kind, or replace the one of the same name.
 
         Raises:
             AlreadyExists: as for `register`.
@@ -281,9 +301,9 @@ class Registry:
         self.register(kind)
 
     def retire(self, kind: Kind) -> None:
-        """Take a kind out: no client finds it any more.
+        """Remove a kind: clients no longer find it.
 
-        Its own name still finds it, so that a component that watches it sees that nothing is left.
+        Its own name still finds it, so that components that watch it see that no object is left.
         """
         self._kinds.pop(kind.kind, None)
         for names in (self._own, self._shared):
@@ -295,11 +315,11 @@ class Registry:
         self._retired[kind.kind] = kind
 
     def is_retired(self, kind: Kind) -> bool:
-        """True after `retire`."""
+        """Return whether the kind was retired and not defined anew."""
         return self._retired.get(kind.kind) is kind
 
     def at(self, group: str, version: str, plural: str) -> Kind | None:
-        """The kind that is served at ``/apis/GROUP/VERSION/PLURAL``; None if there is none."""
+        """Return the kind at ``/apis/GROUP/VERSION/PLURAL``; None if there is none."""
         found = self._own.get(f"{plural}.{group}" if group else plural)
         if found is None and not group:
             shared = self._shared.get(plural)

@@ -15,16 +15,33 @@ from heapq import heappop, heappush
 from itertools import count
 from math import floor
 from time import monotonic, sleep
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from kubesim.clock.base import Callback
 from kubesim.clock.streams import keyed_fraction
 from kubesim.errors import ClockError
 
-if TYPE_CHECKING:
-    from kubesim.clock.live import LiveClock
-
 LONGEST_WAIT_SECONDS = 60.0  # a lock waits no longer at once; then it looks again
+
+
+class LaneClock(Protocol):
+    """What a lane and its workers need of their clock."""
+
+    @property
+    def paused(self) -> bool:
+        """True while time is stopped."""
+
+    def now(self) -> float:
+        """Return the present simulated second."""
+
+    def wait_seconds(self, due: float) -> float:
+        """Return the wall seconds until a simulated second; infinity while time is stopped."""
+
+    def failed(self, worker: str, error: Exception) -> None:
+        """Report a callback of a worker that raised."""
+
+    def forget(self, worker: LaneWorker) -> None:
+        """Free the name of a stopped worker."""
 
 
 class LaneTimer:
@@ -66,7 +83,7 @@ class ThreadLane:
     cheaper than an Event, and a release while the thread is awake is remembered.
     """
 
-    def __init__(self, clock: LiveClock, name: str) -> None:
+    def __init__(self, clock: LaneClock, name: str) -> None:
         self._clock = clock
         self._gate = threading.Lock()
         self._gate.acquire()
@@ -185,7 +202,7 @@ class LaneWorker:
 
     __slots__ = ("_clock", "_lane", "busy", "name", "owns_lane", "stopped")
 
-    def __init__(self, clock: LiveClock, name: str, lane: ThreadLane, *, owns_lane: bool) -> None:
+    def __init__(self, clock: LaneClock, name: str, lane: ThreadLane, *, owns_lane: bool) -> None:
         self._clock = clock
         self._lane = lane
         self.name = name

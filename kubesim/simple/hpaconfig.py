@@ -13,9 +13,8 @@ No counterpart in Kubernetes, where it is `kubectl edit hpa auto-pod`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
-from kubesim.apiserver import KubeAPI
 from kubesim.errors import BadRequest, Conflict, NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, thaw
@@ -32,6 +31,16 @@ MAX_INTERVAL_SECONDS = 86_400.0
 ATTEMPTS = 10
 
 Config = dict[str, Any]
+
+
+class ObjectClient(Protocol):
+    """The API server's verbs that this file uses."""
+
+    def peek(self, kind: str, name: str, /) -> Document | None:
+        """Return one object; None if there is none."""
+
+    def update(self, document: Document, /) -> Document:
+        """Replace an object; return it as it was stored."""
 
 
 def config_of(hpa: Document) -> Config:
@@ -71,7 +80,7 @@ def apply_config(hpa: Document, changes: Mapping[str, Any]) -> Document:
     return changed
 
 
-def read(api: KubeAPI) -> Config:
+def read(api: ObjectClient) -> Config:
     """The present configuration.
 
     Raises:
@@ -83,7 +92,7 @@ def read(api: KubeAPI) -> Config:
     return config_of(hpa)
 
 
-def write(api: KubeAPI, changes: Mapping[str, Any]) -> Config:
+def write(api: ObjectClient, changes: Mapping[str, Any]) -> Config:
     """Change the configuration; returns the new one, all keys.
 
     Raises:

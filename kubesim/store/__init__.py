@@ -6,13 +6,18 @@ Only the API server talks to it.
 from kubesim.store.base import (
     DELETE,
     PUT,
+    SAMPLE_PREFIX,
+    Backend,
     KeyValue,
     ListResult,
     Sample,
+    SampleStore,
+    SampleWriter,
     Store,
     TxnResult,
     Watch,
     WatchEvent,
+    sample_key,
 )
 from kubesim.store.digest import HistoryDigest
 from kubesim.store.memory import EtcdStore
@@ -20,13 +25,18 @@ from kubesim.store.memory import EtcdStore
 __all__ = [
     "DELETE",
     "PUT",
+    "SAMPLE_PREFIX",
+    "Backend",
     "EtcdStore",
     "HistoryDigest",
     "KeyValue",
     "ListResult",
     "Sample",
+    "SampleStore",
+    "SampleWriter",
     "Store",
     "TxnResult",
     "Watch",
     "WatchEvent",
+    "sample_key",
 ]

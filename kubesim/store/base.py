@@ -1,7 +1,7 @@
-"""What a store is: the protocol that every backend keeps, and the records that it hands out.
+"""The protocols of a store: what every backend does, and the records that it returns.
 
 Kubernetes keeps all state in etcd, a key-value store with one global *revision*: each write takes
-the next number, and each key remembers at which revision it was created and last modified
+the next number, and each key has the revisions of its creation and its last change
 (etcdserverpb.KeyValue). A watch is a position in that history.
 
 Source: etcd `api/mvccpb/kv.proto`, https://etcd.io/docs/v3.5/learning/api/.
@@ -13,17 +13,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from kubesim.objects.wellknown import METRICS_GROUP
+
 PUT: Literal["PUT"] = "PUT"
 DELETE: Literal["DELETE"] = "DELETE"
+SAMPLE_PREFIX = f"/registry/{METRICS_GROUP}/pods/"  # usage samples are under these keys
 
-
-Sample = tuple[Any, ...]
-"""A usage sample as the kubelet writes it: a plain tuple of atoms (see `EtcdStore.put_sample`).
+Sample = tuple[float, float, tuple[tuple[str, int, int], ...]]
+"""A usage sample of a pod: (seconds, window_seconds, ((container, cpu_milli, memory_bytes), ...)).
 
 A pod's sample is written a thousand times for each time that it is read, so encoding it at each
 write would be the largest cost of the whole simulator. The store keeps the tuple, which is an
-immutable snapshot already, and makes a document of it when somebody reads it.
+immutable snapshot already, and expands it to a document when it is read as one.
 """
+
+SampleWriter = Callable[..., None]
+"""Called with (seconds, window_seconds, container, cpu_milli, memory_bytes), and again container,
+cpu_milli, memory_bytes for each further container."""
+
+
+def sample_key(namespace: str, name: str) -> str:
+    """Return the key of a pod's usage samples."""
+    return f"{SAMPLE_PREFIX}{namespace}/{name}"
 
 
 class KeyValue(Protocol):
@@ -35,9 +46,9 @@ class KeyValue(Protocol):
         create_revision: revision of the write that created the key (since it was last deleted).
         mod_revision: revision of the write that made this value.
         version: number of writes since creation; 1 for the first.
-        lease: id of the lease that the key hangs on; 0 for none.
-        view: a form derived from the value; the API server keeps the object with its
-            resourceVersion here, so that it is made once and not by each reader.
+        lease: id of the lease that the key is attached to; 0 for none.
+        view: a document derived from the value; the API server keeps the object with its
+            resourceVersion here, so that it is built once and not by each reader.
     """
 
     view: Any
@@ -68,12 +79,12 @@ class KeyValue(Protocol):
 
     @property
     def encoded(self) -> bytes:
-        """The value as compact JSON in UTF-8; computed once, then kept."""
+        """The value as compact JSON in UTF-8; encoded once, then kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """One change of one key, as a watcher sees it.
+    """One change of one key: a watch event.
 
     Attributes:
         type: "PUT" or "DELETE".
@@ -98,7 +109,7 @@ class ListResult:
 
     Attributes:
         items: the keys in ascending order.
-        revision: the store's revision of the snapshot; watch from here to miss nothing.
+        revision: of the snapshot; a watch from here misses nothing.
         more: True if `limit` cut the list.
     """
 
@@ -109,7 +120,7 @@ class ListResult:
 
 @dataclass(frozen=True, slots=True)
 class TxnResult:
-    """Outcome of a transaction.
+    """Result of a transaction.
 
     Attributes:
         succeeded: True if every comparison held and the writes were made.
@@ -125,15 +136,18 @@ class TxnResult:
 
 
 class Watch(Protocol):
-    """A position in the history of the keys under a prefix. Readers pull, writers never wait."""
+    """A position in the history of the keys under a prefix. Readers pull; writers never wait."""
 
     prefix: str
 
     def poll(self, limit: int | None = None) -> list[WatchEvent]:
-        """The changes since the last poll, oldest first, each once; [] if there are none.
+        """Return the changes since the last poll, oldest first, each once; [] if there are none.
+
+        Args:
+            limit: about so many at most; a transaction is never split.
 
         Raises:
-            Compacted: this watcher fell behind the kept history and must list again.
+            Compacted: this watch fell behind the kept history; the client must list again.
             WatchClosed: the watch was closed.
         """
 
@@ -142,14 +156,17 @@ class Watch(Protocol):
 
     @property
     def revision(self) -> int:
-        """All matching changes up to this revision were handed out."""
+        """All matching changes up to this revision were returned."""
 
     def close(self) -> None:
-        """End the watch and free what it holds; no event is handed out afterwards."""
+        """End the watch and free its memory; no event is returned afterwards."""
 
 
 class Store(Protocol):
-    """The protocol of every backend."""
+    """What every backend does; the API server is typed on it.
+
+    Any thread may call any method.
+    """
 
     @property
     def revision(self) -> int:
@@ -159,18 +176,14 @@ class Store(Protocol):
     def compact_revision(self) -> int:
         """Changes up to and including this revision are no longer kept."""
 
-    def set(self, key: str, value: Any, *, lease: int = 0) -> int:
-        """Write one key whatever its state; returns the revision of the write."""
+    # -- reading ---------------------------------------------------------------------------------
 
     def get(self, key: str, revision: int | None = None) -> KeyValue | None:
-        """The key now, or as it was at a revision; None if it did not exist.
+        """Return the key now, or at a revision; None if it did not exist.
 
         Raises:
             Compacted, FutureRevision: that revision cannot be read.
         """
-
-    def delete(self, key: str) -> int | None:
-        """Delete one key; the revision of the deletion, or None if there was no such key."""
 
     def list(
         self,
@@ -180,20 +193,51 @@ class Store(Protocol):
         limit: int | None = None,
         start_after: str = "",
     ) -> ListResult:
-        """One consistent snapshot of the keys under a prefix, in ascending order of key."""
+        """Return one consistent snapshot of the keys under a prefix, in ascending order of key.
+
+        Args:
+            prefix: of the keys; "": all.
+            revision: None: now.
+            limit: at most so many keys.
+            start_after: only keys after this one, for the next page.
+
+        Raises:
+            Compacted, FutureRevision: that revision cannot be read.
+        """
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def set(self, key: str, value: object, *, lease: int = 0) -> int:
+        """Write one key whatever its state; return the revision of the write."""
+
+    def delete(self, key: str) -> int | None:
+        """Delete one key; return the revision of the deletion, None if there was no such key."""
 
     def txn(
         self,
         compare: Sequence[tuple[str, int]],
-        puts: Sequence[tuple[str, Any]] = (),
+        puts: Sequence[tuple[str, object]] = (),
         deletes: Sequence[str] = (),
         *,
         lease: int = 0,
     ) -> TxnResult:
-        """If every (key, mod_revision) still holds (0: must not exist), write all.
+        """Write all keys if every (key, mod_revision) still holds (0: must not exist), else none.
 
-        All writes of one transaction share one revision, as in etcd.
+        All writes of one transaction share one revision, as in etcd; one that changes nothing takes
+        none.
+
+        Args:
+            compare: (key, mod_revision) pairs.
+            puts: (key, value) pairs to write.
+            deletes: keys to delete.
+            lease: of the written keys; 0: none.
+
+        Raises:
+            TypeError, ValueError: a value is not a JSON document.
+            NotFound: there is no such lease.
         """
+
+    # -- watching --------------------------------------------------------------------------------
 
     def watch(
         self,
@@ -203,12 +247,14 @@ class Store(Protocol):
         on_ready: Callable[[], None] | None = None,
         where: str | None = None,
     ) -> Watch:
-        """Watch the keys under a prefix, from the change after `since_revision` (None: from now).
+        """Watch the keys under a prefix.
 
-        With `where`, only changes that concern this value of the field that `trigger` indexed.
-
-        `on_ready` is called, outside every lock and on the writer's thread, when events arrive
-        after a poll found none; it may only enqueue.
+        Args:
+            prefix: of the keys; "": all.
+            since_revision: the watch begins with the change after it; None: now.
+            on_ready: called, outside every lock and on the writer's thread, when an event arrives
+                after a poll that returned none; it may only enqueue.
+            where: only changes of keys whose indexed field (see `trigger`) has or had this value.
 
         Raises:
             Compacted: changes after `since_revision` are no longer all kept.
@@ -218,8 +264,70 @@ class Store(Protocol):
     def trigger(self, prefix: str, path: str) -> None:
         """Index the changes under a prefix by a field, for watches with `where`; before them."""
 
+    # -- leases and history ----------------------------------------------------------------------
+
     def grant(self, ttl_seconds: float, *, now: float = 0.0) -> int:
-        """A new lease that lasts `ttl_seconds` unless it is kept alive; its keys go with it."""
+        """Return a new lease; its keys are deleted when it expires.
+
+        Args:
+            ttl_seconds: after so long it expires unless it is kept alive.
+            now: the present simulated second; a store has no clock.
+        """
+
+    def keep_alive(self, lease: int, *, now: float = 0.0) -> None:
+        """Restart the time to live of a lease.
+
+        Raises:
+            NotFound: there is no such lease (any more).
+        """
+
+    def revoke(self, lease: int) -> int | None:
+        """End a lease and delete its keys; return that revision, None if it had no key.
+
+        Raises:
+            NotFound: there is no such lease (any more).
+        """
+
+    def expire(self, now: float) -> Sequence[int]:
+        """End the leases that have expired by `now`; return their ids."""
 
     def compact(self, revision: int) -> None:
-        """Forget the changes up to and including `revision`."""
+        """Discard the changes up to and including `revision`.
+
+        Raises:
+            Compacted, FutureRevision: it is compacted already, or not reached yet.
+        """
+
+
+class SampleStore(Protocol):
+    """Keeps the usage samples of pods.
+
+    Revisions, reads and watches of samples are those of any other key of the store; their history
+    is separate, so that samples never displace the history of objects.
+    """
+
+    def put_sample(self, key: str, sample: Sample) -> int:
+        """Write a sample; return its revision."""
+
+    def sample_writer(self, key: str) -> SampleWriter:
+        """Return a function that writes samples of one key and returns no revision."""
+
+    def sample(self, key: str) -> Sample | None:
+        """Return the newest sample of a key; None if there is none."""
+
+    def samples_since(
+        self, revision: int, limit: int | None = None
+    ) -> tuple[Sequence[tuple[int, str, Sample]], bool]:
+        """Return the samples after a revision, oldest first.
+
+        Args:
+            revision: the reader has seen all samples up to it.
+            limit: at most so many; None: all.
+
+        Returns:
+            (revision, key, sample) of each, and whether some are no longer kept.
+        """
+
+
+class Backend(Store, SampleStore, Protocol):
+    """A store that keeps usage samples as well."""

@@ -1,7 +1,7 @@
 """The keys and their history, without locks: the store calls every method under its lock.
 
-Keys stand in a dictionary for look-ups and in a sorted list for prefixes: updating a key is one
-dictionary step, and a prefix is two binary searches. Samples stand apart, in a `SampleLog`.
+Keys are in a dictionary for look-ups and in a sorted list for prefixes: updating a key is one
+dictionary step, and a prefix is two binary searches. Samples are in a `SampleLog`.
 
 Source: etcd server/storage/mvcc (index.go, kvstore.go).
 """
@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from typing import Any
 
 from kubesim.errors import Compacted, FutureRevision
 from kubesim.objects.frozen import Document
 from kubesim.store.base import DELETE, PUT, Sample
-from kubesim.store.records import Change, Entry, Expand, History
-from kubesim.store.samplelog import Row, SampleLog
+from kubesim.store.records import Expand, History, KeyChange, KeyRevision
+from kubesim.store.samplelog import SampleLog, SampleRow
 from kubesim.store.triggers import Trigger
 
 
@@ -42,20 +41,20 @@ class Keyspace:
         self.triggers: list[Trigger] = []
         self._concerned: dict[str, Sequence[str]] = {}  # by key: values of triggers
         self.samples = SampleLog(sample_limit, self.expand)
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, KeyRevision] = {}
         self.keys: list[str] = []  # of entries, sorted
-        self.journal: list[Row] = []  # appended to without the lock
+        self.journal: list[SampleRow] = []  # appended to without the lock
 
     # -- reading --------------------------------------------------------------------------------
 
-    def get(self, key: str) -> Entry | None:
-        """The key now."""
+    def get(self, key: str) -> KeyRevision | None:
+        """Return a key's present state."""
         if key.startswith(self.sample_prefix):
             return self.samples.get(key)
         return self.entries.get(key)
 
-    def get_at(self, key: str, revision: int) -> Entry | None:
-        """The key as it was at a revision."""
+    def get_at(self, key: str, revision: int) -> KeyRevision | None:
+        """Return a key's state at a revision."""
         self.check_readable(key, revision)
         if key.startswith(self.sample_prefix):
             return self.samples.past(key, revision).get(key)
@@ -63,8 +62,8 @@ class Keyspace:
 
     def present(
         self, prefix: str, start_after: str = "", at_most: int | None = None
-    ) -> list[Entry]:
-        """The entries under a prefix, in ascending order of key."""
+    ) -> list[KeyRevision]:
+        """Return the present keys under a prefix, in ascending order."""
         keys, entries = self.keys, self.entries
         start = bisect_left(keys, max(prefix, start_after + "\0" if start_after else ""))
         end = bisect_left(keys, _after(prefix), lo=start) if prefix else len(keys)
@@ -76,8 +75,8 @@ class Keyspace:
         found = self.samples.present(wanted) | {key: entries[key] for key in keys[start:end]}
         return [found[key] for key in sorted(found)[:at_most]]
 
-    def past(self, prefix: str, revision: int, start_after: str = "") -> list[Entry]:
-        """The entries as they were: the present with every later change taken back."""
+    def past(self, prefix: str, revision: int, start_after: str = "") -> list[KeyRevision]:
+        """Return the keys at a revision: the present state with every later change undone."""
         self.check_readable(prefix, revision)
         start = bisect_left(self.keys, prefix)
         end = bisect_left(self.keys, _after(prefix), lo=start) if prefix else len(self.keys)
@@ -93,8 +92,8 @@ class Keyspace:
             state |= self.samples.past(prefix, revision)
         return [state[key] for key in sorted(state) if key > start_after]
 
-    def changes_after(self, prefix: str, revision: int) -> list[Change]:
-        """The changes under a prefix after a revision, oldest first.
+    def changes_after(self, prefix: str, revision: int) -> list[KeyChange]:
+        """Return the changes under a prefix after a revision, oldest first.
 
         Raises:
             Compacted: not all of them are kept.
@@ -110,8 +109,8 @@ class Keyspace:
             found.sort(key=lambda change: change.entry.mod_revision)
         return found
 
-    def changes_where(self, prefix: str, revision: int, value: str) -> list[Change]:
-        """The same, but only those that concern a value of the prefix's trigger."""
+    def changes_where(self, prefix: str, revision: int, value: str) -> list[KeyChange]:
+        """Return those of the changes that concern a value of the prefix's trigger."""
         compacted = self.objects.compacted
         if revision < compacted:
             raise Compacted(revision, compacted)
@@ -139,39 +138,46 @@ class Keyspace:
     # -- writing --------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Give the samples of the journal their revisions, in the order in which they came.
+        """Give the samples of the journal their revisions, in the order of arrival.
 
-        Whoever reads or writes anything else settles first, so nobody can tell that a sample was
-        not placed at once. What it saves is taking the lock for each of a million samples a second.
+        Every other read or write settles first, so that a sample appears to be stored at once. This
+        saves taking the lock for each of a million samples a second.
         """
-        rows = self.journal[:]  # has an end, whatever other threads append meanwhile
+        rows = self.journal[:]  # a copy: other threads may append meanwhile
         if not rows:
             return
         self.samples.extend(self.revision + 1, rows)
         self.revision += len(rows)
-        # Last, so that a reader without the lock sees an empty journal only if all is placed.
+        # Last, so that a reader without the lock sees an empty journal only if all are settled.
         del self.journal[: len(rows)]
 
-    # The caller of these raises `revision`.
+    # The caller of these increments `revision`.
 
-    def put(self, key: str, value: Any, revision: int, lease: int) -> int:
-        """Write a key; returns the lease that it hung on before."""
+    def put(self, key: str, value: Document, revision: int, lease: int) -> int:
+        """Write a key; return the lease that it was attached to before.
+
+        Args:
+            key: of the value.
+            value: the frozen document.
+            revision: of the write.
+            lease: that the key is attached to; 0: none.
+        """
         previous = self.get(key)
         if key.startswith(self.sample_prefix):
             self.samples.write(key, value, lease, revision)
         elif previous is None:
             insort(self.keys, key)
-            self._store(Entry(key, value, revision, revision, 1, lease), None)
+            self._store(KeyRevision(key, value, revision, revision, 1, lease), None)
         else:
             created, version = previous.create_revision, previous.version + 1
-            self._store(Entry(key, value, created, revision, version, lease), previous)
+            self._store(KeyRevision(key, value, created, revision, version, lease), previous)
         return previous.lease if previous is not None else 0
 
-    def _store(self, entry: Entry, previous: Entry | None) -> None:
+    def _store(self, entry: KeyRevision, previous: KeyRevision | None) -> None:
         self.entries[entry.key] = entry
-        self._append(Change(PUT, entry, previous))
+        self._append(KeyChange(PUT, entry, previous))
 
-    def _append(self, change: Change) -> None:
+    def _append(self, change: KeyChange) -> None:
         for trigger in self.triggers:
             if change.entry.key.startswith(trigger.prefix):
                 key = change.entry.key
@@ -182,15 +188,15 @@ class Keyspace:
             self._compact_triggers()
 
     def concerned(self, key: str) -> Sequence[str]:
-        """The values of triggers that the last change of a key concerns; told once."""
+        """Return, once, the values of triggers that the last change of a key concerns."""
         return self._concerned.pop(key, ()) if self._concerned else ()
 
     def _compact_triggers(self) -> None:
         for trigger in self.triggers:
             trigger.compact(self.objects.compacted)
 
-    def remove(self, key: str, revision: int) -> Entry | None:
-        """Delete a key; what it was."""
+    def remove(self, key: str, revision: int) -> KeyRevision | None:
+        """Delete a key; return its last state, None if it does not exist."""
         previous = self.get(key)
         if previous is None:
             return None
@@ -199,11 +205,11 @@ class Keyspace:
             return previous
         del self.entries[key]
         del self.keys[bisect_left(self.keys, key)]
-        self._append(Change(DELETE, previous.deleted_at(revision), previous))
+        self._append(KeyChange(DELETE, previous.deleted_at(revision), previous))
         return previous
 
     def compact(self, revision: int) -> None:
-        """Forget the changes up to and including `revision`; that state itself stays readable."""
+        """Discard the changes up to and including `revision`; that state itself stays readable."""
         if revision > self.revision:
             raise FutureRevision(revision, self.revision)
         if revision <= self.objects.compacted:
@@ -212,8 +218,8 @@ class Keyspace:
         self.samples.compact(revision)
         self._compact_triggers()
 
-    def load(self, revision: int, entries: list[Entry]) -> None:
-        """Take over the state of a snapshot; the history begins there."""
+    def load(self, revision: int, entries: list[KeyRevision]) -> None:
+        """Load the state of a snapshot; the history begins there."""
         samples = [e for e in entries if e.key.startswith(self.sample_prefix)]
         self.samples.load(samples, revision)
         self.entries = {e.key: e for e in entries if not e.key.startswith(self.sample_prefix)}
@@ -227,5 +233,5 @@ def _plain(key: str, sample: Sample) -> Document:
 
 
 def _after(prefix: str) -> str:
-    """The least text that is greater than every text with this prefix."""
+    """Return the least string that is greater than every string with this prefix."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)

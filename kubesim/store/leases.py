@@ -1,6 +1,6 @@
-"""Leases: keys that vanish when nobody renews the lease that they hang on.
+"""Leases: keys that are deleted when the lease that they are attached to expires.
 
-Time is passed in, since the store has no clock of its own.
+The present time is an argument, since a store has no clock.
 
 Source: etcd server/lease/lessor.go.
 """
@@ -20,7 +20,7 @@ class Leases:
         self._keys: dict[int, set[str]] = {}
 
     def grant(self, ttl_seconds: float, now: float) -> int:
-        """A new lease; its id."""
+        """Return the id of a new lease."""
         if not ttl_seconds > 0:
             raise BadRequest(f"a lease must last longer than {ttl_seconds} s")
         lease, self._next = self._next, self._next + 1
@@ -30,35 +30,35 @@ class Leases:
         return lease
 
     def keep_alive(self, lease: int, now: float) -> None:
-        """Start its time anew."""
+        """Restart the time to live of a lease."""
         self.check(lease)
         self._until[lease] = now + self._ttl[lease]
 
     def attach(self, lease: int, key: str) -> None:
-        """Hang a key on a lease."""
+        """Attach a key to a lease."""
         self.check(lease)
         self._keys[lease].add(key)
 
     def detach(self, lease: int, key: str) -> None:
-        """Take a key off a lease."""
+        """Detach a key from a lease."""
         self._keys.get(lease, set()).discard(key)
 
     def revoke(self, lease: int) -> list[str]:
-        """Forget a lease; the keys that hung on it, sorted."""
+        """Remove a lease; return the keys that were attached to it, sorted."""
         self.check(lease)
         del self._ttl[lease], self._until[lease]
         return sorted(self._keys.pop(lease))
 
-    def over(self, now: float) -> list[int]:
-        """The leases whose time is over."""
+    def expired(self, now: float) -> list[int]:
+        """Return the leases that have expired by `now`."""
         return sorted(lease for lease, until in self._until.items() if until <= now)
 
     def state(self) -> list[list[float]]:
-        """[id, ttl, until] of each lease, for a snapshot."""
+        """Return [id, ttl, until] of each lease, for a snapshot."""
         return [[lease, self._ttl[lease], self._until[lease]] for lease in sorted(self._ttl)]
 
     def load(self, state: list[list[float]], keys: dict[str, int]) -> None:
-        """Take over the state of a snapshot."""
+        """Load the state of a snapshot."""
         for lease, ttl, until in state:
             number = int(lease)
             self._ttl[number], self._until[number] = ttl, until

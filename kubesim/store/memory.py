@@ -28,8 +28,8 @@ ordered, complete and resumable, compaction, leases, snapshots. It leaves out: R
 other than prefixes.
 
 A usage sample of a pod is written a thousand times for each time that it is read. `put_sample`
-takes it as a plain tuple, gives it a revision like any write, and keeps it in a history of its own
-(`samplelog`), so that samples never push the history of objects out; readers see documents as ever.
+takes a plain tuple, gives it a revision like any write, and keeps it in a separate history
+(`samplelog`), so that samples never displace the history of objects; readers get documents.
 
 Source: etcd server/storage/mvcc (kvstore.go, key_index.go, watchable_store.go),
 https://etcd.io/docs/v3.5/learning/api_guarantees/.
@@ -44,39 +44,42 @@ from typing import Any
 from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document, freeze
-from kubesim.objects.wellknown import METRICS_GROUP
 from kubesim.store import snapshot as snapshots
-from kubesim.store.base import KeyValue, ListResult, Sample, TxnResult, WatchEvent
+from kubesim.store.base import (
+    SAMPLE_PREFIX,
+    KeyValue,
+    ListResult,
+    Sample,
+    SampleWriter,
+    TxnResult,
+)
 from kubesim.store.keyspace import Keyspace
 from kubesim.store.leases import Leases
-from kubesim.store.records import Change, cut
-from kubesim.store.samples import SampleStore
+from kubesim.store.samples import SampleJournal
 from kubesim.store.triggers import Trigger
-from kubesim.store.watching import StoreWatch, WatchIndex
+from kubesim.store.watching import ChangeSource, StoreWatch, WatchIndex
 
 # `list` is a method of the store, so annotations in it need other names for the type.
-Changes = list[Change]
-WatchEvents = list[WatchEvent]
+Samples = list[tuple[int, str, Sample]]
 LeaseIds = list[int]
 
 HISTORY_LIMIT = 10_000  # changes of objects kept
 SAMPLE_HISTORY_LIMIT = 20_000  # samples kept
-SAMPLE_PREFIX = f"/registry/{METRICS_GROUP}/pods/"
 
 
-class EtcdStore(SampleStore):
-    """The store.
+class EtcdStore:
+    """The in-memory store.
 
     Any thread may call any method. Writers and consistent readers take `_lock`, and settle the
-    journal of samples before anything else. `get` of a present object does not need the lock, since
-    a dictionary look-up is atomic and entries never change.
+    journal of samples before anything else. `get` of an existing object does not need the lock,
+    since a dictionary look-up is atomic and the values never change.
 
     Args:
-        history_limit: changes of objects that are kept; older ones are compacted.
-        sample_prefix: keys under it are written by `put_sample`.
-        sample_history_limit: samples that are kept.
-        sample_document: makes the JSON document of a sample when it is read.
-        analytics: where the store says that it is there.
+        history_limit: number of changes of objects that are kept; older ones are compacted.
+        sample_prefix: of the keys of usage samples.
+        sample_history_limit: number of samples that are kept.
+        sample_document: expands a sample to a JSON document when it is read.
+        analytics: the lifecycle log.
 
     Raises:
         BadRequest: a limit below 1.
@@ -93,12 +96,14 @@ class EtcdStore(SampleStore):
     ) -> None:
         if history_limit < 1 or sample_history_limit < 1:
             raise BadRequest("the store has to keep at least one change")
-        # The one lock, and the last in the lock order: nothing is called out while it is held.
+        # The only lock, and the last in the lock order: no callback is called while it is held.
         self._lock = threading.Lock()
         # Guarded by _lock (written under it; single look-ups may go without):
         self._space = Keyspace(history_limit, sample_history_limit, sample_prefix, sample_document)
         self._leases = Leases()
         self._watches = WatchIndex(sample_prefix)
+        self._source = ChangeSource(self._lock, self._space, self._watches)
+        self._journal = SampleJournal(self._lock, self._space, self._watches)
         (analytics or NullAnalytics()).log(
             "EtcdStore", "Initialized", "Initialized in-memory etcd-style store."
         )
@@ -109,7 +114,7 @@ class EtcdStore(SampleStore):
     def revision(self) -> int:
         """Revision of the newest write; 0 for a store that was never written."""
         if self._space.journal:
-            self._place()
+            self._journal.settle()
         return self._space.revision
 
     @property
@@ -118,17 +123,17 @@ class EtcdStore(SampleStore):
         return self._space.objects.compacted
 
     def get(self, key: str, revision: int | None = None) -> KeyValue | None:
-        """The key now, or as it was at a revision; None if it did not exist.
+        """Return the key now, or at a revision; None if it did not exist.
 
         Raises:
             Compacted, FutureRevision: that revision cannot be read.
         """
         if self._space.journal:
-            self._place()
+            self._journal.settle()
         if revision is None:
-            found = self._space.entries.get(key)
-            if found is not None or not key.startswith(self._space.sample_prefix):
-                return found
+            entry = self._space.entries.get(key)
+            if entry is not None or not key.startswith(self._space.sample_prefix):
+                return entry
             revision = self._space.revision
         with self._lock:
             self._space.settle()
@@ -142,12 +147,12 @@ class EtcdStore(SampleStore):
         limit: int | None = None,
         start_after: str = "",
     ) -> ListResult:
-        """One consistent snapshot of the keys under a prefix, in ascending order of key.
+        """Return one consistent snapshot of the keys under a prefix, in ascending order of key.
 
         Args:
-            prefix: which keys; "" for all.
-            revision: as of this revision; None: now.
-            limit: at most so many; `more` then says whether there are further ones.
+            prefix: of the keys; "": all.
+            revision: None: now.
+            limit: at most so many keys; `more` then says whether there are others.
             start_after: only keys after this one, for the next page.
 
         Raises:
@@ -168,12 +173,12 @@ class EtcdStore(SampleStore):
 
     # -- writing --------------------------------------------------------------------------------
 
-    def set(self, key: str, value: Any, *, lease: int = 0) -> int:
-        """Write one key whatever its state; returns the revision of the write.
+    def set(self, key: str, value: object, *, lease: int = 0) -> int:
+        """Write one key whatever its state; return the revision of the write.
 
         Raises:
-            TypeError, ValueError: the value is no JSON document.
-            NotFound: no such lease.
+            TypeError, ValueError: the value is not a JSON document.
+            NotFound: there is no such lease.
         """
         frozen = freeze(value)
         with self._lock:
@@ -187,26 +192,32 @@ class EtcdStore(SampleStore):
         return revision
 
     def delete(self, key: str) -> int | None:
-        """Delete one key; the revision of the deletion, or None if there was no such key."""
+        """Delete one key; return the revision of the deletion, None if there was no such key."""
         result = self.txn([], deletes=[key])
         return result.revision if result.changed else None
 
     def txn(
         self,
         compare: Sequence[tuple[str, int]],
-        puts: Sequence[tuple[str, Any]] = (),
+        puts: Sequence[tuple[str, object]] = (),
         deletes: Sequence[str] = (),
         *,
         lease: int = 0,
     ) -> TxnResult:
-        """Compare-and-set: if every (key, mod_revision) still holds, write all, else nothing.
+        """Write all keys if every (key, mod_revision) still holds (0: must not exist), else none.
 
-        A mod_revision of 0 means that the key must not exist. All writes of a transaction share
-        one revision, as in etcd; one that changes nothing takes none.
+        All writes of one transaction share one revision, as in etcd; one that changes nothing takes
+        none.
+
+        Args:
+            compare: (key, mod_revision) pairs.
+            puts: (key, value) pairs to write.
+            deletes: keys to delete.
+            lease: of the written keys; 0: none.
 
         Raises:
-            TypeError, ValueError: a value is no JSON document.
-            NotFound: no such lease.
+            TypeError, ValueError: a value is not a JSON document.
+            NotFound: there is no such lease.
         """
         frozen = [(key, freeze(value)) for key, value in puts]
         space = self._space
@@ -233,7 +244,7 @@ class EtcdStore(SampleStore):
             notify()
         return result
 
-    def _put(self, key: str, value: Any, revision: int, lease: int) -> None:
+    def _put(self, key: str, value: Document, revision: int, lease: int) -> None:
         if lease:
             self._leases.attach(lease, key)
         before = self._space.put(key, value, revision, lease)
@@ -261,62 +272,56 @@ class EtcdStore(SampleStore):
         on_ready: Callable[[], None] | None = None,
         where: str | None = None,
     ) -> StoreWatch:
-        """Watch the keys under a prefix, from the change after `since_revision` (None: from now).
+        """Watch the keys under a prefix.
 
-        With `where`, only the changes that concern this value of the prefix's trigger.
-
-        `on_ready` is called, outside every lock and on the writer's thread, when something arrives
-        after a poll that found nothing; it may only enqueue.
+        Args:
+            prefix: of the keys; "": all.
+            since_revision: the watch begins with the change after it; None: now.
+            on_ready: called, outside every lock and on the writer's thread, when an event arrives
+                after a poll that returned none; it may only enqueue.
+            where: only changes that concern this value of the prefix's trigger; None: all.
 
         Raises:
             Compacted: changes after `since_revision` are no longer all kept.
             FutureRevision: no write has reached that revision.
         """
-        with self._lock:
-            self._space.settle()
-            start = self._space.revision if since_revision is None else since_revision
-            self._space.check_readable(prefix, start)
-            watch = StoreWatch(self, prefix, start, on_ready, where)
-            # Behind the present there is something to poll already; else the next write wakes it.
-            self._watches.add(watch, armed=start == self._space.revision)
-        return watch
+        return self._source.open(prefix, since_revision, on_ready, where)
 
-    def changes_for(self, watch: StoreWatch, limit: int | None) -> WatchEvents:
-        """What `StoreWatch.poll` hands out: the matching changes after the watch's position."""
-        with self._lock:
-            self._space.settle()
-            found = self._changes(watch)
-            position = self._space.revision
-            if limit is not None and len(found) > limit:
-                found, position = cut(found, limit)
-            watch.advance(position)
-            if not found:
-                self._watches.arm(watch)
-        return [change.event() for change in found]
+    # -- usage samples --------------------------------------------------------------------------
 
-    def has_changes(self, watch: StoreWatch) -> bool:
-        """True if a poll of the watch would find something; else the next write wakes it."""
-        with self._lock:
-            self._space.settle()
-            if self._changes(watch):
-                return True
-            self._watches.arm(watch)
-            return False
+    def put_sample(self, key: str, sample: Sample) -> int:
+        """Write a usage sample; return its revision.
 
-    def _changes(self, watch: StoreWatch) -> Changes:
-        if watch.where is None:
-            return self._space.changes_after(watch.prefix, watch.revision)
-        return self._space.changes_where(watch.prefix, watch.revision, watch.where)
+        Args:
+            key: of the pod's samples, under `sample_prefix`.
+            sample: (seconds, window_seconds, ((container, cpu_milli, memory_bytes), ...)).
+        """
+        return self._journal.put(key, sample)
 
-    def close_watch(self, watch: StoreWatch) -> None:
-        """Forget a watch."""
-        with self._lock:
-            self._watches.remove(watch)
+    def sample_writer(self, key: str) -> SampleWriter:
+        """Return a function that writes samples of one key and returns no revision."""
+        return self._journal.writer(key)
 
-    # -- keeping house --------------------------------------------------------------------------
+    def sample(self, key: str) -> Sample | None:
+        """Return the newest sample of a key as a tuple; None if there is none."""
+        return self._journal.newest(key)
+
+    def samples_since(self, revision: int, limit: int | None = None) -> tuple[Samples, bool]:
+        """Return the samples after a revision, oldest first.
+
+        Args:
+            revision: the reader has seen all samples up to it.
+            limit: at most so many; None: all.
+
+        Returns:
+            (revision, key, sample) of each, and whether some are no longer kept.
+        """
+        return self._journal.since(revision, limit)
+
+    # -- leases and history ---------------------------------------------------------------------
 
     def compact(self, revision: int) -> None:
-        """Forget the changes up to and including `revision`; that state itself stays readable.
+        """Discard the changes up to and including `revision`; that state itself stays readable.
 
         Raises:
             Compacted, FutureRevision: it is compacted already, or not reached yet.
@@ -326,24 +331,24 @@ class EtcdStore(SampleStore):
             self._space.compact(revision)
 
     def grant(self, ttl_seconds: float, *, now: float = 0.0) -> int:
-        """A new lease that lasts `ttl_seconds` unless it is kept alive; its keys go with it."""
+        """Return a new lease; its keys are deleted when it expires after `ttl_seconds`."""
         with self._lock:
             return self._leases.grant(ttl_seconds, now)
 
     def keep_alive(self, lease: int, *, now: float = 0.0) -> None:
-        """Start the lease's time anew.
+        """Restart the time to live of a lease.
 
         Raises:
-            NotFound: no such lease (any more).
+            NotFound: there is no such lease (any more).
         """
         with self._lock:
             self._leases.keep_alive(lease, now)
 
     def revoke(self, lease: int) -> int | None:
-        """End a lease and delete its keys, in one revision; None if it held no key.
+        """End a lease and delete its keys; return that revision, None if it had no key.
 
         Raises:
-            NotFound: no such lease (any more).
+            NotFound: there is no such lease (any more).
         """
         with self._lock:
             keys = self._leases.revoke(lease)
@@ -351,15 +356,15 @@ class EtcdStore(SampleStore):
         return result.revision if result.changed else None
 
     def expire(self, now: float) -> LeaseIds:
-        """End the leases whose time is over; returns their ids."""
+        """End the leases that have expired by `now`; return their ids."""
         with self._lock:
-            over = self._leases.over(now)
-        for lease in over:
+            expired = self._leases.expired(now)
+        for lease in expired:
             self.revoke(lease)
-        return over
+        return expired
 
     def statistics(self) -> dict[str, int]:
-        """Counts for tests and tables."""
+        """Return counts for tests and tables."""
         with self._lock:
             self._space.settle()
             return {
@@ -372,21 +377,21 @@ class EtcdStore(SampleStore):
             }
 
     def snapshot(self) -> bytes:
-        """The whole present state as bytes, for `restore`; history is not part of it."""
+        """Return the present state as bytes, for `restore`; history is not part of it."""
         with self._lock:
             self._space.settle()
             return snapshots.dump(self._space.revision, self._space.present(""), self._leases)
 
     @classmethod
     def restore(cls, data: bytes, **options: Any) -> EtcdStore:
-        """A store with the state of a snapshot; its history begins there.
+        """Return a store with the state of a snapshot; its history begins there.
 
         Args:
             data: what `snapshot` returned.
             options: as for a new store.
 
         Raises:
-            BadRequest: the bytes are no snapshot, or damaged.
+            BadRequest: the bytes are not a snapshot, or damaged.
         """
         store = cls(**options)
         revision, entries, store._leases = snapshots.load(data, store._space)

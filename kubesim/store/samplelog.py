@@ -1,14 +1,14 @@
-"""The samples: their present state and their newest history, in rows.
+"""Usage samples: their present state and their newest history, in rows.
 
-A pod's sample is written a million times a second on virtual time and read now and then, so a write
-is one tuple and everything else is worked out by the reader. A *row* is
+Samples are written a million times a second on virtual time and rarely read, so a write is one
+tuple and everything else is computed by the reader. A *row* is
 
     (key, seconds, window_seconds, container, cpu_milli, memory_bytes, container, cpu_milli, ...)
 
-and rows of consecutive revisions stand in a *block*: the revision of a row is its place. What the
-rows before the first block left behind is the *base*, the state at the compacted revision.
+and rows of consecutive revisions form a *block*: the position of a row gives its revision. The
+*base* is the state at the compacted revision, before the first block.
 
-No method takes a lock: the store calls every one under its own.
+No method takes a lock: the store calls all of them under its own.
 
 Source: the idea of etcd's append-only backend with an index beside it (server/storage/mvcc/
 kvstore.go, index.go); the role of the metrics-server's point store (pkg/storage/pod.go).
@@ -18,32 +18,31 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 from kubesim.objects.frozen import Document
 from kubesim.store.base import DELETE, PUT, Sample
-from kubesim.store.records import Change, Entry
+from kubesim.store.records import Expand, KeyChange, KeyRevision, SampleRevision
 
-Row = tuple[Any, ...]
-Expand = Callable[[str, Sample], Document]
+SampleRow = tuple[Any, ...]
 
 key_of = itemgetter(0)
 
 
-class Written(NamedTuple):
-    """In a row (key, Written): a document that somebody wrote by hand under a sample's key."""
+class ManualWrite(NamedTuple):
+    """In a row (key, ManualWrite): a document that was written by `set` under a sample's key."""
 
-    value: Any
+    value: Document
     lease: int
 
 
-class Gone(NamedTuple):
-    """In a row (key, Gone): the key was deleted; its last state."""
+class Deletion(NamedTuple):
+    """In a row (key, Deletion): the last state of a key that was deleted."""
 
-    row: Row
+    row: SampleRow
     create_revision: int
     version: int
 
@@ -54,12 +53,12 @@ class Block:
     Attributes:
         first, last: revisions of the first and the last row.
         rows: the rows.
-        special: one row, and not a plain sample.
+        special: it has one row, which is not a plain sample.
     """
 
     __slots__ = ("first", "last", "rows", "special")
 
-    def __init__(self, first: int, rows: list[Row], *, special: bool = False) -> None:
+    def __init__(self, first: int, rows: list[SampleRow], *, special: bool = False) -> None:
         self.first = first
         self.last = first + len(rows) - 1
         self.rows = rows
@@ -70,25 +69,25 @@ class SampleLog:
     """Samples by key, and the newest of their changes.
 
     Args:
-        limit: rows that are kept, about.
+        limit: about so many rows are kept.
         expand: makes a document of a sample when it is read.
 
     Attributes:
-        compacted: rows up to and including this revision are gone.
+        compacted: rows up to and including this revision are no longer kept.
         latest: each key's newest row.
     """
 
     def __init__(self, limit: int, expand: Expand) -> None:
         self.limit = limit
         self.compacted = 0
-        self.latest: dict[str, Row] = {}
+        self.latest: dict[str, SampleRow] = {}
         self._expand = expand
         self._created: dict[str, int] = {}
         self._versions: Counter[str] = Counter()
         self._blocks: list[Block] = []
         self._size = 0
         self._longest = limit + max(1, limit // 4)  # cut back to `limit` when this is reached
-        self._base: dict[str, Row] = {}
+        self._base: dict[str, SampleRow] = {}
         self._base_revisions: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -96,8 +95,8 @@ class SampleLog:
 
     # -- writing --------------------------------------------------------------------------------
 
-    def extend(self, first: int, rows: list[Row]) -> None:
-        """Take in plain samples; the first has revision `first`, each further one the next."""
+    def extend(self, first: int, rows: list[SampleRow]) -> None:
+        """Append plain samples; the first has revision `first`, each further one the next."""
         known = len(self._versions)
         self.latest.update(zip(map(key_of, rows), rows, strict=True))
         self._versions.update(map(key_of, rows))
@@ -106,24 +105,26 @@ class SampleLog:
                 self._created.setdefault(row[0], first + number)
         self._add(Block(first, rows))
 
-    def write(self, key: str, value: Any, lease: int, revision: int) -> None:
-        """Take in a document that was written by hand."""
-        self.latest[key] = row = (key, Written(value, lease))
+    def write(self, key: str, value: Document, lease: int, revision: int) -> None:
+        """Append a document that was written by `set`."""
+        self.latest[key] = row = (key, ManualWrite(value, lease))
         self._versions[key] += 1
         self._created.setdefault(key, revision)
         self._add(Block(revision, [row], special=True))
 
     def remove(self, key: str, revision: int) -> None:
-        """Delete a key that is there."""
-        gone = Gone(self.latest.pop(key), self._created.pop(key), self._versions.pop(key))
+        """Delete an existing key."""
+        gone = Deletion(self.latest.pop(key), self._created.pop(key), self._versions.pop(key))
         self._add(Block(revision, [(key, gone)], special=True))
 
-    def load(self, entries: list[Entry], revision: int) -> None:
-        """Take over the state of a snapshot; the history begins after it."""
+    def load(self, entries: list[KeyRevision], revision: int) -> None:
+        """Load the state of a snapshot; the history begins after it."""
         for entry in entries:
             key, raw = entry.key, entry.raw
-            plain = type(raw) is tuple
-            self.latest[key] = row_of(key, raw) if plain else (key, Written(raw, entry.lease))
+            if isinstance(raw, tuple):
+                self.latest[key] = row_of(key, raw)
+            else:
+                self.latest[key] = (key, ManualWrite(raw, entry.lease))
             self._created[key] = entry.create_revision
             self._versions[key] = entry.version
             self._base_revisions[key] = entry.mod_revision
@@ -131,7 +132,7 @@ class SampleLog:
         self.compacted = revision
 
     def compact(self, revision: int) -> None:
-        """Forget the rows up to and including `revision`; the base takes in what they did."""
+        """Discard the rows up to and including `revision`; the base becomes their result."""
         if revision <= self.compacted:
             return
         self.compacted = revision
@@ -157,7 +158,7 @@ class SampleLog:
     def _forget(self, block: Block) -> None:
         rows = block.rows
         self._size -= len(rows)
-        if block.special and isinstance(rows[0][1], Gone):
+        if block.special and isinstance(rows[0][1], Deletion):
             self._base.pop(rows[0][0], None)
             self._base_revisions.pop(rows[0][0], None)
         else:
@@ -165,7 +166,7 @@ class SampleLog:
             self._base_revisions.update(zip(map(key_of, rows), count(block.first), strict=False))
 
     def _revision_at(self, index: int) -> int:
-        """The revision of the row with that index, counted from the oldest."""
+        """Return the revision of the row with that index, counted from the oldest."""
         for block in self._blocks:
             if index < len(block.rows):
                 return block.first + index
@@ -174,24 +175,24 @@ class SampleLog:
 
     # -- reading --------------------------------------------------------------------------------
 
-    def get(self, key: str) -> Entry | None:
-        """A key now."""
+    def get(self, key: str) -> KeyRevision | None:
+        """Return a key's present state."""
         return self.present([key]).get(key) if key in self.latest else None
 
-    def present(self, keys: list[str]) -> dict[str, Entry]:
-        """The present entries of keys that are there."""
+    def present(self, keys: list[str]) -> dict[str, KeyRevision]:
+        """Return the present state of existing keys."""
         facts = {key: (self._created[key], self._versions[key]) for key in keys}
         return self._entries(facts, self._back(self.compacted))
 
-    def past(self, prefix: str, revision: int) -> dict[str, Entry]:
-        """The entries under a prefix as they were at a revision."""
+    def past(self, prefix: str, revision: int) -> dict[str, KeyRevision]:
+        """Return the keys under a prefix at a revision."""
         facts = {
             key: (self._created[key], self._versions[key])
             for key in self.latest
             if key.startswith(prefix)
         }
         back = self._back(self.compacted)
-        earlier: list[tuple[int, Row]] = []
+        earlier: list[tuple[int, SampleRow]] = []
         for at, row in back:
             if at <= revision:
                 earlier.append((at, row))
@@ -200,23 +201,23 @@ class SampleLog:
                 _undo(row, facts)
         return self._entries(facts, (item for part in (earlier, back) for item in part))
 
-    def changes_after(self, prefix: str, revision: int) -> list[Change]:
-        """The changes under a prefix after a revision, oldest first."""
+    def changes_after(self, prefix: str, revision: int) -> list[KeyChange]:
+        """Return the changes under a prefix after a revision, oldest first."""
         facts: dict[str, tuple[int, int]] = {}
-        found: list[Change] = []
-        open_: dict[str, Change] = {}  # the state before them comes next, going back
+        found: list[KeyChange] = []
+        open_: dict[str, KeyChange] = {}  # changes whose previous state comes next, going back
         for at, row in self._back(revision):
             key = row[0]
             if not key.startswith(prefix):
                 continue
             if key not in facts:
                 facts[key] = (self._created.get(key, 0), self._versions.get(key, 0))
-            gone = row[1] if isinstance(row[1], Gone) else None
+            gone = row[1] if isinstance(row[1], Deletion) else None
             if gone is not None:
                 last = self._entry(at, gone.row, gone.create_revision, gone.version)
-                change = Change(DELETE, last, None)
+                change = KeyChange(DELETE, last, None)
             else:
-                change = Change(PUT, self._entry(at, row, *facts[key]), None)
+                change = KeyChange(PUT, self._entry(at, row, *facts[key]), None)
                 if key in open_:
                     open_[key].previous = change.entry
             _undo(row, facts)
@@ -232,7 +233,7 @@ class SampleLog:
         return found
 
     def rows_after(self, revision: int, limit: int | None) -> list[tuple[int, str, Sample]]:
-        """Plain samples after a revision, oldest first, as (revision, key, sample)."""
+        """Return (revision, key, sample) of the plain samples after a revision, oldest first."""
         found: list[tuple[int, str, Sample]] = []
         start = bisect_right(self._blocks, revision, key=attrgetter("last"))
         for block in self._blocks[start:]:
@@ -246,8 +247,8 @@ class SampleLog:
                 break
         return found
 
-    def _back(self, revision: int) -> Iterator[tuple[int, Row]]:
-        """(revision, row) of what came after a revision, newest first."""
+    def _back(self, revision: int) -> Iterator[tuple[int, SampleRow]]:
+        """Yield (revision, row) of the rows after a revision, newest first."""
         for block in reversed(self._blocks):
             if block.last <= revision:
                 return
@@ -256,8 +257,8 @@ class SampleLog:
                     return
                 yield block.first + index, block.rows[index]
 
-    def _back_from(self, revision: int) -> Iterator[tuple[int, Row]]:
-        """(revision, row) up to a revision, newest first."""
+    def _back_from(self, revision: int) -> Iterator[tuple[int, SampleRow]]:
+        """Yield (revision, row) of the rows up to a revision, newest first."""
         end = bisect_right(self._blocks, revision, key=attrgetter("first"))
         for block in reversed(self._blocks[:end]):
             newest = min(len(block.rows) - 1, revision - block.first)
@@ -265,11 +266,11 @@ class SampleLog:
                 yield block.first + index, block.rows[index]
 
     def _entries(
-        self, facts: dict[str, tuple[int, int]], back: Iterator[tuple[int, Row]]
-    ) -> dict[str, Entry]:
-        """Entries of keys whose (create_revision, version) are known; rows are looked up."""
+        self, facts: dict[str, tuple[int, int]], back: Iterator[tuple[int, SampleRow]]
+    ) -> dict[str, KeyRevision]:
+        """Return the states of keys whose (create_revision, version) are known."""
         wanted = dict(facts)
-        found: dict[str, Entry] = {}
+        found: dict[str, KeyRevision] = {}
         for at, row in back if wanted else ():
             if row[0] in wanted:
                 found[row[0]] = self._entry(at, row, *wanted.pop(row[0]))
@@ -280,16 +281,16 @@ class SampleLog:
             found[key] = self._entry(at, row, created, version)
         return found
 
-    def _entry(self, revision: int, row: Row, created: int, version: int) -> Entry:
-        if len(row) == 2:  # only by hand
-            return Entry(row[0], row[1].value, created, revision, version, row[1].lease)
-        return Entry(row[0], sample_of(row), created, revision, version, 0, self._expand)
+    def _entry(self, revision: int, row: SampleRow, created: int, version: int) -> KeyRevision:
+        if len(row) == 2:  # a ManualWrite
+            return KeyRevision(row[0], row[1].value, created, revision, version, row[1].lease)
+        return SampleRevision(row[0], sample_of(row), created, revision, version, self._expand)
 
 
-def _undo(row: Row, facts: dict[str, tuple[int, int]]) -> None:
-    """Take one row back in {key: (create_revision, version)}."""
+def _undo(row: SampleRow, facts: dict[str, tuple[int, int]]) -> None:
+    """Undo one row in {key: (create_revision, version)}."""
     key = row[0]
-    if isinstance(row[1], Gone):
+    if isinstance(row[1], Deletion):
         facts[key] = (row[1].create_revision, row[1].version)
     else:
         created, version = facts[key]
@@ -299,8 +300,8 @@ def _undo(row: Row, facts: dict[str, tuple[int, int]]) -> None:
             facts[key] = (created, version - 1)
 
 
-def row_of(key: str, sample: Sample) -> Row:
-    """A sample (seconds, window, ((container, cpu, memory), ...)) as a row.
+def row_of(key: str, sample: Sample) -> SampleRow:
+    """Flatten a sample (seconds, window, ((container, cpu, memory), ...)) to a row.
 
     >>> row_of("/p", (1.0, 1.0, (("main", 150, 64),)))
     ('/p', 1.0, 1.0, 'main', 150, 64)
@@ -309,8 +310,8 @@ def row_of(key: str, sample: Sample) -> Row:
     return (key, seconds, window, *(part for container in containers for part in container))
 
 
-def sample_of(row: Row) -> Sample:
-    """A row as a sample.
+def sample_of(row: SampleRow) -> Sample:
+    """Return the sample of a row.
 
     >>> sample_of(("/p", 1.0, 1.0, "main", 150, 64))
     (1.0, 1.0, (('main', 150, 64),))

@@ -10,29 +10,40 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any
+from typing import cast
 
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import freeze
+from kubesim.store.base import Sample
 from kubesim.store.keyspace import Keyspace
 from kubesim.store.leases import Leases
-from kubesim.store.records import Entry, encode
+from kubesim.store.records import KeyRevision, SampleRevision, encode
 
 MAGIC = b"kubesim-snapshot-1\n"
 
 
-def dump(revision: int, entries: Sequence[Entry], leases: Leases) -> bytes:
-    """The state as bytes."""
+def dump(revision: int, entries: Sequence[KeyRevision], leases: Leases) -> bytes:
+    """Serialize the state of a store.
+
+    Args:
+        revision: of the newest write.
+        entries: the present keys.
+        leases: the present leases.
+    """
     rows = [[e.key, e.raw, e.create_revision, e.mod_revision, e.version, e.lease] for e in entries]
     body = encode({"revision": revision, "keys": rows, "leases": leases.state()}).encode()
     return MAGIC + sha256(body).hexdigest().encode() + b"\n" + body
 
 
-def load(data: bytes, space: Keyspace) -> tuple[int, list[Entry], Leases]:
-    """Revision, entries and leases of a snapshot.
+def load(data: bytes, space: Keyspace) -> tuple[int, list[KeyRevision], Leases]:
+    """Parse a snapshot: (revision, keys, leases).
+
+    Args:
+        data: what `dump` returned.
+        space: says which keys are samples.
 
     Raises:
-        BadRequest: no snapshot, or damaged.
+        BadRequest: the bytes are not a snapshot, or damaged.
     """
     if not data.startswith(MAGIC):
         raise BadRequest("these bytes are no snapshot of a kubesim store")
@@ -40,18 +51,18 @@ def load(data: bytes, space: Keyspace) -> tuple[int, list[Entry], Leases]:
     if sha256(body).hexdigest().encode() != checksum:
         raise BadRequest("the snapshot is damaged: its checksum does not match")
     state = json.loads(body)
-    entries = []
+    entries: list[KeyRevision] = []
     for key, raw, created, modified, version, lease in state["keys"]:
         if key.startswith(space.sample_prefix) and isinstance(raw, list):
-            sample = _tuples(raw)
-            entries.append(Entry(key, sample, created, modified, version, lease, space.expand))
+            sample = cast(Sample, _tuples(raw))
+            entries.append(SampleRevision(key, sample, created, modified, version, space.expand))
         else:
-            entries.append(Entry(key, freeze(raw), created, modified, version, lease))
+            entries.append(KeyRevision(key, freeze(raw), created, modified, version, lease))
     leases = Leases()
     leases.load(state["leases"], {entry.key: entry.lease for entry in entries if entry.lease})
     return int(state["revision"]), entries, leases
 
 
-def _tuples(value: Any) -> Any:
-    """Samples are tuples in tuples; JSON knows only lists."""
+def _tuples(value: object) -> object:
+    """Return nested lists as nested tuples: JSON has no tuples."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,8 +1,8 @@
-"""Triggers: the changes under a prefix, sorted by the value of one field.
+"""Triggers: the changes under a prefix, indexed by the value of one field.
 
-A hundred kubelets each watch the pods of their own node. Without an index each of them is woken by
-every change of every pod, and throws 99 of 100 away. The real API server keeps such an index for
-exactly this field; ours lives in the store, where the changes are.
+A hundred kubelets each watch the pods of their own node. Without an index every change of a pod
+notifies all of them, and 99 discard it. The real API server keeps such an index for exactly this
+field; ours is in the store, with the changes.
 
 Source: k8s.io/apiserver/pkg/storage/cacher (indexedTriggerFunc, indexedWatchers);
 pkg/registry/core/pod/strategy.go (NodeNameTriggerFunc).
@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from kubesim.objects.selectors import field_of
-from kubesim.store.records import Change
+from kubesim.store.records import KeyChange
 
 
 class Trigger:
@@ -28,10 +28,10 @@ class Trigger:
     def __init__(self, prefix: str, path: str) -> None:
         self.prefix = prefix
         self.path = path
-        self._by_value: dict[str, list[Change]] = {}
+        self._by_value: dict[str, list[KeyChange]] = {}
 
-    def add(self, change: Change) -> Sequence[str]:
-        """Sort in the newest change; returns the values that it concerns."""
+    def add(self, change: KeyChange) -> Sequence[str]:
+        """Index the newest change; return the values that it concerns."""
         values = [field_of(change.entry.value, self.path)]
         if change.previous is not None and change.previous is not change.entry:
             before = field_of(change.previous.value, self.path)
@@ -41,20 +41,20 @@ class Trigger:
             self._by_value.setdefault(value, []).append(change)
         return values
 
-    def after(self, revision: int, value: str) -> list[Change]:
-        """The changes that concern a value after a revision, oldest first."""
+    def after(self, revision: int, value: str) -> list[KeyChange]:
+        """Return the changes that concern a value after a revision, oldest first."""
         changes = self._by_value.get(value, [])
         if not changes or _revision_of(changes[-1]) <= revision:
             return []
         return changes[bisect_right(changes, revision, key=_revision_of) :]
 
     def compact(self, revision: int) -> None:
-        """Forget the changes up to and including `revision`."""
+        """Discard the changes up to and including `revision`."""
         for value, changes in list(self._by_value.items()):
             del changes[: bisect_right(changes, revision, key=_revision_of)]
             if not changes:
                 del self._by_value[value]
 
 
-def _revision_of(change: Change) -> int:
+def _revision_of(change: KeyChange) -> int:
     return change.entry.mod_revision

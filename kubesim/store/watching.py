@@ -1,11 +1,12 @@
-"""Watches: positions in the store's history, and the index that tells whom to wake.
+"""Watches: positions in the store's history, and the index of watches to notify.
 
-A watcher owns no buffer. It remembers up to which revision it has seen everything, and pulls what
-came after; so ten thousand watchers cost a writer nothing, a slow one holds nobody up, and one that
-falls behind the kept history is told so (`Compacted`) and has to list again.
+A watch has no buffer. It remembers up to which revision all changes were returned, and reads later
+ones from the history when it is polled; so ten thousand watches cost a writer nothing, a slow one
+blocks no writer, and one that falls behind the kept history is told so (`Compacted`) and must list
+again.
 
-A watcher that polled and found nothing is *armed*: the next matching write wakes it, once. A busy
-watcher is therefore woken once for each poll and not for each change.
+A watch whose poll returned nothing is *armed*: the next matching write notifies it, once. A busy
+watch is therefore notified once for each poll and not for each change.
 
 Source: etcd server/storage/mvcc/watchable_store.go (synced and unsynced watchers).
 """
@@ -14,29 +15,32 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from kubesim.errors import WatchClosed
 from kubesim.store.base import WatchEvent
-
-if TYPE_CHECKING:
-    from kubesim.store.memory import EtcdStore
+from kubesim.store.keyspace import Keyspace
+from kubesim.store.records import KeyChange, cut
 
 
 class StoreWatch:
     """A position in the history of the keys under a prefix. One reader at a time.
 
-    Attributes:
-        prefix: the keys that are watched.
-        revision: all matching changes up to this revision were handed out.
+    Args:
+        source: reads the changes.
+        prefix: of the keys; "": all.
+        revision: the watch begins with the change after it.
+        on_ready: called when an event arrives after a poll that returned none.
         where: only changes that concern this value of the prefix's trigger; None: all.
+
+    Attributes:
+        revision: all matching changes up to this revision were returned.
         serial: watches of one store are numbered in the order in which they were opened.
     """
 
     __slots__ = (
         "_closed",
         "_on_ready",
-        "_store",
+        "_source",
         "_woken",
         "prefix",
         "revision",
@@ -46,7 +50,7 @@ class StoreWatch:
 
     def __init__(
         self,
-        store: EtcdStore,
+        source: ChangeSource,
         prefix: str,
         revision: int,
         on_ready: Callable[[], None] | None,
@@ -56,24 +60,24 @@ class StoreWatch:
         self.where = where
         self.revision = revision
         self.serial = 0
-        self._store = store
+        self._source = source
         self._on_ready = on_ready
         self._woken: threading.Event | None = None  # made when a thread first waits
         self._closed = False
 
     def poll(self, limit: int | None = None) -> list[WatchEvent]:
-        """The changes since the last poll, oldest first, each once; [] if there are none.
+        """Return the changes since the last poll, oldest first, each once; [] if there are none.
 
         Args:
-            limit: at most about so many; a transaction is never cut in two.
+            limit: about so many at most; a transaction is never split.
 
         Raises:
-            Compacted: this watcher fell behind the kept history and must list again.
+            Compacted: this watch fell behind the kept history; the client must list again.
             WatchClosed: the watch was closed.
         """
         if self._closed:
             raise WatchClosed(f"the watch of {self.prefix!r} is closed; open a new one")
-        return self._store.changes_for(self, limit)
+        return self._source.changes_for(self, limit)
 
     def wait(self, timeout_seconds: float) -> bool:
         """Block the calling thread (wall time) until there may be something to poll."""
@@ -82,36 +86,31 @@ class StoreWatch:
         if self._woken is None:
             self._woken = threading.Event()
         self._woken.clear()
-        # A change may have come between the last poll and now: look before sleeping.
-        if self._store.has_changes(self):
+        # A change may have come between the last poll and now: check before sleeping.
+        if self._source.has_changes(self):
             return True
         return self._woken.wait(timeout_seconds)
 
-    def advance(self, revision: int) -> None:
-        """Move the position; called by the store, under its lock."""
-        self.revision = revision
-
     def notify(self) -> None:
-        """Called by a writer, outside the lock, when an armed watch has something to poll."""
+        """Wake the reader; called by a writer, outside the lock, when an event has arrived."""
         if self._woken is not None:
             self._woken.set()
         if self._on_ready is not None and not self._closed:
             self._on_ready()
 
     def close(self) -> None:
-        """End the watch and free what it holds; no event is handed out afterwards."""
+        """End the watch and free its memory; no event is returned afterwards."""
         self._closed = True
-        self._store.close_watch(self)
+        self._source.close(self)
         if self._woken is not None:
             self._woken.set()
 
 
 class WatchIndex:
-    """Which watches are armed, by prefix. Everything here is guarded by the store's lock.
+    """The open watches, and the armed ones by prefix. All of it is guarded by the store's lock.
 
     Attributes:
-        on_samples: number of armed watches that samples concern; 0 lets their writer skip the
-            look-up.
+        on_samples: number of armed watches of samples; 0 lets their writer skip the look-up.
     """
 
     def __init__(self, sample_prefix: str) -> None:
@@ -119,14 +118,14 @@ class WatchIndex:
         self._sample_prefix = sample_prefix
         self._opened = 0
         self._watches: set[StoreWatch] = set()
-        # By prefix, then by the value of a trigger; None: those that want every change.
+        # By prefix, then by the value of a trigger; None: watches without `where`.
         self._by_prefix: dict[str, dict[str | None, set[StoreWatch]]] = {}
 
     def __len__(self) -> int:
         return len(self._watches)
 
     def add(self, watch: StoreWatch, *, armed: bool) -> None:
-        """A new watch."""
+        """Add a new watch."""
         self._opened += 1
         watch.serial = self._opened
         self._watches.add(watch)
@@ -134,7 +133,7 @@ class WatchIndex:
             self.arm(watch)
 
     def arm(self, watch: StoreWatch) -> None:
-        """Wake this watch at the next matching write."""
+        """Notify this watch of the next matching write."""
         if watch not in self._watches:
             return  # closed meanwhile
         armed = self._by_prefix.setdefault(watch.prefix, {}).setdefault(watch.where, set())
@@ -143,7 +142,7 @@ class WatchIndex:
             self.on_samples += self._sees_samples(watch.prefix)
 
     def remove(self, watch: StoreWatch) -> None:
-        """Forget a watch."""
+        """Remove a closed watch."""
         self._watches.discard(watch)
         groups = self._by_prefix.get(watch.prefix, {})
         armed = groups.get(watch.where)
@@ -156,13 +155,13 @@ class WatchIndex:
                 del self._by_prefix[watch.prefix]
 
     def ready_for(self, key: str, values: Sequence[str] = ()) -> list[Callable[[], None]]:
-        """Disarm the watches that a change of `key` concerns; what to call outside the lock.
+        """Disarm the watches of a changed key; return their callbacks, to call outside the lock.
 
         Args:
-            key: what was changed.
+            key: the changed key.
             values: of the prefix's trigger, before and after the change.
         """
-        found: list[Callable[[], None]] = []
+        ready: list[Callable[[], None]] = []
         for prefix in [p for p in self._by_prefix if key.startswith(p)]:
             groups = self._by_prefix[prefix]
             watches = list(groups.pop(None, ()))
@@ -172,14 +171,78 @@ class WatchIndex:
                 del self._by_prefix[prefix]
             self.on_samples -= len(watches) * self._sees_samples(prefix)
             watches.sort(key=_serial)
-            found += [watch.notify for watch in watches]
-        return found
+            ready += [watch.notify for watch in watches]
+        return ready
 
     def _sees_samples(self, prefix: str) -> bool:
         samples = self._sample_prefix
         return prefix.startswith(samples) or samples.startswith(prefix)
 
 
+class ChangeSource:
+    """Reads the history for the watches of a store.
+
+    Args:
+        lock: of the store.
+        space: the keys and their history.
+        watches: the index of watches.
+    """
+
+    def __init__(self, lock: threading.Lock, space: Keyspace, watches: WatchIndex) -> None:
+        self._lock = lock
+        self._space = space
+        self._watches = watches
+
+    def open(
+        self,
+        prefix: str,
+        since_revision: int | None,
+        on_ready: Callable[[], None] | None,
+        where: str | None,
+    ) -> StoreWatch:
+        """Open a watch; arguments and errors are those of `EtcdStore.watch`."""
+        with self._lock:
+            self._space.settle()
+            start = self._space.revision if since_revision is None else since_revision
+            self._space.check_readable(prefix, start)
+            watch = StoreWatch(self, prefix, start, on_ready, where)
+            # A watch of the past has events to poll already; others are armed.
+            self._watches.add(watch, armed=start == self._space.revision)
+        return watch
+
+    def changes_for(self, watch: StoreWatch, limit: int | None) -> list[WatchEvent]:
+        """Return the matching changes after the watch's position, and move the position."""
+        with self._lock:
+            self._space.settle()
+            changes = self._changes(watch)
+            position = self._space.revision
+            if limit is not None and len(changes) > limit:
+                changes, position = cut(changes, limit)
+            watch.revision = position
+            if not changes:
+                self._watches.arm(watch)
+        return [change.event() for change in changes]
+
+    def has_changes(self, watch: StoreWatch) -> bool:
+        """Return whether a poll would return an event; if not, arm the watch."""
+        with self._lock:
+            self._space.settle()
+            if self._changes(watch):
+                return True
+            self._watches.arm(watch)
+            return False
+
+    def close(self, watch: StoreWatch) -> None:
+        """Remove a closed watch."""
+        with self._lock:
+            self._watches.remove(watch)
+
+    def _changes(self, watch: StoreWatch) -> list[KeyChange]:
+        if watch.where is None:
+            return self._space.changes_after(watch.prefix, watch.revision)
+        return self._space.changes_where(watch.prefix, watch.revision, watch.where)
+
+
 def _serial(watch: StoreWatch) -> int:
-    """Watches are woken in the order in which they were opened, so that runs repeat."""
+    """Return the order of notification, that of opening, so that runs repeat."""
     return watch.serial

@@ -48,9 +48,9 @@ def test_a_write_that_was_refused_or_changes_nothing_leaves_no_row() -> None:
 def test_leases_and_events_are_left_out_and_the_ring_is_bounded() -> None:
     """What is written all day would push everything else out."""
     audit = AuditLog(VirtualClock(), ring=3)
-    audit.wrote(1, "/registry/events/default/x", None, {})
-    audit.wrote(2, "/registry/coordination.k8s.io/leases/kube-node-lease/node-1", None, {})
+    audit.record(1, "/registry/events/default/x", None, {})
+    audit.record(2, "/registry/coordination.k8s.io/leases/kube-node-lease/node-1", None, {})
     for revision in (5, 4, 6, 7):
-        audit.wrote(revision, "/registry/pods/default/x", None, {})
+        audit.record(revision, "/registry/pods/default/x", None, {})
     assert [row.revision for row in audit.rows()] == [4, 6, 7]
     assert [row.revision for row in audit.rows(6)] == [7]

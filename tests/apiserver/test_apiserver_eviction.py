@@ -289,7 +289,7 @@ def test_whoever_comes_in_between_is_noticed(api: KubeAPI) -> None:
     """The pod becomes ready between the look and the deletion: it is guarded then."""
     make_pod(api, conditions=[{"type": "Ready", "status": "False"}])
     budget(api, disruptionsAllowed=0, currentHealthy=2)
-    budgets = api._budgets_of
+    budgets = api.evictions.budgets_of
     calls = []
 
     def slow(found: Any) -> Any:
@@ -299,7 +299,7 @@ def test_whoever_comes_in_between_is_noticed(api: KubeAPI) -> None:
             set_status(api, "web", conditions=[{"type": "Ready", "status": "True"}])
         return listed
 
-    api._budgets_of = slow  # type: ignore[method-assign]
+    api.evictions.budgets_of = slow  # type: ignore[method-assign]
     with pytest.raises(TooManyRequests):
         api.evict("web")
     assert len(calls) == 2
@@ -310,7 +310,7 @@ def test_two_evictions_never_take_the_same_one(api: KubeAPI, pod: dict[str, Any]
     """The budget changes between the look and the decrement: it is looked at again."""
     make_pod(api, "web-2")
     budget(api)
-    budgets = api._budgets_of
+    budgets = api.evictions.budgets_of
     calls = []
 
     def slow(found: Any) -> Any:
@@ -320,7 +320,7 @@ def test_two_evictions_never_take_the_same_one(api: KubeAPI, pod: dict[str, Any]
             api.evict("web-2")
         return listed
 
-    api._budgets_of = slow  # type: ignore[method-assign]
+    api.evictions.budgets_of = slow  # type: ignore[method-assign]
     with pytest.raises(TooManyRequests):
         api.evict("web")
     assert is_leaving(api, "web-2")

@@ -11,9 +11,9 @@ import pytest
 from api_builders import a_running_pod, make_api
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.seed import bare_pod
 from kubesim.clock import LiveClock
 from kubesim.errors import AlreadyExists, BadRequest, NotFound, Timeout
+from kubesim.simple.records import bare_pod
 
 KEYS = ["id", "name", "status", "cpu", "memory", "logs"]
 
@@ -301,7 +301,7 @@ def test_an_index_that_was_forgotten_is_built_again() -> None:
     assert [api.get_pod(id)["name"] for id in made] == [f"web-{n}" for n in range(100)]
     with pytest.raises(NotFound):
         api.get_pod(dead)
-    assert len(api.seed._rows) == 100
+    assert len(api.seed._entries) == 100
 
 
 # -- live ---

@@ -24,8 +24,9 @@ LAYERS: list[list[set[str]]] = [
     [{"analytics"}, {"arguments"}],
     [{"objects"}],
     [{"store"}],
+    [{"simple"}],  # the original's pod records: a projection of the store that KubeAPI offers
     [{"apiserver"}],
-    [{"client"}, {"simple"}],
+    [{"client"}],
     [{"rest"}],
     [{"controllers"}, {"scheduler"}, {"autoscaler"}, {"kubelet"}, {"traffic"}],
     [{"ctl"}, {"options"}],

@@ -461,14 +461,14 @@ def test_conflicts_and_shuffled_ties_lose_no_pod(
     with Cluster(nodes=2, seed=seed, hpa=False, node_cpu="2", clock=clock) as cluster:
         cluster.sleep(1)
         classes(cluster, high=1000)
-        commit = cluster.api._commit
+        commit = cluster.api.core.commit
 
         def flaky(*arguments: Any, **options: Any) -> Any:
             if clock.current_worker() and rng.random() < 0.1:
                 raise Conflict("injected")
             return commit(*arguments, **options)
 
-        monkeypatch.setattr(cluster.api, "_commit", flaky)
+        monkeypatch.setattr(cluster.api.core, "commit", flaky)
         for n in range(4):
             cluster.api.create(pod(f"low-{n}", "900m"))
         cluster.sleep(20)

@@ -9,7 +9,7 @@ from kubesim.objects.frozen import freeze
 from kubesim.store import EtcdStore, TxnResult
 from kubesim.store.base import ListResult
 from kubesim.store.keyspace import Keyspace
-from kubesim.store.records import Change, Entry
+from kubesim.store.records import KeyChange, KeyRevision
 
 
 class _NoLock:
@@ -33,7 +33,7 @@ class NoLockAtAll(EtcdStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lock = _NoLock()  # type: ignore[assignment]
+        self._lock = self._source._lock = self._journal._lock = _NoLock()  # type: ignore[assignment]
 
 
 class CompareOutsideTheLock(EtcdStore):
@@ -65,13 +65,13 @@ class EventsOutsideTheLock(EtcdStore):
             previous = space.get(key)
             created = previous.create_revision if previous is not None else revision
             version = previous.version + 1 if previous is not None else 1
-            entry = Entry(key, frozen, created, revision, version)
+            entry = KeyRevision(key, frozen, created, revision, version)
             if previous is None:
                 space.keys.append(key)
                 space.keys.sort()
             space.entries[key] = entry
             space.revision = revision
-        space.objects.append(Change("PUT", entry, previous))
+        space.objects.append(KeyChange("PUT", entry, previous))
         return revision
 
 

@@ -13,17 +13,18 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from kubesim.apiserver.base import Base
 from kubesim.apiserver.kinds.podspec import CONTAINER_LISTS, objects_in
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import Forbidden
 from kubesim.objects.frozen import Document
 from kubesim.objects.usage import Usage, amounts, pod_amounts, text_of
 from kubesim.quantity import parse_quantity
+from kubesim.store import KeyValue
 
 PREFIX = "/registry/limitranges/"
 ANNOTATION = "kubernetes.io/limit-ranger"
 CLAIM = "PersistentVolumeClaim"
+LIMITED_KINDS = ("Pod", CLAIM)
 NOUNS = {"containers": "container", "initContainers": "init container"}
 
 
@@ -46,17 +47,18 @@ def default_limits(limits: Document) -> None:
             item["defaultRequest"] = request
 
 
-def admit_limits(server: Base, kind: Kind, document: Document) -> None:
-    """Give a new pod the defaults of its namespace, and hold it and claims to the bounds.
+def admit_limits(kind: Kind, document: Document, ranges: Iterable[KeyValue]) -> None:
+    """Set the defaults of LimitRanges in a new pod, and check pods and claims against the bounds.
+
+    Args:
+        kind: one of `LIMITED_KINDS`.
+        document: the object; it is changed in place.
+        ranges: the LimitRanges of its namespace.
 
     Raises:
-        Forbidden: it asks for too much, too little, or does not say.
+        Forbidden: it requests too much or too little, or leaves out what a bound needs.
     """
-    if kind.kind not in ("Pod", CLAIM):
-        return
-    namespace = document["metadata"].get("namespace", "")
-    ranges = server.store.list(f"{PREFIX}{namespace}/").items
-    if not ranges or not isinstance(document.get("spec"), dict):
+    if not isinstance(document.get("spec"), dict):
         return
     items = [
         item for kv in ranges for item in objects_in((kv.value.get("spec") or {}).get("limits"))
@@ -67,8 +69,8 @@ def admit_limits(server: Base, kind: Kind, document: Document) -> None:
     if faults:
         name = document["metadata"].get("name", "")
         listed = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
-        said = f'{kind.resource} "{name}" is forbidden: {listed}'
-        raise Forbidden(said, kind=kind.plural, group=kind.group, name=name)
+        message = f'{kind.resource} "{name}" is forbidden: {listed}'
+        raise Forbidden(message, kind=kind.plural, group=kind.group, name=name)
 
 
 def apply_defaults(pod: Document, items: Iterable[Mapping[str, Any]]) -> None:

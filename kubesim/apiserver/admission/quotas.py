@@ -15,8 +15,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from kubesim.apiserver.base import Base
-from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.errors import Forbidden
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import containers_of
@@ -29,22 +28,28 @@ from kubesim.objects.usage import (
     usage_of,
 )
 from kubesim.quantity import parse_quantity
+from kubesim.store import KeyValue
 
 PREFIX = "/registry/resourcequotas/"
 COMPUTE = ("cpu", "memory")  # what every container must state where a quota limits it
 NOTHING = Fraction(0)
 
 
-def admit_quota(server: Base, kind: Kind, document: Document) -> None:
-    """Refuse what a quota of the namespace has no room for.
+def admit_quota(
+    server: ServerView, kind: Kind, document: Document, quotas: Iterable[KeyValue]
+) -> None:
+    """Refuse a new object that a quota of its namespace has no room for.
+
+    Args:
+        server: counts what is used.
+        kind: of the object.
+        document: the object, with its defaults.
+        quotas: the ResourceQuotas of its namespace.
 
     Raises:
         Forbidden: a quota would be exceeded, or cannot be counted.
     """
     namespace = document["metadata"].get("namespace", "")
-    quotas = server.store.list(f"{PREFIX}{namespace}/").items
-    if not quotas:
-        return
     taken = usage_of(kind.plural, kind.group, document)
     for kv in quotas:
         hard = hard_of(kv.value)

@@ -1,8 +1,9 @@
-"""managedFields: who wrote which fields, and what becomes of it at each write.
+"""managedFields: which manager owns which fields, and how each write changes that.
 
-An entry says manager, operation (Apply or Update), version, subresource, when, and which fields. A
-plain write takes over the fields that it changes. An apply owns what it names; it is refused if it
-would change what others own, unless it is forced. Pure: documents in, entries out.
+An entry holds the manager, the operation (Apply or Update), version, subresource, time, and the set
+of fields. An update takes over the fields that it changes. An apply owns the fields that it names;
+it is refused if it would change fields that others own, unless it is forced. Pure: documents in,
+entries out.
 
 Source: k8s.io/apimachinery/pkg/util/managedfields, sigs.k8s.io/structured-merge-diff/merge.
 """
@@ -11,11 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.apiserver.fieldmanager.paths import (
     SELF,
     FieldSet,
+    FieldValues,
     Path,
     from_fields_v1,
     path_text,
@@ -25,14 +27,14 @@ from kubesim.errors import Cause, Conflict
 from kubesim.objects.frozen import Document
 
 APPLY, UPDATE = "Apply", "Update"
-BEFORE = "before-first-apply"  # who owns what was there before anybody kept books
+BEFORE = "before-first-apply"  # owns the fields of an object whose ownership was not tracked
 
 
 class Writer(NamedTuple):
-    """Who writes, and how.
+    """A manager and its way of writing.
 
     Attributes:
-        manager: the name that a client gives itself.
+        manager: the client's name.
         operation: Apply or Update.
         api_version: of the document that was sent.
         subresource: "" for the object itself.
@@ -45,13 +47,13 @@ class Writer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One manager's fields.
+class ManagedFieldsEntry:
+    """The fields that one manager owns.
 
     Attributes:
-        writer: whose.
-        paths: which.
-        time: when they changed last, as RFC 3339; "" if it is not known.
+        writer: the manager.
+        paths: its fields.
+        time: of the last change of them, as RFC 3339; "" if it is not known.
     """
 
     writer: Writer
@@ -59,10 +61,10 @@ class Entry:
     time: str = ""
 
 
-def entries_of(document: Document) -> list[Entry]:
-    """The entries in a document's metadata; what is none is left out."""
+def entries_of(document: Document) -> list[ManagedFieldsEntry]:
+    """Parse the managedFields of a document; malformed entries are left out."""
     listed = document.get("metadata", {}).get("managedFields")
-    found = []
+    entries = []
     for item in listed if isinstance(listed, list) else ():
         if isinstance(item, dict) and item.get("operation") in (APPLY, UPDATE):
             writer = Writer(
@@ -72,13 +74,13 @@ def entries_of(document: Document) -> list[Entry]:
                 str(item.get("subresource", "")),
             )
             time = str(item.get("time") or "")
-            found.append(Entry(writer, from_fields_v1(item.get("fieldsV1")), time))
-    return found
+            entries.append(ManagedFieldsEntry(writer, from_fields_v1(item.get("fieldsV1")), time))
+    return entries
 
 
-def documents_of(entries: Iterable[Entry]) -> list[Document]:
-    """The entries as they stand in metadata; empty ones are dropped."""
-    made = []
+def documents_of(entries: Iterable[ManagedFieldsEntry]) -> list[Document]:
+    """Serialize entries as managedFields; empty ones are dropped."""
+    documents = []
     for entry in entries:
         if not entry.paths:
             continue
@@ -93,33 +95,33 @@ def documents_of(entries: Iterable[Entry]) -> list[Document]:
         document |= {"fieldsType": "FieldsV1", "fieldsV1": to_fields_v1(entry.paths)}
         if writer.subresource:
             document["subresource"] = writer.subresource
-        made.append(document)
-    return made
+        documents.append(document)
+    return documents
 
 
 def is_reset(document: Document) -> bool:
-    """Whether a client asks to forget all managers: a list of one empty entry."""
+    """Return whether a client asks to remove all managers: a list of one empty entry."""
     listed = document.get("metadata", {}).get("managedFields")
     return isinstance(listed, list) and len(listed) == 1 and not listed[0]
 
 
-# -- plain writes ----------------------------------------------------------------------------------
+# -- update ----------------------------------------------------------------------------------------
 
 
 def after_update(
-    entries: Sequence[Entry],
-    before: dict[Path, Any],
-    after: dict[Path, Any],
+    entries: Sequence[ManagedFieldsEntry],
+    before: FieldValues,
+    after: FieldValues,
     writer: Writer,
     now: str,
-) -> list[Entry]:
-    """The entries after a plain write.
+) -> list[ManagedFieldsEntry]:
+    """Return the entries after an update.
 
     Args:
-        entries: before it.
+        entries: before the update.
         before, after: the leaves of the object before and after it, with their values.
-        writer: who wrote.
-        now: RFC 3339.
+        writer: the manager that writes.
+        now: the present time, RFC 3339.
     """
     changed = {path for path, value in after.items() if before.get(path, _NONE) != value}
     gone = before.keys() - after.keys()
@@ -131,12 +133,12 @@ def after_update(
             known = True
             paths = frozenset((entry.paths | changed) - gone)
             time = entry.time if paths == entry.paths and not changed else now
-            made.append(Entry(writer, paths, time))
+            made.append(ManagedFieldsEntry(writer, paths, time))
         else:
             left = entry.paths - changed - gone
             made.append(replace(entry, paths=left))
     if not known and changed:
-        made.append(Entry(writer, frozenset(changed), now))
+        made.append(ManagedFieldsEntry(writer, frozenset(changed), now))
     return [entry for entry in made if entry.paths]
 
 
@@ -144,7 +146,7 @@ _NONE = object()
 
 
 def _same_writer(one: Writer, other: Writer) -> bool:
-    """An applier is the same in all versions; an updater in its own."""
+    """Compare two writers: an applier is the same in all versions, an updater in its own."""
     if one.operation == other.operation == APPLY:
         return (one.manager, one.subresource) == (other.manager, other.subresource)
     return one == other
@@ -154,39 +156,42 @@ def _same_writer(one: Writer, other: Writer) -> bool:
 
 
 class Applied(NamedTuple):
-    """What an apply does to the books.
+    """The result of an apply.
 
     Attributes:
-        entries: afterwards.
-        gone: paths that the applier owned, names no longer, and nobody else owns.
-        conflicts: (who owns it, which path) that the apply would change.
+        entries: after the apply.
+        gone: paths that the applier owned, no longer names, and no other manager owns.
+        conflicts: (owner, path) of each field of another manager that the apply would change.
     """
 
-    entries: list[Entry]
+    entries: list[ManagedFieldsEntry]
     gone: FieldSet
     conflicts: list[tuple[Writer, Path]]
 
 
 def after_apply(
-    entries: Sequence[Entry],
-    live: dict[Path, Any],
-    wanted: dict[Path, Any],
+    entries: Sequence[ManagedFieldsEntry],
+    live: FieldValues,
+    wanted: FieldValues,
     writer: Writer,
     now: str,
     *,
     force: bool,
 ) -> Applied:
-    """The entries after an apply, and what is to be removed.
+    """Return the entries after an apply, and the fields to remove.
 
     Args:
-        entries: before it.
-        live: the leaves of the object as it is.
-        wanted: the leaves of the applied configuration.
-        writer: who applies.
-        now: RFC 3339.
-        force: take over what others own.
+        entries: before the apply.
+        live: the leaves of the stored object, with their values.
+        wanted: the leaves of the applied configuration, with their values.
+        writer: the manager that applies.
+        now: the present time, RFC 3339.
+        force: take over fields that others own.
     """
-    own = next((entry for entry in entries if _same_writer(entry.writer, writer)), Entry(writer))
+    own = next(
+        (entry for entry in entries if _same_writer(entry.writer, writer)),
+        ManagedFieldsEntry(writer),
+    )
     others = [entry for entry in entries if not _same_writer(entry.writer, writer)]
     changed = {
         path
@@ -201,7 +206,7 @@ def after_apply(
     gone = frozenset(path for path in dropped if not _is_owned(path, kept))
     paths = frozenset(wanted)
     same = paths == own.paths and not changed and own.time
-    mine = Entry(writer, paths, own.time if same else now)
+    mine = ManagedFieldsEntry(writer, paths, own.time if same else now)
     made = [*(replace(e, paths=frozenset(e.paths - gone)) for e in others if e.paths)]
     place = next((i for i, e in enumerate(entries) if _same_writer(e.writer, writer)), len(made))
     made.insert(min(place, len(made)), mine)
@@ -209,7 +214,7 @@ def after_apply(
 
 
 def _is_owned(path: Path, kept: FieldSet) -> bool:
-    """Whether somebody else owns a path, or, of a whole item, something in it."""
+    """Return whether `kept` has a path, or, for a list item, any field in that item."""
     if path[-1] != SELF:
         return path in kept
     item = path[:-1]
@@ -217,25 +222,25 @@ def _is_owned(path: Path, kept: FieldSet) -> bool:
 
 
 def conflict_error(conflicts: Sequence[tuple[Writer, Path]]) -> Conflict:
-    """The refusal of an apply, in upstream's words."""
+    """Return the error for an apply with conflicts, with upstream's message."""
     causes = [
-        Cause(path_text(path), "FieldManagerConflict", f"conflict with {_said(writer)}")
+        Cause(path_text(path), "FieldManagerConflict", f"conflict with {_describe(writer)}")
         for writer, path in conflicts
     ]
     if len(causes) == 1:
-        said = f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}"
+        message = f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}"
     else:
         by_writer: dict[str, list[str]] = {}
         for writer, path in conflicts:
-            by_writer.setdefault(_said(writer), []).append(f"- {path_text(path)}")
+            by_writer.setdefault(_describe(writer), []).append(f"- {path_text(path)}")
         parts = [f"conflicts with {name}:\n" + "\n".join(by_writer[name]) for name in by_writer]
-        said = f"Apply failed with {len(causes)} conflicts: " + "\n".join(parts)
+        message = f"Apply failed with {len(causes)} conflicts: " + "\n".join(parts)
     hint = "leave these fields out, agree on their values, or force the apply"
-    return Conflict(said, hint=hint, causes=causes)
+    return Conflict(message, hint=hint, causes=causes)
 
 
-def _said(writer: Writer) -> str:
-    text = f'"{writer.manager}"'
+def _describe(writer: Writer) -> str:
+    described = f'"{writer.manager}"'
     if writer.subresource:
-        text += f' with subresource "{writer.subresource}"'
-    return f"{text} using {writer.api_version}" if writer.operation == UPDATE else text
+        described += f' with subresource "{writer.subresource}"'
+    return f"{described} using {writer.api_version}" if writer.operation == UPDATE else described

@@ -1,8 +1,8 @@
-"""Sets of fields: which parts of a document somebody wrote, and how they are told apart.
+"""Sets of field paths, as managedFields holds them.
 
-A path is a tuple of steps, written as Kubernetes writes them in `fieldsV1`: ``f:replicas`` is a
-field, ``k:{"name":"web"}`` an item of a keyed list, ``v:"x"`` a member of a set; a path that ends
-with ``.`` means the item itself. Leaves are plain values and whatever is replaced as a whole: lists
+A path is a tuple of steps, written as in `fieldsV1`: ``f:replicas`` is a field,
+``k:{"name":"web"}`` an item of a keyed list, ``v:"x"`` a member of a set; a path that ends with
+``.`` is the item itself. Leaves are plain values and everything that is replaced as a whole: lists
 without keys, selectors. All functions are pure.
 
 >>> paths = leaves({"spec": {"replicas": 3, "selector": {"app": "web"}}})
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from kubesim.apiserver.schema.data import Schema
 from kubesim.apiserver.schema.schemas import resolve
@@ -27,10 +26,11 @@ from kubesim.objects.frozen import Document
 
 Path = tuple[str, ...]
 FieldSet = frozenset[Path]
+FieldValues = dict[Path, object]
 SELF = "."
-DEFAULT_KEYS = {"protocol": "TCP"}  # what a key is if an item does not say
+DEFAULT_KEYS = {"protocol": "TCP"}  # values of keys that an item leaves out
 NOTHING: Schema = {}
-# Who an object is, and what the server writes: nobody's fields.
+# The identity of an object, and fields that the server writes: no manager owns them.
 UNOWNED = frozenset(
     (
         ("f:apiVersion",),
@@ -58,7 +58,7 @@ UNOWNED = frozenset(
 
 
 def part_schema(schema: Schema, field: str) -> Schema:
-    """The schema of a field of an object; {} if it is not known."""
+    """Return the schema of a field of an object; {} if it is not known."""
     found = (schema.get("properties") or {}).get(field)
     if found is None:
         found = schema.get("additionalProperties")
@@ -66,18 +66,18 @@ def part_schema(schema: Schema, field: str) -> Schema:
 
 
 def item_schema(schema: Schema) -> Schema:
-    """The schema of the items of a list."""
+    """Return the schema of the items of a list."""
     items = schema.get("items")
     return resolve(items) if isinstance(items, dict) else NOTHING
 
 
 def is_atomic(schema: Schema) -> bool:
-    """Whether an object is replaced as a whole."""
+    """Return whether an object is replaced as a whole."""
     return schema.get("x-kubernetes-map-type") == "atomic"
 
 
-def keys_of(schema: Schema, items: list[Any]) -> tuple[str, ...]:
-    """The keys by which the items of a list are told apart; () if they are not."""
+def keys_of(schema: Schema, items: list[object]) -> tuple[str, ...]:
+    """Return the keys of a keyed list; () if its items have none."""
     if schema.get("x-kubernetes-list-type") != "map":
         return ()
     keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
@@ -85,25 +85,25 @@ def keys_of(schema: Schema, items: list[Any]) -> tuple[str, ...]:
     return keys if whole else ()
 
 
-def is_set(schema: Schema, items: list[Any]) -> bool:
-    """Whether a list is a set of plain values."""
+def is_set(schema: Schema, items: list[object]) -> bool:
+    """Return whether a list is a set of plain values."""
     plain = not any(isinstance(item, (dict, list)) for item in items)
     return schema.get("x-kubernetes-list-type") == "set" and plain
 
 
 def key_step(item: Document, keys: Iterable[str]) -> str:
-    """The step to an item of a keyed list."""
+    """Return the step to an item of a keyed list."""
     named = {key: item.get(key, DEFAULT_KEYS.get(key)) for key in keys}
     known = {key: value for key, value in named.items() if value is not None}
     return f"k:{_compact(known)}"
 
 
-def value_step(value: Any) -> str:
-    """The step to a member of a set."""
+def value_step(value: object) -> str:
+    """Return the step to a member of a set."""
     return f"v:{_compact(value)}"
 
 
-def _compact(value: Any) -> str:
+def _compact(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -111,7 +111,7 @@ def _compact(value: Any) -> str:
 
 
 def leaves(document: Document, schema: Schema = NOTHING) -> FieldSet:
-    """The paths of everything in a document that somebody can own.
+    """Return the paths of everything in a document that a manager can own.
 
     Args:
         document: an object, or a part of one.
@@ -120,16 +120,16 @@ def leaves(document: Document, schema: Schema = NOTHING) -> FieldSet:
     return frozenset(values(document, schema))
 
 
-def values(document: Document, schema: Schema = NOTHING) -> dict[Path, Any]:
-    """Each leaf of a document and its value; items of keyed lists have the value None."""
-    found = {}
+def values(document: Document, schema: Schema = NOTHING) -> FieldValues:
+    """Return each leaf of a document and its value; items of keyed lists have the value None."""
+    leaves_by_path: FieldValues = {}
     for path, value in _walk(document, schema, ()):
         if path[:1] not in UNOWNED and path[:2] not in UNOWNED:
-            found[path] = value
-    return found
+            leaves_by_path[path] = value
+    return leaves_by_path
 
 
-def _walk(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any]]:
+def _walk(value: object, schema: Schema, path: Path) -> Iterator[tuple[Path, object]]:
     if isinstance(value, dict) and value and not is_atomic(schema):
         for name, item in value.items():
             yield from _walk(item, part_schema(schema, name), (*path, f"f:{name}"))
@@ -150,17 +150,17 @@ def _walk(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any]]:
 
 
 def to_fields_v1(paths: Iterable[Path]) -> Document:
-    """A set as `fieldsV1`: one object inside the other, a leaf is an empty one."""
+    """Serialize a set as `fieldsV1`: nested objects; a leaf is an empty object."""
     tree: Document = {}
     for path in sorted(paths):
-        place = tree
+        node = tree
         for step in path:
-            place = place.setdefault(step, {})
+            node = node.setdefault(step, {})
     return tree
 
 
-def from_fields_v1(tree: Any) -> FieldSet:
-    """The set in a `fieldsV1`; what is no such thing counts as empty."""
+def from_fields_v1(tree: object) -> FieldSet:
+    """Parse a `fieldsV1`; a malformed one counts as empty."""
     return frozenset(_paths(tree, ())) if isinstance(tree, dict) else frozenset()
 
 
@@ -175,17 +175,17 @@ def _paths(tree: Document, path: Path) -> Iterator[Path]:
 
 
 def path_text(path: Path) -> str:
-    """A path as messages show it: ``.spec.containers[name="c"].image``."""
-    text = ""
+    """Format a path for messages: ``.spec.containers[name="c"].image``."""
+    formatted = ""
     for step in path:
         if step == SELF:
             continue
         kind, rest = step[:2], step[2:]
         if kind == "k:":
             named = json.loads(rest)
-            text += "[" + ",".join(f"{key}={_compact(named[key])}" for key in named) + "]"
+            formatted += "[" + ",".join(f"{key}={_compact(named[key])}" for key in named) + "]"
         elif kind == "v:":
-            text += f"[={rest}]"
+            formatted += f"[={rest}]"
         else:
-            text += f".{rest}"
-    return text
+            formatted += f".{rest}"
+    return formatted

@@ -7,8 +7,6 @@ pkg/apis/coordination/validation.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.rules import (
     default_template,
@@ -19,14 +17,11 @@ from kubesim.apiserver.kinds.rules import (
     validate_share,
     validate_workload,
 )
-from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import number_in
 from kubesim.objects.wellknown import TEMPLATE_GENERATION
-
-if TYPE_CHECKING:
-    from kubesim.apiserver.base import Base
 
 REVISION_HISTORY_LIMIT = 10
 ROLLING = "25%"  # maxSurge and maxUnavailable of a Deployment
@@ -155,7 +150,7 @@ def default_daemonset(daemonset: Document) -> None:
     fill(spec, "revisionHistoryLimit", REVISION_HISTORY_LIMIT)
 
 
-def admit_daemonset(api: Base, daemonset: Document, old: Document | None) -> None:
+def admit_daemonset(api: ServerView, daemonset: Document, old: Document | None) -> None:
     """Count the changes of the template, in an annotation that the server alone writes."""
     metadata, spec = daemonset["metadata"], daemonset.get("spec")
     fill(metadata, "annotations", {})

@@ -10,7 +10,7 @@ from typing import Any
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.autoscaling_v1 import from_v2, to_v2
 from kubesim.apiserver.metadata import LABEL_RULE
-from kubesim.apiserver.registry import Kind, Version
+from kubesim.apiserver.registry import Kind, KindVersion
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
 from kubesim.objects.wellknown import SYNC_PERIOD
@@ -265,7 +265,7 @@ def kinds(*, scale_to_zero: bool = False) -> tuple[Kind, ...]:
             version="v2",
             short_names=("hpa",),
             categories=("all",),
-            versions=(Version("v1", to_v2, from_v2),),
+            versions=(KindVersion("v1", to_v2, from_v2),),
             default=default_hpa,
             validate=validate_hpa_to_zero if scale_to_zero else validate_hpa,
         ),

@@ -8,8 +8,6 @@ pkg/registry/batch/job/strategy.go (generateSelector).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.job_policies import (
     default_failure_policy,
@@ -26,13 +24,10 @@ from kubesim.apiserver.kinds.rules import (
     validate_selector,
     validate_template_spec,
 )
-from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import MAX_INT32
-
-if TYPE_CHECKING:
-    from kubesim.apiserver.base import Base
 
 BACKOFF_LIMIT = 6
 MAX_INDEXED_PARALLELISM = 100_000
@@ -90,7 +85,7 @@ def _default_template(spec: Document) -> None:
         pod_spec["restartPolicy"] = "Always"  # refused below, as the real server does
 
 
-def admit_job(api: Base, job: Document, old: Document | None) -> None:
+def admit_job(api: ServerView, job: Document, old: Document | None) -> None:
     """Generate the selector and the labels that it selects."""
     spec = job.get("spec")
     if old is not None or not isinstance(spec, dict):

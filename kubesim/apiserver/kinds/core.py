@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubesim.apiserver.base import Base
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.podspec import (
     CONTAINER_LISTS,
@@ -19,7 +18,7 @@ from kubesim.apiserver.kinds.podspec import (
 from kubesim.apiserver.kinds.rules import MAX_DATA_BYTES, validate_config_key
 from kubesim.apiserver.kinds.scheduling import admit_pod
 from kubesim.apiserver.metadata import LABEL_RULE
-from kubesim.apiserver.registry import VERBS, Kind
+from kubesim.apiserver.registry import VERBS, Kind, ServerView
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
 from kubesim.objects.qos import qos_class
@@ -152,7 +151,7 @@ def default_namespace(namespace: Document) -> None:
     fill(namespace, "status", {"phase": "Active"})
 
 
-def admit_namespace(_server: Base, namespace: Document, old: Document | None) -> None:
+def admit_namespace(_server: ServerView, namespace: Document, old: Document | None) -> None:
     """Its own finalizers are written by `finalize` alone: an update leaves them as they are."""
     spec = namespace.get("spec")
     if old is not None and isinstance(spec, dict):

@@ -14,13 +14,9 @@ pkg/controller/{status,establish,finalizer}, pkg/apiserver/customresource_handle
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from kubesim.apiserver.base import Base
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.metadata import LABEL_RULE, SUBDOMAIN_RULE
-from kubesim.apiserver.registry import Kind, Scale, Version
+from kubesim.apiserver.registry import Kind, KindVersion, ScalePaths, ServerView
 from kubesim.apiserver.schema.custom import (
     check_schema,
     check_shape,
@@ -55,7 +51,7 @@ def default_definition(definition: Document) -> None:
         fill(names, "listKind", f"{names['kind']}List")
 
 
-def admit_definition(server: Base, definition: Document, old: Document | None) -> None:
+def admit_definition(server: ServerView, definition: Document, old: Document | None) -> None:
     """Its names are looked at, and its conditions say that it is served."""
     spec = definition["spec"]
     if not isinstance(spec, dict) or not isinstance(spec.get("names"), dict):
@@ -84,7 +80,7 @@ def admit_definition(server: Base, definition: Document, old: Document | None) -
     }
 
 
-def _check_free(server: Base, definition: Document, kind: str) -> None:
+def _check_free(server: ServerView, definition: Document, kind: str) -> None:
     """Refuse a definition whose kind is the name of another kind."""
     for other in server.registry.kinds():
         if other.kind == kind and not (other.custom and other.resource == name_of(definition)):
@@ -208,7 +204,7 @@ def kind_of_definition(definition: Document) -> Kind:
         schema=schema,
         columns=tuple(stored.get("additionalPrinterColumns") or ()),
         versions=tuple(
-            Version(
+            KindVersion(
                 version["name"],
                 columns=tuple(version.get("additionalPrinterColumns") or ()),
                 schema=_schema_of(version),
@@ -235,11 +231,11 @@ def _without_status(schema: Document) -> list[str]:
     return [name for name in schema.get("required") or () if name not in ("status", "metadata")]
 
 
-def _scale_paths(scale: Document) -> Scale:
+def _scale_paths(scale: Document) -> ScalePaths:
     def path(field: str) -> str:
         return str(scale.get(field) or "").lstrip(".")
 
-    return Scale(
+    return ScalePaths(
         path("specReplicasPath") or "spec.replicas",
         path("statusReplicasPath") or "status.replicas",
         path("labelSelectorPath"),
@@ -260,43 +256,3 @@ DEFINITION = Kind(
     status=False,  # the server itself writes it, with every write of the definition
 )
 KINDS = (DEFINITION,)
-
-
-# -- in the server ---------------------------------------------------------------------------------
-
-
-class CustomKinds(Base):
-    """Definitions and the registry, kept in step by every write."""
-
-    def register_kind(self, kind: Kind) -> None:
-        """Add a kind from Python; every verb works for it from now on.
-
-        Raises:
-            AlreadyExists: there is a kind of that name, or of that plural in its group.
-        """
-        self.registry.register(kind)
-
-    def _committed(
-        self, puts: Sequence[tuple[str, Any]], deletes: Sequence[str], before: Document | None
-    ) -> None:
-        """A definition that was written changes the kinds that there are."""
-        super()._committed(puts, deletes, before)
-        for key, value in puts:
-            if key.startswith(DEFINITION.prefix):
-                self.registry.define(kind_of_definition(value))
-        for key in deletes:
-            if key.startswith(DEFINITION.prefix) and before is not None:
-                self._forget(kind_of_definition(before))
-
-    def _forget(self, kind: Kind) -> None:
-        """A definition is gone: so are the objects of its kind, and the kind."""
-        found = self.registry.find(kind.kind)
-        for kv in self.store.list(found.prefix).items:
-            if self._commit([], deletes=[kv.key], before=kv.value).succeeded:
-                self._deleted(found, kv.value)
-        self.registry.retire(found)
-
-    def _load_definitions(self) -> None:
-        """Register what a restored store defines."""
-        for kv in self.store.list(DEFINITION.prefix).items:
-            self.registry.define(kind_of_definition(kv.value))

@@ -15,25 +15,14 @@ Source: k8s.io/metrics/pkg/apis/metrics/v1beta1 (PodMetrics, NodeMetrics).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import name_of, namespace_of
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.objects.wellknown import METRICS_GROUP
 from kubesim.quantity import format_cpu, format_duration
-from kubesim.store import Sample
-
-if TYPE_CHECKING:
-    from kubesim.apiserver.base import Base
-
-SAMPLE_PREFIX = f"/registry/{METRICS_GROUP}/pods/"
-
-
-def sample_key(namespace: str, name: str) -> str:
-    """Where a pod's samples stand in the store."""
-    return f"{SAMPLE_PREFIX}{namespace}/{name}"
+from kubesim.store import SAMPLE_PREFIX, Sample, sample_key
 
 
 def document_maker(timestamp: Callable[[float], str]) -> Callable[[str, Sample], Document]:
@@ -65,7 +54,7 @@ def document_maker(timestamp: Callable[[float], str]) -> Callable[[str, Sample],
 
 
 def node_metrics(
-    api: Base, usage: Callable[[str, str], Sample | None] | None = None
+    api: ServerView, usage: Callable[[str, str], Sample | None] | None = None
 ) -> list[Document]:
     """The usage of each node: what its pods used.
 
@@ -76,7 +65,9 @@ def node_metrics(
     used: dict[str, list[Sample]] = {}
     for kv in api.store.list(api.registry.find("Pod").prefix).items:
         namespace, name = namespace_of(kv.value), name_of(kv.value)
-        sample = usage(namespace, name) if usage else api.store.sample(sample_key(namespace, name))
+        sample = (
+            usage(namespace, name) if usage else api.samples.sample(sample_key(namespace, name))
+        )
         if sample is not None and node_of(kv.value) and not is_finished(kv.value):
             used.setdefault(node_of(kv.value), []).append(sample)
     now = api.clock.now()
@@ -84,7 +75,7 @@ def node_metrics(
     return [_node_document(api, node, used.get(name_of(node), []), now) for node in nodes]
 
 
-def _node_document(api: Base, node: Document, samples: list[Sample], now: float) -> Document:
+def _node_document(api: ServerView, node: Document, samples: list[Sample], now: float) -> Document:
     containers = [container for sample in samples for container in sample[2]]
     cpu = sum(container[1] for container in containers)
     memory = sum(container[2] for container in containers)
@@ -122,3 +113,5 @@ KINDS = (
         compute=node_metrics,
     ),
 )
+
+__all__ = ["KINDS", "SAMPLE_PREFIX", "document_maker", "node_metrics", "sample_key"]

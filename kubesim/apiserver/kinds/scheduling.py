@@ -6,17 +6,14 @@ plugin/pkg/admission/priority/admission.go.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.rules import validate_immutable
-from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.errors import Forbidden
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-
-if TYPE_CHECKING:
-    from kubesim.apiserver.base import Base
 
 HIGHEST_USER_PRIORITY = 1_000_000_000  # HighestUserDefinablePriority
 LEAST_PRIORITY = -(2**31)
@@ -98,7 +95,7 @@ def validate_priority_class_update(new: Document, old: Document, errors: FieldEr
     validate_immutable(new.get("preemptionPolicy"), before, "preemptionPolicy", errors)
 
 
-def admit_priority_class(api: Base, priority: Document, old: Document | None) -> None:
+def admit_priority_class(api: ServerView, priority: Document, old: Document | None) -> None:
     """Only one class is the default of the cluster."""
     if priority.get("globalDefault") is not True:
         return
@@ -113,7 +110,7 @@ def admit_priority_class(api: Base, priority: Document, old: Document | None) ->
             raise Forbidden(said, kind="priorityclasses", group="scheduling.k8s.io", name=name)
 
 
-def admit_pod(api: Base, pod: Document, old: Document | None) -> None:
+def admit_pod(api: ServerView, pod: Document, old: Document | None) -> None:
     """Turn spec.priorityClassName into the number that scheduler and kubelet work with."""
     spec = pod.get("spec")
     if not isinstance(spec, dict):
@@ -156,7 +153,7 @@ def _refused(pod: Document, why: str) -> Forbidden:
     return Forbidden(f'pods "{name}" is forbidden: {why}', kind="pods", name=name)
 
 
-def _classes(api: Base) -> list[Document]:
+def _classes(api: ServerView) -> list[Document]:
     prefix = api.registry.find("PriorityClass").prefix
     return [kv.value for kv in api.store.list(prefix).items]
 

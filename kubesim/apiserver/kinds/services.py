@@ -10,20 +10,17 @@ Source: pkg/apis/core/v1/defaults.go (SetDefaults_Service), pkg/apis/core/valida
 from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.rules import IMMUTABLE, IP_RULE, valid_ip
 from kubesim.apiserver.metadata import LABEL_RULE, validate_labels
-from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.errors import Cause, Invalid
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label, valid_dns1123_subdomain
 from kubesim.objects.wellknown import PORT_PROTOCOLS
-
-if TYPE_CHECKING:
-    from kubesim.apiserver.base import Base
 
 SERVICE_RANGE = IPv4Network("10.96.0.0/12")  # kubeadm's --service-cluster-ip-range
 RESERVED = 16  # first addresses, for what is configured by hand (10.96.0.1, 10.96.0.10)
@@ -78,7 +75,7 @@ def default_service(service: Document) -> None:
         fill(spec, "allocateLoadBalancerNodePorts", True)
 
 
-def admit_service(api: Base, service: Document, old: Document | None) -> None:
+def admit_service(api: ServerView, service: Document, old: Document | None) -> None:
     """Give it a cluster IP and node ports; a Service that lives keeps what it has."""
     spec = service.get("spec")
     if not isinstance(spec, dict):
@@ -102,14 +99,14 @@ def admit_service(api: Base, service: Document, old: Document | None) -> None:
         _give_node_ports(api, spec, before, others)
 
 
-def _others(api: Base, service: Document) -> list[Document]:
+def _others(api: ServerView, service: Document) -> list[Document]:
     """The specs of the other Services."""
     prefix, uid = api.registry.find("Service").prefix, meta.uid_of(service)
     stored = (kv.value for kv in api.store.list(prefix).items)
     return [other["spec"] for other in stored if meta.uid_of(other) != uid]
 
 
-def _free_address(api: Base, others: list[Document]) -> str:
+def _free_address(api: ServerView, others: list[Document]) -> str:
     taken = {spec.get("clusterIP") for spec in others}
     rng = api.streams("cluster-ips")
     while True:
@@ -145,7 +142,9 @@ def _listed(values: list[str]) -> str:
     return "[" + ",".join(f'"{value}"' for value in values) + "]"
 
 
-def _give_node_ports(api: Base, spec: Document, before: Document, others: list[Document]) -> None:
+def _give_node_ports(
+    api: ServerView, spec: Document, before: Document, others: list[Document]
+) -> None:
     """Ports of the nodes: those that it has, those asked for, and free ones for the rest."""
     had = {_port_key(port): port.get("nodePort") for port in before.get("ports") or ()}
     taken = {port.get("nodePort") for spec in others for port in spec.get("ports") or ()}

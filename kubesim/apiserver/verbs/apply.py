@@ -1,8 +1,8 @@
-"""Server-side apply: a client says what it wants of an object, and owns just that.
+"""Server-side apply: a client sends the fields that it wants, and owns exactly those.
 
-The applied configuration is merged into the object; fields that the client applied before and names
-no longer are removed unless somebody else owns them; fields that others own with another value are
-a conflict, unless the client forces it.
+The applied configuration is merged into the object. Fields that the client applied before and no
+longer sends are removed unless another manager owns them; fields that others own with another value
+are a conflict, unless the client forces the apply.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go (applyPatcher),
 k8s.io/apimachinery/pkg/util/managedfields.
@@ -12,31 +12,53 @@ from __future__ import annotations
 
 from typing import Unpack
 
+from kubesim.apiserver.core import Core
 from kubesim.apiserver.fieldmanager.managed import (
     APPLY,
     BEFORE,
-    UPDATE,
-    Entry,
+    ManagedFieldsEntry,
     Writer,
     after_apply,
     conflict_error,
     documents_of,
     entries_of,
 )
-from kubesim.apiserver.fieldmanager.paths import Path
-from kubesim.apiserver.fieldmanager.verbs import owned_values, typed_schema
+from kubesim.apiserver.fieldmanager.manager import owned_values, typed_schema, unmanaged_entry
+from kubesim.apiserver.fieldmanager.paths import FieldSet
+from kubesim.apiserver.options import WriteOptions, check_options
 from kubesim.apiserver.patch.merging import merge, without
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.strict import Asked, check_fields, check_options
-from kubesim.apiserver.verbs.patch import ATTEMPTS, PatchVerb
+from kubesim.apiserver.schema.strict import check_fields
+from kubesim.apiserver.verbs import write
+from kubesim.apiserver.verbs.writepath import WritePath
 from kubesim.apiserver.watching import view_of
 from kubesim.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.wellknown import META_GROUP
 
+ATTEMPTS = 5  # upstream: MaxRetryWhenPatchConflicts
+UNAPPLIED_METADATA = (
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "generation",
+    "managedFields",
+)
 
-class ApplyVerb(PatchVerb):
-    """apply."""
+
+class Applier:
+    """apply.
+
+    Args:
+        core: of the server.
+        path: the write path.
+        writer: writes the merged object.
+    """
+
+    def __init__(self, core: Core, path: WritePath, writer: write.Writer) -> None:
+        self._core = core
+        self._path = path
+        self._writer = writer
 
     def apply(
         self,
@@ -47,116 +69,113 @@ class ApplyVerb(PatchVerb):
         subresource: str = "",
         force: bool = False,
         dry_run: bool = False,
-        **asked: Unpack[Asked],
+        **options: Unpack[WriteOptions],
     ) -> Document:
-        """Apply a configuration; the object is created if it is not there.
+        """Apply a configuration; the object is created if it does not exist.
 
         Args:
-            document: what the client wants, and nothing else; it is not changed.
-            name: of the object, if the document does not say.
-            namespace: where, if the document does not say.
+            document: the fields that the client wants, and no others; it is not changed.
+            name: of the object, if the document does not name it.
+            namespace: if the document names none; None: ``default``.
             subresource: "" or "status".
             force: take over fields that others own.
-            dry_run: do everything but store it.
-            asked: field_manager (it must be given), field_validation, warnings.
+            dry_run: check everything, and store nothing.
+            options: field_manager (required), field_validation, warnings.
 
         Raises:
-            Conflict: others own fields that would change; `causes` names each.
-            Invalid: no manager, or rules of the kind are broken.
-            BadRequest: names do not match, or the document carries managedFields.
-            NotFound: there is no object whose status could be applied.
+            Conflict: others own fields that would change; `causes` has each.
+            Invalid: no manager is given, or rules of the kind are broken.
+            BadRequest: names do not match, or the document has managedFields.
+            NotFound: the status of an object that does not exist.
         """
-        kind, wanted = self._check_apply(document, name, namespace, asked)
+        core = self._core
+        kind, wanted = self._check(document, name, namespace, options)
         if subresource not in ("", "status") or (subresource and not kind.status):
             raise NotFound("the server could not find the requested resource", kind=kind.plural)
         metadata = wanted["metadata"]
-        writer = Writer(asked["field_manager"], APPLY, kind.api_version, subresource)
+        manager = Writer(options["field_manager"], APPLY, kind.api_version, subresource)
         key = kind.key(metadata.get("namespace", ""), metadata["name"])
         for attempt in range(1, ATTEMPTS + 1):
-            kv = self.store.get(key)
+            kv = core.store.get(key)
             if kv is None and subresource:
-                raise self.not_found(kind, metadata["name"], metadata.get("namespace"))
+                raise core.not_found(kind, metadata["name"], metadata.get("namespace"))
             try:
                 if kv is None:
-                    return self._apply_new(kind, wanted, writer, dry_run)
+                    return self._create(kind, wanted, manager, dry_run)
                 uid, version = metadata.get("uid"), metadata.get("resourceVersion")
-                self._check_preconditions(kind, kv, uid, version)
-                new, books = self._merged(kind, view_of(kv), wanted, writer, force)
+                core.check_preconditions(kind, kv, uid, version)
+                new, managed = self._merge(kind, view_of(kv), wanted, manager, force)
             except AlreadyExists:
-                continue  # somebody made it meanwhile
-            kept: Asked = {"field_manager": writer.manager, "applied": books}
+                continue  # another client has created it meanwhile
             try:
                 if subresource:
-                    return self.update_status(new, dry_run=dry_run, **kept)
-                return self.update(new, dry_run=dry_run, **kept)
+                    return self._writer.replace_status(kind, new, dry_run, {}, managed)
+                return self._writer.replace(kind, new, dry_run, managed=managed)
             except Conflict:
                 if attempt == ATTEMPTS:
                     raise
-        raise self.conflict(kind, metadata["name"])
+        raise core.conflict(kind, metadata["name"])
 
-    def _check_apply(
-        self, document: Document, name: str, namespace: str | None, asked: Asked
+    def _check(
+        self, document: Document, name: str, namespace: str | None, options: WriteOptions
     ) -> tuple[Kind, Document]:
-        check_options(asked, "Patch")
-        if not asked.get("field_manager"):
+        """Return the kind and a copy of the configuration, after the checks of the request."""
+        check_options(options, "Patch")
+        if not options.get("field_manager"):
             rule = "Required value: is required for apply patch"
             causes = [Cause("fieldManager", "FieldValueRequired", rule)]
-            said = f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {rule}'
-            raise Invalid(said, kind="PatchOptions", group=META_GROUP, causes=causes)
-        kind, wanted = self._prepare(document)
-        check_fields(kind, document, asked)
+            message = f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {rule}'
+            raise Invalid(message, kind="PatchOptions", group=META_GROUP, causes=causes)
+        kind, wanted = self._path.prepare(document)
+        check_fields(kind, document, options)
         metadata = wanted["metadata"]
         if metadata.get("managedFields") is not None:
             raise BadRequest("metadata.managedFields must be nil")
-        said = metadata.setdefault("name", name)
-        if not said:
+        named = metadata.setdefault("name", name)
+        if not named:
             raise BadRequest("name must be provided", hint="give metadata.name")
-        if name and said != name:
+        if name and named != name:
             raise BadRequest(
-                f"the name of the object ({said}) does not match the name on the URL ({name})"
+                f"the name of the object ({named}) does not match the name on the URL ({name})"
             )
-        self._place(kind, metadata, namespace)
+        self._path.set_namespace(kind, metadata, namespace)
         return kind, wanted
 
-    def _apply_new(self, kind: Kind, wanted: Document, writer: Writer, dry_run: bool) -> Document:
-        """An object that was not there: the client owns what it named, not the defaults."""
+    def _create(self, kind: Kind, wanted: Document, manager: Writer, dry_run: bool) -> Document:
+        """Create the object; the client owns the fields that it sent, and not the defaults."""
         if wanted["metadata"].get("uid"):
-            raise self.conflict(kind, wanted["metadata"]["name"])
+            raise self._core.conflict(kind, wanted["metadata"]["name"])
         paths = frozenset(owned_values(kind, wanted))
-        books = documents_of([Entry(writer, paths, self.clock.timestamp())])
-        return self.create(wanted, dry_run=dry_run, field_manager=writer.manager, applied=books)
+        entry = ManagedFieldsEntry(manager, paths, self._core.clock.timestamp())
+        return self._writer.insert(kind, thaw(wanted), dry_run, managed=documents_of([entry]))
 
-    def _merged(
-        self, kind: Kind, old: Document, wanted: Document, writer: Writer, force: bool
+    def _merge(
+        self, kind: Kind, old: Document, wanted: Document, manager: Writer, force: bool
     ) -> tuple[Document, list[Document]]:
-        """The object with the configuration in it, and its books."""
-        side, schema = writer.subresource, typed_schema(kind)
-        live, named = (owned_values(kind, document, side) for document in (old, wanted))
-        entries = entries_of(old) or self._before(kind, old)
-        now = self.clock.timestamp()
-        applied = after_apply(entries, live, named, writer, now, force=force)
+        """Return the object with the configuration merged into it, and its managedFields."""
+        subresource, schema = manager.subresource, typed_schema(kind)
+        live, named = (owned_values(kind, document, subresource) for document in (old, wanted))
+        now = self._core.clock.timestamp()
+        entries = entries_of(old) or [unmanaged_entry(kind, old, BEFORE, now)]
+        applied = after_apply(entries, live, named, manager, now, force=force)
         if applied.conflicts and not force:
             raise conflict_error(applied.conflicts)
-        part = {"status": wanted.get("status") or {}} if side else _main_part(kind, wanted)
+        status = {"status": wanted.get("status") or {}}
+        part = status if subresource else _without_server_fields(kind, wanted)
         merged = merge(without(thaw(old), applied.gone, schema), part, schema)
         merged["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        return merged, documents_of(_existing(applied.entries, applied.gone))
-
-    def _before(self, kind: Kind, old: Document) -> list[Entry]:
-        """Nobody kept books: what is there belongs to somebody who came before."""
-        writer = Writer(BEFORE, UPDATE, kind.api_version)
-        return [Entry(writer, frozenset(owned_values(kind, old)), self.clock.timestamp())]
+        return merged, documents_of(_without_paths(applied.entries, applied.gone))
 
 
-def _main_part(kind: Kind, wanted: Document) -> Document:
-    """The configuration without what an apply to the object itself does not touch."""
+def _without_server_fields(kind: Kind, wanted: Document) -> Document:
+    """Return the part of a configuration that an apply to the object itself merges."""
     part = {k: v for k, v in wanted.items() if k not in ("apiVersion", "kind")}
     if kind.status:
         part.pop("status", None)
-    hidden = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
-    part["metadata"] = {k: v for k, v in wanted["metadata"].items() if k not in hidden}
+    metadata = wanted["metadata"]
+    part["metadata"] = {k: v for k, v in metadata.items() if k not in UNAPPLIED_METADATA}
     return part
 
 
-def _existing(entries: list[Entry], gone: frozenset[Path]) -> list[Entry]:
-    return [Entry(e.writer, frozenset(e.paths - gone), e.time) for e in entries]
+def _without_paths(entries: list[ManagedFieldsEntry], gone: FieldSet) -> list[ManagedFieldsEntry]:
+    return [ManagedFieldsEntry(e.writer, frozenset(e.paths - gone), e.time) for e in entries]

@@ -1,33 +1,43 @@
-"""The verb that deletes.
+"""The verbs that delete: delete and deletecollection.
 
-Deletion is graceful: a bound, running pod is only marked (deletionTimestamp), its kubelet stops it
-and then deletes it for good. An object with finalizers stays, marked, until the last one is gone.
-What happens to its dependents is said by two finalizers (propagation.py). A namespace carries a
+Deletion is graceful: a bound, running pod is only marked (deletionTimestamp); its kubelet stops it
+and then removes it. An object with finalizers stays, marked, until the last one is removed. Two
+finalizers hold it until its dependents are deleted or orphaned (`propagation`). A namespace has a
 finalizer of its own, ``kubernetes``: the namespace controller empties it, and then `finalize`s it.
 
-Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Delete),
+Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Delete, DeleteCollection),
 pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go
 (CheckGracefulDelete).
 """
 
 from __future__ import annotations
 
-from kubesim.apiserver.base import NOT_ALLOWED, Base
+from kubesim.apiserver.core import NOT_ALLOWED, Core
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.verbs.propagation import check_policy, finalizers_after
+from kubesim.apiserver.verbs.read import Reader
+from kubesim.apiserver.verbs.writepath import namespace_finalizers
 from kubesim.apiserver.watching import at_revision, view_of
-from kubesim.errors import BadRequest, Forbidden, MethodNotAllowed
-from kubesim.objects import meta
+from kubesim.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
 from kubesim.objects.frozen import Document, freeze, thaw
+from kubesim.objects.meta import name_of, namespace_of, uid_of
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE, TERMINATION_GRACE_SECONDS
-from kubesim.store import KeyValue
 
 IMMORTAL_NAMESPACES = ("default", "kube-public", "kube-system")
 
 
-class DeleteVerbs(Base):
-    """delete, and what becomes of marked objects."""
+class Deleter:
+    """delete and delete_collection.
+
+    Args:
+        core: of the server.
+        reader: lists the objects of a collection.
+    """
+
+    def __init__(self, core: Core, reader: Reader) -> None:
+        self._core = core
+        self._reader = reader
 
     def delete(
         self,
@@ -41,138 +51,160 @@ class DeleteVerbs(Base):
         propagation_policy: str | None = None,
         dry_run: bool = False,
     ) -> Document:
-        """Delete an object, gracefully where that means something; returns its last state.
+        """Delete an object, gracefully if it is a running pod; return its last state.
 
         Args:
-            kind, name, namespace: which object.
-            grace_period_seconds: for pods: how long it may take to stop; 0: at once, and the
-                object goes without asking its kubelet. None: what the pod says (30 s).
-            uid, resource_version: only if the object still has these.
-            propagation_policy: what becomes of the object's dependents: "Background" (it goes now,
-                they follow), "Foreground" (they go first), "Orphan" (they stay); None: what the
-                object's finalizers say, else the default of its kind.
-            dry_run: say what would be, and change nothing.
+            kind: any name of the kind.
+            name: of the object.
+            namespace: None: ``default``.
+            grace_period_seconds: for pods: seconds to stop in; 0: the pod is removed at once,
+                without its kubelet. None: as the pod says (30 s).
+            uid, resource_version: delete only the object with these.
+            propagation_policy: what happens to the object's dependents: "Background" (they are
+                deleted afterwards), "Foreground" (they are deleted first), "Orphan" (they stay);
+                None: as the object's finalizers say, else the default of its kind.
+            dry_run: check everything, and change nothing.
 
         Raises:
-            NotFound: no such object.
+            NotFound: there is no such object.
             Conflict: a precondition does not hold.
-            Forbidden: the namespaces that must stay.
+            Forbidden: the namespace may not be deleted.
             Invalid: an unknown policy.
         """
-        found = self.registry.find(kind)
-        self._check_deletable(found, name, grace_period_seconds)
-        check_policy(propagation_policy, found.kind, name)
-        key = found.key(namespace or DEFAULT_NAMESPACE, name)
+        core = self._core
+        resource = core.registry.find(kind)
+        self.check_deletable(resource, name, grace_period_seconds)
+        check_policy(propagation_policy, resource.kind, name)
+        key = resource.key(namespace or DEFAULT_NAMESPACE, name)
         while True:
-            kv = self.store.get(key)
+            kv = core.store.get(key)
             if kv is None:
-                raise self.not_found(found, name, namespace)
-            self._check_preconditions(found, kv, uid, resource_version)
-            marked = self._mark(found, kv.value, grace_period_seconds, propagation_policy)
+                raise core.not_found(resource, name, namespace)
+            core.check_preconditions(resource, kv, uid, resource_version)
+            marked = self._mark(resource, kv.value, grace_period_seconds, propagation_policy)
             if dry_run or marked is kv.value:
                 return thaw(view_of(kv))
             if marked is None:
-                if self._remove(found, kv):
+                if core.remove(resource, kv):
                     return thaw(view_of(kv))
                 continue
             compare, put = [(key, kv.mod_revision)], [(key, freeze(marked))]
-            done = self._commit(compare, put, before=kv.value, lease=kv.lease)
+            done = core.commit(compare, put, before=kv.value, lease=kv.lease)
             if done.succeeded:
                 return thaw(at_revision(marked, done.revision))
 
-    def _check_deletable(self, kind: Kind, name: str, grace_seconds: int | None) -> None:
+    def delete_collection(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        grace_period_seconds: int | None = None,
+        propagation_policy: str | None = None,
+        dry_run: bool = False,
+    ) -> Document:
+        """Delete each object that the selectors match, one after the other.
+
+        Args:
+            kind: any name of the kind.
+            namespace: None: all namespaces.
+            label_selector, field_selector: which objects; "": all.
+            grace_period_seconds, propagation_policy, dry_run: as for `delete`.
+
+        Returns:
+            The list of the objects before their deletion.
+
+        Raises:
+            MethodNotAllowed: objects of that kind are deleted one by one (namespaces).
+            BadRequest: a malformed selector.
+        """
+        resource = self._core.registry.find(kind)
+        if "deletecollection" not in resource.verbs:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        listed = self._reader.list(
+            kind, namespace, label_selector=label_selector, field_selector=field_selector
+        )
+        for document in listed["items"]:
+            try:
+                self.delete(
+                    resource.kind,
+                    name_of(document),
+                    namespace_of(document) or None,
+                    uid=uid_of(document),
+                    grace_period_seconds=grace_period_seconds,
+                    propagation_policy=propagation_policy,
+                    dry_run=dry_run,
+                )
+            except (NotFound, Conflict):
+                continue  # another client deleted it meanwhile, and perhaps created it anew
+        return listed
+
+    def check_deletable(self, kind: Kind, name: str, grace_seconds: int | None) -> None:
+        """Refuse a deletion that is never allowed.
+
+        Args:
+            kind: of the object.
+            name: of the object.
+            grace_seconds: of the request.
+
+        Raises:
+            MethodNotAllowed: clients may not delete objects of that kind.
+            BadRequest: the grace period is not a whole number.
+            Forbidden: the namespace may not be deleted.
+        """
         if kind.read_only:
             raise MethodNotAllowed(NOT_ALLOWED)
         if grace_seconds is not None and type(grace_seconds) is not int:
             raise BadRequest(f"grace_period_seconds must be a whole number, not {grace_seconds!r}")
         if kind.kind == "Namespace" and name in IMMORTAL_NAMESPACES:
-            said = f'namespaces "{name}" is forbidden: this namespace may not be deleted'
-            raise Forbidden(said, kind=kind.plural, name=name)
-
-    def _check_preconditions(
-        self,
-        kind: Kind,
-        kv: KeyValue,
-        uid: str | None,
-        resource_version: str | int | None,
-    ) -> None:
-        name, is_uid = meta.name_of(kv.value), meta.uid_of(kv.value)
-        if uid and uid != is_uid:
-            why = (
-                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {is_uid}. "
-                "The object might have been deleted and then recreated"
-            )
-            raise self.conflict(kind, name, why)
-        wanted = str(resource_version or "0")
-        if wanted not in ("0", str(kv.mod_revision)):
-            raise self.conflict(kind, name)
+            message = f'namespaces "{name}" is forbidden: this namespace may not be deleted'
+            raise Forbidden(message, kind=kind.plural, name=name)
 
     # -- marking -----------------------------------------------------------------------------------
 
     def _mark(
         self, kind: Kind, old: Document, grace_seconds: int | None, policy: str | None
     ) -> Document | None:
-        """The object marked for deletion; itself if nothing is to change; None: remove it now."""
-        metadata = old["metadata"]
-        marked_before = "deletionTimestamp" in metadata
-        grace = self._grace(kind, old, grace_seconds)
+        """Return the object marked for deletion.
+
+        The object itself is returned if nothing changes, None if it is to be removed now.
+        """
+        clock, metadata = self._core.clock, old["metadata"]
+        already_marked = "deletionTimestamp" in metadata
+        grace = _grace_seconds(kind, old, grace_seconds)
         before = list(metadata.get("finalizers") or ())
         finalizers = finalizers_after(before, policy, kind.propagation)
-        agreeing = [*finalizers, *self._own_finalizers(kind, old)]
-        if grace == 0 and not agreeing:
+        if grace == 0 and not finalizers and not namespace_finalizers(kind, old):
             return None
         changes = {"finalizers": finalizers} if finalizers != before else {}
-        requested = self.clock.now()
-        if marked_before:
-            had = metadata.get("deletionGracePeriodSeconds", 0)
-            if grace >= had:  # a second deletion may only shorten the time
-                if had or not changes:
+        requested = clock.now()
+        if already_marked:
+            previous = metadata.get("deletionGracePeriodSeconds", 0)
+            if grace >= previous:  # a second deletion may only shorten the grace period
+                if previous or not changes:
                     return old
                 return {**old, "metadata": {**metadata, **changes}}
-            requested = self.clock.seconds_at(metadata["deletionTimestamp"]) - had
+            requested = clock.seconds_at(metadata["deletionTimestamp"]) - previous
         marked = {
             **metadata,
             **changes,
-            "deletionTimestamp": self.clock.timestamp(requested + grace),
+            "deletionTimestamp": clock.timestamp(requested + grace),
             "deletionGracePeriodSeconds": grace,
         }
-        if not marked_before and "generation" in metadata:
-            marked["generation"] = metadata["generation"] + 1  # its controllers look again
+        if not already_marked and "generation" in metadata:
+            marked["generation"] = metadata["generation"] + 1  # its controllers sync it again
         if kind.kind == "Namespace":
             status = {**(old.get("status") or {}), "phase": "Terminating"}
             return {**old, "metadata": marked, "status": status}
         return {**old, "metadata": marked}
 
-    @staticmethod
-    def _grace(kind: Kind, old: Document, grace_seconds: int | None) -> int:
-        """Seconds to stop in: 0 for all but pods, and for pods that are not bound or finished."""
-        if kind.kind != "Pod" or not node_of(old) or is_finished(old):
-            return 0
-        if grace_seconds is None:
-            said = old["spec"].get("terminationGracePeriodSeconds")
-            grace_seconds = TERMINATION_GRACE_SECONDS if said is None else int(said)
-        return 1 if grace_seconds < 0 else grace_seconds
 
-    @staticmethod
-    def _own_finalizers(kind: Kind, document: Document) -> list[str]:
-        """spec.finalizers: only namespaces have them."""
-        if kind.kind != "Namespace":
-            return []
-        return list((document.get("spec") or {}).get("finalizers") or ())
-
-    def _is_over(self, kind: Kind, document: Document) -> bool:
-        """Marked, nobody has to agree any more, and no kubelet is still stopping it."""
-        metadata = document["metadata"]
-        if "deletionTimestamp" not in metadata or metadata.get("finalizers"):
-            return False
-        if self._own_finalizers(kind, document):
-            return False
-        return not metadata.get("deletionGracePeriodSeconds")
-
-    def _remove(self, kind: Kind, kv: KeyValue) -> bool:
-        """Delete an object for good; False if somebody changed it in between."""
-        done = self._commit([(kv.key, kv.mod_revision)], deletes=[kv.key], before=kv.value)
-        if not done.succeeded:
-            return False
-        self._deleted(kind, kv.value)
-        return True
+def _grace_seconds(kind: Kind, old: Document, requested: int | None) -> int:
+    """Return the seconds to stop in: 0 for all but pods that are bound and not finished."""
+    if kind.kind != "Pod" or not node_of(old) or is_finished(old):
+        return 0
+    if requested is None:
+        of_pod = old["spec"].get("terminationGracePeriodSeconds")
+        requested = TERMINATION_GRACE_SECONDS if of_pod is None else int(of_pod)
+    return 1 if requested < 0 else requested

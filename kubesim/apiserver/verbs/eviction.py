@@ -1,9 +1,9 @@
-"""Eviction: a deletion that asks first whether the pod can be spared.
+"""Eviction: a deletion that PodDisruptionBudgets may refuse.
 
-`kubectl drain`, and whoever moves pods for a good reason, evicts instead of deleting. The answer
-depends on the PodDisruptionBudgets that match the pod: the disruption controller says in their
-status how many pods may go, and each eviction takes one from that number in the same moment in
-which it is granted, so two drains never take the same one.
+`kubectl drain` and descheduler tools evict pods instead of deleting them. The answer depends on the
+PodDisruptionBudgets that match the pod: the disruption controller writes to their status how many
+disruptions are allowed, and an eviction takes one from that number when it is granted, by
+compare-and-set, so two drains never take the same one.
 
 >>> ready = BudgetStatus(allowed=0, healthy=2, desired=2)
 >>> eviction_verdict([ready], phase="Running", terminating=False, ready=True).name
@@ -11,8 +11,8 @@ which it is granted, so two drains never take the same one.
 >>> eviction_verdict([ready], phase="Running", terminating=False, ready=False).name
 'DELETE'
 
-Ours keeps all rules and texts. Where a pod changes between the look and the deletion, ours looks
-again at once; upstream asks the client to come again.
+Ours keeps all rules and messages. If the pod changes between the check and the deletion, ours
+checks again at once; upstream asks the client to retry.
 
 Source: pkg/registry/core/pod/storage/eviction.go.
 """
@@ -22,7 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from kubesim.apiserver.verbs.delete import DeleteVerbs
+from kubesim.apiserver.core import Core
+from kubesim.apiserver.verbs.delete import Deleter
 from kubesim.apiserver.watching import view_of
 from kubesim.errors import Cause, Conflict, Forbidden, StatusError, TooManyRequests
 from kubesim.objects import meta
@@ -34,7 +35,7 @@ from kubesim.objects.wellknown import DEFAULT_NAMESPACE, DISRUPTION_TARGET
 from kubesim.store import KeyValue
 
 RETRY_SECONDS = 10  # Retry-After while a budget's status is not up to date
-MAX_DISRUPTED_PODS = 2000  # evictions that the disruption controller has not seen done yet
+MAX_DISRUPTED_PODS = 2000  # evictions that the disruption controller has not confirmed yet
 DISRUPTION_ALLOWED = "DisruptionAllowed"
 DISRUPTION_BUDGET = "DisruptionBudget"  # the reason of the cause in a refusal
 SYNC_FAILED = "SyncFailed"
@@ -46,7 +47,7 @@ AMBIGUOUS = (
 
 
 class EvictionVerdict(Enum):
-    """What the eviction subresource answers."""
+    """The answer of the eviction subresource."""
 
     DELETE = "delete the pod, the budget is not touched"
     CONSUME = "delete the pod and take one from the budget"
@@ -57,13 +58,13 @@ class EvictionVerdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """What the disruption controller wrote last.
+    """The figures that the disruption controller wrote last.
 
     Attributes:
         allowed: status.disruptionsAllowed.
         healthy: status.currentHealthy.
         desired: status.desiredHealthy.
-        observed: the newest generation was seen.
+        observed: the status belongs to the newest generation.
         always_allow_unhealthy: of the spec.
     """
 
@@ -77,11 +78,11 @@ class BudgetStatus:
 def eviction_verdict(
     budgets: list[BudgetStatus], *, phase: str, terminating: bool, ready: bool
 ) -> EvictionVerdict:
-    """Whether one pod may be evicted.
+    """Decide whether one pod may be evicted.
 
     Args:
         budgets: statuses of the budgets that match the pod.
-        phase: of the pod; a pod that is not running needs no permission.
+        phase: of the pod; a pod that is not running is always evicted.
         terminating: the pod has a deletionTimestamp.
         ready: condition Ready is True.
     """
@@ -99,7 +100,7 @@ def eviction_verdict(
 
 
 def budget_status(budget: Document) -> BudgetStatus:
-    """The figures of a PodDisruptionBudget's document; what is missing counts 0."""
+    """Read the figures of a PodDisruptionBudget; missing ones count 0."""
     status, spec = budget.get("status") or {}, budget.get("spec") or {}
     return BudgetStatus(
         allowed=status.get("disruptionsAllowed") or 0,
@@ -111,28 +112,28 @@ def budget_status(budget: Document) -> BudgetStatus:
 
 
 def why_refused(budget: Document) -> str:
-    """The cause in words, for a budget that allows no disruption now."""
+    """Return the message of the cause, for a budget that allows no disruption now."""
     name, status = meta.name_of(budget), budget_status(budget)
     condition = get_condition(budget, DISRUPTION_ALLOWED) or {}
     message = condition.get("message") if condition.get("status") == "False" else ""
     base = f"The disruption budget {name}"
     if message and condition.get("reason") == SYNC_FAILED:
-        # Its figures are not to be trusted.
+        # Its figures are out of date.
         return f"{base} does not allow evicting pods currently because it failed sync: {message}"
     if status.healthy <= status.desired:
         return f"{base} needs {status.desired} healthy pods and has {status.healthy} currently"
     if message:
-        said = f"({condition.get('reason')}): {message}"
-        return f"{base} does not allow evicting pods currently {said}"
+        detail = f"({condition.get('reason')}): {message}"
+        return f"{base} does not allow evicting pods currently {detail}"
     return f"{base} does not allow evicting pods currently"
 
 
 def allowed_condition(status: Document, now: str) -> list[Document]:
-    """status.conditions with DisruptionAllowed as the number of allowed disruptions wants it.
+    """Return status.conditions with DisruptionAllowed as the allowed disruptions require.
 
     Args:
-        status: of the budget; its disruptionsAllowed and observedGeneration are looked at.
-        now: RFC 3339 text.
+        status: of the budget; its disruptionsAllowed and observedGeneration are read.
+        now: the present time, RFC 3339.
     """
     enough = (status.get("disruptionsAllowed") or 0) > 0
     reason = "SufficientPods" if enough else "InsufficientPods"
@@ -143,7 +144,14 @@ def allowed_condition(status: Document, now: str) -> list[Document]:
 def budget_condition(
     status: Document, state: str, reason: str, message: str, now: str
 ) -> list[Document]:
-    """status.conditions with DisruptionAllowed set; it says at which generation it was true."""
+    """Return status.conditions with DisruptionAllowed and its observedGeneration set.
+
+    Args:
+        status: of the budget.
+        state: "True" or "False".
+        reason, message: of the condition.
+        now: the present time, RFC 3339.
+    """
     old = status.get("conditions") or ()
     conditions = set_condition(old, DISRUPTION_ALLOWED, state, reason, message, now)
     generation = status.get("observedGeneration") or 0
@@ -155,8 +163,17 @@ def budget_condition(
     ]
 
 
-class EvictionVerb(DeleteVerbs):
-    """evict."""
+class Evictions:
+    """evict.
+
+    Args:
+        core: of the server.
+        deleter: deletes the pod once the eviction is granted.
+    """
+
+    def __init__(self, core: Core, deleter: Deleter) -> None:
+        self._core = core
+        self._deleter = deleter
 
     def evict(
         self,
@@ -168,30 +185,31 @@ class EvictionVerb(DeleteVerbs):
         resource_version: str | int | None = None,
         dry_run: bool = False,
     ) -> Document:
-        """Delete a pod if the budgets allow it; returns a Status document that says Success.
+        """Delete a pod if the budgets allow it; return a Status document with status Success.
 
         Args:
-            name, namespace: which pod.
-            grace_period_seconds: how long it may take to stop; None: what the pod says.
-            uid, resource_version: only if the pod still has these.
-            dry_run: ask, and change nothing.
+            name: of the pod.
+            namespace: None: ``default``.
+            grace_period_seconds: seconds to stop in; None: as the pod says.
+            uid, resource_version: evict only the pod with these.
+            dry_run: check everything, and change nothing.
 
         Raises:
-            TooManyRequests: a budget does not allow it now; its cause says which, and why.
+            TooManyRequests: a budget does not allow it now; its cause names the budget.
             StatusError: code 500: more than one budget matches the pod.
-            NotFound: no such pod.
+            NotFound: there is no such pod.
             Conflict: a precondition does not hold.
         """
-        kind = self.registry.find("Pod")
+        core, kind = self._core, self._core.registry.find("Pod")
         namespace = namespace or DEFAULT_NAMESPACE
-        self._check_deletable(kind, name, grace_period_seconds)
+        self._deleter.check_deletable(kind, name, grace_period_seconds)
         while True:
-            kv = self.store.get(kind.key(namespace, name))
+            kv = core.store.get(kind.key(namespace, name))
             if kv is None:
-                raise self.not_found(kind, name, namespace)
-            self._check_preconditions(kind, kv, uid, resource_version)
+                raise core.not_found(kind, name, namespace)
+            core.check_preconditions(kind, kv, uid, resource_version)
             pod = kv.value
-            budgets = self._budgets_of(pod)
+            budgets = self.budgets_of(pod)
             verdict = eviction_verdict(
                 [budget_status(view_of(budget)) for budget in budgets],
                 phase=phase_of(pod),
@@ -200,14 +218,14 @@ class EvictionVerb(DeleteVerbs):
             )
             _raise_refusal(verdict, budgets)
             if verdict is EvictionVerdict.CONSUME and not self._consume(budgets[0], pod, dry_run):
-                continue  # somebody was faster: look at the budget again
-            seen = self._mark_target(kv, dry_run)
-            if seen is None and verdict is not EvictionVerdict.CONSUME:
-                continue  # the pod changed: perhaps it is ready now, and guarded
+                continue  # another eviction was faster: read the budget again
+            revision = self._mark_target(kv, dry_run)
+            if revision is None and verdict is not EvictionVerdict.CONSUME:
+                continue  # the pod changed: it may be ready now, and protected
             free = verdict is EvictionVerdict.CONSUME or is_finished(pod)
-            exact = None if free or meta.is_terminating(pod) or dry_run else seen
+            exact = None if free or meta.is_terminating(pod) or dry_run else revision
             try:
-                self.delete(
+                self._deleter.delete(
                     "Pod",
                     name,
                     namespace,
@@ -222,65 +240,67 @@ class EvictionVerb(DeleteVerbs):
                 continue
             return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
 
-    def _budgets_of(self, pod: Document) -> list[KeyValue]:
-        """The budgets whose selector matches the pod."""
-        kind = self.registry.find("PodDisruptionBudget")
+    def budgets_of(self, pod: Document) -> list[KeyValue]:
+        """Return the budgets whose selector matches the pod."""
+        kind = self._core.registry.find("PodDisruptionBudget")
         labels = meta.labels_of(pod)
         return [
             kv
-            for kv in self.store.list(kind.prefix_of(meta.namespace_of(pod))).items
+            for kv in self._core.store.list(kind.prefix_of(meta.namespace_of(pod))).items
             if selector_from((kv.value.get("spec") or {}).get("selector")).matches(labels)
         ]
 
     def _consume(self, budget: KeyValue, pod: Document, dry_run: bool) -> bool:
-        """Take one from a budget and note for whom; False if it changed meanwhile."""
+        """Take one disruption from a budget; return False if the budget changed meanwhile."""
         status = budget.value["status"]
         disrupted = status.get("disruptedPods") or {}
         name = meta.name_of(budget.value)
         if len(disrupted) > MAX_DISRUPTED_PODS:
-            why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
-            said = f'poddisruptionbudget.policy "{name}" is forbidden: {why}'
-            raise Forbidden(said, kind="poddisruptionbudget", group="policy", name=name)
+            reason = (
+                "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
+            )
+            message = f'poddisruptionbudget.policy "{name}" is forbidden: {reason}'
+            raise Forbidden(message, kind="poddisruptionbudget", group="policy", name=name)
         if dry_run:
             return True
-        now = self.clock.timestamp()
+        now = self._core.clock.timestamp()
         left = status["disruptionsAllowed"] - 1
-        noted = {**disrupted, meta.name_of(pod): now}
-        new = {**status, "disruptionsAllowed": left, "disruptedPods": noted}
+        disrupted = {**disrupted, meta.name_of(pod): now}
+        new = {**status, "disruptionsAllowed": left, "disruptedPods": disrupted}
         if left == 0:
             new["conditions"] = allowed_condition(new, now)
-        document = freeze({**budget.value, "status": new})
+        document: Document = freeze({**budget.value, "status": new})
         compare, put = [(budget.key, budget.mod_revision)], [(budget.key, document)]
-        return self._commit(compare, put, before=budget.value).succeeded
+        return self._core.commit(compare, put, before=budget.value).succeeded
 
     def _mark_target(self, kv: KeyValue, dry_run: bool) -> int | None:
-        """Set the condition DisruptionTarget; the pod's new revision, None if it changed."""
+        """Set the condition DisruptionTarget; return the pod's revision, None if it changed."""
         status = kv.value.get("status") or {}
         old = status.get("conditions") or ()
         reason, message = "EvictionByEvictionAPI", "Eviction API: evicting"
-        now = self.clock.timestamp()
+        now = self._core.clock.timestamp()
         conditions = set_condition(old, DISRUPTION_TARGET, "True", reason, message, now)
         if dry_run or conditions == old:
             return kv.mod_revision
-        document = freeze({**kv.value, "status": {**status, "conditions": conditions}})
+        document: Document = freeze({**kv.value, "status": {**status, "conditions": conditions}})
         put = [(kv.key, document)]
-        done = self._commit([(kv.key, kv.mod_revision)], put, before=kv.value)
-        return done.revision if done.succeeded else None
+        result = self._core.commit([(kv.key, kv.mod_revision)], put, before=kv.value)
+        return result.revision if result.succeeded else None
 
 
 def _raise_refusal(verdict: EvictionVerdict, budgets: list[KeyValue]) -> None:
-    """The error of a verdict that lets nothing go; nothing for the others."""
+    """Raise the error of a verdict that refuses the eviction."""
     if verdict is EvictionVerdict.AMBIGUOUS:
         listed = ", ".join(meta.name_of(budget.value) for budget in budgets)
         raise StatusError(AMBIGUOUS, hint=f"they are: {listed}; let their selectors not overlap")
     if verdict is EvictionVerdict.RETRY:
         name = meta.name_of(budgets[0].value)
-        said = f"The disruption budget {name} is still being processed by the server."
-        cause = Cause("", DISRUPTION_BUDGET, said)
+        message = f"The disruption budget {name} is still being processed by the server."
+        cause = Cause("", DISRUPTION_BUDGET, message)
         raise TooManyRequests(REFUSED, causes=[cause], retry_after_seconds=RETRY_SECONDS)
     if verdict is EvictionVerdict.REFUSE:
         cause = Cause("", DISRUPTION_BUDGET, why_refused(view_of(budgets[0])))
         raise TooManyRequests(REFUSED, causes=[cause])
 
 
-__all__ = ["BudgetStatus", "EvictionVerb", "EvictionVerdict", "eviction_verdict"]
+__all__ = ["BudgetStatus", "EvictionVerdict", "Evictions", "eviction_verdict"]

@@ -1,9 +1,9 @@
-"""The three metrics APIs: resource, custom and external metrics, each served by somebody else.
+"""The three metrics APIs: resource, custom and external metrics, served by other components.
 
 In a real cluster metrics.k8s.io, custom.metrics.k8s.io and external.metrics.k8s.io are aggregated:
 the API server proxies them to the metrics-server and to an adapter such as prometheus-adapter or
-KEDA. So it is here: a component registers itself, and clients ask the API server. Without a
-metrics-server, resource metrics are the kubelets' newest samples, a second old at most.
+KEDA. Here, too, a component registers itself, and clients ask the API server. Without a
+metrics-server, resource metrics are the kubelets' newest samples, at most one second old.
 
 Source: k8s.io/metrics/pkg/client (resourceclient, custom_metrics, external_metrics),
 k8s.io/metrics/pkg/apis/custom_metrics/v1beta2, external_metrics/v1beta1.
@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from kubesim.apiserver.base import Base
-from kubesim.apiserver.kinds.metrics import node_metrics, sample_key
+from kubesim.apiserver.core import Core
+from kubesim.apiserver.kinds.metrics import node_metrics
 from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.quantity import format_cpu
-from kubesim.store import Sample
+from kubesim.store import Sample, sample_key
 
 CUSTOM = "custom.metrics.k8s.io"
 EXTERNAL = "external.metrics.k8s.io"
@@ -42,102 +42,113 @@ class Measured(Protocol):
 
     @property
     def time(self) -> float:
-        """When it was taken."""
+        """The simulated second at which it was measured."""
 
     @property
     def window(self) -> float:
-        """Seconds before `time` that it covers."""
+        """The seconds before `time` that it covers."""
 
 
 class MetricsAdapter(Protocol):
-    """Who serves custom and external metrics. Values are in milli units; whatever it raises is
-    shown to the client, an autoscaler for example, as the reason of the failure."""
+    """Serves custom and external metrics. Values are in milli units; the message of an error that
+    it raises is shown to the client, for example an autoscaler."""
 
     def pods_metric(self, namespace: str, name: str, pods: Sequence[str]) -> Mapping[str, Measured]:
-        """A custom metric of each pod that has it, by pod name."""
+        """Return a custom metric of each pod that has it, by pod name."""
 
     def object_metric(self, namespace: str, kind: str, object_name: str, name: str) -> int:
-        """A metric of one object."""
+        """Return a metric of one object."""
 
     def external_metric(self, namespace: str, name: str, selector: str) -> Sequence[int]:
-        """The series of an external metric; the selector is written as in ``app=web``."""
+        """Return the series of an external metric; the selector is written as in ``app=web``."""
 
 
-class MetricsApis(Base):
-    """What the API server passes on to metrics-server and adapter."""
+class MetricsApis:
+    """Requests that the API server passes on to metrics-server and adapter.
 
-    _usage_reader: UsageReader | None = None
-    _adapter: MetricsAdapter | None = None
+    Args:
+        core: of the server.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._usage_reader: UsageReader | None = None
+        self._adapter: MetricsAdapter | None = None
 
     def register_metrics_server(
         self, reader: UsageReader, documents: Callable[[], list[Document]]
     ) -> None:
-        """A metrics-server serves metrics.k8s.io from now on; a node's figures are the sum of its
-        pods'.
+        """Serve metrics.k8s.io by a metrics-server from now on.
+
+        A node's figures are the sum of its pods' figures.
 
         Args:
-            reader: the usage of one pod.
-            documents: PodMetrics of all pods that it knows.
+            reader: returns the usage of one pod.
+            documents: returns the PodMetrics of all pods.
         """
         self._usage_reader = reader
-        kind = self.registry.find("PodMetrics")
-        self.registry.replace(replace(kind, compute=lambda _api: documents()))
-        nodes = self.registry.find("NodeMetrics")
-        self.registry.replace(replace(nodes, compute=lambda api: node_metrics(api, reader)))
+        registry = self._core.registry
+        pods, nodes = registry.find("PodMetrics"), registry.find("NodeMetrics")
+        registry.replace(replace(pods, compute=lambda _server: documents()))
+        registry.replace(replace(nodes, compute=lambda server: node_metrics(server, reader)))
 
     def register_metrics_adapter(self, adapter: MetricsAdapter) -> None:
-        """An adapter serves custom and external metrics from now on."""
+        """Serve custom and external metrics by an adapter from now on."""
         self._adapter = adapter
 
     @property
-    def metrics_adapter(self) -> MetricsAdapter | None:
-        """Who serves custom and external metrics; None: nobody."""
+    def adapter(self) -> MetricsAdapter | None:
+        """The adapter that serves custom and external metrics; None: there is none."""
         return self._adapter
 
     def usage(self, namespace: str, name: str) -> Usage | None:
-        """A pod's usage as metrics.k8s.io serves it; None if it is not known."""
+        """Return a pod's usage as metrics.k8s.io serves it; None if it is not known."""
         if self._usage_reader is not None:
             return self._usage_reader(namespace, name)
-        return self.store.sample(sample_key(namespace, name))
+        return self._core.samples.sample(sample_key(namespace, name))
 
-    def samples_since(self, revision: int) -> tuple[list[tuple[int, str, Usage]], bool]:
-        """The kubelets' samples after a revision as (revision, key, sample), and whether some were
-        lost; for a metrics-server."""
-        return self.store.samples_since(revision)
+    def samples_since(self, revision: int) -> tuple[Sequence[tuple[int, str, Usage]], bool]:
+        """Return the kubelets' samples after a revision, for a metrics-server.
+
+        Returns:
+            (revision, key, sample) of each, and whether some are no longer kept.
+        """
+        return self._core.samples.samples_since(revision)
 
     # -- as documents ---------------------------------------------------------------------------
 
     def custom_metrics(
         self, kind: str, name: str, metric: str, namespace: str | None = None
     ) -> Document:
-        """A custom metric as a MetricValueList.
+        """Return a custom metric as a MetricValueList.
 
         Args:
             kind: of the described object: ``Pod``, or another one.
-            name: of the object; ``*``: of all pods of the namespace.
+            name: of the object; ``*``: all pods of the namespace.
             metric: its name.
-            namespace: None is ``default``.
+            namespace: None: ``default``.
 
         Raises:
-            NotFound: nobody serves such metrics, or this one has no value.
+            NotFound: no adapter serves such metrics, or this one has no value.
         """
-        where, adapter = namespace or DEFAULT_NAMESPACE, self._serving(CUSTOM)
+        core, adapter = self._core, self._serving(CUSTOM)
+        namespace = namespace or DEFAULT_NAMESPACE
         values: list[tuple[str, int, float, float]] = []
         if kind in ("Pod", "pods"):
-            prefix = self.registry.find("Pod").prefix_of(where)
-            names = [kv.key.removeprefix(prefix) for kv in self.store.list(prefix).items]
-            found = adapter.pods_metric(where, metric, names if name == "*" else [name])
-            values = [(pod, m.milli, m.time, m.window) for pod, m in sorted(found.items())]
+            prefix = core.registry.find("Pod").prefix_of(namespace)
+            names = [kv.key.removeprefix(prefix) for kv in core.store.list(prefix).items]
+            by_pod = adapter.pods_metric(namespace, metric, names if name == "*" else [name])
+            values = [(pod, m.milli, m.time, m.window) for pod, m in sorted(by_pod.items())]
         else:
-            total = adapter.object_metric(where, kind, name, metric)
-            values = [(name, total, self.clock.now(), 0.0)]
+            total = adapter.object_metric(namespace, kind, name, metric)
+            values = [(name, total, core.clock.now(), 0.0)]
         if not values:
             raise NotFound(f"the server could not find the metric {metric} for {kind} {name}")
         items = [
             {
-                "describedObject": {"kind": kind, "namespace": where, "name": about},
+                "describedObject": {"kind": kind, "namespace": namespace, "name": about},
                 "metric": {"name": metric},
-                "timestamp": self.clock.timestamp(second),
+                "timestamp": core.clock.timestamp(second),
                 **({"windowSeconds": round(window)} if window else {}),
                 "value": format_cpu(milli),
             }
@@ -148,20 +159,25 @@ class MetricsApis(Base):
     def external_metrics(
         self, metric: str, namespace: str | None = None, *, label_selector: str = ""
     ) -> Document:
-        """The series of an external metric as an ExternalMetricValueList; it may be empty.
+        """Return the series of an external metric as an ExternalMetricValueList; it may be empty.
+
+        Args:
+            metric: its name.
+            namespace: None: ``default``.
+            label_selector: which series; "": all.
 
         Raises:
-            NotFound: nobody serves such metrics.
+            NotFound: no adapter serves such metrics.
         """
         adapter = self._serving(EXTERNAL)
-        found = adapter.external_metric(namespace or DEFAULT_NAMESPACE, metric, label_selector)
-        now = self.clock.timestamp()
+        series = adapter.external_metric(namespace or DEFAULT_NAMESPACE, metric, label_selector)
+        now = self._core.clock.timestamp()
         return {
             "kind": "ExternalMetricValueList",
             "apiVersion": f"{EXTERNAL}/v1beta1",
             "items": [
                 {"metricName": metric, "timestamp": now, "value": format_cpu(milli)}
-                for milli in found
+                for milli in series
             ],
         }
 

@@ -1,7 +1,7 @@
-"""The verb that patches: read, apply, write back, and again if somebody was faster.
+"""The verb that patches: read, apply the patch, write back; repeat if another write came between.
 
-A resourceVersion or uid inside the patch is a precondition. A patch that changes nothing answers
-with the object as it is.
+A resourceVersion or uid inside the patch is a precondition. A patch that changes nothing returns
+the object as it is.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
 """
@@ -12,13 +12,14 @@ import json
 from collections.abc import Callable
 from typing import Any, Unpack
 
-from kubesim.apiserver.base import NOT_ALLOWED
+from kubesim.apiserver.core import NOT_ALLOWED, Core
+from kubesim.apiserver.options import WriteOptions, check_options
 from kubesim.apiserver.patch.patching import json_patch, merge_patch, strategic_patch
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.strict import SHOWN, Asked, check_options, check_patched
-from kubesim.apiserver.verbs.subresources import Subresources
+from kubesim.apiserver.schema.strict import SHOWN, check_patched
+from kubesim.apiserver.verbs.scale import ScaleSubresource
 from kubesim.apiserver.verbs.versions import in_version
-from kubesim.apiserver.verbs.write import WriteVerbs
+from kubesim.apiserver.verbs.write import Writer
 from kubesim.apiserver.watching import view_of
 from kubesim.errors import (
     BadRequest,
@@ -43,10 +44,22 @@ NO_STRATEGIC = (
     "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
 )
 SUBRESOURCES = ("", "status", "scale")
+GO_TYPES = {str: "string", bool: "bool", list: "slice"}  # others: number
 
 
-class PatchVerb(WriteVerbs, Subresources):
-    """patch."""
+class Patcher:
+    """patch.
+
+    Args:
+        core: of the server.
+        writer: writes the patched object.
+        scale: reads and writes the scale subresource.
+    """
+
+    def __init__(self, core: Core, writer: Writer, scale: ScaleSubresource) -> None:
+        self._core = core
+        self._writer = writer
+        self._scale = scale
 
     def patch(
         self,
@@ -59,79 +72,83 @@ class PatchVerb(WriteVerbs, Subresources):
         subresource: str = "",
         dry_run: bool = False,
         api_version: str = "",
-        **asked: Unpack[Asked],
+        **options: Unpack[WriteOptions],
     ) -> Document:
         """Change parts of an object.
 
         Args:
-            kind, name, namespace: which object.
+            kind: any name of the kind.
+            name: of the object.
             patch: an object ("merge", "strategic") or a list of operations ("json").
+            namespace: None: ``default``.
             patch_type: "merge" (RFC 7386), "json" (RFC 6902) or "strategic".
             subresource: "", "status" or "scale".
-            dry_run: do everything but store it.
-            api_version: of the object that is patched, and of the answer; "": the stored version.
-            asked: field_manager, field_validation, warnings (see `Asked`).
+            dry_run: check everything, and store nothing.
+            api_version: of the object that is patched and returned; "": the stored version.
+            options: field_manager, field_validation, warnings (see `WriteOptions`).
 
         Raises:
             BadRequest: the patch is malformed.
             Conflict: the patch names a resourceVersion or uid that is not the current one.
             Invalid, NotFound: as for `update`.
         """
-        found = self._check_patch(kind, patch, patch_type, subresource)
-        check_options(asked, "Patch")
-        key = found.key(namespace or DEFAULT_NAMESPACE, name)
+        core, resource = self._core, self._checked_kind(kind, patch, patch_type, subresource)
+        check_options(options, "Patch")
+        key = resource.key(namespace or DEFAULT_NAMESPACE, name)
         for attempt in range(1, ATTEMPTS + 1):
-            kv = self.store.get(key)
+            kv = core.store.get(key)
             if kv is None:
-                raise self.not_found(found, name, namespace)
-            old = in_version(found, view_of(kv), api_version or found.api_version)
+                raise core.not_found(resource, name, namespace)
+            old = in_version(resource, view_of(kv), api_version or resource.api_version)
             if subresource == "scale":
-                old = self.get_scale(kind, name, namespace)
+                old = self._scale.get_scale(kind, name, namespace)
             new = PATCHES[patch_type](old, patch)
             if patch_type == "strategic":
                 _check_shapes(old, patch, patch)
             _check_identity(old, new)
             if subresource != "scale":
-                check_patched(found, new, old, patch, asked)
+                check_patched(resource, new, old, patch, options)
             try:
-                done = self._write_back(found, new, subresource, dry_run, asked)
-                return (
-                    done if subresource == "scale" else in_version(found, done, old["apiVersion"])
-                )
+                manager = options.get("field_manager", "")
+                result = self._write_back(resource, new, subresource, dry_run, manager)
             except Conflict:
-                # What the patch itself demands stays unmet, however often it is tried.
+                # A precondition inside the patch fails again however often it is tried.
                 demanded = any(
                     new["metadata"].get(field) != old["metadata"].get(field)
                     for field in ("resourceVersion", "uid")
                 )
                 if demanded or attempt == ATTEMPTS:
                     raise
-        raise self.conflict(found, name)
+            else:
+                if subresource == "scale":
+                    return result
+                return in_version(resource, result, old["apiVersion"])
+        raise core.conflict(resource, name)
 
-    def _check_patch(self, kind: str, patch: Any, patch_type: str, subresource: str) -> Kind:
+    def _checked_kind(self, kind: str, patch: object, patch_type: str, subresource: str) -> Kind:
+        """Return the kind; refuse requests that no object of it can answer."""
         if patch_type not in PATCHES:
             raise BadRequest(f"no patch type {patch_type!r}; there are: {', '.join(PATCHES)}")
         if subresource not in SUBRESOURCES:
             raise NotFound("the server could not find the requested resource")
         if patch_type != "json" and not isinstance(patch, dict):
             raise BadRequest(f"a {patch_type} patch is an object, not {type(patch).__name__}")
-        found = self.registry.find(kind)
-        if found.custom and patch_type == "strategic":
+        resource = self._core.registry.find(kind)
+        if resource.custom and patch_type == "strategic":
             raise UnsupportedMediaType(NO_STRATEGIC)
-        if found.read_only:
+        if resource.read_only:
             raise MethodNotAllowed(NOT_ALLOWED)
-        return found
+        return resource
 
     def _write_back(
-        self, kind: Kind, new: Document, subresource: str, dry_run: bool, asked: Asked
+        self, kind: Kind, new: Document, subresource: str, dry_run: bool, manager: str
     ) -> Document:
-        manager = asked.get("field_manager", "")
-        named: Asked = {"field_manager": manager} if manager else {}
+        options: WriteOptions = {"field_manager": manager} if manager else {}
         if subresource == "status":
-            return self.update_status(new, dry_run=dry_run, **named)
+            return self._writer.update_status(new, dry_run=dry_run, **options)
         if subresource == "scale":
             metadata = new["metadata"]
-            return self.update_scale(
+            return self._scale.update_scale(
                 kind.kind,
                 metadata["name"],
                 metadata.get("namespace"),
@@ -140,27 +157,27 @@ class PatchVerb(WriteVerbs, Subresources):
                 dry_run=dry_run,
                 field_manager=manager,
             )
-        return self.update(new, dry_run=dry_run, **named)
+        return self._writer.update(new, dry_run=dry_run, **options)
 
 
-def _check_shapes(old: Any, part: Any, patch: Any) -> None:
-    """Refuse a patch that puts a plain value where the object has an object."""
+def _check_shapes(old: Document, part: Document, patch: Document) -> None:
+    """Refuse a patch that replaces an object by a plain value."""
     for name, value in part.items():
-        there = old.get(name)
-        if not isinstance(there, dict) or value is None:
+        existing = old.get(name)
+        if not isinstance(existing, dict) or value is None:
             continue
         if isinstance(value, dict):
-            _check_shapes(there, value, patch)
+            _check_shapes(existing, value, patch)
             continue
-        said = {str: "string", bool: "bool", list: "slice"}.get(type(value), "number")
+        go_type = GO_TYPES.get(type(value), "number")
         shown = json.dumps(json.dumps(patch, default=str)[:SHOWN])
-        message = f"Invalid value: {shown}: cannot restore map from {said}"
+        message = f"Invalid value: {shown}: cannot restore map from {go_type}"
         cause = Cause("patch", "FieldValueInvalid", message)
         raise Invalid(f' "" is invalid: patch: {message}', causes=[cause])
 
 
-def _check_identity(old: Document, new: Any) -> None:
-    """A patch changes an object, and does not make another one of it."""
+def _check_identity(old: Document, new: object) -> None:
+    """Refuse a patch that makes another object of an object."""
     if not isinstance(new, dict) or not isinstance(new.get("metadata"), dict):
         raise BadRequest("the patch leaves no object behind")
     name, other = old["metadata"].get("name"), new["metadata"].get("name")

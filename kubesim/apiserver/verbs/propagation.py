@@ -1,14 +1,14 @@
-"""What becomes of the dependents of an object that is deleted: the finalizers that say so.
+"""Propagation policies of a deletion: what happens to the dependents of the deleted object.
 
 Three policies (`propagationPolicy` of the delete options):
 
-- Background: the object goes now; the garbage collector deletes its dependents afterwards.
-- Foreground: the object stays, marked, with the finalizer ``foregroundDeletion`` until those of its
-  dependents are gone that have `blockOwnerDeletion`.
-- Orphan: it stays with the finalizer ``orphan`` until no dependent names it any more; they live on.
+- Background: the object is removed now; the garbage collector deletes its dependents afterwards.
+- Foreground: the object stays, marked, with the finalizer ``foregroundDeletion`` until all of its
+  dependents with `blockOwnerDeletion` are removed.
+- Orphan: it stays with the finalizer ``orphan`` until no dependent names it as an owner; they stay.
 
-Here stands only which finalizers a deletion leaves on the object. Who acts on them is the garbage
-collector (kubesim.controllers.garbage.controller).
+This file decides only which finalizers a deletion leaves on the object. The garbage collector
+(kubesim.controllers.garbage.controller) acts on them.
 
 >>> finalizers_after([], "Foreground", default="Background")
 ['foregroundDeletion']
@@ -33,12 +33,12 @@ COLLECTED = {FOREGROUND: FOREGROUND_FINALIZER, ORPHAN: ORPHAN_FINALIZER}
 
 
 def effective_policy(finalizers: Sequence[str], asked: str | None, default: str) -> str:
-    """The policy of one deletion: what was asked for, what the object carries, the kind's default.
+    """Return the policy of a deletion: the request's, that of the finalizers, or the default.
 
     Args:
         finalizers: of the object.
-        asked: `propagationPolicy` of the request; None: it does not say.
-        default: of the kind; "": the kind has no dependents that anybody collects.
+        asked: `propagationPolicy` of the request; None: not given.
+        default: of the kind; "": its dependents are not garbage collected.
     """
     if not default:
         return BACKGROUND
@@ -51,10 +51,10 @@ def effective_policy(finalizers: Sequence[str], asked: str | None, default: str)
 
 
 def finalizers_after(finalizers: Sequence[str], asked: str | None, default: str) -> list[str]:
-    """The finalizers of an object once its deletion was asked for; arguments as above.
+    """Return the finalizers of an object after a deletion request; arguments as above.
 
-    A later deletion with another policy exchanges them, so that Background lets an object go that
-    waits in the foreground.
+    A later deletion with another policy replaces them: Background removes an object that waits for
+    a foreground deletion.
     """
     wanted = COLLECTED.get(effective_policy(finalizers, asked, default))
     kept = [name for name in finalizers if name not in COLLECTED.values() or name == wanted]
@@ -62,15 +62,19 @@ def finalizers_after(finalizers: Sequence[str], asked: str | None, default: str)
 
 
 def check_policy(policy: object, kind: str, name: str) -> None:
-    """Refuse what is no policy.
+    """Refuse an unknown policy.
+
+    Args:
+        policy: `propagationPolicy` of the request.
+        kind, name: of the object.
 
     Raises:
-        Invalid: with upstream's words and the three that exist.
+        Invalid: with upstream's message; it lists the three that exist.
     """
     if policy is None or policy in POLICIES:
         return
     listed = ", ".join(f'"{known}"' for known in POLICIES)
-    why = f'Unsupported value: "{policy}": supported values: {listed}'
-    cause = Cause("propagationPolicy", "FieldValueNotSupported", why)
-    said = f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {why}'
-    raise Invalid(said, kind=kind, name=name, causes=[cause])
+    reason = f'Unsupported value: "{policy}": supported values: {listed}'
+    cause = Cause("propagationPolicy", "FieldValueNotSupported", reason)
+    message = f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {reason}'
+    raise Invalid(message, kind=kind, name=name, causes=[cause])

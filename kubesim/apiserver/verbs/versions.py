@@ -1,4 +1,4 @@
-"""Several versions of one kind: the store holds one, the others are made of it and turned into it.
+"""Conversion between the versions of a kind; the store holds one version.
 
 Source: k8s.io/apimachinery/pkg/runtime (Scheme.Convert); for custom kinds (strategy None: versions
 differ in name alone): apiextensions-apiserver/pkg/apiserver/conversion.
@@ -12,16 +12,16 @@ from kubesim.objects.frozen import Document, thaw
 
 
 def to_stored(kind: Kind, document: Document) -> Document:
-    """A document of any served version as one of the stored version; a copy."""
+    """Convert a document of any served version to the stored version; return a copy."""
     version = kind.version_of(str(document.get("apiVersion") or kind.api_version))
     if version is None:
         raise _no_match(kind, str(document.get("apiVersion")))
-    made = version.to_stored(thaw(document))
-    return {**made, "apiVersion": kind.api_version}
+    converted = version.to_stored(thaw(document))
+    return {**converted, "apiVersion": kind.api_version}
 
 
 def in_version(kind: Kind, document: Document, api_version: str) -> Document:
-    """A stored document as clients of another version see it.
+    """Convert a stored document to another version.
 
     Args:
         kind: of the document.
@@ -29,7 +29,7 @@ def in_version(kind: Kind, document: Document, api_version: str) -> Document:
         api_version: for example ``autoscaling/v1``.
 
     Returns:
-        The document itself if it is of that version; else a new one.
+        The document itself if it has that version; else a converted copy.
 
     Raises:
         BadRequest: the kind is not served in that version.
@@ -39,10 +39,10 @@ def in_version(kind: Kind, document: Document, api_version: str) -> Document:
     version = kind.version_of(api_version)
     if version is None:
         raise _no_match(kind, api_version)
-    made = version.from_stored(thaw(document))
-    return {**made, "apiVersion": api_version}
+    converted = version.from_stored(thaw(document))
+    return {**converted, "apiVersion": api_version}
 
 
 def _no_match(kind: Kind, api_version: str) -> BadRequest:
-    said = f'no matches for kind "{kind.kind}" in version "{api_version}"'
-    return BadRequest(said, hint=f"use {kind.api_version}")
+    message = f'no matches for kind "{kind.kind}" in version "{api_version}"'
+    return BadRequest(message, hint=f"use {kind.api_version}")

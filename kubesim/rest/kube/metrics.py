@@ -13,7 +13,7 @@ Source: kubernetes-sigs/custom-metrics-apiserver/pkg/registry; k8s.io/metrics.
 from __future__ import annotations
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.base import NOT_ALLOWED
+from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.verbs.metricsapis import CUSTOM, EXTERNAL
 from kubesim.errors import MethodNotAllowed, NotFound, StatusError
 from kubesim.rest.http.router import Response

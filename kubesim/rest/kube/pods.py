@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.base import NOT_ALLOWED
+from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.errors import BadRequest, MethodNotAllowed, TooManyRequests
 from kubesim.objects.meta import is_terminating
 from kubesim.objects.pods import containers_of, node_of

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.base import NOT_ALLOWED
+from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import Expired, Forbidden, MethodNotAllowed, NotFound, StatusError
 from kubesim.rest.http.router import Response

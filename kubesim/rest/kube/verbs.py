@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.base import NOT_ALLOWED
-from kubesim.apiserver.schema.strict import Asked
+from kubesim.apiserver.core import NOT_ALLOWED
+from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.watching import too_large
 from kubesim.errors import BadRequest, Cause, FutureRevision, Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document
@@ -180,7 +180,7 @@ class Verbs:
         request: Request,
         target: Target,
         body: Body,
-        asked: Asked,
+        asked: WriteOptions,
         told: Warnings,
         dry: bool,
     ) -> Response:
@@ -243,11 +243,11 @@ class Verbs:
         return transformer_for(self._api, request, target)
 
     @staticmethod
-    def _asked(request: Request, body: Body) -> tuple[Asked, Warnings]:
+    def _asked(request: Request, body: Body) -> tuple[WriteOptions, Warnings]:
         """What the client asks of a write, and where its warnings will be."""
         told: Warnings = []
         agent = request.headers.get("user-agent", "").partition("/")[0]
-        asked: Asked = {
+        asked: WriteOptions = {
             "field_manager": request.parameter("fieldManager") or agent[:128] or "unknown",
             "field_validation": request.parameter("fieldValidation") or "Warn",
             "warnings": told,

@@ -1,0 +1,74 @@
+"""The kinds and the objects that every cluster has from the start.
+
+Source: pkg/controlplane (instance.go: the API groups; controller/systemnamespaces),
+pkg/apis/scheduling/v1/helpers.go (SystemPriorityClasses).
+"""
+
+from __future__ import annotations
+
+from kubesim.apiserver.core import Core
+from kubesim.apiserver.kinds import (
+    apps,
+    autoscaling,
+    batch,
+    configuration,
+    core,
+    crds,
+    cronjobs,
+    discovery,
+    metrics,
+    policy,
+    scheduling,
+    services,
+)
+from kubesim.apiserver.registry import Registry
+from kubesim.apiserver.verbs.write import Writer
+from kubesim.objects.frozen import Document, freeze
+from kubesim.objects.meta import name_of
+
+SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+
+def default_registry(*, scale_to_zero: bool = False) -> Registry:
+    """Return the kinds that every simulated cluster serves.
+
+    Args:
+        scale_to_zero: the feature gate HPAScaleToZero (alpha upstream): minReplicas may be 0.
+    """
+    scaling = autoscaling.kinds(scale_to_zero=scale_to_zero)
+    first = [
+        *core.KINDS,
+        *configuration.KINDS,
+        *services.KINDS,
+        *apps.KINDS,
+        *batch.KINDS,
+        *cronjobs.KINDS,
+        *scaling,
+    ]
+    groups = (discovery, policy, scheduling, crds, metrics)
+    return Registry([*first, *(kind for group in groups for kind in group.KINDS)])
+
+
+def create_system_objects(server: Core, writer: Writer) -> None:
+    """Create the four namespaces and two priority classes of every cluster, if they are missing.
+
+    Args:
+        server: whose store gets them.
+        writer: sets their defaults and validates them.
+    """
+    # The priority classes come with the last namespace, in one revision.
+    steps: list[list[Document]] = [
+        [{"kind": "Namespace", "metadata": {"name": name}}] for name in SYSTEM_NAMESPACES
+    ]
+    steps[-1] += scheduling.SYSTEM_CLASSES
+    for step in steps:
+        puts: list[tuple[str, Document]] = []
+        for document in step:
+            kind = server.registry.find(document["kind"])
+            key = kind.key("", name_of(document))
+            if server.store.get(key) is None:
+                puts.append((key, freeze(writer.complete(document))))
+        if puts:
+            server.store.txn([], puts)
+            if name_of(puts[0][1]) in SYSTEM_NAMESPACES:
+                server.log_created(server.registry.find("Namespace"), puts[0][1])

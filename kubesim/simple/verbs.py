@@ -1,0 +1,163 @@
+"""create_pod, delete_pod, list_pods, get_pod: the original simulator's four methods.
+
+No counterpart in Kubernetes, where all of this is done with the generic verbs.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Protocol
+
+from kubesim.clock.base import Clock
+from kubesim.errors import AlreadyExists, BadRequest, NotFound, Timeout
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+from kubesim.simple.records import PodRecord, PodRecords, bare_pod
+from kubesim.store import Store, Watch
+
+DELETE_PATIENCE_SECONDS = 5.0  # beyond the grace period
+WAIT_SECONDS = 0.5  # wall time of one wait, so that a change of speed or a pause is noticed
+
+
+class Creator(Protocol):
+    """The API server's verb that creates."""
+
+    def create(self, document: Document, /) -> Document:
+        """Create an object; return it as it was stored."""
+
+
+class Remover(Protocol):
+    """The API server's verb that deletes."""
+
+    def delete(
+        self, kind: str, name: str, namespace: str | None = None, /, *, uid: str | None = None
+    ) -> Document:
+        """Delete an object; return its last state."""
+
+
+class SimplePods:
+    """The original simulator's four methods.
+
+    Args:
+        store: has the pods.
+        clock: to wait on.
+        records: the pod records.
+        creator, remover: the API server's verbs.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        records: PodRecords,
+        creator: Creator,
+        remover: Remover,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._records = records
+        self._creator = creator
+        self._remover = remover
+
+    def create_pod(
+        self, name: str, *, run_seconds: float | None = None, exit_code: int = 0
+    ) -> PodRecord:
+        """Create a bare pod in the namespace ``default``; return its record.
+
+        Args:
+            name: a DNS-1123 name.
+            run_seconds: the pod ends by itself after so many seconds of running; None: it runs
+                until it is deleted.
+            exit_code: with which it then ends: 0 is Succeeded, others are Failed.
+
+        Raises:
+            BadRequest: "Invalid pod name"; or an invalid time or exit code.
+            AlreadyExists: the name is taken; the message says so.
+        """
+        if not meta.valid_dns1123_subdomain(name):
+            raise BadRequest("Invalid pod name")
+        if run_seconds is not None and not (
+            type(run_seconds) in (int, float) and isfinite(run_seconds) and run_seconds >= 0
+        ):
+            raise BadRequest(f"run_seconds must be a number of seconds, not {run_seconds!r}")
+        if type(exit_code) is not int or not 0 <= exit_code <= 255:
+            raise BadRequest(f"exit_code must be a whole number from 0 to 255, not {exit_code!r}")
+        try:
+            pod = self._creator.create(bare_pod(name, run_seconds, exit_code))
+        except AlreadyExists as error:
+            message = f'a pod named "{name}" already exists'
+            raise AlreadyExists(message, kind="pods", name=name) from error
+        return self.get_pod(meta.uid_of(pod))
+
+    def get_pod(self, id: str) -> PodRecord:
+        """Return one pod's record.
+
+        Raises:
+            NotFound: "Pod not found".
+        """
+        return self._records.get(id)
+
+    def list_pods(self) -> list[PodRecord]:
+        """Return the records of all pods: pending, running and completed."""
+        return self._records.records()
+
+    def delete_pod(self, id: str) -> None:
+        """Stop a pod gracefully; return when it has stopped and is removed from the store.
+
+        Its last state was Succeeded, which the log and every watch show. Called by a component,
+        this does not wait, since components never do.
+
+        Raises:
+            NotFound: "Pod not found".
+            Timeout: the pod was not removed within its grace period and 5 s more, for example
+                because its node is down or the clock is paused. It stays marked.
+        """
+        kv = self._records.find(id)
+        namespace, name = meta.namespace_of(kv.value), meta.name_of(kv.value)
+        # Watched from before the deletion, so that no step of it can be missed.
+        watch = self._store.watch(kv.key)
+        try:
+            marked = self._remover.delete("Pod", name, namespace, uid=id)
+            if self._clock.inside_worker():
+                return
+            grace = float(marked["metadata"].get("deletionGracePeriodSeconds") or 0)
+            if not self._wait_until_removed(watch, kv.create_revision, grace):
+                raise Timeout(
+                    f"pod {name} did not stop within {grace:g} s and "
+                    f"{DELETE_PATIENCE_SECONDS:g} s more; it is still marked for deletion",
+                    hint="is its node alive, and does time run?",
+                    kind="pods",
+                    name=name,
+                )
+        except NotFound as error:
+            raise NotFound("Pod not found", kind="pods", name=id) from error
+        finally:
+            watch.close()
+
+    def _wait_until_removed(self, watch: Watch, created: int, grace_seconds: float) -> bool:
+        """Let time pass until the pod is removed; return False if that takes too long.
+
+        Args:
+            watch: of the pod's key.
+            created: the create_revision of the pod.
+            grace_seconds: its grace period.
+        """
+        clock = self._clock
+
+        def removed() -> bool:
+            kv = self._store.get(watch.prefix)
+            return kv is None or kv.create_revision != created
+
+        patience = grace_seconds + DELETE_PATIENCE_SECONDS
+        if clock.virtual:
+            return clock.wait_until(removed, patience)
+        # Live: woken by each change of the pod. The clock may be paused, so the waits that
+        # returned nothing are counted, too.
+        end, wall_left = clock.now() + patience, patience / clock.speed
+        while not removed():
+            if clock.now() >= end or wall_left <= 0:
+                return False
+            if not watch.wait(WAIT_SECONDS):
+                wall_left -= WAIT_SECONDS
+            watch.poll()
+        return True
