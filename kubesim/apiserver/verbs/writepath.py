@@ -241,7 +241,7 @@ class WritePath:
             core.check_preconditions(kind, kv, uid, resource_version)
             old = kv.value
             new = change(old)
-                if new == old:
+            if new == old:
                 return thaw(view_of(kv))
             if dry_run:
                 return thaw(at_revision(new, kv.mod_revision))
