@@ -1,9 +1,9 @@
 """Manifests: YAML in and out, and what `kubectl apply`, `diff` and `delete -f` do with it.
 
-A manifest is a path (a file, or a folder of files), a text with one or more documents, a dictionary
-or several; `List` kinds are taken apart. YAML is read as Go's reader does it, not as Python's: a
-date or ``12:30`` stays a text, a key that stands twice is an error. Reading needs PyYAML, which is
-in the extra ``k8s``; dictionaries and JSON need nothing.
+A manifest is a path (a file, or a folder of files), a string with one or more documents, a
+dictionary or several; `List` kinds are split into their items. YAML is parsed as by Go: a date or
+``12:30`` stays a string, and a duplicate key is an error. YAML needs PyYAML, which is in the extra
+``k8s``; dictionaries and JSON need nothing.
 
 >>> read('{"kind": "List", "items": [{"kind": "Pod"}, {"kind": "Node"}]}')
 [{'kind': 'Pod'}, {'kind': 'Node'}]
@@ -15,9 +15,9 @@ sigs.k8s.io/yaml.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from kubesim import yamltext
 from kubesim.apiserver import KubeAPI
@@ -52,11 +52,11 @@ class DeleteOptions(TypedDict, total=False):
 
 
 def read(manifest: Manifest) -> list[Document]:
-    """The objects of a manifest, in their order.
+    """Read the objects of a manifest, in order.
 
     Raises:
-        BadRequest: it cannot be read; the message says where.
-        ImportError: it is YAML, and PyYAML is not installed.
+        BadRequest: the manifest cannot be parsed; the message says where.
+        ImportError: the manifest is YAML, and PyYAML is not installed.
     """
     if isinstance(manifest, Path) or (isinstance(manifest, str) and _is_path(manifest)):
         return _read_path(Path(manifest))
@@ -66,7 +66,7 @@ def read(manifest: Manifest) -> list[Document]:
 
 
 def to_yaml(documents: ReadOnlyDocument | Iterable[ReadOnlyDocument]) -> str:
-    """Objects as YAML that any reader of Kubernetes reads back as the same objects.
+    """Write objects as YAML, which Kubernetes reads back as the same objects.
 
     Raises:
         ImportError: PyYAML is not installed.
@@ -95,30 +95,30 @@ def _read_path(path: Path) -> list[Document]:
         raise BadRequest(f"{path}: {error.message}", hint=error.hint) from error
 
 
-def _parse(text: str) -> list[Any]:
+def _parse(text: str) -> Sequence[object]:
     if text.lstrip().startswith("{"):
         try:
             return [json.loads(text)]
         except ValueError:
-            pass  # YAML may begin with a brace, too
+            pass  # a YAML document may begin with a brace, too
     return yamltext.parse(text)
 
 
-def _objects_of(documents: Iterable[Any]) -> list[Document]:
-    found: list[Document] = []
+def _objects_of(documents: Iterable[object]) -> list[Document]:
+    objects: list[Document] = []
     for document in documents:
         if document is None:
             continue  # nothing between two separators
         if not isinstance(document, Mapping):
-            said = f"a manifest is an object, not {type(document).__name__}"
-            raise BadRequest(said, hint="write for example kind: Pod")
+            message = f"a manifest is an object, not {type(document).__name__}"
+            raise BadRequest(message, hint="write for example kind: Pod")
         if str(document.get("kind", "")).endswith("List") and isinstance(
             document.get("items"), list
         ):
-            found += _objects_of(document["items"])
+            objects += _objects_of(document["items"])
         else:
-            found.append(thaw(dict(document)))
-    return found
+            objects.append(thaw(dict(document)))
+    return objects
 
 
 # -- apply, diff, delete ---------------------------------------------------------------------------
@@ -127,23 +127,23 @@ def _objects_of(documents: Iterable[Any]) -> list[Document]:
 def apply(
     api: KubeAPI, manifest: Manifest, *, namespace: str | None = None, dry_run: bool = False
 ) -> Table:
-    """Create what is not there, and change what differs: `kubectl apply -f`.
+    """Create the objects that do not exist, and change those that differ: `kubectl apply -f`.
 
-    What was applied before stands in an annotation; fields that are wanted no more are removed, and
-    what others wrote (an autoscaler the replicas, for example) is left alone unless the manifest
-    names it.
+    An annotation keeps what was applied before. Fields that the manifest no longer has are removed.
+    Fields that others wrote (for example an autoscaler the replicas) stay, unless the manifest sets
+    them.
 
     Args:
-        api: the server.
-        manifest: a path, a text, a dictionary or several.
-        namespace: of objects that do not say.
-        dry_run: do everything but store it.
+        api: the API server.
+        manifest: a path, YAML or JSON as a string, a dictionary or several.
+        namespace: for objects without a namespace.
+        dry_run: do everything except storing the result.
 
     Returns:
-        A table of each object and what was done: created, configured or unchanged.
+        A table of the objects and what was done: created, configured or unchanged.
 
     Raises:
-        StatusError: some object was refused; the others are applied all the same, as kubectl does.
+        StatusError: an object was refused; the others are applied nevertheless, as by kubectl.
     """
     rows: list[tuple[str, str]] = []
     errors: list[StatusError] = []
@@ -157,20 +157,20 @@ def apply(
 
 
 def diff(api: KubeAPI, manifest: Manifest, *, namespace: str | None = None) -> Table:
-    """What `apply` would change, field by field: `kubectl diff`. Changes nothing.
+    """Return what `apply` would change, field by field: `kubectl diff`. Changes nothing.
 
     Returns:
-        A table of object, field, its value now and then; empty if there is nothing to do.
+        A table of object, field, and its value now and after; empty if nothing would change.
     """
-    rows: list[tuple[str, str, Any, Any]] = []
+    rows: list[tuple[str, str, object, object]] = []
     for document in read(manifest):
-        kind, wanted, live = _look_up(api, document, namespace)
+        kind, wanted, live = _resolve(api, document, namespace)
         if live is None:
             then = api.create(annotated(wanted), dry_run=True)
         else:
             then = _patched(api, kind, wanted, live, dry_run=True) or live
         for field, before, after in _differences(live or {}, then, ""):
-            rows.append((_said(kind, wanted), field, before, after))
+            rows.append((_shown(kind, wanted), field, before, after))
     return Table(("object", "field", "now", "then"), rows)
 
 
@@ -184,15 +184,15 @@ def delete(
     """Delete the objects of a manifest: `kubectl delete -f`.
 
     Raises:
-        NotFound: one is not there; the others are deleted all the same.
+        NotFound: an object does not exist; the others are deleted nevertheless.
     """
     rows: list[tuple[str, str]] = []
     errors: list[StatusError] = []
     for document in read(manifest):
-        kind, wanted, _ = _look_up(api, document, namespace)
+        kind, wanted, _ = _resolve(api, document, namespace)
         try:
             api.delete(kind.kind, name_of(wanted), namespace_of(wanted) or None)
-            rows.append((_said(kind, wanted), "deleted"))
+            rows.append((_shown(kind, wanted), "deleted"))
         except NotFound as error:
             if not ignore_not_found:
                 errors.append(error)
@@ -203,20 +203,20 @@ def delete(
 def _apply_one(
     api: KubeAPI, document: Document, namespace: str | None, dry_run: bool
 ) -> tuple[str, str]:
-    kind, wanted, live = _look_up(api, document, namespace)
+    kind, wanted, live = _resolve(api, document, namespace)
     if live is None:
-        made = api.create(annotated(wanted), dry_run=dry_run, field_manager=MANAGER)
-        return _said(kind, made), "created"
+        created = api.create(annotated(wanted), dry_run=dry_run, field_manager=MANAGER)
+        return _shown(kind, created), "created"
     changed = _patched(api, kind, wanted, live, dry_run=dry_run)
-    # A list that defaults were added to is sent again each time, and changes nothing.
+    # A list to which the server added defaults is in each patch, and changes nothing.
     same = changed is None or _differences(live, changed, "") == []
-    return _said(kind, wanted), "unchanged" if same else "configured"
+    return _shown(kind, wanted), "unchanged" if same else "configured"
 
 
-def _look_up(
+def _resolve(
     api: KubeAPI, document: Document, namespace: str | None
 ) -> tuple[Kind, Document, Document | None]:
-    """(its kind, the object with its namespace, the one that is there)."""
+    """Return the kind, the object with its namespace, and the stored object or None."""
     kind = api.kind_of(document)
     wanted: Document = thaw(document)
     if wanted.get("metadata") is None:
@@ -224,18 +224,19 @@ def _look_up(
     metadata = wanted["metadata"]
     name = metadata.get("name")
     if name and not isinstance(name, str):
-        raise BadRequest(f"metadata.name must be a text, not {name!r}")
+        raise BadRequest(f"metadata.name must be a string, not {name!r}")
     if not name:
-        said = "cannot use generate name with apply" if "generateName" in metadata else ""
-        raise BadRequest(said or "resource name may not be empty", hint="give metadata.name")
+        generated = "generateName" in metadata
+        message = "cannot use generate name with apply" if generated else ""
+        raise BadRequest(message or "resource name may not be empty", hint="set metadata.name")
     if kind.namespaced:
-        said = metadata.get("namespace")
-        if said and namespace and said != namespace:
+        own = metadata.get("namespace")
+        if own and namespace and own != namespace:
             raise BadRequest(
-                f'the namespace from the provided object "{said}" does not match the namespace '
+                f'the namespace from the provided object "{own}" does not match the namespace '
                 f'"{namespace}"'
             )
-        metadata["namespace"] = said or namespace or DEFAULT_NAMESPACE
+        metadata["namespace"] = own or namespace or DEFAULT_NAMESPACE
     live = api.peek(kind.kind, metadata["name"], metadata.get("namespace"))
     return kind, wanted, live
 
@@ -243,7 +244,7 @@ def _look_up(
 def _patched(
     api: KubeAPI, kind: Kind, wanted: Document, live: Document, *, dry_run: bool
 ) -> Document | None:
-    """The object after the three-way patch; None if there is nothing to patch."""
+    """Apply a three-way patch; return the patched object, or None if the patch is empty."""
     build, patch_type = (strategic, "strategic") if kind.schema is None else (merging, "merge")
     sent: Document = thaw(wanted)
     for field in ("resourceVersion", "uid", "creationTimestamp", "managedFields"):
@@ -263,24 +264,24 @@ def _patched(
     )
 
 
-def _said(kind: Kind, document: Document) -> str:
-    """How kubectl names an object: ``pod/web``, ``deployment.apps/web``."""
+def _shown(kind: Kind, document: Document) -> str:
+    """Return an object as kubectl names it: ``pod/web``, ``deployment.apps/web``."""
     group = f".{kind.group}" if kind.group else ""
     return f"{kind.singular}{group}/{name_of(document)}"
 
 
-def _differences(before: Any, after: Any, path: str) -> list[tuple[str, Any, Any]]:
-    """(path, before, after) of each leaf that differs; what only counts writes is left out."""
+def _differences(before: object, after: object, path: str) -> list[tuple[str, object, object]]:
+    """Return (path, before, after) of each leaf that differs, without counters of writes."""
     if path in ("metadata.resourceVersion", "metadata.generation", "metadata.managedFields"):
         return []
     if path == f"metadata.annotations.{LAST_APPLIED}":
         return []
     if isinstance(before, dict) and isinstance(after, dict):
-        found = []
+        rows: list[tuple[str, object, object]] = []
         for name in [*before, *(name for name in after if name not in before)]:
             step = f"{path}.{name}" if path else name
-            found += _differences(before.get(name), after.get(name), step)
-        return found
+            rows += _differences(before.get(name), after.get(name), step)
+        return rows
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         return [
             row

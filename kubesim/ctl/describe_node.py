@@ -1,4 +1,4 @@
-"""A node as people want to see it: facts and small tables, much like ``kubectl describe node``.
+"""A node as facts and small tables, much like ``kubectl describe node``.
 
 Source: k8s.io/kubectl/pkg/describe/describe.go (describeNode, describeNodeResource).
 """
@@ -18,12 +18,12 @@ MEBIBYTE = 1024**2
 
 
 def pods_on(api: KubeAPI, node: str) -> list[Document]:
-    """The pods that are bound to a node, frozen, by key."""
+    """Return the pods that are bound to a node, frozen, by key."""
     return [pod for pod in api.snapshot("Pod")[0] if node_of(pod) == node]
 
 
 def taint_text(taint: Document) -> str:
-    """A taint as kubectl writes it.
+    """Return a taint as kubectl writes it.
 
     >>> taint_text({"key": "dedicated", "value": "gpu", "effect": "NoSchedule"})
     'dedicated=gpu:NoSchedule'
@@ -33,21 +33,21 @@ def taint_text(taint: Document) -> str:
 
 
 def facts(node: Document, latest: Decision | None) -> list[tuple[str, str]]:
-    """(label, value) of what is true of a node, with the newest decision about it."""
+    """Return (label, value) pairs: name, labels, taints, and the newest decision about the node."""
     labels = ", ".join(f"{key}={value}" for key, value in meta.labels_of(node).items())
-    found = [
+    result = [
         ("Name", meta.name_of(node)),
         ("Labels", labels or "<none>"),
         ("Taints", ", ".join(map(taint_text, taints_of(node))) or "<none>"),
         ("Unschedulable", str(bool(node["spec"].get("unschedulable"))).lower()),
     ]
     if latest is not None:
-        found.append(("Why", f"t={latest.time:g}s {latest.verdict} ({latest.component})"))
-    return found
+        result.append(("Why", f"t={latest.time:g}s {latest.verdict} ({latest.component})"))
+    return result
 
 
 def conditions(node: Document) -> Table:
-    """The conditions: type, status, since when, reason, message."""
+    """Return the conditions: type, status, last transition, reason, message."""
     fields = ("type", "status", "lastTransitionTime", "reason", "message")
     rows = [
         tuple(condition.get(field) for field in fields)
@@ -57,18 +57,18 @@ def conditions(node: Document) -> Table:
 
 
 def pods(api: KubeAPI, name: str) -> Table:
-    """The pods of a node: status, and what they ask for."""
+    """Return the pods of a node: status and requests."""
     rows = []
     for pod in pods_on(api, name):
-        asked = pod_requests(pod)
+        requested = pod_requests(pod)
         status = (pod.get("status") or {}).get("phase", "Pending")
         rows.append(
             (
                 meta.namespace_of(pod),
                 meta.name_of(pod),
                 "Terminating" if meta.is_terminating(pod) else status,
-                asked.cpu_milli,
-                asked.memory_bytes // MEBIBYTE,
+                requested.cpu_milli,
+                requested.memory_bytes // MEBIBYTE,
             )
         )
     columns = ("namespace", "pod", "status", "cpu requested [m]", "memory requested [Mi]")
@@ -76,28 +76,31 @@ def pods(api: KubeAPI, name: str) -> Table:
 
 
 def allocated(api: KubeAPI, node: Document) -> Table:
-    """What the pods of a node that have not ended ask for, of what it offers."""
+    """Return what the running pods of a node request, and what is allocatable."""
     running = [pod for pod in pods_on(api, meta.name_of(node)) if not is_finished(pod)]
-    asked = sum(map(pod_requests, running), NOTHING)
-    offered = (node.get("status") or {}).get("allocatable") or {}
-    cpu, memory = parse_cpu_milli(offered.get("cpu", 0)), parse_memory(offered.get("memory", 0))
-    size = asked.memory_bytes
+    requested = sum(map(pod_requests, running), NOTHING)
+    allocatable = (node.get("status") or {}).get("allocatable") or {}
+    cpu, memory = (
+        parse_cpu_milli(allocatable.get("cpu", 0)),
+        parse_memory(allocatable.get("memory", 0)),
+    )
+    size = requested.memory_bytes
     rows = [
-        ("cpu [m]", asked.cpu_milli, cpu, _percent(asked.cpu_milli, cpu)),
+        ("cpu [m]", requested.cpu_milli, cpu, _percent(requested.cpu_milli, cpu)),
         ("memory [Mi]", size // MEBIBYTE, memory // MEBIBYTE, _percent(size, memory)),
-        ("pods", len(running), int(offered.get("pods", 0)), ""),
+        ("pods", len(running), int(allocatable.get("pods", 0)), ""),
     ]
     return Table(("resource", "requested", "allocatable", "of it"), rows, "allocated")
 
 
 def events(api: KubeAPI, name: str) -> Table:
-    """The Events about a node, by time."""
-    found = [
+    """Return the Events about a node, by time."""
+    rows = [
         (e.get("lastTimestamp"), e.get("type"), e.get("reason"), e.get("message"))
         for e in api.snapshot("Event")[0]
         if e["involvedObject"].get("kind") == "Node" and e["involvedObject"].get("name") == name
     ]
-    return Table(("time", "type", "reason", "message"), sorted(found, key=str), "events")
+    return Table(("time", "type", "reason", "message"), sorted(rows, key=str), "events")
 
 
 def _percent(part: int, whole: int) -> str:

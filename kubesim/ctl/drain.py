@@ -1,11 +1,11 @@
-"""`kubectl drain`: empty a node politely, pod by pod, with the consent of the budgets.
+"""`kubectl drain`: evict the pods of a node as far as disruption budgets allow it.
 
-First the node is cordoned. Then kubectl sorts its pods: those of DaemonSets are left alone, those
-that nobody would make again, or that would lose data, need a word of the user. If one pod stands in
-the way, none is touched. The others are evicted; a refusal (429) is tried again every 5 s, and
-kubectl waits until each pod is gone.
+First the node is cordoned. Then kubectl sorts its pods: it ignores pods of DaemonSets; pods without
+a controller and pods with local data need the user's consent. If one pod blocks the drain, no pod
+is evicted. Otherwise all are evicted; an eviction that a budget refuses (429) is retried every 5 s,
+and kubectl waits until each pod is deleted.
 
-Ours keeps kubectl's rules, order and words. It leaves out: label and pod selectors, dry runs.
+Ours keeps kubectl's rules, order and messages. It leaves out: label and pod selectors, dry runs.
 
 >>> bare = {"metadata": {"name": "a", "namespace": "default"}, "spec": {}, "status": {}}
 >>> drain_plan([bare]).errors
@@ -31,7 +31,7 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished
 
 RETRY_SECONDS = 5.0  # between two attempts to evict a pod that a budget protects
-TIMEOUT_SECONDS = 600.0  # kubectl waits for ever; a lesson has to end
+TIMEOUT_SECONDS = 600.0  # kubectl waits without limit; a lesson has to end
 MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 
 DAEMON_FATAL = "DaemonSet-managed Pods (use --ignore-daemonsets to ignore)"
@@ -41,18 +41,18 @@ BARE_FATAL = "Pods that declare no controller (use --force to override)"
 BARE_WARNING = "deleting Pods that declare no controller"
 
 
-# -- what is decided -------------------------------------------------------------------------------
+# -- the plan -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class DrainPlan:
-    """What a drain is going to do with the pods of a node.
+    """What a drain will do with the pods of a node.
 
     Attributes:
-        evict: the pods that have to go.
-        skipped: keys of those that are left alone.
-        warnings: what is done all the same, each with its pods.
-        errors: what stands in the way; if there is one, nothing is evicted.
+        evict: the pods to evict.
+        skipped: keys of the pods that stay.
+        warnings: messages about pods that are evicted or ignored all the same.
+        errors: messages about pods that block the drain; with one of them, no pod is evicted.
     """
 
     evict: tuple[Document, ...]
@@ -61,8 +61,8 @@ class DrainPlan:
     errors: tuple[str, ...]
 
 
-_Verdict = tuple[bool, str, bool]  # whether a pod goes, what is said, whether that is an error
-_FINE: _Verdict = (True, "", False)
+_Filtered = tuple[bool, str, bool]  # evict the pod?, message, is the message an error?
+_EVICT: _Filtered = (True, "", False)
 
 
 def drain_plan(
@@ -73,66 +73,71 @@ def drain_plan(
     delete_emptydir_data: bool = False,
     force: bool = False,
 ) -> DrainPlan:
-    """Sort the pods of a node.
+    """Decide which pods of a node to evict.
 
     Args:
-        pods: those that are bound to it.
-        daemonset_exists: says of (namespace, name) whether there is such a DaemonSet.
-        ignore_daemonsets: leave their pods alone; False: they stand in the way.
-        delete_emptydir_data: pods with emptyDir volumes may go, and their data with them.
-        force: pods without a controller may go, and so may those of a DaemonSet that is gone.
+        pods: the pods that are bound to the node.
+        daemonset_exists: called as daemonset_exists(namespace, name).
+        ignore_daemonsets: leave pods of DaemonSets running; False: they block the drain.
+        delete_emptydir_data: evict pods with emptyDir volumes; their data is lost.
+        force: evict pods without a controller, and pods of a deleted DaemonSet.
     """
 
-    def daemons(pod: Document) -> _Verdict:
+    def daemons(pod: Document) -> _Filtered:
         controller = meta.controller_of(pod)
         if controller is None or controller["kind"] != "DaemonSet" or is_finished(pod):
-            return _FINE
+            return _EVICT
         if not daemonset_exists(meta.namespace_of(pod), controller["name"]):
             return force, f'daemonsets.apps "{controller["name"]}" not found', not force
         if ignore_daemonsets:
             return False, DAEMON_WARNING, False
         return False, DAEMON_FATAL, True
 
-    def mirrors(pod: Document) -> _Verdict:
+    def mirrors(pod: Document) -> _Filtered:
         return MIRROR_ANNOTATION not in meta.annotations_of(pod), "", False
 
-    def storage(pod: Document) -> _Verdict:
+    def storage(pod: Document) -> _Filtered:
         if is_finished(pod) or not _has_local_storage(pod):
-            return _FINE
+            return _EVICT
         return (
             delete_emptydir_data,
             "" if delete_emptydir_data else STORAGE_FATAL,
             not (delete_emptydir_data),
         )
 
-    def bare(pod: Document) -> _Verdict:
+    def bare(pod: Document) -> _Filtered:
         if is_finished(pod) or meta.controller_of(pod) is not None:
-            return _FINE
+            return _EVICT
         return force, BARE_WARNING if force else BARE_FATAL, not force
 
-    def judge(pod: Document) -> _Verdict:
-        """The first filter that holds a pod back, else the word of the last: as kubectl has it."""
-        verdict = _FINE
+    def filtered(pod: Document) -> _Filtered:
+        """Return the first filter's result that keeps the pod, else the last one's, as kubectl."""
+        result = _EVICT
         for rule in (daemons, mirrors, storage, bare):
-            verdict = rule(pod)
-            if not verdict[0]:
+            result = rule(pod)
+            if not result[0]:
                 break
-        return verdict
+        return result
 
-    judged = [(pod, *judge(pod)) for pod in pods]
+    results = [(pod, *filtered(pod)) for pod in pods]
+    warnings = [(pod, message) for pod, _, message, bad in results if message and not bad]
+    errors = [(pod, message) for pod, _, message, bad in results if bad]
     return DrainPlan(
-        evict=tuple(pod for pod, goes, _, _ in judged if goes),
-        skipped=tuple(meta.key_of(pod) for pod, goes, _, _ in judged if not goes),
-        warnings=_grouped("{said}: {pods}", ((p, s) for p, _, s, bad in judged if s and not bad)),
-        errors=_grouped("cannot delete {said}: {pods}", ((p, s) for p, _, s, bad in judged if bad)),
+        evict=tuple(pod for pod, evict, _, _ in results if evict),
+        skipped=tuple(meta.key_of(pod) for pod, evict, _, _ in results if not evict),
+        warnings=_grouped("{message}: {pods}", warnings),
+        errors=_grouped("cannot delete {message}: {pods}", errors),
     )
 
 
-def _grouped(text: str, said: Iterable[tuple[Document, str]]) -> tuple[str, ...]:
-    by_text: dict[str, list[str]] = {}
-    for pod, what in said:
-        by_text.setdefault(what, []).append(meta.key_of(pod))
-    return tuple(text.format(said=what, pods=", ".join(keys)) for what, keys in by_text.items())
+def _grouped(template: str, messages: Iterable[tuple[Document, str]]) -> tuple[str, ...]:
+    """Return one line for each message, with the keys of its pods."""
+    keys: dict[str, list[str]] = {}
+    for pod, message in messages:
+        keys.setdefault(message, []).append(meta.key_of(pod))
+    return tuple(
+        template.format(message=message, pods=", ".join(pods)) for message, pods in keys.items()
+    )
 
 
 def _has_local_storage(pod: Document) -> bool:
@@ -147,12 +152,12 @@ class DrainReport:
     """What a drain did, in kubectl's words.
 
     Attributes:
-        node: its name.
+        node: name of the node.
         lines: (simulated second, line) as kubectl would have printed them.
-        evicted: keys of the pods that are gone.
-        refusals: evictions that a budget refused, each of them tried again.
-        refused: by key of the pod: how often, and the budget's last words.
-        errors: why it did not end well; empty if it did.
+        evicted: keys of the pods that were evicted and deleted.
+        refusals: number of evictions that a budget refused; each was retried.
+        refused: by key of the pod: number of refusals, and the last message of the budget.
+        errors: why the drain failed; empty if it succeeded.
     """
 
     node: str
@@ -164,7 +169,7 @@ class DrainReport:
 
     @property
     def drained(self) -> bool:
-        """True if every pod that had to go is gone."""
+        """True if all pods to evict are deleted."""
         return not self.errors
 
     def __str__(self) -> str:
@@ -176,17 +181,17 @@ class DrainReport:
         return f"<pre>{escape(str(self))}</pre>"
 
 
-# -- doing it --------------------------------------------------------------------------------------
+# -- the drain -------------------------------------------------------------------------------------
 
 
 class Drain:
-    """One drain of one node; run it from the driver, since it lets time pass.
+    """One drain of one node. Run it outside of workers, since it lets time pass.
 
     Args:
-        api, clock: the cluster's.
+        api, clock: of the cluster.
         node: name of the node.
-        grace_period_seconds: how long each pod may take to stop; None: what it says itself.
-        timeout_seconds: after so long it gives up.
+        grace_period_seconds: seconds that each pod has to stop; None: the pod's own.
+        timeout_seconds: seconds after which the drain fails.
     """
 
     def __init__(
@@ -205,40 +210,42 @@ class Drain:
         self.report = DrainReport(node)
 
     def run(self, plan: DrainPlan) -> DrainReport:
-        """Evict what the plan says, and wait until it is gone."""
+        """Evict the pods of the plan, and wait until they are deleted."""
         node = self.report.node
         if plan.warnings:
             self._say(f"Warning: {'; '.join(plan.warnings)}")
         if plan.errors:
-            said = ", ".join(plan.errors)
-            self._fail(f'unable to drain node "{node}" due to error: {said}')
+            errors = ", ".join(plan.errors)
+            self._fail(f'unable to drain node "{node}" due to error: {errors}')
             return self.report
-        begun = self._clock.now()
-        asking = {meta.key_of(pod): pod for pod in plan.evict}
-        going: dict[str, Document] = {}
-        again = begun
-        while asking or going:
-            if asking and self._clock.now() >= again:
-                asking, going = self._ask(asking, going)
-                again = self._clock.now() + RETRY_SECONDS
-            left = begun + self._timeout - self._clock.now()
+        begin = self._clock.now()
+        pending = {meta.key_of(pod): pod for pod in plan.evict}
+        evicted: dict[str, Document] = {}
+        retry_at = begin
+        while pending or evicted:
+            if pending and self._clock.now() >= retry_at:
+                pending, evicted = self._evict(pending, evicted)
+                retry_at = self._clock.now() + RETRY_SECONDS
+            left = begin + self._timeout - self._clock.now()
             if left <= 0:
-                self._give_up(asking, going)
+                self._time_out(pending, evicted)
                 return self.report
-            wait = min(left, again - self._clock.now()) if asking else left
-            self._await_any(list(going.values()), wait)
-            going = {key: pod for key, pod in going.items() if not self._tell_if_gone(key, pod)}
+            wait = min(left, retry_at - self._clock.now()) if pending else left
+            self._wait_for_any(list(evicted.values()), wait)
+            evicted = {
+                key: pod for key, pod in evicted.items() if not self._report_if_deleted(key, pod)
+            }
         if not self.report.errors:
             self._say(f"node/{node} drained")
         return self.report
 
-    def _ask(
-        self, asking: dict[str, Document], going: dict[str, Document]
+    def _evict(
+        self, pending: dict[str, Document], evicted: dict[str, Document]
     ) -> tuple[dict[str, Document], dict[str, Document]]:
-        """Try to evict each; returns those to ask for again, and those that go."""
+        """Evict each pending pod; return the pods to retry, and the evicted ones."""
         refused: dict[str, Document] = {}
-        going = dict(going)
-        for key, pod in asking.items():
+        evicted = dict(evicted)
+        for key, pod in pending.items():
             name, namespace = meta.name_of(pod), meta.namespace_of(pod)
             self._say(f"evicting pod {key}")
             try:
@@ -254,35 +261,35 @@ class Drain:
                     f"{error.message}"
                 )
             except NotFound:
-                going[key] = pod  # gone already
+                evicted[key] = pod  # deleted already
             except StatusError as error:
-                said = f'error when evicting pods/"{name}" -n "{namespace}": {error.message}'
-                self._fail(said)
+                message = f'error when evicting pods/"{name}" -n "{namespace}": {error.message}'
+                self._fail(message)
             else:
-                going[key] = pod
-        return refused, going
+                evicted[key] = pod
+        return refused, evicted
 
-    def _await_any(self, pods: list[Document], seconds: float) -> None:
-        """Let time pass until one of the pods is gone, at most so long."""
-        self._clock.wait_until(lambda: any(map(self._is_gone, pods)), seconds)
+    def _wait_for_any(self, pods: list[Document], seconds: float) -> None:
+        """Let time pass until one of the pods is deleted, at most `seconds`."""
+        self._clock.wait_until(lambda: any(map(self._is_deleted, pods)), seconds)
 
-    def _is_gone(self, pod: Document) -> bool:
+    def _is_deleted(self, pod: Document) -> bool:
         known = self._api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
         return known is None or meta.uid_of(known) != meta.uid_of(pod)
 
-    def _tell_if_gone(self, key: str, pod: Document) -> bool:
-        gone = self._is_gone(pod)
-        if gone:
+    def _report_if_deleted(self, key: str, pod: Document) -> bool:
+        deleted = self._is_deleted(pod)
+        if deleted:
             self.report.evicted.append(key)
             self._say(f"pod/{meta.name_of(pod)} evicted")
-        return gone
+        return deleted
 
-    def _give_up(self, asking: dict[str, Document], going: dict[str, Document]) -> None:
+    def _time_out(self, pending: dict[str, Document], evicted: dict[str, Document]) -> None:
         reached = f"global timeout reached: {self._timeout:g}s"
-        for pod in asking.values():
+        for pod in pending.values():
             place = f'pods/"{meta.name_of(pod)}" -n "{meta.namespace_of(pod)}"'
             self._fail(f"error when evicting {place}: {reached}")
-        for pod in going.values():
+        for pod in evicted.values():
             name, namespace = meta.name_of(pod), meta.namespace_of(pod)
             place = f'pod "{name}" in namespace "{namespace}"'
             self._fail(f"error when waiting for {place} to terminate: {reached}")
@@ -296,7 +303,7 @@ class Drain:
 
 
 def cordon(api: KubeAPI, name: str, *, unschedulable: bool) -> bool:
-    """Set or clear spec.unschedulable; False if it was so already.
+    """Set or clear spec.unschedulable; return False if nothing had to change.
 
     Raises:
         NotFound: no such node.

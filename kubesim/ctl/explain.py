@@ -1,4 +1,4 @@
-"""`explain()`: the decisions about one object, newest first, as text, as data and as HTML.
+"""`explain()`: the decisions about one object, as text, as data and as HTML.
 
 `kubectl describe` shows what happened to an object; this shows why. No counterpart in Kubernetes.
 """
@@ -25,10 +25,10 @@ class Explanation:
     """What was decided about one object, and why.
 
     Attributes:
-        object: the object, as in ``hpa/auto-pod``.
-        decisions: its kept decision records, oldest first; at least one.
-        proposals: of a pod that waits: the smallest changes that would let it fit now, each tried
-            out on the scheduler's own filters.
+        object: the object, for example ``hpa/auto-pod``.
+        decisions: the kept decisions about it, oldest first; at least one.
+        proposals: for a pending pod: the smallest changes that would let it fit now, each tried
+            with the scheduler's own filters.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Explanation:
         return self.decisions[-1]
 
     def history(self) -> Table:
-        """All kept decisions, one line each, oldest first."""
+        """Return all kept decisions, one row each, oldest first."""
         return Table(
             ("time [s]", "component", "verdict", "bound by"),
             [(d.time, d.component, d.verdict, d.binding) for d in self.decisions],
@@ -52,9 +52,10 @@ class Explanation:
         )
 
     def table(self) -> Table | None:
-        """Of a pod: node by plug-in in the newest attempt to place it; None if there was none.
+        """Return a pod's newest scheduling attempt, node by plug-in; None without an attempt.
 
-        Who refused a node and why, or each plug-in's score as ``weighted (raw -> normalized)``.
+        A cell is the reason why a plug-in rejected the node, or the plug-in's score as ``weighted
+        (raw -> normalized)``.
         """
         for decision in reversed(self.decisions):
             if decision.data.get("table"):
@@ -62,7 +63,7 @@ class Explanation:
         return None
 
     def to_dicts(self) -> list[Document]:
-        """The records as plain JSON data, oldest first."""
+        """Return the decisions as plain JSON data, oldest first."""
         return [decision.to_dict() for decision in self.decisions]
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""What is there, as small tables for people; kubectl gets tables of its own from the API server."""
+"""`kubectl get`: objects as tables."""
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.printers.table import table_for
@@ -21,11 +21,11 @@ class GetOptions(TypedDict, total=False):
 
 
 def pods_table(api: KubeAPI, namespace: str | None = None) -> Table:
-    """The pods by name: phase, node, CPU in millicores, memory in MB, restarts.
+    """Return the pods by name: phase, node, CPU in millicores, memory in MB, restarts.
 
     Args:
         api: the API server.
-        namespace: None: all.
+        namespace: None: all namespaces.
     """
     pods, _ = api.snapshot("Pod", namespace)
     rows = [_pod_row(api, pod) for pod in pods]
@@ -44,36 +44,36 @@ def get_table(
     label_selector: str = "",
     field_selector: str = "",
 ) -> Table:
-    """What `kubectl get` shows.
+    """Return the table that `kubectl get` shows.
 
     Args:
         api: the API server.
         kind: any name of the kind.
-        name: of one object; "": all.
-        namespace: None: ``default`` for one object, all for several.
-        wide: with the columns of ``-o wide``.
-        label_selector, field_selector: which objects.
+        name: of one object; "": all objects.
+        namespace: None: ``default`` for one object, all namespaces for a list.
+        wide: add the columns of ``-o wide``.
+        label_selector, field_selector: list only these objects.
 
     Raises:
         NotFound: no such kind or object.
-        BadRequest: a selector that makes no sense.
+        BadRequest: a selector that cannot be parsed.
     """
-    found = api.registry.find(kind)
+    resource = api.registry.find(kind)
     if name:
         objects = [api.get(kind, name, namespace)]
     else:
         objects = api.list(
             kind, namespace, label_selector=label_selector, field_selector=field_selector
         )["items"]
-    columns, rows = table_for(found, objects, api.clock, api.clock.now(), wide=wide)
+    columns, rows = table_for(resource, objects, api.clock, api.clock.now(), wide=wide)
     headings = [str(column["name"]) for column in columns]
-    if found.namespaced and not name and namespace is None:
+    if resource.namespaced and not name and namespace is None:
         headings.insert(0, "Namespace")
         rows = [[meta.namespace_of(o), *row] for o, row in zip(objects, rows, strict=True)]
     return Table(headings, rows)
 
 
-def _pod_row(api: KubeAPI, pod: Document) -> tuple[Any, ...]:
+def _pod_row(api: KubeAPI, pod: Document) -> tuple[object, ...]:
     sample = api.sample(meta.namespace_of(pod), meta.name_of(pod))
     containers = sample[2] if sample else ()
     status = pod.get("status", {})

@@ -1,8 +1,8 @@
-"""`cluster.node("node-2")`: one node, with what an administrator does to it.
+"""`cluster.node("node-2")`: one node, and what an administrator does with it.
 
-cordon, uncordon, taint, untaint and drain do what kubectl does, as clients of the API server;
-`fail` and `recover` cut and restore the power of the simulated machine. Printed, a node looks like
-``kubectl describe node``, with the reason of its state beside it.
+`cordon`, `uncordon`, `taint`, `untaint` and `drain` do what kubectl does, as clients of the API
+server; `fail` and `recover` cut and restore the power of the simulated machine. Printed, a node
+looks like ``kubectl describe node``, with the newest decision about it.
 
 >>> from kubesim import Cluster
 >>> with Cluster(nodes=2, hpa=False) as cluster:
@@ -25,7 +25,7 @@ from typing import Protocol
 from kubesim.apiserver import KubeAPI
 from kubesim.client import Decision, DecisionLog, RuleStep, retry_on_conflict
 from kubesim.clock.base import Clock
-from kubesim.ctl import describe_node as nodeview
+from kubesim.ctl import describe_node
 from kubesim.ctl.drain import (
     TIMEOUT_SECONDS,
     Drain,
@@ -45,22 +45,22 @@ DRAINING = "https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-nod
 
 
 class Machine(Protocol):
-    """What has a power switch: the kubelet of a node."""
+    """A machine that can be switched off and on: the kubelet of a node."""
 
     def fail(self) -> None:
         """Cut the power."""
 
     def recover(self) -> None:
-        """Restore it."""
+        """Restore the power."""
 
 
 class ClusterNode:
     """One node.
 
     Args:
-        api, clock, decisions: the cluster's.
+        api, clock, decisions: of the cluster.
         name: for example ``node-2``.
-        machine: its kubelet, if it is simulated here.
+        machine: the kubelet of the node, if this cluster simulates it.
 
     Raises:
         NotFound: there is neither a Node object nor a machine of that name.
@@ -82,56 +82,56 @@ class ClusterNode:
         if machine is None:
             api.get("Node", name)
 
-    # -- looking --------------------------------------------------------------------------------
+    # -- reading --------------------------------------------------------------------------------
 
     @property
     def document(self) -> Document:
-        """The Node object as it is now, a copy of your own.
+        """The current Node object, as a copy that you may change.
 
         Raises:
-            NotFound: it was deleted.
+            NotFound: the object was deleted.
         """
         return self._api.get("Node", self.name)
 
     @property
     def ready(self) -> bool:
-        """Condition Ready is True."""
+        """Whether the condition Ready is True."""
         return is_condition_true(self.document, "Ready")
 
     @property
     def schedulable(self) -> bool:
-        """Not cordoned."""
+        """Whether the node is not cordoned."""
         return not self.document["spec"].get("unschedulable")
 
     def taints(self) -> list[str]:
-        """The taints as kubectl writes them: ``key=value:Effect``."""
-        return list(map(nodeview.taint_text, taints_of(self.document)))
+        """Return the taints as kubectl writes them: ``key=value:Effect``."""
+        return list(map(describe_node.taint_text, taints_of(self.document)))
 
     def conditions(self) -> Table:
-        """The conditions: type, status, since when, reason, message."""
-        return nodeview.conditions(self.document)
+        """Return the conditions: type, status, last transition, reason, message."""
+        return describe_node.conditions(self.document)
 
     def pods(self) -> Table:
-        """The pods that are bound to it: status, and what they ask for."""
-        return nodeview.pods(self._api, self.name)
+        """Return the pods that are bound to the node: status and requests."""
+        return describe_node.pods(self._api, self.name)
 
     def allocated(self) -> Table:
-        """What its pods ask for, of what it offers."""
-        return nodeview.allocated(self._api, self.document)
+        """Return what the pods request, and what is allocatable."""
+        return describe_node.allocated(self._api, self.document)
 
     def events(self) -> Table:
-        """The Events about it, by time."""
-        return nodeview.events(self._api, self.name)
+        """Return the Events about the node, by time."""
+        return describe_node.events(self._api, self.name)
 
     # -- what kubectl does ----------------------------------------------------------------------
 
     def cordon(self) -> str:
-        """Let no further pod come here: spec.unschedulable."""
+        """Mark the node unschedulable: no further pod is placed on it."""
         done = cordon(self._api, self.name, unschedulable=True)
         return f"node/{self.name} {'' if done else 'already '}cordoned"
 
     def uncordon(self) -> str:
-        """Let pods come here again."""
+        """Mark the node schedulable."""
         done = cordon(self._api, self.name, unschedulable=False)
         return f"node/{self.name} {'' if done else 'already '}uncordoned"
 
@@ -140,10 +140,10 @@ class ClusterNode:
 
         Args:
             text: ``key=value:Effect`` or ``key:Effect``.
-            overwrite: exchange one of that key and effect.
+            overwrite: replace a taint of the same key and effect.
 
         Raises:
-            BadRequest: it makes no sense, or is there and not to be overwritten.
+            BadRequest: the taint has another form, or exists and `overwrite` is False.
         """
         new = parse_taint(text)
 
@@ -154,7 +154,7 @@ class ClusterNode:
                 raise BadRequest(
                     f"node {self.name} already has {new['key']} taint(s) with same effect(s) and "
                     "--overwrite is false",
-                    hint="say overwrite=True",
+                    hint="write overwrite=True",
                 )
             node["spec"]["taints"] = [taint for taint in old if not same_taint(taint, new)] + [new]
             self._api.update(node)
@@ -163,7 +163,7 @@ class ClusterNode:
         return f"node/{self.name} tainted"
 
     def untaint(self, text: str) -> str:
-        """Take taints off: ``key`` for all of that key, ``key:Effect`` for one.
+        """Remove taints: ``key`` for all effects, ``key:Effect`` for one.
 
         Raises:
             BadRequest: there is no such taint.
@@ -192,17 +192,17 @@ class ClusterNode:
         delete_emptydir_data: bool = False,
         force: bool = False,
     ) -> DrainReport:
-        """Cordon the node and evict its pods; lets simulated time pass until they are gone.
+        """Cordon the node and evict its pods; simulated time passes until they are deleted.
 
         Args:
-            grace_period_seconds: how long each pod may take to stop; None: what it says itself.
-            timeout_seconds: after so long it gives up (kubectl never does by itself).
-            ignore_daemonsets: leave the pods of DaemonSets alone; False: they stand in the way.
-            delete_emptydir_data: pods with emptyDir volumes may go.
-            force: pods without a controller may go; nobody makes them again.
+            grace_period_seconds: seconds that each pod has to stop; None: the pod's own.
+            timeout_seconds: seconds after which the drain fails (kubectl has no limit).
+            ignore_daemonsets: leave pods of DaemonSets running; False: they block the drain.
+            delete_emptydir_data: evict pods with emptyDir volumes; their data is lost.
+            force: evict pods without a controller, which are not created again.
 
         Returns:
-            What happened, in kubectl's words; `drained` says whether all went well.
+            What happened, in kubectl's words; `drained` says whether it succeeded.
 
         Raises:
             NotFound: no such node.
@@ -216,7 +216,7 @@ class ClusterNode:
             timeout_seconds=timeout_seconds,
         )
         run.report.lines.append((self._clock.now(), self.cordon()))
-        pods = nodeview.pods_on(self._api, self.name)
+        pods = describe_node.pods_on(self._api, self.name)
         plan = drain_plan(
             pods,
             daemonset_exists=lambda ns, name: self._api.peek("DaemonSet", name, ns) is not None,
@@ -225,37 +225,37 @@ class ClusterNode:
             force=force,
         )
         report = run.run(plan)
-        self._remember(report, len(pods), len(plan.skipped))
+        self._record(report, len(pods), len(plan.skipped))
         return report
 
-    # -- the power switch -----------------------------------------------------------------------
+    # -- power ---------------------------------------------------------------------------------
 
     def fail(self) -> None:
-        """Cut the power: no lease, no status, no pod runs on; the API server is told nothing.
+        """Cut the power: heartbeats end and pods stop; the API server is not informed.
 
         Raises:
-            BadRequest: the machine of this node is not simulated here.
+            BadRequest: this cluster does not simulate the machine of the node.
         """
-        self._switch().fail()
+        self._powered().fail()
 
     def recover(self) -> None:
-        """Restore the power: the kubelet starts, reports, and looks after its pods again.
+        """Restore the power: the kubelet starts, reports, and runs its pods again.
 
         Raises:
-            BadRequest: the machine of this node is not simulated here.
+            BadRequest: this cluster does not simulate the machine of the node.
         """
-        self._switch().recover()
+        self._powered().recover()
 
-    def _switch(self) -> Machine:
+    def _powered(self) -> Machine:
         if self._machine is None:
-            hint = "only the nodes that a Cluster was made with have one"
+            hint = "only the nodes that a Cluster was made with, and those of add_node(), have one"
             raise BadRequest(f"node {self.name} has no machine here", hint=hint)
         return self._machine
 
-    # -- telling --------------------------------------------------------------------------------
+    # -- decisions ------------------------------------------------------------------------------
 
-    def _remember(self, report: DrainReport, pods: int, skipped: int) -> None:
-        """A decision about the node, and one about each pod that it was about."""
+    def _record(self, report: DrainReport, pods: int, skipped: int) -> None:
+        """Record a decision about the node, and one about each pod."""
         figures = {
             "pods": pods,
             "evicted": len(report.evicted),
@@ -263,28 +263,30 @@ class ClusterNode:
             "refusals": report.refusals,
         }
         verdict = f"{self.name} is drained" if report.drained else f"{self.name} is not drained"
-        binding = report.errors[0] if report.errors else "every pod that had to go is gone"
-        refused = f"{report.refusals} evictions were refused by budgets, and tried again"
+        binding = report.errors[0] if report.errors else "all pods to evict are deleted"
+        refused = f"{report.refusals} evictions were refused by budgets, and retried"
         step = RuleStep("evictions", figures, refused, DRAINING)
-        self._decide(f"node/{self.name}", verdict, step, binding, "uncordon() lets pods come back")
+        self._decide(
+            f"node/{self.name}", verdict, step, binding, "uncordon() lets pods be placed here again"
+        )
         for key in sorted({*report.evicted, *report.refused}):
             times, why = report.refused.get(key, (0, ""))
-            gone = key in report.evicted
-            verdict = f"{'evicted' if gone else 'not evicted'}: {self.name} is being drained"
-            said = f"refused {times} times, the last time: {why}" if times else "allowed at once"
-            step = RuleStep("budgets", {"node": self.name, "refusals": times}, said, DRAINING)
-            would = "a budget protected it" if gone else "its budget allowed a disruption"
-            self._decide(meta.reference("pod", key), verdict, step, said, would)
+            evicted = key in report.evicted
+            verdict = f"{'evicted' if evicted else 'not evicted'}: {self.name} is being drained"
+            result = f"refused {times} times, the last time: {why}" if times else "allowed at once"
+            step = RuleStep("budgets", {"node": self.name, "refusals": times}, result, DRAINING)
+            would = "a budget protected it" if evicted else "its budget allowed a disruption"
+            self._decide(meta.reference("pod", key), verdict, step, result, would)
 
     def _decide(
-        self, about: str, verdict: str, step: RuleStep, binding: str, would_change_if: str
+        self, object: str, verdict: str, step: RuleStep, binding: str, would_change_if: str
     ) -> None:
         self._decisions.record(
             Decision(
                 time=self._clock.now(),
                 revision=0,
                 component="drain",
-                object=about,
+                object=object,
                 verdict=verdict,
                 steps=(step,),
                 binding=binding,
@@ -297,14 +299,14 @@ class ClusterNode:
 
     def _facts(self) -> list[tuple[str, str]]:
         latest = self._decisions.latest(f"node/{self.name}")
-        return nodeview.facts(self.document, latest)
+        return describe_node.facts(self.document, latest)
 
     def __str__(self) -> str:
         try:
             facts = [f"{label + ':':<15}{value}" for label, value in self._facts()]
             return "\n".join([*facts, *(f"\n{part}" for part in self._parts())])
         except NotFound:
-            return f"{self.name}: there is no such Node object (any more)"
+            return f"{self.name}: there is no such Node object"
 
     __repr__ = __str__
 
@@ -321,13 +323,13 @@ class ClusterNode:
 
 
 def parse_taint(text: str) -> Document:
-    """A taint from kubectl's form ``key=value:Effect`` or ``key:Effect``.
+    """Parse a taint as kubectl writes it: ``key=value:Effect`` or ``key:Effect``.
 
     >>> parse_taint("dedicated=gpu:NoSchedule")
     {'key': 'dedicated', 'value': 'gpu', 'effect': 'NoSchedule'}
 
     Raises:
-        BadRequest: it has no such form; the message says what is missing.
+        BadRequest: the string has another form; the hint shows the right one.
     """
     name, colon, effect = text.rpartition(":")
     key, equal, value = name.partition("=")

@@ -1,8 +1,7 @@
-"""`cluster.controller("replicaset-controller")`: end one controller, and start it anew.
+"""`cluster.controller("replicaset-controller")`: crash a controller, and restart it.
 
-While it is away its watches are gone, and with them every event of that time. Started again it
-knows nothing: it lists, compares with what is wanted, and does what is missing. That is what
-level-triggered means.
+A crashed controller has no watches and misses all events. Restarted, it lists all objects, compares
+them with the desired state, and does what is missing. That is what level-triggered means.
 
 >>> from kubesim import Cluster
 >>> with Cluster(nodes=1) as cluster:
@@ -18,8 +17,8 @@ level-triggered means.
 0
 1
 
-Real counterpart: kube-controller-manager ends and its container is started anew; there all
-controllers go with it, or another replica takes over by its lease.
+Real counterpart: kube-controller-manager crashes and the kubelet restarts its container. That ends
+all controllers at once, or another replica takes over the lease.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ class ControllerHandle:
     """One controller of a cluster, to crash and to restart it.
 
     Args:
-        controllers: of the cluster; a restart puts another one in the place of the old.
+        controllers: of the cluster; a restart replaces the controller in this list.
         name: for example ``replicaset-controller``.
         tools: what a controller is constructed with.
 
     Raises:
-        NotFound: no such controller; the message lists those that there are.
+        NotFound: no such controller; the message lists the controllers.
     """
 
     def __init__(self, controllers: list[Controller], name: str, tools: Tools) -> None:
@@ -51,24 +50,24 @@ class ControllerHandle:
 
     @property
     def running(self) -> bool:
-        """It watches and acts."""
+        """Whether the controller runs."""
         return not self._controllers[self._place].stopped
 
     def crash(self) -> None:
-        """End it: its queue, its caches and whatever it had remembered are lost."""
+        """Stop the controller: its queue, its caches and its memory are lost."""
         self._controllers[self._place].stop()
 
     def restart(self) -> None:
-        """Start another one on the same store; it begins by listing.
+        """Start a new instance, which begins by listing.
 
         Raises:
-            BadRequest: it runs.
+            BadRequest: the controller runs.
         """
         if self.running:
-            raise BadRequest(f"{self.name} runs", hint="crash() it first")
-        fresh = type(self._controllers[self._place])(self._tools)
-        self._controllers[self._place] = fresh
-        fresh.start()
+            raise BadRequest(f"{self.name} runs", hint="call crash() first")
+        restarted = type(self._controllers[self._place])(self._tools)
+        self._controllers[self._place] = restarted
+        restarted.start()
 
     def __repr__(self) -> str:
         return f"{self.name}: {'running' if self.running else 'crashed'}"

@@ -1,7 +1,7 @@
 """`kubectl rollout` for Python: status, history, undo, pause, resume and restart of a workload.
 
-Everything here is what kubectl does as a client of the API server; the controllers do the rest. A
-Deployment keeps its versions as ReplicaSets, StatefulSets and DaemonSets as ControllerRevisions.
+As kubectl, this is a client of the API server; the controllers do the rest. A Deployment keeps its
+revisions as ReplicaSets, StatefulSets and DaemonSets keep theirs as ControllerRevisions.
 
 >>> from kubesim import Cluster
 >>> with Cluster(nodes=1, hpa=False) as cluster:
@@ -43,13 +43,13 @@ ROLLED_OUT = ("Deployment", "StatefulSet", "DaemonSet")
 
 
 class RolloutRevision(NamedTuple):
-    """One version of a workload's template.
+    """One revision of a workload's template.
 
     Attributes:
-        number: its revision.
-        cause: the annotation change-cause; "" if there is none.
-        template: spec.template, without the label that its ReplicaSet got.
-        holder: the ReplicaSet or ControllerRevision that keeps it.
+        number: of the revision.
+        cause: the annotation change-cause; "" if it is not set.
+        template: spec.template, without the label pod-template-hash.
+        holder: the ReplicaSet or ControllerRevision that holds the template.
     """
 
     number: int
@@ -58,18 +58,19 @@ class RolloutRevision(NamedTuple):
     holder: Document
 
 
-# -- the facade ------------------------------------------------------------------------------------
+# -- one workload ----------------------------------------------------------------------------------
 
 
 class Rollout:
-    """The versions of one workload.
+    """The rollout of one workload.
 
     Args:
         api: the API server.
         reference: ``deployment/web``, ``sts/db``, ``daemonset/shop/agent`` ...
 
     Raises:
-        BadRequest: no such form, or a kind that is not rolled out.
+        BadRequest: the reference has another form, or the kind has no rollouts.
+        NotFound: no such kind.
     """
 
     def __init__(self, api: KubeAPI, reference: str) -> None:
@@ -79,15 +80,15 @@ class Rollout:
         if self._kind.kind not in ROLLED_OUT:
             raise BadRequest(
                 f"{self._kind.plural} have no rollouts",
-                hint="deployments, statefulsets and daemonsets have",
+                hint="kinds with rollouts: deployments, statefulsets, daemonsets",
             )
         self.name, self.namespace = target.name, target.namespace
-        self._said = f"{self._kind.kind.lower()}.apps/{self.name}"
+        self._shown = f"{self._kind.kind.lower()}.apps/{self.name}"
 
-    # -- looking --------------------------------------------------------------------------------
+    # -- reading --------------------------------------------------------------------------------
 
     def status(self) -> str:
-        """One line, as `kubectl rollout status --watch=false` prints it.
+        """Return one line, as `kubectl rollout status --watch=false` prints it.
 
         Raises:
             NotFound: no such workload.
@@ -95,22 +96,22 @@ class Rollout:
         return self.progress().text
 
     def progress(self) -> Progress:
-        """The same line, and whether the rollout is done: for `cluster.wait_until`."""
+        """Return that line and whether the rollout is complete, for `cluster.wait_until`."""
         return progress_of(self._get())
 
     def history(self) -> Table:
-        """The versions that can be gone back to, the oldest first."""
+        """Return the revisions to which `undo` can go back, oldest first."""
         rows = [
             (v.number, v.cause or "<none>", _images(v.template), meta.name_of(v.holder))
             for v in self.versions()
         ]
-        return Table(("revision", "change-cause", "images", "kept in"), rows, title=self._said)
+        return Table(("revision", "change-cause", "images", "kept in"), rows, title=self._shown)
 
     def versions(self) -> list[RolloutRevision]:
-        """The versions by number, each with its template; those without a number are left out."""
+        """Return the revisions by number; templates without a number are left out."""
         workload = self._get()
         keeper = "ReplicaSet" if self._kind.kind == "Deployment" else "ControllerRevision"
-        found = []
+        known = []
         for holder in self._api.snapshot(keeper, self.namespace)[0]:
             if not meta.is_owned_by(holder, workload):
                 continue
@@ -121,20 +122,20 @@ class Rollout:
             if number is not None:
                 cause = meta.annotations_of(holder).get(CHANGE_CAUSE, "")
                 bare = {k: v for k, v in revisions.without_hash(template).items() if k != "$patch"}
-                found.append(RolloutRevision(number, cause, thaw(bare), holder))
-        return sorted(found, key=lambda version: version.number)
+                known.append(RolloutRevision(number, cause, thaw(bare), holder))
+        return sorted(known, key=lambda revision: revision.number)
 
     # -- changing -------------------------------------------------------------------------------
 
     def undo(self, to_revision: int | None = None) -> str:
-        """Go back to a version, or to the one before the present one; returns kubectl's line.
+        """Go back to a revision; returns kubectl's line.
 
         Args:
-            to_revision: its number in `history`; None: the last one.
+            to_revision: number of the revision in `history`; None: the one before the current one.
 
         Raises:
-            BadRequest: there is none to go back to, or the Deployment is paused.
-            NotFound: no such workload or version.
+            BadRequest: there is only one revision, or the Deployment is paused.
+            NotFound: no such workload or revision.
         """
         return retry_on_conflict(lambda: self._undo(to_revision or 0))
 
@@ -143,24 +144,24 @@ class Rollout:
         if workload["spec"].get("paused"):
             raise BadRequest(
                 "you cannot rollback a paused deployment; resume it first with "
-                f"'kubectl rollout resume' and try again: {self._said}",
-                hint="rollout(...).resume(), then undo()",
+                f"'kubectl rollout resume' and try again: {self._shown}",
+                hint="call rollout(...).resume() first",
             )
         if number == 0 and len(known) < 2:
             kind = self._kind.kind.lower()
             raise BadRequest(
                 f'no rollout history found for {kind} "{self.name}"',
-                hint="it has had one template alone: there is nothing to go back to",
+                hint="its template was never changed, so that there is no earlier revision",
             )
         wanted = known[-2] if number == 0 else next((v for v in known if v.number == number), None)
         if wanted is None:
             raise NotFound(
                 f"unable to find specified revision {number} in history",
-                hint=f"there are: {', '.join(str(v.number) for v in known) or 'none'}",
+                hint=f"revisions: {', '.join(str(v.number) for v in known) or 'none'}",
             )
         if revisions.equal_ignoring_hash(workload["spec"]["template"], wanted.template):
             return (
-                f"{self._said} skipped rollback (current template already matches revision "
+                f"{self._shown} skipped rollback (current template already matches revision "
                 f"{wanted.number})"
             )
         if self._kind.kind == "Deployment":
@@ -168,21 +169,21 @@ class Rollout:
         else:
             spec = {**workload["spec"], "template": wanted.template}
             self._api.update({**workload, "spec": spec})
-        return f"{self._said} rolled back"
+        return f"{self._shown} rolled back"
 
     def pause(self) -> str:
-        """Changes of the template wait from now on; changes of size do not.
+        """Pause the rollout: changes of the template are not rolled out, changes of size are.
 
         Raises:
-            BadRequest: it is paused already, or the kind cannot be.
+            BadRequest: it is paused already, or the kind cannot be paused.
         """
         return self._set_paused(True)
 
     def resume(self) -> str:
-        """The end of a pause.
+        """Resume the rollout.
 
         Raises:
-            BadRequest: it is not paused, or the kind cannot be.
+            BadRequest: it is not paused, or the kind cannot be paused.
         """
         return self._set_paused(False)
 
@@ -194,18 +195,18 @@ class Rollout:
             state = "already paused" if paused else "not paused"
             raise BadRequest(f'{self._kind.resource} "{self.name}" is {state}')
         self._patch({"spec": {"paused": True if paused else None}})
-        return f"{self._said} {done}"
+        return f"{self._shown} {done}"
 
     def restart(self) -> str:
-        """All pods anew, as a rollout: an annotation of the template says when it was asked for.
+        """Replace all pods in a rollout, by an annotation of the template with the time.
 
         Raises:
-            BadRequest: the Deployment is paused, or was restarted in this very second.
+            BadRequest: the Deployment is paused, or was restarted in the same second.
         """
         workload, now = self._get(), self._api.clock.timestamp()
         if workload["spec"].get("paused"):
             raise BadRequest(
-                f"{self._said} can't restart paused deployment (run rollout resume first)"
+                f"{self._shown} can't restart paused deployment (run rollout resume first)"
             )
         template = workload["spec"]["template"]
         if meta.annotations_of(template).get(RESTARTED_AT) == now:
@@ -215,7 +216,7 @@ class Rollout:
             )
         note = {"metadata": {"annotations": {RESTARTED_AT: now}}}
         self._patch({"spec": {"template": note}})
-        return f"{self._said} restarted"
+        return f"{self._shown} restarted"
 
     # -- the API --------------------------------------------------------------------------------
 
@@ -227,9 +228,9 @@ class Rollout:
 
     def __repr__(self) -> str:
         try:
-            return f"{self._said}: {self.status()}"
+            return f"{self._shown}: {self.status()}"
         except StatusError as error:
-            return f"{self._said}: {error.message}"
+            return f"{self._shown}: {error.message}"
 
 
 # -- the same as functions -------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-"""`trace()`: one request on its way through the control plane, as a tree of spans.
+"""`trace()`: what followed from one request, as a tree of spans.
 
-A request - somebody creates, changes or deletes an object - sets off others: a controller makes
-ReplicaSets, another one pods, the scheduler binds them, kubelets start them. Nobody calls anybody:
-each saw a change through its watch and wrote the next one through the API server. So the writes in
-the audit log, tied together by `ownerReferences`, are the whole story.
+A request to create, change or delete an object leads to others: a controller creates ReplicaSets,
+another one creates pods, the scheduler binds them, kubelets start them. No component calls another
+one: each sees a change through its watch and writes the next one through the API server. So the
+writes in the audit log, connected by `ownerReferences`, are the trace.
 
     create deployment/web                     client                  10.0 s .. 12.0 s
     └─ create replicaset/web-6d4cf56db6       deployment-controller   +0.0 s
@@ -12,8 +12,8 @@ the audit log, tied together by `ownerReferences`, are the whole story.
           └─ phase Pending -> Running ...     pod/default/web-...     +2.0 s
 
 Real counterpart: tracing of the API server and the kubelet with OpenTelemetry
-(kubernetes.io/docs/concepts/cluster-administration/system-traces), which ends where the request
-does; this one goes on through the watches, to the pod that is ready.
+(kubernetes.io/docs/concepts/cluster-administration/system-traces). It ends with the request; this
+trace goes on through the watches until the pod is ready.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.audit import Write
@@ -31,7 +30,7 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.references import parse_reference
 from kubesim.table import Table
 
-# Conditions that say the same as another step: the binding, the phase, Ready.
+# Conditions that repeat another step: the binding, the phase, Ready.
 SILENT_CONDITIONS = (
     "PodScheduled",
     "Initialized",
@@ -42,17 +41,17 @@ SILENT_CONDITIONS = (
 
 @dataclass
 class Span:
-    """One step: from the moment its cause was there to its last effect.
+    """One step, from the write of its cause to the last write that followed from it.
 
     Attributes:
         name: what was done, for example ``create pod/web-0`` or ``bind to node-2``.
-        actor: which component wrote, or ``client``.
-        object: about whom, as ``kind/name`` (with the namespace in between if not ``default``).
+        actor: the component that wrote, or ``client``.
+        object: the object, as ``kind/name`` or ``kind/namespace/name``.
         begin: simulated second at which the cause of the step was written.
-        wrote: simulated second at which the step itself was written.
-        end: simulated second of the last write that followed from it.
-        revision: of its write.
-        children: the steps that followed from it, in the order of their revisions.
+        wrote: simulated second at which the step was written.
+        end: simulated second of the last write that followed from the step.
+        revision: store revision of the write.
+        children: the steps that followed from this one, by revision.
     """
 
     name: str
@@ -65,22 +64,22 @@ class Span:
     children: list[Span] = field(default_factory=list)
 
     def to_dict(self) -> Document:
-        """The span and all below it as plain JSON data."""
+        """Return the span and its descendants as plain JSON data."""
         own = {key: value for key, value in vars(self).items() if key != "children"}
         return {**own, "children": [child.to_dict() for child in self.children]}
 
     def walk(self, depth: int = 0) -> Iterator[tuple[int, Span]]:
-        """(depth, span) of this one and all below it, from top to bottom."""
+        """Yield (depth, span) for this span and its descendants, from top to bottom."""
         yield depth, self
         for child in self.children:
             yield from child.walk(depth + 1)
 
 
 class Trace:
-    """A request and all that followed from it.
+    """A request and everything that followed from it.
 
     Attributes:
-        root: the request itself; its children are what it set off.
+        root: the span of the request.
     """
 
     def __init__(self, root: Span) -> None:
@@ -92,17 +91,17 @@ class Trace:
         return self.root.end - self.root.begin
 
     def spans(self) -> list[Span]:
-        """All spans, from top to bottom."""
+        """Return all spans, from top to bottom."""
         return [span for _, span in self.root.walk()]
 
     def to_dict(self) -> Document:
-        """The tree as plain JSON data."""
+        """Return the tree as plain JSON data."""
         return self.root.to_dict()
 
     def table(self) -> Table:
-        """One row for each span: when, how long, who, what, at which revision."""
+        """Return a table with one row for each span."""
         return Table(
-            ("begin [s]", "wrote [s]", "revision", "who", "what"),
+            ("begin [s]", "wrote [s]", "revision", "actor", "what"),
             [
                 (span.begin, span.wrote, span.revision, span.actor, "  " * depth + span.name)
                 for depth, span in self.root.walk()
@@ -112,9 +111,9 @@ class Trace:
 
     def __str__(self) -> str:
         lines = list(_lines(self.root, self.root.begin))
-        wide = max(len(left) for left, _, _ in lines)
-        who = max(len(actor) for _, actor, _ in lines)
-        return "\n".join(f"{left:{wide}}  {actor:{who}}  {at}" for left, actor, at in lines)
+        width = max(len(left) for left, _, _ in lines)
+        actors = max(len(actor) for _, actor, _ in lines)
+        return "\n".join(f"{left:{width}}  {actor:{actors}}  {at}" for left, actor, at in lines)
 
     __repr__ = __str__
 
@@ -135,7 +134,8 @@ class Trace:
                 f'<td style="width:12em">{bar}</td></tr>'
             )
         head = "".join(
-            f"<th>{text}</th>" for text in ("what", "who", "revision", "written", "waited for")
+            f"<th>{heading}</th>"
+            for heading in ("what", "actor", "revision", "written", "waited for")
         )
         title = f"{self.root.name}, {self.duration:g} s of simulated time"
         return (
@@ -145,7 +145,7 @@ class Trace:
 
 
 def _lines(root: Span, begin: float) -> Iterator[tuple[str, str, str]]:
-    """(tree and name, actor, moment) of each span."""
+    """Yield (name with its place in the tree, actor, time) of each span."""
     yield root.name, root.actor, f"{begin:.1f} s .. {root.end:.1f} s, revision {root.revision}"
 
     def below(span: Span, indent: str) -> Iterator[tuple[str, str, str]]:
@@ -159,17 +159,17 @@ def _lines(root: Span, begin: float) -> Iterator[tuple[str, str, str]]:
 
 
 def trace(api: KubeAPI, reference: str, revision: int | None = None) -> Trace:
-    """What followed from a request about an object.
+    """Return what followed from a request about an object.
 
     Args:
         api: the API server, for its audit log.
         reference: the object, as ``kind/name`` or ``kind/namespace/name``.
-        revision: of the request; None: the newest change of the object that somebody wanted (its
-            creation, a change of its spec, its deletion).
+        revision: of the request; None: the newest request about the object (its creation, a change
+            of its spec, its deletion).
 
     Raises:
-        BadRequest: the reference has no such form.
-        NotFound: no such kind, or the log holds no such request (any more).
+        BadRequest: the reference has another form.
+        NotFound: no such kind, or the audit log keeps no such request.
     """
     target = parse_reference(reference, api.registry)
     key = api.registry.find(target.kind).key(target.namespace, target.name)
@@ -186,7 +186,7 @@ def trace(api: KubeAPI, reference: str, revision: int | None = None) -> Trace:
 
 
 def is_request(row: Write) -> bool:
-    """Whether a write says what is wanted: a creation, a new spec, a deletion; not a status."""
+    """Whether a write changes the desired state: creation, new spec or deletion, not a status."""
     if row.before is None:
         return True
     if row.after is None:
@@ -201,7 +201,7 @@ def is_request(row: Write) -> bool:
 
 @dataclass
 class _Open:
-    """An object that the request has reached: its span, and when it was written last."""
+    """An object that the request has reached: its span, and the time of its last write."""
 
     span: Span
     last: float
@@ -209,16 +209,16 @@ class _Open:
 
 
 def build(rows: Sequence[Write], called: str) -> Span:
-    """The tree of the first of these writes.
+    """Return the tree that follows from the first of some writes.
 
     Args:
-        rows: the request and all later writes, in the order of their revisions.
-        called: how the object of the request is called, as ``kind/name``.
+        rows: the request and all later writes, by revision.
+        called: the object of the request, as ``kind/name``.
     """
     first = rows[0]
     document = _document(first)
-    word = describe(first.before, first.after) or "change"
-    what = f"{word} {called}" if word in ("create", "remove") else f"{called}: {word}"
+    change = describe(first.before, first.after) or "change"
+    what = _span_name(change, called)
     root = Span(what, first.actor, called, first.time, first.time, first.time, first.revision)
     reached = {meta.uid_of(document): _Open(root, first.time)}
     is_target = _target_test(document)
@@ -227,68 +227,72 @@ def build(rows: Sequence[Write], called: str) -> Span:
         uid = meta.uid_of(document)
         if row.key == first.key and is_request(row):
             break  # the next request about it
-        found = reached.get(uid)
-        said = describe(row.before, row.after)
-        if found is not None:
-            if said and not found.settled:
-                _add(found, row, said, found.span.object)
-            found.settled = found.settled or (_is_ready_pod(row) and "Ready=True" in said)
+        known = reached.get(uid)
+        change = describe(row.before, row.after)
+        if known is not None:
+            if change and not known.settled:
+                _add(known, row, change, known.span.object)
+            known.settled = known.settled or (_is_ready_pod(row) and "Ready=True" in change)
             continue
         parent = _parent(reached, document)
         if parent is None and is_target(document) and row.actor.startswith("horizontal"):
             parent = reached[meta.uid_of(_document(first))]
-        if parent is not None and said:
+        if parent is not None and change:
             object = called_of(document)
-            name = f"{said} {object}" if said in ("create", "remove") else f"{object}: {said}"
+            name = _span_name(change, object)
             reached[uid] = _Open(_add(parent, row, name, object, moves=False), row.time)
     _close(root)
     return root
 
 
-def _add(found: _Open, row: Write, name: str, object: str, *, moves: bool = True) -> Span:
-    """One step more below an object that was reached."""
-    span = Span(name, row.actor, object, found.last, row.time, row.time, row.revision)
-    found.span.children.append(span)
-    if moves:  # the object's own next step waits from here
-        found.last = row.time
-    found.settled = False if "deletion" in name else found.settled
+def _span_name(change: str, object: str) -> str:
+    return f"{change} {object}" if change in ("create", "remove") else f"{object}: {change}"
+
+
+def _add(known: _Open, row: Write, name: str, object: str, *, moves: bool = True) -> Span:
+    """Add a step below an object that was reached."""
+    span = Span(name, row.actor, object, known.last, row.time, row.time, row.revision)
+    known.span.children.append(span)
+    if moves:  # the object's next step waits from here on
+        known.last = row.time
+    known.settled = False if "deletion" in name else known.settled
     return span
 
 
 def _close(span: Span) -> float:
-    """A span lasts as long as what followed from it."""
+    """Set the end of a span, and of its descendants; return it."""
     span.end = max([span.wrote, *(_close(child) for child in span.children)])
     return span.end
 
 
 def describe(before: Document | None, after: Document | None) -> str:
-    """What one write did, in a few words; "" if it only moved counters and heartbeats."""
+    """Return what a write did, in a few words; "" if it only changed counters or heartbeats."""
     if before is None:
         return "create"
     if after is None:
         return "remove"
-    said = []
+    changes = []
     if meta.is_terminating(after) and not meta.is_terminating(before):
         grace = after["metadata"].get("deletionGracePeriodSeconds", 0)
-        said.append(f"mark for deletion, {grace} s to stop")
+        changes.append(f"mark for deletion, {grace} s to stop")
     was, spec = before.get("spec") or {}, after.get("spec") or {}
     if spec.get("nodeName") != was.get("nodeName"):
-        said.append(f"bind to {spec.get('nodeName')}")
+        changes.append(f"bind to {spec.get('nodeName')}")
     elif spec.get("replicas") != was.get("replicas"):
-        said.append(f"replicas {was.get('replicas')} -> {spec.get('replicas')}")
+        changes.append(f"replicas {was.get('replicas')} -> {spec.get('replicas')}")
     elif spec != was:
-        changed = sorted(key for key in {*spec, *was} if spec.get(key) != was.get(key))
-        said.append(f"change {', '.join(changed)}")
+        fields = sorted(key for key in {*spec, *was} if spec.get(key) != was.get(key))
+        changes.append(f"change {', '.join(fields)}")
     old, new = before.get("status") or {}, after.get("status") or {}
     if old.get("phase") != new.get("phase"):
-        said.append(f"phase {old.get('phase')} -> {new.get('phase')}")
-    said += _transitions(old.get("conditions") or (), new.get("conditions") or ())
-    return ", ".join(said)
+        changes.append(f"phase {old.get('phase')} -> {new.get('phase')}")
+    changes += _transitions(old.get("conditions") or (), new.get("conditions") or ())
+    return ", ".join(changes)
 
 
 def _transitions(before: Sequence[Document], after: Sequence[Document]) -> list[str]:
-    # A condition that was never set and is False now has not moved.
-    known: dict[Any, Any] = {item.get("type"): "False" for item in after}
+    # A condition that was not set and is False now has not changed.
+    known: dict[object, object] = {item.get("type"): "False" for item in after}
     known.update({item.get("type"): item.get("status") for item in before})
     return [
         f"{item.get('type')}={item.get('status')}"
@@ -335,5 +339,5 @@ def _group_of(api_version: str) -> str:
 
 
 def called_of(document: Document) -> str:
-    """An object as ``kind/name``; with its namespace in between if that is not ``default``."""
+    """Return an object as ``kind/name`` or ``kind/namespace/name``."""
     return meta.reference(str(document.get("kind", "")).lower(), meta.key_of(document))
