@@ -73,7 +73,7 @@ class Policy:
         ("custom_metrics_resolution", -1, "custom_metrics_resolution must be at least 0, not -1"),
         ("custom_metrics_resolution", NAN, "custom_metrics_resolution must be at least 0"),
         ("profile", 3, "3 is no scheduler plug-in"),
-        ("profile", "NodeName", "is no scheduler plug-in"),
+        ("profile", "NodeName", "a profile is a list of plug-ins, not the string 'NodeName'"),
         ("schedulers", ["mine"], "schedulers must be a mapping from names to profiles"),
         ("schedulers", {"mine": 3}, "3 is no scheduler plug-in"),
         ("workloads", ["leak"], "workloads must be a mapping from names to functions"),

@@ -1,12 +1,12 @@
-"""Controller: the loop that every controller is.
+"""Controller: the base class of the controllers.
 
-Watch -> key -> queue -> reconcile(key). `reconcile` reads what is wanted and what is, and does what
-is missing. It is *level-triggered*: it does not matter which event brought the key, how often, or
-how late; running it twice does no harm, and a lost event is repaired by the next one or by the
-resync.
+Watch -> key -> queue -> reconcile(key). `reconcile` compares the desired with the actual state and
+does what is missing. It is *level-triggered*: it does not matter which event queued the key, how
+often, or how late. Running it twice does no harm, and the next event or the resync makes up for a
+lost event.
 
-An error in `reconcile` costs that key a back-off and nothing else: it is logged, told as an Event,
-and tried again.
+An error in `reconcile` affects only its key: it is logged, reported as an Event, and the key is
+retried after a back-off.
 
 Source: k8s.io/sample-controller/controller.go; community/contributors/devel/sig-api-machinery/
 controllers.md.
@@ -30,18 +30,22 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import RESYNC_SECONDS
 
-MAX_DELAY_SECONDS = 60.0  # of the back-off of failing keys; upstream 1000 s
+MAX_DELAY_SECONDS = 60.0  # longest back-off of a failing key; upstream 1000 s
 
 
 class Controller(ABC):
     """Base of the controllers.
 
+    Args:
+        tools: the parts of the cluster that all components share.
+        resync_seconds: how often the informers list all objects again.
+
     Attributes:
         name: of the worker (on the live clock: of the thread) and of the event source.
-        max_delay_seconds: of the back-off of failing keys.
-        max_retries: failures in a row after which a key is dropped until it is added anew; None:
-            it is tried for ever.
-        stopped: it was stopped, and does nothing any more.
+        max_delay_seconds: longest back-off of a failing key.
+        max_retries: failures in a row after which a key is dropped until the next event; None: a
+            key is retried without limit.
+        stopped: whether `stop` was called.
     """
 
     name = "controller"
@@ -70,7 +74,11 @@ class Controller(ABC):
 
     @abstractmethod
     def reconcile(self, key: str) -> None:
-        """Bring the world one step closer to what the object of this key wants."""
+        """Bring the actual state closer to the desired state of one object.
+
+        Args:
+            key: ``namespace/name`` of the object, or another key that `informer` queues.
+        """
 
     def informer(
         self,
@@ -80,14 +88,17 @@ class Controller(ABC):
         on_demand: bool = False,
         **options: Any,
     ) -> Informer:
-        """An informer whose events put keys into the queue; started with the controller.
+        """Add an informer whose events queue keys; it is started with the controller.
 
         Args:
             kind: any name of the kind.
-            keys_for: the keys that an event is about.
-            on_demand: it is started by `demand` only, so that a controller without work costs
+            keys_for: returns the keys to queue for an event.
+            on_demand: the informer is started by `demand`, so that a controller without work costs
                 nothing.
-            options: of the `Informer`.
+            options: see `Informer`.
+
+        Returns:
+            The informer.
         """
 
         def on_event(event: ResourceEvent) -> None:
@@ -100,10 +111,10 @@ class Controller(ABC):
         return informer
 
     def demand(self) -> None:
-        """There is work: start the informers that were made `on_demand`.
+        """Start the informers that were added `on_demand`.
 
-        Called for the first object that a controller is there for, before its key is queued: the
-        lists that it needs are then read before its first pass.
+        A controller calls it for the first object that it manages, before the key is queued: the
+        lists are then read before the first reconcile.
         """
         waiting, self._on_demand = self._on_demand, []
         self._informers += waiting
@@ -111,24 +122,24 @@ class Controller(ABC):
             informer.start()
 
     def start(self) -> None:
-        """Start the informers. What the controller decided before a crash is forgotten."""
+        """Start the informers; forget the decisions of an earlier instance."""
         self.decisions.forget(self.name)
         for informer in self._informers:
             informer.start()
 
     def stop(self) -> None:
-        """Stop watching; a reconcile in flight ends first."""
+        """Stop the informers and the worker; a running reconcile is completed."""
         self.stopped = True
         for informer in self._informers:
             informer.stop()
         self.worker.stop()
 
     def statistics(self) -> Document:
-        """Counts for tests and tables."""
+        """Return counts for tests and tables."""
         return {**self.counts, "queue": len(self.queue)}
 
     def about(self, key: str) -> Document | None:
-        """The object that an Event about a failing key is told of; None: no Event."""
+        """Return the object of the Event about a failing key; None: no Event is written."""
         return None
 
     def decide(
@@ -179,23 +190,23 @@ class Controller(ABC):
         try:
             self.reconcile(key)
         except (Conflict, NotFound, AlreadyExists):
-            # Somebody was faster; the cache will say so in a moment.
+            # Another client was faster; the cache will show its write in a moment.
             self.counts["conflicts"] += 1
-            self._try_again(key)
+            self._requeue(key)
         except Exception as error:  # noqa: BLE001 - one bad object must not end the controller
             self.counts["errors"] += 1
-            delay = self._try_again(key)
+            delay = self._requeue(key)
             then = f"trying again in {delay:g} s" if delay is not None else "given up"
-            said = f"{key}: {type(error).__name__}: {error}; {then}"
-            self.analytics.log(self.name, "ReconcileFailed", said, "error")
+            message = f"{key}: {type(error).__name__}: {error}; {then}"
+            self.analytics.log(self.name, "ReconcileFailed", message, "error")
             obj = self.about(key)
             if obj is not None:
                 self.recorder.event(obj, "Warning", "ReconcileFailed", f"{error}")
         else:
             self.queue.forget(key)
 
-    def _try_again(self, key: str) -> float | None:
-        """Queue a failed key with its back-off, which is returned; None: it failed too often."""
+    def _requeue(self, key: str) -> float | None:
+        """Requeue a failed key after its back-off; return the delay, or None if it is dropped."""
         if self.max_retries is not None and self.queue.failures(key) >= self.max_retries:
             self.counts["dropped"] += 1
             self.queue.forget(key)

@@ -1,9 +1,9 @@
-"""Why, not only what: the record that every decision of a component leaves behind.
+"""Decisions: what a component decided, and why.
 
-Real Kubernetes tells *that* something was decided (an Event, a condition) but rarely why; upstream
-was asked for structured decision records in 2016 and again in 2026. Here each decision - scale,
-place, refuse, create, delete, evict - leaves a `Decision`: what went in, each rule applied with its
-figures, what bound the result, and what would have changed it. `explain()` renders it.
+Real Kubernetes reports *that* something was decided (an Event, a condition) but rarely why; users
+asked for structured decision records in 2016 and again in 2026. Here each decision - scale, place,
+reject, create, delete, evict - is recorded as a `Decision`: the inputs, each rule that was applied
+with its values, what determined the result, and what would have changed it. `explain()` shows it.
 
 No counterpart in Kubernetes.
 """
@@ -14,13 +14,12 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterable
 from dataclasses import asdict, dataclass, field
 from html import escape
-from typing import Any
 
 from kubesim.objects.frozen import Document, ReadOnlyDocument
 
 RING = 200  # decisions kept for each object
 _NONE = object()  # equals no signature
-OBJECTS = 5_000  # objects kept; the one that was not touched for longest goes first
+OBJECTS = 5_000  # objects kept; the oldest is dropped first
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,8 @@ class RuleStep:
 
     Attributes:
         rule: short name of the rule, for example ``tolerance``.
-        inputs: the figures that went in, by name, with units in the names.
-        result: what came out, as a sentence fragment: ``ratio 1.4 is outside 0.9..1.1``.
+        inputs: values by name, with units in the names.
+        result: a sentence fragment, for example ``ratio 1.4 is outside 0.9..1.1``.
         source: where Kubernetes documents or implements the rule.
     """
 
@@ -47,14 +46,14 @@ class Decision:
     Attributes:
         time: simulated second.
         revision: revision of the store that the decision was based on.
-        component: who decided, for example ``horizontal-pod-autoscaler``.
-        object: about whom: ``kind/name`` or ``kind/namespace/name``, lower-case short kind
+        component: the component that decided, for example ``horizontal-pod-autoscaler``.
+        object: the object, as ``kind/name`` or ``kind/namespace/name`` with the kind in lower case
             (``hpa/auto-pod``, ``pod/web-1``, ``statefulset/auto-pod``).
         verdict: the outcome in one sentence.
         steps: the rules in the order in which they were applied.
         binding: the rule or limit that determined the result.
         would_change_if: the smallest change that would alter the verdict, in words.
-        data: figures for charts (for example ``{"from": 2, "to": 4}``); JSON values.
+        data: values for charts (for example ``{"from": 2, "to": 4}``); JSON values.
     """
 
     time: float
@@ -68,7 +67,7 @@ class Decision:
     data: ReadOnlyDocument = field(default_factory=dict)
 
     def to_dict(self) -> Document:
-        """The record as plain JSON data."""
+        """Return the record as plain JSON data."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -106,17 +105,21 @@ class Decision:
         )
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value)
 
 
 class DecisionLog:
-    """A bounded ring of decisions for each object.
+    """The newest decisions about each object.
 
-    Written by component workers, read by the driver: every step is one atomic operation on a deque
-    or dict, so no lock is needed.
+    Component workers write it and other threads read it: every step is one atomic operation on a
+    deque or dict, so that no lock is needed.
+
+    Args:
+        ring: decisions kept for each object.
+        objects: objects kept.
     """
 
     def __init__(self, ring: int = RING, objects: int = OBJECTS) -> None:
@@ -127,7 +130,7 @@ class DecisionLog:
         self._all: deque[tuple[int, Decision]] = deque(maxlen=ring * 10)
 
     def record(self, decision: Decision) -> None:
-        """Keep a decision; the oldest of its object goes when the ring is full."""
+        """Record a decision; if the ring of its object is full, drop the oldest one."""
         ring = self._by_object.get(decision.object)
         if ring is None:
             ring = self._by_object[decision.object] = deque(maxlen=self._ring)
@@ -140,15 +143,14 @@ class DecisionLog:
     def record_if_new(
         self, decision: Decision, signature: Hashable, *, always: bool = False
     ) -> bool:
-        """Record a decision unless it says what the last one of its component said.
+        """Record a decision unless it repeats the component's last one about the object.
 
-        A controller decides again at every resync. A reader wants one record for each change, not
-        one for each pass.
+        A controller decides again at every resync; readers want one record for each change.
 
         Args:
             decision: the record.
             signature: what tells this decision from the one before; compared with ``==``.
-            always: record it in any case, for example since something was done.
+            always: record a repetition, too, for example since something was written.
 
         Returns:
             Whether it was recorded.
@@ -165,7 +167,7 @@ class DecisionLog:
         return self._signatures.get(component, {}).get(object)
 
     def forget(self, component: str, object: str | None = None) -> None:
-        """Forget the last signature for one object, or all of a component that starts anew.
+        """Forget the last signature for one object, or for all objects of a component.
 
         The records stay.
         """
@@ -175,22 +177,22 @@ class DecisionLog:
             self._signatures.get(component, {}).pop(object, None)
 
     def of(self, object: str) -> list[Decision]:
-        """All kept decisions about one object, oldest first; [] if there is none."""
+        """Return all kept decisions about one object, oldest first."""
         return list(self._by_object.get(object, ()))
 
     def latest(self, object: str) -> Decision | None:
-        """The newest decision about one object."""
+        """Return the newest decision about one object, or None."""
         ring = self._by_object.get(object)
         return ring[-1] if ring else None
 
     def objects(self) -> list[str]:
-        """Objects with at least one kept decision, sorted."""
+        """Return the objects with at least one kept decision, sorted."""
         return sorted(self._by_object)
 
     def since(self, cursor: int = 0, object: str | None = None) -> tuple[list[Decision], int]:
-        """Decisions recorded after a cursor (0: all kept), and the cursor for the next call."""
+        """Return the decisions after a cursor (0: all kept), and the cursor for the next call."""
         rows: Iterable[tuple[int, Decision]] = list(self._all)
-        found = [
+        decisions = [
             d for serial, d in rows if serial > cursor and (object is None or d.object == object)
         ]
-        return found, self._serial
+        return decisions, self._serial

@@ -1,13 +1,14 @@
-"""Informer: a component's own view of one kind, kept up to date by list and watch.
+"""Informer: a component's cache of one kind, kept up to date by list and watch.
 
-A component never asks the API server in a loop. It lists once, then watches from the revision of
-that list; the informer keeps the objects and tells the component what changed. When the watch has
-fallen behind (Expired), or an object was missed for any other reason, listing again repairs it.
+A component does not poll the API server. The informer lists once, watches from the revision of that
+list, caches the objects and calls the component for each change. When the watch has fallen behind
+(Expired), or an event was lost for another reason, listing again repairs the cache.
 
-Promised: for each object, events in order; the cache is at least as new as the event; `previous` is
-what the cache held before, so that comparing the two finds every difference, also after a loss. Not
-promised: that every intermediate state is seen, or that the cache is as new as the store. Whoever
-needs the newest state sends the resourceVersion that he read, and gets a Conflict if it is not.
+Guaranteed: the events of one object are in order; the cache is at least as new as the event;
+`previous` is what the cache held before, so that comparing the two finds every difference, also
+after a loss. Not guaranteed: that every intermediate state is seen, or that the cache is as new as
+the store. A client that needs the newest state sends the resourceVersion that it read, and gets a
+Conflict if there is a newer one.
 
 Source: k8s.io/client-go/tools/cache (shared_informer.go, reflector.go).
 """
@@ -28,18 +29,18 @@ Indexer = Callable[[Document], Iterable[str]]
 
 
 class Informer:
-    """A cache of one kind. Everything runs on the component's worker, so it needs no lock.
+    """A cache of one kind. It runs on the component's worker, so that it needs no lock.
 
     Args:
         api: the API server.
         worker: the component's serial lane.
         kind: any name of the kind.
-        namespace: None: all.
-        on_event: told of each change; it may only enqueue.
-        label_selector, field_selector: only these objects.
-        indexers: by name, functions that say under which values an object is found.
-        latency_seconds: how long news take; more than 0 makes a stale cache visible.
-        resync_seconds: list again so often, which repairs whatever was missed; 0: never.
+        namespace: None: all namespaces.
+        on_event: called for each change; it may only enqueue.
+        label_selector, field_selector: cache only these objects.
+        indexers: by name, functions that return the values under which `by_index` finds an object.
+        latency_seconds: delay of watch events; more than 0 makes a stale cache visible.
+        resync_seconds: seconds between two lists, which repair a lost event; 0: list once.
     """
 
     def __init__(
@@ -79,19 +80,19 @@ class Informer:
     # -- reading --------------------------------------------------------------------------------
 
     def get(self, key: str) -> Document | None:
-        """The cached object of a key (``namespace/name``), frozen; None if there is none."""
+        """Return the cached object of a key (``namespace/name``), frozen, or None."""
         return self._objects.get(key)
 
     def list(self) -> list[Document]:
-        """All cached objects, frozen, in the order in which they were first seen."""
+        """Return all cached objects, frozen, in the order in which they were first seen."""
         return list(self._objects.values())
 
     def by_index(self, index: str, value: str) -> Iterable[Document]:
-        """The cached objects that an indexer put under a value."""
+        """Return the cached objects for which an indexer returned a value."""
         return tuple(self._indexes[index].get(value, {}).values())
 
     def index_values(self, index: str) -> Iterable[str]:
-        """The values under which an indexer has put at least one object."""
+        """Return the values of an index that have at least one object."""
         return tuple(self._indexes[index])
 
     def __len__(self) -> int:
@@ -106,7 +107,7 @@ class Informer:
             self._timer = self._worker.every(self._resync, self._relist)
 
     def stop(self) -> None:
-        """End the watch."""
+        """Close the watch."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
@@ -115,7 +116,7 @@ class Informer:
             self._watch = None
 
     def _relist(self) -> None:
-        """Take over a fresh list; whatever differs from the cache is told as an event."""
+        """List and watch again; each difference from the cache is passed on as an event."""
         if self._stopped:
             return
         if self._watch is not None:
@@ -147,14 +148,14 @@ class Informer:
         return self._labels.matches(labels_of(obj)) and self._fields.matches(obj)
 
     def _wake(self) -> None:
-        """Called by writers, on any thread: only enqueue."""
+        """Queue a drain of the watch; writers call it, on any thread."""
         if self._latency > 0:
             self._worker.call_later(self._latency, self._drain)
         else:
             self._worker.call_soon(self._drain)
 
     def _drain(self) -> None:
-        """Take the news from the watch until there is none; then the watch is armed again."""
+        """Apply the events of the watch until there are none; that arms the watch again."""
         while self._watch is not None and not self._stopped:
             try:
                 events = self._watch.poll()
@@ -174,7 +175,7 @@ class Informer:
         if event.type != "DELETED":
             self._objects[key] = event.object
         if event.previous is not known:
-            # What the component saw last, which is older if news were lost in between.
+            # What the component saw last; it is older if events were lost in between.
             event = replace(event, previous=known)
         if self._on_event is not None:
             self._on_event(event)
@@ -193,5 +194,5 @@ class Informer:
                     index.setdefault(value, {})[key] = new
 
     def statistics(self) -> Document:
-        """Counts for tests and tables."""
+        """Return counts for tests and tables."""
         return {"kind": self._kind, "objects": len(self._objects), "relists": self.relists}

@@ -1,7 +1,7 @@
-"""EventRecorder: what a component tells the users about an object.
+"""EventRecorder: writes a component's Events about objects.
 
-Equal events are one Event object with a count; a component that has too much to say about one
-object is cut short: 25 at once, then one each five minutes.
+Equal events are one Event object with a count. The events of a component about one object are
+limited: 25 at once, then one in five minutes.
 
 Source: k8s.io/client-go/tools/record (event.go, events_cache.go).
 """
@@ -18,8 +18,8 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 
-BURST = 25  # events about one object before the limit sets in
-REFILL_SECONDS = 300.0  # then one more each five minutes
+BURST = 25  # events about one object before the rate limit applies
+REFILL_SECONDS = 300.0  # then one more in five minutes
 REMEMBERED = 4_096  # events and objects that the recorder remembers
 
 
@@ -34,7 +34,7 @@ class EventRecorder:
 
     Args:
         api: the API server.
-        component: who speaks, for example ``default-scheduler``.
+        component: the event source, for example ``default-scheduler``.
     """
 
     def __init__(self, api: KubeAPI, component: str) -> None:
@@ -54,15 +54,15 @@ class EventRecorder:
         action: str = "",
         related: Document | None = None,
     ) -> None:
-        """Tell something about an object; never raises, since no decision hangs on it.
+        """Write an Event about an object. Never raises; an Event that cannot be written is logged.
 
         Args:
             obj: the object, or any document with its kind and metadata.
             type: "Normal" or "Warning".
             reason: one word in CamelCase, for machines.
             message: for people.
-            action: what was done, in one word, where upstream names it.
-            related: a second object that it is about.
+            action: what was done, in one word, where upstream sets it.
+            related: a second object that the Event is about.
         """
         uid = meta.uid_of(obj) or meta.key_of(obj)
         if not self._allowed(uid):
@@ -78,9 +78,9 @@ class EventRecorder:
                 )
                 while len(self._names) > REMEMBERED:
                     self._names.popitem(last=False)
-        except StatusError as error:  # its namespace may be gone
-            said = f"{reason} about {meta.key_of(obj)}: {error}"
-            self._api.analytics.log(self._component, "EventLost", said, "warn")
+        except StatusError as error:  # for example, the namespace was deleted
+            message = f"{reason} about {meta.key_of(obj)}: {error}"
+            self._api.analytics.log(self._component, "EventLost", message, "warn")
 
     def _create(
         self,
@@ -117,7 +117,7 @@ class EventRecorder:
         return name
 
     def _count(self, namespace: str, name: str) -> bool:
-        """One more of an event that is known; False if it is gone (events live for an hour)."""
+        """Increase the count of an Event; return False if it was deleted (Events last an hour)."""
         known = self._api.peek("Event", name, namespace)
         if known is None:
             return False

@@ -1,4 +1,4 @@
-"""Retry on conflict: read, change, write; somebody wrote in between: read again.
+"""Retry on conflict: read, change, write; after a Conflict read again.
 
 Source: k8s.io/client-go/util/retry.
 """
@@ -15,10 +15,14 @@ ATTEMPTS = 5
 
 
 def retry_on_conflict(attempt: Callable[[], T], attempts: int = ATTEMPTS) -> T:
-    """The result of `attempt`, which reads, changes and writes; on a Conflict it is tried again.
+    """Call a function again while it raises Conflict, and return its result.
+
+    Args:
+        attempt: reads, changes and writes an object.
+        attempts: how often it is called at most.
 
     Raises:
-        Conflict: the last attempt met one, too.
+        Conflict: the last attempt failed, too.
     """
     for _ in range(attempts - 1):
         try:

@@ -1,8 +1,8 @@
-"""WorkQueue: keys that want attention, each worked on once at a time.
+"""WorkQueue: keys to process, one at a time.
 
-Fair: first in, first out. Stingy: a key that is added five times before it is worked on is worked
-on once; one that is added while it is worked on is worked on again afterwards. Failing keys come
-back with a growing delay.
+Fair: first in, first out. Stingy: a key that is added five times before it is processed is
+processed once; a key that is added while it is processed is processed again afterwards. A failing
+key is requeued with a growing delay.
 
 >>> from kubesim.clock import VirtualClock
 >>> clock = VirtualClock()
@@ -33,9 +33,9 @@ class WorkQueue:
     """A queue of keys in front of one function, on one worker.
 
     Args:
-        worker: the serial lane on which `process` runs.
-        process: called with one key at a time; it deals with its own errors.
-        base_delay_seconds, max_delay_seconds: of the back-off of failing keys.
+        worker: the worker on which `process` runs.
+        process: called with one key at a time; it handles its own errors.
+        base_delay_seconds, max_delay_seconds: first and longest back-off of a failing key.
     """
 
     def __init__(
@@ -50,19 +50,19 @@ class WorkQueue:
         self._process = process
         self._base = base_delay_seconds
         self._max = max_delay_seconds
-        # Touched on the worker alone. Invariants, as in client-go's queue.go:
-        self._queue: deque[str] = deque()  # in order; every one is in _dirty, none in _processing
-        self._dirty: set[str] = set()  # wants attention
-        self._processing: str | None = None  # is being worked on; may be dirty again
+        # Used on the worker only. Invariants, as in client-go's queue.go:
+        self._queue: deque[str] = deque()  # in order; each key is in _dirty, none is in _processing
+        self._dirty: set[str] = set()  # to be processed
+        self._processing: str | None = None  # is being processed; may be dirty again
         self._failures: dict[str, int] = {}
-        self._retrying: set[str] = set()  # failed keys that come back by themselves
+        self._retrying: set[str] = set()  # failed keys whose back-off has not ended
         self._scheduled = False
 
     def __len__(self) -> int:
         return len(self._queue)
 
     def add(self, key: str) -> None:
-        """Ask for attention. On the worker, or before anything runs."""
+        """Queue a key. Call it on the worker, or before the worker runs."""
         if key in self._dirty:
             return
         self._dirty.add(key)
@@ -71,13 +71,13 @@ class WorkQueue:
             self._schedule()
 
     def add_after(self, key: str, seconds: float) -> None:
-        """Ask for attention later."""
+        """Queue a key after a delay in simulated seconds."""
         self._worker.call_later(seconds, lambda: self.add(key))
 
     def add_rate_limited(self, key: str) -> float:
-        """Ask for attention after the back-off of this key's failures; returns the delay.
+        """Queue a key after the back-off for its failures; return the delay in seconds.
 
-        A key that is on its way back already, which is sooner, is not queued a second time.
+        If an earlier back-off of the key has not ended, which is sooner, it is not queued twice.
         """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
@@ -92,15 +92,15 @@ class WorkQueue:
         self.add(key)
 
     def forget(self, key: str) -> None:
-        """The key is well: its next failure starts the back-off anew."""
+        """Reset the failures of a key: its next back-off is the first one again."""
         self._failures.pop(key, None)
 
     def failures(self, key: str) -> int:
-        """Failures of a key since it was last well."""
+        """Return the failures of a key since the last `forget`."""
         return self._failures.get(key, 0)
 
     def _schedule(self) -> None:
-        # One key for each callback: a long queue does not keep the informers waiting.
+        # One key for each callback: a long queue does not delay the informers.
         if not self._scheduled and self._queue:
             self._scheduled = True
             self._worker.call_soon(self._run_one)
