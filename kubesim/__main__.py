@@ -242,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
     served.add_argument("--speed", type=_speed, default=1.0, help="simulated seconds a second (1)")
     served.add_argument("--seed", type=int, default=0, help="seed of all randomness (0)")
     served.add_argument("--no-hpa", action="store_true", help="boot without auto-pod and its HPA")
-    served.add_argument("--token", help="ask for this bearer token; a must beyond loopback")
+    served.add_argument("--token", help="require this bearer token (needed beyond loopback)")
     served.add_argument("--users", metavar="FILE", help="users with tokens and rules, as JSON")
     served.add_argument("--tls", action="store_true", help="speak TLS; needs the program openssl")
     served.add_argument("--read-only", action="store_true", help="refuse every change")

@@ -1,7 +1,7 @@
-"""Counts of the components in the text format of Prometheus: what /metrics answers.
+"""Metrics of the components in the text format of Prometheus: the response to GET /metrics.
 
-Where a real component has a metric of that meaning, it has the same name and labels here; every
-other count is called ``kubesim_component_value``, with component and count as labels.
+A count that a Kubernetes component exposes has the same name and labels here; every other count is
+a sample of ``kubesim_component_value`` with the component and the name of the count as labels.
 
 >>> print(exposition([MetricFamily("a_total", "counter", "As.", [({"b": "c"}, 1)])]), end="")
 # HELP a_total As.
@@ -16,21 +16,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.apiserver import KubeAPI
 from kubesim.version import KUBERNETES_VERSION
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Labels = Mapping[str, str]
-Statistics = Mapping[str, Mapping[str, Any]]
+Statistics = Mapping[str, Mapping[str, object]]
 REQUEST_LABELS = ("verb", "group", "version", "resource", "subresource", "scope", "code")
 QUEUES = ("active", "backoff", "unschedulable", "gated")
 KUBELET, SCHEDULER = "kubelet/", "scheduler"
 
 
 class MetricFamily(NamedTuple):
-    """One metric: its name, "counter" or "gauge", what it means, and its samples."""
+    """One metric with its samples.
+
+    Attributes:
+        name: for example ``apiserver_request_total``.
+        type: "counter" or "gauge".
+        help: one sentence.
+        samples: (labels, value) pairs.
+    """
 
     name: str
     type: str
@@ -39,30 +46,30 @@ class MetricFamily(NamedTuple):
 
 
 class RequestCounts:
-    """How many requests there were, by what they asked for and how they ended."""
+    """Counts of requests by verb, resource and HTTP code. Any thread may call its methods."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._counts: dict[tuple[str, ...], int] = {}
 
     def add(self, *labels: str) -> None:
-        """One more request, with the values of REQUEST_LABELS."""
+        """Count one request; `labels` are the values of REQUEST_LABELS."""
         with self._lock:
             self._counts[labels] = self._counts.get(labels, 0) + 1
 
     def metric(self) -> MetricFamily:
-        """All of them so far."""
+        """Return the counts as a metric."""
         with self._lock:
             counts = sorted(self._counts.items())
         samples: list[tuple[Labels, float]] = [
             (dict(zip(REQUEST_LABELS, labels, strict=True)), count) for labels, count in counts
         ]
-        said = "Requests of the Kubernetes API by verb, place and code."
-        return MetricFamily("apiserver_request_total", "counter", said, samples)
+        help = "Requests to the Kubernetes API by verb, resource and code."
+        return MetricFamily("apiserver_request_total", "counter", help, samples)
 
 
 def exposition(metrics: Iterable[MetricFamily]) -> str:
-    """Metrics as text; those without samples are left out. Pure."""
+    """Serialize metrics in Prometheus' text format; those without samples are omitted. Pure."""
     lines = []
     for metric in metrics:
         if not metric.samples:
@@ -70,57 +77,57 @@ def exposition(metrics: Iterable[MetricFamily]) -> str:
         lines.append(f"# HELP {metric.name} {metric.help}")
         lines.append(f"# TYPE {metric.name} {metric.type}")
         for labels, value in metric.samples:
-            listed = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-            shown = f"{{{listed}}}" if listed else ""
+            pairs = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
+            label_set = f"{{{pairs}}}" if pairs else ""
             number = int(value) if value == int(value) else value
-            lines.append(f"{metric.name}{shown} {number}")
+            lines.append(f"{metric.name}{label_set} {number}")
     return "".join(f"{line}\n" for line in lines)
 
 
 def component_metrics(statistics: Statistics) -> list[MetricFamily]:
-    """The counts of the components under the names of the real ones. Pure.
+    """Return the counts of the components under the names that Kubernetes uses. Pure.
 
     Args:
-        statistics: by component, as `Cluster.statistics` gives them.
+        statistics: counts by name by component, as `Cluster.statistics` returns them.
     """
     pending, attempts, preempted = _empty(
-        ("scheduler_pending_pods", "gauge", "Pods that wait, by queue."),
-        ("scheduler_schedule_attempts_total", "counter", "Attempts to place a pod, by result."),
-        ("scheduler_preemption_attempts_total", "counter", "Attempts to make room for a pod."),
+        ("scheduler_pending_pods", "gauge", "Pods waiting to be scheduled, by queue."),
+        ("scheduler_schedule_attempts_total", "counter", "Attempts to schedule a pod, by result."),
+        ("scheduler_preemption_attempts_total", "counter", "Attempts to preempt pods."),
     )
     depth, retries = _empty(
-        ("workqueue_depth", "gauge", "Keys that wait in a controller's queue."),
-        ("workqueue_retries_total", "counter", "Keys that were queued again after an error."),
+        ("workqueue_depth", "gauge", "Keys waiting in a controller's work queue."),
+        ("workqueue_retries_total", "counter", "Keys requeued after an error."),
     )
     running, started, evicted = _empty(
-        ("kubelet_running_pods", "gauge", "Pods whose containers run on a node."),
-        ("kubelet_started_pods_total", "counter", "Pods that a kubelet started."),
-        ("kubelet_evictions", "counter", "Pods that a kubelet evicted."),
+        ("kubelet_running_pods", "gauge", "Pods running on a node."),
+        ("kubelet_started_pods_total", "counter", "Pods started by a kubelet."),
+        ("kubelet_evictions", "counter", "Pods evicted by a kubelet."),
     )
     others = MetricFamily(
-        "kubesim_component_value", "gauge", "Counts without a real counterpart.", []
+        "kubesim_component_value", "gauge", "Counts without a counterpart in Kubernetes.", []
     )
     for name, counts in statistics.items():
-        figures = {k: v for k, v in counts.items() if type(v) in (int, float)}
+        values = {k: v for k, v in counts.items() if type(v) is int or type(v) is float}
         if name.startswith(KUBELET):
             node = {"node": name.removeprefix(KUBELET)}
-            running.samples.append((node, figures.pop("running", 0)))
-            started.samples.append((node, figures.pop("started", 0)))
-            evicted.samples.append((node, figures.pop("evicted", 0)))
-        elif SCHEDULER in name and "attempts" in figures:
+            running.samples.append((node, values.pop("running", 0)))
+            started.samples.append((node, values.pop("started", 0)))
+            evicted.samples.append((node, values.pop("evicted", 0)))
+        elif SCHEDULER in name and "attempts" in values:
             for queue in QUEUES:
-                pending.samples.append(({"queue": queue, "profile": name}, figures.pop(queue, 0)))
-            done, failed = figures.pop("scheduled", 0), figures.pop("errors", 0)
-            rest = max(0, figures.pop("attempts", 0) - done - failed)
+                pending.samples.append(({"queue": queue, "profile": name}, values.pop(queue, 0)))
+            done, failed = values.pop("scheduled", 0), values.pop("errors", 0)
+            rest = max(0, values.pop("attempts", 0) - done - failed)
             for result, value in (("scheduled", done), ("error", failed), ("unschedulable", rest)):
                 attempts.samples.append(({"profile": name, "result": result}, value))
-            preempted.samples.append(({"profile": name}, figures.pop("preemptions", 0)))
-        elif "queue" in figures:
-            again = figures.pop("errors", 0) + figures.pop("conflicts", 0)
-            depth.samples.append(({"name": name}, figures.pop("queue", 0)))
+            preempted.samples.append(({"profile": name}, values.pop("preemptions", 0)))
+        elif "queue" in values:
+            again = values.pop("errors", 0) + values.pop("conflicts", 0)
+            depth.samples.append(({"name": name}, values.pop("queue", 0)))
             retries.samples.append(({"name": name}, again))
         others.samples.extend(
-            ({"component": name, "name": key}, value) for key, value in figures.items()
+            ({"component": name, "name": key}, value) for key, value in values.items()
         )
     return [pending, attempts, preempted, depth, retries, running, started, evicted, others]
 
@@ -130,11 +137,11 @@ def _empty(*described: tuple[str, str, str]) -> list[MetricFamily]:
 
 
 def server_metrics(api: KubeAPI, streams: int) -> list[MetricFamily]:
-    """What the API server and the store know of themselves.
+    """Return the metrics of the API server and the store.
 
     Args:
-        api: the server.
-        streams: so many watches and logs are open.
+        api: the API server.
+        streams: number of open watches and followed logs.
     """
     objects: list[tuple[Labels, float]] = [
         ({"resource": kind.resource}, len(api.snapshot(kind.kind)[0]))
@@ -143,18 +150,20 @@ def server_metrics(api: KubeAPI, streams: int) -> list[MetricFamily]:
     ]
     version = {"git_version": f"v{KUBERNETES_VERSION}.0", "platform": "kubesim"}
     return [
-        MetricFamily("kubernetes_build_info", "gauge", "What is mirrored.", [(version, 1)]),
+        MetricFamily(
+            "kubernetes_build_info", "gauge", "The mirrored version of Kubernetes.", [(version, 1)]
+        ),
         MetricFamily("apiserver_storage_objects", "gauge", "Objects in the store.", objects),
         MetricFamily(
             "apiserver_longrunning_requests",
             "gauge",
-            "Streams that are open.",
+            "Open streams.",
             [({"verb": "WATCH"}, streams)],
         ),
         MetricFamily(
             "etcd_debugging_mvcc_current_revision",
             "gauge",
-            "The newest revision of the store.",
+            "The current revision of the store.",
             [({}, api.store.revision)],
         ),
     ]
@@ -166,7 +175,14 @@ def metrics_text(
     streams: int,
     statistics: Callable[[], Statistics] | None,
 ) -> str:
-    """Everything that /metrics says."""
+    """Return the response to GET /metrics.
+
+    Args:
+        api: the API server.
+        requests: counts of requests to the Kubernetes API.
+        streams: number of open watches and followed logs.
+        statistics: returns the counts of the components; None: leave them out.
+    """
     components = component_metrics(statistics()) if statistics is not None else []
     return exposition([requests.metric(), *server_metrics(api, streams), *components])
 

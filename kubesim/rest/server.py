@@ -1,4 +1,4 @@
-"""RestServer: KubeAPI over HTTP, on the standard library's http.server.
+"""RestServer: KubeAPI over HTTP, based on the standard library's http.server.
 
 One thread per connection reads requests with a strict parser (`wire`), routes them, and sends each
 response in one write. Streams leave their connection's thread: one thread writes all of them
@@ -6,10 +6,10 @@ response in one write. Streams leave their connection's thread: one thread write
 
     server = RestServer(api); server.start(); print(server.url); ...; server.close()
 
-Ours keeps http.server's classes and replaces its parser, which costs more than the rest together
-and is lenient where it should not be.
+Ours keeps http.server's classes and replaces its parser, which accepts malformed requests and takes
+more time than everything else together.
 
-Source: the role of k8s.io/apiserver/pkg/server; limits after net/http and kube-apiserver.
+Source: the role of k8s.io/apiserver/pkg/server; limits as in net/http and kube-apiserver.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
-from typing import Any
 
 from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.apiserver import KubeAPI
@@ -32,9 +31,9 @@ from kubesim.errors import BadRequest, StatusError
 from kubesim.rest.http.access import Access
 from kubesim.rest.http.certificates import Certificate
 from kubesim.rest.http.connections import Connections, connection_limit, stream_limit
-from kubesim.rest.http.reader import Connection, ConnectionClosed, KnownHeads
+from kubesim.rest.http.reader import Connection, ConnectionClosed, HeadCache
 from kubesim.rest.http.render import render, render_head
-from kubesim.rest.http.router import Response, Router
+from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.kube import KubeRoutes
@@ -47,26 +46,26 @@ from kubesim.rest.users import RequestAttributes, User, Users
 
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
 BACKLOG = 1024
-ROOM_SECONDS = 0.01  # between two tries to accept when there are no descriptors left
+RETRY_SECONDS = 0.01  # between two accepts when there are no file descriptors left
 
 
 class RestServer:
     """The HTTP server of one cluster.
 
     Args:
-        api: what it serves.
-        host, port: where; port 0 takes any free one.
+        api: the API server to serve.
+        host, port: the address to bind; port 0 takes any free port.
         decisions: the cluster's decision log, for /api/explain.
-        analytics: where requests are logged (level debug) and read (/api/logs).
-        allowed_hosts, allowed_origins: beyond loopback, for proxies and hubs.
-        token: bearer token that every request must carry; a must beyond loopback.
-        users: with tokens and rules of their own, instead of the one token (see `users`).
-        tls: speak TLS, with a certificate made for the occasion.
-        read_only: refuse what would change anything.
-        statistics: gives the counts of the components, for /metrics.
+        analytics: the log that /api/logs returns; internal errors are added to it.
+        allowed_hosts, allowed_origins: further ones beside loopback, for proxies and hubs.
+        token: bearer token that every request must carry; needed for other hosts than loopback.
+        users: users with tokens and rules of their own, in place of `token` (see `users`).
+        tls: speak TLS, with a new self-signed certificate.
+        read_only: reject every request that would change something.
+        statistics: returns the counts of the components, for /metrics.
 
     Raises:
-        BadRequest: bound beyond loopback without a token; TLS without the program openssl.
+        BadRequest: another host than loopback without a token; TLS without the program openssl.
     """
 
     def __init__(
@@ -86,10 +85,10 @@ class RestServer:
         statistics: Callable[[], Statistics] | None = None,
     ) -> None:
         self.users = Users(users)
-        if host not in LOOPBACK_ADDRESSES and not token and not self.users.known:
+        if host not in LOOPBACK_ADDRESSES and not token and not self.users.configured:
             raise BadRequest(
-                f"{host} can be reached from other machines, and the server changes things",
-                hint="bind to 127.0.0.1, or ask for a token (token=..., --token)",
+                f"{host} can be reached from other machines, which could change the cluster",
+                hint="bind to 127.0.0.1, or require a token (token=..., --token)",
             )
         self.host = host
         self.read_only = read_only
@@ -104,50 +103,50 @@ class RestServer:
         self.router.mount(is_kube_path, self.kube.serve)
         self.router.add("GET", "/metrics", lambda _request: self._metrics(api, statistics))
         self.connections = Connections(connection_limit())
-        self.known = KnownHeads()
+        self.heads = HeadCache()
         self._requested_port = port
         self._http: _HTTPServer | None = None
         self._thread: threading.Thread | None = None
 
     @property
     def port(self) -> int:
-        """The port that it is bound to; 0 before `start`."""
+        """The bound port; 0 before `start`."""
         return int(self._http.server_address[1]) if self._http is not None else 0
 
     @property
     def url(self) -> str:
-        """For example ``http://127.0.0.1:8080``."""
+        """The address for clients, for example ``http://127.0.0.1:8080``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http{'' if self.certificate is None else 's'}://{host}:{self.port}"
 
     def kubeconfig(self, path: str | Path | None = None, *, user: str = "") -> str:
-        """What kubectl and other clients need to find this server, as YAML.
+        """Return a kubeconfig for this server, as YAML.
 
         Args:
-            path: where to write it, too, for its owner alone to read.
-            user: whose token to put in, if the server knows users; "": the first one's.
+            path: a file to write it to as well; a new file is readable by its owner only.
+            user: the user whose token it holds; "": the first user.
 
         Raises:
             BadRequest: no such user.
         """
         token, name = self._token, user or "kubesim"
-        if self.users.known:
-            found = self.users.named(user) if user else self.users.first
-            if found is None:
-                raise BadRequest(f"there is no user {user!r} here")
-            token, name = found.token, found.name
+        if self.users.configured:
+            selected = self.users.find(user) if user else self.users.first
+            if selected is None:
+                raise BadRequest(f"this server has no user {user!r}")
+            token, name = selected.token, selected.name
         authority = None if self.certificate is None else self.certificate.text
-        text = kubeconfig_text(self.url, token=token, authority=authority, user=name)
+        kubeconfig = kubeconfig_text(self.url, token=token, authority=authority, user=name)
         if path is not None:
             Path(path).touch(0o600)
-            Path(path).write_text(text, encoding="utf-8")
-        return text
+            Path(path).write_text(kubeconfig, encoding="utf-8")
+        return kubeconfig
 
     def start(self) -> RestServer:
-        """Bind and serve, in threads of its own.
+        """Bind the address and serve it in background threads.
 
         Raises:
-            OSError: the port is taken; the message says what to do.
+            OSError: the port is in use; the message says what to do.
         """
         if self._http is not None:
             return self
@@ -156,7 +155,7 @@ class RestServer:
         except OSError as error:
             raise OSError(
                 f"cannot listen on {self.host}:{self._requested_port}: {error.strerror or error}. "
-                "Another server may be there: stop it, or take another port "
+                "Another server may be using it: stop that server, or choose another port "
                 "(--port 8081, or --port 0 for any free one)"
             ) from error
         self.streams.start()
@@ -167,7 +166,11 @@ class RestServer:
         return self
 
     def close(self, grace_seconds: float = 2.0) -> None:
-        """Stop: no new connection, streams end, requests in flight may finish; may be repeated."""
+        """Stop the server: accept no more connections, end streams, let requests finish.
+
+        Args:
+            grace_seconds: how long requests in progress may take. A second call does nothing.
+        """
         http, self._http = self._http, None
         if http is None:
             return
@@ -185,27 +188,27 @@ class RestServer:
         self.close()
 
     def dispatch(self, request: Request) -> Response:
-        """The answer to a request; whatever a handler raises becomes a JSON error."""
+        """Return the response to a request; whatever a handler raises becomes an error response."""
         try:
             route = request.route
             if route is None:
                 request.origin = self.access.check(request)
                 request.route = route = self.router.find(request.method, request.segments)
-            if self.users.known and not is_kube_path(request.segments):
+            if self.users.configured and not is_kube_path(request.segments):
                 self._check_user(request)
             if self.read_only:
                 refuse_writes(request)
             response: Response = route[0](request, *route[1])
-        except RequestRejected as refusal:
-            refusal.segments = request.segments
+        except RequestRejected as rejection:
+            rejection.segments = request.segments
             raise
         except StatusError as error:
             if is_kube_path(request.segments):
                 return error_response(error)
             return Response.error(error.code, str(error))
-        except Exception as error:  # noqa: BLE001 - the last line: an answer, a log row, no traceback
-            said = f"{request.method} {request.path[:200]}: {type(error).__name__}: {error}"
-            self.analytics.log("REST", "InternalError", said, "error")
+        except Exception as error:  # noqa: BLE001 - the client gets a response, the log a row
+            message = f"{request.method} {request.path[:200]}: {type(error).__name__}: {error}"
+            self.analytics.log("REST", "InternalError", message, "error")
             return Response.error(500, "internal error; the server's log has more")
         if request.origin:
             response.headers = {
@@ -216,125 +219,123 @@ class RestServer:
         return response
 
     def _metrics(self, api: KubeAPI, statistics: Callable[[], Statistics] | None) -> Response:
-        """What Prometheus scrapes."""
+        """Serve /metrics."""
         text = metrics_text(api, self.kube.requests, len(self.streams), statistics)
         return Response(200, text.encode(), CONTENT_TYPE)
 
     def _check_user(self, request: Request) -> None:
-        """Who asks for one of the simulator's own routes, and whether he may."""
-        user = self.users.of(request.headers)
+        """Authenticate and authorize a request for one of the simulator's own routes."""
+        user = self.users.authenticate(request.headers)
         if user is None:
-            said = "send the header Authorization: Bearer TOKEN, with the token of a user"
-            raise RequestRejected(401, said, headers={"WWW-Authenticate": "Bearer"})
+            message = "send the header Authorization: Bearer TOKEN, with the token of a user"
+            raise RequestRejected(401, message, headers={"WWW-Authenticate": "Bearer"})
         user.require(RequestAttributes(request.method.lower(), path=request.path))
 
 
 class _HTTPServer(ThreadingHTTPServer):
-    """http.server with a large backlog, and sockets that may be handed over to the streams."""
+    """http.server with a large backlog, and sockets that can be handed over to the streams."""
 
     request_queue_size = BACKLOG
     daemon_threads = True
     block_on_close = False
-    allow_reuse_address = os.name == "posix"  # on Windows it would let two servers share a port
+    allow_reuse_address = os.name == "posix"  # on Windows two servers could share a port
 
     def __init__(self, address: tuple[str, int], owner: RestServer) -> None:
         self.owner = owner
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
-        super().__init__(address, _Connection)
+        super().__init__(address, _ConnectionHandler)
 
     def server_bind(self) -> None:
-        """Bind without asking DNS for our own name, which can hang for seconds offline."""
+        """Bind without a DNS query for the server's own name, which can take seconds offline."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
 
-    def get_request(self) -> tuple[Any, Any]:
-        """Accept a connection as a `Connection`, for which there is room.
+    def get_request(self) -> tuple[Connection, object]:  # type: ignore[override]
+        """Accept a connection, after making room for it.
 
         Raises:
-            OSError: nobody to accept, or no descriptor left; http.server then asks again.
+            OSError: there is none to accept, or no file descriptor; http.server tries again.
         """
         connections = self.owner.connections
         try:
-            connection, address = super().get_request()
+            accepted, address = super().get_request()
         except OSError as error:
             if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
                 connections.evict()
-                time.sleep(ROOM_SECONDS)  # else the loop would spin: the newcomer keeps waiting
+                time.sleep(RETRY_SECONDS)  # the loop would spin while a connection waits
             raise
-        connections.make_room()  # before its own moment begins
+        connections.make_room()  # before the deadlines of the new connection start
         certificate = self.owner.certificate
         try:
-            if certificate is not None:  # the handshake is for the connection's own thread
-                connection = certificate.context.wrap_socket(
-                    connection, server_side=True, do_handshake_on_connect=False
+            if certificate is not None:  # the connection's own thread does the handshake
+                accepted = certificate.context.wrap_socket(
+                    accepted, server_side=True, do_handshake_on_connect=False
                 )
-            channel = Connection(connection, self.owner.known)
+            connection = Connection(accepted, self.owner.heads)
         except OSError:
-            connection.close()  # it has gone while it was waiting
+            accepted.close()  # the client closed it while it was waiting
             raise
-        connections.add(channel)
-        return channel, address
+        connections.add(connection)
+        return connection, address
 
-    def shutdown_request(self, request: Any) -> None:
-        """Close a connection, whatever became of it."""
+    def shutdown_request(self, request: Connection) -> None:  # type: ignore[override]
+        """Close a connection whose handler has returned."""
         request.close()
         self.owner.connections.remove(request)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A thread failed: one log row instead of a traceback on stderr."""
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log the failure of a thread as one row, in place of a traceback on stderr."""
         import sys
 
         error = sys.exc_info()[1]
-        said = f"{type(error).__name__}: {error}"
-        self.owner.analytics.log("REST", "ConnectionFailed", said, "error")
+        message = f"{type(error).__name__}: {error}"
+        self.owner.analytics.log("REST", "ConnectionFailed", message, "error")
 
 
-class _Connection(BaseHTTPRequestHandler):
-    """One connection: requests in order until it is closed."""
+class _ConnectionHandler(BaseHTTPRequestHandler):
+    """Serve the requests of one connection, in order, until it is closed."""
 
     server: _HTTPServer
+    request: Connection
 
     def setup(self) -> None:
-        """Nothing to wrap: the channel reads and writes the socket itself."""
+        """Do nothing: the connection reads and writes its socket itself."""
 
     def finish(self) -> None:
-        """Nothing to flush: every answer is one write."""
+        """Do nothing: every response is one write, so there is nothing to flush."""
 
     def handle(self) -> None:
         """Serve requests until the connection ends."""
-        owner, channel = self.server.owner, self.request
-        with contextlib.suppress(ConnectionClosed, OSError):  # it went away: nobody is left to tell
-            while self._serve_one(owner, channel):
+        owner, connection = self.server.owner, self.request
+        with contextlib.suppress(ConnectionClosed, OSError):
+            while self._serve_one(owner, connection):
                 pass
 
-    def _serve_one(self, owner: RestServer, channel: Connection) -> bool:
-        """Read and answer one request; False if the connection is done."""
+    def _serve_one(self, owner: RestServer, connection: Connection) -> bool:
+        """Read one request and send its response; False if the connection is done."""
         head_only = False
         try:
-            request = channel.next()
+            request = connection.next()
             head_only = request.method == "HEAD"
             response = owner.dispatch(request)
             close = not request.keep_alive
-            if channel.head and not owner.users.known:
-                owner.known.learn(channel.head, request)
-        except RequestRejected as refusal:
-            if is_kube_path(refusal.segments):
-                response = rejection_response(refusal.status, str(refusal), refusal.headers)
+            if connection.head and not owner.users.configured:
+                owner.heads.learn(connection.head, request)
+        except RequestRejected as rejection:
+            if is_kube_path(rejection.segments):
+                response = rejection_response(rejection.status, str(rejection), rejection.headers)
             else:
-                response = Response.error(refusal.status, str(refusal), refusal.headers)
-            close = refusal.close
+                response = Response.error(rejection.status, str(rejection), rejection.headers)
+            close = rejection.close
         if response.stream is not None and not head_only:
             head = render_head(response, length=None, close=True)
-            response.stream(channel.give_away(), head)
+            response.stream(connection.give_away(), head)
             return False
-        channel.send(render(response, close=close, head_only=head_only))
+        connection.send(render(response, close=close, head_only=head_only))
         if close:
-            channel.linger()
+            connection.linger()
         return not close
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """http.server's own log would land in whatever notebook cell happens to run."""
-
-
-__all__ = ["RestServer", "Router", "render"]
+    def log_message(self, format: str, *args: object) -> None:
+        """Discard http.server's own log, which would appear in whatever notebook cell runs."""

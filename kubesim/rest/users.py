@@ -1,17 +1,17 @@
-"""Who asks, and what he may: users with tokens and rules, in the shape of RBAC.
+"""Authentication and authorization: users, tokens, RBAC rules.
 
-A server without users knows one, who may do everything. With a file of users each request must
-carry the token of one of them, and each verb needs a rule that allows it:
+Without users, every request is made by the administrator, who may do everything. With users, each
+request must carry the token of one of them, and a rule of that user must allow it:
 
     {"users": [{"name": "ann", "token": "s3cret-of-ann", "groups": ["devs"], "rules": [
         {"verbs": ["get", "list", "watch"], "apiGroups": ["", "apps"],
          "resources": ["*"], "namespaces": ["default"]}]}]}
 
-Rules only add; what no rule allows is Forbidden. Real RBAC keeps roles and bindings as objects of
-the API; ours reads them once. Left out: service accounts, resourceNames in lists.
+Rules are additive: what no rule allows is Forbidden. Kubernetes keeps roles and bindings as API
+objects; ours are read once from a file. Left out: service accounts, resourceNames in lists.
 
-Source: k8s.io/api/rbac/v1 (PolicyRule), plugin/pkg/auth/authorizer/rbac, apimachinery/errors
-(NewForbidden), apiserver/pkg/endpoints/handlers/responsewriters/errors.go (forbiddenMessage).
+Source: k8s.io/api/rbac/v1 (PolicyRule), plugin/pkg/auth/authorizer/rbac, k8s.io/apiserver
+(authorizer.Attributes; responsewriters/errors.go: forbiddenMessage), apimachinery (NewForbidden).
 """
 
 from __future__ import annotations
@@ -21,24 +21,26 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.errors import BadRequest, Forbidden
+from kubesim.objects.frozen import Document
 
-EVERYBODY = "system:authenticated"
-ADMINS = "system:masters"
+AUTHENTICATED_GROUP = "system:authenticated"
+MASTERS_GROUP = "system:masters"
+MIN_TOKEN_LENGTH = 8
 
 
 class RequestAttributes(NamedTuple):
-    """What somebody wants to do.
+    """What a user attempts to do: the attributes that authorization rules are matched with.
 
     Attributes:
-        verb: get, list, watch, create, update, patch, delete or deletecollection; for a path that
-            is no resource: get, post, put, patch or delete.
+        verb: get, list, watch, create, update, patch, delete or deletecollection; for a
+            non-resource path: get, post, put, patch or delete.
         group, resource: for example ``apps`` and ``deployments/scale``.
-        namespace: "" at the scope of the cluster.
-        name: of the object; "" if none is named.
-        path: of a request that is for no resource; "" otherwise.
+        namespace: "" at cluster scope.
+        name: of the object; "" if the request names none.
+        path: of a non-resource request; "" otherwise.
     """
 
     verb: str
@@ -51,11 +53,11 @@ class RequestAttributes(NamedTuple):
 
 @dataclass(frozen=True)
 class Rule:
-    """What is allowed; ``*`` stands for all.
+    """A rule that allows something (RBAC's PolicyRule); ``*`` matches everything.
 
     Attributes:
-        verbs, groups, resources, namespaces, names: each must match. No names: all of them.
-        paths: for requests that are for no resource; ``/logs/*`` matches a beginning.
+        verbs, groups, resources, namespaces, names: each must match; no names match every name.
+        paths: non-resource paths; ``/logs/*`` matches by prefix.
     """
 
     verbs: tuple[str, ...]
@@ -66,7 +68,7 @@ class Rule:
     paths: tuple[str, ...] = ()
 
     def allows(self, attempt: RequestAttributes) -> bool:
-        """Whether this rule alone allows it."""
+        """Whether this rule allows the attempt."""
         if not _matches(self.verbs, attempt.verb):
             return False
         if attempt.path:
@@ -85,16 +87,16 @@ class Rule:
             bool(whole) and _matches(self.groups, attempt.group) and resource and named and inside
         )
 
-    def document(self) -> dict[str, Any]:
-        """As a PolicyRule."""
+    def policy_rule(self) -> Document:
+        """Return the rule as a PolicyRule document."""
         if self.paths:
             return {"verbs": list(self.verbs), "nonResourceURLs": list(self.paths)}
-        made: dict[str, Any] = {
+        rule: Document = {
             "verbs": list(self.verbs),
             "apiGroups": list(self.groups),
             "resources": list(self.resources),
         }
-        return made | ({"resourceNames": list(self.names)} if self.names else {})
+        return rule | ({"resourceNames": list(self.names)} if self.names else {})
 
 
 EVERYTHING = (Rule(("*",), ("*",), ("*",)), Rule(("*",), paths=("*",)))
@@ -102,12 +104,12 @@ EVERYTHING = (Rule(("*",), ("*",), ("*",)), Rule(("*",), paths=("*",)))
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who asks.
+    """A user of the API server.
 
     Attributes:
-        name, groups: who he is.
-        rules: what he may.
-        token: by which he is known; "": nobody is asked for one.
+        name, groups: the identity.
+        rules: what the user is allowed to do.
+        token: the bearer token that authenticates the user; "": no request carries one.
     """
 
     name: str
@@ -116,138 +118,141 @@ class User:
     token: str = field(default="", repr=False)
 
     def may(self, attempt: RequestAttributes) -> bool:
-        """Whether any rule allows it."""
+        """Whether any rule allows the attempt."""
         return any(rule.allows(attempt) for rule in self.rules)
 
     def require(self, attempt: RequestAttributes) -> None:
-        """Refuse what no rule allows.
+        """Raise an error unless a rule allows the attempt.
 
         Raises:
-            Forbidden: in the words of the real API server.
+            Forbidden: with kube-apiserver's message.
         """
         if self.may(attempt):
             return
         if attempt.path:
-            said = f'User "{self.name}" cannot {attempt.verb} path "{attempt.path}"'
-            raise Forbidden(f"forbidden: {said}")
-        where = (
+            raise Forbidden(
+                f'forbidden: User "{self.name}" cannot {attempt.verb} path "{attempt.path}"'
+            )
+        scope = (
             f'in the namespace "{attempt.namespace}"'
             if attempt.namespace
             else ("at the cluster scope")
         )
         plural = attempt.resource.partition("/")[0]
         resource = f"{plural}.{attempt.group}" if attempt.group else plural
-        shown = f'{resource} "{attempt.name}"' if attempt.name else resource
+        subject = f'{resource} "{attempt.name}"' if attempt.name else resource
         raise Forbidden(
-            f'{shown} is forbidden: User "{self.name}" cannot {attempt.verb} resource '
-            f'"{attempt.resource}" in API group "{attempt.group}" {where}',
+            f'{subject} is forbidden: User "{self.name}" cannot {attempt.verb} resource '
+            f'"{attempt.resource}" in API group "{attempt.group}" {scope}',
             kind=plural,
             group=attempt.group,
             name=attempt.name,
         )
 
 
-ADMIN = User("kubernetes-admin", (ADMINS, EVERYBODY), EVERYTHING)
+ADMIN = User("kubernetes-admin", (MASTERS_GROUP, AUTHENTICATED_GROUP), EVERYTHING)
 
 
 class Users:
-    """Everybody who may ask a server.
+    """The users of one server.
 
     Args:
-        users: with their tokens; none: all who come are the administrator.
+        users: with their tokens; none: every request is the administrator's.
     """
 
     def __init__(self, users: Iterable[User] = ()) -> None:
         self._users = tuple(users)
 
     @property
-    def known(self) -> bool:
-        """Whether users have to say who they are."""
+    def configured(self) -> bool:
+        """Whether there are users, so that requests must carry a token."""
         return bool(self._users)
 
     @property
     def first(self) -> User:
-        """The first of the file, or the administrator."""
+        """The first configured user; without users, the administrator."""
         return self._users[0] if self._users else ADMIN
 
-    def of(self, headers: Mapping[str, str]) -> User | None:
-        """The user of a request by its Authorization header; None: nobody whom we know.
+    def authenticate(self, headers: Mapping[str, str]) -> User | None:
+        """Return the user of a request; None if its token is not a configured user's.
 
-        Who may do that can ask in the name of somebody else: `kubectl --as`.
+        A user who is allowed to impersonate may act as another one: `kubectl --as`.
 
         Raises:
-            Forbidden: he may not.
+            Forbidden: the user may not impersonate.
         """
-        found = self._by_token(headers)
-        if found is None or "impersonate-user" not in headers:
-            return found
+        user = self._by_token(headers)
+        if user is None or "impersonate-user" not in headers:
+            return user
         name = headers["impersonate-user"]
-        found.require(RequestAttributes("impersonate", "", "users", "", name))
+        user.require(RequestAttributes("impersonate", "", "users", "", name))
         groups = tuple(filter(None, headers.get("impersonate-group", "").split(", ")))
-        rules = ADMIN.rules if ADMINS in groups else ()
-        return self.named(name) or User(name, (*groups, EVERYBODY), rules)
+        rules = ADMIN.rules if MASTERS_GROUP in groups else ()
+        return self.find(name) or User(name, (*groups, AUTHENTICATED_GROUP), rules)
 
-    def _by_token(self, headers: Mapping[str, str]) -> User | None:
-        if not self._users:
-            return ADMIN
-        said = headers.get("authorization", "").encode()
-        found = None
-        for user in self._users:  # all are compared, so that the time tells nothing
-            if hmac.compare_digest(said, f"Bearer {user.token}".encode()):
-                found = user
-        return found
-
-    def named(self, name: str) -> User | None:
-        """The user of a name; None: there is none."""
+    def find(self, name: str) -> User | None:
+        """Return the user of a name; None if there is none."""
         if not self._users:
             return ADMIN if name == ADMIN.name else None
         return next((user for user in self._users if user.name == name), None)
 
+    def _by_token(self, headers: Mapping[str, str]) -> User | None:
+        if not self._users:
+            return ADMIN
+        authorization = headers.get("authorization", "").encode()
+        match = None
+        for user in self._users:  # compare all tokens, so that the time reveals nothing
+            if hmac.compare_digest(authorization, f"Bearer {user.token}".encode()):
+                match = user
+        return match
+
 
 def read_users(path: str | Path) -> list[User]:
-    """The users of a file, in the format that the head of this module shows.
+    """Read users from a JSON file; the docstring of this module shows the format.
 
     Raises:
-        BadRequest: what is wrong with it, and where.
-        OSError: it cannot be read.
+        BadRequest: the file is malformed; the message says what is wrong.
+        OSError: the file cannot be read.
     """
     try:
         listed = json.loads(Path(path).read_text(encoding="utf-8"))["users"]
-        users = [_user(entry) for entry in listed]
+        users = [_parse_user(entry) for entry in listed]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRequest(
-            f"{path} is no list of users: {type(error).__name__}: {error}",
+            f"{path} is not a list of users: {type(error).__name__}: {error}",
             hint='write {"users": [{"name": ..., "token": ..., "rules": [...]}]}',
         ) from error
     if not users or len({user.token for user in users}) != len(users):
-        raise BadRequest(f"{path}: there must be users, each with a token of his own")
+        raise BadRequest(f"{path}: there must be at least one user, and no token twice")
     return users
 
 
-def _user(entry: Mapping[str, Any]) -> User:
+def _parse_user(entry: Document) -> User:
     name, token = entry["name"], entry["token"]
-    if not isinstance(name, str) or not isinstance(token, str) or len(token) < 8:
-        raise ValueError("name and token are texts, and a token has 8 characters or more")
+    if not isinstance(name, str) or not isinstance(token, str) or len(token) < MIN_TOKEN_LENGTH:
+        raise ValueError(
+            f"name and token must be strings, and a token has {MIN_TOKEN_LENGTH} or more characters"
+        )
     rules = tuple(
         Rule(
-            _texts(rule, "verbs"),
-            _texts(rule, "apiGroups"),
-            _texts(rule, "resources"),
-            _texts(rule, "namespaces") or ("*",),
-            _texts(rule, "resourceNames"),
-            _texts(rule, "nonResourceURLs"),
+            _strings(rule, "verbs"),
+            _strings(rule, "apiGroups"),
+            _strings(rule, "resources"),
+            _strings(rule, "namespaces") or ("*",),
+            _strings(rule, "resourceNames"),
+            _strings(rule, "nonResourceURLs"),
         )
         for rule in entry.get("rules", ())
     )
-    return User(name, (*_texts(entry, "groups"), EVERYBODY), rules, token)
+    return User(name, (*_strings(entry, "groups"), AUTHENTICATED_GROUP), rules, token)
 
 
-def _texts(entry: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    listed = entry.get(key, [])
-    if not isinstance(listed, list) or not all(isinstance(text, str) for text in listed):
-        raise ValueError(f"{key} is a list of texts")
-    return tuple(listed)
+def _strings(entry: Document, key: str) -> tuple[str, ...]:
+    values = entry.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{key} must be a list of strings")
+    return tuple(values)
 
 
-def _matches(listed: tuple[str, ...], value: str) -> bool:
-    return "*" in listed or value in listed
+def _matches(patterns: tuple[str, ...], value: str) -> bool:
+    return "*" in patterns or value in patterns

@@ -173,7 +173,7 @@ def _check_rule(rule: Document) -> str | None:
         try:
             (carol,) = read_users(path)
         except BadRequest as refusal:
-            return f"that is no rule: {refusal.message.partition(' is no list of users: ')[2]}"
+            return f"that is no rule: {refusal.message.partition(' is not a list of users: ')[2]}"
     for attempt in MAY:
         if not carol.may(attempt):
             hint = "; a log is a resource of its own, pods/log" if "/" in attempt.resource else ""

@@ -29,7 +29,7 @@ from rest_raw import (
 from kubesim import Cluster
 from kubesim.rest.http import connections, reader
 from kubesim.rest.http.connections import Connections, connection_limit, stream_limit
-from kubesim.rest.http.router import Response
+from kubesim.rest.http.response import Response
 
 pytestmark = pytest.mark.live
 

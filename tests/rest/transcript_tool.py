@@ -21,7 +21,7 @@ from typing import Any
 
 from kubectl_tool import Kubectl, found
 
-from kubesim.rest.http.router import Response
+from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.testing import Lab
 

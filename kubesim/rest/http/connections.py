@@ -1,10 +1,14 @@
-"""The open connections: how many may be there, and who goes when there are too many.
+"""The open connections of a server: their limit, and the eviction order when the server is full.
 
-A descriptor is what runs out first. So there is a limit well below the system's, and a newcomer is
-always let in. Who goes for him: of those that got an answer and ask nothing now, the one that idles
-longest; else, of those that never asked, the oldest; else the one that is in the middle of a
-request for longest, which is what a half-open connection is. Since a crowd that comes at once is no
-attack, nobody goes before he had a moment.
+File descriptors run out first, so the limit is well below the system's, and a new connection is
+always accepted. When the server is full, one connection is evicted for it:
+
+1. of the connections that got a response and have no request in progress, the longest idle one;
+2. otherwise, of those that have never sent a request, the oldest;
+3. otherwise the one whose request has been in progress for longest (a half-open connection).
+
+Many clients that connect at the same moment are not an attack, so no connection of the groups 2 and
+3 is closed in its first 0.25 s.
 """
 
 from __future__ import annotations
@@ -16,20 +20,20 @@ from collections.abc import Callable
 from kubesim.rest.http.reader import Connection
 
 MAX_CONNECTIONS = 512
-LEAST_CONNECTIONS = 8
+MIN_CONNECTIONS = 8
 MAX_STREAMS = 2_000
-MOMENT_SECONDS = 0.25  # that everybody has, however many others wait
-STEP_SECONDS = 0.005
+MOMENT_SECONDS = 0.25  # that every connection has, however many others wait
+POLL_SECONDS = 0.005
 
 
 def connection_limit() -> int:
-    """At most half of the descriptors that the system grants us."""
-    return min(MAX_CONNECTIONS, max(LEAST_CONNECTIONS, _descriptors() // 2))
+    """Return the limit of connections: at most half of the process's file descriptors."""
+    return min(MAX_CONNECTIONS, max(MIN_CONNECTIONS, _descriptors() // 2))
 
 
 def stream_limit() -> int:
-    """At most a quarter of the descriptors."""
-    return min(MAX_STREAMS, max(LEAST_CONNECTIONS, _descriptors() // 4))
+    """Return the limit of streams: at most a quarter of the process's file descriptors."""
+    return min(MAX_STREAMS, max(MIN_CONNECTIONS, _descriptors() // 4))
 
 
 def _descriptors() -> int:
@@ -43,10 +47,10 @@ def _descriptors() -> int:
 
 
 class Connections:
-    """The open connections of one server.
+    """The open connections of one server. Any thread may call its methods.
 
     Args:
-        limit: so many at a time.
+        limit: maximal number of open connections.
     """
 
     def __init__(self, limit: int) -> None:
@@ -59,53 +63,58 @@ class Connections:
         return len(self._open)
 
     def make_room(self) -> None:
-        """See to it that one more fits; the thread that accepts waits for it, but not long."""
+        """Evict a connection if the server is full; wait until one may be evicted."""
         while True:
             with self._lock:
                 if self._closed or len(self._open) < self.limit:
                     return
-                spared = self._sparable()
-                idle = spared.served and not spared.busy
-                if idle or time.monotonic() - spared.since >= MOMENT_SECONDS:
-                    self._open.discard(spared)
-                    spared.shut()
+                victim = self._victim()
+                idle = victim.served and not victim.busy
+                if idle or time.monotonic() - victim.since >= MOMENT_SECONDS:
+                    self._open.discard(victim)
+                    victim.shut()
                     return
-            time.sleep(STEP_SECONDS)
+            time.sleep(POLL_SECONDS)
 
     def evict(self) -> None:
-        """Close the connection that can best be spared, if there is one."""
+        """Close the first connection in the eviction order, if there is one."""
         with self._lock:
             if self._open:
-                spared = self._sparable()
-                self._open.discard(spared)
-                spared.shut()
+                victim = self._victim()
+                self._open.discard(victim)
+                victim.shut()
 
-    def add(self, channel: Connection) -> None:
-        """Take a connection in."""
+    def add(self, connection: Connection) -> None:
+        """Add a connection that was accepted."""
         with self._lock:
-            self._open.add(channel)
+            self._open.add(connection)
             closed = self._closed
         if closed:
-            channel.shut()
+            connection.shut()
 
-    def remove(self, channel: Connection) -> None:
-        """The connection is closed, or handed over."""
+    def remove(self, connection: Connection) -> None:
+        """Remove a connection that is closed, or whose socket was handed over."""
         with self._lock:
-            self._open.discard(channel)
+            self._open.discard(connection)
 
     def close(self, grace_seconds: float) -> None:
-        """Close idle connections now, busy ones after the grace; returns when all have gone."""
+        """Close idle connections at once, busy ones after the grace period.
+
+        Args:
+            grace_seconds: how long requests in progress may take; the call returns earlier if all
+                connections are closed earlier.
+        """
         self._closed = True
         end = time.monotonic() + grace_seconds
         while self._open and time.monotonic() < end:
-            self._shut(lambda channel: not channel.busy)
-            time.sleep(STEP_SECONDS)
-        self._shut(lambda _channel: True)
+            self._shut(lambda connection: not connection.busy)
+            time.sleep(POLL_SECONDS)
+        self._shut(lambda _connection: True)
 
-    def _shut(self, wanted: Callable[[Connection], bool]) -> None:
+    def _shut(self, selected: Callable[[Connection], bool]) -> None:
         with self._lock:
-            for channel in filter(wanted, self._open):
-                channel.shut()
+            for connection in filter(selected, self._open):
+                connection.shut()
 
-    def _sparable(self) -> Connection:
+    def _victim(self) -> Connection:
         return min(self._open, key=lambda c: (c.busy, not c.served, c.since))

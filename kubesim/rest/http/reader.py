@@ -1,12 +1,12 @@
-"""Reads the requests of one connection, and writes its answers: every wait has an end.
+"""Read the requests of one connection and write the responses; every wait has a deadline.
 
-The clock runs for the *whole* request and for the *whole* answer: a client that sends or takes one
-byte a second does not reset it. Between two requests the kernel counts (SO_RCVTIMEO), because
-Python's own time-outs cost a further system call for each read.
+A deadline covers the *whole* request or the *whole* response: a client that sends or reads one byte
+a second does not extend it. Between two requests the kernel's time-out (SO_RCVTIMEO) applies,
+because Python's own time-outs cost one more system call per read.
 
-A client that asks again sends the same head again. What a head of plain bytes means is a pure
-function of these bytes, so heads that were parsed, checked and routed before are kept in two small
-tables, by request line and by header block; see `KnownHeads`.
+Clients send the same heads again and again. The meaning of a head is a pure function of its bytes,
+so the results of parsing, checking and routing are cached by request line and by header block; see
+`HeadCache`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from kubesim.rest.http.wire import (
     BODY_LIMIT,
     CHUNK_LINE_LIMIT,
     HEAD_LIMIT,
+    Handler,
     Request,
     RequestRejected,
     body_length,
@@ -33,39 +33,40 @@ from kubesim.rest.http.wire import (
 )
 
 REQUEST_SECONDS = 10.0  # for head and body together, from the first byte
-ANSWER_SECONDS = 10.0  # for the rest of an answer that the kernel did not take at once
+ANSWER_SECONDS = 10.0  # for the rest of a response that the kernel did not accept at once
 IDLE_SECONDS = 15.0  # between two requests
-SEND_SECONDS = 5.0  # that the kernel waits for a client that does not read
-LINGER_SECONDS = 1.0  # so that a refusal is read before the connection is reset
+SEND_SECONDS = 5.0  # the kernel's time-out for a client that does not read
+LINGER_SECONDS = 1.0  # so that a response is read before the connection is reset
 LINGER_BYTES = 4 * 1024 * 1024
 READ_BYTES = 64 * 1024
-KERNEL_COUNTS = os.name == "posix"
-KNOWN_LINES = 16_384
-KNOWN_BLOCKS = 256
-KNOWN_BYTES = 1_024  # longer ones are parsed each time
+HAS_KERNEL_TIMEOUTS = os.name == "posix"
+CACHED_LINES = 16_384
+CACHED_BLOCKS = 256
+CACHED_BYTES = 1_024  # longer heads are parsed each time
 
 Headers = dict[str, str]
+Value = TypeVar("Value")
 
 
 class ConnectionClosed(Exception):
-    """The client has closed the connection, or was silent for too long: nothing to answer."""
+    """The client has closed the connection or was silent for too long: there is no request."""
 
 
 class KnownLine(NamedTuple):
-    """What a request line means: ``GET /api/pods/ID HTTP/1.1``."""
+    """The meaning of a request line such as ``GET /api/pods/ID HTTP/1.1``."""
 
     path: str
     segments: tuple[str, ...]
     query: str
-    route: tuple[Callable[..., Any], tuple[str, ...]]
+    route: tuple[Handler, tuple[str, ...]]
 
 
-class KnownHeads:
-    """Request lines and header blocks that were judged before, and found good.
+class HeadCache:
+    """Request lines and header blocks that were parsed, checked and routed before.
 
-    Only what can have no body and keeps the connection open is learnt, from requests that passed
-    the parser, the access rules and the router. Any thread may use it, without a lock: entries are
-    immutable, and a lost one is only parsed again.
+    It holds only requests without a body that keep the connection open, and that passed the parser,
+    the access rules and the router. Any thread may use it without a lock: entries are immutable,
+    and a lost entry is only parsed again.
     """
 
     def __init__(self) -> None:
@@ -73,7 +74,7 @@ class KnownHeads:
         self._blocks: dict[bytes, tuple[Headers, str]] = {}
 
     def find(self, data: bytes) -> Request | None:
-        """The request that `data` is, all of it; None if it is not known."""
+        """Return the request if `data` is exactly one cached head; None otherwise."""
         cut = data.find(b"\r\n")
         line = self._lines.get(data[:cut])
         if line is None:
@@ -85,56 +86,62 @@ class KnownHeads:
         return Request("GET", path, segments, query, block[0], b"", True, block[1], route)
 
     def learn(self, head: bytes, request: Request) -> None:
-        """Remember the head of a request that has been routed and allowed."""
+        """Remember the head of a request that was routed and allowed."""
         cut = head.find(b"\r\n")
         headers = request.headers
         plain = request.keep_alive and head.startswith(b"GET /") and head[:cut].endswith(b"/1.1")
-        if not plain or len(head) > KNOWN_BYTES or request.route is None:
+        if not plain or len(head) > CACHED_BYTES or request.route is None:
             return
         if "content-length" in headers or "expect" in headers or "upgrade" in headers:
             return
-        found = KnownLine(request.path, request.segments, request.query, request.route)
-        _keep(self._lines, head[:cut], found, KNOWN_LINES)
-        _keep(self._blocks, head[cut:] + b"\r\n\r\n", (headers, request.origin), KNOWN_BLOCKS)
+        line = KnownLine(request.path, request.segments, request.query, request.route)
+        _put(self._lines, head[:cut], line, CACHED_LINES)
+        _put(self._blocks, head[cut:] + b"\r\n\r\n", (headers, request.origin), CACHED_BLOCKS)
 
 
-def _keep(table: dict[bytes, Any], key: bytes, value: Any, limit: int) -> None:
+def _put(table: dict[bytes, Value], key: bytes, value: Value, limit: int) -> None:
+    """Add an entry; a full table is emptied first."""
     if len(table) >= limit:
         table.clear()
     table[key] = value
 
 
 class Connection:
-    """One connection: requests in, answers out, in order.
+    """One connection: requests in, responses out, in order.
+
+    Args:
+        connection: the accepted socket.
+        heads: the cache of heads, shared by all connections of a server.
 
     Attributes:
-        busy: from the first byte of a request to the last byte of its answer.
-        since: when it was opened, last got its answer, or began a request in pieces.
-        served: it got an answer before.
-        head: the bytes of the newest head that had to be parsed.
+        busy: a request is in progress, from its first byte to the last byte of its response.
+        since: wall time (monotonic seconds) of the accept, of the last response, or of the first
+            byte of a request that is read in pieces.
+        served: a response was sent.
+        head: the bytes of the newest head that was parsed; b"" if it was cached.
     """
 
-    def __init__(self, connection: socket.socket, known: KnownHeads) -> None:
+    def __init__(self, connection: socket.socket, heads: HeadCache) -> None:
         self.connection = connection
         self.busy = False
         self.served = False
         self.since = time.monotonic()
         self.head = b""
-        self._known = known
+        self._heads = heads
         self._buffer = b""
-        self._patience = None if KERNEL_COUNTS else IDLE_SECONDS
+        self._idle_timeout = None if HAS_KERNEL_TIMEOUTS else IDLE_SECONDS
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-        connection.settimeout(self._patience)
-        if KERNEL_COUNTS:
+        connection.settimeout(self._idle_timeout)
+        if HAS_KERNEL_TIMEOUTS:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(IDLE_SECONDS))
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(SEND_SECONDS))
 
     def next(self) -> Request:
-        """The next request.
+        """Read the next request.
 
         Raises:
-            RequestRejected: it is not plainly right; the answer says why.
-            ConnectionClosed: there is none.
+            RequestRejected: the request is not well-formed.
+            ConnectionClosed: there is no further request.
         """
         self.head = b""
         if not self._buffer:
@@ -145,7 +152,7 @@ class Connection:
             if not data:
                 raise ConnectionClosed
             self.busy = True
-            known = self._known.find(data)
+            known = self._heads.find(data)
             if known is not None:
                 return known
             self._buffer = data
@@ -154,11 +161,11 @@ class Connection:
         return self._read(self.since + REQUEST_SECONDS)
 
     def send(self, data: bytes) -> None:
-        """Write an answer, with one system call if the client reads.
+        """Send a response, with one system call if the client reads.
 
         Raises:
-            ConnectionClosed: the client does not take it in time.
-            OSError: it went away.
+            ConnectionClosed: the client does not read in time.
+            OSError: the client has closed the connection.
         """
         sent = self.connection.send(data)
         if sent < len(data):
@@ -168,7 +175,7 @@ class Connection:
         self.busy = False
 
     def linger(self) -> None:
-        """Take what the client still sends, so that our answer is read before the reset."""
+        """Read what the client still sends, so that it reads the response before the reset."""
         self.connection.shutdown(socket.SHUT_WR)
         end, taken = time.monotonic() + LINGER_SECONDS, 0
         while taken < LINGER_BYTES and (left := end - time.monotonic()) > 0:
@@ -179,29 +186,29 @@ class Connection:
             taken += len(data)
 
     def give_away(self) -> socket.socket:
-        """The socket, for somebody else to use and close; the channel is done with it."""
+        """Return the socket, non-blocking, for the caller to use and close."""
         given = self.connection
         if isinstance(given, ssl.SSLSocket):
-            self.connection = socket.socket()  # nothing that could be shut or closed by mistake
+            self.connection = socket.socket()  # a stand-in, which shut() and close() may close
         else:
             given = socket.socket(fileno=given.detach())
         given.setblocking(False)
         return given
 
     def shut(self) -> None:
-        """End the connection; the thread that waits for it wakes up, and closes it."""
-        with contextlib.suppress(OSError):  # it has gone already
+        """Shut the connection down; the thread that reads it wakes up and closes it."""
+        with contextlib.suppress(OSError):  # already closed
             self.connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Shut down and close the socket."""
         self.shut()
         self.connection.close()
 
     # -- inside ----------------------------------------------------------------------------------
 
     def _read(self, deadline: float) -> Request:
-        """A request that was not known, from what is there and what comes until the deadline."""
+        """Read a request that is not cached, from the buffer and the socket."""
         head = self._read_head(deadline)
         request = parse_head(head)
         try:
@@ -209,7 +216,7 @@ class Connection:
         except RequestRejected as refusal:
             refusal.segments = request.segments
             raise
-        self.connection.settimeout(self._patience)
+        self.connection.settimeout(self._idle_timeout)
         self.head = head
         return request
 
@@ -223,15 +230,15 @@ class Connection:
             request.body = self._take(length, deadline)
 
     def _read_head(self, deadline: float) -> bytes:
-        seen = 0  # so far there is no end of a head, and nothing wrong
+        checked = 0  # bytes without the end of a head, and without an error
         while True:
-            if self._buffer[:1] in (b"\r", b"\n", b""):  # empty lines before a request are forgiven
-                self._buffer, seen = self._buffer.lstrip(b"\r\n"), 0
-            end = self._buffer.find(b"\r\n\r\n", max(0, seen - 3))
+            if self._buffer[:1] in (b"\r", b"\n", b""):  # skip empty lines
+                self._buffer, checked = self._buffer.lstrip(b"\r\n"), 0
+            end = self._buffer.find(b"\r\n\r\n", max(0, checked - 3))
             if end >= 0:
                 break
-            check_start(self._buffer, seen)
-            seen = len(self._buffer)
+            check_start(self._buffer, checked)
+            checked = len(self._buffer)
             self._receive(deadline)
         if end > HEAD_LIMIT:
             raise RequestRejected(431, f"the head is longer than {HEAD_LIMIT} bytes")
@@ -239,7 +246,7 @@ class Connection:
         return head
 
     def _take_chunks(self, deadline: float) -> bytes:
-        """A body in chunks, as strictly as all else; trailers are refused."""
+        """Read a chunked body; trailers are rejected."""
         body = bytearray()
         while size := chunk_length(self._take_line(deadline)):
             if len(body) + size > BODY_LIMIT:
@@ -248,7 +255,7 @@ class Connection:
             if self._take(2, deadline) != b"\r\n":
                 raise RequestRejected(400, "a chunk must end with CR LF")
         if self._take_line(deadline):
-            raise RequestRejected(400, "trailers are not taken")
+            raise RequestRejected(400, "trailers are not supported")
         return bytes(body)
 
     def _take_line(self, deadline: float) -> bytes:
@@ -290,7 +297,7 @@ class Connection:
                 raise ConnectionClosed
             self.connection.settimeout(left)
             rest = rest[self.connection.send(rest) :]
-        self.connection.settimeout(self._patience)
+        self.connection.settimeout(self._idle_timeout)
 
 
 def _timeval(seconds: float) -> bytes:

@@ -1,7 +1,7 @@
-"""An answer as bytes: status line, headers and body in one piece.
+"""Serialize a response: status line, headers and body in one piece.
 
-A reply in two writes costs 40 ms where Nagle's algorithm meets a delayed acknowledgement, and a
-second system call everywhere.
+A response in two writes would take 40 ms longer where Nagle's algorithm meets delayed
+acknowledgements, and one more system call everywhere.
 """
 
 from __future__ import annotations
@@ -10,15 +10,21 @@ import time
 from email.utils import formatdate
 from http import HTTPStatus
 
-from kubesim.rest.http.router import NO_HEADERS, Response
+from kubesim.rest.http.response import NO_HEADERS, Response
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
-_starts: dict[tuple[int, str], bytes] = {}  # of this second, up to the length of the body
+_starts: dict[tuple[int, str], bytes] = {}  # heads of this second, without length and own headers
 _second = 0
 
 
 def render(response: Response, *, close: bool, head_only: bool) -> bytes:
-    """The whole answer."""
+    """Return the bytes of a response.
+
+    Args:
+        response: what to send.
+        close: announce that the connection is closed afterwards.
+        head_only: without the body, as HEAD wants it.
+    """
     body = response.body
     if response.headers is NO_HEADERS and not close and not head_only and response.status != 204:
         start = _start(response.status, response.content_type)
@@ -28,29 +34,36 @@ def render(response: Response, *, close: bool, head_only: bool) -> bytes:
 
 
 def render_head(response: Response, *, length: int | None, close: bool) -> bytes:
-    """Status line and headers; without a length the body ends with the connection."""
-    text = ""
+    """Return the status line and the headers of a response.
+
+    Args:
+        response: what to send.
+        length: of the body, in bytes; None: the body ends with the connection.
+        close: announce that the connection is closed afterwards.
+    """
+    lines = ""
     if length is not None and response.status != 204:
-        text += f"Content-Length: {length}\r\n"
+        lines += f"Content-Length: {length}\r\n"
     for name, value in response.headers.items():
-        text += f"{name}: {value}\r\n"
+        lines += f"{name}: {value}\r\n"
     if close:
-        text += "Connection: close\r\n"
-    return _start(response.status, response.content_type) + f"{text}\r\n".encode("latin-1")
+        lines += "Connection: close\r\n"
+    return _start(response.status, response.content_type) + f"{lines}\r\n".encode("latin-1")
 
 
 def _start(status: int, content_type: str) -> bytes:
-    """The lines that are the same for all answers of a kind; made once a second, for the date."""
+    """Return the lines that all responses of a status and type share in one second (Date)."""
     global _second
     now = int(time.time())
     if now != _second:
         _starts.clear()
         _second = now
-    found = _starts.get((status, content_type))
-    if found is None:
-        kind = f"Content-Type: {content_type}\r\n" if status != 204 else ""
-        found = _starts[status, content_type] = (
+    start = _starts.get((status, content_type))
+    if start is None:
+        type_line = f"Content-Type: {content_type}\r\n" if status != 204 else ""
+        date = formatdate(now, usegmt=True)
+        start = _starts[status, content_type] = (
             f"HTTP/1.1 {status} {_REASONS.get(status, '')}\r\nServer: kubesim\r\n"
-            f"X-Content-Type-Options: nosniff\r\n{kind}Date: {formatdate(now, usegmt=True)}\r\n"
+            f"X-Content-Type-Options: nosniff\r\n{type_line}Date: {date}\r\n"
         ).encode("latin-1")
-    return found
+    return start

@@ -1,4 +1,4 @@
-"""Which handler answers which path, and what an answer is.
+"""Routes: which handler serves which method and path.
 
 >>> router = Router()
 >>> router.add("GET", "/api/pods/:id", lambda request, id: Response.json({"id": id}))
@@ -9,73 +9,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
-from kubesim.rest.http.wire import METHODS, Request, RequestRejected
-
-_encode = json.JSONEncoder(separators=(", ", ": "), ensure_ascii=False, allow_nan=False).encode
-NO_HEADERS: Mapping[str, str] = {}
-
-
-class Response:
-    """An answer.
-
-    Attributes:
-        status: HTTP code.
-        body: bytes.
-        content_type: of the body.
-        headers: further ones.
-        stream: instead of a body: takes over the socket, see `streams.StreamWriter`.
-    """
-
-    __slots__ = ("body", "content_type", "headers", "status", "stream")
-
-    def __init__(
-        self,
-        status: int = 200,
-        body: bytes = b"",
-        content_type: str = "application/json",
-        headers: Mapping[str, str] = NO_HEADERS,
-        stream: Callable[[Any, bytes], None] | None = None,
-    ) -> None:
-        self.status = status
-        self.body = body
-        self.content_type = content_type
-        self.headers = headers
-        self.stream = stream
-
-    @classmethod
-    def json(
-        cls, value: Any, status: int = 200, headers: Mapping[str, str] = NO_HEADERS
-    ) -> Response:
-        """A value as JSON."""
-        return cls(status, _encode(value).encode(), headers=headers)
-
-    @classmethod
-    def error(cls, status: int, message: str, headers: Mapping[str, str] = NO_HEADERS) -> Response:
-        """``{"error": message}``."""
-        return cls.json({"error": message}, status, headers)
-
-
-Handler = Callable[..., Response]
+from kubesim.rest.http.response import Response
+from kubesim.rest.http.wire import METHODS, Handler, Request, RequestRejected
 
 
 class Router:
-    """Paths with placeholders (``:id``), each with handlers by method."""
+    """Paths with placeholders (``:id``), each with its handlers by method."""
 
     def __init__(self) -> None:
         self._routes: dict[int, list[tuple[tuple[str, ...], dict[str, Handler]]]] = {}
         self._mounts: list[tuple[Callable[[tuple[str, ...]], bool], Handler]] = []
 
     def mount(self, owns: Callable[[tuple[str, ...]], bool], handler: Handler) -> None:
-        """Leave all paths that something `owns` to handler(request), whatever the method."""
+        """Serve all paths for which `owns(segments)` holds with handler(request)."""
         self._mounts.append((owns, handler))
 
     def add(self, method: str, pattern: str, handler: Handler) -> None:
-        """Answer `method` on `pattern` with handler(request, *placeholders)."""
+        """Serve a method and a path with handler(request, *placeholders).
+
+        Args:
+            method: for example ``GET``; it serves HEAD as well.
+            pattern: the path; a segment ``:name`` matches any one segment.
+            handler: returns the response.
+        """
         parts = tuple(pattern.split("/")[1:])
         routes = self._routes.setdefault(len(parts), [])
         for known, methods in routes:
@@ -85,16 +44,17 @@ class Router:
         routes.append((parts, {method: handler}))
 
     def find(self, method: str, segments: tuple[str, ...]) -> tuple[Handler, tuple[str, ...]]:
-        """The handler of a request and the values of its placeholders.
+        """Return the handler of a request and the values of its placeholders.
 
         Raises:
-            RequestRejected: 404 no such path, 405 (with Allow) not this method, 501 no such method.
+            RequestRejected: 404 unknown path, 405 (with Allow) method not allowed, 501 unknown
+                method.
         """
         for owns, mounted in self._mounts:
             if owns(segments):
                 return mounted, ()
         if segments and segments[-1] == "" and len(segments) > 1:
-            segments = segments[:-1]  # a slash at the end is forgiven
+            segments = segments[:-1]  # a trailing slash is ignored
         for parts, methods in self._routes.get(len(segments), ()):
             values = _match(parts, segments)
             if values is None:
@@ -104,31 +64,33 @@ class Router:
                 return handler, values
             allowed = ", ".join(allowed_methods(methods))
             if method not in METHODS:
-                said = f"the method {method[:20]} is not known"
-                raise RequestRejected(501, said, close=False, headers={"Allow": allowed})
+                raise _unknown_method(method, allowed)
             if method == "OPTIONS":
                 return partial(_options, allowed), values
-            said = f"{method} is not allowed here; allowed: {allowed}"
-            raise RequestRejected(405, said, close=False, headers={"Allow": allowed})
+            message = f"{method} is not allowed here; allowed: {allowed}"
+            raise RequestRejected(405, message, close=False, headers={"Allow": allowed})
+        everything = ", ".join(METHODS)
         if method == "OPTIONS" and segments in ((), ("",)):
-            return partial(_options, ", ".join(METHODS)), ()
+            return partial(_options, everything), ()
         if method not in METHODS:
-            headers = {"Allow": ", ".join(METHODS)}
-            raise RequestRejected(
-                501, f"the method {method[:20]} is not known", close=False, headers=headers
-            )
-        raise RequestRejected(
-            404, "there is nothing at this path; GET / lists the routes", close=False
-        )
+            raise _unknown_method(method, everything)
+        message = "there is nothing at this path; GET / lists the routes"
+        raise RequestRejected(404, message, close=False)
 
 
 def allowed_methods(methods: Mapping[str, Handler]) -> list[str]:
-    """What Allow says: HEAD goes with GET, OPTIONS always."""
+    """Return the methods for an Allow header: HEAD goes with GET, OPTIONS is always allowed."""
     extra = ["HEAD"] if "GET" in methods else []
     return [*sorted(methods), *extra, "OPTIONS"]
 
 
+def _unknown_method(method: str, allowed: str) -> RequestRejected:
+    message = f"the method {method[:20]} is not known"
+    return RequestRejected(501, message, close=False, headers={"Allow": allowed})
+
+
 def _match(parts: tuple[str, ...], segments: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the values of the placeholders; None if the path does not match."""
     values = []
     for part, segment in zip(parts, segments, strict=True):
         if part[:1] == ":":
@@ -147,6 +109,3 @@ def _options(allowed: str, _request: Request, *_values: str) -> Response:
         "Access-Control-Allow-Headers": "Content-Type, Authorization",
     }
     return Response(204, headers=headers)
-
-
-__all__ = ["Handler", "Request", "Response", "Router", "allowed_methods"]

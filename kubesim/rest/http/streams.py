@@ -1,8 +1,8 @@
-"""Streaming responses: watches and followed logs, written by one thread.
+"""Streaming responses: watches and followed logs, all written by one thread.
 
-One thread writes all streams. A handler hands its socket over together with a `Source`; writers of
-the store only say that there is news. A client that does not read holds nobody up: what it has not
-taken yet is bounded by the source.
+A handler hands its socket over together with a `Source`. Whoever has new data for a source (the
+store's watches) only signals that there is some. A client that does not read delays no other
+client; its source bounds how many bytes wait for it.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go.
 """
@@ -20,9 +20,9 @@ from typing import Protocol
 
 from kubesim.analytics import Analytics, NullAnalytics
 
-BACKLOG_BYTES = 1024 * 1024  # not yet taken by a client
-IDLE_SECONDS = 0.5  # how often the thread looks for clients that went away
-RETRY_SECONDS = 0.02  # while a client's socket is full
+BACKLOG_BYTES = 1024 * 1024  # that wait for one client
+IDLE_SECONDS = 0.5  # between two checks whether clients have closed their connections
+RETRY_SECONDS = 0.02  # while the socket of a client is full
 PIECE_BYTES = 262_144
 
 
@@ -30,31 +30,31 @@ class Source(Protocol):
     """Where the bytes of one stream come from.
 
     Attributes:
-        done: nothing more will come.
+        done: no more bytes will come.
     """
 
     done: bool
 
     def pull(self, waiting: int) -> bytes:
-        """What is new, ready for the wire; b"" if nothing is.
+        """Return new bytes, ready for the wire; b"" if there are none.
 
         Args:
-            waiting: bytes that the client has not taken yet.
+            waiting: number of bytes that the client has not accepted yet.
         """
 
     def close(self) -> None:
-        """The client has gone, or everything was sent."""
+        """Release resources: the client has gone, or everything was sent."""
 
 
 @dataclass(eq=False)
 class Stream:
-    """One client.
+    """The stream of one client.
 
     Attributes:
-        connection: its socket, not blocking.
-        source: what it gets.
-        pending: bytes that it has not taken yet.
-        fresh: the last look at its source found news.
+        connection: the client's socket, non-blocking.
+        source: where its bytes come from.
+        pending: bytes that the client has not accepted yet.
+        fresh: the last pull returned bytes.
     """
 
     connection: socket.socket
@@ -68,7 +68,7 @@ class StreamWriter:
 
     Args:
         analytics: where a stream that fails is logged.
-        limit: so many at a time.
+        limit: maximal number of streams.
     """
 
     def __init__(self, analytics: Analytics | None = None, limit: int = 1_000) -> None:
@@ -76,7 +76,7 @@ class StreamWriter:
         self._analytics = analytics or NullAnalytics()
         self._lock = threading.Lock()
         self._streams: list[Stream] = []
-        self._news = threading.Event()
+        self._data_ready = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -89,9 +89,9 @@ class StreamWriter:
         self._thread.start()
 
     def close(self) -> None:
-        """End every stream and the thread."""
+        """End every stream and the writer thread."""
         self._closed = True
-        self._news.set()
+        self._data_ready.set()
         if self._thread is not None:
             self._thread.join(2.0)
         for stream in self._streams[:]:
@@ -100,26 +100,26 @@ class StreamWriter:
     def open(
         self, connection: socket.socket, head: bytes, make: Callable[[Callable[[], None]], Source]
     ) -> None:
-        """Take over a socket.
+        """Take a socket over.
 
         Args:
-            connection: not blocking; closed here, whatever happens.
+            connection: non-blocking; it is closed here in any case.
             head: status line and headers.
-            make: makes the source; it is given what to call when there is news.
+            make: returns the source; its argument is the function to call when there is new data.
         """
         try:
-            stream = Stream(connection, make(self._news.set), bytearray(head))
+            stream = Stream(connection, make(self._data_ready.set), bytearray(head))
         except BaseException:
-            connection.close()  # nobody else has it any more
+            connection.close()  # no other code holds this socket any more
             raise
         with self._lock:
             closed = self._closed
             self._streams.append(stream)
         if closed:
             self._drop(stream)
-        self._news.set()
+        self._data_ready.set()
 
-    # -- the thread ------------------------------------------------------------------------------
+    # -- the writer thread -----------------------------------------------------------------------
 
     def _run(self) -> None:
         while not self._closed:
@@ -135,34 +135,35 @@ class StreamWriter:
             if full:
                 time.sleep(RETRY_SECONDS)
             elif not fresh:
-                # A source that had news calls only after a look that found none: look again first.
-                self._news.wait(IDLE_SECONDS)
-                self._news.clear()
+                # A source signals new data only after a pull that returned none, so pull again
+                # before waiting.
+                self._data_ready.wait(IDLE_SECONDS)
+                self._data_ready.clear()
 
     def _serve(self, stream: Stream) -> bool:
-        """Take news and send them; False if the stream is done. One that fails harms no other."""
+        """Pull and send; False if the stream is done. A failing stream harms no other one."""
         try:
             stream.fresh = False
             if not stream.source.done:
-                found = stream.source.pull(len(stream.pending))
-                stream.fresh = bool(found)
-                stream.pending += found
+                data = stream.source.pull(len(stream.pending))
+                stream.fresh = bool(data)
+                stream.pending += data
             return self._push(stream)
-        except Exception as error:  # noqa: BLE001 - the last line: the other streams go on
-            said = f"watch of {stream.source}: {type(error).__name__}: {error}"
-            self._analytics.log("REST", "StreamFailed", said[:300], "error")
+        except Exception as error:  # noqa: BLE001 - the last line of defence: other streams go on
+            message = f"watch of {stream.source}: {type(error).__name__}: {error}"
+            self._analytics.log("REST", "StreamFailed", message[:300], "error")
             return False
 
     def _push(self, stream: Stream) -> bool:
-        """Send what the socket takes; False if the stream is done."""
+        """Send what the socket accepts; False if the stream is done."""
         try:
             if stream.pending:
                 sent = stream.connection.send(memoryview(bytes(stream.pending[:PIECE_BYTES])))
                 del stream.pending[:sent]
-            elif _hung_up(stream.connection):
+            elif _is_closed_by_client(stream.connection):
                 return False
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            pass  # it does not take any more, or has not hung up
+            pass  # the socket is full, or the client has not closed it
         except OSError:
             return False
         return bool(stream.pending) or not stream.source.done
@@ -177,7 +178,7 @@ class StreamWriter:
         stream.connection.close()
 
 
-def _hung_up(connection: socket.socket) -> bool:
-    """Whether the client has closed; looks without taking anything where that can be done."""
+def _is_closed_by_client(connection: socket.socket) -> bool:
+    """Whether the client has closed; plain sockets are peeked at, so that no byte is consumed."""
     flags = 0 if isinstance(connection, ssl.SSLSocket) else socket.MSG_PEEK
     return connection.recv(1, flags) == b""

@@ -1,10 +1,10 @@
-"""The strict front door: the bytes of a head become a request, or a refusal.
+"""A strict HTTP parser: the bytes of a request become a `Request`, or the request is rejected.
 
-Python's `http.server` is lenient where HTTP is not: it takes two lengths, a bare line feed, a body
-that is shorter than announced. Each leniency is a way to smuggle a second request behind the first,
-so here anything that is not plainly right is refused, with a JSON error, before any handler runs.
+Python's `http.server` accepts what HTTP forbids: two lengths, a bare line feed, a body that is
+shorter than announced. Each of these can be used to smuggle a second request behind the first, so
+whatever is not well-formed is rejected with a JSON error before any handler runs.
 
-Everything is bounded: the head, the path, the number of headers, the body, and what is in it.
+Everything is bounded: the head, the path, the number of headers, the body and its contents.
 
 Source: RFC 9110, RFC 9112; limits after net/http and kube-apiserver.
 """
@@ -16,8 +16,10 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import parse_qsl, unquote_to_bytes
+
+from kubesim.rest.http.response import Response
 
 HEAD_LIMIT = 64 * 1024
 TARGET_LIMIT = 8 * 1024
@@ -34,20 +36,26 @@ JSON_TYPES = ("application/json", *SIMPLE_TYPES)
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _ABSOLUTE = re.compile("https?://([^/?#]*)", re.ASCII | re.IGNORECASE)
-CHUNKS_AT = ("/api/v1/", "/apis/")
+CHUNKED_PATHS = ("/api/v1/", "/apis/")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\x20-\x7e]*)?", re.ASCII)
 _LENGTH = re.compile("[0-9]{1,18}", re.ASCII)
-_SINGLE = ("host", "content-length", "transfer-encoding", "content-type", "authorization")
+_SINGLE_HEADERS = ("host", "content-length", "transfer-encoding", "content-type", "authorization")
+
+Handler = Callable[..., Response]
+"""handler(request, *placeholders)."""
 
 
 class RequestRejected(Exception):
-    """The request is refused.
+    """The request is not well-formed, not allowed, or not served.
+
+    Args:
+        status: HTTP code.
+        message: what is wrong.
+        close: the connection cannot be used any further.
+        headers: headers of the response.
 
     Attributes:
-        status: HTTP code.
-        close: the connection cannot be used any further.
-        headers: to send along.
-        segments: of the path that was asked for, if that much is known.
+        segments: segments of the requested path, if the request was parsed that far.
     """
 
     segments: tuple[str, ...] = ()
@@ -71,16 +79,16 @@ class Request:
     """One request.
 
     Attributes:
-        method: upper case.
+        method: in upper case.
         path: the raw path.
-        segments: its parts, decoded.
+        segments: the segments of the path, decoded.
         query: the raw query string.
-        headers: by lower-case name.
-        body: as it was sent.
-        modern: it speaks HTTP/1.1.
-        keep_alive: the client wants to go on with this connection.
-        origin: the Origin to allow in the answer; set when the access rules have passed it.
-        route: its handler and the values for it; set when the router has found it.
+        headers: values by lower-case name.
+        body: the raw body.
+        keep_alive: the client may send another request on this connection.
+        origin: the Origin to allow in the response; set by the access rules.
+        route: the handler and the values of its placeholders; set by the router.
+        modern: the client speaks HTTP/1.1, not 1.0.
     """
 
     method: str
@@ -91,15 +99,19 @@ class Request:
     body: bytes = b""
     keep_alive: bool = True
     origin: str = ""
-    route: tuple[Callable[..., Any], tuple[str, ...]] | None = None
+    route: tuple[Handler, tuple[str, ...]] | None = None
     modern: bool = True
     _parameters: dict[str, str] | None = None
 
     def parameter(self, name: str, default: str = "") -> str:
-        """One query parameter, of those that may occur only once.
+        """Return a query parameter that may occur only once.
+
+        Args:
+            name: of the parameter.
+            default: the value if the query does not name it.
 
         Raises:
-            RequestRejected: 400, the query is malformed or names it twice.
+            RequestRejected: 400, the query is malformed or a parameter occurs twice.
         """
         if self._parameters is None:
             pairs = [pair for pair in self._pairs() if pair[0] not in REPEATED]
@@ -109,7 +121,7 @@ class Request:
         return self._parameters.get(name, default)
 
     def parameters(self, name: str) -> list[str]:
-        """All values of a query parameter that may occur more than once, for example ``command``.
+        """Return all values of a parameter that may occur more than once, as ``command`` may.
 
         Raises:
             RequestRejected: 400, the query is malformed.
@@ -122,21 +134,20 @@ class Request:
         except ValueError as error:
             raise RequestRejected(400, "the query string is malformed", close=False) from error
 
-    def json(self, types: Sequence[str] = JSON_TYPES, *, duplicates: bool = False) -> Any:
-        """The body as JSON, strictly.
+    def json(self, types: Sequence[str] = JSON_TYPES, *, duplicates: bool = False) -> object:
+        """Parse the body as strict JSON.
 
         Args:
-            types: content types that are taken; from a page in a browser only those that it has to
-                ask for.
-            duplicates: an object may name a key twice; the last one counts.
+            types: accepted content types; a web page may only use those that need a CORS preflight.
+            duplicates: accept an object that names a key twice; the last value counts.
 
         Raises:
             RequestRejected: 400 malformed, 415 not JSON.
         """
         kind = self.headers.get("content-type", "").partition(";")
         if self.headers.get("content-encoding", "identity") != "identity":
-            raise RequestRejected(415, "compressed bodies are not read", close=False)
-        # A page in a browser can post a form or plain text across sites without being asked.
+            raise RequestRejected(415, "compressed bodies are not supported", close=False)
+        # A web page can POST a form or plain text across sites without a preflight.
         allowed = [t for t in types if "origin" not in self.headers or t not in SIMPLE_TYPES]
         if kind[0].strip().lower() not in allowed:
             listed = " or ".join(name for name in types if name not in SIMPLE_TYPES)
@@ -147,12 +158,12 @@ class Request:
         return read_json(self.body, duplicates=duplicates)
 
 
-def read_json(body: bytes, *, duplicates: bool = False) -> Any:
-    """A JSON document: UTF-8, no duplicate keys, no NaN, no infinity, bounded depth and digits.
+def read_json(body: bytes, *, duplicates: bool = False) -> object:
+    """Parse JSON: UTF-8, no duplicate keys, no NaN, no infinity, bounded depth and digits.
 
     Args:
-        body: the text.
-        duplicates: take objects that name a key twice, too.
+        body: the bytes of the document.
+        duplicates: accept an object that names a key twice; the last value counts.
 
     Raises:
         RequestRejected: 400.
@@ -171,7 +182,7 @@ def read_json(body: bytes, *, duplicates: bool = False) -> Any:
             json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate has no UTF-8
     except (ValueError, RecursionError) as error:
         raise RequestRejected(
-            400, f"the body is no valid JSON: {error}"[:200], close=False
+            400, f"the body is not valid JSON: {error}"[:200], close=False
         ) from error
     return value
 
@@ -211,52 +222,52 @@ def _finite(text: str) -> float:
 
 def _whole(text: str) -> int:
     if len(text.lstrip("-")) > JSON_DIGITS:
-        raise ValueError(f"an integer of {len(text)} digits")
+        raise ValueError(f"an integer has {len(text)} digits")
     return int(text)
 
 
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("an object names a key twice")
     return result
 
 
-def check_start(found: bytes, seen: int = 0) -> None:
-    """Refuse early what can never become a proper head.
+def check_start(received: bytes, checked: int = 0) -> None:
+    """Reject early what cannot become a well-formed head.
 
     Args:
-        found: the bytes of a head without its end.
-        seen: so many of them passed this check before.
+        received: the bytes of a head so far.
+        checked: number of bytes that earlier calls have checked.
 
     Raises:
         RequestRejected: 400, 414, 431 or 505.
     """
-    new = found[max(0, seen - 1) :].removeprefix(b"\n") if seen else found
+    new = received[max(0, checked - 1) :].removeprefix(b"\n") if checked else received
     if new.count(b"\n") != new.count(b"\r\n"):
         raise RequestRejected(400, "lines must end with CR LF")
-    if b"\0" in new or found.startswith((b"\x16", b"\x80")):
+    if b"\0" in new or received.startswith((b"\x16", b"\x80")):
         raise RequestRejected(400, "this is plain HTTP: use http://, not https://")
-    if len(found) > HEAD_LIMIT:
-        if b"\r\n" not in found:
+    if len(received) > HEAD_LIMIT:
+        if b"\r\n" not in received:
             raise RequestRejected(414, "the request line is too long")
         raise RequestRejected(431, f"the head is longer than {HEAD_LIMIT} bytes")
     if b"\r\n" in new:
-        parse_request_line(found.partition(b"\r\n")[0])
+        parse_request_line(received.partition(b"\r\n")[0])
 
 
 def body_length(request: Request) -> int:
-    """How many bytes of body follow a head; -1: they come in chunks.
+    """Return the number of body bytes that follow a head; -1: the body is chunked.
 
-    Chunks are taken on the Kubernetes API alone, where `kubectl create --raw` sends them.
+    Chunked bodies are accepted by the Kubernetes API only: `kubectl create --raw` sends them.
 
     Raises:
         RequestRejected: 400, 411 or 413; 417 for an Expect header that is not supported.
     """
     headers = request.headers
     if "transfer-encoding" in headers:
-        chunks = headers["transfer-encoding"].lower() == "chunked" and request.modern
-        if chunks and "content-length" not in headers and request.path.startswith(CHUNKS_AT):
+        chunked = headers["transfer-encoding"].lower() == "chunked" and request.modern
+        if chunked and "content-length" not in headers and request.path.startswith(CHUNKED_PATHS):
             return -1
         raise RequestRejected(411, "send the body with Content-Length, not with Transfer-Encoding")
     text = headers.get("content-length")
@@ -269,47 +280,47 @@ def body_length(request: Request) -> int:
     if int(text) > BODY_LIMIT:
         raise RequestRejected(413, f"the body is larger than {BODY_LIMIT} bytes")
     if headers.get("expect", "100-continue").lower() != "100-continue":
-        raise RequestRejected(417, "the only expectation that is met is 100-continue")
+        raise RequestRejected(417, "the only supported expectation is 100-continue")
     return int(text)
 
 
 def chunk_length(line: bytes) -> int:
-    """The length that the first line of a chunk announces.
+    """Return the length that the first line of a chunk announces, in bytes.
 
     Raises:
-        RequestRejected: it announces none.
+        RequestRejected: the line is malformed.
     """
-    found = _CHUNK.fullmatch(line)
-    if found is None:
+    match = _CHUNK.fullmatch(line)
+    if match is None:
         raise RequestRejected(400, "a chunk must begin with its length in hexadecimal digits")
-    return int(found[1], 16)
+    return int(match[1], 16)
 
 
 def parse_request_line(line: bytes) -> tuple[str, str, bool]:
-    """(method, target, HTTP/1.1) of a request line.
+    """Parse a request line; returns (method, target, whether it is HTTP/1.1).
 
     Raises:
-        RequestRejected: it is none, or of another version of HTTP.
+        RequestRejected: the line is malformed, or of another version of HTTP.
     """
-    found = _REQUEST_LINE.fullmatch(line)
-    if found is None:
+    match = _REQUEST_LINE.fullmatch(line)
+    if match is None:
         raise RequestRejected(400, "the request line must read: METHOD /path HTTP/1.1")
-    if found[3] != b"1" or found[4] not in b"01":
+    if match[3] != b"1" or match[4] not in b"01":
         raise RequestRejected(505, "this server speaks HTTP/1.1")
-    if len(found[2]) > TARGET_LIMIT:
+    if len(match[2]) > TARGET_LIMIT:
         raise RequestRejected(414, f"the path is longer than {TARGET_LIMIT} bytes")
-    if len(found[1]) > 32:
+    if len(match[1]) > 32:
         raise RequestRejected(
             501, "this method is not known", headers={"Allow": ", ".join(METHODS)}
         )
-    return found[1].decode(), found[2].decode(), found[4] == b"1"
+    return match[1].decode(), match[2].decode(), match[4] == b"1"
 
 
 def parse_head(head: bytes) -> Request:
-    """A request, still without its body.
+    """Parse the head of a request; the body is not read yet.
 
     Raises:
-        RequestRejected: anything that is not plainly right.
+        RequestRejected: the head is not well-formed.
     """
     lines = head.split(b"\r\n")
     method, target, modern = parse_request_line(lines[0])
@@ -317,32 +328,32 @@ def parse_head(head: bytes) -> Request:
         raise RequestRejected(431, f"more than {HEADER_LIMIT} headers")
     headers: dict[str, str] = {}
     for line in lines[1:]:
-        found = _HEADER.fullmatch(line)
-        if found is None:
+        match = _HEADER.fullmatch(line)
+        if match is None:
             raise RequestRejected(400, "a header must read: Name: value")
-        name = found[1].decode().lower()
+        name = match[1].decode().lower()
         if name in headers:
-            if name in _SINGLE:
+            if name in _SINGLE_HEADERS:
                 raise RequestRejected(400, f"two headers {name}")
-            headers[name] += ", " + found[2].decode("latin-1").rstrip(" \t")
+            headers[name] += ", " + match[2].decode("latin-1").rstrip(" \t")
         else:
-            headers[name] = found[2].decode("latin-1").rstrip(" \t")
+            headers[name] = match[2].decode("latin-1").rstrip(" \t")
     if modern and "host" not in headers:
         raise RequestRejected(400, "a Host header is needed")
     connection = headers.get("connection", "").lower()
-    keep_alive = modern and "close" not in connection  # who speaks HTTP/1.0 asks once
-    if absolute := _ABSOLUTE.match(target):  # its host stands in for the one in Host
+    keep_alive = modern and "close" not in connection  # HTTP/1.0: one request per connection
+    if absolute := _ABSOLUTE.match(target):  # its host overrides Host
         headers["host"], target = absolute[1], "/" + target[absolute.end() :].removeprefix("/")
     path, _, query = target.partition("?")
     if "#" in target or not (path.startswith("/") or (path == "*" and method == "OPTIONS")):
         raise RequestRejected(400, "the path must begin with /")
-    made = Request(method, path, _segments(path), query, headers, b"", keep_alive)
-    made.modern = modern
-    return made
+    request = Request(method, path, _segments(path), query, headers, b"", keep_alive)
+    request.modern = modern
+    return request
 
 
 def _segments(path: str) -> tuple[str, ...]:
-    """The parts of a path, each decoded once and strictly."""
+    """Return the segments of a path, each decoded once and strictly."""
     parts = path.split("/")[1:]
     if "%" not in path:
         return tuple(parts)

@@ -1,16 +1,16 @@
-"""The Kubernetes API over HTTP: what kubectl and the clients of other languages talk to.
+"""The Kubernetes API over HTTP: the API of kubectl and of client libraries.
 
-routes       puts it all together: which path asks for what, who may
-paths        which object a path means; `options`: what its query string asks for
-negotiate    which form of answer a client wants, errors as Status; `forms`: tables
-bodies       what a client sends, in JSON, in YAML (`yamlbody`) or in protobuf (`protobuf`)
-discovery    what there is: /api, /apis, /api/v1, /apis/GROUP/VERSION
-verbs        get, list, create, replace, patch, apply, delete
-watching     the stream of changes
-pods         binding, eviction; `podlogs`: logs; `execute`: commands
-reviews      may I? who am I?
-metrics      custom and external metrics
-openapi      documents from which kubectl validates and explains
+routes        dispatches requests: discovery, objects, subresources, reviews
+requestinfo   the resource that a path names; `options`: the options of a request
+bodies        request bodies, checked against the path (see also `rest.serializer`)
+transform     objects as objects, as metadata only, or as tables; `jsoncache`: their JSON, cached
+discovery     /api, /apis, /api/v1, /apis/GROUP/VERSION
+verbs         get, list, create, replace, patch, apply, delete
+watch         watches
+pods          binding, eviction; `podlogs`: logs; `execute`: exec
+reviews       access reviews, token reviews
+metrics       custom and external metrics
+openapi       the documents that kubectl validates and explains with
 """
 
 from kubesim.rest.kube.routes import KubeRoutes

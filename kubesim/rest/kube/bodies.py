@@ -1,11 +1,11 @@
-"""What a client sends: JSON, YAML or protobuf, checked against the info that it is sent to.
+"""Request bodies of the Kubernetes API: JSON, YAML or protobuf, checked against the path.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/{create,update,patch}.go.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.apiserver.schema.strict import parse_json
 from kubesim.errors import BadRequest
@@ -24,8 +24,6 @@ PATCHES = {
     "application/json-patch+json": "json",
     APPLY: "apply",
 }
-
-
 NO_PROTOBUF = (
     "the body of the request was in an unknown format - accepted media types include: "
     "application/json, application/yaml"
@@ -33,23 +31,39 @@ NO_PROTOBUF = (
 
 
 class Body(NamedTuple):
-    """A document, and the paths of fields that its text names twice."""
+    """A request body.
 
-    document: Any
+    Attributes:
+        document: JSON data.
+        duplicates: paths of the fields that the body names twice.
+    """
+
+    document: object
+    duplicates: list[str]
+
+
+class ObjectBody(NamedTuple):
+    """A request body that is an object; see `Body`."""
+
+    document: Document
     duplicates: list[str]
 
 
 def content_type(request: Request) -> str:
-    """The media type of a body, without parameters."""
+    """Return the media type of a request's body, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def read_body(request: Request, types: tuple[str, ...] = JSON_TYPES) -> Body:
-    """The document that a client sent.
+    """Read the body of a request.
+
+    Args:
+        request: the request.
+        types: accepted media types, beside protobuf and YAML.
 
     Raises:
-        RequestRejected: 400 malformed, 415 in a format that is not read.
-        BadRequest: malformed protobuf.
+        RequestRejected: 400 malformed, 415 media type not supported.
+        BadRequest: malformed YAML or protobuf.
     """
     if content_type(request) == protobuf.CONTENT_TYPE:
         return Body(protobuf.decode(request.body), [])
@@ -62,29 +76,42 @@ def read_body(request: Request, types: tuple[str, ...] = JSON_TYPES) -> Body:
     )
 
 
-def read_options(request: Request) -> Any:
-    """The options in the body of a deletion; None if there is no body."""
+def read_options(request: Request) -> object:
+    """Return the options in the body of a deletion; None if there is no body."""
     if not request.body:
         return None
     return read_body(request).document
 
 
-def read_object(request: Request, target: Target) -> Body:
-    """Return an object of the kind, version, namespace and name that the path names.
+def read_document(request: Request, expected: str) -> Document:
+    """Return the body of a request as an object.
 
-    What the object leaves out of these is filled in from the path.
+    Args:
+        request: the request.
+        expected: what the body should be, for the error message: ``a Binding``.
 
     Raises:
-        BadRequest: it is meant for another place.
+        BadRequest: the body is JSON, but not an object.
+    """
+    document = read_body(request).document
+    if not isinstance(document, dict):
+        raise BadRequest(f"the body must be {expected} object")
+    return document
+
+
+def read_object(request: Request, target: Target) -> ObjectBody:
+    """Read an object, and fill in kind, version, namespace and name from the path.
+
+    Raises:
+        BadRequest: the object contradicts the path.
         GenericStatusError: 415, protobuf for a custom kind.
     """
     custom = target.kind.custom and target.info.subresource != "scale"
     if custom and content_type(request) == protobuf.CONTENT_TYPE:
         raise GenericStatusError(415, NO_PROTOBUF)  # no message is defined for a custom kind
-    body = read_body(request)
-    document = body.document
+    document, duplicates = read_body(request)
     if not isinstance(document, dict):
-        raise BadRequest("the body must be an object, in JSON")
+        raise BadRequest("the body must be a JSON object")
     info, kind = target.info, expected_kind(target)
     set_kind(document, kind[0], kind[1])
     metadata = document.get("metadata")
@@ -93,13 +120,13 @@ def read_object(request: Request, target: Target) -> Body:
     if not isinstance(metadata, dict):
         raise BadRequest("metadata must be an object")
     if target.kind.namespaced:
-        said = metadata.get("namespace")
-        if said and info.namespace and said != info.namespace:
+        namespace = metadata.get("namespace")
+        if namespace and info.namespace and namespace != info.namespace:
             raise BadRequest(
                 "the namespace of the provided object does not match the namespace sent on the "
                 "request"
             )
-        metadata["namespace"] = said or info.namespace
+        metadata["namespace"] = namespace or info.namespace
     if info.name:
         name = metadata.get("name") or info.name
         if name != info.name:
@@ -107,79 +134,83 @@ def read_object(request: Request, target: Target) -> Body:
                 f"the name of the object ({name}) does not match the name on the URL ({info.name})"
             )
         metadata["name"] = name
-    return body
+    return ObjectBody(document, duplicates)
 
 
 def expected_kind(target: Target) -> tuple[str, str]:
-    """(kind, apiVersion) of what a info takes."""
+    """Return (kind, apiVersion) of the objects that a path accepts."""
     if target.info.subresource == "scale":
         return "Scale", "autoscaling/v1"
     return target.kind.kind, target.api_version
 
 
 def set_kind(document: Document, kind: str, api_version: str) -> None:
-    """Say what a document is; refuse it if it says something else itself.
+    """Set kind and apiVersion of a document that leaves them out.
+
+    Args:
+        document: changed in place.
+        kind, api_version: what the path accepts.
 
     Raises:
-        BadRequest: it is of another kind or version.
+        BadRequest: the document is of another kind or version.
     """
-    said, version = document.get("kind") or kind, document.get("apiVersion") or api_version
+    given, version = document.get("kind") or kind, document.get("apiVersion") or api_version
     if version != api_version:
         raise BadRequest(
             f"the API version in the data ({version}) does not match the expected API version "
             f"({api_version})"
         )
-    if said != kind:
+    if given != kind:
         short = api_version.rpartition("/")[2]
         raise BadRequest(
-            f'{said} in version "{short}" cannot be handled as a {kind}: converting '
-            f"({short}.{said}) to ({short}.{kind}): unknown conversion"
+            f'{given} in version "{short}" cannot be handled as a {kind}: converting '
+            f"({short}.{given}) to ({short}.{kind}): unknown conversion"
         )
     document["kind"], document["apiVersion"] = kind, api_version
 
 
 def object_field(document: Document, name: str) -> Document:
-    """An object inside an object; an empty one if it is left out.
+    """Return a field that holds an object; {} if it is absent.
 
     Raises:
-        BadRequest: it is something else.
+        BadRequest: the field is not an object.
     """
-    part = document.get(name)
-    if part is not None and not isinstance(part, dict):
+    value = document.get(name)
+    if value is not None and not isinstance(value, dict):
         raise BadRequest(f"{name} must be an object")
-    return part or {}
+    return value or {}
 
 
 def read_patch(request: Request, target: Target, custom: bool) -> tuple[str, Body]:
-    """(type, body) of a patch.
+    """Read a patch; returns (patch type, body).
 
     Args:
-        request: what came.
-        target: what is patched.
-        custom: a kind of somebody's own, which has no strategic merge.
+        request: the request.
+        target: the object to patch.
+        custom: the kind is user-defined, so it has no strategic merge patch.
 
     Raises:
-        StatusError: 415, a type that is not served here.
+        GenericStatusError: 415, the patch type is not supported.
     """
-    said = content_type(request)
+    media_type = content_type(request)
     served = {t: name for t, name in PATCHES.items() if not (custom and name == "strategic")}
-    if said not in served:
+    if media_type not in served:
         listed = ", ".join(sorted(served))
         raise GenericStatusError(
             415,
             "the body of the request was in an unknown format - accepted media types include: "
             + listed,
         )
-    return served[said], read_body(request, (said,))
+    return served[media_type], read_body(request, (media_type,))
 
 
-def _may_repeat(document: Any, text: str) -> bool:
-    """Whether a text names more keys than its document has: some of them twice."""
+def _may_repeat(document: object, text: str) -> bool:
+    """Whether a JSON text may name a key twice: it has more colons than the document explains."""
     return text.count(":") > _keys(document)
 
 
-def _keys(value: Any) -> int:
-    """How many keys there are in a document, and colons in its texts at least."""
+def _keys(value: object) -> int:
+    """Return the number of keys in a document plus the number of colons in its strings."""
     if isinstance(value, dict):
         return sum(1 + key.count(":") + _keys(item) for key, item in value.items())
     if isinstance(value, list):

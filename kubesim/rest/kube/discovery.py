@@ -1,10 +1,10 @@
-"""Discovery: which groups, versions and resources there are, and which verbs each takes.
+"""Discovery: which groups, versions and resources are served, and with which verbs.
 
-Both forms come from the registry of kinds: the legacy documents (one for each group and version)
-that Python clients and kopf read, and the aggregated one that kubectl asks for first.
+Both forms are generated from the registry of kinds: the legacy documents (one per group and
+version) that Python clients and kopf read, and the aggregated document that kubectl prefers.
 
-The core group comes first and metrics.k8s.io last: ``pods`` and ``nodes`` are in both, and clients
-take the first that they meet.
+The core group comes first and metrics.k8s.io last: both have ``pods`` and ``nodes``, and clients
+use the first match.
 
 Source: k8s.io/apiserver/pkg/endpoints/discovery (and aggregated/); k8s.io/api/apidiscovery.
 """
@@ -12,15 +12,15 @@ Source: k8s.io/apiserver/pkg/endpoints/discovery (and aggregated/); k8s.io/api/a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.apiserver.registry import Kind, Registry
+from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import METRICS_GROUP
 from kubesim.rest.kube.reviews import REVIEWS
 
-Document = dict[str, Any]
 CHANGE_VERBS = ("get", "patch", "update")
-AGGREGATED = ("v2", "v2beta1")  # versions of apidiscovery.k8s.io, the better one first
+AGGREGATED = ("v2", "v2beta1")  # versions of apidiscovery.k8s.io, the preferred one first
 POD_SUBRESOURCES = {
     "attach": ("", "v1", "PodAttachOptions", ("create", "get")),
     "binding": ("", "v1", "Binding", ("create",)),
@@ -32,7 +32,7 @@ POD_SUBRESOURCES = {
 
 
 class Subresource(NamedTuple):
-    """A part of an object with a path of its own: ``status``, ``scale`` ..."""
+    """A subresource: ``status``, ``scale`` ..."""
 
     name: str
     group: str
@@ -42,13 +42,13 @@ class Subresource(NamedTuple):
 
 
 class Resource(NamedTuple):
-    """What is served at one info.
+    """A resource that is served.
 
     Attributes:
-        group, version, plural, kind, namespaced: which.
-        verbs: what it takes.
-        short_names, categories, singular: what kubectl may call it.
-        subresources: its parts.
+        group, version, plural, kind, namespaced: its identity.
+        verbs: supported verbs.
+        short_names, categories, singular: further names that kubectl accepts.
+        subresources: its subresources.
     """
 
     group: str
@@ -64,36 +64,36 @@ class Resource(NamedTuple):
 
     @property
     def api_version(self) -> str:
-        """As the client writes it."""
+        """``apps/v1``, or ``v1`` for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
 def resources(registry: Registry) -> list[Resource]:
-    """Everything that is served, in the order in which clients shall prefer it."""
-    found = []
+    """Return all served resources, in the order in which clients should prefer them."""
+    served = []
     for kind in registry.kinds():
-        found.append(_resource(kind, kind.version))
-        found += [_resource(kind, other.version) for other in kind.versions]
-    found.append(Resource("", "v1", "bindings", "Binding", True, ("create",)))
-    found += [
+        served.append(_resource(kind, kind.version))
+        served += [_resource(kind, other.version) for other in kind.versions]
+    served.append(Resource("", "v1", "bindings", "Binding", True, ("create",)))
+    served += [
         Resource(review.group, "v1", plural, review.kind, review.namespaced, ("create",))
         for plural, review in REVIEWS.items()
     ]
-    order = {group: index for index, group in enumerate(dict.fromkeys(r.group for r in found))}
+    order = {group: index for index, group in enumerate(dict.fromkeys(r.group for r in served))}
     order[""], order[METRICS_GROUP] = -1, len(order)
-    return sorted(found, key=lambda resource: order[resource.group])
+    return sorted(served, key=lambda resource: order[resource.group])
 
 
 def _resource(kind: Kind, version: str) -> Resource:
-    parts = []
+    subresources = []
     if kind.status and not kind.read_only:
-        parts.append(Subresource("status", kind.group, version, kind.kind, CHANGE_VERBS))
+        subresources.append(Subresource("status", kind.group, version, kind.kind, CHANGE_VERBS))
     if kind.scale:
-        parts.append(Subresource("scale", "autoscaling", "v1", "Scale", CHANGE_VERBS))
+        subresources.append(Subresource("scale", "autoscaling", "v1", "Scale", CHANGE_VERBS))
     if kind.kind == "Namespace":
-        parts.append(Subresource("finalize", kind.group, version, kind.kind, ("update",)))
+        subresources.append(Subresource("finalize", kind.group, version, kind.kind, ("update",)))
     if kind.kind == "Pod":
-        parts += [Subresource(name, *rest) for name, rest in POD_SUBRESOURCES.items()]
+        subresources += [Subresource(name, *rest) for name, rest in POD_SUBRESOURCES.items()]
     return Resource(
         kind.group,
         version,
@@ -104,14 +104,14 @@ def _resource(kind: Kind, version: str) -> Resource:
         kind.short_names,
         kind.categories,
         kind.singular,
-        tuple(sorted(parts)),
+        tuple(sorted(subresources)),
     )
 
 
-def group_versions(found: Iterable[Resource]) -> dict[str, list[str]]:
-    """The versions of each group, the preferred one first; the core group is ""."""
+def group_versions(served: Iterable[Resource]) -> dict[str, list[str]]:
+    """Return the versions of each group, the preferred one first; the core group is ""."""
     groups: dict[str, list[str]] = {}
-    for resource in found:
+    for resource in served:
         versions = groups.setdefault(resource.group, [])
         if resource.version not in versions:
             versions.append(resource.version)
@@ -122,7 +122,7 @@ def group_versions(found: Iterable[Resource]) -> dict[str, list[str]]:
 
 
 def api_versions(address: str) -> Document:
-    """GET /api."""
+    """Return the document of GET /api."""
     return {
         "kind": "APIVersions",
         "versions": ["v1"],
@@ -131,7 +131,7 @@ def api_versions(address: str) -> Document:
 
 
 def api_group(name: str, versions: list[str]) -> Document:
-    """GET /apis/GROUP."""
+    """Return the document of GET /apis/GROUP."""
     listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
     return {
         "kind": "APIGroup",
@@ -142,20 +142,25 @@ def api_group(name: str, versions: list[str]) -> Document:
     }
 
 
-def api_groups(found: Iterable[Resource]) -> Document:
-    """GET /apis."""
+def api_groups(served: Iterable[Resource]) -> Document:
+    """Return the document of GET /apis."""
     groups = [
         {key: value for key, value in api_group(name, versions).items() if key[0] not in "ka"}
-        for name, versions in group_versions(found).items()
+        for name, versions in group_versions(served).items()
         if name
     ]
     return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
 
 
-def api_resources(found: Iterable[Resource], group: str, version: str) -> Document | None:
-    """GET /api/v1 and /apis/GROUP/VERSION; None if there is no such version."""
+def api_resources(served: Iterable[Resource], group: str, version: str) -> Document | None:
+    """Return the document of GET /api/v1 or /apis/GROUP/VERSION; None if it is not served.
+
+    Args:
+        served: all served resources.
+        group, version: the requested ones; the core group is "".
+    """
     listed = []
-    for resource in found:
+    for resource in served:
         if (resource.group, resource.version) != (group, version):
             continue
         entry: Document = {
@@ -195,22 +200,22 @@ def api_resources(found: Iterable[Resource], group: str, version: str) -> Docume
 # -- the aggregated document ---------------------------------------------------------------------
 
 
-def aggregated(found: Iterable[Resource], version: str, *, core: bool) -> Document:
-    """GET /api (core) or /apis as one APIGroupDiscoveryList.
+def aggregated(served: Iterable[Resource], version: str, *, core: bool) -> Document:
+    """Return GET /api (core) or GET /apis as one APIGroupDiscoveryList.
 
     Args:
-        found: what is served.
+        served: all served resources.
         version: of apidiscovery.k8s.io.
-        core: the core group alone, or all the others.
+        core: only the core group, otherwise all other groups.
     """
-    found = [resource for resource in found if (resource.group == "") == core]
+    selected = [resource for resource in served if (resource.group == "") == core]
     items = []
-    for group, versions in group_versions(found).items():
+    for group, versions in group_versions(selected).items():
         listed = [
             {
                 "version": name,
                 "freshness": "Current",
-                "resources": [_entry(r) for r in found if (r.group, r.version) == (group, name)],
+                "resources": [_entry(r) for r in selected if (r.group, r.version) == (group, name)],
             }
             for name in versions
         ]
@@ -225,7 +230,7 @@ def aggregated(found: Iterable[Resource], version: str, *, core: bool) -> Docume
 
 
 def aggregated_type(version: str) -> str:
-    """The Content-Type by which a client knows the aggregated form."""
+    """Return the Content-Type that marks the aggregated form."""
     return f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
 
 

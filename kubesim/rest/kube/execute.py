@@ -1,8 +1,8 @@
-"""Commands in a simulated container: a handful of harmless ones, over a websocket.
+"""`kubectl exec`: a few harmless commands in a simulated container, over a websocket.
 
-There is no process in a simulated container, so these commands are answered from what is known
-about the pod. The protocol is the real one: binary frames whose first byte is a channel (1 stdout,
-2 stderr, 3 the outcome as a Status). SPDY, which kubectl before 1.30 speaks, is refused.
+A simulated container has no process, so the output of these commands is derived from the pod. The
+protocol is the real one: binary frames whose first byte is a channel (1 stdout, 2 stderr, 3 error:
+the result as a Status). SPDY, which kubectl used before 1.30, is not supported.
 
 >>> pod = {"metadata": {"name": "web-0"}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
 >>> run_command(pod, "c", ["echo", "hi"], "2025-01-01T00:00:00Z")
@@ -21,7 +21,7 @@ import shlex
 import time
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import name_of
@@ -32,17 +32,17 @@ from kubesim.rest.serializer.responses import GenericStatusError
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # of RFC 6455
 STDOUT, STDERR, ERROR = 1, 2, 3
-LINGER_SECONDS = 1.0  # for the client to say goodbye
+LINGER_SECONDS = 1.0  # for the client to close the connection
 FRAME_BYTES = 32_768
 NOT_FOUND = 127
-KNOWN = (
+COMMANDS = (
     "cat /etc/hostname, date, echo, env, false, hostname, id, ls, printenv, pwd, sh -c, true, "
     "uname, whoami"
 )
 
 
 class CommandResult(NamedTuple):
-    """What a command wrote, and its exit code."""
+    """The output of a command and its exit code."""
 
     stdout: str
     stderr: str = ""
@@ -50,14 +50,14 @@ class CommandResult(NamedTuple):
 
 
 def run_command(
-    pod: Mapping[str, Any], container: str, command: Sequence[str], now: str
+    pod: Mapping[str, object], container: str, command: Sequence[str], now: str
 ) -> CommandResult:
-    """Answer a command. Pure.
+    """Return the result of a command in a container. Pure.
 
     Args:
-        pod: in which pod.
-        container: in which container of it.
-        command: its words.
+        pod: the pod.
+        container: the name of the container.
+        command: the program and its arguments.
         now: the simulated time, RFC 3339.
     """
     name, words = str(command[0]).rpartition("/")[2], [str(word) for word in command[1:]]
@@ -74,7 +74,7 @@ def run_command(
             "".join(f"{value}\n" for value in found), code=int(len(found) < len(words))
         )
     hostname = name_of(pod)
-    texts = {
+    outputs = {
         "hostname": hostname,
         "whoami": "root",
         "id": "uid=0(root) gid=0(root) groups=0(root)",
@@ -85,42 +85,42 @@ def run_command(
         "echo": " ".join(words),
         "env": "\n".join(f"{key}={value}" for key, value in environment.items()),
     }
-    texts["printenv"] = texts["env"]
+    outputs["printenv"] = outputs["env"]
     if name == "cat" and words == ["/etc/hostname"]:
         return CommandResult(f"{hostname}\n")
     if name in ("true", "false"):
         return CommandResult("", code=int(name == "false"))
-    if name in texts:
-        return CommandResult(f"{texts[name]}\n")
-    said = f'"{name[:60]}": not found; a simulated container knows: {KNOWN}\n'
-    return CommandResult("", said, NOT_FOUND)
+    if name in outputs:
+        return CommandResult(f"{outputs[name]}\n")
+    message = f'"{name[:60]}": not found; a simulated container knows: {COMMANDS}\n'
+    return CommandResult("", message, NOT_FOUND)
 
 
-def environment_of(pod: Mapping[str, Any], container: str) -> dict[str, str]:
-    """The environment of a container, as far as its values stand in the pod."""
-    found = {"PATH": "/usr/bin:/bin", "HOSTNAME": name_of(pod), "HOME": "/root"}
+def environment_of(pod: Mapping[str, object], container: str) -> dict[str, str]:
+    """Return the environment of a container: the variables whose values the pod's spec contains."""
+    environment = {"PATH": "/usr/bin:/bin", "HOSTNAME": name_of(pod), "HOME": "/root"}
     for entry in containers_of(pod):
         if entry.get("name") == container:
             for variable in entry.get("env") or ():
-                found[str(variable.get("name"))] = str(variable.get("value", ""))
-    return found
+                environment[str(variable.get("name"))] = str(variable.get("value", ""))
+    return environment
 
 
-# -- the wire ------------------------------------------------------------------------------------
+# -- the websocket -------------------------------------------------------------------------------
 
 
 def handshake(request: Request) -> bytes:
-    """The head of the answer that opens a websocket.
+    """Return the head of the response that opens a websocket.
 
     Raises:
-        StatusError: 400, the request is no websocket of ours.
+        GenericStatusError: 400, the request offers no supported subprotocol.
     """
     offered = [p.strip() for p in request.headers.get("sec-websocket-protocol", "").split(",")]
     chosen = next((protocol for protocol in PROTOCOLS if protocol in offered), None)
     key = request.headers.get("sec-websocket-key", "")
     if chosen is None or not key:
         raise GenericStatusError(
-            400, f"a websocket of one of these protocols is served: {PROTOCOLS}"
+            400, f"exec needs a websocket with one of these subprotocols: {', '.join(PROTOCOLS)}"
         )
     digest = b64encode(hashlib.sha1(f"{key}{MAGIC}".encode(), usedforsecurity=False).digest())
     return (
@@ -129,19 +129,19 @@ def handshake(request: Request) -> bytes:
     ).encode()
 
 
-def frames(outcome: CommandResult) -> bytes:
-    """What a command wrote as websocket frames, with its outcome and a goodbye."""
+def frames(result: CommandResult) -> bytes:
+    """Return the websocket frames of a command's output, its exit status and a close frame."""
     data = bytearray()
-    for channel, text in ((STDOUT, outcome.stdout), (STDERR, outcome.stderr)):
+    for channel, text in ((STDOUT, result.stdout), (STDERR, result.stderr)):
         raw = text.encode()
         for at in range(0, len(raw), FRAME_BYTES):
             data += _frame(bytes([channel]) + raw[at : at + FRAME_BYTES])
-    data += _frame(bytes([ERROR]) + json.dumps(exit_status(outcome.code)).encode())
-    return bytes(data) + _frame(b"\x03\xe8", opcode=8)  # 1000: a normal end
+    data += _frame(bytes([ERROR]) + json.dumps(exit_status(result.code)).encode())
+    return bytes(data) + _frame(b"\x03\xe8", opcode=8)  # 1000: normal closure
 
 
 def exit_status(code: int) -> Document:
-    """How a command ended, as a Status."""
+    """Return the exit code of a command as a Status."""
     if code == 0:
         return {"metadata": {}, "status": "Success"}
     return {
@@ -163,7 +163,7 @@ def _frame(payload: bytes, opcode: int = 2) -> bytes:
 
 
 class StaticSource:
-    """The source of bytes that are all there; the connection stays for a moment after them."""
+    """A stream source with fixed bytes; the connection stays open for a moment after them."""
 
     def __init__(self, data: bytes) -> None:
         self.done = False
@@ -171,7 +171,7 @@ class StaticSource:
         self._until = 0.0
 
     def pull(self, waiting: int) -> bytes:
-        """Everything, once."""
+        """Return all bytes once, then end the stream after LINGER_SECONDS."""
         if self._data:
             data, self._data = self._data, b""
             return data
@@ -181,4 +181,4 @@ class StaticSource:
         return b""
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is nothing to release."""

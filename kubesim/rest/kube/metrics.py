@@ -1,4 +1,4 @@
-"""Custom and external metrics over HTTP, as an aggregated adapter answers.
+"""Custom and external metrics over HTTP, as an aggregated metrics adapter serves them.
 
     /apis/custom.metrics.k8s.io/v1beta2/namespaces/NS/pods/*/METRIC
     /apis/custom.metrics.k8s.io/v1beta2/namespaces/NS/services/NAME/METRIC
@@ -16,7 +16,7 @@ from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.verbs.metricsapis import CUSTOM, EXTERNAL
 from kubesim.errors import MethodNotAllowed, NotFound, StatusError
-from kubesim.rest.http.router import Response
+from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import NO_RESOURCE, RequestInfo
 from kubesim.rest.serializer.responses import GenericStatusError, object_response
@@ -26,19 +26,25 @@ VERSIONS = {CUSTOM: "v1beta2", EXTERNAL: "v1beta1"}
 
 
 def serve(api: KubeAPI, request: Request, info: RequestInfo, user: User) -> Response:
-    """The answer to a question for metrics.
+    """Serve a request for metrics.
+
+    Args:
+        api: the API server and its metrics adapter.
+        request: the request.
+        info: names the metric.
+        user: the requesting user.
 
     Raises:
-        NotFound: no such metric, or nobody serves any.
-        MethodNotAllowed: a method that does not read.
-        GenericStatusError: 500, the metric's own function failed.
+        NotFound: no such metric, or no metrics adapter.
+        MethodNotAllowed: the method is neither GET nor HEAD.
+        GenericStatusError: 500, the function that computes the metric failed.
     """
     if info.version != VERSIONS[info.group] or api.metrics_adapter is None:
         raise NotFound(NO_RESOURCE)
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(NOT_ALLOWED)
-    part = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
-    user.require(RequestAttributes("get", info.group, part, info.namespace, info.name))
+    resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
+    user.require(RequestAttributes("get", info.group, resource, info.namespace, info.name))
     try:
         if info.group == EXTERNAL:
             return _external(api, request, info)

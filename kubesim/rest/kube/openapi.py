@@ -19,7 +19,7 @@ from typing import Any
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.apiserver.schema import schemas
 from kubesim.errors import NotFound
-from kubesim.rest.http.router import Response
+from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import NO_RESOURCE
 from kubesim.rest.serializer.negotiation import parse_accept

@@ -1,4 +1,4 @@
-"""What a query string asks for, strictly: a value that means nothing is refused, not guessed at.
+"""Options in query strings and bodies, parsed strictly: an unknown value is an error.
 
 Source: k8s.io/apimachinery/pkg/apis/meta/v1 (ListOptions, DeleteOptions, PatchOptions) and
 meta/internalversion/validation.
@@ -7,7 +7,7 @@ meta/internalversion/validation.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.errors import BadRequest, Cause, Invalid
 from kubesim.objects.frozen import Document
@@ -24,28 +24,33 @@ PROPAGATION = ("Background", "Foreground", "Orphan")
 
 
 def flag(request: Request, name: str) -> bool:
-    """A yes or no.
+    """Return a boolean query parameter; an absent one is false.
 
     Raises:
-        BadRequest: it is neither.
+        BadRequest: the value is not a boolean.
     """
-    text = request.parameter(name)
-    if text not in TRUE and text not in FALSE:
-        raise BadRequest(f"{name}: Invalid value: {text[:40]!r}: must be true or false")
-    return text in TRUE
+    value = request.parameter(name)
+    if value not in TRUE and value not in FALSE:
+        raise BadRequest(f"{name}: Invalid value: {value[:40]!r}: must be true or false")
+    return value in TRUE
 
 
 def number(request: Request, name: str, least: int | None = None) -> int | None:
-    """A whole number; None if it is not said.
+    """Return an integer query parameter; None if it is absent.
+
+    Args:
+        request: the request.
+        name: of the parameter.
+        least: the smallest accepted value.
 
     Raises:
-        BadRequest: it is none, or too small.
+        BadRequest: the value is not an integer, or too small.
     """
     text = request.parameter(name)
     if not text:
         return None
     if _DECIMAL.fullmatch(text) is None:
-        raise BadRequest(f"{name}: Invalid value: {text[:40]!r}: must be a whole number")
+        raise BadRequest(f"{name}: Invalid value: {text[:40]!r}: must be an integer")
     value = int(text)
     if least is not None and value < least:
         raise BadRequest(f"{name}: Invalid value: {value}: must be {least} or more")
@@ -53,10 +58,10 @@ def number(request: Request, name: str, least: int | None = None) -> int | None:
 
 
 def dry_run(values: list[str]) -> bool:
-    """Whether everything shall be done but stored.
+    """Return whether the parameter `dryRun` asks for a dry run.
 
     Raises:
-        Invalid: a stage that there is not.
+        Invalid: an unknown stage.
     """
     for value in values:
         if value != "All":
@@ -67,16 +72,16 @@ def dry_run(values: list[str]) -> bool:
 
 
 class ListOptions(NamedTuple):
-    """What a list or a watch asks for.
+    """Options of a list or a watch.
 
     Attributes:
         labels, fields: selectors.
-        limit, token: a page of so many, after that of the token.
+        limit, token: size of a page, and the continue token of the page before it.
         revision, match: resourceVersion and resourceVersionMatch.
-        watch: changes instead of a list.
-        bookmarks: the watch may send BOOKMARK.
-        initial: the watch begins with what is there, and says when it was all.
-        seconds: the watch ends after so long.
+        watch: send changes in place of a list.
+        bookmarks: allowWatchBookmarks.
+        initial: sendInitialEvents: first the existing objects, then a bookmark.
+        seconds: timeoutSeconds: the watch ends after so many seconds of wall time.
     """
 
     labels: str
@@ -92,19 +97,19 @@ class ListOptions(NamedTuple):
 
 
 def list_options(request: Request) -> ListOptions:
-    """The options of a list or a watch.
+    """Parse the options of a list or a watch.
 
     Raises:
-        BadRequest, Invalid: they contradict each other.
+        BadRequest, Invalid: a value is malformed, or two options contradict each other.
     """
-    said = request.parameter
+    parameter = request.parameter
     options = ListOptions(
-        said("labelSelector"),
-        said("fieldSelector"),
+        parameter("labelSelector"),
+        parameter("fieldSelector"),
         number(request, "limit", 0),
-        said("continue"),
-        said("resourceVersion"),
-        said("resourceVersionMatch"),
+        parameter("continue"),
+        parameter("resourceVersion"),
+        parameter("resourceVersionMatch"),
         flag(request, "watch"),
         flag(request, "allowWatchBookmarks"),
         flag(request, "sendInitialEvents"),
@@ -114,19 +119,19 @@ def list_options(request: Request) -> ListOptions:
     return options
 
 
-def _check_match(options: ListOptions, asks_initial: bool) -> None:
+def _check_match(options: ListOptions, initial_given: bool) -> None:
     field, match = "resourceVersionMatch", options.match
     if match not in MATCHES:
         listed = '"Exact", "NotOlderThan", ""'
         raise _invalid(field, f'Unsupported value: "{match[:40]}": supported values: {listed}')
-    if asks_initial and not options.watch:
+    if initial_given and not options.watch:
         raise _invalid("sendInitialEvents", "Forbidden: sendInitialEvents is forbidden for list")
     if options.initial and match != "NotOlderThan":
         rule = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
         raise _invalid(field, rule)
     if not match:
         return
-    if options.watch and not asks_initial:
+    if options.watch and not initial_given:
         rule = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents"
         raise _invalid(field, f"{rule} is provided")
     if options.token:
@@ -141,18 +146,18 @@ def _check_match(options: ListOptions, asks_initial: bool) -> None:
 
 def _invalid(field: str, rule: str) -> Invalid:
     reason = "FieldValueNotSupported" if rule.startswith("Unsup") else "FieldValueForbidden"
-    said = f'ListOptions.meta.k8s.io "" is invalid: {field}: {rule}'
+    message = f'ListOptions.meta.k8s.io "" is invalid: {field}: {rule}'
     cause = Cause(field, reason, rule)
-    return Invalid(said, kind="ListOptions", group=META_GROUP, causes=[cause])
+    return Invalid(message, kind="ListOptions", group=META_GROUP, causes=[cause])
 
 
 class DeleteOptions(NamedTuple):
-    """What a deletion asks for.
+    """Options of a deletion.
 
     Attributes:
-        grace_seconds: how long it may take; None: as the object says.
-        uid, revision: only if the object still has these.
-        policy: Background, Foreground, Orphan, or "" for what the kind does by itself.
+        grace_seconds: gracePeriodSeconds; None: the object's default.
+        uid, revision: preconditions: delete the object only if it has these.
+        policy: propagationPolicy: Background, Foreground, Orphan; "": the kind's default.
         dry_run: change nothing.
     """
 
@@ -163,48 +168,52 @@ class DeleteOptions(NamedTuple):
     dry_run: bool
 
 
-def delete_options(request: Request, body: Any) -> DeleteOptions:
-    """The options of a deletion: from the body, or else from the query string.
+def delete_options(request: Request, body: object) -> DeleteOptions:
+    """Parse the options of a deletion: from its body, otherwise from the query string.
+
+    Args:
+        request: the request.
+        body: the DeleteOptions of the body; None if there is no body.
 
     Raises:
-        BadRequest, Invalid: they make no sense.
+        BadRequest, Invalid: a value is malformed or not supported.
     """
-    given: Document = {} if body is None else body
-    if not isinstance(given, dict):
-        raise BadRequest("the body of a deletion is a DeleteOptions object")
+    if body is not None and not isinstance(body, dict):
+        raise BadRequest("the body of a deletion must be a DeleteOptions object")
+    given: Document = body or {}
     if given.get("kind", "DeleteOptions") != "DeleteOptions":
-        raise BadRequest(f"a deletion takes DeleteOptions, not {str(given['kind'])[:60]!r}")
+        raise BadRequest(f"a deletion accepts DeleteOptions, not {str(given['kind'])[:60]!r}")
     grace = given.get("gracePeriodSeconds")
     if grace is None:
         grace = number(request, "gracePeriodSeconds")
     if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
-        raise BadRequest("gracePeriodSeconds must be a whole number")
+        raise BadRequest("gracePeriodSeconds must be an integer")
     policy = given.get("propagationPolicy") or request.parameter("propagationPolicy")
     if given.get("orphanDependents") or flag(request, "orphanDependents"):
         policy = "Orphan"
     if policy and policy not in PROPAGATION:
-        listed = '"Foreground", "Background", "Orphan", nil'
-        rule = f'Unsupported value: "{str(policy)[:40]}": supported values: {listed}'
+        supported = '"Foreground", "Background", "Orphan", nil'
+        rule = f'Unsupported value: "{str(policy)[:40]}": supported values: {supported}'
         cause = Cause("propagationPolicy", "FieldValueNotSupported", rule)
-        said = f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {rule}'
-        raise Invalid(said, kind="DeleteOptions", group=META_GROUP, causes=[cause])
+        message = f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {rule}'
+        raise Invalid(message, kind="DeleteOptions", group=META_GROUP, causes=[cause])
     conditions, stages = given.get("preconditions"), given.get("dryRun")
     conditions = {} if conditions is None else conditions
     stages = [] if stages is None else stages
     if not isinstance(conditions, dict) or not isinstance(stages, list):
-        raise BadRequest("preconditions is an object, and dryRun a list")
+        raise BadRequest("preconditions must be an object, and dryRun a list")
     stages = [str(stage) for stage in stages] or request.parameters("dryRun")
     return DeleteOptions(
         grace,
-        _text(conditions, "uid"),
-        _text(conditions, "resourceVersion"),
+        _optional_string(conditions, "uid"),
+        _optional_string(conditions, "resourceVersion"),
         str(policy or ""),
         dry_run(stages),
     )
 
 
-def _text(given: Document, key: str) -> str | None:
+def _optional_string(given: Document, key: str) -> str | None:
     value = given.get(key)
     if value is not None and not isinstance(value, str):
-        raise BadRequest(f"preconditions.{key} must be a text")
+        raise BadRequest(f"preconditions.{key} must be a string")
     return value

@@ -1,4 +1,4 @@
-"""The log of a pod over HTTP: `kubectl logs`, with all that it can ask for.
+"""The log of a container over HTTP: `kubectl logs` with all its options.
 
 Source: pkg/registry/core/pod/rest/log.go, pkg/kubelet/kuberuntime/logs.
 """
@@ -19,20 +19,20 @@ from kubesim.rest.kube.options import flag, number
 from kubesim.rest.kube.watch import LAST_CHUNK, chunk
 
 Lines = Sequence[tuple[float, str]]
-GONE_PULLS = 2  # looks at a finished container before its stream ends
+FINAL_PULLS = 2  # empty pulls from a finished container before its stream ends
 
 
 class LogOptions(NamedTuple):
-    """What a client asks for.
+    """Options of a request for a log (core/v1 PodLogOptions).
 
     Attributes:
-        container: "" for the only one.
-        follow: go on as lines come.
-        tail: only the newest so many; None: all.
-        since: only lines from this simulated second on; None: all.
-        stamped: a timestamp before each line.
-        limit_bytes: at most so many; None: all.
-        previous: of the container's life before this one.
+        container: its name; "" for the only one.
+        follow: keep sending new lines.
+        tail: only the newest `tail` lines; None: all.
+        since: only lines of this simulated second or later; None: all.
+        stamped: put a timestamp before each line.
+        limit_bytes: maximal number of bytes; None: all.
+        previous: the log of the previous, terminated instance of the container.
     """
 
     container: str
@@ -45,10 +45,10 @@ class LogOptions(NamedTuple):
 
 
 def log_options(request: Request, clock: Clock) -> LogOptions:
-    """The options of a request.
+    """Parse the options of a request for a log.
 
     Raises:
-        BadRequest: they make no sense.
+        BadRequest: a value is malformed, or two options contradict each other.
     """
     seconds, time = number(request, "sinceSeconds"), request.parameter("sinceTime")
     if seconds is not None and time:
@@ -62,7 +62,7 @@ def log_options(request: Request, clock: Clock) -> LogOptions:
         try:
             since = clock.seconds_at(time)
         except (ValueError, OverflowError) as error:
-            raise BadRequest(f"sinceTime: {time[:40]!r} is no RFC 3339 time") from error
+            raise BadRequest(f"sinceTime: {time[:40]!r} is not an RFC 3339 time") from error
     limit = number(request, "limitBytes")
     if limit is not None and limit < 1:
         raise BadRequest("limitBytes: Invalid value: must be greater than 0")
@@ -78,18 +78,24 @@ def log_options(request: Request, clock: Clock) -> LogOptions:
 
 
 def select(lines: Lines, options: LogOptions) -> Lines:
-    """The lines that were asked for. Pure.
+    """Return the lines that the options select. Pure.
 
     >>> select([(1.0, "a"), (2.0, "b"), (3.0, "c")],
     ...        LogOptions("", False, 1, 2.0, False, None, False))
     [(3.0, 'c')]
     """
-    found = [line for line in lines if options.since is None or line[0] >= options.since]
-    return found if options.tail is None else found[len(found) - min(options.tail, len(found)) :]
+    newer = [line for line in lines if options.since is None or line[0] >= options.since]
+    return newer if options.tail is None else newer[len(newer) - min(options.tail, len(newer)) :]
 
 
 def render(lines: Lines, options: LogOptions, clock: Clock) -> bytes:
-    """Lines as text, with timestamps if they are wanted."""
+    """Return lines as text, with timestamps if the options ask for them.
+
+    Args:
+        lines: (simulated second, text) pairs.
+        options: of the request.
+        clock: converts simulated seconds to timestamps.
+    """
     if not options.stamped:
         return "".join(f"{text}\n" for _, text in lines).encode()
     return "".join(f"{_stamp(clock, seconds)} {text}\n" for seconds, text in lines).encode()
@@ -101,40 +107,40 @@ def _stamp(clock: Clock, seconds: float) -> str:
 
 
 def find_container(pod: Document, options: LogOptions) -> str:
-    """The container whose log is asked for.
+    """Return the name of the container whose log is requested.
 
     Raises:
-        BadRequest: it has none yet, or there is no such container.
+        BadRequest: the container has no log yet, or does not exist.
     """
     name, main = name_of(pod), containers_of(pod)
     if not node_of(pod):
         raise BadRequest(f"pod {name} does not have a host assigned")
     container = options.container or str(main[0].get("name"))
     status = pod.get("status") or {}
-    listed = [
+    statuses = [
         *(status.get("containerStatuses") or ()),
         *(status.get("initContainerStatuses") or ()),
     ]
-    found: Document = next((item for item in listed if item.get("name") == container), {})
+    current: Document = next((item for item in statuses if item.get("name") == container), {})
     if options.previous:
-        if not (found.get("lastState") or {}).get("terminated"):
+        if not (current.get("lastState") or {}).get("terminated"):
             raise BadRequest(
                 f'previous terminated container "{container}" in pod "{name}" not found'
             )
-    elif "waiting" in (found.get("state") or {}) and not found.get("restartCount"):
-        why = found["state"]["waiting"].get("reason", "ContainerCreating")
-        raise BadRequest(f'container "{container}" in pod "{name}" is waiting to start: {why}')
+    elif "waiting" in (current.get("state") or {}) and not current.get("restartCount"):
+        reason = current["state"]["waiting"].get("reason", "ContainerCreating")
+        raise BadRequest(f'container "{container}" in pod "{name}" is waiting to start: {reason}')
     return container
 
 
 class LogFollower:
-    """The source of a log that is followed, until its pod has ended.
+    """The stream source of `kubectl logs --follow`; it ends when the pod has finished.
 
     Args:
-        api: where the log is read.
-        pod: whose.
-        container: which.
-        options: what the client asked for.
+        api: the API server.
+        pod: the pod.
+        container: the name of the container.
+        options: of the request.
     """
 
     def __init__(self, api: KubeAPI, pod: Document, container: str, options: LogOptions) -> None:
@@ -143,45 +149,45 @@ class LogFollower:
         self._pod = pod
         self._container = container
         self._options = options
-        self._begun = False
-        self._last = float("-inf")  # simulated second of the newest line that was sent
-        self._there = 0  # so many lines of that second were sent
-        self._quiet = 0
-        self._left = options.limit_bytes
+        self._started = False
+        self._last = float("-inf")  # simulated second of the newest line sent
+        self._sent_at_last = 0  # number of lines of that second that were sent
+        self._empty_pulls = 0
+        self._bytes_left = options.limit_bytes
 
     def pull(self, waiting: int) -> bytes:
-        """New lines as one chunk; the end of the stream after the last one."""
-        over = self._is_over()
+        """Return new lines as one chunk; after the last one, the end of the stream."""
+        finished = self._is_finished()
         lines = self._api.log_lines(self._pod, self._container)
         fresh = self._fresh(lines)
-        if not self._begun:
-            self._begun = True
+        if not self._started:
+            self._started = True
             fresh = select(fresh, self._options)
         data = render(fresh, self._options, self._api.clock)
-        if self._left is not None:
-            data = data[: self._left]
-            self._left -= len(data)
-        self._quiet = self._quiet + 1 if over and not data else 0
-        self.done = self._quiet >= GONE_PULLS or self._left == 0
+        if self._bytes_left is not None:
+            data = data[: self._bytes_left]
+            self._bytes_left -= len(data)
+        self._empty_pulls = self._empty_pulls + 1 if finished and not data else 0
+        self.done = self._empty_pulls >= FINAL_PULLS or self._bytes_left == 0
         return chunk(data) + (LAST_CHUNK if self.done else b"")
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Do nothing: there is nothing to release."""
 
     def _fresh(self, lines: Lines) -> Lines:
-        """Lines that were not sent yet; the log may have lost its oldest ones meanwhile."""
+        """Return the lines that were not sent yet; old lines may have been dropped meanwhile."""
         same = [index for index, line in enumerate(lines) if line[0] == self._last]
         old = [index for index, line in enumerate(lines) if line[0] < self._last]
-        start = min((old[-1] + 1 if old else 0) + min(self._there, len(same)), len(lines))
+        start = min((old[-1] + 1 if old else 0) + min(self._sent_at_last, len(same)), len(lines))
         fresh = lines[start:]
         if fresh:
             newest = fresh[-1][0]
             sent = sum(1 for line in lines if line[0] == newest)
-            self._last, self._there = newest, sent
+            self._last, self._sent_at_last = newest, sent
         return fresh
 
-    def _is_over(self) -> bool:
-        """Whether the pod has ended, is gone, or is another one of the same name."""
+    def _is_finished(self) -> bool:
+        """Whether the pod has finished, was deleted, or was replaced by one of the same name."""
         try:
             pod = self._api.get("Pod", name_of(self._pod), namespace_of(self._pod))
         except NotFound:

@@ -1,19 +1,19 @@
-"""What only pods have: a log, a binding, an eviction, commands.
+"""The subresources of pods: log, binding, eviction, exec.
 
 Source: pkg/registry/core/pod/storage (BindingREST, EvictionREST), pkg/registry/core/pod/rest.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
-from typing import Any
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.errors import BadRequest, MethodNotAllowed, TooManyRequests
 from kubesim.objects.meta import is_terminating
 from kubesim.objects.pods import containers_of, node_of
-from kubesim.rest.http.router import Response
+from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies, execute
@@ -26,7 +26,7 @@ from kubesim.rest.users import RequestAttributes, User
 TEXT = "text/plain"
 CHUNKED = {"Transfer-Encoding": "chunked"}
 RETRY_SECONDS = 5
-REFUSED = {
+UNSUPPORTED = {
     "attach": "attach",
     "portforward": "port-forward",
     "proxy": "the proxy",
@@ -39,45 +39,48 @@ class PodSubresources:
     """The subresources of pods.
 
     Args:
-        api: whose pods.
-        streams: who writes logs that are followed.
+        api: the API server.
+        streams: writes followed logs and websockets.
+
+    Attributes:
+        handlers: handler by the name of the subresource.
     """
 
     def __init__(self, api: KubeAPI, streams: StreamWriter) -> None:
         self._api = api
         self._streams = streams
-        self.parts: dict[str, Callable[[Request, Target], Response]] = {
+        self.handlers: dict[str, Callable[[Request, Target], Response]] = {
             "log": self.log,
             "binding": self._binding,
             "eviction": self.evict,
             "exec": self.exec,
-            **dict.fromkeys(REFUSED, self.refuse),
+            **dict.fromkeys(UNSUPPORTED, self.reject),
         }
 
     def check_room(self) -> None:
-        """Refuse one stream too many.
+        """Raise an error if the server has as many streams as it may have.
 
         Raises:
-            TooManyRequests: with the time after which to try again.
+            TooManyRequests: with the seconds after which to retry.
         """
         if len(self._streams) >= self._streams.limit:
             raise TooManyRequests(
-                f"there are {self._streams.limit} streams, and no room for more",
+                f"the limit of {self._streams.limit} streams is reached",
                 retry_after_seconds=RETRY_SECONDS,
             )
 
     def serve(self, request: Request, target: Target) -> Response:
-        """The answer for any of them."""
-        part = target.info.subresource.partition("/")[0]
-        return self.parts[part](request, target)
+        """Serve a subresource of a pod."""
+        name = target.info.subresource.partition("/")[0]
+        return self.handlers[name](request, target)
 
     def log(self, request: Request, target: Target) -> Response:
-        """The log of a container, as text."""
+        """Return or follow the log of a container, as text."""
         if request.method not in ("GET", "HEAD"):
             raise MethodNotAllowed(NOT_ALLOWED)
         api, info = self._api, target.info
         options = log_options(request, api.clock)
-        # The API server's own checks: is there such a pod, such a container?
+        # KubeAPI checks that the pod and the container exist.
         api.pod_logs(
             info.name,
             target.namespace,
@@ -90,53 +93,55 @@ class PodSubresources:
         if options.follow and not options.previous and request.method == "GET":
             self.check_room()
 
-            def hand_over(connection: Any, head: bytes) -> None:
-                followed = LogFollower(api, pod, container, options)
-                self._streams.open(connection, head, lambda _news: followed)
+            def hand_over(connection: socket.socket, head: bytes) -> None:
+                follower = LogFollower(api, pod, container, options)
+                self._streams.open(connection, head, lambda _on_ready: follower)
 
             return Response(200, b"", TEXT, CHUNKED, stream=hand_over)
         lines = select(api.log_lines(pod, container, previous=options.previous), options)
-        text = render(lines, options, api.clock)
-        return Response(200, text[: options.limit_bytes], TEXT)
+        body = render(lines, options, api.clock)
+        return Response(200, body[: options.limit_bytes], TEXT)
 
     def bind(self, request: Request, info: RequestInfo, user: User) -> Response:
-        """POST /bindings: the pod is named in the body."""
+        """Serve POST /bindings, where the body names the pod.
+
+        Args:
+            request: the request.
+            info: its namespace.
+            user: the requesting user.
+        """
         if request.method != "POST" or info.name or not info.namespace:
             raise MethodNotAllowed(NOT_ALLOWED)
         user.require(RequestAttributes("create", "", "bindings", info.namespace))
         return self._bind(request, info.namespace, "")
 
     def _binding(self, request: Request, target: Target) -> Response:
-        """POST /pods/NAME/binding."""
+        """Serve POST /pods/NAME/binding."""
         if request.method != "POST":
             raise MethodNotAllowed(NOT_ALLOWED)
         return self._bind(request, target.info.namespace, target.info.name)
 
     def _bind(self, request: Request, namespace: str, name: str) -> Response:
-        document = bodies.read_body(request).document
-        if not isinstance(document, dict):
-            raise BadRequest("a Binding is an object")
+        document = bodies.read_document(request, "a Binding")
         bodies.set_kind(document, "Binding", "v1")
         metadata, to = (
             bodies.object_field(document, "metadata"),
             bodies.object_field(document, "target"),
         )
-        said = metadata.get("name")
-        if (name and said and said != name) or not (said or name):
+        named = metadata.get("name")
+        if (name and named and named != name) or not (named or name):
             raise BadRequest("name in URL does not match name in Binding object")
         if metadata.get("namespace") not in (None, "", namespace):
             raise BadRequest("namespace in URL does not match namespace in Binding object")
         if not dry_run(request.parameters("dryRun")):
-            self._api.bind(str(name or said), namespace, to.get("name") or "")
+            self._api.bind(str(name or named), namespace, to.get("name") or "")
         return success_response({}, 201)
 
     def evict(self, request: Request, target: Target) -> Response:
-        """Delete a pod, if the budgets that guard it allow that."""
+        """Evict a pod, if its disruption budgets allow that."""
         if request.method != "POST":
             raise MethodNotAllowed(NOT_ALLOWED)
-        document = bodies.read_body(request).document
-        if not isinstance(document, dict):
-            raise BadRequest("an Eviction is an object")
+        document = bodies.read_document(request, "an Eviction")
         version = document.get("apiVersion") or "policy/v1"
         bodies.set_kind(
             document, "Eviction", version if version == "policy/v1beta1" else "policy/v1"
@@ -156,7 +161,7 @@ class PodSubresources:
         return object_response(status, 201)
 
     def exec(self, request: Request, target: Target) -> Response:
-        """A command in a container, by websocket."""
+        """Run a command in a container; the output comes over a websocket."""
         if request.method not in ("GET", "POST"):
             raise MethodNotAllowed(NOT_ALLOWED)
         api, command = self._api, request.parameters("command")
@@ -172,22 +177,22 @@ class PodSubresources:
         if request.headers.get("upgrade", "").lower() != "websocket" or request.method != "GET":
             raise GenericStatusError(
                 501,
-                "exec is served over websockets only, which kubectl speaks from 1.30 on; before, "
-                "kubectl logs and kubectl describe show what there is to see",
+                "exec is served over websockets only, which kubectl uses from 1.30 on; with an "
+                "older kubectl, use kubectl logs and kubectl describe",
             )
         head = execute.handshake(request)
-        outcome = execute.run_command(pod, container, command, api.clock.timestamp())
+        result = execute.run_command(pod, container, command, api.clock.timestamp())
 
-        def hand_over(connection: Any, _head: bytes) -> None:
-            spoken = execute.StaticSource(execute.frames(outcome))
-            self._streams.open(connection, head, lambda _news: spoken)
+        def hand_over(connection: socket.socket, _head: bytes) -> None:
+            source = execute.StaticSource(execute.frames(result))
+            self._streams.open(connection, head, lambda _on_ready: source)
 
         return Response(101, stream=hand_over)
 
-    def refuse(self, _request: Request, target: Target) -> Response:
-        """What a simulated container cannot do, said so that its user understands."""
+    def reject(self, _request: Request, target: Target) -> Response:
+        """Reject a subresource that needs a real process in the container."""
         self._api.get("Pod", target.info.name, target.namespace)
-        what = REFUSED[target.info.subresource.partition("/")[0]]
+        feature = UNSUPPORTED[target.info.subresource.partition("/")[0]]
         raise GenericStatusError(
-            501, f"{what} is not supported by the simulator: there is no process to connect to"
+            501, f"{feature} is not supported by the simulator: there is no process to connect to"
         )

@@ -1,6 +1,7 @@
-"""Questions to the API server that no object answers: may I, who am I.
+"""Reviews: requests about authentication and authorization that are answered in their status.
 
-`kubectl auth can-i` and `whoami` create a review, and read the answer from its status.
+`kubectl auth can-i` and `kubectl auth whoami` create a review and read its status; no review is
+stored.
 
 Source: pkg/registry/authorization, pkg/registry/authentication.
 """
@@ -8,35 +9,35 @@ Source: pkg/registry/authorization, pkg/registry/authentication.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.errors import BadRequest
+from kubesim.objects.frozen import Document
 from kubesim.rest.users import RequestAttributes, User, Users
 
 AUTHORIZATION, AUTHENTICATION = "authorization.k8s.io", "authentication.k8s.io"
-Spec = Mapping[str, Any]
-Status = dict[str, Any]
+Spec = Mapping[str, object]
 
 
 class Review(NamedTuple):
-    """One kind of question.
+    """One kind of review.
 
     Attributes:
-        group, kind, namespaced: how it is called.
-        answer: (spec, who asks, everybody) -> status.
+        group, kind, namespaced: the resource.
+        answer: (spec, requesting user, all users) -> status.
     """
 
     group: str
     kind: str
     namespaced: bool
-    answer: Callable[[Spec, User, Users], Status]
+    answer: Callable[[Spec, User, Users], Document]
 
 
 def attributes_of(spec: Spec) -> RequestAttributes:
-    """What a review asks about.
+    """Return the attempt that an access review asks about.
 
     Raises:
-        BadRequest: it asks about nothing, or about two things.
+        BadRequest: neither or both of the attributes are given, or they are malformed.
     """
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if (resource is None) == (path is None):
@@ -45,7 +46,7 @@ def attributes_of(spec: Spec) -> RequestAttributes:
         )
     given = resource if path is None else path
     if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
-        raise BadRequest("the attributes of a review are texts")
+        raise BadRequest("the attributes of a review must be strings")
     if path is not None:
         return RequestAttributes(given.get("verb", ""), path=given.get("path", "") or "/")
     part = given.get("subresource", "")
@@ -58,42 +59,43 @@ def attributes_of(spec: Spec) -> RequestAttributes:
     )
 
 
-def self_access(spec: Spec, user: User, _users: Users) -> Status:
-    """May I?"""
+def self_access(spec: Spec, user: User, _users: Users) -> Document:
+    """Answer a SelfSubjectAccessReview: may the requesting user do this?"""
     allowed = user.may(attributes_of(spec))
     return {"allowed": allowed} | ({} if allowed else {"reason": "no rule allows it"})
 
 
-def subject_access(spec: Spec, _user: User, users: Users) -> Status:
-    """May he?"""
-    who = users.named(str(spec.get("user", "")))
-    allowed = who is not None and who.may(attributes_of(spec))
+def subject_access(spec: Spec, _user: User, users: Users) -> Document:
+    """Answer a SubjectAccessReview: may the user named in the spec do this?"""
+    subject = users.find(str(spec.get("user", "")))
+    allowed = subject is not None and subject.may(attributes_of(spec))
     return {"allowed": allowed} | ({} if allowed else {"reason": "no rule allows it"})
 
 
-def self_rules(spec: Spec, user: User, _users: Users) -> Status:
-    """What may I in a namespace?"""
+def self_rules(spec: Spec, user: User, _users: Users) -> Document:
+    """Answer a SelfSubjectRulesReview: what may the requesting user do in a namespace?"""
     namespace = spec.get("namespace", "")
     resources = [
-        rule.document()
+        rule.policy_rule()
         for rule in user.rules
         if not rule.paths and ("*" in rule.namespaces or namespace in rule.namespaces)
     ]
-    paths = [rule.document() for rule in user.rules if rule.paths]
+    paths = [rule.policy_rule() for rule in user.rules if rule.paths]
     return {"resourceRules": resources, "nonResourceRules": paths, "incomplete": False}
 
 
-def self_subject(_spec: Spec, user: User, _users: Users) -> Status:
-    """Who am I?"""
+def self_subject(_spec: Spec, user: User, _users: Users) -> Document:
+    """Answer a SelfSubjectReview: who is the requesting user?"""
     return {"userInfo": {"username": user.name, "groups": list(user.groups)}}
 
 
-def token_review(spec: Spec, _user: User, users: Users) -> Status:
-    """Whose token is this?"""
-    found = users.of({"authorization": f"Bearer {spec.get('token', '')}"}) if users.known else None
-    if found is None:
+def token_review(spec: Spec, _user: User, users: Users) -> Document:
+    """Answer a TokenReview: whose token is this?"""
+    headers = {"authorization": f"Bearer {spec.get('token', '')}"}
+    owner = users.authenticate(headers) if users.configured else None
+    if owner is None:
         return {"authenticated": False, "user": {}}
-    info = {"username": found.name, "groups": list(found.groups)}
+    info = {"username": owner.name, "groups": list(owner.groups)}
     return {"authenticated": True, "user": info}
 
 

@@ -1,4 +1,4 @@
-"""Puts the Kubernetes API together: which path asks for what, who may, and errors as Status.
+"""Dispatch the requests of the Kubernetes API; check authorization; return errors as Status.
 
     /api, /apis, /api/v1, /apis/GROUP, /apis/GROUP/VERSION      discovery
     /api/v1/..., /apis/GROUP/VERSION/...                        objects
@@ -9,14 +9,14 @@ Source: k8s.io/apiserver/pkg/server/handler.go, pkg/endpoints/installer.go.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
-from typing import Any
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import Expired, Forbidden, MethodNotAllowed, NotFound, StatusError
-from kubesim.rest.http.router import Response
+from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.kube import bodies, discovery, metrics
@@ -47,8 +47,8 @@ from kubesim.rest.users import RequestAttributes, User, Users
 from kubesim.version import KUBERNETES_VERSION
 
 READS = ("GET", "HEAD")
-WHOLE = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
-ONE = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+COLLECTION_VERBS = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
+OBJECT_VERBS = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 VERBS = ("GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION")
 METHODS = ", ".join((*READS, "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 PREFLIGHT = {
@@ -72,7 +72,7 @@ BUILD = {
 
 
 def is_kube_path(segments: tuple[str, ...]) -> bool:
-    """Whether a path belongs to the Kubernetes API, and not to the simulator's own."""
+    """Return whether a path belongs to the Kubernetes API, not to the simulator's own routes."""
     if segments[:1] == ("api",):
         return segments in (("api",), ("api", "")) or segments[1] == "v1"
     return bool(segments) and segments[0] in ROOTS
@@ -82,13 +82,13 @@ class KubeRoutes:
     """The Kubernetes API of one server.
 
     Args:
-        api: what is served.
-        streams: who writes watches and logs that are followed.
-        users: who may ask.
-        address: host and port, for clients that look for the server.
+        api: the API server.
+        streams: writes watches and followed logs.
+        users: authenticates requests.
+        address: returns host and port of the server, for GET /api.
 
     Attributes:
-        requests: counts of them, for /metrics.
+        requests: counts of the requests, for /metrics.
     """
 
     def __init__(
@@ -105,25 +105,25 @@ class KubeRoutes:
         self._verbs = Verbs(api)
         self._pods = PodSubresources(api, streams)
         self._encodings: Encodings = Encodings()
-        self._known: tuple[list[Kind], list[Resource]] = ([], [])
+        self._served: tuple[list[Kind], list[Resource]] = ([], [])
         self._openapi = OpenAPI(api.registry)
         self.requests = RequestCounts()
 
     def serve(self, request: Request) -> Response:
-        """The answer to a request; whatever is refused becomes a Status."""
+        """Return the response to a request; an error becomes a Status."""
         info = parse_request_info(request.segments)
         try:
             response = self._serve(request, info)
         except StatusError as error:
             response = error_response(error)
-        except RequestRejected as refusal:
-            response = rejection_response(refusal.status, str(refusal), refusal.headers)
+        except RequestRejected as rejection:
+            response = rejection_response(rejection.status, str(rejection), rejection.headers)
         if info is not None:
             self._count(request, info, response.status)
         return response
 
     def _count(self, request: Request, info: RequestInfo, code: int) -> None:
-        """Count a request as kube-apiserver does; places that do not exist have no names."""
+        """Count a request as kube-apiserver does; unknown resources are counted without a name."""
         exists = info.plural in REVIEWS or info.plural == "bindings"
         if not exists and self._api.registry.at(*info[:3]) is None:
             info = RequestInfo("", "", "")
@@ -134,20 +134,25 @@ class KubeRoutes:
         elif verb == "DELETE" and not info.name:
             verb = "DELETECOLLECTION"
         scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
-        known = verb if verb in VERBS else "OTHER"
-        group, version, plural, part = info.group, info.version, info.plural, info.subresource
-        self.requests.add(known, group, version, plural, part[:30], scope, str(code))
+        label = verb if verb in VERBS else "OTHER"
+        group, version, plural, subresource = (
+            info.group,
+            info.version,
+            info.plural,
+            info.subresource,
+        )
+        self.requests.add(label, group, version, plural, subresource[:30], scope, str(code))
 
-    # -- which path ------------------------------------------------------------------------------
+    # -- dispatch --------------------------------------------------------------------------------
 
     def _serve(self, request: Request, info: RequestInfo | None) -> Response:
-        user = self._users.of(request.headers)
+        user = self._users.authenticate(request.headers)
         if user is None:
             raise GenericStatusError(401, "Unauthorized")
         if request.method == "OPTIONS":
             return Response(204, headers=PREFLIGHT)
         if info is None:
-            return self._about(request, user)
+            return self._server_path(request, user)
         review = REVIEWS.get(info.plural)
         if review is not None and (info.group, info.version) == (review.group, "v1"):
             return self._review(request, info, user)
@@ -157,11 +162,11 @@ class KubeRoutes:
             return metrics.serve(self._api, request, info, user)
         target = resolve(self._api.registry, info)
         if info.subresource:
-            return self._part(request, target, user)
+            return self._subresource(request, target, user)
         return self._objects(request, target, user)
 
-    def _about(self, request: Request, user: User) -> Response:
-        """Discovery, and what is known about the server."""
+    def _server_path(self, request: Request, user: User) -> Response:
+        """Serve discovery, OpenAPI, the version and the health checks."""
         segments = tuple(part for part in request.segments if part)
         if request.method not in READS:
             raise MethodNotAllowed(NOT_ALLOWED)
@@ -170,44 +175,44 @@ class KubeRoutes:
             user.require(RequestAttributes("get", path=path))
         match segments:
             case ("api",) | ("apis",):
-                return self._roots(request, core=segments[0] == "api")
+                return self._discovery_root(request, core=segments[0] == "api")
             case ("api", "v1"):
-                found = discovery.api_resources(self.resources(), "", "v1")
+                document = discovery.api_resources(self.resources(), "", "v1")
             case ("apis", group):
                 versions = discovery.group_versions(self.resources()).get(group)
-                found = discovery.api_group(group, versions) if versions and group else None
+                document = discovery.api_group(group, versions) if versions and group else None
             case ("apis", group, version):
-                found = discovery.api_resources(self.resources(), group, version)
+                document = discovery.api_resources(self.resources(), group, version)
             case ("version",):
-                found = dict(BUILD)
+                document = dict(BUILD)
             case ("livez" | "readyz", *_) if len(segments) <= 2:
                 return Response(200, b"ok", "text/plain; charset=utf-8")
             case ("openapi", "v2") | ("openapi", "v3", *_):
                 return self._openapi.serve(request, segments[1:])
             case _:
-                found = None
-        if found is None:
+                document = None
+        if document is None:
             raise NotFound(NO_RESOURCE)
-        return object_response(found)
+        return object_response(document)
 
     def resources(self) -> list[Resource]:
-        """What is served now; kinds may come and go."""
+        """Return the served resources; kinds may be added and removed at any time."""
         kinds = self._api.registry.kinds()
-        if self._known[0] != kinds:
-            self._known = (kinds, discovery.resources(self._api.registry))
-        return self._known[1]
+        if self._served[0] != kinds:
+            self._served = (kinds, discovery.resources(self._api.registry))
+        return self._served[1]
 
-    def _roots(self, request: Request, *, core: bool) -> Response:
-        """/api and /apis, in the form that the client asks for first."""
+    def _discovery_root(self, request: Request, *, core: bool) -> Response:
+        """Serve /api or /apis in the form that the client prefers."""
         for media in parse_accept(request.headers.get("accept", "")):
-            wanted = media.parameters
-            if media.name == "application/json" and not wanted.get("as"):
+            parameters = media.parameters
+            if media.name == "application/json" and not parameters.get("as"):
                 break
-            version = wanted.get("v", "")
-            if wanted.get("as") == "APIGroupDiscoveryList" and version in AGGREGATED:
-                found = discovery.aggregated(self.resources(), version, core=core)
-                kind = discovery.aggregated_type(version)
-                return Response(200, encode(found).encode(), kind)
+            version = parameters.get("v", "")
+            if parameters.get("as") == "APIGroupDiscoveryList" and version in AGGREGATED:
+                document = discovery.aggregated(self.resources(), version, core=core)
+                content_type = discovery.aggregated_type(version)
+                return Response(200, encode(document).encode(), content_type)
         if core:
             return object_response(discovery.api_versions(self._address()))
         return object_response(discovery.api_groups(self.resources()))
@@ -216,7 +221,7 @@ class KubeRoutes:
 
     def _objects(self, request: Request, target: Target, user: User) -> Response:
         info, method = target.info, request.method
-        verb = (ONE if info.name else WHOLE).get(method)
+        verb = (OBJECT_VERBS if info.name else COLLECTION_VERBS).get(method)
         if verb is None:
             raise MethodNotAllowed(NOT_ALLOWED)
         options: ListOptions | None = None
@@ -231,7 +236,7 @@ class KubeRoutes:
             return self._verbs.list(request, target, options or list_options(request))
         if verb in ("create", "update", "patch", "delete") and target.kind.read_only:
             raise MethodNotAllowed(NOT_ALLOWED)
-        calls: dict[str, Callable[[Request, Target], Response]] = {
+        handlers: dict[str, Callable[[Request, Target], Response]] = {
             "get": self._verbs.get,
             "create": self._verbs.create,
             "update": self._verbs.replace,
@@ -239,26 +244,26 @@ class KubeRoutes:
             "delete": self._verbs.delete,
             "deletecollection": self._verbs.delete_collection,
         }
-        return calls[verb](request, target)
+        return handlers[verb](request, target)
 
-    def _part(self, request: Request, target: Target, user: User) -> Response:
-        """A subresource."""
+    def _subresource(self, request: Request, target: Target, user: User) -> Response:
+        """Serve a subresource."""
         info, kind, method = target.info, target.kind, request.method
-        if kind.kind == "Pod" and info.subresource in self._pods.parts:
+        if kind.kind == "Pod" and info.subresource in self._pods.handlers:
             verb = "get" if info.subresource == "log" else "create"
             _require(user, verb, target)
             return self._pods.serve(request, target)
-        has = {
+        served = {
             "status": kind.status and not kind.read_only,
             "scale": kind.scale,
             "finalize": kind.kind == "Namespace",
         }
-        if not has.get(info.subresource):
+        if not served.get(info.subresource):
             raise NotFound(NO_RESOURCE)
         allowed = ("PUT",) if info.subresource == "finalize" else ("GET", "HEAD", "PUT", "PATCH")
         if method not in allowed:
             raise MethodNotAllowed(NOT_ALLOWED)
-        _require(user, ONE[method], target)
+        _require(user, OBJECT_VERBS[method], target)
         if method == "PUT":
             return self._verbs.replace(request, target)
         if method == "PATCH":
@@ -266,51 +271,49 @@ class KubeRoutes:
         return self._verbs.get(request, target)
 
     def _watch(self, request: Request, target: Target, options: ListOptions) -> Response:
-        """A stream of changes, if there is anything to stream."""
+        """Open a watch."""
         self._pods.check_room()
         transformer = transformer_for(self._api, request, target)
         arguments = (self._api, target, options, transformer, self._encodings)
-        try:  # better a 4xx than a stream that ends
+        try:  # an error must become an error response, not a stream that ends
             KubeWatch(*arguments, lambda: None).close()
         except Expired as error:
-            raise AssertionError("a watch tells of this in its stream") from error
+            raise AssertionError("a watch reports an expired revision in its stream") from error
 
-        def hand_over(connection: Any, head: bytes) -> None:
-            self._streams.open(connection, head, lambda news: KubeWatch(*arguments, news))
+        def hand_over(connection: socket.socket, head: bytes) -> None:
+            self._streams.open(connection, head, lambda on_ready: KubeWatch(*arguments, on_ready))
 
         return Response(200, b"", "application/json", CHUNKED, stream=hand_over)
 
     def _review(self, request: Request, info: RequestInfo, user: User) -> Response:
-        """A question to the server itself."""
+        """Answer a review."""
         review = REVIEWS[info.plural]
         if request.method != "POST" or info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
-        document = bodies.read_body(request).document
-        if not isinstance(document, dict):
-            raise GenericStatusError(400, "a review is an object with a spec")
+        document = bodies.read_document(request, "a review")
         bodies.set_kind(document, review.kind, f"{review.group}/v1")
         status = review.answer(bodies.object_field(document, "spec"), user, self._users)
         return object_response({**document, "status": status}, 201)
 
 
 def _require(user: User, verb: str, target: Target) -> None:
-    """Refuse what the user may not."""
+    """Raise Forbidden unless the user may do this."""
     info = target.info
-    part = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
-    user.require(RequestAttributes(verb, info.group, part, info.namespace, info.name))
+    resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
+    user.require(RequestAttributes(verb, info.group, resource, info.namespace, info.name))
 
 
 def refuse_writes(request: Request) -> None:
-    """What a server that only shows does with everything else.
+    """Reject requests that would change something, for a read-only server.
 
     Raises:
         Forbidden: the request would change something.
     """
-    if request.method not in (*READS, "OPTIONS") and not _asks(request.segments):
+    if request.method not in (*READS, "OPTIONS") and not _is_review(request.segments):
         raise Forbidden("this server is read-only: it was started with --read-only")
 
 
-def _asks(segments: tuple[str, ...]) -> bool:
-    """A POST that only asks."""
+def _is_review(segments: tuple[str, ...]) -> bool:
+    """Whether a POST to this path only asks a question."""
     info = parse_request_info(segments)
     return info is not None and info.plural in REVIEWS

@@ -1,7 +1,7 @@
-"""Answers in the form that a client asked for: the object, its metadata alone, or a table.
+"""Transform objects to the representation that a client accepts: object, metadata only, or table.
 
-What the columns of a kind are is the API server's (`kubesim.apiserver.printers.table`); here they
-are wrapped for the wire.
+The columns of each kind are defined by `kubesim.apiserver.printers.table`; this module puts them
+into Table documents.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/response.go (transformResponseObject, asTable).
 """
@@ -9,7 +9,6 @@ Source: k8s.io/apiserver/pkg/endpoints/handlers/response.go (transformResponseOb
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from kubesim.apiserver.printers import table as printing
 from kubesim.clock.base import Clock
@@ -24,13 +23,13 @@ INCLUDES = ("", "Metadata", "Object", "None")
 
 
 class Transformer:
-    """Makes answers of one form.
+    """Transforms the objects of one response.
 
     Args:
-        form: which.
-        target: of which kind, in which version.
+        form: the representation.
+        target: kind and version of the objects.
         clock: for ages.
-        include: of each object, a table's row carries its "Metadata", the whole "Object" or "None".
+        include: what each row of a table contains of its object: "Metadata", "Object" or "None".
     """
 
     def __init__(
@@ -48,18 +47,18 @@ class Transformer:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Equal keys, equal shapes: what was made for one client will do for the other."""
+        """Transformers with equal keys produce equal results, so that results can be shared."""
         kind = self._kind
         return (*self.form, self._include, self._target.api_version, kind.plural)
 
     @property
     def stored(self) -> bool:
-        """The objects come from the store, and are not made on reading."""
-        # A kind that users define brings its own columns, and may change them under way.
+        """Whether the objects come from the store and are not computed when they are read."""
+        # The columns of a user-defined kind can change at any time, so it counts as computed.
         return self._kind.compute is None and not self._kind.custom
 
     def one(self, document: Document) -> Document:
-        """A single object."""
+        """Transform a single object."""
         document = self._target.outward(document)
         if not self.form.kind:
             return document
@@ -68,12 +67,12 @@ class Transformer:
             return self.table([document], {"resourceVersion": version})
         return partial(document, self.form.version)
 
-    def frame(self, kind: str, metadata: Mapping[str, Any]) -> Document:
-        """A list without its items: what stands before them.
+    def list_head(self, kind: str, metadata: Mapping[str, object]) -> Document:
+        """Return a list without its items.
 
         Args:
-            kind: of the list.
-            metadata: of the list.
+            kind: kind of the list.
+            metadata: metadata of the list.
         """
         if self.form.kind == "Table":
             table = self.table([], metadata)
@@ -85,35 +84,35 @@ class Transformer:
         return {"kind": kind, "apiVersion": version, "metadata": dict(metadata)}
 
     def item(self, document: Document) -> Document:
-        """An object inside a list."""
+        """Transform an object inside a list."""
         if self.form.kind:
             return partial(document, self.form.version)
         return self._target.outward(document)
 
-    def cells(self, document: Document) -> tuple[list[Any], float]:
-        """(cells of a row, until which simulated second their ages read the same)."""
+    def cells(self, document: Document) -> tuple[list[object], float]:
+        """Return the cells of a row, and the simulated second until which their ages are valid."""
         shown = self._target.outward(document)
         return printing.lasting_cells(self._kind, shown, self._clock, self._clock.now())
 
-    def shown(self, document: Document) -> Document | None:
-        """What a row carries of its object."""
-        return self._shown(self._target.outward(document))
+    def row_object(self, document: Document) -> Document | None:
+        """Return the part of an object that a row contains."""
+        return self._row_object(self._target.outward(document))
 
     def table(
-        self, objects: Sequence[Document], metadata: Mapping[str, Any], *, head: bool = True
+        self, objects: Sequence[Document], metadata: Mapping[str, object], *, head: bool = True
     ) -> Document:
-        """A table.
+        """Return a table.
 
         Args:
-            objects: one row for each.
-            metadata: of the list.
-            head: say which columns there are; a watch says it once.
+            objects: one row each.
+            metadata: metadata of the list.
+            head: include the column definitions; a watch sends them once.
         """
         now = self._clock.now()
         rows = [
             {
                 "cells": printing.cells(self._kind, document, self._clock, now),
-                "object": self._shown(document),
+                "object": self._row_object(document),
             }
             for document in objects
         ]
@@ -125,14 +124,14 @@ class Transformer:
             "rows": rows,
         }
 
-    def _shown(self, document: Document) -> Document | None:
+    def _row_object(self, document: Document) -> Document | None:
         if self._include == "None":
             return None
         return document if self._include == "Object" else partial(document, self.form.version)
 
 
 def partial(document: Document, version: str) -> Document:
-    """An object's metadata and nothing else."""
+    """Return an object's metadata only (PartialObjectMetadata)."""
     return {
         "kind": "PartialObjectMetadata",
         "apiVersion": f"{META_GROUP}/{version}",
@@ -141,12 +140,12 @@ def partial(document: Document, version: str) -> Document:
 
 
 def include_of(request: Request) -> str:
-    """What rows shall carry.
+    """Return the query parameter `includeObject`.
 
     Raises:
-        BadRequest: a word that means nothing.
+        BadRequest: an unknown value.
     """
-    said = request.parameter("includeObject")
-    if said not in INCLUDES:
-        raise BadRequest(f"includeObject: Invalid value: {said[:40]!r}: Metadata, Object or None")
-    return said
+    value = request.parameter("includeObject")
+    if value not in INCLUDES:
+        raise BadRequest(f"includeObject: Invalid value: {value[:40]!r}: Metadata, Object or None")
+    return value

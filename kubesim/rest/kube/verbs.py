@@ -1,14 +1,14 @@
-"""The verbs on objects: HTTP on one side, `KubeAPI` on the other.
+"""The verbs on objects: from an HTTP request to a call of `KubeAPI`, and back to a response.
 
-Nothing is decided here: each method reads what the client asks for, calls the verb of the same
-name, and dresses the result.
+No decision is made here: each method reads the options and the body of the request, calls the
+KubeAPI method of the same name, and serializes the result.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/{get,create,update,patch,delete}.go.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
@@ -17,8 +17,7 @@ from kubesim.apiserver.watching import too_large
 from kubesim.errors import BadRequest, Cause, FutureRevision, Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import key_of
-from kubesim.objects.wellknown import META_GROUP
-from kubesim.rest.http.router import Response
+from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies
 from kubesim.rest.kube.bodies import Body, object_field
@@ -37,42 +36,63 @@ from kubesim.rest.serializer.negotiation import form_of
 from kubesim.rest.serializer.responses import object_response, success_response
 
 Warnings = list[str]
-RETURNED = ("Pod", "Namespace", "Service")  # whose deletion answers with the object
+RETURNED_KINDS = ("Pod", "Namespace", "Service")  # DELETE responds with the object, not a Status
+
+
+class CollectionDeletion(TypedDict):
+    """Keyword arguments of `KubeAPI.delete_collection` that DeleteOptions map to."""
+
+    grace_period_seconds: int | None
+    propagation_policy: str | None
+    dry_run: bool
+
+
+class Deletion(CollectionDeletion):
+    """Keyword arguments of `KubeAPI.delete` that DeleteOptions map to."""
+
+    uid: str | None
+    resource_version: str | None
 
 
 class Verbs:
     """get, list, create, replace, patch, delete and deletecollection.
 
     Args:
-        api: what they act on.
+        api: the API server.
     """
 
     def __init__(self, api: KubeAPI) -> None:
         self._api = api
-        self._kept = JSONCache(api.clock)
+        self._cache = JSONCache(api.clock)
 
     # -- reading ---------------------------------------------------------------------------------
 
     def get(self, request: Request, target: Target) -> Response:
-        """One object, its status or its scale."""
+        """Get an object, its status or its scale."""
         info, kind = target.info, target.kind.kind
         if info.subresource == "scale":
             return object_response(self._api.get_scale(kind, info.name, target.namespace))
-        found = self._api.peek(kind, info.name, target.namespace)
-        if found is None:
+        document = self._api.peek(kind, info.name, target.namespace)
+        if document is None:
             raise self._api.not_found(target.kind, info.name, target.namespace)
-        return Response(200, self._kept.one(self._transformer(request, target), found))
+        return Response(200, self._cache.one(self._transformer(request, target), document))
 
     def list(self, request: Request, target: Target, options: ListOptions) -> Response:
-        """Objects of a kind, or a page of them."""
+        """List the objects of a kind, or one page of them.
+
+        Args:
+            request: the request.
+            target: the kind and the namespace.
+            options: selectors, page, resourceVersion.
+        """
         revision: str | None = options.revision
         if revision and revision != "0" and options.match != "Exact":
-            # "Not older than": now will do, if now is late enough. Pages were exact from the start.
+            # "Not older than": the current state will do. Later pages are exact, as the first was.
             if not options.limit or options.match:
-                revision = self._not_older(target, revision)
+                revision = self._not_older_than(target, revision)
         if target.kind.kind == "PodMetrics" and options.labels:
             usage = self._usage(target, options.labels)
-            return Response(200, self._kept.many(self._transformer(request, target), usage))
+            return Response(200, self._cache.many(self._transformer(request, target), usage))
         listed = self._api.list_shared(
             target.kind.kind,
             target.namespace,
@@ -82,20 +102,20 @@ class Verbs:
             limit=options.limit,
             continue_token=options.token,
         )
-        return Response(200, self._kept.many(self._transformer(request, target), listed))
+        return Response(200, self._cache.many(self._transformer(request, target), listed))
 
     def _usage(self, target: Target, labels: str) -> Document:
-        """The usage of pods by their labels: samples have none, so the pods are asked."""
+        """List PodMetrics by the labels of their pods: samples have no labels of their own."""
         pods = self._api.list("Pod", target.namespace, label_selector=labels)["items"]
-        by_key = {key_of(pod): pod["metadata"].get("labels", {}) for pod in pods}
+        labels_by_key = {key_of(pod): pod["metadata"].get("labels", {}) for pod in pods}
         listed = self._api.list(target.kind.kind, target.namespace)
-        found = [item for item in listed["items"] if key_of(item) in by_key]
-        for item in found:
-            item["metadata"]["labels"] = by_key[key_of(item)]
-        return {**listed, "items": found}
+        items = [item for item in listed["items"] if key_of(item) in labels_by_key]
+        for item in items:
+            item["metadata"]["labels"] = labels_by_key[key_of(item)]
+        return {**listed, "items": items}
 
-    def _not_older(self, target: Target, revision: str) -> str:
-        """Now, if it is not before a revision; else the revision, for the API server to refuse."""
+    def _not_older_than(self, target: Target, revision: str) -> str:
+        """Return "0" (current) for a past revision; a malformed one is for KubeAPI to reject."""
         if not (revision.isascii() and revision.isdigit() and len(revision) <= 18):
             return revision
         current = self._api.store.revision
@@ -106,37 +126,35 @@ class Verbs:
     # -- writing ---------------------------------------------------------------------------------
 
     def create(self, request: Request, target: Target) -> Response:
-        """A new object: 201."""
+        """Create an object: 201."""
         if target.info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
         body = bodies.read_object(request, target)
-        asked, told = self._asked(request, body)
-        made = self._api.create(
+        options, warnings = _write_options(request, body.duplicates)
+        created = self._api.create(
             body.document,
             namespace=target.namespace,
             dry_run=dry_run(request.parameters("dryRun")),
-            **asked,
+            **options,
         )
-        return object_response(self._transformer(request, target).one(made), 201, told)
+        return object_response(self._transformer(request, target).one(created), 201, warnings)
 
     def replace(self, request: Request, target: Target) -> Response:
-        """An object anew, or its status, its scale, the finalizers of a namespace."""
+        """Replace an object, its status or its scale, or the finalizers of a namespace."""
         if not target.info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
-        body = bodies.read_object(request, target)
+        document, duplicates = bodies.read_object(request, target)
         dry = dry_run(request.parameters("dryRun"))
+        options, warnings = _write_options(request, duplicates)
         if target.info.subresource == "scale":
-            manager = self._asked(request, body)[0]["field_manager"]
-            return object_response(self._scale(target, body.document, dry, manager))
-        asked, told = self._asked(request, body)
-        document = body.document
+            return object_response(self._scale(target, document, dry, options["field_manager"]))
         if target.info.subresource == "status":
-            changed = self._api.update_status(document, dry_run=dry, **asked)
+            changed = self._api.update_status(document, dry_run=dry, **options)
         elif target.info.subresource == "finalize":
             changed = self._api.finalize(document, dry_run=dry)
         else:
-            changed = self._api.update(document, dry_run=dry, **asked)
-        return object_response(self._transformer(request, target).one(changed), 200, told)
+            changed = self._api.update(document, dry_run=dry, **options)
+        return object_response(self._transformer(request, target).one(changed), 200, warnings)
 
     def _scale(self, target: Target, document: Document, dry: bool, manager: str) -> Document:
         spec, metadata = object_field(document, "spec"), document["metadata"]
@@ -151,37 +169,37 @@ class Verbs:
         )
 
     def patch(self, request: Request, target: Target) -> Response:
-        """Parts of an object; with server-side apply, also a new one: 201."""
+        """Patch an object, its status or its scale; a server-side apply may create it: 201."""
         info, kind = target.info, target.kind
         if not info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
-        how, body = bodies.read_patch(request, target, custom=kind.custom)
-        asked, told = self._asked(request, body)
+        patch_type, body = bodies.read_patch(request, target, custom=kind.custom)
+        options, warnings = _write_options(request, body.duplicates)
         dry = dry_run(request.parameters("dryRun"))
-        if how == "apply":
-            return self._apply(request, target, body, asked, told, dry)
+        if patch_type == "apply":
+            return self._apply(request, target, body, options, warnings, dry)
         changed = self._api.patch(
             kind.kind,
             info.name,
             body.document,
             target.namespace,
-            patch_type=how,
+            patch_type=patch_type,
             subresource=info.subresource,
             dry_run=dry,
             api_version="" if info.subresource == "scale" else target.api_version,
-            **asked,
+            **options,
         )
         if info.subresource == "scale":
-            return object_response(changed, 200, told)
-        return object_response(self._transformer(request, target).one(changed), 200, told)
+            return object_response(changed, 200, warnings)
+        return object_response(self._transformer(request, target).one(changed), 200, warnings)
 
     def _apply(
         self,
         request: Request,
         target: Target,
         body: Body,
-        asked: WriteOptions,
-        told: Warnings,
+        options: WriteOptions,
+        warnings: Warnings,
         dry: bool,
     ) -> Response:
         """Server-side apply."""
@@ -190,32 +208,32 @@ class Verbs:
             cause = Cause(
                 "fieldManager", "FieldValueRequired", "Required value: is required for apply patch"
             )
-            said = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: ' + cause.message
-            raise Invalid(said, kind="PatchOptions", group=META_GROUP, causes=[cause])
+            message = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: ' + cause.message
+            raise Invalid(message, kind="PatchOptions", group="meta.k8s.io", causes=[cause])
         if not isinstance(document, dict):
-            raise BadRequest("an apply patch is an object")
+            raise BadRequest("an apply patch must be an object")
         bodies.set_kind(document, *bodies.expected_kind(target))
         before = self._api.peek(target.kind.kind, target.info.name, target.namespace)
-        done = self._api.apply(
+        applied = self._api.apply(
             document,
             name=target.info.name,
             namespace=target.namespace,
             subresource=target.info.subresource,
             force=flag(request, "force"),
             dry_run=dry,
-            **asked,
+            **options,
         )
-        shaped = self._transformer(request, target).one(done)
-        return object_response(shaped, 201 if before is None else 200, told)
+        status = 201 if before is None else 200
+        return object_response(self._transformer(request, target).one(applied), status, warnings)
 
     # -- deleting --------------------------------------------------------------------------------
 
     def delete(self, request: Request, target: Target) -> Response:
-        """An object: the object itself while it goes, else a Status."""
+        """Delete an object; the response is the object while it terminates, else a Status."""
         options = delete_options(request, bodies.read_options(request))
         kind, name = target.kind, target.info.name
-        last = self._api.delete(kind.kind, name, target.namespace, **_how(options))
-        if kind.kind in RETURNED or "deletionTimestamp" in last["metadata"]:
+        last = self._api.delete(kind.kind, name, target.namespace, **_deletion(options))
+        if kind.kind in RETURNED_KINDS or "deletionTimestamp" in last["metadata"]:
             return object_response(self._transformer(request, target).one(last))
         details = {"name": name, "kind": kind.plural, "uid": last["metadata"].get("uid", "")}
         if kind.group:
@@ -223,51 +241,58 @@ class Verbs:
         return success_response(details)
 
     def delete_collection(self, request: Request, target: Target) -> Response:
-        """All objects of a kind that selectors match."""
-        options, deletion = (
-            list_options(request),
-            delete_options(request, bodies.read_options(request)),
-        )
+        """Delete all objects of a kind that match the selectors."""
+        options = list_options(request)
+        deletion = delete_options(request, bodies.read_options(request))
         deleted = self._api.delete_collection(
             target.kind.kind,
             target.namespace,
             label_selector=options.labels,
             field_selector=options.fields,
-            **{k: v for k, v in _how(deletion).items() if k not in ("uid", "resource_version")},
+            **_collection_deletion(deletion),
         )
         return object_response(deleted)
-
-    # -- inside ----------------------------------------------------------------------------------
 
     def _transformer(self, request: Request, target: Target) -> Transformer:
         return transformer_for(self._api, request, target)
 
-    @staticmethod
-    def _asked(request: Request, body: Body) -> tuple[WriteOptions, Warnings]:
-        """What the client asks of a write, and where its warnings will be."""
-        told: Warnings = []
-        agent = request.headers.get("user-agent", "").partition("/")[0]
-        asked: WriteOptions = {
-            "field_manager": request.parameter("fieldManager") or agent[:128] or "unknown",
-            "field_validation": request.parameter("fieldValidation") or "Warn",
-            "warnings": told,
-            "duplicates": body.duplicates,
-        }
-        return asked, told
+
+def _write_options(request: Request, duplicates: list[str]) -> tuple[WriteOptions, Warnings]:
+    """Return the options of a write, and the list to which the write adds its warnings."""
+    warnings: Warnings = []
+    agent = request.headers.get("user-agent", "").partition("/")[0]
+    options: WriteOptions = {
+        "field_manager": request.parameter("fieldManager") or agent[:128] or "unknown",
+        "field_validation": request.parameter("fieldValidation") or "Warn",
+        "warnings": warnings,
+        "duplicates": duplicates,
+    }
+    return options, warnings
 
 
 def transformer_for(api: KubeAPI, request: Request, target: Target) -> Transformer:
-    """What dresses objects as a client asked for them."""
+    """Return the transformer for the representation that a request accepts.
+
+    Args:
+        api: for its clock.
+        request: its Accept header and the parameter `includeObject`.
+        target: kind and version of the objects.
+    """
     form = form_of(request.headers.get("accept", ""))
     return Transformer(form, target, api.clock, include_of(request))
 
 
-def _how(options: DeleteOptions) -> dict[str, Any]:
-    """The options of a deletion as `KubeAPI.delete` calls them."""
+def _deletion(options: DeleteOptions) -> Deletion:
     return {
-        "grace_period_seconds": options.grace_seconds,
+        **_collection_deletion(options),
         "uid": options.uid,
         "resource_version": options.revision,
+    }
+
+
+def _collection_deletion(options: DeleteOptions) -> CollectionDeletion:
+    return {
+        "grace_period_seconds": options.grace_seconds,
         "propagation_policy": options.policy or None,
         "dry_run": options.dry_run,
     }

@@ -1,11 +1,11 @@
-"""The stream of changes that a client of the Kubernetes API watches.
+"""Watches of the Kubernetes API: the stream of watch events for one client.
 
-One JSON object a line, each pull of news one chunk. A watch from "0", or from nowhere, begins with
-what is there; one from a revision that is no longer kept gets a single ERROR event, and ends. How
-long a watch lasts is wall time, on both clocks: it is the connection's time, not the cluster's.
+One JSON object per line, one chunk per pull. A watch from revision "0", or without one, first sends
+the existing objects; a watch from a compacted revision sends a single ERROR event and ends. The
+duration of a watch is wall time on both clocks: it belongs to the connection, not to the cluster.
 
-A client that reads slowly is waited for: nothing is taken from the watch while a mebibyte waits. If
-the store's history passes it by meanwhile, it gets the ERROR, and lists again.
+The server waits for a slow client: it takes no events from the watch while a mebibyte waits to be
+sent. If the store compacts past the watch meanwhile, the client gets the ERROR and lists again.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go, pkg/storage/cacher (bookmarks, WatchList).
 """
@@ -28,33 +28,33 @@ from kubesim.rest.serializer.responses import encode
 
 BOOKMARK_SECONDS = 60.0
 BOOKMARK_BEFORE_END_SECONDS = 2.0
-LASTS_SECONDS = 2_700.0  # if the client does not say (upstream: 30 to 60 minutes)
-LONGEST_SECONDS = 86_400.0
-BATCH = 500  # changes taken at a time
-KEPT = 2_000
+DEFAULT_SECONDS = 2_700.0  # without timeoutSeconds (upstream: 30 to 60 minutes)
+MAX_SECONDS = 86_400.0
+BATCH_SIZE = 500  # events per pull
+CACHE_SIZE = 2_000  # serialized events
 LAST_CHUNK = b"0\r\n\r\n"
 
 Encodings = OrderedDict[tuple[object, ...], bytes]
 
 
 def chunk(data: bytes) -> bytes:
-    """A piece of a body of unknown length."""
+    """Return data as one chunk of a chunked body; b"" for no data."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 class KubeWatch:
-    """The source of one watch.
+    """The stream source of one watch.
 
     Args:
-        api: what is watched.
-        target: which objects.
-        options: what the client asked for.
-        transformer: in which form.
-        encodings: what other clients' events were encoded to.
-        on_ready: called when there is news.
+        api: the API server.
+        target: kind and namespace of the watched objects.
+        options: of the request.
+        transformer: for the representation that the client accepts.
+        encodings: serialized events, shared by all watches of a server.
+        on_ready: called when there are new events.
 
     Raises:
-        StatusError: the watch makes no sense: a bad selector, a revision of the future.
+        StatusError: a malformed selector, or a revision in the future.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class KubeWatch:
         self._transformer = transformer
         self._encodings = encodings
         self._bookmarks = options.bookmarks
-        self._headed = False  # a table's columns were told
-        seconds = min(options.seconds or LASTS_SECONDS, LONGEST_SECONDS)
+        self._head_sent = False  # the columns of a table were sent
+        seconds = min(options.seconds or DEFAULT_SECONDS, MAX_SECONDS)
         self._start = self._marked = time.monotonic()
         self._end = self._start + seconds
         self._last_mark = self._end - min(BOOKMARK_BEFORE_END_SECONDS, seconds / 2)
@@ -84,30 +84,30 @@ class KubeWatch:
             self._first = self._error(error)
 
     def pull(self, waiting: int) -> bytes:
-        """What is new, as one chunk; the end of the stream if its time is over."""
-        found = bytearray(self._first)
+        """Return new events as one chunk; at the end of the watch, also the last chunk."""
+        data = bytearray(self._first)
         self._first = b""
         if self._watch is None:
             self.done = True
-            return chunk(bytes(found)) + LAST_CHUNK
+            return chunk(bytes(data)) + LAST_CHUNK
         if waiting < streams.BACKLOG_BYTES:
             try:
-                for event in self._watch.poll(BATCH):
-                    found += self._line(event)
+                for event in self._watch.poll(BATCH_SIZE):
+                    data += self._line(event)
             except Expired as error:
                 self.done = True
-                return chunk(bytes(found) + self._error(error)) + LAST_CHUNK
+                return chunk(bytes(data) + self._error(error)) + LAST_CHUNK
         now = time.monotonic()
         over = now >= self._end
         due = now - self._marked >= BOOKMARK_SECONDS or self._marked < self._last_mark <= now
         if self._bookmarks and (due or over) and not waiting:
             self._marked = now
-            found += self._bookmark()
+            data += self._bookmark()
         self.done = over
-        return chunk(bytes(found)) + (LAST_CHUNK if over else b"")
+        return chunk(bytes(data)) + (LAST_CHUNK if over else b"")
 
     def close(self) -> None:
-        """End the watch."""
+        """Close the watch."""
         if self._watch is not None:
             self._watch.close()
 
@@ -135,9 +135,9 @@ class KubeWatch:
             self._first += self._bookmark(since, initial=True)
 
     def _line(self, event: ResourceEvent) -> bytes:
-        """An event as it goes over the wire; encoded once for all clients of a form."""
-        document, first = event.object, not self._headed
-        self._headed = True
+        """Serialize an event; once for all clients that accept the same representation."""
+        document, first = event.object, not self._head_sent
+        self._head_sent = True
         metadata = document["metadata"]
         key = (
             event.revision,
@@ -148,20 +148,20 @@ class KubeWatch:
             self._transformer.key,
         )
         is_table = self._transformer.form.kind == "Table"
-        keep = event.revision > 0 and not is_table  # a table's ages are of the moment
-        if keep and key in self._encodings:
+        cached = event.revision > 0 and not is_table  # a table contains ages
+        if cached and key in self._encodings:
             return self._encodings[key]
         if is_table:
             version = {"resourceVersion": metadata.get("resourceVersion", "")}
-            shaped = self._transformer.table([self._target.outward(document)], version, head=first)
+            body = self._transformer.table([self._target.outward(document)], version, head=first)
         else:
-            shaped = self._transformer.one(document)
-        found = _event(event.type, shaped)
-        if keep:
-            self._encodings[key] = found
-            while len(self._encodings) > KEPT:
+            body = self._transformer.one(document)
+        line = _event(event.type, body)
+        if cached:
+            self._encodings[key] = line
+            while len(self._encodings) > CACHE_SIZE:
                 self._encodings.popitem(last=False)
-        return found
+        return line
 
     def _bookmark(self, revision: str = "", *, initial: bool = False) -> bytes:
         assert self._watch is not None
@@ -184,7 +184,7 @@ def _event(type: str, document: Document) -> bytes:
 
 
 def _selectors(target: Target, options: ListOptions) -> tuple[str, str]:
-    """Label and field selector of a request; a name in the path counts as one."""
+    """Return label and field selector of a request; a name in the path adds a field selector."""
     fields = options.fields
     if target.info.name:
         named = f"metadata.name={target.info.name}"

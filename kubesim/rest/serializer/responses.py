@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from kubesim.errors import StatusError
-from kubesim.rest.http.router import Response
+from kubesim.rest.http.response import Response
 
 encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 REASONS = {

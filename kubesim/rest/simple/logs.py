@@ -18,7 +18,7 @@ from kubesim.analytics import LEVELS, Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
-from kubesim.rest.http.router import Response
+from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.simple.summary import summarize
 

@@ -32,7 +32,8 @@ from kubesim.objects import meta
 from kubesim.objects.conditions import is_condition_true
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
-from kubesim.rest.http.router import Response, Router
+from kubesim.rest.http.response import Response
+from kubesim.rest.http.router import Router
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.simple.logs import LogRoutes
