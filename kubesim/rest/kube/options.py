@@ -71,7 +71,7 @@ def dry_run(values: list[str]) -> bool:
     return bool(values)
 
 
-class ListOptions(NamedTuple):
+class ListQuery(NamedTuple):
     """Options of a list or a watch.
 
     Attributes:
@@ -96,14 +96,14 @@ class ListOptions(NamedTuple):
     seconds: int | None
 
 
-def list_options(request: Request) -> ListOptions:
+def list_query(request: Request) -> ListQuery:
     """Parse the options of a list or a watch.
 
     Raises:
         BadRequest, Invalid: a value is malformed, or two options contradict each other.
     """
     parameter = request.parameter
-    options = ListOptions(
+    options = ListQuery(
         parameter("labelSelector"),
         parameter("fieldSelector"),
         number(request, "limit", 0),
@@ -119,7 +119,7 @@ def list_options(request: Request) -> ListOptions:
     return options
 
 
-def _check_match(options: ListOptions, initial_given: bool) -> None:
+def _check_match(options: ListQuery, initial_given: bool) -> None:
     field, match = "resourceVersionMatch", options.match
     if match not in MATCHES:
         listed = '"Exact", "NotOlderThan", ""'
@@ -151,7 +151,7 @@ def _invalid(field: str, rule: str) -> Invalid:
     return Invalid(message, kind="ListOptions", group=META_GROUP, causes=[cause])
 
 
-class DeleteOptions(NamedTuple):
+class DeleteQuery(NamedTuple):
     """Options of a deletion.
 
     Attributes:
@@ -168,7 +168,7 @@ class DeleteOptions(NamedTuple):
     dry_run: bool
 
 
-def delete_options(request: Request, body: object) -> DeleteOptions:
+def delete_query(request: Request, body: object) -> DeleteQuery:
     """Parse the options of a deletion: from its body, otherwise from the query string.
 
     Args:
@@ -203,7 +203,7 @@ def delete_options(request: Request, body: object) -> DeleteOptions:
     if not isinstance(conditions, dict) or not isinstance(stages, list):
         raise BadRequest("preconditions must be an object, and dryRun a list")
     stages = [str(stage) for stage in stages] or request.parameters("dryRun")
-    return DeleteOptions(
+    return DeleteQuery(
         grace,
         _optional_string(conditions, "uid"),
         _optional_string(conditions, "resourceVersion"),

@@ -17,7 +17,7 @@ from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies, execute
-from kubesim.rest.kube.options import delete_options, dry_run
+from kubesim.rest.kube.options import delete_query, dry_run
 from kubesim.rest.kube.podlogs import LogFollower, find_container, log_options, render, select
 from kubesim.rest.kube.requestinfo import RequestInfo, Target
 from kubesim.rest.serializer.responses import GenericStatusError, object_response, success_response
@@ -149,7 +149,7 @@ class PodSubresources:
         metadata = bodies.object_field(document, "metadata")
         if metadata.get("name") not in (None, "", target.info.name):
             raise BadRequest("name in URL does not match name in Eviction object")
-        options = delete_options(request, document.get("deleteOptions"))
+        options = delete_query(request, document.get("deleteOptions"))
         status = self._api.evict(
             target.info.name,
             target.namespace,

@@ -22,7 +22,7 @@ from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.kube import bodies, discovery, metrics
 from kubesim.rest.kube.discovery import AGGREGATED, Resource
 from kubesim.rest.kube.openapi import OpenAPI
-from kubesim.rest.kube.options import TRUE, ListOptions, list_options
+from kubesim.rest.kube.options import TRUE, ListQuery, list_query
 from kubesim.rest.kube.pods import PodSubresources
 from kubesim.rest.kube.requestinfo import (
     NO_RESOURCE,
@@ -224,16 +224,16 @@ class KubeRoutes:
         verb = (OBJECT_VERBS if info.name else COLLECTION_VERBS).get(method)
         if verb is None:
             raise MethodNotAllowed(NOT_ALLOWED)
-        options: ListOptions | None = None
+        options: ListQuery | None = None
         if verb in ("get", "list"):
-            options = list_options(request) if method == "GET" else None
+            options = list_query(request) if method == "GET" else None
             if options is not None and options.watch:
                 verb = "watch"
         _require(user, verb, target)
         if options is not None and verb == "watch":
             return self._watch(request, target, options)
         if verb == "list":
-            return self._verbs.list(request, target, options or list_options(request))
+            return self._verbs.list(request, target, options or list_query(request))
         if verb in ("create", "update", "patch", "delete") and target.kind.read_only:
             raise MethodNotAllowed(NOT_ALLOWED)
         handlers: dict[str, Callable[[Request, Target], Response]] = {
@@ -270,7 +270,7 @@ class KubeRoutes:
             return self._verbs.patch(request, target)
         return self._verbs.get(request, target)
 
-    def _watch(self, request: Request, target: Target, options: ListOptions) -> Response:
+    def _watch(self, request: Request, target: Target, options: ListQuery) -> Response:
         """Open a watch."""
         self._pods.check_room()
         transformer = transformer_for(self._api, request, target)

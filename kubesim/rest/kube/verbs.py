@@ -23,12 +23,12 @@ from kubesim.rest.kube import bodies
 from kubesim.rest.kube.bodies import Body, object_field
 from kubesim.rest.kube.jsoncache import JSONCache
 from kubesim.rest.kube.options import (
-    DeleteOptions,
-    ListOptions,
-    delete_options,
+    DeleteQuery,
+    ListQuery,
+    delete_query,
     dry_run,
     flag,
-    list_options,
+    list_query,
 )
 from kubesim.rest.kube.requestinfo import Target
 from kubesim.rest.kube.transform import Transformer, include_of
@@ -40,7 +40,7 @@ RETURNED_KINDS = ("Pod", "Namespace", "Service")  # DELETE responds with the obj
 
 
 class CollectionDeletion(TypedDict):
-    """Keyword arguments of `KubeAPI.delete_collection` that DeleteOptions map to."""
+    """Keyword arguments of `KubeAPI.delete_collection` that a DeleteQuery maps to."""
 
     grace_period_seconds: int | None
     propagation_policy: str | None
@@ -48,7 +48,7 @@ class CollectionDeletion(TypedDict):
 
 
 class Deletion(CollectionDeletion):
-    """Keyword arguments of `KubeAPI.delete` that DeleteOptions map to."""
+    """Keyword arguments of `KubeAPI.delete` that a DeleteQuery maps to."""
 
     uid: str | None
     resource_version: str | None
@@ -77,7 +77,7 @@ class Verbs:
             raise self._api.not_found(target.kind, info.name, target.namespace)
         return Response(200, self._cache.one(self._transformer(request, target), document))
 
-    def list(self, request: Request, target: Target, options: ListOptions) -> Response:
+    def list(self, request: Request, target: Target, options: ListQuery) -> Response:
         """List the objects of a kind, or one page of them.
 
         Args:
@@ -230,7 +230,7 @@ class Verbs:
 
     def delete(self, request: Request, target: Target) -> Response:
         """Delete an object; the response is the object while it terminates, else a Status."""
-        options = delete_options(request, bodies.read_options(request))
+        options = delete_query(request, bodies.read_options(request))
         kind, name = target.kind, target.info.name
         last = self._api.delete(kind.kind, name, target.namespace, **_deletion(options))
         if kind.kind in RETURNED_KINDS or "deletionTimestamp" in last["metadata"]:
@@ -242,8 +242,8 @@ class Verbs:
 
     def delete_collection(self, request: Request, target: Target) -> Response:
         """Delete all objects of a kind that match the selectors."""
-        options = list_options(request)
-        deletion = delete_options(request, bodies.read_options(request))
+        options = list_query(request)
+        deletion = delete_query(request, bodies.read_options(request))
         deleted = self._api.delete_collection(
             target.kind.kind,
             target.namespace,
@@ -282,7 +282,7 @@ def transformer_for(api: KubeAPI, request: Request, target: Target) -> Transform
     return Transformer(form, target, api.clock, include_of(request))
 
 
-def _deletion(options: DeleteOptions) -> Deletion:
+def _deletion(options: DeleteQuery) -> Deletion:
     return {
         **_collection_deletion(options),
         "uid": options.uid,
@@ -290,7 +290,7 @@ def _deletion(options: DeleteOptions) -> Deletion:
     }
 
 
-def _collection_deletion(options: DeleteOptions) -> CollectionDeletion:
+def _collection_deletion(options: DeleteQuery) -> CollectionDeletion:
     return {
         "grace_period_seconds": options.grace_seconds,
         "propagation_policy": options.policy or None,

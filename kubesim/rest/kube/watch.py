@@ -21,7 +21,7 @@ from kubesim.errors import Expired
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import INITIAL_EVENTS_END
 from kubesim.rest.http import streams
-from kubesim.rest.kube.options import ListOptions
+from kubesim.rest.kube.options import ListQuery
 from kubesim.rest.kube.requestinfo import Target
 from kubesim.rest.kube.transform import Transformer
 from kubesim.rest.serializer.responses import encode
@@ -61,7 +61,7 @@ class KubeWatch:
         self,
         api: KubeAPI,
         target: Target,
-        options: ListOptions,
+        options: ListQuery,
         transformer: Transformer,
         encodings: Encodings,
         on_ready: Callable[[], None],
@@ -113,7 +113,7 @@ class KubeWatch:
 
     # -- inside ----------------------------------------------------------------------------------
 
-    def _open(self, api: KubeAPI, options: ListOptions, on_ready: Callable[[], None]) -> None:
+    def _open(self, api: KubeAPI, options: ListQuery, on_ready: Callable[[], None]) -> None:
         kind, (labels, fields) = self._target.kind.kind, _selectors(self._target, options)
         since, initial = options.revision or "0", False
         if options.initial:
@@ -183,7 +183,7 @@ def _event(type: str, document: Document) -> bytes:
     return encode({"type": type, "object": document}).encode() + b"\n"
 
 
-def _selectors(target: Target, options: ListOptions) -> tuple[str, str]:
+def _selectors(target: Target, options: ListQuery) -> tuple[str, str]:
     """Return label and field selector of a request; a name in the path adds a field selector."""
     fields = options.fields
     if target.info.name:
