@@ -1,1 +1,1 @@
-"""The tables that `kubectl get` shows: columns and cells of each kind."""
+"""Printers: the columns and cells of `kubectl get`, as tables that the API server returns."""

@@ -1,4 +1,4 @@
-"""How long ago, as kubectl shows it.
+"""Ages and durations as kubectl shows them.
 
 >>> [human_duration(s) for s in (95, 245, 4500, 18720, 108000, 273600, 1036800)]
 ['95s', '4m5s', '75m', '5h12m', '30h', '3d4h', '12d']
@@ -10,7 +10,7 @@ Source: k8s.io/apimachinery/pkg/util/duration (HumanDuration), pkg/printers/inte
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 UNKNOWN = "<unknown>"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -18,7 +18,7 @@ YEAR = 365 * DAY
 
 
 def human_duration(seconds: float) -> str:
-    """A duration in one or two units, coarser the longer it is."""
+    """Return a duration in one or two units; the longer it is, the coarser the unit."""
     whole = int(seconds)
     if whole < -1:
         return "<invalid>"
@@ -42,13 +42,13 @@ def human_duration(seconds: float) -> str:
 
 
 def steady_seconds(seconds: float) -> float:
-    """For how long an age reads the same at least: until its smallest unit is full.
+    """Return for how many seconds an age reads the same at least: until its smallest unit is full.
 
     >>> [steady_seconds(s) for s in (95.25, 630.0, 36000.0, 800000.0)]
     [0.75, 30.0, 3600.0, 64000.0]
 
     Args:
-        seconds: the age; one of the future may change at any moment.
+        seconds: the age; a negative one may change at any moment.
     """
     if seconds < 0:
         return 0.0
@@ -67,23 +67,23 @@ def _two(seconds: int, large: int, large_name: str, small: int, small_name: str)
 
 
 class Ages(NamedTuple):
-    """What turns the times in documents into ages.
+    """Converts the times in documents to ages.
 
     Attributes:
         now: simulated second.
-        seconds_at: simulated seconds of an RFC 3339 text (`Clock.seconds_at`).
+        seconds_at: returns the simulated second of an RFC 3339 string (`Clock.seconds_at`).
     """
 
     now: float
     seconds_at: Callable[[str], float]
 
-    def since(self, timestamp: Any) -> str:
-        """How long ago a time was; ``<unknown>`` if there is none."""
+    def since(self, timestamp: object) -> str:
+        """Return how long ago a time was; ``<unknown>`` if it is missing or malformed."""
         seconds = self.seconds(timestamp)
         return UNKNOWN if seconds is None else human_duration(self.now - seconds)
 
-    def seconds(self, timestamp: Any) -> float | None:
-        """Simulated seconds of a time; None if it is none."""
+    def seconds(self, timestamp: object) -> float | None:
+        """Return the simulated second of a time; None if it is missing or malformed."""
         if not timestamp or not isinstance(timestamp, str):
             return None
         try:

@@ -1,4 +1,12 @@
-"""What the cells of `kubectl get` are made with: columns, paths into documents, short texts.
+"""Building blocks of printers: columns, cells, values at paths of a document, short strings.
+
+A printer is a list of columns with one cell each. A cell is mostly a path into the document:
+
+>>> printer = printer_of(at(column("Status", "phase of the namespace"), "status.phase"), AGE)
+>>> [column["name"] for column in printer.columns]
+['Name', 'Status', 'Age']
+>>> printer.cells({"status": {"phase": "Active"}}, Ages(0.0, float))
+['Active', '<unknown>']
 
 Source: pkg/printers/internalversion/printers.go; metav1.TableColumnDefinition.
 """
@@ -6,23 +14,53 @@ Source: pkg/printers/internalversion/printers.go; metav1.TableColumnDefinition.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import NamedTuple, TypeAlias
 
 from kubesim.apiserver.printers.ages import Ages
 from kubesim.errors import BadRequest
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.selectors import selector_from
 
 NONE = "<none>"
 UNSET = "<unset>"
-Row = tuple[tuple[Document, ...], Callable[[Document, Ages], list[Any]]]
-"""(columns, cells after the name)."""
+CellValue: TypeAlias = Callable[[Document, Ages], object]
+"""From a document (and the ages of the times in it) to the value of one cell."""
+
+
+class Printer(NamedTuple):
+    """How the objects of a kind are printed.
+
+    Attributes:
+        columns: metav1.TableColumnDefinitions.
+        cells: the cells of one object, without its name; for Events with it.
+    """
+
+    columns: tuple[Document, ...]
+    cells: Callable[[Document, Ages], list[object]]
+
+
+class Cell(NamedTuple):
+    """One column with the function that computes its cells."""
+
+    column: Document
+    value: CellValue
+
+
+# -- columns ---------------------------------------------------------------------------------------
 
 
 def column(
     name: str, about: str, type: str = "string", format: str = "", priority: int = 0
 ) -> Document:
-    """One column, as metav1.TableColumnDefinition."""
+    """Return one column, as metav1.TableColumnDefinition.
+
+    Args:
+        name: title of the column.
+        about: its description.
+        type: OpenAPI type of the cells.
+        format: OpenAPI format of the cells; ``name`` marks the object's name.
+        priority: 0: always shown; 1: shown with ``-o wide``.
+    """
     return {
         "name": name,
         "type": type,
@@ -33,86 +71,142 @@ def column(
 
 
 def wide(name: str, about: str, type: str = "string") -> Document:
-    """A column that only ``-o wide`` shows."""
+    """Return a column that is shown with ``-o wide`` only.
+
+    Args:
+        name: title of the column.
+        about: its description.
+        type: OpenAPI type of the cells.
+    """
     return column(name, about, type, priority=1)
 
 
 def number(name: str, about: str) -> Document:
-    """A column of whole numbers."""
+    """Return a column of integers."""
     return column(name, about, "integer")
 
 
-NAME = column("Name", "the object's name", format="name")
-AGE = column("Age", "since the object was made")
-CONTAINERS = wide("Containers", "names of the template's containers")
-IMAGES = wide("Images", "what these containers run")
-SELECTOR = wide("Selector", "which pods belong to it")
+# -- cells -----------------------------------------------------------------------------------------
 
 
-def part(document: Any, *path: str) -> Any:
-    """What stands at a path; None if a part of it is missing."""
+def at(column: Document, path: str, default: object = "") -> Cell:
+    """Return a cell with the value at a path.
+
+    Args:
+        column: the column.
+        path: field names joined by dots.
+        default: the value if the field is missing or empty.
+    """
+    fields = tuple(path.split("."))
+    return Cell(column, lambda document, ages: part(document, *fields) or default)
+
+
+def integer_at(column: Document, path: str) -> Cell:
+    """Return a cell with the integer at a path; 0 if there is none."""
+    fields = tuple(path.split("."))
+    return Cell(column, lambda document, ages: count(document, *fields))
+
+
+def length_at(column: Document, path: str) -> Cell:
+    """Return a cell with the number of objects in the list at a path."""
+    fields = tuple(path.split("."))
+    return Cell(column, lambda document, ages: len(objects(document, *fields)))
+
+
+def selector_at(column: Document, path: str) -> Cell:
+    """Return a cell with the label selector at a path."""
+    fields = tuple(path.split("."))
+    return Cell(column, lambda document, ages: selector_text(part(document, *fields)))
+
+
+def labels_at(column: Document, path: str) -> Cell:
+    """Return a cell with the labels at a path."""
+    fields = tuple(path.split("."))
+    return Cell(column, lambda document, ages: labels_text(part(document, *fields)))
+
+
+def printer_of(*cells: Cell) -> Printer:
+    """Return a printer with the name and these cells."""
+    values = [cell.value for cell in cells]
+    return Printer(
+        (NAME, *(cell.column for cell in cells)),
+        lambda document, ages: [value(document, ages) for value in values],
+    )
+
+
+# -- values of a document --------------------------------------------------------------------------
+
+
+def part(document: object, *path: str) -> object:
+    """Return the value at a path; None if a part of the path is missing."""
     for name in path:
         document = document.get(name) if isinstance(document, dict) else None
     return document
 
 
-def mapping(document: Any, *path: str) -> Document:
-    """The object at a path; {} if there is none."""
-    found = part(document, *path)
-    return found if isinstance(found, dict) else {}
+def mapping(document: object, *path: str) -> Document:
+    """Return the mapping at a path; {} if there is none."""
+    value = part(document, *path)
+    return value if isinstance(value, dict) else {}
 
 
-def objects(document: Any, *path: str) -> list[Document]:
-    """The objects in the list at a path; [] if there is none."""
-    found = part(document, *path)
-    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+def objects(document: object, *path: str) -> list[Document]:
+    """Return the mappings in the list at a path; [] if there is none."""
+    value = part(document, *path)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def texts(document: Any, *path: str) -> list[str]:
-    """The items of the list at a path as texts; [] if there is none."""
-    found = part(document, *path)
-    return [str(item) for item in found] if isinstance(found, list) else []
+def texts(document: object, *path: str) -> list[str]:
+    """Return the items of the list at a path as strings; [] if there is none."""
+    value = part(document, *path)
+    return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def count(document: Any, *path: str) -> int:
-    """The number at a path; 0 if there is none."""
-    found = part(document, *path)
-    return int(found) if isinstance(found, int) else 0
+def count(document: object, *path: str) -> int:
+    """Return the integer at a path; 0 if there is none."""
+    value = part(document, *path)
+    return int(value) if isinstance(value, int) else 0
 
 
 def age(document: Document, ages: Ages) -> str:
-    """Since when the object exists."""
+    """Return how long ago an object was created."""
     return ages.since(part(document, "metadata", "creationTimestamp"))
 
 
-def labels_text(labels: Any) -> str:
-    """``a=1,b=2``, or ``<none>``."""
+def labels_text(labels: object) -> str:
+    """Return labels as ``a=1,b=2``, or ``<none>``."""
     if not isinstance(labels, dict) or not labels:
         return NONE
     return ",".join(f"{key}={labels[key]}" for key in sorted(labels, key=str))
 
 
-def selector_text(selector: Any) -> str:
-    """A label selector as kubectl shows it."""
+def selector_text(selector: object) -> str:
+    """Return a label selector as kubectl shows it."""
+    if selector is not None and not isinstance(selector, dict):
+        return NONE
     try:
         return str(selector_from(selector)) or NONE
     except (BadRequest, AttributeError, KeyError, TypeError):
-        return NONE  # nothing that could select a pod
+        return NONE  # a malformed selector selects no pod
 
 
-def containers_of(document: Document) -> list[Any]:
-    """Names and images of a template's containers."""
-    listed = objects(document, "spec", "template", "spec", "containers")
-    return [_joined(item.get("name") for item in listed), _joined(i.get("image") for i in listed)]
+def container_names(containers: Iterable[ReadOnlyDocument]) -> str:
+    """Return the names of containers, joined by commas."""
+    return ",".join(str(container.get("name")) for container in containers)
 
 
-def _joined(values: Iterable[Any]) -> str:
-    return ",".join(str(value) for value in values)
+def container_images(containers: Iterable[ReadOnlyDocument]) -> str:
+    """Return the images of containers, joined by commas."""
+    return ",".join(str(container.get("image")) for container in containers)
 
 
 def is_true(status: Document, type_: str) -> bool:
-    """Whether a condition of that type is True."""
+    """Return whether the condition of that type is True."""
     return any(
         condition.get("type") == type_ and condition.get("status") == "True"
         for condition in objects(status, "conditions")
     )
+
+
+NAME = column("Name", "name of the object", format="name")
+AGE = Cell(column("Age", "time since the object was created"), age)

@@ -1,63 +1,49 @@
-"""The columns and cells of configuration, policies and metrics.
+"""Printers of configuration, policies and metrics.
 
 Source: pkg/printers/internalversion/printers.go; metrics-server for the two kinds of metrics.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from kubesim.apiserver.printers.ages import Ages
 from kubesim.apiserver.printers.cells import (
     AGE,
-    NAME,
     NONE,
     UNSET,
-    Row,
-    age,
+    Cell,
+    Printer,
+    at,
     column,
-    count,
+    integer_at,
+    length_at,
     mapping,
     number,
     objects,
     part,
+    printer_of,
     texts,
     wide,
 )
 from kubesim.objects.frozen import Document
 
 
-def _namespace(namespace: Document, ages: Ages) -> list[Any]:
-    return [part(namespace, "status", "phase") or "", age(namespace, ages)]
-
-
 def _data_count(document: Document) -> int:
     return len(mapping(document, "data")) + len(mapping(document, "binaryData"))
 
 
-def _config_map(config: Document, ages: Ages) -> list[Any]:
-    return [str(_data_count(config)), age(config, ages)]
-
-
-def _secret(secret: Document, ages: Ages) -> list[Any]:
-    return [secret.get("type", ""), _data_count(secret), age(secret, ages)]
-
-
-def _account(account: Document, ages: Ages) -> list[Any]:
-    return [len(objects(account, "secrets")), age(account, ages)]
-
-
-def _quota(quota: Document, ages: Ages) -> list[Any]:
+def _quota_usage(quota: Document, *, limits: bool) -> str:
     hard = part(quota, "status", "hard") or mapping(quota, "spec", "hard")
     used = mapping(quota, "status", "used")
-    sides: dict[bool, list[str]] = {False: [], True: []}
-    for name in sorted(hard, key=str):
-        text = f"{name}: {used.get(name, 0)}/{hard[name]}"
-        sides[name.startswith("limits.")].append(text)
-    return [", ".join(sides[False]), ", ".join(sides[True]), age(quota, ages)]
+    return ", ".join(
+        f"{name}: {used.get(name, 0)}/{value}"
+        for name, value in sorted(mapping(hard).items(), key=lambda item: str(item[0]))
+        if name.startswith("limits.") == limits
+    )
 
 
-MODES = {
+ACCESS_MODES = {
     "ReadWriteOnce": "RWO",
     "ReadOnlyMany": "ROX",
     "ReadWriteMany": "RWX",
@@ -65,126 +51,123 @@ MODES = {
 }
 
 
-def _claim(claim: Document, ages: Ages) -> list[Any]:
-    status = mapping(claim, "status")
-    phase = status.get("phase", "")
+def _claim_phase(claim: Document, ages: Ages) -> object:
     if part(claim, "metadata", "deletionTimestamp"):
-        phase = "Terminating"
-    modes = [MODES.get(str(mode), str(mode)) for mode in texts(status, "accessModes")]
-    return [
-        phase,
-        part(claim, "spec", "volumeName") or "",
-        part(status, "capacity", "storage") or "",
-        ",".join(modes),
-        part(claim, "spec", "storageClassName") or "",
-        part(claim, "spec", "volumeAttributesClassName") or UNSET,
-        age(claim, ages),
-        part(claim, "spec", "volumeMode") or UNSET,
-    ]
+        return "Terminating"
+    return mapping(claim, "status").get("phase", "")
 
 
-def _budget(budget: Document, ages: Ages) -> list[Any]:
-    least, most = part(budget, "spec", "minAvailable"), part(budget, "spec", "maxUnavailable")
-    return [
-        "N/A" if least is None else str(least),
-        "N/A" if most is None else str(most),
-        count(budget, "status", "disruptionsAllowed"),
-        age(budget, ages),
-    ]
+def _access_modes(claim: Document, ages: Ages) -> str:
+    modes = texts(claim, "status", "accessModes")
+    return ",".join(ACCESS_MODES.get(mode, mode) for mode in modes)
 
 
-def _priority(priority: Document, ages: Ages) -> list[Any]:
-    return [
-        count(priority, "value"),
-        bool(priority.get("globalDefault")),
-        age(priority, ages),
-        priority.get("preemptionPolicy", ""),
-    ]
+def _int_or_percent(field: str) -> Callable[[Document, Ages], str]:
+    def value(budget: Document, ages: Ages) -> str:
+        value = part(budget, "spec", field)
+        return "N/A" if value is None else str(value)
+
+    return value
 
 
-def _lease(lease: Document, ages: Ages) -> list[Any]:
-    return [part(lease, "spec", "holderIdentity") or "", age(lease, ages)]
-
-
-def _revision(revision: Document, ages: Ages) -> list[Any]:
+def _controller(revision: Document, ages: Ages) -> str:
     owners = objects(revision, "metadata", "ownerReferences")
     owner = next((item for item in owners if item.get("controller")), None)
-    group = str((owner or {}).get("apiVersion", "")).rpartition("/")[0]
-    named = NONE
-    if owner is not None:
-        kind = str(owner.get("kind", "")).lower()
-        named = f"{kind}.{group}/{owner.get('name')}" if group else f"{kind}/{owner.get('name')}"
-    return [named, count(revision, "revision"), age(revision, ages)]
+    if owner is None:
+        return NONE
+    kind, name = str(owner.get("kind", "")).lower(), owner.get("name")
+    group = str(owner.get("apiVersion", "")).rpartition("/")[0]
+    return f"{kind}.{group}/{name}" if group else f"{kind}/{name}"
 
 
-def _pod_metrics(metrics: Document, ages: Ages) -> list[Any]:
-    used = [mapping(item, "usage") for item in objects(metrics, "containers")]
-    cpu, memory = (_sum(used, name) for name in ("cpu", "memory"))
-    return [cpu, memory, metrics.get("window", "")]
+def _total_usage(resource: str) -> Callable[[Document, Ages], str]:
+    """Return a function that sums the usage of all containers of a PodMetrics."""
 
+    def value(metrics: Document, ages: Ages) -> str:
+        used = [mapping(item, "usage") for item in objects(metrics, "containers")]
+        return _sum(used, resource)
 
-def _node_metrics(metrics: Document, ages: Ages) -> list[Any]:
-    usage = mapping(metrics, "usage")
-    return [usage.get("cpu", ""), usage.get("memory", ""), metrics.get("window", "")]
+    return value
 
 
 def _sum(used: list[Document], name: str) -> str:
-    """Amounts of one unit, added up: all samples of one cluster are written in the same unit."""
-    texts = [str(usage.get(name, "0")) for usage in used]
-    digits = [text.rstrip("nmuKiMG") for text in texts]
-    unit = next((text[len(d) :] for text, d in zip(texts, digits, strict=True) if text != d), "")
-    return f"{sum(int(d or 0) for d in digits)}{unit}"
+    """Sum amounts of one unit: all samples of a cluster are written in the same unit."""
+    amounts = [str(usage.get(name, "0")) for usage in used]
+    digits = [amount.rstrip("nmuKiMG") for amount in amounts]
+    units = (a[len(d) :] for a, d in zip(amounts, digits, strict=True) if a != d)
+    return f"{sum(int(d or 0) for d in digits)}{next(units, '')}"
 
 
-MEASURED = (NAME, column("cpu", ""), column("memory", ""), column("Window", "", format="duration"))
-SMALL: dict[str, Row] = {
-    "Namespace": ((NAME, column("Status", "Active or Terminating"), AGE), _namespace),
-    "ConfigMap": ((NAME, column("Data", "how many keys"), AGE), _config_map),
-    "Secret": ((NAME, column("Type", "of secret"), number("Data", "how many keys"), AGE), _secret),
-    "ServiceAccount": ((NAME, number("Secrets", "how many"), AGE), _account),
-    "ResourceQuota": (
-        (NAME, column("Request", "used and allowed"), column("Limit", "used and allowed"), AGE),
-        _quota,
+CPU, MEMORY = column("cpu", "CPU usage"), column("memory", "memory usage")
+WINDOW = at(column("Window", "time over which usage was averaged", format="duration"), "window")
+CONFIG: dict[str, Printer] = {
+    "Namespace": printer_of(at(column("Status", "Active or Terminating"), "status.phase"), AGE),
+    "ConfigMap": printer_of(
+        Cell(column("Data", "number of keys"), lambda config, ages: str(_data_count(config))), AGE
     ),
-    "PersistentVolumeClaim": (
-        (
-            NAME,
-            column("Status", "whether it has a volume"),
-            column("Volume", "which"),
-            column("Capacity", "of the volume"),
-            column("Access Modes", "how it may be mounted"),
-            column("StorageClass", "where volumes come from"),
-            column("VolumeAttributesClass", "with which attributes"),
-            AGE,
-            wide("VolumeMode", "a file system, or a block device"),
+    "Secret": printer_of(
+        at(column("Type", "type of the secret"), "type"),
+        Cell(number("Data", "number of keys"), lambda secret, ages: _data_count(secret)),
+        AGE,
+    ),
+    "ServiceAccount": printer_of(length_at(number("Secrets", "number of secrets"), "secrets"), AGE),
+    "ResourceQuota": printer_of(
+        Cell(
+            column("Request", "used and allowed requests and objects"),
+            lambda quota, ages: _quota_usage(quota, limits=False),
         ),
-        _claim,
-    ),
-    "PodDisruptionBudget": (
-        (
-            NAME,
-            column("Min Available", "pods that must stay"),
-            column("Max Unavailable", "pods that may go"),
-            number("Allowed Disruptions", "how many may go now"),
-            AGE,
+        Cell(
+            column("Limit", "used and allowed limits"),
+            lambda quota, ages: _quota_usage(quota, limits=True),
         ),
-        _budget,
+        AGE,
     ),
-    "PriorityClass": (
-        (
-            NAME,
-            number("Value", "higher comes first"),
-            column("Global-Default", "for pods that do not say", "boolean"),
-            AGE,
-            column("PreemptionPolicy", "whether others make room"),
+    "PersistentVolumeClaim": printer_of(
+        Cell(column("Status", "whether the claim is bound to a volume"), _claim_phase),
+        at(column("Volume", "name of the volume"), "spec.volumeName"),
+        at(column("Capacity", "capacity of the volume"), "status.capacity.storage"),
+        Cell(column("Access Modes", "how the volume can be mounted"), _access_modes),
+        at(column("StorageClass", "class of the volume"), "spec.storageClassName"),
+        at(
+            column("VolumeAttributesClass", "class of the volume's attributes"),
+            "spec.volumeAttributesClassName",
+            UNSET,
         ),
-        _priority,
+        AGE,
+        at(wide("VolumeMode", "Filesystem or Block"), "spec.volumeMode", UNSET),
     ),
-    "Lease": ((NAME, column("Holder", "who has it"), AGE), _lease),
-    "ControllerRevision": (
-        (NAME, column("Controller", "whose"), number("Revision", "its number"), AGE),
-        _revision,
+    "PodDisruptionBudget": printer_of(
+        Cell(
+            column("Min Available", "pods that must stay available"),
+            _int_or_percent("minAvailable"),
+        ),
+        Cell(
+            column("Max Unavailable", "pods that may be unavailable"),
+            _int_or_percent("maxUnavailable"),
+        ),
+        integer_at(
+            number("Allowed Disruptions", "pods that may be evicted now"),
+            "status.disruptionsAllowed",
+        ),
+        AGE,
     ),
-    "PodMetrics": (MEASURED, _pod_metrics),
-    "NodeMetrics": (MEASURED, _node_metrics),
+    "PriorityClass": printer_of(
+        integer_at(number("Value", "priority; higher is scheduled first"), "value"),
+        Cell(
+            column("Global-Default", "whether pods without a class get it", "boolean"),
+            lambda priority, ages: bool(priority.get("globalDefault")),
+        ),
+        AGE,
+        at(column("PreemptionPolicy", "whether its pods preempt others"), "preemptionPolicy"),
+    ),
+    "Lease": printer_of(at(column("Holder", "holder of the lease"), "spec.holderIdentity"), AGE),
+    "ControllerRevision": printer_of(
+        Cell(column("Controller", "the owner"), _controller),
+        integer_at(number("Revision", "number of the revision"), "revision"),
+        AGE,
+    ),
+    "PodMetrics": printer_of(
+        Cell(CPU, _total_usage("cpu")), Cell(MEMORY, _total_usage("memory")), WINDOW
+    ),
+    "NodeMetrics": printer_of(at(CPU, "usage.cpu"), at(MEMORY, "usage.memory"), WINDOW),
 }

@@ -1,25 +1,28 @@
-"""The columns and cells of pods and nodes.
+"""Printers of Pod and Node.
 
 Source: pkg/printers/internalversion/printers.go (printPod, printNode).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Set
 
-from kubesim.apiserver.printers.ages import Ages, human_duration
+from kubesim.apiserver.printers.ages import UNKNOWN, Ages, human_duration
 from kubesim.apiserver.printers.cells import (
     AGE,
     NAME,
     NONE,
-    Row,
+    Cell,
+    Printer,
     age,
+    at,
     column,
     count,
     is_true,
     mapping,
     objects,
     part,
+    printer_of,
     wide,
 )
 from kubesim.objects.frozen import Document
@@ -28,18 +31,18 @@ from kubesim.objects.frozen import Document
 
 POD_COLUMNS = (
     NAME,
-    column("Ready", "containers that are ready, of all"),
-    column("Status", "what the pod and its containers are about"),
-    column("Restarts", "how often containers were started again"),
-    AGE,
-    wide("IP", "the pod's address"),
-    wide("Node", "where it runs"),
-    wide("Nominated Node", "where room is being made for it"),
-    wide("Readiness Gates", "further conditions that must hold, and how many do"),
+    column("Ready", "ready containers of all containers"),
+    column("Status", "aggregate status of the pod and its containers"),
+    column("Restarts", "number of container restarts, and time since the last one"),
+    AGE.column,
+    wide("IP", "IP address of the pod"),
+    wide("Node", "node that the pod is assigned to"),
+    wide("Nominated Node", "node on which preemption is making room for the pod"),
+    wide("Readiness Gates", "readiness gates whose conditions are true, of all"),
 )
 
 
-def _pod(pod: Document, ages: Ages) -> list[Any]:
+def _pod_cells(pod: Document, ages: Ages) -> list[object]:
     status = mapping(pod, "status")
     statuses = objects(status, "containerStatuses")
     init = objects(status, "initContainerStatuses")
@@ -51,19 +54,18 @@ def _pod(pod: Document, ages: Ages) -> list[Any]:
     total = len(objects(pod, "spec", "containers")) + len(sidecars)
     ready = sum(1 for s in init if s.get("name") in sidecars and s.get("ready"))
     reason = _pod_reason(pod, status)
-    begun, started = _init_reason(pod, init, sidecars), is_true(status, "Initialized")
+    init_reason, initialized = _init_reason(pod, init, sidecars), is_true(status, "Initialized")
     counted = init
-    if begun:
-        reason = begun
-    if not begun or started:
+    if init_reason:
+        reason = init_reason
+    if not init_reason or initialized:
         counted = [s for s in init if s.get("name") in sidecars] + statuses
         ready += sum(
             1 for s in statuses if s.get("ready") and part(s, "state", "running") is not None
         )
         reason = _main_reason(reason, status, statuses)
     if part(pod, "metadata", "deletionTimestamp"):
-        lost = status.get("reason") == "NodeLost"
-        if lost:
+        if status.get("reason") == "NodeLost":
             reason = "Unknown"
         elif status.get("phase") not in ("Succeeded", "Failed"):
             reason = "Terminating"
@@ -88,10 +90,10 @@ def _pod_reason(pod: Document, status: Document) -> str:
     return str(status.get("reason") or status.get("phase") or "Unknown")
 
 
-def _init_reason(pod: Document, statuses: list[Document], sidecars: set[Any]) -> str:
-    """What keeps the pod from starting its main containers; "" if nothing does."""
+def _init_reason(pod: Document, statuses: list[Document], sidecars: Set[object]) -> str:
+    """Return why the main containers have not started; "" if init containers do not block them."""
     for index, status in enumerate(statuses):
-        ended = part(status, "state", "terminated")
+        ended = _terminated(status)
         waiting = part(status, "state", "waiting", "reason")
         if ended is not None and not ended.get("exitCode"):
             continue
@@ -103,6 +105,11 @@ def _init_reason(pod: Document, statuses: list[Document], sidecars: set[Any]) ->
             return f"Init:{waiting}"
         return f"Init:{index}/{len(objects(pod, 'spec', 'initContainers'))}"
     return ""
+
+
+def _terminated(status: Document) -> Document | None:
+    ended = part(status, "state", "terminated")
+    return ended if isinstance(ended, dict) else None
 
 
 def _ended_reason(ended: Document) -> str:
@@ -117,7 +124,7 @@ def _main_reason(reason: str, status: Document, statuses: list[Document]) -> str
     running = False
     for container in reversed(statuses):
         waiting = part(container, "state", "waiting", "reason")
-        ended = part(container, "state", "terminated")
+        ended = _terminated(container)
         if waiting:
             reason = str(waiting)
         elif ended is not None:
@@ -152,46 +159,55 @@ def _gates(pod: Document, status: Document) -> str:
 
 # -- Node ------------------------------------------------------------------------------------------
 
-NODE_COLUMNS = (
-    NAME,
-    column("Status", "whether pods can run there"),
-    column("Roles", "from its labels"),
-    AGE,
-    column("Version", "of its kubelet"),
-    wide("Internal-IP", "its address inside the cluster"),
-    wide("External-IP", "its address outside"),
-    wide("OS-Image", "its operating system"),
-    wide("Kernel-Version", "its kernel"),
-    wide("Container-Runtime", "what runs its containers"),
-)
 ROLE_PREFIX, ROLE_LABEL = "node-role.kubernetes.io/", "kubernetes.io/role"
 
 
-def _node(node: Document, ages: Ages) -> list[Any]:
-    said = [
+def _node_status(node: Document, ages: Ages) -> str:
+    states = [
         "Ready" if condition.get("status") == "True" else "NotReady"
         for condition in objects(node, "status", "conditions")
         if condition.get("type") == "Ready"
     ]
     if part(node, "spec", "unschedulable"):
-        said = [*(said or ["Unknown"]), "SchedulingDisabled"]
+        states = [*(states or ["Unknown"]), "SchedulingDisabled"]
+    return ",".join(states) or "Unknown"
+
+
+def _roles(node: Document, ages: Ages) -> str:
     labels = mapping(node, "metadata", "labels")
     roles = {key.removeprefix(ROLE_PREFIX) for key in labels if key.startswith(ROLE_PREFIX)}
     if labels.get(ROLE_LABEL):
         roles.add(labels[ROLE_LABEL])
-    addresses = {a.get("type"): a.get("address") for a in objects(node, "status", "addresses")}
-    about = mapping(node, "status", "nodeInfo")
-    return [
-        ",".join(said) or "Unknown",
-        ",".join(sorted(roles)) or NONE,
-        age(node, ages),
-        about.get("kubeletVersion", ""),
-        addresses.get("InternalIP") or NONE,
-        addresses.get("ExternalIP") or NONE,
-        about.get("osImage") or "<unknown>",
-        about.get("kernelVersion") or "<unknown>",
-        about.get("containerRuntimeVersion") or "<unknown>",
-    ]
+    return ",".join(sorted(roles)) or NONE
 
 
-PODS: dict[str, Row] = {"Pod": (POD_COLUMNS, _pod), "Node": (NODE_COLUMNS, _node)}
+def _address(type_: str) -> Callable[[Document, Ages], object]:
+    def value(node: Document, ages: Ages) -> object:
+        addresses = {a.get("type"): a.get("address") for a in objects(node, "status", "addresses")}
+        return addresses.get(type_) or NONE
+
+    return value
+
+
+PODS: dict[str, Printer] = {
+    "Pod": Printer(POD_COLUMNS, _pod_cells),
+    "Node": printer_of(
+        Cell(column("Status", "whether the node is ready and schedulable"), _node_status),
+        Cell(column("Roles", "roles of the node, from its labels"), _roles),
+        AGE,
+        at(column("Version", "version of the kubelet"), "status.nodeInfo.kubeletVersion"),
+        Cell(wide("Internal-IP", "address inside the cluster"), _address("InternalIP")),
+        Cell(wide("External-IP", "address outside the cluster"), _address("ExternalIP")),
+        at(wide("OS-Image", "operating system"), "status.nodeInfo.osImage", UNKNOWN),
+        at(
+            wide("Kernel-Version", "kernel version"),
+            "status.nodeInfo.kernelVersion",
+            UNKNOWN,
+        ),
+        at(
+            wide("Container-Runtime", "container runtime and its version"),
+            "status.nodeInfo.containerRuntimeVersion",
+            UNKNOWN,
+        ),
+    ),
+}

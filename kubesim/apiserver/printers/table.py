@@ -1,15 +1,16 @@
-"""What `kubectl get` shows: the columns of each kind, and the cells of each object.
+"""Tables of `kubectl get`: the columns of each kind, and the cells of each object.
 
-Pure: kinds and documents in, columns and rows out. Columns of priority 1 are shown by ``-o wide``.
+Pure functions from kinds and documents to columns and rows. Columns of priority 1 are shown with
+``-o wide`` only.
 
 >>> from kubesim.apiserver.registry import Kind
 >>> secret = Kind("ConfigMap", "configmaps")
 >>> [column["name"] for column in columns(secret)]
 ['Name', 'Data', 'Age']
 
-Built-in kinds have their columns in four files of their own; custom ones bring
-`additionalPrinterColumns`, each with a path into the document; all others show their name and when
-they were made.
+The printers of built-in kinds are in four files beside this one. Custom kinds declare
+`additionalPrinterColumns`, each with a path into the document. All other kinds show name and time
+of creation.
 
 Source: pkg/printers/internalversion/printers.go, k8s.io/client-go/util/jsonpath (the part of it
 that columns use), apiextensions-apiserver/pkg/registry/customresource/tableconvertor.
@@ -20,44 +21,43 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeAlias
 
 from kubesim.apiserver.printers.ages import Ages, steady_seconds
-from kubesim.apiserver.printers.cells import Row, column
-from kubesim.apiserver.printers.config import SMALL
-from kubesim.apiserver.printers.network import TRAFFIC
+from kubesim.apiserver.printers.cells import AGE, NAME, Printer, column, part, printer_of
+from kubesim.apiserver.printers.config import CONFIG
+from kubesim.apiserver.printers.network import NETWORK
 from kubesim.apiserver.printers.pods import PODS
 from kubesim.apiserver.printers.workloads import WORKLOADS
 from kubesim.apiserver.registry import Kind
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document
 
-Rows = list[list[Any]]
-ROWS: dict[str, Row] = {**PODS, **WORKLOADS, **TRAFFIC, **SMALL}
-NAME = column("Name", "name", format="name")
-PLAIN: Row = ((NAME, column("Created At", "when it was made")), lambda d, ages: [_made(d)])
-CUSTOM: Row = (
-    (NAME, column("Age", "since it was made", type="date")),
-    lambda d, ages: [ages.since(_made(d))],
+Rows: TypeAlias = list[list[object]]
+PRINTERS: dict[str, Printer] = {**PODS, **WORKLOADS, **NETWORK, **CONFIG}
+PLAIN = Printer(
+    (NAME, column("Created At", "time of creation")),
+    lambda document, ages: [part(document, "metadata", "creationTimestamp")],
 )
+CUSTOM = printer_of(AGE._replace(column={**AGE.column, "type": "date"}))
 _STEP = re.compile(r"\.?([\w\-\0]+)|\[['\"]([^'\"]+)['\"]\]|\[(\d+|\*)\]|\[\?\((.*?)\)\]")
 _FILTER = re.compile(r"@\.([\w.\-]+)\s*==\s*['\"]?([^'\"]*)['\"]?")
 
 
 def columns(kind: Kind) -> list[Document]:
-    """The columns of a kind: name, type, format, description, priority."""
+    """Return the columns of a kind: name, type, format, description, priority."""
     if kind.columns:
         return [dict(NAME), *(_own_column(declared) for declared in kind.columns)]
-    return [dict(item) for item in _row(kind)[0]]
+    return [dict(item) for item in _printer(kind).columns]
 
 
-def cells(kind: Kind, document: Document, clock: Clock, now: float) -> list[Any]:
-    """The cells of one object, in the order of `columns`.
+def cells(kind: Kind, document: Document, clock: Clock, now: float) -> list[object]:
+    """Return the cells of one object, in the order of `columns`.
 
     Args:
-        kind: of the document.
+        kind: kind of the object.
         document: the object.
-        clock: reads the times in it.
+        clock: parses the times in it.
         now: simulated second.
     """
     return _cells(kind, document, Ages(now, clock.seconds_at))
@@ -65,11 +65,20 @@ def cells(kind: Kind, document: Document, clock: Clock, now: float) -> list[Any]
 
 def lasting_cells(
     kind: Kind, document: Document, clock: Clock, now: float
-) -> tuple[list[Any], float]:
-    """(cells as from `cells`, the simulated second until which they stay as they are).
+) -> tuple[list[object], float]:
+    """Return the cells of one object, and until when they stay the same.
 
-    Whatever a cell says about time, it was read from the document: the earliest moment at which an
-    age of one of these times reads otherwise.
+    Cells depend on time only by the times in the document; the cells change at the earliest moment
+    at which one of their ages reads differently.
+
+    Args:
+        kind: kind of the object.
+        document: the object.
+        clock: parses the times in it.
+        now: simulated second.
+
+    Returns:
+        (cells as from `cells`, simulated second).
     """
     until = float("inf")
 
@@ -85,13 +94,17 @@ def lasting_cells(
 def table_for(
     kind: Kind, objects: Iterable[Document], clock: Clock, now: float, *, wide: bool = True
 ) -> tuple[list[Document], Rows]:
-    """The whole table of some objects: (columns, rows).
+    """Return the table of some objects.
 
     Args:
-        kind: of the objects.
-        objects: documents.
-        clock, now: as for `cells`.
-        wide: with the columns of priority 1.
+        kind: kind of the objects.
+        objects: the objects.
+        clock: parses the times in them.
+        now: simulated second.
+        wide: include the columns of priority 1.
+
+    Returns:
+        (columns, rows).
     """
     every = columns(kind)
     shown = [index for index, item in enumerate(every) if wide or not item["priority"]]
@@ -99,23 +112,19 @@ def table_for(
     return [every[i] for i in shown], [[row[i] for i in shown] for row in rows]
 
 
-def _row(kind: Kind) -> Row:
+def _printer(kind: Kind) -> Printer:
     if kind.custom:
         return CUSTOM
-    return ROWS.get(kind.kind, PLAIN)
+    return PRINTERS.get(kind.kind, PLAIN)
 
 
-def _cells(kind: Kind, document: Document, ages: Ages) -> list[Any]:
+def _cells(kind: Kind, document: Document, ages: Ages) -> list[object]:
     name = (document.get("metadata") or {}).get("name", "")
     if kind.columns:
         return [name, *(_own_cell(declared, document, ages) for declared in kind.columns)]
-    shown = _row(kind)[1](document, ages)
-    # An event's name is not what people look for: it comes last, and only with -o wide.
+    shown = _printer(kind).cells(document, ages)
+    # The name of an Event is its last column, which only -o wide shows.
     return shown if kind.kind == "Event" and not kind.custom else [name, *shown]
-
-
-def _made(document: Document) -> Any:
-    return (document.get("metadata") or {}).get("creationTimestamp")
 
 
 # -- columns of custom kinds -----------------------------------------------------------------------
@@ -131,37 +140,37 @@ def _own_column(declared: Document) -> Document:
     }
 
 
-def _own_cell(declared: Document, document: Document, ages: Ages) -> Any:
-    found = json_path(document, str(declared.get("jsonPath", "")))
-    if not found:
+def _own_cell(declared: Document, document: Document, ages: Ages) -> object:
+    values = json_path(document, str(declared.get("jsonPath", "")))
+    if not values:
         return None
     if declared.get("type") == "date":
-        return ages.since(found[0])
+        return ages.since(values[0])
     if declared.get("type") == "string":
-        texts = [item if isinstance(item, str) else json.dumps(item) for item in found]
-        return ",".join(texts)
-    return found[0]
+        strings = [item if isinstance(item, str) else json.dumps(item) for item in values]
+        return ",".join(strings)
+    return values[0]
 
 
-def json_path(document: Any, path: str) -> list[Any]:
-    """What a JSON path finds: fields, indexes, ``[*]`` and ``[?(@.field=="value")]``.
+def json_path(document: object, path: str) -> list[object]:
+    """Return the values at a JSON path: fields, indexes, ``[*]``, ``[?(@.field=="value")]``.
 
     >>> pod = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
     >>> json_path(pod, '.status.conditions[?(@.type=="Ready")].status')
     ['True']
     """
-    found = [document]
+    values = [document]
     for name, quoted, index, condition in _STEP.findall(path.strip("{} $").replace(r"\.", "\0")):
         field = (name or quoted).replace("\0", ".")
         if field:
-            found = [item[field] for item in found if isinstance(item, dict) and field in item]
+            values = [item[field] for item in values if isinstance(item, dict) and field in item]
         else:
-            lists = [item for item in found if isinstance(item, list)]
-            found = [part for item in lists for part in _picked(item, index, condition)]
-    return [item for item in found if item is not None]
+            lists = [item for item in values if isinstance(item, list)]
+            values = [each for item in lists for each in _selected(item, index, condition)]
+    return [item for item in values if item is not None]
 
 
-def _picked(items: list[Any], index: str, condition: str) -> list[Any]:
+def _selected(items: list[object], index: str, condition: str) -> list[object]:
     if index == "*":
         return items
     if index:

@@ -1,107 +1,77 @@
-"""The columns and cells of workloads.
+"""Printers of workloads: Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob.
 
 Source: pkg/printers/internalversion/printers.go (printDeployment, printJob ...).
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from kubesim.apiserver.printers.ages import Ages, human_duration
 from kubesim.apiserver.printers.cells import (
     AGE,
-    CONTAINERS,
-    IMAGES,
-    NAME,
     NONE,
-    SELECTOR,
-    Row,
-    age,
+    Cell,
+    Printer,
+    at,
     column,
-    containers_of,
+    container_images,
+    container_names,
     count,
+    integer_at,
     is_true,
-    labels_text,
+    labels_at,
+    length_at,
     mapping,
     number,
     objects,
     part,
-    selector_text,
+    printer_of,
+    selector_at,
     wide,
 )
 from kubesim.objects.frozen import Document
 
-
-def _deployment(deployment: Document, ages: Ages) -> list[Any]:
-    status = mapping(deployment, "status")
-    return [
-        f"{count(status, 'readyReplicas')}/{count(deployment, 'spec', 'replicas')}",
-        count(status, "updatedReplicas"),
-        count(status, "availableReplicas"),
-        age(deployment, ages),
-        *containers_of(deployment),
-        selector_text(part(deployment, "spec", "selector")),
-    ]
+CONTAINERS = wide("Containers", "names of the containers in the pod template")
+IMAGES = wide("Images", "images of the containers in the pod template")
+SELECTOR = wide("Selector", "label selector of the pods")
 
 
-def _replicaset(replicaset: Document, ages: Ages) -> list[Any]:
-    return [
-        count(replicaset, "spec", "replicas"),
-        count(replicaset, "status", "replicas"),
-        count(replicaset, "status", "readyReplicas"),
-        age(replicaset, ages),
-        *containers_of(replicaset),
-        selector_text(part(replicaset, "spec", "selector")),
-    ]
+def _template_containers(workload: Document) -> list[Document]:
+    return objects(workload, "spec", "template", "spec", "containers")
 
 
-def _statefulset(statefulset: Document, ages: Ages) -> list[Any]:
-    ready = count(statefulset, "status", "readyReplicas")
-    return [
-        f"{ready}/{count(statefulset, 'spec', 'replicas')}",
-        age(statefulset, ages),
-        *containers_of(statefulset),
-    ]
+TEMPLATE = (
+    Cell(CONTAINERS, lambda document, ages: container_names(_template_containers(document))),
+    Cell(IMAGES, lambda document, ages: container_images(_template_containers(document))),
+)
+LABEL_SELECTOR = selector_at(SELECTOR, "spec.selector")
+READY = Cell(
+    column("Ready", "ready pods of the desired number"),
+    lambda workload, ages: (
+        f"{count(workload, 'status', 'readyReplicas')}/{count(workload, 'spec', 'replicas')}"
+    ),
+)
 
 
-def _daemonset(daemonset: Document, ages: Ages) -> list[Any]:
-    status = mapping(daemonset, "status")
-    return [
-        count(status, "desiredNumberScheduled"),
-        count(status, "currentNumberScheduled"),
-        count(status, "numberReady"),
-        count(status, "updatedNumberScheduled"),
-        count(status, "numberAvailable"),
-        labels_text(part(daemonset, "spec", "template", "spec", "nodeSelector")),
-        age(daemonset, ages),
-        *containers_of(daemonset),
-        selector_text(part(daemonset, "spec", "selector")),
-    ]
+# -- Job and CronJob -------------------------------------------------------------------------------
 
 
-def _job(job: Document, ages: Ages) -> list[Any]:
-    wanted, parallel = part(job, "spec", "completions"), count(job, "spec", "parallelism")
+def _completions(job: Document, ages: Ages) -> str:
+    completions, parallel = part(job, "spec", "completions"), count(job, "spec", "parallelism")
     succeeded = count(job, "status", "succeeded")
-    if wanted is not None:
-        completions = f"{succeeded}/{wanted}"
-    else:
-        completions = f"{succeeded}/1 of {parallel}" if parallel > 1 else f"{succeeded}/1"
-    began = ages.seconds(part(job, "status", "startTime"))
-    ended = ages.seconds(part(job, "status", "completionTime"))
-    lasted = ""
-    if began is not None:
-        lasted = human_duration((ages.now if ended is None else ended) - began)
-    return [
-        _job_status(job),
-        completions,
-        lasted,
-        age(job, ages),
-        *containers_of(job),
-        selector_text(part(job, "spec", "selector")),
-    ]
+    if completions is not None:
+        return f"{succeeded}/{completions}"
+    return f"{succeeded}/1 of {parallel}" if parallel > 1 else f"{succeeded}/1"
 
 
-def _job_status(job: Document) -> str:
+def _duration(job: Document, ages: Ages) -> str:
+    start = ages.seconds(part(job, "status", "startTime"))
+    end = ages.seconds(part(job, "status", "completionTime"))
+    if start is None:
+        return ""
+    return human_duration((ages.now if end is None else end) - start)
+
+
+def _job_status(job: Document, ages: Ages) -> str:
     status = mapping(job, "status")
     for type_ in ("Complete", "Failed"):
         if is_true(status, type_):
@@ -114,93 +84,81 @@ def _job_status(job: Document) -> str:
     return "Running"
 
 
-def _cron_job(job: Document, ages: Ages) -> list[Any]:
-    spec, last = mapping(job, "spec"), part(job, "status", "lastScheduleTime")
-    containers = objects(spec, "jobTemplate", "spec", "template", "spec", "containers")
-    return [
-        spec.get("schedule", ""),
-        spec.get("timeZone") or NONE,
-        "True" if spec.get("suspend") else "False",
-        len(objects(job, "status", "active")),
-        ages.since(last) if last else NONE,
-        age(job, ages),
-        ",".join(str(item.get("name")) for item in containers),
-        ",".join(str(item.get("image")) for item in containers),
-        NONE,
-    ]
+def _last_schedule(job: Document, ages: Ages) -> str:
+    last = part(job, "status", "lastScheduleTime")
+    return ages.since(last) if last else NONE
 
 
-TEMPLATE = (CONTAINERS, IMAGES, SELECTOR)
-WORKLOADS: dict[str, Row] = {
-    "Deployment": (
-        (
-            NAME,
-            column("Ready", "pods that are ready, of those that are wanted"),
-            number("Up-to-date", "pods of the newest template"),
-            number("Available", "pods that were ready long enough"),
-            AGE,
-            *TEMPLATE,
+def _job_containers(job: Document) -> list[Document]:
+    return objects(job, "spec", "jobTemplate", "spec", "template", "spec", "containers")
+
+
+WORKLOADS: dict[str, Printer] = {
+    "Deployment": printer_of(
+        READY,
+        integer_at(number("Up-to-date", "pods of the newest template"), "status.updatedReplicas"),
+        integer_at(
+            number("Available", "pods that have been ready for minReadySeconds"),
+            "status.availableReplicas",
         ),
-        _deployment,
+        AGE,
+        *TEMPLATE,
+        LABEL_SELECTOR,
     ),
-    "ReplicaSet": (
-        (
-            NAME,
-            number("Desired", "how many pods are wanted"),
-            number("Current", "how many there are"),
-            number("Ready", "how many are ready"),
-            AGE,
-            *TEMPLATE,
+    "ReplicaSet": printer_of(
+        integer_at(number("Desired", "desired number of pods"), "spec.replicas"),
+        integer_at(number("Current", "current number of pods"), "status.replicas"),
+        integer_at(number("Ready", "number of ready pods"), "status.readyReplicas"),
+        AGE,
+        *TEMPLATE,
+        LABEL_SELECTOR,
+    ),
+    "StatefulSet": printer_of(READY, AGE, *TEMPLATE),
+    "DaemonSet": printer_of(
+        integer_at(
+            number("Desired", "nodes that should run a pod"), "status.desiredNumberScheduled"
         ),
-        _replicaset,
-    ),
-    "StatefulSet": (
-        (
-            NAME,
-            column("Ready", "pods that are ready, of those that are wanted"),
-            AGE,
-            *TEMPLATE[:2],
+        integer_at(
+            number("Current", "nodes that should run a pod and do"),
+            "status.currentNumberScheduled",
         ),
-        _statefulset,
-    ),
-    "DaemonSet": (
-        (
-            NAME,
-            number("Desired", "nodes that should run a pod"),
-            number("Current", "nodes that should, and do"),
-            number("Ready", "nodes whose pod is ready"),
+        integer_at(number("Ready", "nodes whose pod is ready"), "status.numberReady"),
+        integer_at(
             number("Up-to-date", "nodes with a pod of the newest template"),
-            number("Available", "nodes whose pod was ready long enough"),
-            column("Node Selector", "which nodes"),
-            AGE,
-            *TEMPLATE,
+            "status.updatedNumberScheduled",
         ),
-        _daemonset,
+        integer_at(
+            number("Available", "nodes whose pod has been ready for minReadySeconds"),
+            "status.numberAvailable",
+        ),
+        labels_at(
+            column("Node Selector", "labels of the nodes that should run a pod"),
+            "spec.template.spec.nodeSelector",
+        ),
+        AGE,
+        *TEMPLATE,
+        LABEL_SELECTOR,
     ),
-    "Job": (
-        (
-            NAME,
-            column("Status", "how it goes"),
-            column("Completions", "pods that succeeded, of those that should"),
-            column("Duration", "from its start to its end"),
-            AGE,
-            *TEMPLATE,
-        ),
-        _job,
+    "Job": printer_of(
+        Cell(column("Status", "state of the job"), _job_status),
+        Cell(column("Completions", "succeeded pods of the desired number"), _completions),
+        Cell(column("Duration", "time from start to completion"), _duration),
+        AGE,
+        *TEMPLATE,
+        LABEL_SELECTOR,
     ),
-    "CronJob": (
-        (
-            NAME,
-            column("Schedule", "when it runs"),
-            column("Timezone", "of the schedule"),
-            column("Suspend", "whether it pauses"),
-            number("Active", "jobs that run now"),
-            column("Last Schedule", "since it last ran"),
-            AGE,
-            wide("Containers", "names of the template's containers"),
-            wide("Images", "what these containers run"),
-            wide("Selector", "which pods belong to it"),
+    "CronJob": printer_of(
+        at(column("Schedule", "schedule in cron format"), "spec.schedule"),
+        at(column("Timezone", "time zone of the schedule"), "spec.timeZone", NONE),
+        Cell(
+            column("Suspend", "whether no further jobs are created"),
+            lambda job, ages: "True" if part(job, "spec", "suspend") else "False",
         ),
-        _cron_job,
+        length_at(number("Active", "number of running jobs"), "status.active"),
+        Cell(column("Last Schedule", "time since the last job was created"), _last_schedule),
+        AGE,
+        Cell(CONTAINERS, lambda job, ages: container_names(_job_containers(job))),
+        Cell(IMAGES, lambda job, ages: container_images(_job_containers(job))),
+        Cell(SELECTOR, lambda job, ages: NONE),
     ),
 }
