@@ -1,12 +1,12 @@
-"""The StatefulSet controller: keeps numbered pods as their StatefulSet wants them.
+"""The StatefulSet controller: keeps pods with ordinals, in order.
 
-What to do is decided by `statefulset_plan.plan`; this file reads, acts and writes the status. Kill
-a pod and it comes back under its name; shrink the set and the highest numbers go.
+`plan` decides what to do; the controller reads objects, executes the plan and writes the status. A
+pod that is deleted is recreated under its name; scaling down deletes the highest ordinals.
 
 Ours keeps both management policies, rolling updates with a partition and, behind its gate,
-maxUnavailable, revisions with their history limit (as ControllerRevision objects), adoption, volume
-claims as plain objects with their retention policy, status and events to the letter. It leaves out:
-binding of claims, repair of a pod's identity labels, automatic rollback.
+maxUnavailable, revision history with its limit (as ControllerRevision objects), adoption, volume
+claims as plain objects with their retention policy, status and events to the letter. It leaves out
+the binding of claims, the repair of a pod's identity labels, and automatic rollback.
 
 Source: pkg/controller/statefulset/stateful_set_control.go, stateful_pod_control.go,
 pkg/controller/history/controller_history.go.
@@ -17,14 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Controller, Decision, RuleStep, Tools
+from kubesim.client import Controller, RuleStep, Tools
 from kubesim.controllers.shared.controllerrefs import claim
+from kubesim.controllers.shared.podowner import error_message
 from kubesim.controllers.shared.podstatus import STARTING, families, why_not_ready
 from kubesim.controllers.statefulset import revisions
 from kubesim.controllers.statefulset.plan import (
-    Plan,
     SetPod,
     SetSpec,
+    StatefulSetPlan,
     ordinal_of,
     plan,
     resolve_max_unavailable,
@@ -32,7 +33,7 @@ from kubesim.controllers.statefulset.plan import (
     status_of,
 )
 from kubesim.controllers.statefulset.volumeclaims import keep_claims, missing_claims, volumes_of
-from kubesim.errors import AlreadyExists, NotFound, StatusError
+from kubesim.errors import AlreadyExists, NotFound
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document, thaw
@@ -51,39 +52,44 @@ class StatefulSetController(Controller):
 
     Args:
         max_unavailable: the feature gate MaxUnavailableStatefulSet (alpha and off in 1.34): updates
-            obey spec.updateStrategy.rollingUpdate.maxUnavailable.
+            respect spec.updateStrategy.rollingUpdate.maxUnavailable.
     """
 
     name = "statefulset-controller"
 
     def __init__(self, tools: Tools, *, max_unavailable: bool = False, **options: float) -> None:
         super().__init__(tools, **options)
-        self._many = max_unavailable
-        self._sets = self.informer("StatefulSet", lambda event: [meta.key_of(event.object)])
-        self._pods = self.informer("Pod", self._owners, indexers={"owner": _owner_uid_or_orphan})
-        self._last_reason: dict[str, str] = {}
+        self._max_unavailable_enabled = max_unavailable
+        self._sets = self.informer("StatefulSet", self._set_changed)
+        self._pods = self.informer(
+            "Pod", self._pod_changed, indexers={"owner": _owner_uid_or_namespace}
+        )
 
-    def _owners(self, event: ResourceEvent) -> Iterable[str]:
+    def _set_changed(self, event: ResourceEvent) -> Iterable[str]:
+        if event.type == "DELETED":
+            self.forget_decisions(event.object)
+        yield meta.key_of(event.object)
+
+    def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
         pod = event.object
         controller = meta.controller_of(pod)
         if controller is not None:
             if controller["kind"] == "StatefulSet":
                 yield f"{meta.namespace_of(pod)}/{controller['name']}"
         elif event.type != "DELETED":
-            parent = meta.name_of(pod).rpartition("-")[0]  # it may be adopted
+            parent = meta.name_of(pod).rpartition("-")[0]  # a possible adopter
             if parent and self._sets.get(f"{meta.namespace_of(pod)}/{parent}") is not None:
                 yield f"{meta.namespace_of(pod)}/{parent}"
 
     def about(self, key: str) -> Document | None:
-        """The StatefulSet itself."""
+        """Return the StatefulSet itself."""
         return self._sets.get(key)
 
     def reconcile(self, key: str) -> None:
-        """One pass: plan, act, write the status, also after a failure."""
+        """Plan, execute the plan, and write the status, also after a failure."""
         statefulset = self._sets.get(key)
         if statefulset is None:
-            self._last_reason.pop(key, None)
-            return  # the garbage collector sees to its pods
+            return  # the garbage collector deletes its pods
         pods = self._pods_of(statefulset)
         spec = self._spec_of(statefulset)
         facts = [self._facts(ordinal, pod) for ordinal, pod in pods.items()]
@@ -92,7 +98,7 @@ class StatefulSetController(Controller):
             return
         self._ensure_revision(statefulset, spec.update_revision)
         decided = plan(spec, facts, self.clock.now())
-        self._remember(key, statefulset, pods, decided)
+        self._record(statefulset, pods, decided)
         if decided.look_again is not None:
             self.queue.add_after(key, max(0.0, decided.look_again - self.clock.now()))
         try:
@@ -109,26 +115,26 @@ class StatefulSetController(Controller):
     # -- reading --------------------------------------------------------------------------------
 
     def _pods_of(self, statefulset: Document) -> dict[int, Document]:
-        """By ordinal; orphans that match the selector and the name are adopted."""
-        found: dict[int, Document] = {}
+        """Adopt and release pods; return those that the StatefulSet controls, by ordinal."""
+        by_ordinal: dict[int, Document] = {}
         name = meta.name_of(statefulset)
         candidates = [
             *self._pods.by_index("owner", meta.uid_of(statefulset)),
             *self._pods.by_index("owner", meta.namespace_of(statefulset)),
         ]
-        mine = [pod for pod in candidates if ordinal_of(name, meta.name_of(pod)) is not None]
+        named = [pod for pod in candidates if ordinal_of(name, meta.name_of(pod)) is not None]
         selector = selector_from(statefulset["spec"].get("selector"))
-        for pod in claim(self.api, statefulset, selector, mine):
+        for pod in claim(self.api, statefulset, selector, named):
             ordinal = ordinal_of(name, meta.name_of(pod))
             if ordinal is not None:
-                found[ordinal] = pod
-        return dict(sorted(found.items()))
+                by_ordinal[ordinal] = pod
+        return dict(sorted(by_ordinal.items()))
 
     def _spec_of(self, statefulset: Document) -> SetSpec:
         spec = statefulset["spec"]
         strategy = spec.get("updateStrategy") or {}
         rolling = strategy.get("rollingUpdate") or {}
-        many = resolve_max_unavailable(rolling.get("maxUnavailable"), spec["replicas"])
+        max_unavailable = resolve_max_unavailable(rolling.get("maxUnavailable"), spec["replicas"])
         return SetSpec(
             name=meta.name_of(statefulset),
             replicas=spec["replicas"],
@@ -140,7 +146,7 @@ class StatefulSetController(Controller):
             update_revision=revisions.template_revision(
                 meta.name_of(statefulset), spec["template"]
             ),
-            max_unavailable=many if self._many else None,
+            max_unavailable=max_unavailable if self._max_unavailable_enabled else None,
         )
 
     def _facts(self, ordinal: int, pod: Document) -> SetPod:
@@ -155,28 +161,29 @@ class StatefulSetController(Controller):
             revision=meta.labels_of(pod).get(REVISION_HASH_LABEL, ""),
         )
 
-    # -- revisions ------------------------------------------------------------------------------
+    # -- revision history -----------------------------------------------------------------------
 
-    def _known_revisions(self, statefulset: Document) -> list[Document]:
+    def _owned_revisions(self, statefulset: Document) -> list[Document]:
         namespace = meta.namespace_of(statefulset)
-        known = self.api.snapshot("ControllerRevision", namespace)[0]
-        return [revision for revision in known if meta.is_owned_by(revision, statefulset)]
+        revisions = self.api.snapshot("ControllerRevision", namespace)[0]
+        return [revision for revision in revisions if meta.is_owned_by(revision, statefulset)]
 
     def _ensure_revision(self, statefulset: Document, name: str) -> None:
-        """Keep the template under its revision; one that is used again gets the next number."""
+        """Store the current template as a revision; a reused revision gets the next number."""
         known = self.api.peek("ControllerRevision", name, meta.namespace_of(statefulset))
         status = statefulset.get("status") or {}
         if known is not None and status.get("updateRevision") == name:
             return
-        number = revisions.next_number(self._known_revisions(statefulset))
+        number = revisions.next_number(self._owned_revisions(statefulset))
         if known is None:
             self.api.create(revisions.revision_document(statefulset, number))
         elif meta.is_owned_by(known, statefulset) and revisions.number_of(known) < number - 1:
             self.api.update({**known, "revision": number})
 
-    def _trim_revisions(self, statefulset: Document, status: Document) -> None:
+    def _truncate_history(self, statefulset: Document, status: Document) -> None:
+        """Delete unused revisions beyond revisionHistoryLimit."""
         limit = statefulset["spec"].get("revisionHistoryLimit")
-        known = self._known_revisions(statefulset)
+        known = self._owned_revisions(statefulset)
         if limit is None or len(known) <= limit:
             return
         pods = self._pods.by_index("owner", meta.uid_of(statefulset))
@@ -188,17 +195,17 @@ class StatefulSetController(Controller):
                     "ControllerRevision", meta.name_of(revision), meta.namespace_of(revision)
                 )
             except NotFound:
-                continue  # somebody else did
+                continue
 
     def _template(self, statefulset: Document, revision: str, spec: SetSpec) -> Document:
         if revision != spec.update_revision:
             namespace = meta.namespace_of(statefulset)
-            kept = self.api.peek("ControllerRevision", revision, namespace)
-            if kept is not None:
-                return revisions.template_of(kept)
+            stored = self.api.peek("ControllerRevision", revision, namespace)
+            if stored is not None:
+                return revisions.template_of(stored)
         return thaw(statefulset["spec"]["template"])
 
-    # -- acting ---------------------------------------------------------------------------------
+    # -- pods -----------------------------------------------------------------------------------
 
     def _create(self, statefulset: Document, spec: SetSpec, ordinal: int) -> None:
         name = f"{spec.name}-{ordinal}"
@@ -218,51 +225,56 @@ class StatefulSetController(Controller):
         if statefulset["spec"].get("volumeClaimTemplates"):
             volumes = template["spec"].get("volumes") or []
             template["spec"]["volumes"] = volumes_of(statefulset, ordinal, volumes)
-            self._claim(statefulset, name, ordinal)
-        about = f"Pod {name} in StatefulSet {spec.name}"
+            self._create_claims(statefulset, name, ordinal)
+        subject = f"Pod {name} in StatefulSet {spec.name}"
         try:
             self.api.create({"kind": "Pod", "apiVersion": "v1", **template})
         except AlreadyExists:
-            # A pod of that name whose news has not come yet, or somebody else's: look again then.
-            raise
+            raise  # the cache is stale, or another controller owns the pod: retry
         except Exception as error:
-            self._tell(statefulset, "create", f"{about} failed error: {_words_of(error)}", ok=False)
+            self._record_event(
+                statefulset, "create", f"{subject} failed error: {error_message(error)}", ok=False
+            )
             raise
         self.counts["created"] += 1
-        self._tell(statefulset, "create", f"{about} successful")
+        self._record_event(statefulset, "create", f"{subject} successful")
 
-    def _claim(self, statefulset: Document, pod: str, ordinal: int) -> None:
-        """Make the claims of a pod that are missing; those of its last life are used again."""
-        about = f"Pod {pod} in StatefulSet {meta.name_of(statefulset)}"
+    def _create_claims(self, statefulset: Document, pod: str, ordinal: int) -> None:
+        """Create the claims of a pod that do not exist; existing ones are used again."""
+        subject = f"Pod {pod} in StatefulSet {meta.name_of(statefulset)}"
         for wanted in missing_claims(self.api, statefulset, pod, ordinal):
             name = meta.name_of(wanted)
             try:
                 self.api.create(wanted)
             except Exception as error:
-                said = f"Claim {name} for {about} failed error: {_words_of(error)}"
-                self._tell(statefulset, "create", said, ok=False)
+                message = f"Claim {name} for {subject} failed error: {error_message(error)}"
+                self._record_event(statefulset, "create", message, ok=False)
                 raise
-            self._tell(statefulset, "create", f"Claim {name} {about} success")
+            self._record_event(statefulset, "create", f"Claim {name} {subject} success")
 
     def _delete(self, statefulset: Document, pod: Document) -> None:
         name = meta.name_of(pod)
-        about = f"Pod {name} in StatefulSet {meta.name_of(statefulset)}"
+        subject = f"Pod {name} in StatefulSet {meta.name_of(statefulset)}"
         try:
             self.api.delete("Pod", name, meta.namespace_of(pod), uid=meta.uid_of(pod))
         except NotFound:
-            return  # its news is on the way
+            return  # the watch event is on its way
         except Exception as error:
-            self._tell(statefulset, "delete", f"{about} failed error: {_words_of(error)}", ok=False)
+            self._record_event(
+                statefulset, "delete", f"{subject} failed error: {error_message(error)}", ok=False
+            )
             raise
         self.counts["deleted"] += 1
-        self._tell(statefulset, "delete", f"{about} successful")
+        self._record_event(statefulset, "delete", f"{subject} successful")
 
-    def _tell(self, statefulset: Document, verb: str, rest: str, *, ok: bool = True) -> None:
+    def _record_event(
+        self, statefulset: Document, verb: str, rest: str, *, ok: bool = True
+    ) -> None:
         reason = ("Successful" if ok else "Failed") + verb.title()
         kind = "Normal" if ok else "Warning"
         self.recorder.event(statefulset, kind, reason, f"{verb} {rest}")
 
-    # -- telling --------------------------------------------------------------------------------
+    # -- status and decision records ------------------------------------------------------------
 
     def _write_status(self, statefulset: Document, spec: SetSpec, facts: list[SetPod]) -> None:
         old = statefulset.get("status") or {}
@@ -271,40 +283,30 @@ class StatefulSetController(Controller):
         new["collisionCount"] = 0
         if new != old:
             self.api.update_status({**statefulset, "status": new})
-            self._trim_revisions(statefulset, new)
+            self._truncate_history(statefulset, new)
 
-    def _remember(
-        self, key: str, statefulset: Document, pods: dict[int, Document], decided: Plan
+    def _record(
+        self, statefulset: Document, pods: dict[int, Document], decided: StatefulSetPlan
     ) -> None:
-        """A decision record, unless it would say what the last one said."""
-        steps, unless = self._why(statefulset, pods, decided)
-        words = "".join(str(dict(step.inputs)) for step in steps[1:])
-        if not (decided.create or decided.delete) and self._last_reason.get(key) == (
-            decided.reason + words
-        ):
-            return
-        self._last_reason[key] = decided.reason + words
+        steps, change = self._explain(statefulset, pods, decided)
         name = meta.name_of(statefulset)
-        did = [f"create {name}-{o}" for o in decided.create]
-        did += [f"delete {name}-{o}" for o in decided.delete]
-        self.decisions.record(
-            Decision(
-                time=self.clock.now(),
-                revision=meta.resource_version_of(statefulset),
-                component=self.name,
-                object=meta.reference("statefulset", meta.key_of(statefulset)),
-                verdict=", ".join(did) or f"nothing to do: {decided.reason}",
-                steps=tuple(steps),
-                binding=decided.reason,
-                would_change_if=unless,
-                data={"create": list(decided.create), "delete": list(decided.delete)},
-            )
+        actions = [f"create {name}-{ordinal}" for ordinal in decided.create]
+        actions += [f"delete {name}-{ordinal}" for ordinal in decided.delete]
+        self.decide(
+            statefulset,
+            ", ".join(actions) or f"nothing to do: {decided.reason}",
+            steps=steps,
+            binding=decided.reason,
+            would_change_if=change,
+            data={"create": list(decided.create), "delete": list(decided.delete)},
+            signature=decided.reason + "".join(str(dict(step.inputs)) for step in steps[1:]),
+            acted=bool(actions),
         )
 
-    def _why(
-        self, statefulset: Document, pods: dict[int, Document], decided: Plan
+    def _explain(
+        self, statefulset: Document, pods: dict[int, Document], decided: StatefulSetPlan
     ) -> tuple[list[RuleStep], str]:
-        """The figures, and what the pod that holds everything up waits for itself."""
+        """Return the steps of a decision, what a blocking pod waits for, and what would help."""
         spec, facts = statefulset["spec"], [self._facts(o, pod) for o, pod in pods.items()]
         inputs = {
             "replicas": spec["replicas"],
@@ -316,26 +318,23 @@ class StatefulSetController(Controller):
         pod = pods.get(decided.waits_for) if decided.waits_for is not None else None
         if pod is None or decided.create or decided.delete:
             return steps, "spec.replicas, the template, or a pod's state changes"
-        name, word = meta.name_of(pod), why_not_ready(pod)
-        if word not in STARTING:
-            steps.append(RuleStep("pod", families({word: 1}), f"{name}: {word}"))
-        unless = f"{name} becomes available"
-        this = self._spec_of(statefulset)
-        kept = meta.labels_of(pod).get(REVISION_HASH_LABEL, "")
-        wanted = revision_for(this, decided.waits_for or 0, kept)
-        if kept != wanted and not this.parallel and not meta.is_terminating(pod):
-            said = f"{name} is of {kept}; a pod that is not ready is not replaced by {wanted}"
-            steps.append(RuleStep("forced rollback", {"has": kept, "wants": wanted}, said, REPAIR))
-            unless += f", or somebody deletes {name}: a new template alone does not repair it"
-        return steps, unless
+        name, reason = meta.name_of(pod), why_not_ready(pod)
+        if reason not in STARTING:
+            steps.append(RuleStep("pod", families({reason: 1}), f"{name}: {reason}"))
+        change = f"{name} becomes available"
+        set_spec = self._spec_of(statefulset)
+        current = meta.labels_of(pod).get(REVISION_HASH_LABEL, "")
+        wanted = revision_for(set_spec, decided.waits_for or 0, current)
+        if current != wanted and not set_spec.parallel and not meta.is_terminating(pod):
+            result = f"{name} is of {current}; a pod that is not ready is not replaced by {wanted}"
+            steps.append(
+                RuleStep("forced rollback", {"has": current, "wants": wanted}, result, REPAIR)
+            )
+            change += f", or somebody deletes {name}: a new template alone does not repair it"
+        return steps, change
 
 
-def _words_of(error: BaseException) -> str:
-    """An error as the API server words it, without our hints."""
-    return error.message if isinstance(error, StatusError) else str(error)
-
-
-def _owner_uid_or_orphan(pod: Document) -> Iterable[str]:
-    """Orphans are found under their namespace."""
+def _owner_uid_or_namespace(pod: Document) -> Iterable[str]:
+    """Index pods by the uid of their controller, and orphans by their namespace."""
     controller = meta.controller_of(pod)
     return [controller["uid"] if controller is not None else meta.namespace_of(pod)]

@@ -1,13 +1,13 @@
-"""What a StatefulSet needs next: a pure function of its spec and its pods.
+"""What a StatefulSet does next: a pure function of its spec and its pods.
 
-A StatefulSet's pods have an identity: ``web-0``, ``web-1``, ... in order. With the policy
-OrderedReady they start one after the other, each when the one before is ready, and stop in reverse;
-with Parallel all at once. Updates go from the highest ordinal down, one pod at a time.
+The pods of a StatefulSet have ordinals: ``web-0``, ``web-1``, ... With the policy OrderedReady each
+pod is created once its predecessor is ready, and pods are deleted in reverse order; with Parallel
+all at once. Updates proceed from the highest ordinal down, one pod at a time.
 
 >>> spec = SetSpec(name="web", replicas=2, parallel=True)
 >>> plan(spec, [], now=0.0).create
 (0, 1)
->>> plan(SetSpec(name="web", replicas=2), [], now=0.0).create       # one after the other
+>>> plan(SetSpec(name="web", replicas=2), [], now=0.0).create       # one at a time
 (0,)
 
 Source: pkg/controller/statefulset/stateful_set_control.go (updateStatefulSet),
@@ -25,18 +25,18 @@ from kubesim.objects.intstr import scaled_value
 
 @dataclass(frozen=True, slots=True)
 class SetSpec:
-    """What is wanted.
+    """The spec of a StatefulSet.
 
     Attributes:
-        name: of the StatefulSet.
-        replicas: wanted number of pods.
+        name: name of the StatefulSet.
+        replicas: spec.replicas.
         start: first ordinal (spec.ordinals.start).
         parallel: podManagementPolicy is Parallel.
         rolling: updateStrategy is RollingUpdate (else OnDelete).
-        partition: only pods from this one on, counted from the first, are updated.
-        min_ready_seconds: ready so long before a pod counts as available.
-        update_revision: hash of the newest template.
-        max_unavailable: pods that an update may keep down at once; None: one at a time, as with the
+        partition: only pods from this position on are updated.
+        min_ready_seconds: seconds that a pod must be ready before it counts as available.
+        update_revision: name of the newest template's revision.
+        max_unavailable: pods that an update may keep unavailable; None: one at a time, as with the
             gate MaxUnavailableStatefulSet off (the default in 1.34).
     """
 
@@ -53,15 +53,15 @@ class SetSpec:
 
 @dataclass(frozen=True, slots=True)
 class SetPod:
-    """What is: one pod of the set.
+    """One pod of a StatefulSet.
 
     Attributes:
-        ordinal: its number.
+        ordinal: the number in its name.
         phase: status.phase.
         ready: condition Ready is True.
-        ready_since: second of its last transition to Ready.
+        ready_since: second of the last transition to Ready.
         terminating: has a deletionTimestamp.
-        revision: hash of the template that it was made from.
+        revision: name of the revision that it was created from.
     """
 
     ordinal: int
@@ -73,29 +73,29 @@ class SetPod:
 
     @property
     def serving(self) -> bool:
-        """Running and ready, even on its way out: what readyReplicas counts."""
+        """Whether it is running and ready, even if terminating: what readyReplicas counts."""
         return self.phase == "Running" and self.ready
 
     @property
     def healthy(self) -> bool:
-        """Running, ready and not on its way out."""
+        """Whether it is running, ready and not terminating."""
         return self.phase == "Running" and self.ready and not self.terminating
 
     def available(self, min_ready_seconds: int, now: float) -> bool:
-        """Healthy for long enough; the moment itself counts (since 1.34)."""
+        """Return whether it has been healthy for min_ready_seconds (inclusive since 1.34)."""
         return self.healthy and self.ready_since + min_ready_seconds <= now
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to do in this pass.
+class StatefulSetPlan:
+    """What to do in one sync.
 
     Attributes:
         create: ordinals to create, ascending.
         delete: ordinals to delete, descending.
-        reason: why, in words; also why nothing is done.
-        look_again: second at which a pod becomes available; None: no need.
-        waits_for: the ordinal that holds everything up; None: nothing does.
+        reason: why, also why nothing is done, as a sentence fragment.
+        look_again: second at which a pod becomes available, for the next sync; None: none.
+        waits_for: the ordinal that blocks everything else; None: none does.
     """
 
     create: tuple[int, ...] = ()
@@ -105,12 +105,12 @@ class Plan:
     waits_for: int | None = None
 
 
-def plan(spec: SetSpec, pods: Sequence[SetPod], now: float) -> Plan:
-    """The next step.
+def plan(spec: SetSpec, pods: Sequence[SetPod], now: float) -> StatefulSetPlan:
+    """Decide the next step.
 
     Args:
-        spec: what is wanted.
-        pods: the pods of the set, in any order; at most one for each ordinal.
+        spec: the StatefulSet's spec.
+        pods: its pods, in any order; at most one for each ordinal.
         now: in seconds, for min_ready_seconds.
     """
     by_ordinal = {pod.ordinal: pod for pod in pods}
@@ -127,30 +127,30 @@ def _parallel(
     wanted: range,
     condemned: list[SetPod],
     now: float,
-) -> Plan:
+) -> StatefulSetPlan:
     create = tuple(ordinal for ordinal in wanted if ordinal not in by_ordinal)
-    ended = [by_ordinal[o] for o in wanted if o in by_ordinal and _ended(by_ordinal[o])]
-    goes = [pod for pod in condemned if not pod.terminating]
-    # The update sees what this very pass has done: pods on their way in, and on their way out.
+    finished = [by_ordinal[o] for o in wanted if o in by_ordinal and _is_finished(by_ordinal[o])]
+    surplus = [pod for pod in condemned if not pod.terminating]
+    # The update sees the pods as this sync leaves them: created and terminating ones included.
     after = dict(by_ordinal)
     after |= {o: SetPod(o, "Pending", ready=False, revision=spec.update_revision) for o in create}
-    after |= {pod.ordinal: replace(pod, terminating=True) for pod in ended}
+    after |= {pod.ordinal: replace(pod, terminating=True) for pod in finished}
     update = _update(spec, after, wanted, now)
     delete = tuple(
-        sorted({*(pod.ordinal for pod in [*ended, *goes]), *update.delete}, reverse=True)
+        sorted({*(pod.ordinal for pod in [*finished, *surplus]), *update.delete}, reverse=True)
     )
     parts = []
     if create:
         parts.append(f"{_names(spec, create)} missing")
-    if ended:
-        parts.append(f"{_names(spec, [p.ordinal for p in ended])} ended and made anew")
-    if goes:
-        parts.append(f"{_names(spec, [p.ordinal for p in goes])} beyond {spec.replicas}")
+    if finished:
+        parts.append(f"{_names(spec, [p.ordinal for p in finished])} finished and recreated")
+    if surplus:
+        parts.append(f"{_names(spec, [p.ordinal for p in surplus])} beyond {spec.replicas}")
     if not parts:
         return update
     if update.delete:
         parts.append(update.reason)
-    return Plan(create, delete, "; ".join(parts), update.look_again)
+    return StatefulSetPlan(create, delete, "; ".join(parts), update.look_again)
 
 
 def _ordered(
@@ -159,73 +159,77 @@ def _ordered(
     wanted: range,
     condemned: list[SetPod],
     now: float,
-) -> Plan:
+) -> StatefulSetPlan:
     for ordinal in wanted:
         pod = by_ordinal.get(ordinal)
         if pod is None:
-            return Plan(create=(ordinal,), reason=f"{_name(spec, ordinal)} is missing")
-        if _ended(pod):
-            reason = f"{_name(spec, ordinal)} is {pod.phase}: deleted, then made anew"
-            return Plan(delete=(ordinal,), reason=reason)
+            return StatefulSetPlan(create=(ordinal,), reason=f"{_name(spec, ordinal)} is missing")
+        if _is_finished(pod):
+            reason = f"{_name(spec, ordinal)} is {pod.phase}: deleted, then recreated"
+            return StatefulSetPlan(delete=(ordinal,), reason=reason)
         if (blocked := _blocked(spec, pod, now)) is not None:
             return blocked
     if condemned:
-        return _shrink(spec, by_ordinal, condemned)
+        return _scale_down(spec, by_ordinal, condemned)
     return _update(spec, by_ordinal, wanted, now)
 
 
-def _shrink(spec: SetSpec, by_ordinal: dict[int, SetPod], condemned: list[SetPod]) -> Plan:
-    """One pod at a time, from the highest ordinal, while everything below is healthy."""
+def _scale_down(
+    spec: SetSpec, by_ordinal: dict[int, SetPod], condemned: list[SetPod]
+) -> StatefulSetPlan:
+    """Delete one pod, from the highest ordinal, while all lower ones are healthy."""
     last = condemned[-1]
     if last.terminating:
-        said = f"waiting for {_name(spec, last.ordinal)} to stop"
-        return Plan(reason=said, waits_for=last.ordinal)
-    ill = sorted((pod for pod in by_ordinal.values() if not pod.healthy), key=_ordinal)
-    if ill and ill[0].ordinal != last.ordinal:
-        first = ill[0].ordinal
-        said = f"waiting for {_name(spec, first)} to be running and ready"
-        return Plan(reason=said, waits_for=first)
+        reason = f"waiting for {_name(spec, last.ordinal)} to stop"
+        return StatefulSetPlan(reason=reason, waits_for=last.ordinal)
+    unhealthy = sorted((pod for pod in by_ordinal.values() if not pod.healthy), key=_ordinal)
+    if unhealthy and unhealthy[0].ordinal != last.ordinal:
+        first = unhealthy[0].ordinal
+        reason = f"waiting for {_name(spec, first)} to be running and ready"
+        return StatefulSetPlan(reason=reason, waits_for=first)
     reason = f"{_name(spec, last.ordinal)} is beyond {spec.replicas} replicas"
-    return Plan(delete=(last.ordinal,), reason=reason)
+    return StatefulSetPlan(delete=(last.ordinal,), reason=reason)
 
 
-def _blocked(spec: SetSpec, pod: SetPod, now: float) -> Plan | None:
-    """Nothing further happens while this pod is not available."""
+def _blocked(spec: SetSpec, pod: SetPod, now: float) -> StatefulSetPlan | None:
+    """Return the plan to wait for a pod that is not available; None if it is available."""
     name = _name(spec, pod.ordinal)
     if not pod.healthy:
-        how = "stop" if pod.terminating else "be running and ready"
-        return Plan(reason=f"waiting for {name} to {how}", waits_for=pod.ordinal)
+        event = "stop" if pod.terminating else "be running and ready"
+        return StatefulSetPlan(reason=f"waiting for {name} to {event}", waits_for=pod.ordinal)
     if not pod.available(spec.min_ready_seconds, now):
-        moment = pod.ready_since + spec.min_ready_seconds
-        said = f"waiting for {name} to be available"
-        return Plan(reason=said, look_again=moment, waits_for=pod.ordinal)
+        available_at = pod.ready_since + spec.min_ready_seconds
+        reason = f"waiting for {name} to be available"
+        return StatefulSetPlan(reason=reason, look_again=available_at, waits_for=pod.ordinal)
     return None
 
 
-def _update(spec: SetSpec, by_ordinal: dict[int, SetPod], wanted: range, now: float) -> Plan:
-    """From the highest ordinal down to the partition: the first pod of an older revision goes."""
+def _update(
+    spec: SetSpec, by_ordinal: dict[int, SetPod], wanted: range, now: float
+) -> StatefulSetPlan:
+    """Delete the first pod of an older revision, from the highest ordinal to the partition."""
     if not spec.rolling:
-        return Plan(reason="as wanted (updates are made on delete)")
+        return StatefulSetPlan(reason="as wanted (updates are made on delete)")
     if spec.max_unavailable is not None:
-        return _update_many(spec, spec.max_unavailable, by_ordinal, wanted, now)
+        return _update_with_max_unavailable(spec, spec.max_unavailable, by_ordinal, wanted, now)
     for ordinal in reversed(wanted[spec.partition :]):
         pod = by_ordinal.get(ordinal)
         if pod is None:
             break
         if pod.revision != spec.update_revision and not pod.terminating:
             reason = f"{_name(spec, ordinal)} is of an older revision"
-            return Plan(delete=(ordinal,), reason=reason)
+            return StatefulSetPlan(delete=(ordinal,), reason=reason)
         if (blocked := _blocked(spec, pod, now)) is not None:
             return blocked
-    return Plan(reason="as wanted")
+    return StatefulSetPlan(reason="as wanted")
 
 
-def _update_many(
+def _update_with_max_unavailable(
     spec: SetSpec, limit: int, by_ordinal: dict[int, SetPod], wanted: range, now: float
-) -> Plan:
-    """With the gate: so many pods of older revisions that no more than the limit are down."""
+) -> StatefulSetPlan:
+    """Delete as many pods of older revisions as maxUnavailable allows (feature gate)."""
     pods = [by_ordinal[ordinal] for ordinal in wanted if ordinal in by_ordinal]
-    down = [pod for pod in pods if not pod.available(spec.min_ready_seconds, now)]
+    unavailable = [pod for pod in pods if not pod.available(spec.min_ready_seconds, now)]
     old = [
         ordinal
         for ordinal in reversed(wanted[spec.partition :])
@@ -234,25 +238,25 @@ def _update_many(
         and not by_ordinal[ordinal].terminating
     ]
     if not old:
-        moments = [pod.ready_since + spec.min_ready_seconds for pod in down if pod.healthy]
-        return Plan(reason="as wanted", look_again=min(moments, default=None))
-    goes = old[: max(0, limit - len(down))]
-    if not goes:
-        first = min(down, key=_ordinal)
-        moments = [pod.ready_since + spec.min_ready_seconds for pod in down if pod.healthy]
-        said = f"{len(down)} pods are unavailable, {limit} may be"
-        again = min(moments, default=None)
-        return Plan(reason=said, look_again=again, waits_for=first.ordinal)
-    are = "is" if len(goes) == 1 else "are"
-    reason = f"{_names(spec, goes)} {are} of an older revision ({limit} may be unavailable)"
-    return Plan(delete=tuple(goes), reason=reason)
+        times = [pod.ready_since + spec.min_ready_seconds for pod in unavailable if pod.healthy]
+        return StatefulSetPlan(reason="as wanted", look_again=min(times, default=None))
+    surplus = old[: max(0, limit - len(unavailable))]
+    if not surplus:
+        first = min(unavailable, key=_ordinal)
+        times = [pod.ready_since + spec.min_ready_seconds for pod in unavailable if pod.healthy]
+        reason = f"{len(unavailable)} pods are unavailable, {limit} may be"
+        next_sync = min(times, default=None)
+        return StatefulSetPlan(reason=reason, look_again=next_sync, waits_for=first.ordinal)
+    verb = "is" if len(surplus) == 1 else "are"
+    reason = f"{_names(spec, surplus)} {verb} of an older revision ({limit} may be unavailable)"
+    return StatefulSetPlan(delete=tuple(surplus), reason=reason)
 
 
 def resolve_max_unavailable(value: int | str | None, replicas: int) -> int:
-    """rollingUpdate.maxUnavailable as a number: percentages round down, and it is at least 1.
+    """Resolve rollingUpdate.maxUnavailable: percentages round down; the result is at least 1.
 
     Args:
-        value: a number or a percentage; None is 1.
+        value: a number or a percentage; None means 1.
         replicas: spec.replicas.
 
     >>> resolve_max_unavailable("25%", 10), resolve_max_unavailable("25%", 3)
@@ -262,12 +266,14 @@ def resolve_max_unavailable(value: int | str | None, replicas: int) -> int:
 
 
 def status_of(spec: SetSpec, pods: Sequence[SetPod], current_revision: str, now: float) -> Document:
-    """status of a StatefulSet; terminating pods count as replicas, but not as current or updated.
+    """Return the status of a StatefulSet.
+
+    Terminating pods count as replicas, but not as current or updated.
 
     Args:
-        spec: what is wanted.
-        pods: the pods of the set.
-        current_revision: of the status so far; "" at first.
+        spec: the StatefulSet's spec.
+        pods: its pods.
+        current_revision: status.currentRevision; "" at first.
         now: in seconds.
     """
     current = current_revision or spec.update_revision
@@ -275,7 +281,7 @@ def status_of(spec: SetSpec, pods: Sequence[SetPod], current_revision: str, now:
     updated = sum(pod.revision == spec.update_revision for pod in alive)
     ready = sum(pod.serving for pod in pods)
     if spec.rolling and updated == ready == spec.replicas == len(pods):
-        current = spec.update_revision  # the update is done
+        current = spec.update_revision  # the update is complete
     return {
         "replicas": len(pods),
         "readyReplicas": ready,
@@ -292,13 +298,19 @@ def _available(pods: Iterable[SetPod], min_ready_seconds: int, now: float) -> in
 
 
 def revision_for(spec: SetSpec, ordinal: int, current_revision: str) -> str:
-    """Of which revision a new pod is: the current one below the partition, else the newest."""
+    """Return the revision of a new pod: the current one below the partition, else the newest.
+
+    Args:
+        spec: the StatefulSet's spec.
+        ordinal: the pod's ordinal.
+        current_revision: status.currentRevision.
+    """
     below = spec.rolling and ordinal < spec.start + spec.partition
     return current_revision if below and current_revision else spec.update_revision
 
 
 def ordinal_of(set_name: str, pod_name: str) -> int | None:
-    """The number in ``web-3``; None if the name is no such.
+    """Return the ordinal in a pod's name; None if it is not a name of this StatefulSet.
 
     >>> ordinal_of("web", "web-3"), ordinal_of("web", "web-03"), ordinal_of("web", "db-3")
     (3, None, None)
@@ -309,8 +321,8 @@ def ordinal_of(set_name: str, pod_name: str) -> int | None:
     return int(number) if str(int(number)) == number else None
 
 
-def _ended(pod: SetPod) -> bool:
-    """It will not run again, and nobody has deleted it yet."""
+def _is_finished(pod: SetPod) -> bool:
+    """Return whether a pod is Failed or Succeeded, and not being deleted."""
     return pod.phase in ("Failed", "Succeeded") and not pod.terminating
 
 

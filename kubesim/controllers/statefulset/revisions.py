@@ -1,7 +1,7 @@
-"""Versions of a StatefulSet: ControllerRevisions, as pure functions of documents.
+"""Revision history of a StatefulSet: ControllerRevisions, as pure functions of documents.
 
-Each template that the set ever had is kept as a ControllerRevision; pods carry its name as a label.
-Going back to an old template uses its revision again, with the next number.
+Each template is kept as a ControllerRevision, whose name is a label of the pods. A rollback reuses
+the ControllerRevision of the old template, with the next number.
 
 >>> next_number([{"revision": 1}, {"revision": 4}]), next_number([])
 (5, 1)
@@ -13,55 +13,52 @@ stateful_set_control.go (getStatefulSetRevisions, truncateHistory), stateful_set
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
 
 from kubesim.clock import keyed_bytes
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, thaw
 
 HASH_LABEL = "controller.kubernetes.io/hash"  # of revisions
-REPLACE = {
-    "$patch": "replace"
-}  # as a strategic merge patch, the template takes the old one's place
+REPLACE = {"$patch": "replace"}  # a strategic merge patch then replaces the whole template
 
 
-def template_hash(template: Mapping[str, Any]) -> str:
-    """A stable text for a template's content.
+def template_hash(template: Document) -> str:
+    """Return a stable hash of a template.
 
-    Upstream hashes a Go memory dump, which nobody outside Go can repeat; any stable hash will do.
+    Upstream hashes a dump of Go's memory, which is not reproducible outside Go.
     """
-    text = json.dumps(template, sort_keys=True, separators=(",", ":"))
-    number = int.from_bytes(keyed_bytes(text, 4), "big")
+    canonical = json.dumps(template, sort_keys=True, separators=(",", ":"))
+    number = int.from_bytes(keyed_bytes(canonical, 4), "big")
     return "".join(meta.SUFFIX_ALPHABET[ord(digit) % 27] for digit in str(number))
 
 
-def template_revision(set_name: str, template: Mapping[str, Any]) -> str:
-    """The name of a template's revision.
+def template_revision(set_name: str, template: Document) -> str:
+    """Return the name of a template's revision.
 
     Args:
-        set_name: of the StatefulSet.
+        set_name: name of the StatefulSet.
         template: its spec.template.
     """
     return f"{set_name}-{template_hash(template)}"
 
 
-def number_of(revision: Mapping[str, Any]) -> int:
-    """The revision's number; 0 if it has none."""
+def number_of(revision: Document) -> int:
+    """Return a revision's number; 0 if it has none."""
     return int(revision.get("revision") or 0)
 
 
-def next_number(known: Iterable[Mapping[str, Any]]) -> int:
-    """One more than the greatest among the set's revisions."""
+def next_number(known: Iterable[Document]) -> int:
+    """Return one more than the greatest revision number."""
     return max(map(number_of, known), default=0) + 1
 
 
-def revision_document(statefulset: Mapping[str, Any], number: int) -> Document:
-    """The ControllerRevision of the set's present template; annotations of the set are copied.
+def revision_document(statefulset: Document, number: int) -> Document:
+    """Return the ControllerRevision to create for the current template.
 
     Args:
-        statefulset: the document.
-        number: its number.
+        statefulset: the document; its annotations are copied.
+        number: the revision number.
     """
     template = statefulset["spec"]["template"]
     labels = {**meta.labels_of(template), HASH_LABEL: template_hash(template)}
@@ -71,8 +68,8 @@ def revision_document(statefulset: Mapping[str, Any], number: int) -> Document:
         "labels": labels,
         "ownerReferences": [meta.owner_reference(statefulset)],
     }
-    if notes := meta.annotations_of(statefulset):
-        metadata["annotations"] = dict(notes)
+    if annotations := meta.annotations_of(statefulset):
+        metadata["annotations"] = dict(annotations)
     return {
         "kind": "ControllerRevision",
         "metadata": metadata,
@@ -81,21 +78,19 @@ def revision_document(statefulset: Mapping[str, Any], number: int) -> Document:
     }
 
 
-def template_of(revision: Mapping[str, Any]) -> Document:
-    """The template that a revision keeps, free to be changed."""
-    kept: Document = thaw(revision["data"]["spec"]["template"])
-    kept.pop("$patch", None)
-    return kept
+def template_of(revision: Document) -> Document:
+    """Return a modifiable copy of the template that a revision stores."""
+    template: Document = thaw(revision["data"]["spec"]["template"])
+    template.pop("$patch", None)
+    return template
 
 
-def to_trim(
-    known: Sequence[Mapping[str, Any]], live: Collection[str], limit: int
-) -> list[Mapping[str, Any]]:
-    """Revisions beyond the history limit, the lowest numbers first.
+def to_trim(known: Sequence[Document], live: Collection[str], limit: int) -> list[Document]:
+    """Return the revisions to delete for the revision history limit, lowest numbers first.
 
     Args:
-        known: the set's revisions.
-        live: names of those in use: current, update, and of every pod; they never count.
+        known: the StatefulSet's revisions.
+        live: names of revisions in use (current, update, and of every pod); they never count.
         limit: spec.revisionHistoryLimit.
 
     >>> known = [{"metadata": {"name": n}, "revision": r} for r, n in enumerate("abcd")]

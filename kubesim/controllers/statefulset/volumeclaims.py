@@ -1,9 +1,9 @@
-"""Volume claims of a StatefulSet's pods: names, documents, volumes, and to whom they belong.
+"""PersistentVolumeClaims of a StatefulSet's pods: names, documents, volumes, owner references.
 
-Each pod gets a claim of its own from each of `volumeClaimTemplates`, under a name that its next
-incarnation finds again. Ours makes the claims as plain objects; nobody binds them, and no pod waits
-for them to be bound. The retention policy works by owners: a claim that is to go with the set, or
-with a pod that is beyond its size, belongs to it, and the garbage collector does the rest.
+Each pod gets a claim for each of `volumeClaimTemplates`, under a name that the pod's replacement
+uses again. Ours creates the claims as plain objects: they are never bound, and no pod waits for
+that. The retention policy works by owner references: a claim that must be deleted with the
+StatefulSet, or with a pod beyond its size, gets it as owner; the garbage collector does the rest.
 
 >>> statefulset = {"metadata": {"name": "db", "namespace": "shop"}, "spec": {
 ...     "selector": {"matchLabels": {"app": "db"}},
@@ -17,9 +17,6 @@ updateClaimOwnerRefForSetAndPod, hasStaleOwnerRef).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import Conflict
 from kubesim.objects import meta
@@ -28,16 +25,16 @@ from kubesim.objects.frozen import Document
 KIND = "PersistentVolumeClaim"
 
 
-def claims_of(statefulset: Mapping[str, Any], ordinal: int) -> list[Document]:
-    """The claims of one pod, in the order of their templates.
+def claims_of(statefulset: Document, ordinal: int) -> list[Document]:
+    """Return the claims of one pod, in the order of their templates.
 
     Args:
         statefulset: the document.
-        ordinal: the pod's number.
+        ordinal: the pod's ordinal.
     """
     spec = statefulset["spec"]
     selected = (spec.get("selector") or {}).get("matchLabels") or {}
-    found = []
+    claims = []
     for template in spec.get("volumeClaimTemplates") or ():
         metadata = {
             **meta.metadata_of(template),
@@ -45,19 +42,17 @@ def claims_of(statefulset: Mapping[str, Any], ordinal: int) -> list[Document]:
             "namespace": meta.namespace_of(statefulset),
             "labels": {**meta.labels_of(template), **selected},
         }
-        found.append({"apiVersion": "v1", "kind": KIND, **template, "metadata": metadata})
-    return found
+        claims.append({"apiVersion": "v1", "kind": KIND, **template, "metadata": metadata})
+    return claims
 
 
-def volumes_of(
-    statefulset: Mapping[str, Any], ordinal: int, volumes: list[Document]
-) -> list[Document]:
-    """spec.volumes of one pod: its claims, then the template's volumes of other names.
+def volumes_of(statefulset: Document, ordinal: int, volumes: list[Document]) -> list[Document]:
+    """Return spec.volumes of one pod: its claims, then the template's volumes of other names.
 
     Args:
         statefulset: the document.
-        ordinal: the pod's number.
-        volumes: those of the template.
+        ordinal: the pod's ordinal.
+        volumes: the template's volumes.
     """
     templates = statefulset["spec"].get("volumeClaimTemplates") or ()
     names = [meta.name_of(template) for template in templates]
@@ -68,8 +63,8 @@ def volumes_of(
     return claimed + [volume for volume in volumes if volume.get("name") not in names]
 
 
-def deletes(statefulset: Mapping[str, Any]) -> tuple[bool, bool]:
-    """Whether claims go (when the set is deleted, when their pod is scaled away); Retain: no.
+def deletes(statefulset: Document) -> tuple[bool, bool]:
+    """Return whether claims are deleted (with the StatefulSet, when their pod is scaled down).
 
     >>> deletes({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}})
     (False, True)
@@ -79,17 +74,17 @@ def deletes(statefulset: Mapping[str, Any]) -> tuple[bool, bool]:
 
 
 def owners_wanted(
-    claim: Mapping[str, Any],
-    statefulset: Mapping[str, Any],
-    pod: Mapping[str, Any],
+    claim: Document,
+    statefulset: Document,
+    pod: Document,
     *,
     condemned: bool,
 ) -> list[Document]:
-    """metadata.ownerReferences of a claim as the retention policy wants them.
+    """Return metadata.ownerReferences of a claim by the retention policy.
 
     Args:
         claim, statefulset, pod: the documents.
-        condemned: the pod's ordinal is beyond the set's size.
+        condemned: the pod's ordinal is beyond spec.replicas.
     """
     with_set, with_pod = deletes(statefulset)
     ours = {meta.uid_of(statefulset), meta.uid_of(pod)}
@@ -101,12 +96,12 @@ def owners_wanted(
     return owners
 
 
-def is_stale(claim: Mapping[str, Any], pod_name: str) -> bool:
-    """It is on its way out with the pod's last life: the next one waits until it has gone.
+def is_stale(claim: Document, pod_name: str) -> bool:
+    """Return whether a claim is being deleted with the previous pod of that name.
 
     Args:
         claim: the document.
-        pod_name: of the pod that is about to be made, which does not exist.
+        pod_name: name of the pod to create.
     """
     return meta.is_terminating(claim) or any(
         owner.get("kind") == "Pod" and owner.get("name") == pod_name
@@ -118,16 +113,16 @@ def is_stale(claim: Mapping[str, Any], pod_name: str) -> bool:
 
 
 def missing_claims(api: KubeAPI, statefulset: Document, pod: str, ordinal: int) -> list[Document]:
-    """The claims that have to be made before a pod.
+    """Return the claims to create before a pod.
 
     Args:
         api: the API server.
         statefulset: the document.
-        pod: name of the pod that is about to be made.
-        ordinal: its number.
+        pod: name of the pod to create.
+        ordinal: its ordinal.
 
     Raises:
-        Conflict: one of its last life has not gone yet.
+        Conflict: a claim of the previous pod of that name is not deleted yet.
     """
     missing = []
     for wanted in claims_of(statefulset, ordinal):
@@ -135,21 +130,21 @@ def missing_claims(api: KubeAPI, statefulset: Document, pod: str, ordinal: int) 
         if known is None:
             missing.append(wanted)
         elif is_stale(known, pod):
-            said = f"claim {meta.name_of(wanted)} is about to go; {pod} waits for a new one"
-            raise Conflict(said, kind="persistentvolumeclaims", name=meta.name_of(wanted))
+            message = f"claim {meta.name_of(wanted)} is about to be deleted; {pod} waits for it"
+            raise Conflict(message, kind="persistentvolumeclaims", name=meta.name_of(wanted))
     return missing
 
 
 def keep_claims(
     api: KubeAPI, statefulset: Document, pod: Document, ordinal: int, *, condemned: bool
 ) -> None:
-    """Let a pod's claims belong to whom they are to go with; before any pod goes.
+    """Update the owner references of a pod's claims, before any pod is deleted.
 
     Args:
         api: the API server.
         statefulset, pod: the documents.
-        ordinal: the pod's number.
-        condemned: that number is beyond the set's size.
+        ordinal: the pod's ordinal.
+        condemned: the ordinal is beyond spec.replicas.
     """
     for wanted in claims_of(statefulset, ordinal):
         claim = api.peek(KIND, meta.name_of(wanted), meta.namespace_of(wanted))
