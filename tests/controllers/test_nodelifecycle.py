@@ -129,7 +129,7 @@ def test_the_last_node_to_fall_takes_the_taints_off(cluster: Cluster) -> None:
     cancelled = [e[3] for e in events(cluster, "TaintManagerEviction")]
     assert cancelled and all(text.startswith("Cancelling deletion of Pod") for text in cancelled)
     said = "".join(map(str, cluster.explain("node/node-1").decisions))
-    assert "no node of any zone is Ready: the control plane takes itself for cut off" in said
+    assert "no node of any zone is Ready: the control plane assumes that it is cut off" in said
     until(cluster, 2000)
     assert not any(any(terminating(cluster, f"node-{n}")) for n in (1, 2, 3))
 
@@ -408,12 +408,12 @@ def test_a_look_that_comes_much_too_late_blames_nobody(cluster: Cluster) -> None
     """Whoever held the controller up held the kubelets up: they have their whole grace again."""
     fail(cluster, 2)
     until(cluster, 154)
-    controller_of(cluster, NodeLifecycleController)._last_look = 100.0  # as if it had not run since
+    controller_of(cluster, NodeLifecycleController)._last_check = 100.0  # as if it had not run since
     until(cluster, 205)
     assert ready_of(cluster, "node-2") == "True"
     until(cluster, 210)
     assert ready_of(cluster, "node-2") == "Unknown"
-    rows = [row for row in cluster.analytics.since(0).rows if row.action == "LateLook"]
+    rows = [row for row in cluster.analytics.since(0).rows if row.action == "LateCheck"]
     assert len(rows) == 1 and "55 s since the last look" in rows[0].message
 
 

@@ -1,4 +1,4 @@
-"""What the node controller leaves behind for ``explain("node/NAME")``: why, since when, what next.
+"""Decision records of the node lifecycle controller, for ``explain("node/NAME")``.
 
 No counterpart in Kubernetes.
 """
@@ -6,7 +6,6 @@ No counterpart in Kubernetes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from kubesim.client import Decision, DecisionLog, RuleStep
 from kubesim.clock.base import Clock
@@ -20,13 +19,13 @@ TAINTS = "https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-tole
 EVICTIONS = f"{TAINTS}#taint-based-evictions"
 
 
-class NodeRecords:
+class NodeDecisions:
     """Writes decision records about nodes.
 
     Args:
-        decisions: where they are kept.
-        clock: what time it is.
-        component: who decides.
+        decisions: the decision log.
+        clock: for the time of the records.
+        component: name of the controller.
     """
 
     def __init__(self, decisions: DecisionLog, clock: Clock, component: str) -> None:
@@ -34,81 +33,104 @@ class NodeRecords:
         self._clock = clock
         self._component = component
 
-    def silent(self, node: Document, probe: float, grace: float, period: float) -> None:
-        """A node became Unknown."""
+    def record_not_ready(self, node: Document, probe: float, grace: float, period: float) -> None:
+        """Record that the conditions of a node became Unknown.
+
+        Args:
+            node: the document.
+            probe: second of its last observed heartbeat.
+            grace: grace period, in seconds.
+            period: node-monitor-period, in seconds.
+        """
         name, now = meta.name_of(node), self._clock.now()
         figures = {"last_seen_s": probe, "silent_s": now - probe, "grace_s": grace}
-        said = f"{now - probe:g} s are more than the grace period of {grace:g} s"
-        then = {"looks_every_s": period, "next_look_s": now + period}
+        binding = f"{now - probe:g} s are more than the grace period of {grace:g} s"
+        next_check = {"monitor_period_s": period, "next_check_s": now + period}
         self._record(
             node,
             f"{name} is NotReady: no sign of life since t={probe:g}",
             (
-                RuleStep("signs of life", figures, said, LEASES),
+                RuleStep("lease and heartbeat", figures, binding, LEASES),
                 RuleStep("pods", {}, "its pods are not ready from now on", LEASES),
-                RuleStep("eviction", then, "NoExecute is considered at the next look", EVICTIONS),
+                RuleStep(
+                    "eviction", next_check, "queued for NoExecute at the next check", EVICTIONS
+                ),
             ),
-            said,
+            binding,
             "its kubelet renewed the Lease, or reported a status",
             {"ready": "Unknown"},
         )
 
-    def queued(
+    def record_queued(
         self, node: Document, taint: Document, state: ZoneState, rate: float, waiting: int
     ) -> None:
-        """A node waits for its NoExecute taint."""
+        """Record that a node is queued for its NoExecute taint.
+
+        Args:
+            node: the document.
+            taint: the NoExecute taint.
+            state: state of its zone.
+            rate: eviction rate of the zone, in nodes per second.
+            waiting: number of nodes in the queue.
+        """
         figures = {"zone_state": state.value, "nodes_per_s": rate, "waiting": waiting}
-        said = f"one node in {1 / rate:g} s" if rate > 0 else "no evictions in this zone"
+        binding = f"one node in {1 / rate:g} s" if rate > 0 else "no evictions in this zone"
         self._record(
             node,
             f"{meta.name_of(node)} waits for the taint {taint['key']}:NoExecute",
-            (RuleStep("rate of evictions", figures, said, RATES),),
-            said,
+            (RuleStep("rate of evictions", figures, binding, RATES),),
+            binding,
             "the node became Ready before its turn",
             {"zone": state.value, "rate": rate},
         )
 
-    def tainted(self, node: Document, taint: Document, rate: float) -> None:
-        """A node got its NoExecute taint: its pods are going to leave."""
+    def record_tainted(self, node: Document, taint: Document, rate: float) -> None:
+        """Record that a node got its NoExecute taint, which evicts its pods."""
         name = meta.name_of(node)
-        said = f"taint {taint['key']}:NoExecute"
+        binding = f"taint {taint['key']}:NoExecute"
         self._record(
             node,
-            f"evict the pods of {name}: {said}",
+            f"evict the pods of {name}: {binding}",
             (
                 RuleStep("rate of evictions", {"nodes_per_s": rate}, "it is its turn", RATES),
                 RuleStep("tolerations", {}, "each pod stays for its tolerationSeconds", EVICTIONS),
             ),
-            said,
-            "the node became Ready: the taint goes, and evictions that are due later with it",
+            binding,
+            "the node became Ready: the taint is removed, and later evictions are cancelled",
             {"taint": taint["key"]},
         )
 
-    def cleared(self, node: Document, *, ready: bool) -> None:
-        """A node lost its NoExecute taint, or its place in the queue for it."""
+    def record_cleared(self, node: Document, *, ready: bool) -> None:
+        """Record that a node lost its NoExecute taint, or its place in the queue for it."""
         name = meta.name_of(node)
         if ready:
-            why, would = "it is Ready again", "it fell silent again"
+            reason, change = "it is Ready again", "its heartbeats stopped again"
         else:
-            why = "no node of any zone is Ready: the control plane takes itself for cut off"
-            would = "one node became Ready: evictions then begin anew, after a new grace period"
+            reason = "no node of any zone is Ready: the control plane assumes that it is cut off"
+            change = "one node became Ready: evictions then restart after a new grace period"
         self._record(
             node,
-            f"do not evict the pods of {name}: {why}",
-            (RuleStep("NoExecute taints", {}, "taken off; nothing is queued", EVICTIONS),),
-            why,
-            would,
+            f"do not evict the pods of {name}: {reason}",
+            (RuleStep("NoExecute taints", {}, "removed; the node is not queued", EVICTIONS),),
+            reason,
+            change,
             {"ready": ready},
         )
 
-    def zones(
+    def record_zones(
         self,
         before: Mapping[str, ZoneState],
         after: Mapping[str, ZoneState],
         nodes: Mapping[str, list[bool]],
         turn: str,
     ) -> None:
-        """States of zones changed; kept under ``zone/NAME`` (``zone/default`` without labels)."""
+        """Record changes of zone states under ``zone/NAME`` (``zone/default`` without labels).
+
+        Args:
+            before, after: zone states.
+            nodes: for each zone, whether each of its nodes is Ready.
+            turn: what the change means for evictions, see `zones.turn`.
+        """
         for zone, state in after.items():
             old = before.get(zone, ZoneState.INITIAL)
             if old is state or (old is ZoneState.INITIAL and state is ZoneState.NORMAL):
@@ -137,7 +159,7 @@ class NodeRecords:
         steps: tuple[RuleStep, ...],
         binding: str,
         would_change_if: str,
-        data: Mapping[str, Any],
+        data: Mapping[str, object],
     ) -> None:
         self._decisions.record(
             Decision(

@@ -1,8 +1,8 @@
-"""Whether a node is alive, and which taints follow from that: the pure part of the node controller.
+"""Node health by lease and heartbeat, and the taints that follow from it: pure functions.
 
-Two signs of life: the heartbeat in the node's Ready condition, and the renewal of its Lease. What
-counts is *when the controller saw* one of them change, by its own clock; the times inside them are
-only compared with each other. So clocks that differ do no harm.
+A node is healthy if the heartbeat of its Ready condition or its Lease changes. The controller uses
+the time, by its own clock, at which it *saw* one of them change; the times inside are only compared
+with each other. Nodes with skewed clocks therefore do no harm.
 
 >>> seen = observe(None, created=0.0, heartbeat="t0", renewed="r0", now=100.0)
 >>> seen = observe(seen, created=0.0, heartbeat="t0", renewed="r0", now=150.0)
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import (
@@ -52,11 +51,11 @@ NO_EXECUTE_KEYS = {"False": NOT_READY, "Unknown": UNREACHABLE}
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What the controller knows of one node.
+    """The last observed lease and heartbeat of one node.
 
     Attributes:
-        probe: simulated second at which a sign of life was last *seen*.
-        heartbeat: lastHeartbeatTime of Ready at that look; None: the node had no such condition.
+        probe: simulated second at which a change of lease or heartbeat was last *seen*.
+        heartbeat: lastHeartbeatTime of Ready; None: the node had no such condition.
         renewed: renewTime of the Lease; None: it had none.
     """
 
@@ -73,15 +72,15 @@ def observe(
     renewed: str | None,
     now: float,
 ) -> Health:
-    """What is known of a node after one more look.
+    """Return the health of a node after one check.
 
     Args:
-        before: what was known; None: the node is new to us.
-        created: second of its creation: a new node without any report is counted from there.
+        before: its health so far; None: the node is new.
+        created: second of its creation, from which a node that never reported is counted.
         heartbeat: lastHeartbeatTime of its Ready condition ("" if that has none); None: it has no
             Ready condition.
         renewed: renewTime of its Lease; None: there is none.
-        now: simulated second of the look.
+        now: simulated second of the check.
     """
     probe = before.probe if before is not None else created
     if before is None:
@@ -103,23 +102,24 @@ def is_silent(
     grace_seconds: float = GRACE_SECONDS,
     startup_grace_seconds: float = STARTUP_GRACE_SECONDS,
 ) -> bool:
-    """Whether a node has shown no sign of life for *longer* than its grace period.
+    """Return whether lease and heartbeat have not changed for *longer* than the grace period.
 
     Args:
-        health: after `observe`.
-        has_ready: the node has a Ready condition: somebody has reported once.
+        health: the result of `observe`.
+        has_ready: the node has a Ready condition: its kubelet has reported.
         now: simulated second.
-        grace_seconds, startup_grace_seconds: how long it may be silent, having reported or not.
+        grace_seconds, startup_grace_seconds: grace periods of nodes that have reported, or not.
     """
     return now > health.probe + (grace_seconds if has_ready else startup_grace_seconds)
 
 
 def unknown_conditions(conditions: Sequence[Document], *, created: str, now: str) -> list[Document]:
-    """The conditions of a silent node: what its kubelet used to report is Unknown.
+    """Return the conditions of an unresponsive node: those of its kubelet become Unknown.
 
     Args:
-        conditions: as they are; those of others stay.
-        created, now: RFC 3339 texts: heartbeat of what was never reported, and of the change.
+        conditions: the present conditions; those of other components stay.
+        created, now: RFC 3339 timestamps: heartbeat of conditions that were never reported, and
+            time of the transition.
     """
     result: list[Document] = []
     for condition in conditions:
@@ -149,7 +149,11 @@ def unknown_conditions(conditions: Sequence[Document], *, created: str, now: str
 
 
 def scheduling_taints(conditions: Sequence[Document], unschedulable: bool) -> list[Document]:
-    """The NoSchedule taints that a node should have, by its conditions and its cordon.
+    """Return the NoSchedule taints that a node should have.
+
+    Args:
+        conditions: status.conditions of the node.
+        unschedulable: the node is cordoned.
 
     >>> scheduling_taints([{"type": "Ready", "status": "Unknown"}], unschedulable=True)
     [{'key': 'node.kubernetes.io/unreachable', 'effect': 'NoSchedule'},
@@ -167,22 +171,26 @@ def scheduling_taints(conditions: Sequence[Document], unschedulable: bool) -> li
 def taint_changes(
     present: Sequence[Document], wanted: Sequence[Document]
 ) -> tuple[list[Document], list[Document]]:
-    """(to add, to take off), so that of our NoSchedule taints a node has just those wanted.
+    """Return (taints to add, taints to remove), so that a node has the wanted NoSchedule taints.
 
-    Taints of others, and ours with other effects, are left alone.
+    Taints with other keys or effects are ignored.
+
+    Args:
+        present: the node's taints.
+        wanted: result of `scheduling_taints`.
     """
-    ours = [
+    managed = [
         taint
         for taint in present
         if taint.get("effect") == NO_SCHEDULE and taint.get("key") in OUR_KEYS
     ]
-    have, want = {taint["key"] for taint in ours}, {taint["key"] for taint in wanted}
+    have, want = {taint["key"] for taint in managed}, {taint["key"] for taint in wanted}
     add = [taint for taint in wanted if taint["key"] not in have]
-    return add, [taint for taint in ours if taint["key"] not in want]
+    return add, [taint for taint in managed if taint["key"] not in want]
 
 
 def eviction_taint(ready: str) -> tuple[Document, Document] | None:
-    """(the NoExecute taint for a Ready status, the opposite one); None for a node that is Ready.
+    """Return (NoExecute taint of a Ready status, the opposite one); None if the node is Ready.
 
     Args:
         ready: status of the Ready condition: "True", "False" or "Unknown".
@@ -194,8 +202,8 @@ def eviction_taint(ready: str) -> tuple[Document, Document] | None:
     return {"key": key, "effect": NO_EXECUTE}, {"key": other, "effect": NO_EXECUTE}
 
 
-def ready_status(node: Mapping[str, Any]) -> tuple[str, str] | None:
-    """(status, lastHeartbeatTime) of a node's Ready condition; None if it has none."""
+def ready_status(node: Document) -> tuple[str, str] | None:
+    """Return (status, lastHeartbeatTime) of a node's Ready condition; None if it has none."""
     for condition in (node.get("status") or {}).get("conditions") or ():
         if condition.get("type") == "Ready":
             return str(condition.get("status")), str(condition.get("lastHeartbeatTime") or "")

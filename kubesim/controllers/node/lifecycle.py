@@ -1,15 +1,16 @@
-"""The node lifecycle controller: notices that a node is dead, and says so in conditions and taints.
+"""The node lifecycle controller: detects unresponsive nodes by their leases and heartbeats.
 
-Every 5 s it looks at each node. One that gave no sign of life for more than 50 s becomes Unknown,
-and its pods not ready: Services stop sending to them at once. One look later the node is queued for
-a NoExecute taint, which zones and rates may hold back; only that taint makes pods go, and only
-after their tolerationSeconds (tainteviction.py). NoSchedule taints follow the conditions at once.
+Every 5 s it checks each node. The conditions of a node without a heartbeat for more than 50 s
+become Unknown, and its pods not ready, so that Services stop sending requests to them at once. At
+the next check the node is queued for a NoExecute taint, which zone states and eviction rates may
+delay; only that taint evicts pods, after their tolerationSeconds (`tainteviction`). NoSchedule
+taints follow the conditions immediately.
 
 Ours keeps: lease and heartbeat, grace periods, conditions, taints, zones with their rates, full
-disruption, events, the retry of pods that could not be marked. It leaves out: the labels that it
-copies from old keys to new ones, metrics. It evicts when a rate allows it instead of asking each
-100 ms, and it writes nothing while all nodes are well. Ours adds: a look that comes much too late
-(live clock: the computer was busy, or asleep) blames no node for what nobody could have heard.
+disruption, events, the retry of pods that could not be marked. It leaves out the reconciliation of
+labels, and metrics. It uses a timer for the next eviction instead of polling every 100 ms, and
+writes nothing while all nodes are healthy. Ours adds: after a check that is much too late (live
+clock: the computer was busy or asleep) every node gets a new grace period.
 
 Source: pkg/controller/nodelifecycle/node_lifecycle_controller.go,
 pkg/controller/util/node/controller_utils.go.
@@ -19,17 +20,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Tools
 from kubesim.clock.base import Timer
 from kubesim.controllers.node import health
-from kubesim.controllers.node.decisions import NodeRecords
+from kubesim.controllers.node.decisions import NodeDecisions
 from kubesim.controllers.node.writes import mark_not_ready, swap_taints, write_unknown
 from kubesim.controllers.node.zones import (
     EVICTION_RATE,
     EvictionQueue,
+    EvictionRates,
     ZoneState,
     counts_for_disruption,
     eviction_rate,
@@ -44,18 +45,18 @@ from kubesim.objects.pods import is_ready, node_of
 from kubesim.objects.taints import same_taint, taints_of
 from kubesim.objects.wellknown import LEASE_NAMESPACE, NO_EXECUTE
 
-LOOK, EVICT = "look", "evict"  # keys beside ``taints/NODE`` and ``pod/NAMESPACE/NAME``
-BOTH = [{"key": key, "effect": NO_EXECUTE} for key in health.NO_EXECUTE_KEYS.values()]
+MONITOR, EVICT = "monitor", "evict"  # keys beside ``taints/NODE`` and ``pod/NAMESPACE/NAME``
+BOTH_TAINTS = [{"key": key, "effect": NO_EXECUTE} for key in health.NO_EXECUTE_KEYS.values()]
 
 
 class NodeLifecycleController(Controller):
-    """Judges nodes by their signs of life.
+    """Monitors node health; sets conditions and taints.
 
     Args:
-        monitor_seconds: how often it looks.
-        grace_seconds: how long a node may be silent.
-        startup_grace_seconds: how long one that never reported may be.
-        rates: of evictions: `rate`, `secondary_rate`, `large_zone` (see `eviction_rate`).
+        monitor_seconds: node-monitor-period, in seconds.
+        grace_seconds: node-monitor-grace-period, in seconds.
+        startup_grace_seconds: grace period of nodes that never reported, in seconds.
+        rates: arguments of `eviction_rate`: `rate`, `secondary_rate`, `large_zone`.
     """
 
     name = "node-controller"
@@ -67,138 +68,142 @@ class NodeLifecycleController(Controller):
         monitor_seconds: float = health.MONITOR_SECONDS,
         grace_seconds: float = health.GRACE_SECONDS,
         startup_grace_seconds: float = health.STARTUP_GRACE_SECONDS,
-        rates: dict[str, Any] | None = None,
+        rates: EvictionRates | None = None,
         **options: float,
     ) -> None:
         super().__init__(tools, **options)
         self._period = monitor_seconds
         self._grace, self._startup_grace = grace_seconds, startup_grace_seconds
-        self._rates = rates or {}
+        self._rates: EvictionRates = rates or {}
         self._nodes = self.informer("Node", self._node_changed)
         self._pods = self.informer("Pod", self._pod_changed, indexers={"node": _node_name})
         self._health: dict[str, health.Health] = {}
         self._known: dict[str, Document] = {}
-        self._retry: set[str] = set()  # nodes whose pods could not all be marked
-        self._last_look = 0.0
+        self._retry: set[str] = set()  # nodes with pods that could not be marked
+        self._last_check = 0.0
         self._zones: dict[str, ZoneState] = {}
         self._queues: dict[str, EvictionQueue] = {}
         self._evict_timer: Timer | None = None
-        self._records = NodeRecords(self.decisions, self.clock, self.name)
+        self._node_decisions = NodeDecisions(self.decisions, self.clock, self.name)
 
     def start(self) -> None:
-        """Begin to watch, and to look."""
+        """Start the informers and the periodic check."""
         super().start()
-        self.worker.call_soon(lambda: self.queue.add(LOOK))
-        self.worker.every(self._period, lambda: self.queue.add(LOOK))
+        self.worker.call_soon(lambda: self.queue.add(MONITOR))
+        self.worker.every(self._period, lambda: self.queue.add(MONITOR))
 
-    # -- what wakes it --------------------------------------------------------------------------
+    # -- watch events ---------------------------------------------------------------------------
 
     def _node_changed(self, event: ResourceEvent) -> Iterable[str]:
         if event.type != "DELETED" and any(_wrong_taints(event.object)):
             yield f"taints/{meta.name_of(event.object)}"
 
     def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
-        """A pod that comes to a node that is not Ready is not ready either."""
+        """Queue a pod that was bound to a node that is not Ready."""
         pod = event.object
         name = node_of(pod)
         if event.type == "DELETED" or not name:
             return
         if event.previous is None or node_of(event.previous) != name:
             node = self._nodes.get(name)
-            if node is not None and _is_down(node):
+            if node is not None and _is_not_ready(node):
                 yield f"pod/{meta.key_of(pod)}"
 
     def reconcile(self, key: str) -> None:
-        """One look at all nodes, one round of evictions, or one object that changed."""
-        what, _, place = key.partition("/")
-        if what == LOOK:
-            self._look()
+        """Check all nodes, evict, update a node's taints, or mark a pod: by the key's prefix."""
+        what, _, name = key.partition("/")
+        if what == MONITOR:
+            self._monitor_node_health()
         elif what == EVICT:
-            self._evict()
+            self._evict_nodes()
         elif what == "taints":
-            self._taint_by_conditions(place)
+            self._taint_by_conditions(name)
         else:
-            pod = self._pods.get(place)
+            pod = self._pods.get(name)
             node = self._nodes.get(node_of(pod)) if pod is not None else None
-            if pod is not None and node is not None and _is_down(node):
-                self._mark(pod)
+            if pod is not None and node is not None and _is_not_ready(node):
+                self._mark_not_ready(pod)
 
-    # -- a look ---------------------------------------------------------------------------------
+    # -- health ---------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        """Judge every node, then every zone."""
+    def _monitor_node_health(self) -> None:
+        """Check every node, then update the zone states and schedule evictions."""
         nodes, _ = self.api.snapshot("Node")
-        self._forgive_if_late()
-        self._meet(nodes)
+        self._reset_grace_after_stall()
+        self._register_new_nodes(nodes)
         zones: dict[str, list[bool]] = {}
         for node in nodes:
             name = meta.name_of(node)
             observed = health.ready_status(node)
             try:
-                current = self._judge(name, node)
-            except StatusError as error:  # it is left out of this look, and of its zone
-                self._not_written(f"the status of {name}", error)
+                current = self._update_node_health(name, node)
+            except StatusError as error:  # this check, and its zone, ignore the node
+                self._log_failed_write(f"the status of {name}", error)
                 continue
             if counts_for_disruption(node):
                 zones.setdefault(zone_of(node), []).append(current == "True")
             if current is None:
-                continue  # it has not reported yet, and may still take its time
+                continue  # it never reported, and is within its start-up grace period
             before = observed[0] if observed is not None else "Unknown"
-            self._consider_eviction(name, node, before)
-            fell = before == "True" and current != "True"
-            if fell:
+            self._queue_eviction(name, node, before)
+            became_not_ready = before == "True" and current != "True"
+            if became_not_ready:
                 self.counts["fell"] += 1
-                said = f"Node {name} status is now: NodeNotReady"
-                self.recorder.event(node, "Normal", "NodeNotReady", said)
-            if fell or (name in self._retry and before != "True"):
-                self._mark_pods_of(name)
+                message = f"Node {name} status is now: NodeNotReady"
+                self.recorder.event(node, "Normal", "NodeNotReady", message)
+            if became_not_ready or (name in self._retry and before != "True"):
+                self._mark_pods_not_ready(name)
             else:
                 self._retry.discard(name)
-        self._judge_zones(zones, nodes)
+        self._update_zone_states(zones, nodes)
         self._schedule_evictions()
 
-    def _forgive_if_late(self) -> None:
-        """After a look that comes much too late, every node has its whole grace period again.
+    def _reset_grace_after_stall(self) -> None:
+        """Give every node a new grace period after a check that is much too late.
 
-        Whoever held this controller up held the kubelets up, too. Cannot happen on virtual time.
+        What stalled this controller stalled the kubelets, too. This cannot happen on the virtual
+        clock.
         """
-        now, before = self.clock.now(), self._last_look
-        self._last_look = now
+        now, before = self.clock.now(), self._last_check
+        self._last_check = now
         if now - before > self._period + self._grace / 2:
             self._restart_probes()
-            said = f"{now - before:g} s since the last look: every node is given a new grace period"
-            self.analytics.log(self.name, "LateLook", said, "warn")
+            message = f"{now - before:g} s since the last check: every node gets a new grace period"
+            self.analytics.log(self.name, "LateCheck", message, "warn")
 
     def _restart_probes(self) -> None:
         now = self.clock.now()
         for name, seen in self._health.items():
             self._health[name] = health.Health(now, seen.heartbeat, seen.renewed)
 
-    def _meet(self, nodes: Sequence[Document]) -> None:
-        """Tell of nodes that are new, and of those that are gone."""
+    def _register_new_nodes(self, nodes: Sequence[Document]) -> None:
+        """Record Events about new and removed nodes; create their zones' eviction queues."""
         present = {meta.name_of(node): node for node in nodes}
         for name, node in present.items():
             if zone_of(node) not in self._queues:
                 rate = self._rates.get("rate", EVICTION_RATE)
                 self._queues[zone_of(node)] = EvictionQueue(self.clock.now(), rate)
             if name not in self._known:
-                said = f"Node {name} event: Registered Node {name} in Controller"
-                self.recorder.event(node, "Normal", "RegisteredNode", said)
-                self._well_again(node)
+                message = f"Node {name} event: Registered Node {name} in Controller"
+                self.recorder.event(node, "Normal", "RegisteredNode", message)
+                self._mark_reachable(node)
         for name in [name for name in self._known if name not in present]:
-            said = f"Node {name} event: Removing Node {name} from Controller"
-            self.recorder.event(self._known[name], "Normal", "RemovingNode", said)
+            message = f"Node {name} event: Removing Node {name} from Controller"
+            self.recorder.event(self._known[name], "Normal", "RemovingNode", message)
             self._health.pop(name, None)
             self._retry.discard(name)
             for queue in self._queues.values():
                 queue.remove(name)
         self._known = present
 
-    def _judge(self, name: str, node: Document) -> str | None:
-        """The Ready status of a node after this look, written if it changed; None: no report.
+    def _update_node_health(self, name: str, node: Document) -> str | None:
+        """Check the lease and heartbeat of a node; write Unknown conditions after the grace period.
+
+        Returns:
+            The status of its Ready condition; None: it never reported.
 
         Raises:
-            StatusError: it could not be written.
+            StatusError: the status could not be written.
         """
         observed, now = health.ready_status(node), self.clock.now()
         lease = self.api.peek("Lease", name, LEASE_NAMESPACE)
@@ -221,38 +226,43 @@ class NodeLifecycleController(Controller):
         if not silent or status == "Unknown":
             return status
         if not write_unknown(self.api, node):
-            return status  # it reported just now: the next look sees it
+            return status  # it reported meanwhile: the next check sees it
         grace = self._grace if observed is not None else self._startup_grace
-        self._records.silent(node, seen.probe, grace, self._period)
+        self._node_decisions.record_not_ready(node, seen.probe, grace, self._period)
         self.counts["unknown"] += 1
         return "Unknown"
 
     def _try(self, what: str, write: Callable[[], bool]) -> bool:
-        """Whether a write for one node changed something; a failure does not end the look."""
+        """Execute a write for one node; log an error instead of raising it.
+
+        Args:
+            what: what is written, for the log.
+            write: executes it; returns whether something changed.
+        """
         try:
             return write()
         except StatusError as error:
-            self._not_written(what, error)
+            self._log_failed_write(what, error)
             return False
 
-    def _not_written(self, what: str, error: StatusError) -> None:
+    def _log_failed_write(self, what: str, error: StatusError) -> None:
         self.counts["failed"] += 1
-        said = f"{what} was not written: {error.message}"
-        self.analytics.log(self.name, "WriteFailed", said, "warn")
+        message = f"{what} was not written: {error.message}"
+        self.analytics.log(self.name, "WriteFailed", message, "warn")
 
-    # -- the node's pods ------------------------------------------------------------------------
+    # -- pods -----------------------------------------------------------------------------------
 
-    def _mark_pods_of(self, name: str) -> None:
-        """Every pod there is not ready any more; what fails is tried again at the next look."""
+    def _mark_pods_not_ready(self, name: str) -> None:
+        """Set Ready=False on the pods of a node; failed writes are retried at the next check."""
         self._retry.discard(name)
         for pod in self._pods.by_index("node", name):
             try:
-                self._mark(pod)
+                self._mark_not_ready(pod)
             except StatusError as error:
                 self._retry.add(name)
-                self._not_written(f"the status of pod {meta.key_of(pod)}", error)
+                self._log_failed_write(f"the status of pod {meta.key_of(pod)}", error)
 
-    def _mark(self, pod: Document) -> None:
+    def _mark_not_ready(self, pod: Document) -> None:
         if is_ready(pod) and mark_not_ready(self.api, pod):
             self.recorder.event(pod, "Warning", "NodeNotReady", "Node is not ready")
             self.counts["pods_marked"] += 1
@@ -260,20 +270,21 @@ class NodeLifecycleController(Controller):
     # -- taints ---------------------------------------------------------------------------------
 
     def _taint_by_conditions(self, name: str) -> None:
-        """NoSchedule taints follow conditions and spec.unschedulable."""
+        """Update the NoSchedule taints by conditions and spec.unschedulable."""
         node = self.api.peek("Node", name)
         if node is not None:
             add, remove = _wrong_taints(node)
             swap_taints(self.api, name, add, remove)
 
-    def _consider_eviction(self, name: str, node: Document, ready: str) -> None:
-        """Queue a node for its NoExecute taint, exchange the taint it has, or clear it.
+    def _queue_eviction(self, name: str, node: Document, ready: str) -> None:
+        """Queue a node for its NoExecute taint, swap the taint it has, or remove it.
 
-        Decided on the condition as it was *before* this look: so one look after it turned.
+        `ready` is the condition *before* this check, so a node is queued one check after it became
+        not Ready.
         """
         wanted = health.eviction_taint(ready)
         if wanted is None:
-            self._well_again(node)
+            self._mark_reachable(node)
             return
         taint, opposite = wanted
         if any(same_taint(opposite, known) for known in taints_of(node)):
@@ -284,24 +295,26 @@ class NodeLifecycleController(Controller):
         queue = self._queues[zone_of(node)]
         if queue.add(name, self.clock.now()):
             state = self._zones.get(zone_of(node), ZoneState.INITIAL)
-            self._records.queued(node, taint, state, queue.rate, len(queue))
+            self._node_decisions.record_queued(node, taint, state, queue.rate, len(queue))
 
-    def _well_again(self, node: Document) -> None:
-        """Ready, or given the benefit of the doubt: no NoExecute taint, and none to come."""
+    def _mark_reachable(self, node: Document) -> None:
+        """Remove a node's NoExecute taints, and its place in the eviction queue."""
         name = meta.name_of(node)
-        waited = 0
+        queued = 0
         for queue in self._queues.values():
-            waited += queue.remove(name)
-        marked = taints_of(node, NO_EXECUTE)
-        tainted = bool(marked) and any(same_taint(t, known) for t in BOTH for known in marked)
+            queued += queue.remove(name)
+        taints = taints_of(node, NO_EXECUTE)
+        tainted = bool(taints) and any(
+            same_taint(t, known) for t in BOTH_TAINTS for known in taints
+        )
         if tainted:
-            self._try(f"a taint of {name}", partial(swap_taints, self.api, name, [], BOTH))
-        if tainted or waited:
-            self._records.cleared(node, ready=not _is_down(node))
+            self._try(f"a taint of {name}", partial(swap_taints, self.api, name, [], BOTH_TAINTS))
+        if tainted or queued:
+            self._node_decisions.record_cleared(node, ready=not _is_not_ready(node))
 
     # -- evictions ------------------------------------------------------------------------------
 
-    def _judge_zones(self, zones: dict[str, list[bool]], nodes: Sequence[Document]) -> None:
+    def _update_zone_states(self, zones: dict[str, list[bool]], nodes: Sequence[Document]) -> None:
         now = self.clock.now()
         states = {
             zone: zone_state(ready=sum(ready), not_ready=len(ready) - sum(ready))
@@ -319,15 +332,15 @@ class NodeLifecycleController(Controller):
             for queue in self._queues.values():
                 queue.set_rate(0.0, now)
             for node in nodes:
-                self._well_again(node)
+                self._mark_reachable(node)
         elif step == "resume":
             self._restart_probes()
         if step != "stay" and states != self._zones:
-            self._records.zones(self._zones, states, zones, step)
+            self._node_decisions.record_zones(self._zones, states, zones, step)
         self._zones = states
 
     def _schedule_evictions(self) -> None:
-        """Come back when the next node of some zone may be evicted."""
+        """Set a timer for the next node of any zone that may be evicted."""
         if self._evict_timer is not None:
             self._evict_timer.cancel()
             self._evict_timer = None
@@ -336,8 +349,8 @@ class NodeLifecycleController(Controller):
         if waits:
             self._evict_timer = self.worker.call_later(min(waits), lambda: self.queue.add(EVICT))
 
-    def _evict(self) -> None:
-        """Taint the nodes whose turn it is."""
+    def _evict_nodes(self) -> None:
+        """Taint the nodes that the eviction rates allow."""
         for queue in self._queues.values():
             while (name := queue.take(self.clock.now())) is not None:
                 node = self.api.peek("Node", name)
@@ -346,7 +359,7 @@ class NodeLifecycleController(Controller):
                 if node is not None and wanted is not None:
                     swap_taints(self.api, name, [wanted[0]], [wanted[1]])
                     self.counts["tainted"] += 1
-                    self._records.tainted(node, wanted[0], queue.rate)
+                    self._node_decisions.record_tainted(node, wanted[0], queue.rate)
                 queue.serve(name)
         self._schedule_evictions()
 
@@ -355,14 +368,14 @@ def _node_name(pod: Document) -> Iterable[str]:
     return [node_of(pod)]
 
 
-def _is_down(node: Document) -> bool:
-    """It has a Ready condition, and that is not True."""
+def _is_not_ready(node: Document) -> bool:
+    """Return whether a node has a Ready condition that is not True."""
     ready = health.ready_status(node)
     return ready is not None and ready[0] != "True"
 
 
 def _wrong_taints(node: Document) -> tuple[list[Document], list[Document]]:
-    """(NoSchedule taints that are missing, those that are too many)."""
+    """Return (missing NoSchedule taints, superfluous NoSchedule taints)."""
     conditions = (node.get("status") or {}).get("conditions") or ()
     cordoned = bool((node.get("spec") or {}).get("unschedulable"))
     return health.taint_changes(taints_of(node), health.scheduling_taints(conditions, cordoned))

@@ -1,11 +1,11 @@
-"""The pod collector: removes pods that no kubelet will ever remove.
+"""The pod garbage collector: removes pods that no kubelet will remove.
 
-Every 20 s it looks for four sorts of pods: finished ones beyond a number, those bound to a node
-that is gone, those that are deleted and were never bound, and those that are deleted on a node that
-somebody has declared out of service.
+Every 20 s it collects four groups of pods: finished pods beyond a threshold, orphaned pods (their
+node does not exist), terminating pods that were never bound, and terminating pods on a node with
+the taint out-of-service.
 
-Ours keeps: the order (evicted pods first, then the oldest), the quarantine of 40 s before a node
-counts as gone, the last phase Failed, the condition DisruptionTarget. It leaves out: metrics.
+Ours keeps the order (evicted pods first, then the oldest), the quarantine of 40 s for orphaned
+pods, the phase Failed, and the condition DisruptionTarget. It leaves out metrics.
 
 Source: pkg/controller/podgc/gc_controller.go.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kubesim.apiserver import ResourceEvent
-from kubesim.client import Controller, Decision, RuleStep, Tools, retry_on_conflict
+from kubesim.client import Controller, RuleStep, Tools, retry_on_conflict
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.conditions import is_condition_true, set_condition
@@ -24,21 +24,21 @@ from kubesim.objects.pods import is_finished, node_of
 
 PERIOD_SECONDS = 20.0  # gcCheckPeriod
 TERMINATED_THRESHOLD = 12_500  # --terminated-pod-gc-threshold; 0 or less: never
-QUARANTINE_SECONDS = 40.0  # a node may come back under its name
+QUARANTINE_SECONDS = 40.0  # a node may be recreated under its name
 OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
-LOOK = "look"
+COLLECT = "collect"  # the only key
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-garbage-collection"
 
 
-# -- what is decided -------------------------------------------------------------------------------
+# -- decisions -------------------------------------------------------------------------------------
 
 
 def beyond_threshold(pods: Sequence[Document], threshold: int) -> list[Document]:
-    """Which of the finished pods go: evicted ones first, then the oldest, ties by name.
+    """Return the finished pods to delete: evicted ones first, then the oldest, ties by name.
 
     Args:
-        pods: of all phases.
-        threshold: how many finished pods may stay; 0 or less: all.
+        pods: pods of all phases.
+        threshold: number of finished pods to keep; 0 or less: keep all.
     """
     if threshold <= 0 or len(pods) <= threshold:
         return []
@@ -54,21 +54,21 @@ def _age_rank(pod: Document) -> tuple[bool, str, str]:
 
 
 def is_out_of_service(node: Document) -> bool:
-    """Not Ready, and somebody says that it is shut down for good: its pods may be forced off."""
+    """Return whether a node is not Ready and has the taint out-of-service."""
     taints = (node.get("spec") or {}).get("taints") or ()
-    declared = any(taint.get("key") == OUT_OF_SERVICE for taint in taints)
-    return declared and not is_condition_true(node, "Ready")
+    tainted = any(taint.get("key") == OUT_OF_SERVICE for taint in taints)
+    return tainted and not is_condition_true(node, "Ready")
 
 
 # -- the controller --------------------------------------------------------------------------------
 
 
 class PodGarbageCollector(Controller):
-    """Looks every 20 s. Its only key is ``look``.
+    """Collects pods every 20 s.
 
     Args:
-        terminated_threshold: finished pods that may stay.
-        quarantine_seconds: how long a node has to be missed before its pods go.
+        terminated_threshold: number of finished pods to keep.
+        quarantine_seconds: seconds that a node must be missing before its pods are deleted.
     """
 
     name = "pod-garbage-collector"
@@ -85,73 +85,75 @@ class PodGarbageCollector(Controller):
         self._threshold = terminated_threshold
         self._quarantine = quarantine_seconds
         self._pods = self.informer(
-            "Pod", _nothing, indexers={"node": _node_indexer, "terminating": _terminating_indexer}
+            "Pod", _no_keys, indexers={"node": _node_indexer, "terminating": _terminating_indexer}
         )
-        self._nodes = self.informer("Node", _nothing)
-        self._missed: dict[str, float] = {}  # node -> since when it is missed
+        self._nodes = self.informer("Node", _no_keys)
+        self._missing_since: dict[str, float] = {}  # by name of a node that pods refer to
 
     def start(self) -> None:
-        """Begin to watch, and to look."""
+        """Start the informers and the periodic collection."""
         super().start()
-        self.worker.every(PERIOD_SECONDS, lambda: self.queue.add(LOOK))
+        self.worker.every(PERIOD_SECONDS, lambda: self.queue.add(COLLECT))
 
     def reconcile(self, key: str) -> None:
-        """One look at all pods."""
+        """Collect pods once."""
         finished = len(self._pods) > self._threshold
         for pod in beyond_threshold(self._pods.list() if finished else (), self._threshold):
-            many = f"more than {self._threshold} pods have finished"
-            self._collect(pod, many, "finished pods", "the threshold were higher")
-        self._orphans()
+            reason = f"more than {self._threshold} pods have finished"
+            self._collect(pod, reason, "finished pods", "the threshold were higher")
+        self._collect_orphans()
         for pod in self._pods.by_index("terminating", "True"):
             node = self._nodes.get(node_of(pod))
             if not node_of(pod):
                 self._collect(pod, "deleted before it had a node", "unscheduled", "it were bound")
             elif node is not None and is_out_of_service(node):
-                why = f"its node {node_of(pod)} is out of service"
-                self._collect(pod, why, "out of service", f"the taint {OUT_OF_SERVICE} were gone")
+                reason = f"its node {node_of(pod)} is out of service"
+                self._collect(
+                    pod, reason, "out of service", f"the taint {OUT_OF_SERVICE} were gone"
+                )
 
-    def _orphans(self) -> None:
-        """Pods of nodes that are missed for the whole quarantine, and are truly gone."""
+    def _collect_orphans(self) -> None:
+        """Collect the pods of nodes that have been missing for the whole quarantine."""
         now = self.clock.now()
         named = self._pods.index_values("node")
         missing = {node for node in named if node and self._nodes.get(node) is None}
-        missed = {node: self._missed.get(node, now) for node in sorted(missing)}
-        self._missed = missed
-        for node, since in missed.items():
+        self._missing_since = {node: self._missing_since.get(node, now) for node in sorted(missing)}
+        for node, since in self._missing_since.items():
             if now - since < self._quarantine or self.api.peek("Node", node) is not None:
                 continue
             for pod in self._pods.by_index("node", node):
-                why = f"its node {node} is gone for {now - since:g} s"
-                would = f"a node {node} had come back within {self._quarantine:g} s"
-                self._collect(pod, why, "orphaned", would, gone_node=True)
+                reason = f"its node {node} is gone for {now - since:g} s"
+                change = f"a node {node} had come back within {self._quarantine:g} s"
+                self._collect(pod, reason, "orphaned", change, gone_node=True)
 
     def _collect(
-        self, pod: Document, why: str, rule: str, would: str, *, gone_node: bool = False
+        self, pod: Document, reason: str, rule: str, change: str, *, gone_node: bool = False
     ) -> None:
-        """Give a pod its last state, and remove it without asking any kubelet."""
+        """Set a pod to Failed, and delete it by force.
+
+        Args:
+            pod: the document.
+            reason, rule, change: verdict, rule and way out of the decision record.
+            gone_node: set the condition DisruptionTarget, since the node does not exist.
+        """
         name, namespace, uid = meta.name_of(pod), meta.namespace_of(pod), meta.uid_of(pod)
         try:
             if not is_finished(pod):
-                retry_on_conflict(lambda: self._fail(pod, gone_node))
+                retry_on_conflict(lambda: self._set_failed(pod, gone_node))
             self.api.delete("Pod", name, namespace, grace_period_seconds=0, uid=uid)
         except NotFound:
             return
         self.counts["collected"] += 1
         inputs = {"node": node_of(pod), "quarantine_seconds": self._quarantine}
-        self.decisions.record(
-            Decision(
-                time=self.clock.now(),
-                revision=meta.resource_version_of(pod),
-                component=self.name,
-                object=meta.reference("pod", meta.key_of(pod)),
-                verdict=f"remove {name} by force: {why}",
-                steps=(RuleStep(rule, inputs, why, SOURCE),),
-                binding=rule,
-                would_change_if=would,
-            )
+        self.decide(
+            pod,
+            f"remove {name} by force: {reason}",
+            steps=(RuleStep(rule, inputs, reason, SOURCE),),
+            binding=rule,
+            would_change_if=change,
         )
 
-    def _fail(self, pod: Document, gone_node: bool) -> None:
+    def _set_failed(self, pod: Document, gone_node: bool) -> None:
         current = self.api.get("Pod", meta.name_of(pod), meta.namespace_of(pod))
         if meta.uid_of(current) != meta.uid_of(pod) or is_finished(current):
             return
@@ -176,6 +178,6 @@ def _terminating_indexer(pod: Document) -> Iterable[str]:
     return ("True",) if meta.is_terminating(pod) else ()
 
 
-def _nothing(_event: ResourceEvent) -> Iterable[str]:
-    """The collector looks by the clock; news only keep its view fresh."""
+def _no_keys(_event: ResourceEvent) -> Iterable[str]:
+    """Return no keys: the collector is driven by the clock, events only update its caches."""
     return ()

@@ -1,4 +1,4 @@
-"""The writes of the node controller, each over the newest state and safe to repeat.
+"""Writes of the node lifecycle controller: each reads the newest state and is idempotent.
 
 Source: pkg/controller/util/node/controller_utils.go (SwapNodeControllerTaint, MarkPodsNotReady).
 """
@@ -18,11 +18,14 @@ from kubesim.objects.taints import same_taint, taints_of, with_taints
 
 
 def write_unknown(api: KubeAPI, node: Document) -> bool:
-    """Make the conditions of a silent node Unknown; False if it reported since it was read.
+    """Set the conditions of an unresponsive node to Unknown.
+
+    Returns:
+        False if the node reported since it was read.
 
     Raises:
-        NotFound: it is gone.
-        Conflict: somebody else keeps writing.
+        NotFound: the node was deleted.
+        Conflict: all retries conflicted.
     """
 
     def write() -> bool:
@@ -44,25 +47,30 @@ def write_unknown(api: KubeAPI, node: Document) -> bool:
 def swap_taints(
     api: KubeAPI, name: str, add: Sequence[Document], remove: Sequence[Document]
 ) -> bool:
-    """Set and take off taints of a node in one write; False if there was nothing to change.
+    """Add and remove taints of a node in one write; return whether it changed.
 
-    Taints that are there already keep the time at which they were added.
+    Taints that are present keep their timeAdded.
+
+    Args:
+        api: the API server.
+        name: name of the node.
+        add, remove: taints.
 
     Raises:
-        NotFound: the node is gone.
-        Conflict: somebody else keeps writing.
+        NotFound: the node was deleted.
+        Conflict: all retries conflicted.
     """
 
     def write() -> bool:
         node = api.get("Node", name)
         old = taints_of(node)
-        stamp = api.clock.timestamp()
-        fresh = [
-            {**taint, "timeAdded": stamp}
+        now = api.clock.timestamp()
+        added = [
+            {**taint, "timeAdded": now}
             for taint in add
             if not any(same_taint(taint, known) for known in old)
         ]
-        new = with_taints(old, fresh, remove)
+        new = with_taints(old, added, remove)
         if new == old:
             return False
         node["spec"]["taints"] = new
@@ -73,10 +81,10 @@ def swap_taints(
 
 
 def mark_not_ready(api: KubeAPI, pod: Document) -> bool:
-    """Make a pod's Ready condition False; True if it was not before.
+    """Set a pod's Ready condition to False; return whether it changed.
 
     Raises:
-        Conflict: somebody else keeps writing.
+        Conflict: all retries conflicted.
     """
 
     def write() -> bool:
