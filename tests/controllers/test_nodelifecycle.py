@@ -408,7 +408,7 @@ def test_a_look_that_comes_much_too_late_blames_nobody(cluster: Cluster) -> None
     """Whoever held the controller up held the kubelets up: they have their whole grace again."""
     fail(cluster, 2)
     until(cluster, 154)
-    controller_of(cluster, NodeLifecycleController)._last_check = 100.0  # as if it had not run since
+    controller_of(cluster, NodeLifecycleController)._last_check = 100.0  # as if it had stalled
     until(cluster, 205)
     assert ready_of(cluster, "node-2") == "True"
     until(cluster, 210)
