@@ -1,4 +1,4 @@
-"""From documents to numbers: what the API server holds, as the policy wants it. Pure functions.
+"""From documents to numbers: HPAs and pods as the policy takes them; pure functions.
 
 >>> request_milli({"spec": {"containers": [
 ...     {"name": "main", "resources": {"requests": {"cpu": "250m"}}},
@@ -11,16 +11,14 @@ Source: pkg/controller/podautoscaler/metrics/client.go (resource metrics), repli
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import ceil
-from typing import Any
 
 from kubesim.autoscaler.constants import DEFAULTS, PolicyConstants, Rules, ScalingPolicy
-from kubesim.autoscaler.policy.ratios import quantity_text
-from kubesim.autoscaler.types import Behavior, Metric, MetricProposal, PodFacts, Sample
+from kubesim.autoscaler.types import Behavior, Metric, PodFacts
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition
-from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.pods import (
     container_requests,
     containers_of,
@@ -37,7 +35,6 @@ SOURCE_FIELDS = {
     "Object": "object",
     "External": "external",
 }
-RESOURCES = {"cpu": (1, 1), "memory": (2, 1000)}  # place in a sample's entry, milli for each unit
 READY = {"True": True, "False": False}
 
 
@@ -47,16 +44,24 @@ READY = {"True": True, "False": False}
 def metrics_of(
     hpa: Document, constants: PolicyConstants = DEFAULTS
 ) -> list[tuple[Metric, Document]]:
-    """spec.metrics as records, each with the entry that it was read from."""
+    """Return spec.metrics as records, each with its entry; the default metric if there is none.
+
+    Args:
+        hpa: the HPA.
+        constants: the controller's settings, with the default target.
+    """
     entries = (hpa.get("spec") or {}).get("metrics") or ()
-    if not entries:
-        target = {"type": "Utilization", "averageUtilization": constants.default_utilization}
-        entries = ({"type": "Resource", "resource": {"name": "cpu", "target": target}},)
-    return [(metric_of(entry), entry) for entry in entries]
+    return [(metric_of(entry), entry) for entry in entries or (default_metric(constants),)]
 
 
-def metric_of(entry: Mapping[str, Any]) -> Metric:
-    """One entry of spec.metrics as a record; one of an unknown type keeps that type."""
+def default_metric(constants: PolicyConstants) -> Document:
+    """Return the entry of spec.metrics that an HPA without metrics has: CPU utilization."""
+    target = {"type": "Utilization", "averageUtilization": constants.default_utilization}
+    return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+
+
+def metric_of(entry: ReadOnlyDocument) -> Metric:
+    """Return one entry of spec.metrics as a record; an unknown type is kept."""
     type_ = str(entry.get("type", ""))
     source = entry.get(SOURCE_FIELDS.get(type_, "")) or {}
     target = source.get("target") or {}
@@ -74,8 +79,8 @@ def metric_of(entry: Mapping[str, Any]) -> Metric:
     )
 
 
-def selector_text(selector: Mapping[str, Any] | None) -> str:
-    """A label selector as Go prints it, since that is what conditions and events show.
+def selector_text(selector: ReadOnlyDocument | None) -> str:
+    """Render a label selector as Go prints it, as conditions and events show it.
 
     >>> selector_text({"matchLabels": {"queue": "mail"}})[:59]  # no expressions follow
     '&LabelSelector{MatchLabels:map[string]string{queue: mail,},'
@@ -95,19 +100,19 @@ def selector_text(selector: Mapping[str, Any] | None) -> str:
     )
 
 
-def _milli(value: Any) -> int | None:
+def _milli(value: str | float | None) -> int | None:
     return None if value is None else ceil(parse_quantity(value) * 1000)
 
 
 def behavior_of(hpa: Document) -> Behavior | None:
-    """spec.behavior as a record; `{}` is a behavior, too."""
+    """Return spec.behavior as a record; `{}` is a behavior, too."""
     behavior = (hpa.get("spec") or {}).get("behavior")
     if behavior is None:
         return None
     return Behavior(_rules(behavior.get("scaleUp")), _rules(behavior.get("scaleDown")))
 
 
-def _rules(rules: Mapping[str, Any] | None) -> Rules:
+def _rules(rules: ReadOnlyDocument | None) -> Rules:
     given = rules or {}
     window, policies = given.get("stabilizationWindowSeconds"), given.get("policies")
     tolerance = given.get("tolerance")
@@ -125,11 +130,11 @@ def _rules(rules: Mapping[str, Any] | None) -> Rules:
 
 
 def facts_of(pod: Document, seconds_at: Callable[[str], float]) -> PodFacts:
-    """What the policy looks at in a pod.
+    """Return the facts about a pod that the policy uses.
 
     Args:
         pod: the document.
-        seconds_at: makes seconds of RFC 3339 text (`clock.seconds_at`).
+        seconds_at: parses an RFC 3339 string (`clock.seconds_at`).
     """
     condition = get_condition(pod, "Ready")
     started = (pod.get("status") or {}).get("startTime")
@@ -145,36 +150,22 @@ def facts_of(pod: Document, seconds_at: Callable[[str], float]) -> PodFacts:
     )
 
 
-def sample_of(
-    raw: tuple[float, float, tuple[tuple[Any, ...], ...]] | None, resource: str, container: str = ""
-) -> Sample | None:
-    """A pod's usage of one resource; None if it is not known.
+def request_milli(pod: Document, resource: str, container: str = "") -> int | None:
+    """Return the request of a pod, or of one of its containers, in milli units.
+
+    It is None if a counted container has no request. Containers and sidecars count, ordinary init
+    containers do not. Pod-level requests replace the sum; for a resource that they do not name, the
+    request of any container is enough.
 
     Args:
-        raw: (second, window in seconds, ((container, CPU in milli, memory in bytes), ...)).
-        resource: cpu or memory; nothing else is measured.
-        container: only this one; "": the whole pod, which takes every listed container.
-    """
-    if raw is None or resource not in RESOURCES:
-        return None
-    seconds, window, containers = raw
-    counted = [entry for entry in containers if not container or entry[0] == container]
-    if not counted:
-        return None
-    place, unit = RESOURCES[resource]
-    return Sample(sum(entry[place] for entry in counted) * unit, seconds, window)
-
-
-def request_milli(pod: Document, resource: str, container: str = "") -> int | None:
-    """What a pod (or one of its containers) asks for, in milli units; None if one asks for nothing.
-
-    Containers and sidecars count, ordinary init containers do not. Requests of the pod as a whole
-    take the place of the sum; of a resource that they leave out, any container's will do.
+        pod: the pod.
+        resource: cpu or memory.
+        container: name; "": the whole pod.
     """
     level = _pod_level(pod)
     if level and not container:
         if resource in level:
-            return parse_cpu_milli(level[resource])  # thousandths, of whatever it is
+            return parse_cpu_milli(level[resource])  # thousandths of any unit
         request = pod_requests(pod)
         total = request.cpu_milli if resource == "cpu" else request.memory_bytes * 1000
         return total or None
@@ -189,7 +180,12 @@ def request_milli(pod: Document, resource: str, container: str = "") -> int | No
 
 
 def no_request(pod: Document, resource: str, container: str = "") -> str:
-    """Why `request_milli` is None, in upstream's words.
+    """Return why `request_milli` is None, in upstream's words.
+
+    Args:
+        pod: the pod.
+        resource: cpu or memory.
+        container: name; "": the whole pod.
 
     >>> no_request({"metadata": {"name": "web"}, "spec": {"containers": [{"name": "main"}]}}, "cpu")
     'missing request for cpu in container main of Pod web'
@@ -203,41 +199,12 @@ def no_request(pod: Document, resource: str, container: str = "") -> str:
     return f"container {container} not found in Pod {name}"
 
 
-def _pod_level(pod: Document) -> Mapping[str, Any]:
+def _pod_level(pod: Document) -> ReadOnlyDocument:
     return ((pod.get("spec") or {}).get("resources") or {}).get("requests") or {}
 
 
 def _counted(pod: Document, container: str) -> list[Document]:
-    """Containers and sidecars; only the named one, if one is named."""
+    """Return containers and sidecars; only the named one, if a name is given."""
     init = (pod.get("spec") or {}).get("initContainers") or ()
     running = [*containers_of(pod), *(item for item in init if is_sidecar(item))]
     return [item for item in running if not container or item["name"] == container]
-
-
-# -- back to documents ---------------------------------------------------------------------------
-
-
-def metric_status(
-    entry: Mapping[str, Any], metric: Metric, proposal: MetricProposal | None
-) -> Document:
-    """One entry of status.currentMetrics; a blank one for a metric that failed.
-
-    Args:
-        entry: of spec.metrics.
-        metric: the same as a record.
-        proposal: what it came to, or None.
-    """
-    if proposal is None or metric.type not in SOURCE_FIELDS:
-        return {"type": ""}
-    field = SOURCE_FIELDS[metric.type]
-    source = entry.get(field) or {}
-    kept = ("name", "container", "metric", "describedObject")
-    body: Document = {name: thaw(source[name]) for name in kept if name in source}
-    current: Document = {}
-    if proposal.utilization is not None:
-        current["averageUtilization"] = proposal.utilization
-    if proposal.average_milli is not None:
-        current["averageValue"] = quantity_text(proposal.average_milli)
-    if proposal.value_milli is not None:
-        current["value"] = quantity_text(proposal.value_milli)
-    return {"type": metric.type, field: {**body, "current": current}}

@@ -1,8 +1,8 @@
-"""The loop around the autoscaling policy: look, ask, write, explain.
+"""The HorizontalPodAutoscaler controller: the control loop around the autoscaling policy.
 
-Each HPA is looked at by its own period. A pass reads the scale of the target, the pods that it
-selects and their metrics, asks the policy, and writes the new size, the status, an Event and a
-decision record. The policy is a pure function (`policy.HorizontalPolicy`), or one of your own:
+Each HPA is synced once in its period. A pass reads the scale of the target, the selected pods and
+their metrics, calls the policy, and writes the new size, the status, an Event and a decision
+record. The policy is a pure function (`policy.horizontal.HorizontalPolicy`), or one of your own:
 
     class Cautious:
         def recommend(self, seen):             # an Observation; see kubesim.autoscaler.types
@@ -11,8 +11,9 @@ decision record. The policy is a pure function (`policy.HorizontalPolicy`), or o
     Cluster(policy=Cautious())
 
 Ours adds: the period of each HPA can be set (annotation kubesim.dev/sync-period; in Kubernetes it
-is one flag for all, 15 s), and *shadow* mode, in which it decides and records but does not act. It
-leaves out: several workers (upstream 5), and the gates of alpha fields, which the API server drops.
+is one flag for all, 15 s), and *shadow* mode, in which the controller decides and records but does
+not act. It leaves out: several workers (upstream 5), and the gates of alpha fields, which the API
+server drops.
 
 Source: pkg/controller/podautoscaler/horizontal.go (reconcileAutoscaler), rate_limiters.go.
 """
@@ -22,7 +23,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
@@ -42,7 +42,13 @@ from kubesim.autoscaler.records import (
     unreadable_scale,
     with_conditions,
 )
-from kubesim.autoscaler.types import AutoscalingPolicy, Observation, Recommendation, State
+from kubesim.autoscaler.types import (
+    AutoscalingPolicy,
+    Observation,
+    Recommendation,
+    State,
+    checked_policy,
+)
 from kubesim.client import DecisionLog, EventRecorder, Informer, retry_on_conflict
 from kubesim.clock.base import Clock, Streams, Timer
 from kubesim.errors import NotFound, StatusError
@@ -56,8 +62,8 @@ KIND = "HorizontalPodAutoscaler"
 
 
 @dataclass
-class _Due:
-    """When an HPA is looked at next, and what is remembered of it."""
+class _SyncEntry:
+    """The next sync of an HPA, and the state that its policy needs."""
 
     uid: str
     period: float
@@ -66,18 +72,21 @@ class _Due:
 
 
 class HorizontalController:
-    """Looks at every HPA by its own period.
+    """Syncs every HPA once in its period.
 
     Args:
         api, clock, streams, analytics, decisions: the cluster's tools.
-        policy: decides; None: the real algorithm.
-        sync_period_seconds: for HPAs that do not say.
+        policy: the autoscaling policy; None: the real algorithm.
+        sync_period_seconds: of HPAs without an annotation.
         constants: settings of the real algorithm.
-        metrics: where custom and external metrics come from; None: from the adapter that the API
-            server knows; without one they all fail.
+        metrics: source of custom and external metrics; None: the adapter that is registered with
+            the API server; without one these metrics fail.
         shadow: decide and record, but write nothing: under ``hpa-shadow/NAME``, or, if it is the
             name of a policy, under ``hpa-shadow/NAME/POLICY``.
-        name: of the worker and of the event source; give a shadow one of its own.
+        name: of the worker and of the event source; a shadow needs one of its own.
+
+    Raises:
+        BadRequest: the policy has no method `recommend`.
     """
 
     def __init__(
@@ -100,14 +109,14 @@ class HorizontalController:
         self.clock = clock
         self.analytics = analytics
         self.decisions = decisions
-        self.policy: AutoscalingPolicy = policy or HorizontalPolicy()
+        self.policy = HorizontalPolicy() if policy is None else checked_policy(policy)
         self.constants = constants
         self.shadow = shadow
         self.worker = clock.worker(name)
         self.recorder = EventRecorder(api, name)
         self.counts: Counter[str] = Counter()
         self._period = sync_period_seconds
-        self._due: dict[str, _Due] = {}
+        self._entries: dict[str, _SyncEntry] = {}
         self._observer = Observer(api, clock, self.worker, metrics, constants)
         self._hpas = Informer(
             api, self.worker, KIND, on_event=self._hpa_event, resync_seconds=RESYNC_SECONDS
@@ -119,42 +128,43 @@ class HorizontalController:
         self._hpas.start()
 
     def stop(self) -> None:
-        """Stop looking."""
+        """Stop watching."""
         self._hpas.stop()
         self._observer.pods.stop()
         self.worker.stop()
 
-    def statistics(self) -> dict[str, Any]:
-        """Counts for tests and tables."""
-        return {**self.counts, "hpas": len(self._due)}
+    def statistics(self) -> Document:
+        """Return counts for tests and tables."""
+        return {**self.counts, "hpas": len(self._entries)}
 
-    # -- when to look ----------------------------------------------------------------------------
+    # -- schedule --------------------------------------------------------------------------------
 
     def _hpa_event(self, event: ResourceEvent) -> None:
         key, uid = meta.key_of(event.object), meta.uid_of(event.object)
-        due = self._due.get(key)
-        if due is not None and (event.type == "DELETED" or due.uid != uid):
-            # What was remembered goes with it: a new HPA of the same name starts empty.
-            due.timer.cancel()
-            del self._due[key]
+        entry = self._entries.get(key)
+        if entry is not None and (event.type == "DELETED" or entry.uid != uid):
+            # Its state is dropped, too: a new HPA of the same name starts empty.
+            entry.timer.cancel()
+            del self._entries[key]
             self._observer.forget(key)
-            due = None
+            entry = None
         if event.type == "DELETED":
             return
         period = self._period_of(event.object)
-        if due is None:
-            # The first look comes one period after the HPA does, not at once.
-            self._due[key] = _Due(uid, period, self._look_later(key, period))
-        elif due.period != period:
-            left = due.timer.due - self.clock.now()
-            due.timer.cancel()
-            due.period = period
-            due.timer = self._look_later(key, min(left, period))
+        if entry is None:
+            # The first sync comes one period after the HPA was created, not at once.
+            self._entries[key] = _SyncEntry(uid, period, self._sync_later(key, period))
+        elif entry.period != period:
+            left = entry.timer.due - self.clock.now()
+            entry.timer.cancel()
+            entry.period = period
+            entry.timer = self._sync_later(key, min(left, period))
 
-    def _look_later(self, key: str, seconds: float) -> Timer:
-        return self.worker.call_later(seconds, lambda: self._look(key))
+    def _sync_later(self, key: str, seconds: float) -> Timer:
+        return self.worker.call_later(seconds, lambda: self._sync(key))
 
     def _period_of(self, hpa: Document) -> float:
+        """Return the sync period of an HPA in seconds, by its annotation."""
         text = meta.annotations_of(hpa).get(SYNC_PERIOD)
         if text is None:
             return self._period
@@ -164,35 +174,38 @@ class HorizontalController:
             seconds = 0.0
         if seconds > 0:
             return seconds
-        # The API server refuses such a value; an object that came another way must not stop us.
-        said = f"{short_name(hpa)}: {SYNC_PERIOD}={text!r} is no period; using {self._period:g} s"
-        self.analytics.log("HPA", "BadPeriod", said, "warn")
+        # The API server rejects such a value; an object that came another way is tolerated.
+        name, default = short_name(hpa), f"using {self._period:g} s"
+        message = f"{name}: {SYNC_PERIOD}={text!r} is not a period; {default}"
+        self.analytics.log("HPA", "BadPeriod", message, "warn")
         return self._period
 
-    def _look(self, key: str) -> None:
-        due, hpa = self._due.get(key), self._hpas.get(key)
-        if due is None or hpa is None:
+    def _sync(self, key: str) -> None:
+        """Run one pass over an HPA, and schedule the next one."""
+        entry, hpa = self._entries.get(key), self._hpas.get(key)
+        if entry is None or hpa is None:
             return
-        due.timer = self._look_later(key, due.period)
+        entry.timer = self._sync_later(key, entry.period)
         self.counts["passes"] += 1
-        self._pass(hpa, due)
+        self._reconcile(hpa, entry)
 
     # -- one pass --------------------------------------------------------------------------------
 
-    def _pass(self, hpa: Document, due: _Due) -> None:
+    def _reconcile(self, hpa: Document, entry: _SyncEntry) -> None:
+        """Observe, decide, write the size and the status, and record the decision."""
         namespace, target = meta.namespace_of(hpa), hpa["spec"]["scaleTargetRef"]
-        said = f"{short_name(hpa)}: the {target['kind']} {target['name']}"
-        self.analytics.log("HPA", "Checking", said, "debug")
+        message = f"{short_name(hpa)}: the {target['kind']} {target['name']}"
+        self.analytics.log("HPA", "Checking", message, "debug")
         try:
             scale = self.api.get_scale(self._target_kind(target), target["name"], namespace)
         except StatusError as error:
-            self._no_scale(hpa, error)
+            self._scale_unreadable(hpa, error)
             return
-        seen = self._observer.observe(hpa, scale, due.state)
-        result = self._ask(hpa, seen)
+        seen = self._observer.observe(hpa, scale, entry.state)
+        result = self._recommend(hpa, seen)
         if result is None:
             return
-        due.state = result.state
+        entry.state = result.state
         outcome = RescaleResult()
         if not self.shadow:
             for type, reason, message in result.events:
@@ -200,7 +213,7 @@ class HorizontalController:
             if result.replicas != seen.current and not result.failed:
                 outcome = self._rescale(hpa, scale, seen, result)
             if outcome.written:
-                due.state = after_rescale(
+                entry.state = after_rescale(
                     result.state,
                     seen.current,
                     result.replicas,
@@ -215,35 +228,37 @@ class HorizontalController:
         )
 
     def _target_kind(self, target: Document) -> str:
-        """The kind of a scaleTargetRef. Its group must be right; the version does not matter.
+        """Return the resource of a scaleTargetRef; its group has to match, its version does not.
 
         Raises:
-            NotFound: there is no such kind in that group; in upstream's words.
+            NotFound: there is no such kind in that group; the message is upstream's.
         """
         kind, group = str(target["kind"]), str(target.get("apiVersion") or "").rpartition("/")[0]
-        known = [k for k in self.api.registry.kinds() if (k.kind, k.group) == (kind, group)]
-        if not known:
-            raise NotFound(f'no matches for kind "{kind}" in group "{group}"')
-        return known[0].resource
+        for candidate in self.api.registry.kinds():
+            if candidate.kind == kind and candidate.group == group:
+                return candidate.resource
+        raise NotFound(f'no matches for kind "{kind}" in group "{group}"')
 
-    def _ask(self, hpa: Document, seen: Observation) -> Recommendation | None:
-        """What the policy says; None if it raised, which is told and changes nothing."""
+    def _recommend(self, hpa: Document, seen: Observation) -> Recommendation | None:
+        """Call the policy; return None if it raised, which is reported and changes nothing."""
         try:
             return checked(seen, self.policy.recommend(seen))
-        except Exception as error:  # noqa: BLE001 - a policy of the learner's own
-            said = f"the policy raised {type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - a policy of the user's own
+            message = f"the policy raised {type(error).__name__}: {error}"
         self.counts["policy_errors"] += 1
         if not self.shadow:
-            self.recorder.event(hpa, "Warning", "PolicyFailed", said)
-        self.analytics.log("HPA", "PolicyFailed", f"{short_name(hpa)}: {said}", "error")
-        self._keep(hpa, seen, from_error(seen, said), RescaleResult())
+            self.recorder.event(hpa, "Warning", "PolicyFailed", message)
+        self.analytics.log("HPA", "PolicyFailed", f"{short_name(hpa)}: {message}", "error")
+        self._record_decision(hpa, seen, from_error(seen, message), RescaleResult())
         return None
 
     def _rescale(
         self, hpa: Document, scale: Document, seen: Observation, result: Recommendation
     ) -> RescaleResult:
-        """Write the new size. The scale must be as it was read: on a conflict nothing is written,
-        and the next pass decides afresh."""
+        """Write the new size over the scale that was read.
+
+        After a conflict nothing is written, and the next pass decides again.
+        """
         target, replicas = hpa["spec"]["scaleTargetRef"], result.replicas
         note = f"New size: {replicas}; reason: {result.reason}"
         try:
@@ -257,54 +272,57 @@ class HorizontalController:
         except StatusError as error:
             self.counts["failed_rescales"] += 1
             self.recorder.event(hpa, "Warning", "FailedRescale", f"{note}; error: {error.message}")
-            said = f"the HPA controller was unable to update the target scale: {error.message}"
-            condition = ("AbleToScale", "False", "FailedUpdateScale", said)
+            message = f"the HPA controller was unable to update the target scale: {error.message}"
+            condition = ("AbleToScale", "False", "FailedUpdateScale", message)
             return RescaleResult(error=error.message, condition=condition)
         self.counts["rescales"] += 1
         self.recorder.event(hpa, "Normal", "SuccessfulRescale", note)
-        said = f"the HPA controller was able to update the target scale to {replicas}"
-        return RescaleResult(True, condition=("AbleToScale", "True", "SucceededRescale", said))
+        message = f"the HPA controller was able to update the target scale to {replicas}"
+        return RescaleResult(True, condition=("AbleToScale", "True", "SucceededRescale", message))
 
-    # -- telling ---------------------------------------------------------------------------------
+    # -- log, decision record, status ------------------------------------------------------------
 
     def _record(
         self, hpa: Document, seen: Observation, result: Recommendation, outcome: RescaleResult
     ) -> None:
-        action, level, said = "NoScale", "debug", log_line(hpa, seen, result)
+        action, level, message = "NoScale", "debug", log_line(hpa, seen, result)
         if outcome.error:
-            action, level, said = "ScaleFailed", "error", f"{said}: {outcome.error}"
+            action, level, message = "ScaleFailed", "error", f"{message}: {outcome.error}"
         elif result.failed:
             level = "warn"
         elif outcome.written:
             action, level = "ScaleUp" if result.replicas > seen.current else "ScaleDown", "info"
         if self.shadow:
             action, level = "Shadow", "debug"
-        self.analytics.log("HPA", action, said, level)
-        self._keep(hpa, seen, result, outcome)
+        self.analytics.log("HPA", action, message, level)
+        self._record_decision(hpa, seen, result, outcome)
 
-    def _keep(
+    def _record_decision(
         self, hpa: Document, seen: Observation, result: Recommendation, outcome: RescaleResult
     ) -> None:
         self.decisions.record(
             decision_of(hpa, seen, result, outcome, self.name, shadow=self.shadow)
         )
 
-    def _no_scale(self, hpa: Document, error: StatusError) -> None:
-        """The target is not there, or cannot be scaled."""
-        said = f"the HPA controller was unable to get the target's current scale: {error.message}"
-        self.analytics.log("HPA", "ScaleFailed", f"{short_name(hpa)}: {said}", "error")
+    def _scale_unreadable(self, hpa: Document, error: StatusError) -> None:
+        """Report that the target does not exist, or cannot be scaled."""
+        message = (
+            f"the HPA controller was unable to get the target's current scale: {error.message}"
+        )
+        self.analytics.log("HPA", "ScaleFailed", f"{short_name(hpa)}: {message}", "error")
         self.decisions.record(
-            unreadable_scale(hpa, said, self.name, self.clock.now(), shadow=self.shadow)
+            unreadable_scale(hpa, message, self.name, self.clock.now(), shadow=self.shadow)
         )
         if not self.shadow:
             self.recorder.event(hpa, "Warning", "FailedGetScale", error.message)
-        condition, now = ("AbleToScale", "False", "FailedGetScale", said), self.clock.timestamp()
+        now = self.clock.timestamp()
+        condition = ("AbleToScale", "False", "FailedGetScale", message)
         self._write_status(
             hpa, lambda fresh: with_conditions(fresh.get("status") or {}, [condition], now)
         )
 
-    def _write_status(self, hpa: Document, make: Callable[[Document], Document]) -> None:
-        """Write the status that `make` makes of the newest HPA, if it differs from the stored."""
+    def _write_status(self, hpa: Document, render: Callable[[Document], Document]) -> None:
+        """Write what `render` returns for the newest HPA, if it differs from the stored status."""
         if self.shadow:
             return
 
@@ -312,7 +330,7 @@ class HorizontalController:
             fresh = self.api.peek(KIND, meta.name_of(hpa), meta.namespace_of(hpa))
             if fresh is None or meta.uid_of(fresh) != meta.uid_of(hpa):
                 return  # deleted meanwhile
-            status = make(fresh)
+            status = render(fresh)
             if status != fresh.get("status"):
                 self.api.update_status({**fresh, "status": status})
 

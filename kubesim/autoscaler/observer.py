@@ -1,8 +1,9 @@
-"""One look at the world: scale, pods and metrics, gathered into an `Observation`.
+"""The input of a pass: scale, pods and metrics, gathered into an `Observation`.
 
-The pods come from an informer's cache, so a look costs the API server nothing; usage samples come
-from metrics.k8s.io, everything else from the adapter that serves custom.metrics.k8s.io and
-external.metrics.k8s.io (`autoscaler.adapter`), all through the API server.
+The pods come from an informer's cache, so a pass does not list them from the API server. Usage
+samples come from metrics.k8s.io, all other values from the adapter that serves
+custom.metrics.k8s.io and external.metrics.k8s.io (`autoscaler.metrics.adapter`), through the API
+server.
 
 Source: pkg/controller/podautoscaler/metrics/client.go, horizontal.go (validateAndParseSelector,
 hpasControllingPodsUnderSelector).
@@ -10,10 +11,13 @@ hpasControllingPodsUnderSelector).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.verbs.metricsapis import MetricsAdapter
+from kubesim.apiserver.verbs.metricsapis import MetricsAdapter, Usage
 from kubesim.autoscaler.constants import PolicyConstants
 from kubesim.autoscaler.documents import (
     behavior_of,
@@ -21,10 +25,9 @@ from kubesim.autoscaler.documents import (
     metrics_of,
     no_request,
     request_milli,
-    sample_of,
 )
 from kubesim.autoscaler.policy.ratios import added_up
-from kubesim.autoscaler.types import Metric, Observation, Reading, Sample, State
+from kubesim.autoscaler.types import Behavior, Metric, Observation, PodFacts, Reading, Sample, State
 from kubesim.client import Informer
 from kubesim.clock.base import Clock, Worker
 from kubesim.errors import BadRequest
@@ -34,45 +37,62 @@ from kubesim.objects.selectors import Selector, parse_label_selector, selector_f
 from kubesim.objects.wellknown import RESYNC_SECONDS
 
 NO_SOURCE = "no metrics returned from {api} metrics API: this cluster has no source of such metrics"
+BY_NAME = attrgetter("name")
+RESOURCES = {"cpu": (1, 1), "memory": (2, 1000)}  # index in a container's sample, milli per unit
 
 
 class SelectorIndex:
-    """Which HPA selects which pods, so that two that fight over the same ones are found.
+    """The selectors of all HPAs, to find those that select the same pods.
 
-    As upstream, an HPA is entered when it is looked at, not when it is created.
+    As upstream, an HPA is added at its first pass, not when it is created.
     """
 
     def __init__(self) -> None:
         self._selectors: dict[str, tuple[str, Selector]] = {}
         self._anchors: dict[tuple[str, str], set[str]] = {}
+        self._per_namespace: Counter[str] = Counter()
 
     def put(self, key: str, namespace: str, selector: Selector) -> None:
-        """Enter the selector of an HPA's target."""
+        """Set the selector of an HPA's target.
+
+        Args:
+            key: of the HPA.
+            namespace: of the HPA and its pods.
+            selector: of its target.
+        """
         if self._selectors.get(key) == (namespace, selector):
             return
         self.drop(key)
         self._selectors[key] = (namespace, selector)
         self._anchors.setdefault((namespace, anchor_of(selector)), set()).add(key)
+        self._per_namespace[namespace] += 1
 
     def drop(self, key: str) -> None:
-        """Forget an HPA."""
-        namespace, selector = self._selectors.pop(key, ("", Selector()))
-        self._anchors.get((namespace, anchor_of(selector)), set()).discard(key)
+        """Remove an HPA."""
+        if key not in self._selectors:
+            return
+        namespace, selector = self._selectors.pop(key)
+        self._anchors[namespace, anchor_of(selector)].discard(key)
+        self._per_namespace[namespace] -= 1
+
+    def count(self, namespace: str) -> int:
+        """Return the number of HPAs in a namespace."""
+        return self._per_namespace[namespace]
 
     def selecting(self, namespace: str, pods: Iterable[Document]) -> list[str]:
-        """The keys of all HPAs that select at least one of these pods, sorted."""
-        found: set[str] = set()
+        """Return the keys of all HPAs that select at least one of these pods, sorted."""
+        keys: set[str] = set()
         for pod in pods:
             labels = meta.labels_of(pod)
             for anchor in ("", *labels_index(labels)):
                 for key in self._anchors.get((namespace, anchor), ()):
-                    if key not in found and self._selectors[key][1].matches(labels):
-                        found.add(key)
-        return sorted(found)
+                    if key not in keys and self._selectors[key][1].matches(labels):
+                        keys.add(key)
+        return sorted(keys)
 
 
 def anchor_of(selector: Selector) -> str:
-    """One label ("app=web") that every selected object has; "" if there is no such label."""
+    """Return one label ("app=web") that every selected object has; "" if there is no such label."""
     for term in selector.requirements:
         if term.operator == "In" and len(term.values) == 1:
             return f"{term.key}={term.values[0]}"
@@ -80,13 +100,51 @@ def anchor_of(selector: Selector) -> str:
 
 
 def labels_index(labels: Mapping[str, str]) -> list[str]:
-    """All labels as ``key=value``."""
+    """Return all labels as ``key=value``."""
     return [f"{key}={value}" for key, value in labels.items()]
+
+
+def sample_of(raw: Usage | None, resource: str, container: str = "") -> Sample | None:
+    """Return a pod's usage of one resource; None if it is not known.
+
+    Args:
+        raw: (second, window in seconds, ((container, CPU in milli, memory in bytes), ...)).
+        resource: cpu or memory; there are no samples of others.
+        container: name; "": the sum of all listed containers.
+    """
+    if raw is None or resource not in RESOURCES:
+        return None
+    second, window, containers = raw
+    index, unit = RESOURCES[resource]
+    values = [int(item[index]) for item in containers if not container or item[0] == container]
+    return Sample(sum(values) * unit, second, window) if values else None
 
 
 def _by_label(pod: Document) -> list[str]:
     namespace = meta.namespace_of(pod)
     return [namespace, *(f"{namespace}/{label}" for label in labels_index(meta.labels_of(pod)))]
+
+
+@dataclass(slots=True)
+class _PodEntry:
+    """A selected pod with its facts, valid while the informer holds this very document."""
+
+    pod: Document
+    name: str
+    facts: PodFacts
+    requests: dict[tuple[str, str], int | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _HpaEntry:
+    """What was parsed for an HPA at earlier passes, since it rarely changes."""
+
+    spec: Document | None = None
+    metrics: Sequence[tuple[Metric, Document]] = ()
+    behavior: Behavior | None = None
+    selector_text: str = ""
+    selector: Selector = field(default_factory=Selector)
+    pods: dict[str, _PodEntry] = field(default_factory=dict)
 
 
 class Observer:
@@ -95,7 +153,7 @@ class Observer:
     Args:
         api, clock, worker: of the controller.
         source: of custom and external metrics; None: the adapter that registered itself with the
-            API server, if any did.
+            API server, if any.
         constants: settings of the algorithm.
     """
 
@@ -111,126 +169,156 @@ class Observer:
         self._clock = clock
         self._source = source
         self._constants = constants
-        self._book = SelectorIndex()
+        self._index = SelectorIndex()
+        self._entries: dict[str, _HpaEntry] = {}
         self.pods = Informer(
             api, worker, "Pod", indexers={"label": _by_label}, resync_seconds=RESYNC_SECONDS
         )
 
     def forget(self, key: str) -> None:
-        """An HPA is gone."""
-        self._book.drop(key)
+        """Remove a deleted HPA."""
+        self._index.drop(key)
+        self._entries.pop(key, None)
 
     def observe(self, hpa: Document, scale: Document, state: State) -> Observation:
-        """Everything that one pass looks at.
+        """Return the input of one pass.
 
         Args:
             hpa: the HPA.
             scale: of its target.
-            state: what is remembered of it.
+            state: what the controller remembers of the HPA.
         """
-        namespace, spec = meta.namespace_of(hpa), hpa["spec"]
+        key, namespace, spec = meta.key_of(hpa), meta.namespace_of(hpa), hpa["spec"]
+        entry = self._entries.setdefault(key, _HpaEntry())
+        if entry.spec != spec:
+            entry.spec, entry.behavior = spec, behavior_of(hpa)
+            entry.metrics = metrics_of(hpa, self._constants)
         current = int(scale["spec"].get("replicas") or 0)
         minimum = spec.get("minReplicas")
         minimum = self._constants.default_min_replicas if minimum is None else int(minimum)
+        maximum = int(spec["maxReplicas"])
         status = scale.get("status") or {}
-        looks = minimum <= current <= spec["maxReplicas"]
-        pods, problem, said = self._select(hpa, str(status.get("selector") or ""), looks)
+        text = str(status.get("selector") or "")
+        problem, message = self._select(entry, key, namespace, text, minimum <= current <= maximum)
+        pods = entry.pods.values()
         return Observation(
             now=self._clock.now(),
             current=current,
-            maximum=int(spec["maxReplicas"]),
+            maximum=maximum,
             metrics=tuple(
-                (metric, self._read(namespace, metric, entry, pods))
-                for metric, entry in metrics_of(hpa, self._constants)
+                [(m, self._read(namespace, m, document, pods)) for m, document in entry.metrics]
             ),
-            pods=tuple(facts_of(pod, self._clock.seconds_at) for pod in pods),
+            pods=tuple([pod.facts for pod in pods]),
             name=meta.name_of(hpa),
             status_replicas=int(status.get("replicas") or 0),
             minimum=minimum,
-            behavior=behavior_of(hpa),
+            behavior=entry.behavior,
             selector_problem=problem,
-            selector_message=said,
+            selector_message=message,
             constants=self._constants,
             state=state,
         )
 
-    def _select(self, hpa: Document, text: str, looks: bool) -> tuple[list[Document], str, str]:
-        """(selected pods by name, problem, the problem in words)."""
-        namespace = meta.namespace_of(hpa)
+    def _select(
+        self, entry: _HpaEntry, key: str, namespace: str, text: str, within_bounds: bool
+    ) -> tuple[str, str]:
+        """Update the selected pods of an HPA; return (problem, message)."""
         if not text:
-            return [], "SelectorRequired", "selector is required"
-        try:
-            selector = parse_label_selector(text)
-        except BadRequest as error:
-            said = (
-                f"couldn't convert selector into a corresponding internal selector object: {error}"
-            )
-            return [], "InvalidSelector", said
-        anchor = anchor_of(selector)
-        found = self.pods.by_index("label", f"{namespace}/{anchor}" if anchor else namespace)
-        pods = sorted(
-            (pod for pod in found if selector.matches(meta.labels_of(pod))), key=meta.name_of
-        )
-        if looks:  # a pass that looks at no metric enters nothing upstream, too
-            self._book.put(meta.key_of(hpa), namespace, selector)
-        rivals = self._book.selecting(namespace, pods)
-        if len(rivals) > 1:
-            names = " ".join(f"{{{key.partition('/')[2]} {namespace}}}" for key in rivals)
-            said = f"pods by selector {text} are controlled by multiple HPAs: [{names}]"
-            return pods, "AmbiguousSelector", said
-        return pods, "", ""
+            entry.pods = {}
+            return "SelectorRequired", "selector is required"
+        if text != entry.selector_text:
+            try:
+                entry.selector, entry.selector_text = parse_label_selector(text), text
+            except BadRequest as error:
+                entry.pods, entry.selector_text = {}, ""
+                return "InvalidSelector", (
+                    "couldn't convert selector into a corresponding internal selector object: "
+                    f"{error}"
+                )
+        selector, anchor = entry.selector, anchor_of(entry.selector)
+        candidates = self.pods.by_index("label", f"{namespace}/{anchor}" if anchor else namespace)
+        if not anchor or len(selector.requirements) > 1:  # the index alone does not decide
+            candidates = [pod for pod in candidates if selector.matches(meta.labels_of(pod))]
+        self._update_pods(entry, candidates)
+        if within_bounds:  # upstream, too, adds no HPA at a pass without metrics
+            self._index.put(key, namespace, selector)
+        if self._index.count(namespace) < 2:
+            return "", ""
+        rivals = self._index.selecting(namespace, [pod.pod for pod in entry.pods.values()])
+        if len(rivals) < 2:
+            return "", ""
+        names = " ".join(f"{{{key.partition('/')[2]} {namespace}}}" for key in rivals)
+        message = f"pods by selector {text} are controlled by multiple HPAs: [{names}]"
+        return "AmbiguousSelector", message
+
+    def _update_pods(self, entry: _HpaEntry, pods: Iterable[Document]) -> None:
+        """Set the selected pods, sorted by name; facts of unchanged pods are kept."""
+        known, selected = entry.pods, []
+        for pod in pods:
+            name = str(pod["metadata"]["name"])
+            old = known.get(name)
+            if old is None or old.pod is not pod:
+                old = _PodEntry(pod, name, facts_of(pod, self._clock.seconds_at))
+            selected.append(old)
+        selected.sort(key=BY_NAME)
+        entry.pods = {pod.name: pod for pod in selected}
 
     # -- metrics -----------------------------------------------------------------------------------
 
     def _read(
-        self, namespace: str, metric: Metric, entry: Document, pods: Sequence[Document]
+        self, namespace: str, metric: Metric, entry: Document, pods: Iterable[_PodEntry]
     ) -> Reading:
-        """What is measured for one metric now; an error becomes `Reading.error`."""
+        """Return the present measurement of one metric; an error becomes `Reading.error`."""
         if metric.type in ("Resource", "ContainerResource"):
-            return self._usage(namespace, metric, pods)
+            return self._read_usage(namespace, metric, pods)
         if metric.type not in ("Pods", "Object", "External"):
             return Reading()
         try:
-            return self._ask(namespace, metric, entry, pods)
-        except Exception as error:  # noqa: BLE001 - a source of the learner's own
-            said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            where = _where(namespace, metric, entry)
-            return Reading(error=f"{_unable(namespace, metric)}: {said}{where}")
+            return self._read_custom(namespace, metric, entry, pods)
+        except Exception as error:  # noqa: BLE001 - a source of the user's own
+            message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            where = _object_suffix(namespace, metric, entry)
+            return Reading(error=f"{_failure(namespace, metric)}: {message}{where}")
 
-    def _usage(self, namespace: str, metric: Metric, pods: Sequence[Document]) -> Reading:
+    def _read_usage(self, namespace: str, metric: Metric, pods: Iterable[_PodEntry]) -> Reading:
+        """Return CPU or memory of the pods, from metrics.k8s.io."""
+        resource, container, usage = metric.name, metric.container, self._api.usage
         samples: dict[str, Sample] = {}
         requests: dict[str, int | None] = {}
         unrequested: dict[str, str] = {}
-        known = False
+        measured = False
         for pod in pods:
-            name = meta.name_of(pod)
-            requests[name] = request_milli(pod, metric.name, metric.container)
-            if requests[name] is None and metric.by_request:
-                unrequested[name] = no_request(pod, metric.name, metric.container)
-            raw = self._api.usage(namespace, name)
-            known = known or raw is not None
-            sample = sample_of(raw, metric.name, metric.container)
+            name = pod.name
+            if (resource, container) not in pod.requests:
+                pod.requests[resource, container] = request_milli(pod.pod, resource, container)
+            request = requests[name] = pod.requests[resource, container]
+            if request is None and metric.by_request:
+                unrequested[name] = no_request(pod.pod, resource, container)
+            raw = usage(namespace, name)
+            measured = measured or raw is not None
+            sample = sample_of(raw, resource, container)
             if sample is not None:
                 samples[name] = sample
         error = ""
-        if not known:  # also without any pod: upstream asks for metrics before it looks at pods
+        if not measured:  # also without any pod: upstream reads metrics before it lists pods
             error = (
-                f"unable to get metrics for resource {metric.name}: no metrics returned from "
+                f"unable to get metrics for resource {resource}: no metrics returned from "
                 "resource metrics API"
             )
         return Reading(samples, requests, unrequested, error=error)
 
-    def _ask(
-        self, namespace: str, metric: Metric, entry: Document, pods: Sequence[Document]
+    def _read_custom(
+        self, namespace: str, metric: Metric, entry: Document, pods: Iterable[_PodEntry]
     ) -> Reading:
-        source, unable = self._source or self._api.metrics_adapter, _unable(namespace, metric)
+        """Return a Pods, Object or External metric, from the adapter."""
+        source, failure = self._source or self._api.metrics_adapter, _failure(namespace, metric)
         if source is None:
             api = "external" if metric.type == "External" else "custom"
-            where = _where(namespace, metric, entry)
-            return Reading(error=f"{unable}: {NO_SOURCE.format(api=api)}{where}")
+            where = _object_suffix(namespace, metric, entry)
+            return Reading(error=f"{failure}: {NO_SOURCE.format(api=api)}{where}")
         if metric.type == "Pods":
-            values = source.pods_metric(namespace, metric.name, [meta.name_of(pod) for pod in pods])
-            empty = "" if values else f"{unable}: no metrics returned from custom metrics API"
+            values = source.pods_metric(namespace, metric.name, [pod.name for pod in pods])
+            empty = "" if values else f"{failure}: no metrics returned from custom metrics API"
             samples = {pod: Sample(v.milli, v.time, v.window) for pod, v in values.items()}
             return Reading(samples=samples, error=empty)
         if metric.type == "Object":
@@ -240,8 +328,8 @@ class Observer:
         selector = (entry["external"].get("metric") or {}).get("selector")
         text = "" if selector is None else str(selector_from(selector))
         series = source.external_metric(namespace, metric.name, text)
-        if not series:  # an empty answer is never taken for zero
-            return Reading(error=f"{unable}: no metrics returned from external metrics API")
+        if not series:  # an empty response never counts as zero
+            return Reading(error=f"{failure}: no metrics returned from external metrics API")
         return Reading(total_milli=added_up(series))
 
 
@@ -249,14 +337,15 @@ def _described_name(entry: Document) -> str:
     return str(entry["object"]["describedObject"]["name"])
 
 
-def _where(namespace: str, metric: Metric, entry: Document) -> str:
-    """What upstream's message about an Object metric ends with."""
+def _object_suffix(namespace: str, metric: Metric, entry: Document) -> str:
+    """Return the end of upstream's message about an Object metric."""
     if metric.type != "Object":
         return ""
     return f" on {metric.about} {namespace}/{_described_name(entry)}"
 
 
-def _unable(namespace: str, metric: Metric) -> str:
+def _failure(namespace: str, metric: Metric) -> str:
+    """Return the beginning of upstream's message about a metric that cannot be read."""
     if metric.type == "External":
         return f"unable to get external metric {namespace}/{metric.name}/{metric.selector}"
     return f"unable to get metric {metric.name}"

@@ -1,4 +1,4 @@
-"""What a pass leaves behind: the HPA's status, its decision record, its line in the log. All pure.
+"""The output of a pass: the HPA's status, its decision record, its log line; pure functions.
 
 Source: pkg/controller/podautoscaler/horizontal.go (setStatus, setCondition); api/autoscaling/v2.
 """
@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, isnan
-from typing import Any
 
 from kubesim.autoscaler.constants import DEFAULTS, MAX_REPLICAS, PolicyConstants
-from kubesim.autoscaler.documents import metric_status, metrics_of
+from kubesim.autoscaler.documents import SOURCE_FIELDS, default_metric
 from kubesim.autoscaler.policy.ratios import quantity_text
-from kubesim.autoscaler.types import Observation, Recommendation
+from kubesim.autoscaler.types import MetricProposal, Observation, Recommendation
 from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
 from kubesim.objects.conditions import set_condition
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
 Condition = tuple[str, str, str, str]  # type, status, reason, message
@@ -25,12 +24,12 @@ Condition = tuple[str, str, str, str]  # type, status, reason, message
 
 @dataclass(frozen=True, slots=True)
 class RescaleResult:
-    """What became of a recommendation.
+    """The result of an attempt to write a new number of replicas.
 
     Attributes:
-        written: a new size is in the store.
-        error: why it could not be written; "" if it was, or if there was nothing to write.
-        condition: AbleToScale after the attempt; None: there was none.
+        written: the new number was written.
+        error: why it could not be written; "": it was written, or there was no attempt.
+        condition: AbleToScale after the attempt; None: there was no attempt.
     """
 
     written: bool = False
@@ -42,12 +41,12 @@ class RescaleResult:
 
 
 def with_conditions(status: Document, conditions: Sequence[Condition], now: str) -> Document:
-    """The status with conditions set one after the other; a later one overwrites an earlier.
+    """Return the status with conditions set one after the other; a later one replaces an earlier.
 
     Args:
-        status: so far; it is not changed.
+        status: the old status; it is not changed.
         conditions: in the order in which they were set.
-        now: RFC 3339 text.
+        now: RFC 3339 string.
     """
     kept = status.get("conditions") or []
     for type, value, reason, message in conditions:
@@ -63,12 +62,12 @@ def status_of(
     now: str,
     constants: PolicyConstants = DEFAULTS,
 ) -> Document:
-    """status of the HPA after a pass.
+    """Return the status of the HPA after a pass.
 
     Args:
-        hpa: with the status so far.
+        hpa: the newest HPA, with its old status.
         seen, result, outcome: of the pass.
-        now: RFC 3339 text.
+        now: RFC 3339 string.
         constants: settings of the algorithm.
     """
     old = hpa.get("status") or {}
@@ -76,19 +75,43 @@ def status_of(
     desired = result.replicas if outcome.written else seen.current
     if result.failed or outcome.error:
         desired = old.get("desiredReplicas", 0)
-    entries = metrics_of(hpa, constants)
+    entries = hpa["spec"].get("metrics") or (default_metric(constants),)
     new: Document = {
         **with_conditions(old, (*result.conditions, *attempt), now),
         "currentReplicas": seen.current,
         "desiredReplicas": desired,
         "currentMetrics": [
-            metric_status(entry, metric, proposal)
-            for (metric, entry), proposal in zip(entries, result.readings, strict=False)
+            metric_status(entry, proposal)
+            for entry, proposal in zip(entries, result.readings, strict=False)
         ],
     }
     if outcome.written:
         new["lastScaleTime"] = now
     return new
+
+
+def metric_status(entry: ReadOnlyDocument, proposal: MetricProposal | None) -> Document:
+    """Return one entry of status.currentMetrics; a blank one for a metric that failed.
+
+    Args:
+        entry: of spec.metrics.
+        proposal: of that metric, or None.
+    """
+    metric_type = entry.get("type", "")
+    if proposal is None or metric_type not in SOURCE_FIELDS:
+        return {"type": ""}
+    source_field = SOURCE_FIELDS[metric_type]
+    source = entry.get(source_field) or {}
+    kept = ("name", "container", "metric", "describedObject")
+    body: Document = {name: thaw(source[name]) for name in kept if name in source}
+    current: Document = {}
+    if proposal.utilization is not None:
+        current["averageUtilization"] = proposal.utilization
+    if proposal.average_milli is not None:
+        current["averageValue"] = quantity_text(proposal.average_milli)
+    if proposal.value_milli is not None:
+        current["value"] = quantity_text(proposal.value_milli)
+    return {"type": metric_type, source_field: {**body, "current": current}}
 
 
 # -- decisions -----------------------------------------------------------------------------------
@@ -103,7 +126,14 @@ def decision_of(
     *,
     shadow: bool | str = False,
 ) -> Decision:
-    """The decision record of a pass."""
+    """Return the decision record of a pass.
+
+    Args:
+        hpa: the HPA.
+        seen, result, outcome: of the pass.
+        component: name of the controller.
+        shadow: the policy decides without acting; a string: name of the policy.
+    """
     before, after = seen.current, result.replicas
     if result.failed:
         verdict = f"keep {before} replicas: no usable recommendation"
@@ -146,14 +176,16 @@ def decision_of(
     )
 
 
-def metric_figures(seen: Observation, result: Recommendation) -> list[dict[str, Any]]:
-    """What each metric measured and wants, as JSON values; `proposal` is None where it failed.
+def metric_figures(seen: Observation, result: Recommendation) -> list[Document]:
+    """Return measurement and proposal of each metric as JSON values; [] for a pass without metrics.
 
-    Empty if the pass looked at no metric.
+    Args:
+        seen: the observation of the pass.
+        result: its recommendation; the proposal of a failed metric is None.
     """
-    found = []
+    rows = []
     for (metric, _), proposal in zip(seen.metrics, result.readings, strict=False):
-        figures: dict[str, Any] = {"metric": metric.described(), "proposal": None}
+        figures: Document = {"metric": metric.description, "proposal": None}
         if proposal is not None:
             curve = proposal.curve
             figures |= {
@@ -164,12 +196,17 @@ def metric_figures(seen: Observation, result: Recommendation) -> list[dict[str, 
                 "unit": "percent" if proposal.utilization is not None else "milli",
                 "held": proposal.held,
             }
-        found.append(figures)
-    return found
+        rows.append(figures)
+    return rows
 
 
 def measured_text(result: Recommendation, before: str, between: str, after: str) -> str:
-    """The winning metric against its target; "" if no metric decided."""
+    """Return the winning metric and its target as text; "" if no metric decided.
+
+    Args:
+        result: of the pass.
+        before, between, after: text around the two figures.
+    """
     data = result.data
     if data.get("utilization") is not None:
         figures = f"{data['utilization']}% of request", f"{data.get('target')}%"
@@ -181,7 +218,7 @@ def measured_text(result: Recommendation, before: str, between: str, after: str)
 
 
 def log_line(hpa: Document, seen: Observation, result: Recommendation) -> str:
-    """One line for the lifecycle log.
+    """Return one line for the lifecycle log.
 
     >>> from kubesim.autoscaler.types import Observation
     >>> seen = Observation(0.0, 2, 10, (), ())
@@ -192,29 +229,36 @@ def log_line(hpa: Document, seen: Observation, result: Recommendation) -> str:
     change = f"{seen.current} -> {result.replicas}"
     if result.replicas == seen.current:
         change = f"keeps {seen.current}"
-    why = measured_text(result, "", " against target ", "") or result.reason or result.binding
-    return f"{short_name(hpa)}: {change} replicas, {why}"
+    reason = measured_text(result, "", " against target ", "") or result.reason or result.binding
+    return f"{short_name(hpa)}: {change} replicas, {reason}"
 
 
 def unreadable_scale(
-    hpa: Document, said: str, component: str, now: float, *, shadow: bool | str = False
+    hpa: Document, message: str, component: str, now: float, *, shadow: bool | str = False
 ) -> Decision:
-    """The record of a pass that ended before it began."""
+    """Return the record of a pass whose scale could not be read.
+
+    Args:
+        hpa: the HPA.
+        message: the error.
+        component: name of the controller.
+        now: in seconds.
+        shadow: see `decision_of`.
+    """
     return Decision(
         time=now,
         revision=meta.resource_version_of(hpa),
         component=component,
         object=object_of(hpa, shadow=shadow),
         verdict="nothing: the target's scale cannot be read",
-        steps=(RuleStep("read scale", {}, said, f"{SOURCE} reconcileAutoscaler"),),
+        steps=(RuleStep("read scale", {}, message, f"{SOURCE} reconcileAutoscaler"),),
         binding="FailedGetScale",
         would_change_if="spec.scaleTargetRef named an object that exists and can be scaled",
     )
 
 
 def object_of(hpa: Document, *, shadow: bool | str = False) -> str:
-    """How the decision log names an HPA; what a shadow would have done is kept apart, and each
-    shadow with a name for itself.
+    """Return the name of an HPA in the decision log; each shadow policy has a name of its own.
 
     >>> web = {"metadata": {"name": "web", "namespace": "default"}}
     >>> object_of(web), object_of(web, shadow=True), object_of(web, shadow="cautious")
@@ -227,7 +271,7 @@ def object_of(hpa: Document, *, shadow: bool | str = False) -> str:
 
 
 def short_name(hpa: Document) -> str:
-    """Its name, with the namespace unless that is `default`."""
+    """Return the name of an HPA, with the namespace unless that is `default`."""
     namespace, name = meta.namespace_of(hpa), meta.name_of(hpa)
     return name if namespace in ("default", "", None) else f"{namespace}/{name}"
 
@@ -235,19 +279,23 @@ def short_name(hpa: Document) -> str:
 # -- policies of your own ------------------------------------------------------------------------
 
 
-def checked(seen: Observation, answer: Any) -> Recommendation:
-    """What a policy answered, between minReplicas and maxReplicas; a paused target stays at 0.
+def checked(seen: Observation, answer: object) -> Recommendation:
+    """Return the result of a policy, between minReplicas and maxReplicas; a paused target stays 0.
 
-    The built-in algorithm keeps these bounds by itself; for it this changes nothing.
+    The real algorithm respects these bounds itself, so its results are not changed.
+
+    Args:
+        seen: the observation of the pass.
+        answer: the return value of `recommend`.
 
     Raises:
         TypeError: it is neither a recommendation nor a number.
     """
     result = answer if isinstance(answer, Recommendation) else from_number(seen, answer)
-    allowed = min(max(result.replicas, seen.minimum), seen.maximum)
-    if seen.paused:
-        allowed = 0
-    if result.failed or result.replicas in (allowed, seen.current):
+    if result.failed or result.replicas == seen.current:
+        return result
+    allowed = 0 if seen.paused else min(max(result.replicas, seen.minimum), seen.maximum)
+    if result.replicas == allowed:
         return result
     inputs = {"min": seen.minimum, "max": seen.maximum}
     step = RuleStep("bounds", inputs, f"{result.replicas} becomes {allowed}")
@@ -260,22 +308,25 @@ def checked(seen: Observation, answer: Any) -> Recommendation:
     )
 
 
-def from_number(seen: Observation, number: Any) -> Recommendation:
-    """A policy of your own may return a bare number.
+def from_number(seen: Observation, number: object) -> Recommendation:
+    """Return the recommendation for a plain number of replicas.
+
+    Args:
+        seen: the observation of the pass.
+        number: the return value of `recommend`.
 
     Raises:
-        TypeError: it is no number.
+        TypeError: it is not a number.
     """
-    is_number = isinstance(number, (int, float)) and not isinstance(number, bool)
-    if not is_number or isnan(number):
+    if not isinstance(number, (int, float)) or isinstance(number, bool) or isnan(number):
         raise TypeError(f"recommend() returned {number!r}; return a number of replicas")
     wanted = round(max(0, min(number, MAX_REPLICAS)))
-    got = "the HPA controller was able to get the target's current scale"
+    got_scale = "the HPA controller was able to get the target's current scale"
     return Recommendation(
         wanted,
         reason="policy" if wanted != seen.current else "",
         conditions=(
-            ("AbleToScale", "True", "SucceededGetScale", got),
+            ("AbleToScale", "True", "SucceededGetScale", got_scale),
             ("ScalingActive", "True", "ValidMetricFound", "a policy of your own decided"),
         ),
         steps=(RuleStep("policy", {"current": seen.current}, f"the policy wants {wanted}"),),
@@ -286,13 +337,13 @@ def from_number(seen: Observation, number: Any) -> Recommendation:
     )
 
 
-def from_error(seen: Observation, said: str) -> Recommendation:
-    """The record of a policy that raised: nothing changes."""
+def from_error(seen: Observation, message: str) -> Recommendation:
+    """Return the recommendation for a policy that raised: nothing changes."""
     return Recommendation(
         seen.current,
         failed=True,
-        steps=(RuleStep("policy", {"current": seen.current}, said),),
-        binding=said,
+        steps=(RuleStep("policy", {"current": seen.current}, message),),
+        binding=message,
         would_change_if="the policy returned a number of replicas",
         state=seen.state,
     )

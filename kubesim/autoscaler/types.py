@@ -21,13 +21,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, cast
 
+from kubesim.arguments import check_arguments, having
 from kubesim.autoscaler.constants import DEFAULTS, NO_RULES, PolicyConstants, Rules
 from kubesim.autoscaler.policy.ratios import Tolerance
 from kubesim.client.decisions import RuleStep
-from kubesim.errors import BadRequest
 
 Log = tuple[tuple[int, float], ...]
 """(number of pods, second) of earlier passes."""
+
+IS_POLICY = having("recommend", "an object with a method recommend(observation)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,9 +368,5 @@ def checked_policy(policy: object) -> AutoscalingPolicy:
     Raises:
         BadRequest: it has no method `recommend`.
     """
-    if not callable(getattr(policy, "recommend", None)):
-        raise BadRequest(
-            "an autoscaling policy must have a method recommend(observation) that returns a "
-            f"number of pods or a Recommendation; {policy!r} has none"
-        )
+    check_arguments({"policy": IS_POLICY}, {"policy": policy})
     return cast("AutoscalingPolicy", policy)

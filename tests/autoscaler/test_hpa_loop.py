@@ -354,14 +354,14 @@ def test_recreated_within_one_instant_it_is_new_as_well(world: World, relisted: 
     """An informer that lists again sees one change where there were two: the uid tells."""
     world.hpa()
     world.steady(50, seconds=20)
-    assert world.controller._due["default/web"].state.recommendations
+    assert world.controller._entries["default/web"].state.recommendations
     world.api.delete(KIND, "web")
     world.hpa()
     if relisted:
         world.controller._hpas._relist()
     else:
         world.clock.sleep(0)
-    due = world.controller._due["default/web"]
+    due = world.controller._entries["default/web"]
     assert due.state.recommendations is None
     assert due.uid == meta.uid_of(world.api.get(KIND, "web"))
     world.steady(50, seconds=16)

@@ -14,10 +14,9 @@ from kubesim.autoscaler.documents import (
     metric_of,
     metrics_of,
     request_milli,
-    sample_of,
     selector_text,
 )
-from kubesim.autoscaler.observer import SelectorIndex, anchor_of
+from kubesim.autoscaler.observer import SelectorIndex, anchor_of, sample_of
 from kubesim.autoscaler.records import checked, from_number, short_name, with_conditions
 from kubesim.objects.frozen import freeze
 from kubesim.objects.selectors import parse_label_selector

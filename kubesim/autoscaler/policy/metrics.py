@@ -204,7 +204,7 @@ def propose_for_metrics(seen: Observation) -> MetricsResult:
 
 def _succeeded(seen: Observation, weighed: MetricsResult, failures: int) -> MetricsResult:
     """Add the condition, and the step that names the winner."""
-    name = "" if weighed.metric is None else weighed.metric.described()
+    name = "" if weighed.metric is None else weighed.metric.description
     message = f"the HPA was able to successfully calculate a replica count from {name}"
     steps = weighed.steps
     if len(seen.metrics) > 1 and weighed.proposal is not None:

@@ -142,7 +142,7 @@ def limits_at(
     if behavior is None:
         # An entry counts while it is not older than the window: an equal age counts.
         window = constants.downscale_window_seconds
-        highest = max((size for size, at in log if now - at <= window), default=None)
+        highest = max([size for size, at in log if now - at <= window], default=None)
         burst = int(max(constants.burst_factor * current, constants.burst_minimum))
         return ReplicaLimits(current, minimum, maximum, None, highest, burst, None)
     # Here an entry counts while it is younger than the window: an equal age does not.
@@ -152,8 +152,8 @@ def limits_at(
         current,
         minimum,
         maximum,
-        lowest=min((size for size, at in log if now - at < up), default=None),
-        highest=max((size for size, at in log if now - at < down), default=None),
+        lowest=min([size for size, at in log if now - at < up], default=None),
+        highest=max([size for size, at in log if now - at < down], default=None),
         rate_up=rules_limit(rules.up, current, state, now, up=True),
         rate_down=rules_limit(rules.down, current, state, now, up=False),
     )
@@ -173,8 +173,8 @@ def period_start(current: int, state: State, period_seconds: float, now: float) 
         period_seconds: of the policy.
         now: in seconds.
     """
-    added = sum(change for change, at in state.ups if now - at < period_seconds)
-    removed = sum(change for change, at in state.downs if now - at < period_seconds)
+    added = sum([change for change, at in state.ups if now - at < period_seconds])
+    removed = sum([change for change, at in state.downs if now - at < period_seconds])
     return current - added + removed
 
 

@@ -218,19 +218,19 @@ def sums_of(
     check_requests(metric, reading, pods)
     requests = {name: milli for name, milli in reading.requests.items() if milli is not None}
     known = [name for name in values if name in requests]
-    requested = sum(requests[name] for name in known)
+    requested = sum([requests[name] for name in known])
     if requested == 0:
         raise ValueError("no metrics returned matched known pods")
     percent = max(FULL_PERCENT, metric.utilization or 0)
     return SampleSums(
-        sum(values[name] for name in known),
+        sum([values[name] for name in known]),
         requested,
         len(known),
         len(values),
         *counts,
-        sum(requests[name] for name in groups.missing),
-        sum(requests[name] for name in groups.unready),
-        sum(requests[name] * percent // 100 for name in groups.missing),
+        sum([requests[name] for name in groups.missing]),
+        sum([requests[name] for name in groups.unready]),
+        sum([requests[name] * percent // 100 for name in groups.missing]),
     )
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from math import inf
 
+from kubesim.arguments import check_arguments, function, mapping_of
 from kubesim.errors import BadRequest
 from kubesim.kubelet.usage.workload import (
     LOAD_MEMORY_MB,
@@ -90,12 +91,9 @@ def known_models(factories: Mapping[str, Factory] | None) -> dict[str, Factory]:
     Raises:
         BadRequest: a factory that cannot be called.
     """
-    for name, factory in (factories or {}).items():
-        if not callable(factory):
-            raise BadRequest(
-                f"workloads[{name!r}] must be a function from a Context to a workload model, not "
-                f"{factory!r}"
-            )
+    check_arguments(
+        {"workloads": mapping_of(function, "functions")}, {"workloads": factories or {}}
+    )
     return {**BUILT_IN, **(factories or {})}
 
 
