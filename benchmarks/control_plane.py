@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 
+from benchmarks.measure import BenchmarkRow
 from kubesim import Cluster
 from kubesim.traffic import Sine
 
@@ -30,10 +31,10 @@ def ten_pods() -> float:
         return time.perf_counter() - start
 
 
-def run(quick: bool) -> list[dict]:
+def run(quick: bool) -> list[BenchmarkRow]:
     """Rows for the driver."""
     rounds = 1 if quick else 3
-    rows = []
+    rows: list[BenchmarkRow] = []
     for name, work in (("2-10 pods under a sine of load", one_hour), ("ten pods", ten_pods)):
         wall = statistics.median(work() for _ in range(rounds))
         rows.append(

@@ -13,13 +13,13 @@ Shorter runs are measured, and the rate is that of 24 h.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from math import ceil
 from typing import Any
 
 import simpy
 
-from benchmarks.measure import cpu_seconds, row, take_turns
+from benchmarks.measure import BenchmarkRow, cpu_seconds, row, take_turns
 from kubesim.experiment import Contender, World, simulate
 from kubesim.traffic import Queue, Sine
 
@@ -52,7 +52,7 @@ class Peer:
             self.used.pop(number, None)
         self.size = wanted
 
-    def pod(self, number: int, delay: float) -> Iterator[Any]:
+    def pod(self, number: int, delay: float) -> Generator[simpy.Event, Any, None]:
         """One pod: it starts, and works each second until it is taken away."""
         yield self.environment.timeout(delay)
         if number >= self.size:
@@ -63,7 +63,7 @@ class Peer:
             self.used[number] = min(float(LIMIT), IDLE + COST * load)
             yield self.environment.timeout(1.0)
 
-    def autoscaler(self) -> Iterator[Any]:
+    def autoscaler(self) -> Generator[simpy.Event, Any, None]:
         """The core of the HPA, without conditions, events, missing metrics or behaviors."""
         while True:
             yield self.environment.timeout(SYNC)
@@ -112,7 +112,7 @@ def kubesim_run(traffic: Sine, duration: float, step: float, found: dict[str, fl
     return duration / DAY / cpu_seconds(work)
 
 
-def run(quick: bool) -> list[dict]:
+def run(quick: bool) -> list[BenchmarkRow]:
     """The rows of this benchmark."""
     duration = 7_200.0 if quick else 14_400.0
     traffic = Sine(base=660, amplitude=560, period_seconds=duration)

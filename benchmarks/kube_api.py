@@ -19,8 +19,9 @@ import socket
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
-from benchmarks.measure import row
+from benchmarks.measure import BenchmarkRow, row
 from benchmarks.rest_load import Client, Load, leave_the_first_core
 from benchmarks.rest_peers import PODS, Server, serve_aiohttp, serve_kubesim, serve_naive
 
@@ -147,7 +148,7 @@ def watch(server: Server, streams: int, events: int, turn: int) -> tuple[float, 
     return *_quantiles(times), used / (events * streams) * 1e6
 
 
-def run(quick: bool) -> list[dict]:
+def run(quick: bool) -> list[BenchmarkRow]:
     """Rows for the driver."""
     rounds, scale, streams, events = (3, 1, 50, 12) if quick else (3, 2, 100, 40)
     servers = {
@@ -160,18 +161,16 @@ def run(quick: bool) -> list[dict]:
     leave_the_first_core()
     figures: dict[tuple[str, str], Figures] = {}
 
-    def note(what: str, unit: str, name: str, value: float) -> None:
-        figures.setdefault((what, unit), {}).setdefault(name, []).append(value)
-
     try:
         _check(servers)
         for turn in range(rounds):
             for name, server in servers.items():
-                _round(load, server, scale, lambda *said, name=name: note(*said[:2], name, said[2]))
+                note = partial(_note, figures, name)
+                _round(load, server, scale, note)
                 p50, p99, cost = watch(server, streams, events, turn)
-                note(f"watch, last of {streams} streams, p50", "ms", name, p50)
-                note(f"watch, last of {streams} streams, p99", "ms", name, p99)
-                note(f"watch, a delivery to {streams} streams", "CPU us", name, cost)
+                note(f"watch, last of {streams} streams, p50", "ms", p50)
+                note(f"watch, last of {streams} streams, p99", "ms", p99)
+                note(f"watch, a delivery to {streams} streams", "CPU us", cost)
     finally:
         load.close()
         for server in servers.values():
@@ -190,6 +189,13 @@ def run(quick: bool) -> list[dict]:
         for (what, unit), found in figures.items()
         for peer, title in PEERS.items()
     ]
+
+
+def _note(
+    figures: dict[tuple[str, str], Figures], name: str, what: str, unit: str, value: float
+) -> None:
+    """Append a value to the figures of one server."""
+    figures.setdefault((what, unit), {}).setdefault(name, []).append(value)
 
 
 def _round(load: Load, server: Server, scale: int, note: Callable[[str, str, float], None]) -> None:

@@ -13,8 +13,10 @@ import statistics
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
+from typing import Any
 
-from benchmarks.measure import row
+from benchmarks.measure import BenchmarkRow, row
 from kubesim import Cluster
 
 WINDOW_SECONDS = 5.0
@@ -88,7 +90,7 @@ def _share() -> float:
     return 100 * (time.process_time() - cpu) / (time.monotonic() - wall)
 
 
-def _lateness(samples: list) -> list[float]:
+def _lateness(samples: Iterable[tuple[int, str, Any]]) -> list[float]:
     """Milliseconds that each tick came after its pod's earliest phase."""
     by_pod: dict[str, list[float]] = {}
     for _revision, key, sample in samples:
@@ -104,7 +106,7 @@ def _p99(values: list[float]) -> float:
     return sorted(values)[int(len(values) * 0.99)]
 
 
-def run(quick: bool) -> list[dict]:
+def run(quick: bool) -> list[BenchmarkRow]:
     """Rows for the driver."""
     pods, rounds = 1_000, 1 if quick else 3
     ours, theirs = [], []

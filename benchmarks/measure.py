@@ -6,6 +6,31 @@ import gc
 import statistics
 import time
 from collections.abc import Callable
+from typing import NotRequired, TypedDict
+
+
+class BenchmarkRow(TypedDict):
+    """One row of the table.
+
+    Attributes:
+        benchmark: name of the module.
+        name, unit: what was measured.
+        kubesim, peer: medians.
+        peer_name: what kubesim is compared with.
+        ratio: how many times better kubesim is.
+        mark: the least ratio that passes.
+        limit: the most that kubesim may use.
+    """
+
+    benchmark: NotRequired[str]
+    name: str
+    unit: str
+    kubesim: float
+    peer: NotRequired[float | None]
+    peer_name: NotRequired[str]
+    ratio: NotRequired[float | None]
+    mark: NotRequired[float | None]
+    limit: NotRequired[float | None]
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -39,8 +64,8 @@ def row(
     *,
     mark: float | None = None,
     less_is_better: bool = False,
-) -> dict:
-    """One row of the table; the ratio says how many times better kubesim is."""
+) -> BenchmarkRow:
+    """Return one row of the table; the ratio is how many times better kubesim is."""
     ratio = median_ratio(theirs, ours) if less_is_better else median_ratio(ours, theirs)
     return {
         "name": name,

@@ -21,7 +21,7 @@ import socket
 import statistics
 import time
 
-from benchmarks.measure import median_ratio
+from benchmarks.measure import BenchmarkRow, median_ratio
 from benchmarks.rest_peers import (
     PODS,
     Server,
@@ -193,7 +193,7 @@ def latencies(server: Server, count: int) -> tuple[float, float]:
     return statistics.median(times), times[int(count * 0.99)]
 
 
-def run(quick: bool) -> list[dict]:
+def run(quick: bool) -> list[BenchmarkRow]:
     """Rows for the driver."""
     rounds, scale = (3, 1) if quick else (5, 3)
     load = Load()
@@ -233,8 +233,8 @@ def _round(load: Load, name: str, server: Server, turn: int, scale: int) -> dict
     return rates
 
 
-def _rates(results: dict[str, dict[str, list[float]]]) -> list[dict]:
-    rows = []
+def _rates(results: dict[str, dict[str, list[float]]]) -> list[BenchmarkRow]:
+    rows: list[BenchmarkRow] = []
     for case, rates in results.items():
         for peer in PEERS:
             if peer in rates:
@@ -253,8 +253,8 @@ def _rates(results: dict[str, dict[str, list[float]]]) -> list[dict]:
     return rows
 
 
-def _latency_rows(waits: dict[str, list[tuple[float, float]]]) -> list[dict]:
-    rows = []
+def _latency_rows(waits: dict[str, list[tuple[float, float]]]) -> list[BenchmarkRow]:
+    rows: list[BenchmarkRow] = []
     for index, label in ((0, "p50"), (1, "p99")):
         mine = [pair[index] for pair in waits["kubesim"]]
         theirs = [pair[index] for pair in waits["aiohttp"]]

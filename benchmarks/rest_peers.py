@@ -235,7 +235,7 @@ def serve_aiohttp(pipe: Any) -> None:
             await runner.setup()
             site = web.TCPSite(runner, "127.0.0.1", 0)
             await site.start()
-            ports.append(site._server.sockets[0].getsockname()[1])
+            ports.append(runner.addresses[0][1])
             ready.set()
             await asyncio.Event().wait()
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.measure import BenchmarkRow
 from kubesim.table import Table
 
 MODULES = (
@@ -40,11 +41,14 @@ def main() -> int:
     parser.add_argument("--only", choices=MODULES, action="append", help="only this one")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args()
-    rows = []
+    rows: list[BenchmarkRow] = []
     for name in options.only or MODULES:
         print(f"== {name} ...", file=sys.stderr, flush=True)
         module = importlib.import_module(f"benchmarks.{name}")
-        rows += [{"benchmark": name, **row} for row in module.run(options.quick)]
+        measured: list[BenchmarkRow] = module.run(options.quick)
+        for row in measured:
+            row["benchmark"] = name
+        rows += measured
     print(f"{platform.python_implementation()} {platform.python_version()}, {platform.system()}")
     print(
         Table(
@@ -69,12 +73,13 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def _mark(row: dict) -> str:
-    """A row states either `mark` (the least ratio) or `limit` (the most that kubesim may use)."""
-    if row.get("mark") is not None:
-        return f"{'ok' if row['ratio'] >= row['mark'] else 'MISSED'} >= {row['mark']:g} x"
-    if row.get("limit") is not None:
-        return f"{'ok' if row['kubesim'] <= row['limit'] else 'MISSED'} <= {row['limit']:g}"
+def _mark(row: BenchmarkRow) -> str:
+    """Return whether a row reaches its `mark` (least ratio) or keeps its `limit`."""
+    mark, limit, ratio = row.get("mark"), row.get("limit"), row.get("ratio")
+    if mark is not None and ratio is not None:
+        return f"{'ok' if ratio >= mark else 'MISSED'} >= {mark:g} x"
+    if limit is not None:
+        return f"{'ok' if row['kubesim'] <= limit else 'MISSED'} <= {limit:g}"
     return ""
 
 

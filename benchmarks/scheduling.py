@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from benchmarks.measure import row, take_turns
-from kubesim.objects.frozen import freeze
+from benchmarks.measure import BenchmarkRow, row, take_turns
+from kubesim.objects import Document, freeze
 from kubesim.scheduler import Cycle, CycleState, Framework, default_profile
 from kubesim.scheduler.cache import NodeCache
 from kubesim.scheduler.fastpath import FastSearch
@@ -27,8 +28,11 @@ CLASSES = [(100 * a, 128 * b) for a in (1, 2, 5) for b in (1, 2, 4)]  # millicor
 LEAST_SECONDS = 0.3  # a figure comes from at least so much CPU time
 MOST_PODS = 2_000
 
+PeerPod = tuple[int, int, dict[str, str]]  # CPU, memory, node selector
+PodT = TypeVar("PodT")
 
-def nodes_of(count: int) -> list[dict]:
+
+def nodes_of(count: int) -> list[Document]:
     """Nodes of three sizes."""
     return [
         {
@@ -86,17 +90,29 @@ class PeerNode:
         self.used_cpu = self.used_memory = self.pods = 0
 
 
+class PeerFilter(Protocol):
+    """A peer's plug-in that rules nodes out."""
+
+    def filter(self, pod: PeerPod, node: PeerNode) -> bool: ...
+
+
+class PeerScore(Protocol):
+    """A peer's plug-in that ranks nodes."""
+
+    def score(self, pod: PeerPod, node: PeerNode) -> int: ...
+
+
 class Fits:
     """Room, and the emptier the better."""
 
-    def filter(self, pod: tuple, node: PeerNode) -> bool:
+    def filter(self, pod: PeerPod, node: PeerNode) -> bool:
         return (
             pod[0] <= node.cpu - node.used_cpu
             and pod[1] <= node.memory - node.used_memory
             and node.pods < 110
         )
 
-    def score(self, pod: tuple, node: PeerNode) -> int:
+    def score(self, pod: PeerPod, node: PeerNode) -> int:
         cpu = (node.cpu - node.used_cpu - pod[0]) * 100 // node.cpu
         memory = (node.memory - node.used_memory - pod[1]) * 100 // node.memory
         return (cpu + memory) // 2
@@ -105,7 +121,7 @@ class Fits:
 class Balanced:
     """CPU and memory used alike."""
 
-    def score(self, pod: tuple, node: PeerNode) -> int:
+    def score(self, pod: PeerPod, node: PeerNode) -> int:
         cpu = (node.used_cpu + pod[0]) / node.cpu
         memory = (node.used_memory + pod[1]) / node.memory
         return int((1 - abs(cpu - memory) / 2) * 100)
@@ -114,25 +130,25 @@ class Balanced:
 class Tolerates:
     """No taints."""
 
-    def filter(self, pod: tuple, node: PeerNode) -> bool:
+    def filter(self, pod: PeerPod, node: PeerNode) -> bool:
         return not node.taints
 
 
 class Selects:
     """Labels."""
 
-    def filter(self, pod: tuple, node: PeerNode) -> bool:
+    def filter(self, pod: PeerPod, node: PeerNode) -> bool:
         return all(node.labels.get(key) == value for key, value in pod[2].items())
 
 
-def peer(nodes: int) -> Callable[[Any], None]:
+def peer(nodes: int) -> Callable[[PeerPod], None]:
     """A function that places a pod with the peer's loop."""
     known = [PeerNode(n) for n in range(nodes)]
-    filters = [Tolerates(), Selects(), Fits()]
-    scores = [(Fits(), 1), (Balanced(), 1)]
+    filters: list[PeerFilter] = [Tolerates(), Selects(), Fits()]
+    scores: list[tuple[PeerScore, int]] = [(Fits(), 1), (Balanced(), 1)]
     rng = Random(1)
 
-    def place(pod: Any) -> None:
+    def place(pod: PeerPod) -> None:
         feasible = [n for n in known if all(f.filter(pod, n) for f in filters)]
         totals = [sum(s.score(pod, n) * weight for s, weight in scores) for n in feasible]
         best = max(totals)
@@ -144,7 +160,7 @@ def peer(nodes: int) -> Callable[[Any], None]:
     return place
 
 
-def per_second(place: Callable[[Any], None], pods: list[Any], warm: int) -> float:
+def per_second(place: Callable[[PodT], None], pods: list[PodT], warm: int) -> float:
     """Pods per CPU second; the first `warm` ones are not counted."""
     for pod in pods[:warm]:
         place(pod)
@@ -157,22 +173,34 @@ def per_second(place: Callable[[Any], None], pods: list[Any], warm: int) -> floa
     return done / (time.process_time() - start)
 
 
-def run(quick: bool) -> list[dict]:
+def ours_per_second(
+    nodes: int, percentage: int, fast: bool, pods: list[Document], warm: int
+) -> float:
+    """Measure kubesim with new nodes."""
+    return per_second(ours(nodes, percentage, fast), pods, warm)
+
+
+def peer_per_second(nodes: int, pods: list[PeerPod]) -> float:
+    """Measure the peer with new nodes."""
+    return per_second(peer(nodes), pods, 0)
+
+
+def run(quick: bool) -> list[BenchmarkRow]:
     """Rows for the driver."""
     rounds = 1 if quick else 3
     rows = []
     pods = pods_of(MOST_PODS)
     rng = Random(1)
-    simple = [(*rng.choice(CLASSES), {}) for _ in range(MOST_PODS)]
+    simple: list[PeerPod] = [(*rng.choice(CLASSES), {}) for _ in range(MOST_PODS)]
     warm = 40  # every class was seen twice: the trees are built
     for nodes in (100, 1_000, 5_000):
         results = take_turns(
             rounds,
-            fast=lambda nodes=nodes: per_second(ours(nodes, 100, True), pods, warm),
-            plain=lambda nodes=nodes: per_second(ours(nodes, 100, False), pods, 0),
-            peer=lambda nodes=nodes: per_second(peer(nodes), simple, 0),
-            sampled_fast=lambda nodes=nodes: per_second(ours(nodes, 0, True), pods, warm),
-            sampled_plain=lambda nodes=nodes: per_second(ours(nodes, 0, False), pods, 0),
+            fast=partial(ours_per_second, nodes, 100, True, pods, warm),
+            plain=partial(ours_per_second, nodes, 100, False, pods, 0),
+            peer=partial(peer_per_second, nodes, simple),
+            sampled_fast=partial(ours_per_second, nodes, 0, True, pods, warm),
+            sampled_plain=partial(ours_per_second, nodes, 0, False, pods, 0),
         )
         unit, fast = "pods / CPU s", results["fast"]
         what = f"{nodes:,} nodes"

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from benchmarks.measure import cpu_seconds, row, take_turns
+from benchmarks.measure import BenchmarkRow, cpu_seconds, row, take_turns
 from kubesim.store import EtcdStore
 
 KEYS = 10_000
@@ -50,7 +52,7 @@ class PeerStore:
             keys = sorted(key for key in self.current if key.startswith(prefix))
             return [json.loads(self.current[key][1]) for key in keys]
 
-    def since(self, revision: int) -> list[tuple[int, str, str]]:
+    def since(self, revision: int) -> Sequence[tuple[int, str, str]]:
         """Walk the history."""
         with self.lock:
             return [change for change in self.history if change[0] > revision]
@@ -75,7 +77,7 @@ def _filled(store: Any) -> Any:
     return store
 
 
-def run(quick: bool) -> list[dict]:
+def run(quick: bool) -> list[BenchmarkRow]:
     """Rows for the driver."""
     ours, theirs = _filled(EtcdStore()), _filled(PeerStore())
     rounds, count = (3, 3_000) if quick else (5, 20_000)
@@ -119,8 +121,8 @@ def run(quick: bool) -> list[dict]:
     for name, (mine, peer, operations) in cases.items():
         results = take_turns(
             rounds,
-            kubesim=lambda work=mine, n=operations: rate(work, n),
-            peer=lambda work=peer, n=operations: rate(work, n),
+            kubesim=partial(rate, mine, operations),
+            peer=partial(rate, peer, operations),
         )
         rows.append(
             row(

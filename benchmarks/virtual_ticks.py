@@ -16,7 +16,7 @@ from typing import Any
 
 import simpy
 
-from benchmarks.measure import cpu_seconds, row, take_turns
+from benchmarks.measure import BenchmarkRow, cpu_seconds, row, take_turns
 from kubesim import Cluster
 
 WARM_UP_SECONDS = 60  # by then both histories are full: memory is reused, not asked for
@@ -107,7 +107,7 @@ def _manifest(number: int) -> dict[str, Any]:
     }
 
 
-def run(quick: bool) -> list[dict]:
+def run(quick: bool) -> list[BenchmarkRow]:
     """Rows for the driver."""
     pods, rounds = (500, 3) if quick else (1_000, 5)
     results = take_turns(

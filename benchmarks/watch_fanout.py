@@ -10,7 +10,7 @@ import statistics
 import time
 from queue import SimpleQueue
 
-from benchmarks.measure import row
+from benchmarks.measure import BenchmarkRow, row
 from kubesim.store import EtcdStore
 
 KEY = "/registry/configmaps/default/x"
@@ -31,8 +31,9 @@ def ours(watchers: int, changes: int) -> float:
 
 def queues(watchers: int, changes: int) -> float:
     """The same work in the peer: revision, current value, and an event in each queue."""
-    current, value = {}, {"data": {"a": "b"}}
-    inboxes: list[SimpleQueue] = [SimpleQueue() for _ in range(watchers)]
+    current: dict[str, tuple[int, object]] = {}
+    value = {"data": {"a": "b"}}
+    inboxes: list[SimpleQueue[object]] = [SimpleQueue() for _ in range(watchers)]
     start = time.process_time()
     for revision in range(1, changes + 1):
         current[KEY] = (revision, dict(value))
@@ -41,7 +42,7 @@ def queues(watchers: int, changes: int) -> float:
     return (time.process_time() - start) / changes * 1e6
 
 
-def run(quick: bool) -> list[dict]:
+def run(quick: bool) -> list[BenchmarkRow]:
     """Rows for the driver."""
     rounds = 3 if quick else 5
     rows = []

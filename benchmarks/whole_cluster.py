@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.measure import cpu_seconds, row, take_turns
+from benchmarks.measure import BenchmarkRow, cpu_seconds, row, take_turns
 from benchmarks.virtual_ticks import simpy_run
 from kubesim import Cluster
 from kubesim.traffic import Sine
@@ -46,8 +46,7 @@ def prepare(cluster: Cluster) -> None:
 
 def whole_cluster(seconds: float) -> float:
     """Simulated hours per CPU second, rollout included."""
-    options = {"node_cpu": "16", "node_memory": "32Gi"}
-    with Cluster(nodes=NODES, seed=1, hpa=False, **options) as cluster:
+    with Cluster(nodes=NODES, seed=1, hpa=False, node_cpu="16", node_memory="32Gi") as cluster:
         prepare(cluster)
 
         def work() -> None:
@@ -60,7 +59,7 @@ def whole_cluster(seconds: float) -> float:
         return seconds / HOUR / spent
 
 
-def run(quick: bool) -> list[dict]:
+def run(quick: bool) -> list[BenchmarkRow]:
     """Rows for the driver."""
     seconds, rounds = (600.0, 1) if quick else (HOUR, 3)
     results = take_turns(

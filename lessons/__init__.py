@@ -1,42 +1,32 @@
-"""The laboratory's notebooks stand on this: set-up, cockpit, charts, checks.
+"""The notebooks' library: set-up, panels, charts, exercises.
 
-Everything that needs Jupyter, ipywidgets or Bokeh is here; kubesim itself needs none of them. This
-package imports them only when they are asked for, so that `doctor()` can speak where one is
-missing.
+Everything that needs Jupyter, ipywidgets or Bokeh is in this package; kubesim itself needs none of
+them. The package imports them only on first use, so that `doctor()` can report a missing one.
 
     session      the first and the last cell of a lesson: setup(), fresh_cluster(), finish()
+    health       doctor(): what is installed, and how to install what is missing
     kubectl      %%kubectl: the real kubectl against the lesson's cluster
-    health       doctor(): what is installed, what to do where something is missing
-    panels       which panels are open: one of each name
     check        exercises: check(), hint(), solution(); questions; predictions; progress
-    exercises    the tasks of each lesson
-    live         a Bokeh figure that survives in JupyterLab
-    series       what happened in a cluster, as columns
-    charts       those columns as three charts
-    still        the same as a picture, for pages where widgets cannot live
-    tables       the same as tables
-    pods         short ways to write pods and to place them
-    nodefill     how full the nodes are, as text; nodefill_still: as a picture
-    look         the cockpit's style sheet
-    transport    the cockpit's Run, Pause, Step, speed, Reset
-    controls     the cockpit's sliders
-    words        the texts beside the charts
-    flight       what every live panel has: a cluster, a transport bar, a thread that paints
-    cockpit      all of it in one panel
-    deployments  the Deployment that is rolled out, as a document
-    rollout      the panel of a rollout; rollout_series, _charts, _still, _controls are its parts
-    scheduler_panel  the scheduler's panel; scheduler_charts and _controls are its parts
-    toy          a controller in miniature, and what lost news do to it
-    tuning       settings of an autoscaler, tried on a load in a cluster of their own; trial is what
-                 came of it, loads the loads, tuning_panel the panel with _charts and _still
-    drawing      axes, steps and legends of still pictures
-    refresh      `python -m lessons.refresh` stores the outputs of the notebooks anew
+    exercises/   the tasks of each lesson
+    pods         short ways to write pods and to see where they go
+    toy          a miniature controller, and what lost watch events do to it
+    refresh      `python -m lessons.refresh` stores the outputs of the notebooks
+
+    cockpit/     the panel of a cluster with an autoscaler; record(): a run as a picture
+    scheduler/   the panel of the scheduler; fill(): how full the nodes are
+    rollout/     the panel of a rolling update; watch_rollout(): a rollout as a picture
+    tuning/      the panel of autoscaler settings; tune(): one run with some settings
+    ui/          what the panels share: base panel, transport bar, widgets, charts, theme
+
+Each panel's folder holds `panel` (the panel), `controls` (its widgets), `chart` (the description of
+its chart) and `still` (the picture for pages that cannot show widgets). `ui.bokeh_chart` and
+`ui.svg_chart` draw the same description, live and still; `ui.theme` has all colours.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lessons.check import predict, progress, quiz, todo
 from lessons.health import doctor
@@ -77,7 +67,7 @@ __all__ = [
 ]
 
 
-_LATER = {  # what needs ipywidgets and Bokeh, and where it is
+_LAZY = {  # name -> module that is imported on first use
     "Cockpit": "lessons.cockpit.panel",
     "RolloutPanel": "lessons.rollout.panel",
     "SchedulerPanel": "lessons.scheduler.panel",
@@ -88,8 +78,8 @@ _LATER = {  # what needs ipywidgets and Bokeh, and where it is
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import what needs ipywidgets and Bokeh when it is first asked for."""
-    if name in _LATER:
-        return getattr(import_module(_LATER[name]), name)
+def __getattr__(name: str) -> object:
+    """Import a name that needs ipywidgets or Bokeh when it is first used."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,9 @@
 """Exercises that check themselves: ``check()``, ``hint()``, ``solution()``.
 
-A check never raises and knows three outcomes: not attempted, right, and not right - with a sentence
-that names the cause. There are no grades and no hidden tests: the message is the point.
+A check never raises. It has three outcomes: not attempted, right, and not right with a sentence
+that names the cause. There are no grades and no hidden tests; the message is what counts.
+
+Kubernetes has no counterpart.
 
 >>> task = Task("0.1", "six times seven", lambda value: None if value == 42 else "count again",
 ...             hints=["it is less than 50"], answer="42")
@@ -24,18 +26,18 @@ from pathlib import Path
 from typing import Any
 
 Test = Callable[[Any], str | None]
-"""test(value) -> None if it is right, else a sentence that says what is not."""
+"""test(value) -> None if the answer is right, else a sentence that says what is wrong."""
 
 
 class Endless(BaseException):
-    """An answer tries the same thing again and again; raised by what an exercise hands out.
+    """An answer repeats the same call without end; raised by the objects of an exercise.
 
-    No `Exception`, so that an answer which catches all of those does not go on for ever.
+    This is not an `Exception`, so that an answer that catches all exceptions ends, too.
     """
 
 
 class _Todo:
-    """The value of an exercise that nobody has touched."""
+    """The value of an exercise that has not been attempted."""
 
     def __repr__(self) -> str:
         return "todo"
@@ -53,10 +55,10 @@ class Task:
 
     Attributes:
         id: for example ``1.1``.
-        title: in a few words.
-        test: decides.
-        hints: from a nudge to nearly the answer.
-        answer: the solution as text, shown by `solution()`; as Python it makes a right answer.
+        title: the task in a few words.
+        test: decides whether an answer is right.
+        hints: from a first idea to almost the answer.
+        answer: the solution as text, shown by `solution()`; run as Python, it is a right answer.
         correct: the solution as a value, for the tests of the lessons.
         wrong: plausible wrong values, for the tests of the lessons.
     """
@@ -71,16 +73,16 @@ class Task:
     _shown: int = field(default=0, repr=False)
 
     def check(self, value: Any = todo) -> bool | None:
-        """Look at an answer; prints what is right or not. None: not attempted."""
+        """Print whether an answer is right, and return it; None means not attempted."""
         if value is todo or value is None:
             print(f"[ .. ] {self.id} {self.title}: not attempted yet")
             return None
         try:
             message = self.test(value)
         except Endless:
-            message = "your answer tries the same thing again and again, and never comes to an end"
+            message = "your answer repeats the same call again and again and never ends"
         except KeyboardInterrupt:
-            message = "interrupted: does your answer come to an end?"
+            message = "interrupted: does your answer ever end?"
         except Exception as error:  # noqa: BLE001 - the learner's own code runs here
             message = f"your answer raised {type(error).__name__}: {error}"
         if message is None:
@@ -91,13 +93,13 @@ class Task:
         return False
 
     def hint(self) -> None:
-        """The next hint; the last one is nearly the answer."""
+        """Print the next hint; the last one is almost the answer."""
         index = min(self._shown, len(self.hints) - 1)
         self._shown += 1
         print(f"hint {index + 1} of {len(self.hints)}: {self.hints[index]}")
 
     def solution(self) -> None:
-        """One way to do it."""
+        """Print one solution."""
         print(self.answer)
 
     def __repr__(self) -> str:
@@ -110,14 +112,14 @@ class Question:
 
     Attributes:
         text: the question.
-        choices: letter -> (answer, right or not, why).
+        choices: letter -> (answer, whether it is right, why).
     """
 
     text: str
     choices: dict[str, tuple[str, bool, str]]
 
     def ask(self, answer: str = "") -> None:
-        """Print the question and its answers; with a letter, whether that is right, and why."""
+        """Print the question and its answers; with a letter, also whether it is right, and why."""
         print(self.text)
         for letter, (text, _, _) in self.choices.items():
             print(f"  {letter}) {text}")
@@ -125,7 +127,7 @@ class Question:
             self.answer(answer)
 
     def answer(self, letter: str) -> bool:
-        """Print whether that is right, and why."""
+        """Print whether an answer is right, and why; return whether it is."""
         choice = self.choices.get(str(letter).strip().lower())
         if choice is None:
             print(f"answer with one of: {', '.join(self.choices)}")
@@ -135,10 +137,10 @@ class Question:
 
 
 def quiz(questions: Sequence[Question], answers: str = "") -> None:
-    """Print questions; with a letter for each, also whether it is right, and why.
+    """Print questions; with answers, also whether each is right, and why.
 
     Args:
-        questions: of a lesson.
+        questions: the questions of a lesson.
         answers: one letter for each question, for example ``"bac"``; "" only asks.
     """
     for number, question in enumerate(questions):
@@ -147,24 +149,29 @@ def quiz(questions: Sequence[Question], answers: str = "") -> None:
         question.ask(answers[number : number + 1])
 
 
-def predict(what: str, mine: Any, really: Any) -> None:
-    """Echo a prediction beside what happened; it is never graded.
+def predict(what: str, mine: object, really: object) -> None:
+    """Print a prediction beside what happened; predictions are never graded.
 
     >>> predict("pods after two minutes", 3, 5)
     pods after two minutes: you said 3, it is 5. Find out why before you read on.
     >>> predict("pods after two minutes", todo, 5)
-    pods after two minutes: it is 5. Say a number first next time: that is half the learning.
+    pods after two minutes: it is 5. Next time, predict first: you learn more that way.
+
+    Args:
+        what: what was predicted.
+        mine: your prediction; `todo` if you made none.
+        really: what happened.
     """
     if mine is todo or mine is None:
-        said = f"it is {really!r}. Say a number first next time: that is half the learning."
+        message = f"it is {really!r}. Next time, predict first: you learn more that way."
     elif mine == really:
-        said = f"you said {mine!r}, and so it is."
+        message = f"you said {mine!r}, and that is right."
     else:
-        said = f"you said {mine!r}, it is {really!r}. Find out why before you read on."
-    print(f"{what}: {said}")
+        message = f"you said {mine!r}, it is {really!r}. Find out why before you read on."
+    print(f"{what}: {message}")
 
 
-# -- progress: a small file that may be deleted at any time -------------------------------------
+# -- progress: a small file that you can delete at any time -------------------------------------
 
 
 def _progress_file() -> Path:
@@ -187,14 +194,14 @@ def _remember(task: str) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(sorted([*done, task])))
-        except OSError as error:  # a read-only home: the lesson goes on
-            print(f"(progress is not kept: {error})")
+        except OSError as error:  # for example a read-only home folder
+            print(f"(progress is not saved: {error})")
 
 
 def progress() -> None:
-    """The exercises solved so far, on this machine only; delete the file to begin again."""
+    """Print the exercises solved so far on this machine; delete the file to start over."""
     done = _read()
     if done:
-        print(f"solved: {', '.join(done)}   (kept in {_progress_file()})")
+        print(f"solved: {', '.join(done)}   (saved in {_progress_file()})")
     else:
         print("nothing solved yet: open lesson 1")

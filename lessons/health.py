@@ -1,6 +1,6 @@
-"""`doctor()`: what is installed, and one line of remedy where something is missing.
+"""`doctor()`: what is installed, and how to install what is missing.
 
-It imports nothing that may be missing.
+This module imports nothing that may be missing. Kubernetes has no counterpart.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ LAB_EXTENSIONS = Path("share", "jupyter", "labextensions")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One requirement of the lessons.
 
     Attributes:
-        name: of the thing.
+        name: name of the requirement.
         found: its version, or "found", or "" if it is missing.
-        needed: a lesson cannot do without it.
+        needed: the lessons do not run without it.
         remedy: what to do if it is missing.
     """
 
@@ -37,7 +37,7 @@ class Finding:
 
     @property
     def fine(self) -> bool:
-        """It is there."""
+        """Whether it is installed."""
         return bool(self.found)
 
     def __str__(self) -> str:
@@ -47,10 +47,10 @@ class Finding:
 
 
 def examine(prefix: str = sys.prefix) -> list[Finding]:
-    """Look at everything that the lessons use.
+    """Return everything that the lessons use, and whether it is installed.
 
     Args:
-        prefix: the environment whose JupyterLab extensions are looked at.
+        prefix: the environment whose JupyterLab extensions are checked.
     """
     python = sys.version.split()[0] if sys.version_info >= (3, 11) else ""
     findings = [
@@ -62,21 +62,21 @@ def examine(prefix: str = sys.prefix) -> list[Finding]:
         for name in ("jupyterlab", "ipykernel", "ipywidgets", "bokeh", "jupyter_bokeh")
     ]
     for name in EXTENSIONS:
-        there = (Path(prefix) / LAB_EXTENSIONS / name / "package.json").exists()
+        installed = (Path(prefix) / LAB_EXTENSIONS / name / "package.json").exists()
         remedy = "start JupyterLab from the environment that has it: `make lab`"
-        findings.append(Finding(f"extension {name}", "found" if there else "", remedy=remedy))
+        findings.append(Finding(f"extension {name}", "found" if installed else "", remedy=remedy))
     curl = "found" if shutil.which("curl") else ""
     findings.append(Finding("curl", curl, False, "lesson 2 shows the same in Python"))
     return findings
 
 
 def doctor() -> None:
-    """Print what is there, what is missing, and what to do about it."""
+    """Print what is installed, what is missing, and how to install it."""
     findings = examine()
     for finding in findings:
         print(finding)
     missing = [finding.name for finding in findings if finding.needed and not finding.fine]
-    print("everything is there" if not missing else f"missing: {', '.join(missing)}")
+    print("everything is installed" if not missing else f"missing: {', '.join(missing)}")
 
 
 def _version(package: str) -> str:

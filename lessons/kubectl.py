@@ -1,4 +1,4 @@
-"""``%%kubectl``: a cell of commands, run by the real kubectl against the lesson's cluster.
+"""The cell magic ``%%kubectl``: run the real kubectl against the lesson's cluster.
 
     %%kubectl
     get pods -o wide
@@ -9,11 +9,11 @@
     EOF
     rollout status deploy/web
 
-Each line is one command; what stands between ``<<EOF`` and ``EOF`` is its input. The first line may
-name a variable that holds another cluster: ``%%kubectl mine``. On the virtual clock time passes,
-fast, while a command runs, so that what it waits for can happen.
+Each line is one command; the lines between ``<<EOF`` and ``EOF`` are its input. The first line may
+name a variable that holds another cluster: ``%%kubectl mine``. On the virtual clock, time passes
+quickly while a command runs, so that what the command waits for can happen.
 
-Where there is no kubectl, the cell says how to get one.
+On a machine without kubectl, the cell prints how to get it.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from kubesim import Cluster
 from kubesim.rest import RestServer
 
 GET_ONE = (
-    "There is no kubectl on this machine. It is one file: https://kubernetes.io/docs/tasks/tools/ "
-    "says where to get it. Put it into a folder of your PATH (or name it in the variable KUBECTL) "
-    "and run the cell again. Any version from 1.27 on will do."
+    "There is no kubectl on this machine. It is a single file: see "
+    "https://kubernetes.io/docs/tasks/tools/ for how to get it. Put it in a folder of your PATH, "
+    "or set the variable KUBECTL to its path, and run the cell again. Any version from 1.27 works."
 )
-STEP_SECONDS = 0.5  # simulated, between two looks at the command
-LOOK_SECONDS = 0.025
+STEP_SECONDS = 0.5  # simulated time between two polls of the command
+POLL_SECONDS = 0.025
 PATIENCE_SECONDS = 60.0
 
 _servers: WeakKeyDictionary[Cluster, RestServer] = WeakKeyDictionary()
 
 
 class Command(NamedTuple):
-    """One line of a cell: its words, and what it reads."""
+    """One line of a cell: its words, and its input."""
 
     words: list[str]
     input: str
 
 
 def parse_cell(text: str) -> Iterator[Command]:
-    """The commands of a cell.
+    """Return the commands of a cell.
 
     >>> [command.words for command in parse_cell("get pods\\n# a note\\nkubectl get nodes")]
     [['get', 'pods'], ['get', 'nodes']]
@@ -60,7 +60,7 @@ def parse_cell(text: str) -> Iterator[Command]:
     [Command(words=['apply', '-f', '-'], input='a: 1\\n')]
 
     Raises:
-        ValueError: a quotation or an input that does not end.
+        ValueError: a quotation or an input has no end.
     """
     lines = iter(text.splitlines())
     for line in lines:
@@ -80,30 +80,30 @@ def parse_cell(text: str) -> Iterator[Command]:
 
 
 def program() -> str | None:
-    """The kubectl of this machine; None if there is none."""
+    """Return the path of kubectl on this machine, or None."""
     return os.environ.get("KUBECTL") or shutil.which("kubectl")
 
 
 def run_cell(text: str, cluster: Cluster) -> None:
-    """Run the commands of a cell, one after the other, and print what they say."""
-    found = program()
-    if found is None:
+    """Run the commands of a cell one after the other, and print their output."""
+    executable = program()
+    if executable is None:
         print(GET_ONE)
         return
     for command in parse_cell(text):
-        print(_run(found, command, cluster), end="")
+        print(_run(executable, command, cluster), end="")
 
 
-def _run(found: str, command: Command, cluster: Cluster) -> str:
-    """What one command says; time passes meanwhile."""
+def _run(executable: str, command: Command, cluster: Cluster) -> str:
+    """Return the output of one command; time passes meanwhile."""
     address = server_of(cluster)
     environment = {**os.environ, "HOME": str(_home()), "KUBECONFIG": ""}
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as given:
-        given.write(command.input)
-        given.seek(0)
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as stdin:
+        stdin.write(command.input)
+        stdin.seek(0)
         with subprocess.Popen(
-            [found, "--server", address, *command.words],
-            stdin=given,
+            [executable, "--server", address, *command.words],
+            stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=environment,
@@ -112,7 +112,7 @@ def _run(found: str, command: Command, cluster: Cluster) -> str:
             while process.poll() is None and time.monotonic() < end:
                 if cluster.clock.virtual:
                     cluster.sleep(STEP_SECONDS)
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
             if process.poll() is None:
                 process.kill()
                 output.write(f"\n(ended after {PATIENCE_SECONDS:g} s)\n")
@@ -121,25 +121,24 @@ def _run(found: str, command: Command, cluster: Cluster) -> str:
 
 
 def server_of(cluster: Cluster) -> str:
-    """The address of a cluster's server for kubectl; it is started when it is first needed."""
+    """Return the address of a cluster's server; start the server when it is first needed."""
     if cluster not in _servers:
         _servers[cluster] = cluster.serve()
     return _servers[cluster].url
 
 
 def _home() -> Path:
-    """A home of its own: kubectl keeps there what it has learned of a server."""
+    """Return a home folder for kubectl, which caches there what a server serves."""
     path = Path(tempfile.gettempdir(), f"kubesim-kubectl-{os.getpid()}")
     path.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
-def load(find: Any = None) -> bool:
-    """Teach the notebook the magic; False outside a notebook.
+def load(find: Callable[[], Cluster | None] | None = None) -> bool:
+    """Register the magic; return False outside a notebook.
 
     Args:
-        find: called with a variable's name, or "": the cluster that a cell is for. None: the
-            lesson's.
+        find: returns the cluster of a cell that names none.
     """
     from IPython.core.getipython import get_ipython
 
@@ -150,17 +149,21 @@ def load(find: Any = None) -> bool:
     def kubectl(line: str, cell: str | None = None) -> None:
         """Run kubectl against the lesson's cluster."""
         if cell is None:
-            run_cell(line, _cluster(shell, "", find))
+            run_cell(line, _cluster(shell.user_ns, "", find))
         else:
-            run_cell(cell, _cluster(shell, line.strip(), find))
+            run_cell(cell, _cluster(shell.user_ns, line.strip(), find))
 
-    shell.register_magic_function(kubectl, "line_cell", "kubectl")
+    # IPython's decorator hides the signature of the method.
+    shell.register_magic_function(kubectl, "line_cell", "kubectl")  # type: ignore[arg-type]
     return True
 
 
-def _cluster(shell: Any, name: str, find: Any) -> Cluster:
-    found = shell.user_ns.get(name) if name else (find() if find is not None else None)
-    if not isinstance(found, Cluster):
+def _cluster(
+    variables: Mapping[str, object], name: str, find: Callable[[], Cluster | None] | None
+) -> Cluster:
+    """Return the cluster of a variable, or of the lesson if no variable is named."""
+    cluster = variables.get(name) if name else (find() if find is not None else None)
+    if not isinstance(cluster, Cluster):
         what = f"there is no cluster called {name!r}" if name else "there is no cluster yet"
         raise LookupError(f"{what}: make one first, with cluster = fresh_cluster()")
-    return found
+    return cluster

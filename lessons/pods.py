@@ -1,15 +1,19 @@
-"""Short ways to write pods, so that a lesson's cell shows what matters and nothing else.
+"""Short ways to write pods and to see where they go.
+
+A manifest has many lines that a lesson does not need; `pod()` writes the ones that matter.
 
 >>> pod("web", cpu="500m", memory="1Gi")["spec"]["containers"][0]["resources"]
 {'requests': {'cpu': '500m', 'memory': '1Gi'}}
+
+The nearest in Kubernetes is `kubectl run --dry-run=client -o yaml`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from kubesim import Cluster
+from kubesim.objects import Document
 from kubesim.scheduler.framework.resources import request_of
 
 
@@ -19,18 +23,18 @@ def pod(
     memory: str = "",
     *,
     labels: Mapping[str, str] | None = None,
-    **spec: Any,
-) -> dict[str, Any]:
-    """A pod with one container that asks for so much.
+    **spec: object,
+) -> Document:
+    """Return a pod with one container.
 
     Args:
-        name: of the pod.
-        cpu, memory: requests, as Kubernetes quantities; "" asks for nothing.
-        labels: of the pod.
-        spec: further parts of its spec, for example ``nodeSelector={"disk": "ssd"}``.
+        name: name of the pod.
+        cpu, memory: requests, as Kubernetes quantities; "" requests nothing.
+        labels: labels of the pod.
+        spec: further fields of its spec, for example ``nodeSelector={"disk": "ssd"}``.
     """
-    asked = {key: value for key, value in (("cpu", cpu), ("memory", memory)) if value}
-    container = {"name": "main", "image": "app:1", "resources": {"requests": asked}}
+    requests = {key: value for key, value in (("cpu", cpu), ("memory", memory)) if value}
+    container = {"name": "main", "image": "app:1", "resources": {"requests": requests}}
     return {
         "kind": "Pod",
         "metadata": {"name": name, "labels": dict(labels or {})},
@@ -38,16 +42,16 @@ def pod(
     }
 
 
-def place(cluster: Cluster, *pods: Mapping[str, Any], seconds: float = 1.0) -> dict[str, str]:
-    """Create pods one after the other, and let the scheduler place each before the next comes.
+def place(cluster: Cluster, *pods: Document, seconds: float = 1.0) -> dict[str, str]:
+    """Create pods one by one, and let the scheduler place each before the next is created.
 
     Args:
-        cluster: on the virtual clock.
+        cluster: a cluster on the virtual clock.
         pods: documents, for example from `pod`.
-        seconds: simulated time for each.
+        seconds: simulated time for each pod.
 
     Returns:
-        name -> node, of these pods; "" for one that waits.
+        the node of each pod, by the pod's name; "" for a pod that waits.
     """
     for document in pods:
         cluster.api.create(document)
@@ -56,13 +60,13 @@ def place(cluster: Cluster, *pods: Mapping[str, Any], seconds: float = 1.0) -> d
 
 
 def where(cluster: Cluster, name: str) -> str:
-    """The node of a pod; "" if it has none, or is gone."""
-    found = cluster.api.peek("Pod", name, "default")
-    return str(found["spec"].get("nodeName", "")) if found is not None else ""
+    """Return the node of a pod; "" if the pod has no node or does not exist."""
+    document = cluster.api.peek("Pod", name, "default")
+    return str(document["spec"].get("nodeName", "")) if document is not None else ""
 
 
-def asks(document: Mapping[str, Any]) -> tuple[int, int]:
-    """What a pod asks for: CPU in millicores, memory in bytes.
+def asks(document: Document) -> tuple[int, int]:
+    """Return what a pod requests: CPU in millicores, memory in bytes.
 
     >>> asks(pod("web", cpu="500m", memory="1Gi"))
     (500, 1073741824)

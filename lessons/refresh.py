@@ -1,7 +1,8 @@
 """Run the lesson notebooks and store their outputs: ``python -m lessons.refresh [NOTEBOOK ...]``.
 
-What is stored is what `make notebooks` compares. Widgets are not kept: their state is large, it
-differs each time, and without it every page that cannot run them shows the still picture instead.
+`make notebooks` compares the stored outputs with new ones. Widgets are not stored: their state is
+large and differs each time, and without it a page that cannot run widgets shows the still picture.
+Kubernetes has no counterpart.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -24,7 +24,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def tidy(notebook: nbformat.NotebookNode) -> None:
-    """Drop what differs from run to run and from machine to machine."""
+    """Remove what differs between runs or machines."""
     notebook.metadata = {
         "kernelspec": notebook.metadata["kernelspec"],
         "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -44,9 +44,9 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
                 output.text = DIFFED.sub(r"\1/", PORT.sub(r"\1:PORT", output.text))
 
 
-def _joined(outputs: list[Any]) -> list[Any]:
-    """Pieces of one stream as one piece: how a shell's output is cut is left to chance."""
-    joined: list[Any] = []
+def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Join the pieces of each stream, since a shell's output is cut at random."""
+    joined: list[nbformat.NotebookNode] = []
     for output in outputs:
         last = joined[-1] if joined else None
         if output.output_type == "stream" and last is not None and last.get("name") == output.name:
@@ -57,8 +57,8 @@ def _joined(outputs: list[Any]) -> list[Any]:
 
 
 def refresh(path: Path) -> None:
-    """Execute one notebook from top to bottom and write it back."""
-    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    """Run one notebook from top to bottom, and save it."""
+    notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT_SECONDS,
@@ -69,11 +69,11 @@ def refresh(path: Path) -> None:
     )
     client.execute()
     tidy(notebook)
-    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
+    nbformat.write(notebook, path)
 
 
 def main() -> int:
-    """Refresh the notebooks named on the command line, or all."""
+    """Refresh the notebooks named on the command line, or all of them."""
     paths = [Path(name) for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb"))
     for path in paths:
         print(f"running {path.name} ...", flush=True)

@@ -1,9 +1,9 @@
-"""A controller in miniature, and what becomes of it when news are lost or come twice.
+"""A miniature controller, and what happens to it when watch events are lost or arrive twice.
 
-The pods are real ones of a cluster and the news come from its watch; but what is done about them
-is a function of the learner's. Now and then a pod is killed by chance, always the same chance.
+The pods are real pods of a cluster and the events come from its watch, but your function decides
+what to do. From time to time a random pod is deleted; the seed is fixed, so every run is the same.
 
-Real counterpart: any controller (pkg/controller), and chaos testing.
+Kubernetes' counterpart: any controller (pkg/controller), and chaos testing.
 """
 
 from __future__ import annotations
@@ -11,35 +11,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
 
 from kubesim import Cluster, Table
-from kubesim.objects import meta
+from kubesim.objects import Document, meta
 from kubesim.objects.pods import phase_of
 
 SEED = 7
 WANTED = 5
 KILL_EVERY_SECONDS = 10
-RESYNC_SECONDS = 30  # so often it looks even if there are no news
-LOOK = "LOOK"  # the event of such a look
+RESYNC_SECONDS = 30  # how often the controller runs even without events
+LOOK = "LOOK"  # the event of a resync
 LABELS = {"app": "toy"}
 
 Pods = Sequence[Mapping[str, str]]
 React = Callable[[str, int, Pods], tuple[int, Sequence[str]]]
-"""react(event, wanted, pods) -> (how many pods to make, names of pods to delete)."""
+"""react(event, wanted, pods) -> (number of pods to create, names of pods to delete)."""
 
 
 @dataclass
 class Toy:
-    """One controller that sees to the pods of one cluster.
+    """A controller that keeps a number of pods in one cluster.
 
     Attributes:
-        cluster: where the pods live.
-        react: the learner's function.
-        wanted: so many pods there should be.
-        lost: share of the news that never arrive, 0 to 1.
-        twice: news arrive twice.
-        acted: (wanted, pods seen, made, deleted) of each call.
+        cluster: the cluster of the pods.
+        react: your function.
+        wanted: the desired number of pods.
+        lost: share of the watch events that never arrive, 0 to 1.
+        twice: every event arrives twice.
+        acted: (wanted, pods seen, created, deleted) of each call.
     """
 
     cluster: Cluster
@@ -50,15 +49,15 @@ class Toy:
     acted: list[tuple[int, Pods, int, Sequence[str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._chance = Random(SEED)
-        self._killer = Random(SEED + 1)
-        self._made = 0
+        self._loss_random = Random(SEED)
+        self._kill_random = Random(SEED + 1)
+        self._created = 0
         self._watch = self.cluster.api.watch("Pod")
         for _ in range(self.wanted):
-            self._make()
+            self._create_pod()
 
     def pods(self) -> list[dict[str, str]]:
-        """Name and phase of each pod that is not being stopped."""
+        """Return name and phase of each pod that is not terminating."""
         return [
             {"name": meta.name_of(pod), "phase": phase_of(pod)}
             for pod in self.cluster.api.list("Pod", "default")["items"]
@@ -66,47 +65,47 @@ class Toy:
         ]
 
     def alive(self) -> list[str]:
-        """Names of the pods that have not ended."""
+        """Return the names of the pods that are Pending or Running."""
         return [pod["name"] for pod in self.pods() if pod["phase"] in ("Pending", "Running")]
 
     def run(self, seconds: int, *, kill: bool = True, fail: bool = False) -> None:
-        """Let time pass; news are handed on each second.
+        """Let time pass, and deliver the watch events each second.
 
         Args:
             seconds: simulated time.
-            kill: each ten seconds a pod is deleted by chance.
-            fail: each pod that is made by chance ends by itself with an error.
+            kill: delete a random pod every ten seconds.
+            fail: every third new pod exits with an error.
         """
         self._fail = fail
         for second in range(1, seconds + 1):
             self.cluster.sleep(1)
             alive = self.alive()
             if kill and second % KILL_EVERY_SECONDS == KILL_EVERY_SECONDS // 2 and alive:
-                self.cluster.api.delete("Pod", self._killer.choice(alive))
+                self.cluster.api.delete("Pod", self._kill_random.choice(alive))
             for event in self._watch.poll():
-                if self._chance.random() >= self.lost:
-                    self._tell(event.type)
+                if self._loss_random.random() >= self.lost:
+                    self._deliver(event.type)
                     if self.twice:
-                        self._tell(event.type)
+                        self._deliver(event.type)
             if second % RESYNC_SECONDS == 0:
-                self._tell(LOOK)
+                self._deliver(LOOK)
 
-    def _tell(self, event: str) -> None:
+    def _deliver(self, event: str) -> None:
         seen = self.pods()
-        make, delete = self.react(event, self.wanted, seen)
-        self.acted.append((self.wanted, seen, make, delete))
-        for _ in range(make):
-            self._make()
+        create, delete = self.react(event, self.wanted, seen)
+        self.acted.append((self.wanted, seen, create, delete))
+        for _ in range(create):
+            self._create_pod()
         for name in delete:
             self.cluster.api.delete("Pod", name)
 
     _fail = False
 
-    def _make(self) -> None:
-        self._made += 1
-        metadata: dict[str, Any] = {"name": f"toy-{self._made}", "labels": LABELS}
-        spec: dict[str, Any] = {"containers": [{"name": "main", "image": "toy"}]}
-        if self._fail and self._made % 3 == 0:
+    def _create_pod(self) -> None:
+        self._created += 1
+        metadata: Document = {"name": f"toy-{self._created}", "labels": LABELS}
+        spec: Document = {"containers": [{"name": "main", "image": "toy"}]}
+        if self._fail and self._created % 3 == 0:
             metadata["annotations"] = {"kubesim.dev/run-seconds": "5", "kubesim.dev/exit-code": "1"}
             spec["restartPolicy"] = "Never"
         self.cluster.api.create({"kind": "Pod", "metadata": metadata, "spec": spec})
@@ -119,17 +118,17 @@ def race(
     seconds: int = 300,
     every: int = 60,
 ) -> Table:
-    """Let functions see to five pods each, of which one is killed each ten seconds.
+    """Let functions keep five pods each, while one pod is deleted every ten seconds.
 
     Args:
-        reactions: react(event, wanted, pods) -> pods to make; below 0: pods to delete.
-        lost: share of the news that never arrive; the same ones for each.
-        twice: news arrive twice.
+        reactions: react(event, wanted, pods) -> pods to create; below 0: pods to delete.
+        lost: share of the watch events that never arrive; the same events for each function.
+        twice: every event arrives twice.
         seconds: simulated time.
         every: seconds between two rows.
 
     Returns:
-        How many pods each has after so many seconds.
+        the number of pods of each function over time.
     """
     columns = []
     for reaction in reactions:

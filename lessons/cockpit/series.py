@@ -1,10 +1,10 @@
-"""What happened in a cluster's workload, as columns over simulated time: the figures of the charts.
+"""A cluster's workload as columns over simulated time: the values behind the charts.
 
-A chart *pulls*: now and then one thread asks for what is new since its cursors. The simulation
-never waits for a chart and never knows that there is one.
+A chart *pulls*: from time to time one thread reads what is new since its cursors. The simulation
+never waits for a chart and does not depend on one.
 
-The nearest relative in Kubernetes is a Prometheus that scrapes metrics-server and kube-state-
-metrics: it, too, sees the workload only at the moments at which it looks.
+The nearest in Kubernetes is a Prometheus that scrapes metrics-server and kube-state-metrics: it,
+too, sees the workload only when it scrapes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from kubesim import Cluster
 from kubesim.errors import NotFound
 from kubesim.kubelet.usage.workload import COST_MILLI_PER_RPS, DEFAULT_CAPACITY_MILLI, IDLE_MILLI
-from kubesim.objects import meta
+from kubesim.objects import Document, ReadOnlyDocument, meta
 from kubesim.objects.pods import (
     container_limits,
     containers_of,
@@ -27,20 +26,27 @@ from kubesim.objects.pods import (
     pod_requests,
 )
 from kubesim.simple.autopod import NAME
+from lessons.ui.chart import NAN, Columns
 
-WINDOW_SECONDS = 600.0  # of simulated time that a chart shows
+WINDOW_SECONDS = 600.0  # simulated seconds that a chart shows
 MAX_ROWS = 600
-RESOLUTION = 500  # rows a window, unless something changes in between
+RESOLUTION = 500  # rows in a window, unless something changes in between
 MAX_PODS = 24  # lines in the CPU chart; the average counts all
 MAX_POINTS = 4_000  # of all lines together
-GAP_SECONDS = 3.0  # a pod without samples for so long was away: its line is broken there
-SAMPLES_A_PULL = 20_000
-NAN = float("nan")
+GAP_SECONDS = 3.0  # the line of a pod without samples for longer than this has a gap
+SAMPLES_PER_PULL = 20_000
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A decision that changed the number of pods: when, before and after, what it saw, and why."""
+    """A decision that changed the number of pods.
+
+    Attributes:
+        time: simulated second.
+        before, after: number of pods.
+        average_milli: CPU of a pod on average that the autoscaler saw; None if unknown.
+        why: verdict and binding rule.
+    """
 
     time: float
     before: int
@@ -55,11 +61,11 @@ class WorkloadRow:
 
     Attributes:
         time: simulated second.
-        desired: replicas that the workload is to have.
-        ready: pods that serve.
+        desired: replicas of the workload.
+        ready: ready pods.
         minimum, maximum: the autoscaler's bounds.
-        target_milli: the autoscaler's target, in millicores for each pod.
-        average_milli: CPU of a running pod on average; None if none runs.
+        target_milli: the autoscaler's target, in millicores of a pod.
+        average_milli: CPU of a running pod on average; None if no pod runs.
         offered, served: requests per second that arrive, and that the ready pods can serve.
     """
 
@@ -75,7 +81,7 @@ class WorkloadRow:
 
     @property
     def level(self) -> tuple[float, ...]:
-        """What a step chart must not miss."""
+        """The values whose changes a step chart must show."""
         return (self.desired, self.ready, self.minimum, self.maximum, self.target_milli)
 
 
@@ -84,8 +90,8 @@ class WorkloadSeries:
     """Columns of one cluster's workload, kept for a window of simulated time.
 
     Attributes:
-        cluster: where it comes from.
-        window: seconds of simulated time that are kept.
+        cluster: the cluster to read.
+        window: simulated seconds that are kept.
         rows: the state over time, oldest first.
         cpu: pod -> ([seconds], [millicores]).
         marks: the autoscaler's decisions that changed something.
@@ -98,40 +104,40 @@ class WorkloadSeries:
     rows: deque[WorkloadRow] = field(default_factory=lambda: deque(maxlen=MAX_ROWS))
     cpu: OrderedDict[str, tuple[list[float], list[float]]] = field(default_factory=OrderedDict)
     marks: list[Mark] = field(default_factory=list)
-    config: dict[str, Any] = field(default_factory=dict)
+    config: Document = field(default_factory=dict)
     request_milli: int = 0
     _samples: int = 0
     _decisions: int = 0
 
     def pull(self) -> bool:
-        """Take in what is new; False if no simulated time has passed."""
+        """Read what is new; return False if no simulated time has passed."""
         now = self.cluster.clock.now()
         if self.rows and self.rows[-1].time == now:
             return False
         self._pull_samples()
         self._pull_decisions()
         self._keep(self._row(now))
-        self._forget(now - self.window)
+        self._drop(now - self.window)
         return True
 
     def run(self, seconds: float, sleep: Callable[[float], None], slice_seconds: float) -> None:
-        """Let time pass in slices and look after each, so that no step falls between two looks.
+        """Let time pass in slices and pull after each, so that no change is missed.
 
         Args:
             seconds: simulated time.
-            sleep: lets it pass.
-            slice_seconds: at most so much between two looks.
+            sleep: lets time pass.
+            slice_seconds: simulated time between two pulls.
         """
         slices = max(1, round(seconds / slice_seconds))
         for _ in range(slices):
             sleep(seconds / slices)
             self.pull()
 
-    # -- taking in ------------------------------------------------------------------------------
+    # -- reading --------------------------------------------------------------------------------
 
     def _pull_samples(self) -> None:
         prefix = f"/default/{NAME}-"
-        samples, _lost = self.cluster.store.samples_since(self._samples, SAMPLES_A_PULL)
+        samples, _lost = self.cluster.store.samples_since(self._samples, SAMPLES_PER_PULL)
         for revision, key, sample in samples:
             self._samples = revision
             if prefix in key:
@@ -143,8 +149,8 @@ class WorkloadSeries:
                 values.append(sum(container[1] for container in sample[2]))
 
     def _pull_decisions(self) -> None:
-        found, self._decisions = self.cluster.decisions.since(self._decisions, f"hpa/{NAME}")
-        for decision in found:
+        decisions, self._decisions = self.cluster.decisions.since(self._decisions, f"hpa/{NAME}")
+        for decision in decisions:
             before, after = decision.data.get("from"), decision.data.get("to")
             if before is not None and after is not None and before != after:
                 why = f"{decision.verdict}; bound by: {decision.binding}"
@@ -183,14 +189,14 @@ class WorkloadSeries:
         )
 
     def _keep(self, row: WorkloadRow) -> None:
-        """Append the row; or put it in the place of the last one if that says nothing new."""
+        """Append the row, or replace the last one if that one holds nothing new."""
         rows = self.rows
         if len(rows) >= 2 and rows[-1].level == rows[-2].level == row.level:
             if row.time - rows[-2].time < self.window / RESOLUTION:
                 rows.pop()
         rows.append(row)
 
-    def _forget(self, before: float) -> None:
+    def _drop(self, before: float) -> None:
         while self.rows and self.rows[0].time < before:
             self.rows.popleft()
         self.marks = [mark for mark in self.marks if mark.time >= before]
@@ -204,7 +210,7 @@ class WorkloadSeries:
     # -- as columns -----------------------------------------------------------------------------
 
     def columns(self) -> dict[str, list[float]]:
-        """The rows as columns for a Bokeh source."""
+        """Return the rows as columns."""
         rows = list(self.rows)
         return {
             "t": [row.time for row in rows],
@@ -218,15 +224,15 @@ class WorkloadSeries:
             "served": [row.served for row in rows],
         }
 
-    def pod_lines(self) -> dict[str, list[Any]]:
-        """CPU of each pod for a multi-line glyph; of many points only every n-th second is kept."""
+    def pod_lines(self) -> dict[str, list[object]]:
+        """Return the CPU of each pod as lines; of many points only every n-th second is kept."""
         names = list(self.cpu)[-MAX_PODS:]
         points = sum(len(self.cpu[name][0]) for name in names)
         every = max(1, -(-points // MAX_POINTS))
-        lines: dict[str, list[Any]] = {"xs": [], "ys": [], "pod": []}
+        lines: dict[str, list[object]] = {"xs": [], "ys": [], "pod": []}
         for name in names:
             times, values = self.cpu[name]
-            # By the second and not by the index, so that the same points stay while time goes on.
+            # Select by the second and not by the index, so that the points stay as time passes.
             kept = [
                 i
                 for i, time in enumerate(times)
@@ -244,8 +250,8 @@ class WorkloadSeries:
             for _times, values in self.cpu.values()
         ]
 
-    def mark_columns(self, growing: bool) -> dict[str, list[Any]]:
-        """The decisions that grew (or shrank) the workload."""
+    def mark_columns(self, growing: bool) -> Columns:
+        """Return the decisions that grew (or shrank) the workload."""
         marks = [mark for mark in self.marks if (mark.after > mark.before) == growing]
         return {
             "t": [mark.time for mark in marks],
@@ -255,8 +261,8 @@ class WorkloadSeries:
         }
 
 
-def _per_pod(workload: Any) -> tuple[int, float]:
-    """(CPU request in millicores, requests per second that one pod can serve at most)."""
+def _per_pod(workload: ReadOnlyDocument | None) -> tuple[int, float]:
+    """Return a pod's CPU request in millicores, and the requests per second it can serve."""
     if workload is None:
         return 0, 0.0
     template = workload["spec"]["template"]

@@ -12,7 +12,7 @@ from kubesim.autoscaler.policy.normalize import limits_at
 from kubesim.errors import KubeSimError
 from kubesim.experiment import Contender, compare
 from lessons.check import Question, Task
-from lessons.tuning.loads import LOADS, Corners, Load
+from lessons.tuning.loads import LOADS, Corners, LoadProfile
 from lessons.tuning.tune import Tuning, cost, pods_needed, tune
 
 # -- 7.1: the next size ------------------------------------------------------------------------
@@ -116,11 +116,11 @@ FLASHES = Corners(
     )
 )
 ARENA = {"lunch break": LOADS["lunch break"], "spike": LOADS["spike"]}
-IN_THE_CHECK = {"news flashes": Load(FLASHES, 1200.0)}
+IN_THE_CHECK = {"news flashes": LoadProfile(FLASHES, 1200.0)}
 SEEDS = range(2)
 
 
-def duel(policy: Any, loads: dict[str, Load]) -> dict[str, tuple[float, float]]:
+def duel(policy: Any, loads: dict[str, LoadProfile]) -> dict[str, tuple[float, float]]:
     """Cost of a policy and of the built-in algorithm, for the same HPA and the same arrivals.
 
     Args:

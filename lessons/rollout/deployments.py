@@ -1,22 +1,23 @@
-"""The Deployment that lessons roll out: `web`, whose pods take a while until they are ready.
+"""The Deployment that the lessons roll out: `web`, whose pods need some time to become ready.
 
-Plain documents, as in a manifest. Here an image named ``...:missing`` is in no registry, so its
-pods are never ready; any other image works.
+The functions return plain documents, as in a manifest. The image ``web:missing`` is in no registry,
+so its pods never become ready; any other image works.
+
+Kubernetes' counterparts are `kubectl create deployment`, `set image` and `scale`.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 from kubesim import Cluster
+from kubesim.objects import Document
 
 NAME = "web"
 BAD_IMAGE = f"{NAME}:missing"
-READY_SECONDS = 10  # from the start of a container until its probe says ready
+READY_SECONDS = 10  # from the start of a container until its readiness probe succeeds
 
 
 def image_of(version: int) -> str:
-    """The image of a version.
+    """Return the image of a version.
 
     >>> image_of(2)
     'web:2'
@@ -32,18 +33,18 @@ def web(
     unavailable: int | str = "25%",
     ready_after: int = READY_SECONDS,
     deadline: int = 600,
-) -> dict[str, Any]:
-    """A Deployment, as a document.
+) -> Document:
+    """Return the Deployment as a document.
 
     Args:
-        replicas: pods that are wanted.
-        image: of their only container.
+        replicas: desired number of pods.
+        image: image of their only container.
         surge, unavailable: maxSurge and maxUnavailable, numbers or percentages.
         ready_after: seconds from the start of a container until its readiness probe succeeds.
         deadline: progressDeadlineSeconds.
     """
     labels = {"app": NAME}
-    container: dict[str, Any] = {"name": "main", "image": image}
+    container: Document = {"name": "main", "image": image}
     if ready_after:
         container["readinessProbe"] = {
             "httpGet": {"path": "/", "port": 80},
@@ -65,7 +66,7 @@ def web(
 
 
 def set_image(cluster: Cluster, image: str) -> None:
-    """`kubectl set image deployment/web main=IMAGE`: a new template, so a new rollout.
+    """Set the image, as `kubectl set image deployment/web main=IMAGE` does; starts a rollout.
 
     Raises:
         NotFound: there is no Deployment of that name.
@@ -75,7 +76,7 @@ def set_image(cluster: Cluster, image: str) -> None:
 
 
 def set_replicas(cluster: Cluster, replicas: int) -> None:
-    """`kubectl scale deployment/web --replicas=N`.
+    """Set the replicas, as `kubectl scale deployment/web --replicas=N` does.
 
     Raises:
         NotFound: there is no Deployment of that name.

@@ -1,8 +1,8 @@
-"""What a rollout does, as columns over simulated time: old and new pods, ready and not yet ready.
+"""A rollout as columns over simulated time: old and new pods, ready and not ready.
 
-Like `series`, it pulls: it looks at the cluster now and then, and the cluster knows nothing of it.
-Every pass of the Deployment controller that changed a size is kept as a mark, with its reason from
-the decision records.
+As in `lessons.cockpit.series`, the chart reads the cluster from time to time, and the cluster does
+not depend on it. Each pass of the Deployment controller that changed a size is kept, with its
+reason from the decision records.
 
 The nearest relative in Kubernetes is `kubectl rollout status --watch` beside `kubectl get rs`.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from kubesim import Cluster, Table
 from kubesim.controllers.deployment import revisions
@@ -20,8 +19,9 @@ from kubesim.controllers.deployment.rolling import max_unavailable_of, resolve_f
 from kubesim.objects import meta
 from kubesim.objects.pods import is_active, is_ready
 from lessons.rollout.deployments import NAME
+from lessons.ui.chart import Columns
 
-WINDOW_SECONDS = 600.0  # of simulated time that a chart shows
+WINDOW_SECONDS = 600.0  # simulated seconds that a chart shows
 MAX_ROWS = 600
 LAYERS = ("old_ready", "new_ready", "new_waiting", "old_waiting")  # from the bottom to the top
 LINES = ("ready", "desired", "min_ready", "max_pods")
@@ -29,12 +29,12 @@ LINES = ("ready", "desired", "min_ready", "max_pods")
 
 @dataclass(frozen=True)
 class Pass:
-    """A pass of the Deployment controller that changed sizes: when, and why so far and no further.
+    """A pass of the Deployment controller that changed sizes.
 
     Attributes:
         time: simulated second.
-        what: for example ``scale web-old 10 -> 8``.
-        bound: what kept it from going further.
+        what: the change, for example ``scale web-old 10 -> 8``.
+        bound: the limit that stopped it from going further.
     """
 
     time: float
@@ -49,12 +49,12 @@ class Pass:
 
 @dataclass(frozen=True)
 class Stage:
-    """How far a rollout is at one moment.
+    """The progress of a rollout at one moment.
 
     Attributes:
         time: simulated second.
-        old_ready, old_waiting: pods of former templates that are ready, and that are not.
-        new_ready, new_waiting: pods of the present template that are ready, and not yet.
+        old_ready, old_waiting: pods of earlier templates that are ready, and that are not.
+        new_ready, new_waiting: pods of the current template that are ready, and that are not.
         desired: spec.replicas.
         min_ready: number of pods that must stay available.
         max_pods: number of pods that may exist.
@@ -71,17 +71,17 @@ class Stage:
 
     @property
     def ready(self) -> int:
-        """Pods that serve, old or new."""
+        """Ready pods, old and new."""
         return self.old_ready + self.new_ready
 
     @property
     def pods(self) -> int:
-        """All pods but those that are being stopped."""
+        """All pods that are not terminating."""
         return self.ready + self.old_waiting + self.new_waiting
 
     @property
     def level(self) -> tuple[int, ...]:
-        """What a step chart must not miss."""
+        """The values whose changes a step chart must show."""
         return tuple(getattr(self, key) for key in (*LAYERS, "desired", "min_ready", "max_pods"))
 
 
@@ -90,10 +90,10 @@ class RolloutSeries:
     """Columns of one Deployment's pods, kept for a window of simulated time.
 
     Attributes:
-        cluster: where it comes from.
-        window: seconds of simulated time that are kept.
+        cluster: the cluster to read.
+        window: simulated seconds that are kept.
         rows: the stages, oldest first.
-        passes: what the Deployment controller changed, oldest first.
+        passes: the passes of the Deployment controller that changed a size, oldest first.
     """
 
     cluster: Cluster
@@ -104,7 +104,7 @@ class RolloutSeries:
     _sizes: dict[str, int] = field(default_factory=dict)
 
     def pull(self) -> bool:
-        """Take in what is new; False if no simulated time has passed."""
+        """Read what is new; return False if no simulated time has passed."""
         now = self.cluster.clock.now()
         if self.rows and self.rows[-1].time == now:
             return False
@@ -119,12 +119,12 @@ class RolloutSeries:
         return True
 
     def run(self, seconds: float, sleep: Callable[[float], None], slice_seconds: float) -> None:
-        """Let time pass in slices and look after each, so that no step falls between two looks.
+        """Let time pass in slices and pull after each, so that no change is missed.
 
         Args:
             seconds: simulated time.
-            sleep: lets it pass.
-            slice_seconds: at most so much between two looks.
+            sleep: lets time pass.
+            slice_seconds: simulated time between two pulls.
         """
         slices = max(1, round(seconds / slice_seconds))
         for _ in range(slices):
@@ -133,8 +133,8 @@ class RolloutSeries:
 
     def _pull_passes(self) -> None:
         log, about = self.cluster.decisions, f"deployment/{NAME}"
-        found, self._decisions = log.since(self._decisions, about)
-        for decision in found:
+        decisions, self._decisions = log.since(self._decisions, about)
+        for decision in decisions:
             sizes = dict(decision.data.get("sizes") or {})
             if sizes != self._sizes and decision.verdict.startswith(("create", "scale")):
                 self.passes.append(Pass(decision.time, decision.verdict, decision.binding))
@@ -143,7 +143,7 @@ class RolloutSeries:
     # -- as columns and tables ------------------------------------------------------------------
 
     def columns(self) -> dict[str, list[float]]:
-        """The rows as columns; each layer with the height at which it begins and ends."""
+        """Return the rows as columns; each layer with the heights of its two edges."""
         rows = list(self.rows)
         columns: dict[str, list[float]] = {"t": [row.time for row in rows]}
         floor = [0.0] * len(rows)
@@ -155,8 +155,8 @@ class RolloutSeries:
             columns[line] = [getattr(row, line) for row in rows]
         return columns
 
-    def mark_columns(self) -> dict[str, list[Any]]:
-        """The passes; those of one second as one mark, else they would hide each other."""
+    def mark_columns(self) -> Columns:
+        """Return the passes as columns; those of one second share a marker."""
         at: dict[int, list[str]] = {}
         for each in self.passes:
             at.setdefault(round(each.time), []).append(each.why)
@@ -167,11 +167,11 @@ class RolloutSeries:
         }
 
     def _pods_at(self, time: float) -> int:
-        """Pods at the first look at or after a moment."""
+        """Return the number of pods in the first row at or after a moment."""
         return next((row.pods for row in self.rows if row.time >= time), 0)
 
     def table(self, which: str = "pods", last: int = 12) -> Table:
-        """The chart as text: ``pods``, or ``passes`` for what was changed, and why."""
+        """Return the chart as text: ``pods``, or ``passes`` for the changes and their reasons."""
         if which == "passes":
             shown = [(each.time, each.what, each.bound) for each in self.passes[-last:]]
             return Table(("time [s]", "pass", "bound by"), shown)
@@ -184,7 +184,7 @@ class RolloutSeries:
 
 
 def stage_of(cluster: Cluster) -> Stage:
-    """How far the rollout of the Deployment `web` is now; an empty stage if there is none."""
+    """Return the progress of the Deployment `web` now; an empty stage if it does not exist."""
     now, deployment = cluster.clock.now(), cluster.api.peek("Deployment", NAME)
     if deployment is None:
         return Stage(now)

@@ -1,13 +1,13 @@
-"""Loads to tune an autoscaler with: requests per second over time, each with a name and a length.
+"""Load profiles to tune an autoscaler with: requests per second over time, each with a name.
 
-    lunch break   quiet, three waves of hungry people with pauses between them, quiet again
+    lunch break   quiet, three waves with pauses between them, quiet again
     spike         a sudden burst of three minutes
-    saw-tooth     up and down every four minutes, for ever
+    saw-tooth     up and down every four minutes
     ramp          a slow rise to eight times the load
-    steps         one stair up every five minutes
-    steady        always the same
+    steps         one step up every five minutes
+    steady        always the same rate
 
-No counterpart in Kubernetes: load is what users do. The models are those of `kubesim.traffic`.
+Kubernetes has no counterpart: load comes from users. The models are those of `kubesim.traffic`.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from kubesim.traffic import Constant, Ramp, Spike, TrafficModel
 
 @dataclass(frozen=True)
 class Corners:
-    """A line from corner to corner; the last value holds on.
+    """A line from corner to corner; the last value continues.
 
     Attributes:
-        points: (second, requests per second), seconds rising.
+        points: (second, requests per second), in the order of time.
     """
 
     points: tuple[tuple[float, float], ...]
 
     def rate(self, now: float) -> float:
-        """Requests per second.
+        """Return the requests per second.
 
         >>> Corners(((0, 10), (100, 30))).rate(50)
         20.0
@@ -45,11 +45,11 @@ class Corners:
 
 @dataclass(frozen=True)
 class SawTooth:
-    """Rises in a straight line, falls at once, and again.
+    """A load that rises in a straight line, drops at once, and starts over.
 
     Attributes:
         low, high: requests per second.
-        period_seconds: of one tooth.
+        period_seconds: length of one tooth.
     """
 
     low: float
@@ -57,7 +57,7 @@ class SawTooth:
     period_seconds: float
 
     def rate(self, now: float) -> float:
-        """Requests per second.
+        """Return the requests per second.
 
         >>> SawTooth(10, 50, 100).rate(150)
         30.0
@@ -66,12 +66,12 @@ class SawTooth:
 
 
 @dataclass(frozen=True)
-class Load:
-    """A load with the length of a run that shows it.
+class LoadProfile:
+    """A load, and the length of a run that shows it.
 
     Attributes:
         model: requests per second.
-        seconds: of a run.
+        seconds: length of a run.
     """
 
     model: TrafficModel
@@ -87,21 +87,21 @@ LUNCH = Corners(
 )
 STEPS = Corners(((0, 20), (300, 20), (301, 60), (600, 60), (601, 100), (900, 100), (901, 140)))
 LOADS = {
-    "lunch break": Load(LUNCH, 2400.0),
-    "spike": Load(Spike(base=30, peak=200, at_seconds=120, seconds=180), 900.0),
-    "saw-tooth": Load(SawTooth(low=20, high=140, period_seconds=240), 1800.0),
-    "ramp": Load(Ramp(start=20, end=160, begin_seconds=120, seconds=600), 1200.0),
-    "steps": Load(STEPS, 1200.0),
-    "steady": Load(Constant(60), 600.0),
+    "lunch break": LoadProfile(LUNCH, 2400.0),
+    "spike": LoadProfile(Spike(base=30, peak=200, at_seconds=120, seconds=180), 900.0),
+    "saw-tooth": LoadProfile(SawTooth(low=20, high=140, period_seconds=240), 1800.0),
+    "ramp": LoadProfile(Ramp(start=20, end=160, begin_seconds=120, seconds=600), 1200.0),
+    "steps": LoadProfile(STEPS, 1200.0),
+    "steady": LoadProfile(Constant(60), 600.0),
 }
 
 
-def load_of(name: str) -> Load:
-    """The load of that name.
+def load_of(name: str) -> LoadProfile:
+    """Return the load profile of that name.
 
     Raises:
-        BadRequest: there is none; the message lists those that exist.
+        BadRequest: there is no such profile; the message lists the profiles.
     """
     if name not in LOADS:
-        raise BadRequest(f"there is no load {name!r}", hint=f"say one of: {', '.join(LOADS)}")
+        raise BadRequest(f"there is no load {name!r}", hint=f"choose one of: {', '.join(LOADS)}")
     return LOADS[name]

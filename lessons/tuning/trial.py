@@ -1,6 +1,7 @@
-"""What came of a trial: requests offered and served, latency, pods, and every look of the HPA.
+"""The result of a trial: requests offered and served, latency, pods, and every decision of the HPA.
 
-The nearest relatives in Kubernetes are the graphs of a load test beside `kubectl describe hpa`.
+A *look* is one evaluation of the autoscaler (every 15 s). The nearest in Kubernetes are the graphs
+of a load test beside `kubectl describe hpa`.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, inf
-from typing import Any
 
 from kubesim import Table
 from kubesim.client.decisions import Decision
 from kubesim.errors import BadRequest
 from kubesim.experiment.scores import count_flaps, pod_seconds
+from kubesim.objects import ReadOnlyDocument
 from kubesim.simple.autopod import NAME as HPA
 from kubesim.traffic import Flow
 from lessons.tuning.chart import CHART
@@ -27,16 +28,16 @@ WHICH = ("load", "looks", "decisions", "shadows", "scores")
 
 @dataclass(frozen=True)
 class Trial:
-    """A load that met an autoscaler.
+    """A run of one load with one autoscaler.
 
     Attributes:
         title: the settings in a few words.
-        seconds: how long it took.
+        seconds: length of the run.
         begin: pods at the beginning.
         bounds: minReplicas and maxReplicas.
-        flows: the seconds of the traffic.
+        flows: the traffic, second by second.
         looks: every decision of the autoscaler, oldest first.
-        shadows: those of the policies that looked on.
+        shadows: the decisions of the shadow policies, by name.
         stored: spec of the HPA, as the store has it.
     """
 
@@ -47,34 +48,34 @@ class Trial:
     flows: tuple[Flow, ...] = field(repr=False)
     looks: tuple[Decision, ...] = field(repr=False)
     shadows: Mapping[str, tuple[Decision, ...]] = field(repr=False)
-    stored: Mapping[str, Any] = field(repr=False)
+    stored: ReadOnlyDocument = field(repr=False)
 
     # -- scores ---------------------------------------------------------------------------------
 
     @property
     def sizes(self) -> list[tuple[float, int]]:
-        """(second, wanted pods) at the beginning and after each scaling."""
+        """(second, desired pods) at the beginning and after each scaling."""
         return [(0.0, self.begin), *((d.time, int(d.data["to"])) for d in self.decisions)]
 
     @property
     def decisions(self) -> list[Decision]:
-        """The looks that changed something."""
+        """The looks that changed the number of pods."""
         return [look for look in self.looks if look.data.get("written")]
 
     @property
     def unmet_percent(self) -> float:
-        """Requests without an answer, in percent of all."""
+        """Requests without an answer, in percent of all requests."""
         offered = sum(flow.offered for flow in self.flows)
         return 100.0 * sum(flow.unmet for flow in self.flows) / offered if offered else 0.0
 
     @property
     def turns(self) -> int:
-        """How often growing became shrinking, or the other way round."""
+        """How often scaling up was followed by scaling down, or vice versa."""
         return count_flaps(self.sizes, inf)
 
     @property
     def pod_minutes(self) -> float:
-        """What is paid for: the number of pods, added up over all minutes."""
+        """The cost: the number of pods, summed over all minutes."""
         return pod_seconds(self.sizes, self.seconds) / 60
 
     @property
@@ -88,7 +89,7 @@ class Trial:
         return max((flow.p95 or 0.0 for flow in self.flows), default=0.0)
 
     def scores(self) -> dict[str, float]:
-        """The figures by which two trials are compared."""
+        """Return the figures that compare two trials."""
         return {
             "unmet [%]": round(self.unmet_percent, 2),
             "worst p95 [s]": round(self.worst_p95, 1),
@@ -101,30 +102,34 @@ class Trial:
     # -- moments --------------------------------------------------------------------------------
 
     def at(self, second: float) -> Decision:
-        """The autoscaler's last look until a second; printed, it says why.
+        """Return the autoscaler's last look up to a second; printed, it shows the reasons.
 
         Raises:
-            BadRequest: it had not looked yet.
+            BadRequest: there was no look yet.
         """
-        found = [look for look in self.looks if look.time <= second]
-        if not found:
-            raise BadRequest(f"the autoscaler had not looked until {second:g} s")
-        return found[-1]
+        looks = [look for look in self.looks if look.time <= second]
+        if not looks:
+            raise BadRequest(f"the autoscaler had not decided anything by {second:g} s")
+        return looks[-1]
 
     def when(self, test: Callable[[Flow], bool], after: float = 0.0) -> float | None:
-        """The first second of the traffic, from a moment on, for which something holds.
+        """Return the first second of the traffic for which a test holds, or None.
 
         Args:
-            test: of a second: it has `offered`, `served`, `queued`, `unmet`, `ready`, `p95`.
-            after: seconds before are passed over.
+            test: called with a second: it has `offered`, `served`, `queued`, `unmet`, `ready`,
+                `p95`.
+            after: earlier seconds are skipped.
         """
         return next((f.time for f in self.flows if f.time >= after and test(f)), None)
 
     # -- as columns and tables ------------------------------------------------------------------
 
     def columns(self) -> dict[str, list[float]]:
-        """Lines of a chart, at most 240 points each: means of `offered` and of what of it was
-        answered or is still waiting (`served`), the worst p95, the last number of ready pods."""
+        """Return the lines of a chart, at most 240 points each.
+
+        A point holds the mean of the offered requests, the mean of those that were answered or
+        still wait (`served`), the worst p95 latency, and the last number of ready pods.
+        """
         width = max(1, ceil(len(self.flows) / POINTS))
         rows = [self._bucket(self.flows[n : n + width]) for n in range(0, len(self.flows), width)]
         return {key: [row[place] for row in rows] for place, key in enumerate(COLUMNS)}
@@ -155,15 +160,15 @@ class Trial:
         }
 
     def table(self, which: str = "load", last: int = 12, every: float = 60.0) -> Table:
-        """What happened, as text.
+        """Return the run as text.
 
         Args:
             which: ``load``, ``looks``, ``decisions``, ``shadows`` or ``scores``.
-            last: at most so many rows, the newest.
+            last: at most this many rows, the newest.
             every: seconds between two rows of ``load``.
 
         Raises:
-            BadRequest: no such table; the message lists those that exist.
+            BadRequest: there is no such table; the message lists the tables.
         """
         if which not in WHICH:
             raise BadRequest(f"no table {which!r}; there are: {', '.join(WHICH)}")
@@ -173,10 +178,10 @@ class Trial:
             return self._load_table(last, every)
         if which == "shadows":
             return self._shadow_table(last)
-        found = self.looks if which == "looks" else self.decisions
+        decisions = self.looks if which == "looks" else self.decisions
         rows = [
             (_whole(d.time), d.data["from"], d.data.get("proposal"), d.data["to"], d.binding)
-            for d in found[-last:]
+            for d in decisions[-last:]
         ]
         return Table(("time [s]", "pods", "recommended", "becomes", "bound by"), rows, which)
 
@@ -198,7 +203,7 @@ class Trial:
         return Table(columns, rows[-last:], "requests each second")
 
     def _shadow_table(self, last: int) -> Table:
-        """Looks at which a shadow would have done something else."""
+        """Return the looks at which a shadow policy decided differently."""
         names = list(self.shadows)
         seen = {name: {d.time: d.data["to"] for d in self.shadows[name]} for name in names}
         rows = [
@@ -275,12 +280,12 @@ class Trial:
 
 
 def _whole(second: float) -> float:
-    """Without the ".0" of a whole second."""
+    """Return a whole second as an int."""
     return int(second) if second == int(second) else second
 
 
 def beside(**trials: Trial) -> Table:
-    """Trials side by side, one column for each."""
+    """Return the scores of trials side by side, one column for each."""
     names = list(trials)
     figures = [trial.scores() for trial in trials.values()]
     rows = [(key, *(each[key] for each in figures)) for key in figures[0]]

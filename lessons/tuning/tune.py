@@ -1,14 +1,14 @@
-"""Settings of an autoscaler, tried on a load in a whole simulated cluster: one call, one picture.
+"""Try settings of an autoscaler on a load, in a whole simulated cluster: one call, one picture.
 
     tune(load="spike", target=60)                        a trial: picture, scores, tables, reasons
-    tune(Tuning(target=95), load="spike")                the same from settings of before
-    tune(window=0, up="1 pod in 60 s").table("looks")    what the autoscaler wished and did
+    tune(Tuning(target=95), load="spike")                the same, based on other settings
+    tune(window=0, up="1 pod in 60 s").table("looks")    what the autoscaler recommended and did
 
-Each trial has a cluster of its own on the virtual clock, with scheduler, kubelets, metrics-server
-and the HPA; half an hour takes a fraction of a second. Its pods ask for 200m of CPU and get no
-more: each serves 18 requests a second at most, and there it uses 100 % of its request.
+Each trial has its own cluster on the virtual clock, with scheduler, kubelets, metrics-server and
+HPA; half an hour takes a fraction of a second. Its pods request 200m of CPU, which is also their
+limit: a pod serves at most 18 requests a second, and then uses 100 % of its request.
 
-The nearest relative in Kubernetes is a load test on a staging cluster.
+The nearest in Kubernetes is a load test on a staging cluster.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ from kubesim.cluster import Cluster
 from kubesim.errors import BadRequest
 from kubesim.experiment import Contender, Run, World
 from kubesim.experiment.cluster_run import built
+from kubesim.objects import Document
 from kubesim.traffic import Queue, TrafficModel
 from lessons.tuning.loads import load_of
 from lessons.tuning.trial import HPA, Trial
 
 SEED = 7
-PODS = 3  # at the beginning, and the least
-LIMIT_MILLI = 200  # as much as a pod asks for
-BURN_MILLI = 150.0  # what a pod uses besides while it warms up
-WAITING = 60.0  # requests that may wait, for each second of patience
+PODS = 3  # at the beginning, and the minimum
+LIMIT_MILLI = 200  # limit and request of a pod
+BURN_MILLI = 150.0  # additional CPU of a pod while it warms up
+WAITING = 60.0  # requests that may wait for each second of patience
 PIECE = re.compile(r"\s*(\d+)\s*(pods?|%)\s+in\s+(\d+)\s*s\s*", re.IGNORECASE)
-ANY_UP = "4 pods in 15 s or 100 % in 15 s"  # what Kubernetes does by default
+ANY_UP = "4 pods in 15 s or 100 % in 15 s"  # Kubernetes' defaults
 ANY_DOWN = "100 % in 15 s"
 
 
@@ -43,14 +44,14 @@ class Opening:
 
     Attributes:
         model: the load.
-        at_seconds: no request comes before.
+        at_seconds: no request arrives earlier.
     """
 
     model: TrafficModel
     at_seconds: float
 
     def rate(self, now: float) -> float:
-        """Requests per second."""
+        """Return the requests per second."""
         return 0.0 if now < self.at_seconds else self.model.rate(now)
 
 
@@ -59,22 +60,22 @@ class Tuning:
     """Settings of an autoscaler, of the pods that it scales, and the load.
 
     Attributes:
-        load: name of a load, see `lessons.tuning.loads`.
+        load: name of a load profile, see `lessons.tuning.loads`.
         target: averageUtilization, in percent of the CPU request.
         minimum, maximum: bounds of the number of pods.
         window: stabilization window for scaling down, in seconds.
-        up, down: scaling policies as words: ``"4 pods in 15 s or 100 % in 15 s"``; the most
-            generous one counts.
-        tolerance: how far from the target nothing is done; None: 0.1.
+        up, down: scaling policies in words: ``"4 pods in 15 s or 100 % in 15 s"``; the policy
+            that allows the largest change counts.
+        tolerance: distance from the target within which nothing changes; None: 0.1.
         start: seconds until a new pod is ready.
-        burn: seconds for which a new pod uses 150m besides, to warm up.
-        probe: a readiness probe says no until the pod has warmed up.
-        metrics: seconds between two scrapes of the metrics-server; None: the last second is known.
-        sync: seconds between two looks of the autoscaler.
+        burn: seconds for which a new pod uses 150m more, to warm up.
+        probe: a readiness probe fails until the pod has warmed up.
+        metrics: seconds between two scrapes of metrics-server; None: the last second is known.
+        sync: seconds between two evaluations of the autoscaler.
         patience: seconds that a client waits before it gives up.
 
     Raises:
-        BadRequest: words that are no policy, or numbers that make no sense.
+        BadRequest: a policy or a number is not valid.
     """
 
     load: str = "lunch break"
@@ -95,13 +96,13 @@ class Tuning:
     def __post_init__(self) -> None:
         load_of(self.load)
         if self.burn < 0 or self.start < 0:
-            raise BadRequest("start and burn are seconds, 0 or more")
+            raise BadRequest("start and burn must be seconds, 0 or more")
         self.behavior()
 
-    def behavior(self) -> dict[str, Any]:
-        """spec.behavior of the HPA, as in a manifest."""
-        up: dict[str, Any] = {"stabilizationWindowSeconds": 0, "policies": policies(self.up)}
-        down: dict[str, Any] = {
+    def behavior(self) -> Document:
+        """Return spec.behavior of the HPA, as in a manifest."""
+        up: Document = {"stabilizationWindowSeconds": 0, "policies": policies(self.up)}
+        down: Document = {
             "stabilizationWindowSeconds": self.window,
             "policies": policies(self.down),
         }
@@ -110,10 +111,10 @@ class Tuning:
         return {"scaleUp": up, "scaleDown": down}
 
     def contender(self, policy: Any = None) -> Contender:
-        """The HPA, for `kubesim.experiment.compare`.
+        """Return the HPA, for `kubesim.experiment.compare`.
 
         Args:
-            policy: in the place of the real algorithm; its class, or one.
+            policy: a policy, or its class, in place of the real algorithm.
         """
         own = {} if policy is None else {"policy": policy}
         return Contender(
@@ -126,7 +127,7 @@ class Tuning:
         )
 
     def world(self) -> World:
-        """The pods and their clients, for `kubesim.experiment.compare`."""
+        """Return the pods and their clients, for `kubesim.experiment.compare`."""
         return World(
             limit_milli=LIMIT_MILLI,
             start_seconds=self.start,
@@ -138,33 +139,36 @@ class Tuning:
         )
 
     def __str__(self) -> str:
-        """What differs from the defaults, in a few words."""
-        usual = Tuning()
+        """Return what differs from the defaults, in a few words."""
+        defaults = Tuning()
         named = {key: getattr(self, key) for key in self.__dataclass_fields__ if key != "load"}
-        told = [f"{key}={value!r}" for key, value in named.items() if value != getattr(usual, key)]
-        return ", ".join([self.load, *(told or ["the defaults"])])
+        changed = [
+            f"{key}={value!r}" for key, value in named.items() if value != getattr(defaults, key)
+        ]
+        return ", ".join([self.load, *(changed or ["the defaults"])])
 
 
-def policies(words: str) -> list[dict[str, Any]]:
-    """Scaling policies as in a manifest, from words.
+def policies(words: str) -> list[Document]:
+    """Parse scaling policies from words; return them as in a manifest.
 
     >>> policies("4 pods in 15 s or 100 % in 60 s")[1]
     {'type': 'Percent', 'value': 100, 'periodSeconds': 60}
 
     Raises:
-        BadRequest: something that is no policy.
+        BadRequest: the words are not a policy.
     """
-    found = []
+    parsed = []
     for piece in str(words).split(" or "):
         match = PIECE.fullmatch(piece)
         if match is None:
             raise BadRequest(
-                f"{piece!r} is no scaling policy", hint='write "4 pods in 15 s" or "50 % in 60 s"'
+                f"{piece!r} is not a scaling policy",
+                hint='write "4 pods in 15 s" or "50 % in 60 s"',
             )
-        value, kind, seconds = match.groups()
-        sort = "Percent" if kind == "%" else "Pods"
-        found.append({"type": sort, "value": int(value), "periodSeconds": int(seconds)})
-    return found
+        value, unit, seconds = match.groups()
+        kind = "Percent" if unit == "%" else "Pods"
+        parsed.append({"type": kind, "value": int(value), "periodSeconds": int(seconds)})
+    return parsed
 
 
 def tune(
@@ -178,15 +182,18 @@ def tune(
     """Try settings in a cluster of their own, on the virtual clock.
 
     Args:
-        tuning: settings to begin with; None: the defaults.
-        policy: in the place of the real algorithm.
-        shadows: policies that look on, decide and do nothing, by name.
-        seed: of the cluster.
+        tuning: settings to start from; None: the defaults.
+        policy: a policy in place of the real algorithm.
+        shadows: policies that decide but change nothing, by name.
+        seed: seed of the cluster.
         changes: settings that differ, see `Tuning`.
 
+    Returns:
+        the run; as the last value of a cell it shows its picture.
+
     Raises:
-        BadRequest: settings that make no sense.
-        Invalid: the API server refuses such an HPA.
+        BadRequest: a setting is not valid.
+        Invalid: the API server refuses the HPA.
     """
     try:
         chosen = replace(tuning or Tuning(), **changes)
@@ -217,29 +224,31 @@ def tune(
 
 
 def pods_needed(seen: Observation) -> float:
-    """How many pods the present load would keep busy at the target: a policy's first question.
+    """Return how many pods the current load would keep at the target utilization.
 
-    CPU of the ready pods divided by what one of them may use at the target. Pods that are full say
-    100 %, however much waits before them, so that the true need may be higher.
+    This is the CPU of the ready pods divided by what one pod uses at the target. A pod at its limit
+    reports 100 %, however many requests wait, so the true need may be higher.
 
     Args:
-        seen: what a policy is shown; its first metric is CPU utilization.
+        seen: what a policy observes; its first metric is CPU utilization.
     """
     metric, reading = seen.metrics[0]
     ready = [pod.name for pod in seen.pods if pod.ready is True and pod.name in reading.samples]
-    asked = sum(reading.requests[name] or 0 for name in ready)
-    if not asked or not metric.utilization:
+    requested = sum(reading.requests[name] or 0 for name in ready)
+    if not requested or not metric.utilization:
         return float(seen.current)
     used = sum(reading.samples[name].milli for name in ready)
-    return len(ready) * 100 * used / (asked * metric.utilization)
+    return len(ready) * 100 * used / (requested * metric.utilization)
 
 
 def cost(run: Run) -> float:
-    """One figure for a run, less is better: minutes of pods that are paid for, and what users felt:
-    20 unmet requests, 10 slow seconds or a fifth of a flap cost as much as one pod minute."""
+    """Return one figure for a run, lower is better: pod minutes, and what users noticed.
+
+    20 unmet requests, 10 slow seconds or a fifth of a flap cost as much as one pod minute.
+    """
     scores = run.scores
-    felt = scores.unmet / 20 + scores.slow_seconds / 10 + 5 * scores.flaps
-    return scores.pod_seconds / 60 + felt
+    noticed = scores.unmet / 20 + scores.slow_seconds / 10 + 5 * scores.flaps
+    return scores.pod_seconds / 60 + noticed
 
 
 def _shadows(cluster: Cluster, named: dict[str, Any] | None) -> dict[str, tuple[Decision, ...]]:
@@ -247,7 +256,7 @@ def _shadows(cluster: Cluster, named: dict[str, Any] | None) -> dict[str, tuple[
 
 
 def _probe(cluster: Cluster, seconds: float) -> None:
-    """Give the pods a readiness probe that says no for so long."""
+    """Give the pods a readiness probe that fails for the first seconds."""
     workload = cluster.api.get("StatefulSet", HPA)
     workload["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = {
         "httpGet": {"path": "/", "port": 80},

@@ -1,1 +1,1 @@
-"""What the panels have in common: base panel, transport bar, live charts, style."""
+"""What the panels share: base panel, transport bar, widgets, charts, theme."""

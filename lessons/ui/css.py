@@ -1,4 +1,7 @@
-"""The cockpit's style sheet: JupyterLab's own colours, so that it fits light and dark themes."""
+"""The style sheet of the panels; it uses JupyterLab's colours, so it fits light and dark themes.
+
+Kubernetes has no counterpart.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The transport bar: Run, Pause, Step, speed, the clock; Reset stands apart.
 
-As on a tape recorder: what lets time pass is on the left, what throws the run away is far from it.
+The buttons that move time are on the left; Reset, which discards the run, is on the right.
+Kubernetes has no counterpart.
 """
 
 from __future__ import annotations
@@ -15,34 +16,34 @@ CLOCKS = (("live: pods are threads", "live"), ("virtual: no threads", "virtual")
 
 
 class Driver(Protocol):
-    """What the bar drives: the cockpit."""
+    """What the bar controls: a panel."""
 
     def run(self) -> None:
         """Let time run."""
 
     def pause(self) -> None:
-        """Let time stand still."""
+        """Pause the clock."""
 
     def step(self, seconds: float = STEP_SECONDS) -> None:
-        """Let some time pass, then stand still."""
+        """Advance by some simulated seconds, then pause."""
 
     def set_speed(self, speed: float) -> None:
-        """Simulated seconds per second."""
+        """Set the simulated seconds per second."""
 
     def reset(self) -> None:
-        """Begin again."""
+        """Start over."""
 
     def choose_clock(self, clock: str) -> None:
-        """Begin again on this clock, or on the other."""
+        """Start over on this clock."""
 
 
 class Transport:
     """The bar.
 
     Args:
-        driver: what its buttons call.
+        driver: the panel that the buttons control.
         clock: "live" or "virtual".
-        speed: simulated seconds per second; the nearest on offer is taken.
+        speed: simulated seconds per second; the nearest option is taken.
 
     Attributes:
         box: the row of widgets.
@@ -52,18 +53,18 @@ class Transport:
         button = W.Layout(width="auto", min_width="78px")
         self.run = W.Button(description="Run", icon="play", tooltip="let time run", layout=button)
         self.pause = W.Button(
-            description="Pause", icon="pause", tooltip="let time stand still", layout=button
+            description="Pause", icon="pause", tooltip="pause the clock", layout=button
         )
         self.step = W.Button(
             description=f"Step {STEP_SECONDS:g} s",
             icon="step-forward",
-            tooltip="let five simulated seconds pass, then stand still",
+            tooltip="advance by five simulated seconds, then pause",
             layout=button,
         )
         self.reset = W.Button(
             description="Reset",
             icon="undo",
-            tooltip="throw this run away and begin again with the same seed",
+            tooltip="discard this run and start over with the same seed",
             layout=button,
         )
         self.speed = W.Dropdown(
@@ -78,8 +79,8 @@ class Transport:
             options=CLOCKS,
             value=clock,
             tooltips=(
-                "each component and each pod is a thread; time runs by itself",
-                "one queue of events; Run paces it, and the same seed gives the same run",
+                "each component and each pod is a thread; time passes by itself",
+                "one event queue; Run advances it, and the same seed gives the same run",
             ),
             style={"button_width": "auto"},
         )
@@ -93,7 +94,7 @@ class Transport:
         self.box = self._arranged()
 
     def _arranged(self) -> W.Box:
-        """What moves time on the left; what begins anew on the right, apart from it."""
+        """Return the row: what moves time on the left, clock and Reset on the right."""
         left = W.HBox(
             [self.run, self.pause, self.step, self.speed, self.status],
             layout=W.Layout(align_items="center"),
@@ -115,7 +116,7 @@ class Transport:
         return float(self.speed.value)
 
     def render(self, now: float, state: str) -> None:
-        """The visible clock, and in words whether it runs."""
+        """Show the simulated time, and whether it runs."""
         minutes, seconds = divmod(int(now), 60)
         self.status.value = (
             f"<span class='ks-clock' title='simulated time'>t = {minutes}:{seconds:02d}</span>"
@@ -124,7 +125,7 @@ class Transport:
 
 
 def nearest(speed: float) -> int:
-    """The speed on offer that is nearest.
+    """Return the option that is nearest to a speed.
 
     >>> nearest(18), nearest(1000)
     (20, 100)

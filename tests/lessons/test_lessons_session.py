@@ -88,7 +88,7 @@ def test_predictions_are_echoed_and_never_graded(capsys: Any) -> None:
     predict("pods", 3, 4)
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith("pods: it is 4.")
-    assert out[1] == "pods: you said 4, and so it is."
+    assert out[1] == "pods: you said 4, and that is right."
     assert "you said 3, it is 4" in out[2]
 
 
@@ -125,14 +125,14 @@ def test_progress_survives_a_damaged_or_missing_file(
         assert "solved: 9.9" in capsys.readouterr().out
     monkeypatch.setenv("KUBESIM_PROGRESS", str(file / "no" / "folder"))
     assert task.check(1) is True
-    assert "progress is not kept" in capsys.readouterr().out
+    assert "progress is not saved" in capsys.readouterr().out
 
 
 def test_the_doctor_finds_everything_here(capsys: Any) -> None:
     """In the environment of the tests nothing is missing."""
     lessons.doctor()
     out = capsys.readouterr().out
-    assert "everything is there" in out
+    assert "everything is installed" in out
     assert "[MISS]" not in out
 
 

@@ -40,7 +40,7 @@ def test_words_become_the_fields_of_a_manifest() -> None:
 @pytest.mark.parametrize(
     ("wish", "why"),
     [
-        ({"up": "quickly"}, "no scaling policy"),
+        ({"up": "quickly"}, "not a scaling policy"),
         ({"load": "rain"}, "no load"),
         ({"speed": 3}, "the settings are: load, target"),
         ({"burn": -1}, "0 or more"),
@@ -116,7 +116,7 @@ def test_a_trial_is_told_as_tables_and_as_a_picture() -> None:
     assert picture.count("bound by") == len(trial.decisions)
     with pytest.raises(BadRequest, match="load, looks"):
         trial.table("weather")
-    with pytest.raises(BadRequest, match="had not looked"):
+    with pytest.raises(BadRequest, match="had not decided"):
         trial.at(1)
 
 
