@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kubesim import Cluster
-from kubesim.apiserver.patch.patching import merge_patch
+from kubesim.apiserver.patch.merge import merge_patch
 from kubesim.errors import Conflict
 from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import parse_label_selector

@@ -12,7 +12,7 @@ from test_apiserver_properties import is_kept
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.fieldmanager.paths import from_fields_v1, leaves, path_text, to_fields_v1
-from kubesim.apiserver.patch.merging import merge, without
+from kubesim.apiserver.patch.structured import merge, without
 from kubesim.errors import BadRequest, Conflict, Invalid, NotFound
 from kubesim.objects import thaw
 

@@ -13,7 +13,8 @@ from test_apiserver_properties import JSON, documents_with_unknown_fields, is_ke
 
 from kubesim import yamltext
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.patch.patching import merge_patch, strategic_patch
+from kubesim.apiserver.patch.merge import merge_patch
+from kubesim.apiserver.patch.strategic import strategic_patch
 from kubesim.apiserver.patch.threeway import annotated, merging, strategic
 from kubesim.ctl import apply as manifests
 from kubesim.errors import BadRequest, Invalid, NotFound

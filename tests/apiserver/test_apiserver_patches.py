@@ -10,7 +10,8 @@ from api_builders import a_pod, a_statefulset, an_hpa, labelled
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.patch.jsonpatch import MAX_OPERATIONS, json_patch
-from kubesim.apiserver.patch.patching import merge_patch, strategic_patch
+from kubesim.apiserver.patch.merge import merge_patch
+from kubesim.apiserver.patch.strategic import strategic_patch
 from kubesim.errors import BadRequest, Conflict, Invalid, MethodNotAllowed, NotFound
 
 # -- JSON merge patch: the table of RFC 7386, appendix A ---

@@ -9,7 +9,8 @@ from api_builders import a_config_map, a_node, a_pod, a_statefulset, an_hpa, mak
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kubesim.apiserver.patch.patching import merge_patch, strategic_patch
+from kubesim.apiserver.patch.merge import merge_patch
+from kubesim.apiserver.patch.strategic import strategic_patch
 from kubesim.errors import StatusError
 from kubesim.objects import thaw
 

@@ -14,24 +14,13 @@ pkg/util/jsonmergepatch (for custom kinds), k8s.io/kubectl/pkg/cmd/apply.
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from kubesim.apiserver.patch.patching import (
-    DIRECTIVE,
-    MERGE_KEYS,
-    ORDER,
-    PRIMITIVE_SETS,
-    REMOVE,
-    RETAIN,
-)
+from kubesim.apiserver.patch.strategic import DIRECTIVE, ORDER, REMOVE, RETAIN
+from kubesim.apiserver.patch.strategies import Place, place_of
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.meta import annotations_of
 from kubesim.objects.wellknown import LAST_APPLIED
-
-# Objects of which at most one member counts: members that the patch does not name are dropped.
-RETAINING_FIELDS = ("strategy",)
-RETAINING_ITEMS = ("volumes",)
 
 
 def annotated(document: Document) -> Document:
@@ -59,88 +48,99 @@ def last_applied(live: Document) -> Document:
 
 def strategic(original: Document, wanted: Document, live: Document) -> Document:
     """The patch for built-in kinds: keyed lists are merged item by item."""
-    return _objects(original, wanted, live, keyed=True)
+    return _objects(original, wanted, live, place_of(wanted, live))
 
 
 def merging(original: Document, wanted: Document, live: Document) -> Document:
     """The patch for custom kinds: RFC 7386, lists are replaced."""
-    return _objects(original, wanted, live, keyed=False)
+    return _objects(original, wanted, live, None)
 
 
-def _objects(original: Any, wanted: Document, live: Any, *, keyed: bool) -> Document:
-    original = original if isinstance(original, dict) else {}
-    live = live if isinstance(live, dict) else {}
+def _objects(original: object, wanted: Document, live: object, place: Place | None) -> Document:
+    """Return the patch of an object; without a place lists are replaced (RFC 7386)."""
+    before = original if isinstance(original, dict) else {}
+    current = live if isinstance(live, dict) else {}
     patch: Document = {}
-    for field in original:
-        if wanted.get(field) is None and field in live:
+    for field in before:
+        if wanted.get(field) is None and field in current:
             patch[field] = None
     for field, value in wanted.items():
-        if value is None or (field in live and live[field] == value):
+        if value is None or (field in current and current[field] == value):
             continue
-        there, before = live.get(field), original.get(field)
-        if isinstance(value, dict) and isinstance(there, dict):
-            inner = _objects(before, value, there, keyed=keyed)
-            if inner and keyed and field in RETAINING_FIELDS:
+        inner_place = place.below(field) if place is not None else None
+        inner_live, inner_before = current.get(field), before.get(field)
+        if isinstance(value, dict) and isinstance(inner_live, dict):
+            inner = _objects(inner_before, value, inner_live, inner_place)
+            if inner and inner_place is not None and inner_place.retains_keys:
                 inner[RETAIN] = sorted(value)
             if inner:
                 patch[field] = inner
-        elif keyed and isinstance(value, list) and isinstance(there, list):
-            patch |= _lists(field, before, value, there)
+        elif inner_place is not None and isinstance(value, list) and isinstance(inner_live, list):
+            patch |= _lists(inner_place, inner_before, value, inner_live)
         else:
             patch[field] = thaw(value)
     return patch
 
 
-def _lists(field: str, original: Any, wanted: list[Any], live: list[Any]) -> Document:
-    """What of a list is to be sent."""
+def _lists(place: Place, original: object, wanted: list[object], live: list[object]) -> Document:
+    """Return what is to be sent of a list."""
     before = original if isinstance(original, list) else []
-    if field in PRIMITIVE_SETS:
+    if place.is_set:
         patch: Document = {}
         if added := [item for item in wanted if item not in live]:
-            patch[field] = added
-        if gone := [item for item in before if item not in wanted and item in live]:
-            patch[REMOVE + field] = gone
+            patch[place.name] = added
+        if removed := [item for item in before if item not in wanted and item in live]:
+            patch[REMOVE + place.name] = removed
         return patch
-    keys = MERGE_KEYS.get(field, ())
-    if not keys or not all(_key_of(item, keys) for item in [*wanted, *live]):
-        return {field: thaw(wanted)}
-    return _keyed(field, keys, before, wanted, live)
+    wanted_items, live_items = (_keyed_items(items, place) for items in (wanted, live))
+    if wanted_items is None or live_items is None:
+        return {place.name: thaw(wanted)}
+    former = [item for item in before if isinstance(item, dict) and _key_of(item, place)]
+    return _keyed(place, former, wanted_items, live_items)
+
+
+def _keyed_items(items: list[object], place: Place) -> list[Document] | None:
+    """Return the items if each of them has a merge key."""
+    keyed = [item for item in items if isinstance(item, dict) and _key_of(item, place)]
+    return keyed if len(keyed) == len(items) and place.keys else None
 
 
 def _keyed(
-    field: str, keys: tuple[str, ...], original: list[Any], wanted: list[Any], live: list[Any]
+    place: Place, original: list[Document], wanted: list[Document], live: list[Document]
 ) -> Document:
-    there = {_identity(item, keys): item for item in live}
-    before = {_identity(item, keys): item for item in original if _key_of(item, keys)}
+    current = {_identity(item, place): item for item in live}
+    before = {_identity(item, place): item for item in original}
     items = []
     for item in wanted:
-        identity = _identity(item, keys)
-        key = _key_of(item, keys)
-        if identity not in there:
+        identity = _identity(item, place)
+        key = _key_of(item, place)
+        if identity not in current:
             items.append(thaw(item))
-        elif inner := _objects(before.get(identity), item, there[identity], keyed=True):
-            if field in RETAINING_ITEMS:
+        elif inner := _objects(before.get(identity), item, current[identity], place.item()):
+            if place.retains_keys:
                 inner[RETAIN] = sorted(item)
             items.append({**inner, key: item[key]})
-    kept = {_identity(item, keys) for item in wanted}
-    gone = [item for identity, item in before.items() if identity not in kept]
+    kept = {_identity(item, place) for item in wanted}
+    removed = [item for identity, item in before.items() if identity not in kept]
     items += [
-        {DIRECTIVE: "delete", (key := _key_of(item, keys)): item[key]}
-        for item in gone
-        if _identity(item, keys) in there
+        {DIRECTIVE: "delete", (key := _key_of(item, place)): item[key]}
+        for item in removed
+        if _identity(item, place) in current
     ]
-    order = [{(key := _key_of(item, keys)): item[key]} for item in wanted]
-    common = [identity for identity in there if identity in kept]
-    moved = common != [_identity(item, keys) for item in wanted if _identity(item, keys) in there]
+    order = [{(key := _key_of(item, place)): item[key]} for item in wanted]
+    common = [identity for identity in current if identity in kept]
+    moved = common != [
+        identity for item in wanted if (identity := _identity(item, place)) in current
+    ]
     if not items and not moved:
         return {}
-    return {f"{ORDER}{field}": order, **({field: items} if items else {})}
+    return {f"{ORDER}{place.name}": order, **({place.name: items} if items else {})}
 
 
-def _key_of(item: Any, keys: tuple[str, ...]) -> str:
-    return next((key for key in keys if isinstance(item, dict) and key in item), "")
+def _key_of(item: Document, place: Place) -> str:
+    return next((key for key in place.keys if key in item), "")
 
 
-def _identity(item: Document, keys: tuple[str, ...]) -> str:
-    key = _key_of(item, keys)
+def _identity(item: Document, place: Place) -> str:
+    key = _key_of(item, place)
     return json.dumps([key, item[key]])

@@ -26,7 +26,7 @@ from kubesim.apiserver.fieldmanager.managed import (
 from kubesim.apiserver.fieldmanager.manager import owned_values, typed_schema, unmanaged_entry
 from kubesim.apiserver.fieldmanager.paths import FieldSet
 from kubesim.apiserver.options import WriteOptions, check_options
-from kubesim.apiserver.patch.merging import merge, without
+from kubesim.apiserver.patch.structured import merge, without
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.strict import check_fields
 from kubesim.apiserver.verbs import write

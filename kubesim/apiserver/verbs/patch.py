@@ -14,7 +14,9 @@ from typing import Any, Unpack
 
 from kubesim.apiserver.core import NOT_ALLOWED, Core
 from kubesim.apiserver.options import WriteOptions, check_options
-from kubesim.apiserver.patch.patching import json_patch, merge_patch, strategic_patch
+from kubesim.apiserver.patch.jsonpatch import json_patch
+from kubesim.apiserver.patch.merge import merge_patch
+from kubesim.apiserver.patch.strategic import strategic_patch
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.strict import SHOWN, check_patched
 from kubesim.apiserver.verbs.scale import ScaleSubresource
