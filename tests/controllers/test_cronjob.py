@@ -148,7 +148,7 @@ def test_a_job_for_each_time(cluster: Cluster) -> None:
     assert told(cluster, "SuccessfulCreate") == [f"Created job tick-{FIRST}"]
     said = f"Saw completed job: tick-{FIRST}, condition: Complete"
     assert told(cluster, "SawCompletedJob") == [said]
-    assert "begin the run of 2025-01-01T00:05" in str(cluster.explain("cj/tick").history())
+    assert "start the Job of 2025-01-01T00:05" in str(cluster.explain("cj/tick").history())
 
 
 @pytest.mark.parametrize(("code", "kept"), [(0, 3), (1, 1)])

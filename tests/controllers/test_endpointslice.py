@@ -318,7 +318,7 @@ def test_a_service_leads_to_its_ready_pods(cluster: Cluster) -> None:
     assert found["metadata"]["ownerReferences"][0]["kind"] == "Service"
     assert found["ports"] == [{"name": "", "protocol": "TCP", "port": 80}]
     said = str(cluster.explain("service/web").latest)
-    assert "3 endpoints: 3 ready, 0 on their way out" in said
+    assert "3 endpoints: 3 ready, 0 terminating" in said
 
 
 def test_a_pod_on_its_way_out_is_sent_nothing_new(cluster: Cluster) -> None:

@@ -11,7 +11,7 @@ from controller_faults import controller_of
 from kubesim import Cluster
 from kubesim.apiserver.registry import Kind
 from kubesim.controllers.garbage.controller import GarbageCollector
-from kubesim.controllers.garbage.plan import OwnerState, Verdict, plan, waits_in_foreground
+from kubesim.controllers.garbage.plan import GarbagePlan, OwnerState, plan, waits_in_foreground
 from kubesim.errors import Conflict
 from kubesim.objects import meta
 
@@ -21,21 +21,21 @@ S, D, W, U = OwnerState.SOLID, OwnerState.DANGLING, OwnerState.WAITING, OwnerSta
 @pytest.mark.parametrize(
     ("states", "finalizers", "has_dependents", "circular", "expected"),
     [
-        ([], [], False, False, Verdict("keep")),
-        ([S], [], True, False, Verdict("keep")),
-        ([S, S], [], False, False, Verdict("keep")),
-        ([S, D], [], False, False, Verdict("strip", ("1",))),
-        ([W, S, D], [], True, False, Verdict("strip", ("0", "2"))),
-        ([D], [], False, False, Verdict("delete", policy="Background")),
-        ([D, D], [], True, False, Verdict("delete", policy="Background")),
-        ([D], ["orphan"], False, False, Verdict("delete", policy="Orphan")),
-        ([D], ["foregroundDeletion"], False, False, Verdict("delete", policy="Foreground")),
-        ([W], [], False, False, Verdict("delete", policy="Background")),
-        ([W], [], True, False, Verdict("delete", policy="Foreground")),
-        ([W, D], ["orphan"], True, False, Verdict("delete", policy="Foreground")),
-        ([W], [], True, True, Verdict("delete", policy="Foreground", unblock=True)),
-        ([U], [], False, False, Verdict("later")),
-        ([D, U], [], False, False, Verdict("later")),
+        ([], [], False, False, GarbagePlan("keep")),
+        ([S], [], True, False, GarbagePlan("keep")),
+        ([S, S], [], False, False, GarbagePlan("keep")),
+        ([S, D], [], False, False, GarbagePlan("strip", ("1",))),
+        ([W, S, D], [], True, False, GarbagePlan("strip", ("0", "2"))),
+        ([D], [], False, False, GarbagePlan("delete", policy="Background")),
+        ([D, D], [], True, False, GarbagePlan("delete", policy="Background")),
+        ([D], ["orphan"], False, False, GarbagePlan("delete", policy="Orphan")),
+        ([D], ["foregroundDeletion"], False, False, GarbagePlan("delete", policy="Foreground")),
+        ([W], [], False, False, GarbagePlan("delete", policy="Background")),
+        ([W], [], True, False, GarbagePlan("delete", policy="Foreground")),
+        ([W, D], ["orphan"], True, False, GarbagePlan("delete", policy="Foreground")),
+        ([W], [], True, True, GarbagePlan("delete", policy="Foreground", unblock=True)),
+        ([U], [], False, False, GarbagePlan("later")),
+        ([D, U], [], False, False, GarbagePlan("later")),
     ],
 )
 def test_what_becomes_of_an_object(
@@ -43,7 +43,7 @@ def test_what_becomes_of_an_object(
     finalizers: list[str],
     has_dependents: bool,
     circular: bool,
-    expected: Verdict,
+    expected: GarbagePlan,
 ) -> None:
     """One living owner keeps it; who waits in the foreground takes it along."""
     owners = [(str(number), state) for number, state in enumerate(states)]

@@ -20,16 +20,16 @@ from typing import NamedTuple
 from kubesim.objects.cron import Schedule
 from kubesim.objects.frozen import Document
 
-MANY_MISSED = 100  # more missed times than this are told
+MANY_MISSED = 100  # above it an Event is recorded
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"
 
 
 class Missed(NamedTuple):
-    """Times since the last one.
+    """The scheduled times since the last start.
 
     Attributes:
-        latest: the newest that is due; None: none is.
-        times: how many there were, about.
+        latest: the most recent one; None: there is none.
+        times: approximate number of them.
     """
 
     latest: datetime | None = None
@@ -38,13 +38,13 @@ class Missed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CronSpec:
-    """What a CronJob wants.
+    """The spec of a CronJob.
 
     Attributes:
-        schedule: when.
-        policy: Allow, Forbid or Replace.
-        deadline: seconds after which a start that was missed is given up; None: never.
-        suspended: no new runs, for now.
+        schedule: the parsed schedule.
+        policy: concurrencyPolicy: Allow, Forbid or Replace.
+        deadline: startingDeadlineSeconds; None: there is no deadline.
+        suspended: spec.suspend.
     """
 
     schedule: Schedule
@@ -54,14 +54,14 @@ class CronSpec:
 
 
 class CronPlan(NamedTuple):
-    """What to do in this pass.
+    """What to do in one sync.
 
     Attributes:
-        start: the scheduled time of a run that begins now; None: none does.
-        replace: the active runs go first.
-        reason: in words.
-        event: (type, reason, message) to tell; None: nothing.
-        wait: seconds until the next look; None: nothing will be due.
+        start: the scheduled time of the Job to start; None: none.
+        replace: delete the active Jobs first.
+        reason: why, as a sentence fragment.
+        event: (type, reason, message) of an Event; None: none.
+        wait: seconds until the next scheduled time; None: there is none.
     """
 
     start: datetime | None = None
@@ -72,12 +72,12 @@ class CronPlan(NamedTuple):
 
 
 def missed(schedule: Schedule, earliest: datetime, now: datetime) -> Missed:
-    """The times after `earliest` up to `now`.
+    """Return the scheduled times after `earliest`, up to `now`.
 
     Args:
-        schedule: when it is due.
-        earliest: the last scheduled time, or the creation.
-        now: the present.
+        schedule: the schedule.
+        earliest: the last scheduled time, or the creation time.
+        now: the current time.
     """
     first = schedule.next(earliest)
     if first is None or first > now:
@@ -87,7 +87,7 @@ def missed(schedule: Schedule, earliest: datetime, now: datetime) -> Missed:
         return Missed(first, 1)
     between = max(1.0, round((second - first).total_seconds()))
     count = int((now - first).total_seconds() // between) + 1
-    # Start close to the end: somebody may have been away for a year.
+    # Start close to the end: the controller may not have run for a year.
     at = schedule.next(first + timedelta(seconds=max(0, count - 2) * between))
     latest = first
     while at is not None and at <= now:
@@ -98,43 +98,43 @@ def missed(schedule: Schedule, earliest: datetime, now: datetime) -> Missed:
 def plan(
     spec: CronSpec, *, created: datetime, last: datetime | None, now: datetime, active: int
 ) -> CronPlan:
-    """Whether a run begins now, and when to look again.
+    """Decide whether a Job starts now, and when the next one is due.
 
     Args:
-        spec: of the CronJob.
-        created: when it was made.
-        last: status.lastScheduleTime; None: it has never run.
-        now: the present.
-        active: runs that are not over.
+        spec: the CronJob's spec.
+        created: its creation time.
+        last: status.lastScheduleTime; None: no Job was started.
+        now: the current time.
+        active: number of unfinished Jobs.
     """
     if spec.suspended:
         return CronPlan(reason="it is suspended")
     earliest = last or created
     if spec.deadline is not None:
         earliest = max(earliest, now - timedelta(seconds=spec.deadline))
-    found = missed(spec.schedule, earliest, now)
+    due = missed(spec.schedule, earliest, now)
     upcoming = spec.schedule.next(now)
     wait = None if upcoming is None else (upcoming - now).total_seconds()
     event = None
-    if found.times > MANY_MISSED:
-        said = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or "
-        event = ("Warning", "TooManyMissedTimes", f"{said}check clock skew")
-    if found.latest is None:
+    if due.times > MANY_MISSED:
+        message = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or "
+        event = ("Warning", "TooManyMissedTimes", f"{message}check clock skew")
+    if due.latest is None:
         return CronPlan(reason="no start is due", event=event, wait=wait)
     if spec.policy == "Forbid" and active:
-        said = "Not starting job because prior execution is running and concurrency policy is "
-        event = ("Normal", "JobAlreadyActive", f"{said}Forbid")
-        return CronPlan(reason="the run before is not over", event=event, wait=wait)
+        message = "Not starting job because prior execution is running and concurrency policy is "
+        event = ("Normal", "JobAlreadyActive", f"{message}Forbid")
+        return CronPlan(reason="the previous Job is not finished", event=event, wait=wait)
     replace = spec.policy == "Replace" and active > 0
-    return CronPlan(found.latest, replace, "a start is due", event, wait)
+    return CronPlan(due.latest, replace, "a start is due", event, wait)
 
 
 def superfluous(jobs: Sequence[Document], limit: int | None) -> list[Document]:
-    """Finished Jobs beyond the limit: the oldest by startTime, then by name.
+    """Return the finished Jobs beyond the history limit: the oldest by startTime, then by name.
 
     Args:
-        jobs: finished Jobs of one outcome.
-        limit: how many are kept; None: all.
+        jobs: finished Jobs with the same final condition.
+        limit: number of Jobs to keep; None: keep all.
     """
     if limit is None or len(jobs) <= limit:
         return []

@@ -1,12 +1,12 @@
-"""The disruption controller: says in each PodDisruptionBudget how many pods may be evicted now.
+"""The disruption controller: writes the allowed disruptions of each PodDisruptionBudget.
 
-The API server grants evictions from that number and takes each off at once; this controller counts
-anew whenever a pod changes. The arithmetic is in `disruption`; this file reads, counts and writes.
+The API server grants evictions from that number and decrements it; this controller recalculates it
+whenever a pod changes. `plan` has the arithmetic.
 
-Ours keeps expected and desired numbers with the scale of the pods' distinct controllers, the memory
-of evicted pods that are not on their way out yet (two minutes), conditions, the safe state after an
-error, and the events. It leaves out: taking back the condition DisruptionTarget of a pod that was
-not deleted after all, and the event about a pod that several budgets match.
+Ours keeps expected and desired numbers with the scale of the pods' distinct controllers, evicted
+pods that are not terminating yet (for two minutes), conditions, the fail-safe after an error, and
+the events. It leaves out the removal of the condition DisruptionTarget of a pod that was not
+deleted after all, and the event about a pod that several budgets match.
 
 Source: pkg/controller/disruption/disruption.go,
 k8s.io/component-helpers/apps/poddisruptionbudget/helpers.go.
@@ -15,11 +15,10 @@ k8s.io/component-helpers/apps/poddisruptionbudget/helpers.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.apiserver.verbs.eviction import SYNC_FAILED, allowed_condition, budget_condition
-from kubesim.client import Controller, Decision, RuleStep, Tools
+from kubesim.client import Controller, RuleStep, Tools
 from kubesim.controllers.disruption.plan import (
     Budget,
     BudgetPod,
@@ -36,13 +35,13 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_ready
 from kubesim.objects.selectors import Selector, selector_from
 
-RECHECK_MARGIN_SECONDS = 0.001  # overdue is strictly after the timeout
+RECHECK_MARGIN_SECONDS = 0.001  # a pod is overdue strictly after the timeout
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/pods/disruptions/"
 EVICTION_SOURCE = "https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/"
 
 
 class CountFailed(Exception):
-    """The number of expected pods cannot be worked out; the message says why."""
+    """The number of expected pods cannot be calculated; the message says why."""
 
 
 class DisruptionController(Controller):
@@ -63,37 +62,37 @@ class DisruptionController(Controller):
             on_demand=True,
             indexers={"namespace": lambda pod: [meta.namespace_of(pod)]},
         )
-        self._last: dict[str, str] = {}
-        self._evicted: dict[str, dict[str, str]] = {}  # budget -> pod -> when, as last seen
+        self._disrupted: dict[str, dict[str, str]] = {}  # key -> status.disruptedPods as last seen
 
-    # -- what wakes it --------------------------------------------------------------------------
+    # -- watch events ---------------------------------------------------------------------------
 
     def _budget_changed(self, event: ResourceEvent) -> Iterable[str]:
         if event.type != "DELETED":
             self.demand()
+        else:
+            self._disrupted.pop(meta.key_of(event.object), None)
+            self.forget_decisions(event.object)
         yield meta.key_of(event.object)
 
     def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
-        labels = affected_labels(event, _seen_of)
+        labels = affected_labels(event, _relevant_state)
         if not labels:
             return
         for budget in self._budgets.by_index("namespace", meta.namespace_of(event.object)):
             selector = _selector_of(budget)
-            if any(selector.matches(found) for found in labels):
+            if any(selector.matches(each) for each in labels):
                 yield meta.key_of(budget)
 
-    # -- one pass -------------------------------------------------------------------------------
+    # -- reconcile ------------------------------------------------------------------------------
 
     def about(self, key: str) -> Document | None:
-        """The budget itself."""
+        """Return the budget itself."""
         return self._budgets.get(key)
 
     def reconcile(self, key: str) -> None:
-        """Count, and write the status if it changed."""
+        """Recalculate the status, and write it if it changed."""
         budget = self._budgets.get(key)
         if budget is None:
-            self._last.pop(key, None)
-            self._evicted.pop(key, None)
             return
         pods = self._pods_of(budget)
         if not pods:
@@ -101,13 +100,13 @@ class DisruptionController(Controller):
         try:
             expected, unmanaged = self._expected(budget, pods)
         except CountFailed as error:
-            said = f"Failed to calculate the number of expected pods: {error}"
-            self.recorder.event(budget, "Warning", "CalculateExpectedPodCountFailed", said)
-            self._fail_safe(key, budget, str(error))
+            message = f"Failed to calculate the number of expected pods: {error}"
+            self.recorder.event(budget, "Warning", "CalculateExpectedPodCountFailed", message)
+            self._fail_safe(budget, str(error))
             return
         if unmanaged:
-            said = unmanaged_message(budget["spec"].get("selector"))
-            self.recorder.event(budget, "Warning", "UnmanagedPods", said)
+            message = unmanaged_message(budget["spec"].get("selector"))
+            self.recorder.event(budget, "Warning", "UnmanagedPods", message)
         self._write(key, budget, pods, expected)
 
     def _pods_of(self, budget: Document) -> list[Document]:
@@ -116,7 +115,7 @@ class DisruptionController(Controller):
         return [pod for pod in pods if selector.matches(meta.labels_of(pod))]
 
     def _expected(self, budget: Document, pods: Sequence[Document]) -> tuple[int, list[str]]:
-        """How many pods there should be, and the names of those that nothing controls."""
+        """Return the number of expected pods, and the names of pods without a controller."""
         spec = budget["spec"]
         if spec.get("maxUnavailable") is None:
             if spec.get("minAvailable") is None:
@@ -137,29 +136,33 @@ class DisruptionController(Controller):
         return sum(scales.values()), unmanaged
 
     def _scale_of(self, controller: Document, pod: Document) -> tuple[str, int]:
-        """uid and wanted size of what controls a pod: of the Deployment, if there is one."""
+        """Return uid and spec.replicas of a pod's controller, or of its Deployment."""
         namespace = meta.namespace_of(pod)
-        found = self._owner(controller, namespace)
-        if found is not None and controller["kind"] == "ReplicaSet":
-            above = meta.controller_of(found)
-            if above is not None and above["kind"] == "Deployment":
-                found = self._owner(above, namespace) or found
-        if found is None:
+        owner = self._owner(controller, namespace)
+        if owner is not None and controller["kind"] == "ReplicaSet":
+            reference = meta.controller_of(owner)
+            if reference is not None and reference["kind"] == "Deployment":
+                owner = self._owner(reference, namespace) or owner
+        if owner is None:
             raise CountFailed(f'found no controllers for pod "{meta.name_of(pod)}"')
-        return meta.uid_of(found), int(found["spec"].get("replicas", 1))
+        return meta.uid_of(owner), int(owner["spec"].get("replicas", 1))
 
     def _owner(self, reference: Document, namespace: str) -> Document | None:
-        """The object that a reference means, if it is that very one; it must have a scale."""
+        """Return the object that a reference refers to; None if it is gone or was recreated.
+
+        Raises:
+            CountFailed: its kind has no scale subresource.
+        """
         try:
             kind = self.api.registry.find(reference["kind"])
-            found = self.api.peek(kind.kind, reference["name"], namespace)
+            owner = self.api.peek(kind.kind, reference["name"], namespace)
         except NotFound:
-            return None  # no such kind
+            return None  # unknown kind
         if not kind.scale:
             raise CountFailed(f"{kind.resource} does not implement the scale subresource")
-        return found if found is not None and meta.uid_of(found) == reference["uid"] else None
+        return owner if owner is not None and meta.uid_of(owner) == reference["uid"] else None
 
-    # -- telling --------------------------------------------------------------------------------
+    # -- status and decision records ------------------------------------------------------------
 
     def _write(self, key: str, budget: Document, pods: list[Document], expected: int) -> None:
         old, now = budget.get("status") or {}, self.clock.now()
@@ -183,15 +186,15 @@ class DisruptionController(Controller):
         if new != old:
             self.api.update_status({**budget, "status": new})
             self.counts["written"] += 1
-        self._tell_overdue(budget, pods, disrupted)
-        self._remember_evicted(key, budget, old.get("disruptedPods") or {}, new)
+        self._report_overdue(budget, pods, disrupted)
+        self._record_evictions(key, budget, old.get("disruptedPods") or {}, new)
         if disrupted.look_again is not None:
             self.queue.add_after(key, disrupted.look_again - now + RECHECK_MARGIN_SECONDS)
         leaving = sum(pod.terminating for pod in facts)
-        self._remember(key, budget, new, leaving, "")
+        self._record(budget, new, leaving, "")
 
-    def _fail_safe(self, key: str, budget: Document, why: str) -> None:
-        """Nothing is allowed while nobody knows what should be there."""
+    def _fail_safe(self, budget: Document, reason: str) -> None:
+        """Allow no disruption while the number of expected pods is unknown."""
         old = budget.get("status") or {}
         status: Document = {
             "currentHealthy": 0,
@@ -201,95 +204,94 @@ class DisruptionController(Controller):
             "disruptionsAllowed": 0,
         }
         now = self.clock.timestamp()
-        status["conditions"] = budget_condition(status, "False", SYNC_FAILED, why, now)
+        status["conditions"] = budget_condition(status, "False", SYNC_FAILED, reason, now)
         if status != old:
             self.api.update_status({**budget, "status": status})
-        self._remember(key, budget, status, 0, why)
+        self._record(budget, status, 0, reason)
 
-    def _tell_overdue(
+    def _report_overdue(
         self, budget: Document, pods: Sequence[Document], disrupted: Disrupted
     ) -> None:
-        place = f"{meta.namespace_of(budget)}/{meta.name_of(budget)}"
+        name = f"{meta.namespace_of(budget)}/{meta.name_of(budget)}"
         for pod in pods:
             if meta.name_of(pod) in disrupted.overdue:
-                said = f"Pod was expected by PDB {place} to be deleted but it wasn't"
-                self.recorder.event(pod, "Warning", "NotDeleted", said)
+                message = f"Pod was expected by PDB {name} to be deleted but it wasn't"
+                self.recorder.event(pod, "Warning", "NotDeleted", message)
 
-    def _remember_evicted(
-        self, key: str, budget: Document, noted: Mapping[str, str], status: Document
+    def _record_evictions(
+        self, key: str, budget: Document, disrupted: Mapping[str, str], status: Document
     ) -> None:
-        """A decision record for each pod that was evicted at this budget's expense."""
-        known, self._evicted[key] = self._evicted.get(key, {}), dict(noted)
-        namespace = meta.namespace_of(budget)
-        for name, when in noted.items():
-            if known.get(name) == when:
-                continue
-            counts = {field: status[field] for field in ("currentHealthy", "desiredHealthy")}
-            said = f"budget {meta.name_of(budget)} allowed a disruption, and has one less now"
-            self.decisions.record(
-                Decision(
-                    time=self.clock.now(),
-                    revision=meta.resource_version_of(budget),
-                    component=self.name,
-                    object=meta.reference("pod", f"{namespace}/{name}"),
-                    verdict=f"evicted at {when}",
-                    steps=(RuleStep("budget", counts, said, EVICTION_SOURCE),),
-                    binding=said,
+        """Record a decision for each pod that was evicted since the last sync.
+
+        Args:
+            key, budget: of the PodDisruptionBudget.
+            disrupted: its status.disruptedPods before this sync.
+            status: its new status.
+        """
+        known, self._disrupted[key] = self._disrupted.get(key, {}), dict(disrupted)
+        counts = {field: status[field] for field in ("currentHealthy", "desiredHealthy")}
+        binding = f"budget {meta.name_of(budget)} allowed a disruption, and has one less now"
+        for name, time in disrupted.items():
+            if known.get(name) != time:
+                metadata = {**budget["metadata"], "name": name}
+                self.decide(
+                    {"kind": "Pod", "metadata": metadata},
+                    f"evicted at {time}",
+                    steps=(RuleStep("budget", counts, binding, EVICTION_SOURCE),),
+                    binding=binding,
                     would_change_if="the budget had allowed none: then 429, try again later",
                 )
-            )
 
-    def _remember(
-        self, key: str, budget: Document, status: Document, leaving: int, failed: str
-    ) -> None:
-        """A decision record, unless it would say what the last one said."""
+    def _record(self, budget: Document, status: Document, leaving: int, failure: str) -> None:
+        """Record a decision, unless it says what the last one said.
+
+        Args:
+            budget: the document.
+            status: its new status.
+            leaving: number of terminating pods.
+            failure: why the number of expected pods is unknown; "" if it is known.
+        """
         allowed, healthy = status["disruptionsAllowed"], status["currentHealthy"]
         desired, expected = status["desiredHealthy"], status["expectedPods"]
         verdict = f"{allowed} evictions allowed: {healthy} healthy, {desired} needed of {expected}"
-        if failed:
-            verdict = f"no eviction is allowed: {failed}"
-        if self._last.get(key) == verdict:
-            return
-        self._last[key] = verdict
+        if failure:
+            verdict = f"no eviction is allowed: {failure}"
         spec = budget["spec"]
         fields = ("minAvailable", "maxUnavailable")
         rule = {field: spec[field] for field in fields if spec.get(field) is not None}
-        counted = {"healthy": healthy, "on_their_way_out": leaving}
-        counted["evicted_not_yet_gone"] = len(status.get("disruptedPods") or ())
-        binding = failed or (
+        counts = {"healthy": healthy, "terminating": leaving}
+        counts["evicted_not_yet_gone"] = len(status.get("disruptedPods") or ())
+        binding = failure or (
             "no pod is expected" if not expected else f"{healthy} healthy - {desired} needed"
         )
-        more = f"{desired + 1} pods are healthy" if not allowed else "a pod ceases to be healthy"
-        self.decisions.record(
-            Decision(
-                time=self.clock.now(),
-                revision=meta.resource_version_of(budget),
-                component=self.name,
-                object=meta.reference("poddisruptionbudget", key),
-                verdict=verdict,
-                steps=(
-                    RuleStep("expect", rule, f"{expected} pods expected, {desired} needed", SOURCE),
-                    RuleStep("count", counted, f"{healthy} healthy", SOURCE),
-                ),
-                binding=binding,
-                would_change_if=f"{more}, or the budget or the pods' controllers are scaled",
-                data={"allowed": allowed, "healthy": healthy, "desired": desired},
-            )
+        change = f"{desired + 1} pods are healthy" if not allowed else "a pod becomes unhealthy"
+        self.decide(
+            budget,
+            verdict,
+            steps=(
+                RuleStep("expect", rule, f"{expected} pods expected, {desired} needed", SOURCE),
+                RuleStep("count", counts, f"{healthy} healthy", SOURCE),
+            ),
+            binding=binding,
+            would_change_if=f"{change}, or the budget or the pods' controllers are scaled",
+            data={"allowed": allowed, "healthy": healthy, "desired": desired},
+            signature=verdict,
+            acted=False,
         )
 
 
-# -- small readings --------------------------------------------------------------------------------
+# -- from documents --------------------------------------------------------------------------------
 
 
 def budget_of(budget: Document) -> Budget:
-    """The spec of a PodDisruptionBudget's document."""
+    """Return the spec of a PodDisruptionBudget's document."""
     spec = budget.get("spec") or {}
     always = spec.get("unhealthyPodEvictionPolicy") == "AlwaysAllow"
     return Budget(spec.get("minAvailable"), spec.get("maxUnavailable"), always)
 
 
 def unmanaged_message(selector: Document | None) -> str:
-    """The text of the event UnmanagedPods; it shows the selector as Go prints it."""
+    """Return the message of the event UnmanagedPods, with the selector as Go prints it."""
     labels = (selector or {}).get("matchLabels") or {}
     pairs = "".join(f"{key}: {labels[key]}," for key in sorted(labels))
     expressions = "".join(
@@ -313,7 +315,7 @@ def _selector_of(budget: Document) -> Selector:
     return selector_from((budget.get("spec") or {}).get("selector"))
 
 
-def _seen_of(pod: Document) -> tuple[Any, ...]:
-    """What of a pod makes a difference for budgets."""
+def _relevant_state(pod: Document) -> tuple[object, ...]:
+    """Return the part of a pod on which budgets depend."""
     controller = meta.controller_of(pod) or {}
     return meta.labels_of(pod), meta.is_terminating(pod), is_ready(pod), controller.get("uid")

@@ -1,8 +1,7 @@
-"""PodDisruptionBudget arithmetic: how many pods may be evicted right now.
+"""PodDisruptionBudget arithmetic: how many disruptions are allowed.
 
-A budget protects a set of pods from *voluntary* disruption: `kubectl drain`, an eviction by the
-API. It does not hold back deletions, scale-downs or rollouts; these only lower the number of
-healthy pods that it counts.
+A budget protects pods from *voluntary* disruptions: `kubectl drain` and the eviction API. It does
+not prevent deletions, scale-downs or rollouts; these only lower the number of healthy pods.
 
 >>> budget = Budget(max_unavailable="30%")
 >>> desired_healthy(budget, expected=7)        # percentages round up, so 3 may be missing
@@ -10,8 +9,8 @@ healthy pods that it counts.
 >>> disruptions_allowed(healthy=7, desired=4, expected=7)
 3
 
-Whether one pod may be evicted is decided by the API server: `eviction_verdict`, which stands here
-under its old name, too.
+The API server decides whether one pod may be evicted: `eviction_verdict`, which is exported here,
+too.
 
 Source: pkg/controller/disruption/disruption.go, pkg/registry/core/pod/storage/eviction.go.
 """
@@ -25,7 +24,7 @@ from typing import NamedTuple
 from kubesim.apiserver.verbs.eviction import BudgetStatus, EvictionVerdict, eviction_verdict
 from kubesim.objects.intstr import scaled_value
 
-DELETION_TIMEOUT_SECONDS = 120.0  # an evicted pod is expected to be on its way out by then
+DELETION_TIMEOUT_SECONDS = 120.0  # an evicted pod is expected to be terminating by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +32,8 @@ class Budget:
     """The spec of a PodDisruptionBudget: exactly one of the two is set.
 
     Attributes:
-        min_available: pods that must stay healthy, a number or a percentage.
-        max_unavailable: pods that may be missing, a number or a percentage.
+        min_available: pods that must stay healthy: a number or a percentage.
+        max_unavailable: pods that may be unavailable: a number or a percentage.
         always_allow_unhealthy: unhealthyPodEvictionPolicy is AlwaysAllow.
     """
 
@@ -44,11 +43,11 @@ class Budget:
 
 
 def desired_healthy(budget: Budget, expected: int) -> int:
-    """How many pods must be healthy.
+    """Return how many pods must be healthy.
 
     Args:
-        budget: the spec.
-        expected: for an integer minAvailable the pods that match; otherwise the sum of
+        budget: the budget's spec.
+        expected: for an integer minAvailable the number of matching pods; otherwise the sum of
             spec.replicas of the distinct controllers of those pods.
     """
     if budget.max_unavailable is not None:
@@ -57,12 +56,18 @@ def desired_healthy(budget: Budget, expected: int) -> int:
 
 
 def disruptions_allowed(*, healthy: int, desired: int, expected: int) -> int:
-    """How many may be evicted now; 0 while no pod is expected."""
+    """Return how many disruptions are allowed; 0 while no pod is expected.
+
+    Args:
+        healthy: number of healthy pods.
+        desired: number of pods that must be healthy.
+        expected: number of expected pods.
+    """
     return max(0, healthy - desired) if expected > 0 else 0
 
 
 class BudgetPod(NamedTuple):
-    """What counts of a pod that a budget's selector matches.
+    """One pod that a budget's selector matches.
 
     Attributes:
         name: of the pod.
@@ -76,12 +81,12 @@ class BudgetPod(NamedTuple):
 
 
 class Disrupted(NamedTuple):
-    """Pods that were evicted and are not on their way out yet.
+    """Pods that were evicted and are not terminating yet.
 
     Attributes:
-        kept: status.disruptedPods as it goes on: name -> RFC 3339 text.
-        overdue: names of pods that nobody deleted in time; they count again.
-        look_again: the second at which the first of `kept` is due; None: nothing to wait for.
+        kept: the new status.disruptedPods: name -> RFC 3339 timestamp.
+        overdue: names of pods that were not deleted in time; they count again.
+        look_again: the second at which the first of `kept` is overdue; None: none.
     """
 
     kept: dict[str, str]
@@ -95,13 +100,13 @@ def still_disrupted(
     now: float,
     seconds_at: Callable[[str], float],
 ) -> Disrupted:
-    """What becomes of status.disruptedPods: done with what is terminating, gone or overdue.
+    """Remove terminating, deleted and overdue pods from status.disruptedPods.
 
     Args:
-        pods: those that the selector matches.
-        noted: status.disruptedPods: name -> when it was evicted.
-        now: in seconds; overdue is *strictly* after DELETION_TIMEOUT_SECONDS.
-        seconds_at: seconds of an RFC 3339 text.
+        pods: the pods that the selector matches.
+        noted: status.disruptedPods: name -> time of the eviction.
+        now: in seconds; a pod is overdue *strictly* after DELETION_TIMEOUT_SECONDS.
+        seconds_at: converts an RFC 3339 timestamp to seconds.
     """
     kept: dict[str, str] = {}
     overdue: list[str] = []
@@ -125,20 +130,20 @@ def healthy_pods(
     now: float,
     seconds_at: Callable[[str], float],
 ) -> int:
-    """Ready pods that are neither on their way out nor about to be.
+    """Count the ready pods that are neither terminating nor evicted.
 
     Args:
-        pods: those that the selector matches.
-        disrupted: as `still_disrupted` kept it.
+        pods: the pods that the selector matches.
+        disrupted: evicted pods, `Disrupted.kept`.
         now: in seconds; at exactly the timeout a pod counts again.
-        seconds_at: seconds of an RFC 3339 text.
+        seconds_at: converts an RFC 3339 timestamp to seconds.
     """
 
-    def expected_to_go(pod: BudgetPod) -> bool:
+    def is_evicted(pod: BudgetPod) -> bool:
         when = disrupted.get(pod.name)
         return when is not None and seconds_at(when) + DELETION_TIMEOUT_SECONDS > now
 
-    return sum(pod.ready and not pod.terminating and not expected_to_go(pod) for pod in pods)
+    return sum(pod.ready and not pod.terminating and not is_evicted(pod) for pod in pods)
 
 
 __all__ = [

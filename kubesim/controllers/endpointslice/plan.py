@@ -1,8 +1,8 @@
-"""Which pods a Service leads to, and in which slices they stand: pure functions.
+"""The endpoints of a Service, and their endpoint slices: pure functions.
 
-The list of a Service's endpoints is cut into slices of at most a hundred, so that one pod that
-becomes ready changes one small object and not a list of thousands. Pods whose named ports resolve
-to different numbers stand in slices of their own.
+The endpoints are divided into slices of at most a hundred, so that a pod that becomes ready changes
+one small object instead of a list of thousands. Pods whose named ports resolve to different numbers
+are in different slices.
 
 >>> pod = {"metadata": {"name": "web-0", "namespace": "default", "uid": "1"}, "spec": {},
 ...        "status": {"podIP": "10.244.1.2", "conditions": [{"type": "Ready", "status": "True"}]}}
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -30,12 +29,12 @@ SOURCE = "https://kubernetes.io/docs/concepts/services-networking/endpoint-slice
 
 @dataclass(frozen=True, slots=True)
 class SliceState:
-    """One slice that exists, of the ports and the address type in question.
+    """One existing slice of a port list and an address type.
 
     Attributes:
-        name: of the EndpointSlice.
-        endpoints: as it has them.
-        relabel: its labels no longer follow the Service's, so it is written in any case.
+        name: name of the EndpointSlice.
+        endpoints: its endpoints.
+        relabel: its labels differ from the wanted ones, so it is written in any case.
     """
 
     name: str
@@ -49,8 +48,8 @@ class SlicePlan:
 
     Attributes:
         create: the endpoints of each new slice.
-        update: by name, the endpoints of slices that change.
-        delete: names of slices that are empty now.
+        update: the endpoints of slices that change, by name.
+        delete: names of slices that become empty.
     """
 
     create: tuple[list[Document], ...] = ()
@@ -58,11 +57,11 @@ class SlicePlan:
     delete: tuple[str, ...] = ()
 
 
-# -- one pod ---------------------------------------------------------------------------------------
+# -- endpoints -------------------------------------------------------------------------------------
 
 
-def why_left_out(pod: Mapping[str, Any], family: str = "IPv4") -> str:
-    """Why a pod that the selector matches is no endpoint; "" if it is one.
+def why_left_out(pod: Document, family: str = "IPv4") -> str:
+    """Return why a pod that the selector matches is no endpoint; "" if it is one.
 
     Args:
         pod: the document.
@@ -75,25 +74,23 @@ def why_left_out(pod: Mapping[str, Any], family: str = "IPv4") -> str:
     return ""
 
 
-def addresses_of(pod: Mapping[str, Any], family: str) -> list[str]:
-    """The pod's addresses of a family (IPv4 or IPv6)."""
+def addresses_of(pod: Document, family: str) -> list[str]:
+    """Return the pod's addresses of a family (IPv4 or IPv6)."""
     status = pod.get("status") or {}
-    listed = [item.get("ip") for item in status.get("podIPs") or ()] or [status.get("podIP")]
-    return [ip for ip in listed if ip and (":" in ip) == (family == "IPv6")]
+    addresses = [item.get("ip") for item in status.get("podIPs") or ()] or [status.get("podIP")]
+    return [ip for ip in addresses if ip and (":" in ip) == (family == "IPv6")]
 
 
-def endpoint_of(
-    pod: Mapping[str, Any], service: Mapping[str, Any], family: str, zone: str = ""
-) -> Document:
-    """A pod as an endpoint: where it is, and whether it can be sent requests.
+def endpoint_of(pod: Document, service: Document, family: str, zone: str = "") -> Document:
+    """Return a pod as an endpoint: its address, and whether it receives requests.
 
-    serving is readiness; ready is that, too, but never of a pod on its way out; a Service that
-    publishes addresses that are not ready calls all of them ready.
+    serving is the pod's readiness; ready is the same, but False for a terminating pod, and True for
+    every pod of a Service with publishNotReadyAddresses.
 
     Args:
         pod, service: the documents.
         family: IPv4 or IPv6.
-        zone: of its node; "" if it is unknown.
+        zone: zone of its node; "" if unknown.
     """
     serving, terminating = is_ready(pod), meta.is_terminating(pod)
     publish = bool((service.get("spec") or {}).get("publishNotReadyAddresses"))
@@ -121,11 +118,11 @@ def endpoint_of(
     return endpoint
 
 
-def ports_of(pod: Mapping[str, Any], service: Mapping[str, Any]) -> list[Document]:
-    """The Service's ports as this pod has them; a named port that it lacks is left out."""
-    found: list[Document] = []
+def ports_of(pod: Document, service: Document) -> list[Document]:
+    """Return the Service's ports on a pod; a named port that the pod lacks is omitted."""
+    ports: list[Document] = []
     for port in (service.get("spec") or {}).get("ports") or ():
-        number = _number_of(pod, port)
+        number = _port_number(pod, port)
         if number is None:
             continue
         entry: Document = {
@@ -135,11 +132,11 @@ def ports_of(pod: Mapping[str, Any], service: Mapping[str, Any]) -> list[Documen
         }
         if port.get("appProtocol"):
             entry["appProtocol"] = port["appProtocol"]
-        found.append(entry)
-    return found
+        ports.append(entry)
+    return ports
 
 
-def _number_of(pod: Mapping[str, Any], port: Mapping[str, Any]) -> int | None:
+def _port_number(pod: Document, port: Document) -> int | None:
     target = port.get("targetPort")
     if isinstance(target, int):
         return target
@@ -152,8 +149,8 @@ def _number_of(pod: Mapping[str, Any], port: Mapping[str, Any]) -> int | None:
     return None
 
 
-def port_key(ports: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:
-    """What makes two lists of ports the same, whatever their order."""
+def port_key(ports: Iterable[Document]) -> tuple[object, ...]:
+    """Return a key that is equal for equal port lists in any order."""
     fields = ("name", "protocol", "port", "appProtocol")
     return tuple(sorted(tuple(str(port.get(field) or "") for field in fields) for port in ports))
 
@@ -161,26 +158,26 @@ def port_key(ports: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:
 # -- slices ----------------------------------------------------------------------------------------
 
 
-def identity_of(endpoint: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What makes two endpoints the same one, be their conditions what they may."""
+def identity_of(endpoint: Document) -> tuple[object, ...]:
+    """Return a key that is equal for the same endpoint, whatever its conditions are."""
     target = endpoint.get("targetRef") or {}
-    place = (target.get("namespace"), target.get("name"), endpoint.get("hostname"))
-    return (tuple(endpoint.get("addresses") or ()), *place)
+    pod = (target.get("namespace"), target.get("name"), endpoint.get("hostname"))
+    return (tuple(endpoint.get("addresses") or ()), *pod)
 
 
 def plan_slices(
     existing: Sequence[SliceState], desired: Sequence[Document], most: int = MAX_ENDPOINTS
 ) -> SlicePlan:
-    """Which slices to write so that they hold the desired endpoints, with as few writes as may be.
+    """Decide which slices to write so that they hold the desired endpoints, with few writes.
 
-    First each slice drops what is no longer desired. New endpoints fill the slices that are written
-    anyway, the fullest first; what is left goes into one untouched slice that has room for all of
-    it (the one that it fills best), else into new ones. Slices are never balanced anew.
+    First each slice drops endpoints that are no longer desired. New endpoints fill the slices that
+    are written anyway, the fullest first; the rest goes into one unchanged slice that has room for
+    all of it (the best fit), else into new slices. Slices are never rebalanced.
 
     Args:
         existing: the slices of one port list and one address type.
-        desired: the endpoints, in the order in which they are placed.
-        most: endpoints in a slice.
+        desired: the endpoints, in order of placement.
+        most: maximum number of endpoints in a slice.
     """
     wanted = {identity_of(endpoint): endpoint for endpoint in desired}
     update: dict[str, list[Document]] = {}
@@ -211,22 +208,22 @@ def plan_slices(
 
 
 def best_fit(sizes: Mapping[str, int], count: int, most: int = MAX_ENDPOINTS) -> str | None:
-    """The slice with room for `count` more that has the least room left then; None: no such.
+    """Return the slice that `count` more endpoints fill best; None if they fit into none.
 
     Args:
-        sizes: endpoints in each slice, by its name.
-        count: endpoints that are to go in together.
-        most: endpoints in a slice.
+        sizes: number of endpoints in each slice, by name.
+        count: number of endpoints to place together.
+        most: maximum number of endpoints in a slice.
     """
     if count >= most:
-        return None  # a slice of their own would be full
+        return None  # they fill a new slice
     fits = {name: most - size - count for name, size in sizes.items()}
     fits = {name: room for name, room in fits.items() if 0 <= room < most}
     return min(fits, key=lambda name: (fits[name], name), default=None)
 
 
 def _fill(endpoints: list[Document], left: list[Document], most: int) -> None:
-    """Move endpoints from `left` until the slice is full."""
+    """Move endpoints from `left` to `endpoints` until the slice is full."""
     room = max(0, most - len(endpoints))
     endpoints += left[:room]
     del left[:room]

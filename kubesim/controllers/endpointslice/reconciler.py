@@ -1,7 +1,7 @@
-"""From endpoints to EndpointSlice documents: which to create, to change, to delete. Pure.
+"""From endpoints to EndpointSlice documents to create, update and delete: pure functions.
 
-`endpointslice_plan` decides what stands in which slice; here that becomes documents with their
-labels and owner, and two writes become one where a slice can be used again.
+`plan` assigns endpoints to slices; `writes_for` builds the documents with labels and owner, and
+reuses a slice that would be deleted for one that would be created.
 
 Source: k8s.io/endpointslice (reconciler.go: reconcileByAddressType, finalize; utils.go).
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from kubesim.controllers.endpointslice.plan import MAX_ENDPOINTS, SliceState, plan_slices, port_key
 from kubesim.objects import meta
@@ -27,7 +26,7 @@ Entry = tuple[list[Document], Document]
 
 @dataclass
 class Writes:
-    """Documents of slices: to create, to update, to delete."""
+    """EndpointSlice documents to create, update and delete."""
 
     create: list[Document] = field(default_factory=list)
     update: list[Document] = field(default_factory=list)
@@ -41,41 +40,41 @@ def writes_for(
     existing: Sequence[Document],
     most: int = MAX_ENDPOINTS,
 ) -> Writes:
-    """What has to be written for one address family.
+    """Return the writes for one address family.
 
     Args:
         service: the document.
         family: IPv4 or IPv6.
-        entries: the endpoints with their ports, in the order in which they are placed.
+        entries: the endpoints with their ports, in order of placement.
         existing: the Service's slices of that address type.
-        most: endpoints in a slice.
+        most: maximum number of endpoints in a slice.
     """
-    desired: dict[tuple[Any, ...], tuple[list[Document], list[Document]]] = {}
+    desired: dict[tuple[object, ...], tuple[list[Document], list[Document]]] = {}
     for ports, endpoint in entries:
         desired.setdefault(port_key(ports), (ports, []))[1].append(endpoint)
-    grouped: dict[tuple[Any, ...], list[Document]] = {}
-    for found in existing:
-        grouped.setdefault(port_key(found.get("ports") or ()), []).append(found)
+    grouped: dict[tuple[object, ...], list[Document]] = {}
+    for each in existing:
+        grouped.setdefault(port_key(each.get("ports") or ()), []).append(each)
     labels = labels_for(service)
     writes = Writes()
     for key, slices in grouped.items():
         if key not in desired:
             writes.delete += slices
     for key, (ports, endpoints) in desired.items():
-        there = {meta.name_of(found): found for found in grouped.get(key, ())}
-        states = [_state_of(found, labels) for found in there.values()]
+        by_name = {meta.name_of(each): each for each in grouped.get(key, ())}
+        states = [_state_of(each, labels) for each in by_name.values()]
         planned = plan_slices(states, endpoints, most)
         writes.create += [new_slice(service, family, ports, held) for held in planned.create]
         for name, held in planned.update.items():
-            writes.update.append(_changed(there[name], labels, held))
-        writes.delete += [there[name] for name in planned.delete]
-    _keep_a_placeholder(service, family, existing, writes)
-    _reuse(service, labels, writes)
+            writes.update.append(_updated(by_name[name], labels, held))
+        writes.delete += [by_name[name] for name in planned.delete]
+    _keep_placeholder(service, family, existing, writes)
+    _reuse_deleted(service, labels, writes)
     return writes
 
 
 def labels_for(service: Document) -> dict[str, str]:
-    """The labels of a Service's slices: its own, and those by which slices are found."""
+    """Return the labels of a Service's slices: its own, and those of the controller."""
     reserved = (SERVICE_NAME_LABEL, MANAGED_BY, HEADLESS)
     labels = {k: v for k, v in meta.labels_of(service).items() if k not in reserved}
     if (service.get("spec") or {}).get("clusterIP") == "None":
@@ -86,7 +85,13 @@ def labels_for(service: Document) -> dict[str, str]:
 def new_slice(
     service: Document, family: str, ports: list[Document], endpoints: list[Document]
 ) -> Document:
-    """A slice that is to be created."""
+    """Return a slice to create.
+
+    Args:
+        service: the document.
+        family: IPv4 or IPv6.
+        ports, endpoints: of the slice.
+    """
     return {
         "kind": "EndpointSlice",
         "apiVersion": "discovery.k8s.io/v1",
@@ -102,7 +107,7 @@ def new_slice(
     }
 
 
-def _changed(found: Document, labels: dict[str, str], endpoints: list[Document]) -> Document:
+def _updated(found: Document, labels: dict[str, str], endpoints: list[Document]) -> Document:
     return {**found, "metadata": {**found["metadata"], "labels": labels}, "endpoints": endpoints}
 
 
@@ -111,10 +116,10 @@ def _state_of(found: Document, labels: dict[str, str]) -> SliceState:
     return SliceState(meta.name_of(found), found.get("endpoints") or [], relabel)
 
 
-def _keep_a_placeholder(
+def _keep_placeholder(
     service: Document, family: str, existing: Sequence[Document], writes: Writes
 ) -> None:
-    """A Service without endpoints has one empty slice, so that it can be seen to have none."""
+    """Keep one empty slice for a Service without endpoints."""
     if writes.create or len(existing) > len(writes.delete):
         return
     empty = new_slice(service, family, [], [])
@@ -127,13 +132,13 @@ def _keep_a_placeholder(
     writes.create.append(empty)
 
 
-def _reuse(service: Document, labels: dict[str, str], writes: Writes) -> None:
-    """Write a new slice over one that would be deleted: one write for two."""
+def _reuse_deleted(service: Document, labels: dict[str, str], writes: Writes) -> None:
+    """Update slices that would be deleted in place of creating new ones."""
     for found in list(writes.delete):
         if not writes.create:
             return
         if meta.is_owned_by(found, service):
             fresh = writes.create.pop()
-            over = _changed(found, labels, fresh["endpoints"])
+            over = _updated(found, labels, fresh["endpoints"])
             writes.update.append({**over, "ports": fresh["ports"]})
             writes.delete.remove(found)

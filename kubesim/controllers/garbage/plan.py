@@ -1,7 +1,7 @@
-"""What the garbage collector does with an object, given its owners: the pure part.
+"""What the garbage collector does with an object, given its owner references: pure functions.
 
 >>> plan([("a", OwnerState.SOLID), ("b", OwnerState.DANGLING)], (), has_dependents=False)
-Verdict(action='strip', strip=('b',), policy='', unblock=False)
+GarbagePlan(action='strip', strip=('b',), policy='', unblock=False)
 >>> plan([("a", OwnerState.DANGLING)], (), has_dependents=True).policy
 'Background'
 
@@ -32,18 +32,18 @@ class OwnerState(Enum):
     SOLID = "exists"
     DANGLING = "is gone, or is another object of that name"
     WAITING = "waits in the foreground for its dependents to go"
-    UNKNOWN = "is of a kind that nobody knows"
+    UNKNOWN = "is of an unknown kind"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GarbagePlan:
     """What to do with one object.
 
     Attributes:
-        action: "keep" it, "strip" references from it, "delete" it, or look again "later".
-        strip: uids of the owners whose references go.
-        policy: how it is deleted.
-        unblock: its own references block nobody any more: a circle of dependents would never end.
+        action: "keep" it, "strip" owner references from it, "delete" it, or retry "later".
+        strip: uids of the owners whose references are removed.
+        policy: the propagation policy of the deletion.
+        unblock: set blockOwnerDeletion of its references to false, to break a circle.
     """
 
     action: Literal["keep", "strip", "delete", "later"]
@@ -58,30 +58,30 @@ def plan(
     *,
     has_dependents: bool,
     circular: bool = False,
-) -> Verdict:
-    """What becomes of an object that is not being deleted.
+) -> GarbagePlan:
+    """Decide what to do with an object that is not being deleted.
 
     Args:
         owners: (uid, state) of each owner reference.
-        finalizers: of the object.
-        has_dependents: something names the object as its owner.
-        circular: one of those dependents waits in the foreground itself.
+        finalizers: finalizers of the object.
+        has_dependents: other objects have an owner reference to it.
+        circular: one of those dependents waits for foreground deletion itself.
     """
     if not owners:
-        return Verdict("keep")
+        return GarbagePlan("keep")
     states = [state for _, state in owners]
     if OwnerState.UNKNOWN in states:
-        return Verdict("later")
+        return GarbagePlan("later")
     if OwnerState.SOLID in states:
         strip = tuple(uid for uid, state in owners if state is not OwnerState.SOLID)
-        return Verdict("strip", strip) if strip else Verdict("keep")
+        return GarbagePlan("strip", strip) if strip else GarbagePlan("keep")
     if OwnerState.WAITING in states and has_dependents:
-        return Verdict("delete", policy=FOREGROUND, unblock=circular)
-    return Verdict("delete", policy=effective_policy(finalizers, None, BACKGROUND))
+        return GarbagePlan("delete", policy=FOREGROUND, unblock=circular)
+    return GarbagePlan("delete", policy=effective_policy(finalizers, None, BACKGROUND))
 
 
 def blocks(dependent: Document, owner_uid: str) -> bool:
-    """Whether a dependent has to be gone before an owner that is deleted in the foreground."""
+    """Return whether a dependent blocks the foreground deletion of an owner."""
     return any(
         owner.get("uid") == owner_uid and owner.get("blockOwnerDeletion")
         for owner in meta.owners_of(dependent)
@@ -89,13 +89,13 @@ def blocks(dependent: Document, owner_uid: str) -> bool:
 
 
 def without_owners(dependent: Document, uids: Iterable[str]) -> list[Document]:
-    """The owner references of an object but for those to these uids."""
-    gone = set(uids)
-    return [owner for owner in meta.owners_of(dependent) if owner.get("uid") not in gone]
+    """Return the owner references of an object without those to the given uids."""
+    removed = set(uids)
+    return [owner for owner in meta.owners_of(dependent) if owner.get("uid") not in removed]
 
 
 def waits_in_foreground(obj: Document) -> bool:
-    """It is being deleted, and its dependents go first."""
+    """Return whether an object is being deleted in the foreground: its dependents first."""
     return meta.is_terminating(obj) and FOREGROUND_FINALIZER in (
         obj["metadata"].get("finalizers") or ()
     )
