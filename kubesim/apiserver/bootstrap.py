@@ -22,7 +22,7 @@ from kubesim.apiserver.kinds import (
     services,
 )
 from kubesim.apiserver.registry import Registry
-from kubesim.apiserver.verbs.write import Writer
+from kubesim.apiserver.verbs.write import ObjectWriter
 from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.meta import name_of
 
@@ -49,7 +49,7 @@ def default_registry(*, scale_to_zero: bool = False) -> Registry:
     return Registry([*first, *(kind for group in groups for kind in group.KINDS)])
 
 
-def create_system_objects(server: Core, writer: Writer) -> None:
+def create_system_objects(server: Core, writer: ObjectWriter) -> None:
     """Create the four namespaces and two priority classes of every cluster, if they are missing.
 
     Args:

@@ -38,8 +38,8 @@ from kubesim.apiserver.verbs.metricsapis import MetricsAdapter, MetricsApis
 from kubesim.apiserver.verbs.patch import Patcher
 from kubesim.apiserver.verbs.read import Reader
 from kubesim.apiserver.verbs.scale import ScaleSubresource
-from kubesim.apiserver.verbs.subresources import PodSubresources
-from kubesim.apiserver.verbs.write import Writer
+from kubesim.apiserver.verbs.subresources import PodOperations
+from kubesim.apiserver.verbs.write import ObjectWriter
 from kubesim.apiserver.verbs.writepath import WritePath
 from kubesim.clock.base import Clock, Streams
 from kubesim.simple.records import PodRecords
@@ -114,14 +114,14 @@ class KubeAPI:
         path = WritePath(core)
         fields = FieldManager(clock.timestamp, core.audit.actor)
         self.reader = Reader(core)
-        self.writer = Writer(core, path, fields)
+        self.writer = ObjectWriter(core, path, fields)
         self.write_path = path
         self.scale = ScaleSubresource(core, fields)
         self.patcher = Patcher(core, self.writer, self.scale)
         self.applier = Applier(core, path, self.writer)
         self.deleter = Deleter(core, self.reader)
         self.evictions = Evictions(core, self.deleter)
-        self.pods = PodSubresources(core)
+        self.pods = PodOperations(core)
         self.metrics = MetricsApis(core)
         for kind in kinds.kinds():
             if kind.trigger_field:
@@ -154,10 +154,10 @@ class KubeAPI:
 
     # Writing (verbs/write, verbs/patch, verbs/apply)
     kind_of = _from("write_path", WritePath.kind_of)
-    create = _from("writer", Writer.create)
-    update = _from("writer", Writer.update)
-    update_status = _from("writer", Writer.update_status)
-    finalize = _from("writer", Writer.finalize)
+    create = _from("writer", ObjectWriter.create)
+    update = _from("writer", ObjectWriter.update)
+    update_status = _from("writer", ObjectWriter.update_status)
+    finalize = _from("writer", ObjectWriter.finalize)
     patch = _from("patcher", Patcher.patch)
     apply = _from("applier", Applier.apply)
 
@@ -169,16 +169,16 @@ class KubeAPI:
     # Subresources of workloads and pods (verbs/scale, verbs/subresources)
     get_scale = _from("scale", ScaleSubresource.get_scale)
     update_scale = _from("scale", ScaleSubresource.update_scale)
-    bind = _from("pods", PodSubresources.bind)
-    register_log_source = _from("pods", PodSubresources.register_log_source)
-    node_log = _from("pods", PodSubresources.node_log)
-    log_lines = _from("pods", PodSubresources.log_lines)
-    pod_logs = _from("pods", PodSubresources.pod_logs)
+    bind = _from("pods", PodOperations.bind)
+    register_log_source = _from("pods", PodOperations.register_log_source)
+    node_log = _from("pods", PodOperations.node_log)
+    log_lines = _from("pods", PodOperations.log_lines)
+    pod_logs = _from("pods", PodOperations.pod_logs)
 
     # Metrics (verbs/subresources, verbs/metricsapis)
-    metrics_writer = _from("pods", PodSubresources.metrics_writer)
-    sample = _from("pods", PodSubresources.sample)
-    forget_metrics = _from("pods", PodSubresources.forget_metrics)
+    metrics_writer = _from("pods", PodOperations.metrics_writer)
+    sample = _from("pods", PodOperations.sample)
+    forget_metrics = _from("pods", PodOperations.forget_metrics)
     register_metrics_server = _from("metrics", MetricsApis.register_metrics_server)
     register_metrics_adapter = _from("metrics", MetricsApis.register_metrics_adapter)
     usage = _from("metrics", MetricsApis.usage)

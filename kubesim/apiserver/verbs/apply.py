@@ -29,7 +29,7 @@ from kubesim.apiserver.options import WriteOptions, check_options
 from kubesim.apiserver.patch.structured import merge, without
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.strict import check_fields
-from kubesim.apiserver.verbs import write
+from kubesim.apiserver.verbs.write import ObjectWriter
 from kubesim.apiserver.verbs.writepath import WritePath
 from kubesim.apiserver.watching import view_of
 from kubesim.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
@@ -55,7 +55,7 @@ class Applier:
         writer: writes the merged object.
     """
 
-    def __init__(self, core: Core, path: WritePath, writer: write.Writer) -> None:
+    def __init__(self, core: Core, path: WritePath, writer: ObjectWriter) -> None:
         self._core = core
         self._path = path
         self._writer = writer

@@ -21,7 +21,7 @@ from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.strict import SHOWN, check_patched
 from kubesim.apiserver.verbs.scale import ScaleSubresource
 from kubesim.apiserver.verbs.versions import in_version
-from kubesim.apiserver.verbs.write import Writer
+from kubesim.apiserver.verbs.write import ObjectWriter
 from kubesim.apiserver.watching import view_of
 from kubesim.errors import (
     BadRequest,
@@ -58,7 +58,7 @@ class Patcher:
         scale: reads and writes the scale subresource.
     """
 
-    def __init__(self, core: Core, writer: Writer, scale: ScaleSubresource) -> None:
+    def __init__(self, core: Core, writer: ObjectWriter, scale: ScaleSubresource) -> None:
         self._core = core
         self._writer = writer
         self._scale = scale

@@ -22,7 +22,7 @@ LogSource = Callable[..., LogLines]
 argument True: the lines of the container's previous run."""
 
 
-class PodSubresources:
+class PodOperations:
     """bind, usage samples and logs.
 
     Args:

@@ -37,7 +37,7 @@ SET_BY_THE_SERVER = (
 )
 
 
-class Writer:
+class ObjectWriter:
     """create, update, update_status, and finalize of namespaces.
 
     Args:
