@@ -1,13 +1,35 @@
-"""Simulated seconds as dates: RFC 3339 texts as metav1.Time writes them, and back."""
+"""Simulated seconds as dates: RFC 3339 strings as metav1.Time writes them, and back."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 VIRTUAL_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
-"""The date at which every virtual clock starts, so that runs repeat to the letter."""
+"""The date at which every virtual clock starts, so that runs are repeatable byte for byte."""
 
-CACHED_TEXTS = 512  # pods of one second all ask for the same text
+CACHED_TIMESTAMPS = 512  # all pods of one second need the same string
+
+
+class Timestamps(dict[int, str]):
+    """RFC 3339 strings by whole simulated second, formatted at the first look-up.
+
+    Args:
+        epoch: the UTC date at which the simulated second was 0.
+
+    >>> Timestamps(VIRTUAL_EPOCH)[61]
+    '2025-01-01T00:01:01Z'
+    """
+
+    def __init__(self, epoch: datetime) -> None:
+        super().__init__()
+        self._epoch = epoch.replace(microsecond=0)
+
+    def __missing__(self, second: int) -> str:
+        if len(self) >= CACHED_TIMESTAMPS:
+            self.clear()
+        formatted = (self._epoch + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self[second] = formatted
+        return formatted
 
 
 class Calendar:
@@ -15,32 +37,20 @@ class Calendar:
 
     Args:
         epoch: the UTC date at which the simulated second was 0.0.
+
+    Attributes:
+        timestamps: the string of each whole second; cut to whole seconds, as metav1.Time.
     """
 
     def __init__(self, epoch: datetime) -> None:
         self.epoch = epoch
-        self._texts: dict[int, str] = {}
-
-    def timestamp(self, seconds: float) -> str:
-        """RFC 3339 in UTC, cut to whole seconds, as metav1.Time.
-
-        >>> Calendar(VIRTUAL_EPOCH).timestamp(61.9)
-        '2025-01-01T00:01:01Z'
-        """
-        whole = int(seconds)
-        text = self._texts.get(whole)
-        if text is None:
-            if len(self._texts) >= CACHED_TEXTS:
-                self._texts = {}
-            moment = self.epoch.replace(microsecond=0) + timedelta(seconds=whole)
-            text = self._texts[whole] = moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return text
+        self.timestamps = Timestamps(epoch)
 
     def seconds_at(self, timestamp: str) -> float:
-        """Simulated seconds of an RFC 3339 text; fractions and offsets are understood.
+        """Parse an RFC 3339 string; return its simulated seconds. Fractions and offsets count.
 
         Raises:
-            ValueError: the text is no RFC 3339 date and time.
+            ValueError: the string is not an RFC 3339 date and time.
 
         >>> Calendar(VIRTUAL_EPOCH).seconds_at("2025-01-01T01:01:01.5+01:00")
         61.5

@@ -92,7 +92,7 @@ class LiveClock:
 
     def timestamp(self, seconds: float | None = None) -> str:
         """`now()` (or the given second) as RFC 3339, whole seconds."""
-        return self._calendar.timestamp(self.now() if seconds is None else seconds)
+        return self._calendar.timestamps[int(self.now() if seconds is None else seconds)]
 
     def seconds_at(self, timestamp: str) -> float:
         """Simulated seconds of an RFC 3339 text."""

@@ -115,6 +115,7 @@ class VirtualClock:
     def __init__(self, *, shuffle_seed: int | None = None) -> None:
         self._now = 0.0
         self._calendar = Calendar(VIRTUAL_EPOCH)
+        self._timestamps = self._calendar.timestamps
         self._instants: list[Instant] = []  # heap
         self._queue: dict[Instant, list[VirtualTimer]] = {}
         self._inbox: deque[VirtualTimer] = deque()  # from threads that do not drive
@@ -144,7 +145,7 @@ class VirtualClock:
 
     def timestamp(self, seconds: float | None = None) -> str:
         """`now()` (or the given second) as RFC 3339, whole seconds."""
-        return self._calendar.timestamp(self._now if seconds is None else seconds)
+        return self._timestamps[int(self._now if seconds is None else seconds)]
 
     def seconds_at(self, timestamp: str) -> float:
         """Simulated seconds of an RFC 3339 text."""

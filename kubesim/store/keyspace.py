@@ -3,20 +3,63 @@
 Keys are in a dictionary for look-ups and in a sorted list for prefixes: updating a key is one
 dictionary step, and a prefix is two binary searches. Samples are in a `SampleLog`.
 
-Source: etcd server/storage/mvcc (index.go, kvstore.go).
+Source: etcd server/storage/mvcc (index.go, kvstore.go); k8s.io/apiserver/pkg/storage/cacher.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 
 from kubesim.errors import Compacted, FutureRevision
 from kubesim.objects.frozen import Document
+from kubesim.objects.selectors import field_of
 from kubesim.store.base import DELETE, PUT, Sample
-from kubesim.store.records import Expand, History, KeyChange, KeyRevision
+from kubesim.store.records import Expand, History, KeyChange, KeyRevision, revision_of
 from kubesim.store.samplelog import SampleLog, SampleRow
-from kubesim.store.triggers import Trigger
+
+
+class Trigger:
+    """The kept changes of keys under a prefix, by the value of one field before or after them.
+
+    A hundred kubelets each watch the pods of their own node. Without an index every change of a pod
+    notifies all of them, and 99 discard it. The real API server has such an index for this field
+    (indexedTriggerFunc, indexedWatchers of its watch cache); ours is in the store.
+
+    Args:
+        prefix: of the keys.
+        path: of the field, for example ``spec.nodeName``.
+    """
+
+    def __init__(self, prefix: str, path: str) -> None:
+        self.prefix = prefix
+        self.path = path
+        self._by_value: dict[str, list[KeyChange]] = {}
+
+    def add(self, change: KeyChange) -> Sequence[str]:
+        """Index the newest change; return the values that it concerns."""
+        values = [field_of(change.entry.value, self.path)]
+        if change.previous is not None and change.previous is not change.entry:
+            before = field_of(change.previous.value, self.path)
+            if before != values[0]:
+                values.append(before)
+        for value in values:
+            self._by_value.setdefault(value, []).append(change)
+        return values
+
+    def after(self, revision: int, value: str) -> list[KeyChange]:
+        """Return the changes that concern a value after a revision, oldest first."""
+        changes = self._by_value.get(value, [])
+        if not changes or revision_of(changes[-1]) <= revision:
+            return []
+        return changes[bisect_right(changes, revision, key=revision_of) :]
+
+    def compact(self, revision: int) -> None:
+        """Discard the changes up to and including `revision`."""
+        for value, changes in list(self._by_value.items()):
+            del changes[: bisect_right(changes, revision, key=revision_of)]
+            if not changes:
+                del self._by_value[value]
 
 
 class Keyspace:

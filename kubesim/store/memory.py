@@ -53,10 +53,9 @@ from kubesim.store.base import (
     SampleWriter,
     TxnResult,
 )
-from kubesim.store.keyspace import Keyspace
+from kubesim.store.keyspace import Keyspace, Trigger
 from kubesim.store.leases import Leases
 from kubesim.store.samples import SampleJournal
-from kubesim.store.triggers import Trigger
 from kubesim.store.watching import ChangeSource, StoreWatch, WatchIndex
 
 # `list` is a method of the store, so annotations in it need other names for the type.

@@ -166,7 +166,7 @@ class History:
         """Add the newest change."""
         self.changes.append(change)
         if len(self.changes) >= self._longest:
-            self.compact(_revision_of(self.changes[len(self.changes) - self.limit - 1]))
+            self.compact(revision_of(self.changes[len(self.changes) - self.limit - 1]))
 
     def compact(self, revision: int) -> None:
         """Discard the changes up to and including `revision`."""
@@ -195,12 +195,13 @@ class History:
     def _position(self, revision: int) -> int:
         """Return the index of the first change after a revision."""
         changes = self.changes
-        if not changes or _revision_of(changes[-1]) <= revision:
+        if not changes or revision_of(changes[-1]) <= revision:
             return len(changes)
-        return bisect_right(changes, revision, key=_revision_of)
+        return bisect_right(changes, revision, key=revision_of)
 
 
-def _revision_of(change: KeyChange) -> int:
+def revision_of(change: KeyChange) -> int:
+    """Return the revision of a change."""
     return change.entry.mod_revision
 
 
@@ -225,4 +226,5 @@ __all__ = [
     "SampleRevision",
     "cut",
     "encode",
+    "revision_of",
 ]
