@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
 import pytest
 
 from kubesim.clock import LiveClock
+from kubesim.clock.lanes import LaneTimer
 from kubesim.errors import ClockError
 
 pytestmark = pytest.mark.live
@@ -38,6 +40,43 @@ def test_beyond_the_limit_workers_share_one_loop() -> None:
     assert sum(name == "paced-loop" for name in names.values()) == 7
     assert clock.statistics()["threads"] == 4
     clock.close()
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [(1.25, 2.25), (2.2, 2.25), (2.25, 3.25), (3.7, 4.25), (100.3, 101.25)],
+)
+def test_a_late_timer_keeps_its_phase(now: float, due: float) -> None:
+    """Missed ticks are skipped; the next one is at start + n * period, after now."""
+    clock = LiveClock()
+    worker = clock.worker("w")
+    timer = LaneTimer(worker, lambda: None, 1.25, 1.0)
+    timer.rearm(now)
+    assert timer.due == due
+    timer.rearm(due)
+    assert timer.due == due + 1.0
+    clock.close()
+
+
+def test_a_worker_that_was_late_ticks_in_phase_again() -> None:
+    """On the clock itself: one callback takes three and a half periods."""
+    clock = LiveClock(speed=100)
+    ticks: list[float] = []
+
+    def tick() -> None:
+        ticks.append(timer.due)
+        if len(ticks) == 2:
+            end = clock.now() + 3.5
+            while clock.now() < end:
+                time.sleep(0.001)
+
+    worker = clock.worker("w")
+    timer = worker.every(1.0, tick)
+    phase = timer.due % 1.0
+    assert clock.wait_until(lambda: len(ticks) >= 6, 600)
+    clock.close()
+    assert [due % 1.0 == pytest.approx(phase, abs=1e-6) for due in ticks] == [True] * len(ticks)
+    assert any(later - earlier > 2.5 for earlier, later in itertools.pairwise(ticks))
 
 
 def test_pause_stops_everything_and_resume_goes_on() -> None:

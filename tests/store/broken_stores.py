@@ -167,6 +167,4 @@ class JournalClearedWhole(EtcdStore):
         self._space.__class__ = _ClearsAll
 
 
-BROKEN_JOURNALS = (JournalClearedFirst, JournalClearedWhole)
-
-__all__ = ["BROKEN", "BROKEN_JOURNALS"]
+__all__ = ["BROKEN", "JournalClearedFirst", "JournalClearedWhole"]

@@ -123,6 +123,21 @@ def test_a_watch_wakes_its_owner_once_for_each_poll(store: Any) -> None:
     assert woken == [2, 5]
 
 
+@pytest.mark.parametrize("limit", [None, 1, 5])
+def test_a_poll_that_returns_nothing_arms_the_watch(store: Any, limit: int | None) -> None:
+    """Whatever its limit; a poll that returns events does not."""
+    woken: list[int] = []
+    watch = store.watch("/a", on_ready=lambda: woken.append(store.revision))
+    store.set("/a", 1)
+    assert len(watch.poll(limit)) == 1
+    store.set("/a", 2)
+    assert woken == [1], "the poll returned an event, so the watch is not armed"
+    assert len(watch.poll(limit)) == 1
+    assert watch.poll(limit) == []
+    store.set("/a", 3)
+    assert woken == [1, 3]
+
+
 def test_compaction_leaves_no_silent_gap(store: Any) -> None:
     """Older reads and watches are told; the compacted revision itself stays readable."""
     for number in range(10):
@@ -216,6 +231,32 @@ def test_leases_end_their_keys(store: Any) -> None:
         store.set("/c", 1, lease=lease)
     with pytest.raises(BadRequest):
         store.grant(0)
+
+
+def test_a_deleted_key_leaves_its_lease(store: Any) -> None:
+    """Created again without a lease, the key survives the end of the old one."""
+    lease = store.grant(10)
+    store.set("/a", 1, lease=lease)
+    store.set("/b", 1, lease=lease)
+    store.delete("/a")
+    store.set("/a", 2)
+    assert store.get("/a").lease == 0
+    assert list(store.expire(20)) == [lease]
+    assert store.get("/a").value == 2
+    assert store.get("/b") is None
+
+
+def test_a_key_that_is_written_without_a_lease_leaves_its_lease(store: Any) -> None:
+    """As in etcd, every put says anew which lease the key is attached to."""
+    lease, other = store.grant(10), store.grant(100)
+    store.set("/a", 1, lease=lease)
+    store.set("/b", 1, lease=lease)
+    store.set("/a", 2)
+    store.txn([], [("/b", 2)], lease=other)
+    store.revoke(lease)
+    assert (store.get("/a").value, store.get("/b").value) == (2, 2)
+    store.revoke(other)
+    assert store.get("/b") is None
 
 
 def test_a_snapshot_restores_the_state(store: Any) -> None:
