@@ -1,4 +1,4 @@
-"""The one time abstraction: what a clock promises, whichever of the two it is.
+"""The protocols of a clock: what both clocks do.
 
 Kubernetes hands a `clock.Clock` to its components so that tests can fake time (k8s.io/utils/clock).
 Its fake clock still runs real goroutines, so tests have to poll. Ours goes one step further:
@@ -10,7 +10,7 @@ Rules, for both clocks:
 
 * One worker runs one callback at a time, so a component needs no lock of its own.
 * Only the *driver* (a notebook cell, a test, the CLI) calls `sleep`, `wait_until`, `step`; a worker
-  that does is told so with a `ClockError`.
+  that does gets a `ClockError`.
 * A callback that raises ends neither the worker nor the clock: the failure goes to the clock's
   `on_failure` handler and, unless that handler swallows it, is raised as `WorkerFailed` in the
   driver's next call.
@@ -22,11 +22,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from random import Random
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-Callback = Callable[[], Any]
+Callback = Callable[[], object]
 FailureHandler = Callable[[str, BaseException], bool]
-"""Called as handler(worker_name, error); returns True if the failure is dealt with."""
+"""Called as handler(worker_name, error); returns True if it has handled the failure."""
 
 
 class Timer(Protocol):
@@ -37,7 +37,7 @@ class Timer(Protocol):
         """Simulated second at which the callback runs next."""
 
     def cancel(self) -> None:
-        """Take the callback back; harmless if it has run already."""
+        """Cancel the callback; harmless if it has run already."""
 
 
 class Worker(Protocol):
@@ -97,31 +97,31 @@ class Clock(Protocol):
         """True while time stands still."""
 
     def now(self) -> float:
-        """Simulated seconds since the start. Never goes back."""
+        """Return the simulated seconds since the start. Never goes back."""
 
     def timestamp(self, seconds: float | None = None) -> str:
-        """`now()` (or the given second) as RFC 3339 in UTC, whole seconds, as metav1.Time."""
+        """Return `now()` (or the given second) as metav1.Time: RFC 3339, UTC, whole seconds."""
 
     def seconds_at(self, timestamp: str) -> float:
-        """The inverse of `timestamp`: simulated seconds of an RFC 3339 text."""
+        """Parse an RFC 3339 string; return its simulated seconds."""
 
     def worker(self, name: str) -> Worker:
-        """A new worker. Raises ClockError if a running worker has that name."""
+        """Return a new worker. Raises ClockError if a running worker has that name."""
 
     def workers(self) -> list[str]:
-        """Names of the workers that are not stopped, sorted."""
+        """Return the names of the workers that are not stopped, sorted."""
 
     def stop_workers(self, workers: list[Worker], timeout_seconds: float = 5.0) -> list[str]:
         """Stop many workers (live: in batches); returns the names of those that did not end."""
 
     def inside_worker(self) -> bool:
-        """True if the calling code runs inside a worker's callback."""
+        """Return whether the calling code runs inside a worker's callback."""
 
     def current_worker(self) -> str:
-        """Name of the worker whose callback the calling code runs in; "" outside of any."""
+        """Return the name of the worker in whose callback the caller runs; "" outside of any."""
 
     def on_failure(self, handler: FailureHandler) -> None:
-        """Set the handler that hears of callbacks which raised."""
+        """Set the handler that is called when a callback raises."""
 
     # -- for the driver alone -------------------------------------------------------------------
 
@@ -154,9 +154,9 @@ class Clock(Protocol):
 
 
 class Streams(Protocol):
-    """Where randomness comes from: named streams of one seed."""
+    """Randomness: named streams of one seed."""
 
     seed: int
 
     def __call__(self, name: str) -> Random:
-        """The stream of that name: same seed and name, same numbers, whoever else draws."""
+        """Return the stream of that name; its numbers depend on seed and name alone."""

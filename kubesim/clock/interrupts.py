@@ -1,9 +1,9 @@
 """Ctrl-C between two instants, never in the middle of a callback.
 
-An interrupt that struck inside a component could leave it half-way: a key taken from its queue and
-not worked on, a tick that is never armed again. So while a driver lets virtual time pass, the first
-Ctrl-C only asks to stop at the end of the instant; the second strikes at once, for a callback that
-hangs.
+An interrupt inside a component could leave it in an intermediate state: a key taken from its queue
+and not processed, a tick that is never armed again. So while a driver lets virtual time pass, the
+first Ctrl-C only requests a stop at the end of the instant; the second interrupts at once, for a
+callback that hangs.
 
 No counterpart in Kubernetes.
 """
@@ -18,35 +18,35 @@ from types import FrameType
 
 
 class InterruptRequest:
-    """Whether somebody asked to stop.
+    """A request to stop.
 
     Attributes:
-        made: the first Ctrl-C came.
+        requested: the first Ctrl-C was pressed.
     """
 
-    __slots__ = ("made",)
+    __slots__ = ("requested",)
 
     def __init__(self) -> None:
-        self.made = False
+        self.requested = False
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt, once, if it was asked for."""
-        if self.made:
-            self.made = False
+        """Raise KeyboardInterrupt, once, if it was requested."""
+        if self.requested:
+            self.requested = False
             raise KeyboardInterrupt
 
     def _handle(self, _signal: int, _frame: FrameType | None) -> None:
-        if self.made:
-            self.made = False
+        if self.requested:
+            self.requested = False
             raise KeyboardInterrupt
-        self.made = True
+        self.requested = True
 
 
 @contextmanager
 def deferred_interrupts(request: InterruptRequest) -> Iterator[None]:
-    """Let Ctrl-C set `request.made` instead of raising; the caller calls `request.check()`.
+    """Let Ctrl-C set `request.requested` instead of raising; the caller calls `request.check()`.
 
-    Only the main thread receives signals, and a handler that somebody else installed is left alone.
+    Only the main thread receives signals; a handler that the program has installed stays.
     """
     ours = (
         threading.current_thread() is threading.main_thread()

@@ -1,8 +1,8 @@
 """The threads of the live clock: a lane runs callbacks one at a time, when they are due.
 
-A `ThreadLane` is one thread with its timers; a `LaneWorker` is what a component holds. Usually a
-worker owns its lane; above the clock's thread limit many workers are guests of one lane, each still
-a serial lane of its own, since one thread runs one callback at a time.
+A `ThreadLane` is one thread with its timers; a `LaneWorker` is the worker that a component gets.
+Usually a worker owns its lane; above the clock's thread limit many workers share one lane, each
+still serial, since one thread runs one callback at a time.
 
 No counterpart in Kubernetes; Go's runtime multiplexes goroutines onto threads by itself.
 """
@@ -21,7 +21,7 @@ from kubesim.clock.base import Callback
 from kubesim.clock.streams import keyed_fraction
 from kubesim.errors import ClockError
 
-LONGEST_WAIT_SECONDS = 60.0  # a lock waits no longer at once; then it looks again
+LONGEST_WAIT_SECONDS = 60.0  # the longest single wait of a thread
 
 
 class LaneClock(Protocol):
@@ -57,11 +57,11 @@ class LaneTimer:
         self.cancelled = False
 
     def cancel(self) -> None:
-        """Take the callback back; the lane drops it when it comes up."""
+        """Cancel the callback; the lane drops it when it is due."""
         self.cancelled = True
 
     def rearm(self, now: float) -> None:
-        """Move on by whole periods: late ticks are skipped, the phase is kept."""
+        """Move `due` by whole periods: missed ticks are skipped, the phase is kept."""
         self.due += self.period
         if self.due <= now:
             self.due = self.start + (floor((now - self.start) / self.period) + 1) * self.period
@@ -71,16 +71,16 @@ _here = threading.local()  # .lane: the lane whose thread this is
 
 
 def current_worker() -> str:
-    """Name of the worker whose callback runs on this thread; "" on any other thread."""
+    """Return the name of the worker whose callback runs on this thread; "" if none does."""
     lane: ThreadLane | None = getattr(_here, "lane", None)
     return lane.running if lane is not None else ""
 
 
 class ThreadLane:
-    """One daemon thread and what it has to run.
+    """One daemon thread and its pending callbacks.
 
-    The thread sleeps by acquiring `_gate` with a timeout; whoever has news releases it. That is
-    cheaper than an Event, and a release while the thread is awake is remembered.
+    The thread sleeps by acquiring `_gate` with a timeout; another thread releases it to wake it.
+    This is cheaper than an Event, and a release while the thread is awake is not lost.
     """
 
     def __init__(self, clock: LaneClock, name: str) -> None:
@@ -110,16 +110,16 @@ class ThreadLane:
         return self._running
 
     def is_thread(self, thread: threading.Thread) -> bool:
-        """True if that is this lane's thread."""
+        """Return whether that is this lane's thread."""
         return thread is self._thread
 
     def call_soon(self, timer: LaneTimer) -> None:
-        """Hand over a callback that is due at once."""
+        """Add a callback that is due at once."""
         self._soon.append(timer)
         self.wake()
 
     def add(self, timer: LaneTimer) -> None:
-        """Hand over a callback that is due later."""
+        """Add a callback that is due later."""
         if threading.current_thread() is self._thread:
             heappush(self._timers, (timer.due, next(self._serials), timer))
         else:
@@ -127,15 +127,15 @@ class ThreadLane:
             self.wake()
 
     def wake(self) -> None:
-        """Let the thread look for work."""
+        """Wake the thread."""
         if self._gate.locked():
             try:
                 self._gate.release()
             except RuntimeError:
-                return  # somebody else has just released it: the thread is awake
+                return  # another thread has just released it: this one is awake
 
     def has_due(self, now: float) -> bool:
-        """True if something is due by `now` or running; approximate, for `LiveClock.step`."""
+        """Return whether a callback is due or running; approximate, for `LiveClock.step`."""
         timers = self._timers
         return bool(
             self._running or self._soon or self._arrivals or (timers and timers[0][0] <= now)
@@ -147,7 +147,7 @@ class ThreadLane:
         self.wake()
 
     def stop(self, timeout_seconds: float) -> bool:
-        """Wait, bounded, until the thread has ended; True if it has (or if it is the caller)."""
+        """Wait, bounded, until the thread has ended; return True if it has, or is the caller."""
         self.request_stop()
         if threading.current_thread() is self._thread or not self._started:
             return True
@@ -225,8 +225,8 @@ class LaneWorker:
     def every(self, period_seconds: float, fn: Callback, *, spread: bool = False) -> LaneTimer:
         """Run `fn` each period; with `spread` at a phase of the worker's own.
 
-        A thousand threads that wake at one instant cost ten times what they cost when spread over
-        the second; the phase is a hash of the worker's name.
+        A thousand threads that wake at one instant cost ten times as much as when spread over the
+        second; the phase is a hash of the worker's name.
         """
         if period_seconds <= 0:
             raise ClockError(f"a period must be positive, not {period_seconds}")
@@ -246,7 +246,7 @@ class LaneWorker:
             self._lane.request_stop()
 
     def stop(self, timeout_seconds: float = 5.0) -> bool:
-        """Drop all pending callbacks and wait, bounded, for one in flight; True if idle."""
+        """Drop all pending callbacks and wait, bounded, for one in flight; return True if idle."""
         self.request_stop()
         if self.owns_lane:
             return self._lane.stop(timeout_seconds)

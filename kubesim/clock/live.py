@@ -2,8 +2,8 @@
 
 Every component, and every simulated pod, is a thread that a learner can see in
 `threading.enumerate()`. A thread waits on a lock of its own until its next callback is due or
-somebody hands it one. Beyond a stated number of threads Python has a cliff (a thousand waiters
-that wake at once fight for the interpreter), so further workers share one *paced loop* thread
+another thread hands it one. Beyond a stated number of threads Python collapses (a thousand threads
+that wake at once compete for the interpreter), so further workers share one *paced loop* thread
 through the same interface.
 
 >>> clock = LiveClock(speed=100)
@@ -23,7 +23,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from kubesim.clock.base import FailureHandler, Worker
 from kubesim.clock.calendar import Calendar
@@ -52,7 +51,7 @@ class LiveClock:
     def __init__(self, *, speed: float = 1.0, max_threads: int = MAX_THREADS) -> None:
         self._calendar = Calendar(datetime.now(UTC))
         self._max_threads = max_threads
-        # Guards the five fields below, which together say what time it is. Nothing is called
+        # Guards the five fields below, from which the present second follows. No callback is called
         # while it is held.
         self._rate_lock = threading.Lock()
         self._speed = _checked_speed(speed)
@@ -76,7 +75,7 @@ class LiveClock:
         return self._calendar.epoch
 
     def now(self) -> float:
-        """Simulated seconds since the start; never goes back."""
+        """Return the simulated seconds since the start; never goes back."""
         with self._rate_lock:
             return self._now_locked()
 
@@ -91,11 +90,11 @@ class LiveClock:
         self._anchor_wall = time.monotonic()
 
     def timestamp(self, seconds: float | None = None) -> str:
-        """`now()` (or the given second) as RFC 3339, whole seconds."""
+        """Return `now()` (or the given second) as RFC 3339, whole seconds."""
         return self._calendar.timestamps[int(self.now() if seconds is None else seconds)]
 
     def seconds_at(self, timestamp: str) -> float:
-        """Simulated seconds of an RFC 3339 text."""
+        """Parse an RFC 3339 string; return its simulated seconds."""
         return self._calendar.seconds_at(timestamp)
 
     @property
@@ -113,7 +112,7 @@ class LiveClock:
 
     @property
     def paused(self) -> bool:
-        """True while time, and with it every worker, stands still."""
+        """True while time is stopped, and with it every worker."""
         return self._paused
 
     def pause(self) -> None:
@@ -124,7 +123,7 @@ class LiveClock:
             self._limit = None
 
     def resume(self) -> None:
-        """Let time run on from where it stopped."""
+        """Let time run on from the second at which it was stopped."""
         with self._rate_lock:
             self._anchor_now = self._now_locked()
             self._anchor_wall = time.monotonic()
@@ -133,7 +132,7 @@ class LiveClock:
         self._wake_all()
 
     def step(self, seconds: float = 1.0) -> None:
-        """Let exactly `seconds` pass, at the current speed, then stand still.
+        """Let exactly `seconds` pass, at the current speed, then stop time.
 
         Raises:
             ClockError: called from inside a worker.
@@ -155,7 +154,7 @@ class LiveClock:
         self._raise_failure()
 
     def wait_seconds(self, due: float) -> float:
-        """Wall seconds until a simulated second; infinity while time stands still before it."""
+        """Return the wall seconds until a simulated second; infinity while time is stopped."""
         with self._rate_lock:
             if self._paused or (self._limit is not None and due > self._limit):
                 return float("inf")
@@ -164,9 +163,11 @@ class LiveClock:
     # -- workers --------------------------------------------------------------------------------
 
     def worker(self, name: str, *, priority: int = 0) -> LaneWorker:
-        """A new worker: a thread of that name, or, above `max_threads`, a guest of the paced loop.
+        """Return a new worker: a thread of that name, or a part of the paced loop.
 
-        `priority` orders the callbacks of one instant on the virtual clock; threads have no order.
+        Args:
+            name: unique among the running workers.
+            priority: ignored; it orders the callbacks of one instant on the virtual clock.
 
         Raises:
             ClockError: the clock is closed, or a running worker has that name.
@@ -187,7 +188,7 @@ class LiveClock:
         return worker
 
     def workers(self) -> list[str]:
-        """Names of the workers that are not stopped, sorted."""
+        """Return the names of the workers that are not stopped, sorted."""
         with self._workers_lock:
             return sorted(self._workers)
 
@@ -200,7 +201,7 @@ class LiveClock:
                     del self._lanes[worker.name]
 
     def stop_workers(self, workers: list[Worker], timeout_seconds: float = 5.0) -> list[str]:
-        """Stop many workers, a batch at a time; returns the names of those that did not end."""
+        """Stop many workers, a batch at a time; return the names of those that did not end."""
         deadline = time.monotonic() + timeout_seconds
         stuck = []
         for start in range(0, len(workers), STOP_BATCH):
@@ -214,20 +215,20 @@ class LiveClock:
         return stuck
 
     def inside_worker(self) -> bool:
-        """True if the calling code runs on a worker's thread."""
+        """Return whether the calling code runs on a worker's thread."""
         me = threading.current_thread()
         return any(lane.is_thread(me) for lane in self._all_lanes())
 
     def current_worker(self) -> str:
-        """Name of the worker whose callback the calling code runs in; "" outside of any."""
+        """Return the name of the worker in whose callback the caller runs; "" outside of any."""
         return current_worker()
 
     def on_failure(self, handler: FailureHandler) -> None:
-        """Set the handler that hears of callbacks which raised."""
+        """Set the handler that is called when a callback raises."""
         self._handler = handler
 
     def failed(self, worker: str, error: Exception) -> None:
-        """A callback raised: tell the handler, else the driver in its next call."""
+        """Report a callback that raised to the handler, else to the driver in its next call."""
         if self._handler is not None and self._handler(worker, error):
             return
         if self._failure is None:
@@ -239,8 +240,8 @@ class LiveClock:
         """Let `seconds` of simulated time pass; while paused, that never happens.
 
         Raises:
-            ClockError: inside a worker, a negative number, or while time stands still.
-            WorkerFailed: a callback raised, and no handler dealt with it.
+            ClockError: inside a worker, a negative number, or while time is stopped.
+            WorkerFailed: a callback raised, and no handler has handled it.
         """
         self._refuse_workers("sleep")
         if not seconds >= 0:
@@ -286,8 +287,8 @@ class LiveClock:
         for lane in lanes:
             lane.stop(5.0)
 
-    def statistics(self) -> dict[str, Any]:
-        """Counts for tests and tables."""
+    def statistics(self) -> dict[str, float]:
+        """Return counts for tests and tables."""
         with self._workers_lock:
             return {
                 "now": self.now(),

@@ -1,8 +1,8 @@
-"""Where randomness comes from: named streams of one seed, and keyed bytes.
+"""Randomness: named streams of one seed, and keyed bytes.
 
-A simulation repeats itself only if every draw comes from the seed, and it can be *compared* with
-another run only if adding one pod does not shift the numbers of all others. So nobody shares a
-generator: each use has a stream of its own, named after what it is for.
+A simulation is repeatable only if every draw comes from the seed, and it can be *compared* with
+another run only if adding one pod does not shift the numbers of all others. So no generator is
+shared: each use has a stream of its own, named after its purpose.
 
 >>> streams = NamedStreams(seed=7)
 >>> streams("scheduler").random() == NamedStreams(seed=7)("scheduler").random()
@@ -21,7 +21,7 @@ from random import Random
 
 
 def keyed_bytes(key: str, n: int) -> bytes:
-    """`n` bytes that depend on the key alone; a prefix stays the same when `n` grows.
+    """Return `n` bytes that depend on the key alone; a prefix stays the same when `n` grows.
 
     >>> keyed_bytes("7/pod-a/0", 4) == keyed_bytes("7/pod-a/0", 8)[:4]
     True
@@ -30,7 +30,7 @@ def keyed_bytes(key: str, n: int) -> bytes:
 
 
 def keyed_fraction(key: str) -> float:
-    """A number in [0, 1) that depends on the key alone."""
+    """Return a number in [0, 1) that depends on the key alone."""
     return int.from_bytes(keyed_bytes(key, 6), "big") / (1 << 48)
 
 
@@ -46,7 +46,7 @@ class NamedStreams:
         self._streams: dict[str, Random] = {}
 
     def __call__(self, name: str) -> Random:
-        """The stream of that name: same seed and name, same numbers, whoever else draws."""
+        """Return the stream of that name; its numbers depend on seed and name alone."""
         stream = self._streams.get(name)
         if stream is None:
             key = int.from_bytes(keyed_bytes(f"{self.seed}/{name}", 32), "big")

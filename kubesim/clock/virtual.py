@@ -1,6 +1,6 @@
-"""Virtual time: every worker's callbacks in one queue, no thread, a day in seconds.
+"""Virtual time: the callbacks of all workers in one queue, without threads; a day takes seconds.
 
-Time jumps from one instant to the next at which something is due. Callbacks of one instant run in
+Time jumps from one instant to the next at which a callback is due. Callbacks of one instant run in
 the order (priority of their worker, order of registration), so the same program gives the same run.
 
 Most callbacks are periodic and share their instants, so the queue is not a heap of callbacks but a
@@ -29,81 +29,25 @@ from contextlib import contextmanager
 from datetime import datetime
 from heapq import heappop, heappush
 from random import Random
-from typing import Any
+from typing import cast
 
-from kubesim.clock.base import Callback, FailureHandler, Worker
+from kubesim.clock.base import FailureHandler, Worker
 from kubesim.clock.calendar import VIRTUAL_EPOCH, Calendar
 from kubesim.clock.interrupts import InterruptRequest, deferred_interrupts
+from kubesim.clock.virtualworker import VirtualTimer, VirtualWorker
 from kubesim.errors import ClockError, WorkerFailed
 
 CALM_COLLECTOR = (50_000, 20, 100)  # see _driving
 Instant = tuple[float, int]  # (simulated second, priority)
-
-
-class VirtualTimer:
-    """A callback in the queue."""
-
-    __slots__ = ("cancelled", "due", "fn", "period", "start", "ticks", "worker")
-
-    def __init__(self, worker: VirtualWorker, fn: Callback, due: float, period: float) -> None:
-        self.worker = worker
-        self.fn = fn
-        self.due = due
-        self.period = period  # 0.0: runs once
-        self.start = due - period
-        self.ticks = 1
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        """Take the callback back; the queue drops it when its instant comes."""
-        self.cancelled = True
-
-
-class VirtualWorker:
-    """A serial lane on the virtual clock: a name, a priority, and a flag."""
-
-    __slots__ = ("_clock", "name", "priority", "stopped")
-
-    def __init__(self, clock: VirtualClock, name: str, priority: int) -> None:
-        self._clock = clock
-        self.name = name
-        self.priority = priority
-        self.stopped = False
-
-    def call_soon(self, fn: Callback) -> None:
-        """Run `fn` at this instant, after what is queued already. Callable from any thread."""
-        self._clock.add(VirtualTimer(self, fn, self._clock.now(), 0.0))
-
-    def call_later(self, seconds: float, fn: Callback) -> VirtualTimer:
-        """Run `fn` after `seconds` of simulated time."""
-        timer = VirtualTimer(self, fn, self._clock.now() + max(0.0, seconds), 0.0)
-        self._clock.add(timer)
-        return timer
-
-    def every(self, period_seconds: float, fn: Callback, *, spread: bool = False) -> VirtualTimer:
-        """Run `fn` each period, first one period from now, without drift.
-
-        `spread` means nothing here: on virtual time a thousand ticks at one instant are cheap.
-        """
-        if period_seconds <= 0:
-            raise ClockError(f"a period must be positive, not {period_seconds}")
-        timer = VirtualTimer(self, fn, self._clock.now() + period_seconds, period_seconds)
-        self._clock.add(timer)
-        return timer
-
-    def stop(self, timeout_seconds: float = 5.0) -> bool:
-        """Drop all pending callbacks; always idle afterwards, since no thread runs."""
-        self.stopped = True
-        self._clock.forget(self)
-        return True
+_IteratorState = tuple[object, tuple[list[VirtualTimer]], int]
 
 
 class VirtualClock:
     """Simulated time that moves only while a driver asks for it.
 
     Any thread that is not inside a callback may drive; drivers take turns. Callbacks registered
-    from other threads (an HTTP request, say) are taken over between two instants; what they do to
-    the order of a run is outside the promise of determinism.
+    from other threads (for example by an HTTP request) enter the queue between two instants; their
+    effect on the order of a run is outside the promise of determinism.
 
     Args:
         shuffle_seed: run the workers of one instant in a seeded random order instead of the order
@@ -126,10 +70,10 @@ class VirtualClock:
         self._handler: FailureHandler | None = None
         self._failure: WorkerFailed | None = None
         self._interrupt = InterruptRequest()
-        self._in_flight: VirtualTimer | None = None  # what a second Ctrl-C cut short
-        self._walk: Any = None  # through the bucket that runs now, for current_worker
+        self._in_flight: VirtualTimer | None = None  # the callback that a second Ctrl-C ended
+        self._walk: Iterator[VirtualTimer] | None = None  # over the bucket that runs now
         self._closed = False
-        self.speed = 1.0  # the pace that a lesson's Play asks for; driving ignores it
+        self.speed = 1.0  # the pace of a lesson's Play; drivers ignore it
         self.paused = False
 
     # -- what components use --------------------------------------------------------------------
@@ -140,19 +84,19 @@ class VirtualClock:
         return self._calendar.epoch
 
     def now(self) -> float:
-        """Simulated seconds since the start."""
+        """Return the simulated seconds since the start."""
         return self._now
 
     def timestamp(self, seconds: float | None = None) -> str:
-        """`now()` (or the given second) as RFC 3339, whole seconds."""
+        """Return `now()` (or the given second) as RFC 3339, whole seconds."""
         return self._timestamps[int(self._now if seconds is None else seconds)]
 
     def seconds_at(self, timestamp: str) -> float:
-        """Simulated seconds of an RFC 3339 text."""
+        """Parse an RFC 3339 string; return its simulated seconds."""
         return self._calendar.seconds_at(timestamp)
 
     def worker(self, name: str, *, priority: int = 0) -> VirtualWorker:
-        """A new worker; of one instant, lower priorities run first.
+        """Return a new worker; at one instant, lower priorities run first.
 
         Raises:
             ClockError: the clock is closed, or a running worker has that name.
@@ -165,35 +109,36 @@ class VirtualClock:
         return worker
 
     def workers(self) -> list[str]:
-        """Names of the workers that are not stopped, sorted."""
+        """Return the names of the workers that are not stopped, sorted."""
         return sorted(self._workers)
 
     def stop_workers(self, workers: list[Worker], timeout_seconds: float = 5.0) -> list[str]:
-        """Stop many workers; none can be stuck here."""
+        """Stop many workers; none can hang here."""
         for worker in workers:
             worker.stop()
         return []
 
     def inside_worker(self) -> bool:
-        """True if the calling code runs inside a callback."""
+        """Return whether the calling code runs inside a callback."""
         return threading.get_ident() == self._driver
 
     def current_worker(self) -> str:
-        """Name of the worker whose callback the calling code runs in; "" outside of any."""
+        """Return the name of the worker in whose callback the caller runs; "" outside of any."""
         if self._walk is None or threading.get_ident() != self._driver:
             return ""
-        # Callbacks run a million times a second: nobody notes down which, so the walk is asked.
-        _, (timers,), place = self._walk.__reduce__()
-        return str(timers[place - 1].worker.name)
+        # Callbacks run a million times a second: none is recorded, so the iterator tells which.
+        # `iter(list).__reduce__()` is (iter, (list,), position of the next item).
+        _, (timers,), position = cast("_IteratorState", self._walk.__reduce__())
+        return timers[position - 1].worker.name
 
     def on_failure(self, handler: FailureHandler) -> None:
-        """Set the handler that hears of callbacks which raised."""
+        """Set the handler that is called when a callback raises."""
         self._handler = handler
 
     # -- for the driver alone -------------------------------------------------------------------
 
     def sleep(self, seconds: float) -> None:
-        """Let `seconds` of simulated time pass; everything due by then has run.
+        """Let `seconds` of simulated time pass; every callback due by then has run.
 
         Raises:
             ClockError: called from inside a callback, or a negative number.
@@ -228,7 +173,7 @@ class VirtualClock:
             return True
 
     def pause(self) -> None:
-        """Tell a lesson's Play to stop; a driver's own calls still let time pass."""
+        """Tell a lesson's Play to stop; a driver's calls still let time pass."""
         self.paused = True
 
     def resume(self) -> None:
@@ -241,19 +186,19 @@ class VirtualClock:
         self.sleep(seconds)
 
     def close(self) -> None:
-        """Stop every worker and forget what was pending. May be called twice."""
+        """Stop every worker and drop the pending callbacks. May be called twice."""
         self._closed = True
         for worker in list(self._workers.values()):
             worker.stop()
         self._instants, self._queue, self._inbox = [], {}, deque()
 
     def pending(self) -> int:
-        """Number of callbacks that are due some time and not taken back."""
+        """Return the number of pending callbacks that are not cancelled."""
         timers = [*self._inbox, *(timer for bucket in self._queue.values() for timer in bucket)]
         return sum(not (timer.cancelled or timer.worker.stopped) for timer in timers)
 
     def next_due(self) -> float | None:
-        """The simulated second of the next instant; None if nothing is due."""
+        """Return the simulated second of the next instant; None if no callback is pending."""
         waiting = [timer.due for timer in self._inbox]
         if self._instants:
             waiting.append(self._instants[0][0])
@@ -286,11 +231,11 @@ class VirtualClock:
 
     @contextmanager
     def _driving(self) -> Iterator[None]:
-        """Take the turn of the driver, with a calm garbage collector.
+        """Become the driver, with higher thresholds of the garbage collector.
 
         Each second of a large simulation makes thousands of short-lived tuples; at the default
-        thresholds the collector then walks the whole heap again and again (it costs twice what the
-        simulation itself does). The reader's own settings come back afterwards.
+        thresholds the collector then traverses the whole heap again and again, at twice the cost of
+        the simulation itself. The caller's thresholds are restored afterwards.
         """
         me = threading.get_ident()
         if self._driver == me:
@@ -320,8 +265,8 @@ class VirtualClock:
             raise failure from failure.error
 
     def _run_next(self, end: float) -> bool:
-        """Run the next instant if it is not after `end`; False if there is none."""
-        if self._interrupt.made:
+        """Run the next instant if it is not after `end`; return False if there is none."""
+        if self._interrupt.requested:
             self._interrupt.check()
         while self._inbox:
             timer = self._inbox.popleft()
@@ -338,7 +283,7 @@ class VirtualClock:
                 self._run_shuffled(bucket, instant[1], self._shuffle)
             else:
                 self._run_bucket(rest, instant[1])
-        except BaseException:  # a second Ctrl-C: what has not run to its end stays due
+        except BaseException:  # a second Ctrl-C: callbacks that have not ended stay due
             if self._shuffle is None:
                 bucket[:] = rest
             if self._in_flight is not None:
@@ -358,7 +303,7 @@ class VirtualClock:
         self._walk = bucket
         last = -1.0  # the instant for which `target` is the list
         target: list[VirtualTimer] = []
-        for timer in bucket:  # a list may grow while it is walked
+        for timer in bucket:  # a list may grow during its iteration
             if timer.cancelled or timer.worker.stopped:
                 continue
             period = timer.period
@@ -370,12 +315,12 @@ class VirtualClock:
                     target.append(timer)
                 else:
                     instant = (due, priority)
-                    found = queue.get(instant)
-                    if found is None:
-                        found = queue[instant] = []
+                    later = queue.get(instant)
+                    if later is None:
+                        later = queue[instant] = []
                         heappush(instants, instant)
-                    found.append(timer)
-                    last, target = due, found
+                    later.append(timer)
+                    last, target = due, later
             try:
                 timer.fn()
             except Exception as error:  # noqa: BLE001 - the boundary of every component
@@ -385,7 +330,7 @@ class VirtualClock:
                 raise
 
     def _run_shuffled(self, bucket: list[VirtualTimer], priority: int, rng: Random) -> None:
-        """As `_run_bucket`, but the next worker is drawn; each worker keeps its own order."""
+        """Run a bucket, drawing the next worker at random; each worker keeps its own order."""
         while bucket:
             chosen = bucket[rng.randrange(len(bucket))].worker
             index = next(i for i, timer in enumerate(bucket) if timer.worker is chosen)
@@ -396,6 +341,6 @@ class VirtualClock:
         if not handled and self._failure is None:
             self._failure = WorkerFailed(worker, error)
 
-    def statistics(self) -> dict[str, Any]:
-        """Counts for tests and tables."""
+    def statistics(self) -> dict[str, float]:
+        """Return counts for tests and tables."""
         return {"now": self._now, "workers": len(self._workers), "instants": len(self._instants)}

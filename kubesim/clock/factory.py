@@ -1,4 +1,4 @@
-"""A clock by its name: what `Cluster(clock=...)` takes. No counterpart in Kubernetes."""
+"""Make a clock by its name, for `Cluster(clock=...)`. No counterpart in Kubernetes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kubesim.errors import BadRequest
 
 
 def make_clock(clock: str | Clock, speed: float = 1.0, max_threads: int = 1_000) -> Clock:
-    """A clock.
+    """Return a clock.
 
     Args:
-        clock: "virtual", "live", or a clock of your own, which is handed back.
+        clock: "virtual", "live", or a clock, which is returned.
         speed: simulated seconds per wall second (live); the pace of Play (virtual).
         max_threads: on the live clock, workers above this number share one paced thread.
 
