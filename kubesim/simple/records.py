@@ -257,7 +257,7 @@ class PodRecords:
 
     def _bytes(self, entry: PodEntry, kv: KeyValue, sample: Sample | None, now: float) -> bytes:
         cached = entry.cached
-        same = cached is not None and cached[0] is kv and cached[1] is sample
+        same = cached is not None and cached[0] is kv and cached[1] == sample
         if cached is not None and same and now - cached[2] < FRESH_SECONDS:
             return cached[4]
         lines = self._lines(kv.value)

@@ -35,7 +35,7 @@ UNSUPPORTED = {
 }
 
 
-class PodSubresources:
+class PodHandlers:
     """The subresources of pods.
 
     Args:

@@ -23,7 +23,7 @@ from kubesim.rest.kube import bodies, discovery, metrics
 from kubesim.rest.kube.discovery import AGGREGATED, Resource
 from kubesim.rest.kube.openapi import OpenAPI
 from kubesim.rest.kube.options import TRUE, ListQuery, list_query
-from kubesim.rest.kube.pods import PodSubresources
+from kubesim.rest.kube.pods import PodHandlers
 from kubesim.rest.kube.requestinfo import (
     NO_RESOURCE,
     RequestInfo,
@@ -103,7 +103,7 @@ class KubeRoutes:
         self._users = users
         self._address = address
         self._verbs = Verbs(api)
-        self._pods = PodSubresources(api, streams)
+        self._pods = PodHandlers(api, streams)
         self._encodings: Encodings = Encodings()
         self._served: tuple[list[Kind], list[Resource]] = ([], [])
         self._openapi = OpenAPI(api.registry)

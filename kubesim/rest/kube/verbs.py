@@ -39,7 +39,7 @@ Warnings = list[str]
 RETURNED_KINDS = ("Pod", "Namespace", "Service")  # DELETE responds with the object, not a Status
 
 
-class CollectionDeletion(TypedDict):
+class CollectionDeleteArguments(TypedDict):
     """Keyword arguments of `KubeAPI.delete_collection` that a DeleteQuery maps to."""
 
     grace_period_seconds: int | None
@@ -47,7 +47,7 @@ class CollectionDeletion(TypedDict):
     dry_run: bool
 
 
-class Deletion(CollectionDeletion):
+class DeleteArguments(CollectionDeleteArguments):
     """Keyword arguments of `KubeAPI.delete` that a DeleteQuery maps to."""
 
     uid: str | None
@@ -282,7 +282,7 @@ def transformer_for(api: KubeAPI, request: Request, target: Target) -> Transform
     return Transformer(form, target, api.clock, include_of(request))
 
 
-def _deletion(options: DeleteQuery) -> Deletion:
+def _deletion(options: DeleteQuery) -> DeleteArguments:
     return {
         **_collection_deletion(options),
         "uid": options.uid,
@@ -290,7 +290,7 @@ def _deletion(options: DeleteQuery) -> Deletion:
     }
 
 
-def _collection_deletion(options: DeleteQuery) -> CollectionDeletion:
+def _collection_deletion(options: DeleteQuery) -> CollectionDeleteArguments:
     return {
         "grace_period_seconds": options.grace_seconds,
         "propagation_policy": options.policy or None,

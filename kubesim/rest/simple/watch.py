@@ -1,8 +1,8 @@
-"""The changes of a kind as a stream of the simulator's own: what GET /api/watch sends.
+"""GET /api/watch: every change of a kind, in the simulator's own stream formats.
 
-Formats: server-sent events (``event:``, ``id:``, ``data:``), or one JSON object a line. Each change
-is encoded once, however many clients see it. A client that reads too slowly gets a last event that
-says so.
+Formats: server-sent events (``event:``, ``id:``, ``data:``), or one JSON object per line. A change
+is serialized once for all clients. The stream of a client that reads too slowly ends with an event
+that says so.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go; text/event-stream of the HTML standard.
 """
@@ -10,31 +10,82 @@ Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go; text/event-stream of t
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
 from kubesim.apiserver import KubeAPI, ResourceEvent
-from kubesim.errors import Expired
+from kubesim.errors import BadRequest, Expired
 from kubesim.rest.http import streams
+from kubesim.rest.http.response import Response
+from kubesim.rest.http.streams import StreamWriter
+from kubesim.rest.http.wire import Request, RequestRejected
 
 HEARTBEAT_SECONDS = 15.0
-KEPT_ENCODINGS = 2_000
+CACHE_SIZE = 2_000  # serialized changes
+FORMATS = {"sse": "text/event-stream", "jsonl": "application/x-ndjson"}
+RETRY_SECONDS = 5
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 Encodings = OrderedDict[tuple[int, str, bool], bytes]
 
 
-class ChangeStream:
-    """The source of one client of /api/watch.
+class WatchRoute:
+    """The route /api/watch.
 
     Args:
-        api: what is watched.
+        api: the API server.
+        streams: writes the streams.
+    """
+
+    def __init__(self, api: KubeAPI, streams: StreamWriter) -> None:
+        self._api = api
+        self._streams = streams
+        self._encodings: Encodings = OrderedDict()
+
+    def watch(self, request: Request) -> Response:
+        """Stream every change of a kind.
+
+        Raises:
+            StatusError: 400 unknown format, 404 unknown kind, 410 compacted revision.
+            RequestRejected: 429, the server has as many streams as it may have.
+        """
+        kind = self._api.registry.find(request.parameter("kind", "Pod")).kind
+        since = request.parameter("since")
+        format = request.parameter("format", "sse")
+        if format not in FORMATS:
+            raise BadRequest("format must be sse or jsonl")
+        if len(self._streams) >= self._streams.limit:
+            message = f"the limit of {self._streams.limit} streams is reached"
+            headers = {"Retry-After": str(RETRY_SECONDS)}
+            raise RequestRejected(429, message, close=False, headers=headers)
+        # A revision that cannot be watched must become an error response, not a stream that ends.
+        self._api.watch(kind, resource_version=since or None).close()
+
+        def hand_over(connection: socket.socket, head: bytes) -> None:
+            self._streams.open(
+                connection,
+                head,
+                lambda on_ready: ChangeStream(
+                    self._api, kind, since, format == "sse", self._encodings, on_ready
+                ),
+            )
+
+        headers = {"Cache-Control": "no-store"}
+        return Response(200, b"", FORMATS[format], headers, stream=hand_over)
+
+
+class ChangeStream:
+    """The stream source of one client of /api/watch.
+
+    Args:
+        api: the API server.
         kind: of the objects.
-        since: changes after this revision; "": first the present objects, as ADDED.
-        sse: server-sent events (else JSON lines).
-        encodings: what other clients' changes were encoded to.
-        on_ready: called when there is news.
+        since: changes after this revision; "": first the existing objects, as ADDED.
+        sse: server-sent events, otherwise JSON lines.
+        encodings: serialized changes, shared by all clients.
+        on_ready: called when there are new changes.
     """
 
     def __init__(
@@ -49,7 +100,7 @@ class ChangeStream:
         self.done = False
         self._sse = sse
         self._encodings = encodings
-        self._spoke = time.monotonic()  # no sign of life before there was a silence
+        self._last_sent = time.monotonic()  # wall time, for heartbeats
         objects: list[ResourceEvent] = []
         start: str | int = since
         if not since:
@@ -62,29 +113,29 @@ class ChangeStream:
         self._first = b"".join(map(self._bytes, objects))
 
     def pull(self, waiting: int) -> bytes:
-        """ChangeStream; a sign of life after a silence; at last why the stream ends."""
+        """Return new changes, or a heartbeat after a pause, or the event that ends the stream."""
         first, self._first = self._first, b""
         if first:
-            return first  # however much it is
-        found = bytearray()
+            return first  # whatever its size: the client has received nothing yet
+        data = bytearray()
         try:
             for event in self.watch.poll():
-                found += self._bytes(event)
+                data += self._bytes(event)
         except Expired as error:
-            return bytes(found) + self._end(str(error))
-        if waiting + len(found) > streams.BACKLOG_BYTES:
+            return bytes(data) + self._end(str(error))
+        if waiting + len(data) > streams.BACKLOG_BYTES:
             return self._end("the client reads too slowly: list again, then watch")
         now = time.monotonic()
-        if found or waiting:
-            self._spoke = now
-        elif now - self._spoke > HEARTBEAT_SECONDS:
-            self._spoke = now
-            beat = {"type": "BOOKMARK", "revision": self.watch.resource_version}
-            return b": heartbeat\n\n" if self._sse else _encode(beat).encode() + b"\n"
-        return bytes(found)
+        if data or waiting:
+            self._last_sent = now
+        elif now - self._last_sent > HEARTBEAT_SECONDS:
+            self._last_sent = now
+            heartbeat = {"type": "BOOKMARK", "revision": self.watch.resource_version}
+            return b": heartbeat\n\n" if self._sse else _encode(heartbeat).encode() + b"\n"
+        return bytes(data)
 
     def close(self) -> None:
-        """End the watch."""
+        """Close the watch."""
         self.watch.close()
 
     def _end(self, message: str) -> bytes:
@@ -94,19 +145,19 @@ class ChangeStream:
         return text.encode()
 
     def _bytes(self, event: ResourceEvent) -> bytes:
-        """An event as it goes over the wire; encoded once for all clients of a format."""
+        """Serialize an event; once for all clients of a format."""
         key = (event.revision, event.object["metadata"].get("uid", ""), self._sse)
-        known = self._encodings.get(key)
-        if known is not None and event.type != "ADDED":
-            return known
+        cached = self._encodings.get(key)
+        if cached is not None and event.type != "ADDED":
+            return cached
         body = _encode({"type": event.type, "revision": event.revision, "object": event.object})
         if self._sse:
             text = f"event: {event.type}\nid: {event.revision}\ndata: {body}\n\n"
         else:
             text = f"{body}\n"
-        found = text.encode()
+        data = text.encode()
         if event.type != "ADDED":
-            self._encodings[key] = found
-            while len(self._encodings) > KEPT_ENCODINGS:
+            self._encodings[key] = data
+            while len(self._encodings) > CACHE_SIZE:
                 self._encodings.popitem(last=False)
-        return found
+        return data
