@@ -1,7 +1,7 @@
 """The same run in a whole simulated cluster: API server, scheduler, kubelets, metrics-server, HPA.
 
-Slower than the model by three orders of magnitude, and the judge of it: pods take their real way
-through scheduler and kubelet, and everything that a policy decided can be explained.
+A thousand times slower than the model, and the reference for it: pods go through scheduler and
+kubelet, and every decision of a policy can be explained.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
-from kubesim.autoscaler import Observation, PolicyConstants
+from kubesim.autoscaler import AutoscalingPolicy, Observation, PolicyConstants, Recommendation
 from kubesim.cluster import Cluster
 from kubesim.experiment.scores import LatencyTally, Run, Scores, count_flaps, pod_seconds
 from kubesim.experiment.setting import Contender, World
@@ -21,17 +21,17 @@ from kubesim.simple import autopod
 from kubesim.traffic import TrafficModel
 
 NODE_CPU = 16
-PAGE_SECONDS = 600.0  # how often the series are read, before their ring forgets
+PAGE_SECONDS = 600.0  # how often the series are read; their ring keeps 7200 s
 
 
 class _WithConstants:
-    """A policy that sees the contender's settings in the place of the controller's."""
+    """A policy that gets the contender's settings instead of the controller's."""
 
-    def __init__(self, policy: Any, constants: PolicyConstants) -> None:
+    def __init__(self, policy: AutoscalingPolicy, constants: PolicyConstants) -> None:
         self._policy = policy
         self._constants = constants
 
-    def recommend(self, observation: Observation) -> Any:
+    def recommend(self, observation: Observation) -> Recommendation | int:
         return self._policy.recommend(replace(observation, constants=self._constants))
 
 
@@ -43,13 +43,13 @@ def run_in_cluster(
     world: World,
     seed: int = 0,
 ) -> Run:
-    """One run in a cluster of its own, on virtual time.
+    """Run one contender in a cluster of its own, on virtual time.
 
     Args:
         contender: the policy and its HPA.
-        traffic: requests per second over time, taken as it is.
-        duration: in seconds.
-        world: what is scaled; `step_seconds` has no meaning here.
+        traffic: requests per second over time.
+        duration: simulated seconds.
+        world: what is scaled; `step_seconds` is not used.
         seed: of the cluster.
     """
     with built(contender, traffic, world=world, seed=seed) as cluster:
@@ -64,11 +64,11 @@ def built(
     seed: int = 0,
     **options: Any,
 ) -> Cluster:
-    """The cluster of such a run, before any time has passed; who asks for it closes it.
+    """Return the cluster of such a run at second 0; the caller closes it.
 
     Args:
         contender, traffic, world, seed: as in `run_in_cluster`.
-        options: further ones for `Cluster`, for example ``shadow_policies``.
+        options: further options of `Cluster`, for example ``shadow_policies``.
     """
     cpu = world.request_milli * max(contender.maximum, world.pods) / 1000
     nodes = max(1, ceil(1.2 * cpu / NODE_CPU), ceil(max(contender.maximum, world.pods) / 100))
@@ -78,7 +78,7 @@ def built(
         hpa=False,
         node_cpu=str(NODE_CPU),
         node_memory="64Gi",
-        policy=_WithConstants(contender.made(), contender.constants),
+        policy=_WithConstants(contender.make_policy(), contender.constants),
         metrics_resolution=world.metrics_resolution,
         **options,
     )
@@ -117,7 +117,7 @@ def _create(cluster: Cluster, contender: Contender, world: World) -> None:
 
 
 def _watch(cluster: Cluster, world: World, duration: float) -> Run:
-    """Let time pass, and gather the scores."""
+    """Let time pass, and compute the scores."""
     tally, cursor, decided = LatencyTally(), 0, 0
     sizes: list[tuple[float, int]] = [(0.0, world.pods)]
     offered = unmet = slow = 0.0
@@ -133,8 +133,8 @@ def _watch(cluster: Cluster, world: World, duration: float) -> Run:
             unmet += flow.unmet
             late = flow.p95 is not None and flow.p95 > world.latency_target_seconds
             slow += flow.unmet > 0 or late
-        found, decided = cluster.decisions.since(decided, f"hpa/{autopod.NAME}")
-        sizes += [(d.time, int(d.data["to"])) for d in found if d.data.get("written")]
+        decisions, decided = cluster.decisions.since(decided, f"hpa/{autopod.NAME}")
+        sizes += [(d.time, int(d.data["to"])) for d in decisions if d.data.get("written")]
     scores = Scores(
         pod_seconds=pod_seconds(sizes, duration),
         most_pods=max(size for _, size in sizes),

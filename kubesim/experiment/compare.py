@@ -1,15 +1,15 @@
 """Policies x traffic x seeds -> a scored table, on any executor of concurrent.futures.
 
-Runs are independent and each is a pure function of its policy, traffic, seed and world; so they may
-be computed in any order, in any process, and the table is the same. A run of the model takes
-milliseconds to seconds, and handing a task to another process some milliseconds; hence runs are
-handed out in chunks.
+Runs are independent, and each is a pure function of its policy, traffic, seed and world. They may be
+computed in any order and in any process, and the table is the same. A run of the model takes
+milliseconds to seconds, and sending a task to another process takes milliseconds; hence runs are
+sent in chunks.
 
     with ProcessPoolExecutor() as pool:
         compare(policies, traffic, seeds=range(100), duration=86_400, executor=pool)
 
-What goes to another process must be picklable: classes and functions of a module, not lambdas and
-not classes of a notebook cell. Without an executor everything runs here, and anything goes.
+With a process pool, policies and traffic must be picklable: classes and functions of a module, not
+lambdas and not classes of a notebook cell. Without an executor they may be anything.
 
 No counterpart in Kubernetes.
 """
@@ -20,14 +20,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any
 
 from kubesim.errors import BadRequest
 from kubesim.experiment.cluster_run import run_in_cluster
 from kubesim.experiment.model import simulate
-from kubesim.experiment.scores import Run
-from kubesim.experiment.setting import Contender, World
-from kubesim.objects.frozen import ReadOnlyDocument
+from kubesim.experiment.scores import Run, Scores
+from kubesim.experiment.setting import Contender, PolicySource, World
 from kubesim.table import Table
 from kubesim.traffic import Poisson, TrafficModel
 
@@ -44,17 +42,17 @@ FIGURES = (
 )
 
 Load = TrafficModel | Callable[[int], TrafficModel]
-"""A traffic model, whose requests then come by chance; or a function of the seed."""
+"""A traffic model, whose requests arrive at random; or a function from a seed to a model."""
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One run, before it is done."""
+    """One run to be computed."""
 
     policy: str
     contender: Contender
     traffic: str
-    load: Any
+    load: Load
     seed: int
     world: World
     duration: float
@@ -63,54 +61,60 @@ class _Task:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The outcome of an experiment.
+    """The result of an experiment.
 
     Attributes:
-        runs: in the order policies, traffic, seeds.
-        duration: of each, in seconds.
+        runs: in the order of policies, traffic, seeds.
+        duration: of each run, in simulated seconds.
     """
 
     runs: tuple[Run, ...]
     duration: float
 
     def table(self) -> Table:
-        """One row for each policy and traffic: means over the seeds."""
+        """Return a table with one row for each policy and traffic: means over the seeds."""
         groups: dict[tuple[str, str], list[Run]] = {}
         for run in self.runs:
             groups.setdefault((run.policy, run.traffic), []).append(run)
-        rows = [(*key, *_means([run.scores for run in found])) for key, found in groups.items()]
+        rows = [(*key, *_means([run.scores for run in runs])) for key, runs in groups.items()]
         seeds = len({run.seed for run in self.runs})
         title = f"{self.duration:g} s, mean of {seeds} seed{'s' * (seeds != 1)}"
         return Table(("policy", "traffic", *FIGURES), rows, title)
 
     def runs_table(self) -> Table:
-        """One row for each run."""
+        """Return a table with one row for each run."""
         rows = [(r.policy, r.traffic, r.seed, *_means([r.scores])) for r in self.runs]
         return Table(("policy", "traffic", "seed", *FIGURES), rows, f"{self.duration:g} s")
 
     def best(self, score: Callable[[Run], float]) -> str:
-        """The policy with the smallest mean of a score of your own, for example
-        ``lambda run: run.scores.pod_seconds + 100 * run.scores.unmet``."""
-        found: dict[str, list[float]] = {}
+        """Return the policy with the smallest mean score.
+
+        Args:
+            score: for example ``lambda run: run.scores.pod_seconds + 100 * run.scores.unmet``.
+        """
+        scores: dict[str, list[float]] = {}
         for run in self.runs:
-            found.setdefault(run.policy, []).append(score(run))
-        return min(found, key=lambda name: fmean(found[name]))
+            scores.setdefault(run.policy, []).append(score(run))
+        return min(scores, key=lambda name: fmean(scores[name]))
 
     def pareto(self) -> list[str]:
-        """The policies that no other one beats: none costs fewer pod seconds *and* leaves fewer
-        requests unmet (means over all traffic and seeds), cheapest first."""
-        found: dict[str, list[Run]] = {}
+        """Return the Pareto-optimal policies, cheapest first.
+
+        No other policy costs fewer pod seconds *and* leaves fewer requests unmet than one of them
+        (means over all traffic and seeds).
+        """
+        by_policy: dict[str, list[Run]] = {}
         for run in self.runs:
-            found.setdefault(run.policy, []).append(run)
+            by_policy.setdefault(run.policy, []).append(run)
         points = {
             name: (
                 fmean(run.scores.pod_seconds for run in runs),
                 fmean(run.scores.unmet for run in runs),
             )
-            for name, runs in found.items()
+            for name, runs in by_policy.items()
         }
         return sorted(
-            (name for name, point in points.items() if not _beaten(point, points.values())),
+            (name for name, point in points.items() if not _is_dominated(point, points.values())),
             key=lambda name: points[name],
         )
 
@@ -121,13 +125,13 @@ class Comparison:
         return self.table()._repr_html_()
 
 
-def _beaten(point: tuple[float, float], others: Iterable[tuple[float, float]]) -> bool:
-    """True if another point is nowhere worse, and somewhere better."""
+def _is_dominated(point: tuple[float, float], others: Iterable[tuple[float, float]]) -> bool:
+    """Whether another point is better in one coordinate and not worse in the other."""
     return any(o != point and o[0] <= point[0] and o[1] <= point[1] for o in others)
 
 
-def _means(scores: Sequence[Any]) -> tuple[Any, ...]:
-    """The columns of a table that are figures."""
+def _means(scores: Sequence[Scores]) -> tuple[object, ...]:
+    """Return the means for the columns of a table."""
     latencies = [score.p95 for score in scores if score.p95 is not None]
     return (
         round(fmean(score.pod_seconds for score in scores) / 3600, 3),
@@ -141,7 +145,7 @@ def _means(scores: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def compare(
-    policies: ReadOnlyDocument,
+    policies: Mapping[str, Contender | PolicySource],
     traffic: Mapping[str, Load],
     seeds: Iterable[int] = (0,),
     duration: float = 3600.0,
@@ -153,30 +157,33 @@ def compare(
     """Run every policy against every traffic with every seed, and score the runs.
 
     Args:
-        policies: by name: a `Contender`, or a policy alone (its class, a function that makes it, or
-            an object with recommend(observation)) that works for a default HPA.
-        traffic: by name: a traffic model, whose requests then arrive by chance (`Poisson`, with the
-            run's seed); or a function of the seed that makes a model, which is taken as it is.
-        seeds: every policy meets the same arrivals.
+        policies: by name: a `Contender`, or a policy for a default HPA (its class, a function that
+            returns one, or an object with recommend(observation)).
+        traffic: by name: a traffic model, whose requests arrive at random (`Poisson`, with the
+            run's seed); or a function from the seed to a model, which is used as it is.
+        seeds: all policies get the same arrivals of a seed.
         duration: of each run, in simulated seconds.
         world: what is scaled; see `World`.
-        detail: "model": the loop alone, thousands of times faster; "cluster": a whole simulated
+        detail: "model": the autoscaling loop alone, a thousand times faster; "cluster": a simulated
             cluster for each run.
-        executor: where the runs are computed; None: here, one after the other.
+        executor: computes the runs; None: they are computed one after the other.
+
+    Returns:
+        The runs and their tables.
 
     Raises:
-        BadRequest: nothing to compare, or no such detail.
+        BadRequest: no policy, traffic or seed, no duration above 0, or an unknown detail.
     """
     if detail not in DETAILS:
-        raise BadRequest(f"there is no detail {detail!r}", hint=f"say {' or '.join(DETAILS)}")
-    drawn = tuple(seeds)
-    if not (policies and traffic and drawn and duration > 0):
+        raise BadRequest(f"there is no detail {detail!r}", hint=f"write {' or '.join(DETAILS)}")
+    numbers = tuple(seeds)
+    if not (policies and traffic and numbers and duration > 0):
         raise BadRequest("compare() needs a policy, a traffic, a seed and a duration above 0")
     tasks = [
         _Task(name, _contender(policy), load, model, seed, world or World(), duration, detail)
         for name, policy in policies.items()
         for load, model in traffic.items()
-        for seed in drawn
+        for seed in numbers
     ]
     if executor is None:
         return Comparison(tuple(_run(task) for task in tasks), duration)
@@ -186,7 +193,7 @@ def compare(
     return Comparison(tuple(run for future in futures for run in future.result()), duration)
 
 
-def _contender(policy: Any) -> Contender:
+def _contender(policy: Contender | PolicySource) -> Contender:
     return policy if isinstance(policy, Contender) else Contender(policy=policy)
 
 
@@ -196,10 +203,7 @@ def _run_all(tasks: Sequence[_Task]) -> list[Run]:
 
 def _run(task: _Task) -> Run:
     load = task.load
-    if callable(getattr(load, "rate", None)):
-        model: TrafficModel = Poisson(load, task.seed)
-    else:
-        model = load(task.seed)
+    model: TrafficModel = load(task.seed) if not hasattr(load, "rate") else Poisson(load, task.seed)
     if task.detail == "cluster":
         run = run_in_cluster(
             task.contender, model, duration=task.duration, world=task.world, seed=task.seed

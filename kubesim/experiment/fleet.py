@@ -1,8 +1,8 @@
-"""The pods of the model, and what is measured of them.
+"""The pods of the model, and their metrics.
 
-All ready pods share the requests equally, so that they all use the same CPU: one counter stands for
-all, and a pod's own is the difference to what it was when the pod became ready. Only pods that have
-just started are looked at one by one.
+All ready pods share the requests equally, so that they use the same CPU: there is one counter, and
+a pod's usage is the difference to its value when the pod became ready. Only pods that have just
+started are computed one by one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from kubesim.autoscaler.metrics.metrics_server import Point, next_points, usage_
 from kubesim.autoscaler.types import PodFacts, Sample
 from kubesim.experiment.setting import World
 
-ALWAYS = -1e9  # the first pods have been there for ever
+ALWAYS = -1e9  # start time of the first pods
 
 
 @dataclass(slots=True)
@@ -22,9 +22,9 @@ class Pod:
 
     Attributes:
         facts: what a policy sees.
-        ready_at: when it begins to serve.
-        base: the common counter at that moment.
-        points: its two scrapes.
+        ready_at: simulated second at which it begins to serve.
+        base: the common counter at that second.
+        points: its last two scrapes.
     """
 
     facts: PodFacts
@@ -34,16 +34,20 @@ class Pod:
 
 
 class Fleet:
-    """Pods with their figures.
+    """The pods of a workload and their metrics.
+
+    Args:
+        world: properties of the pods.
 
     Attributes:
-        pods: oldest first; `starting` is a part of them.
-        facts, requests: as a policy sees them.
-        common: the sample of every pod, if they are all alike; else None.
-        ready: pods that serve.
-        youngest: second at which the last of all is, was or will be ready.
-        capacity: requests that these can serve in a step.
-        counter: millicore seconds of a pod that has always been ready.
+        pods: all pods, oldest first.
+        starting: the pods that are not ready.
+        facts, requests: pods and CPU requests as a policy sees them.
+        common: the sample of every pod if all samples are equal; else None.
+        ready: number of pods that serve.
+        youngest: second at which the newest pod became or becomes ready.
+        capacity: requests that the ready pods can serve in a step.
+        counter: millicore seconds of a pod that was ready from the start.
         cpu: millicores of each ready pod in the last step.
     """
 
@@ -52,13 +56,13 @@ class Fleet:
         self.pods = [Pod(_running(n, ALWAYS), ALWAYS) for n in range(world.pods)]
         self.starting: list[Pod] = []
         self.counter = self.cpu = 0.0
-        self._samples: dict[str, Sample] | None = {}  # None: all are `common`
+        self._samples: dict[str, Sample] | None = {}  # None: all samples are `common`
         self.common: Sample | None = None
         self._scraped = (0.0, 0.0)  # (second, counter) of the last scrape
         self._changed()
 
     def _changed(self) -> None:
-        """Pods came, went or became ready."""
+        """Compute what depends on the pods, after pods were added or deleted or became ready."""
         self.facts = tuple([pod.facts for pod in self.pods])
         self.requests: dict[str, int | None] = {
             pod.facts.name: self.world.request_milli for pod in self.pods
@@ -69,17 +73,17 @@ class Fleet:
         self.common = None
 
     def become_ready(self, now: float) -> None:
-        """Those whose time has come begin to serve."""
-        there = [pod for pod in self.starting if pod.ready_at <= now]
-        for pod in there:
+        """Make the pods ready whose start has ended."""
+        started = [pod for pod in self.starting if pod.ready_at <= now]
+        for pod in started:
             pod.facts = _running(int(pod.facts.name[4:]), pod.ready_at, pod.facts.started)
             pod.base = self.counter
             self.starting.remove(pod)
-        if there:
+        if started:
             self._changed()
 
     def resize(self, wanted: int, now: float) -> None:
-        """New pods start; the newest go first, as those of a StatefulSet do."""
+        """Create pods, or delete the newest ones, as a StatefulSet does."""
         self._samples = kept = dict(self.samples)
         for number in range(len(self.pods), wanted):
             facts = PodFacts(f"pod-{number}", "Pending", False, False, now, now)
@@ -97,15 +101,18 @@ class Fleet:
 
     @property
     def samples(self) -> dict[str, Sample]:
-        """By pod."""
+        """The samples by pod."""
         if self._samples is None:
             assert self.common is not None
             self._samples = {pod.facts.name: self.common for pod in self.pods}
         return self._samples
 
     def scrape(self, now: float) -> None:
-        """Read every counter, as a metrics-server does. Pods that are past their start, and were so
-        at the scrape before, have used the same since then: one sample stands for them."""
+        """Read all counters, as a metrics-server does.
+
+        Pods that had started before the last scrape have used the same CPU since: they share one
+        sample.
+        """
         world, samples = self.world, {}
         before, self._scraped = self._scraped, (now, self.counter)
         first, last = Point(*before, 0, ALWAYS), Point(*self._scraped, 0, ALWAYS)
@@ -126,9 +133,9 @@ class Fleet:
                 samples[pod.facts.name] = self._sample(older, newer)
         self._keep(samples, common)
 
-    def look(self, now: float) -> None:
-        """Without a metrics-server: the last step of each pod that was there for all of it."""
-        world, found = self.world, {}
+    def read_last_step(self, now: float) -> None:
+        """Read the last step of each pod that was ready in all of it; without a metrics-server."""
+        world, samples = self.world, {}
         limit, step = float(world.limit_milli), world.step_seconds
         common = Sample(int(min(self.cpu, limit)), now, step)
         if self.pods and self.youngest + max(world.startup_seconds, step) < now:
@@ -138,8 +145,8 @@ class Fleet:
         for pod in self.pods:
             if pod.ready_at <= now - step:
                 old = now - pod.ready_at > world.startup_seconds
-                found[pod.facts.name] = common if old else young
-        self._keep(found, common)
+                samples[pod.facts.name] = common if old else young
+        self._keep(samples, common)
 
     def _keep(self, samples: dict[str, Sample], common: Sample) -> None:
         self._samples = samples
@@ -147,7 +154,7 @@ class Fleet:
         self.common = common if alike else None
 
     def _used(self, pod: Pod, now: float) -> float:
-        """Millicore seconds of a pod since it began to serve."""
+        """Return the millicore seconds of a pod since it became ready."""
         young = min(now - pod.ready_at, self.world.startup_seconds) * self.world.startup_milli
         return self.counter - pod.base + young
 

@@ -1,18 +1,16 @@
-"""The loop without the control plane: traffic, queue, metrics, policy, pods; a day in a blink.
+"""The autoscaling loop without the control plane: traffic, queue, metrics, policy, pods.
 
-The parts are those of the whole simulator - the same traffic models, the same queue, the same two
-points of the metrics-server, the same policy - but there are no objects, watches, scheduler and
-kubelets between them: a decision becomes pods after `World.start_seconds`, always. So it answers
-"which policy?", a thousand times a minute; what the control plane does to it is shown by
-`compare(detail="cluster")`.
+The parts are those of the whole simulator - the same traffic models, queue, two points of the
+metrics-server, and policy - but without objects, watches, scheduler and kubelets between them: a
+decision always becomes pods after `World.start_seconds`. A day takes milliseconds, so that policies
+can be compared over many seeds. `compare(detail="cluster")` shows the effect of the control plane.
 
-Ours leaves out: nodes that are full, pods that fail, conflicts.
+Ours leaves out: full nodes, pods that fail, conflicts.
 """
 
 from __future__ import annotations
 
 from math import inf
-from typing import Any
 
 from kubesim.autoscaler.documents import behavior_of, metrics_of
 from kubesim.autoscaler.policy.horizontal import HorizontalPolicy
@@ -23,7 +21,7 @@ from kubesim.autoscaler.records import checked
 from kubesim.autoscaler.types import Metric, Observation, Reading, Sample, State
 from kubesim.experiment.fleet import Fleet
 from kubesim.experiment.scores import BINS, LatencyTally, Run, Scores, count_flaps, pod_seconds
-from kubesim.experiment.setting import Contender, World
+from kubesim.experiment.setting import Contender, PolicySource, World
 from kubesim.traffic import Flow, TrafficModel
 from kubesim.traffic.queueing import MOST_LOADED, P95, FluidQueue
 
@@ -31,13 +29,13 @@ TRAFFIC_METRICS = ("requests_per_second", "queue_length")
 
 
 class Simulation:
-    """One run.
+    """One run of the model.
 
     Args:
         contender: the policy and its HPA.
         traffic: requests per second over time.
         world: what is scaled.
-        alike: look at pods that are all alike in a shorter way; the result is the same.
+        alike: use a shorter computation for pods with equal samples; the result is the same.
     """
 
     def __init__(
@@ -46,7 +44,7 @@ class Simulation:
         self.world = world
         self.contender = contender
         self._rate = traffic.rate
-        self._policy = contender.made()
+        self._policy = contender.make_policy()
         spec = {"spec": contender.spec()}
         self._metrics: list[Metric] = [metric for metric, _ in metrics_of(spec)]
         self._behavior = behavior_of(spec)
@@ -67,7 +65,7 @@ class Simulation:
         self.offered = self.unmet = self.slow_seconds = 0.0
 
     def run(self, duration: float) -> Scores:
-        """Let so many seconds pass."""
+        """Simulate so many seconds, and return the scores."""
         world, fleet, step = self.world, self._fleet, self.world.step_seconds
         sync, scrape = self.contender.sync_seconds, world.metrics_resolution or 0.0
         next_sync, next_scrape = sync, scrape
@@ -81,11 +79,11 @@ class Simulation:
                 fleet.scrape(now)
                 next_scrape += scrape
             if now >= next_sync:
-                self._look(now)
+                self._sync(now)
                 next_sync += sync
             arrivals = rate(now) * step
             if 0 < arrivals <= fleet.capacity and queue.empty:
-                # Nobody waits, most of the time: the same as below, in few operations.
+                # No request waits, the most frequent case: as below, in few operations.
                 share = arrivals / fleet.capacity
                 self.offered += arrivals
                 self._arrived, self._queued = arrivals, 0.0
@@ -125,16 +123,16 @@ class Simulation:
             flaps=count_flaps(self.sizes),
         )
 
-    # -- looking and scaling ----------------------------------------------------------------------
+    # -- the autoscaler -----------------------------------------------------------------------
 
-    def _look(self, now: float) -> None:
+    def _sync(self, now: float) -> None:
         contender, fleet = self.contender, self._fleet
         current = len(fleet.pods)
         if not self.world.metrics_resolution:
-            fleet.look(now)
-        if self._look_alike(now, current):
+            fleet.read_last_step(now)
+        if self._sync_alike(now, current):
             return
-        seen = Observation(
+        observation = Observation(
             now=now,
             current=current,
             maximum=contender.maximum,
@@ -146,22 +144,25 @@ class Simulation:
             constants=contender.constants,
             state=self._state,
         )
-        result = checked(seen, self._policy.recommend(seen))
+        result = checked(observation, self._policy.recommend(observation))
         self._state = result.state
         if not result.failed and result.replicas != current:
             self._scale(current, result.replicas, now)
 
-    def _look_alike(self, now: float, current: int) -> bool:
-        """A look of the real algorithm at pods that are all alike, by the same functions but with
-        products in the place of sums; False if they are not, or if it is another policy."""
+    def _sync_alike(self, now: float, current: int) -> bool:
+        """Run the real algorithm for pods with equal samples, with products instead of sums.
+
+        Returns:
+            False if the samples differ, or for another policy; nothing is done then.
+        """
         metric, state, contender = self._metrics[0], self._state, self.contender
         sample, log = self._fleet.common, self._state.recommendations
         if sample is None or not self._plain or log is None:
             return False
         if not max(contender.minimum, 1) <= current <= contender.maximum:
             return False
-        used, asked = sample.milli * current, self.world.request_milli * current
-        tally = SampleSums(used, asked, current, current, current)
+        used, requested = sample.milli * current, self.world.request_milli * current
+        tally = SampleSums(used, requested, current, current, current)
         question = PodsTarget(tally, metric.utilization or 0, True, current, self._tolerance)
         proposal = question.decide(used).replicas
         size = limits_at(
@@ -200,25 +201,28 @@ class Simulation:
 
 
 def _slow(world: World) -> float:
-    """The load, as a share of capacity, above which a second is slow though nobody waits."""
+    """Return the load, as a share of capacity, above which a second is slow without waiting."""
     share = 1.0 - P95 / (world.rate_of_a_pod * world.latency_target_seconds)
     return share if share < MOST_LOADED else inf
 
 
 def simulate(
-    contender: Contender | Any,
+    contender: Contender | PolicySource,
     traffic: TrafficModel,
     *,
     duration: float,
     world: World | None = None,
 ) -> Run:
-    """One run by the model.
+    """Run one contender in the model.
 
     Args:
-        contender: the policy and its HPA; or a policy alone.
-        traffic: requests per second over time, taken as it is.
-        duration: in seconds.
+        contender: the policy and its HPA; or a policy for a default HPA.
+        traffic: requests per second over time.
+        duration: simulated seconds.
         world: what is scaled.
+
+    Returns:
+        The scores, and the sizes over time.
     """
     chosen = contender if isinstance(contender, Contender) else Contender(policy=contender)
     simulation = Simulation(chosen, traffic, world or World())

@@ -1,4 +1,4 @@
-"""Scores of a run: what it cost, and what its users felt.
+"""Scores of a run: its cost, and the service that clients got.
 
 No counterpart in Kubernetes.
 """
@@ -13,25 +13,25 @@ from math import exp, log
 from kubesim.traffic import Flow
 from kubesim.traffic.queueing import mean_service
 
-FLAP_SECONDS = 600.0  # a scaling that takes back one so recent is a flap
-PERCENT = 0.02  # how finely service times are told apart
-WAIT_SECONDS = 0.05  # how finely waiting times are
-BINS = 2_000  # how finely the load of pods is, where nobody waits
+FLAP_SECONDS = 600.0  # a scaling that reverses a more recent one is a flap
+PERCENT = 0.02  # resolution of service times
+WAIT_SECONDS = 0.05  # resolution of waiting times
+BINS = 2_000  # resolution of the load of pods, without waiting
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One run, in figures.
+    """The scores of one run.
 
     Attributes:
-        pod_seconds: the integral of the size: what is paid for.
+        pod_seconds: the integral of the size: the cost.
         most_pods: the largest size.
         offered: requests that arrived.
         unmet: requests without an answer: timed out, or lost.
-        p95: seconds that 95 of 100 answered requests did not exceed; None if there was none.
-        slow_seconds: seconds whose p95 was above the target, or in which requests went unmet.
+        p95: 95th percentile of the latency in seconds; None if no request was answered.
+        slow_seconds: seconds with a p95 above the target, or with unmet requests.
         scalings: changes of size.
-        flaps: those that took back another one within ten minutes.
+        flaps: scalings that reversed another one within ten minutes.
     """
 
     pod_seconds: float
@@ -45,7 +45,7 @@ class Scores:
 
     @property
     def unmet_percent(self) -> float:
-        """Unmet requests in percent of all."""
+        """Unmet requests as a percentage of all requests."""
         return 100.0 * self.unmet / self.offered if self.offered else 0.0
 
 
@@ -54,9 +54,9 @@ class Run:
     """One policy, one traffic, one seed.
 
     Attributes:
-        policy, traffic, seed: which.
-        scores: the figures.
-        sizes: (second, pods) at the beginning and after each scaling.
+        policy, traffic, seed: of the run.
+        scores: its scores.
+        sizes: (second, pods) at the start and after each scaling.
     """
 
     policy: str
@@ -67,19 +67,19 @@ class Run:
 
 
 class LatencyTally:
-    """The latencies of all requests of a run, in few numbers.
+    """The latencies of all requests of a run, in little memory.
 
-    In each second they are waiting plus an exponential (see `kubesim.traffic.queueing`); seconds
-    with nearly the same two figures are added up, so that a day takes some hundred entries.
+    In each second the latency is a wait plus an exponential (see `kubesim.traffic.queueing`).
+    Seconds with nearly equal parameters are added up, so that a day takes some hundred entries.
 
     Args:
-        pod_rate: requests per second that a pod can serve; for `calm` alone.
+        pod_rate: requests per second that a pod can serve; used for `calm`.
     """
 
     def __init__(self, pod_rate: float = 1.0) -> None:
         self.pod_rate = pod_rate
         self.calm = [0.0] * (BINS + 1)
-        """Requests of seconds in which nobody waited, by the pods' load in 1/BINS of capacity."""
+        """Requests of seconds without waiting, by the pods' load in 1/BINS of their capacity."""
         self._mass: dict[tuple[int, int], float] = {}
 
     def add(self, flow: Flow) -> None:
@@ -90,23 +90,23 @@ class LatencyTally:
             self._mass[key] = self._mass.get(key, 0.0) + flow.served
 
     def _entries(self) -> list[tuple[float, float, float]]:
-        """(requests, seconds waited, mean seconds of service) of all that were counted."""
-        found = [
+        """Return (requests, seconds waited, mean seconds of service) of all entries."""
+        entries = [
             (mass, waits * WAIT_SECONDS, exp(place * PERCENT))
             for (place, waits), mass in self._mass.items()
         ]
         for place, mass in enumerate(self.calm):
             if mass:
                 load = (place + 0.5) / BINS * self.pod_rate
-                found.append((mass, 0.0, mean_service(self.pod_rate, load, 1)))
-        return found
+                entries.append((mass, 0.0, mean_service(self.pod_rate, load, 1)))
+        return entries
 
     def share_within(self, seconds: float) -> float:
-        """Share of the requests that took no longer; 0 if there was none."""
+        """Return the share of the requests with at most that latency; 0 without requests."""
         return _share(self._entries(), seconds)
 
     def percentile(self, percent: float) -> float | None:
-        """Seconds that so many percent did not exceed; None without any request."""
+        """Return a percentile of the latency in seconds; None without requests."""
         entries = self._entries()
         if not entries:
             return None
@@ -120,32 +120,37 @@ class LatencyTally:
 
 
 def _share(entries: Sequence[tuple[float, float, float]], seconds: float) -> float:
-    total = found = 0.0
+    total = within = 0.0
     for mass, waited, mean in entries:
         total += mass
         beyond = seconds - waited
         if beyond >= 0:
-            found += mass * (1.0 - exp(-min(beyond / mean, 700.0)) if mean > 1e-80 else 1.0)
-    return found / total if total else 0.0
+            within += mass * (1.0 - exp(-min(beyond / mean, 700.0)) if mean > 1e-80 else 1.0)
+    return within / total if total else 0.0
 
 
 def count_flaps(sizes: Sequence[tuple[float, int]], within: float = FLAP_SECONDS) -> int:
-    """How many scalings took back the one before them, soon after it.
+    """Return how many scalings reversed the one before them within some seconds.
 
     >>> count_flaps([(0, 1), (15, 3), (100, 2), (900, 3)])          # the last comes 800 s later
     1
     """
-    found, last, when = 0, 0, 0.0
+    flaps, last, when = 0, 0, 0.0
     for (_, before), (second, after) in pairwise(sizes):
         change = after - before
-        found += last * change < 0 and second - when <= within
+        flaps += last * change < 0 and second - when <= within
         last, when = change, second
-    return found
+    return flaps
 
 
 def pod_seconds(sizes: Sequence[tuple[float, int]], end: float) -> float:
-    """The integral of the size from the first entry to the end."""
-    moments = [*(second for second, _ in sizes), end]
+    """Return the integral of the size from the first entry to the end.
+
+    Args:
+        sizes: (second, pods) pairs.
+        end: simulated second.
+    """
+    times = [*(second for second, _ in sizes), end]
     return sum(
-        size * (later - second) for (second, size), later in zip(sizes, moments[1:], strict=True)
+        size * (later - second) for (second, size), later in zip(sizes, times[1:], strict=True)
     )

@@ -1,40 +1,41 @@
-"""What an experiment varies (the contenders) and what it holds (the world).
+"""What an experiment varies (the contenders) and what it keeps fixed (the world).
 
 No counterpart in Kubernetes; the fields are those of an HPA and of a pod, with their defaults.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
 
-from kubesim.autoscaler import HorizontalPolicy, PolicyConstants
+from kubesim.autoscaler import AutoscalingPolicy, HorizontalPolicy, PolicyConstants
 from kubesim.autoscaler.constants import DEFAULTS, SYNC_PERIOD_SECONDS
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.traffic import Queue
 
 QUEUE = Queue()
+PolicySource = AutoscalingPolicy | Callable[[], AutoscalingPolicy]
+"""A policy, its class, or a function that returns one."""
 
 
 @dataclass(frozen=True)
 class World:
-    """What is scaled: pods and their program, their clients, and the way of the metrics.
+    """What is scaled: the pods, their clients, and the metrics.
 
     Attributes:
         cost_milli_per_rps: millicores for one request per second.
         idle_milli: millicores of a pod without requests.
-        request_milli, limit_milli: of each pod; at the limit it serves no more.
+        request_milli, limit_milli: CPU of each pod; the limit bounds what it serves.
         start_seconds: from the decision until a new pod is ready.
-        startup_seconds, startup_milli: what a new pod uses besides, for so long.
-        pods: how many there are at the beginning, ready.
-        queue: who waits.
-        metrics_resolution: seconds between the scrapes of a metrics-server; None: autoscalers see
+        startup_seconds, startup_milli: additional CPU of a new pod, and for how long.
+        pods: ready pods at the start.
+        queue: how requests wait.
+        metrics_resolution: seconds between two scrapes of a metrics-server; None: autoscalers see
             the last second.
-        latency_target_seconds: a second whose p95 is above is a slow one.
-        step_seconds: how finely the model is computed; 1 is as fine as traffic models are.
+        latency_target_seconds: a second with a p95 above it is slow.
+        step_seconds: step of the model; 1 is the resolution of traffic models.
 
     Raises:
         BadRequest: numbers that make no sense together.
@@ -55,9 +56,11 @@ class World:
 
     def __post_init__(self) -> None:
         if not (self.cost_milli_per_rps > 0 and self.limit_milli > self.idle_milli >= 0):
-            raise BadRequest("a pod must cost something for each request, and its limit be above")
+            raise BadRequest(
+                "cost_milli_per_rps must be above 0, idle_milli 0 or more, limit_milli above it"
+            )
         if not (self.step_seconds > 0 and self.start_seconds >= 0 and self.pods >= 0):
-            raise BadRequest("step_seconds must be above 0; start_seconds and pods not below 0")
+            raise BadRequest("step_seconds must be above 0, start_seconds and pods 0 or more")
 
     @property
     def rate_of_a_pod(self) -> float:
@@ -67,23 +70,23 @@ class World:
 
 @dataclass(frozen=True)
 class Contender:
-    """A policy with the HPA that it works for.
+    """A policy and its HPA.
 
     Attributes:
-        policy: the policy, its class, or a function that makes one; each run gets its own.
-        target: percent of the CPU request, unless `metrics` says otherwise.
+        policy: the policy, its class, or a function that returns one; each run gets its own.
+        target: percentage of the CPU request, unless `metrics` is set.
         minimum, maximum: minReplicas and maxReplicas.
         metrics: spec.metrics as in a manifest: Resource cpu; or as Pods, Object or External metric
             ``requests_per_second`` and ``queue_length`` of the traffic.
-        behavior: spec.behavior as in a manifest; None: none.
-        sync_seconds: how often it looks.
+        behavior: spec.behavior as in a manifest, or None.
+        sync_seconds: seconds between two syncs of the autoscaler.
         constants: settings of the real algorithm.
 
     Raises:
-        BadRequest: no policy, bounds or period that make no sense.
+        BadRequest: not a policy, or bounds or a period out of range.
     """
 
-    policy: Any = HorizontalPolicy
+    policy: PolicySource = HorizontalPolicy
     target: int = 70
     minimum: int = 1
     maximum: int = 20
@@ -101,8 +104,8 @@ class Contender:
         if not callable(getattr(self.policy, "recommend", self.policy)):
             raise BadRequest(f"{self.policy!r} is no policy; it needs recommend(observation)")
 
-    def made(self) -> Any:
-        """A policy for one run."""
+    def make_policy(self) -> AutoscalingPolicy:
+        """Return a policy for one run."""
         policy = self.policy
         if policy is HorizontalPolicy:
             return HorizontalPolicy(explained=False)
@@ -111,7 +114,7 @@ class Contender:
         return deepcopy(policy)
 
     def spec(self) -> Document:
-        """spec of the HPA, but for its target."""
+        """Return the spec of the HPA without its target."""
         cpu = {"type": "Utilization", "averageUtilization": self.target}
         default = {"type": "Resource", "resource": {"name": "cpu", "target": cpu}}
         spec: Document = {

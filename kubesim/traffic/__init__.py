@@ -1,4 +1,4 @@
-"""Traffic: requests per second over time, how ready pods share them, and what becomes of them.
+"""Traffic: requests per second over time, how ready pods share them, and which are lost.
 
 Reading order: models, queueing, endpoints, series, route, balancer; csvfile for recorded traffic.
 """

@@ -1,20 +1,20 @@
 """Traffic: requests that reach the ready pods of a workload or Service in equal shares.
 
-This is the data plane. In a real cluster requests go from the user through a Service to a pod and
-pass no API server; here the balancer works out each ready pod's share, and the kubelets ask for it
-at each tick. More ready pods really lower the load of each.
+This is the data plane. In a real cluster requests go from the client through a Service to a pod and
+never through the API server. Here the balancer computes the share of each ready pod, and kubelets
+read it at each tick. So more ready pods mean less load for each.
 
-Who shares is told by labels (`route`), or by the EndpointSlices of a Service (`to_service`), as
-kube-proxy is told. Once a second, and only while there is traffic, each route's figures are worked
-out: served, waiting, timed out, lost, latency (`queueing` says how), to be read with `series`.
-Without a queue - that is the default - what exceeds the capacity of the pods is lost at once; with
-one (`Queue`) it waits, and a pod goes on at full load until those who wait are served.
+Labels (`route`) or, as for kube-proxy, EndpointSlices of a Service (`to_service`) say which pods
+share the requests. Once a second, while there is traffic, each route is computed: requests served,
+waiting, timed out, lost, and latency (see `queueing`); `series` returns them. Without a queue (the
+default) requests above the capacity of the pods are lost at once. With a queue (`Queue`) they wait,
+and the pods run at full load until the queue is empty.
 
 Ours shares equally among ready pods, as kube-proxy does on average. It leaves out: session
-affinity, topology, the way of a packet. A pod that several routes reach serves all of them; what
-one of them takes in a second is not there for the others.
+affinity, topology, the path of a packet. A pod that several routes reach serves all of them: the
+requests of one route in a second reduce its capacity for the others.
 
-Source of the rule who gets traffic: EndpointSlice conditions (ready and not terminating),
+Source of the rule which pods get traffic: EndpointSlice conditions (ready and not terminating),
 pkg/controller/endpointslice; pkg/proxy/topology.go.
 """
 
@@ -38,20 +38,20 @@ from kubesim.traffic.route import Route
 from kubesim.traffic.series import SeriesPage, Totals
 
 Capacity = Callable[[Document], float]
-"""Requests per second that a pod can serve; infinite if its workload model knows no limit."""
+"""Requests per second that a pod can serve; infinite if its workload model has no limit."""
 
 
 class Traffic:
-    """Routes, and each ready pod's share of them.
+    """The routes of requests, and the share of each ready pod.
 
-    Its informers run on the worker ``traffic``; `load_for` may be called from any thread.
+    The informers run on the worker ``traffic``; `load_for` may be called from any thread.
 
     Args:
-        api, clock: the cluster's tools.
-        capacity: what a pod can serve; None: any number of requests.
+        api, clock: of the cluster.
+        capacity: returns what a pod can serve; None: any number of requests.
 
     Attributes:
-        routed: the pods that requests are sent to, by uid; empty while nobody sends any.
+        routed: the pods to which requests are sent, by uid; empty without traffic.
     """
 
     name = "traffic"
@@ -61,17 +61,17 @@ class Traffic:
         self._clock = clock
         self._capacity = capacity
         self._worker = clock.worker(self.name)
-        self._routes: dict[str, Route] = {}  # replaced, never changed: the driver adds to it
+        self._routes: dict[str, Route] = {}  # replaced, not changed in place: other threads read it
         self._of_pod: dict[str, tuple[Route, ...]] = {}  # uid -> its routes
-        self.routed: Mapping[str, object] = self._of_pod  # the same one, for good
+        self.routed: Mapping[str, object] = self._of_pod  # always the same object
         self._timer: Timer | None = None
-        self._slices: Informer | None = None  # only once there is traffic to a Service
+        self._slices: Informer | None = None  # None until there is traffic to a Service
         self._pods = Informer(
             api, self._worker, "Pod", on_event=self._pod_event, resync_seconds=RESYNC_SECONDS
         )
 
     def start(self) -> None:
-        """Begin to watch pods."""
+        """Start to watch pods."""
         self._pods.start()
 
     def stop(self) -> None:
@@ -86,16 +86,16 @@ class Traffic:
     def route(
         self, name: str, selector: str, model: TrafficModel, queue: Queue | None = None
     ) -> None:
-        """Send requests to the ready pods of a selector; a route of that name is replaced.
+        """Send requests to the ready pods that match a selector; replaces a route of that name.
 
         Args:
-            name: of the workload, for charts and `remove`.
+            name: of the route, for charts and `remove`.
             selector: label selector, for example ``app=web``.
             model: requests per second over time.
-            queue: who waits; None: nobody, what exceeds the pods' capacity is lost.
+            queue: how requests wait; None: requests above the pods' capacity are lost.
 
         Raises:
-            BadRequest: no model, or a selector that cannot be parsed or selects everything.
+            BadRequest: not a model, or a selector that cannot be parsed or matches all pods.
         """
         _check_model(model)
         parsed = parse_label_selector(selector)
@@ -111,18 +111,18 @@ class Traffic:
         namespace: str = "default",
         queue: Queue | None = None,
     ) -> None:
-        """Send requests to a Service, whose EndpointSlices say which pods share them.
+        """Send requests to a Service; its EndpointSlices say which pods share them.
 
-        The Service need not be there yet: until it has endpoints, every request is lost.
+        The Service need not exist: all requests are lost until it has endpoints.
 
         Args:
-            service, namespace: which Service; its name is the route's, with ``NAMESPACE/`` before
-                it unless that is ``default``.
+            service, namespace: of the Service. The route is called ``SERVICE``, or
+                ``NAMESPACE/SERVICE`` if the namespace is not ``default``.
             model: requests per second over time.
             queue: as in `route`.
 
         Raises:
-            BadRequest: no model.
+            BadRequest: not a model.
         """
         _check_model(model)
         name = service if namespace == "default" else f"{namespace}/{service}"
@@ -140,28 +140,28 @@ class Traffic:
         self._put(route)
 
     def remove(self, name: str) -> None:
-        """End a route; its pods go on as if there had never been traffic."""
+        """Remove a route; its pods use resources as without traffic."""
         if name in self._routes:
             self._routes = {n: route for n, route in self._routes.items() if n != name}
-            self._worker.call_soon(self._share_anew)
+            self._worker.call_soon(self._redistribute)
 
     def _put(self, route: Route) -> None:
         old = self._routes.get(route.name)
-        if old is not None:  # a chart that reads on sees no break, and those who wait still wait
+        if old is not None:  # charts go on reading, and waiting requests go on waiting
             route.series = old.series
             if old.service == route.service and old.queues and route.queues:
                 old.queue.rules, route.queue = route.queue.rules, old.queue
         self._routes = {**self._routes, route.name: route}
-        self._worker.call_soon(self._share_anew)
+        self._worker.call_soon(self._redistribute)
         if self._timer is None:
             self._timer = self._worker.every(STEP_SECONDS, self._second)
 
     # -- reading --------------------------------------------------------------------------------
 
     def load_for(self, pod: Document, now: float) -> float | None:
-        """Requests per second that reach one pod; None if no traffic is routed to it."""
+        """Return the requests per second that reach one pod; None without a route to it."""
         if not self._of_pod:
-            return None  # no traffic at all: the common case, asked at every tick
+            return None  # no traffic: the most frequent case, at each tick of each pod
         uid = pod["metadata"]["uid"]
         routes = self._of_pod.get(uid)
         if routes is None:
@@ -170,32 +170,36 @@ class Traffic:
             return routes[0].load(uid, now)
         return sum(route.load(uid, now) for route in routes)
 
-    __call__ = load_for  # what a kubelet asks at each tick
+    __call__ = load_for  # kubelets call it at each tick
 
     def offered(self, name: str) -> float:
-        """Requests per second that arrive for a workload now; 0 without a route."""
+        """Return the requests per second that arrive on a route now; 0 without a route."""
         route = self._routes.get(name)
         return route.model.rate(self._clock.now()) if route is not None else 0.0
 
     def ready_pods(self, name: str) -> int:
-        """Pods that share a workload's requests now."""
+        """Return how many pods share the requests of a route now."""
         route = self._routes.get(name)
         return len(route.ready) if route is not None else 0
 
     def routes(self) -> list[str]:
-        """Names of the workloads with traffic, sorted."""
+        """Return the names of the routes, sorted."""
         return sorted(self._routes)
 
     def series(self, name: str, cursor: int = 0) -> SeriesPage:
-        """The seconds of a route after a cursor: offered, served, waiting, lost, latency.
+        """Return the seconds of a route after a cursor: offered, served, waiting, lost, latency.
+
+        Args:
+            name: of the route.
+            cursor: of the last page; 0: all kept seconds.
 
         Raises:
-            BadRequest: no traffic of that name; the message lists those that exist.
+            BadRequest: no route of that name; the hint lists the routes.
         """
         return self._known(name).series.since(cursor)
 
     def totals(self, name: str) -> Totals:
-        """Requests of a route since its traffic began.
+        """Return the total requests of a route since its traffic began.
 
         Raises:
             BadRequest: as for `series`.
@@ -203,75 +207,75 @@ class Traffic:
         return self._known(name).series.totals
 
     def last(self, name: str) -> Flow | None:
-        """The newest second of a route; None if there is none."""
+        """Return the newest second of a route, or None."""
         route = self._routes.get(name)
         return None if route is None else route.series.last
 
     def figures(self) -> dict[str, dict[str, float]]:
-        """By route, figures of its newest second, as metrics for autoscalers; see `series`."""
-        found = {}
+        """Return metrics for autoscalers by route: those of its newest second; see `series`."""
+        figures = {}
         for name in self.routes():
             flow = self.last(name)
             if flow is not None:
-                found[name] = {
+                figures[name] = {
                     "requests_per_second": flow.offered,
                     "queue_length": flow.queued,
                     "unmet_requests_per_second": flow.unmet,
                 }
                 if flow.p95 is not None:
-                    found[name]["latency_p95_seconds"] = flow.p95
-        return found
+                    figures[name]["latency_p95_seconds"] = flow.p95
+        return figures
 
     def statistics(self) -> Document:
-        """Ready pods of each route, for tests and tables."""
+        """Return the number of ready pods of each route, for tests and tables."""
         return {name: len(route.ready) for name, route in self._routes.items()}
 
     def _known(self, name: str) -> Route:
         route = self._routes.get(name)
         if route is None:
-            there = ", ".join(self.routes()) or "none"
-            raise BadRequest(f"there is no traffic to {name!r}", hint=f"there is: {there}")
+            routes = ", ".join(self.routes()) or "none"
+            raise BadRequest(f"there is no traffic to {name!r}", hint=f"routes: {routes}")
         return route
 
     # -- on the worker --------------------------------------------------------------------------
 
     def _second(self) -> None:
-        """One second is over: what became of its requests. Ends itself when no route is left."""
+        """Compute the second that has passed for each route; stop the timer without routes."""
         if not self._routes:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer = None
             return
-        began = self._clock.now() - STEP_SECONDS
+        begin = self._clock.now() - STEP_SECONDS
         routes = list(self._routes.values())
         for route in routes:
             ready = len(route.ready)
-            arrivals = self._arrivals(route, began)
+            arrivals = self._arrivals(route, begin)
             capacity = route.capacity(routes) * STEP_SECONDS
-            flow = route.queue.step(began, arrivals, capacity, ready)
+            flow = route.queue.step(begin, arrivals, capacity, ready)
             route.share = flow.worked / STEP_SECONDS / ready if ready else 0.0
             route.series.append(flow)
 
-    def _arrivals(self, route: Route, began: float) -> float:
-        """Requests of one second; a model that raises is told, and sends none."""
+    def _arrivals(self, route: Route, begin: float) -> float:
+        """Return the requests of one second; a model that raises is logged, and sends none."""
         try:
-            return max(0.0, float(route.model.rate(began))) * STEP_SECONDS
-        except Exception as error:  # noqa: BLE001 - a model of the learner's own
-            said = f"{route.name}: the traffic model raised {type(error).__name__}: {error}"
-            self._api.analytics.log("Traffic", "ModelFailed", said, "error")
+            return max(0.0, float(route.model.rate(begin))) * STEP_SECONDS
+        except Exception as error:  # noqa: BLE001 - the model is user code
+            message = f"{route.name}: the traffic model raised {type(error).__name__}: {error}"
+            self._api.analytics.log("Traffic", "ModelFailed", message, "error")
             return 0.0
 
     def _pod_event(self, event: ResourceEvent) -> None:
         pod, uid = event.object, meta.uid_of(event.object)
-        gone = event.type == "DELETED" or phase_of(pod) != "Running"
+        stopped = event.type == "DELETED" or phase_of(pod) != "Running"
         for route in self._routes.values():
-            if route.selector is None:  # its EndpointSlices say who serves
-                if gone:
+            if route.selector is None:  # its EndpointSlices say which pods serve
+                if stopped:
                     self._leave(route, uid)
                 elif uid in route.members:
                     self._enter(route, pod, uid)
                 continue
-            serves = not gone and route.selector.matches(meta.labels_of(pod))
+            serves = not stopped and route.selector.matches(meta.labels_of(pod))
             if serves:
                 self._enter(route, pod, uid)
             else:
@@ -306,20 +310,20 @@ class Traffic:
                 self._follow(route)
 
     def _follow(self, route: Route) -> None:
-        """The endpoints of a route's Service may have changed."""
+        """Read the endpoints of a route's Service again."""
         if self._slices is None or route.service is None:
             return
-        found = self._slices.by_index("service", "/".join(route.service))
-        members = all_pods(found)
+        slices = self._slices.by_index("service", "/".join(route.service))
+        members = all_pods(slices)
         for uid in route.members - members:
             self._leave(route, uid)
-        route.members, route.ready = members, set(serving_pods(found))
+        route.members, route.ready = members, set(serving_pods(slices))
         for pod in self._pods.list() if members.difference(route.rates) else ():
             if meta.uid_of(pod) in members:
                 self._enter(route, pod, meta.uid_of(pod))
 
-    def _share_anew(self) -> None:
-        """Routes changed: look at every pod again."""
+    def _redistribute(self) -> None:
+        """Assign all pods to the routes again, after the routes changed."""
         self._of_pod.clear()
         for route in self._routes.values():
             route.ready.clear()
@@ -332,7 +336,7 @@ class Traffic:
 
 def _check_model(model: object) -> None:
     if not callable(getattr(model, "rate", None)):
-        raise BadRequest(f"{model!r} is no traffic model; it needs rate(now)")
+        raise BadRequest(f"{model!r} is no traffic model; it needs a method rate(now)")
 
 
 def _service_of(slice: Document) -> tuple[str, str]:

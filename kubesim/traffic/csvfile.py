@@ -1,8 +1,8 @@
-"""Traffic from a CSV file: what a monitoring system exported, or a published trace.
+"""Traffic from a CSV file: an export of a monitoring system, or a published trace.
 
-Two columns are (second, requests per second); one column is the number of requests in each interval
-of equal length, as the public traces of the web and of serverless functions count them. A first
-line that holds no numbers is a heading; empty lines and lines that begin with # do not count.
+Two columns are (second, requests per second). One column is the number of requests in each interval
+of equal length, as in public traces of web sites and serverless functions. A first line without
+numbers is a heading. Empty lines and lines that begin with # are ignored.
 
 No counterpart in Kubernetes.
 """
@@ -25,17 +25,20 @@ def from_csv(
     column: str | int | None = None,
     scale: float = 1.0,
 ) -> Replay:
-    """The traffic that a CSV file describes.
+    """Read traffic from a CSV file.
 
     Args:
         path: of the file, in UTF-8.
-        interval_seconds: of files that only count: how long each row's interval is.
-        column: name (by the heading) or place (from 0) of the column that counts requests per
+        interval_seconds: length of an interval, for files that count requests per interval.
+        column: name (in the heading) or index (from 0) of the column with the requests per
             interval, in a file with many columns; None: by the number of columns.
-        scale: every rate is multiplied with this.
+        scale: factor for all rates.
+
+    Returns:
+        A traffic model that replays the file.
 
     Raises:
-        BadRequest: the file cannot be read, or a line makes no sense; the message says which.
+        BadRequest: the file cannot be read, or a line is wrong; the message says which line.
     """
     if not interval_seconds > 0:
         raise BadRequest(f"interval_seconds must be more than 0, not {interval_seconds!r}")
@@ -62,7 +65,7 @@ def from_csv(
 
 
 def _rows(path: str | PathLike[str]) -> list[tuple[int, list[str]]]:
-    """(line number, cells) of each line that counts."""
+    """Return (line number, cells) of each line that is not ignored."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
@@ -83,7 +86,7 @@ def _place(path: str | PathLike[str], number: int, row: list[str], column: str) 
 
 
 def _numbers(cells: list[str]) -> list[float] | None:
-    """The cells as finite numbers; None if one is none."""
+    """Return the cells as finite numbers; None if one is not a number."""
     try:
         values = [float(cell) for cell in cells]
     except ValueError:
@@ -91,5 +94,5 @@ def _numbers(cells: list[str]) -> list[float] | None:
     return values if all(abs(value) < float("inf") for value in values) else None
 
 
-def _error(path: str | PathLike[str], number: int, said: str) -> BadRequest:
-    return BadRequest(f"{fspath(path)}, line {number}: {said}")
+def _error(path: str | PathLike[str], number: int, problem: str) -> BadRequest:
+    return BadRequest(f"{fspath(path)}, line {number}: {problem}")

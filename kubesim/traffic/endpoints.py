@@ -1,4 +1,4 @@
-"""Who serves the requests of a Service: endpoints of its EndpointSlices, as kube-proxy takes them.
+"""Which pods serve the requests of a Service: the rules of kube-proxy for EndpointSlices.
 
 >>> slice = {"endpoints": [
 ...     {"conditions": {"ready": True}, "targetRef": {"kind": "Pod", "uid": "a"}},
@@ -18,31 +18,31 @@ from kubesim.objects.frozen import Document
 
 
 def serving_pods(slices: Iterable[Document]) -> tuple[str, ...]:
-    """The uids of the pods that get requests, sorted, each once.
+    """Return the uids of the pods that get requests, sorted and without duplicates.
 
-    Ready endpoints do; a condition that is not said counts as true. Only if there is not one do
-    those that terminate but still serve.
+    These are the ready endpoints; a missing condition counts as true. If no endpoint is ready, they
+    are those that are serving and terminating.
 
     Args:
         slices: the EndpointSlices of one Service.
     """
     ready: set[str] = set()
-    leaving: set[str] = set()
+    terminating: set[str] = set()
     for uid, conditions in _endpoints(slices):
         if conditions.get("ready") is not False:
             ready.add(uid)
         elif conditions.get("serving") is not False and conditions.get("terminating"):
-            leaving.add(uid)
-    return tuple(sorted(ready or leaving))
+            terminating.add(uid)
+    return tuple(sorted(ready or terminating))
 
 
 def all_pods(slices: Iterable[Document]) -> set[str]:
-    """The uids of all pods in the EndpointSlices of one Service, whether they serve or not."""
+    """Return the uids of all pods in the EndpointSlices of one Service, ready or not."""
     return {uid for uid, _ in _endpoints(slices)}
 
 
 def _endpoints(slices: Iterable[Document]) -> Iterator[tuple[str, Document]]:
-    """(uid of the pod, conditions) of each endpoint that is a pod."""
+    """Yield (uid, conditions) of each endpoint that is a pod."""
     for slice in slices:
         for endpoint in slice.get("endpoints") or ():
             target = endpoint.get("targetRef") or {}

@@ -1,14 +1,14 @@
 """Traffic models: how many requests per second arrive, over time.
 
-A model is a class with one method, ``rate(now) -> requests per second``; it is a pure function of
-the simulated second, so that any moment can be asked for, again and again.
+A model is a class with one method, ``rate(now) -> requests per second``. It is a pure function of
+the simulated second: it may be called for any second, in any order.
 
 >>> Step(before=10, after=50, at_seconds=60).rate(59), Step(10, 50, 60).rate(60)
 (10.0, 50.0)
 >>> Ramp(start=0, end=100, begin_seconds=0, seconds=200).rate(50)
 25.0
 
-No counterpart in Kubernetes: traffic is what users do.
+No counterpart in Kubernetes, where clients cause the load.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kubesim.clock import keyed_bytes, keyed_fraction
 from kubesim.errors import BadRequest
 
 DAY_SECONDS = 86_400.0
-PEAK_SECONDS = 14 * 3600.0  # two in the afternoon
+PEAK_SECONDS = 14 * 3600.0  # 14:00
 WEEKEND = (5, 6)  # days of the week, the first being 0
 FEW = 64.0  # requests per second up to which a Poisson number is drawn exactly
 BLOCK_SECONDS = 64  # draws made at once
@@ -34,20 +34,20 @@ NORMAL = NormalDist()
 
 
 class TrafficModel(Protocol):
-    """What a model has to offer."""
+    """Requests per second over time; a model of your own needs this one method."""
 
     def rate(self, now: float) -> float:
-        """Requests per second at a simulated second; 0 or more."""
+        """Return the requests per second at a simulated second; 0 or more."""
 
 
 @dataclass(frozen=True)
 class Constant:
-    """Always the same."""
+    """The same rate at all times."""
 
     requests_per_second: float
 
     def rate(self, now: float) -> float:
-        """Requests per second."""
+        """Return the requests per second."""
         return max(0.0, float(self.requests_per_second))
 
 
@@ -73,20 +73,20 @@ def traffic_model(rate: float | TrafficModel) -> TrafficModel:
 
 @dataclass(frozen=True)
 class Step:
-    """One level before a moment, another from then on."""
+    """One rate before a simulated second, another one from then on."""
 
     before: float
     after: float
     at_seconds: float
 
     def rate(self, now: float) -> float:
-        """Requests per second."""
+        """Return the requests per second."""
         return float(self.before if now < self.at_seconds else self.after)
 
 
 @dataclass(frozen=True)
 class Ramp:
-    """From one level to another in a straight line."""
+    """From one rate to another in a straight line."""
 
     start: float
     end: float
@@ -94,7 +94,7 @@ class Ramp:
     seconds: float
 
     def rate(self, now: float) -> float:
-        """Requests per second."""
+        """Return the requests per second."""
         if self.seconds <= 0:
             return float(self.end if now >= self.begin_seconds else self.start)
         part = min(1.0, max(0.0, (now - self.begin_seconds) / self.seconds))
@@ -103,7 +103,7 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Spike:
-    """A base level with one burst."""
+    """A base rate with one burst."""
 
     base: float
     peak: float
@@ -111,14 +111,14 @@ class Spike:
     seconds: float
 
     def rate(self, now: float) -> float:
-        """Requests per second."""
+        """Return the requests per second."""
         inside = self.at_seconds <= now < self.at_seconds + self.seconds
         return float(self.peak if inside else self.base)
 
 
 @dataclass(frozen=True)
 class Sine:
-    """Up and down around a base; never below 0. A period of a day is a diurnal load."""
+    """A sine around a base rate; never below 0. A period of a day is a diurnal load."""
 
     base: float
     amplitude: float
@@ -126,18 +126,18 @@ class Sine:
     phase_seconds: float = 0.0
 
     def rate(self, now: float) -> float:
-        """Requests per second."""
+        """Return the requests per second."""
         turn = 2 * pi * (now - self.phase_seconds) / self.period_seconds
         return max(0.0, self.base + self.amplitude * sin(turn))
 
 
 @dataclass(frozen=True)
 class Diurnal:
-    """People's days: a low at night, one peak, and quieter weekends.
+    """The load of a day: low at night, one peak, and quieter weekends.
 
     Attributes:
         low, high: requests per second at night and at the peak.
-        peak_seconds: second of the day at which the peak is; two in the afternoon.
+        peak_seconds: second of the day of the peak; by default 14:00.
         sharpness: 1 is a cosine; 2 and more make the peak narrower and the night longer.
         weekend: share of a weekday's load on days 5 and 6 of each week; second 0 is a Monday.
     """
@@ -149,7 +149,7 @@ class Diurnal:
     weekend: float = 1.0
 
     def rate(self, now: float) -> float:
-        """Requests per second."""
+        """Return the requests per second."""
         turn = 2 * pi * (now - self.peak_seconds) / DAY_SECONDS
         height: float = ((1 + cos(turn)) / 2) ** self.sharpness
         level = self.low + (self.high - self.low) * height
@@ -159,15 +159,15 @@ class Diurnal:
 
 
 class Poisson:
-    """Whole requests that come by chance: each second's number is Poisson distributed.
+    """Whole requests at random: the number in each second is Poisson distributed.
 
-    It is a pure function of seed and second: asked again, or in another order, it says the same.
-    Up to 64 requests a second the number is drawn exactly, by inversion; above, from the normal
-    distribution with a correction for skewness, which is off by less than one request.
+    It is a pure function of seed and second, whatever the order of the calls. Up to 64 requests a
+    second the number is drawn exactly, by inversion; above, from the normal distribution with a
+    correction for skewness, which is off by less than one request.
 
     Args:
-        model: the mean number over time, or a constant.
-        seed: another seed, another day.
+        model: the mean rate over time, or a constant.
+        seed: of the random numbers.
     """
 
     __slots__ = ("_block", "_draws", "model", "seed")
@@ -179,14 +179,14 @@ class Poisson:
         self._draws = b""
 
     def rate(self, now: float) -> float:
-        """Requests in the second in which `now` lies."""
+        """Return the requests in the second that contains `now`."""
         second = int(now)
         mean = self.model.rate(float(second))
         return float(poisson_number(mean, self._fraction(second))) if mean > 0 else 0.0
 
     def _fraction(self, second: int) -> float:
         block, offset = divmod(second, BLOCK_SECONDS)
-        if block != self._block:  # in blocks, since hashing once a minute costs a sixtieth
+        if block != self._block:  # in blocks: one hash for 64 seconds
             key = f"poisson/{self.seed}/{block}"
             self._block, self._draws = block, keyed_bytes(key, DRAW_BYTES * BLOCK_SECONDS)
         start = offset * DRAW_BYTES
@@ -198,7 +198,11 @@ class Poisson:
 
 
 def poisson_number(mean: float, fraction: float) -> int:
-    """The number whose cumulative Poisson probability a fraction between 0 and 1 falls on.
+    """Return the number at a fraction of the cumulative Poisson distribution.
+
+    Args:
+        mean: of the distribution.
+        fraction: between 0 and 1.
 
     >>> [poisson_number(2.0, fraction) for fraction in (0.1, 0.5, 0.9, 0.99)]
     [0, 2, 4, 6]
@@ -217,24 +221,26 @@ def poisson_number(mean: float, fraction: float) -> int:
 
 @dataclass(frozen=True)
 class Noisy:
-    """Another model with relative noise, new each second, a pure function of seed and second."""
+    """Another model with relative noise that changes each second, by a seed."""
 
     model: TrafficModel
     relative: float = 0.1
     seed: int = 0
 
     def rate(self, now: float) -> float:
-        """Requests per second."""
+        """Return the requests per second."""
         draw = keyed_fraction(f"traffic/{self.seed}/{int(now)}")
         return max(0.0, self.model.rate(now) * (1 + self.relative * (2 * draw - 1)))
 
 
 class Replay:
-    """Recorded rates: (second, requests per second) pairs; each holds until the next. A file is
-    read with `kubesim.traffic.from_csv`.
+    """Recorded rates; `kubesim.traffic.from_csv` reads them from a file.
+
+    Args:
+        points: (second, requests per second) pairs; each rate holds until the next pair.
 
     Raises:
-        BadRequest: no pair at all, or seconds that do not rise.
+        BadRequest: no pair, or seconds that do not rise.
     """
 
     def __init__(self, points: Iterable[tuple[float, float]]) -> None:
@@ -246,6 +252,6 @@ class Replay:
             raise BadRequest("the seconds of a replay must rise")
 
     def rate(self, now: float) -> float:
-        """Requests per second; before the first pair 0."""
+        """Return the requests per second; 0 before the first pair."""
         index = bisect_right(self._seconds, now) - 1
         return max(0.0, self._points[index][1]) if index >= 0 else 0.0

@@ -1,9 +1,9 @@
-"""What becomes of the requests of one second: served, waiting, timed out, lost; and how soon.
+"""The queue of a service: which requests are served, wait, time out or are lost, and the latency.
 
 A *fluid* queue in steps of one second, first come, first served. All ready pods together serve at
-most `capacity` requests per second. What exceeds that waits; who has waited longer than the
-time-out gives up; who finds the queue full, or no ready pod at all, is lost at once (kube-proxy
-rejects connections to a Service without endpoints).
+most `capacity` requests per second. Requests above that wait; a request that has waited longer than
+the time-out is given up by its client; a request that finds the queue full, or no ready pod, is
+lost at once (kube-proxy rejects connections to a Service without endpoints).
 
 >>> queue = FluidQueue(Queue(limit=100, timeout_seconds=2))
 >>> flow = queue.step(now=0.0, arrivals=60, capacity=48, pods=1)
@@ -13,17 +13,17 @@ rejects connections to a Service without endpoints).
 >>> flow.served, flow.queued
 (12.0, 0.0)
 
-Latency has two parts. *Waiting*: how long ago those who are served now arrived, as the fluid says.
-*Service*: requests come one by one and not as a fluid, so that a pod which could just keep up is
-slow, too. Each pod is an M/M/1 queue: with `rate` requests per second that it could serve and
-`load` that it does serve, the time in it is exponential with mean 1 / (rate - load); random
-splitting, as kube-proxy does it, keeps arrivals Poisson. That is a steady state; within one second
-a queue cannot become infinitely long, so that the load counts as at most 95 % of the rate.
+Latency has two parts. *Waiting*: the time since the requests that are served now arrived, by the
+fluid model. *Service*: requests arrive one by one and not as a fluid, so that a pod near its limit
+is slow, too. Each pod is an M/M/1 queue: with `rate` requests per second that it can serve and
+`load` that it serves, the time in it is exponential with mean 1 / (rate - load); random splitting,
+as by kube-proxy, keeps arrivals Poisson. That is a steady state; within one second a queue cannot
+become infinitely long, so that the load counts as at most 95 % of the rate.
 
-Clients may send again what was not answered (`retries`), and servers may not notice that a client
-is gone (`wasted_work`). With both, a service can stay down although the load that brought it down
-has gone: it works for clients that have given up, and these come again. More pods cure it, or less
-waiting: a short queue, fewer retries.
+Clients may retry requests without an answer (`retries`), and servers may not notice that a client
+has given up (`wasted_work`). With both, a service can stay down after the overload has ended: it
+works for clients that have given up, and these retry. More pods help, or less waiting: a short
+queue, fewer retries.
 
 Units: seconds, requests, requests per second. No counterpart in Kubernetes. Source of the formulas:
 L. Kleinrock, Queueing Systems, vol. 1 (1975), chapter 3 (M/M/1, time in the system); of the
@@ -41,20 +41,21 @@ from kubesim.errors import BadRequest
 
 LIMIT = 1_000.0  # requests that may wait
 TIMEOUT_SECONDS = 5.0  # how long a client waits
-MOST_LOADED = 0.95  # share of a pod's rate that the M/M/1 formula is asked with at most
+MOST_LOADED = 0.95  # highest load in the M/M/1 formula, as a share of a pod's rate
 STEP_SECONDS = 1.0
 P50, P95, P99 = (-log(1.0 - share) for share in (0.5, 0.95, 0.99))  # of an exponential of mean 1
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """How patient a service and its clients are.
+    """How long requests may wait, and what their clients do then.
 
     Attributes:
-        limit: requests that may wait, all pods together; 0: nobody waits.
-        timeout_seconds: how long a client waits before it gives up.
+        limit: requests that may wait, for all pods together; 0: no request waits.
+        timeout_seconds: seconds that a client waits before it gives up.
         retries: share of the requests without an answer that are sent again, a second later.
-        wasted_work: who gives up leaves no trace in the queue; the server works for it in vain.
+        wasted_work: a request stays in the queue after its client gave up, and is worked on in
+            vain.
 
     Raises:
         BadRequest: a negative limit, a time-out that is not above 0, a share not from 0 to 1.
@@ -82,20 +83,20 @@ class Flow(NamedTuple):
 
     Attributes:
         time: the second in which it began.
-        offered: requests that arrived in it, for the first time.
-        ready: pods that share them.
-        capacity: requests that these could serve in it; infinite if they know no limit.
+        offered: requests that arrived for the first time.
+        ready: pods that share the requests.
+        capacity: requests that these pods can serve in this step; infinite without a limit.
         served: requests that were answered.
-        queued: requests that wait at its end.
+        queued: requests that wait at the end.
         timed_out: requests whose clients gave up.
         lost: requests that found the queue full, or no pod.
-        p50, p95, p99: latency in seconds that so many percent of the served ones did not exceed;
-            None if none was served.
-        waited: seconds that the served ones waited, on average; a part of the latency.
-        mean_service: mean seconds of the exponential part.
+        p50, p95, p99: percentiles of the latency of served requests, in seconds; None if no request
+            was served.
+        waited: mean seconds that the served requests waited; a part of the latency.
+        mean_service: mean seconds of the exponential part of the latency.
         worked: requests that the pods worked on: served, or in vain.
-        retried: requests that arrived once more.
-        again: of those that timed out or were lost, how many are sent again.
+        retried: requests that were sent again and arrived in this step.
+        again: requests that timed out or were lost in this step and will be sent again.
     """
 
     time: float
@@ -117,12 +118,17 @@ class Flow(NamedTuple):
 
     @property
     def unmet(self) -> float:
-        """Requests that got no answer and never will."""
+        """Requests that got no answer and will not be retried."""
         return self.timed_out + self.lost - self.again
 
 
 def mean_service(capacity: float, served: float, pods: int) -> float:
-    """Mean seconds in a pod, by M/M/1: see the module's docstring.
+    """Return the mean seconds in a pod by M/M/1; see the module's docstring.
+
+    Args:
+        capacity: requests per second that all pods can serve.
+        served: requests per second that they serve.
+        pods: number of pods.
 
     >>> round(mean_service(capacity=48, served=24, pods=1), 4)     # 1 / (48 - 24)
     0.0417
@@ -137,7 +143,7 @@ def mean_service(capacity: float, served: float, pods: int) -> float:
 
 @dataclass(slots=True)
 class _Waiting:
-    """Requests that arrived evenly between two moments and wait."""
+    """Waiting requests that arrived evenly between two times."""
 
     begin: float
     end: float
@@ -145,8 +151,7 @@ class _Waiting:
 
 
 class FluidQueue:
-    """The queue of one service; it keeps only who waits, in the order of arrival, and how many
-    come again."""
+    """The queue of one service: the waiting requests by arrival, and the number of retries."""
 
     __slots__ = ("_again", "_total", "_waiting", "rules")
 
@@ -158,7 +163,7 @@ class FluidQueue:
 
     @property
     def empty(self) -> bool:
-        """True if nobody waits, and nobody comes again."""
+        """Whether no request waits, and none is retried."""
         return not self._waiting and not self._again
 
     def step(
@@ -169,34 +174,37 @@ class FluidQueue:
         pods: int,
         seconds: float = STEP_SECONDS,
     ) -> Flow:
-        """The next second, or a longer step.
+        """Compute the next second, or a longer step.
 
         Args:
-            now: the second in which it begins; each step must be later than the one before.
-            arrivals: requests that come in it.
-            capacity: requests that all ready pods could serve in it.
-            pods: how many these are.
-            seconds: its length.
+            now: simulated second at which the step begins; later than that of the step before.
+            arrivals: requests that arrive in the step.
+            capacity: requests that all ready pods can serve in the step.
+            pods: number of ready pods.
+            seconds: length of the step.
+
+        Returns:
+            The requests of the step.
         """
         fresh, retried = float(arrivals), self._again
         arrivals = fresh + retried
         worked = timed_out = lost = late = waited = 0.0
-        if pods <= 0:  # nobody listens: those who come and those who wait are refused
+        if pods <= 0:  # no endpoint: new and waiting requests are rejected
             lost, self._total, capacity = arrivals + self._total, 0.0, 0.0
             self._waiting.clear()
-        elif not self._waiting and arrivals <= capacity:  # the common case: nobody has to wait
+        elif not self._waiting and arrivals <= capacity:  # the most frequent case: no request waits
             worked = arrivals
         else:
             before = now - self._waiting[0].begin if self._waiting else 0.0
             if arrivals > 0:
                 self._waiting.append(_Waiting(now, now + seconds, arrivals))
                 self._total += arrivals
-            patience = self.rules.timeout_seconds
-            worked, old = self._take(min(self._total, capacity), now + seconds / 2 - patience)
+            timeout = self.rules.timeout_seconds
+            worked, old = self._take(min(self._total, capacity), now + seconds / 2 - timeout)
             if self.rules.wasted_work:
                 timed_out = late = old
             else:
-                timed_out = self._expire(now + seconds - patience)
+                timed_out = self._expire(now + seconds - timeout)
             lost = self._cut(self._total - self.rules.limit)
             after = now + seconds - self._waiting[0].begin if self._waiting else 0.0
             waited = max(0.0, before + after) / 2
@@ -223,8 +231,15 @@ class FluidQueue:
         )
 
     def _take(self, amount: float, cut: float) -> tuple[float, float]:
-        """Work on so many of those who came first; returns how many, and how many of them had
-        arrived before a moment."""
+        """Take the oldest requests from the queue.
+
+        Args:
+            amount: how many.
+            cut: a simulated second.
+
+        Returns:
+            The amount, and how many of the requests arrived before `cut`.
+        """
         left, old = amount, 0.0
         while self._waiting and left > 0:
             first = self._waiting[0]
@@ -242,21 +257,21 @@ class FluidQueue:
         return float(amount), old
 
     def _expire(self, cut: float) -> float:
-        """Whoever arrived before that moment gives up; returns how many did."""
-        gone = 0.0
+        """Drop the requests that arrived before a simulated second; return how many."""
+        expired = 0.0
         while self._waiting and self._waiting[0].begin < cut:
             first = self._waiting[0]
             if first.end <= cut:
-                gone += first.amount
+                expired += first.amount
                 self._waiting.popleft()
             else:
                 part = first.amount * (cut - first.begin) / (first.end - first.begin)
-                gone, first.begin, first.amount = gone + part, cut, first.amount - part
-        self._total = max(0.0, self._total - gone) if self._waiting else 0.0
-        return gone
+                expired, first.begin, first.amount = expired + part, cut, first.amount - part
+        self._total = max(0.0, self._total - expired) if self._waiting else 0.0
+        return expired
 
     def _cut(self, excess: float) -> float:
-        """Those who came last found the queue full; returns how many did."""
+        """Drop the newest requests, for which the queue is full; return how many."""
         if excess <= 0:
             return 0.0
         left = excess

@@ -1,6 +1,6 @@
-"""One way of requests: from a traffic model to the pods that share it.
+"""A route: requests of one traffic model to the pods that share them.
 
-No counterpart in Kubernetes; what a Service is to the data plane.
+No counterpart in Kubernetes; in the data plane, a Service.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ class Route:
 
     Attributes:
         name: of the workload or Service.
-        selector: which pods; None for a Service.
-        model: how much arrives.
-        queue: who waits.
+        selector: of the pods; None for a Service.
+        model: requests per second over time.
+        queue: the waiting requests.
         service: (namespace, name) of the Service; None for a selector.
-        ready: uids of the pods that share it now.
-        members: uids of all endpoints of the Service, those that are not ready included.
+        ready: uids of the pods that share the requests now.
+        members: uids of all endpoints of the Service, ready or not.
         rates: requests per second that each of the route's pods can serve, by uid.
-        share: requests that each pod worked on in the last second, if there is a queue.
+        share: requests that each pod worked on in the last second, with a queue.
         series: the seconds so far.
     """
 
@@ -46,28 +46,31 @@ class Route:
 
     @property
     def queues(self) -> bool:
-        """Whether anybody waits here, or comes again."""
+        """Whether requests wait or are retried on this route."""
         return self.queue.rules.limit > 0 or self.queue.rules.retries > 0
 
     def capacity(self, routes: Sequence[Route] = ()) -> float:
-        """Requests per second that the ready pods can serve together, less what other routes to
-        the same pods took in their last second."""
+        """Return the requests per second that the ready pods can serve.
+
+        Args:
+            routes: what these other routes took from the same pods in the last second is deducted.
+        """
         rates = self.rates
-        found = sum([rates.get(uid, inf) for uid in self.ready])
+        capacity = sum([rates.get(uid, inf) for uid in self.ready])
         for other in routes:
             if other is not self and other.share:
-                found -= other.share * len(self.ready & other.ready)
-        return max(0.0, found)
+                capacity -= other.share * len(self.ready & other.ready)
+        return max(0.0, capacity)
 
     def load(self, uid: str, now: float) -> float:
-        """Requests per second that reach one pod."""
+        """Return the requests per second that reach one pod."""
         sharing = len(self.ready)
         if not sharing or uid not in self.ready:
             return 0.0
         if self.queues:
             return self.share
         known, rate = self._rate
-        if known != now:  # asked by every pod in the same instant
+        if known != now:  # each pod asks in the same second
             rate = self.model.rate(now)
             self._rate = (now, rate)
         return rate / sharing

@@ -1,6 +1,6 @@
-"""What a chart reads: the seconds of one service since a cursor.
+"""The time series of one route, second by second, as charts read it.
 
-No counterpart in Kubernetes; a real cluster's ingress or service mesh exports such figures.
+No counterpart in Kubernetes; in a real cluster the ingress or service mesh exports such metrics.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import islice
 from kubesim.table import Table
 from kubesim.traffic.queueing import Flow
 
-KEPT_SECONDS = 7_200  # of each service
+KEPT_SECONDS = 7_200  # seconds kept for each route
 COLUMNS = (
     "time [s]",
     "offered [1/s]",
@@ -33,8 +33,8 @@ class SeriesPage:
 
     Attributes:
         rows: the seconds, oldest first.
-        cursor: what to ask for next.
-        lost: how many seconds after the old cursor were dropped before they were read.
+        cursor: argument of the next `since`.
+        lost: seconds after the old cursor that were dropped before they were read.
     """
 
     rows: list[Flow]
@@ -42,7 +42,7 @@ class SeriesPage:
     lost: int = 0
 
     def table(self) -> Table:
-        """The seconds as a table, latency in milliseconds."""
+        """Return the seconds as a table, latency in milliseconds."""
         rows = [
             (
                 flow.time,
@@ -65,8 +65,16 @@ def _milliseconds(seconds: float | None) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Requests of one service since its traffic began; those sent again count as `retried` and not
-    as offered, and an attempt that is followed by another one is not unmet."""
+    """Requests of one route since its traffic began.
+
+    Attributes:
+        offered: requests that arrived, without retries.
+        served: requests that were answered.
+        timed_out: requests whose clients gave up.
+        lost: requests that found the queue full, or no pod.
+        retried: requests that were sent again.
+        unmet: requests without an answer; a request that is retried is not one of them.
+    """
 
     offered: float = 0.0
     served: float = 0.0
@@ -76,7 +84,7 @@ class Totals:
     unmet: float = 0.0
 
     def plus(self, flow: Flow) -> Totals:
-        """With one second more."""
+        """Return the totals including another second."""
         return Totals(
             self.offered + flow.offered,
             self.served + flow.served,
@@ -88,7 +96,7 @@ class Totals:
 
 
 class Series:
-    """A bounded ring of seconds, read by cursor. Written on one worker, read from any thread."""
+    """The newest seconds of a route. One worker writes it; any thread may read it."""
 
     def __init__(self, kept: int = KEPT_SECONDS) -> None:
         self._rows: deque[tuple[int, Flow]] = deque(maxlen=kept)
@@ -96,26 +104,26 @@ class Series:
         self.totals = Totals()
 
     def append(self, flow: Flow) -> None:
-        """One second more; the oldest goes when the ring is full."""
+        """Add a second; if the ring is full, drop the oldest one."""
         self._serial += 1
         self._rows.append((self._serial, flow))
         self.totals = self.totals.plus(flow)
 
     @property
     def last(self) -> Flow | None:
-        """The newest second."""
+        """The newest second, or None."""
         return self._rows[-1][1] if self._rows else None
 
     def since(self, cursor: int = 0) -> SeriesPage:
-        """The seconds after a cursor; 0: all that are kept."""
+        """Return the seconds after a cursor; 0: all kept seconds."""
         while True:
             try:
                 newest = self._serial
                 wanted = min(max(0, newest - cursor), len(self._rows))
-                found = list(islice(reversed(self._rows), wanted))
+                newest_first = list(islice(reversed(self._rows), wanted))
                 break
-            except RuntimeError:  # appended to while it was copied: try again
+            except RuntimeError:  # the worker appended during the copy
                 continue
-        rows = [flow for serial, flow in reversed(found) if serial > cursor]
-        end = found[0][0] if found else max(cursor, 0)
+        rows = [flow for serial, flow in reversed(newest_first) if serial > cursor]
+        end = newest_first[0][0] if newest_first else max(cursor, 0)
         return SeriesPage(rows, end, max(0, end - cursor - len(rows)))
