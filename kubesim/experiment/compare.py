@@ -1,7 +1,7 @@
 """Policies x traffic x seeds -> a scored table, on any executor of concurrent.futures.
 
-Runs are independent, and each is a pure function of its policy, traffic, seed and world. They may be
-computed in any order and in any process, and the table is the same. A run of the model takes
+Runs are independent, and each is a pure function of its policy, traffic, seed and world. The
+order and the process in which they are computed make no difference. A run of the model takes
 milliseconds to seconds, and sending a task to another process takes milliseconds; hence runs are
 sent in chunks.
 
