@@ -1,4 +1,4 @@
-"""Conditions: what is true of an object, since when, and why.
+"""Conditions of an object: type, status, time of the last transition, reason, message.
 
 >>> conditions = set_condition([], "Ready", "False", "Starting", "", now="2025-01-01T00:00:00Z")
 >>> conditions = set_condition(conditions, "Ready", "True", "", "", now="2025-01-01T00:00:05Z")
@@ -16,7 +16,7 @@ from kubesim.objects.frozen import Document, ReadOnlyDocument
 
 
 def get_condition(document: ReadOnlyDocument, type: str) -> Document | None:
-    """The condition of that type in status.conditions, or None."""
+    """Return the condition of a type in status.conditions, or None."""
     for condition in (document.get("status") or {}).get("conditions") or ():
         if condition.get("type") == type:
             return condition  # type: ignore[no-any-return]
@@ -24,7 +24,7 @@ def get_condition(document: ReadOnlyDocument, type: str) -> Document | None:
 
 
 def is_condition_true(document: ReadOnlyDocument, type: str) -> bool:
-    """True if that condition exists and its status is "True"."""
+    """Whether a condition exists and its status is "True"."""
     condition = get_condition(document, type)
     return condition is not None and condition.get("status") == "True"
 
@@ -37,14 +37,14 @@ def set_condition(
     message: str = "",
     now: str = "",
 ) -> list[Document]:
-    """A new list with that condition set; others keep their place.
+    """Return a new list with one condition set; the others keep their place.
 
-    lastTransitionTime moves only when *status* changes, not when the reason does.
+    lastTransitionTime changes only with the *status*, not with the reason.
 
     Args:
-        conditions: the list so far; it is not changed.
+        conditions: the old list; not changed.
         type, status, reason, message: of the condition; status is "True", "False" or "Unknown".
-        now: RFC 3339 text for a transition (`clock.timestamp()`); "" leaves the time out.
+        now: RFC 3339 time of a transition (`clock.timestamp()`); "": without a time.
     """
     new: Document = {"type": type, "status": status}
     if now:
@@ -54,13 +54,13 @@ def set_condition(
     if message:
         new["message"] = message
     result: list[Document] = []
-    found = False
+    replaced = False
     for condition in conditions:
         if condition.get("type") != type:
             result.append(condition)
             continue
-        found = True
+        replaced = True
         if condition.get("status") == status and condition.get("lastTransitionTime"):
             new["lastTransitionTime"] = condition["lastTransitionTime"]
         result.append(new)
-    return result if found else [*result, new]
+    return result if replaced else [*result, new]

@@ -1,13 +1,13 @@
-"""Cron schedules: when is it due next?
+"""Cron schedules: the next time at which a schedule is due.
 
 Five fields (minute, hour, day of the month, month, day of the week) with lists, ranges, steps and
-names, the words ``@hourly`` ... ``@yearly``, and ``@every 90m``. Times are UTC.
+names, the descriptors ``@hourly`` ... ``@yearly``, and ``@every 90m``. Times are UTC.
 
 >>> from datetime import datetime
 >>> parse_schedule("*/15 9-17 * * MON-FRI").next(datetime(2025, 1, 3, 17, 50)).isoformat()
 '2025-01-06T09:00:00'
 
-If both days are restricted, either is enough; if one of them is a star, both have to match:
+If both days are restricted, one of them has to match; if one is a star, both have to match:
 
 >>> parse_schedule("0 0 13 * 5").next(datetime(2025, 1, 1)).isoformat()          # a Friday
 '2025-01-03T00:00:00'
@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 
 from kubesim.quantity import parse_duration
 
-WORDS = {
+DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
     "@monthly": "0 0 1 * *",
@@ -42,17 +42,17 @@ BOUNDS: tuple[tuple[int, int, dict[str, int]], ...] = (
     (1, 12, MONTHS),
     (0, 6, DAYS),
 )
-HORIZON_YEARS = 5  # what is not due within them never is (30 February)
+HORIZON_YEARS = 5  # a schedule that is not due within them never is (30 February)
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When something is due.
+    """A parsed schedule.
 
     Attributes:
         fields: the values of each of the five fields.
-        days_star: the day of the month, and that of the week, is given by a star.
-        every: seconds between two times, in the place of the fields; 0: the fields count.
+        days_star: whether the day of the month, and the day of the week, is a star.
+        every: seconds between two times; the fields are not used then. 0: the fields are used.
     """
 
     fields: tuple[frozenset[int], ...] = ()
@@ -60,7 +60,7 @@ class Schedule:
     every: float = 0.0
 
     def next(self, after: datetime) -> datetime | None:
-        """The first time strictly after a moment; None: there is none within five years."""
+        """Return the first time after `after`; None if there is none within five years."""
         if self.every:
             return after.replace(microsecond=0) + timedelta(seconds=self.every)
         minutes, hours, _, months, _ = self.fields
@@ -87,19 +87,19 @@ class Schedule:
 
 
 def parse_schedule(text: str) -> Schedule:
-    """A schedule from its text.
+    """Parse a schedule.
 
     Raises:
-        ValueError: the text is none; the message says why, in the words of upstream's parser.
+        ValueError: it cannot be parsed; the message is that of upstream's parser.
     """
     if not text.strip():
         raise ValueError("empty spec string")
     if text.startswith("@every "):
         seconds = parse_duration(text.removeprefix("@every ").strip())
         return Schedule(every=max(1.0, float(int(seconds))))
-    if text.startswith("@") and text not in WORDS:
+    if text.startswith("@") and text not in DESCRIPTORS:
         raise ValueError(f"unrecognized descriptor: {text}")
-    parts = WORDS.get(text, text).split()
+    parts = DESCRIPTORS.get(text, text).split()
     if len(parts) != len(BOUNDS):
         shown = " ".join(parts)
         raise ValueError(f"expected exactly 5 fields, found {len(parts)}: [{shown}]")
@@ -108,12 +108,12 @@ def parse_schedule(text: str) -> Schedule:
 
 
 def _field(text: str, low: int, high: int, names: dict[str, int]) -> tuple[frozenset[int], bool]:
-    """The values of a comma list, and whether a star is in it."""
+    """Return the values of a comma-separated list, and whether a star is in it."""
     values: set[int] = set()
     star = False
     for item in text.split(","):
-        found, starred = _range(item, low, high, names)
-        values |= found
+        range_values, starred = _range(item, low, high, names)
+        values |= range_values
         star = star or starred
     return frozenset(values), star
 
@@ -132,7 +132,7 @@ def _range(text: str, low: int, high: int, names: dict[str, int]) -> tuple[set[i
     if steps:
         step = _number(steps[0], {})
         if not star and len(ends) == 1:
-            last = high  # "5/15" means from 5 on
+            last = high  # "5/15": every 15 from 5 on
     if first < low:
         raise ValueError(f"beginning of range ({first}) below minimum ({low}): {text}")
     if last > high:

@@ -1,6 +1,6 @@
 """Reading and writing object metadata: names, uids, labels, owners.
 
-Documents travel as they are (JSON); these functions read them without a class in between.
+Documents are plain JSON; these functions read them without a class in between.
 
 >>> pod = {"metadata": {"name": "web-0", "namespace": "shop", "labels": {"app": "web"}}}
 >>> key_of(pod), labels_of(pod)
@@ -29,62 +29,62 @@ _EMPTY: ReadOnlyDocument = {}
 
 
 def metadata_of(document: ReadOnlyDocument) -> ReadOnlyDocument:
-    """The metadata; empty if there is none."""
+    """Return the metadata, or an empty one."""
     return document.get("metadata") or _EMPTY
 
 
 def name_of(document: ReadOnlyDocument) -> str:
-    """metadata.name, or ""."""
+    """Return metadata.name, or ""."""
     return str(metadata_of(document).get("name", ""))
 
 
 def namespace_of(document: ReadOnlyDocument) -> str:
-    """metadata.namespace, or "" for cluster-scoped objects."""
+    """Return metadata.namespace; "" for cluster-scoped objects."""
     return str(metadata_of(document).get("namespace", ""))
 
 
 def uid_of(document: ReadOnlyDocument) -> str:
-    """metadata.uid, or ""."""
+    """Return metadata.uid, or ""."""
     return str(metadata_of(document).get("uid", ""))
 
 
 def labels_of(document: ReadOnlyDocument) -> Mapping[str, str]:
-    """metadata.labels; empty if there are none."""
+    """Return metadata.labels, or an empty mapping."""
     return metadata_of(document).get("labels") or _EMPTY
 
 
 def annotations_of(document: ReadOnlyDocument) -> Mapping[str, str]:
-    """metadata.annotations; empty if there are none."""
+    """Return metadata.annotations, or an empty mapping."""
     return metadata_of(document).get("annotations") or _EMPTY
 
 
 def resource_version_of(document: ReadOnlyDocument) -> int:
-    """metadata.resourceVersion as a number; 0 if missing or empty.
+    """Return metadata.resourceVersion as a number; 0 if missing or empty.
 
-    To clients it is an opaque text that only equals or differs; the simulator's own components
-    know that it is the store's revision.
+    Clients may only compare it for equality; the simulator's own components know that it is the
+    store's revision.
     """
     return int(metadata_of(document).get("resourceVersion") or 0)
 
 
 def generation_of(document: ReadOnlyDocument) -> int:
-    """metadata.generation: counts the changes of spec."""
+    """Return metadata.generation, which counts the changes of spec."""
     return int(metadata_of(document).get("generation") or 0)
 
 
 def is_terminating(document: ReadOnlyDocument) -> bool:
-    """Deletion was asked for, and is not finished."""
+    """Whether deletionTimestamp is set."""
     return bool(metadata_of(document).get("deletionTimestamp"))
 
 
 def key_of(document: ReadOnlyDocument) -> str:
-    """``namespace/name``, or ``name`` for cluster-scoped objects (cache.MetaNamespaceKeyFunc)."""
+    """Return ``namespace/name``, or ``name`` without a namespace (cache.MetaNamespaceKeyFunc)."""
     namespace = namespace_of(document)
     return f"{namespace}/{name_of(document)}" if namespace else name_of(document)
 
 
 def reference(kind: str, key: str) -> str:
-    """What `explain` calls an object; the namespace ``default`` is left out.
+    """Return a reference as in decisions; the namespace ``default`` is left out.
 
     >>> reference("pod", "default/web-0"), reference("pod", "shop/web-0")
     ('pod/web-0', 'pod/shop/web-0')
@@ -93,7 +93,7 @@ def reference(kind: str, key: str) -> str:
 
 
 def reference_to(document: ReadOnlyDocument) -> str:
-    """Return what `explain` calls an object: its kind in lower case, and its key.
+    """Return the reference of an object: its kind in lower case, and its key.
 
     >>> reference_to({"kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}})
     'deployment/shop/web'
@@ -102,7 +102,7 @@ def reference_to(document: ReadOnlyDocument) -> str:
 
 
 def split_key(key: str) -> tuple[str | None, str]:
-    """(namespace, name) of a key; the namespace is None for cluster-scoped objects."""
+    """Split a key into (namespace, name); the namespace is None for cluster-scoped objects."""
     namespace, slash, name = key.rpartition("/")
     return (namespace, name) if slash else (None, name)
 
@@ -113,7 +113,13 @@ def split_key(key: str) -> tuple[str | None, str]:
 def owner_reference(
     owner: ReadOnlyDocument, *, controller: bool = True, block_owner_deletion: bool = True
 ) -> Document:
-    """A reference to put into the metadata of what `owner` owns."""
+    """Return an ownerReference for the metadata of a dependent.
+
+    Args:
+        owner: the owner, with kind and apiVersion.
+        controller: whether the owner is the managing controller.
+        block_owner_deletion: whether the dependent blocks a foreground deletion of the owner.
+    """
     return {
         "apiVersion": owner["apiVersion"],
         "kind": owner["kind"],
@@ -125,12 +131,12 @@ def owner_reference(
 
 
 def owners_of(document: ReadOnlyDocument) -> list[Document]:
-    """metadata.ownerReferences."""
+    """Return metadata.ownerReferences."""
     return metadata_of(document).get("ownerReferences") or []
 
 
 def controller_of(document: ReadOnlyDocument) -> Document | None:
-    """The owner reference with controller=true; at most one object controls another."""
+    """Return the owner reference with controller=true, or None."""
     for owner in owners_of(document):
         if owner.get("controller"):
             return owner
@@ -138,7 +144,7 @@ def controller_of(document: ReadOnlyDocument) -> Document | None:
 
 
 def is_owned_by(document: ReadOnlyDocument, owner: ReadOnlyDocument) -> bool:
-    """True if `owner` controls the document; the uid counts, not the name."""
+    """Whether `owner` is the controller of the document, by uid."""
     controller = controller_of(document)
     return controller is not None and controller.get("uid") == uid_of(owner)
 
@@ -147,7 +153,7 @@ def is_owned_by(document: ReadOnlyDocument, owner: ReadOnlyDocument) -> bool:
 
 
 def valid_dns1123_label(name: object) -> bool:
-    """Lower-case letters, digits and '-', at most 63, as RFC 1123 wants a label.
+    """Whether a name is an RFC 1123 label: lower-case letters, digits and '-', at most 63.
 
     >>> valid_dns1123_label("web-0"), valid_dns1123_label("Web"), valid_dns1123_label("web\\n")
     (True, False, False)
@@ -156,7 +162,7 @@ def valid_dns1123_label(name: object) -> bool:
 
 
 def valid_dns1123_subdomain(name: object) -> bool:
-    """Labels joined by dots, at most 253 characters: the rule for most object names."""
+    """Whether a name is RFC 1123 labels joined by dots, at most 253 characters."""
     return isinstance(name, str) and len(name) <= MAX_NAME and bool(_SUBDOMAIN.fullmatch(name))
 
 
@@ -174,23 +180,23 @@ LABEL_KEY_RULE = (
 
 
 def valid_label_value(value: str) -> bool:
-    """Empty, or letters, digits, '-', '_' and '.', at most 63."""
+    """Whether a label value is empty, or letters, digits, '-', '_' and '.', at most 63."""
     return len(value) <= MAX_LABEL and bool(_VALUE.fullmatch(value))
 
 
 def valid_label_key(key: str) -> bool:
-    """A name, with an optional DNS prefix: ``app``, ``app.kubernetes.io/name``."""
+    """Whether a label key is a name with an optional prefix: ``app.kubernetes.io/name``."""
     prefix, slash, name = key.rpartition("/")
     return (not slash or valid_dns1123_subdomain(prefix)) and bool(name) and valid_label_value(name)
 
 
 def random_suffix(rng: Random, length: int = 5) -> str:
-    """What follows a generateName (k8s.io/apimachinery/pkg/util/rand.String)."""
+    """Return a suffix for a generateName (k8s.io/apimachinery/pkg/util/rand.String)."""
     return "".join(rng.choice(SUFFIX_ALPHABET) for _ in range(length))
 
 
 def new_uid(rng: Random) -> str:
-    """A uid in the shape of a random UUID (version 4), drawn from a seeded stream."""
+    """Return a UUID (version 4) from a seeded stream."""
     bits = rng.getrandbits(128)
     bits = bits & ~(0xF << 76) | (0x4 << 76)
     bits = bits & ~(0x3 << 62) | (0x2 << 62)

@@ -1,6 +1,6 @@
-"""Which nodes a pod asks for: nodeSelector, terms of node affinity, and pinning to one node.
+"""Node selection: nodeSelector, terms of node affinity, and pinning to one node.
 
-The scheduler, DaemonSets and kubelets ask here, so that they agree.
+The scheduler, the DaemonSet controller and kubelets share these functions, so that they agree.
 
 >>> node = {"metadata": {"name": "node-1", "labels": {"disk": "ssd"}}}
 >>> wants_node({"nodeSelector": {"disk": "ssd"}}, node), wants_node(pinned({}, "node-2"), node)
@@ -27,12 +27,12 @@ _EMPTY: ReadOnlyDocument = {}
 
 
 def node_affinity(pod_spec: ReadOnlyDocument) -> ReadOnlyDocument:
-    """A pod spec's affinity.nodeAffinity; empty if it has none."""
+    """Return affinity.nodeAffinity of a pod spec, or an empty one."""
     return (pod_spec.get("affinity") or _EMPTY).get("nodeAffinity") or _EMPTY
 
 
 def required_terms(pod_spec: ReadOnlyDocument) -> list[Document] | None:
-    """The terms of a pod spec's required node affinity; None if it has none."""
+    """Return the terms of the required node affinity of a pod spec, or None."""
     rule = node_affinity(pod_spec).get(REQUIRED)
     return None if rule is None else list(rule.get("nodeSelectorTerms") or ())
 
@@ -49,15 +49,15 @@ def wants_node(pod_spec: ReadOnlyDocument, node: ReadOnlyDocument) -> bool:
 
 
 def selects(terms: Iterable[ReadOnlyDocument] | None, node: ReadOnlyDocument) -> bool:
-    """Whether any term of a node selector selects the node; no terms select nothing."""
+    """Whether a term of a node selector matches the node; no terms match no node."""
     labels, name = meta.labels_of(node), meta.name_of(node)
     return any(term_matches(term, labels, name) for term in terms or ())
 
 
 def term_matches(term: ReadOnlyDocument, labels: Mapping[str, str], name: str) -> bool:
-    """Whether one term selects a node: all its expressions and fields must hold.
+    """Whether one term matches a node: all its expressions and fields have to match.
 
-    An empty term selects nothing, and neither does one that makes no sense.
+    An empty or invalid term matches no node.
 
     Args:
         term: with matchExpressions and matchFields.
@@ -78,18 +78,18 @@ def _expression(item: ReadOnlyDocument, labels: Mapping[str, str]) -> bool:
     if not isinstance(key, str) or not key:
         return False
     if operator in ("In", "NotIn"):
-        sensible = bool(values)
+        valid = bool(values)
     elif operator in ("Exists", "DoesNotExist"):
-        sensible = not values
+        valid = not values
     else:
-        sensible = operator in ("Gt", "Lt") and (
+        valid = operator in ("Gt", "Lt") and (
             len(values) == 1 and _NUMBER.fullmatch(str(values[0])) is not None
         )
-    return sensible and Requirement(key, str(operator), values).matches(labels)
+    return valid and Requirement(key, str(operator), values).matches(labels)
 
 
 def _field(item: ReadOnlyDocument, name: str) -> bool:
-    """A node has one field to be selected by, its name, and a name is compared with one value."""
+    """Whether a field expression matches; the only field is the name, with one value."""
     values = list(item.get("values") or ())
     if item.get("key") != NAME_FIELD or len(values) != 1:
         return False
@@ -99,13 +99,13 @@ def _field(item: ReadOnlyDocument, name: str) -> bool:
 
 
 def pinned(affinity: ReadOnlyDocument | None, node_name: str) -> Document:
-    """A pod spec's affinity, narrowed to one node by its name.
+    """Return an affinity that requires one node by name.
 
-    The required terms are replaced: who pins a pod has looked at them before.
+    It replaces the required terms, which the caller has checked before.
 
     Args:
-        affinity: spec.affinity of the template; it is not changed.
-        node_name: of the node.
+        affinity: spec.affinity of the template; not changed.
+        node_name: name of the node.
 
     Returns:
         A part of a pod spec: ``{"affinity": ...}``.
@@ -117,7 +117,7 @@ def pinned(affinity: ReadOnlyDocument | None, node_name: str) -> Document:
 
 
 def pinned_node(pod_spec: ReadOnlyDocument) -> str:
-    """The one node that a pod spec is pinned to by name; "" if it is not."""
+    """Return the node to which a pod spec is pinned by name, or ""."""
     for term in required_terms(pod_spec) or ():
         for item in term.get("matchFields") or ():
             values = list(item.get("values") or ())

@@ -1,4 +1,4 @@
-"""What components want to know of a pod: phase, readiness, and what it asks for.
+"""Reading pods: phase, readiness, containers, requests and limits.
 
 Source: pkg/api/v1/pod/util.go; k8s.io/component-helpers/resource (PodRequests).
 """
@@ -32,7 +32,7 @@ class PodResources(NamedTuple):
         )
 
     def at_least(self, other: PodResources) -> PodResources:
-        """The larger of the two, each resource by itself."""
+        """Return the maximum of the two for each resource."""
         return PodResources(
             max(self.cpu_milli, other.cpu_milli), max(self.memory_bytes, other.memory_bytes)
         )
@@ -42,60 +42,62 @@ NOTHING = PodResources(0, 0)
 
 
 def spec_of(pod: ReadOnlyDocument) -> ReadOnlyDocument:
-    """The pod's spec; empty if it has none."""
+    """Return the pod's spec, or an empty one."""
     return pod.get("spec") or {}
 
 
 def phase_of(pod: ReadOnlyDocument) -> str:
-    """status.phase; Pending if it was never written."""
+    """Return status.phase; Pending if it is not set."""
     return str((pod.get("status") or {}).get("phase") or "Pending")
 
 
 def is_finished(pod: ReadOnlyDocument) -> bool:
-    """Phase Succeeded or Failed: it will not run again."""
+    """Whether the phase is Succeeded or Failed: the pod will not run again."""
     return phase_of(pod) in FINISHED
 
 
 def is_active(pod: ReadOnlyDocument) -> bool:
-    """Neither finished nor being deleted: it counts as a replica."""
+    """Whether the pod is neither finished nor being deleted, so that it counts as a replica."""
     return not is_finished(pod) and not is_terminating(pod)
 
 
 def is_ready(pod: ReadOnlyDocument) -> bool:
-    """Condition Ready is True."""
+    """Whether the condition Ready is True."""
     return is_condition_true(pod, "Ready")
 
 
 def node_of(pod: ReadOnlyDocument) -> str:
-    """spec.nodeName; "" while the scheduler has not bound it."""
+    """Return spec.nodeName; "" until the pod is bound."""
     return str((pod.get("spec") or {}).get("nodeName") or "")
 
 
 def restart_count(pod: ReadOnlyDocument) -> int:
-    """Restarts of all containers together."""
+    """Return the restarts of all containers."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
     return sum(int(status.get("restartCount") or 0) for status in statuses)
 
 
 def containers_of(pod: ReadOnlyDocument) -> list[ReadOnlyDocument]:
-    """spec.containers."""
+    """Return spec.containers."""
     return (pod.get("spec") or {}).get("containers") or []
 
 
 def is_sidecar(container: ReadOnlyDocument) -> bool:
-    """An init container that keeps running beside the main ones."""
+    """Whether an init container is a sidecar, which runs beside the main containers."""
     return container.get("restartPolicy") == "Always"
 
 
 def container_requests(
     container: ReadOnlyDocument, default: PodResources = NOTHING
 ) -> PodResources:
-    """What one container asks for; `default` stands in for a resource that it does not name.
+    """Return the requests of one container.
 
-    A named zero stays zero.
+    Args:
+        container: the container's spec.
+        default: for a resource that is not in the requests; a request of zero stays zero.
     """
-    named = (container.get("resources") or {}).get("requests") or {}
-    cpu, memory = named.get("cpu"), named.get("memory")
+    amounts = (container.get("resources") or {}).get("requests") or {}
+    cpu, memory = amounts.get("cpu"), amounts.get("memory")
     return PodResources(
         default.cpu_milli if cpu is None else parse_cpu_milli(cpu),
         default.memory_bytes if memory is None else parse_memory(memory),
@@ -103,9 +105,9 @@ def container_requests(
 
 
 def container_limits(container: ReadOnlyDocument) -> tuple[int | None, int | None]:
-    """(CPU in millicores, memory in bytes) that one container may use; None: no limit."""
-    named = (container.get("resources") or {}).get("limits") or {}
-    cpu, memory = named.get("cpu"), named.get("memory")
+    """Return the limits of a container: CPU in millicores, memory in bytes; None: no limit."""
+    amounts = (container.get("resources") or {}).get("limits") or {}
+    cpu, memory = amounts.get("cpu"), amounts.get("memory")
     return (
         None if cpu is None else parse_cpu_milli(cpu),
         None if memory is None else parse_memory(memory),
@@ -113,14 +115,14 @@ def container_limits(container: ReadOnlyDocument) -> tuple[int | None, int | Non
 
 
 def pod_requests(pod: ReadOnlyDocument, default: PodResources = NOTHING) -> PodResources:
-    """What the scheduler sets aside for a pod.
+    """Return what the scheduler reserves for a pod.
 
-    The larger of what runs together (containers and sidecars) and the peak of the init phase, in
-    which each init container runs by itself beside the sidecars started before it; plus overhead.
+    That is the larger of the sum of main containers and sidecars, and the peak of the init phase,
+    in which each init container runs beside the sidecars started before it; plus the overhead.
 
     Args:
-        pod: the document.
-        default: per container, for a resource that it does not name (used for scoring only).
+        pod: the pod.
+        default: per container, for a resource that is not in its requests (used for scoring).
 
     >>> pod_requests({"spec": {"containers": [
     ...     {"resources": {"requests": {"cpu": "200m", "memory": "128Mi"}}}]}})
@@ -134,21 +136,21 @@ def pod_requests(pod: ReadOnlyDocument, default: PodResources = NOTHING) -> PodR
 
 
 def _effective(spec: ReadOnlyDocument, resource: str, unit: int, default: int) -> int:
-    """What a pod asks for of one resource; sums are exact, only the last figure is rounded up."""
+    """Return a pod's request of one resource; sums are exact, and the result is rounded up."""
 
-    def named(holder: ReadOnlyDocument) -> int | Fraction:
+    def request_of(holder: ReadOnlyDocument) -> int | Fraction:
         amount = ((holder.get("resources") or {}).get("requests") or {}).get(resource)
         return default if amount is None else _exact(amount, unit)
 
-    running: int | Fraction = sum(map(named, spec.get("containers") or ()))
+    running: int | Fraction = sum(map(request_of, spec.get("containers") or ()))
     sidecars: int | Fraction = 0
     peak: int | Fraction = 0
     for container in spec.get("initContainers") or ():
         if is_sidecar(container):
-            sidecars += named(container)
+            sidecars += request_of(container)
             peak = max(peak, sidecars)
         else:
-            peak = max(peak, named(container) + sidecars)
+            peak = max(peak, request_of(container) + sidecars)
     total = max(running + sidecars, peak)
     pod_level = ((spec.get("resources") or {}).get("requests") or {}).get(resource)
     if pod_level is not None:
@@ -157,8 +159,8 @@ def _effective(spec: ReadOnlyDocument, resource: str, unit: int, default: int) -
     return ceil(total if overhead is None else total + _exact(overhead, unit))
 
 
-@lru_cache(maxsize=4096)  # thousands of pods share a handful of texts
+@lru_cache(maxsize=4096)  # thousands of pods share a handful of strings
 def _exact(amount: str | int | float, unit: int) -> int | Fraction:
-    """A quantity in units of 1/unit, without rounding: an int unless it has a fraction."""
+    """Return a quantity in units of 1/unit, without rounding: an int unless it has a fraction."""
     value = parse_quantity(amount) * unit
     return value.numerator if value.denominator == 1 else value

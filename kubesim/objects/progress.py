@@ -1,4 +1,4 @@
-"""How far a rollout is, from the document alone: what `kubectl rollout status` prints.
+"""Progress of a rollout, from the document alone: what `kubectl rollout status` prints.
 
 >>> progress_of({"kind": "Deployment", "metadata": {"name": "web", "generation": 1},
 ...     "spec": {"replicas": 3}, "status": {"observedGeneration": 1, "updatedReplicas": 1}}).text
@@ -17,12 +17,12 @@ from kubesim.objects.frozen import ReadOnlyDocument
 
 
 class Progress(NamedTuple):
-    """How far a rollout is.
+    """The progress of a rollout.
 
     Attributes:
-        text: as `kubectl rollout status` prints it.
-        done: it is over, well or not.
-        failed: it exceeded its deadline, or cannot be watched at all.
+        text: the line of `kubectl rollout status`.
+        done: whether the rollout is over, successfully or not.
+        failed: whether it exceeded its deadline, or has no status.
     """
 
     text: str
@@ -31,7 +31,7 @@ class Progress(NamedTuple):
 
 
 def progress_of(workload: ReadOnlyDocument) -> Progress:
-    """What `kubectl rollout status` says about a Deployment, StatefulSet or DaemonSet.
+    """Return what `kubectl rollout status` prints for a Deployment, StatefulSet or DaemonSet.
 
     Args:
         workload: the document, with its kind, spec and status.
@@ -50,20 +50,20 @@ def _deployment_progress(deployment: ReadOnlyDocument) -> Progress:
         return Progress("Waiting for deployment spec update to be observed...")
     condition = get_condition(deployment, "Progressing") or {}
     if condition.get("reason") == "ProgressDeadlineExceeded":
-        text = f'error: deployment "{name}" exceeded its progress deadline'
-        return Progress(text, done=True, failed=True)
+        message = f'error: deployment "{name}" exceeded its progress deadline'
+        return Progress(message, done=True, failed=True)
     waiting = f'Waiting for deployment "{name}" rollout to finish: '
     wanted, updated = deployment["spec"].get("replicas", 1), status.get("updatedReplicas", 0)
     replicas, available = status.get("replicas", 0), status.get("availableReplicas", 0)
     if updated < wanted:
-        said = f"{updated} out of {wanted} new replicas have been updated..."
+        state = f"{updated} out of {wanted} new replicas have been updated..."
     elif replicas > updated:
-        said = f"{replicas - updated} old replicas are pending termination..."
+        state = f"{replicas - updated} old replicas are pending termination..."
     elif available < updated:
-        said = f"{available} of {updated} updated replicas are available..."
+        state = f"{available} of {updated} updated replicas are available..."
     else:
         return Progress(f'deployment "{name}" successfully rolled out', done=True)
-    return Progress(waiting + said)
+    return Progress(waiting + state)
 
 
 def _statefulset_progress(statefulset: ReadOnlyDocument) -> Progress:
@@ -81,16 +81,16 @@ def _statefulset_progress(statefulset: ReadOnlyDocument) -> Progress:
     if strategy.get("rollingUpdate") is not None:
         new = wanted - strategy["rollingUpdate"].get("partition", 0)
         if updated < new:
-            said = f"{updated} out of {new} new pods have been updated..."
-            return Progress(f"Waiting for partitioned roll out to finish: {said}")
-        said = f"partitioned roll out complete: {updated} new pods have been updated..."
-        return Progress(said, done=True)
+            state = f"{updated} out of {new} new pods have been updated..."
+            return Progress(f"Waiting for partitioned roll out to finish: {state}")
+        state = f"partitioned roll out complete: {updated} new pods have been updated..."
+        return Progress(state, done=True)
     current, update = status.get("currentRevision", ""), status.get("updateRevision", "")
     if current != update:
-        said = f"{updated} pods at revision {update}..."
-        return Progress(f"waiting for statefulset rolling update to complete {said}")
-    said = f"{status.get('currentReplicas', 0)} pods at revision {current}..."
-    return Progress(f"statefulset rolling update complete {said}", done=True)
+        state = f"{updated} pods at revision {update}..."
+        return Progress(f"waiting for statefulset rolling update to complete {state}")
+    state = f"{status.get('currentReplicas', 0)} pods at revision {current}..."
+    return Progress(f"statefulset rolling update complete {state}", done=True)
 
 
 def _daemonset_progress(daemonset: ReadOnlyDocument) -> Progress:
@@ -111,5 +111,5 @@ def _daemonset_progress(daemonset: ReadOnlyDocument) -> Progress:
 
 
 def _no_strategy() -> Progress:
-    text = "error: rollout status is only available for RollingUpdate strategy type"
-    return Progress(text, done=True, failed=True)
+    message = "error: rollout status is only available for RollingUpdate strategy type"
+    return Progress(message, done=True, failed=True)

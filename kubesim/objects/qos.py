@@ -1,8 +1,7 @@
-"""Quality of service: what becomes of a pod when its node runs out of memory.
+"""Quality of service: which pods survive when a node runs out of memory.
 
-The class follows from requests and limits alone and never changes in a pod's life. It decides in
-which order the kernel kills (oom_score_adj) and, by what is above the request, whom the kubelet
-evicts.
+The class follows from requests and limits and does not change in a pod's life. It determines the
+order in which the kernel kills containers (oom_score_adj).
 
 >>> burstable = {"spec": {"containers": [{"resources": {"requests": {"cpu": "100m"}}}]}}
 >>> qos_class(burstable), qos_class({"spec": {"containers": [{}]}})
@@ -21,44 +20,44 @@ from kubesim.objects.pods import containers_of
 from kubesim.quantity import parse_memory, parse_quantity
 
 GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
-RESOURCES = ("cpu", "memory")  # others do not count
+RESOURCES = ("cpu", "memory")  # the others do not matter
 GUARANTEED_SCORE, BEST_EFFORT_SCORE = -997, 1000
-CRITICAL_PRIORITY = 2_000_000_000  # SystemCriticalPriority: of the classes system-...
+CRITICAL_PRIORITY = 2_000_000_000  # SystemCriticalPriority: the lowest of the classes system-...
 NODE_CRITICAL_CLASS = "system-node-critical"
 
 
 def all_containers(pod: ReadOnlyDocument) -> Iterator[ReadOnlyDocument]:
-    """Init containers, sidecars and main containers."""
+    """Yield init containers, sidecars and main containers."""
     yield from (pod.get("spec") or {}).get("initContainers") or ()
     yield from containers_of(pod)
 
 
 def qos_class(pod: ReadOnlyDocument) -> str:
-    """Guaranteed, Burstable or BestEffort.
+    """Return a pod's class: Guaranteed, Burstable or BestEffort.
 
-    Only cpu and memory count, of all containers; zero quantities count as missing. Guaranteed: each
-    container has both limits, and the sums of requests and limits are equal.
+    Only cpu and memory of all containers count; a quantity of zero counts as missing. Guaranteed:
+    each container has both limits, and the sums of requests and limits are equal.
 
     Args:
-        pod: with its defaults (a limit without a request is a request of the same size).
+        pod: with defaults (a limit without a request is also the request).
 
     Raises:
-        ValueError: a quantity that is none.
+        ValueError: a quantity that cannot be parsed.
     """
     sums: dict[str, Document] = {"requests": {}, "limits": {}}
     all_limited = True
     for container in all_containers(pod):
         resources = container.get("resources") or {}
-        found: dict[str, set[str]] = {}
+        positive: dict[str, set[str]] = {}
         for side, total in sums.items():
-            found[side] = set()
+            positive[side] = set()
             for name in RESOURCES:
                 amount = (resources.get(side) or {}).get(name)
                 value = parse_quantity(amount) if amount is not None else 0
                 if value > 0:
-                    found[side].add(name)
+                    positive[side].add(name)
                     total[name] = total.get(name, 0) + value
-        all_limited = all_limited and len(found["limits"]) == len(RESOURCES)
+        all_limited = all_limited and len(positive["limits"]) == len(RESOURCES)
     if not sums["requests"] and not sums["limits"]:
         return BEST_EFFORT
     if all_limited and sums["requests"] == sums["limits"]:
@@ -67,10 +66,10 @@ def qos_class(pod: ReadOnlyDocument) -> str:
 
 
 def oom_score_adj(pod: ReadOnlyDocument, container: ReadOnlyDocument, capacity_bytes: int) -> int:
-    """How readily the kernel kills a container when memory is short: -997 (last) to 1000 (first).
+    """Return the oom_score_adj of a container: -997 (killed last) to 1000 (killed first).
 
     Args:
-        pod: the container's pod.
+        pod: the pod.
         container: one of its containers.
         capacity_bytes: memory of the node.
 

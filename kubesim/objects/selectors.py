@@ -1,4 +1,4 @@
-"""Selectors: which objects, by label or by field.
+"""Label selectors and field selectors.
 
 >>> parse_label_selector("app=web,tier in (front,back),!legacy").matches(
 ...     {"app": "web", "tier": "front"})
@@ -32,9 +32,9 @@ class Requirement:
     """One condition on one label.
 
     Attributes:
-        key: the label.
+        key: of the label.
         operator: In, NotIn, Exists, DoesNotExist, Gt or Lt.
-        values: for In and NotIn, and one number for Gt and Lt.
+        values: for In and NotIn; one number for Gt and Lt.
     """
 
     key: str
@@ -42,7 +42,7 @@ class Requirement:
     values: tuple[str, ...] = ()
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """True if the labels meet it; NotIn and DoesNotExist are met by a missing label."""
+        """Whether labels match; a missing label matches NotIn and DoesNotExist."""
         value = labels.get(self.key)
         if self.operator == "In":
             return value in self.values
@@ -74,18 +74,18 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """All requirements must be met; without any, everything matches (unless `nothing`)."""
+    """A conjunction of requirements; without requirements all labels match, unless `nothing`."""
 
     requirements: tuple[Requirement, ...] = ()
     nothing: bool = False
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        """True if the labels meet every requirement."""
+        """Whether labels match all requirements."""
         return not self.nothing and all(r.matches(labels) for r in self.requirements)
 
     @property
     def empty(self) -> bool:
-        """True if it selects everything."""
+        """Whether the selector matches all objects."""
         return not self.requirements and not self.nothing
 
     def __str__(self) -> str:
@@ -93,16 +93,16 @@ class Selector:
 
 
 def parse_label_selector(text: str) -> Selector:
-    """A selector as clients write it: ``app=web,tier in (a,b),!legacy``.
+    """Parse a label selector as clients write it: ``app=web,tier in (a,b),!legacy``.
 
     Raises:
-        BadRequest: it cannot be parsed; the message names the part.
+        BadRequest: it cannot be parsed; the message shows the part.
     """
     return Selector(tuple(_requirement(part.strip()) for part in _parts(text)))
 
 
 def _parts(text: str) -> list[str]:
-    """The text cut at its commas, but not at those between parentheses."""
+    """Split a string at its commas, but not at those between parentheses."""
     if not text.strip():
         return []
     parts, inside = [""], False
@@ -116,15 +116,15 @@ def _parts(text: str) -> list[str]:
 
 
 def _requirement(part: str) -> Requirement:
-    if found := _SET.fullmatch(part):
-        values = tuple(value.strip() for value in found[3].split(","))
-        return Requirement(found[1], "In" if found[2] == "in" else "NotIn", values)
-    if found := _EQUAL.fullmatch(part):
-        return Requirement(found[1], "NotIn" if found[2] == "!=" else "In", (found[3] or "",))
-    if found := _COMPARE.fullmatch(part):
-        return Requirement(found[1], "Gt" if found[2] == ">" else "Lt", (found[3],))
-    if found := _EXISTS.fullmatch(part):
-        return Requirement(found[2], "DoesNotExist" if found[1] else "Exists")
+    if match := _SET.fullmatch(part):
+        values = tuple(value.strip() for value in match[3].split(","))
+        return Requirement(match[1], "In" if match[2] == "in" else "NotIn", values)
+    if match := _EQUAL.fullmatch(part):
+        return Requirement(match[1], "NotIn" if match[2] == "!=" else "In", (match[3] or "",))
+    if match := _COMPARE.fullmatch(part):
+        return Requirement(match[1], "Gt" if match[2] == ">" else "Lt", (match[3],))
+    if match := _EXISTS.fullmatch(part):
+        return Requirement(match[2], "DoesNotExist" if match[1] else "Exists")
     raise BadRequest(
         f"unable to parse requirement: {part!r}",
         hint="write for example app=web, tier!=back, tier in (front,back), app, !app",
@@ -132,16 +132,16 @@ def _requirement(part: str) -> Requirement:
 
 
 def selector_from(document: ReadOnlyDocument | None) -> Selector:
-    """A LabelSelector document (matchLabels, matchExpressions) as a selector.
+    """Parse a LabelSelector document (matchLabels, matchExpressions).
 
-    None selects nothing, an empty one everything, as metav1.LabelSelectorAsSelector has it.
+    As by metav1.LabelSelectorAsSelector, None matches nothing and an empty document everything.
 
     Raises:
-        BadRequest: an unknown operator, or values where there may be none.
+        BadRequest: an unknown operator, or values for an operator without values.
     """
     if document is None:
         return Selector(nothing=True)
-    found = [
+    requirements = [
         Requirement(key, "In", (value or "",))
         for key, value in sorted((document.get("matchLabels") or {}).items())
     ]
@@ -151,48 +151,52 @@ def selector_from(document: ReadOnlyDocument | None) -> Selector:
             raise BadRequest(f"{operator!r} is not a valid label selector operator")
         if bool(values) != (operator in ("In", "NotIn")):
             raise BadRequest(f"operator {operator} takes {'no ' if values else ''}values")
-        found.append(Requirement(expression["key"], operator, values))
-    return Selector(tuple(found))
+        requirements.append(Requirement(expression["key"], operator, values))
+    return Selector(tuple(requirements))
 
 
 @dataclass(frozen=True, slots=True)
 class FieldSelector:
-    """Conditions on fields by dotted path: (path, equal, value)."""
+    """Conditions on fields.
+
+    Attributes:
+        terms: (dotted path, whether it must be equal, value).
+    """
 
     terms: tuple[tuple[str, bool, str], ...] = ()
 
     def matches(self, document: ReadOnlyDocument) -> bool:
-        """True if every term holds; a missing field counts as ""."""
+        """Whether a document matches all terms; a missing field counts as ""."""
         return all(
             (field_of(document, path) == value) is equal for path, equal, value in self.terms
         )
 
     @property
     def empty(self) -> bool:
-        """True if it selects everything."""
+        """Whether the selector matches all objects."""
         return not self.terms
 
     def value_of(self, path: str) -> str | None:
-        """The value that a field must have; None if any will do."""
+        """Return the value that a field must have; None if it may have any."""
         return next((value for field, equal, value in self.terms if equal and field == path), None)
 
     @property
     def paths(self) -> list[str]:
-        """The fields it looks at."""
+        """The fields of all terms."""
         return [path for path, _, _ in self.terms]
 
 
 def parse_field_selector(text: str) -> FieldSelector:
-    """A selector such as ``spec.nodeName=node-1,status.phase!=Failed``.
+    """Parse a field selector such as ``spec.nodeName=node-1,status.phase!=Failed``.
 
     Raises:
-        BadRequest: it cannot be parsed; the message names the part.
+        BadRequest: it cannot be parsed; the message shows the part.
     """
     terms = []
     for part in text.split(",") if text.strip() else []:
         for operator, equal in (("!=", False), ("==", True), ("=", True)):
-            path, found, value = part.partition(operator)
-            if found:
+            path, separator, value = part.partition(operator)
+            if separator:
                 terms.append((path.strip(), equal, value.strip()))
                 break
         else:
@@ -203,7 +207,7 @@ def parse_field_selector(text: str) -> FieldSelector:
 
 
 def field_of(document: ReadOnlyDocument, path: str) -> str:
-    """The field at a dotted path as text; "" if it is missing."""
+    """Return the field at a dotted path as a string; "" if it is missing."""
     value: object = document
     for step in path.split("."):
         value = value.get(step) if isinstance(value, dict) else None

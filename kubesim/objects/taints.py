@@ -1,4 +1,4 @@
-"""Taints and tolerations: what keeps a pod off a node, and what lets it stay all the same.
+"""Taints and tolerations: which pods a node repels, and which pods may stay nevertheless.
 
 >>> taint = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
 >>> tolerates({"key": "node.kubernetes.io/unreachable", "operator": "Exists"}, taint)
@@ -18,10 +18,10 @@ from kubesim.objects.frozen import Document, ReadOnlyDocument
 
 
 def tolerates(toleration: ReadOnlyDocument, taint: ReadOnlyDocument) -> bool:
-    """Whether one toleration covers one taint.
+    """Whether one toleration tolerates one taint.
 
-    An empty effect or key covers all; Exists needs no value; Equal (the default) needs the same.
-    tolerationSeconds is not looked at: it is for eviction.
+    An empty effect or key matches all; Exists needs no value; Equal (the default) needs the same
+    value. tolerationSeconds does not matter: it is for eviction.
     """
     effect, key = toleration.get("effect"), toleration.get("key")
     if effect and effect != taint.get("effect"):
@@ -36,12 +36,12 @@ def tolerates(toleration: ReadOnlyDocument, taint: ReadOnlyDocument) -> bool:
 
 
 def same_taint(one: ReadOnlyDocument, other: ReadOnlyDocument) -> bool:
-    """Key and effect make a taint; its value and its time are only said about it."""
+    """Whether two taints have the same key and effect, which identify a taint."""
     return one.get("key") == other.get("key") and one.get("effect") == other.get("effect")
 
 
 def taints_of(node: ReadOnlyDocument, effect: str = "") -> list[Document]:
-    """spec.taints of a node; with an effect: only those of that effect."""
+    """Return spec.taints of a node; with an effect: only taints of that effect."""
     taints = (node.get("spec") or {}).get("taints") or ()
     return [taint for taint in taints if not effect or taint.get("effect") == effect]
 
@@ -49,8 +49,14 @@ def taints_of(node: ReadOnlyDocument, effect: str = "") -> list[Document]:
 def with_taints(
     taints: Iterable[Document], add: Sequence[Document], remove: Sequence[Document]
 ) -> list[Document]:
-    """The taints with some set and some taken off; those that are there keep their place."""
-    kept = [taint for taint in taints if not any(same_taint(taint, gone) for gone in remove)]
+    """Return taints with some set and some removed; the others keep their place.
+
+    Args:
+        taints: the old list.
+        add: taints to set; they replace taints of the same key and effect.
+        remove: taints to remove, by key and effect.
+    """
+    kept = [taint for taint in taints if not any(same_taint(taint, other) for other in remove)]
     for new in add:
         known = [index for index, taint in enumerate(kept) if same_taint(taint, new)]
         if known:
@@ -63,17 +69,17 @@ def with_taints(
 def eviction_delay(
     taints: Sequence[ReadOnlyDocument], tolerations: Sequence[ReadOnlyDocument]
 ) -> float | None:
-    """Seconds that a pod may stay on a node with these NoExecute taints.
+    """Return the seconds that a pod may stay on a node with NoExecute taints.
 
-    Every taint needs a toleration; of several that fit, the first in the list is used. The
-    shortest `tolerationSeconds` of those used counts.
+    Each taint needs a toleration: the first one in the list that matches. The smallest
+    `tolerationSeconds` of these tolerations counts.
 
     Args:
         taints: of the node, of effect NoExecute.
         tolerations: of the pod.
 
     Returns:
-        None: it may stay for ever. 0.0: it goes now.
+        None: the pod may stay. 0.0: the pod is evicted now.
 
     >>> exists = {"operator": "Exists", "tolerationSeconds": 300}
     >>> eviction_delay([{"key": "a", "effect": "NoExecute"}], [exists])

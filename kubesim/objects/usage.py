@@ -1,6 +1,6 @@
-"""What an object takes of its namespace's quota, and whether a quota is about it.
+"""Quota usage: what an object uses of its namespace's quotas, and which quotas count it.
 
-Pure. Amounts are exact; the names are those of ``spec.hard`` of a ResourceQuota.
+Amounts are exact; resource names are those of ``spec.hard`` of a ResourceQuota.
 
 >>> pod = {"spec": {"containers": [{"resources": {"requests": {"cpu": "250m"}}}]}}
 >>> taken = usage_of("pods", "", pod)
@@ -24,7 +24,7 @@ from kubesim.quantity import format_cpu, format_memory, parse_quantity
 
 Usage = dict[str, Fraction]
 SIDES = ("requests", "limits")
-# Object counts that have a name of their own beside count/NAME.
+# Object counts with a name besides count/NAME.
 COUNTED = (
     "configmaps",
     "persistentvolumeclaims",
@@ -39,20 +39,25 @@ ONE = Fraction(1)
 
 
 def amounts(holder: object, side: str) -> Usage:
-    """The quantities of one side of `resources`; what is none counts as nothing."""
+    """Return the quantities of one side of `resources`.
+
+    Args:
+        holder: a container, or another document with `resources`.
+        side: "requests" or "limits".
+    """
     resources = holder.get("resources") if isinstance(holder, Mapping) else None
     listed = resources.get(side) if isinstance(resources, Mapping) else None
-    found = {}
+    quantities = {}
     for name, value in listed.items() if isinstance(listed, Mapping) else ():
         try:
-            found[str(name)] = parse_quantity(value)
+            quantities[str(name)] = parse_quantity(value)
         except ValueError:
-            continue  # the rules of the kind have refused it, or will
-    return found
+            continue  # validation rejects it
+    return quantities
 
 
 def added(parts: Iterable[Usage]) -> Usage:
-    """The sums of several usages."""
+    """Return the sum of several usages."""
     total: Usage = {}
     for part in parts:
         for name, value in part.items():
@@ -61,10 +66,10 @@ def added(parts: Iterable[Usage]) -> Usage:
 
 
 def pod_amounts(pod: ReadOnlyDocument, side: str) -> Usage:
-    """What a pod as a whole requests, or is limited to.
+    """Return the requests or limits of a whole pod.
 
-    Main containers and sidecars add up; an init container runs before them, so that only what it
-    takes beyond them counts.
+    Main containers and sidecars add up. An init container runs before them, so that only what it
+    uses beyond that sum counts.
     """
     spec = pod.get("spec") or {}
     init = [item for item in spec.get("initContainers") or () if isinstance(item, Mapping)]
@@ -80,43 +85,43 @@ def pod_amounts(pod: ReadOnlyDocument, side: str) -> Usage:
 
 
 def usage_of(plural: str, group: str, document: ReadOnlyDocument) -> Usage:
-    """What one object takes, by the names of a quota.
+    """Return the usage of one object, by the resource names of quotas.
 
     Args:
-        plural, group: of its kind.
+        plural, group: of the kind.
         document: the object.
     """
     if plural == "pods" and is_finished(document):
         return {}
-    named = f"count/{plural}.{group}" if group else f"count/{plural}"
-    found: Usage = {named: ONE}
+    count = f"count/{plural}.{group}" if group else f"count/{plural}"
+    usage: Usage = {count: ONE}
     if not group and plural in COUNTED:
-        found[plural] = ONE
+        usage[plural] = ONE
     if group:
-        return found
+        return usage
     if plural == "pods":
         for side in SIDES:
             for name, value in pod_amounts(document, side).items():
-                found[f"{side}.{name}"] = value
+                usage[f"{side}.{name}"] = value
                 if side == "requests":
-                    found[name] = value
+                    usage[name] = value
     elif plural == "services":
         spec = document.get("spec") or {}
         if spec.get("type") in ("NodePort", "LoadBalancer"):
-            found["services.nodeports"] = Fraction(len(spec.get("ports") or ()))
+            usage["services.nodeports"] = Fraction(len(spec.get("ports") or ()))
         if spec.get("type") == "LoadBalancer":
-            found["services.loadbalancers"] = ONE
+            usage["services.loadbalancers"] = ONE
     elif plural == "persistentvolumeclaims":
         storage = amounts(document.get("spec"), "requests").get("storage")
         if storage is not None:
-            found["requests.storage"] = storage
-    return found
+            usage["requests.storage"] = storage
+    return usage
 
 
 def is_in_scope(quota: ReadOnlyDocument, plural: str, document: ReadOnlyDocument) -> bool:
-    """Whether a quota is about an object: scopes choose among pods, and leave all else out.
+    """Whether a quota counts an object: quotas with scopes count only pods in these scopes.
 
-    A quota with a `scopeSelector` (priority classes) is about nothing: these are not simulated.
+    A quota with a `scopeSelector` (priority classes) counts nothing: these are not simulated.
     """
     spec = quota.get("spec") or {}
     scopes = spec.get("scopes") or ()
@@ -128,12 +133,12 @@ def is_in_scope(quota: ReadOnlyDocument, plural: str, document: ReadOnlyDocument
 
 
 def _is_in(scope: str, pod: ReadOnlyDocument) -> bool:
-    ends = (pod.get("spec") or {}).get("activeDeadlineSeconds") is not None
+    has_deadline = (pod.get("spec") or {}).get("activeDeadlineSeconds") is not None
     match scope:
         case "Terminating":
-            return ends
+            return has_deadline
         case "NotTerminating":
-            return not ends
+            return not has_deadline
         case "BestEffort":
             return qos_class(pod) == BEST_EFFORT
         case "NotBestEffort":
@@ -142,7 +147,7 @@ def _is_in(scope: str, pod: ReadOnlyDocument) -> bool:
 
 
 def text_of(name: str, amount: Fraction) -> str:
-    """An amount as a quota shows it: ``250m``, ``64Mi``, ``3``."""
+    """Return an amount as a quota shows it: ``250m``, ``64Mi``, ``3``."""
     kind = name.rpartition(".")[2]
     if kind == "cpu":
         return format_cpu(ceil(amount * 1000))
