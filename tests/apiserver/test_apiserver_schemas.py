@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -191,3 +194,48 @@ def test_options_that_mean_nothing_are_refused(api: KubeAPI) -> None:
         api.create(a_pod(), field_validation="Maybe", field_manager="m" * 129)
     assert [cause.field for cause in refused.value.causes] == ["fieldValidation", "fieldManager"]
     assert refused.value.kind == "CreateOptions"
+
+
+WITHOUT_PACKAGES = """
+from kubesim import Cluster
+from kubesim.apiserver.schema import schemas
+from kubesim.errors import BadRequest
+from kubesim.rest.serializer import protobuf
+
+assert protobuf.message("io.k8s.api.core.v1.ServicePort", b"\\x18\\x50", 9) == {"port": 80}
+with Cluster(nodes=0) as cluster:
+    for kind in cluster.api.registry.kinds():
+        assert schemas.components(kind), kind
+    map = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a"}, "datum": {}}
+    try:
+        cluster.api.create(map, field_validation="Strict")
+    except BadRequest as error:
+        print(error.message)
+"""
+
+
+def test_schemas_and_protobuf_need_no_installed_package() -> None:
+    """Python without site-packages: every kind has a schema, and strict decoding is strict."""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", WITHOUT_PACKAGES],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=root,
+    )
+    assert done.stdout.strip().endswith('strict decoding error: unknown field "datum"'), done.stderr
+
+
+def test_importing_kubesim_reads_no_data() -> None:
+    """The data file is opened when a type is first needed, and the descriptions later still."""
+    code = (
+        "import kubesim, kubesim.rest, sys;"
+        "from kubesim.apiserver.schema import data;"
+        "print([getattr(data, n).cache_info().currsize for n in ('types', 'kinds', 'messages')])"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=root
+    )
+    assert done.stdout.strip() == "[0, 0, 0]", done.stderr

@@ -83,7 +83,6 @@ def test_versions_that_are_not_served(api: KubeAPI) -> None:
 
 def test_strict_decoding_knows_the_version(api: KubeAPI) -> None:
     """A field of v1 is no unknown field in v1."""
-    pytest.importorskip("lightkube")
     hpa = an_old_hpa(targetCPUUtilizationPercentage=50)
     assert api.create(hpa, field_validation="Strict", dry_run=True)
 
