@@ -1,7 +1,8 @@
-"""The HorizontalPodAutoscaler: a pure policy, and the loop around it.
+"""The HorizontalPodAutoscaler: a pure policy, and the controller around it.
 
-Reading order: types, constants, ratios, grouping, replicas, totals, weighing, normalize, policy,
-whatif; then observing, records, hpa; metricsserver and adapter serve the figures.
+Reading order: `types`, `constants`; in `policy`: ratios, replica_calculator, totals, metrics,
+normalize, horizontal, whatif; then documents, observer, records and horizontal; `metrics` has the
+metrics-server and the adapter.
 """
 
 from kubesim.autoscaler.constants import PolicyConstants, Rules, ScalingPolicy

@@ -1,4 +1,4 @@
-"""The numbers of the autoscaler, each a parameter: kube-controller-manager's flags and rules.
+"""The constants of the autoscaler, each a parameter: kube-controller-manager's flags and rules.
 
 The real controller takes some of them as flags (``--horizontal-pod-autoscaler-tolerance`` ...), has
 others compiled in, and lets each HPA override a few in `spec.behavior`. Here all of them are fields
@@ -9,7 +9,7 @@ of `PolicyConstants`, so that an experiment (or a test that mirrors an upstream 
 >>> Rules(window_seconds=60).filled(PolicyConstants().scale_up).select
 'Max'
 
-Left out: the number of concurrent workers (upstream 5); ours is one serial lane.
+Left out: the number of concurrent workers (upstream 5); ours has one worker.
 
 Source: pkg/controller/podautoscaler/config/v1alpha1/defaults.go;
 pkg/apis/autoscaling/v2/defaults.go; pkg/controller/podautoscaler/horizontal.go.
@@ -28,7 +28,7 @@ MAX_TOTAL = 2**63 - 1  # a sum of metric values is an int64
 
 @dataclass(frozen=True, slots=True)
 class ScalingPolicy:
-    """One policy of `spec.behavior`: at most `value` Pods or Percent each `period_seconds`.
+    """One policy of `spec.behavior`: at most `value` Pods or Percent per `period_seconds`.
 
     Attributes:
         type: Pods or Percent.
@@ -43,13 +43,13 @@ class ScalingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of one direction; None: not given, the default holds.
+    """The rules of one direction; None: the default.
 
     Attributes:
         window_seconds: stabilization window, 0 to 3600; None for scale-down: the controller's.
-        select: Max (the policy that allows the most change), Min, or Disabled (no change at all).
-        policies: a given list replaces the default one.
-        tolerance: ratio by which the metric may be off its target; None: the controller's.
+        select: Max (the policy that permits the most change), Min, or Disabled (no change at all).
+        policies: a list replaces the default list.
+        tolerance: ratio by which the metric may differ from its target; None: the controller's.
     """
 
     window_seconds: float | None = None
@@ -58,7 +58,7 @@ class Rules:
     tolerance: float | None = None
 
     def filled(self, default: Rules) -> Rules:
-        """These rules, with each field that is not given taken from the default."""
+        """Return these rules with missing fields from the default."""
         window, select, policies = self.window_seconds, self.select, self.policies
         return Rules(
             default.window_seconds if window is None else window,
@@ -78,15 +78,15 @@ class PolicyConstants:
     """Settings of the algorithm, with the defaults of Kubernetes.
 
     Attributes:
-        tolerance: ratios from 1 - this to 1 + this do nothing.
-        downscale_window_seconds: how far back recommendations hold a scale-down up.
-        cpu_initialization_seconds: how long the CPU samples of a starting pod are suspect.
-        readiness_delay_seconds: a pod that was unready so shortly after its start never was ready.
+        tolerance: ratios from 1 - tolerance to 1 + tolerance cause no change.
+        downscale_window_seconds: window of the recommendations that hold back a scale-down.
+        cpu_initialization_seconds: age up to which the CPU samples of a pod are checked.
+        readiness_delay_seconds: a pod that became unready so soon after its start never was ready.
         burst_factor, burst_minimum: without a behavior, at most max(factor * current, minimum).
-        scale_up, scale_down: what a behavior that leaves fields out is filled with.
-        default_utilization: percent; the CPU target of an HPA without metrics.
-        default_min_replicas: of an HPA that does not say.
-        custom_window_seconds: window of a custom metric's sample that does not state one.
+        scale_up, scale_down: default rules of a behavior.
+        default_utilization: CPU target of an HPA without metrics, in percent.
+        default_min_replicas: default of minReplicas.
+        custom_window_seconds: default window of a custom metric's sample.
     """
 
     tolerance: float = 0.1

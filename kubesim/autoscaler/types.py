@@ -25,6 +25,7 @@ from kubesim.arguments import check_arguments, having
 from kubesim.autoscaler.constants import DEFAULTS, NO_RULES, PolicyConstants, Rules
 from kubesim.autoscaler.policy.ratios import Tolerance
 from kubesim.client.decisions import RuleStep
+from kubesim.objects.frozen import ReadOnlyDocument
 
 Log = tuple[tuple[int, float], ...]
 """(number of pods, second) of earlier passes."""
@@ -347,7 +348,7 @@ class Recommendation:
     would_change_if: str = ""
     changes: tuple[Change, ...] = ()
     state: State = State()
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: ReadOnlyDocument = field(default_factory=dict)
 
 
 class AutoscalingPolicy(Protocol):

@@ -1,18 +1,18 @@
-"""Custom and external metrics: figures of your own, and those of the traffic, for autoscalers.
+"""The adapter of custom and external metrics: your own figures, and those of the traffic.
 
-In a real cluster an adapter (prometheus-adapter, KEDA ...) serves them from somebody's database.
-Here it is `cluster.metrics`, and a metric is a number or a function:
+In a real cluster an adapter (prometheus-adapter, KEDA ...) serves them from a database. Here it is
+`cluster.metrics`, and a metric is a number or a function:
 
     cluster.metrics.external("queue_length", lambda second: 40 + second, labels={"queue": "mail"})
     cluster.metrics.pods("sessions", lambda pod, second: 12)
     cluster.metrics.object("hits", "Service", "shop", 250)
 
-An HPA then names them in `spec.metrics` with type External, Pods or Object. Without any function,
-there is what the traffic measures (`BUILT_IN`): external series and metrics of Services, with the
-label ``service``, and requests_per_second of each pod.
+An HPA names them in `spec.metrics` with type External, Pods or Object. Without any registration,
+the measurements of the traffic are served (`sources.BUILT_IN`): as external series and metrics of
+Services, with the label ``service``, and requests_per_second of each pod.
 
-With a resolution the adapter reads all of them so often and serves the last reading in between, as
-one does that asks Prometheus; without, each question is answered with the value of this second.
+With a resolution the adapter reads all metrics once in that time and serves the last reading in
+between, as an adapter of Prometheus does; without one, it serves the value of the present second.
 
 Source: k8s.io/metrics/pkg/client; kubernetes-sigs/custom-metrics-apiserver/pkg/provider
 (CustomMetricsProvider, ExternalMetricsProvider).
@@ -20,58 +20,31 @@ Source: k8s.io/metrics/pkg/client; kubernetes-sigs/custom-metrics-apiserver/pkg/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from math import ceil, isfinite
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
 
 from kubesim.apiserver import KubeAPI
 from kubesim.autoscaler.constants import DEFAULTS
 from kubesim.autoscaler.metrics.metrics_server import MetricsServer
+from kubesim.autoscaler.metrics.sources import (
+    BUILT_IN,
+    PER_POD,
+    MetricSource,
+    PodValue,
+    Total,
+    TrafficFigures,
+    checked_pod_value,
+    checked_total,
+    milli_of,
+)
 from kubesim.autoscaler.types import Sample
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import parse_label_selector
 
-BUILT_IN = (
-    "requests_per_second",
-    "queue_length",
-    "unmet_requests_per_second",
-    "latency_p95_seconds",
-)
-PER_POD = "requests_per_second"  # the built-in metric of pods
-
-Total = Callable[[float], float] | float
-"""A number, or a function of the simulated second."""
-
-PodValue = Callable[[str, float], float | None] | float
-"""A number, or a function of pod name and second; None: this pod has no value."""
-
-
-class TrafficFigures(Protocol):
-    """What the adapter asks the traffic for."""
-
-    def load_for(self, pod: Document, now: float) -> float | None:
-        """Requests per second that reach one pod."""
-
-    def figures(self) -> Mapping[str, Mapping[str, float]]:
-        """By route, the `BUILT_IN` figures of its newest second; those without a value are left
-        out."""
-
-
-@dataclass(frozen=True)
-class _Series:
-    """One registered metric."""
-
-    value: Any
-    namespace: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    window: float = 0.0
-
-
 Key = tuple[str, ...]
+LabeledValues = list[tuple[Mapping[str, str], float]]
+"""The series of an external metric: (labels, value)."""
 
 
 class CustomMetrics:
@@ -79,8 +52,8 @@ class CustomMetrics:
 
     Args:
         api, clock: the cluster's tools.
-        traffic: where the built-in figures come from; None: there are none.
-        resolution_seconds: how often the figures are read; 0: whenever somebody asks.
+        traffic: source of the built-in figures; None: there are none.
+        resolution_seconds: time between two readings; 0: each request reads the metric.
 
     Raises:
         BadRequest: a negative resolution.
@@ -103,11 +76,11 @@ class CustomMetrics:
         self._clock = clock
         self._traffic = traffic
         self._worker = clock.worker(self.name) if resolution_seconds else None
-        # Replaced and never changed in place, since they are read on other workers.
-        self._pods: dict[Key, _Series] = {}  # (namespace, name)
-        self._objects: dict[Key, _Series] = {}  # (namespace, kind, object, name)
-        self._external: dict[Key, _Series] = {}  # (namespace, name, label, value ...)
-        self._kept: dict[Key, Any] = {}  # the last reading, with a resolution
+        # Replaced and never changed in place, since other workers read them.
+        self._pods: dict[Key, MetricSource[PodValue]] = {}  # (namespace, name)
+        self._objects: dict[Key, MetricSource[Total]] = {}  # (namespace, kind, object, name)
+        self._external: dict[Key, MetricSource[Total]] = {}  # (namespace, name, label, value ...)
+        self._kept: dict[Key, float | LabeledValues] = {}  # the last reading, with a resolution
         self._read_at = 0.0
 
     def start(self) -> None:
@@ -117,12 +90,12 @@ class CustomMetrics:
             self._worker.every(self.resolution, self._read_all)
 
     def stop(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         if self._worker is not None:
             self._worker.stop()
 
-    def statistics(self) -> dict[str, Any]:
-        """Counts for tests and tables."""
+    def statistics(self) -> dict[str, int]:
+        """Return counts for tests and tables."""
         return {
             "pods": len(self._pods),
             "object": len(self._objects),
@@ -139,16 +112,35 @@ class CustomMetrics:
         namespace: str = "default",
         window_seconds: float = DEFAULTS.custom_window_seconds,
     ) -> None:
-        """A metric of each pod (HPA type Pods); one of that name is replaced."""
-        series = _Series(_checked(value), namespace, window=window_seconds)
-        self._pods = {**self._pods, (namespace, name): series}
+        """Register a metric of pods (HPA type Pods); one of that name is replaced.
+
+        Args:
+            name: of the metric.
+            value: a number, or a function of pod name and second.
+            namespace: of the pods.
+            window_seconds: time that each value covers.
+
+        Raises:
+            BadRequest: the value is neither a number nor a function.
+        """
+        source = MetricSource(checked_pod_value(value), window=window_seconds)
+        self._pods = {**self._pods, (namespace, name): source}
 
     def object(
         self, name: str, kind: str, object_name: str, value: Total, *, namespace: str = "default"
     ) -> None:
-        """A metric of one object (HPA type Object); one of that name is replaced."""
+        """Register a metric of one object (HPA type Object); one of that name is replaced.
+
+        Args:
+            name: of the metric.
+            kind, object_name, namespace: of the object.
+            value: a number, or a function of the second.
+
+        Raises:
+            BadRequest: the value is neither a number nor a function.
+        """
         key = (namespace, kind, object_name, name)
-        self._objects = {**self._objects, key: _Series(_checked(value), namespace)}
+        self._objects = {**self._objects, key: MetricSource(checked_total(value))}
 
     def external(
         self,
@@ -158,25 +150,34 @@ class CustomMetrics:
         labels: Mapping[str, str] | None = None,
         namespace: str = "default",
     ) -> None:
-        """One series of an external metric (HPA type External).
+        """Register one series of an external metric (HPA type External).
 
         A series with the same name and labels is replaced; one with other labels is a further
-        series, and an HPA whose selector matches several gets their sum.
+        series, and an HPA whose selector matches several series gets their sum.
+
+        Args:
+            name: of the metric.
+            value: a number, or a function of the second.
+            labels: of the series.
+            namespace: of the HPAs that may use it.
+
+        Raises:
+            BadRequest: the value is neither a number nor a function.
         """
         given = dict(labels or {})
         key = (namespace, name, *(part for pair in sorted(given.items()) for part in pair))
-        self._external = {**self._external, key: _Series(_checked(value), namespace, given)}
+        self._external = {**self._external, key: MetricSource(checked_total(value), given)}
 
     def remove(self, name: str, namespace: str = "default") -> None:
-        """Forget every metric of that name; autoscalers that ask for it fail from then on."""
-        here = (namespace, name)
-        self._pods = {k: v for k, v in self._pods.items() if k != here}
-        self._objects = {k: v for k, v in self._objects.items() if (k[0], k[3]) != here}
-        self._external = {k: v for k, v in self._external.items() if k[:2] != here}
+        """Remove every metric of that name; HPAs that name it fail from then on."""
+        removed = (namespace, name)
+        self._pods = {k: v for k, v in self._pods.items() if k != removed}
+        self._objects = {k: v for k, v in self._objects.items() if (k[0], k[3]) != removed}
+        self._external = {k: v for k, v in self._external.items() if k[:2] != removed}
         self._kept = {k: v for k, v in self._kept.items() if name not in k}
 
     def names(self) -> list[str]:
-        """Every metric that can be asked for, sorted, the built-in ones of the traffic included."""
+        """Return the names of all metrics, sorted, including the built-in ones of the traffic."""
         registered = {key[1] for key in (*self._pods, *self._external)}
         registered |= {key[3] for key in self._objects}
         return sorted(registered.union(BUILT_IN if self._traffic is not None else ()))
@@ -184,102 +185,124 @@ class CustomMetrics:
     # -- serving (apiserver.metricsapis.MetricsAdapter) -------------------------------------------
 
     def pods_metric(self, namespace: str, name: str, pods: Sequence[str]) -> Mapping[str, Sample]:
-        """A custom metric of each pod that has it, by pod name."""
+        """Return a metric of pods, by pod name; pods without a value are left out.
+
+        Args:
+            namespace: of the pods.
+            name: of the metric.
+            pods: their names.
+        """
         known = self._pods.get((namespace, name))
         window = DEFAULTS.custom_window_seconds if known is None else known.window
         second = self._clock.now() if not self.resolution else self._read_at
         values = {pod: self._value(("pod", namespace, name, pod)) for pod in pods}
         return {
-            pod: Sample(_milli(value), second, window)
+            pod: Sample(milli_of(value), second, window)
             for pod, value in values.items()
-            if value is not None
+            if isinstance(value, float)
         }
 
     def object_metric(self, namespace: str, kind: str, object_name: str, name: str) -> int:
-        """A metric of one object.
+        """Return a metric of one object, in milli.
+
+        Args:
+            namespace, kind, object_name: of the object.
+            name: of the metric.
 
         Raises:
-            LookupError: there is none; the message lists what there is.
+            LookupError: there is no such metric; the message lists the known ones.
         """
         value = self._value(("object", namespace, kind, object_name, name))
-        if value is None:
-            there = ", ".join(self.names()) or "none"
-            raise LookupError(f"no metric {name} of {kind} {object_name}; there are: {there}")
-        return _milli(value)
+        if not isinstance(value, float):
+            known = ", ".join(self.names()) or "none"
+            raise LookupError(f"no metric {name} of {kind} {object_name}; there are: {known}")
+        return milli_of(value)
 
     def external_metric(self, namespace: str, name: str, selector: str) -> Sequence[int]:
-        """The series of an external metric whose labels match the selector."""
+        """Return the series of an external metric whose labels match the selector, in milli.
+
+        Args:
+            namespace: of the HPA.
+            name: of the metric.
+            selector: written as in ``queue=mail``.
+        """
         wanted = parse_label_selector(selector)
-        series = self._value(("external", namespace, name)) or ()
-        return [_milli(value) for labels, value in series if wanted.matches(labels)]
+        series = self._value(("external", namespace, name))
+        if not isinstance(series, list):
+            return []
+        return [milli_of(value) for labels, value in series if wanted.matches(labels)]
 
     # -- reading --------------------------------------------------------------------------------
 
-    def _value(self, key: Key) -> Any:
-        """The value of this second, or the last reading if there is a resolution."""
+    def _value(self, key: Key) -> float | LabeledValues | None:
+        """Return the value of the present second; with a resolution, the last reading."""
         return self._kept.get(key) if self.resolution else self._evaluate(key)
 
-    def _evaluate(self, key: Key) -> Any:
-        what, rest = key[0], key[1:]
-        if what == "pod":
-            return self._of_pod(*rest)
-        return self._of_object(*rest) if what == "object" else self._of_series(*rest)
+    def _evaluate(self, key: Key) -> float | LabeledValues | None:
+        metric_type, rest = key[0], key[1:]
+        if metric_type == "pod":
+            return self._pod_value(*rest)
+        return self._object_value(*rest) if metric_type == "object" else self._series(*rest)
 
-    def _of_pod(self, namespace: str, name: str, pod: str) -> float | None:
-        series = self._pods.get((namespace, name))
-        if series is not None:
-            value = series.value
-            answer = value(pod, self._clock.now()) if callable(value) else value
-            return None if answer is None else float(answer)
+    def _pod_value(self, namespace: str, name: str, pod: str) -> float | None:
+        source = self._pods.get((namespace, name))
+        if source is not None:
+            value = source.value
+            result = value(pod, self._clock.now()) if callable(value) else value
+            return None if result is None else float(result)
         if name != PER_POD or self._traffic is None:
             return None
         document = self._api.peek("Pod", pod, namespace)
-        return None if document is None else self._traffic.load_for(document, self._clock.now())
+        if document is None:
+            return None
+        load = self._traffic.load_for(document, self._clock.now())
+        return None if load is None else float(load)
 
-    def _of_object(self, namespace: str, kind: str, object_name: str, name: str) -> float | None:
-        series = self._objects.get((namespace, kind, object_name, name))
-        if series is not None:
-            return self._now(series)
+    def _object_value(self, namespace: str, kind: str, object_name: str, name: str) -> float | None:
+        source = self._objects.get((namespace, kind, object_name, name))
+        if source is not None:
+            return self._present(source)
         if kind != "Service" or self._traffic is None:
             return None
         route = object_name if namespace == "default" else f"{namespace}/{object_name}"
-        return self._traffic.figures().get(route, {}).get(name)
+        figure = self._traffic.figures().get(route, {}).get(name)
+        return None if figure is None else float(figure)
 
-    def _of_series(self, namespace: str, name: str) -> list[tuple[Mapping[str, str], float]]:
-        found = [
-            (series.labels, self._now(series))
-            for key, series in self._external.items()
+    def _series(self, namespace: str, name: str) -> LabeledValues:
+        registered = [
+            (source.labels, self._present(source))
+            for key, source in self._external.items()
             if key[:2] == (namespace, name)
         ]
-        if found or self._traffic is None:
-            return found
+        if registered or self._traffic is None:
+            return registered
         return [
             ({"service": route}, figures[name])
             for route, figures in self._traffic.figures().items()
             if name in figures
         ]
 
-    def _now(self, series: _Series) -> float:
-        value = series.value
+    def _present(self, source: MetricSource[Total]) -> float:
+        value = source.value
         return float(value(self._clock.now()) if callable(value) else value)
 
     def _read_all(self) -> None:
-        """Read every metric once; one that raises has no value until the next reading."""
+        """Read every metric; one that raises has no value until the next reading."""
         self._read_at = self._clock.now()
-        kept: dict[Key, Any] = {}
+        kept: dict[Key, float | LabeledValues] = {}
         for key in self._keys():
             try:
                 value = self._evaluate(key)
-            except Exception as error:  # noqa: BLE001 - a function of the learner's own
-                said = f"{'/'.join(key)}: {type(error).__name__}: {error}"
-                self._api.analytics.log("Metrics", "ReadFailed", said, "error")
+            except Exception as error:  # noqa: BLE001 - a function of the user's own
+                message = f"{'/'.join(key)}: {type(error).__name__}: {error}"
+                self._api.analytics.log("Metrics", "ReadFailed", message, "error")
                 continue
             if value is not None:
                 kept[key] = value
         self._kept = kept
 
     def _keys(self) -> list[Key]:
-        """Everything that can be read now, sorted."""
+        """Return the keys of all metrics that have a value now, sorted."""
         built_in = BUILT_IN if self._traffic is not None else ()
         pods = [(meta.namespace_of(p), meta.name_of(p)) for p in self._api.snapshot("Pod")[0]]
         spaces = {where for where, _ in pods} | {"default"}
@@ -297,10 +320,10 @@ class CustomMetrics:
         return sorted(keys)
 
     def _routes(self) -> list[tuple[str, str]]:
-        """(namespace, Service) of each route."""
+        """Return (namespace, Service) of each route."""
         routes = self._traffic.figures() if self._traffic is not None else ()
-        parted = [route.rpartition("/") for route in routes]
-        return [(namespace or "default", name) for namespace, _, name in parted]
+        parts = [route.rpartition("/") for route in routes]
+        return [(namespace or "default", name) for namespace, _, name in parts]
 
 
 def make_metrics(
@@ -309,37 +332,19 @@ def make_metrics(
     resolution_seconds: float | None = None,
     custom_resolution_seconds: float = 0.0,
 ) -> tuple[MetricsServer | None, CustomMetrics]:
-    """Who serves a cluster's metrics: the metrics-server, if there is a resolution for it, and the
-    adapter. Neither is started.
+    """Create a cluster's metrics-server, if it has a resolution, and its adapter; start neither.
+
+    Args:
+        api: the API server.
+        traffic: source of the built-in figures.
+        resolution_seconds: of the metrics-server; None: there is none.
+        custom_resolution_seconds: of the adapter.
 
     Raises:
-        BadRequest: a resolution that makes no sense.
+        BadRequest: a resolution out of range.
     """
     server = None
     if resolution_seconds is not None:
         server = MetricsServer(api, api.clock, resolution_seconds)
     adapter = CustomMetrics(api, api.clock, traffic, resolution_seconds=custom_resolution_seconds)
     return server, adapter
-
-
-def _checked(value: Any) -> Any:
-    """A number or a function.
-
-    Raises:
-        BadRequest: it is neither.
-    """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
-    if not number and not callable(value):
-        raise BadRequest(f"{value!r} is no metric: give a number, or a function of the second")
-    return value
-
-
-def _milli(value: float) -> int:
-    """Thousandths, rounded up, as a quantity is read.
-
-    Raises:
-        ValueError: no finite number.
-    """
-    if not isfinite(value):
-        raise ValueError(f"the metric's value is {value!r}")
-    return ceil(round(value * 1000, 6))

@@ -1,19 +1,19 @@
-"""The metrics-server: what the kubelets measured, some seconds ago, averaged over a window.
+"""The metrics-server: the kubelets' measurements, delayed and averaged over a window.
 
-Autoscaling looks at the past. Each `resolution` the metrics-server scrapes the kubelets' counters,
-and it keeps the last two points of each container; CPU is the difference of the counters divided by
-the time between them. So a figure is up to one resolution old, covers one resolution before that,
-and a new pod has none until it was scraped twice.
+Once in its resolution the metrics-server scrapes the kubelets' counters and keeps the last two
+points of each container; CPU is the difference of the counters divided by the time between them. So
+a figure is up to one resolution old, covers one resolution before that, and a new pod has none
+before its second scrape.
 
 >>> first = Point(time=10.0, cpu=1_000.0, memory=5, started=0.0)
 >>> second = Point(time=25.0, cpu=4_000.0, memory=7, started=0.0)
 >>> usage_between(first, second)
 (25.0, 15.0, 200, 7)
 
-It is part of a cluster that was made with `Cluster(metrics_resolution=15)`; without, autoscalers
-see each kubelet's newest sample, a second old. Ours adds up the samples of one second that kubelets
-write, where a real container's counter is read; it leaves out: the kubelet's own delay (cAdvisor
-looks each 10 to 15 s), nodes that cannot be reached, what a node itself uses besides its pods.
+It is part of a `Cluster(metrics_resolution=15)`; without it, autoscalers see each kubelet's newest
+sample, a second old. Ours adds up the kubelets' samples of one second, while the real one reads the
+counters of the containers. It leaves out: the kubelet's own delay (cAdvisor measures every 10 to
+15 s), unreachable nodes, and the usage of the node itself.
 
 Source: kubernetes-sigs/metrics-server pkg/storage/pod.go (Store, GetMetrics), types.go
 (resourceUsage), cmd/metrics-server/app/options (metric-resolution: 60 s by default, 15 s in the
@@ -26,7 +26,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.kinds.metrics import SAMPLE_PREFIX, document_maker
@@ -36,8 +36,8 @@ from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 
 LEAST_RESOLUTION_SECONDS = 10.0
-FRESH_SECONDS = 10.0  # a container so old at least may count from its start
-COLLECT_SECONDS = 5.0  # how often the kubelets' samples are added up, so that none is missed
+FRESH_SECONDS = 10.0  # least age of a container that may count from its start
+COLLECT_SECONDS = 5.0  # period in which the kubelets' samples are added up, so that none is missed
 
 
 class Point(NamedTuple):
@@ -45,7 +45,7 @@ class Point(NamedTuple):
 
     Attributes:
         time: second of the newest sample.
-        cpu: millicore seconds used since its start.
+        cpu: millicore seconds since its start.
         memory: bytes.
         started: second at which it started.
     """
@@ -59,14 +59,14 @@ class Point(NamedTuple):
 def next_points(
     known: tuple[Point | None, Point | None], new: Point, resolution: float
 ) -> tuple[Point | None, Point]:
-    """(point before, last point) of a container after a scrape.
+    """Return (point before, last point) of a container after a scrape.
 
-    A container that is younger than the resolution, but not too young, counts from its start; one
-    that was started anew loses the point before; a point that was scraped again replaces itself.
+    A container that is younger than the resolution, but at least 10 s old, counts from its start. A
+    restarted container loses the point before. A point that was scraped twice replaces itself.
 
     Args:
         known: (point before, last point) so far.
-        new: what was scraped.
+        new: the scraped point.
         resolution: seconds between scrapes.
     """
     before, last = known
@@ -80,7 +80,7 @@ def next_points(
 
 
 def usage_between(before: Point, last: Point) -> tuple[float, float, int, int]:
-    """(second, window in seconds, CPU in millicores, memory in bytes) of two points."""
+    """Return (second, window in seconds, CPU in millicores, memory in bytes) of two points."""
     window = last.time - before.time
     cpu = ceil(round((last.cpu - before.cpu) / window, 6))
     return last.time, window, cpu, last.memory
@@ -101,18 +101,18 @@ class _Pod:
     uid: str
     counts: dict[str, _Count] = field(default_factory=dict)
     points: dict[str, tuple[Point | None, Point]] = field(default_factory=dict)
-    fresh: bool = False  # something was measured since the last scrape
+    fresh: bool = False  # it has samples since the last scrape
 
 
 class MetricsServer:
-    """Scrapes, and serves metrics.k8s.io in the place of the kubelets' newest samples.
+    """Scrapes the kubelets, and serves metrics.k8s.io in place of their newest samples.
 
     Args:
         api, clock: the cluster's tools.
         resolution_seconds: between two scrapes.
 
     Raises:
-        BadRequest: a resolution below 10 s, which the real one refuses, too.
+        BadRequest: the resolution is below 10 s, which the real one rejects, too.
     """
 
     name = "metrics-server"
@@ -133,24 +133,26 @@ class MetricsServer:
         self.counts: Counter[str] = Counter()
 
     def start(self) -> None:
-        """Take over metrics.k8s.io, and begin to scrape."""
+        """Register as the server of metrics.k8s.io, and begin to scrape."""
         self._api.register_metrics_server(self.usage, self.documents)
         self._worker.every(COLLECT_SECONDS, self._collect)
         self._worker.every(self.resolution, self._scrape)
 
     def stop(self) -> None:
-        """Scrape no more."""
+        """Stop scraping."""
         self._worker.stop()
 
-    def statistics(self) -> dict[str, Any]:
-        """Counts for tests and tables."""
+    def statistics(self) -> dict[str, int]:
+        """Return counts for tests and tables."""
         return {**self.counts, "pods": len(self._pods)}
 
     # -- serving --------------------------------------------------------------------------------
 
     def usage(self, namespace: str, name: str) -> Usage | None:
-        """A pod's usage; None unless every container has two points. The earliest container's time
-        and window count."""
+        """Return a pod's usage; None unless every container has two points.
+
+        Time and window are those of the container with the earliest point.
+        """
         pod = self._pods.get(f"{namespace}/{name}")
         if pod is None or not pod.points:
             return None
@@ -164,19 +166,19 @@ class MetricsServer:
         return (*min(times), tuple(entries))
 
     def documents(self) -> list[Document]:
-        """PodMetrics of every pod that has two points."""
-        found = []
+        """Return PodMetrics of every pod that has two points."""
+        documents = []
         for key in sorted(self._pods):
             namespace, _, name = key.partition("/")
             sample = self.usage(namespace, name)
             if sample is not None:
-                found.append(self._document(f"{SAMPLE_PREFIX}{key}", sample))
-        return found
+                documents.append(self._document(f"{SAMPLE_PREFIX}{key}", sample))
+        return documents
 
     # -- scraping -------------------------------------------------------------------------------
 
     def _collect(self) -> None:
-        """Add up what the kubelets wrote since the last time."""
+        """Add up the samples that the kubelets wrote since the last call."""
         rows, lost = self._api.samples_since(self._revision)
         self.counts["lost"] += lost
         started: dict[str, tuple[str, Mapping[str, float]]] = {}
@@ -194,13 +196,13 @@ class MetricsServer:
                 count = pod.counts.get(name)
                 if count is None or count.started != start:
                     count = pod.counts[name] = _Count(start, second - window)
-                # Since the sample before, so that a lost one changes little.
+                # The time since the sample before it, so that a lost sample has little effect.
                 count.cpu += cpu * max(0.0, second - count.time)
                 count.time, count.memory = second, memory
             pod.fresh = True
 
     def _scrape(self) -> None:
-        """Read every counter; pods that wrote nothing since the last time are forgotten."""
+        """Read every counter; drop pods without samples since the last scrape."""
         self._collect()
         self.counts["scrapes"] += 1
         for key, pod in list(self._pods.items()):
@@ -216,7 +218,7 @@ class MetricsServer:
             pod.points = points
 
     def _started(self, key: str) -> tuple[str, Mapping[str, float]]:
-        """(uid, second at which each container started) of a pod, as its kubelet would tell."""
+        """Return (uid, second at which each container started) of a pod."""
         namespace, _, name = key.partition("/")
         pod = self._api.peek("Pod", name, namespace) or {}
         starts = {}
