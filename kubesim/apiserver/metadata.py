@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.fields import MUST_BE_STRING, FieldErrors
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
@@ -60,7 +60,7 @@ def _validate_name(
 ) -> None:
     base = metadata.get("generateName")
     if base is not None and not isinstance(base, str):
-        errors.invalid("metadata.generateName", base, "must be a text")
+        errors.invalid("metadata.generateName", base, "must be a string")
     elif base and not valid_name(base.rstrip("-") or "-"):
         # The suffix follows, so that a '-' at the end does no harm.
         errors.invalid("metadata.generateName", base, rule)
@@ -80,7 +80,7 @@ def validate_labels(labels: Any, path: str, errors: FieldErrors) -> None:
         if complaint := _key_complaint(key):
             errors.invalid(path, key, complaint)
         if not isinstance(value, str):
-            errors.invalid(f"{path}[{key}]", value, "must be a text: put it in quotes")
+            errors.invalid(f"{path}[{key}]", value, MUST_BE_STRING)
         elif complaint := _value_complaint(value):
             errors.invalid(path, value, complaint)
 
@@ -118,7 +118,7 @@ def _validate_annotations(annotations: Any, errors: FieldErrors) -> None:
             errors.invalid("metadata.annotations", key, complaint)
         if not isinstance(value, str):
             path = f"metadata.annotations[{key}]"
-            errors.invalid(path, value, "must be a text: put it in quotes")
+            errors.invalid(path, value, MUST_BE_STRING)
         else:
             size += len(key.encode()) + len(value.encode())
     if size > MAX_ANNOTATIONS_BYTES:
@@ -127,10 +127,10 @@ def _validate_annotations(annotations: Any, errors: FieldErrors) -> None:
 
 def _validate_finalizers(finalizers: Any, errors: FieldErrors) -> None:
     if not isinstance(finalizers, list):
-        errors.invalid("metadata.finalizers", finalizers, "must be a list of texts")
+        errors.invalid("metadata.finalizers", finalizers, "must be a list of strings")
         return
     for name in finalizers:
-        complaint = _key_complaint(name) if isinstance(name, str) else "must be a text"
+        complaint = _key_complaint(name) if isinstance(name, str) else "must be a string"
         if complaint:
             errors.invalid("metadata.finalizers", name, complaint)
 

@@ -1,7 +1,7 @@
-"""The core group's smaller kinds: Secret, ServiceAccount, quotas, limits, Endpoints, volume claims.
+"""Smaller kinds of the core group: Secret, ServiceAccount, quotas, limits, claims, Endpoints.
 
-Quotas and limits are enforced where objects are created (`quotas`, `limits`). No ServiceAccount or
-Endpoints object is made by itself: pods need no token, and Services use EndpointSlices.
+`admission` enforces quotas and limits when objects are created. No component creates
+ServiceAccounts or Endpoints: pods need no token, and Services use EndpointSlices.
 
 Source: pkg/apis/core/v1/defaults.go, pkg/apis/core/validation/validation.go,
 pkg/registry/core/secret/strategy.go.
@@ -11,22 +11,22 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from typing import Any
 
-from kubesim.apiserver.admission.limits import default_limits
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.kinds.podspec import objects_in
 from kubesim.apiserver.kinds.rules import (
-    IMMUTABLE,
     IP_RULE,
     MAX_DATA_BYTES,
     valid_ip,
     validate_config_key,
+    validate_immutable,
+    validate_immutable_data,
 )
 from kubesim.apiserver.registry import Kind
 from kubesim.objects.frozen import Document
 from kubesim.quantity import parse_quantity
 
-SECRET_NEEDS = {  # type of secret -> keys that its data must have
+REQUIRED_KEYS = {  # type of secret -> keys that its data must have
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
@@ -40,19 +40,19 @@ LIMIT_TYPES = ("Container", "PersistentVolumeClaim", "Pod")
 
 
 def default_secret(secret: Document) -> None:
-    """Opaque, and `stringData` joins `data` in base 64: it is written and never read."""
+    """Default to type Opaque, and move `stringData` to `data`, encoded in base 64."""
     fill(secret, "type", "Opaque")
-    texts = secret.get("stringData")
-    if isinstance(texts, dict) and all(isinstance(text, str) for text in texts.values()):
+    strings = secret.get("stringData")
+    if isinstance(strings, dict) and all(isinstance(text, str) for text in strings.values()):
         del secret["stringData"]
         fill(secret, "data", {})
         if isinstance(secret["data"], dict):
-            encoded = {key: b64encode(text.encode()).decode() for key, text in texts.items()}
+            encoded = {key: b64encode(text.encode()).decode() for key, text in strings.items()}
             secret["data"].update(encoded)
 
 
 def validate_secret(secret: Document, errors: FieldErrors) -> None:
-    """Keys are file names, values base 64, and each type has the keys that it needs."""
+    """Validate keys, base 64 values, size, and the keys that the type requires."""
     data = errors.mapping("data", secret.get("data"))
     size = 0
     for key, value in data.items():
@@ -63,7 +63,7 @@ def validate_secret(secret: Document, errors: FieldErrors) -> None:
             errors.invalid(f"data[{key}]", value, "illegal base64 data")
     if size > MAX_DATA_BYTES:
         errors.too_long("data", MAX_DATA_BYTES)
-    for key in SECRET_NEEDS.get(str(secret.get("type")), ()):
+    for key in REQUIRED_KEYS.get(str(secret.get("type")), ()):
         if key not in data:
             errors.required(f"data[{key}]")
     if secret.get("type") == "kubernetes.io/dockerconfigjson" and not errors.causes:
@@ -74,31 +74,46 @@ def validate_secret(secret: Document, errors: FieldErrors) -> None:
 
 
 def validate_secret_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """The type stays, and an immutable secret stays whole."""
-    if new.get("type") != old.get("type"):
-        errors.invalid("type", new.get("type"), IMMUTABLE)
-    if old.get("immutable") is True:
-        for field in ("data", "immutable"):
-            if new.get(field) != old.get(field):
-                errors.forbidden(field, "field is immutable when `immutable` is set")
+    """Forbid changes of the type, and all changes of an immutable Secret."""
+    validate_immutable(new.get("type"), old.get("type"), "type", errors)
+    validate_immutable_data(new, old, ("data", "immutable"), errors)
 
 
 # -- quotas and limits -----------------------------------------------------------------------------
 
 
-def _amounts(path: str, amounts: Any, errors: FieldErrors) -> None:
+def _amounts(path: str, amounts: object, errors: FieldErrors) -> None:
     for name, value in errors.mapping(path, amounts).items():
         errors.quantity(f"{path}[{name}]", value, parse_quantity)
 
 
 def validate_quota(quota: Document, errors: FieldErrors) -> None:
-    """What is limited is a quantity."""
+    """Validate that the limits of a ResourceQuota are quantities."""
     spec = errors.mapping("spec", quota.get("spec"))
     _amounts("spec.hard", spec.get("hard"), errors)
 
 
+def default_limits(limits: Document) -> None:
+    """Derive missing defaults for containers from maxima and minima."""
+    spec = limits.get("spec")
+    for item in objects_in(spec.get("limits") if isinstance(spec, dict) else None):
+        if item.get("type") != "Container":
+            continue
+        if not all(isinstance(item.get(side) or {}, dict) for side in ("max", "min", "default")):
+            continue  # validation refuses it
+        default = {**(item.get("max") or {}), **(item.get("default") or {})}
+        declared = item.get("defaultRequest")
+        request = {**(item.get("min") or {}), **default}
+        if isinstance(declared, dict):
+            request |= declared
+        if default:
+            item["default"] = default
+        if request:
+            item["defaultRequest"] = request
+
+
 def validate_limits(limits: Document, errors: FieldErrors) -> None:
-    """Each type once, its limits quantities."""
+    """Validate a LimitRange: each type once, all limits quantities."""
     spec = errors.mapping("spec", limits.get("spec"))
     seen: set[str] = set()
     for path, item in errors.items("spec.limits", spec.get("limits")):
@@ -112,11 +127,11 @@ def validate_limits(limits: Document, errors: FieldErrors) -> None:
             _amounts(f"{path}.{field}", item.get(field), errors)
 
 
-# -- claims and endpoints --------------------------------------------------------------------------
+# -- PersistentVolumeClaim and Endpoints -----------------------------------------------------------
 
 
 def default_claim(claim: Document) -> None:
-    """A file system, waiting for a volume."""
+    """Default to volume mode Filesystem and phase Pending."""
     fill(claim, "spec", {})
     if isinstance(claim["spec"], dict):
         fill(claim["spec"], "volumeMode", "Filesystem")
@@ -124,27 +139,26 @@ def default_claim(claim: Document) -> None:
 
 
 def validate_claim(claim: Document, errors: FieldErrors) -> None:
-    """Access modes, and how much storage."""
+    """Validate access modes and the requested storage."""
     spec = errors.mapping("spec", claim.get("spec"))
     modes = spec.get("accessModes")
     if not modes:
         errors.required("spec.accessModes", "at least 1 access mode is required")
     for mode in modes if isinstance(modes, list) else ():
-        if mode not in ACCESS_MODES:
-            errors.not_supported("spec.accessModes", mode, ACCESS_MODES)
+        errors.one_of("spec.accessModes", mode, ACCESS_MODES)
     resources = errors.mapping("spec.resources", spec.get("resources"))
-    asked = errors.mapping("spec.resources.requests", resources.get("requests")).get("storage")
-    if asked is None:
+    storage = errors.mapping("spec.resources.requests", resources.get("requests")).get("storage")
+    if storage is None:
         errors.required("spec.resources[storage]")
     else:
-        errors.positive_quantity("spec.resources[storage]", asked, parse_quantity)
+        errors.positive_quantity("spec.resources[storage]", storage, parse_quantity)
 
 
 def validate_claim_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Of a claim only the size may change (and grow)."""
-    kept = ("resources", "volumeName", "volumeAttributesClassName")
+    """Forbid changes of a claim, except of its size and its volume."""
+    mutable = ("resources", "volumeName", "volumeAttributesClassName")
     before, after = (
-        {k: v for k, v in (claim.get("spec") or {}).items() if k not in kept}
+        {k: v for k, v in (claim.get("spec") or {}).items() if k not in mutable}
         for claim in (old, new)
     )
     if before != after:
@@ -156,7 +170,7 @@ def validate_claim_update(new: Document, old: Document, errors: FieldErrors) -> 
 
 
 def validate_endpoints(endpoints: Document, errors: FieldErrors) -> None:
-    """Addresses are IP addresses."""
+    """Validate that the addresses of Endpoints are IP addresses."""
     for path, subset in errors.items("subsets", endpoints.get("subsets")):
         for item, address in errors.items(f"{path}.addresses", subset.get("addresses")):
             if not valid_ip(address.get("ip")):

@@ -1,22 +1,24 @@
-"""The core group: Namespace, Node, Pod, Event, ConfigMap.
+"""Core group: Namespace, Node, Pod, Event, ConfigMap.
 
 Source: pkg/apis/core/v1/defaults.go, pkg/apis/core/validation/validation.go,
-plugin/pkg/admission/{defaulttolerationseconds,priority}.
+plugin/pkg/admission/defaulttolerationseconds.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.admission.priority import admit_pod
+from kubesim.apiserver.fields import MUST_BE_STRING, FieldErrors, fill
 from kubesim.apiserver.kinds.podspec import (
     CONTAINER_LISTS,
     default_pod_spec,
     objects_in,
     validate_pod_spec,
 )
-from kubesim.apiserver.kinds.rules import MAX_DATA_BYTES, validate_config_key
-from kubesim.apiserver.kinds.scheduling import admit_pod
+from kubesim.apiserver.kinds.rules import (
+    MAX_DATA_BYTES,
+    validate_config_key,
+    validate_immutable_data,
+)
 from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.apiserver.registry import VERBS, Kind, ServerView
 from kubesim.objects.frozen import Document
@@ -33,7 +35,7 @@ EVENT_TTL_SECONDS = 3600.0  # kube-apiserver --event-ttl
 
 
 def default_pod(pod: Document) -> None:
-    """Defaults of the pod itself, with the tolerations that admission adds."""
+    """Set the defaults of a pod, and the tolerations that admission adds."""
     fill(pod, "spec", {})
     spec = pod["spec"]
     if not isinstance(spec, dict):
@@ -54,27 +56,27 @@ def default_pod(pod: Document) -> None:
                         "tolerationSeconds": TOLERATION_SECONDS,
                     }
                 )
-    fill(pod, "status", {"phase": "Pending", **_quality(pod), **_gated(spec)})
+    fill(pod, "status", {"phase": "Pending", **_qos_class(pod), **_scheduling_gated(spec)})
 
 
-def _gated(spec: Document) -> Document:
-    """The condition of a pod that must not be placed yet (applySchedulingGatedCondition)."""
+def _scheduling_gated(spec: Document) -> Document:
+    """Return the condition of a pod with scheduling gates (applySchedulingGatedCondition)."""
     if not spec.get("schedulingGates"):
         return {}
-    said = "Scheduling is blocked due to non-empty scheduling gates"
+    message = "Scheduling is blocked due to non-empty scheduling gates"
     condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
-    return {"conditions": [{**condition, "message": said}]}
+    return {"conditions": [{**condition, "message": message}]}
 
 
-def _quality(pod: Document) -> Document:
-    """status.qosClass; nothing for a spec that validation is going to refuse."""
+def _qos_class(pod: Document) -> Document:
+    """Return status.qosClass; {} for a spec that validation is going to refuse."""
     try:
         return {"qosClass": qos_class(pod)}
     except (ValueError, TypeError, AttributeError):
         return {}
 
 
-def _tolerates_no_execute(toleration: Any, key: str) -> bool:
+def _tolerates_no_execute(toleration: object, key: str) -> bool:
     if not isinstance(toleration, dict):
         return False
     covers_key = toleration.get("key") in (None, "", key)
@@ -82,7 +84,7 @@ def _tolerates_no_execute(toleration: Any, key: str) -> bool:
 
 
 def validate_pod(pod: Document, errors: FieldErrors) -> None:
-    """Rules of a pod."""
+    """Validate a pod."""
     validate_pod_spec(errors.mapping("spec", pod.get("spec")), "spec", errors)
 
 
@@ -95,7 +97,7 @@ POD_IS_FIXED = (
 
 
 def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """A pod's spec stays as it is, but for images, the deadline and added tolerations."""
+    """Forbid changes of a pod's spec, except of images, the deadline and added tolerations."""
     before, after = old.get("spec") or {}, new.get("spec") or {}
     if before == after:
         return
@@ -105,28 +107,28 @@ def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> No
     gates = [gate.get("name") for gate in before.get("schedulingGates") or ()]
     for gate in objects_in(after.get("schedulingGates")):
         if gate.get("name") not in gates:
-            why = "only deletion is allowed, but found new scheduling gate"
-            errors.forbidden("spec.schedulingGates", f"{why} '{gate.get('name')}'")
+            rule = "only deletion is allowed, but found new scheduling gate"
+            errors.forbidden("spec.schedulingGates", f"{rule} '{gate.get('name')}'")
     kept = _without_seconds(after)
     if any(toleration not in kept for toleration in _without_seconds(before)):
         errors.forbidden(
             "spec.tolerations",
             "existing toleration can not be modified except its tolerationSeconds",
         )
-    deadline, was = after.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
-    if was is not None and (deadline is None or deadline > was):
+    deadline, previous = after.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
+    if previous is not None and (deadline is None or deadline > previous):
         rule = "must be less than or equal to previous value"
         errors.invalid("spec.activeDeadlineSeconds", deadline, rule)
 
 
 def _without_seconds(spec: Document) -> list[Document]:
-    """The tolerations, but for how long each lasts."""
+    """Return the tolerations without tolerationSeconds."""
     tolerations = spec.get("tolerations") or []
     return [{k: v for k, v in item.items() if k != "tolerationSeconds"} for item in tolerations]
 
 
 def _fixed_part(spec: Document) -> Document:
-    """A pod spec without what may change."""
+    """Return a pod spec without the fields that may change."""
     may_change = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
     fixed = {k: v for k, v in spec.items() if k not in may_change}
     for field in CONTAINER_LISTS:
@@ -138,11 +140,11 @@ def _fixed_part(spec: Document) -> Document:
     return fixed
 
 
-# -- the others ------------------------------------------------------------------------------------
+# -- Namespace, Node, ConfigMap, Event -------------------------------------------------------------
 
 
 def default_namespace(namespace: Document) -> None:
-    """A namespace is Active from the start and can be selected by its name."""
+    """Set phase, finalizer and the label with the namespace's name."""
     metadata = namespace["metadata"]
     fill(metadata, "labels", {})
     if isinstance(metadata["labels"], dict):
@@ -152,7 +154,7 @@ def default_namespace(namespace: Document) -> None:
 
 
 def admit_namespace(_server: ServerView, namespace: Document, old: Document | None) -> None:
-    """Its own finalizers are written by `finalize` alone: an update leaves them as they are."""
+    """Keep spec.finalizers in an update: only `finalize` changes them."""
     spec = namespace.get("spec")
     if old is not None and isinstance(spec, dict):
         before = (old.get("spec") or {}).get("finalizers")
@@ -163,16 +165,16 @@ def admit_namespace(_server: ServerView, namespace: Document, old: Document | No
 
 
 def validate_namespace(namespace: Document, errors: FieldErrors) -> None:
-    """Its finalizers are texts."""
+    """Validate that spec.finalizers are strings."""
     finalizers = errors.mapping("spec", namespace.get("spec")).get("finalizers")
     if finalizers is not None and not (
         isinstance(finalizers, list) and all(isinstance(item, str) for item in finalizers)
     ):
-        errors.invalid("spec.finalizers", finalizers, "must be a list of texts")
+        errors.invalid("spec.finalizers", finalizers, "must be a list of strings")
 
 
 def default_node(node: Document) -> None:
-    """Allocatable is the capacity, unless somebody says otherwise."""
+    """Default status.allocatable to status.capacity."""
     fill(node, "spec", {})
     fill(node, "status", {})
     status = node["status"]
@@ -181,15 +183,14 @@ def default_node(node: Document) -> None:
 
 
 def validate_node(node: Document, errors: FieldErrors) -> None:
-    """Taints have a key and an effect, and each pair of them once."""
+    """Validate taints: a key, an effect, and each pair of them once."""
     spec = errors.mapping("spec", node.get("spec"))
     seen = []
     for path, taint in errors.items("spec.taints", spec.get("taints")):
         key, effect = taint.get("key"), taint.get("effect")
         if not key:
             errors.required(f"{path}.key", "name part must be non-empty")
-        if effect not in TAINT_EFFECTS:
-            errors.not_supported(f"{path}.effect", effect, TAINT_EFFECTS)
+        errors.one_of(f"{path}.effect", effect, TAINT_EFFECTS)
         if (key, effect) in seen:
             errors.duplicate(path, taint)
         seen.append((key, effect))
@@ -197,7 +198,7 @@ def validate_node(node: Document, errors: FieldErrors) -> None:
 
 
 def validate_node_status(node: Document, errors: FieldErrors) -> None:
-    """Capacity and allocatable are quantities."""
+    """Validate that capacity and allocatable are quantities."""
     status = errors.mapping("status", node.get("status"))
     for side in ("capacity", "allocatable"):
         for name, value in errors.mapping(f"status.{side}", status.get(side)).items():
@@ -205,39 +206,35 @@ def validate_node_status(node: Document, errors: FieldErrors) -> None:
 
 
 def validate_config_map(config: Document, errors: FieldErrors) -> None:
-    """Keys are file names, each in one of the two maps; all values are of a bounded size."""
+    """Validate keys, values and the total size of a ConfigMap."""
     size = 0
     for field in ("data", "binaryData"):
         for key, value in errors.mapping(field, config.get(field)).items():
             path = f"{field}[{key}]"
             validate_config_key(path, str(key), errors)
             if not isinstance(value, str):
-                errors.invalid(path, value, "must be a text: put it in quotes")
+                errors.invalid(path, value, MUST_BE_STRING)
                 continue
             size += len(value.encode())
             if field == "binaryData" and key in (config.get("data") or ()):
                 errors.invalid(path, key, "duplicate of key present in data")
     if size > MAX_DATA_BYTES:
         errors.too_long("", MAX_DATA_BYTES)
-    if config.get("immutable") is not None and not isinstance(config["immutable"], bool):
-        errors.invalid("immutable", config["immutable"], "must be true or false")
+    errors.boolean("immutable", config.get("immutable"))
 
 
 def validate_config_map_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """An immutable map stays as it is, for good."""
-    if old.get("immutable") is True:
-        for field in ("data", "binaryData", "immutable"):
-            if new.get(field) != old.get(field):
-                errors.forbidden(field, "field is immutable when `immutable` is set")
+    """Forbid changes of an immutable ConfigMap."""
+    validate_immutable_data(new, old, ("data", "binaryData", "immutable"), errors)
 
 
 def validate_event(event: Document, errors: FieldErrors) -> None:
-    """An event is about something, in its own namespace."""
+    """Validate that an Event concerns an object in the Event's namespace."""
     about = errors.mapping("involvedObject", event.get("involvedObject"))
     if not about:
         errors.required("involvedObject")
-    home = event["metadata"].get("namespace")
-    if about.get("namespace") and about["namespace"] != home:
+    namespace = event["metadata"].get("namespace")
+    if about.get("namespace") and about["namespace"] != namespace:
         rule = "does not match event.namespace"
         errors.invalid("involvedObject.namespace", about["namespace"], rule)
 

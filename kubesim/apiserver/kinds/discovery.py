@@ -1,4 +1,4 @@
-"""The group discovery.k8s.io: EndpointSlice.
+"""Group discovery.k8s.io: EndpointSlice.
 
 Source: pkg/apis/discovery/v1/defaults.go, pkg/apis/discovery/validation/validation.go.
 """
@@ -6,7 +6,8 @@ Source: pkg/apis/discovery/v1/defaults.go, pkg/apis/discovery/validation/validat
 from __future__ import annotations
 
 from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.kinds.rules import IMMUTABLE, IP_RULE, valid_ip
+from kubesim.apiserver.kinds.podspec import objects_in
+from kubesim.apiserver.kinds.rules import IP_RULE, valid_ip, validate_immutable
 from kubesim.apiserver.registry import Kind
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import PORT_PROTOCOLS
@@ -17,22 +18,20 @@ ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 
 
 def default_slice(endpoints: Document) -> None:
-    """Ports are TCP and have a name, be it an empty one."""
+    """Set empty endpoints; default ports to TCP with an empty name."""
     fill(endpoints, "endpoints", [])
-    ports = endpoints.get("ports")
-    for port in ports if isinstance(ports, list) else ():
-        if isinstance(port, dict):
-            fill(port, "name", "")
-            fill(port, "protocol", "TCP")
+    for port in objects_in(endpoints.get("ports")):
+        fill(port, "name", "")
+        fill(port, "protocol", "TCP")
 
 
 def validate_slice(endpoints: Document, errors: FieldErrors) -> None:
-    """Addresses of the type that it declares, and port names once each."""
+    """Validate address type, addresses, and ports with unique names."""
     type_ = endpoints.get("addressType")
     if not type_:
         errors.required("addressType")
-    elif type_ not in ADDRESS_TYPES:
-        errors.not_supported("addressType", type_, ADDRESS_TYPES)
+    else:
+        errors.one_of("addressType", type_, ADDRESS_TYPES)
     listed = errors.items("endpoints", endpoints.get("endpoints"))
     if len(listed) > MAX_ENDPOINTS:
         errors.too_many("endpoints", len(listed), MAX_ENDPOINTS)
@@ -51,14 +50,12 @@ def validate_slice(endpoints: Document, errors: FieldErrors) -> None:
         if port.get("name") in names:
             errors.duplicate(f"{path}.name", port.get("name"))
         names.add(str(port.get("name")))
-        if port.get("protocol") not in PORT_PROTOCOLS:
-            errors.not_supported(f"{path}.protocol", port.get("protocol"), PORT_PROTOCOLS)
+        errors.one_of(f"{path}.protocol", port.get("protocol"), PORT_PROTOCOLS)
 
 
 def validate_slice_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """A slice keeps its address type."""
-    if new.get("addressType") != old.get("addressType"):
-        errors.invalid("addressType", new.get("addressType"), IMMUTABLE)
+    """Forbid changes of the address type."""
+    validate_immutable(new.get("addressType"), old.get("addressType"), "addressType", errors)
 
 
 KINDS = (

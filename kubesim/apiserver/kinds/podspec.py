@@ -1,21 +1,27 @@
-"""Defaults and rules of a pod spec: of pods, and of the templates that pods are made from.
+"""Defaults and validation of pod specs, in pods and in pod templates.
 
 Source: pkg/apis/core/v1/defaults.go, pkg/apis/core/validation/validation.go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
-from kubesim.objects.wellknown import DEFAULT_SCHEDULER, TAINT_EFFECTS, TERMINATION_GRACE_SECONDS
-from kubesim.quantity import parse_cpu_milli, parse_memory, parse_quantity
+from kubesim.objects.wellknown import (
+    DEFAULT_SCHEDULER,
+    PORT_PROTOCOLS,
+    TAINT_EFFECTS,
+    TERMINATION_GRACE_SECONDS,
+)
+from kubesim.quantity import Amount, parse_cpu_milli, parse_memory, parse_quantity
 
 CONTAINER_LISTS = ("containers", "initContainers")
+PORT_RULE = "must be between 1 and 65535, inclusive"
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 PROBE_DEFAULTS = {
@@ -30,7 +36,7 @@ PROBE_DEFAULTS = {
 
 
 def default_pod_spec(spec: Document) -> None:
-    """What a pod template gets, too."""
+    """Set the defaults that pods and pod templates share."""
     fill(spec, "restartPolicy", "Always")
     fill(spec, "terminationGracePeriodSeconds", TERMINATION_GRACE_SECONDS)
     fill(spec, "dnsPolicy", "ClusterFirst")
@@ -65,18 +71,24 @@ def _default_container(container: Document) -> None:
                 fill(container[probe], field, value)
 
 
-def objects_in(value: Any) -> Iterator[Document]:
-    """The objects in a list; nothing if it is none (validation says so)."""
+def objects_in(value: object) -> Iterator[Document]:
+    """Yield the objects in a list; nothing if it is not a list (validation reports that)."""
     return (
         (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
     )
 
 
-# -- rules -----------------------------------------------------------------------------------------
+# -- validation ------------------------------------------------------------------------------------
 
 
 def validate_pod_spec(spec: Document, path: str, errors: FieldErrors) -> None:
-    """Rules of a pod spec, wherever it stands."""
+    """Validate a pod spec.
+
+    Args:
+        spec: the pod spec.
+        path: its path in the object.
+        errors: collects the errors.
+    """
     if not spec.get("containers"):
         errors.required(f"{path}.containers")
     seen: set[str] = set()
@@ -93,10 +105,10 @@ def validate_pod_spec(spec: Document, path: str, errors: FieldErrors) -> None:
     if deadline is not None:
         errors.whole_number(f"{path}.activeDeadlineSeconds", deadline, 1)
     if spec.get("nodeSelector") is not None:
-        errors.texts(f"{path}.nodeSelector", spec["nodeSelector"])
+        errors.strings(f"{path}.nodeSelector", spec["nodeSelector"])
     for field in ("nodeName", "schedulerName", "serviceAccountName", "priorityClassName"):
         if spec.get(field) is not None and not isinstance(spec[field], str):
-            errors.invalid(f"{path}.{field}", spec[field], "must be a text")
+            errors.invalid(f"{path}.{field}", spec[field], "must be a string")
     overhead = errors.mapping(f"{path}.overhead", spec.get("overhead"))
     _validate_amounts(overhead, f"{path}.overhead", errors)
     pod_level = errors.mapping(f"{path}.resources", spec.get("resources"))
@@ -131,40 +143,50 @@ def _validate_container(
         if port.get("containerPort") is None:
             errors.required(f"{item_path}.containerPort")
         elif type(port["containerPort"]) is not int or not 0 < port["containerPort"] < 65536:
-            rule = "must be between 1 and 65535, inclusive"
-            errors.invalid(f"{item_path}.containerPort", port["containerPort"], rule)
-        if port.get("protocol") not in ("TCP", "UDP", "SCTP"):
-            known = ("SCTP", "TCP", "UDP")
-            errors.not_supported(f"{item_path}.protocol", port.get("protocol"), known)
+            errors.invalid(f"{item_path}.containerPort", port["containerPort"], PORT_RULE)
+        if port.get("protocol") not in PORT_PROTOCOLS:
+            errors.not_supported(f"{item_path}.protocol", port.get("protocol"), PORT_PROTOCOLS)
     for item_path, variable in errors.items(f"{path}.env", container.get("env")):
         if not variable.get("name"):
             errors.required(f"{item_path}.name")
 
 
 def validate_resources(resources: Document, path: str, errors: FieldErrors) -> None:
-    """Requests and limits are quantities, and no request is above its limit."""
+    """Validate requests and limits: quantities, and no request above its limit.
+
+    Args:
+        resources: a ResourceRequirements.
+        path: its path in the object.
+        errors: collects the errors.
+    """
     if not resources:
         return
     limits, requests = (
         errors.mapping(f"{path}.{side}", resources.get(side)) for side in ("limits", "requests")
     )
-    most = _validate_amounts(limits, f"{path}.limits", errors)
+    maxima = _validate_amounts(limits, f"{path}.limits", errors)
     for name, request in _validate_amounts(requests, f"{path}.requests", errors).items():
-        limit = most.get(name)
+        limit = maxima.get(name)
         if request is not None and limit is not None and request > limit:
             rule = f"must be less than or equal to {name} limit of {limits[name]}"
             errors.invalid(f"{path}.requests", requests[name], rule)
 
 
-def _validate_amounts(amounts: Document, path: str, errors: FieldErrors) -> dict[str, Any]:
-    """The amounts as numbers; None where one is no quantity."""
+def _validate_amounts(
+    amounts: Document, path: str, errors: FieldErrors
+) -> dict[str, int | Fraction | None]:
+    """Parse amounts; None for one that is not a quantity."""
     return {
-        name: errors.quantity(f"{path}[{name}]", value, _PARSERS.get(name, parse_quantity))
+        name: (
+            errors.quantity(f"{path}[{name}]", value, _PARSERS[name])
+            if name in _PARSERS
+            else errors.quantity(f"{path}[{name}]", value, parse_quantity)
+        )
         for name, value in amounts.items()
     }
 
 
-_PARSERS: dict[str, Any] = {"cpu": parse_cpu_milli, "memory": parse_memory}
+_PARSERS: dict[str, Callable[[Amount], int]] = {"cpu": parse_cpu_milli, "memory": parse_memory}
 
 
 def _validate_toleration(toleration: Document, path: str, errors: FieldErrors) -> None:

@@ -1,4 +1,4 @@
-"""The group policy: PodDisruptionBudget.
+"""Group policy: PodDisruptionBudget.
 
 Source: pkg/apis/policy/validation/validation.go, pkg/registry/policy/poddisruptionbudget.
 """
@@ -15,12 +15,12 @@ COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPod
 
 
 def default_budget(budget: Document) -> None:
-    """A budget without a spec protects nothing."""
+    """Set an empty spec: such a budget protects no pod."""
     fill(budget, "spec", {})
 
 
 def validate_budget(budget: Document, errors: FieldErrors) -> None:
-    """Either so many must stay, or so many may be missing."""
+    """Validate a budget: minAvailable or maxUnavailable, selector, eviction policy."""
     spec = errors.mapping("spec", budget.get("spec"))
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
         errors.invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set")
@@ -30,12 +30,12 @@ def validate_budget(budget: Document, errors: FieldErrors) -> None:
     if spec.get("selector") is not None:
         validate_selector(spec["selector"], "spec.selector", errors)
     policy = spec.get("unhealthyPodEvictionPolicy")
-    if policy is not None and policy not in UNHEALTHY_POLICIES:
-        errors.not_supported("spec.unhealthyPodEvictionPolicy", policy, UNHEALTHY_POLICIES)
+    if policy is not None:
+        errors.one_of("spec.unhealthyPodEvictionPolicy", policy, UNHEALTHY_POLICIES)
 
 
 def validate_budget_status(budget: Document, errors: FieldErrors) -> None:
-    """Its counts are not negative."""
+    """Validate that the counts are not negative."""
     status = errors.mapping("status", budget.get("status"))
     validate_numbers(status, "status", COUNTS, errors)
 

@@ -1,4 +1,4 @@
-"""Rules that several kinds share: label selectors, pod templates, numbers or percentages.
+"""Validation that several kinds share: label selectors, pod templates, numbers, percentages.
 
 Source: pkg/apis/apps/validation/validation.go, pkg/apis/core/validation/validation.go,
 k8s.io/apimachinery/pkg/apis/meta/v1/validation.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.podspec import default_pod_spec, validate_pod_spec
@@ -31,7 +30,7 @@ CONFIG_KEY_RULE = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
     " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
-MAX_DATA_BYTES = 1024 * 1024  # MaxSecretSize: of all values of a ConfigMap or Secret
+MAX_DATA_BYTES = 1024 * 1024  # MaxSecretSize: all values of a ConfigMap or Secret together
 OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 
@@ -40,14 +39,21 @@ _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 
 
 def validate_numbers(spec: Document, path: str, fields: Iterable[str], errors: FieldErrors) -> None:
-    """Optional whole numbers that may not be negative."""
+    """Validate optional integers that must not be negative.
+
+    Args:
+        spec: the object that has the fields.
+        path: its path.
+        fields: names of the fields.
+        errors: collects the errors.
+    """
     for field in fields:
         if spec.get(field) is not None:
             errors.whole_number(f"{path}.{field}", spec[field])
 
 
-def validate_int_or_percent(path: str, value: Any, errors: FieldErrors) -> bool:
-    """A whole number of 0 or more, or a text such as ``25%``; True if it is one of the two."""
+def validate_int_or_percent(path: str, value: object, errors: FieldErrors) -> bool:
+    """Validate a non-negative integer or a percentage such as ``25%``; return whether it is one."""
     if isinstance(value, str):
         if is_percentage(value):
             return True
@@ -59,8 +65,8 @@ def validate_int_or_percent(path: str, value: Any, errors: FieldErrors) -> bool:
     return errors.whole_number(path, value)
 
 
-def validate_share(path: str, value: Any, errors: FieldErrors) -> bool:
-    """A number, or a percentage of at most 100 %; True if it can be resolved."""
+def validate_share(path: str, value: object, errors: FieldErrors) -> bool:
+    """Validate an integer or a percentage up to 100 %; return whether it can be resolved."""
     if not validate_int_or_percent(path, value, errors):
         return False
     if isinstance(value, str) and number_in(value) > 100:
@@ -69,7 +75,7 @@ def validate_share(path: str, value: Any, errors: FieldErrors) -> bool:
 
 
 def valid_ip(address: object) -> bool:
-    """An IPv4 or IPv6 address."""
+    """Return whether a string is an IPv4 or IPv6 address."""
     for kind in (IPv4Address, IPv6Address):
         try:
             kind(str(address))
@@ -80,7 +86,7 @@ def valid_ip(address: object) -> bool:
 
 
 def validate_config_key(path: str, key: str, errors: FieldErrors) -> None:
-    """A key of a ConfigMap or Secret: it may become the name of a file."""
+    """Validate a key of a ConfigMap or Secret, which can become a file name."""
     if len(key) > MAX_NAME:
         errors.invalid(path, key, f"must be no more than {MAX_NAME} characters")
     if not _CONFIG_KEY.fullmatch(key):
@@ -91,11 +97,18 @@ def validate_config_key(path: str, key: str, errors: FieldErrors) -> None:
         errors.invalid(path, key, "must not start with '..'")
 
 
-# -- what may not change ---------------------------------------------------------------------------
+# -- immutable fields ---------------------------------------------------------------------------
 
 
-def validate_immutable(new: Any, old: Any, path: str, errors: FieldErrors) -> None:
-    """A field stays what it was when the object was created."""
+def validate_immutable(new: object, old: object, path: str, errors: FieldErrors) -> None:
+    """Record an error if a field has changed.
+
+    Args:
+        new: the new value.
+        old: the stored value.
+        path: path of the field.
+        errors: collects the errors.
+    """
     if new != old:
         errors.invalid(path, new, IMMUTABLE)
 
@@ -103,17 +116,50 @@ def validate_immutable(new: Any, old: Any, path: str, errors: FieldErrors) -> No
 def same_spec_fields(
     new: Document, old: Document, fields: Iterable[str], errors: FieldErrors
 ) -> None:
-    """Fields of the spec that never change."""
+    """Record an error for each of these fields of spec that has changed.
+
+    Args:
+        new: the new object.
+        old: the stored object.
+        fields: names of the fields.
+        errors: collects the errors.
+    """
     after, before = new.get("spec") or {}, old.get("spec") or {}
     for field in fields:
         validate_immutable(after.get(field), before.get(field), f"spec.{field}", errors)
 
 
+def validate_immutable_data(
+    new: Document, old: Document, fields: Iterable[str], errors: FieldErrors
+) -> None:
+    """Forbid changes of a ConfigMap or Secret that is marked as immutable.
+
+    Args:
+        new: the new object.
+        old: the stored object.
+        fields: names of the fields that must stay the same.
+        errors: collects the errors.
+    """
+    if old.get("immutable") is True:
+        for field in fields:
+            if new.get(field) != old.get(field):
+                errors.forbidden(field, "field is immutable when `immutable` is set")
+
+
 # -- selectors and templates -----------------------------------------------------------------------
 
 
-def validate_selector(selector: Any, path: str, errors: FieldErrors) -> Selector | None:
-    """A LabelSelector document; the parsed selector, or None after an error."""
+def validate_selector(selector: object, path: str, errors: FieldErrors) -> Selector | None:
+    """Validate a LabelSelector.
+
+    Args:
+        selector: the LabelSelector.
+        path: its path.
+        errors: collects the errors.
+
+    Returns:
+        The parsed selector; None after an error.
+    """
     before = len(errors.causes)
     document = errors.mapping(path, selector)
     if document.get("matchLabels") is not None:
@@ -146,7 +192,7 @@ def _validate_expression(expression: Document, path: str, errors: FieldErrors) -
 
 
 def default_template(spec: Document) -> None:
-    """The defaults of the pod spec in a workload's template."""
+    """Set the defaults of the pod template in a workload's spec."""
     fill(spec, "template", {})
     template = spec["template"]
     if isinstance(template, dict):
@@ -157,7 +203,7 @@ def default_template(spec: Document) -> None:
 
 
 def template_labels(spec: Document, errors: FieldErrors) -> Document:
-    """The labels of a workload's template, checked; {} after an error."""
+    """Validate the labels of a workload's pod template and return them; {} after an error."""
     template = errors.mapping("spec.template", spec.get("template"))
     path = "spec.template.metadata"
     labels = errors.mapping(path, template.get("metadata")).get("labels")
@@ -166,13 +212,13 @@ def template_labels(spec: Document, errors: FieldErrors) -> Document:
     return labels if isinstance(labels, dict) else {}
 
 
-def validate_workload(spec: Document, says: str, errors: FieldErrors) -> None:
-    """Selector and template of a ReplicaSet, Deployment or DaemonSet.
+def validate_workload(spec: Document, named: str, errors: FieldErrors) -> None:
+    """Validate selector and pod template of a ReplicaSet, Deployment, DaemonSet or StatefulSet.
 
     Args:
-        spec: of the workload.
-        says: the kind that the message about an empty selector names.
-        errors: where broken rules go.
+        spec: spec of the workload.
+        named: the kind in the message about an empty selector.
+        errors: collects the errors.
     """
     labels = template_labels(spec, errors)
     if spec.get("selector") is None:
@@ -180,7 +226,7 @@ def validate_workload(spec: Document, says: str, errors: FieldErrors) -> None:
     else:
         selector = validate_selector(spec["selector"], "spec.selector", errors)
         if selector is not None and selector.empty:
-            detail = f"empty selector is invalid for {says}"
+            detail = f"empty selector is invalid for {named}"
             errors.invalid("spec.selector", spec["selector"], detail)
         elif selector is not None and not selector.matches(labels):
             errors.invalid("spec.template.metadata.labels", labels, UNMATCHED)
@@ -188,7 +234,7 @@ def validate_workload(spec: Document, says: str, errors: FieldErrors) -> None:
 
 
 def validate_template_spec(spec: Document, errors: FieldErrors) -> Document:
-    """The pod spec of a template; returns it."""
+    """Validate the pod spec of a workload's template, and return it."""
     template = errors.mapping("spec.template", spec.get("template"))
     pod_spec = errors.mapping("spec.template.spec", template.get("spec"))
     validate_pod_spec(pod_spec, "spec.template.spec", errors)
@@ -196,7 +242,13 @@ def validate_template_spec(spec: Document, errors: FieldErrors) -> Document:
 
 
 def validate_long_running(spec: Document, kind: str, errors: FieldErrors) -> None:
-    """What runs for ever restarts always, and has no deadline."""
+    """Validate a template whose pods run indefinitely: they always restart and have no deadline.
+
+    Args:
+        spec: spec of the workload.
+        kind: the kind in the message.
+        errors: collects the errors.
+    """
     template = spec.get("template")
     pod_spec = template.get("spec") if isinstance(template, dict) else None
     if not isinstance(pod_spec, dict):
