@@ -33,12 +33,12 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
 
 def test_another_seed_gives_another_run() -> None:
-    """The digest is no constant: it changes with the seed."""
+    """The digest changes with the seed."""
     assert busy_run(7, 60) != busy_run(8, 60)
 
 
 def test_the_same_seed_gives_the_same_run_in_another_process() -> None:
-    """Neither the hash seed of the process nor its history plays a part."""
+    """The result does not depend on the hash seed of the process or on earlier clusters."""
     import subprocess
     import sys
 
@@ -137,7 +137,7 @@ def test_finite_pods_end_and_are_still_listed() -> None:
 
 
 def test_more_load_means_more_pods_and_less_load_for_each() -> None:
-    """A closed loop: the autoscaler adds pods, and each then has less to do."""
+    """A closed loop: the autoscaler adds pods, and the load of each decreases."""
     with Cluster(nodes=3, seed=8) as cluster:
         cluster.set_traffic(60)
         cluster.sleep(4)  # before the autoscaler looks for the first time
@@ -182,7 +182,7 @@ def test_the_virtual_clock_starts_no_thread() -> None:
 
 @pytest.mark.live
 def test_on_the_live_clock_each_pod_is_a_thread_named_after_it() -> None:
-    """The original had a goroutine for each pod; closing leaves none behind."""
+    """Closing stops all threads; the original had a goroutine for each pod."""
     before = {thread.name for thread in threading.enumerate()}
     with Cluster(nodes=2, seed=1, clock="live", speed=20) as cluster:
         cluster.api.create_pod("by-hand")
@@ -211,7 +211,7 @@ def test_delete_answers_after_the_pod_is_gone_on_threads_too() -> None:
 
 
 def test_a_component_that_fails_is_seen() -> None:
-    """On virtual time the driver hears of it, the log keeps it, and the cluster goes on."""
+    """On virtual time the caller gets the error, the log keeps it, and the cluster continues."""
     with Cluster(nodes=1, seed=1) as cluster:
         cluster.clock.worker("mine").call_later(5, lambda: 1 / 0)
         with pytest.raises(WorkerFailed, match=r"mine.*ZeroDivisionError"):
@@ -245,7 +245,7 @@ def test_closing_twice_is_harmless() -> None:
 
 
 def test_a_node_more_helps_a_pod_that_waits() -> None:
-    """It registers itself, takes the sizes it is given and the cluster's for the rest."""
+    """It registers itself with its own options; the others are those of the cluster."""
     with Cluster(nodes=1, hpa=False, node_cpu="1", node_memory="2Gi") as cluster:
         asks = {"requests": {"cpu": "3"}}
         large = {"name": "large", "image": "x", "resources": asks}

@@ -81,7 +81,7 @@ def test_which_pods_a_drain_takes(
     warnings: list[str],
     errors: list[str],
 ) -> None:
-    """DaemonSet pods stay; bare pods and local data need a word; what has ended always goes."""
+    """Pods of DaemonSets stay; bare pods and local data need an option; finished pods are evicted."""
     plan = drain_plan([one], **options)
     assert bool(plan.evict) is goes
     assert plan.warnings == tuple(f"{text}: default/p" for text in warnings)
@@ -90,7 +90,7 @@ def test_which_pods_a_drain_takes(
 
 
 def test_mirror_pods_are_passed_over() -> None:
-    """They belong to the kubelet's disk, not to the API server."""
+    """Mirror pods belong to the kubelet, not to the API server."""
     static = pod(owner="")
     static["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
     plan = drain_plan([static])
@@ -118,7 +118,7 @@ def test_with_every_word_said_nothing_stands_in_the_way(pods: list[dict[str, Any
 
 
 def test_pods_are_listed_together() -> None:
-    """One text, all its pods."""
+    """One message for all its pods."""
     plan = drain_plan([pod("a", owner=""), pod("b", owner=""), pod("c")])
     assert plan.errors == (BARE.replace("default/p", "default/a, default/b"),)
 
@@ -155,7 +155,7 @@ def on_node(cluster: Cluster, name: str = "node-2") -> list[str]:
 
 
 def test_a_drain_in_kubectl_s_words(cluster: Cluster) -> None:
-    """Cordon, evict, wait; the ReplicaSet makes its pods anew elsewhere."""
+    """Cordon, evict, wait; the ReplicaSet creates the pods on other nodes."""
     keys = on_node(cluster)
     assert keys
     report = cluster.node("node-2").drain()
@@ -182,7 +182,7 @@ def test_a_drain_in_kubectl_s_words(cluster: Cluster) -> None:
 
 
 def test_a_bare_pod_stands_in_the_way(cluster: Cluster) -> None:
-    """Nothing is evicted then, but the node is cordoned; with force it goes, too."""
+    """No pod is evicted then, but the node is cordoned; with force all pods are evicted."""
     spec = {"containers": [CONTAINER], "nodeName": "node-2"}
     cluster.api.create({"kind": "Pod", "metadata": {"name": "bare"}, "spec": spec})
     cluster.sleep(5)
@@ -201,7 +201,7 @@ def test_a_bare_pod_stands_in_the_way(cluster: Cluster) -> None:
 
 
 def budget(cluster: Cluster, unavailable: int) -> None:
-    """A budget over the pods: so many of them may be missing."""
+    """A budget that allows a number of missing pods."""
     if cluster.api.peek("PodDisruptionBudget", "web") is None:
         spec = {"maxUnavailable": unavailable, "selector": {"matchLabels": {"app": "web"}}}
         cluster.api.create(
@@ -212,7 +212,7 @@ def budget(cluster: Cluster, unavailable: int) -> None:
 
 
 def test_a_budget_is_asked_again_every_five_seconds(cluster: Cluster) -> None:
-    """429, five seconds, 429, ... until the budget allows it; each refusal is told."""
+    """429, five seconds, 429, ... until the budget allows it; each refusal is reported."""
     budget(cluster, 0)
     cluster.sleep(1)
     keys = on_node(cluster)
@@ -228,7 +228,7 @@ def test_a_budget_is_asked_again_every_five_seconds(cluster: Cluster) -> None:
         "as it would violate the pod's disruption budget."
     )
     tries = [line for _, line in report.lines if line == f"evicting pod {keys[0]}"]
-    assert len(tries) == 4, "each attempt is told"
+    assert len(tries) == 4, "each attempt is reported"
     told = [(second - begun, line) for second, line in report.lines if line == refused]
     assert told == [(0.0, refused), (5.0, refused), (10.0, refused)]
     assert "refused 3 times, the last time: The disruption budget web needs 5 healthy pods" in str(
@@ -281,7 +281,7 @@ def test_a_drain_gives_up_after_its_timeout(cluster: Cluster) -> None:
 
 
 def test_an_error_that_is_no_refusal_is_told(cluster: Cluster) -> None:
-    """It is not tried again, and the drain has failed."""
+    """Another error is not retried, and the drain fails."""
 
     def broken(*_args: Any, **_options: Any) -> Any:
         raise StatusError("broken")
@@ -293,7 +293,7 @@ def test_an_error_that_is_no_refusal_is_told(cluster: Cluster) -> None:
 
 
 def test_cordon_and_uncordon(cluster: Cluster) -> None:
-    """The taint follows; saying it twice is said, and writes nothing."""
+    """The taint follows; the second call writes nothing and says so."""
     node = cluster.node("node-1")
     assert node.cordon() == "node/node-1 cordoned"
     cluster.sleep(1)
@@ -333,7 +333,7 @@ def test_a_taint_that_is_none(text: str) -> None:
 
 
 def test_conflicts_are_tried_again(cluster: Cluster) -> None:
-    """Somebody writes the node in between."""
+    """Another client writes the node in between."""
     update, calls = cluster.api.update, [0]
 
     def flaky(document: Any, **options: Any) -> Any:
@@ -372,7 +372,7 @@ def test_the_power_switch(cluster: Cluster) -> None:
 
 
 def test_a_short_cut_costs_nothing(cluster: Cluster) -> None:
-    """Back within the tolerations: the same pods, ready again."""
+    """Within the tolerations the same pods become ready again."""
     before = on_node(cluster)
     node = cluster.node("node-2")
     node.fail()
@@ -386,7 +386,7 @@ def test_a_short_cut_costs_nothing(cluster: Cluster) -> None:
 
 
 def test_a_node_without_a_machine(cluster: Cluster) -> None:
-    """A Node object that somebody made: everything but the switch."""
+    """A Node object without a simulated machine: everything but fail and recover."""
     with pytest.raises(NotFound):
         cluster.node("ghost")
     cluster.api.create({"kind": "Node", "metadata": {"name": "ghost"}})
@@ -400,7 +400,7 @@ def test_a_node_without_a_machine(cluster: Cluster) -> None:
 
 
 def test_how_a_node_is_shown(cluster: Cluster) -> None:
-    """As text and as HTML: facts, conditions, resources, pods, events, and why."""
+    """As text and as HTML: facts, conditions, resources, pods, events, newest decision."""
     node = cluster.node("node-2")
     node.drain()
     node.taint("a=b:NoSchedule")

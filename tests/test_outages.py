@@ -1,4 +1,4 @@
-"""A controller that was away: what it missed it does when it comes back."""
+"""A crashed controller: after the restart it does what it missed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def names(cluster: Cluster) -> set[str]:
 
 @pytest.mark.parametrize("kind", ["virtual", pytest.param("live", marks=pytest.mark.live)])
 def test_what_was_missed_is_done_after_a_restart(kind: str) -> None:
-    """Pods killed while nobody looked are made again by the list, not by an event."""
+    """Pods that were deleted during the outage are replaced after the list."""
     with Cluster(nodes=2, hpa=False, clock=kind, speed=50) as cluster:
         cluster.api.create(web(4))
         assert cluster.wait_until(lambda: len(names(cluster)) == 4)
@@ -50,7 +50,7 @@ def test_what_was_missed_is_done_after_a_restart(kind: str) -> None:
 
 
 def test_a_change_of_mind_while_it_was_away_counts_once() -> None:
-    """5, 9, then 3: the way does not matter, only where it ended."""
+    """5, 9, then 3: only the last size matters."""
     with Cluster(nodes=2, hpa=False) as cluster:
         cluster.api.create(web(2))
         cluster.sleep(5)

@@ -14,7 +14,7 @@ from kubesim.simple import autopod
 
 
 def document(kind: str, generation: int = 2, spec: Any = None, **status: Any) -> dict[str, Any]:
-    """A workload of three called web, seen at generation 2 unless said."""
+    """A workload ``web`` with three replicas; observed generation 2 by default."""
     return {
         "kind": kind,
         "metadata": {"name": "web", "generation": generation},
@@ -160,7 +160,7 @@ def cluster() -> Any:
 
 
 def set_image(cluster: Cluster, tag: str, cause: str | None = None) -> None:
-    """A new version, with its reason."""
+    """Change the image and the change-cause."""
     pod = {"containers": [{"name": "main", "image": f"kubesim/pod:{tag}"}]}
     patch: dict[str, Any] = {"spec": {"template": {"spec": pod}}}
     patch["metadata"] = {"annotations": {rollouts.CHANGE_CAUSE: cause}}
@@ -177,7 +177,7 @@ def images(cluster: Cluster) -> set[str]:
 
 
 def test_history_names_each_version_and_its_cause(cluster: Cluster) -> None:
-    """By number; a version that was gone back to has its new number alone."""
+    """By number; after an undo the revision has its new number only."""
     web = cluster.rollout("deployment/web")
     for tag, cause in (("2", "second"), ("3", None)):
         set_image(cluster, tag, cause)
@@ -195,7 +195,7 @@ def test_history_names_each_version_and_its_cause(cluster: Cluster) -> None:
 
 
 def test_undo_without_a_number_swaps_the_last_two(cluster: Cluster) -> None:
-    """Twice undone is where one was."""
+    """Two undos lead to the first template."""
     set_image(cluster, "2")
     cluster.sleep(20)
     for expected in ("1", "2"):
@@ -205,7 +205,7 @@ def test_undo_without_a_number_swaps_the_last_two(cluster: Cluster) -> None:
 
 
 def test_undo_refuses_in_kubectl_s_words(cluster: Cluster) -> None:
-    """Nothing to go back to, no such number, the same template, paused."""
+    """No earlier revision, no such revision, the same template, a paused Deployment."""
     web = cluster.rollout("deployments/default/web")
     with pytest.raises(BadRequest, match='no rollout history found for deployment "web"'):
         web.undo()
@@ -219,7 +219,7 @@ def test_undo_refuses_in_kubectl_s_words(cluster: Cluster) -> None:
 
 
 def test_pause_and_resume(cluster: Cluster) -> None:
-    """Several changes become one version; each is refused a second time."""
+    """Several changes become one revision; pausing or resuming twice is refused."""
     web = cluster.rollout("deploy/web")
     assert web.pause() == "deployment.apps/web paused"
     with pytest.raises(BadRequest, match=r'deployments\.apps "web" is already paused'):
@@ -266,7 +266,7 @@ def test_a_reference_must_name_a_workload(cluster: Cluster) -> None:
 
 
 def test_a_stateful_set_is_rolled_back_to_a_revision(cluster: Cluster) -> None:
-    """Its versions are ControllerRevisions; the one gone back to gets the next number."""
+    """Its revisions are ControllerRevisions; after an undo the revision gets the next number."""
     cluster.api.create(autopod.workload("db", replicas=2))
     cluster.sleep(10)
     db = cluster.rollout("sts/db")
@@ -290,7 +290,7 @@ def test_a_stateful_set_is_rolled_back_to_a_revision(cluster: Cluster) -> None:
 
 
 def test_a_daemon_set_has_the_same_verbs(cluster: Cluster) -> None:
-    """Restarted, undone, and told of in its own words."""
+    """Restart, undo, and kubectl's messages for the kind."""
     labels = {"app": "agent"}
     pod = {"containers": [{"name": "main", "image": "kubesim/agent:1"}]}
     template = {"metadata": {"labels": labels}, "spec": pod}

@@ -1,4 +1,4 @@
-"""A request on its way through the control plane, as a tree."""
+"""`trace()`: what followed from a request, as a tree."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_replicaset_is_followed_to_its_ready_pods(cluster: Cluster) -> None:
 
 
 def test_what_happens_long_after_is_not_part_of_the_request(cluster: Cluster) -> None:
-    """A pod that is ready has arrived: a later heartbeat or restart is another story."""
+    """The trace of a pod ends when it is ready: later heartbeats and restarts are left out."""
     cluster.api.create(REPLICASET)
     cluster.sleep(10)
     before = len(cluster.trace("rs/web").spans())
@@ -114,7 +114,7 @@ def test_a_trace_reads_as_text_as_data_and_as_html(cluster: Cluster) -> None:
 
 
 def test_a_name_that_leads_nowhere_says_so(cluster: Cluster) -> None:
-    """Bad references, unknown kinds and objects without a request get a sentence each."""
+    """Bad references, unknown kinds and objects without a request have a message each."""
     with pytest.raises(BadRequest, match="kind/name"):
         cluster.trace("web")
     with pytest.raises(NotFound, match="resource type"):

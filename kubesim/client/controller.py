@@ -17,11 +17,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Unpack
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client.decisions import Decision, RuleStep
-from kubesim.client.informer import Informer
+from kubesim.client.informer import Informer, InformerOptions
 from kubesim.client.recorder import EventRecorder
 from kubesim.client.tools import Tools
 from kubesim.client.workqueue import WorkQueue
@@ -86,7 +86,7 @@ class Controller(ABC):
         keys_for: Callable[[ResourceEvent], Iterable[str]],
         *,
         on_demand: bool = False,
-        **options: Any,
+        **options: Unpack[InformerOptions],
     ) -> Informer:
         """Add an informer whose events queue keys; it is started with the controller.
 

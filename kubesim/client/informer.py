@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import TypedDict
 
 from kubesim.apiserver import KubeAPI, ResourceEvent, ResourceWatch
 from kubesim.clock.base import Timer, Worker
@@ -26,6 +27,17 @@ from kubesim.objects.meta import key_of, labels_of, resource_version_of
 from kubesim.objects.selectors import parse_field_selector, parse_label_selector
 
 Indexer = Callable[[Document], Iterable[str]]
+
+
+class InformerOptions(TypedDict, total=False):
+    """Options of an `Informer`."""
+
+    namespace: str | None
+    label_selector: str
+    field_selector: str
+    indexers: Mapping[str, Indexer]
+    latency_seconds: float
+    resync_seconds: float
 
 
 class Informer:

@@ -227,7 +227,7 @@ def test_a_failing_reconcile_is_seen_and_tried_again(clock: VirtualClock) -> Non
 
 
 def test_a_key_may_be_given_up(clock: VirtualClock) -> None:
-    """After max_retries failures in a row, until its next news."""
+    """After max_retries failures in a row, until its next event."""
 
     class GivesUp(Failing):
         max_retries = 2
@@ -321,16 +321,16 @@ def test_a_decision_that_says_the_same_again_is_recorded_once() -> None:
 
     assert log.record_if_new(decision(), None)
     assert not log.record_if_new(decision(), None)
-    assert log.record_if_new(decision(), "news")
-    assert not log.record_if_new(decision(), "news")
-    assert log.record_if_new(decision(), "news", always=True)
-    assert log.record_if_new(decision("other"), "news")
-    assert (log.signature_of("c", "pod/a"), log.signature_of("c", "pod/b")) == ("news", None)
+    assert log.record_if_new(decision(), "changed")
+    assert not log.record_if_new(decision(), "changed")
+    assert log.record_if_new(decision(), "changed", always=True)
+    assert log.record_if_new(decision("other"), "changed")
+    assert (log.signature_of("c", "pod/a"), log.signature_of("c", "pod/b")) == ("changed", None)
     log.forget("c", "pod/a")
-    assert log.record_if_new(decision(), "news")
+    assert log.record_if_new(decision(), "changed")
     log.forget("c")
-    assert log.record_if_new(decision(), "news")
-    assert not log.record_if_new(decision("other"), "news")
+    assert log.record_if_new(decision(), "changed")
+    assert not log.record_if_new(decision("other"), "changed")
     assert len(log.of("pod/a")) == 6
 
 

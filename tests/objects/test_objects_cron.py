@@ -83,7 +83,7 @@ def test_what_is_no_schedule(text: str, said: str) -> None:
     st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1)),
 )
 def test_the_next_time_is_the_first_that_fits(text: str, after: datetime) -> None:
-    """Whoever tries the minutes one by one finds the same, for as long as he has patience."""
+    """Trying the minutes one by one gives the same result, within some years."""
     schedule = parse_schedule(text)
     found = schedule.next(after)
     at = after.replace(second=0, microsecond=0)
