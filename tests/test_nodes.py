@@ -81,7 +81,7 @@ def test_which_pods_a_drain_takes(
     warnings: list[str],
     errors: list[str],
 ) -> None:
-    """Pods of DaemonSets stay; bare pods and local data need an option; finished pods are evicted."""
+    """DaemonSet pods stay; bare pods and local data need an option; finished pods are evicted."""
     plan = drain_plan([one], **options)
     assert bool(plan.evict) is goes
     assert plan.warnings == tuple(f"{text}: default/p" for text in warnings)
