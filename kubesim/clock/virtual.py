@@ -29,7 +29,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from heapq import heappop, heappush
 from random import Random
-from typing import cast
 
 from kubesim.clock.base import FailureHandler, Worker
 from kubesim.clock.calendar import VIRTUAL_EPOCH, Calendar
@@ -128,7 +127,8 @@ class VirtualClock:
             return ""
         # Callbacks run a million times a second: none is recorded, so the iterator tells which.
         # `iter(list).__reduce__()` is (iter, (list,), position of the next item).
-        _, (timers,), position = cast("_IteratorState", self._walk.__reduce__())
+        state: _IteratorState = self._walk.__reduce__()  # type: ignore[assignment]  # as above
+        _, (timers,), position = state
         return timers[position - 1].worker.name
 
     def on_failure(self, handler: FailureHandler) -> None:

@@ -39,8 +39,8 @@ class ManualWrite(NamedTuple):
     lease: int
 
 
-class Deletion(NamedTuple):
-    """In a row (key, Deletion): the last state of a key that was deleted."""
+class DeletedSample(NamedTuple):
+    """In a row (key, DeletedSample): the last state of a key that was deleted."""
 
     row: SampleRow
     create_revision: int
@@ -114,7 +114,7 @@ class SampleLog:
 
     def remove(self, key: str, revision: int) -> None:
         """Delete an existing key."""
-        gone = Deletion(self.latest.pop(key), self._created.pop(key), self._versions.pop(key))
+        gone = DeletedSample(self.latest.pop(key), self._created.pop(key), self._versions.pop(key))
         self._add(Block(revision, [(key, gone)], special=True))
 
     def load(self, entries: list[KeyRevision], revision: int) -> None:
@@ -158,7 +158,7 @@ class SampleLog:
     def _forget(self, block: Block) -> None:
         rows = block.rows
         self._size -= len(rows)
-        if block.special and isinstance(rows[0][1], Deletion):
+        if block.special and isinstance(rows[0][1], DeletedSample):
             self._base.pop(rows[0][0], None)
             self._base_revisions.pop(rows[0][0], None)
         else:
@@ -212,7 +212,7 @@ class SampleLog:
                 continue
             if key not in facts:
                 facts[key] = (self._created.get(key, 0), self._versions.get(key, 0))
-            gone = row[1] if isinstance(row[1], Deletion) else None
+            gone = row[1] if isinstance(row[1], DeletedSample) else None
             if gone is not None:
                 last = self._entry(at, gone.row, gone.create_revision, gone.version)
                 change = KeyChange(DELETE, last, None)
@@ -290,7 +290,7 @@ class SampleLog:
 def _undo(row: SampleRow, facts: dict[str, tuple[int, int]]) -> None:
     """Undo one row in {key: (create_revision, version)}."""
     key = row[0]
-    if isinstance(row[1], Deletion):
+    if isinstance(row[1], DeletedSample):
         facts[key] = (row[1].create_revision, row[1].version)
     else:
         created, version = facts[key]
