@@ -223,7 +223,7 @@ class Observation:
         return self.current == 0 and self.minimum != 0
 
 
-class Curve(Protocol):
+class ProposalCurve(Protocol):
     """The proposal of a metric as a function of its measurement; used for explanations."""
 
     @property
@@ -279,7 +279,7 @@ class MetricProposal:
     ready: int = 0
     held: str = ""
     steps: tuple[RuleStep, ...] = ()
-    curve: Curve | None = field(default=None, compare=False, repr=False)
+    curve: ProposalCurve | None = field(default=None, compare=False, repr=False)
 
 
 class MetricFailed(Exception):

@@ -65,6 +65,7 @@ class Kubelet:
     ) -> None:
         self.name = f"kubelet/{node_name}"
         self.node_name = node_name
+        self.tools = tools
         self.api = api = tools.api
         self.clock = clock = tools.clock
         self.analytics = tools.analytics
@@ -81,7 +82,7 @@ class Kubelet:
         self._images = ImageStore(self.config.image_pull)
         self._labels = dict(labels or {})
         self._log: deque[tuple[float, str]] = deque(maxlen=LOG_LINES)
-        self._seed, self._load, self._known_workloads = tools.streams.seed, load, workloads
+        self._load, self._known_workloads = load, workloads
         self._max_pods = max_pods
         self._evictions: EvictionManager
         self._workers = self._pod_workers()
@@ -102,19 +103,15 @@ class Kubelet:
 
     def _pod_workers(self, previous: Mapping[str, PodRunner] | None = None) -> PodWorkers:
         return PodWorkers(
-            self.api,
-            self.clock,
+            self.tools,
             self.worker,
             node_name=self.node_name,
             allocatable=self._allocatable,
             max_pods=self._max_pods,
-            seed=self._seed,
             load=self._load,
             workloads=self._known_workloads,
             images=self._images,
             recorder=self.recorder,
-            analytics=self.analytics,
-            decisions=self.decisions,
             counts=self.counts,
             memory_pressure=lambda: self._evictions.under_pressure,
             log=self._write_line,

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from kubesim.analytics import Analytics
-from kubesim.apiserver import KubeAPI, ResourceEvent
-from kubesim.client import DecisionLog, EventRecorder, retry_on_conflict
-from kubesim.clock.base import Clock, Worker
+from kubesim.apiserver import ResourceEvent
+from kubesim.client import EventRecorder, Tools, retry_on_conflict
+from kubesim.clock.base import Worker
 from kubesim.errors import BadRequest, NotFound
 from kubesim.kubelet.admission import admission
 from kubesim.kubelet.images import ImageStore, Pulled
@@ -37,13 +36,13 @@ class PodWorkers:
     """The pods of one node; everything but `logs` and `running_count` runs on the kubelet's worker.
 
     Args:
-        api, clock: the cluster's tools.
+        tools: what all components share.
         worker: the kubelet's.
         node_name: name of the node.
         allocatable, max_pods: what the node offers.
-        seed, load, workloads: arguments of the pods' usage models.
+        load, workloads: arguments of the pods' usage models.
         images: of the node.
-        recorder, analytics, decisions, log: where events, log lines and decision records go.
+        recorder, log: where events and lines of the kubelet's log go.
         counts: of the kubelet's statistics.
         memory_pressure: whether the node is short of memory.
         previous: runners of the pods at the time of a power cut, by key: their logs are on the
@@ -52,36 +51,32 @@ class PodWorkers:
 
     def __init__(
         self,
-        api: KubeAPI,
-        clock: Clock,
+        tools: Tools,
         worker: Worker,
         *,
         node_name: str,
         allocatable: PodResources,
         max_pods: int,
-        seed: int,
         load: Load | None,
         workloads: Mapping[str, Factory] | None,
         images: ImageStore,
         recorder: EventRecorder,
-        analytics: Analytics,
-        decisions: DecisionLog,
         counts: Counter[str],
         memory_pressure: Callable[[], bool],
         log: Callable[[str], None],
         previous: Mapping[str, PodRunner] | None = None,
     ) -> None:
-        self._api, self._clock, self._worker = api, clock, worker
+        self._api, self._clock, self._worker = tools.api, tools.clock, worker
         self._node_name = node_name
         self._allocatable, self._max_pods = allocatable, max_pods
-        self._seed, self._load, self._models = seed, load, known_models(workloads)
+        self._seed, self._load, self._models = tools.streams.seed, load, known_models(workloads)
         self._images = images
-        self._tools = NodeTools(
+        self._node_tools = NodeTools(
             host_ip=node_address(node_name),
             component=f"kubelet/{node_name}",
             recorder=recorder,
-            analytics=analytics,
-            decisions=decisions,
+            analytics=tools.analytics,
+            decisions=tools.decisions,
         )
         self._counts, self._log = counts, log
         self._memory_pressure = memory_pressure
@@ -169,7 +164,7 @@ class PodWorkers:
             self._clock.worker(f"pod/{key}"),
             pod,
             models,
-            self._tools,
+            self._node_tools,
             address,
             images=self._images,
             pull=self._puller(key),
@@ -231,7 +226,7 @@ class PodWorkers:
     def _refuse(self, pod: Document, reason: str, message: str) -> None:
         self._counts["refused"] += 1
         self._log(f"Refused pod {meta.key_of(pod)}: {reason}")
-        self._tools.recorder.event(pod, "Warning", reason, message)
+        self._node_tools.recorder.event(pod, "Warning", reason, message)
         requested, used = pod_requests(pod), sum(self._requests.values(), NOTHING)
         figures = {
             "cpu_milli": requested.cpu_milli,
@@ -244,8 +239,8 @@ class PodWorkers:
             "max_pods": self._max_pods,
         }
         now = self._clock.now()
-        record = refusal_record(now, pod, self._tools.component, reason, message, figures)
-        self._tools.decisions.record(record)
+        record = refusal_record(now, pod, self._node_tools.component, reason, message, figures)
+        self._node_tools.decisions.record(record)
         key = meta.key_of(pod)
 
         def write() -> None:

@@ -155,7 +155,7 @@ class RatioResult:
 class PodsTarget:
     """One metric of pods against its target, for the real measurement and for others.
 
-    It is a `types.Curve`.
+    It is a `types.ProposalCurve`.
 
     Attributes:
         tally: the sums of the samples.
@@ -225,9 +225,9 @@ class PodsTarget:
         return -(-(measured + 1) * base // scale) - 1
 
     def attained(self, measured: int, *, rising: bool) -> int:
-        """See `types.Curve`."""
+        """See `types.ProposalCurve`."""
         return self.measure(self._used_at(measured, rising), self.tally.base)
 
     def at(self, measured: int, *, rising: bool) -> int:
-        """See `types.Curve`."""
+        """See `types.ProposalCurve`."""
         return self.decide(self._used_at(measured, rising)).replicas

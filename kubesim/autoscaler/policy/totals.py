@@ -29,7 +29,7 @@ SOURCE = "pkg/controller/podautoscaler/replica_calculator.go"
 
 @dataclass(frozen=True, slots=True)
 class ValueTarget:
-    """The total against one value, multiplied with the ready pods; a `types.Curve`.
+    """The total against one value, multiplied with the ready pods; a `types.ProposalCurve`.
 
     Attributes:
         measured, target: in milli.
@@ -79,7 +79,7 @@ class ValueTarget:
 
 @dataclass(frozen=True, slots=True)
 class AverageTarget:
-    """The total against a value for each pod of status.replicas; a `types.Curve`.
+    """The total against a value for each pod of status.replicas; a `types.ProposalCurve`.
 
     Attributes:
         measured, target: in milli; the target is for each pod.

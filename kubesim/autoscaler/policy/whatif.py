@@ -16,7 +16,7 @@ from kubesim.autoscaler.constants import MAX_REPLICAS, MAX_TOTAL
 from kubesim.autoscaler.policy.metrics import MetricsResult
 from kubesim.autoscaler.policy.normalize import Limited, ReplicaLimits
 from kubesim.autoscaler.policy.ratios import quantity_text
-from kubesim.autoscaler.types import Change, Curve, Metric, Observation
+from kubesim.autoscaler.types import Change, Metric, Observation, ProposalCurve
 
 REMEDIES = {
     "SelectorRequired": "the target's scale had a selector",
@@ -28,7 +28,7 @@ REMEDIES = {
 # -- the measurement -----------------------------------------------------------------------------
 
 
-def zones(curve: Curve) -> list[int]:
+def zones(curve: ProposalCurve) -> list[int]:
     """Return the measurements at which the rules change, ascending.
 
     They are the first one within the tolerance, the target, the one above it, and the first one
@@ -50,7 +50,7 @@ def zones(curve: Curve) -> list[int]:
     return sorted({low, level, level + 1, high})
 
 
-def nearest_rise(curve: Curve, differs: Callable[[int], bool], grows: bool) -> int | None:
+def nearest_rise(curve: ProposalCurve, differs: Callable[[int], bool], grows: bool) -> int | None:
     """Return the least measurement above the present one at which the result differs.
 
     Args:
@@ -77,7 +77,7 @@ def nearest_rise(curve: Curve, differs: Callable[[int], bool], grows: bool) -> i
     return _bisect(start, far, differs)
 
 
-def nearest_fall(curve: Curve, differs: Callable[[int], bool]) -> int | None:
+def nearest_fall(curve: ProposalCurve, differs: Callable[[int], bool]) -> int | None:
     """Return the largest non-negative measurement below the present one with another result.
 
     Args:

@@ -11,7 +11,7 @@ from kubesim.kubelet.images import Pulled, valid_reference
 from kubesim.kubelet.pod import records
 from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.context import PodContext
-from kubesim.kubelet.pod.status import StatusWriter
+from kubesim.kubelet.pod.status import PodStatusManager
 
 SYNC_SECONDS = 1.0  # from the failure to the kubelet's next sync, which finds the back-off
 
@@ -36,7 +36,7 @@ class ImageManager:
         self,
         context: PodContext,
         pull: Pull,
-        status: StatusWriter,
+        status: PodStatusManager,
         *,
         ready: Callable[[ContainerState], object],
         retry: Callable[[ContainerState], object],

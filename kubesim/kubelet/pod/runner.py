@@ -12,7 +12,7 @@ After each change `lifecycle.plan` says which containers to start next; the stat
 for all changes of that moment.
 
 A `PodRunner` holds the parts of a pod and decides which of them acts: `ContainerStarter`,
-`PodTerminator`, `PodProbes`, `Meter` and `StatusWriter`, which all share one `PodContext`.
+`PodTerminator`, `PodProbes`, `Meter` and `PodStatusManager`, which all share one `PodContext`.
 
 Ours keeps: phases, conditions, container statuses, init containers and sidecars, images, probes,
 restart with back-off, graceful termination, limits, deadlines, events and logs. It leaves out:
@@ -47,7 +47,7 @@ from kubesim.kubelet.pod.lifecycle import plan
 from kubesim.kubelet.pod.phase import MAIN, RUNNING, TERMINATED, ran_before, should_restart
 from kubesim.kubelet.pod.probes import READINESS, STARTUP, PodProbes, ProbeResult
 from kubesim.kubelet.pod.starter import ContainerStarter
-from kubesim.kubelet.pod.status import PodFailure, StatusWriter
+from kubesim.kubelet.pod.status import PodFailure, PodStatusManager
 from kubesim.kubelet.pod.termination import KILL_EXIT_CODE
 from kubesim.kubelet.pod.terminator import PodTerminator
 from kubesim.kubelet.usage.meter import Load, Meter
@@ -90,7 +90,7 @@ class PodRunner:
         self.worker, self.pod = worker, pod
         self.name, self.namespace, self.uid = context.name, context.namespace, context.uid
         self.memory_ceiling = _memory_ceiling(context)
-        self._status = StatusWriter(context)
+        self._status = PodStatusManager(context)
         self._probes = PodProbes(context, self._probe_result)
         meter = Meter(
             api,

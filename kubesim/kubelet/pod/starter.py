@@ -17,7 +17,7 @@ from kubesim.kubelet.pod.context import PodContext
 from kubesim.kubelet.pod.image_manager import ImageManager, Pull
 from kubesim.kubelet.pod.phase import INIT, RUNNING
 from kubesim.kubelet.pod.probes import READINESS, STARTUP, PodProbes
-from kubesim.kubelet.pod.status import StatusWriter
+from kubesim.kubelet.pod.status import PodStatusManager
 
 START_ERROR_CODE = 128  # exit code of a container whose process could not be started
 
@@ -50,7 +50,7 @@ class ContainerStarter:
         self,
         context: PodContext,
         probes: PodProbes,
-        status: StatusWriter,
+        status: PodStatusManager,
         images: ImageStore,
         pull: Pull,
         *,

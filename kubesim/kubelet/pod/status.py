@@ -37,7 +37,7 @@ class PodFailure:
     disruption: bool = False
 
 
-class StatusWriter:
+class PodStatusManager:
     """Writes the status of one pod.
 
     Args:

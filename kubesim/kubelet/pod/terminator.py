@@ -14,7 +14,7 @@ from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.context import PodContext
 from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, SIDECAR, TERMINATED
 from kubesim.kubelet.pod.probes import PodProbes
-from kubesim.kubelet.pod.status import PodFailure, StatusWriter, delete_pod_object
+from kubesim.kubelet.pod.status import PodFailure, PodStatusManager, delete_pod_object
 from kubesim.kubelet.pod.termination import KILL_EXIT_CODE, Stopper
 from kubesim.kubelet.usage.meter import Meter
 
@@ -57,7 +57,7 @@ class PodTerminator:
         context: PodContext,
         probes: PodProbes,
         meter: Meter,
-        status: StatusWriter,
+        status: PodStatusManager,
         *,
         exited: Callable[[], object],
         finished: Callable[[], object],
