@@ -310,7 +310,7 @@ def test_a_healthy_cluster_is_left_alone(cluster: Cluster) -> None:
     """Looks, however many, write nothing."""
     revision = cluster.store.revision
     for _ in range(3):
-        controller_of(cluster, NodeLifecycleController).reconcile("look")
+        controller_of(cluster, NodeLifecycleController).reconcile("monitor")
         controller_of(cluster, NodeLifecycleController).reconcile("evict")
         controller_of(cluster, NodeLifecycleController).reconcile("taints/node-1")
     assert cluster.store.revision == revision
@@ -321,7 +321,7 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
     fail(cluster, 2)
     until(cluster, 201)
     revision = cluster.store.revision
-    for key in ("look", "look", "evict", "evict", "taints/node-2", "taints/node-2"):
+    for key in ("monitor", "monitor", "evict", "evict", "taints/node-2", "taints/node-2"):
         controller_of(cluster, NodeLifecycleController).reconcile(key)
     assert cluster.store.revision == revision
 
@@ -414,7 +414,7 @@ def test_a_look_that_comes_much_too_late_blames_nobody(cluster: Cluster) -> None
     until(cluster, 210)
     assert ready_of(cluster, "node-2") == "Unknown"
     rows = [row for row in cluster.analytics.since(0).rows if row.action == "LateCheck"]
-    assert len(rows) == 1 and "55 s since the last look" in rows[0].message
+    assert len(rows) == 1 and "55 s since the last check" in rows[0].message
 
 
 @pytest.mark.live

@@ -121,7 +121,7 @@ def test_deleted_before_it_had_a_node(cluster: Cluster) -> None:
     cluster.sleep(21)
     assert cluster.api.get("Pod", "gated")["status"]["phase"] == "Failed"
     revision = cluster.store.revision
-    controller_of(cluster, PodGarbageCollector).reconcile("look")
+    controller_of(cluster, PodGarbageCollector).reconcile("collect")
     assert cluster.store.revision == revision, "the second look changes nothing"
 
 
@@ -156,6 +156,6 @@ def test_a_healthy_cluster_is_left_alone(cluster: Cluster) -> None:
     """Looking writes nothing."""
     revision = cluster.store.revision
     for _ in range(3):
-        controller_of(cluster, PodGarbageCollector).reconcile("look")
+        controller_of(cluster, PodGarbageCollector).reconcile("collect")
     assert cluster.store.revision == revision
     assert controller_of(cluster, PodGarbageCollector).statistics().get("collected", 0) == 0
