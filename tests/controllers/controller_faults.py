@@ -1,4 +1,4 @@
-"""Faults for scenarios of controllers: conflicts, lost news, a controller that starts anew."""
+"""Faults for scenarios of controllers: conflicts, lost watch events, restarts."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def replace_controller(cluster: Cluster, kind: type[C], **options: Any) -> C:
     return fresh
 
 
-def lose_news(controller: Controller) -> None:
-    """Whatever its watches have not handed out yet is lost, once; only a resync can tell it."""
+def lose_watch_events(controller: Controller) -> None:
+    """Lose the watch events that are not delivered yet; only a resync repairs that."""
     for informer in controller._informers:
         _drop(informer)
 

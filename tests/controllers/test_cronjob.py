@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from controller_faults import Flaky, controller_of, events_of, replace_controller
+from controller_faults import controller_of, events_of
 
 from kubesim import Cluster
-from kubesim.clock import VirtualClock
 from kubesim.controllers.cronjob.controller import CronJobController, job_from
 from kubesim.controllers.cronjob.plan import CronSpec, missed, plan, superfluous
 from kubesim.errors import Invalid
@@ -205,23 +204,6 @@ def test_jobs_go_with_their_cronjob(cluster: Cluster) -> None:
     cluster.sleep(90)
     assert jobs(cluster) == []
     assert cluster.api.list("Pod")["items"] == []
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_conflicts_never_make_a_second_job(seed: int) -> None:
-    """The name holds the minute: one write in seven fails, and each time has its one Job."""
-    with Cluster(nodes=2, seed=seed, hpa=False, clock=VirtualClock(shuffle_seed=seed)) as cluster:
-        limits = {"successfulJobsHistoryLimit": 99, "failedJobsHistoryLimit": 99}
-        cluster.api.create(cronjob("* * * * *", run=5, **limits))
-        flaky = Flaky(cluster.api, 0.15, seed)
-        for step in range(10):
-            cluster.sleep(60)
-            if step % 3 == seed % 3:
-                replace_controller(cluster, CronJobController)
-        flaky.share = 0.0
-        cluster.sleep(30)
-        assert flaky.raised > 0
-        assert len(jobs(cluster)) == 10
 
 
 def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:

@@ -6,16 +6,12 @@ from typing import Any
 
 import pytest
 from controller_faults import (
-    Flaky,
     controller_of,
     events_of,
-    lose_news,
     pods_refused,
-    replace_controller,
 )
 
 from kubesim import Cluster
-from kubesim.clock import VirtualClock
 from kubesim.controllers.daemonset.controller import DaemonSetController
 from kubesim.controllers.daemonset.nodes import target_of
 
@@ -391,66 +387,6 @@ def test_a_refused_creation_is_told_and_tried_again(cluster: Cluster) -> None:
         assert "stopped: exceeded quota" in str(cluster.explain("ds/agent").latest)
     cluster.sleep(120)
     assert status_of(cluster)["numberAvailable"] == 4
-
-
-@pytest.mark.parametrize("latency", [0.3, 3.0])
-def test_a_lagging_watch_never_makes_doubles(latency: float) -> None:
-    """However late the news: never two pods for a node, also while the template changes."""
-    with Cluster(nodes=4, seed=2, hpa=False) as cluster:
-        lagging = replace_controller(cluster, DaemonSetController, watch_latency_seconds=latency)
-        cluster.api.create(daemonset(**rolling(maxUnavailable=2)))
-        for step in range(60):
-            cluster.sleep(0.7)
-            lagging.queue.add("default/agent")
-            if step == 30:
-                set_image(cluster, "kubesim/pod:2")
-            assert len(places(cluster)) == len(set(places(cluster)))
-        cluster.sleep(120)
-        assert images(cluster) == ["kubesim/pod:2"] * 4
-        assert lagging.statistics()["waited"] > 0
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_conflicts_and_shuffled_ties_change_nothing_in_the_end(seed: int) -> None:
-    """One write in ten fails, in any order of workers; each node still has its new pod."""
-    with Cluster(nodes=4, seed=seed, hpa=False, clock=VirtualClock(shuffle_seed=seed)) as cluster:
-        cluster.api.create(daemonset(**rolling(maxUnavailable=2)))
-        flaky = Flaky(cluster.api, 0.1, seed)
-        cluster.sleep(60)
-        flaky.share = 0.0
-        set_image(cluster, "kubesim/pod:2")
-        flaky.share = 0.1
-        cluster.sleep(400)
-        assert flaky.raised > 0
-        assert places(cluster) == ALL
-        assert images(cluster) == ["kubesim/pod:2"] * 4
-
-
-def test_lost_news_are_found_by_the_next_list(cluster: Cluster) -> None:
-    """A node whose label was never told of gets its pod after the resync."""
-    cluster.api.create(daemonset(pod_spec={"nodeSelector": {"gpu": "yes"}}))
-    cluster.sleep(5)
-    cluster.api.patch("Node", "node-2", {"metadata": {"labels": {"gpu": "yes"}}})
-    lose_news(controller_of(cluster, DaemonSetController))
-    cluster.sleep(5)
-    assert places(cluster) == []
-    cluster.sleep(700)
-    assert places(cluster) == ["node-2"]
-
-
-def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
-    """Level-triggered: the second time there is nothing left to do; a fresh one agrees."""
-    cluster.api.create(daemonset())
-    cluster.sleep(10)
-    before = {p["metadata"]["name"] for p in pods_of(cluster)}
-    revision = cluster.store.revision
-    controller = controller_of(cluster, DaemonSetController)
-    controller.reconcile("default/agent")
-    controller.reconcile("default/agent")
-    assert cluster.store.revision == revision
-    replace_controller(cluster, DaemonSetController)
-    cluster.sleep(5)
-    assert {p["metadata"]["name"] for p in pods_of(cluster)} == before
 
 
 def test_a_cluster_without_daemonsets_looks_at_no_pods(cluster: Cluster) -> None:

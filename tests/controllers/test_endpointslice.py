@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from controller_faults import Flaky, controller_of, events_of, lose_news, replace_controller
+from controller_faults import controller_of, events_of, replace_controller
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kubesim import Cluster
-from kubesim.clock import VirtualClock
 from kubesim.controllers.endpointslice.controller import EndpointSliceController
 from kubesim.controllers.endpointslice.plan import (
     SliceState,
@@ -459,50 +458,3 @@ def test_a_lagging_watch_never_makes_doubles(latency: float) -> None:
         cluster.sleep(30)
         assert ready_pods(cluster) == running(cluster)
         assert lagging.statistics()["waited"] > 0
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_conflicts_and_shuffled_ties_change_nothing_in_the_end(seed: int) -> None:
-    """One write in ten fails, in any order of workers; the slices still show what is."""
-    with Cluster(nodes=3, seed=seed, hpa=False, clock=VirtualClock(shuffle_seed=seed)) as cluster:
-        cluster.api.create(service())
-        cluster.api.create(workload(4))
-        flaky = Flaky(cluster.api, 0.1, seed)
-        cluster.sleep(60)
-        flaky.share = 0.0
-        cluster.api.update_scale("ReplicaSet", "web", replicas=2)
-        flaky.share = 0.1
-        cluster.sleep(300)
-        assert ready_pods(cluster) == running(cluster)
-        assert len(running(cluster)) == 2
-        assert flaky.raised > 0
-
-
-def test_lost_news_are_found_by_the_next_list(cluster: Cluster) -> None:
-    """A pod whose relabelling was never told is out after the resync."""
-    cluster.api.create(service())
-    template = workload(1)["spec"]["template"]
-    cluster.api.create({"kind": "Pod", **template, "metadata": {"name": "bare", **LABELS}})
-    cluster.sleep(5)
-    cluster.api.patch("Pod", "bare", {"metadata": {"labels": {"app": "debug"}}})
-    lose_news(controller_of(cluster, EndpointSliceController))
-    cluster.sleep(5)
-    assert ready_pods(cluster) == ["bare"]
-    cluster.sleep(700)
-    assert ready_pods(cluster) == []
-
-
-def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
-    """Level-triggered: the second time there is nothing left to do; a fresh one agrees."""
-    cluster.api.create(service())
-    cluster.api.create(workload(3))
-    cluster.sleep(10)
-    revision = cluster.store.revision
-    controller = controller_of(cluster, EndpointSliceController)
-    controller.reconcile("default/web")
-    controller.reconcile("default/web")
-    assert cluster.store.revision == revision
-    before = slices(cluster)
-    replace_controller(cluster, EndpointSliceController)
-    cluster.sleep(5)
-    assert slices(cluster) == before

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from controller_faults import controller_of
 
 from kubesim import Cluster
 from kubesim.apiserver.registry import Kind
-from kubesim.controllers.garbage.controller import GarbageCollector
 from kubesim.controllers.garbage.plan import GarbagePlan, OwnerState, plan, waits_in_foreground
 from kubesim.errors import Conflict
 from kubesim.objects import meta
@@ -403,32 +401,3 @@ def test_conflicts_change_nothing_in_the_end(policy: str) -> None:
         expected = [f"{x}{n}" for x in "bc" for n in range(5)] if policy == "Orphan" else []
         assert sorted(there(cluster)) == expected
         assert calls[0] > 5
-
-
-def test_lost_news_are_made_up_for(cluster: Cluster) -> None:
-    """A collector whose watches died finds what is left at its next list."""
-    collector = controller_of(cluster, GarbageCollector)
-    a = config(cluster, "a")
-    config(cluster, "child", a)
-    cluster.sleep(1)
-    for informer in collector._informers:
-        informer._watch.close()
-        informer._watch = None
-    cluster.api.delete("ConfigMap", "a")
-    cluster.sleep(10)
-    assert there(cluster) == ["child"]
-    cluster.sleep(600)
-    assert there(cluster) == []
-
-
-def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
-    """What lives is left alone."""
-    a = config(cluster, "a")
-    config(cluster, "child", a)
-    cluster.sleep(1)
-    revision = cluster.store.revision
-    collector = controller_of(cluster, GarbageCollector)
-    for key in ("ConfigMap/default/child", "ConfigMap/default/a", "ConfigMap/default/none"):
-        collector.reconcile(key)
-        collector.reconcile(key)
-    assert cluster.store.revision == revision

@@ -6,16 +6,14 @@ from typing import Any
 
 import pytest
 from controller_faults import (
-    Flaky,
     controller_of,
     events_of,
-    lose_news,
+    lose_watch_events,
     pods_refused,
     replace_controller,
 )
 
 from kubesim import Cluster
-from kubesim.clock import VirtualClock
 from kubesim.controllers.job.controller import JobController
 from kubesim.controllers.job.facts import FINALIZER
 from kubesim.errors import Forbidden
@@ -466,18 +464,6 @@ def test_a_lagging_watch_never_makes_doubles(latency: float) -> None:
         assert (lagging.statistics().get("waited", 0) > 0) is (latency > 1)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_conflicts_lose_no_outcome(seed: int) -> None:
-    """One write in seven fails, in any order of workers: every outcome is counted, once."""
-    with Cluster(nodes=3, seed=seed, hpa=False, clock=VirtualClock(shuffle_seed=seed)) as cluster:
-        cluster.api.create(job(run=2, completions=12, parallelism=4))
-        flaky = Flaky(cluster.api, 0.15, seed)
-        cluster.sleep(200)
-        assert flaky.raised > 0
-        assert ended(cluster) == "Complete"
-        assert counts(cluster)[1] == len(pods_of(cluster, "Succeeded")) == 12
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_a_controller_that_dies_at_any_moment(seed: int) -> None:
     """A fresh one takes up what it finds in status and finalizers."""
@@ -509,7 +495,7 @@ def test_lost_news_are_found_by_the_next_list(cluster: Cluster) -> None:
     cluster.sleep(5)
     (pod,) = pods_of(cluster)
     cluster.api.update_status({**pod, "status": {**pod["status"], "phase": "Succeeded"}})
-    lose_news(controller_of(cluster, JobController))
+    lose_watch_events(controller_of(cluster, JobController))
     cluster.sleep(10)
     assert counts(cluster) == (1, 0, 0)
     cluster.sleep(700)

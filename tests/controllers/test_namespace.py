@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from controller_faults import controller_of
 
 from kubesim import Cluster
 from kubesim.apiserver.registry import Kind
-from kubesim.controllers.namespace import NamespaceController
 from kubesim.controllers.namespace.plan import (
     NamespaceContent,
     conditions_for,
     grace_of_pods,
 )
-from kubesim.errors import Conflict, Forbidden
+from kubesim.errors import Forbidden
 from kubesim.objects import meta
 
 
@@ -166,38 +164,6 @@ def test_kinds_registered_at_run_time_are_emptied_too(cluster: Cluster) -> None:
     cluster.sleep(60)
     assert cluster.api.snapshot("Widget")[0] == []
     assert cluster.api.peek("Namespace", "shop") is None
-
-
-def test_conflicts_only_cost_time(cluster: Cluster) -> None:
-    """Every second write meets one; the namespace ends all the same."""
-    calls = [0]
-
-    def flaky(verb: Any) -> Any:
-        def call(*args: Any, **options: Any) -> Any:
-            calls[0] += 1
-            if calls[0] % 2:
-                raise Conflict("injected")
-            return verb(*args, **options)
-
-        return call
-
-    cluster.api.delete("Namespace", "shop")
-    for verb in ("delete", "update_status", "finalize"):
-        setattr(cluster.api, verb, flaky(getattr(cluster.api, verb)))
-    assert cluster.wait_until(lambda: cluster.api.peek("Namespace", "shop") is None, 300)
-    assert calls[0] > 4
-
-
-def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
-    """A living namespace is left alone; so is one that is done."""
-    cluster.api.patch("Namespace", "shop", {"metadata": {"finalizers": ["example.com/ns"]}})
-    for _ in range(2):
-        revision = cluster.store.revision
-        for _ in range(2):
-            controller_of(cluster, NamespaceController).reconcile("shop")
-        assert cluster.store.revision == revision
-        cluster.api.delete("Namespace", "shop")
-        cluster.sleep(60)
 
 
 @pytest.mark.parametrize(

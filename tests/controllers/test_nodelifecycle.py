@@ -316,16 +316,6 @@ def test_a_healthy_cluster_is_left_alone(cluster: Cluster) -> None:
     assert cluster.store.revision == revision
 
 
-def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
-    """Also when a node is down and tainted."""
-    fail(cluster, 2)
-    until(cluster, 201)
-    revision = cluster.store.revision
-    for key in ("monitor", "monitor", "evict", "evict", "taints/node-2", "taints/node-2"):
-        controller_of(cluster, NodeLifecycleController).reconcile(key)
-    assert cluster.store.revision == revision
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_conflicts_only_cost_time(seed: int) -> None:
     """Half of the writes to nodes and pods meet one; the story ends the same way."""

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from controller_faults import controller_of, replace_controller
 from deployment_cases import workload
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kubesim import Cluster
-from kubesim.controllers.replicaset.controller import ReplicaSetController, slow_start
+from kubesim.controllers.replicaset.controller import slow_start
 from kubesim.controllers.replicaset.plan import (
     ReplicaPod,
     failure_condition,
@@ -324,43 +323,3 @@ def test_a_terminating_namespace_is_no_failure(cluster: Cluster) -> None:
     cluster.sleep(10)
     assert events(cluster, "FailedCreate") == []
     assert "conditions" not in cluster.api.get("ReplicaSet", "web")["status"]
-
-
-@pytest.mark.parametrize("latency", [0.0, 0.5, 7.0])
-def test_a_lagging_watch_never_makes_doubles(latency: float) -> None:
-    """However late the news: never more pods than wanted, also while the size changes."""
-    with Cluster(nodes=3, seed=2, hpa=False) as cluster:
-        lagging = replace_controller(cluster, ReplicaSetController, watch_latency_seconds=latency)
-        cluster.api.create(replicaset(replicas=5))
-        for size in (5, 8, 8, 3, 6, 6):
-            cluster.api.update_scale("ReplicaSet", "web", replicas=size)
-            for _ in range(20):
-                cluster.sleep(0.4)
-                lagging.queue.add("default/web")
-                assert len(pods_of(cluster)) <= 8
-        cluster.sleep(60)
-        assert len(pods_of(cluster)) == 6
-
-
-def test_a_fresh_controller_goes_on_where_the_last_one_stopped(cluster: Cluster) -> None:
-    """Nothing is kept that the store does not know."""
-    cluster.api.create(replicaset(replicas=4))
-    cluster.sleep(10)
-    before = {p["metadata"]["name"] for p in pods_of(cluster)}
-    replace_controller(cluster, ReplicaSetController)
-    cluster.sleep(10)
-    assert {p["metadata"]["name"] for p in pods_of(cluster)} == before
-    cluster.api.update_scale("ReplicaSet", "web", replicas=6)
-    cluster.sleep(10)
-    assert before < {p["metadata"]["name"] for p in pods_of(cluster)}
-    assert len(pods_of(cluster)) == 6
-
-
-def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
-    """Level-triggered: the second time there is nothing left to do."""
-    cluster.api.create(replicaset())
-    cluster.sleep(10)
-    revision = cluster.store.revision
-    controller_of(cluster, ReplicaSetController).reconcile("default/web")
-    controller_of(cluster, ReplicaSetController).reconcile("default/web")
-    assert cluster.store.revision == revision

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from controller_faults import Flaky, replace_controller
+from controller_faults import replace_controller
 
 from kubesim import Cluster
 from kubesim.controllers.statefulset.controller import StatefulSetController
@@ -20,7 +20,7 @@ from kubesim.controllers.statefulset.plan import (
 )
 from kubesim.controllers.statefulset.revisions import to_trim
 from kubesim.controllers.statefulset.volumeclaims import claims_of, volumes_of
-from kubesim.errors import Conflict, Forbidden
+from kubesim.errors import Forbidden
 from kubesim.simple import autopod
 
 OK = {"revision": "new"}
@@ -277,51 +277,6 @@ def test_pods_of_a_node_that_is_gone_are_removed_and_made_anew(cluster: Cluster)
     cluster.sleep(70)
     assert names(cluster) == ["web-0", "web-1", "web-2"]
     assert cluster.api.get("Pod", "web-0")["spec"]["nodeName"] != node
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_conflicts_everywhere_change_nothing_in_the_end(seed: int) -> None:
-    """One write in ten fails; the set still gets where it should."""
-    with Cluster(nodes=3, seed=seed, hpa=False) as cluster:
-        cluster.sleep(1)
-        flaky = Flaky(cluster.api, 0.1, seed, verbs=WRITES)
-        for attempt in range(20):
-            try:
-                cluster.api.create(autopod.workload("web", replicas=4))
-                break
-            except Conflict:
-                assert attempt < 19
-        cluster.sleep(300)
-        assert flaky.raised > 0
-        running = {p["name"] for p in cluster.api.list_pods() if p["status"] == "Running"}
-        assert running == {f"web-{n}" for n in range(4)}
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_the_order_of_ties_does_not_matter(seed: int) -> None:
-    """Shuffled ties: the same end."""
-    from kubesim.clock import VirtualClock
-
-    with Cluster(nodes=3, hpa=False, clock=VirtualClock(shuffle_seed=seed)) as cluster:
-        cluster.api.create(autopod.workload("web", replicas=3))
-        cluster.sleep(10)
-        cluster.api.update_scale("StatefulSet", "web", replicas=6)
-        cluster.sleep(10)
-        cluster.api.update_scale("StatefulSet", "web", replicas=2)
-        cluster.sleep(20)
-        assert names(cluster) == ["web-0", "web-1"]
-
-
-def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
-    """Level-triggered: the second time there is nothing left to do."""
-    cluster.sleep(10)
-    revision = cluster.store.revision
-    controller = cluster.controllers[0]
-    objects = cluster.api.snapshot("Pod")[0]
-    controller.reconcile("default/web")
-    controller.reconcile("default/web")
-    assert cluster.store.revision == revision
-    assert cluster.api.snapshot("Pod")[0] == objects
 
 
 def ordered(name: str = "db", replicas: int = 3, **spec: Any) -> dict[str, Any]:

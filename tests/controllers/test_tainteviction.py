@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from controller_faults import controller_of, go_deaf
+from controller_faults import controller_of
 from node_world import a_replicaset, events, pods_on, terminating
 
 from kubesim import Cluster
@@ -209,18 +209,6 @@ def test_conflicts_only_cost_time(cluster: Cluster) -> None:
     cluster.sleep(5)
     assert names(cluster) == [] and calls[0] > 6
     assert len(events(cluster, "TaintManagerEviction")) == 1
-
-
-def test_lost_watches_are_made_up_for(cluster: Cluster) -> None:
-    """A taint that was never heard of is found at the next list."""
-    pod(cluster, "now")
-    cluster.sleep(5)
-    go_deaf(controller_of(cluster, TaintEvictionController))
-    taint(cluster, TAINT)
-    cluster.sleep(100)
-    assert names(cluster) == ["now"]
-    cluster.sleep(500)
-    assert names(cluster) == []
 
 
 def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:

@@ -1,0 +1,429 @@
+"""The scenarios of the controller contract: one row for each controller.
+
+A row creates objects, changes them, and says what must hold at every moment and in the end. The
+outcome leaves out what may differ from run to run: random names, times, resource versions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kubesim import Cluster
+from kubesim.client import Controller
+from kubesim.controllers import (
+    CronJobController,
+    DaemonSetController,
+    DeploymentController,
+    DisruptionController,
+    EndpointSliceController,
+    GarbageCollector,
+    JobController,
+    NamespaceController,
+    NodeLifecycleController,
+    PodGarbageCollector,
+    ReplicaSetController,
+    ResourceQuotaController,
+    StatefulSetController,
+    TaintEvictionController,
+)
+from kubesim.objects import meta
+from kubesim.objects.pods import is_finished, is_ready, node_of
+
+LABELS = {"app": "web"}
+NEW_IMAGE = "kubesim/pod:2"
+NOT_LABELLED = {
+    "nodeAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [
+                {"matchExpressions": [{"key": "without", "operator": "DoesNotExist"}]}
+            ]
+        }
+    }
+}
+TAINT = {"key": "maintenance", "effect": "NoExecute"}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One controller and a world for it.
+
+    Attributes:
+        controller: the class under test.
+        create: creates the objects.
+        changes: change them, one after the other, each once the world has settled.
+        outcome: what the world must be in the end, comparable between runs.
+        keys: the keys to reconcile once more.
+        invariant: raises AssertionError if something is wrong at any moment.
+        settle_seconds: simulated time after which the world stands still.
+    """
+
+    controller: type[Controller]
+    create: Callable[[Cluster], object]
+    changes: Sequence[Callable[[Cluster], object]]
+    outcome: Callable[[Cluster], object]
+    keys: Sequence[str]
+    invariant: Callable[[Cluster], object] = lambda cluster: None
+    settle_seconds: float = 30.0
+
+    @property
+    def id(self) -> str:
+        """The controller's name."""
+        return self.controller.name
+
+
+# -- documents -------------------------------------------------------------------------------------
+
+
+def template(image: str = "kubesim/pod", **spec: Any) -> dict[str, Any]:
+    """A pod template with the label ``app=web``."""
+    return {
+        "metadata": {"labels": LABELS},
+        "spec": {"containers": [{"name": "main", "image": image}], **spec},
+    }
+
+
+def workload(kind: str, **spec: Any) -> dict[str, Any]:
+    """A workload called ``web`` that selects ``app=web``."""
+    spec = {"selector": {"matchLabels": LABELS}, "template": template(), **spec}
+    return {"kind": kind, "metadata": {"name": "web"}, "spec": spec}
+
+
+def job_spec(run_seconds: int, **spec: Any) -> dict[str, Any]:
+    """The spec of a Job whose pods run for some seconds."""
+    pods = template(restartPolicy="Never")
+    pods["metadata"]["annotations"] = {"kubesim.dev/run-seconds": str(run_seconds)}
+    return {"template": pods, **spec}
+
+
+def owned_config_map(cluster: Cluster, name: str, owner: dict[str, Any] | None = None) -> Any:
+    """A ConfigMap, with an owner if one is given."""
+    metadata: dict[str, Any] = {"name": name}
+    if owner is not None:
+        metadata["ownerReferences"] = [meta.owner_reference(owner)]
+    return cluster.api.create({"kind": "ConfigMap", "apiVersion": "v1", "metadata": metadata})
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def pods(cluster: Cluster) -> list[Any]:
+    """Pods of the default namespace that are neither finished nor terminating."""
+    return [
+        pod
+        for pod in cluster.api.snapshot("Pod", "default")[0]
+        if not meta.is_terminating(pod) and not is_finished(pod)
+    ]
+
+
+def status(cluster: Cluster, kind: str, *fields: str, name: str = "web") -> tuple[Any, ...]:
+    """Fields of an object's status."""
+    found = cluster.api.get(kind, name).get("status") or {}
+    return tuple(found.get(field) for field in fields)
+
+
+def images(cluster: Cluster) -> Counter[str]:
+    """How many pods run each image."""
+    return Counter(pod["spec"]["containers"][0]["image"] for pod in pods(cluster))
+
+
+def at_most(count: int) -> Callable[[Cluster], None]:
+    """No more pods than that."""
+
+    def check(cluster: Cluster) -> None:
+        assert len(pods(cluster)) <= count
+
+    return check
+
+
+def scale(kind: str, replicas: int) -> Callable[[Cluster], object]:
+    """Write the scale of the workload."""
+    return lambda cluster: cluster.api.update_scale(kind, "web", replicas=replicas)
+
+
+def label_node(cluster: Cluster) -> object:
+    """Make node-3 ineligible for the DaemonSet."""
+    return cluster.api.patch("Node", "node-3", {"metadata": {"labels": {"without": "daemon"}}})
+
+
+def set_image(kind: str) -> Callable[[Cluster], object]:
+    """Change the template of the workload."""
+    containers = [{"name": "main", "image": NEW_IMAGE}]
+    patch = {"spec": {"template": {"spec": {"containers": containers}}}}
+    return lambda cluster: cluster.api.patch(kind, "web", patch)
+
+
+def create(*documents: dict[str, Any]) -> Callable[[Cluster], None]:
+    """Create objects."""
+
+    def run(cluster: Cluster) -> None:
+        for document in documents:
+            cluster.api.create(document)
+
+    return run
+
+
+# -- checks and outcomes ---------------------------------------------------------------------------
+
+
+def one_daemon_a_node(cluster: Cluster) -> None:
+    """Never two pods for one node."""
+    nodes = [node_of(pod) for pod in pods(cluster) if node_of(pod)]
+    assert len(nodes) == len(set(nodes))
+
+
+def surge_is_kept(cluster: Cluster) -> None:
+    """Never more replicas wanted than replicas + maxSurge."""
+    sets = cluster.api.snapshot("ReplicaSet")[0]
+    assert sum(rs["spec"]["replicas"] for rs in sets) <= 5
+
+
+def endpoints(cluster: Cluster) -> list[str]:
+    """Names of the pods in all slices."""
+    slices = cluster.api.snapshot("EndpointSlice")[0]
+    return [e["targetRef"]["name"] for found in slices for e in found.get("endpoints") or ()]
+
+
+def no_endpoint_twice(cluster: Cluster) -> None:
+    """No pod is in two slices."""
+    assert len(endpoints(cluster)) == len(set(endpoints(cluster)))
+
+
+def endpoints_match(cluster: Cluster) -> tuple[int, bool]:
+    """How many endpoints there are, and whether they are the ready pods."""
+    ready = {meta.name_of(pod) for pod in pods(cluster) if is_ready(pod)}
+    return len(ready), set(endpoints(cluster)) == ready
+
+
+def every_minute_has_its_job(cluster: Cluster) -> tuple[bool, int]:
+    """(whether there are Jobs, how many minutes between the first and the last have none)."""
+    minutes = sorted(
+        int(meta.name_of(job).rpartition("-")[2]) for job in cluster.api.snapshot("Job")[0]
+    )
+    return len(minutes) > 1, minutes[-1] - minutes[0] + 1 - len(minutes)
+
+
+def node_health(cluster: Cluster) -> list[tuple[str, set[str]]]:
+    """The Ready status and the taints of each node."""
+    found = []
+    for node in cluster.api.snapshot("Node")[0]:
+        (ready,) = [c for c in node["status"]["conditions"] if c["type"] == "Ready"]
+        taints = {f"{t['key']}:{t['effect']}" for t in node["spec"].get("taints") or ()}
+        found.append((ready["status"], taints))
+    return found
+
+
+def names(kind: str, namespace: str = "default") -> Callable[[Cluster], list[str]]:
+    """Sorted names of all objects of a kind."""
+    return lambda cluster: sorted(map(meta.name_of, cluster.api.snapshot(kind, namespace)[0]))
+
+
+def a_family(cluster: Cluster) -> None:
+    """A ConfigMap with dependents and their dependents, and one that stands alone."""
+    root = owned_config_map(cluster, "root")
+    for number in range(3):
+        child = owned_config_map(cluster, f"child-{number}", root)
+        owned_config_map(cluster, f"grandchild-{number}", child)
+    owned_config_map(cluster, "alone")
+
+
+def tolerating(name: str, *tolerations: dict[str, Any]) -> dict[str, Any]:
+    """A pod on node-1."""
+    document = template(nodeName="node-1", tolerations=list(tolerations))
+    return {"kind": "Pod", "metadata": {"name": name}, "spec": document["spec"]}
+
+
+BUDGET = {
+    "kind": "PodDisruptionBudget",
+    "metadata": {"name": "web"},
+    "spec": {"minAvailable": 2, "selector": {"matchLabels": LABELS}},
+}
+SERVICE = {
+    "kind": "Service",
+    "metadata": {"name": "web"},
+    "spec": {"selector": LABELS, "ports": [{"port": 80}]},
+}
+QUOTA = {"kind": "ResourceQuota", "metadata": {"name": "web"}, "spec": {"hard": {"pods": "9"}}}
+ROLLING = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+SCENARIOS = (
+    Scenario(
+        StatefulSetController,
+        create(workload("StatefulSet", replicas=3, serviceName="web")),
+        (scale("StatefulSet", 4), scale("StatefulSet", 2)),
+        lambda cluster: (
+            names("Pod")(cluster),
+            status(cluster, "StatefulSet", "replicas", "availableReplicas"),
+        ),
+        ["default/web"],
+        at_most(4),
+        60.0,
+    ),
+    Scenario(
+        ReplicaSetController,
+        create(workload("ReplicaSet", replicas=3)),
+        (scale("ReplicaSet", 5), scale("ReplicaSet", 2)),
+        lambda cluster: (
+            len(pods(cluster)),
+            status(cluster, "ReplicaSet", "replicas", "readyReplicas", "availableReplicas"),
+        ),
+        ["default/web"],
+        at_most(5),
+    ),
+    Scenario(
+        DeploymentController,
+        create(workload("Deployment", replicas=4, strategy=ROLLING)),
+        (set_image("Deployment"), scale("Deployment", 3)),
+        lambda cluster: (
+            images(cluster),
+            status(cluster, "Deployment", "replicas", "updatedReplicas", "availableReplicas"),
+        ),
+        ["default/web"],
+        surge_is_kept,
+        60.0,
+    ),
+    Scenario(
+        DaemonSetController,
+        create(workload("DaemonSet", template=template(affinity=NOT_LABELLED))),
+        (set_image("DaemonSet"), label_node),
+        lambda cluster: (
+            images(cluster),
+            status(cluster, "DaemonSet", "desiredNumberScheduled", "numberAvailable"),
+        ),
+        ["default/web"],
+        one_daemon_a_node,
+        60.0,
+    ),
+    Scenario(
+        JobController,
+        create(
+            {
+                "kind": "Job",
+                "metadata": {"name": "web"},
+                "spec": job_spec(2, completions=6, parallelism=2, suspend=True),
+            }
+        ),
+        (lambda cluster: cluster.api.patch("Job", "web", {"spec": {"suspend": False}}),),
+        lambda cluster: status(cluster, "Job", "succeeded", "failed", "uncountedTerminatedPods"),
+        ["default/web"],
+        at_most(2),
+        60.0,
+    ),
+    Scenario(
+        CronJobController,
+        create(
+            {
+                "kind": "CronJob",
+                "metadata": {"name": "web"},
+                "spec": {
+                    "schedule": "* * * * *",
+                    "suspend": True,
+                    "successfulJobsHistoryLimit": 99,
+                    "jobTemplate": {"spec": job_spec(5)},
+                },
+            }
+        ),
+        (lambda cluster: cluster.api.patch("CronJob", "web", {"spec": {"suspend": False}}),),
+        every_minute_has_its_job,
+        ["default/web"],
+        settle_seconds=150.0,
+    ),
+    Scenario(
+        EndpointSliceController,
+        create(SERVICE, workload("ReplicaSet", replicas=4)),
+        (scale("ReplicaSet", 2), scale("ReplicaSet", 6)),
+        endpoints_match,
+        ["default/web"],
+        no_endpoint_twice,
+    ),
+    Scenario(
+        DisruptionController,
+        create(BUDGET, workload("ReplicaSet", replicas=3)),
+        (scale("ReplicaSet", 5), scale("ReplicaSet", 3)),
+        lambda cluster: status(
+            cluster,
+            "PodDisruptionBudget",
+            "currentHealthy",
+            "desiredHealthy",
+            "expectedPods",
+            "disruptionsAllowed",
+        ),
+        ["default/web"],
+    ),
+    Scenario(
+        GarbageCollector,
+        a_family,
+        (
+            lambda cluster: cluster.api.delete("ConfigMap", "child-0"),
+            lambda cluster: cluster.api.delete(
+                "ConfigMap", "root", propagation_policy="Foreground"
+            ),
+        ),
+        names("ConfigMap"),
+        ["ConfigMap/default/child-0", "ConfigMap/default/alone", "ConfigMap/default/none"],
+    ),
+    Scenario(
+        NamespaceController,
+        create(
+            {"kind": "Namespace", "metadata": {"name": "shop"}},
+            {"kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}},
+            {
+                "kind": "Pod",
+                "metadata": {"name": "a", "namespace": "shop"},
+                "spec": template()["spec"],
+            },
+        ),
+        (lambda cluster: cluster.api.delete("Namespace", "shop"),),
+        lambda cluster: (
+            "shop" in names("Namespace", "")(cluster),
+            names("ConfigMap", "shop")(cluster),
+        ),
+        ["shop"],
+        settle_seconds=90.0,
+    ),
+    Scenario(
+        NodeLifecycleController,
+        lambda cluster: None,
+        (lambda cluster: cluster.kubelets[1].stop(),),
+        node_health,
+        ["monitor", "evict", "taints/node-2"],
+        settle_seconds=150.0,
+    ),
+    Scenario(
+        TaintEvictionController,
+        create(
+            tolerating("now"),
+            tolerating("later", {**TAINT, "operator": "Exists", "tolerationSeconds": 20}),
+            tolerating("never", {**TAINT, "operator": "Exists"}),
+        ),
+        (lambda cluster: cluster.api.patch("Node", "node-1", {"spec": {"taints": [TAINT]}}),),
+        names("Pod"),
+        ["node/node-1", "pod/default/later", "due/default/none"],
+        settle_seconds=90.0,
+    ),
+    Scenario(
+        PodGarbageCollector,
+        create(tolerating("stays")),
+        (
+            create(
+                {
+                    "kind": "Pod",
+                    "metadata": {"name": "orphan"},
+                    "spec": template(nodeName="ghost")["spec"],
+                }
+            ),
+        ),
+        names("Pod"),
+        ["collect"],
+        settle_seconds=120.0,
+    ),
+    Scenario(
+        ResourceQuotaController,
+        create(QUOTA, workload("ReplicaSet", replicas=2)),
+        (scale("ReplicaSet", 4), scale("ReplicaSet", 3)),
+        lambda cluster: status(cluster, "ResourceQuota", "hard", "used"),
+        ["default/web"],
+    ),
+)
