@@ -22,6 +22,8 @@ from fractions import Fraction
 from functools import lru_cache
 from math import ceil
 
+MEGABYTE = 1_000_000
+MEBIBYTE = 1 << 20
 _SUFFIXES = {
     "n": Fraction(1, 10**9),
     "u": Fraction(1, 10**6),

@@ -11,10 +11,8 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
 from kubesim.objects.taints import taints_of
-from kubesim.quantity import parse_cpu_milli, parse_memory
+from kubesim.quantity import MEBIBYTE, parse_cpu_milli, parse_memory
 from kubesim.table import Table
-
-MEBIBYTE = 1024**2
 
 
 def pods_on(api: KubeAPI, node: str) -> list[Document]:

@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 
 from kubesim.errors import BadRequest
 from kubesim.kubelet.images import ImagePulls
-from kubesim.quantity import format_cpu, parse_cpu_milli, parse_memory
+from kubesim.quantity import MEBIBYTE, format_cpu, parse_cpu_milli, parse_memory
 
-MEBI = 1 << 20
 EVICTION_MEMORY = "100Mi"  # --eviction-hard memory.available<100Mi
 EVICTION_PERIOD_SECONDS = 10.0  # evictionMonitoringPeriod
 PRESSURE_SECONDS = 300.0  # evictionPressureTransitionPeriod
@@ -84,5 +83,5 @@ class KubeletConfig:
         offered = dict(capacity)
         offered["cpu"] = format_cpu(max(0, parse_cpu_milli(capacity["cpu"]) - cpu))
         left = max(0, parse_memory(capacity["memory"]) - memory)
-        offered["memory"] = f"{left // MEBI}Mi" if left % MEBI == 0 else f"{left // 1024}Ki"
+        offered["memory"] = f"{left // MEBIBYTE}Mi" if left % MEBIBYTE == 0 else f"{left // 1024}Ki"
         return offered

@@ -35,10 +35,10 @@ from kubesim.kubelet.pod.records import pod_record
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.qos import CRITICAL_PRIORITY
+from kubesim.quantity import MEBIBYTE
 
 GRACE_SECONDS = 1.0  # of a hard eviction, since 1.31
 SOURCE = "https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/"
-MEBI = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def amount(bytes: int) -> str:
     >>> amount(314572800), amount(1536), amount(1000)
     ('300Mi', '1536', '1000')
     """
-    for unit, size in (("Gi", 1 << 30), ("Mi", MEBI), ("Ki", 1024)):
+    for unit, size in (("Gi", 1 << 30), ("Mi", MEBIBYTE), ("Ki", 1024)):
         if bytes and bytes % size == 0 and abs(bytes) >= size:
             return f"{bytes // size}{unit}"
     return str(bytes)
@@ -138,9 +138,9 @@ def eviction_message(threshold: int, available: int, candidate: EvictionCandidat
         threshold, available: bytes.
         candidate: the evicted pod.
 
-    >>> usage = ("web", 300 * MEBI, 100 * MEBI)
-    >>> web = EvictionCandidate("d/p", 0, 300 * MEBI, 100 * MEBI, (usage,))
-    >>> eviction_message(100 * MEBI, 80 * MEBI, web)[:82]
+    >>> usage = ("web", 300 * MEBIBYTE, 100 * MEBIBYTE)
+    >>> web = EvictionCandidate("d/p", 0, 300 * MEBIBYTE, 100 * MEBIBYTE, (usage,))
+    >>> eviction_message(100 * MEBIBYTE, 80 * MEBIBYTE, web)[:82]
     'The node was low on resource: memory. Threshold quantity: 100Mi, available: 80Mi. '
     """
     message = "The node was low on resource: memory. "

@@ -20,11 +20,10 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.wellknown import SYNC_PERIOD
 from kubesim.quantity import parse_duration
+from kubesim.simple.autopod import INTERVAL, NAME
 
-NAME = "auto-pod"
 KIND = "HorizontalPodAutoscaler"
 KEYS = ("target_cpu", "min_pods", "max_pods", "interval")
-DEFAULT_INTERVAL = "5s"
 MAX_PODS = 1_000
 MAX_TARGET = 10_000
 MAX_INTERVAL_SECONDS = 86_400.0
@@ -50,7 +49,7 @@ def config_of(hpa: Document) -> Config:
         "target_cpu": _cpu_target(spec).get("averageUtilization"),
         "min_pods": spec.get("minReplicas", 1),
         "max_pods": spec["maxReplicas"],
-        "interval": meta.annotations_of(hpa).get(SYNC_PERIOD, DEFAULT_INTERVAL),
+        "interval": meta.annotations_of(hpa).get(SYNC_PERIOD, INTERVAL),
     }
 
 

@@ -15,11 +15,10 @@ from kubesim.objects import meta
 from kubesim.objects.conditions import is_condition_true
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
+from kubesim.quantity import MEBIBYTE, MEGABYTE
 from kubesim.store import Sample
 
 LOG_LINES = 10  # newest lines of the kubelet's log
-MEGABYTE = 1_000_000
-MEBIBYTE = 1024**2
 
 SampleReader = Callable[[str, str], Sample | None]
 """reader(namespace, name) -> the newest usage sample of a pod."""

@@ -24,6 +24,7 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import node_of, phase_of
 from kubesim.objects.wellknown import EXIT_CODE, RUN_SECONDS
+from kubesim.quantity import MEGABYTE
 from kubesim.store import (
     PUT,
     KeyValue,
@@ -39,7 +40,6 @@ LogReader = Callable[[Document], Sequence[tuple[float, str]]]
 """reader(pod) -> the kept log lines of the pod with their simulated seconds."""
 
 LOG_LINES = 10  # newest lines in a record; `pod_logs` has all that are kept
-MEGABYTE = 1_000_000
 FRESH_SECONDS = 0.1  # simulated; cached JSON is used so long without reading the log again
 _encode = json.JSONEncoder(separators=(", ", ": "), ensure_ascii=False).encode
 

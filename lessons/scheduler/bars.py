@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lessons.scheduler.nodes import MIB, Fill, NodeRow, Part
+from kubesim.quantity import MEBIBYTE
+from lessons.scheduler.nodes import Fill, NodeRow, Part
 from lessons.ui.theme import Theme
 
 RESOURCES = (("cpu", "CPU"), ("memory", "mem."))
@@ -130,4 +131,4 @@ def _bar(row: NodeRow, key: str, label: str) -> Bar:
 
 
 def _amount(part: Part, key: str) -> str:
-    return f"{part.cpu}m" if key == "cpu" else f"{part.memory // MIB}Mi"
+    return f"{part.cpu}m" if key == "cpu" else f"{part.memory // MEBIBYTE}Mi"

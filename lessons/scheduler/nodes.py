@@ -14,10 +14,9 @@ from kubesim.ctl.describe_node import taint_text
 from kubesim.objects import meta
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.objects.wellknown import UNSCHEDULABLE, ZONE_LABEL
+from kubesim.quantity import MEBIBYTE
 from kubesim.scheduler import NodeInfo
 from kubesim.scheduler.multi import current_snapshot
-
-MIB = 1024**2
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class NodeRow:
 
     def used(self, resource: str) -> str:
         """Return requested and offered in words, ``2500 of 4000 (62 %)``; memory in MiB."""
-        unit = 1 if resource == "cpu" else MIB
+        unit = 1 if resource == "cpu" else MEBIBYTE
         percent = round(100 * self.share(resource))
         return f"{self.taken(resource) // unit} of {self.offers(resource) // unit} ({percent} %)"
 

@@ -9,17 +9,16 @@ from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.clock import NamedStreams, VirtualClock
 from kubesim.errors import BadRequest, Invalid, MethodNotAllowed, NotFound
+from kubesim.quantity import MEBIBYTE
 from kubesim.store import EtcdStore
-
-MIB = 1 << 20
 
 
 def test_a_sample_reads_as_pod_metrics(api: KubeAPI) -> None:
     """Written as plain numbers, read as the metrics-server would say it."""
     write = api.metrics_writer("default", "web")
     assert api.sample("default", "web") is None
-    write(61.0, 1.0, "main", 134, 76 * MIB, "side", 1000, 1500)
-    sample = (61.0, 1.0, (("main", 134, 76 * MIB), ("side", 1000, 1500)))
+    write(61.0, 1.0, "main", 134, 76 * MEBIBYTE, "side", 1000, 1500)
+    sample = (61.0, 1.0, (("main", 134, 76 * MEBIBYTE), ("side", 1000, 1500)))
     revision = api.store.revision
     assert api.sample("default", "web") == sample
     assert api.get("PodMetrics", "web") == {

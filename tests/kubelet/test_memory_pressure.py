@@ -18,8 +18,7 @@ from kubesim.kubelet.eviction import (
     still_pressed,
     threshold_met,
 )
-
-MIB = 1 << 20
+from kubesim.quantity import MEBIBYTE
 
 
 def candidate(key: str, usage: int | None, request: int, priority: int = 0) -> EvictionCandidate:
@@ -84,10 +83,10 @@ def test_pressure_outlives_the_alarm() -> None:
 def test_the_message_to_the_letter() -> None:
     """Threshold, what is available, and each container above its request."""
     web = EvictionCandidate(
-        "d/p", 0, 400 * MIB, 300 * MIB,
-        (("web", 300 * MIB, 100 * MIB), ("log", 100 * MIB, 200 * MIB)),
+        "d/p", 0, 400 * MEBIBYTE, 300 * MEBIBYTE,
+        (("web", 300 * MEBIBYTE, 100 * MEBIBYTE), ("log", 100 * MEBIBYTE, 200 * MEBIBYTE)),
     )  # fmt: skip
-    assert eviction_message(100 * MIB, 80 * MIB, web) == (
+    assert eviction_message(100 * MEBIBYTE, 80 * MEBIBYTE, web) == (
         "The node was low on resource: memory. Threshold quantity: 100Mi, available: 80Mi. "
         "Container web was using 300Mi, request is 100Mi, has larger consumption of memory. "
     )

@@ -13,6 +13,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.kinds.podspec import PORT_RULE
 from kubesim.apiserver.kinds.rules import IMMUTABLE, IP_RULE, valid_ip
 from kubesim.apiserver.metadata import LABEL_RULE, validate_labels
 from kubesim.apiserver.registry import Kind, ServerView
@@ -27,7 +28,6 @@ RESERVED = 16  # first addresses, for what is configured by hand (10.96.0.1, 10.
 NODE_PORTS = range(30_000, 32_768)  # --service-node-port-range
 AFFINITY_SECONDS = 10_800
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-PORT_RULE = "must be between 1 and 65535, inclusive"
 HEADLESS = "None"
 POLICIES = ("Cluster", "Local")
 NAME_RULE = (

@@ -16,7 +16,6 @@ from kubesim.arguments import check_arguments, function, mapping_of
 from kubesim.errors import BadRequest
 from kubesim.kubelet.usage.workload import (
     LOAD_MEMORY_MB,
-    MEGABYTE,
     SEED_MEMORY,
     Context,
     DefaultWorkload,
@@ -31,6 +30,7 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import containers_of
 from kubesim.objects.wellknown import WORKLOAD
+from kubesim.quantity import MEGABYTE
 
 
 class LeakWorkload:

@@ -35,8 +35,8 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_limits, containers_of
 from kubesim.objects.wellknown import WORKLOAD
+from kubesim.quantity import MEGABYTE
 
-MEGABYTE = 1_000_000
 SEED_CPU = (100, 200)  # millicores, both ends included
 SEED_MEMORY = (50, 100)  # MB
 IDLE_MILLI = 20

@@ -6,12 +6,12 @@ Source: pkg/scheduler/framework/plugins/imagelocality/image_locality.go.
 from __future__ import annotations
 
 from kubesim.objects.frozen import Document
+from kubesim.quantity import MEBIBYTE
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 
-MIB = 1024 * 1024
-LEAST_BYTES = 23 * MIB  # below this, pulling takes little time anyway
-MOST_BYTES = 1000 * MIB  # per container
+LEAST_BYTES = 23 * MEBIBYTE  # below this, pulling takes little time anyway
+MOST_BYTES = 1000 * MEBIBYTE  # per container
 
 
 class ImageLocality:
@@ -42,7 +42,7 @@ def image_score(found_bytes: int, containers: int) -> int:
         found_bytes: bytes of the pod's images that the node has.
         containers: number of containers of the pod, at least 1.
 
-    >>> image_score(250 * MIB, 1)
+    >>> image_score(250 * MEBIBYTE, 1)
     23
     """
     most = MOST_BYTES * containers
