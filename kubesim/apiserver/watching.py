@@ -1,7 +1,7 @@
-"""Watching objects: changes of the store as ADDED, MODIFIED and DELETED.
+"""Watches of objects: changes of the store as ADDED, MODIFIED and DELETED events.
 
-A selector changes what a change is: an object that begins to match is ADDED for this watcher, one
-that ceases to is DELETED, although it lives on.
+With a selector, an object that begins to match is sent as ADDED, and one that no longer matches as
+DELETED, although it still exists.
 
 Source: k8s.io/apiserver/pkg/storage/etcd3/watcher.go (transform).
 """
@@ -27,14 +27,14 @@ EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 
 @dataclass(frozen=True, slots=True)
 class ResourceEvent:
-    """One change of one object.
+    """One watch event.
 
     Attributes:
-        type: ADDED, MODIFIED or DELETED; BOOKMARK only to who asks for it: nothing changed up to
-            the resourceVersion in it.
-        object: the object after it; of DELETED: its last state (that matched), with the
+        type: ADDED, MODIFIED or DELETED; or BOOKMARK, on request: all changes up to its
+            resourceVersion were sent.
+        object: the object after the change; of DELETED: its last state (that matched), with the
             resourceVersion of the deletion. Frozen, shared.
-        previous: the object before it; None if it was created.
+        previous: the object before the change; None if it was created.
         revision: of the change.
     """
 
@@ -45,10 +45,10 @@ class ResourceEvent:
 
 
 def view_of(kv: KeyValue) -> Document:
-    """The object at one revision, with its resourceVersion; made once for each revision.
+    """Return the object at one revision, with its resourceVersion; built once for each revision.
 
     The store's revision is the object's resourceVersion. It is not stored inside the object, since
-    it is known only after the write; as in the real API server it is put in on reading.
+    it is known only after the write; as in the real API server it is set when the object is read.
     """
     if kv.view is None:
         kv.view = at_revision(kv.value, kv.mod_revision)
@@ -56,7 +56,7 @@ def view_of(kv: KeyValue) -> Document:
 
 
 def at_revision(value: Document, revision: int) -> Document:
-    """A frozen object with that resourceVersion; all but its metadata is shared."""
+    """Return the frozen object with a resourceVersion; all but its metadata is shared."""
     metadata = FrozenDict({**value["metadata"], "resourceVersion": str(revision)})
     return FrozenDict({**value, "metadata": metadata})
 
@@ -67,8 +67,8 @@ class ResourceWatch:
     Args:
         watch: the position in the store's history.
         labels, fields: which objects.
-        kind: what is watched.
-        initial: objects that are handed out first, as ADDED.
+        kind: of the objects.
+        initial: objects that are sent first, as ADDED.
     """
 
     def __init__(
@@ -91,11 +91,11 @@ class ResourceWatch:
         ]
 
     def mark_initial(self) -> None:
-        """Hand out a BOOKMARK after what was there at the beginning, annotated as its end."""
+        """Send a BOOKMARK after the initial objects, annotated as their end."""
         self._initial.append(self.bookmark({INITIAL_EVENTS_END: "true"}))
 
     def bookmark(self, annotations: Document | None = None) -> ResourceEvent:
-        """A BOOKMARK: everything up to this watch's revision was handed out."""
+        """Return a BOOKMARK: all changes up to this watch's revision were returned."""
         revision = self._watch.revision
         metadata: Document = {"resourceVersion": str(revision)}
         if annotations:
@@ -109,11 +109,14 @@ class ResourceWatch:
 
     @property
     def resource_version(self) -> int:
-        """All matching changes up to this revision were handed out."""
+        """All matching changes up to this revision were returned."""
         return self._watch.revision
 
     def poll(self, limit: int | None = None) -> list[ResourceEvent]:
-        """The changes since the last poll, oldest first; [] if there are none.
+        """Return the events since the last poll, oldest first; [] if there are none.
+
+        Args:
+            limit: about so many at most; None: all.
 
         Raises:
             Expired: this watch fell behind the kept history; list again, and watch from there.
@@ -130,11 +133,11 @@ class ResourceWatch:
                 events = self._watch.poll(limit)
             except Compacted as error:
                 raise too_old(error, self._kind.resource) from error
-            found = [e for e in map(self._transform, events) if e is not None]
-            # News that the selectors keep back are none: only a poll of the store that found
-            # nothing at all arms the watch for the next write.
-            if found or not events:
-                return found
+            matching = [e for e in map(self._transform, events) if e is not None]
+            # The store arms the watch for the next write only if its poll returned no change at
+            # all, so changes that the selectors filter out are polled until there are none.
+            if matching or not events:
+                return matching
 
     def wait(self, timeout_seconds: float) -> bool:
         """Block the calling thread (wall time) until there may be something to poll."""
@@ -155,7 +158,7 @@ class ResourceWatch:
             return ResourceEvent(type_, after, before, event.revision)
         if not matched or event.previous is None:
             return None
-        # What this watcher gets is the last state that it may see, at the time of the change.
+        # The client gets the last state that matched, with the revision of the change.
         last = after if event.type == DELETE else at_revision(event.previous.value, event.revision)
         return ResourceEvent("DELETED", last, before, event.revision)
 
@@ -173,7 +176,12 @@ def open_watch(
     resource: str,
     where: str | None = None,
 ) -> Watch:
-    """A watch of the store, its errors in the API server's words.
+    """Open a watch of the store; raise its errors with the API server's messages.
+
+    Args:
+        watch: `Store.watch`.
+        prefix, since_revision, on_ready, where: as of `Store.watch`.
+        resource: name of the kind, for messages.
 
     Raises:
         Expired: the revision is compacted.
@@ -188,7 +196,7 @@ def open_watch(
 
 
 def too_old(error: Compacted, resource: str) -> Expired:
-    """The error for a watcher that has to list again."""
+    """Return the error for a client that must list again."""
     return Expired(
         f"too old resource version: {error.revision} ({error.compact_revision})",
         hint="list again and watch from the resourceVersion of that list",
@@ -197,7 +205,7 @@ def too_old(error: Compacted, resource: str) -> Expired:
 
 
 def too_large(error: FutureRevision, resource: str) -> Timeout:
-    """The error for a revision that the store has not reached."""
+    """Return the error for a revision that the store has not reached."""
     return Timeout(
         f"Too large resource version: {error.revision}, current: {error.current}",
         kind=resource,

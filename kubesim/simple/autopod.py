@@ -7,22 +7,21 @@ The HorizontalPodAutoscaler of the same name keeps their number.
 
 from __future__ import annotations
 
-from typing import Any
-
+from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import SYNC_PERIOD
 
 NAME = "auto-pod"
 TARGET_CPU = 70  # percent of the request
 MIN_PODS = 1
 MAX_PODS = 10
-INTERVAL = "5s"  # the original's; kube-controller-manager looks every 15 s
+INTERVAL = "5s"  # the original's; kube-controller-manager: every 15 s
 CPU_REQUEST = "200m"
 CPU_LIMIT = "500m"
 MEMORY_REQUEST = "128Mi"
 
 
-def workload(name: str = NAME, replicas: int = MIN_PODS) -> dict[str, Any]:
-    """The StatefulSet whose pods the autoscaler counts."""
+def workload(name: str = NAME, replicas: int = MIN_PODS) -> Document:
+    """Return the StatefulSet that the autoscaler scales."""
     labels = {"app": name}
     return {
         "apiVersion": "apps/v1",
@@ -59,8 +58,15 @@ def autoscaler(
     min_pods: int = MIN_PODS,
     max_pods: int = MAX_PODS,
     interval: str = INTERVAL,
-) -> dict[str, Any]:
-    """The HorizontalPodAutoscaler (autoscaling/v2) of that StatefulSet."""
+) -> Document:
+    """Return the HorizontalPodAutoscaler (autoscaling/v2) of that StatefulSet.
+
+    Args:
+        name: of the StatefulSet.
+        target_cpu: percent of the request.
+        min_pods, max_pods: bounds of the number of pods.
+        interval: the sync period, as a Go duration.
+    """
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",

@@ -3,9 +3,9 @@
     target_cpu   spec.metrics, Resource cpu: averageUtilization, percent of the request
     min_pods     spec.minReplicas
     max_pods     spec.maxReplicas
-    interval     annotation kubesim.dev/sync-period: how often this HPA looks
+    interval     annotation kubesim.dev/sync-period: the sync period of this HPA
 
-A change is one write of one document: either all keys are taken or none is.
+A change is one write of one document: either all keys are changed or none is.
 
 No counterpart in Kubernetes, where it is `kubectl edit hpa auto-pod`.
 """
@@ -13,7 +13,7 @@ No counterpart in Kubernetes, where it is `kubectl edit hpa auto-pod`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from kubesim.errors import BadRequest, Conflict, NotFound
 from kubesim.objects import meta
@@ -29,7 +29,8 @@ MAX_TARGET = 10_000
 MAX_INTERVAL_SECONDS = 86_400.0
 ATTEMPTS = 10
 
-Config = dict[str, Any]
+Config = Document
+"""{target_cpu, min_pods, max_pods, interval}; the values are those of the HPA."""
 
 
 class ObjectClient(Protocol):
@@ -43,7 +44,7 @@ class ObjectClient(Protocol):
 
 
 def config_of(hpa: Document) -> Config:
-    """The configuration that an HPA document stands for."""
+    """Return the configuration of an HPA."""
     spec = hpa["spec"]
     return {
         "target_cpu": _cpu_target(spec).get("averageUtilization"),
@@ -53,12 +54,12 @@ def config_of(hpa: Document) -> Config:
     }
 
 
-def apply_config(hpa: Document, changes: Mapping[str, Any]) -> Document:
-    """A new HPA document with the changes; keys left out keep their values.
+def apply_config(hpa: Document, changes: Mapping[str, object]) -> Document:
+    """Return a changed copy of an HPA; keys left out keep their values.
 
     Raises:
         BadRequest: the first bad value, with field, rule and value; "Invalid interval format" for
-            an interval that is no duration.
+            an interval that is not a duration.
     """
     if unknown := sorted(str(key) for key in changes.keys() - set(KEYS)):
         raise BadRequest(f"unknown key {unknown[0]!r}; known keys are {', '.join(KEYS)}")
@@ -80,7 +81,7 @@ def apply_config(hpa: Document, changes: Mapping[str, Any]) -> Document:
 
 
 def read(api: ObjectClient) -> Config:
-    """The present configuration.
+    """Return the present configuration.
 
     Raises:
         NotFound: "HPA not configured".
@@ -91,8 +92,8 @@ def read(api: ObjectClient) -> Config:
     return config_of(hpa)
 
 
-def write(api: ObjectClient, changes: Mapping[str, Any]) -> Config:
-    """Change the configuration; returns the new one, all keys.
+def write(api: ObjectClient, changes: Mapping[str, object]) -> Config:
+    """Change the configuration; return the new one, with all keys.
 
     Raises:
         NotFound: "HPA not configured".
@@ -111,21 +112,22 @@ def write(api: ObjectClient, changes: Mapping[str, Any]) -> Config:
 
 
 def _cpu_target(spec: Document) -> Document:
-    """The target of the CPU metric; an empty one if the HPA has no such metric."""
+    """Return the target of the CPU metric; {} if the HPA has no such metric."""
     for metric in spec.get("metrics") or ():
         resource = metric.get("resource") or {}
         if metric.get("type") == "Resource" and resource.get("name") == "cpu":
-            return resource["target"]  # type: ignore[no-any-return]
+            target: Document = resource["target"]
+            return target
     return {}
 
 
-def _check_number(key: str, value: Any, least: int, most: int) -> None:
+def _check_number(key: str, value: object, least: int, most: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         shown = repr(value)[:60]
         raise BadRequest(f"{key} must be a whole number from {least} to {most}, not {shown}")
 
 
-def _check_interval(value: Any) -> None:
+def _check_interval(value: object) -> None:
     try:
         seconds = parse_duration(value)
     except ValueError as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,15 +13,47 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from kubesim.errors import BadRequest, Compacted, FrozenDocument, FutureRevision, NotFound
-from kubesim.store import EtcdStore, HistoryDigest
+from kubesim.store import HistoryDigest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from store_backends import BACKENDS, TestedBackend
 
 SAMPLES = "/registry/metrics.k8s.io/pods/"
 
 
-@pytest.fixture(params=[EtcdStore])
-def store(request: pytest.FixtureRequest) -> Any:
+class Opener:
+    """One backend, and the directory of one test."""
+
+    def __init__(self, backend: TestedBackend, directory: Path) -> None:
+        self._backend = backend
+        self._directory = directory
+        self._opened = 0
+
+    def __call__(self, **options: Any) -> Any:
+        """Open an empty store."""
+        return self._backend.open(self._next_directory(), **options)
+
+    def restore(self, data: bytes, **options: Any) -> Any:
+        """Open a store with the state of a snapshot."""
+        return self._backend.restore(self._next_directory(), data, **options)
+
+    def _next_directory(self) -> Path:
+        self._opened += 1
+        directory = self._directory / str(self._opened)
+        directory.mkdir()
+        return directory
+
+
+@pytest.fixture(params=BACKENDS, ids=lambda backend: backend.name)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Each backend in turn."""
-    return request.param()
+    return Opener(request.param, tmp_path)
+
+
+@pytest.fixture
+def store(open_store: Opener) -> Any:
+    """An empty store of each backend in turn."""
+    return open_store()
 
 
 def test_revisions_versions_and_creation(store: Any) -> None:
@@ -183,9 +218,9 @@ def test_what_is_no_json_is_refused(store: Any, value: Any) -> None:
     assert store.revision == 0
 
 
-def test_history_is_bounded() -> None:
+def test_history_is_bounded(open_store: Opener) -> None:
     """Old changes are dropped; samples have a history of their own."""
-    store = EtcdStore(history_limit=100, sample_history_limit=50)
+    store = open_store(history_limit=100, sample_history_limit=50)
     store.set("/a", 0)
     for number in range(1_000):
         store.put_sample(f"{SAMPLES}default/p", (float(number), 1.0, ()))
@@ -196,9 +231,9 @@ def test_history_is_bounded() -> None:
     assert store.statistics()["changes"] <= 125
 
 
-def test_samples_are_read_like_anything_else() -> None:
+def test_samples_are_read_like_anything_else(open_store: Opener) -> None:
     """Documents on reading, in one order with all other changes."""
-    store = EtcdStore(sample_document=lambda key, s: {"name": key[-1], "cpu": s[2][0][1]})
+    store = open_store(sample_document=lambda key, s: {"name": key[-1], "cpu": s[2][0][1]})
     store.set("/registry/pods/default/p", 1)
     key = f"{SAMPLES}default/p"
     for cpu in (100, 200):
@@ -259,7 +294,7 @@ def test_a_key_that_is_written_without_a_lease_leaves_its_lease(store: Any) -> N
     assert store.get("/b") is None
 
 
-def test_a_snapshot_restores_the_state(store: Any) -> None:
+def test_a_snapshot_restores_the_state(store: Any, open_store: Opener) -> None:
     """Same keys, values, revisions and leases; history begins there; damage is noticed."""
     lease = store.grant(60, now=0)
     store.set("/a", {"x": [1, "\u00e9"]}, lease=lease)
@@ -267,7 +302,7 @@ def test_a_snapshot_restores_the_state(store: Any) -> None:
     store.put_sample(f"{SAMPLES}default/p", (1.0, 1.0, (("main", 1, 2),)))
     store.delete("/b")
     data = store.snapshot()
-    again = type(store).restore(data)
+    again = open_store.restore(data)
     assert again.revision == store.revision
     assert [repr(kv) for kv in again.list("").items] == [repr(kv) for kv in store.list("").items]
     assert again.sample(f"{SAMPLES}default/p") == (1.0, 1.0, (("main", 1, 2),))
@@ -276,16 +311,16 @@ def test_a_snapshot_restores_the_state(store: Any) -> None:
     with pytest.raises(Compacted):
         again.get("/a", 1)
     with pytest.raises(BadRequest, match="damaged"):
-        type(store).restore(data[:-9] + b"0" + data[-8:])
+        open_store.restore(data[:-9] + b"0" + data[-8:])
     with pytest.raises(BadRequest, match="no snapshot"):
-        type(store).restore(b"hello")
+        open_store.restore(b"hello")
 
 
-def test_a_digest_tells_runs_apart() -> None:
+def test_a_digest_tells_runs_apart(open_store: Opener) -> None:
     """Equal histories, equal digests; one different value, another one."""
 
     def run(value: int) -> str:
-        store = EtcdStore()
+        store = open_store()
         digest = HistoryDigest(store)
         store.set("/a", value)
         store.put_sample(f"{SAMPLES}default/p", (1.0, 1.0, ()))
@@ -306,13 +341,17 @@ def sampling_document(_key: str, sample: Any) -> dict[str, int]:
 class StoreMachine(RuleBasedStateMachine):
     """Random programs against a model: a list of all changes ever made."""
 
+    backend: TestedBackend
+
     KEYS = st.sampled_from(["/a/1", "/a/2", "/b/1", f"{SAMPLES}d/p"])
     SAMPLED = st.sampled_from([f"{SAMPLES}d/p", f"{SAMPLES}d/q", f"{SAMPLES}d/r"])
 
     @initialize()
     def begin(self) -> None:
         """An empty store, an empty model."""
-        self.store = EtcdStore(sample_document=sampling_document)
+        self.directory = tempfile.TemporaryDirectory()
+        self.open_store = Opener(self.backend, Path(self.directory.name))
+        self.store = self.open_store(sample_document=sampling_document)
         self.changes: list[tuple[int, str, Any]] = []  # (revision, key, value or None)
         self.compacted = 0
         self.watches: list[tuple[Any, str, int]] = []
@@ -448,7 +487,7 @@ class StoreMachine(RuleBasedStateMachine):
     def restore(self) -> None:
         """Save and restore: the present is the same."""
         data = self.store.snapshot()
-        self.store = EtcdStore.restore(data, sample_document=sampling_document)
+        self.store = self.open_store.restore(data, sample_document=sampling_document)
         self.compacted = self.store.revision
         self.watches = []
 
@@ -460,6 +499,19 @@ class StoreMachine(RuleBasedStateMachine):
             assert {kv.key: kv.value for kv in listed.items} == self.state_at(10**9)
             assert listed.revision == self.store.revision
 
+    def teardown(self) -> None:
+        """Remove the directory of the store."""
+        if hasattr(self, "directory"):
+            self.directory.cleanup()
 
-StoreMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-TestStoreMachine = StoreMachine.TestCase
+
+def machine_of(backend: TestedBackend) -> Any:
+    """Return the test case of a backend."""
+    machine = type("StoreMachine", (StoreMachine,), {"backend": backend})
+    case = machine.TestCase  # type: ignore[attr-defined]  # hypothesis adds it to the subclass
+    case.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+    return case
+
+
+for _backend in BACKENDS:
+    globals()[f"Test{_backend.name.title()}StoreMachine"] = machine_of(_backend)
