@@ -22,8 +22,12 @@ REFUSED = "the server rejected our request due to an error in our request"
 _INDEX = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 
 
-def json_patch(document: Document, operations: Any) -> Any:
-    """The document after add, remove, replace, move, copy and test; it is not changed itself.
+def json_patch(document: Document, operations: object) -> Any:
+    """Return the document after all operations; it is not changed itself.
+
+    Args:
+        document: an object, or any other JSON value.
+        operations: the patch, a list of operations.
 
     Raises:
         BadRequest: the patch is malformed.
@@ -33,7 +37,7 @@ def json_patch(document: Document, operations: Any) -> Any:
         raise BadRequest("a JSON patch is a list of operations")
     if len(operations) > MAX_OPERATIONS:
         raise BadRequest(f"a JSON patch may hold {MAX_OPERATIONS} operations at most")
-    root: Any = [thaw(document)]  # a list, so that the root itself can be replaced
+    root: list[object] = [thaw(document)]  # a list, so that the root itself can be replaced
     copied = 0
     for operation in operations:
         if not isinstance(operation, dict) or not {"op", "path"} <= operation.keys():
@@ -44,8 +48,8 @@ def json_patch(document: Document, operations: Any) -> Any:
     return root[0]
 
 
-def _apply(root: list[Any], operation: Document) -> int:
-    """Apply one operation; the number of bytes that it copied."""
+def _apply(root: list[object], operation: Document) -> int:
+    """Apply one operation; return the number of bytes that it copied."""
     op, path = operation["op"], _pointer(operation["path"])
     match op:
         case "add":
@@ -55,15 +59,15 @@ def _apply(root: list[Any], operation: Document) -> int:
         case "replace":
             _replace(root, path, thaw(_value(operation)))
         case "test":
-            if not _equal(_look(root, path), _value(operation)):
+            if not _equal(_get(root, path), _value(operation)):
                 raise _refused(f"testing value {operation['path']} failed")
         case "move":
             source = _pointer(operation.get("from"))
-            value = _look(root, source)
+            value = _get(root, source)
             _remove(root, source)
             _add(root, path, value)
         case "copy":
-            value = _look(root, _pointer(operation.get("from")))
+            value = _get(root, _pointer(operation.get("from")))
             _add(root, path, thaw(value))
             return len(json.dumps(value))
         case _:
@@ -75,20 +79,20 @@ def _refused(why: str) -> Invalid:
     return Invalid(REFUSED, hint=why)  # upstream gives no causes: kubectl prints the message alone
 
 
-def _pointer(text: Any) -> list[str]:
-    if not isinstance(text, str) or (text and not text.startswith("/")):
-        raise BadRequest(f"{text!r} is no JSON pointer; write for example /spec/replicas")
-    return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
+def _pointer(pointer: object) -> list[str]:
+    if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
+        raise BadRequest(f"{pointer!r} is no JSON pointer; write for example /spec/replicas")
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
 
 
-def _value(operation: Document) -> Any:
+def _value(operation: Document) -> object:
     if "value" not in operation:
         raise BadRequest(f"operation {operation['op']!r} needs a `value`")
     return operation["value"]
 
 
-def _equal(left: Any, right: Any) -> bool:
-    """Equal as JSON: true is not 1, although Python says so."""
+def _equal(left: object, right: object) -> bool:
+    """Compare two values as JSON does: true is not 1, although Python says so."""
     if isinstance(left, bool) or isinstance(right, bool):
         return left is right
     if isinstance(left, dict) and isinstance(right, dict):
@@ -98,53 +102,71 @@ def _equal(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _look(root: list[Any], path: list[str]) -> Any:
-    value: Any = root[0]
+def _get(root: list[object], path: list[str]) -> object:
+    """Return what a pointer points to.
+
+    Raises:
+        Invalid: there is nothing.
+    """
+    value = root[0]
     for part in path:
-        value = value[_place(value, part)]
+        value = _child(value, part)
     return value
 
 
-def _place(container: Any, part: str, *, adding: bool = False) -> Any:
-    """The key or position that a pointer's part means in a container.
-
-    Raises:
-        Invalid: there is no such place.
-    """
-    if isinstance(container, dict):
-        if part in container or adding:
-            return part
-    elif isinstance(container, list):
-        if part == "-" and adding:
-            return len(container)
-        if _INDEX.fullmatch(part) and int(part) < len(container) + adding:
-            return int(part)
-    raise _refused(f"the path does not exist in the document: {part!r}")
+def _child(container: object, part: str) -> object:
+    if isinstance(container, dict) and part in container:
+        return container[part]
+    if isinstance(container, list):
+        return container[_index(container, part)]
+    raise _missing(part)
 
 
-def _add(root: list[Any], path: list[str], value: Any) -> None:
+def _index(container: list[object], part: str, *, adding: bool = False) -> int:
+    """Return the position that a part of a pointer means in a list; ``-`` is the place after it."""
+    if part == "-" and adding:
+        return len(container)
+    if _INDEX.fullmatch(part) and int(part) < len(container) + adding:
+        return int(part)
+    raise _missing(part)
+
+
+def _missing(part: str) -> Invalid:
+    return _refused(f"the path does not exist in the document: {part!r}")
+
+
+def _add(root: list[object], path: list[str], value: object) -> None:
     if not path:
         root[0] = value
         return
-    parent = _look(root, path[:-1])
-    place = _place(parent, path[-1], adding=True)
+    parent = _get(root, path[:-1])
     if isinstance(parent, list):
-        parent.insert(place, value)
+        parent.insert(_index(parent, path[-1], adding=True), value)
+    elif isinstance(parent, dict):
+        parent[path[-1]] = value
     else:
-        parent[place] = value
+        raise _missing(path[-1])
 
 
-def _replace(root: list[Any], path: list[str], value: Any) -> None:
+def _replace(root: list[object], path: list[str], value: object) -> None:
     if not path:
         root[0] = value
         return
-    parent = _look(root, path[:-1])
-    parent[_place(parent, path[-1])] = value
+    parent = _get(root, path[:-1])
+    _child(parent, path[-1])  # it must exist
+    if isinstance(parent, list):
+        parent[_index(parent, path[-1])] = value
+    elif isinstance(parent, dict):
+        parent[path[-1]] = value
 
 
-def _remove(root: list[Any], path: list[str]) -> None:
+def _remove(root: list[object], path: list[str]) -> None:
     if not path:
         root[0] = None
         return
-    parent = _look(root, path[:-1])
-    del parent[_place(parent, path[-1])]
+    parent = _get(root, path[:-1])
+    _child(parent, path[-1])  # it must exist
+    if isinstance(parent, list):
+        del parent[_index(parent, path[-1])]
+    elif isinstance(parent, dict):
+        del parent[path[-1]]

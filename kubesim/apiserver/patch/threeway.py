@@ -1,8 +1,7 @@
-"""The three-way patch of `kubectl apply`: last applied, wanted, live -> what to send.
+"""The three-way patch of `kubectl apply`: last applied, wanted and live object in, a patch out.
 
-Fields that were applied before and are wanted no more are removed; fields that are wanted are set;
-what others set is left alone. Pure: three documents in, a patch out; `{}` says that nothing is to
-be done.
+The patch removes the fields that were applied before and are wanted no more, sets the fields that
+are wanted, and leaves alone what others set. `{}` means that nothing has to change. Pure.
 
 >>> strategic({"a": 1, "old": 2}, {"a": 3}, {"a": 1, "old": 2, "b": 4})
 {'old': None, 'a': 3}
@@ -24,7 +23,7 @@ from kubesim.objects.wellknown import LAST_APPLIED
 
 
 def annotated(document: Document) -> Document:
-    """A copy of a manifest that carries itself as the last applied configuration."""
+    """Return a copy of a manifest that carries itself as the last applied configuration."""
     wanted: Document = thaw(document)
     metadata = wanted.setdefault("metadata", {})
     annotations = metadata.get("annotations") or {}
@@ -32,27 +31,37 @@ def annotated(document: Document) -> Document:
         raise BadRequest("metadata.annotations must be an object")
     annotations.pop(LAST_APPLIED, None)
     metadata["annotations"] = annotations
-    text = json.dumps(wanted, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
-    metadata["annotations"] = {**annotations, LAST_APPLIED: text}
+    configuration = json.dumps(wanted, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    metadata["annotations"] = {**annotations, LAST_APPLIED: configuration + "\n"}
     return wanted
 
 
 def last_applied(live: Document) -> Document:
-    """The configuration that was applied last; {} if there is none (or none that can be read)."""
+    """Return the configuration that was applied last; {} if there is none that can be read."""
     try:
-        found = json.loads(annotations_of(live).get(LAST_APPLIED, "{}"))
+        configuration = json.loads(annotations_of(live).get(LAST_APPLIED, "{}"))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return configuration if isinstance(configuration, dict) else {}
 
 
 def strategic(original: Document, wanted: Document, live: Document) -> Document:
-    """The patch for built-in kinds: keyed lists are merged item by item."""
+    """Return the patch for a built-in kind: keyed lists are merged item by item.
+
+    Args:
+        original: the configuration that was applied last.
+        wanted: the configuration to apply, with its kind and apiVersion.
+        live: the object as the server has it.
+    """
     return _objects(original, wanted, live, place_of(wanted, live))
 
 
 def merging(original: Document, wanted: Document, live: Document) -> Document:
-    """The patch for custom kinds: RFC 7386, lists are replaced."""
+    """Return the patch for a custom kind (RFC 7386): lists are replaced.
+
+    Args:
+        original, wanted, live: as for `strategic`.
+    """
     return _objects(original, wanted, live, None)
 
 

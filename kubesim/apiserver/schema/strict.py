@@ -1,8 +1,7 @@
-"""What a client asks of a write besides the write: manager name, strict decoding, warnings.
+"""Strict decoding: fields that a kind does not have, and fields that a request names twice.
 
-`fieldValidation` says what becomes of fields that the kind does not have and of fields that a text
-names twice: Strict refuses them, Warn tells of them, Ignore keeps silent. In each case kubesim
-keeps what it does not know (decision 3), where the real server drops it.
+`fieldValidation` decides: Strict refuses them, Warn answers with warnings, Ignore accepts them
+silently. In each case kubesim keeps unknown fields (decision 3), where the real server drops them.
 
 >>> parse_json('{"spec": {"replicas": 1, "replicas": 2}}')
 ({'spec': {'replicas': 2}}, ['spec.replicas'])
@@ -27,77 +26,90 @@ SHOWN = 1000  # characters of a patch that a message repeats
 
 
 def check_fields(kind: Kind, document: Document, options: WriteOptions) -> None:
-    """Unknown and duplicate fields of an object that was sent.
+    """Warn of unknown and duplicate fields of an object that was sent, or refuse them.
+
+    Args:
+        kind: of the object.
+        document: the object.
+        options: of the write; warnings are added to them.
 
     Raises:
         BadRequest: there are some, and the client asked for strict decoding.
     """
     kind = kind.in_version(str(document.get("apiVersion", kind.api_version)))
-    said = _complaints(kind, document, options, ())
-    if said and options.get("field_validation") == STRICT:
+    warnings = _warnings(kind, document, options, ())
+    if warnings and options.get("field_validation") == STRICT:
         raise BadRequest(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
-            f"strict decoding error: {', '.join(said)}"
+            f"strict decoding error: {', '.join(warnings)}"
         )
 
 
 def check_patched(
-    kind: Kind, new: Document, old: Document, patch: Any, options: WriteOptions
+    kind: Kind, new: Document, old: Document, patch: object, options: WriteOptions
 ) -> None:
-    """Unknown fields that a patch brought, and its duplicate ones.
+    """Warn of unknown fields that a patch added and of its duplicate ones, or refuse them.
+
+    Args:
+        kind: of the object.
+        new, old: the object after the patch and before it.
+        patch: what the client sent, for the message.
+        options: of the write; warnings are added to them.
 
     Raises:
         Invalid: there are some, and the client asked for strict decoding.
     """
     if options.get("field_validation", IGNORE) == IGNORE:
         return
-    said = _complaints(kind, new, options, unknown_fields(kind, old))
-    if said and options.get("field_validation") == STRICT:
+    warnings = _warnings(kind, new, options, unknown_fields(kind, old))
+    if warnings and options.get("field_validation") == STRICT:
         shown = json.dumps(patch, default=str)[:SHOWN]
-        detail = f"strict decoding error: {', '.join(said)}"
+        detail = f"strict decoding error: {', '.join(warnings)}"
         message = f"Invalid value: {json.dumps(shown)}: {detail}"
         cause = Cause("patch", "FieldValueInvalid", message)
         raise Invalid(f' "" is invalid: patch: {message}', causes=[cause])
 
 
-def _complaints(
+def _warnings(
     kind: Kind, document: Document, options: WriteOptions, known: Sequence[str]
 ) -> list[str]:
     directive = options.get("field_validation") or IGNORE
     if directive == IGNORE:
         return []
-    said = [f'duplicate field "{path}"' for path in options.get("duplicates", ())]
-    fresh = (path for path in unknown_fields(kind, document) if path not in known)
-    said += [f'unknown field "{path}"' for path in fresh]
+    warnings = [f'duplicate field "{path}"' for path in options.get("duplicates", ())]
+    unknown = (path for path in unknown_fields(kind, document) if path not in known)
+    warnings += [f'unknown field "{path}"' for path in unknown]
     if directive == WARN and "warnings" in options:
-        options["warnings"].extend(said)
-    return said
+        options["warnings"].extend(warnings)
+    return warnings
 
 
-class _Pairs(list[tuple[str, Any]]):
-    """An object as its pairs: what stood twice is still there."""
+class _Pairs(list[tuple[str, object]]):
+    """A JSON object as its pairs, so that a name that occurs twice is seen."""
 
 
 def parse_json(text: str | bytes) -> tuple[Any, list[str]]:
-    """A JSON text, and the paths of the fields that it names twice; the last one counts.
+    """Parse JSON; return the value and the paths of the fields that it names twice.
+
+    Of two fields with the same name the last one counts.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: it is not JSON.
     """
     duplicates: list[str] = []
     parsed = json.loads(text, object_pairs_hook=_Pairs)
     return _plain(parsed, "", duplicates), duplicates
 
 
-def _plain(value: Any, path: str, duplicates: list[str]) -> Any:
+def _plain(value: object, path: str, duplicates: list[str]) -> object:
     if isinstance(value, _Pairs):
-        made: Document = {}
+        result: Document = {}
         for name, item in value:
             step = f"{path}.{name}" if path else name
-            if name in made and step not in duplicates:
+            if name in result and step not in duplicates:
                 duplicates.append(step)
-            made[name] = _plain(item, step, duplicates)
-        return made
+            result[name] = _plain(item, step, duplicates)
+        return result
     if isinstance(value, list):
         return [_plain(item, f"{path}[{i}]", duplicates) for i, item in enumerate(value)]
     return value

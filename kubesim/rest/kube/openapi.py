@@ -1,12 +1,12 @@
-"""OpenAPI: what kubectl validates with, and explains from.
+"""OpenAPI documents, by which kubectl validates manifests and explains fields.
 
 Version 3 is generated from the registry and its schemas, one document for each group and version.
 The `patch` operation of a kind lists the parameter `fieldValidation`, by which kubectl knows that
 it may leave validation to the server. No strategic merge is listed among its formats: kubectl then
 trusts the merge keys of its own types, and not a schema's.
 
-Version 2 is there as an empty document in protobuf, which is a valid one: kubectl 1.27 and 1.28
-refuse to apply without it, and take the rest from version 3.
+Version 2 is served as an empty protobuf document, which is a valid one: kubectl 1.27 and 1.28
+refuse to apply without it, and read the rest from version 3.
 
 Source: k8s.io/kube-openapi (handler, handler3, builder3).
 """
@@ -14,11 +14,11 @@ Source: k8s.io/kube-openapi (handler, handler3, builder3).
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.apiserver.schema import schemas
 from kubesim.errors import NotFound
+from kubesim.objects.frozen import Document
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import NO_RESOURCE
@@ -26,7 +26,6 @@ from kubesim.rest.serializer.negotiation import parse_accept
 from kubesim.rest.serializer.responses import encode
 from kubesim.version import KUBERNETES_VERSION
 
-Document = dict[str, Any]
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 INFO = {"title": "Kubernetes", "version": f"v{KUBERNETES_VERSION}.0"}
 PATCH_TYPES = (
@@ -38,7 +37,7 @@ DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
 
 class OpenAPI:
-    """The documents of one server; made when they are first asked for.
+    """The documents of one server, each rendered at its first request.
 
     Args:
         registry: the kinds.
@@ -50,7 +49,11 @@ class OpenAPI:
         self._made: dict[str, tuple[list[Kind], bytes]] = {}
 
     def serve(self, request: Request, rest: tuple[str, ...]) -> Response:
-        """/openapi/v2, /openapi/v3, /openapi/v3/api/v1, /openapi/v3/apis/GROUP/VERSION.
+        """Serve /openapi/v2, /openapi/v3, /openapi/v3/api/v1 and /openapi/v3/apis/GROUP/VERSION.
+
+        Args:
+            request: the request.
+            rest: the parts of its path after /openapi.
 
         Raises:
             NotFound: no such document.
@@ -69,7 +72,7 @@ class OpenAPI:
         return Response(200, self.text(path), headers={"Cache-Control": "public, immutable"})
 
     def index(self) -> Document:
-        """Which documents there are; the hash in an address changes with its content."""
+        """Return the list of documents; the hash in an address changes with its content."""
         found = {}
         for path in self._paths():
             digest = hashlib.sha256(self.text(path)).hexdigest()[:32].upper()
@@ -77,7 +80,7 @@ class OpenAPI:
         return {"paths": found}
 
     def text(self, path: str) -> bytes:
-        """One document as JSON."""
+        """Return one document as JSON."""
         kinds = self._paths()[path]
         known = self._made.get(path)
         if known is None or known[0] != kinds:
@@ -85,7 +88,7 @@ class OpenAPI:
         return known[1]
 
     def _paths(self) -> dict[str, list[Kind]]:
-        """The kinds of each document."""
+        """Return the kinds of each document."""
         found: dict[str, list[Kind]] = {}
         for kind in self._registry.kinds():
             root = f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"
@@ -98,9 +101,14 @@ class OpenAPI:
 
 
 def document(kinds: list[Kind], path: str) -> Document:
-    """The OpenAPI document of a group and version. Pure."""
-    components: dict[str, Any] = {}
-    paths: dict[str, Any] = {}
+    """Return the OpenAPI document of a group and version. Pure.
+
+    Args:
+        kinds: of this group and version.
+        path: of the group and version, such as ``apis/apps/v1``.
+    """
+    components: Document = {}
+    paths: Document = {}
     options = schemas.component(DELETE_OPTIONS)
     if options is not None:
         components[DELETE_OPTIONS] = options
