@@ -2,6 +2,7 @@
 
     python -m tools.update_kubernetes --definitions .../v1.34.0-local/_definitions.json
 
+writes the data file and the TypedDicts of the most used kinds (`kubesim/objects/types`).
 The definitions come from `pip install --target FOLDER kubernetes-validate==1.34.1`; the field
 numbers of protobuf messages are kept beside this file. The output is one file of gzip members
 (``zcat`` shows them as lines of JSON): a header with versions and the place of each section, then
@@ -22,14 +23,17 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
-from tools.kubernetes_data import SECTIONS, build
+from tools import typed_dicts
+from tools.kubernetes_data import SECTIONS, Json, build
 
 HERE = Path(__file__).resolve().parent
 RELEASE = "1.34.0"
 PACKAGE = "kubernetes-validate==1.34.1"
 FIELDS = HERE / "protobuf-fields.json.gz"
 OUTPUT = HERE.parent / "kubesim" / "apiserver" / "schema" / "kubernetes-1.34.json.gz"
+TYPES = HERE.parent / "kubesim" / "objects" / "types"
 FORMAT = 1  # of the file; `kubesim.apiserver.schema.data` reads it
 
 
@@ -39,8 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--definitions", type=Path, required=True, metavar="FILE")
     parser.add_argument("--protobuf", type=Path, default=FIELDS, metavar="FILE")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE")
+    parser.add_argument("--types", type=Path, default=TYPES, metavar="FOLDER")
+    parser.add_argument("--no-types", action="store_true", help="write the data file alone")
     options = parser.parse_args(arguments)
-    options.output.write_bytes(generate(options.definitions, options.protobuf))
+    data = generate(options.definitions, options.protobuf)
+    options.output.write_bytes(data)
+    if not options.no_types:
+        for name, source in typed_dicts.generate(*_types_in(data)).items():
+            (options.types / name).write_text(source)
 
 
 def generate(definitions: Path, protobuf: Path) -> bytes:
@@ -61,6 +71,12 @@ def generate(definitions: Path, protobuf: Path) -> bytes:
     }
     sections = build(json.loads(types)["$defs"], json.loads(fields))
     return pack(header, {name: sections[name] for name in SECTIONS})
+
+
+def _types_in(data: bytes) -> tuple[dict[str, Json], dict[str, tuple[str, dict[str, str]]]]:
+    sections = unpack(data)
+    types = cast(dict[str, Json], sections["types"])
+    return types, cast(dict[str, tuple[str, dict[str, str]]], sections["descriptions"])
 
 
 def _read(path: Path) -> bytes:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from kubesim.apiserver.schema import data
+from kubesim.objects.types import DeploymentDict, apps, containers, pods
+from tools import typed_dicts
 from tools.kubernetes_data import build
-from tools.update_kubernetes import FIELDS, OUTPUT, generate, main, unpack
+from tools.update_kubernetes import FIELDS, OUTPUT, TYPES, generate, main, unpack
 
 POD = "io.k8s.api.core.v1."
 SAMPLE: dict[str, Any] = {
@@ -57,7 +59,14 @@ def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
     written = []
     for name in ("one", "two"):
         output = tmp_path / name
-        main([f"--definitions={definitions}", f"--protobuf={fields}", f"--output={output}"])
+        main(
+            [
+                f"--definitions={definitions}",
+                f"--protobuf={fields}",
+                f"--output={output}",
+                "--no-types",
+            ]
+        )
         written.append(output.read_bytes())
     assert written[0] == written[1] == generate(definitions, fields)
     assert written[0][4:8] == b"\0\0\0\0"
@@ -112,3 +121,27 @@ def test_every_reference_is_known() -> None:
         for part in json.dumps(schema).split('"#/components/schemas/')[1:]:
             assert part.partition('"')[0] in data.types(), name
     assert data.descriptions().keys() == data.types().keys()
+
+
+def test_the_typed_dicts_match_the_data() -> None:
+    """Each generated file is what the generator makes of the shipped types; none is left over."""
+    made = typed_dicts.generate(data.types(), data.descriptions())
+    assert {path.name: path.read_text() for path in TYPES.glob("*.py")} == made
+
+
+def test_typed_dicts_have_the_fields_of_their_types() -> None:
+    """Names, requirements and annotations of a Deployment and a pod, as a type checker sees them."""
+    assert DeploymentDict.__annotations__.keys() == {
+        "apiVersion",
+        "kind",
+        "metadata",
+        "spec",
+        "status",
+    }
+    spec = get_type_hints(apps.DeploymentSpecDict)
+    assert spec["replicas"] is int and spec["template"] is pods.PodTemplateSpecDict
+    # The names are strings until they are resolved, so the class itself knows of no requirement.
+    written = apps.DeploymentSpecDict.__annotations__["selector"].__forward_arg__
+    assert written == "Required[meta.LabelSelectorDict]"
+    container = get_type_hints(pods.PodSpecDict)["containers"]
+    assert get_args(container) == (containers.ContainerDict,)
