@@ -130,7 +130,7 @@ def test_the_typed_dicts_match_the_data() -> None:
 
 
 def test_typed_dicts_have_the_fields_of_their_types() -> None:
-    """Names, requirements and annotations of a Deployment and a pod, as a type checker sees them."""
+    """Names, requirements and annotations of a Deployment and a pod are those of the data."""
     assert DeploymentDict.__annotations__.keys() == {
         "apiVersion",
         "kind",
