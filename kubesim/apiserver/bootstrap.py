@@ -14,7 +14,6 @@ from kubesim.apiserver.kinds import (
     configuration,
     core,
     crds,
-    cronjobs,
     discovery,
     metrics,
     policy,
@@ -42,7 +41,6 @@ def default_registry(*, scale_to_zero: bool = False) -> Registry:
         *services.KINDS,
         *apps.KINDS,
         *batch.KINDS,
-        *cronjobs.KINDS,
         *scaling,
     ]
     groups = (discovery, policy, scheduling, crds, metrics)

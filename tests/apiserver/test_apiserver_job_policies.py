@@ -147,10 +147,10 @@ def test_what_is_filled_in(api: KubeAPI) -> None:
         ("5", 0, 'too large index: "5"'),
         ("1-2-3", 0, "at most two parts"),
         ("-1", 0, 'cannot convert string to integer for index: ""'),
-        (7, 0, "it is no text"),
+        (7, 0, "it is not a string"),
     ],
 )
-def test_texts_of_indexes(text: Any, total: int, complaint: str) -> None:
+def test_strings_of_indexes(text: Any, total: int, complaint: str) -> None:
     """Ascending numbers and ranges below the number of completions."""
     found = read_indexes(text, 5)
     assert found[0] == total

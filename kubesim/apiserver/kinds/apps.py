@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.rules import (
+    IMMUTABLE,
     default_template,
     same_spec_fields,
     validate_int_or_percent,
@@ -38,7 +39,7 @@ MUTABLE_FIELDS = (  # of a StatefulSet's spec
 
 
 def _spec_of(workload: Document) -> Document | None:
-    """The spec with its template's defaults; None if it has no right shape."""
+    """Set the defaults of the pod template and return the spec; None if it is not an object."""
     fill(workload, "spec", {})
     spec = workload["spec"]
     if not isinstance(spec, dict):
@@ -51,7 +52,7 @@ def _spec_of(workload: Document) -> Document | None:
 
 
 def default_replicaset(replicaset: Document) -> None:
-    """One replica; the labels of the template, if it has none of its own."""
+    """Default to one replica and to the labels of the template."""
     if (spec := _spec_of(replicaset)) is None:
         return
     fill(spec, "replicas", 1)
@@ -63,7 +64,7 @@ def default_replicaset(replicaset: Document) -> None:
 
 
 def validate_replicaset(replicaset: Document, errors: FieldErrors) -> None:
-    """The selector must select what the template makes."""
+    """Validate numbers, selector and template of a ReplicaSet."""
     spec = errors.mapping("spec", replicaset.get("spec"))
     validate_numbers(spec, "spec", ("replicas", "minReadySeconds"), errors)
     # The message about an empty selector says "deployment" in the real server, too.
@@ -72,7 +73,7 @@ def validate_replicaset(replicaset: Document, errors: FieldErrors) -> None:
 
 
 def validate_selector_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Another selector would be another workload."""
+    """Forbid changes of the selector."""
     same_spec_fields(new, old, ("selector",), errors)
 
 
@@ -80,7 +81,7 @@ def validate_selector_update(new: Document, old: Document, errors: FieldErrors) 
 
 
 def default_deployment(deployment: Document) -> None:
-    """One replica, a rolling update by a quarter, ten old ReplicaSets kept."""
+    """Default to one replica, a rolling update by 25 %, and ten old ReplicaSets."""
     if (spec := _spec_of(deployment)) is None:
         return
     fill(spec, "replicas", 1)
@@ -98,7 +99,7 @@ def default_deployment(deployment: Document) -> None:
 
 
 def validate_deployment(deployment: Document, errors: FieldErrors) -> None:
-    """Everything that would make a rollout stand still before it begins."""
+    """Validate numbers, strategy, selector and template of a Deployment."""
     spec = errors.mapping("spec", deployment.get("spec"))
     numbers = ("replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds")
     before = len(errors.causes)
@@ -124,18 +125,18 @@ def _validate_strategy(strategy: Document, errors: FieldErrors) -> None:
         supported = ("Recreate", "RollingUpdate")
         errors.not_supported("spec.strategy.type", strategy.get("type"), supported)
         return
-    gone, more = rolling.get("maxUnavailable"), rolling.get("maxSurge")
-    fits = validate_share(f"{path}.maxUnavailable", gone, errors)
-    fits &= validate_int_or_percent(f"{path}.maxSurge", more, errors)
-    if fits and number_in(gone) == 0 and number_in(more) == 0:
-        errors.invalid(f"{path}.maxUnavailable", gone, "may not be 0 when `maxSurge` is 0")
+    unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
+    valid = validate_share(f"{path}.maxUnavailable", unavailable, errors)
+    valid &= validate_int_or_percent(f"{path}.maxSurge", surge, errors)
+    if valid and number_in(unavailable) == 0 and number_in(surge) == 0:
+        errors.invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
 
 
 # -- DaemonSet -------------------------------------------------------------------------------------
 
 
 def default_daemonset(daemonset: Document) -> None:
-    """One pod at a time is replaced, ten old revisions are kept."""
+    """Default to a rolling update of one pod at a time, and ten old revisions."""
     if (spec := _spec_of(daemonset)) is None:
         return
     fill(spec, "updateStrategy", {})
@@ -151,23 +152,29 @@ def default_daemonset(daemonset: Document) -> None:
 
 
 def admit_daemonset(api: ServerView, daemonset: Document, old: Document | None) -> None:
-    """Count the changes of the template, in an annotation that the server alone writes."""
+    """Count the changes of the template in an annotation that only the server writes.
+
+    Args:
+        api: not used.
+        daemonset: the DaemonSet; it is changed in place.
+        old: the stored one; None at creation.
+    """
     metadata, spec = daemonset["metadata"], daemonset.get("spec")
     fill(metadata, "annotations", {})
-    notes = metadata["annotations"]
-    if not isinstance(notes, dict) or not isinstance(spec, dict):
+    annotations = metadata["annotations"]
+    if not isinstance(annotations, dict) or not isinstance(spec, dict):
         return
     if old is None:
-        fill(notes, TEMPLATE_GENERATION, "1")
+        fill(annotations, TEMPLATE_GENERATION, "1")
         return
     before = meta.annotations_of(old).get(TEMPLATE_GENERATION, "1")
     changed = spec.get("template") != old["spec"].get("template")
     number = int(before) + changed if before.isascii() and before.isdigit() else 1
-    notes[TEMPLATE_GENERATION] = str(number)
+    annotations[TEMPLATE_GENERATION] = str(number)
 
 
 def validate_daemonset(daemonset: Document, errors: FieldErrors) -> None:
-    """Selector, template, and an update that takes either surge or unavailability."""
+    """Validate numbers, selector, template and update strategy of a DaemonSet."""
     spec = errors.mapping("spec", daemonset.get("spec"))
     validate_numbers(spec, "spec", ("minReadySeconds", "revisionHistoryLimit"), errors)
     validate_workload(spec, "daemonset", errors)
@@ -179,13 +186,13 @@ def validate_daemonset(daemonset: Document, errors: FieldErrors) -> None:
     elif strategy["type"] == "RollingUpdate":
         path = "spec.updateStrategy.rollingUpdate"
         rolling = errors.mapping(path, strategy.get("rollingUpdate"))
-        gone, more = rolling.get("maxUnavailable"), rolling.get("maxSurge")
-        fits = validate_share(f"{path}.maxUnavailable", gone, errors)
-        fits &= validate_share(f"{path}.maxSurge", more, errors)
-        if fits and number_in(gone) and number_in(more):
+        unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
+        valid = validate_share(f"{path}.maxUnavailable", unavailable, errors)
+        valid &= validate_share(f"{path}.maxSurge", surge, errors)
+        if valid and number_in(unavailable) and number_in(surge):
             rule = "may not be set when maxUnavailable is non-zero"
-            errors.invalid(f"{path}.maxSurge", more, rule)
-        elif fits and not number_in(gone) and not number_in(more):
+            errors.invalid(f"{path}.maxSurge", surge, rule)
+        elif valid and not number_in(unavailable) and not number_in(surge):
             errors.required(f"{path}.maxUnavailable", "cannot be 0 when maxSurge is 0")
 
 
@@ -248,7 +255,7 @@ def validate_statefulset_update(new: Document, old: Document, errors: FieldError
 def validate_revision_update(new: Document, old: Document, errors: FieldErrors) -> None:
     """Forbid changes of a ControllerRevision's data; only its number may change."""
     if new.get("data") != old.get("data"):
-        errors.invalid("data", "...", "field is immutable")
+        errors.invalid("data", "...", IMMUTABLE)
 
 
 def validate_lease(lease: Document, errors: FieldErrors) -> None:

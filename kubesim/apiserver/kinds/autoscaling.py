@@ -1,11 +1,9 @@
-"""The group autoscaling: HorizontalPodAutoscaler v2, its defaults and all its rules.
+"""Group autoscaling: HorizontalPodAutoscaler v2, its defaults and validation.
 
 Source: pkg/apis/autoscaling/v2/defaults.go, pkg/apis/autoscaling/validation/validation.go.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.autoscaling_v1 import from_v2, to_v2
@@ -34,7 +32,7 @@ SCALE_DOWN_POLICIES = ({"type": "Percent", "value": 100, "periodSeconds": 15},)
 
 
 def default_hpa(hpa: Document) -> None:
-    """One replica at least, CPU at 80 %, and the default scaling rules if there is a behavior."""
+    """Set the defaults: minReplicas 1, CPU at 80 %, and scaling rules if there is a behavior."""
     fill(hpa, "spec", {})
     spec = hpa["spec"]
     if not isinstance(spec, dict):
@@ -53,7 +51,7 @@ def default_hpa(hpa: Document) -> None:
             fill(up, "stabilizationWindowSeconds", 0)
             _default_rules(up, SCALE_UP_POLICIES)
         if isinstance(down, dict):
-            # The window stays unset: the controller's own (300 s) is used.
+            # The window stays unset: the controller uses its own (300 s).
             _default_rules(down, SCALE_DOWN_POLICIES)
 
 
@@ -63,28 +61,29 @@ def _default_rules(rules: Document, policies: tuple[Document, ...]) -> None:
 
 
 def validate_hpa(hpa: Document, errors: FieldErrors) -> None:
-    """Every rule of autoscaling/v2; all broken ones are reported together."""
+    """Validate an HPA of autoscaling/v2."""
     _validate_hpa(hpa, errors, least=1)
 
 
 def validate_hpa_to_zero(hpa: Document, errors: FieldErrors) -> None:
-    """The same with the feature gate HPAScaleToZero, which is off by default."""
+    """Validate an HPA with the feature gate HPAScaleToZero, which is off by default."""
     _validate_hpa(hpa, errors, least=0)
 
 
 def _validate_hpa(hpa: Document, errors: FieldErrors, *, least: int) -> None:
     spec = errors.mapping("spec", hpa.get("spec"))
     metrics = errors.items("spec.metrics", spec.get("metrics"))
-    low, high = spec.get("minReplicas"), spec.get("maxReplicas")
+    minimum, maximum = spec.get("minReplicas"), spec.get("maxReplicas")
     scales_to_zero = any(m.get("type") in ("Object", "External") for _, m in metrics)
-    low_fits = errors.whole_number("spec.minReplicas", low, least)
-    # A missing number is 0 to the real server, which says so.
-    high = 0 if high is None else high
-    high_fits = errors.whole_number("spec.maxReplicas", high, 1, rule="must be greater than 0")
-    if high_fits and low_fits and int(high) < int(low or 0):
+    valid = errors.whole_number("spec.minReplicas", minimum, least)
+    # The real server reads a missing number as 0, and its message says so.
+    maximum = 0 if maximum is None else maximum
+    rule = "must be greater than 0"
+    valid &= errors.whole_number("spec.maxReplicas", maximum, 1, rule=rule)
+    if valid and int(maximum) < int(minimum or 0):
         rule = "must be greater than or equal to `minReplicas`"
-        errors.invalid("spec.maxReplicas", high, rule)
-    if low == 0 and not scales_to_zero:
+        errors.invalid("spec.maxReplicas", maximum, rule)
+    if minimum == 0 and not scales_to_zero:
         rule = (
             "must specify at least one Object or External metric to support scaling to zero "
             "replicas"
@@ -105,7 +104,7 @@ def _validate_hpa(hpa: Document, errors: FieldErrors, *, least: int) -> None:
 
 
 def _validate_period(hpa: Document, errors: FieldErrors) -> None:
-    """The simulator's own annotation; as strict as the rest, since it steers the controller."""
+    """Validate kubesim's annotation with the sync period of the controller."""
     period = ((hpa.get("metadata") or {}).get("annotations") or {}).get(SYNC_PERIOD)
     if period is None:
         return
@@ -119,7 +118,7 @@ def _validate_period(hpa: Document, errors: FieldErrors) -> None:
         errors.invalid(path, period, "must be longer than 0s and at most 24h")
 
 
-def _validate_reference(reference: Any, path: str, errors: FieldErrors) -> None:
+def _validate_reference(reference: object, path: str, errors: FieldErrors) -> None:
     target = errors.mapping(path, reference)
     for field in ("kind", "name"):
         value = target.get(field)
@@ -129,8 +128,8 @@ def _validate_reference(reference: Any, path: str, errors: FieldErrors) -> None:
             _validate_segment(value, f"{path}.{field}", errors)
 
 
-def _validate_target_version(reference: Any, path: str, errors: FieldErrors) -> None:
-    """Which API the target is of: a group and a version, and no group for core kinds alone."""
+def _validate_target_version(reference: object, path: str, errors: FieldErrors) -> None:
+    """Validate apiVersion of the target: group and version; only core kinds have no group."""
     target = reference if isinstance(reference, dict) else {}
     version = target.get("apiVersion") or ""
     if not isinstance(version, str) or version.count("/") > 1:
@@ -142,16 +141,16 @@ def _validate_target_version(reference: Any, path: str, errors: FieldErrors) -> 
             errors.required(path, "must specify API group, for example apps/v1")
 
 
-def _validate_segment(value: Any, path: str, errors: FieldErrors) -> None:
-    """A name that becomes one step of a URL."""
+def _validate_segment(value: object, path: str, errors: FieldErrors) -> None:
+    """Validate a name that becomes one segment of a URL path."""
     if not isinstance(value, str):
-        errors.invalid(path, value, "must be a text")
+        errors.invalid(path, value, "must be a string")
     elif value in (".", ".."):
         errors.invalid(path, value, f"may not be '{value}'")
     else:
-        for sign in "/%":
-            if sign in value:
-                errors.invalid(path, value, f"may not contain '{sign}'")
+        for character in "/%":
+            if character in value:
+                errors.invalid(path, value, f"may not contain '{character}'")
 
 
 def _validate_metric(metric: Document, path: str, errors: FieldErrors) -> None:
@@ -241,8 +240,7 @@ def _validate_rules(rules: Document, path: str, errors: FieldErrors) -> None:
     if rules.get("policies") == []:
         errors.required(f"{path}.policies", "must specify at least one Policy")
     for item, policy in errors.items(f"{path}.policies", rules.get("policies")):
-        if policy.get("type") not in ("Pods", "Percent"):
-            errors.not_supported(f"{item}.type", policy.get("type"), ("Percent", "Pods"))
+        errors.one_of(f"{item}.type", policy.get("type"), ("Percent", "Pods"))
         rule = "must be greater than zero"
         errors.whole_number(f"{item}.value", policy.get("value"), 1, rule=rule)
         period = policy.get("periodSeconds")
@@ -252,7 +250,7 @@ def _validate_rules(rules: Document, path: str, errors: FieldErrors) -> None:
 
 
 def kinds(*, scale_to_zero: bool = False) -> tuple[Kind, ...]:
-    """The kinds of the group.
+    """Return the kinds of the group.
 
     Args:
         scale_to_zero: the feature gate HPAScaleToZero (alpha upstream): minReplicas may be 0.

@@ -1,6 +1,6 @@
-"""autoscaling/v1: the HPA as it was first, with CPU alone; made of v2 and turned into it.
+"""autoscaling/v1: conversion of HPAs between v1, which has CPU only, and v2.
 
-What v1 has no field for travels in annotations, so that nothing is lost on the way there and back:
+Annotations carry the parts that have no field in v1, so that a round trip loses nothing:
 
 >>> v2 = {"kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"}, "spec": {"maxReplicas": 9,
 ...       "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target":
@@ -16,7 +16,6 @@ Source: pkg/apis/autoscaling/v1/conversion.go, pkg/apis/autoscaling/annotations.
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from kubesim.objects.frozen import Document, thaw
 
@@ -28,10 +27,10 @@ CURRENT_CPU = "currentCPUUtilizationPercentage"
 
 
 def from_v2(hpa: Document) -> Document:
-    """A v2 document as v1; it is not changed."""
-    made: Document = thaw(hpa)
-    spec, status = made.get("spec"), made.get("status")
-    carried: dict[str, Any] = {}
+    """Return an HPA of v2 converted to v1; the argument is not changed."""
+    result: Document = thaw(hpa)
+    spec, status = result.get("spec"), result.get("status")
+    carried: dict[str, object] = {}
     if isinstance(spec, dict):
         metrics = spec.pop("metrics", None) or []
         cpu = next((metric for metric in metrics if _cpu_target(metric) is not None), None)
@@ -46,24 +45,24 @@ def from_v2(hpa: Document) -> Document:
             status[CURRENT_CPU] = _cpu_use(cpu)
         carried[CURRENT] = current
         carried[CONDITIONS] = status.pop("conditions", None)
-    texts = {
+    encoded = {
         name: json.dumps(value, separators=(",", ":")) for name, value in carried.items() if value
     }
-    if texts:
-        metadata = made.setdefault("metadata", {})
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), **texts}
-    return made
+    if encoded:
+        metadata = result.setdefault("metadata", {})
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), **encoded}
+    return result
 
 
 def to_v2(hpa: Document) -> Document:
-    """A v1 document as v2; it is not changed."""
-    made: Document = thaw(hpa)
-    metadata = made.get("metadata")
+    """Return an HPA of v1 converted to v2; the argument is not changed."""
+    result: Document = thaw(hpa)
+    metadata = result.get("metadata")
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
     carried = _carried(annotations if isinstance(annotations, dict) else {})
     if isinstance(annotations, dict) and not annotations and isinstance(metadata, dict):
         del metadata["annotations"]
-    spec, status = made.get("spec"), made.get("status")
+    spec, status = result.get("spec"), result.get("status")
     if isinstance(spec, dict):
         metrics = carried.get(METRICS) or []
         target = spec.pop(TARGET, None)
@@ -84,32 +83,32 @@ def to_v2(hpa: Document) -> Document:
             status["currentMetrics"] = [{"type": "Resource", "resource": resource}]
         if carried.get(CONDITIONS):
             status["conditions"] = carried[CONDITIONS]
-    return made
+    return result
 
 
-def _carried(annotations: dict[str, Any]) -> dict[str, Any]:
-    """What stands in the annotations, taken out of them; what is no JSON stays."""
-    found = {}
+def _carried(annotations: Document) -> Document:
+    """Remove the parts of v2 from the annotations and return them; malformed JSON stays."""
+    parts: Document = {}
     for name in (METRICS, BEHAVIOR, CURRENT, CONDITIONS):
         try:
             value = json.loads(annotations[name]) if name in annotations else None
         except (TypeError, ValueError):
             continue
         if value is not None:
-            found[name] = value
+            parts[name] = value
             del annotations[name]
-    return found
+    return parts
 
 
-def _cpu_target(metric: Any) -> Any:
-    return _cpu(metric, "target")
+def _cpu_target(metric: object) -> object:
+    return _cpu_utilization(metric, "target")
 
 
-def _cpu_use(metric: Any) -> Any:
-    return _cpu(metric, "current")
+def _cpu_use(metric: object) -> object:
+    return _cpu_utilization(metric, "current")
 
 
-def _cpu(metric: Any, side: str) -> Any:
+def _cpu_utilization(metric: object, side: str) -> object:
     match metric:
         case {"type": "Resource", "resource": {"name": "cpu", **rest}}:
             part = rest.get(side)

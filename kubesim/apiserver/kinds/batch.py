@@ -1,12 +1,14 @@
-"""The group batch: Job.
+"""Group batch: Job and CronJob.
 
 The server generates a Job's selector from its uid, so that no two Jobs count each other's pods.
 
 Source: pkg/apis/batch/v1/defaults.go, pkg/apis/batch/validation/validation.go,
-pkg/registry/batch/job/strategy.go (generateSelector).
+pkg/registry/batch/job/strategy.go (generateSelector), pkg/registry/batch/cronjob.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.job_policies import (
@@ -26,6 +28,7 @@ from kubesim.apiserver.kinds.rules import (
 )
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.objects import meta
+from kubesim.objects.cron import parse_schedule
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import MAX_INT32
 
@@ -34,7 +37,7 @@ MAX_INDEXED_PARALLELISM = 100_000
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
 JOB_NAME = "batch.kubernetes.io/job-name"
 LEGACY_UID, LEGACY_NAME = "controller-uid", "job-name"
-FIXED = (
+IMMUTABLE_FIELDS = (
     "selector",
     "completionMode",
     "podFailurePolicy",
@@ -42,7 +45,7 @@ FIXED = (
     "managedBy",
     "successPolicy",
 )
-NUMBERS = (
+JOB_NUMBERS = (
     "parallelism",
     "completions",
     "activeDeadlineSeconds",
@@ -51,12 +54,20 @@ NUMBERS = (
     "maxFailedIndexes",
     "ttlSecondsAfterFinished",
 )
-# What a Job that never ran may still change of its template while it is suspended.
-SCHEDULING = ("nodeSelector", "tolerations", "schedulingGates", "affinity")
+CRONJOB_NUMBERS = (
+    "startingDeadlineSeconds",
+    "successfulJobsHistoryLimit",
+    "failedJobsHistoryLimit",
+)
+CONCURRENCY_POLICIES = ("Allow", "Forbid", "Replace")
+MAX_CRONJOB_NAME = 52  # 63 characters of a Job's name without the appended time
+UTC = ("Etc/UTC", "UTC")
+# Fields of the template that a suspended Job may change if it never started.
+SCHEDULING_FIELDS = ("nodeSelector", "tolerations", "schedulingGates", "affinity")
 
 
 def default_job(job: Document) -> None:
-    """One pod that has to succeed once; six failures are forgiven."""
+    """Set the defaults of a Job: one completion, six retries."""
     fill(job, "spec", {})
     spec = job["spec"]
     if not isinstance(spec, dict):
@@ -76,17 +87,17 @@ def default_job(job: Document) -> None:
 
 
 def _default_template(spec: Document) -> None:
-    """The template's defaults; a Job must say by itself when it restarts."""
+    """Set the template's defaults; a Job has no default restartPolicy."""
     template = spec.get("template")
     pod_spec = template.get("spec") if isinstance(template, dict) else None
-    said = isinstance(pod_spec, dict) and bool(pod_spec.get("restartPolicy"))
+    explicit = isinstance(pod_spec, dict) and bool(pod_spec.get("restartPolicy"))
     default_template(spec)
-    if isinstance(pod_spec, dict) and not said:
-        pod_spec["restartPolicy"] = "Always"  # refused below, as the real server does
+    if isinstance(pod_spec, dict) and not explicit:
+        pod_spec["restartPolicy"] = "Always"  # validation refuses it, as in the real server
 
 
 def admit_job(api: ServerView, job: Document, old: Document | None) -> None:
-    """Generate the selector and the labels that it selects."""
+    """Generate a new Job's selector and the labels of its pods."""
     spec = job.get("spec")
     if old is not None or not isinstance(spec, dict):
         return
@@ -119,16 +130,16 @@ def _generate_selector(spec: Document, metadata: Document, uid: str, name: str) 
 
 
 def validate_job(job: Document, errors: FieldErrors) -> None:
-    """Numbers, mode, selector and template of a Job."""
+    """Validate numbers, completion mode, selector and template of a Job."""
     spec = errors.mapping("spec", job.get("spec"))
     labels = template_labels(spec, errors)
     if spec.get("selector") is None:
         errors.required("spec.selector")
     elif (selector := validate_selector(spec["selector"], "spec.selector", errors)) is not None:
         uid = meta.uid_of(job)
-        own = {CONTROLLER_UID: uid, LEGACY_UID: uid, JOB_NAME: meta.name_of(job)}
-        own[LEGACY_NAME] = meta.name_of(job)
-        if not spec.get("manualSelector") and uid and not selector.matches(own):
+        generated = {CONTROLLER_UID: uid, LEGACY_UID: uid, JOB_NAME: meta.name_of(job)}
+        generated[LEGACY_NAME] = meta.name_of(job)
+        if not spec.get("manualSelector") and uid and not selector.matches(generated):
             errors.invalid("spec.selector", spec["selector"], "`selector` not auto-generated")
         if not selector.matches(labels):
             errors.invalid("spec.template.metadata.labels", labels, UNMATCHED)
@@ -136,10 +147,10 @@ def validate_job(job: Document, errors: FieldErrors) -> None:
 
 
 def validate_job_spec(job: Document, errors: FieldErrors) -> None:
-    """What holds for the template of a CronJob, too: all but the selector."""
+    """Validate everything but the selector; also for the template of a CronJob."""
     spec = errors.mapping("spec", job.get("spec"))
     before = len(errors.causes)
-    validate_numbers(spec, "spec", NUMBERS, errors)
+    validate_numbers(spec, "spec", JOB_NUMBERS, errors)
     if len(errors.causes) == before:
         _validate_mode(job, spec, errors)
     _validate_policies(spec, errors)
@@ -154,7 +165,7 @@ def validate_job_spec(job: Document, errors: FieldErrors) -> None:
 
 
 def _validate_mode(job: Document, spec: Document, errors: FieldErrors) -> None:
-    """Indexed Jobs know their size; the others have no limits by index."""
+    """Validate the completion mode: Indexed needs completions; limits per index need Indexed."""
     mode, completions = spec.get("completionMode"), spec.get("completions")
     if mode not in ("Indexed", "NonIndexed"):
         errors.not_supported("spec.completionMode", mode, ("Indexed", "NonIndexed"))
@@ -190,13 +201,12 @@ def _validate_policies(spec: Document, errors: FieldErrors) -> None:
         errors.not_supported("spec.podReplacementPolicy", policy, ("Failed",))
     validate_failure_policy(spec, errors)
     validate_success_policy(spec, errors)
-    if spec.get("suspend") is not None and not isinstance(spec["suspend"], bool):
-        errors.invalid("spec.suspend", spec["suspend"], "must be true or false")
+    errors.boolean("spec.suspend", spec.get("suspend"))
 
 
 def validate_job_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """What a Job is for never changes; how fast it goes may."""
-    same_spec_fields(new, old, FIXED, errors)
+    """Forbid changes of everything but parallelism, suspension, limits and deadlines."""
+    same_spec_fields(new, old, IMMUTABLE_FIELDS, errors)
     after, before = new.get("spec") or {}, old.get("spec") or {}
     if after.get("completions") != before.get("completions"):
         if after.get("completionMode") != "Indexed":
@@ -205,17 +215,80 @@ def validate_job_update(new: Document, old: Document, errors: FieldErrors) -> No
         elif after.get("completions") != after.get("parallelism"):
             rule = "can only be modified in tandem with spec.parallelism"
             errors.invalid("spec.completions", after.get("completions"), rule)
-    kept, was = after.get("template"), before.get("template")
+    template, previous = after.get("template"), before.get("template")
     if before.get("suspend") and not (old.get("status") or {}).get("startTime"):
-        kept, was = _without_scheduling(kept), _without_scheduling(was)
-    validate_immutable(kept, was, "spec.template", errors)
+        template, previous = _without_scheduling(template), _without_scheduling(previous)
+    validate_immutable(template, previous, "spec.template", errors)
 
 
 def _without_scheduling(template: object) -> object:
     if not isinstance(template, dict) or not isinstance(template.get("spec"), dict):
         return template
-    rest = {field: value for field, value in template["spec"].items() if field not in SCHEDULING}
+    rest = {
+        field: value for field, value in template["spec"].items() if field not in SCHEDULING_FIELDS
+    }
     return {"spec": rest}
+
+
+# -- CronJob ---------------------------------------------------------------------------------------
+
+
+def default_cronjob(cronjob: Document) -> None:
+    """Set the defaults: overlapping runs allowed, three succeeded and one failed Job kept."""
+    fill(cronjob, "spec", {})
+    spec = cronjob["spec"]
+    if not isinstance(spec, dict):
+        return
+    fill(spec, "concurrencyPolicy", "Allow")
+    fill(spec, "suspend", False)
+    fill(spec, "successfulJobsHistoryLimit", 3)
+    fill(spec, "failedJobsHistoryLimit", 1)
+    fill(spec, "jobTemplate", {})
+    template = spec["jobTemplate"]
+    if isinstance(template, dict):
+        fill(template, "metadata", {})
+        default_job(template)
+
+
+def validate_cronjob(cronjob: Document, errors: FieldErrors) -> None:
+    """Validate schedule, concurrency policy, numbers and Job template."""
+    spec = errors.mapping("spec", cronjob.get("spec"))
+    name = meta.name_of(cronjob)
+    if len(name) > MAX_CRONJOB_NAME:
+        errors.invalid("metadata.name", name, f"must be no more than {MAX_CRONJOB_NAME} characters")
+    _validate_schedule(spec, errors)
+    errors.one_of("spec.concurrencyPolicy", spec.get("concurrencyPolicy"), CONCURRENCY_POLICIES)
+    errors.boolean("spec.suspend", spec.get("suspend"))
+    validate_numbers(spec, "spec", CRONJOB_NUMBERS, errors)
+    template = errors.mapping("spec.jobTemplate", spec.get("jobTemplate"))
+    template_errors = FieldErrors()
+    job_spec = template_errors.mapping("spec", template.get("spec"))
+    if job_spec.get("selector") is not None:
+        template_errors.invalid(
+            "spec.selector", job_spec["selector"], "`selector` will be auto-generated"
+        )
+    validate_job_spec({"metadata": {"name": name}, "spec": job_spec}, template_errors)
+    errors.causes += [
+        replace(cause, field=f"spec.jobTemplate.{cause.field}") for cause in template_errors.causes
+    ]
+
+
+def _validate_schedule(spec: Document, errors: FieldErrors) -> None:
+    schedule = spec.get("schedule")
+    if not schedule or not isinstance(schedule, str):
+        errors.required("spec.schedule")
+        return
+    if "TZ" in schedule:
+        detail = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        errors.invalid("spec.schedule", schedule, detail)
+        return
+    try:
+        parse_schedule(schedule)
+    except ValueError as error:
+        errors.invalid("spec.schedule", schedule, str(error))
+    zone = spec.get("timeZone")
+    if zone is not None and zone not in UTC:
+        errors.invalid("spec.timeZone", zone, f"unknown time zone {zone}")
 
 
 KINDS = (
@@ -229,6 +302,15 @@ KINDS = (
         validate=validate_job,
         validate_update=validate_job_update,
         selectable_fields=("status.successful",),
-        propagation="Orphan",  # as since its first version; kubectl asks for Background
+        propagation="Orphan",  # the default since v1; kubectl asks for Background
+    ),
+    Kind(
+        "CronJob",
+        "cronjobs",
+        group="batch",
+        short_names=("cj",),
+        categories=("all",),
+        default=default_cronjob,
+        validate=validate_cronjob,
     ),
 )

@@ -1,12 +1,12 @@
-"""CustomResourceDefinition: kinds that users bring, registered while the cluster runs.
+"""CustomResourceDefinition: custom kinds, registered while the cluster runs.
 
-A definition is a document like any other. Once it is stored, its kind has every verb, its schema's
-defaults and rules, its status and scale subresources, short names, categories and printer columns.
-Once it is gone, its objects are gone, too. In Kubernetes several controllers of an API server of
-its own do that a moment later; here it is part of the write, and the conditions say so at once.
+Once a definition is stored, its kind has all verbs, the defaults and validation of its schema, its
+status and scale subresources, short names, categories and printer columns. When the definition is
+deleted, its objects are deleted, too. In Kubernetes several controllers of the apiextensions server
+do that a moment later; in kubesim it is part of the write, and the conditions are set at once.
 
-Left out: webhooks for conversion (versions differ in name alone), rules in CEL, pruning. Kind names
-are unique in the whole cluster here, not only in their group.
+Left out: conversion webhooks (versions differ in name only), CEL rules, pruning. Kind names are
+unique in the whole cluster, not only in their group.
 
 Source: k8s.io/apiextensions-apiserver: pkg/apis/apiextensions/v1/defaults.go, .../validation,
 pkg/controller/{status,establish,finalizer}, pkg/apiserver/customresource_handler.go.
@@ -15,6 +15,7 @@ pkg/controller/{status,establish,finalizer}, pkg/apiserver/customresource_handle
 from __future__ import annotations
 
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.kinds.rules import same_spec_fields, validate_immutable
 from kubesim.apiserver.metadata import LABEL_RULE, SUBDOMAIN_RULE
 from kubesim.apiserver.registry import Kind, KindVersion, ScalePaths, ServerView
 from kubesim.apiserver.schema.custom import (
@@ -38,7 +39,7 @@ ONE_STORAGE = "must have exactly one version marked as storage version"
 
 
 def default_definition(definition: Document) -> None:
-    """Names follow from the kind; there is no conversion."""
+    """Derive missing names from the kind; default to no conversion."""
     fill(definition, "spec", {})
     spec = definition["spec"]
     if not isinstance(spec, dict):
@@ -52,7 +53,16 @@ def default_definition(definition: Document) -> None:
 
 
 def admit_definition(server: ServerView, definition: Document, old: Document | None) -> None:
-    """Its names are looked at, and its conditions say that it is served."""
+    """Check the names, and set the status with the conditions of a served definition.
+
+    Args:
+        server: knows the other kinds and the time.
+        definition: the definition; its status is set.
+        old: the stored definition; None at creation.
+
+    Raises:
+        AlreadyExists: another kind has that name.
+    """
     spec = definition["spec"]
     if not isinstance(spec, dict) or not isinstance(spec.get("names"), dict):
         return
@@ -60,11 +70,13 @@ def admit_definition(server: ServerView, definition: Document, old: Document | N
     status = dict((old or {}).get("status") or {})
     conditions = status.get("conditions") or ()
     now = server.clock.timestamp()
-    for type_, reason, said in (
+    for type_, reason, message in (
         ("NamesAccepted", "NoConflicts", "no conflicts found"),
         ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
     ):
-        conditions = set_condition(conditions, type_, "True", now=now, reason=reason, message=said)
+        conditions = set_condition(
+            conditions, type_, "True", now=now, reason=reason, message=message
+        )
     versions = spec.get("versions")
     stored = [
         str(version.get("name"))
@@ -94,7 +106,7 @@ def _check_free(server: ServerView, definition: Document, kind: str) -> None:
 
 
 def validate_definition(definition: Document, errors: FieldErrors) -> None:
-    """Group, names, scope, and versions of which one is stored; each with a schema."""
+    """Validate group, names, scope and versions: exactly one is stored, each has a schema."""
     spec = errors.mapping("spec", definition.get("spec"))
     group, names = spec.get("group"), errors.mapping("spec.names", spec.get("names"))
     if not group:
@@ -115,8 +127,8 @@ def validate_definition(definition: Document, errors: FieldErrors) -> None:
         errors.invalid("metadata.name", name_of(definition), rule)
     if not spec.get("scope"):
         errors.required("spec.scope")
-    elif spec["scope"] not in SCOPES:
-        errors.not_supported("spec.scope", spec["scope"], SCOPES)
+    else:
+        errors.one_of("spec.scope", spec["scope"], SCOPES)
     versions = errors.items("spec.versions", spec.get("versions"))
     if sum(version.get("storage") is True for _, version in versions) != 1:
         errors.invalid("spec.versions", spec.get("versions"), ONE_STORAGE)
@@ -147,22 +159,19 @@ def _validate_version(version: Document, path: str, seen: set[str], errors: Fiel
 
 
 def validate_definition_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Group, scope and kind are for life."""
-    after, before = new.get("spec") or {}, old.get("spec") or {}
-    for field in ("group", "scope"):
-        if after.get(field) != before.get(field):
-            errors.invalid(f"spec.{field}", after.get(field), "field is immutable")
-    names, were = after.get("names") or {}, before.get("names") or {}
+    """Forbid changes of group, scope, kind and plural."""
+    same_spec_fields(new, old, ("group", "scope"), errors)
+    names = (new.get("spec") or {}).get("names") or {}
+    previous = (old.get("spec") or {}).get("names") or {}
     for field in ("kind", "plural"):
-        if names.get(field) != were.get(field):
-            errors.invalid(f"spec.names.{field}", names.get(field), "field is immutable")
+        validate_immutable(names.get(field), previous.get(field), f"spec.names.{field}", errors)
 
 
-# -- the kind that it defines ----------------------------------------------------------------------
+# -- the defined kind ------------------------------------------------------------------------------
 
 
 def kind_of_definition(definition: Document) -> Kind:
-    """The kind that a valid definition defines."""
+    """Return the kind that a valid definition defines."""
     spec = definition["spec"]
     names = spec["names"]
     stored = next(version for version in spec["versions"] if version.get("storage"))
@@ -253,6 +262,6 @@ DEFINITION = Kind(
     admit=admit_definition,
     validate=validate_definition,
     validate_update=validate_definition_update,
-    status=False,  # the server itself writes it, with every write of the definition
+    status=False,  # the server sets it, with every write of the definition
 )
 KINDS = (DEFINITION,)

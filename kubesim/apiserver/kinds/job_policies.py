@@ -1,4 +1,4 @@
-"""Rules of a Job's podFailurePolicy and successPolicy.
+"""Defaults and validation of a Job's podFailurePolicy and successPolicy.
 
 Source: pkg/apis/batch/validation/validation.go (validatePodFailurePolicy, validateSuccessPolicy,
 validateIndexesFormat), pkg/apis/batch/v1/defaults.go.
@@ -6,9 +6,8 @@ validateIndexesFormat), pkg/apis/batch/v1/defaults.go.
 
 from __future__ import annotations
 
-from typing import Any
-
 from kubesim.apiserver.fields import FieldErrors, fill
+from kubesim.apiserver.kinds.podspec import CONTAINER_LISTS, objects_in
 from kubesim.objects.frozen import Document
 
 MAX_RULES = 20
@@ -18,51 +17,50 @@ OPERATORS = ("In", "NotIn")
 
 
 def default_failure_policy(spec: Document) -> None:
-    """A pattern of a condition means that it is True."""
+    """Default the status of each pod condition pattern to True."""
     policy = spec.get("podFailurePolicy")
-    rules = policy.get("rules") if isinstance(policy, dict) else None
-    for rule in rules if isinstance(rules, list) else ():
-        patterns = rule.get("onPodConditions") if isinstance(rule, dict) else None
-        for pattern in patterns if isinstance(patterns, list) else ():
-            if isinstance(pattern, dict):
-                fill(pattern, "status", "True")
+    for rule in objects_in(policy.get("rules") if isinstance(policy, dict) else None):
+        for pattern in objects_in(rule.get("onPodConditions")):
+            fill(pattern, "status", "True")
 
 
 def validate_failure_policy(spec: Document, errors: FieldErrors) -> None:
-    """Each rule has an action, and looks at either exit codes or conditions."""
+    """Validate each rule: an action, and either exit codes or pod conditions."""
     path = "spec.podFailurePolicy"
     policy = errors.mapping(path, spec.get("podFailurePolicy"))
     rules = errors.items(f"{path}.rules", policy.get("rules"))
     if len(rules) > MAX_RULES:
         errors.too_many(f"{path}.rules", len(rules), MAX_RULES)
-    for place, rule in rules:
+    for rule_path, rule in rules:
         action = rule.get("action")
         if not action:
-            errors.required(f"{place}.action", f"valid values: {_listed(ACTIONS)}")
+            errors.required(f"{rule_path}.action", f"valid values: {_listed(ACTIONS)}")
         elif action not in ACTIONS:
-            errors.not_supported(f"{place}.action", action, ACTIONS)
+            errors.not_supported(f"{rule_path}.action", action, ACTIONS)
         elif action == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
             detail = "requires the backoffLimitPerIndex to be set"
-            errors.invalid(f"{place}.action", action, detail)
+            errors.invalid(f"{rule_path}.action", action, detail)
         codes, patterns = rule.get("onExitCodes"), rule.get("onPodConditions")
         if codes is not None and patterns:
             detail = "specifying both OnExitCodes and OnPodConditions is not supported"
-            errors.invalid(place, None, detail)
+            errors.invalid(rule_path, None, detail)
         elif codes is None and not patterns:
             detail = "specifying one of OnExitCodes and OnPodConditions is required"
-            errors.invalid(place, None, detail)
+            errors.invalid(rule_path, None, detail)
         elif codes is not None:
-            _validate_codes(spec, errors.mapping(f"{place}.onExitCodes", codes), place, errors)
+            _validate_codes(
+                spec, errors.mapping(f"{rule_path}.onExitCodes", codes), rule_path, errors
+            )
         else:
-            _validate_patterns(patterns, place, errors)
+            _validate_patterns(patterns, rule_path, errors)
 
 
 def _listed(values: tuple[str, ...]) -> str:
     return "[" + " ".join(f'"{value}"' for value in values) + "]"
 
 
-def _validate_codes(spec: Document, rule: Document, place: str, errors: FieldErrors) -> None:
-    path = f"{place}.onExitCodes"
+def _validate_codes(spec: Document, rule: Document, rule_path: str, errors: FieldErrors) -> None:
+    path = f"{rule_path}.onExitCodes"
     operator = rule.get("operator")
     if not operator:
         errors.required(f"{path}.operator", f"valid values: {_listed(OPERATORS)}")
@@ -92,34 +90,31 @@ def _validate_codes(spec: Document, rule: Document, place: str, errors: FieldErr
         previous = code
 
 
-def _container_names(spec: Document) -> set[Any]:
+def _container_names(spec: Document) -> set[object]:
     template = spec.get("template")
     pod_spec = template.get("spec") if isinstance(template, dict) else None
-    found = pod_spec if isinstance(pod_spec, dict) else {}
-    lists = (found.get(field) for field in ("containers", "initContainers"))
+    if not isinstance(pod_spec, dict):
+        return set()
     return {
-        item.get("name")
-        for listed in lists
-        for item in (listed if isinstance(listed, list) else ())
-        if isinstance(item, dict)
+        container.get("name")
+        for field in CONTAINER_LISTS
+        for container in objects_in(pod_spec.get(field))
     }
 
 
-def _validate_patterns(patterns: Any, place: str, errors: FieldErrors) -> None:
-    path = f"{place}.onPodConditions"
-    listed = errors.items(path, patterns)
-    if len(listed) > MAX_RULES:
-        errors.too_many(path, len(listed), MAX_RULES)
-    for item, pattern in listed:
+def _validate_patterns(patterns: object, rule_path: str, errors: FieldErrors) -> None:
+    path = f"{rule_path}.onPodConditions"
+    items = errors.items(path, patterns)
+    if len(items) > MAX_RULES:
+        errors.too_many(path, len(items), MAX_RULES)
+    for item, pattern in items:
         if not pattern.get("type"):
             errors.required(f"{item}.type")
-        if pattern.get("status") not in ("False", "True", "Unknown"):
-            known = ("False", "True", "Unknown")
-            errors.not_supported(f"{item}.status", pattern.get("status"), known)
+        errors.one_of(f"{item}.status", pattern.get("status"), ("False", "True", "Unknown"))
 
 
 def validate_success_policy(spec: Document, errors: FieldErrors) -> None:
-    """Only an indexed Job can succeed before its last index; each rule says when."""
+    """Validate the success policy of an indexed Job."""
     path = "spec.successPolicy"
     if spec.get("successPolicy") is None:
         return
@@ -134,34 +129,34 @@ def validate_success_policy(spec: Document, errors: FieldErrors) -> None:
         errors.required(f"{path}.rules", detail)
     elif len(rules) > MAX_RULES:
         errors.too_many(f"{path}.rules", len(rules), MAX_RULES)
-    for place, rule in rules:
+    for rule_path, rule in rules:
         count, indexes = rule.get("succeededCount"), rule.get("succeededIndexes")
-        most, of = completions, "specified completions"
+        most, counted = completions, "specified completions"
         if count is None and indexes is None:
             detail = "at least one of succeededCount or succeededIndexes must be specified"
-            errors.required(place, detail)
+            errors.required(rule_path, detail)
         if indexes is not None:
-            total, complaint = read_indexes(indexes, completions)
-            if complaint:
-                detail = f"error parsing succeededIndexes: {complaint}"
-                errors.invalid(f"{place}.succeededIndexes", indexes, detail)
+            total, message = read_indexes(indexes, completions)
+            if message:
+                detail = f"error parsing succeededIndexes: {message}"
+                errors.invalid(f"{rule_path}.succeededIndexes", indexes, detail)
             else:
-                most, of = total, "indexes in the specified succeededIndexes field"
-        if count is None or not errors.whole_number(f"{place}.succeededCount", count):
+                most, counted = total, "indexes in the specified succeededIndexes field"
+        if count is None or not errors.whole_number(f"{rule_path}.succeededCount", count):
             continue
         if count > most:
-            detail = f"must be less than or equal to {most} (the number of {of})"
-            errors.invalid(f"{place}.succeededCount", count, detail)
+            detail = f"must be less than or equal to {most} (the number of {counted})"
+            errors.invalid(f"{rule_path}.succeededCount", count, detail)
 
 
-def read_indexes(text: Any, completions: int) -> tuple[int, str]:
-    """(how many indexes a text names, what is wrong with it or "").
+def read_indexes(text: object, completions: int) -> tuple[int, str]:
+    """Return how many indexes a string such as ``1,3-5`` names, and what is wrong with it.
 
     >>> read_indexes("1,3-5", 6), read_indexes("3,1", 6)
     ((4, ''), (0, 'non-increasing order, previous: 3, current: 1'))
     """
     if not isinstance(text, str):
-        return 0, "it is no text"
+        return 0, "it is not a string"
     total, last = 0, -1
     for interval in text.split(",") if text else ():
         limits = interval.split("-")

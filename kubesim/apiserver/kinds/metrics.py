@@ -1,12 +1,12 @@
-"""metrics.k8s.io: usage samples of pods, as the metrics-server serves them.
+"""Group metrics.k8s.io: usage samples of pods, as the metrics-server serves them.
 
-A kubelet hands each sample to the API server as a tuple, and the store keeps it as it is:
+A kubelet passes each sample to the API server as a tuple, and the store keeps the tuple:
 
     (seconds, window_seconds, ((container, cpu_milli, memory_bytes), ...))
 
-Read through the API, it is a PodMetrics document. NodeMetrics are made when they are read: the sum
-of the node's pods, since a simulated node has nothing else to do. The real metrics-server scrapes
-the kubelets each 15 s and keeps the newest points in memory; ours keeps them in the store, so that
+The API converts it to a PodMetrics document. NodeMetrics are computed when they are read: the sum
+over the node's pods, since a simulated node runs nothing else. The real metrics-server scrapes the
+kubelets every 15 s and keeps the newest points in memory; kubesim keeps them in the store, so that
 they have revisions and can be watched.
 
 Source: k8s.io/metrics/pkg/apis/metrics/v1beta1 (PodMetrics, NodeMetrics).
@@ -26,10 +26,10 @@ from kubesim.store import SAMPLE_PREFIX, Sample, sample_key
 
 
 def document_maker(timestamp: Callable[[float], str]) -> Callable[[str, Sample], Document]:
-    """What the store needs to make documents of samples: it knows no calendar itself.
+    """Return the function that converts samples to documents, for the store.
 
     Args:
-        timestamp: makes RFC 3339 text of simulated seconds.
+        timestamp: formats a simulated second as an RFC 3339 string.
     """
 
     def document(key: str, sample: Sample) -> Document:
@@ -56,11 +56,12 @@ def document_maker(timestamp: Callable[[float], str]) -> Callable[[str, Sample],
 def node_metrics(
     api: ServerView, usage: Callable[[str, str], Sample | None] | None = None
 ) -> list[Document]:
-    """The usage of each node: what its pods used.
+    """Return the NodeMetrics of all nodes: the sum over their pods.
 
     Args:
         api: the API server.
-        usage: of one pod (namespace, name), as a metrics-server serves it; None: its newest sample.
+        usage: (namespace, name) -> sample of a pod, as a metrics-server serves it; None: the newest
+            sample.
     """
     used: dict[str, list[Sample]] = {}
     for kv in api.store.list(api.registry.find("Pod").prefix).items:

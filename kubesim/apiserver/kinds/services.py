@@ -1,7 +1,8 @@
-"""The core group again: Service.
+"""Core group: Service.
 
-A Service gets its cluster IP from the server. The real one draws it from the service range, too;
-ours draws from the stream ``cluster-ips``, so that the same run gets the same addresses.
+The server allocates the cluster IP of a Service at random from the service range, as the real one
+does; kubesim uses the random stream ``cluster-ips``, so that a run with the same seed gets the same
+addresses.
 
 Source: pkg/apis/core/v1/defaults.go (SetDefaults_Service), pkg/apis/core/validation/validation.go
 (ValidateService), pkg/registry/core/service/{strategy.go,ipallocator}.
@@ -10,10 +11,9 @@ Source: pkg/apis/core/v1/defaults.go (SetDefaults_Service), pkg/apis/core/valida
 from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
-from typing import Any
 
 from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.kinds.podspec import PORT_RULE
+from kubesim.apiserver.kinds.podspec import PORT_RULE, objects_in
 from kubesim.apiserver.kinds.rules import IMMUTABLE, IP_RULE, valid_ip
 from kubesim.apiserver.metadata import LABEL_RULE, validate_labels
 from kubesim.apiserver.registry import Kind, ServerView
@@ -24,7 +24,7 @@ from kubesim.objects.meta import valid_dns1123_label, valid_dns1123_subdomain
 from kubesim.objects.wellknown import PORT_PROTOCOLS
 
 SERVICE_RANGE = IPv4Network("10.96.0.0/12")  # kubeadm's --service-cluster-ip-range
-RESERVED = 16  # first addresses, for what is configured by hand (10.96.0.1, 10.96.0.10)
+RESERVED = 16  # first addresses, for manual allocation (10.96.0.1, 10.96.0.10)
 NODE_PORTS = range(30_000, 32_768)  # --service-node-port-range
 AFFINITY_SECONDS = 10_800
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
@@ -42,7 +42,7 @@ PORT_NAME_RULE = (
 
 
 def valid_service_name(name: object) -> bool:
-    """A DNS label that begins with a letter: it becomes the name of environment variables."""
+    """Return whether a name is a DNS label that starts with a letter (RFC 1035)."""
     return valid_dns1123_label(name) and str(name)[0].isalpha()
 
 
@@ -50,7 +50,7 @@ def valid_service_name(name: object) -> bool:
 
 
 def default_service(service: Document) -> None:
-    """Inside the cluster alone, no affinity, TCP, and the same port on both sides."""
+    """Set the defaults: ClusterIP, no session affinity, TCP, targetPort equal to port."""
     fill(service, "spec", {})
     spec = service["spec"]
     if not isinstance(spec, dict):
@@ -59,12 +59,10 @@ def default_service(service: Document) -> None:
     fill(spec, "sessionAffinity", "None")
     if spec["sessionAffinity"] == "ClientIP":
         fill(spec, "sessionAffinityConfig", {"clientIP": {"timeoutSeconds": AFFINITY_SECONDS}})
-    ports = spec.get("ports")
-    for port in ports if isinstance(ports, list) else ():
-        if isinstance(port, dict):
-            fill(port, "protocol", "TCP")
-            if port.get("targetPort") in (None, 0, "") and port.get("port") is not None:
-                port["targetPort"] = port["port"]
+    for port in objects_in(spec.get("ports")):
+        fill(port, "protocol", "TCP")
+        if port.get("targetPort") in (None, 0, "") and port.get("port") is not None:
+            port["targetPort"] = port["port"]
     if spec["type"] != "ExternalName":
         fill(spec, "internalTrafficPolicy", "Cluster")
         fill(spec, "ipFamilies", ["IPv4"])
@@ -76,7 +74,7 @@ def default_service(service: Document) -> None:
 
 
 def admit_service(api: ServerView, service: Document, old: Document | None) -> None:
-    """Give it a cluster IP and node ports; a Service that lives keeps what it has."""
+    """Allocate the cluster IP and node ports of a Service; an update keeps the allocated ones."""
     spec = service.get("spec")
     if not isinstance(spec, dict):
         return
@@ -86,7 +84,7 @@ def admit_service(api: ServerView, service: Document, old: Document | None) -> N
     if before.get("type") not in (None, "ExternalName"):
         fill(spec, "clusterIP", before.get("clusterIP"))
         if spec.get("clusterIPs") == before.get("clusterIPs"):
-            spec["clusterIPs"] = None  # it follows clusterIP
+            spec["clusterIPs"] = None  # filled from clusterIP below
     others = _others(api, service)
     if not spec.get("clusterIP"):
         listed = spec.get("clusterIPs")
@@ -96,11 +94,11 @@ def admit_service(api: ServerView, service: Document, old: Document | None) -> N
         _check_free(service, str(spec["clusterIP"]), others)
     fill(spec, "clusterIPs", [spec["clusterIP"]])
     if spec.get("type") in ("NodePort", "LoadBalancer"):
-        _give_node_ports(api, spec, before, others)
+        _allocate_node_ports(api, spec, before, others)
 
 
 def _others(api: ServerView, service: Document) -> list[Document]:
-    """The specs of the other Services."""
+    """Return the specs of the other Services."""
     prefix, uid = api.registry.find("Service").prefix, meta.uid_of(service)
     stored = (kv.value for kv in api.store.list(prefix).items)
     return [other["spec"] for other in stored if meta.uid_of(other) != uid]
@@ -117,61 +115,62 @@ def _free_address(api: ServerView, others: list[Document]) -> str:
 
 
 def _check_free(service: Document, address: str, others: list[Document]) -> None:
-    """An address that was asked for must be in the range, and nobody else's."""
-    why = ""
+    """Refuse a requested address outside of the range, or one that another Service has.
+
+    Raises:
+        Invalid: the address cannot be allocated.
+    """
+    reason = ""
     try:
         if IPv4Address(address) not in SERVICE_RANGE:
-            why = (
+            reason = (
                 "failed to allocate IP "
                 f"{address}: the provided IP ({address}) is not in the valid range. The range of "
                 f"valid IPs is {SERVICE_RANGE}"
             )
     except AddressValueError:
-        return  # validation says so
+        return  # validation reports it
     if any(spec.get("clusterIP") == address for spec in others):
-        why = f"failed to allocate IP {address}: provided IP is already allocated"
-    if why:
-        rule = f"Invalid value: {_listed([address])}: {why}"
+        reason = f"failed to allocate IP {address}: provided IP is already allocated"
+    if reason:
+        rule = f"Invalid value: {_listed([address])}: {reason}"
         cause = Cause("spec.clusterIPs", "FieldValueInvalid", rule)
         name = meta.name_of(service)
-        said = f'Service "{name}" is invalid: spec.clusterIPs: {rule}'
-        raise Invalid(said, kind="Service", name=name, causes=[cause])
+        message = f'Service "{name}" is invalid: spec.clusterIPs: {rule}'
+        raise Invalid(message, kind="Service", name=name, causes=[cause])
 
 
 def _listed(values: list[str]) -> str:
     return "[" + ",".join(f'"{value}"' for value in values) + "]"
 
 
-def _give_node_ports(
+def _allocate_node_ports(
     api: ServerView, spec: Document, before: Document, others: list[Document]
 ) -> None:
-    """Ports of the nodes: those that it has, those asked for, and free ones for the rest."""
-    had = {_port_key(port): port.get("nodePort") for port in before.get("ports") or ()}
+    """Set node ports: the allocated ones, the requested ones, and free ones for the other ports."""
+    allocated = {_port_key(port): port.get("nodePort") for port in before.get("ports") or ()}
     taken = {port.get("nodePort") for spec in others for port in spec.get("ports") or ()}
-    ports = [port for port in spec.get("ports") or () if isinstance(port, dict)]
+    ports = list(objects_in(spec.get("ports")))
     taken |= {port.get("nodePort") for port in ports}
     rng = api.streams("node-ports")
     for port in ports:
-        fill(port, "nodePort", had.get(_port_key(port)))
+        fill(port, "nodePort", allocated.get(_port_key(port)))
         while not port["nodePort"]:
             drawn = rng.choice(NODE_PORTS)
             port["nodePort"] = None if drawn in taken else drawn
             taken.add(drawn)
 
 
-def _port_key(port: Document) -> tuple[Any, Any]:
+def _port_key(port: Document) -> tuple[object, object]:
     return port.get("port"), port.get("protocol")
 
 
 def validate_service(service: Document, errors: FieldErrors) -> None:
-    """Type, ports, addresses and selector."""
+    """Validate type, ports, addresses and selector."""
     spec = errors.mapping("spec", service.get("spec"))
     type_ = spec.get("type")
-    if type_ not in TYPES:
-        errors.not_supported("spec.type", type_, TYPES)
-    if spec.get("sessionAffinity") not in ("ClientIP", "None"):
-        affinity = spec.get("sessionAffinity")
-        errors.not_supported("spec.sessionAffinity", affinity, ("ClientIP", "None"))
+    errors.one_of("spec.type", type_, TYPES)
+    errors.one_of("spec.sessionAffinity", spec.get("sessionAffinity"), ("ClientIP", "None"))
     if spec.get("selector") is not None:
         validate_labels(spec["selector"], "spec.selector", errors)
     headless = spec.get("clusterIP") == HEADLESS
@@ -181,8 +180,8 @@ def validate_service(service: Document, errors: FieldErrors) -> None:
     _validate_ports(ports, type_, errors)
     _validate_address(spec, type_, errors)
     for field in ("internalTrafficPolicy", "externalTrafficPolicy"):
-        if spec.get(field) is not None and spec[field] not in POLICIES:
-            errors.not_supported(f"spec.{field}", spec[field], POLICIES)
+        if spec.get(field) is not None:
+            errors.one_of(f"spec.{field}", spec[field], POLICIES)
     if type_ == "ExternalName":
         name = spec.get("externalName")
         if not name:
@@ -191,9 +190,9 @@ def validate_service(service: Document, errors: FieldErrors) -> None:
             errors.invalid("spec.externalName", name, "a lowercase RFC 1123 subdomain is needed")
 
 
-def _validate_ports(ports: list[tuple[str, Document]], type_: Any, errors: FieldErrors) -> None:
+def _validate_ports(ports: list[tuple[str, Document]], type_: object, errors: FieldErrors) -> None:
     names: set[str] = set()
-    seen: list[tuple[Any, Any]] = []
+    seen: list[tuple[object, object]] = []
     for path, port in ports:
         name = port.get("name")
         if not name and len(ports) > 1:
@@ -203,8 +202,7 @@ def _validate_ports(ports: list[tuple[str, Document]], type_: Any, errors: Field
         elif name and name in names:
             errors.duplicate(f"{path}.name", name)
         names.add(str(name))
-        if port.get("protocol") not in PORT_PROTOCOLS:
-            errors.not_supported(f"{path}.protocol", port.get("protocol"), PORT_PROTOCOLS)
+        errors.one_of(f"{path}.protocol", port.get("protocol"), PORT_PROTOCOLS)
         _validate_port(f"{path}.port", port.get("port", 0), errors)
         target = port.get("targetPort")
         if isinstance(target, str):
@@ -225,7 +223,7 @@ def _validate_ports(ports: list[tuple[str, Document]], type_: Any, errors: Field
 
 
 def valid_port_name(name: str) -> bool:
-    """Lower-case letters, digits and single hyphens, at most 15, at least one letter."""
+    """Return whether a name is a valid port name: at most 15 characters, at least one letter."""
     return (
         valid_dns1123_label(name)
         and len(name) <= 15
@@ -234,12 +232,12 @@ def valid_port_name(name: str) -> bool:
     )
 
 
-def _validate_port(path: str, port: Any, errors: FieldErrors) -> None:
+def _validate_port(path: str, port: object, errors: FieldErrors) -> None:
     if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
         errors.invalid(path, port, PORT_RULE)
 
 
-def _validate_address(spec: Document, type_: Any, errors: FieldErrors) -> None:
+def _validate_address(spec: Document, type_: object, errors: FieldErrors) -> None:
     address, listed = spec.get("clusterIP"), spec.get("clusterIPs")
     if type_ == "ExternalName":
         if address:
@@ -259,7 +257,7 @@ def _validate_address(spec: Document, type_: Any, errors: FieldErrors) -> None:
 
 
 def validate_service_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """The cluster IP stays, but for a Service that becomes or was an ExternalName."""
+    """Forbid changes of the cluster IP, except from or to the type ExternalName."""
     after, before = new.get("spec") or {}, old.get("spec") or {}
     kept = "ExternalName" not in (after.get("type"), before.get("type"))
     if kept and before.get("clusterIP") and after.get("clusterIP") != before["clusterIP"]:
