@@ -138,7 +138,7 @@ def roll(facts: DeploymentFacts) -> PassPlan:
             sizes={facts.new_name: size},
             steps=tuple(steps),
             binding=limit,
-            unless="one pass goes either up or down: the next one looks at the old ReplicaSets",
+            unless="one sync scales either up or down; the next one handles the old ReplicaSets",
         )
     return _down(facts, steps)
 

@@ -107,13 +107,14 @@ def new_slice(
     }
 
 
-def _updated(found: Document, labels: dict[str, str], endpoints: list[Document]) -> Document:
-    return {**found, "metadata": {**found["metadata"], "labels": labels}, "endpoints": endpoints}
+def _updated(current: Document, labels: dict[str, str], endpoints: list[Document]) -> Document:
+    metadata = {**current["metadata"], "labels": labels}
+    return {**current, "metadata": metadata, "endpoints": endpoints}
 
 
-def _state_of(found: Document, labels: dict[str, str]) -> SliceState:
-    relabel = meta.labels_of(found) != labels
-    return SliceState(meta.name_of(found), found.get("endpoints") or [], relabel)
+def _state_of(current: Document, labels: dict[str, str]) -> SliceState:
+    relabel = meta.labels_of(current) != labels
+    return SliceState(meta.name_of(current), current.get("endpoints") or [], relabel)
 
 
 def _keep_placeholder(
@@ -124,9 +125,9 @@ def _keep_placeholder(
         return
     empty = new_slice(service, family, [], [])
     if len(writes.delete) == 1:
-        found = writes.delete[0]
-        same = meta.labels_of(found) == empty["metadata"]["labels"]
-        if same and not found.get("endpoints") and not found.get("ports"):
+        current = writes.delete[0]
+        same = meta.labels_of(current) == empty["metadata"]["labels"]
+        if same and not current.get("endpoints") and not current.get("ports"):
             writes.delete.clear()
             return
     writes.create.append(empty)
@@ -134,11 +135,11 @@ def _keep_placeholder(
 
 def _reuse_deleted(service: Document, labels: dict[str, str], writes: Writes) -> None:
     """Update slices that would be deleted in place of creating new ones."""
-    for found in list(writes.delete):
+    for current in list(writes.delete):
         if not writes.create:
             return
-        if meta.is_owned_by(found, service):
+        if meta.is_owned_by(current, service):
             fresh = writes.create.pop()
-            over = _updated(found, labels, fresh["endpoints"])
+            over = _updated(current, labels, fresh["endpoints"])
             writes.update.append({**over, "ports": fresh["ports"]})
-            writes.delete.remove(found)
+            writes.delete.remove(current)

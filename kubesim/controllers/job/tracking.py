@@ -92,10 +92,10 @@ def track_finished_pods(
     """
     tracked = [pod for pod in pods if pod.tracked and pod.uid not in released]
     held = frozenset(pod.uid for pod in tracked)
-    noted = TerminatedPodCounts(
+    known_counts = TerminatedPodCounts(
         state.succeeded, state.failed, state.uncounted_succeeded, state.uncounted_failed
     ).settled(held)
-    succeeded, failed = list(noted.noted_succeeded), list(noted.noted_failed)
+    succeeded, failed = list(known_counts.noted_succeeded), list(known_counts.noted_failed)
     known = {*succeeded, *failed}
     completed, new_indexes = set(state.completed), 0
     release: list[JobPod] = []
@@ -117,8 +117,8 @@ def track_finished_pods(
         full = new_indexes + len(succeeded) + len(failed) >= MAX_UNCOUNTED
         if full:
             break
-    total = len(completed) if spec.indexed else noted.succeeded
-    counts_now = TerminatedPodCounts(total, noted.failed, tuple(succeeded), tuple(failed))
+    total = len(completed) if spec.indexed else known_counts.succeeded
+    counts_now = TerminatedPodCounts(total, known_counts.failed, tuple(succeeded), tuple(failed))
     return TrackedPods(counts_now, frozenset(completed), tuple(release), held, full)
 
 
