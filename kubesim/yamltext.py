@@ -200,4 +200,4 @@ def _key_text(key: Any) -> str:
         return "null"
     if isinstance(key, (str, int, float)):
         return str(key)
-    raise BadRequest(f"a key must be a text, not {key!r}")
+    raise BadRequest(f"a key must be a string, not {key!r}")

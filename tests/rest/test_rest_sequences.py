@@ -192,7 +192,7 @@ JSON_VALUES = st.recursive(
 @QUICK
 @given(JSON_VALUES, st.sampled_from([b"/api/pods", b"/api/hpa/config"]))
 def test_random_json_is_refused_politely(served: Served, value: object, path: bytes) -> None:
-    """No pod by accident (a name must be a text), no 500."""
+    """No pod by accident (a name must be a string), no 500."""
     import json
 
     body = json.dumps({"name": [value]} if path == b"/api/pods" else value).encode()
