@@ -1,7 +1,7 @@
 """Analytics: the lifecycle log of the simulated system.
 
-Every lifecycle event has a component, a level, an action tag and a message, and is printed the way
-the original simulator did:
+Every row has a component, a level, an action and a message, and is printed as the original
+simulator printed it:
 
 >>> log = Analytics(lambda: 0.0, sink=print)
 >>> log.log("EtcdStore", "Initialized", "Initialized in-memory etcd-style store.")
@@ -9,8 +9,8 @@ the original simulator did:
 >>> log.log("KubeAPI", "CreatedPod", "ID=4f1c, Name=auto-pod-0")
 [INFO] KubeAPI: CreatedPod: ID=4f1c, Name=auto-pod-0
 
-Rows are kept in a bounded ring and read by *cursor*: a reader says which row it saw last and gets
-those after it, so a chart that repaints and a file that tails never fight over the log.
+The newest rows are kept, and read by *cursor*: a reader passes the serial of the last row it has
+seen and gets the rows after it, so that any number of readers can follow the log.
 
 >>> page = log.since(0, component="KubeAPI")
 >>> [row.action for row in page.rows], page.cursor
@@ -18,12 +18,12 @@ those after it, so a chart that repaints and a file that tails never fight over 
 >>> log.since(page.cursor).rows
 []
 
-Usage samples - one for each pod and second - are metrics, and metrics are rows too (action
-``Metrics``, level debug). Writing a row for each would cost more than the sample itself, so
-`metrics_since` makes them from the store's own samples when somebody asks.
+Usage samples, one per pod and second, can be read as rows as well (action ``Metrics``, level
+debug). To write each as a row would cost more than the sample itself, so `metrics_since` makes the
+rows from the store's samples when it is called.
 
-The nearest relative in Kubernetes is the structured log of each component (klog) together with the
-audit log of the API server; neither can be read back by a client.
+The nearest counterpart in Kubernetes is the structured log of each component (klog), together with
+the audit log of the API server; clients can read neither.
 """
 
 from __future__ import annotations
@@ -32,27 +32,29 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 from kubesim.table import Table
 
 LEVELS = ("debug", "info", "warn", "error")
 CAPACITY = 10_000  # rows kept
 
-SampleReader = Callable[[int, int | None], tuple[Sequence[tuple[int, str, tuple[Any, ...]]], bool]]
+UsageSample = tuple[float, float, tuple[tuple[str, int, int], ...]]
+"""(simulated second, window in seconds, (container, millicores, bytes) of each container)."""
+SampleReader = Callable[[int, int | None], tuple[Sequence[tuple[int, str, UsageSample]], bool]]
 """reader(after_revision, limit) -> ([(revision, key, sample), ...], lost)."""
 
 
 class LogRow(NamedTuple):
-    """One lifecycle event.
+    """One row of the log.
 
     Attributes:
         serial: number of the row, from 1, without gaps.
         time: simulated second.
         level: debug, info, warn or error.
-        component: who says it, for example ``KubeAPI``.
+        component: the component that wrote it, for example ``KubeAPI``.
         action: what happened, as a tag: ``CreatedPod``, ``PodStart``, ``ScaleUp``.
-        message: the same for people.
+        message: what happened, as text.
     """
 
     serial: int
@@ -63,19 +65,19 @@ class LogRow(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        # "EtcdStore: Initialized in-memory ..." would say the tag twice.
+        # "EtcdStore: Initialized: Initialized in-memory ..." would repeat the tag.
         tag = "" if self.message.startswith(self.action) else f"{self.action}: "
         return f"[{self.level.upper()}] {self.component}: {tag}{self.message}"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows since a cursor.
+    """Rows after a cursor.
 
     Attributes:
         rows: the rows, oldest first.
-        cursor: what to ask for next.
-        lost: how many rows after the old cursor were dropped from the ring before they were read.
+        cursor: the cursor for the next call.
+        lost: number of rows after the old cursor that were dropped before they were read.
     """
 
     rows: list[LogRow]
@@ -83,29 +85,40 @@ class Page:
     lost: int = 0
 
     def table(self) -> Table:
-        """The rows as a table."""
+        """Return the rows as a table."""
         return as_table(self.rows)
 
 
 def as_table(rows: Iterable[LogRow]) -> Table:
-    """Log rows as a table: time, level, component, action, message."""
+    """Return log rows as a table: time, level, component, action, message."""
     return Table(
         ("time [s]", "level", "component", "action", "message"),
         [(row.time, row.level, row.component, row.action, row.message) for row in rows],
     )
 
 
+class Filters(TypedDict, total=False):
+    """The filters of `Analytics.since` as keyword arguments."""
+
+    component: str | None
+    level: str | None
+    action: str | None
+    contains: str | None
+    since_seconds: float | None
+    limit: int | None
+
+
 class Analytics:
     """The bounded log.
 
-    Any thread may write and read: appending to a bounded deque and counting are single atomic
-    steps, and readers copy the ring before they look at it.
+    Any thread may write and read: appending to a bounded deque and counting are atomic, and readers
+    copy the rows before they filter them.
 
     Args:
-        now: tells the simulated second.
-        capacity: rows kept; the oldest go first.
+        now: returns the simulated second.
+        capacity: maximal number of rows; the oldest are dropped.
         sink: called with the printed form of each row of at least `sink_level`.
-        sink_level: the least level that is printed.
+        sink_level: the lowest level that is printed.
     """
 
     def __init__(
@@ -125,6 +138,12 @@ class Analytics:
 
     def log(self, component: str, action: str, message: str, level: str = "info") -> None:
         """Add a row.
+
+        Args:
+            component: the component that writes it.
+            action: what happened, as a tag.
+            message: what happened, as text.
+            level: debug, info, warn or error.
 
         Raises:
             ValueError: an unknown level.
@@ -149,20 +168,23 @@ class Analytics:
         """Return the oldest rows after a cursor that pass every filter given.
 
         Args:
-            cursor: serial of the last row seen; 0 for all that are kept.
-            component: only this component.
+            cursor: serial of the last row seen; 0: all kept rows.
+            component: only rows of this component.
             level: only rows of at least this level.
-            action: only this action tag.
+            action: only rows with this action.
             contains: only rows whose message contains this string.
             since_seconds: only rows of this simulated second or later.
-            limit: at most so many rows; the cursor then stands after the last one returned.
+            limit: maximal number of rows; the new cursor is then that of the last one returned.
+
+        Raises:
+            ValueError: an unknown level.
         """
         least = _rank(level) if level is not None else 0
-        # Two threads may append in the other order than they drew their serials.
+        # Two threads may append in another order than they got their serials.
         rows = sorted(self._snapshot())
         oldest = rows[0].serial if rows else 1
         newest = rows[-1].serial if rows else cursor
-        wanted = (
+        selected = (
             row
             for row in rows
             if row.serial > cursor
@@ -172,24 +194,33 @@ class Analytics:
             and (since_seconds is None or row.time >= since_seconds)
             and LEVELS.index(row.level) >= least
         )
-        found = list(islice(wanted, limit)) if limit is not None else list(wanted)
-        if limit is not None and len(found) == limit and found:
-            newest = found[-1].serial
-        return Page(found, max(cursor, newest), max(0, oldest - cursor - 1))
+        result = list(islice(selected, limit)) if limit is not None else list(selected)
+        if limit is not None and len(result) == limit and result:
+            newest = result[-1].serial
+        return Page(result, max(cursor, newest), max(0, oldest - cursor - 1))
 
-    def table(self, last: int = 20, **filters: Any) -> Table:
-        """The newest rows as a table; filters as in `since`."""
+    def table(self, last: int = 20, **filters: Unpack[Filters]) -> Table:
+        """Return the newest rows as a table.
+
+        Args:
+            last: maximal number of rows.
+            filters: as in `since`.
+        """
         return as_table(self.since(0, **filters).rows[-last:])
 
     def attach_samples(self, reader: SampleReader) -> None:
-        """Tell where usage samples are read; done once, by the composition root."""
+        """Set the function that reads usage samples; the cluster calls this once."""
         self._samples = reader
 
     def metrics_since(self, revision: int = 0, limit: int | None = 1_000) -> Page:
-        """Usage samples as rows; the cursor is the store revision of the last one.
+        """Return usage samples as rows; the cursor is the store revision of the last one.
 
-        Each message reads ``default/auto-pod-0 cpu=134m memory=76MB``. `lost` is 1 if samples
-        after the cursor were dropped before they were read, else 0.
+        A message reads ``default/auto-pod-0 cpu=134m memory=76MB``. `lost` is 1 if samples after
+        the cursor were dropped before they were read, otherwise 0.
+
+        Args:
+            revision: cursor of the previous call; 0: all kept samples.
+            limit: maximal number of rows; None: no limit.
         """
         if self._samples is None:
             return Page([], revision)
@@ -201,7 +232,7 @@ class Analytics:
         return Page(rows, rows[-1].serial if rows else revision, int(lost))
 
     def _snapshot(self) -> list[LogRow]:
-        # Copying a deque while another thread appends raises RuntimeError; it is rare: try again.
+        # Copying a deque while another thread appends raises RuntimeError, rarely: try again.
         while True:
             try:
                 return list(self._rows)
@@ -210,13 +241,13 @@ class Analytics:
 
 
 class NullAnalytics(Analytics):
-    """A log that keeps nothing, for parts that are used by themselves."""
+    """A log that keeps no rows, for components that are used without a cluster."""
 
     def __init__(self) -> None:
         super().__init__(lambda: 0.0, capacity=0)
 
     def log(self, component: str, action: str, message: str, level: str = "info") -> None:
-        """Forget the row."""
+        """Discard the row."""
 
 
 def _rank(level: str) -> int:
@@ -226,7 +257,7 @@ def _rank(level: str) -> int:
         raise ValueError(f"no level {level!r}; levels are {', '.join(LEVELS)}") from None
 
 
-def _usage_text(key: str, sample: tuple[Any, ...]) -> str:
+def _usage_text(key: str, sample: UsageSample) -> str:
     namespace, _, name = key.rpartition("/")
     cpu = sum(container[1] for container in sample[2])
     memory = sum(container[2] for container in sample[2])

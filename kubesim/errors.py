@@ -1,26 +1,26 @@
 """One tree of errors, shared by the store, the API server, the clocks and the REST server.
 
-Each error that a client can meet carries what a Kubernetes `Status` carries: an HTTP `code` and a
-machine-readable `reason`; and, because people learn here, a `hint` that says how to mend it.
+An error that a client can receive has the HTTP `code` and the machine-readable `reason` of a
+Kubernetes `Status`, and a `hint` that says how to solve the problem.
 
     KubeSimError
-    |-- StatusError               what the API server answers: code, reason, hint, details
-    |   |-- BadRequest            400  the request cannot be understood
-    |   |-- Forbidden             403  understood, and refused
+    |-- StatusError               an error response of the API server: code, reason, hint, details
+    |   |-- BadRequest            400  the request is malformed (also a ValueError)
+    |   |-- Forbidden             403  the request is not allowed
     |   |-- NotFound              404  (also a LookupError)
     |   |-- MethodNotAllowed      405
-    |   |-- AlreadyExists         409  the name is taken
-    |   |-- Conflict              409  somebody wrote in between: read again, then retry
+    |   |-- AlreadyExists         409  an object of that name exists
+    |   |-- Conflict              409  another client wrote in between: read again, then retry
     |   |-- Expired               410  that revision is compacted: list again, then watch
     |   |-- TooLarge              413
     |   |-- UnsupportedMediaType  415
     |   |-- Invalid               422  field errors, each with its path (also a ValueError)
     |   |-- TooManyRequests       429
-    |   `-- Timeout               504  the server cannot answer in time (or not yet)
+    |   `-- Timeout               504  the server cannot respond in time (or not yet)
     |-- Compacted                 the store: that revision is no longer kept
     |-- FutureRevision            the store: that revision does not exist yet
     |-- WatchClosed               the watch was closed by its owner or by the store's shutdown
-    |-- FrozenDocument            somebody tried to change a shared document (also a TypeError)
+    |-- FrozenDocument            a shared document must not be changed (also a TypeError)
     |-- ClockError                a clock was used against its rules (sleeping inside a worker, ...)
     `-- WorkerFailed              a component raised; re-raised in the driver's next call
 
@@ -35,7 +35,7 @@ from typing import Any
 
 
 class KubeSimError(Exception):
-    """Root of every error that kubesim raises on purpose."""
+    """The base class of all errors that kubesim raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class Cause:
     """One field error of an `Invalid` answer, as in metav1.StatusCause.
 
     Attributes:
-        field: path of the field, for example ``spec.containers[0].name``; "" if it is about none.
+        field: path of the field, for example ``spec.containers[0].name``; "" for no field.
         reason: FieldValueRequired, FieldValueInvalid, FieldValueNotSupported,
             FieldValueForbidden, FieldValueDuplicate ...
-        message: what is wrong with the value, in the API server's words.
+        message: what is wrong with the value, as kube-apiserver words it.
     """
 
     field: str
@@ -55,16 +55,16 @@ class Cause:
 
 
 class StatusError(KubeSimError):
-    """An answer of the API server that is not success.
+    """An error response of the API server.
 
     Args:
         message: the text that a client prints.
-        hint: how to mend it, for a learner; may be empty.
-        kind: plural resource name or kind that the error is about.
+        hint: how to solve the problem; may be empty.
+        kind: plural resource name or kind of the object.
         group: API group of that kind; "" for the core group.
-        name: name of the object that the error is about.
+        name: name of the object.
         causes: field errors.
-        retry_after_seconds: when it makes sense to try again, if the server knows.
+        retry_after_seconds: after which time to retry, if the server knows.
     """
 
     code: int = 500
@@ -94,7 +94,7 @@ class StatusError(KubeSimError):
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
     def status(self) -> dict[str, Any]:
-        """The error as a Kubernetes `Status` document, ready for the wire."""
+        """Return the error as a Kubernetes `Status` document."""
         details: dict[str, Any] = {}
         if self.name:
             details["name"] = self.name
@@ -124,25 +124,25 @@ class StatusError(KubeSimError):
 
 
 class BadRequest(StatusError, ValueError):
-    """400: the request cannot be understood as it stands."""
+    """400: the request is malformed."""
 
     code, reason = 400, "BadRequest"
 
 
 class Forbidden(StatusError):
-    """403: the request is understood and refused; asking again does not help."""
+    """403: the request is not allowed; do not retry it."""
 
     code, reason = 403, "Forbidden"
 
 
 class NotFound(StatusError, LookupError):
-    """404: no such object (or no such kind)."""
+    """404: no such object, or no such kind."""
 
     code, reason = 404, "NotFound"
 
 
 class MethodNotAllowed(StatusError):
-    """405: the resource exists, the verb is not for it."""
+    """405: the resource does not support the verb."""
 
     code, reason = 405, "MethodNotAllowed"
 
@@ -154,43 +154,43 @@ class AlreadyExists(StatusError):
 
 
 class Conflict(StatusError):
-    """409: the resourceVersion sent is not the current one; read the object again, then retry."""
+    """409: the resourceVersion is not the current one; read the object again, then retry."""
 
     code, reason = 409, "Conflict"
 
 
 class Expired(StatusError):
-    """410: the resourceVersion asked for is compacted; list again and watch from there."""
+    """410: the resourceVersion is compacted; list again and watch from there."""
 
     code, reason = 410, "Expired"
 
 
 class TooLarge(StatusError):
-    """413: the body is larger than the server takes."""
+    """413: the body is larger than the server accepts."""
 
     code, reason = 413, "RequestEntityTooLarge"
 
 
 class UnsupportedMediaType(StatusError):
-    """415: the body is in a format that the server does not read."""
+    """415: the server does not support the media type of the body."""
 
     code, reason = 415, "UnsupportedMediaType"
 
 
 class Invalid(StatusError, ValueError):
-    """422: the object breaks rules of its kind; `causes` lists every broken one."""
+    """422: the object violates rules of its kind; `causes` lists every violation."""
 
     code, reason = 422, "Invalid"
 
 
 class TooManyRequests(StatusError):
-    """429: not now; `retry_after_seconds` says when."""
+    """429: retry after `retry_after_seconds`."""
 
     code, reason = 429, "TooManyRequests"
 
 
 class Timeout(StatusError):
-    """504: not answered in time; for example a revision that the store has not reached yet."""
+    """504: no response in time, for example because the store has not reached a revision yet."""
 
     code, reason = 504, "Timeout"
 
@@ -199,8 +199,8 @@ class Compacted(KubeSimError):
     """The store no longer keeps that revision (etcd: `mvcc: required revision has been compacted`).
 
     Attributes:
-        revision: the revision asked for.
-        compact_revision: the oldest revision that can still be asked for is this plus one.
+        revision: the requested revision.
+        compact_revision: the oldest available revision is this plus one.
     """
 
     def __init__(self, revision: int, compact_revision: int) -> None:
@@ -226,7 +226,7 @@ class WatchClosed(KubeSimError):
 
 
 class FrozenDocument(KubeSimError, TypeError):
-    """A stored document is shared by everybody and cannot be changed in place."""
+    """A stored document is shared by all readers and cannot be changed in place."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -254,8 +254,14 @@ class WorkerFailed(KubeSimError):
         self.error = error
 
 
-def mapping_hint(name: str, known: Mapping[str, Any] | Sequence[str], limit: int = 6) -> str:
-    """A short 'existing: a, b, c' hint for a NotFound error."""
+def mapping_hint(name: str, known: Mapping[str, object] | Sequence[str], limit: int = 6) -> str:
+    """Return a short 'existing: a, b, c' hint for a NotFound error.
+
+    Args:
+        name: the name that does not exist.
+        known: the names that exist.
+        limit: maximal number of names in the hint.
+    """
     names = sorted(known)[:limit]
     if not names:
         return "there are none yet"

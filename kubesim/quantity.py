@@ -1,8 +1,8 @@
 """Quantities and durations: "500m" is half a core, "64Mi" is bytes, "1m30s" is ninety seconds.
 
-Kubernetes writes amounts as texts with a suffix: decimal (n, u, m, k, M, G ...), binary (Ki, Mi,
-Gi ...) or an exponent (1e3). Parsing is exact; only the final figure is rounded, and always
-up, so that nobody gets less than he asked for.
+A quantity is a number with a suffix: decimal (n, u, m, k, M, G ...), binary (Ki, Mi, Gi ...) or an
+exponent (1e3). Parsing is exact; only the result is rounded, and always up, so that no container
+gets less than it requests.
 
 >>> parse_cpu_milli("250m"), parse_cpu_milli(1), parse_memory("128Mi"), parse_memory("1.5G")
 (250, 1000, 134217728, 1500000000)
@@ -45,7 +45,7 @@ _SUFFIXES = {
 _QUANTITY = re.compile(
     r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)(?:([eE][+-]?[0-9]{1,2})|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII
 )
-_MAX_DIGITS = 40  # more figures than any amount needs; bounds the work for hostile input
+_MAX_DIGITS = 40  # more digits than any quantity needs; bounds the work for hostile input
 _DURATION_UNITS = {
     "ns": Fraction(1, 10**9),
     "us": Fraction(1, 10**6),
@@ -62,36 +62,36 @@ Amount = str | int | float
 
 
 def parse_quantity(value: Amount) -> Fraction:
-    """The exact value of a quantity.
+    """Parse a quantity exactly.
 
     Raises:
-        ValueError: it is none; the message shows what one looks like.
+        ValueError: the value is not a quantity; the message shows examples.
     """
     if type(value) is str:
         return _parse_text(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"{value!r} is no quantity; write for example 500m, 2, 64Mi, 1.5G")
+        raise ValueError(f"{value!r} is not a quantity; write for example 500m, 2, 64Mi, 1.5G")
     return Fraction(value) if isinstance(value, int) else _parse_text(str(value))
 
 
-# The same few amounts come by again and again: every pod of a workload brings them.
+# Few distinct quantities occur: all pods of a workload have the same ones.
 @lru_cache(maxsize=4096)
 def _parse_text(text: str) -> Fraction:
-    found = _QUANTITY.fullmatch(text) if len(text) <= _MAX_DIGITS else None
-    if found is None:
+    match = _QUANTITY.fullmatch(text) if len(text) <= _MAX_DIGITS else None
+    if match is None:
         raise ValueError(
             "quantities must match the regular expression "
             "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$': "
             f"{text[:60]!r}; write for example 500m, 2, 64Mi, 1.5G"
         )
-    sign, digits, exponent, suffix = found.groups()
+    sign, digits, exponent, suffix = match.groups()
     number = Fraction(digits.rstrip(".") if digits.endswith(".") else digits)
     scale = Fraction(10) ** int(exponent[1:]) if exponent else _SUFFIXES[suffix or ""]
     return (-number if sign == "-" else number) * scale
 
 
 def parse_cpu(value: Amount) -> float:
-    """CPU in cores.
+    """Parse CPU; returns cores.
 
     >>> parse_cpu("1500m")
     1.5
@@ -100,8 +100,8 @@ def parse_cpu(value: Amount) -> float:
 
 
 def parse_cpu_milli(value: Amount) -> int:
-    """CPU in whole millicores, rounded up (resource.Quantity.MilliValue)."""
-    # The two forms that nearly every manifest uses, without the way through fractions.
+    """Parse CPU; returns millicores, rounded up (resource.Quantity.MilliValue)."""
+    # The most common form, without the detour through fractions.
     if isinstance(value, str) and value.endswith("m") and value[:-1].isdecimal():
         if value.isascii() and len(value) <= _MAX_DIGITS:
             return int(value[:-1])
@@ -109,17 +109,17 @@ def parse_cpu_milli(value: Amount) -> int:
 
 
 def parse_memory(value: Amount) -> int:
-    """Memory in whole bytes, rounded up (resource.Quantity.Value)."""
+    """Parse memory; returns bytes, rounded up (resource.Quantity.Value)."""
     return ceil(parse_quantity(value))
 
 
 def format_cpu(milli: int) -> str:
-    """Millicores as Kubernetes prints them: whole cores without a suffix."""
+    """Format millicores as Kubernetes does: whole cores without a suffix."""
     return str(milli // 1000) if milli % 1000 == 0 else f"{milli}m"
 
 
 def format_memory(size: int) -> str:
-    """Bytes with the largest binary suffix that divides them."""
+    """Format bytes with the largest binary suffix that divides them."""
     if size != 0:
         for power, suffix in ((6, "Ei"), (5, "Pi"), (4, "Ti"), (3, "Gi"), (2, "Mi"), (1, "Ki")):
             if size % 1024**power == 0:
@@ -128,32 +128,32 @@ def format_memory(size: int) -> str:
 
 
 def parse_duration(text: object) -> float:
-    """Seconds of a Go duration: "300ms", "-1.5h", "1m30s"; "0" needs no unit.
+    """Parse a Go duration ("300ms", "-1.5h", "1m30s"; "0" needs no unit); returns seconds.
 
     Raises:
-        ValueError: it is none, or longer than Go's 292 years.
+        ValueError: not a duration, or longer than Go's maximum of 292 years.
     """
     if not isinstance(text, str):
-        raise ValueError(f"{text!r} is no duration; write for example 5s, 1m30s, 500ms")
+        raise ValueError(f"{text!r} is not a duration; write for example 5s, 1m30s, 500ms")
     rest = text[1:] if text[:1] in ("+", "-") else text
     if rest == "0":
         return 0.0
     total = Fraction(0)
     position = 0
     while position < len(rest) and len(rest) <= 2 * _MAX_DIGITS:
-        found = _DURATION_PART.match(rest, position)
-        if found is None or not found[1].isascii():
+        match = _DURATION_PART.match(rest, position)
+        if match is None or not match[1].isascii():
             break
-        number = found[1].rstrip(".") if found[1].endswith(".") else found[1]
-        total += Fraction(number) * _DURATION_UNITS[found[2]]
-        position = found.end()
+        number = match[1].rstrip(".") if match[1].endswith(".") else match[1]
+        total += Fraction(number) * _DURATION_UNITS[match[2]]
+        position = match.end()
     if position == 0 or position < len(rest) or total > _MAX_DURATION_SECONDS:
-        raise ValueError(f"{text[:60]!r} is no duration; write for example 5s, 1m30s, 500ms")
+        raise ValueError(f"{text[:60]!r} is not a duration; write for example 5s, 1m30s, 500ms")
     return float(-total if text.startswith("-") else total)
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as Go's Duration.String prints them: "5s", "1m30s", "500ms", "1h0m0s".
+    """Format seconds as Go's Duration.String does: "5s", "1m30s", "500ms", "1h0m0s".
 
     >>> [format_duration(s) for s in (0, 0.0005, 0.5, 5, 60, 3600.25)]
     ['0s', '500µs', '500ms', '5s', '1m0s', '1h0m0.25s']

@@ -1,7 +1,7 @@
-"""One small table type: rows that print as text, as HTML in a notebook, or become a DataFrame.
+"""Table: rows that print as text, render as HTML in a notebook, or convert to a DataFrame.
 
-kubesim itself imports no pandas; `Table.to_frame()` uses it if the reader has it. The API server
-answers kubectl with a table of its own (meta.k8s.io Table); this one is for people.
+`Table.to_frame()` uses pandas if it is installed. The tables that kubectl prints are another type
+(meta.k8s.io Table, `kubesim.apiserver.printers`).
 
 >>> print(Table(("pod", "cpu [m]"), [("auto-pod-0", 134), ("auto-pod-1", 97)]))
 pod         cpu [m]
@@ -17,18 +17,21 @@ from html import escape
 from importlib import import_module
 from typing import Any
 
+Cell = Any  # each column has a type of its own, which its readers know
+DataFrame = Any  # pandas is optional, and has no type information
+
 
 class Table:
     """Named columns and rows of plain values.
 
     Args:
-        columns: the headings, with units in square brackets where there are any.
-        rows: one sequence of values for each row.
-        title: shown above the table.
+        columns: the headings; units stand in square brackets: ``cpu [m]``.
+        rows: one sequence of values per row.
+        title: printed above the table.
     """
 
     def __init__(
-        self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = ""
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = ""
     ) -> None:
         self.columns = tuple(columns)
         self.rows = [tuple(row) for row in rows]
@@ -37,14 +40,14 @@ class Table:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+    def __iter__(self) -> Iterator[tuple[Cell, ...]]:
         return iter(self.rows)
 
-    def column(self, name: str) -> list[Any]:
-        """All values of one column.
+    def column(self, name: str) -> list[Cell]:
+        """Return the values of one column.
 
         Raises:
-            KeyError: no such column; the message lists those that exist.
+            KeyError: no such column; the message lists the columns.
         """
         if name not in self.columns:
             raise KeyError(f"no column {name!r}; there are: {', '.join(self.columns)}")
@@ -84,18 +87,18 @@ class Table:
         caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
-    def to_dicts(self) -> list[dict[str, Any]]:
-        """The rows as dictionaries by column name."""
+    def to_dicts(self) -> list[dict[str, Cell]]:
+        """Return the rows as dictionaries by column name."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
-    def to_frame(self) -> Any:
-        """The table as a pandas DataFrame.
+    def to_frame(self) -> DataFrame:
+        """Convert the table to a pandas DataFrame.
 
         Raises:
-            ImportError: pandas is not installed; the message says how to get it.
+            ImportError: pandas is not installed; the message says how to install it.
         """
         try:
-            pandas = import_module("pandas")  # optional: only for those who have it
+            pandas = import_module("pandas")  # optional
         except ImportError as error:
             raise ImportError(
                 "Table.to_frame() needs pandas: pip install pandas (or use to_dicts())"
@@ -103,7 +106,7 @@ class Table:
         return pandas.DataFrame(self.rows, columns=list(self.columns))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""Test an operator or a client against a cluster of your own: fresh, fast, and on your clock.
+"""Test operators and clients against a new cluster whose time the test controls.
 
     from kubesim.testing import Lab
 
@@ -11,11 +11,11 @@
 
 With pytest, one line in ``conftest.py`` makes it a fixture: ``lab = kubesim.testing.fixture()``.
 
-Time stands still unless the test lets it pass: `advance` and `wait_until` for tests that act step
-by step, `driven` for operators that run beside the test and wait for things to happen.
+Time passes only when the test lets it pass: with `advance` and `wait_until` in tests that act step
+by step, with `driven` for operators that run in the background and wait for changes.
 
 Counterpart: sigs.k8s.io/controller-runtime/pkg/envtest, which starts a real API server and etcd,
-but no kubelet and no controllers; here pods run.
+but no controllers and no kubelet; here pods run.
 """
 
 from __future__ import annotations
@@ -27,72 +27,84 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from kubesim.cluster import Cluster
 from kubesim.errors import BadRequest
 
 __all__ = ["Lab", "fixture"]
 
-STEP_SECONDS = 0.5  # of simulated time that the driver lets pass at once
-PACE = 20.0  # simulated seconds a second
+STEP_SECONDS = 0.5  # simulated time per step of the driver
+PACE = 20.0  # simulated seconds per second
 SETTLE_SECONDS = 5.0  # until the nodes are Ready
+
+
+class Closeable(Protocol):
+    """A client that holds connections."""
+
+    def close(self) -> None:
+        """Close the connections."""
 
 
 class Lab:
     """A cluster on virtual time behind a real HTTP server.
 
     Args:
-        settle: let so many simulated seconds pass first, so that the nodes are Ready.
+        settle: simulated seconds that pass first, so that the nodes become Ready.
         serve: options of the server: users, token, tls, read_only.
-        options: of the `Cluster`: nodes, seed, hpa (here: without, unless you ask for it) ...
+        options: options of the `Cluster`: nodes, seed, hpa (off by default here) ...
 
     Attributes:
-        cluster: the cluster itself.
+        cluster: the cluster.
         server: its HTTP server.
-        url: where it is: ``http://127.0.0.1:PORT``.
+        url: the server's address: ``http://127.0.0.1:PORT``.
+
+    Raises:
+        BadRequest: the options ask for the live clock.
     """
 
     def __init__(
         self, *, settle: float = SETTLE_SECONDS, serve: dict[str, Any] | None = None, **options: Any
     ) -> None:
         if options.get("clock", "virtual") != "virtual":
-            raise BadRequest("a Lab is on virtual time", hint='Cluster(clock="live") has threads')
+            raise BadRequest("a Lab runs on virtual time", hint='use Cluster(clock="live")')
         self.cluster = Cluster(**{"hpa": False, **options})
-        self._lock = threading.Lock()  # time has one driver at a time: the test, or its helper
+        self._lock = threading.Lock()  # time has one driver at a time: the test or its thread
         self._folder = TemporaryDirectory(prefix="kubesim-")
         self.server = self.cluster.serve(**(serve or {}))
         self.url = self.server.url
-        self._clients: list[Any] = []
+        self._clients: list[Closeable] = []
         self.advance(settle)
 
     def advance(self, seconds: float) -> None:
-        """Let simulated time pass, at once."""
+        """Let simulated seconds pass, without waiting."""
         with self._lock:
             self.cluster.sleep(seconds)
 
     def wait_until(self, predicate: Callable[[], bool], timeout: float = 300.0) -> None:
-        """Let simulated time pass until something holds.
+        """Let simulated time pass until a predicate holds.
 
         Args:
-            predicate: called after each half second; it may use any client.
-            timeout: simulated seconds.
+            predicate: called every half simulated second; it may use any client.
+            timeout: in simulated seconds.
 
         Raises:
-            AssertionError: it did not hold in time.
+            AssertionError: the predicate does not hold in time.
         """
         end = self.cluster.clock.now() + timeout
         while not predicate():
             if self.cluster.clock.now() >= end:
-                raise AssertionError(f"it does not hold after {timeout:g} simulated seconds")
+                raise AssertionError(
+                    f"the predicate does not hold after {timeout:g} simulated seconds"
+                )
             self.advance(STEP_SECONDS)
 
     @contextmanager
     def driven(self, pace: float = PACE) -> Iterator[Lab]:
-        """Let time pass by itself meanwhile: for operators, and for clients that wait.
+        """Let time pass in the background, for operators and for clients that wait.
 
         Args:
-            pace: simulated seconds a second.
+            pace: simulated seconds per second.
         """
         ended = threading.Event()
         failures: list[BaseException] = []
@@ -101,7 +113,7 @@ class Lab:
             try:
                 while not ended.wait(STEP_SECONDS / pace):
                     self.advance(STEP_SECONDS)
-            except Exception as error:  # noqa: BLE001 - told to the test, which is elsewhere
+            except Exception as error:  # noqa: BLE001 - re-raised in the test's thread
                 failures.append(error)
 
         thread = threading.Thread(target=drive, name="kubesim-driver", daemon=True)
@@ -115,16 +127,16 @@ class Lab:
             raise failures[0]
 
     def kubeconfig(self) -> Path:
-        """A file for ``KUBECONFIG``; it goes with the lab."""
+        """Write a kubeconfig and return its path, for ``KUBECONFIG``; `close` deletes it."""
         path = Path(self._folder.name, "kubeconfig.yaml")
         self.server.kubeconfig(path)
         return path
 
     def client(self, api: str = "CoreV1Api") -> Any:
-        """An API of the official Python client, ready to use.
+        """Return an API of the official Python client, configured for this lab.
 
         Args:
-            api: its class: CoreV1Api, AppsV1Api, CustomObjectsApi ...
+            api: name of its class: CoreV1Api, AppsV1Api, CustomObjectsApi ...
 
         Raises:
             ImportError: the package `kubernetes` is not installed.
@@ -132,13 +144,15 @@ class Lab:
         try:
             kubernetes = import_module("kubernetes")
         except ImportError as error:
-            raise ImportError("the official client is needed: pip install kubernetes") from error
-        made = kubernetes.config.new_client_from_config(str(self.kubeconfig()))
-        self._clients.append(made)
-        return getattr(kubernetes.client, api)(made)
+            raise ImportError(
+                "Lab.client() needs the official client: pip install kubernetes"
+            ) from error
+        client = kubernetes.config.new_client_from_config(str(self.kubeconfig()))
+        self._clients.append(client)
+        return getattr(kubernetes.client, api)(client)
 
     def close(self) -> None:
-        """End the server, the cluster and the clients; may be called twice."""
+        """Close the clients, the server and the cluster; may be called twice."""
         for client in self._clients:
             client.close()
         self._clients.clear()
@@ -158,21 +172,21 @@ class Lab:
 
 
 def fixture(scope: str = "function", **options: Any) -> Any:
-    """A pytest fixture that gives a fresh `Lab`: ``lab = kubesim.testing.fixture(nodes=2)``.
+    """Return a pytest fixture that yields a new `Lab`: ``lab = kubesim.testing.fixture(nodes=2)``.
 
     Args:
-        scope: as pytest calls it.
-        options: of the `Lab`.
+        scope: scope of the fixture: function, module, session ...
+        options: options of the `Lab`.
 
     Raises:
         ImportError: the package `pytest` is not installed.
     """
 
     def lab() -> Iterator[Lab]:
-        with Lab(**options) as made:
-            yield made
+        with Lab(**options) as new_lab:
+            yield new_lab
 
     try:
         return import_module("pytest").fixture(scope=scope)(lab)
     except ImportError as error:
-        raise ImportError("a fixture needs its runner: pip install pytest") from error
+        raise ImportError("fixture() needs pytest: pip install pytest") from error
