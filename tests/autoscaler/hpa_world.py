@@ -79,7 +79,7 @@ class World:
         namespace: str = "default",
         **spec: Any,
     ) -> Any:
-        """An HPA of the StatefulSet of the same name; CPU at `target` percent unless told."""
+        """An HPA of the StatefulSet of the same name; CPU at `target` percent by default."""
         annotations = {SYNC_PERIOD: period} if period is not None else {}
         reference = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": name}
         resource = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": target}}
@@ -191,6 +191,6 @@ class World:
         hpa["spec"].update(spec)
         self.api.update(hpa)
 
-    def looks(self, name: str = "hpa/web") -> list[float]:
-        """The seconds at which an HPA was looked at."""
+    def syncs(self, name: str = "hpa/web") -> list[float]:
+        """The seconds at which an HPA was synced."""
         return [decision.time for decision in self.decisions.of(name)]

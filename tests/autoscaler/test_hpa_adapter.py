@@ -23,7 +23,7 @@ def external(name: str, *, labels: dict[str, str] | None = None, **target: str) 
 
 
 def watch(cluster: Cluster, *metrics: dict[str, Any]) -> None:
-    """Let the HPA look at these metrics."""
+    """Give the HPA these metrics."""
     hpa = cluster.api.get("HorizontalPodAutoscaler", NAME)
     hpa["spec"]["metrics"] = list(metrics)
     cluster.api.update(hpa)

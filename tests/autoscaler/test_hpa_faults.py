@@ -13,7 +13,7 @@ from kubesim.errors import Conflict
 
 
 class Flaky(KubeAPI):
-    """An API server whose next writes meet a conflict, and whose scales can be made odd."""
+    """An API server with conflicts at its next writes, and with odd scales."""
 
     scale_conflicts = 0
     status_conflicts = 0
@@ -119,7 +119,7 @@ def test_a_scale_with_a_bad_selector(selector, reason, event, said) -> None:
 
 
 def test_two_hpas_on_the_same_pods_stop_each_other() -> None:
-    """AmbiguousSelector, from the second one's first look on; deleting one cures the other."""
+    """AmbiguousSelector from the second one's first sync on; after a deletion the other recovers."""
     world = a_world()
     world.hpa()
     world.clock.sleep(1)
@@ -133,7 +133,7 @@ def test_two_hpas_on_the_same_pods_stop_each_other() -> None:
         "pods by selector app=web are controlled by multiple HPAs: [{rival default} {web default}]"
     )
     first = world.decisions.of("hpa/web")[0]
-    assert first.binding == "tolerance"  # at 15 the rival had not been looked at yet
+    assert first.binding == "tolerance"  # at 15 the rival had no sync yet
     world.api.delete(KIND, "rival")
     world.steady(200, seconds=16)
     assert (world.size(), world.condition("ScalingActive")[0]) == (4, "True")
@@ -209,7 +209,7 @@ def test_a_failed_write_keeps_the_size_that_was_written_last() -> None:
 
 
 def test_a_size_changed_during_the_pass_is_not_overwritten() -> None:
-    """Somebody scales by hand between read and write: his wish stands until the next look."""
+    """A user scales by hand between read and write: that size stays until the next sync."""
 
     class Slow(HorizontalPolicy):
         def recommend(self, observation):
@@ -225,7 +225,7 @@ def test_a_size_changed_during_the_pass_is_not_overwritten() -> None:
 
 
 def test_a_conflict_on_the_status_is_retried() -> None:
-    """Nothing is lost, and nobody is told."""
+    """Nothing is lost, and there is no Event."""
     world = a_world()
     world.api.status_conflicts = 3
     world.hpa()

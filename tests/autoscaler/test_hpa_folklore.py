@@ -140,7 +140,7 @@ def test_hot_canaries_hide_in_the_average() -> None:
 
 
 def test_the_request_is_the_yardstick_not_the_limit() -> None:
-    """A pod that asks for little looks busy: 120m of 100m is 120 %, whatever its limit."""
+    """A pod with a small request seems busy: 120m of 100m is 120 %, whatever its limit."""
     metric = Metric(utilization=60)
     reading = Reading({"p0": Sample(120, NOW, 15.0)}, {"p0": 100})
     assert decide((metric, reading)).replicas == 2

@@ -1,4 +1,4 @@
-"""The loop on virtual time: when it looks, what it writes, what it tells."""
+"""The control loop on virtual time: when it syncs, what it writes, what it reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def world() -> World:
     return found
 
 
-# -- when it looks ---------------------------------------------------------------------------------
+# -- sync periods ----------------------------------------------------------------------------------
 
 
 def test_the_first_look_comes_one_period_after_creation(world: World) -> None:
@@ -27,9 +27,9 @@ def test_the_first_look_comes_one_period_after_creation(world: World) -> None:
     world.clock.sleep(4)
     world.hpa()
     world.steady(200, seconds=14)
-    assert (world.looks(), world.size()) == ([], 1)
+    assert (world.syncs(), world.size()) == ([], 1)
     world.steady(200, seconds=40)
-    assert world.looks() == [19.0, 34.0, 49.0]
+    assert world.syncs() == [19.0, 34.0, 49.0]
 
 
 def test_the_annotation_sets_the_period_of_one_hpa(world: World) -> None:
@@ -39,8 +39,8 @@ def test_the_annotation_sets_the_period_of_one_hpa(world: World) -> None:
     world.hpa(period="5s")
     world.hpa("db", period="1m30s")
     world.clock.sleep(95)
-    assert world.looks() == [5.0 * n for n in range(1, 20)]
-    assert world.looks("hpa/db") == [90.0]
+    assert world.syncs() == [5.0 * n for n in range(1, 20)]
+    assert world.syncs("hpa/db") == [90.0]
 
 
 def test_the_default_period_is_an_option() -> None:
@@ -52,22 +52,22 @@ def test_the_default_period_is_an_option() -> None:
 
 
 @pytest.mark.parametrize(
-    ("period", "looks"),
+    ("period", "syncs"),
     [
         ("20s", [60.0, 90.0, 110.0]),  # 20 s after the change is sooner than 120
-        ("1m", [60.0, 120.0]),  # the look at 120 stays, then each minute
+        ("1m", [60.0, 120.0]),  # the sync at 120 stays, then each minute
         ("10m", [60.0, 120.0]),
         ("50s", [60.0, 120.0]),  # 70 + 50 is 120
         ("49s", [60.0, 119.0]),
     ],
 )
-def test_a_new_period_replans_the_next_look(world: World, period: str, looks: list[float]) -> None:
-    """At the earlier of the next look and one new period from now. Changed at second 70."""
+def test_a_new_period_replans_the_next_sync(world: World, period: str, syncs: list[float]) -> None:
+    """At the earlier of the next sync and one new period from now. Changed at second 70."""
     world.hpa(period="1m")
     world.clock.sleep(70)
     world.edit(period=period)
     world.clock.sleep(51)
-    assert world.looks() == looks
+    assert world.syncs() == syncs
 
 
 def test_an_edit_is_noticed_at_the_next_look_and_not_before(world: World) -> None:
@@ -76,20 +76,20 @@ def test_an_edit_is_noticed_at_the_next_look_and_not_before(world: World) -> Non
     world.steady(50, seconds=16)
     world.edit(minReplicas=3)
     world.steady(50, seconds=13)
-    assert (world.size(), world.looks()) == (1, [15.0])
+    assert (world.size(), world.syncs()) == (1, [15.0])
     world.steady(50, seconds=2)
     assert world.size() == 3
 
 
 def test_a_removed_annotation_falls_back_to_the_default(world: World) -> None:
-    """The next look stays where it was."""
+    """The time of the next sync does not change."""
     world.hpa(period="5s")
     world.clock.sleep(11)
     hpa = world.api.get(KIND, "web")
     hpa["metadata"]["annotations"] = {}
     world.api.update(hpa)
     world.clock.sleep(30)
-    assert world.looks() == [5.0, 10.0, 15.0, 30.0]
+    assert world.syncs() == [5.0, 10.0, 15.0, 30.0]
 
 
 @pytest.mark.parametrize("text", ["soon", "-5s", "0s", ""])
@@ -195,7 +195,7 @@ def test_shrinking_waits_for_the_window_and_says_so(world: World) -> None:
     world.hpa()
     world.steady(10, 10, 10, seconds=316)
     assert (world.size(), world.condition("AbleToScale")) == (3, ("True", "ScaleDownStabilized"))
-    assert world.looks()[-1] == 315.0
+    assert world.syncs()[-1] == 315.0
     world.steady(10, 10, 10, seconds=15)
     assert world.size() == 1
     assert world.analytics.since(component="HPA", action="ScaleDown").rows[-1].message == (
@@ -257,7 +257,7 @@ def test_outside_the_bounds_it_acts_without_metrics(size, low, high, after, reas
 
 
 def test_scaled_to_zero_by_hand_it_is_paused(world: World) -> None:
-    """And told; scaled up again by hand it goes on."""
+    """The condition says so; after a scale-up by hand it goes on."""
     world.hpa()
     world.resize(0)
     world.steady(200, seconds=31)
@@ -365,7 +365,7 @@ def test_recreated_within_one_instant_it_is_new_as_well(world: World, relisted: 
     assert due.state.recommendations is None
     assert due.uid == meta.uid_of(world.api.get(KIND, "web"))
     world.steady(50, seconds=16)
-    assert world.looks() == [15.0, 35.0]
+    assert world.syncs() == [15.0, 35.0]
 
 
 def test_a_restarted_controller_has_forgotten_everything(world: World) -> None:
@@ -398,13 +398,13 @@ def test_stopping_ends_the_looks(world: World) -> None:
     world.clock.sleep(16)
     world.controller.stop()
     world.clock.sleep(60)
-    assert world.looks() == [15.0]
+    assert world.syncs() == [15.0]
     assert "horizontal-pod-autoscaler" not in world.clock.workers()
 
 
 @pytest.mark.live
 def test_on_the_live_clock_it_is_one_named_thread() -> None:
-    """The same code; a look each simulated second, twenty of them a second."""
+    """The same code; a sync each simulated second, at twenty times real time."""
     clock = LiveClock(speed=20.0)
     try:
         world = World(clock=clock)

@@ -277,6 +277,6 @@ def test_remember_overwrites_the_last_outdated_entry() -> None:
 
 
 def test_a_corridor_can_be_asked_directly() -> None:
-    """Plain numbers, for people who bring their own."""
+    """Plain numbers, without the documents of an HPA."""
     narrow = ReplicaLimits(5, 1, 10, lowest=None, highest=None, rate_up=7, rate_down=3)
     assert [narrow.final(n) for n in (1, 4, 5, 6, 9)] == [3, 4, 5, 6, 7]

@@ -42,7 +42,7 @@ def seen(now: float, current: int, percent: float, state: State, **more: Any) ->
 
 
 def play(policy: Any, loads: list[float], current: int = 4) -> list[Any]:
-    """One pass each 15 s; what it remembers comes back, its wishes are not followed."""
+    """One pass each 15 s; its state comes back, its recommendations are not followed."""
     state, found = State(), []
     for index, percent in enumerate(loads):
         result = policy.recommend(seen(15.0 * index, current, percent, state))
@@ -90,7 +90,7 @@ def test_it_never_wants_fewer_than_the_real_one(loads: list[float]) -> None:
 
 
 def test_what_it_wanted_is_held_by_the_window() -> None:
-    """A prediction that did not come true is taken back after 300 s, not at the next look."""
+    """A prediction that did not come true is taken back after 300 s, not at the next sync."""
     results = play(Predictive(), [40, 44, 48])
     assert (6, 30.0) in results[-1].state.recommendations
     state = results[-1].state
@@ -147,7 +147,7 @@ def test_growth_tells_what_arrives() -> None:
 
 
 def test_it_shrinks_after_the_cooldown_only() -> None:
-    """120 s at 8 looks of 15 s: the wish of second 0 holds until it is 120 s old."""
+    """120 s are 8 syncs of 15 s: the need of second 0 counts until it is 120 s old."""
     policy, state, sizes = QueueDriven(per_pod=20), State(), []
     for index in range(10):
         result = policy.recommend(queue(15.0 * index, 5, 3000 if index == 0 else 0, state))
@@ -215,7 +215,7 @@ def test_shadows_record_beside_the_real_one_and_change_nothing() -> None:
 
 
 def test_a_shadow_sees_what_the_real_one_sees_in_the_same_instant() -> None:
-    """It looks before the real one writes: two copies of one policy agree at every look."""
+    """It observes before the real one writes: two copies of one policy agree at every sync."""
     with Cluster(seed=2, shadow_policies={"same": HorizontalPolicy()}) as cluster:
         cluster.set_traffic(Ramp(10, 120, 0, 200))
         cluster.sleep(300)
@@ -230,6 +230,6 @@ def test_a_shadow_needs_a_name_and_a_policy(policies: dict[str, Any]) -> None:
 
 
 def test_side_by_side_needs_a_decision() -> None:
-    """Before the first look there is nothing to show."""
+    """Before the first sync there is no decision to show."""
     with Cluster(nodes=0) as cluster, pytest.raises(NotFound):
         cluster.shadows("web")

@@ -149,7 +149,7 @@ def test_a_larger_proposal_never_ends_smaller(seen: Observation, proposal: int) 
 @many
 @given(observations())
 def test_exactly_one_entry_is_logged_for_a_usable_pass(seen: Observation) -> None:
-    """And none for a failed one, or one that looked at no metric."""
+    """And none for a failed one, or one without metrics."""
     result = recommend(seen)
     before = seen.state.recommendations
     seeded = ((seen.current, NOW),) if before is None else before

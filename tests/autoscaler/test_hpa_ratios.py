@@ -228,7 +228,7 @@ def test_unready_pods_stay_out_when_shrinking_even_beside_missing_ones() -> None
 
 
 def test_exactly_on_target_assumes_nothing() -> None:
-    """Ratio 1: kept, whoever is missing."""
+    """Ratio 1: kept, whichever pods are missing."""
     result = decide(plain(100, target=100), current=5, pods=pods(5))
     assert (result.replicas, result.binding) == (5, "tolerance")
     assert "nothing is assumed" in str([s.result for s in result.steps])

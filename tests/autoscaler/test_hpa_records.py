@@ -52,14 +52,14 @@ def test_the_record_is_html(explanation) -> None:
 
 
 def test_the_history_is_a_table(explanation) -> None:
-    """One line for each look, oldest first."""
+    """One line for each sync, oldest first."""
     table = explanation.history()
     assert len(table) == len(explanation.decisions)
     assert table.column("time [s]") == sorted(table.column("time [s]"))
 
 
 def test_each_metric_has_its_figures_in_the_data() -> None:
-    """Those that failed, too; and none where no metric was looked at."""
+    """Failed ones, too; and none for a pass without metrics."""
     queue = (Metric("External", "q", average_milli=100), Reading(total_milli=900))
     broken = (Metric("Pods", "qps", average_milli=1), Reading(error="no"))
     metrics = (cpu(500, 500), queue, broken)

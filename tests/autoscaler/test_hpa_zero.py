@@ -27,7 +27,7 @@ def external(**target: str) -> dict[str, Any]:
 
 
 def a_world(replicas: int, waiting: list[float], **target: str) -> World:
-    """A queue whose length is `waiting[0]`, and an HPA from 0 to 10 on it."""
+    """A queue of length `waiting[0]`, and an HPA from 0 to 10 on it."""
     world = World(Gated)
     adapter = CustomMetrics(world.api, world.clock)
     adapter.external("queue", lambda second: waiting[0])
@@ -58,7 +58,7 @@ def test_it_goes_to_zero_and_comes_back(target: dict[str, str]) -> None:
 
 
 def test_zero_by_hand_is_no_pause_when_the_minimum_is_zero() -> None:
-    """With minReplicas 0 the metrics are looked at all the same."""
+    """With minReplicas 0 the metrics are evaluated all the same."""
     waiting = [20.0]
     world = a_world(3, waiting, averageValue="10")
     world.resize(0)
@@ -77,7 +77,7 @@ def test_a_metric_that_fails_leaves_zero_at_zero() -> None:
 
 
 def test_cpu_alone_is_refused_a_minimum_of_zero() -> None:
-    """Without pods there is no CPU to look at; the API server says so."""
+    """Without pods there is no CPU usage; the API server says so."""
     world = World(Gated)
     world.workload()
     with pytest.raises(Invalid, match="at least one Object or External metric"):

@@ -175,7 +175,7 @@ class Explodes:
 
 
 def test_an_exception_in_a_pod_fails_that_pod_alone() -> None:
-    """Restarted by its policy or Failed, told as Event and log row; the others go on."""
+    """Restarted by its policy or Failed, reported as Event and log row; the others go on."""
     with Cluster(nodes=1, hpa=False, workloads={"bad": lambda _c: Explodes()}) as cluster:
         for name, policy in (("never", "Never"), ("always", "Always")):
             pod = crashing(name)

@@ -1,4 +1,4 @@
-"""A node runs out of memory: who is evicted, when, in which words; what it refuses afterwards."""
+"""Memory pressure: which pod is evicted, when, with which message; which pods are refused then."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_a_pod_is_evicted_when_memory_is_short(cluster: Cluster) -> None:
 
 
 def test_one_pod_each_ten_seconds(cluster: Cluster) -> None:
-    """The ranking is made anew at each look; nobody goes who need not."""
+    """The ranking is computed at each check; no pod is evicted without need."""
     for number in range(4):
         cluster.api.create(hungry(f"p{number}", 300, priority=0))
     cluster.sleep(65)

@@ -96,7 +96,7 @@ def test_by_default_every_image_is_there(cluster: Cluster) -> None:
 
 
 def test_a_container_waits_for_its_configuration(cluster: Cluster) -> None:
-    """CreateContainerConfigError until the ConfigMap is there, with the key; told each 10 s."""
+    """CreateContainerConfigError until the ConfigMap exists, with the key; an Event every 10 s."""
     variable = {"configMapKeyRef": {"name": "settings", "key": "colour"}}
     web = container(env=[{"name": "COLOUR", "valueFrom": variable}])
     cluster.api.create(a_pod("p", web))

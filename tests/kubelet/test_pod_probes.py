@@ -1,4 +1,4 @@
-"""Probes on virtual time: slow starts, flapping readiness, kills, and who answers them."""
+"""Probes on virtual time: slow starts, flapping readiness, kills, and the source of the answers."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_what_is_started_next(
 
 
 def test_a_container_killed_for_a_probe_starts_again_after_exit_0() -> None:
-    """OnFailure does not look at the exit code then; Never stays never."""
+    """The exit code does not matter to OnFailure then; Never stays never."""
     assert plan([Container(T)], "OnFailure", frozenset({"main"})).start == ("main",)
     assert plan([Container(T)], "Never", frozenset({"main"})).over
 
@@ -369,7 +369,7 @@ def test_flaky_answers_are_drawn_by_name() -> None:
     ],
 )
 def test_whose_memory_is_taken_at_its_word(workload: str | None, exceeds: bool) -> None:
-    """Built-in models stay below a limit unless they were told an amount."""
+    """Built-in models stay below a limit unless their annotation has an amount."""
     pod = noted() if workload is None else noted(workload=workload)
     assert may_exceed_memory(pod, "main") is exceeds
 

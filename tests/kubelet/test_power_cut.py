@@ -78,7 +78,7 @@ def test_an_idle_node_reports_each_five_minutes(cluster: Cluster) -> None:
 
 
 def test_a_kubelet_takes_back_what_others_say_of_it(cluster: Cluster) -> None:
-    """A Ready=Unknown written by a controller lasts until the kubelet's next look."""
+    """A Ready=Unknown written by a controller lasts until the kubelet's next heartbeat."""
     cluster.sleep(15)
     node = cluster.api.get("Node", "node-1")
     node["status"]["conditions"][-1]["status"] = "Unknown"
@@ -118,7 +118,7 @@ def test_a_power_cut_leaves_every_object_and_moves_nothing(cluster: Cluster) -> 
 
 
 def test_a_deleted_pod_hangs_until_the_power_is_back(cluster: Cluster) -> None:
-    """Terminating while the node is dark, gone as soon as its kubelet looks."""
+    """Terminating while the node is dark, removed as soon as its kubelet lists its pods."""
     cluster.api.create(pod("p"))
     cluster.sleep(15)
     the_kubelet(cluster).fail()

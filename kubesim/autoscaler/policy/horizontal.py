@@ -219,7 +219,7 @@ def _reason(metric: Metric, proposal: int, current: int, replicas: int) -> str:
     if replicas == current or proposal == current:
         return ""
     return (
-        f"{metric.described()} above target" if proposal > current else "All metrics below target"
+        f"{metric.description} above target" if proposal > current else "All metrics below target"
     )
 
 

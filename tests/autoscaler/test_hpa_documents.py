@@ -217,7 +217,7 @@ def test_conditions_are_set_one_after_the_other() -> None:
     assert old["conditions"][0]["reason"] == "x"
 
 
-# -- who selects whom ------------------------------------------------------------------------------
+# -- HPAs that select the same pods ----------------------------------------------------------------
 
 
 def labelled(**labels: str) -> dict[str, Any]:
@@ -271,6 +271,6 @@ def test_numbers_are_rounded(number, wanted) -> None:
 
 
 def test_short_names() -> None:
-    """The namespace is told unless it is `default`."""
+    """The namespace is part of the name unless it is `default`."""
     assert short_name({"metadata": {"name": "web", "namespace": "default"}}) == "web"
     assert short_name({"metadata": {"name": "web", "namespace": "lab"}}) == "lab/web"

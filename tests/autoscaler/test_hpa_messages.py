@@ -105,7 +105,7 @@ def test_a_metric_without_any_target_says_so(metric, said) -> None:
 
 
 def pod(*containers: tuple[str, dict[str, str]], **spec: Any) -> dict[str, Any]:
-    """A pod whose containers ask for something."""
+    """A pod whose containers have requests."""
     listed = [{"name": name, "resources": {"requests": asked}} for name, asked in containers]
     return {"metadata": {"name": "p"}, "spec": {"containers": listed, **spec}}
 
@@ -167,7 +167,7 @@ def test_the_container_without_a_request_is_named_in_the_event() -> None:
 
 
 def test_without_any_pod_there_are_no_metrics() -> None:
-    """Upstream asks for metrics before it looks at pods."""
+    """Upstream reads metrics before it lists pods."""
     world = World()
     world.workload()
     world.hpa()

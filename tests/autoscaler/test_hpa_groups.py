@@ -1,4 +1,4 @@
-"""Which pods count, whose CPU samples are trusted, and what requests are needed."""
+"""Which pods count, which CPU samples are trusted, and which requests are needed."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_pod_that_was_never_asked_for_its_request_breaks_it_too() -> None:
 
 
 def test_averages_need_no_request() -> None:
-    """AverageValue of a resource looks at no request."""
+    """AverageValue of a resource needs no request."""
     result = decide(plain(300, 300, target=100, type="Resource", name="cpu"), current=2)
     assert (result.replicas, result.failed) == (4, False)  # 6 wanted, 4 is the burst limit
 

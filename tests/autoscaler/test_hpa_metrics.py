@@ -100,7 +100,7 @@ def test_messages_are_upstream_s() -> None:
     ],
 )
 def test_a_bad_selector_fails_the_pass(problem, said, reason, events) -> None:
-    """Before any metric is looked at."""
+    """Before any metric is evaluated."""
     result = decide(UP, current=5, selector_problem=problem, selector_message=said)
     assert (result.failed, result.replicas, result.readings) == (True, 5, ())
     assert condition(result, "ScalingActive") == ("False", reason)
@@ -109,7 +109,7 @@ def test_a_bad_selector_fails_the_pass(problem, said, reason, events) -> None:
 
 
 def test_a_bad_selector_does_not_keep_the_size_outside_the_bounds() -> None:
-    """Branches without metrics look at no selector."""
+    """Branches without metrics need no selector."""
     result = decide(UP, current=5, maximum=3, selector_problem="SelectorRequired")
     assert (result.failed, result.replicas) == (False, 3)
 
