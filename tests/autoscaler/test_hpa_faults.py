@@ -119,7 +119,7 @@ def test_a_scale_with_a_bad_selector(selector, reason, event, said) -> None:
 
 
 def test_two_hpas_on_the_same_pods_stop_each_other() -> None:
-    """AmbiguousSelector from the second one's first sync on; after a deletion the other recovers."""
+    """AmbiguousSelector from the second one's first sync on, until one is deleted."""
     world = a_world()
     world.hpa()
     world.clock.sleep(1)
