@@ -26,7 +26,13 @@ from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.compiler import BUILT_IN
 from kubesim.apiserver.schema.data import Schema
 from kubesim.apiserver.schema.faults import Fault
-from kubesim.apiserver.schema.schemas import OBJECT_META, resolve, structure_of, type_name_of
+from kubesim.apiserver.schema.schemas import (
+    OBJECT_META,
+    component_name,
+    resolve,
+    structure,
+    type_name_of,
+)
 from kubesim.apiserver.schema.shapes import Shape
 from kubesim.objects.frozen import Document
 
@@ -65,7 +71,7 @@ def check_status(kind: Kind, status: Document, errors: FieldErrors) -> None:
         status: its status.
         errors: what the kind's rules found; faults are added to it.
     """
-    shape = _status_shape_of(kind.api_version, kind)
+    shape = _status_shape_of(kind)
     if shape is None or shape.fits(status):
         return
     for fault in shape.faults(status, "status"):
@@ -82,8 +88,8 @@ def unknown_fields(kind: Kind, document: Document) -> list[str]:
     >>> unknown_fields(tab, {"kind": "Tab", "spec": {"size": 1, "colour": "red"}})
     ['spec.colour']
     """
-    schema = structure_of(kind)
-    return [] if schema is None else list(_open_shape(kind, kind.version).unknown(document, ""))
+    shape = _open_shape_of(kind)
+    return [] if shape is None else list(shape.unknown(document, ""))
 
 
 def compile_type(schema: Schema, owner: str) -> Check:
@@ -105,31 +111,53 @@ def _covers(field: str, path: str) -> bool:
     return path == field or (path.startswith(field) and path[len(field)] in ".[")
 
 
-@lru_cache(maxsize=256)
+# A kind in another version than the stored one is a new object for each request (`in_version`), so
+# shapes are kept by the name of the type, and by kind only for custom kinds.
+
+
 def _shape_of(kind: Kind) -> Shape | None:
-    schema = structure_of(kind) if kind.schema is None else None
+    return _shape_named(component_name(kind), kind.kind) if kind.schema is None else None
+
+
+def _status_shape_of(kind: Kind) -> Shape | None:
+    return _status_shape_named(component_name(kind)) if kind.schema is None else None
+
+
+def _open_shape_of(kind: Kind) -> Shape | None:
+    """Return the shape that knows every field of an object."""
+    if kind.schema is None:
+        return _open_shape_named(component_name(kind), kind.kind)
+    return _open_shape_of_custom(kind)
+
+
+@lru_cache(maxsize=512)
+def _shape_named(component: str, owner: str) -> Shape | None:
+    schema = structure(component)
     if schema is None:
         return None
     properties = {k: v for k, v in schema.get("properties", {}).items() if k != "status"}
     # Structures and lists of the object itself are never missing to the decoder: they are empty.
     required = schema.get("required", ())
     strings = [name for name in required if resolve(properties[name]).get("type") == "string"]
-    return BUILT_IN.compile({**schema, "properties": properties, "required": strings}, kind.kind)
+    return BUILT_IN.compile({**schema, "properties": properties, "required": strings}, owner)
 
 
-@lru_cache(maxsize=256)
-def _status_shape_of(_version: str, kind: Kind) -> Shape | None:
-    schema = structure_of(kind) if kind.schema is None else None
-    part = ((schema or {}).get("properties") or {}).get("status")
+@lru_cache(maxsize=512)
+def _status_shape_named(component: str) -> Shape | None:
+    part = ((structure(component) or {}).get("properties") or {}).get("status")
     return BUILT_IN.compile(part, type_name_of(part)) if part else None
 
 
+@lru_cache(maxsize=512)
+def _open_shape_named(component: str, owner: str) -> Shape | None:
+    schema = structure(component)
+    return BUILT_IN.compile(schema, owner) if schema is not None else None
+
+
 @lru_cache(maxsize=256)
-def _open_shape(kind: Kind, _version: str) -> Shape:
-    """Return the shape that knows every field of an object; custom kinds do not list them all."""
-    schema = structure_of(kind) or {}
-    fields = {"apiVersion": {}, "kind": {}, "metadata": OBJECT_META}
-    properties = {**fields, **(schema.get("properties") or {})}
-    if kind.schema is not None:
-        properties["metadata"] = OBJECT_META
-    return BUILT_IN.compile({**schema, "properties": properties}, kind.kind)
+def _open_shape_of_custom(kind: Kind) -> Shape:
+    schema = kind.schema or {}
+    # The schema of a custom kind need not name what every object has.
+    fields = {"apiVersion": {}, "kind": {}, **(schema.get("properties") or {})}
+    fields["metadata"] = OBJECT_META
+    return BUILT_IN.compile({**schema, "properties": fields}, kind.kind)
