@@ -26,9 +26,10 @@ from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.measure import BenchmarkRow
+if TYPE_CHECKING:
+    from benchmarks.measure import BenchmarkRow
 
 Work = Callable[[], object]
 

@@ -9,8 +9,7 @@ Source: k8s.io/apiserver/pkg/storage/etcd3/watcher.go (transform).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from kubesim.errors import Cause, Compacted, Expired, FutureRevision, Timeout
 from kubesim.objects.frozen import Document, FrozenDict, freeze
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceEvent:
+class ResourceEvent(NamedTuple):
     """One watch event.
 
     Attributes:

@@ -16,7 +16,6 @@ Source: k8s.io/client-go/tools/cache (shared_informer.go, reflector.go).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import TypedDict
 
 from kubesim.apiserver import KubeAPI, ResourceEvent, ResourceWatch
@@ -188,7 +187,7 @@ class Informer:
             self._objects[key] = event.object
         if event.previous is not known:
             # What the component saw last; it is older if events were lost in between.
-            event = replace(event, previous=known)
+            event = event._replace(previous=known)
         if self._on_event is not None:
             self._on_event(event)
 

@@ -10,8 +10,7 @@ Source: etcd `api/mvccpb/kv.proto`, https://etcd.io/docs/v3.5/learning/api/.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from kubesim.objects.wellknown import METRICS_GROUP
 
@@ -82,8 +81,7 @@ class KeyValue(Protocol):
         """The value as compact JSON in UTF-8; encoded once, then kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchEvent:
+class WatchEvent(NamedTuple):
     """One change of one key: a watch event.
 
     Attributes:
@@ -103,8 +101,7 @@ class WatchEvent:
         return self.kv.mod_revision
 
 
-@dataclass(frozen=True, slots=True)
-class ListResult:
+class ListResult(NamedTuple):
     """A snapshot of the keys under a prefix.
 
     Attributes:
@@ -118,8 +115,7 @@ class ListResult:
     more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TxnResult:
+class TxnResult(NamedTuple):
     """Result of a transaction.
 
     Attributes:

@@ -109,8 +109,11 @@ class Keyspace:
         """Return the present keys under a prefix, in ascending order."""
         keys, entries = self.keys, self.entries
         start = bisect_left(keys, max(prefix, start_after + "\0" if start_after else ""))
+        with_samples = self._sees_samples(prefix)
+        if not with_samples and (start == len(keys) or not keys[start].startswith(prefix)):
+            return []  # most quotas, limit ranges and priority classes are looked for in vain
         end = bisect_left(keys, _after(prefix), lo=start) if prefix else len(keys)
-        if not self._sees_samples(prefix):
+        if not with_samples:
             if at_most is not None:
                 end = min(end, start + at_most)
             return [entries[key] for key in keys[start:end]]

@@ -11,6 +11,7 @@ Source: k8s.io/apimachinery/pkg/util/managedfields/internal (fieldmanager.go, sk
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from kubesim.apiserver.fieldmanager.managed import (
     UPDATE,
@@ -30,6 +31,7 @@ from kubesim.objects.frozen import Document
 UNTRACKED = ("managedFields", "generation", "resourceVersion")
 
 
+@lru_cache(maxsize=256)
 def typed_schema(kind: Kind) -> Schema:
     """Return the schema that says which lists are keyed; {} if the kind has none."""
     schema = structure_of(kind)

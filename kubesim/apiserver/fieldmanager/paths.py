@@ -28,6 +28,7 @@ Path = tuple[str, ...]
 FieldSet = frozenset[Path]
 FieldValues = dict[Path, object]
 SELF = "."
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 DEFAULT_KEYS = {"protocol": "TCP"}  # values of keys that an item leaves out
 NOTHING: Schema = {}
 # The identity of an object, and fields that the server writes: no manager owns them.
@@ -52,6 +53,8 @@ UNOWNED = frozenset(
         ),
     )
 )
+
+UNOWNED_ROOTS = frozenset(path[0] for path in UNOWNED)  # where unowned fields are
 
 
 # -- steps -----------------------------------------------------------------------------------------
@@ -95,16 +98,12 @@ def key_step(item: Document, keys: Iterable[str]) -> str:
     """Return the step to an item of a keyed list."""
     named = {key: item.get(key, DEFAULT_KEYS.get(key)) for key in keys}
     known = {key: value for key, value in named.items() if value is not None}
-    return f"k:{_compact(known)}"
+    return f"k:{_encode(known)}"
 
 
 def value_step(value: object) -> str:
     """Return the step to a member of a set."""
-    return f"v:{_compact(value)}"
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"v:{_encode(value)}"
 
 
 # -- leaves ----------------------------------------------------------------------------------------
@@ -122,28 +121,35 @@ def leaves(document: Document, schema: Schema = NOTHING) -> FieldSet:
 
 def values(document: Document, schema: Schema = NOTHING) -> FieldValues:
     """Return each leaf of a document and its value; items of keyed lists have the value None."""
-    leaves_by_path: FieldValues = {}
-    for path, value in _walk(document, schema, ()):
-        if path[:1] not in UNOWNED and path[:2] not in UNOWNED:
-            leaves_by_path[path] = value
-    return leaves_by_path
+    collected: FieldValues = {}
+    _collect(document, schema, (), collected)
+    return {
+        path: value
+        for path, value in collected.items()
+        if path[0] not in UNOWNED_ROOTS or not (path[:1] in UNOWNED or path[:2] in UNOWNED)
+    }
 
 
-def _walk(value: object, schema: Schema, path: Path) -> Iterator[tuple[Path, object]]:
+def _collect(value: object, schema: Schema, path: Path, collected: FieldValues) -> None:
+    """Add each leaf of a value at `path`."""
     if isinstance(value, dict) and value and not is_atomic(schema):
         for name, item in value.items():
-            yield from _walk(item, part_schema(schema, name), (*path, f"f:{name}"))
+            inner = (*path, f"f:{name}")
+            if isinstance(item, (dict, list)) and item:
+                _collect(item, part_schema(schema, name), inner, collected)
+            else:
+                collected[inner] = item
     elif isinstance(value, list) and value and (keys := keys_of(schema, value)):
-        inner = item_schema(schema)
+        of_item = item_schema(schema)
         for item in value:
             step = (*path, key_step(item, keys))
-            yield (*step, SELF), None
-            yield from _walk(item, inner, step)
+            collected[(*step, SELF)] = None
+            _collect(item, of_item, step, collected)
     elif isinstance(value, list) and value and is_set(schema, value):
         for item in value:
-            yield (*path, value_step(item)), item
+            collected[(*path, value_step(item))] = item
     elif path:
-        yield path, value
+        collected[path] = value
 
 
 # -- on the wire -----------------------------------------------------------------------------------
@@ -183,7 +189,7 @@ def path_text(path: Path) -> str:
         kind, rest = step[:2], step[2:]
         if kind == "k:":
             named = json.loads(rest)
-            formatted += "[" + ",".join(f"{key}={_compact(named[key])}" for key in named) + "]"
+            formatted += "[" + ",".join(f"{key}={_encode(named[key])}" for key in named) + "]"
         elif kind == "v:":
             formatted += f"[={rest}]"
         else:
