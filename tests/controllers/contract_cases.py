@@ -120,8 +120,8 @@ def pods(cluster: Cluster) -> list[Any]:
 
 def status(cluster: Cluster, kind: str, *fields: str, name: str = "web") -> tuple[Any, ...]:
     """Fields of an object's status."""
-    found = cluster.api.get(kind, name).get("status") or {}
-    return tuple(found.get(field) for field in fields)
+    result = cluster.api.get(kind, name).get("status") or {}
+    return tuple(result.get(field) for field in fields)
 
 
 def images(cluster: Cluster) -> Counter[str]:
@@ -183,7 +183,7 @@ def surge_is_kept(cluster: Cluster) -> None:
 def endpoints(cluster: Cluster) -> list[str]:
     """Names of the pods in all slices."""
     slices = cluster.api.snapshot("EndpointSlice")[0]
-    return [e["targetRef"]["name"] for found in slices for e in found.get("endpoints") or ()]
+    return [e["targetRef"]["name"] for result in slices for e in result.get("endpoints") or ()]
 
 
 def no_endpoint_twice(cluster: Cluster) -> None:
@@ -207,12 +207,12 @@ def every_minute_has_its_job(cluster: Cluster) -> tuple[bool, int]:
 
 def node_health(cluster: Cluster) -> list[tuple[str, set[str]]]:
     """The Ready status and the taints of each node."""
-    found = []
+    result = []
     for node in cluster.api.snapshot("Node")[0]:
         (ready,) = [c for c in node["status"]["conditions"] if c["type"] == "Ready"]
         taints = {f"{t['key']}:{t['effect']}" for t in node["spec"].get("taints") or ()}
-        found.append((ready["status"], taints))
-    return found
+        result.append((ready["status"], taints))
+    return result
 
 
 def names(kind: str, namespace: str = "default") -> Callable[[Cluster], list[str]]:

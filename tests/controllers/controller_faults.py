@@ -55,7 +55,7 @@ class Flaky:
 
 def controller_of(cluster: Cluster, kind: type[C]) -> C:
     """The controller of that class in a cluster."""
-    return next(found for found in cluster.controllers if isinstance(found, kind))
+    return next(result for result in cluster.controllers if isinstance(result, kind))
 
 
 def replace_controller(cluster: Cluster, kind: type[C], **options: Any) -> C:
@@ -81,13 +81,13 @@ def _drop(informer: Informer) -> None:
 
 
 @contextmanager
-def pods_refused(cluster: Cluster, said: str) -> Iterator[None]:
-    """Meanwhile whoever makes a pod is told that it is forbidden, in these words."""
+def pods_refused(cluster: Cluster, message: str) -> Iterator[None]:
+    """Meanwhile whoever makes a pod is reported that it is forbidden, in these words."""
     create = cluster.api.create
 
     def refuse(document: Any, **options: Any) -> Any:
         if document["kind"] == "Pod":
-            raise Forbidden(said, hint="ours")
+            raise Forbidden(message, hint="ours")
         return create(document, **options)
 
     cluster.api.create = refuse  # type: ignore[method-assign]

@@ -69,17 +69,17 @@ def condition(cluster: Cluster, type: str = "Progressing") -> dict[str, Any]:
 
 def events(cluster: Cluster, reason: str = "ScalingReplicaSet") -> list[str]:
     """Messages of the events about Deployments, in the order in which they were made."""
-    found = [
+    result = [
         event
         for event in cluster.api.list("Event")["items"]
         if event["reason"] == reason and event["involvedObject"]["kind"] == "Deployment"
     ]
-    found.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
-    return [event["message"] for event in found]
+    result.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+    return [event["message"] for event in result]
 
 
 def versions(cluster: Cluster) -> dict[str, int]:
-    """How many pods that are not on their way out there are of each version."""
+    """How many pods that are not terminating there are of each version."""
     counted: dict[str, int] = {}
     for pod in cluster.api.list("Pod")["items"]:
         if "deletionTimestamp" not in pod["metadata"]:

@@ -216,9 +216,9 @@ class WritesEachTime(ReplicaSetController):
 
     def reconcile(self, key: str) -> None:
         super().reconcile(key)
-        found = self.api.peek("ReplicaSet", "web", "default")
-        if found is not None:
-            passes = int(meta.annotations_of(found).get("passes", "0")) + 1
+        result = self.api.peek("ReplicaSet", "web", "default")
+        if result is not None:
+            passes = int(meta.annotations_of(result).get("passes", "0")) + 1
             patch = {"metadata": {"annotations": {"passes": str(passes)}}}
             if not self.clock.inside_worker():
                 self.api.patch("ReplicaSet", "web", patch)
@@ -259,16 +259,16 @@ class FirstComeFirstServed(ReplicaSetController):
             self.clock.worker(rival).call_later(10.0, lambda size=size: self._race(size))
 
     def _race(self, size: int) -> None:
-        found = self.api.peek("ReplicaSet", "web", "default")
-        if found is not None and "size" not in meta.annotations_of(found):
+        result = self.api.peek("ReplicaSet", "web", "default")
+        if result is not None and "size" not in meta.annotations_of(result):
             patch = {"metadata": {"annotations": {"size": str(size)}}}
             self.api.patch("ReplicaSet", "web", patch)
 
     def reconcile(self, key: str) -> None:
         super().reconcile(key)
-        found = self.api.peek("ReplicaSet", "web", "default")
-        size = meta.annotations_of(found or {}).get("size")
-        if found is not None and size and found["spec"]["replicas"] == 2:
+        result = self.api.peek("ReplicaSet", "web", "default")
+        size = meta.annotations_of(result or {}).get("size")
+        if result is not None and size and result["spec"]["replicas"] == 2:
             self.api.update_scale("ReplicaSet", "web", replicas=int(size))
 
 

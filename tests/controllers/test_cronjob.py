@@ -29,19 +29,19 @@ def at(minutes: float) -> datetime:
 )
 def test_times_that_are_due(now: float, latest: float | None, times: int) -> None:
     """The newest counts, however many were missed."""
-    found = missed(FIVE, NOON, at(now))
+    result = missed(FIVE, NOON, at(now))
     if times < 0:
-        assert found.times == 60 * 24 * 400 / 5
-        assert found.latest == at(now)
+        assert result.times == 60 * 24 * 400 / 5
+        assert result.latest == at(now)
     else:
-        assert (found.latest, found.times) == (None if latest is None else at(latest), times)
+        assert (result.latest, result.times) == (None if latest is None else at(latest), times)
 
 
 def decide(now: float, active: int = 0, last: float | None = 0, **spec: Any) -> Any:
     """The plan of a CronJob that was made at noon."""
     moment = None if last is None else at(last)
-    made = CronSpec(FIVE, **spec)
-    return plan(made, created=NOON, last=moment, now=at(now), active=active)
+    new_object = CronSpec(FIVE, **spec)
+    return plan(new_object, created=NOON, last=moment, now=at(now), active=active)
 
 
 def test_a_run_begins_when_it_is_due() -> None:
@@ -66,7 +66,7 @@ def test_runs_that_overlap() -> None:
 
 
 def test_a_late_start_is_given_up() -> None:
-    """Beyond startingDeadlineSeconds; many missed times are told otherwise."""
+    """Beyond startingDeadlineSeconds; many missed times are reported otherwise."""
     assert decide(7, deadline=180.0).start == at(5)
     assert decide(7, deadline=60.0).start is None
     many = decide(5 * 101)
@@ -105,9 +105,9 @@ def cronjob(schedule: str = "*/5 * * * *", run: float = 30, code: int = 0, **spe
 @pytest.fixture
 def cluster() -> Any:
     """Two nodes, nothing on them, one second old."""
-    with Cluster(nodes=2, seed=1, hpa=False) as made:
-        made.sleep(1)
-        yield made
+    with Cluster(nodes=2, seed=1, hpa=False) as new_object:
+        new_object.sleep(1)
+        yield new_object
 
 
 def jobs(cluster: Cluster) -> list[str]:
@@ -145,8 +145,8 @@ def test_a_job_for_each_time(cluster: Cluster) -> None:
     assert "active" not in status_of(cluster)
     assert status_of(cluster)["lastSuccessfulTime"] == "2025-01-01T00:05:32Z"
     assert told(cluster, "SuccessfulCreate") == [f"Created job tick-{FIRST}"]
-    said = f"Saw completed job: tick-{FIRST}, condition: Complete"
-    assert told(cluster, "SawCompletedJob") == [said]
+    expected_message = f"Saw completed job: tick-{FIRST}, condition: Complete"
+    assert told(cluster, "SawCompletedJob") == [expected_message]
     assert "start the Job of 2025-01-01T00:05" in str(cluster.explain("cj/tick").history())
 
 
@@ -157,8 +157,8 @@ def test_history_is_kept_within_limits(cluster: Cluster, code: int, kept: int) -
     cluster.sleep(580)
     assert len(jobs(cluster)) == kept
     assert len(cluster.api.list("Pod")["items"]) == kept
-    gone = told(cluster, "SuccessfulDelete")
-    assert gone[0].startswith("Deleted job tick-")
+    deleted = told(cluster, "SuccessfulDelete")
+    assert deleted[0].startswith("Deleted job tick-")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "field", "said"),
+    ("changes", "field", "expected_message"),
     [
         ({"schedule": ""}, "spec.schedule", "Required value"),
         ({"schedule": "* * *"}, "spec.schedule", "expected exactly 5 fields, found 3"),
@@ -230,7 +230,7 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
         ({"startingDeadlineSeconds": -1}, "spec.startingDeadlineSeconds", "Invalid value"),
     ],
 )
-def test_what_is_refused(cluster: Cluster, changes: Any, field: str, said: str) -> None:
+def test_what_is_refused(cluster: Cluster, changes: Any, field: str, expected_message: str) -> None:
     """One broken rule, one cause."""
     document = cronjob()
     document["spec"].update(changes)
@@ -238,7 +238,7 @@ def test_what_is_refused(cluster: Cluster, changes: Any, field: str, said: str) 
         cluster.api.create(document)
     (cause,) = caught.value.causes
     assert cause.field == field
-    assert said in cause.message
+    assert expected_message in cause.message
 
 
 def test_the_template_of_the_jobs_is_checked(cluster: Cluster) -> None:
@@ -249,10 +249,13 @@ def test_the_template_of_the_jobs_is_checked(cluster: Cluster) -> None:
         cluster.api.create(document)
     (cause,) = caught.value.causes
     assert cause.field == "spec.jobTemplate.spec.template.spec.restartPolicy"
-    made = cluster.api.create(cronjob())["spec"]
-    assert made["jobTemplate"]["spec"]["completions"] == 1
-    assert (made["successfulJobsHistoryLimit"], made["failedJobsHistoryLimit"]) == (3, 1)
-    assert made["concurrencyPolicy"] == "Allow"
+    new_object = cluster.api.create(cronjob())["spec"]
+    assert new_object["jobTemplate"]["spec"]["completions"] == 1
+    assert (new_object["successfulJobsHistoryLimit"], new_object["failedJobsHistoryLimit"]) == (
+        3,
+        1,
+    )
+    assert new_object["concurrencyPolicy"] == "Allow"
 
 
 def test_the_name_of_a_run() -> None:

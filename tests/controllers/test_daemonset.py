@@ -44,12 +44,12 @@ def rolling(**numbers: Any) -> dict[str, Any]:
 @pytest.fixture
 def cluster() -> Any:
     """Four nodes, nothing on them."""
-    with Cluster(nodes=4, seed=1, hpa=False) as made:
-        yield made
+    with Cluster(nodes=4, seed=1, hpa=False) as created:
+        yield created
 
 
 def pods_of(cluster: Cluster) -> list[dict[str, Any]]:
-    """Pods that are not on their way out."""
+    """Pods that are not terminating."""
     items = cluster.api.list("Pod")["items"]
     return [p for p in items if "deletionTimestamp" not in p["metadata"]]
 
@@ -81,9 +81,9 @@ def available(cluster: Cluster) -> int:
 
 def set_image(cluster: Cluster, image: str) -> None:
     """A new template."""
-    found = cluster.api.get("DaemonSet", "agent")
-    found["spec"]["template"]["spec"]["containers"][0]["image"] = image
-    cluster.api.update(found)
+    result = cluster.api.get("DaemonSet", "agent")
+    result["spec"]["template"]["spec"]["containers"][0]["image"] = image
+    cluster.api.update(result)
 
 
 def taint(cluster: Cluster, name: str, *taints: str) -> None:
@@ -101,8 +101,8 @@ def test_each_node_has_one(cluster: Cluster) -> None:
     cluster.sleep(10)
     assert places(cluster) == ALL
     assert all(p["spec"]["nodeName"] == target_of(p) for p in pods_of(cluster))
-    found = status_of(cluster)
-    assert found == {
+    result = status_of(cluster)
+    assert result == {
         "desiredNumberScheduled": 4,
         "currentNumberScheduled": 4,
         "numberMisscheduled": 0,
@@ -112,8 +112,8 @@ def test_each_node_has_one(cluster: Cluster) -> None:
         "observedGeneration": 1,
     }
     names = sorted(p["metadata"]["name"] for p in pods_of(cluster))
-    told = sorted(events_of(cluster, "DaemonSet", "SuccessfulCreate"))
-    assert told == [f"Created pod: {name}" for name in names]
+    reported = sorted(events_of(cluster, "DaemonSet", "SuccessfulCreate"))
+    assert reported == [f"Created pod: {name}" for name in names]
     assert "create a pod on node-1" in str(cluster.explain("ds/agent").decisions[0])
     labels = pods_of(cluster)[0]["metadata"]["labels"]
     assert labels["pod-template-generation"] == "1"
@@ -179,8 +179,8 @@ def test_taints_keep_away_or_drive_out(cluster: Cluster) -> None:
     taint(cluster, "node-2", "gpu:NoSchedule")
     cluster.sleep(5)
     assert places(cluster) == ALL[1:]
-    found = status_of(cluster)
-    assert (found["desiredNumberScheduled"], found["numberMisscheduled"]) == (2, 1)
+    result = status_of(cluster)
+    assert (result["desiredNumberScheduled"], result["numberMisscheduled"]) == (2, 1)
     assert "node-1, node-2: taint gpu:NoSchedule is not tolerated" in str(
         cluster.explain("ds/agent").latest
     )
@@ -216,10 +216,10 @@ def fail(cluster: Cluster, place: str, phase: str) -> str:
 
 def test_failed_pods_are_replaced_slower_and_slower(cluster: Cluster) -> None:
     """At once, then after the back-off of their node, each with an event."""
-    made = daemonset()
+    created = daemonset()
     quick = {"kubesim.dev/start-seconds": "0"}
-    made["spec"]["template"]["metadata"]["annotations"] = quick
-    cluster.api.create(made)
+    created["spec"]["template"]["metadata"]["annotations"] = quick
+    cluster.api.create(created)
     cluster.sleep(10)
     first = fail(cluster, "node-1", "Failed")
     cluster.sleep(0.4)
@@ -228,19 +228,19 @@ def test_failed_pods_are_replaced_slower_and_slower(cluster: Cluster) -> None:
     fail(cluster, "node-1", "Failed")
     cluster.sleep(0.2)
     assert second in {p["metadata"]["name"] for p in pods_of(cluster)}
-    said = "failed pods stay until their back-off is over: node-1"
-    assert said in str(cluster.explain("ds/agent").latest)
+    message = "failed pods stay until their back-off is over: node-1"
+    assert message in str(cluster.explain("ds/agent").latest)
     cluster.sleep(1.5)
     assert second not in {p["metadata"]["name"] for p in pods_of(cluster)}
-    told = events_of(cluster, "DaemonSet", "FailedDaemonPod")
-    assert told == [
+    reported = events_of(cluster, "DaemonSet", "FailedDaemonPod")
+    assert reported == [
         f"Found failed daemon pod default/{name} on node node-1, will try to kill it"
         for name in (first, second)
     ]
     ended = fail(cluster, "node-2", "Succeeded")
     cluster.sleep(5)
-    said = f"Found succeeded daemon pod default/{ended} on node node-2, will try to delete it"
-    assert events_of(cluster, "DaemonSet", "SucceededDaemonPod") == [said]
+    message = f"Found succeeded daemon pod default/{ended} on node node-2, will try to delete it"
+    assert events_of(cluster, "DaemonSet", "SucceededDaemonPod") == [message]
     assert places(cluster) == ALL
 
 
@@ -256,8 +256,8 @@ def test_a_rolling_update(cluster: Cluster, number: Any, fewest: int) -> None:
         seen.append(available(cluster))
     assert min(seen) == fewest
     assert images(cluster) == ["kubesim/pod:2"] * 4
-    found = status_of(cluster)
-    assert (found["updatedNumberScheduled"], found["observedGeneration"]) == (4, 2)
+    result = status_of(cluster)
+    assert (result["updatedNumberScheduled"], result["observedGeneration"]) == (4, 2)
     assert pods_of(cluster)[0]["metadata"]["labels"]["pod-template-generation"] == "2"
 
 
@@ -287,10 +287,10 @@ def test_a_broken_update_stands_still(cluster: Cluster) -> None:
     """New pods that never become ready hold the rollout; the record says which number binds."""
     cluster.api.create(daemonset())
     cluster.sleep(10)
-    found = cluster.api.get("DaemonSet", "agent")
+    result = cluster.api.get("DaemonSet", "agent")
     asks = {"requests": {"cpu": "64"}}
-    found["spec"]["template"]["spec"]["containers"][0]["resources"] = asks
-    cluster.api.update(found)
+    result["spec"]["template"]["spec"]["containers"][0]["resources"] = asks
+    cluster.api.update(result)
     cluster.sleep(120)
     assert available(cluster) == 3
     assert status_of(cluster)["updatedNumberScheduled"] == 1
@@ -326,7 +326,7 @@ def revisions(cluster: Cluster) -> list[int]:
     return sorted(item["revision"] for item in cluster.api.list("ControllerRevision")["items"])
 
 
-def test_templates_are_kept_and_numbered_anew(cluster: Cluster) -> None:
+def test_templates_are_kept_and_numbered_again(cluster: Cluster) -> None:
     """Going back gives the old template the next number; beyond the limit the oldest go."""
     cluster.api.create(daemonset(revisionHistoryLimit=1, **rolling(maxUnavailable="100%")))
     cluster.sleep(10)
@@ -346,8 +346,8 @@ def test_a_taken_name_of_a_revision_gives_another_hash(cluster: Cluster) -> None
     """Somebody else's revision stands in the way: a collision is counted."""
     from kubesim.controllers.daemonset.history import hash_of
 
-    made = cluster.api.create(daemonset(), dry_run=True)
-    name = f"agent-{hash_of(made)}"
+    created = cluster.api.create(daemonset(), dry_run=True)
+    name = f"agent-{hash_of(created)}"
     cluster.api.create({"kind": "ControllerRevision", "metadata": {"name": name}, "revision": 1})
     cluster.api.create(daemonset())
     cluster.sleep(20)
@@ -378,7 +378,7 @@ def test_pods_go_with_their_daemonset(cluster: Cluster) -> None:
     assert cluster.api.list("ControllerRevision")["items"] == []
 
 
-def test_a_refused_creation_is_told_and_tried_again(cluster: Cluster) -> None:
+def test_a_refused_creation_is_reported_and_retried(cluster: Cluster) -> None:
     """With the server's words."""
     with pods_refused(cluster, "exceeded quota"):
         cluster.api.create(daemonset())
@@ -389,7 +389,7 @@ def test_a_refused_creation_is_told_and_tried_again(cluster: Cluster) -> None:
     assert status_of(cluster)["numberAvailable"] == 4
 
 
-def test_a_cluster_without_daemonsets_looks_at_no_pods(cluster: Cluster) -> None:
+def test_a_cluster_without_daemonsets_watches_no_pods(cluster: Cluster) -> None:
     """The watches of pods and nodes begin with the first DaemonSet."""
     cluster.sleep(5)
     controller = controller_of(cluster, DaemonSetController)

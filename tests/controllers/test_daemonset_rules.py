@@ -131,9 +131,9 @@ def test_pinning_replaces_the_required_terms_alone() -> None:
 )
 def test_what_a_daemonset_thinks_of_a_node(spec: Any, place: Any, expected: Any) -> None:
     """Name and affinity: neither run nor stay; NoSchedule: stay; NoExecute: go."""
-    found = verdict_on({"spec": spec}, place)
-    assert (found.should_run, found.should_continue) == expected
-    assert bool(found.why) is not found.should_run
+    result = verdict_on({"spec": spec}, place)
+    assert (result.should_run, result.should_continue) == expected
+    assert bool(result.why) is not result.should_run
 
 
 def test_automatic_tolerations_have_no_limit() -> None:
@@ -145,9 +145,9 @@ def test_automatic_tolerations_have_no_limit() -> None:
         "tolerationSeconds": 5,
     }
     other = {"key": "gpu", "operator": "Exists"}
-    found = daemon_tolerations({"tolerations": [other, mine]})
-    assert found[0] == other
-    keys = [(t.get("key", "").rpartition("/")[2], t.get("effect")) for t in found[1:]]
+    result = daemon_tolerations({"tolerations": [other, mine]})
+    assert result[0] == other
+    keys = [(t.get("key", "").rpartition("/")[2], t.get("effect")) for t in result[1:]]
     assert keys == [
         ("unreachable", "NoExecute"),
         ("not-ready", "NoExecute"),
@@ -156,7 +156,7 @@ def test_automatic_tolerations_have_no_limit() -> None:
         ("pid-pressure", "NoSchedule"),
         ("unschedulable", "NoSchedule"),
     ]
-    assert not any("tolerationSeconds" in toleration for toleration in found)
+    assert not any("tolerationSeconds" in toleration for toleration in result)
     assert len(daemon_tolerations({"hostNetwork": True})) == 7
 
 
@@ -195,10 +195,10 @@ def old(name: str, place: str = "n", **facts: Any) -> DaemonPod:
 
 def grouped(*pods: DaemonPod) -> dict[str, list[DaemonPod]]:
     """Pods by node."""
-    found: dict[str, list[DaemonPod]] = {}
+    result: dict[str, list[DaemonPod]] = {}
     for each in pods:
-        found.setdefault(each.node, []).append(each)
-    return found
+        result.setdefault(each.node, []).append(each)
+    return result
 
 
 NODE = DaemonNode("n")
@@ -244,15 +244,15 @@ PLAIN, SURGE = DaemonRules("new"), DaemonRules("new", surge=1, unavailable=0)
 )
 def test_the_care_of_one_node(place: Any, pods: Any, rules: Any, create: Any, delete: Any) -> None:
     """One pod where one should be; what ended, is doubled or unwanted goes."""
-    found = plan_node_pods([place], grouped(*pods), rules, 100.0)
-    assert (found.create, found.delete) == (create, delete)
+    result = plan_node_pods([place], grouped(*pods), rules, 100.0)
+    assert (result.create, result.delete) == (create, delete)
 
 
 def test_a_failed_pod_waits_while_the_back_off_runs() -> None:
     """It is neither deleted nor replaced meanwhile."""
     failed = pod("a", phase="Failed", ready=False)
-    found = plan_node_pods([NODE], grouped(failed), PLAIN, 0.0, lambda name: name == "n")
-    assert (found.create, found.delete, found.waiting) == ((), (), (failed,))
+    result = plan_node_pods([NODE], grouped(failed), PLAIN, 0.0, lambda name: name == "n")
+    assert (result.create, result.delete, result.waiting) == ((), (), (failed,))
 
 
 def test_the_back_off_doubles_and_is_forgotten() -> None:
@@ -327,8 +327,8 @@ def nodes(count: int) -> list[DaemonNode]:
 def test_how_many_old_pods_may_go(pods: Any, unavailable: int, delete: Any) -> None:
     """maxUnavailable minus what is missing already."""
     rules = DaemonRules("new", unavailable=unavailable)
-    found = roll_out(nodes(3), grouped(*pods), rules, 100.0)
-    assert (found.create, found.delete) == ((), delete)
+    result = roll_out(nodes(3), grouped(*pods), rules, 100.0)
+    assert (result.create, result.delete) == ((), delete)
 
 
 @pytest.mark.parametrize(
@@ -347,8 +347,8 @@ def test_how_many_old_pods_may_go(pods: Any, unavailable: int, delete: Any) -> N
 def test_how_many_new_pods_may_come_first(pods: Any, surge: int, create: Any, delete: Any) -> None:
     """maxSurge minus those that are not available yet."""
     rules = DaemonRules("new", surge=surge, unavailable=0)
-    found = roll_out(nodes(3), grouped(*pods), rules, 100.0)
-    assert (found.create, found.delete) == (create, delete)
+    result = roll_out(nodes(3), grouped(*pods), rules, 100.0)
+    assert (result.create, result.delete) == (create, delete)
 
 
 def test_a_node_that_is_left_keeps_its_pod_until_another_can_stand_in() -> None:
@@ -380,14 +380,19 @@ def test_a_pass_never_takes_more_than_it_may(count: int, raw: Any, unavailable: 
         )
     )
     rules = DaemonRules("True", unavailable=unavailable)
-    found = roll_out(nodes(count), pods, rules, 9.0)
+    result = roll_out(nodes(count), pods, rules, 9.0)
     # An old pod that serves nobody goes without being counted; all else that is missing counts.
     staying = [[p for p in pods.get(str(n), ()) if not p.terminating] for n in range(count)]
     counted = [s for s in staying if not (len(s) == 1 and (s[0].revision != "True" or s[0].ready))]
-    hit = {p.node for there in pods.values() for p in there if p.name in found.delete and p.ready}
+    hit = {
+        p.node
+        for existing in pods.values()
+        for p in existing
+        if p.name in result.delete and p.ready
+    }
     assert len(hit) <= max(0, unavailable - len(counted))
     assert not {p.name for t in pods.values() for p in t if p.revision == "True"} & set(
-        found.delete
+        result.delete
     )
 
 
@@ -449,11 +454,11 @@ def revision(number: int, text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("limit", "live", "gone"),
+    ("limit", "live", "deleted"),
     [(3, "", ""), (2, "", "a"), (0, "", "abc"), (2, "a", "b"), (0, "ab", "c"), (1, "abc", "")],
 )
-def test_which_old_revisions_go(limit: int, live: str, gone: str) -> None:
+def test_which_old_revisions_go(limit: int, live: str, deleted: str) -> None:
     """The oldest beyond the limit, but none from which a pod is alive."""
     kept = [revision(3, "c"), revision(1, "a"), revision(2, "b")]
-    found = superfluous(kept, limit, live=set(live))
-    assert "".join(r["metadata"]["labels"]["controller-revision-hash"] for r in found) == gone
+    result = superfluous(kept, limit, live=set(live))
+    assert "".join(r["metadata"]["labels"]["controller-revision-hash"] for r in result) == deleted

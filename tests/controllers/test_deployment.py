@@ -25,20 +25,20 @@ from kubesim.controllers.deployment.controller import DeploymentController
 @pytest.fixture
 def cluster() -> Any:
     """Three nodes, nothing on them."""
-    with Cluster(nodes=3, seed=1, hpa=False) as made:
-        yield made
+    with Cluster(nodes=3, seed=1, hpa=False) as created:
+        yield created
 
 
 def test_a_first_rollout_makes_everything_at_once(cluster: Cluster) -> None:
     """One ReplicaSet of full size, revision 1, with the hash in labels, selector and template."""
     cluster.api.create(deployment())
     cluster.sleep(5)
-    (made,) = cluster.api.list("ReplicaSet")["items"]
-    text = made["metadata"]["labels"]["pod-template-hash"]
-    assert made["metadata"]["name"] == f"web-{text}"
-    assert made["spec"]["selector"]["matchLabels"] == {"app": "web", "pod-template-hash": text}
-    assert made["spec"]["template"]["metadata"]["labels"]["pod-template-hash"] == text
-    assert made["metadata"]["annotations"] == {
+    (created,) = cluster.api.list("ReplicaSet")["items"]
+    text = created["metadata"]["labels"]["pod-template-hash"]
+    assert created["metadata"]["name"] == f"web-{text}"
+    assert created["spec"]["selector"]["matchLabels"] == {"app": "web", "pod-template-hash": text}
+    assert created["spec"]["template"]["metadata"]["labels"]["pod-template-hash"] == text
+    assert created["metadata"]["annotations"] == {
         REVISION: "1",
         "deployment.kubernetes.io/desired-replicas": "10",
         "deployment.kubernetes.io/max-replicas": "13",
@@ -103,9 +103,9 @@ def test_pods_that_never_become_ready_stop_a_rollout_at_eight_and_five(cluster: 
     assert "the rollout is called failed after t=610 s" in why
     assert "becomes available, or maxUnavailable is raised to 3" in why
     cluster.sleep(20)
-    found = condition(cluster)
-    assert (found["status"], found["reason"]) == ("False", "ProgressDeadlineExceeded")
-    assert found["message"].endswith(" has timed out progressing.")
+    result = condition(cluster)
+    assert (result["status"], result["reason"]) == ("False", "ProgressDeadlineExceeded")
+    assert result["message"].endswith(" has timed out progressing.")
     assert "exceeded: the rollout is called failed" in str(cluster.explain("deployment/web"))
     watches = [cluster.api.watch(kind) for kind in ("Deployment", "ReplicaSet", "Event")]
     cluster.sleep(300)
@@ -135,7 +135,7 @@ def test_a_bad_image_stops_a_rollout_and_undo_heals_it(cluster: Cluster) -> None
     (step,) = [step for step in why.latest.steps if step.rule == "new pods"]
     assert set(step.inputs) <= {"ErrImagePull", "ImagePullBackOff"}
     assert sum(step.inputs.values()) == 5
-    assert len(why.decisions) < 20, "pulls that are tried again make no records"
+    assert len(why.decisions) < 20, "pulls that are retried make no records"
     assert cluster.rollout("deploy/web").status() == (
         'Waiting for deployment "web" rollout to finish: 5 out of 10 new replicas have been '
         "updated..."
@@ -224,11 +224,13 @@ def test_scaling_during_a_stuck_rollout_is_proportional(cluster: Cluster) -> Non
     cluster.api.update_scale("Deployment", "web", replicas=50)
     cluster.sleep(2)
     assert sizes(cluster) == {"1": 37, "2": 19}, "8 * 56 / 12 = 37.3, 4 * 56 / 12 = 18.7"
-    for made in cluster.api.list("ReplicaSet")["items"]:
-        assert made["metadata"]["annotations"]["deployment.kubernetes.io/desired-replicas"] == "50"
-        assert made["metadata"]["annotations"]["deployment.kubernetes.io/max-replicas"] == "56"
-    found = cluster.explain("deploy/web").decisions
-    assert any(step.rule == "proportional scaling" for d in found for step in d.steps)
+    for created in cluster.api.list("ReplicaSet")["items"]:
+        assert (
+            created["metadata"]["annotations"]["deployment.kubernetes.io/desired-replicas"] == "50"
+        )
+        assert created["metadata"]["annotations"]["deployment.kubernetes.io/max-replicas"] == "56"
+    result = cluster.explain("deploy/web").decisions
+    assert any(step.rule == "proportional scaling" for d in result for step in d.steps)
 
 
 def test_scaling_a_finished_rollout_changes_one_set(cluster: Cluster) -> None:
@@ -287,8 +289,8 @@ def test_recreate_stops_all_before_it_starts_any(cluster: Cluster) -> None:
             alive[name] = (event.object["metadata"].get("annotations") or {}).get("version", "1")
         assert len(set(alive.values())) <= 1, "pods of both versions at once"
     assert versions(cluster) == {"2": 4}
-    found = [d.verdict for d in cluster.explain("deploy/web").decisions]
-    assert any("old pods have not ended" in verdict for verdict in found)
+    result = [d.verdict for d in cluster.explain("deploy/web").decisions]
+    assert any("old pods have not ended" in verdict for verdict in result)
 
 
 def test_the_history_limit_holds(cluster: Cluster) -> None:
@@ -321,9 +323,9 @@ def test_orphans_are_adopted_and_strangers_let_go(cluster: Cluster) -> None:
     }
     cluster.api.create(orphan)
     cluster.sleep(20)
-    found = cluster.api.get("ReplicaSet", "stray")
-    assert found["metadata"]["ownerReferences"][0]["name"] == "web"
-    assert found["spec"]["replicas"] == 0, "its pods are of another template"
+    result = cluster.api.get("ReplicaSet", "stray")
+    assert result["metadata"]["ownerReferences"][0]["name"] == "web"
+    assert result["spec"]["replicas"] == 0, "its pods are of another template"
     name = mine["metadata"]["name"]
     cluster.api.patch("ReplicaSet", name, {"metadata": {"labels": {"app": "else"}}})
     cluster.sleep(1)
@@ -355,8 +357,8 @@ def test_the_annotation_of_old_clients_rolls_back(cluster: Cluster) -> None:
         "Unable to find last revision.",
         "Unable to find the revision to rollback to.",
     ]
-    said = 'The rollback revision contains the same template as current deployment "web"'
-    assert events(cluster, "DeploymentRollbackTemplateUnchanged") == [said]
+    message = 'The rollback revision contains the same template as current deployment "web"'
+    assert events(cluster, "DeploymentRollbackTemplateUnchanged") == [message]
 
 
 def test_a_hash_collision_is_got_around(cluster: Cluster) -> None:
@@ -435,9 +437,9 @@ def test_orphans_of_a_deleted_deployment_are_taken_by_the_next(cluster: Cluster)
 
 def test_change_cause_goes_along(cluster: Cluster) -> None:
     """Annotations of the Deployment are copied to its new ReplicaSet."""
-    made = deployment(replicas=1)
-    made["metadata"]["annotations"] = {"kubernetes.io/change-cause": "first"}
-    cluster.api.create(made)
+    created = deployment(replicas=1)
+    created["metadata"]["annotations"] = {"kubernetes.io/change-cause": "first"}
+    cluster.api.create(created)
     cluster.sleep(2)
     notes = cluster.api.list("ReplicaSet")["items"][0]["metadata"]["annotations"]
     assert notes["kubernetes.io/change-cause"] == "first"

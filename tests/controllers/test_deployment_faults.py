@@ -1,4 +1,4 @@
-"""Deployments under faults: conflicts, late news, restarts, shuffled ties; and autoscaled."""
+"""Deployments under faults: conflicts, late watch events, restarts, ties; and autoscaled."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from kubesim.errors import BadRequest, Cause, Forbidden
 @pytest.fixture
 def cluster() -> Any:
     """Three nodes, nothing on them."""
-    with Cluster(nodes=3, seed=1, hpa=False) as made:
-        yield made
+    with Cluster(nodes=3, seed=1, hpa=False) as created:
+        yield created
 
 
-def within_limits(cluster: Cluster, watch: Any, replicas: int, surge: int, gone: int) -> None:
+def within_limits(cluster: Cluster, watch: Any, replicas: int, surge: int, deleted: int) -> None:
     """All that a watch of ReplicaSets from their beginning has seen stayed between the limits."""
     size: dict[str, int] = {}
     for event in watch.poll():
         name = event.object["metadata"]["name"]
         size[name] = 0 if event.type == "DELETED" else event.object["spec"]["replicas"]
         assert sum(size.values()) <= replicas + surge
-    assert sum(size.values()) >= replicas - gone
+    assert sum(size.values()) >= replicas - deleted
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -60,7 +60,7 @@ def test_conflicts_everywhere_change_nothing_in_the_end(seed: int) -> None:
 
 
 @pytest.mark.parametrize("latency", [0.3, 2.0, 7.0])
-def test_late_news_never_break_the_limits(latency: float) -> None:
+def test_late_watch_events_never_break_the_limits(latency: float) -> None:
     """However late the cache: no second ReplicaSet for a template, never too many pods wanted."""
     with Cluster(nodes=3, seed=2, hpa=False) as cluster:
         lagging = replace_controller(cluster, DeploymentController, watch_latency_seconds=latency)
@@ -103,11 +103,11 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
     ):
         act()
         cluster.sleep(10)
-        revision, told = cluster.store.revision, len(cluster.explain("deploy/web").decisions)
+        revision, reported = cluster.store.revision, len(cluster.explain("deploy/web").decisions)
         controller_of(cluster, DeploymentController).reconcile("default/web")
         controller_of(cluster, DeploymentController).reconcile("default/web")
         assert cluster.store.revision == revision
-        assert len(cluster.explain("deploy/web").decisions) == told
+        assert len(cluster.explain("deploy/web").decisions) == reported
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -119,8 +119,8 @@ def test_the_order_of_ties_does_not_matter(seed: int) -> None:
         change(cluster, "2")
         cluster.sleep(30)
         assert versions(cluster) == {"2": 10}
-        told = [said.split(" from ")[1] for said in events(cluster)[1:4]]
-        assert told == ["0 to 3", "10 to 8", "3 to 5"]
+        reported = [message.split(" from ")[1] for message in events(cluster)[1:4]]
+        assert reported == ["0 to 3", "10 to 8", "3 to 5"]
 
 
 def test_the_same_seed_gives_the_same_history() -> None:
@@ -246,8 +246,8 @@ def test_whatever_is_done_to_it_it_ends_where_it_should(seed: int, lag: float) -
         cluster.sleep(200)
         assert versions(cluster) == {"last": 9}
         assert cluster.rollout("deploy/web").status() == 'deployment "web" successfully rolled out'
-        found = list(sizes(cluster).values())
-        assert sorted(found) == [0] * (len(found) - 1) + [9]
+        actual = list(sizes(cluster).values())
+        assert sorted(actual) == [0] * (len(actual) - 1) + [9]
         assert controller_of(cluster, DeploymentController).statistics().get("errors", 0) == 0
         numbers = [version.number for version in cluster.rollout("deploy/web").versions()]
         # A late cache may not show the newest number when the next one is given, as upstream.
@@ -270,7 +270,7 @@ def test_a_rollout_on_the_live_clock() -> None:
         assert cluster.wait_until(lambda: versions(cluster) == {"2": 4}, 60)
 
 
-def test_a_refused_replica_set_is_told_and_given_up(cluster: Cluster) -> None:
+def test_a_refused_replica_set_is_reported_and_dropped(cluster: Cluster) -> None:
     """ReplicaSetCreateError as condition and event; after 15 retries the key is dropped."""
     create, calls = cluster.api.create, 0
 
@@ -284,11 +284,11 @@ def test_a_refused_replica_set_is_told_and_given_up(cluster: Cluster) -> None:
     cluster.api.create = refuse  # type: ignore[method-assign]
     cluster.api.create(deployment(replicas=1))
     cluster.sleep(30)
-    found = condition(cluster)
-    assert (found["status"], found["reason"]) == ("False", "ReplicaSetCreateError")
-    assert found["message"].startswith('Failed to create new replica set "web-')
-    assert found["message"].endswith('": replicasets is forbidden: exceeded quota')
-    assert events(cluster, "ReplicaSetCreateError") == [found["message"]]
+    actual = condition(cluster)
+    assert (actual["status"], actual["reason"]) == ("False", "ReplicaSetCreateError")
+    assert actual["message"].startswith('Failed to create new replica set "web-')
+    assert actual["message"].endswith('": replicasets is forbidden: exceeded quota')
+    assert events(cluster, "ReplicaSetCreateError") == [actual["message"]]
     cluster.sleep(500)
     assert calls <= MAX_RETRIES + 3
     assert controller_of(cluster, DeploymentController).statistics()["dropped"] == 1
@@ -327,8 +327,8 @@ def test_refused_pods_become_replica_failure(cluster: Cluster) -> None:
     cluster.api.create = refuse  # type: ignore[method-assign]
     cluster.api.create(deployment(replicas=2))
     cluster.sleep(5)
-    found = condition(cluster, "ReplicaFailure")
-    assert (found["reason"], found["message"]) == ("FailedCreate", "exceeded quota")
+    actual = condition(cluster, "ReplicaFailure")
+    assert (actual["reason"], actual["message"]) == ("FailedCreate", "exceeded quota")
     assert "replica failure: exceeded quota" in str(cluster.explain("deploy/web"))
     refusing = False
     cluster.sleep(60)
@@ -361,13 +361,13 @@ def autoscaler(low: int, high: int) -> dict[str, Any]:
 
 def test_an_autoscaler_drives_a_deployment_in_a_closed_loop() -> None:
     """Load up, pods up; a rollout under load keeps serving; load down, pods down."""
-    made = deployment(replicas=2)
-    template = made["spec"]["template"]
+    created = deployment(replicas=2)
+    template = created["spec"]["template"]
     template["metadata"]["annotations"] = {"kubesim.dev/workload": '{"model": "load"}'}
     container = template["spec"]["containers"][0]
     container["resources"]["requests"] = {"cpu": "200m", "memory": "64Mi"}
     with Cluster(nodes=5, seed=3, hpa=False) as cluster:
-        cluster.api.create(made)
+        cluster.api.create(created)
         cluster.api.create(autoscaler(2, 20))
         cluster.set_traffic(60, workload="web")
         cluster.sleep(240)

@@ -36,11 +36,11 @@ def facts(
     *old: OwnedSet,
     replicas: int = 10,
     surge: int = 3,
-    gone: int = 2,
+    deleted: int = 2,
     **more: Any,
 ) -> DeploymentFacts:
     """Ten replicas at 25 %/25 % unless said."""
-    return DeploymentFacts(replicas, Fenceposts(surge, gone), new, old, new_name="new", **more)
+    return DeploymentFacts(replicas, Fenceposts(surge, deleted), new, old, new_name="new", **more)
 
 
 # -- rolling update --------------------------------------------------------------------------------
@@ -68,9 +68,9 @@ def facts(
         (facts(None, owned("old", 10), surge=0), 0, {"old": 8}),
         (facts(owned("new", 0), owned("old", 8), surge=0), None, {"new": 2}),
         # One replica: 1 more, none less.
-        (facts(None, owned("old", 1), replicas=1, surge=1, gone=0), 1, {}),
-        (facts(owned("new", 1, 0), owned("old", 1), replicas=1, surge=1, gone=0), None, {}),
-        (facts(owned("new", 1), owned("old", 1), replicas=1, surge=1, gone=0), None, {"old": 0}),
+        (facts(None, owned("old", 1), replicas=1, surge=1, deleted=0), 1, {}),
+        (facts(owned("new", 1, 0), owned("old", 1), replicas=1, surge=1, deleted=0), None, {}),
+        (facts(owned("new", 1), owned("old", 1), replicas=1, surge=1, deleted=0), None, {"old": 0}),
         # Several old ones: the oldest shrinks first.
         (facts(owned("new", 5), owned("a", 3), owned("b", 5)), None, {"a": 0, "b": 3}),
         (facts(owned("new", 3, 0), owned("a", 3, 2), owned("b", 7)), None, {"a": 1}),
@@ -100,31 +100,31 @@ def test_a_stuck_rollout_says_what_would_free_it() -> None:
 @given(
     replicas=st.integers(0, 20),
     surge=st.integers(0, 5),
-    gone=st.integers(0, 5),
+    deleted=st.integers(0, 5),
     new=st.integers(0, 20),
     ready=st.integers(0, 20),
     olds=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=4),
 )
 def test_what_is_said_to_free_a_stuck_rollout_does(
-    replicas: int, surge: int, gone: int, new: int, ready: int, olds: list[tuple[int, int]]
+    replicas: int, surge: int, deleted: int, new: int, ready: int, olds: list[tuple[int, int]]
 ) -> None:
     """If a pod more is said to help, then with a pod more the next pass takes an old one."""
-    gone = gone or (0 if surge else 1)
+    deleted = deleted or (0 if surge else 1)
     old = [owned(str(n), size, min(size, good)) for n, (size, good) in enumerate(olds)]
     before = owned("new", new, min(new, ready))
-    decided = roll(facts(before, *old, replicas=replicas, surge=surge, gone=gone))
+    decided = roll(facts(before, *old, replicas=replicas, surge=surge, deleted=deleted))
     if decided.waiting and decided.unless.startswith("a pod of new becomes"):
         after = owned("new", new, min(new, ready) + 1)
-        freed = roll(facts(after, *old, replicas=replicas, surge=surge, gone=gone))
+        freed = roll(facts(after, *old, replicas=replicas, surge=surge, deleted=deleted))
         assert any(name != "new" for name in freed.sizes)
 
 
 @given(st.integers(1, 30), st.integers(0, 6), st.integers(0, 6), st.randoms())
 def test_a_rollout_stays_between_its_limits_and_ends(
-    replicas: int, surge: int, gone: int, rng: Any
+    replicas: int, surge: int, deleted: int, rng: Any
 ) -> None:
     """From all old to all new: never above the surge, never below what must be available."""
-    gone = gone or (0 if surge else 1)
+    deleted = deleted or (0 if surge else 1)
     old, new = replicas, 0
     ready, created = 0, False
     for _ in range(20 * replicas + 20):
@@ -133,7 +133,7 @@ def test_a_rollout_stays_between_its_limits_and_ends(
             owned("old", old),
             replicas=replicas,
             surge=surge,
-            gone=gone,
+            deleted=deleted,
         )
         decided = roll(state)
         if decided.create is not None:
@@ -234,11 +234,11 @@ def test_proportional_scaling(
         for i, size in enumerate(before)
     ]
     oldest_first = sorted(sets, key=lambda one: one.state.created)
-    found = scale(facts(None, *oldest_first, replicas=replicas, surge=surge, gone=0))
+    actual = scale(facts(None, *oldest_first, replicas=replicas, surge=surge, deleted=0))
     names = [one.state.name for one in sets]
-    sizes = {one.state.name: one.state.replicas for one in sets} | dict(found.sizes)
+    sizes = {one.state.name: one.state.replicas for one in sets} | dict(actual.sizes)
     assert tuple(sizes[name] for name in names) == after
-    assert set(found.refresh) == set(names), "the annotations follow, even where no size changes"
+    assert set(actual.refresh) == set(names), "the annotations follow, even where no size changes"
 
 
 @given(
@@ -253,8 +253,8 @@ def test_proportional_scaling_never_misses_its_sum(
     """Growing or shrinking, the sizes add up to what is allowed, and none is negative."""
     base = sum(sizes) + extra
     old = [owned(str(n), size, max_replicas=base) for n, size in enumerate(sizes)]
-    found = scale(facts(None, *old, replicas=replicas, surge=surge, gone=1))
-    after = [found.sizes.get(str(n), size) for n, size in enumerate(sizes)]
+    actual = scale(facts(None, *old, replicas=replicas, surge=surge, deleted=1))
+    after = [actual.sizes.get(str(n), size) for n, size in enumerate(sizes)]
     assert sum(after) == (replicas + surge if replicas else 0)
     assert min(after) >= 0
 
@@ -315,9 +315,9 @@ def test_rolling_back_renumbers() -> None:
     """Revisions 1, 2, 3 with 3 current; back to 1: it gets 4 and notes that it was 1."""
     others = [replicaset("b", "2"), replicaset("c", "3")]
     number = revisions.next_revision(others)
-    found = revisions.annotations_for_new({"metadata": {}}, {revisions.REVISION: "1"}, number)
-    assert found == {revisions.REVISION: "4", revisions.REVISION_HISTORY: "1"}
-    again = revisions.annotations_for_new({"metadata": {}}, found, 7)
+    actual = revisions.annotations_for_new({"metadata": {}}, {revisions.REVISION: "1"}, number)
+    assert actual == {revisions.REVISION: "4", revisions.REVISION_HISTORY: "1"}
+    again = revisions.annotations_for_new({"metadata": {}}, actual, 7)
     assert again == {revisions.REVISION: "7", revisions.REVISION_HISTORY: "1,4"}
 
 
@@ -336,8 +336,8 @@ def test_the_history_annotation_stays_below_two_thousand_characters() -> None:
     long = ",".join(str(n) for n in range(1000, 1400))
     assert len(long) == 1999
     present = {revisions.REVISION: "1400", revisions.REVISION_HISTORY: long}
-    found = revisions.annotations_for_new({"metadata": {}}, present, 1500)
-    history = found[revisions.REVISION_HISTORY]
+    actual = revisions.annotations_for_new({"metadata": {}}, present, 1500)
+    history = actual[revisions.REVISION_HISTORY]
     assert len(history) == 1999
     assert history.startswith("1001,")
     assert history.endswith(",1400")
@@ -351,12 +351,12 @@ def test_annotations_are_copied_but_its_own() -> None:
         revisions.DESIRED: "7",
         revisions.REVISION: "12",
     }
-    found = revisions.annotations_for_new({"metadata": {"annotations": notes}}, {}, 1)
-    assert found == {"kubernetes.io/change-cause": "new image", revisions.REVISION: "1"}
+    actual = revisions.annotations_for_new({"metadata": {"annotations": notes}}, {}, 1)
+    assert actual == {"kubernetes.io/change-cause": "new image", revisions.REVISION: "1"}
 
 
 @pytest.mark.parametrize(
-    ("limit", "sets", "gone"),
+    ("limit", "sets", "deleted"),
     [
         (1, [("a", "1", 1), ("b", "2", 0), ("c", "3", 0)], ["b"]),
         (0, [("a", "1", 0), ("b", "2", 0)], ["a", "b"]),
@@ -368,10 +368,10 @@ def test_annotations_are_copied_but_its_own() -> None:
         (1, [("b", "1", 0), ("a", None, 0)], ["a"]),
     ],
 )
-def test_the_history_limit(limit: int | None, sets: list[Any], gone: list[str]) -> None:
+def test_the_history_limit(limit: int | None, sets: list[Any], deleted: list[str]) -> None:
     """Only the first excess is looked at; one with pods is passed over and not replaced."""
-    found = revisions.to_clean_up([replicaset(n, r, size=s) for n, r, s in sets], limit)
-    assert [rs["metadata"]["name"] for rs in found] == gone
+    actual = revisions.to_clean_up([replicaset(n, r, size=s) for n, r, s in sets], limit)
+    assert [rs["metadata"]["name"] for rs in actual] == deleted
 
 
 def test_history_takes_only_what_is_empty_by_wish_and_in_fact() -> None:
@@ -381,7 +381,7 @@ def test_history_takes_only_what_is_empty_by_wish_and_in_fact() -> None:
 
 
 def test_history_spares_what_is_not_settled() -> None:
-    """Pods that still run, news that its controller has not seen, or a deletion under way."""
+    """Pods that still run, a generation not observed yet, or a deletion under way."""
     sets = [
         replicaset("a", "1", pods=1),
         replicaset("b", "2", seen=0),

@@ -72,20 +72,20 @@ def deployment(**options: Any) -> dict[str, Any]:
 
 def full(name: str, pods: int, available: int | None = None) -> dict[str, Any]:
     """A ReplicaSet with its counters."""
-    made = replicaset(name, size=pods)
-    made["status"] |= {
+    created = replicaset(name, size=pods)
+    created["status"] |= {
         "readyReplicas": pods if available is None else available,
         "availableReplicas": pods if available is None else available,
     }
-    return made
+    return created
 
 
 def progress_after(
     document: dict[str, Any], new: dict[str, Any], *others: dict[str, Any], now: float = 1000.0
 ) -> dict[str, Any] | None:
     """The condition Progressing after a pass."""
-    found = status.rollout_status(document, new, [new, *others], 0, "1000", now, seconds)
-    return next((c for c in found["conditions"] if c["type"] == "Progressing"), None)
+    result = status.rollout_status(document, new, [new, *others], 0, "1000", now, seconds)
+    return next((c for c in result["conditions"] if c["type"] == "Progressing"), None)
 
 
 def known(reason: str, value: str = "True", at: str = "100") -> dict[str, str]:
@@ -142,25 +142,25 @@ def test_the_condition_progressing(
     progress: Any, counted: Any, new: Any, reason: str, updated: str, moved: str
 ) -> None:
     """Complete, else progressing, else timed out; times as upstream keeps them."""
-    found = progress_after(deployment(progress=progress, counted=counted), new)
-    assert found is not None
-    assert found["reason"] == reason
-    assert (found["lastUpdateTime"], found["lastTransitionTime"]) == (updated, moved)
+    result = progress_after(deployment(progress=progress, counted=counted), new)
+    assert result is not None
+    assert result["reason"] == reason
+    assert (result["lastUpdateTime"], result["lastTransitionTime"]) == (updated, moved)
 
 
 def test_messages_of_progress() -> None:
     """To the letter."""
-    said = progress_after(deployment(), full("r", 3))
-    assert said is not None
-    assert said["message"] == 'ReplicaSet "r" has successfully progressed.'
-    said = progress_after(deployment(), full("r", 3, 1))
-    assert said is not None
-    assert said["message"] == 'ReplicaSet "r" is progressing.'
+    message = progress_after(deployment(), full("r", 3))
+    assert message is not None
+    assert message["message"] == 'ReplicaSet "r" has successfully progressed.'
+    message = progress_after(deployment(), full("r", 3, 1))
+    assert message is not None
+    assert message["message"] == 'ReplicaSet "r" is progressing.'
     stuck = {"replicas": 3, "updatedReplicas": 3}
     late = deployment(progress=known("ReplicaSetUpdated"), counted=stuck)
-    said = progress_after(late, full("r", 3, 0))
-    assert said is not None
-    assert said["message"] == 'ReplicaSet "r" has timed out progressing.'
+    message = progress_after(late, full("r", 3, 0))
+    assert message is not None
+    assert message["message"] == 'ReplicaSet "r" has timed out progressing.'
 
 
 def test_without_a_deadline_there_is_no_condition() -> None:
@@ -206,12 +206,12 @@ def test_replica_failure_is_copied_and_taken_back() -> None:
         "message": "no",
     }
     ill["status"]["conditions"] = [failure]
-    found = status.rollout_status(deployment(), well, [ill, well], 0, "5", 5.0, seconds)
-    assert [c["reason"] for c in found["conditions"] if c["type"] == "ReplicaFailure"] == [
+    result = status.rollout_status(deployment(), well, [ill, well], 0, "5", 5.0, seconds)
+    assert [c["reason"] for c in result["conditions"] if c["type"] == "ReplicaFailure"] == [
         "FailedCreate"
     ]
     again = status.rollout_status(
-        {**deployment(), "status": found}, well, [full("old", 3), well], 0, "6", 6.0, seconds
+        {**deployment(), "status": result}, well, [full("old", 3), well], 0, "6", 6.0, seconds
     )
     assert all(c["type"] != "ReplicaFailure" for c in again["conditions"])
 
@@ -227,13 +227,13 @@ def test_replica_failure_is_copied_and_taken_back() -> None:
         (False, None, None),
     ],
 )
-def test_pausing_is_told_once(paused: bool, progress: Any, reason: str | None) -> None:
+def test_pausing_is_reported_once(paused: bool, progress: Any, reason: str | None) -> None:
     """And not at all by a rollout that timed out."""
-    found = status.pause_condition(deployment(paused=paused, progress=progress), "t")
-    assert (found and found["reason"]) == reason
-    if found is not None:
+    result = status.pause_condition(deployment(paused=paused, progress=progress), "t")
+    assert (result and result["reason"]) == reason
+    if result is not None:
         word = "paused" if paused else "resumed"
-        assert (found["status"], found["message"]) == ("Unknown", f"Deployment is {word}")
+        assert (result["status"], result["message"]) == ("Unknown", f"Deployment is {word}")
 
 
 def test_a_condition_of_equal_status_and_reason_changes_nothing() -> None:
@@ -248,7 +248,7 @@ def test_a_condition_of_equal_status_and_reason_changes_nothing() -> None:
     ("now", "after"),
     [(100.0, 601.0), (699.0, 2.0), (699.5, 0.501), (700.0, 0.001), (900.0, 0.001)],
 )
-def test_when_progress_is_looked_at_again(now: float, after: float) -> None:
+def test_when_progress_is_checked_again(now: float, after: float) -> None:
     """A second after the deadline, or as soon as it counts when less than a second is left."""
     document = deployment(progress=known("ReplicaSetUpdated"))
     assert status.recheck_after(document, now, seconds) == pytest.approx(after)

@@ -61,8 +61,8 @@ def test_the_three_conditions(ready: bool, leaving: bool, publish: bool, expecte
     """ready = publishNotReadyAddresses or (serving and not terminating)."""
     service = {**SERVICE, "spec": {**SERVICE["spec"], "publishNotReadyAddresses": publish}}
     metadata = {"deletionTimestamp": "t"} if leaving else {}
-    found = endpoint_of(pod(ready=ready, metadata=metadata), service, "IPv4")["conditions"]
-    assert (found["ready"], found["serving"], found["terminating"]) == expected
+    result = endpoint_of(pod(ready=ready, metadata=metadata), service, "IPv4")["conditions"]
+    assert (result["ready"], result["serving"], result["terminating"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_who_is_an_endpoint(changes: Any, family: str, why: str) -> None:
 def test_an_endpoint_says_where_it_is() -> None:
     """Node, zone and owner; the host name only under the Service that the pod names."""
     spec = {"nodeName": "node-1", "hostname": "web-0", "subdomain": "web"}
-    found = endpoint_of(pod(spec=spec), SERVICE, "IPv4", zone="east")
-    assert found["targetRef"] == {"kind": "Pod", "namespace": "default", "name": "a", "uid": "a"}
-    assert (found["nodeName"], found["zone"], found["hostname"]) == ("node-1", "east", "web-0")
+    result = endpoint_of(pod(spec=spec), SERVICE, "IPv4", zone="east")
+    assert result["targetRef"] == {"kind": "Pod", "namespace": "default", "name": "a", "uid": "a"}
+    assert (result["nodeName"], result["zone"], result["hostname"]) == ("node-1", "east", "web-0")
     other = {**spec, "subdomain": "db"}
     assert "hostname" not in endpoint_of(pod(spec=other), SERVICE, "IPv4")
     both = [{"ip": "10.0.0.1"}, {"ip": "fd00::1"}]
@@ -107,14 +107,14 @@ def test_named_ports_are_looked_up_in_the_pod() -> None:
         {"name": "once", "port": 83, "targetPort": "once"},
         {"name": "plain", "port": 84, "targetPort": 7},
     ]
-    found = ports_of(pod(spec=spec), {"spec": {"ports": ports}})
-    assert [(port["name"], port["port"]) for port in found] == [
+    result = ports_of(pod(spec=spec), {"spec": {"ports": ports}})
+    assert [(port["name"], port["port"]) for port in result] == [
         ("web", 8080),
         ("admin", 9000),
         ("plain", 7),
     ]
-    assert found[0]["appProtocol"] == "http"
-    assert port_key(found) == port_key(found[::-1]) != port_key(found[:2])
+    assert result[0]["appProtocol"] == "http"
+    assert port_key(result) == port_key(result[::-1]) != port_key(result[:2])
 
 
 def ends(*numbers: int, ready: bool = True) -> list[dict[str, Any]]:
@@ -161,17 +161,17 @@ def test_how_slices_fill(
     existing: list[SliceState], desired: Any, create: Any, update: Any, delete: Any
 ) -> None:
     """At most three to a slice here: as few writes as may be, and no more."""
-    found = plan_slices(existing, ends(*desired), most=3)
-    assert list(found.create) == [ends(*numbers) for numbers in create]
-    assert found.update == {name: ends(*numbers) for name, numbers in update.items()}
-    assert found.delete == delete
+    result = plan_slices(existing, ends(*desired), most=3)
+    assert list(result.create) == [ends(*numbers) for numbers in create]
+    assert result.update == {name: ends(*numbers) for name, numbers in update.items()}
+    assert result.delete == delete
 
 
 def test_an_endpoint_that_changes_stays_in_its_slice() -> None:
     """Readiness is no identity: the slice is written, not torn down."""
-    found = plan_slices([state("a", 1, 2)], [*ends(1, ready=False), *ends(2)], most=3)
-    assert found.update == {"a": [*ends(1, ready=False), *ends(2)]}
-    assert (found.create, found.delete) == ((), ())
+    result = plan_slices([state("a", 1, 2)], [*ends(1, ready=False), *ends(2)], most=3)
+    assert result.update == {"a": [*ends(1, ready=False), *ends(2)]}
+    assert (result.create, result.delete) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -194,17 +194,19 @@ def test_the_slice_that_is_filled_best(sizes: Any, count: int, expected: str | N
     st.lists(st.sets(st.integers(0, 30), max_size=4), max_size=6),
     st.sets(st.integers(0, 40)),
 )
-def test_every_endpoint_stands_in_one_slice(there: list[set[int]], wanted: set[int]) -> None:
+def test_every_endpoint_stands_in_one_slice(
+    present_names: list[set[int]], wanted: set[int]
+) -> None:
     """Whatever was there: afterwards each endpoint once, no slice too full, and then no writes."""
     seen: set[int] = set()
     existing = []
-    for index, numbers in enumerate(there):
+    for index, numbers in enumerate(present_names):
         existing.append(state(f"s{index}", *sorted(numbers - seen)))
         seen |= numbers
-    found = plan_slices(existing, ends(*sorted(wanted)), most=4)
-    after = {s.name: list(s.endpoints) for s in existing if s.name not in found.delete}
-    after.update(found.update)
-    after.update({f"new{n}": held for n, held in enumerate(found.create)})
+    result = plan_slices(existing, ends(*sorted(wanted)), most=4)
+    after = {s.name: list(s.endpoints) for s in existing if s.name not in result.delete}
+    after.update(result.update)
+    after.update({f"new{n}": held for n, held in enumerate(result.create)})
     held = sorted(e["addresses"][0] for endpoints in after.values() for e in endpoints)
     assert held == sorted(e["addresses"][0] for e in ends(*wanted))
     assert all(len(endpoints) <= 4 for endpoints in after.values())
@@ -278,8 +280,8 @@ def ready_pods(cluster: Cluster, name: str = "web") -> list[str]:
     """Names of the pods that slices call ready, sorted, with repetitions."""
     return sorted(
         endpoint["targetRef"]["name"]
-        for found in slices(cluster, name)
-        for endpoint in found["endpoints"]
+        for result in slices(cluster, name)
+        for endpoint in result["endpoints"]
         if endpoint["conditions"]["ready"]
     )
 
@@ -296,8 +298,8 @@ def running(cluster: Cluster) -> list[str]:
 @pytest.fixture
 def cluster() -> Any:
     """Three nodes, nothing on them."""
-    with Cluster(nodes=3, seed=1, hpa=False) as made:
-        yield made
+    with Cluster(nodes=3, seed=1, hpa=False) as created:
+        yield created
 
 
 def test_a_service_leads_to_its_ready_pods(cluster: Cluster) -> None:
@@ -312,12 +314,12 @@ def test_a_service_leads_to_its_ready_pods(cluster: Cluster) -> None:
     assert not any(endpoint["conditions"]["ready"] for endpoint in listed)
     cluster.sleep(5)
     assert ready_pods(cluster) == running(cluster)
-    (found,) = slices(cluster)
-    assert found["metadata"]["name"].startswith("web-")
-    assert found["metadata"]["ownerReferences"][0]["kind"] == "Service"
-    assert found["ports"] == [{"name": "", "protocol": "TCP", "port": 80}]
-    said = str(cluster.explain("service/web").latest)
-    assert "3 endpoints: 3 ready, 0 terminating" in said
+    (result,) = slices(cluster)
+    assert result["metadata"]["name"].startswith("web-")
+    assert result["metadata"]["ownerReferences"][0]["kind"] == "Service"
+    assert result["ports"] == [{"name": "", "protocol": "TCP", "port": 80}]
+    message = str(cluster.explain("service/web").latest)
+    assert "3 endpoints: 3 ready, 0 terminating" in message
 
 
 def test_a_pod_on_its_way_out_is_sent_nothing_new(cluster: Cluster) -> None:
@@ -377,13 +379,13 @@ def test_many_endpoints_are_cut_into_slices(cluster: Cluster) -> None:
     cluster.api.create(service())
     cluster.api.create(workload(150))
     cluster.sleep(30)
-    sizes = sorted(len(found["endpoints"]) for found in slices(cluster))
+    sizes = sorted(len(result["endpoints"]) for result in slices(cluster))
     assert sizes == [50, 100]
     before = {s["metadata"]["name"]: s["metadata"]["resourceVersion"] for s in slices(cluster)}
     victim = ready_pods(cluster)[0]
     cluster.api.patch("Pod", victim, {"metadata": {"labels": {"app": "debug"}}})
     cluster.sleep(10)
-    assert sum(len(found["endpoints"]) for found in slices(cluster)) == 150
+    assert sum(len(result["endpoints"]) for result in slices(cluster)) == 150
     after = {s["metadata"]["name"]: s["metadata"]["resourceVersion"] for s in slices(cluster)}
     assert before.keys() == after.keys()
     assert sum(before[name] != after[name] for name in before) == 1
@@ -420,7 +422,7 @@ def test_a_pod_of_a_node_that_is_not_there_waits(cluster: Cluster) -> None:
     assert len(ready_pods(cluster)) == 3
 
 
-def test_a_refused_write_is_told(cluster: Cluster) -> None:
+def test_a_refused_write_is_reported(cluster: Cluster) -> None:
     """With the server's words; and the slice comes once it works."""
     create = cluster.api.create
 
@@ -432,8 +434,8 @@ def test_a_refused_write_is_told(cluster: Cluster) -> None:
     cluster.api.create = refuse  # type: ignore[method-assign]
     create(service())
     cluster.sleep(1)
-    said = "Error updating Endpoint Slices for Service default/web: no more slices"
-    assert events_of(cluster, "Service", "FailedToUpdateEndpointSlices") == [said]
+    message = "Error updating Endpoint Slices for Service default/web: no more slices"
+    assert events_of(cluster, "Service", "FailedToUpdateEndpointSlices") == [message]
     cluster.api.create = create  # type: ignore[method-assign]
     cluster.sleep(120)
     assert len(slices(cluster)) == 1

@@ -72,9 +72,9 @@ def test_who_waits_in_the_foreground(
 @pytest.fixture
 def cluster() -> Any:
     """One node, nothing on it."""
-    with Cluster(nodes=1, seed=3, hpa=False) as made:
-        made.sleep(1)
-        yield made
+    with Cluster(nodes=1, seed=3, hpa=False) as created:
+        created.sleep(1)
+        yield created
 
 
 def config(
@@ -133,7 +133,7 @@ def test_one_living_owner_is_enough(cluster: Cluster) -> None:
 
 
 def test_the_uid_counts_not_the_name(cluster: Cluster) -> None:
-    """An owner made anew under its name owns nothing of the old one."""
+    """An owner recreated under its name owns nothing of the old one."""
     a = config(cluster, "a")
     config(cluster, "child", a)
     cluster.api.delete("ConfigMap", "a")
@@ -180,8 +180,8 @@ def test_foreground_deletion_goes_down_the_whole_tree(cluster: Cluster) -> None:
     watch = cluster.api.watch("ConfigMap")
     cluster.api.delete("ConfigMap", "a", propagation_policy="Foreground")
     cluster.sleep(2)
-    gone = [meta.name_of(e.object) for e in watch.poll() if e.type == "DELETED"]
-    assert gone == ["c", "b", "a"]
+    removed = [meta.name_of(e.object) for e in watch.poll() if e.type == "DELETED"]
+    assert removed == ["c", "b", "a"]
 
 
 def test_a_shared_dependent_only_loses_the_reference(cluster: Cluster) -> None:
@@ -273,7 +273,7 @@ def test_an_owner_of_an_unknown_kind_is_not_judged(cluster: Cluster) -> None:
 
 
 def test_kinds_that_are_registered_at_run_time_are_collected(cluster: Cluster) -> None:
-    """As owners and as dependents, at the next look for new kinds."""
+    """As owners and as dependents, at the next check for new kinds."""
     cluster.api.registry.register(Kind("Widget", "widgets", group="example.com"))
     cluster.sleep(31)
     widget = cluster.api.create({"kind": "Widget", "metadata": {"name": "w"}})
@@ -293,7 +293,7 @@ def test_kinds_that_are_registered_at_run_time_are_collected(cluster: Cluster) -
     assert there(cluster) == [] and cluster.api.snapshot("Widget")[0] == []
 
 
-def test_a_kind_that_is_defined_anew_is_followed(cluster: Cluster) -> None:
+def test_a_kind_that_is_redefined_is_followed(cluster: Cluster) -> None:
     """A definition goes, and another one of that kind comes with another plural."""
     for plural in ("widgets", "gadgets"):
         definition = {
@@ -350,11 +350,11 @@ def test_a_new_set_adopts_the_orphans(cluster: Cluster) -> None:
     before = {meta.uid_of(pod) for pod in cluster.api.snapshot("Pod")[0]}
     cluster.api.delete("ReplicaSet", "web", propagation_policy="Orphan")
     cluster.sleep(5)
-    made = cluster.api.create(a_replicaset())
+    created = cluster.api.create(a_replicaset())
     cluster.sleep(5)
     pods = cluster.api.snapshot("Pod")[0]
     assert {meta.uid_of(pod) for pod in pods} == before
-    assert all(meta.is_owned_by(pod, made) for pod in pods)
+    assert all(meta.is_owned_by(pod, created) for pod in pods)
 
 
 def a_replicaset() -> dict[str, Any]:

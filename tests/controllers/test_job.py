@@ -42,9 +42,9 @@ def job(run: float = 3, code: int = 0, **spec: Any) -> dict[str, Any]:
 @pytest.fixture
 def cluster() -> Any:
     """Three nodes, nothing on them, one second old."""
-    with Cluster(nodes=3, seed=1, hpa=False) as made:
-        made.sleep(1)
-        yield made
+    with Cluster(nodes=3, seed=1, hpa=False) as created:
+        created.sleep(1)
+        yield created
 
 
 def status_of(cluster: Cluster) -> dict[str, Any]:
@@ -145,8 +145,8 @@ def test_failures_back_off_and_end_the_job(cluster: Cluster) -> None:
         ("FailureTarget", "True", "BackoffLimitExceeded"),
         ("Failed", "True", "BackoffLimitExceeded"),
     ]
-    said = "Job has reached the specified backoff limit"
-    assert told(cluster, "BackoffLimitExceeded") == [said]
+    message = "Job has reached the specified backoff limit"
+    assert told(cluster, "BackoffLimitExceeded") == [message]
     assert "completionTime" not in status_of(cluster)
     waits = [d for d in cluster.explain("job/j").decisions if "back-off" in d.verdict]
     assert waits[0].would_change_if == "the back-off is over, or a pod succeeds"
@@ -249,8 +249,8 @@ def test_too_many_failed_indexes_end_it_at_once(cluster: Cluster) -> None:
     cluster.api.create(job(code=1, backoffLimitPerIndex=0, maxFailedIndexes=1, **spec))
     cluster.sleep(60)
     assert conditions(cluster)[-1] == ("Failed", "True", "MaxFailedIndexesExceeded")
-    said = "Job has exceeded the specified maximal number of failed indexes"
-    assert told(cluster, "MaxFailedIndexesExceeded") == [said]
+    message = "Job has exceeded the specified maximal number of failed indexes"
+    assert told(cluster, "MaxFailedIndexesExceeded") == [message]
 
 
 def test_suspension(cluster: Cluster) -> None:
@@ -331,11 +331,11 @@ def test_a_failure_policy(cluster: Cluster) -> None:
     cluster.sleep(30)
     assert conditions(cluster)[-1] == ("Failed", "True", "PodFailurePolicy")
     name = pods_of(cluster)[0]["metadata"]["name"]
-    said = (
+    message = (
         f"Container main for pod default/{name} failed with exit code 42 matching FailJob rule at "
         "index 0"
     )
-    assert told(cluster, "PodFailurePolicy") == [said]
+    assert told(cluster, "PodFailurePolicy") == [message]
 
 
 def test_evictions_can_be_ignored(cluster: Cluster) -> None:
@@ -370,7 +370,7 @@ def test_a_success_policy(cluster: Cluster) -> None:
     assert len(pods_of(cluster)) == 1
 
 
-def test_more_successes_than_wanted_are_told(cluster: Cluster) -> None:
+def test_more_successes_than_wanted_are_reported(cluster: Cluster) -> None:
     """Somebody else's pod with the Job's labels and owner counts, too."""
     cluster.api.create(job(run=999))
     cluster.sleep(5)
@@ -384,8 +384,8 @@ def test_more_successes_than_wanted_are_told(cluster: Cluster) -> None:
         cluster.api.update_status({**each, "status": {**each["status"], "phase": "Succeeded"}})
     cluster.sleep(5)
     assert counts(cluster) == (0, 2, 0)
-    said = "Too many succeeded pods running after completion count reached"
-    assert told(cluster, "TooManySucceededPods") == [said]
+    message = "Too many succeeded pods running after completion count reached"
+    assert told(cluster, "TooManySucceededPods") == [message]
     assert told(cluster, "Completed") == ["Job completed"]
 
 
@@ -433,7 +433,7 @@ def test_a_job_of_another_controller_is_left_alone(cluster: Cluster) -> None:
     assert status_of(cluster) == {}
 
 
-def test_a_refused_creation_is_told_and_tried_again(cluster: Cluster) -> None:
+def test_a_refused_creation_is_reported_and_retried(cluster: Cluster) -> None:
     """With the server's words."""
     with pods_refused(cluster, "exceeded quota"):
         cluster.api.create(job())
@@ -449,7 +449,7 @@ def test_a_refused_creation_is_told_and_tried_again(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("latency", [0.3, 4.0])
 def test_a_lagging_watch_never_makes_doubles(latency: float) -> None:
-    """However late the news: never more than parallelism, and each success counts once."""
+    """However late the watch events: never more than parallelism, and each success counts once."""
     with Cluster(nodes=3, seed=2, hpa=False) as cluster:
         lagging = replace_controller(cluster, JobController, watch_latency_seconds=latency)
         cluster.api.create(job(run=2, completions=6, parallelism=2))
@@ -460,7 +460,7 @@ def test_a_lagging_watch_never_makes_doubles(latency: float) -> None:
         assert ended(cluster) == "Complete"
         assert counts(cluster) == (0, 6, 0)
         assert len(pods_of(cluster)) == 6
-        # News of pods are collected for a second, so only what takes longer has to be waited for.
+        # Pod events are collected for a second, so only a longer latency is waited for.
         assert (lagging.statistics().get("waited", 0) > 0) is (latency > 1)
 
 
@@ -489,8 +489,8 @@ def test_a_controller_that_dies_at_any_moment(seed: int) -> None:
         assert counts(cluster) == (0, 10, 0)
 
 
-def test_lost_news_are_found_by_the_next_list(cluster: Cluster) -> None:
-    """A pod whose end was never told of is counted after the resync."""
+def test_lost_watch_events_are_found_by_the_next_list(cluster: Cluster) -> None:
+    """A pod whose end was never reported is counted after the resync."""
     cluster.api.create(job(run=9999))
     cluster.sleep(5)
     (pod,) = pods_of(cluster)
@@ -516,7 +516,7 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
 
 
 def test_an_idle_job_costs_nothing(cluster: Cluster) -> None:
-    """Without news no pass; and without any Job no watch of pods."""
+    """Without watch events no pass; and without any Job no watch of pods."""
     controller = controller_of(cluster, JobController)
     assert len(controller._on_demand) == 1
     cluster.api.create(job(run=9999))

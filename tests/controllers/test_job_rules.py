@@ -63,7 +63,7 @@ GOING = pod("going", terminating=True)
     [
         (JobSpec(), JobState(), [], (0, 0, 0, 0)),
         (JobSpec(), JobState(), [RUN, OK, BAD], (1, 0, 1, 1)),
-        # On its way out: failed at once, or only when it has ended.
+        # Terminating: failed at once, or only when it has ended.
         (JobSpec(), JobState(), [GOING], (0, 1, 0, 1)),
         (JobSpec(only_failed=True), JobState(), [GOING], (0, 1, 0, 0)),
         (JobSpec(), JobState(), [pod("g", "Succeeded", terminating=True)], (0, 0, 1, 0)),
@@ -82,7 +82,7 @@ def test_pods_are_counted(spec: JobSpec, state: JobState, pods: Any, expected: A
     assert (len(view.active), view.terminating, view.succeeded, view.failed) == expected
 
 
-def test_pods_whose_finalizer_was_removed_are_not_looked_at() -> None:
+def test_pods_whose_finalizer_was_removed_are_ignored() -> None:
     """The cache does not show it yet."""
     view = count_pods(JobSpec(), JobState(failed=1), [BAD], released={"bad"})
     assert (view.failed, view.new_failed) == (1, ())
@@ -129,8 +129,8 @@ def reason(
 ) -> str | None:
     """Of the verdict; None if the Job goes on."""
     state = state or JobState()
-    found = verdict(spec, state, count_pods(spec, state, list(pods)), list(pods), now)
-    return found and found.reason
+    result = verdict(spec, state, count_pods(spec, state, list(pods)), list(pods), now)
+    return result and result.reason
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_the_backoff_limit(
     """Failed pods strictly above it, restarts from it on (and above, if it is 0)."""
     spec = JobSpec(backoff_limit=limit, on_failure=on_failure)
     pods = [pod("a", all_restarts=restarts), pod("b", "Succeeded", all_restarts=50)]
-    found = reason(spec, JobState(failed=failed), pods)
-    assert found == ("BackoffLimitExceeded" if over else None)
+    result = reason(spec, JobState(failed=failed), pods)
+    assert result == ("BackoffLimitExceeded" if over else None)
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ def test_the_order_of_ends() -> None:
         "BackoffLimitExceeded"
     )
     assert reason(JobSpec(deadline=1.0), started, [bad], 5.0) == "DeadlineExceeded"
-    told = JobState(target=("Old", "said"), start=0.0)
-    assert reason(spec, told, [bad], 5.0) == "Old"
+    reported = JobState(target=("Old", "said"), start=0.0)
+    assert reason(spec, reported, [bad], 5.0) == "Old"
     both = JobState(target=("Old", "said"), success=("Done", "well"))
     assert verdict(spec, both, JobView(), [], 0.0) == Finish(True, "Done", "well", True)
 
@@ -226,8 +226,8 @@ def test_failed_indexes(most: Any, failed: Any, done: Any, expected: Any) -> Non
 )
 def test_completion(completions: Any, succeeded: int, active: int, over: bool) -> None:
     """All completions, or one of a work queue, and nobody works any more."""
-    found = completed(JobSpec(completions=completions), succeeded, active)
-    assert (found is not None) is over
+    result = completed(JobSpec(completions=completions), succeeded, active)
+    assert (result is not None) is over
 
 
 # -- pods ------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ def active(count: int) -> JobView:
         (JobSpec(3, 5, per_index=1, indexed=True), active(0), 7.0, 3, 0),
         (JobSpec(3, 5, suspended=True), active(2), 0.0, 0, 2),
         (JobSpec(2000, 2000), active(0), 0.0, 500, 0),
-        # Pods on their way out stand in the way only where they have to end first.
+        # Pods terminating stand in the way only where they have to end first.
         (JobSpec(3, 5), JobView(terminating=2), 0.0, 3, 0),
         (JobSpec(3, 5, only_failed=True), JobView(terminating=2), 0.0, 1, 0),
     ],
@@ -378,8 +378,8 @@ def test_the_first_rule_that_matches(
 ) -> None:
     """By exit code or by condition; a container that exited well never matches."""
     failed = pod("p", "Failed", exits=tuple(exits), conditions=tuple(conditions))
-    found = match_failure(rules, failed)
-    assert (found.counts, found.action) == (counts, action)
+    result = match_failure(rules, failed)
+    assert (result.counts, result.action) == (counts, action)
 
 
 def test_the_words_of_a_job_that_a_rule_fails() -> None:
@@ -389,12 +389,12 @@ def test_the_words_of_a_job_that_a_rule_fails() -> None:
         "Container main for pod default/p failed with exit code 4 matching FailJob rule at index 1"
     )
     rule = {"action": "FailJob", "onPodConditions": [{"type": "Bad"}]}
-    said = "Pod default/p has condition Bad matching FailJob rule at index 0"
-    assert match_failure([rule], failed).message == said
+    expected_message = "Pod default/p has condition Bad matching FailJob rule at index 0"
+    assert match_failure([rule], failed).message == expected_message
 
 
 @pytest.mark.parametrize(
-    ("rules", "done", "said"),
+    ("rules", "done", "expected_message"),
     [
         ([], {0}, ""),
         ([{"succeededCount": 2}], {0}, ""),
@@ -406,9 +406,9 @@ def test_the_words_of_a_job_that_a_rule_fails() -> None:
         ([{"succeededIndexes": "4"}, {"succeededCount": 1}], {0}, "Matched rules at index 1"),
     ],
 )
-def test_enough_successes(rules: Any, done: Any, said: str) -> None:
+def test_enough_successes(rules: Any, done: Any, expected_message: str) -> None:
     """The first rule that is met is named."""
-    assert match_success(rules, 5, frozenset(done)) == said
+    assert match_success(rules, 5, frozenset(done)) == expected_message
 
 
 # -- counting once ---------------------------------------------------------------------------------
@@ -551,15 +551,15 @@ def test_a_pod_of_an_indexed_job_knows_its_number() -> None:
     document = job()
     own = {"name": "JOB_COMPLETION_INDEX", "value": "mine"}
     document["spec"]["template"]["spec"]["containers"][1]["env"] = [own]
-    made = job_pod(document, {"uid": "u"}, 4, {"x": "y"})
+    new_object = job_pod(document, {"uid": "u"}, 4, {"x": "y"})
     key = "batch.kubernetes.io/job-completion-index"
-    assert made["metadata"]["labels"] == {"job-name": "j", key: "4"}
-    assert made["metadata"]["annotations"] == {"a": "b", "x": "y", key: "4"}
-    assert made["metadata"]["finalizers"] == [FINALIZER]
-    assert made["spec"]["hostname"] == "j-4"
-    path = made["spec"]["containers"][0]["env"][0]["valueFrom"]["fieldRef"]["fieldPath"]
+    assert new_object["metadata"]["labels"] == {"job-name": "j", key: "4"}
+    assert new_object["metadata"]["annotations"] == {"a": "b", "x": "y", key: "4"}
+    assert new_object["metadata"]["finalizers"] == [FINALIZER]
+    assert new_object["spec"]["hostname"] == "j-4"
+    path = new_object["spec"]["containers"][0]["env"][0]["valueFrom"]["fieldRef"]["fieldPath"]
     assert path == f"metadata.labels['{key}']"
-    assert made["spec"]["containers"][1]["env"] == [own]
+    assert new_object["spec"]["containers"][1]["env"] == [own]
     plain = job_pod(document, {"uid": "u"})
     assert "hostname" not in plain["spec"]
     assert plain["metadata"]["generateName"] == "j-"
@@ -577,10 +577,10 @@ def test_a_pod_of_an_indexed_job_knows_its_number() -> None:
 def test_the_count_of_failures_is_carried_over(failed: Any, notes: Any) -> None:
     """Ignored ones in an annotation of their own."""
     spec = JobSpec(per_index=9, indexed=True, failure_rules=[NOT_IN])
-    found = failure_counts(spec, failed)
+    result = failure_counts(spec, failed)
     prefix = "batch.kubernetes.io/job-index-"
-    assert found.get(f"{prefix}failure-count") == notes[0]
-    assert found.get(f"{prefix}ignored-failure-count") == notes[1]
+    assert result.get(f"{prefix}failure-count") == notes[0]
+    assert result.get(f"{prefix}ignored-failure-count") == notes[1]
     assert failure_counts(JobSpec(), failed) == {}
 
 

@@ -20,12 +20,12 @@ from kubesim.objects import meta
 @pytest.fixture
 def cluster() -> Any:
     """One node and a namespace ``shop`` with a running pod and a ConfigMap in it."""
-    with Cluster(nodes=1, seed=5, hpa=False) as made:
-        made.api.create({"kind": "Namespace", "metadata": {"name": "shop"}})
-        made.api.create({"kind": "ConfigMap", "metadata": {"name": "cm", "namespace": "shop"}})
-        made.api.create(a_pod())
-        made.sleep(10)
-        yield made
+    with Cluster(nodes=1, seed=5, hpa=False) as created:
+        created.api.create({"kind": "Namespace", "metadata": {"name": "shop"}})
+        created.api.create({"kind": "ConfigMap", "metadata": {"name": "cm", "namespace": "shop"}})
+        created.api.create(a_pod())
+        created.sleep(10)
+        yield created
 
 
 def a_pod(name: str = "web") -> dict[str, Any]:
@@ -43,7 +43,7 @@ def conditions(cluster: Cluster) -> dict[str, tuple[str, str, str]]:
 
 
 def test_a_namespace_takes_everything_in_it_along(cluster: Cluster) -> None:
-    """Nothing is left in any kind; a namespace of that name made anew is empty."""
+    """Nothing is left in any kind; a namespace of that name recreated is empty."""
     cluster.api.delete("Namespace", "shop")
     cluster.sleep(4.5)
     assert cluster.api.peek("ConfigMap", "cm", "shop") is not None, "it begins after 5 s"
@@ -100,14 +100,14 @@ def test_it_waits_for_finalizers_inside(cluster: Cluster) -> None:
     cluster.api.patch("ConfigMap", "cm", keep, "shop")
     cluster.api.delete("Namespace", "shop")
     cluster.sleep(60)
-    told = conditions(cluster)
-    assert told["NamespaceFinalizersRemaining"] == (
+    reported = conditions(cluster)
+    assert reported["NamespaceFinalizersRemaining"] == (
         "True",
         "SomeFinalizersRemain",
         "Some content in the namespace has finalizers remaining: example.com/keep in 1 resource "
         "instances",
     )
-    assert told["NamespaceContentRemaining"][2] == (
+    assert reported["NamespaceContentRemaining"][2] == (
         "Some resources are remaining: configmaps. has 1 resource instances"
     )
     revision = cluster.store.revision
@@ -135,8 +135,8 @@ def test_its_own_finalizer_goes_last(cluster: Cluster) -> None:
     assert cluster.api.peek("Namespace", "shop") is None
 
 
-def test_what_cannot_be_deleted_is_told(cluster: Cluster) -> None:
-    """The content failure names the refusal; it is tried again."""
+def test_what_cannot_be_deleted_is_reported(cluster: Cluster) -> None:
+    """The content failure names the refusal; it is retried."""
     delete, refuse = cluster.api.delete, [True]
 
     def refusing(kind: str, *args: Any, **options: Any) -> Any:
@@ -182,10 +182,10 @@ def test_remaining_resources_are_listed_in_order() -> None:
     """Sorted by ``plural.group``, each with its number."""
     remains = NamespaceContent()
     remains.resources.update({"pods.": 2, "jobs.batch": 1})
-    told = {
+    reported = {
         type: message for type, status, _, message in conditions_for(remains) if status == "True"
     }
-    assert told == {
+    assert reported == {
         "NamespaceContentRemaining": "Some resources are remaining: jobs.batch has 1 resource "
         "instances, pods. has 2 resource instances"
     }

@@ -45,7 +45,7 @@ KEY = "node.kubernetes.io/"
         (Health(50.0, "h1", "r1"), "h1", "r1", 50.0),
         (Health(50.0, "h1", "r1"), "h2", "r1", 100.0),
         (Health(50.0, "h1", "r1"), "h1", "r2", 100.0),
-        (Health(50.0, "h1", "r2"), "h1", "r1", 50.0),  # an older lease is no news
+        (Health(50.0, "h1", "r2"), "h1", "r1", 50.0),  # an older lease is no watch events
         (Health(50.0, "h1", "r1"), "h1", None, 50.0),  # nor is one that is gone
     ],
 )
@@ -211,7 +211,7 @@ N, P, F, NEW = ZoneState.NORMAL, ZoneState.PARTIAL, ZoneState.FULL, ZoneState.IN
         ([F, N], [N, F], "adjust"),
     ],
 )
-def test_what_a_look_means(before: list[ZoneState], after: list[ZoneState], expected: str) -> None:
+def test_what_a_check_means(before: list[ZoneState], after: list[ZoneState], expected: str) -> None:
     """All zones dark: stop; light again: resume; otherwise each zone has its own rate."""
     assert turn(before, after) == expected
 
@@ -323,8 +323,8 @@ def test_one_toleration_and_one_taint(toleration: dict[str, Any], expected: bool
 
 def seconds(key: str, value: int | None = None) -> dict[str, Any]:
     """A toleration of a key, for so long."""
-    found = {"key": key, "operator": "Exists", "effect": "NoExecute"}
-    return found if value is None else {**found, "tolerationSeconds": value}
+    result = {"key": key, "operator": "Exists", "effect": "NoExecute"}
+    return result if value is None else {**result, "tolerationSeconds": value}
 
 
 @pytest.mark.parametrize(

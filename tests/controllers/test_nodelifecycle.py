@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from controller_faults import controller_of, go_deaf, replace_controller
-from node_world import (
+from node_cases import (
     a_replicaset,
     events,
     fail,
@@ -31,10 +31,10 @@ from kubesim.objects.pods import is_ready
 @pytest.fixture
 def cluster() -> Any:
     """Three nodes, a ReplicaSet with a pod or two on each."""
-    with Cluster(nodes=3, seed=1, hpa=False) as made:
-        made.api.create(a_replicaset(5))
-        until(made, 101)
-        yield made
+    with Cluster(nodes=3, seed=1, hpa=False) as created:
+        created.api.create(a_replicaset(5))
+        until(created, 101)
+        yield created
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,12 @@ def test_a_dead_node_and_its_replicaset(cluster: Cluster) -> None:
     assert [meta.name_of(pod) for pod in pods_on(cluster, "node-2")] == victims
     assert cluster.api.get("ReplicaSet", "web")["status"]["readyReplicas"] == 5
     assert len(pods_on(cluster, "node-1")) + len(pods_on(cluster, "node-3")) == 5
-    said = str(cluster.explain("node/node-2").history())
-    assert "node-2 is NotReady: no sign of life since t=100" in said
-    assert "evict the pods of node-2: taint node.kubernetes.io/unreachable:NoExecute" in said
+    expected_message = str(cluster.explain("node/node-2").history())
+    assert "node-2 is NotReady: no sign of life since t=100" in expected_message
+    assert (
+        "evict the pods of node-2: taint node.kubernetes.io/unreachable:NoExecute"
+        in expected_message
+    )
     why = str(cluster.explain(f"pod/{victims[0]}").history())
     assert "evict at t=460, 300 s after node-2 got node.kubernetes.io/unreachable:NoExecute" in why
     cluster.api.delete("Node", "node-2")
@@ -107,7 +110,7 @@ def test_two_of_three_are_evicted_ten_seconds_apart(cluster: Cluster) -> None:
 
 
 def test_three_of_three_are_never_evicted(cluster: Cluster) -> None:
-    """No node answers: the control plane takes itself for cut off."""
+    """No node answers: the control plane assumes that it is cut off."""
     fail(cluster, 1, 2, 3)
     until(cluster, 3000)
     for number in (1, 2, 3):
@@ -128,13 +131,16 @@ def test_the_last_node_to_fall_takes_the_taints_off(cluster: Cluster) -> None:
     assert not tainted_at(cluster, "node-1") and not tainted_at(cluster, "node-2")
     cancelled = [e[3] for e in events(cluster, "TaintManagerEviction")]
     assert cancelled and all(text.startswith("Cancelling deletion of Pod") for text in cancelled)
-    said = "".join(map(str, cluster.explain("node/node-1").decisions))
-    assert "no node of any zone is Ready: the control plane assumes that it is cut off" in said
+    expected_message = "".join(map(str, cluster.explain("node/node-1").decisions))
+    assert (
+        "no node of any zone is Ready: the control plane assumes that it is cut off"
+        in expected_message
+    )
     until(cluster, 2000)
     assert not any(any(terminating(cluster, f"node-{n}")) for n in (1, 2, 3))
 
 
-def test_after_darkness_every_clock_begins_anew(cluster: Cluster) -> None:
+def test_after_darkness_every_clock_restarts(cluster: Cluster) -> None:
     """One node answers: the others get a new grace period, and are then evicted one by one."""
     fail(cluster, 1, 2, 3)
     until(cluster, 1001)
@@ -160,8 +166,8 @@ def test_a_zone_that_is_partly_down_is_evicted_slowly(count: int, stamps: list[s
         fail(cluster, *range(1, 30))
         until(cluster, 361)
         assert "PartialDisruption" in str(cluster.explain("zone/default"))
-        found = [tainted_at(cluster, f"node-{n}") for n in range(1, count + 1)]
-        assert sorted(stamp[11:19] for stamp in found if stamp) == stamps
+        result = [tainted_at(cluster, f"node-{n}") for n in range(1, count + 1)]
+        assert sorted(stamp[11:19] for stamp in result if stamp) == stamps
 
 
 def test_zones_are_judged_apart() -> None:
@@ -203,7 +209,7 @@ def test_a_node_that_is_back_before_its_turn_loses_nothing(cluster: Cluster) -> 
 
 
 def test_recovery_takes_the_taints_off_and_cancels(cluster: Cluster) -> None:
-    """Ready within the tolerations: NoSchedule goes at once, NoExecute at the next look."""
+    """Ready within the tolerations: NoSchedule goes at once, NoExecute at the next check."""
     fail(cluster, 2)
     until(cluster, 302)
     names = [meta.key_of(pod) for pod in pods_on(cluster, "node-2")]
@@ -245,15 +251,15 @@ def test_a_node_that_never_reported() -> None:
         until(cluster, 64)
         assert "conditions" not in cluster.api.get("Node", "ghost")["status"]
         until(cluster, 65)
-        found = cluster.api.get("Node", "ghost")["status"]["conditions"]
-        assert {(c["type"], c["status"], c["reason"], c["message"]) for c in found} == {
+        result = cluster.api.get("Node", "ghost")["status"]["conditions"]
+        assert {(c["type"], c["status"], c["reason"], c["message"]) for c in result} == {
             (type, "Unknown", "NodeStatusNeverUpdated", "Kubelet never posted node status.")
             for type in ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
         }
 
 
 def test_nodes_are_met_and_missed(cluster: Cluster) -> None:
-    """Each is told once."""
+    """Each is reported once."""
     assert events(cluster, "RegisteredNode") == [
         (
             f"node-{n}",
@@ -364,7 +370,7 @@ def test_one_node_that_cannot_be_written_holds_nobody_up(cluster: Cluster) -> No
 
 
 def test_pods_that_could_not_be_marked_are_tried_again(cluster: Cluster) -> None:
-    """At the next look, until each of them is not ready."""
+    """At the next check, until each of them is not ready."""
     update, block = cluster.api.update_status, [True]
 
     def refusing(document: Any, **options: Any) -> Any:
@@ -379,12 +385,12 @@ def test_pods_that_could_not_be_marked_are_tried_again(cluster: Cluster) -> None
     block[0] = False
     until(cluster, 176)
     assert not any(is_ready(pod) for pod in pods_on(cluster, "node-2"))
-    told = [event for event in events(cluster, "NodeNotReady") if event[0] == "node-2"]
-    assert len(told) == 1, "the change of the node is told once"
+    reported = [event for event in events(cluster, "NodeNotReady") if event[0] == "node-2"]
+    assert len(reported) == 1, "the change of the node is reported once"
 
 
 def test_lost_watches_are_made_up_for(cluster: Cluster) -> None:
-    """Looks read the store; news that never came are found at the next list."""
+    """Looks read the store; watch events that never came are found at the next list."""
     go_deaf(controller_of(cluster, NodeLifecycleController))
     fail(cluster, 2)
     until(cluster, 165)
@@ -394,8 +400,8 @@ def test_lost_watches_are_made_up_for(cluster: Cluster) -> None:
     assert taints(cluster, "node-2") == ["unreachable:NoExecute", "unreachable:NoSchedule"]
 
 
-def test_a_look_that_comes_much_too_late_blames_nobody(cluster: Cluster) -> None:
-    """Whoever held the controller up held the kubelets up: they have their whole grace again."""
+def test_a_check_that_is_much_too_late_blames_nobody(cluster: Cluster) -> None:
+    """What stalls the controller stalls the kubelets: they get a new grace period."""
     fail(cluster, 2)
     until(cluster, 154)
     controller_of(cluster, NodeLifecycleController)._last_check = 100.0  # as if it had stalled

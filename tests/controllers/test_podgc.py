@@ -62,10 +62,10 @@ def test_out_of_service_needs_both() -> None:
 @pytest.fixture
 def cluster() -> Any:
     """Two nodes, a bare pod on one of them."""
-    with Cluster(nodes=2, seed=6, hpa=False) as made:
-        made.api.create_pod("bare")
-        made.sleep(5)
-        yield made
+    with Cluster(nodes=2, seed=6, hpa=False) as new_object:
+        new_object.api.create_pod("bare")
+        new_object.sleep(5)
+        yield new_object
 
 
 def pod_of(cluster: Cluster) -> Any:
@@ -107,7 +107,7 @@ def test_a_node_that_comes_back_in_time_keeps_its_pods(cluster: Cluster) -> None
 
 
 def test_deleted_before_it_had_a_node(cluster: Cluster) -> None:
-    """Only a finalizer can keep such a pod; it is told Failed meanwhile."""
+    """Only a finalizer can keep such a pod; it is reported Failed meanwhile."""
     gated = {
         "kind": "Pod",
         "metadata": {"name": "gated", "finalizers": ["example.com/keep"]},
@@ -142,7 +142,7 @@ def test_out_of_service_frees_pods_that_hang(cluster: Cluster) -> None:
 
 
 def test_finished_pods_beyond_the_threshold(cluster: Cluster) -> None:
-    """The oldest go at the next look; running pods do not count."""
+    """The oldest go at the next check; running pods do not count."""
     replace_controller(cluster, PodGarbageCollector, terminated_threshold=2)
     for number in range(4):
         cluster.api.create_pod(f"job-{number}", run_seconds=1)

@@ -62,8 +62,8 @@ def test_surge_rounds_up_and_unavailable_down(
     surge: Any, unavailable: Any, replicas: int, expected: tuple[int, int]
 ) -> None:
     """If both end at 0, unavailable becomes 1."""
-    found = resolve_fenceposts(max_surge=surge, max_unavailable=unavailable, replicas=replicas)
-    assert found == Fenceposts(*expected)
+    result = resolve_fenceposts(max_surge=surge, max_unavailable=unavailable, replicas=replicas)
+    assert result == Fenceposts(*expected)
 
 
 @pytest.mark.parametrize("text", ["25", "x%", "-5%", "2.5%"])
@@ -91,8 +91,8 @@ def test_a_rolling_update_of_ten_step_by_step() -> None:
 def test_ill_old_pods_go_first() -> None:
     """Ten wanted, eight available: two ill ones are removed, and no good one."""
     old = ReplicaSetState("old", 10, 8)
-    found = scale_down_old([old], ReplicaSetState("new", 0), replicas=10, unavailable=2)
-    assert found == {"old": 8}
+    result = scale_down_old([old], ReplicaSetState("new", 0), replicas=10, unavailable=2)
+    assert result == {"old": 8}
 
 
 def test_unavailable_is_capped() -> None:
@@ -203,7 +203,7 @@ def test_slow_start() -> None:
         (Budget(min_available="50%"), 7, 4),
     ],
 )
-def test_budgets(budget: Budget, expected: int, desired: int) -> None:
+def test_disruption(budget: Budget, expected: int, desired: int) -> None:
     """Percentages round up, both of them."""
     assert desired_healthy(budget, expected) == desired
 
@@ -253,7 +253,7 @@ def test_jobs() -> None:
     assert backoff_limit_exceeded(failed=7, limit=6)
     assert backoff_limit_exceeded(failed=0, limit=6, restarts_of_active=6, on_failure=True)
     assert not backoff_limit_exceeded(failed=0, limit=0, restarts_of_active=0, on_failure=True)
-    found = missing_indexes(completions=6, succeeded={0, 2}, active={1}, failed={4}, limit=5)
-    assert found == [3, 5]
+    result = missing_indexes(completions=6, succeeded={0, 2}, active={1}, failed={4}, limit=5)
+    assert result == [3, 5]
     assert format_indexes([]) == ""
     assert format_indexes([9, 7, 8, 1, 2]) == "1,2,7-9"

@@ -88,7 +88,7 @@ def test_the_status_leaves_out_what_is_zero() -> None:
     assert empty == {"replicas": 0, "observedGeneration": 1}
 
 
-def test_a_failure_is_told_once_and_forgotten_after_a_good_pass() -> None:
+def test_a_failure_is_reported_once_and_forgotten_after_a_good_pass() -> None:
     """The condition is not refreshed while it is there."""
     first = failure_condition([], "quota", creating=True, timestamp="t1")
     assert first == [
@@ -149,26 +149,26 @@ def test_who_owns_what(owner: Any, obj: Any, expected: str) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("mdsg"), st.integers(0, 4))))
 def test_expectations_count_each_pod_once(steps: list[tuple[str, int]]) -> None:
-    """Whatever the order and however often news repeat: the count is that of the open uids."""
+    """Whatever the order, and however often events repeat: the count is that of the open uids."""
     expected = Expectations()
-    made: set[str] = set()
+    created: set[str] = set()
     deleted: set[str] = set()
     for step, number in steps:
         uid = str(number)
         if step == "m":
             expected.expect_creation("key", uid, now=0.0)
-            made.add(uid)
+            created.add(uid)
         elif step == "d":
             expected.expect_deletion("key", uid, now=0.0)
             deleted.add(uid)
         elif step == "s":
             expected.creation_observed(uid)
-            made.discard(uid)
+            created.discard(uid)
         else:
             expected.deletion_observed(uid)
-            made.discard(uid)
+            created.discard(uid)
             deleted.discard(uid)
-        assert expected.unsatisfied("key", now=300.0) == len(made) + len(deleted)
+        assert expected.unsatisfied("key", now=300.0) == len(created) + len(deleted)
     assert expected.unsatisfied("key", now=301.0) == 0
     assert expected.unsatisfied("key", now=0.0) == 0, "expired expectations are dropped"
 
@@ -184,12 +184,12 @@ def replicaset(name: str = "web", replicas: int = 3, **spec: Any) -> dict[str, A
 @pytest.fixture
 def cluster() -> Any:
     """Three nodes, nothing on them."""
-    with Cluster(nodes=3, seed=1, hpa=False) as made:
-        yield made
+    with Cluster(nodes=3, seed=1, hpa=False) as created:
+        yield created
 
 
 def pods_of(cluster: Cluster) -> list[dict[str, Any]]:
-    """Pods that are not on their way out, by name."""
+    """Pods that are not terminating, by name."""
     items = cluster.api.list("Pod")["items"]
     return [p for p in items if "deletionTimestamp" not in p["metadata"]]
 
@@ -203,18 +203,18 @@ def events(cluster: Cluster, reason: str) -> list[str]:
     ]
 
 
-def test_pods_are_made_named_told_and_counted(cluster: Cluster) -> None:
+def test_pods_are_made_named_reported_and_counted(cluster: Cluster) -> None:
     """Names carry five characters of the suffix alphabet; the status has the API's fields."""
     cluster.api.create(replicaset())
     cluster.sleep(10)
     pods = pods_of(cluster)
     assert len(pods) == 3
-    for made in pods:
-        prefix, _, suffix = made["metadata"]["name"].rpartition("-")
+    for created in pods:
+        prefix, _, suffix = created["metadata"]["name"].rpartition("-")
         assert prefix == "web"
         assert len(suffix) == 5
         assert set(suffix) <= set("bcdfghjklmnpqrstvwxz2456789")
-        assert made["metadata"]["generateName"] == "web-"
+        assert created["metadata"]["generateName"] == "web-"
     assert cluster.api.get("ReplicaSet", "web")["status"] == {
         "replicas": 3,
         "fullyLabeledReplicas": 3,
@@ -270,7 +270,7 @@ def test_orphans_are_adopted_and_strangers_released(cluster: Cluster) -> None:
     assert not pods["bare"]["metadata"].get("ownerReferences")
 
 
-def test_min_ready_seconds_are_looked_at_again(cluster: Cluster) -> None:
+def test_min_ready_seconds_are_checked_again(cluster: Cluster) -> None:
     """Ready at once, available ten seconds later, without any event in between."""
     cluster.api.create(replicaset(minReadySeconds=10))
     cluster.wait_until(
@@ -297,17 +297,17 @@ def failing(cluster: Cluster, error: Callable[[], Exception], after: int) -> dic
     return state
 
 
-def test_a_refused_creation_is_told_and_tried_again(cluster: Cluster) -> None:
+def test_a_refused_creation_is_reported_and_retried(cluster: Cluster) -> None:
     """FailedCreate as Event and condition with the server's words; gone once it works."""
-    said = 'pods "web" is forbidden: exceeded quota'
-    state = failing(cluster, lambda: Forbidden(said, hint="ours"), after=5)
+    message = 'pods "web" is forbidden: exceeded quota'
+    state = failing(cluster, lambda: Forbidden(message, hint="ours"), after=5)
     cluster.api.create(replicaset(replicas=10))
     cluster.sleep(5)
     assert len(pods_of(cluster)) == 5
     assert state["calls"] < 40, "a full quota costs one call in each later pass"
     condition = cluster.api.get("ReplicaSet", "web")["status"]["conditions"][0]
-    assert (condition["reason"], condition["message"]) == ("FailedCreate", said)
-    assert events(cluster, "FailedCreate") == [f"Error creating: {said}"]
+    assert (condition["reason"], condition["message"]) == ("FailedCreate", message)
+    assert events(cluster, "FailedCreate") == [f"Error creating: {message}"]
     state["on"] = 0
     cluster.sleep(30)
     status = cluster.api.get("ReplicaSet", "web")["status"]

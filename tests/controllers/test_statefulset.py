@@ -123,7 +123,7 @@ def test_the_next_step(wanted: SetSpec, pods: list[SetPod], create: Any, delete:
     assert decided.reason
 
 
-def test_availability_is_inclusive_and_looked_at_again() -> None:
+def test_availability_is_inclusive_and_checked_again() -> None:
     """Ready for minReadySeconds, the moment itself included (1.34)."""
     wanted = spec(2, min_ready_seconds=10)
     young = [pod(0, ready_since=91.0)]
@@ -151,8 +151,8 @@ def test_what_the_status_counts() -> None:
         pod(3, ready=False),
         pod(4, ready_since=95.0),
     ]
-    found = status_of(spec(5, min_ready_seconds=10), pods, "old", now=100.0)
-    assert found == {
+    result = status_of(spec(5, min_ready_seconds=10), pods, "old", now=100.0)
+    assert result == {
         "replicas": 5,
         "readyReplicas": 4,
         "availableReplicas": 3,
@@ -170,8 +170,8 @@ def test_what_the_status_counts() -> None:
 def test_revisions_in_use_are_never_trimmed() -> None:
     """The lowest numbers go first, beyond the limit."""
     known = [{"metadata": {"name": name}, "revision": n} for n, name in enumerate("cabd")]
-    gone = [revision["metadata"]["name"] for revision in to_trim(known, {"a"}, 1)]
-    assert gone == ["c", "b"]
+    deleted = [revision["metadata"]["name"] for revision in to_trim(known, {"a"}, 1)]
+    assert deleted == ["c", "b"]
     assert to_trim(known, set("abcd"), 0) == []
 
 
@@ -219,16 +219,16 @@ def test_names_carry_ordinals() -> None:
 
 
 def names(cluster: Cluster) -> list[str]:
-    """Pods of the workload that are not on their way out."""
+    """Pods of the workload that are not terminating."""
     return sorted(p["name"] for p in cluster.api.list_pods() if p["status"] == "Running")
 
 
 @pytest.fixture
 def cluster() -> Any:
     """Three nodes, and a set of three that no autoscaler touches."""
-    with Cluster(nodes=3, seed=1, hpa=False) as made:
-        made.api.create(autopod.workload("web", replicas=3))
-        yield made
+    with Cluster(nodes=3, seed=1, hpa=False) as created:
+        created.api.create(autopod.workload("web", replicas=3))
+        yield created
 
 
 def test_scaling_up_and_down(cluster: Cluster) -> None:
@@ -253,8 +253,8 @@ def test_a_rolling_update_replaces_one_pod_at_a_time(cluster: Cluster) -> None:
     patch = {"spec": {"template": {"metadata": {"annotations": {"v": "2"}}}}}
     cluster.api.patch("StatefulSet", "web", patch)
     cluster.sleep(60)
-    gone = [e.object["metadata"]["name"] for e in watch.poll() if e.type == "DELETED"]
-    assert gone == ["web-2", "web-1", "web-0"]
+    deleted = [e.object["metadata"]["name"] for e in watch.poll() if e.type == "DELETED"]
+    assert deleted == ["web-2", "web-1", "web-0"]
     pods = cluster.api.list("Pod")["items"]
     assert all(p["metadata"]["annotations"]["v"] == "2" for p in pods)
     status = cluster.api.get("StatefulSet", "web")["status"]
@@ -262,14 +262,14 @@ def test_a_rolling_update_replaces_one_pod_at_a_time(cluster: Cluster) -> None:
 
 
 def test_deleting_the_set_collects_its_pods(cluster: Cluster) -> None:
-    """The garbage collector looks at uids: a set made anew does not own the old pods."""
+    """The garbage collector looks at uids: a set recreated does not own the old pods."""
     cluster.sleep(5)
     cluster.api.delete("StatefulSet", "web")
     cluster.sleep(5)
     assert cluster.api.list_pods() == []
 
 
-def test_pods_of_a_node_that_is_gone_are_removed_and_made_anew(cluster: Cluster) -> None:
+def test_pods_of_a_node_that_is_gone_are_removed_and_recreated(cluster: Cluster) -> None:
     """Pod garbage collection after its quarantine, then the controller and the scheduler."""
     cluster.sleep(5)
     node = cluster.api.get("Pod", "web-0")["spec"]["nodeName"]
@@ -281,9 +281,9 @@ def test_pods_of_a_node_that_is_gone_are_removed_and_made_anew(cluster: Cluster)
 
 def ordered(name: str = "db", replicas: int = 3, **spec: Any) -> dict[str, Any]:
     """A set that starts one pod after the other."""
-    made = autopod.workload(name, replicas)
-    made["spec"].update({"podManagementPolicy": "OrderedReady", **spec})
-    return made
+    created = autopod.workload(name, replicas)
+    created["spec"].update({"podManagementPolicy": "OrderedReady", **spec})
+    return created
 
 
 def template_note(cluster: Cluster, name: str, **notes: Any) -> None:
@@ -331,10 +331,10 @@ def test_a_reverted_template_does_not_repair_a_broken_pod() -> None:
 def test_an_old_template_gets_its_revision_again_with_the_next_number() -> None:
     """Numbers only rise; annotations go along; the template replaces the other one as a patch."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
-        made = ordered(replicas=1)
-        made["metadata"]["annotations"] = {"kubernetes.io/change-cause": "first"}
-        made["spec"]["template"]["metadata"]["annotations"] = {"v": "1"}
-        cluster.api.create(made)
+        created = ordered(replicas=1)
+        created["metadata"]["annotations"] = {"kubernetes.io/change-cause": "first"}
+        created["spec"]["template"]["metadata"]["annotations"] = {"v": "1"}
+        cluster.api.create(created)
         cluster.sleep(10)
         before = revisions(cluster)
         assert list(before) == [1]
@@ -372,11 +372,11 @@ def test_below_the_partition_pods_come_back_as_they_were() -> None:
         cluster.sleep(30)
         cluster.api.delete("Pod", "db-0")
         cluster.sleep(30)
-        found = {
+        result = {
             pod["metadata"]["name"]: (pod["metadata"].get("annotations") or {}).get("v")
             for pod in cluster.api.list("Pod")["items"]
         }
-        assert found == {"db-0": None, "db-1": None, "db-2": "2"}
+        assert result == {"db-0": None, "db-1": None, "db-2": "2"}
         status = cluster.api.get("StatefulSet", "db")["status"]
         assert (status["updatedReplicas"], status["currentReplicas"]) == (1, 2)
 
@@ -386,9 +386,9 @@ def test_max_unavailable_needs_its_gate(gate: bool, most: int) -> None:
     """Without it, even a Parallel set updates one pod at a time."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
         replace_controller(cluster, StatefulSetController, max_unavailable=gate)
-        made = autopod.workload("web", replicas=4)
-        made["spec"]["updateStrategy"] = {"rollingUpdate": {"maxUnavailable": "50%"}}
-        cluster.api.create(made)
+        created = autopod.workload("web", replicas=4)
+        created["spec"]["updateStrategy"] = {"rollingUpdate": {"maxUnavailable": "50%"}}
+        cluster.api.create(created)
         cluster.sleep(20)
         watch = cluster.api.watch("StatefulSet")
         template_note(cluster, "web", v="2")
@@ -416,7 +416,7 @@ def test_a_matching_orphan_is_adopted() -> None:
         assert owners == {"db-0": ["db"], "db-x": [], "db-1": ["db"]}
 
 
-def test_failures_are_told_and_the_status_is_written_all_the_same() -> None:
+def test_failures_are_reported_and_the_status_is_written_all_the_same() -> None:
     """FailedCreate and FailedDelete with the server's words."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
         cluster.api.create(autopod.workload("web", replicas=2))
@@ -441,21 +441,21 @@ def test_failures_are_told_and_the_status_is_written_all_the_same() -> None:
         cluster.api.delete = refuse_delete  # type: ignore[method-assign]
         cluster.api.update_scale("StatefulSet", "web", replicas=1)
         cluster.sleep(5)
-        told = {e["reason"]: e["message"] for e in cluster.api.list("Event")["items"]}
-        said = "create Pod web-2 in StatefulSet web failed error: exceeded quota"
-        assert told["FailedCreate"] == said
-        said = "delete Pod web-1 in StatefulSet web failed error: protected"
-        assert told["FailedDelete"] == said
+        reported = {e["reason"]: e["message"] for e in cluster.api.list("Event")["items"]}
+        message = "create Pod web-2 in StatefulSet web failed error: exceeded quota"
+        assert reported["FailedCreate"] == message
+        message = "delete Pod web-1 in StatefulSet web failed error: protected"
+        assert reported["FailedDelete"] == message
 
 
 def test_claims_are_made_once_and_outlive_their_pods() -> None:
     """Plain objects, made before the pod, with their own events; a shrunk set leaves them."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
-        made = ordered(volumeClaimTemplates=CLAIMING["spec"]["volumeClaimTemplates"])
-        made["spec"]["volumeClaimTemplates"][0]["spec"]["resources"] = {
+        created = ordered(volumeClaimTemplates=CLAIMING["spec"]["volumeClaimTemplates"])
+        created["spec"]["volumeClaimTemplates"][0]["spec"]["resources"] = {
             "requests": {"storage": "1Gi"}
         }
-        cluster.api.create(made)
+        cluster.api.create(created)
         cluster.sleep(20)
         cluster.api.update_scale("StatefulSet", "db", replicas=1)
         cluster.sleep(20)
@@ -465,9 +465,9 @@ def test_claims_are_made_once_and_outlive_their_pods() -> None:
         assert sorted(names) == ["data-db-0", "data-db-1", "data-db-2"]
         volumes = cluster.api.get("Pod", "db-1")["spec"]["volumes"]
         assert volumes[0]["persistentVolumeClaim"] == {"claimName": "data-db-1"}
-        told = [e for e in cluster.api.list("Event")["items"] if "Claim" in e["message"]]
-        said = "create Claim data-db-1 Pod db-1 in StatefulSet db success"
-        assert [(e["reason"], e["count"]) for e in told if e["message"] == said] == [
+        reported = [e for e in cluster.api.list("Event")["items"] if "Claim" in e["message"]]
+        message = "create Claim data-db-1 Pod db-1 in StatefulSet db success"
+        assert [(e["reason"], e["count"]) for e in reported if e["message"] == message] == [
             ("SuccessfulCreate", 1)
         ]
 
@@ -491,11 +491,11 @@ def test_claims_go_with_whom_the_retention_policy_says(
 ) -> None:
     """With the set, or with pods that are scaled away; the garbage collector does it."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
-        made = ordered(
+        created = ordered(
             volumeClaimTemplates=CLAIMING["spec"]["volumeClaimTemplates"],
             persistentVolumeClaimRetentionPolicy=policy,
         )
-        cluster.api.create(made)
+        cluster.api.create(created)
         cluster.sleep(20)
         assert claim_names(cluster) == ["data-db-0", "data-db-1", "data-db-2"]
         cluster.api.update_scale("StatefulSet", "db", replicas=1)
@@ -509,12 +509,12 @@ def test_claims_go_with_whom_the_retention_policy_says(
 def test_a_pod_waits_until_the_claim_of_its_last_life_has_gone() -> None:
     """Down and up again at once: the new pod gets a new claim."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
-        made = ordered(
+        created = ordered(
             volumeClaimTemplates=CLAIMING["spec"]["volumeClaimTemplates"],
             persistentVolumeClaimRetentionPolicy={"whenScaled": "Delete"},
             replicas=2,
         )
-        cluster.api.create(made)
+        cluster.api.create(created)
         cluster.sleep(20)
         before = cluster.api.get("PersistentVolumeClaim", "data-db-1")["metadata"]["uid"]
         cluster.api.update_scale("StatefulSet", "db", replicas=1)

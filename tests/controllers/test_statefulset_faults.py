@@ -56,9 +56,9 @@ def test_whatever_is_done_to_it_it_ends_where_it_should(seed: int, policy: str) 
     """Thirty random deeds, a good template, and what is broken deleted by hand: all is well."""
     rng = random.Random(seed)
     with Cluster(nodes=3, seed=seed, hpa=False) as cluster:
-        made = autopod.workload("db", replicas=3)
-        made["spec"]["podManagementPolicy"] = policy
-        cluster.api.create(made)
+        created = autopod.workload("db", replicas=3)
+        created["spec"]["podManagementPolicy"] = policy
+        cluster.api.create(created)
         for _ in range(30):
             meddle(cluster, rng)
             cluster.sleep(rng.choice((0.0, 0.3, 1.0, 3.0, 20.0)))
@@ -81,11 +81,11 @@ def test_whatever_is_done_to_it_it_ends_where_it_should(seed: int, policy: str) 
                 if pod["status"].get("phase") == "Pending":
                     cluster.api.delete("Pod", pod["metadata"]["name"])  # the known trap
         cluster.sleep(60)
-        found = {
+        result = {
             pod["metadata"]["name"]: pod["metadata"]["annotations"]["v"]
             for pod in cluster.api.list("Pod")["items"]
         }
-        assert found == {f"db-{ordinal}": "last" for ordinal in (1, 2, 3, 4)}
+        assert result == {f"db-{ordinal}": "last" for ordinal in (1, 2, 3, 4)}
         status = cluster.api.get("StatefulSet", "db")["status"]
         assert status["currentRevision"] == status["updateRevision"]
         assert status["readyReplicas"] == status["updatedReplicas"] == 4

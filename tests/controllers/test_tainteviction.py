@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from controller_faults import controller_of
-from node_world import a_replicaset, events, pods_on, terminating
+from node_cases import a_replicaset, events, pods_on, terminating
 
 from kubesim import Cluster
 from kubesim.controllers import TaintEvictionController
@@ -20,9 +20,9 @@ TAINT = {"key": "maintenance", "effect": "NoExecute"}
 @pytest.fixture
 def cluster() -> Any:
     """Two nodes, empty."""
-    with Cluster(nodes=2, seed=1, hpa=False) as made:
-        made.sleep(10)
-        yield made
+    with Cluster(nodes=2, seed=1, hpa=False) as created:
+        created.sleep(10)
+        yield created
 
 
 def pod(cluster: Cluster, name: str, seconds: int | None = -1, node: str = "node-1") -> None:
@@ -43,7 +43,7 @@ def taint(cluster: Cluster, *taints: dict[str, Any], node: str = "node-1") -> No
 
 
 def names(cluster: Cluster) -> list[str]:
-    """Pods that are there and not on their way out."""
+    """Pods that are there and not terminating."""
     return [meta.name_of(p) for p in cluster.api.list("Pod")["items"] if not meta.is_terminating(p)]
 
 
@@ -159,7 +159,7 @@ def test_a_pod_that_comes_to_a_tainted_node(cluster: Cluster) -> None:
 
 
 def test_another_pod_of_that_name_has_a_clock_of_its_own(cluster: Cluster) -> None:
-    """Deleted by hand and made anew: the old clock does not hit it."""
+    """Deleted by hand and recreated: the old clock does not hit it."""
     pod(cluster, "web", 20)
     cluster.sleep(5)
     taint(cluster, TAINT)
@@ -193,7 +193,7 @@ def test_the_clocks_of_a_deleted_node_run_on(cluster: Cluster) -> None:
 
 
 def test_conflicts_only_cost_time(cluster: Cluster) -> None:
-    """Six in a row are more than one attempt stands: told once, and done at the next."""
+    """Six in a row are more than one attempt stands: reported once, and done at the next."""
     pod(cluster, "now")
     cluster.sleep(5)
     update, calls = cluster.api.update_status, [0]

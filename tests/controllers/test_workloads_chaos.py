@@ -107,7 +107,7 @@ def is_ready(pod: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_calm_returns_after_random_deeds(seed: int) -> None:
+def test_calm_returns_after_random_actions(seed: int) -> None:
     """Two minutes of deeds, one write in twenty failing, ties shuffled; afterwards it is quiet."""
     rng = random.Random(seed)
     with Cluster(nodes=4, seed=seed, hpa=False, clock=VirtualClock(shuffle_seed=seed)) as cluster:

@@ -85,7 +85,7 @@ def test_equal_priority_is_never_taken() -> None:
     assert victims(HIGH, [node(cpu="1500m")], both) == "Insufficient cpu"
 
 
-def test_budgets_decide_who_is_put_back_first() -> None:
+def test_disruption_decide_who_is_put_back_first() -> None:
     """The protected one is spared at the cost of a more important one."""
     pods = [placed("a", "1", 5), placed("b", "1", 1, labels={"app": "b"})]
     nodes = [node(cpu="2")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from node_world import a_replicaset, ready_of, tainted_at, taints
+from node_cases import a_replicaset, ready_of, tainted_at, taints
 
 from kubesim import Cluster
 from kubesim.clock import VirtualClock
@@ -104,9 +104,9 @@ def test_deletions_whatever_the_order_of_an_instant(seed: int, policy: str) -> N
     with Cluster(nodes=2, seed=1, hpa=False, clock=clock) as cluster:
         cluster.api.create({"kind": "Namespace", "metadata": {"name": "shop"}})
         for name in ("a", "b"):
-            made = a_replicaset(3, name)
-            made["metadata"]["namespace"] = "shop"
-            cluster.api.create(made)
+            created = a_replicaset(3, name)
+            created["metadata"]["namespace"] = "shop"
+            cluster.api.create(created)
         cluster.sleep(10)
         cluster.api.delete("ReplicaSet", "a", "shop", propagation_policy=policy)
         cluster.sleep(seed % 3)
@@ -116,7 +116,7 @@ def test_deletions_whatever_the_order_of_an_instant(seed: int, policy: str) -> N
         assert list(cluster.failures) == []
 
 
-def test_deeds_are_repeated_exactly() -> None:
+def test_actions_are_repeated_exactly() -> None:
     """Power cuts and drains are part of what a seed determines."""
 
     def run() -> str:

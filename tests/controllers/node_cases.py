@@ -14,9 +14,9 @@ READY = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 def a_replicaset(replicas: int = 3, name: str = "web", **pod_spec: Any) -> dict[str, Any]:
     """A ReplicaSet of small pods."""
-    made = workload("ReplicaSet", name, replicas, "100m", "64Mi")
-    made["spec"]["template"]["spec"].update(pod_spec)
-    return made
+    created = workload("ReplicaSet", name, replicas, "100m", "64Mi")
+    created["spec"]["template"]["spec"].update(pod_spec)
+    return created
 
 
 def fail(cluster: Cluster, *numbers: int) -> None:
@@ -58,8 +58,8 @@ def ready_of(cluster: Cluster, name: str) -> str:
 def taints(cluster: Cluster, name: str) -> list[str]:
     """``key:effect`` of each taint, without the prefix."""
     node = cluster.api.get("Node", name)
-    found = node["spec"].get("taints") or ()
-    return [f"{t['key'].removeprefix('node.kubernetes.io/')}:{t['effect']}" for t in found]
+    result = node["spec"].get("taints") or ()
+    return [f"{t['key'].removeprefix('node.kubernetes.io/')}:{t['effect']}" for t in result]
 
 
 def pods_on(cluster: Cluster, name: str) -> list[dict[str, Any]]:
@@ -74,12 +74,12 @@ def terminating(cluster: Cluster, name: str) -> list[bool]:
 
 def events(cluster: Cluster, *reasons: str) -> list[tuple[str, str, str, str]]:
     """(object, type, reason, message) of the events of these reasons, in order of time."""
-    found = [e for e in cluster.api.list("Event")["items"] if e["reason"] in reasons]
-    found.sort(key=lambda e: (e["firstTimestamp"], e["involvedObject"]["name"]))
-    return [(e["involvedObject"]["name"], e["type"], e["reason"], e["message"]) for e in found]
+    result = [e for e in cluster.api.list("Event")["items"] if e["reason"] in reasons]
+    result.sort(key=lambda e: (e["firstTimestamp"], e["involvedObject"]["name"]))
+    return [(e["involvedObject"]["name"], e["type"], e["reason"], e["message"]) for e in result]
 
 
 def tainted_at(cluster: Cluster, name: str) -> str:
     """When a node got its NoExecute taint; "" if it has none."""
-    found = cluster.api.get("Node", name)["spec"].get("taints") or ()
-    return next((t["timeAdded"] for t in found if t["effect"] == "NoExecute"), "")
+    result = cluster.api.get("Node", name)["spec"].get("taints") or ()
+    return next((t["timeAdded"] for t in result if t["effect"] == "NoExecute"), "")

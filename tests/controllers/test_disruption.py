@@ -31,8 +31,8 @@ def test_how_long_an_evicted_pod_is_remembered(
     pods: Any, noted: Any, now: float, kept: Any, overdue: Any, look_again: Any
 ) -> None:
     """Until it is on its way out or gone, at most 120 s: overdue is strictly after that."""
-    found = still_disrupted(pods, noted, now, float)
-    assert (list(found.kept), found.overdue, found.look_again) == (kept, overdue, look_again)
+    result = still_disrupted(pods, noted, now, float)
+    assert (list(result.kept), result.overdue, result.look_again) == (kept, overdue, look_again)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def names(cluster: Cluster) -> list[str]:
 @pytest.fixture
 def cluster() -> Any:
     """Three nodes, nothing on them."""
-    with Cluster(nodes=3, seed=1, hpa=False) as made:
-        yield made
+    with Cluster(nodes=3, seed=1, hpa=False) as created:
+        yield created
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_the_counts_of_seven_pods(cluster: Cluster, spec: Any, expected: Any) ->
     cluster.sleep(10)
     assert counts(cluster) == expected
     assert reason(cluster) == ("SufficientPods" if expected[3] else "InsufficientPods")
-    found = cluster.api.get("PodDisruptionBudget", "web")["status"]
-    assert found["observedGeneration"] == 1
-    assert found["conditions"][0]["observedGeneration"] == 1
+    result = cluster.api.get("PodDisruptionBudget", "web")["status"]
+    assert result["observedGeneration"] == 1
+    assert result["conditions"][0]["observedGeneration"] == 1
 
 
 def test_percentages_are_of_what_the_controllers_want(cluster: Cluster) -> None:
@@ -158,14 +158,14 @@ def test_a_deployment_counts_for_its_replicasets(cluster: Cluster) -> None:
     """The wanted number is the Deployment's, whatever its ReplicaSets say."""
     deployment = workload(5, kind="Deployment")
     controller = controller_of(cluster, DisruptionController)
-    made = cluster.api.create({**deployment, "spec": {**deployment["spec"], "paused": True}})
+    created = cluster.api.create({**deployment, "spec": {**deployment["spec"], "paused": True}})
     owned = workload(2)
     owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "controller": True}
-    owned["metadata"]["ownerReferences"] = [{**owner, "uid": made["metadata"]["uid"]}]
+    owned["metadata"]["ownerReferences"] = [{**owner, "uid": created["metadata"]["uid"]}]
     replicaset = cluster.api.create(owned)
     reference = {"kind": "ReplicaSet", "name": "web", "uid": replicaset["metadata"]["uid"]}
     pod = {"metadata": {"name": "p", "namespace": "default"}}
-    assert controller._scale_of(reference, pod) == (made["metadata"]["uid"], 5)
+    assert controller._scale_of(reference, pod) == (created["metadata"]["uid"], 5)
     cluster.api.delete("Deployment", "web")
     assert controller._scale_of(reference, pod) == (replicaset["metadata"]["uid"], 2)
 
@@ -179,16 +179,20 @@ def test_no_pods_no_disruptions(cluster: Cluster) -> None:
     assert "no pod is expected" in str(cluster.explain("pdb/web").latest)
 
 
-def test_bare_pods_are_told(cluster: Cluster) -> None:
+def test_bare_pods_are_reported(cluster: Cluster) -> None:
     """With an integer they count; a percentage of nobody's wish is none."""
     pod = workload(1)["spec"]["template"]
     cluster.api.create({"kind": "Pod", **pod, "metadata": {"name": "bare", **pod["metadata"]}})
     cluster.api.create(budget(maxUnavailable=1))
     cluster.sleep(5)
     assert counts(cluster) == (0, 0, 1, 0)
-    (said,) = events_of(cluster, "PodDisruptionBudget", "UnmanagedPods")
-    assert said.startswith("Pods selected by this PodDisruptionBudget (selector: &LabelSelector{")
-    assert said.endswith('please set ".spec.minAvailable" field of the PDB to an integer value.')
+    (expected_message,) = events_of(cluster, "PodDisruptionBudget", "UnmanagedPods")
+    assert expected_message.startswith(
+        "Pods selected by this PodDisruptionBudget (selector: &LabelSelector{"
+    )
+    assert expected_message.endswith(
+        'please set ".spec.minAvailable" field of the PDB to an integer value.'
+    )
     cluster.api.patch(
         "PodDisruptionBudget", "web", {"spec": {"maxUnavailable": None, "minAvailable": 0}}
     )
@@ -197,14 +201,16 @@ def test_bare_pods_are_told(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "said"),
+    ("owner", "expected_message"),
     [
         (("ReplicaSet", "gone"), 'found no controllers for pod "odd"'),
         (("Robot", "r2"), 'found no controllers for pod "odd"'),
         (("DaemonSet", "d"), "daemonsets.apps does not implement the scale subresource"),
     ],
 )
-def test_an_unknown_controller_allows_nothing(cluster: Cluster, owner: Any, said: str) -> None:
+def test_an_unknown_controller_allows_nothing(
+    cluster: Cluster, owner: Any, expected_message: str
+) -> None:
     """SyncFailed, and the refusal says why."""
     cluster.api.create(workload(3))
     cluster.api.create(budget(maxUnavailable=1))
@@ -219,12 +225,12 @@ def test_an_unknown_controller_allows_nothing(cluster: Cluster, owner: Any, said
     cluster.sleep(2)
     assert counts(cluster)[3] == 0
     assert reason(cluster) == "SyncFailed"
-    told = events_of(cluster, "PodDisruptionBudget", "CalculateExpectedPodCountFailed")
-    assert told == [f"Failed to calculate the number of expected pods: {said}"]
+    reported = events_of(cluster, "PodDisruptionBudget", "CalculateExpectedPodCountFailed")
+    assert reported == [f"Failed to calculate the number of expected pods: {expected_message}"]
     with pytest.raises(TooManyRequests) as caught:
         cluster.api.evict(next(name for name in names(cluster) if name != "odd"))
-    assert caught.value.causes[0].message.endswith(f"because it failed sync: {said}")
-    assert said in str(cluster.explain("pdb/web").latest)
+    assert caught.value.causes[0].message.endswith(f"because it failed sync: {expected_message}")
+    assert expected_message in str(cluster.explain("pdb/web").latest)
 
 
 def test_a_drain_waits_for_the_budget(cluster: Cluster) -> None:
@@ -237,12 +243,12 @@ def test_a_drain_waits_for_the_budget(cluster: Cluster) -> None:
     with pytest.raises(TooManyRequests) as caught:
         cluster.api.evict(second)
     # The status still shows three healthy pods, since nobody has counted anew.
-    said = "The disruption budget web does not allow evicting pods currently"
-    assert caught.value.causes[0].message == said
+    expected_message = "The disruption budget web does not allow evicting pods currently"
+    assert caught.value.causes[0].message == expected_message
     cluster.sleep(0.5)
     verdicts = [str(decision) for decision in cluster.explain(f"pod/{first}").decisions]
-    said = "budget web allowed a disruption, and has one less now"
-    assert sum(said in verdict for verdict in verdicts) == 1
+    expected_message = "budget web allowed a disruption, and has one less now"
+    assert sum(expected_message in verdict for verdict in verdicts) == 1
     assert counts(cluster)[3] == 0
     with pytest.raises(TooManyRequests, match="disruption budget"):
         cluster.api.evict(third)
@@ -270,9 +276,9 @@ def test_an_eviction_that_is_never_done_is_forgotten(cluster: Cluster) -> None:
     cluster.api.create(budget(minAvailable=2))
     cluster.sleep(10)
     victim = names(cluster)[0]
-    found = cluster.api.get("PodDisruptionBudget", "web")
+    result = cluster.api.get("PodDisruptionBudget", "web")
     noted = {"disruptedPods": {victim: cluster.clock.timestamp()}, "disruptionsAllowed": 0}
-    cluster.api.update_status({**found, "status": {**found["status"], **noted}})
+    cluster.api.update_status({**result, "status": {**result["status"], **noted}})
     cluster.sleep(1)
     assert counts(cluster) == (3, 2, 2, 0)
     cluster.sleep(118)
@@ -281,8 +287,8 @@ def test_an_eviction_that_is_never_done_is_forgotten(cluster: Cluster) -> None:
     cluster.sleep(3)
     assert counts(cluster) == (3, 2, 3, 1)
     assert controller_of(cluster, DisruptionController).counts["reconciled"] - before < 5
-    said = "Pod was expected by PDB default/web to be deleted but it wasn't"
-    assert events_of(cluster, "Pod", "NotDeleted") == [said]
+    expected_message = "Pod was expected by PDB default/web to be deleted but it wasn't"
+    assert events_of(cluster, "Pod", "NotDeleted") == [expected_message]
 
 
 @pytest.mark.parametrize("seed", range(4))
