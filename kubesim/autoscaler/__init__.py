@@ -1,7 +1,7 @@
 """The HorizontalPodAutoscaler: a pure policy, and the controller around it.
 
 Reading order: `types`, `constants`; in `policy`: ratios, replica_calculator, totals, metrics,
-normalize, horizontal, whatif; then documents, observer, records and horizontal; `metrics` has the
+normalize, horizontal, whatif; then hpa_spec, observer, records and horizontal; `metrics` has the
 metrics-server and the adapter.
 """
 

@@ -5,103 +5,49 @@ samples come from metrics.k8s.io, all other values from the adapter that serves
 custom.metrics.k8s.io and external.metrics.k8s.io (`autoscaler.metrics.adapter`), through the API
 server.
 
-Source: pkg/controller/podautoscaler/metrics/client.go, horizontal.go (validateAndParseSelector,
-hpasControllingPodsUnderSelector).
+>>> request_milli({"spec": {"containers": [
+...     {"name": "main", "resources": {"requests": {"cpu": "250m"}}},
+...     {"name": "proxy", "resources": {"requests": {"cpu": "0.1"}}}]}}, "cpu")
+350
+
+Source: pkg/controller/podautoscaler/metrics/client.go, horizontal.go (validateAndParseSelector),
+replica_calculator.go (calculateRequests).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.verbs.metricsapis import MetricsAdapter, Usage
 from kubesim.autoscaler.constants import PolicyConstants
-from kubesim.autoscaler.documents import (
-    behavior_of,
-    facts_of,
-    metrics_of,
-    no_request,
-    request_milli,
-)
+from kubesim.autoscaler.hpa_spec import behavior_of, metrics_of
 from kubesim.autoscaler.policy.ratios import added_up
+from kubesim.autoscaler.selector_index import SelectorIndex, anchor_of, labels_index
 from kubesim.autoscaler.types import Behavior, Metric, Observation, PodFacts, Reading, Sample, State
 from kubesim.client import Informer
 from kubesim.clock.base import Clock, Worker
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.conditions import get_condition
+from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.pods import (
+    container_requests,
+    containers_of,
+    is_sidecar,
+    phase_of,
+    pod_requests,
+)
 from kubesim.objects.selectors import Selector, parse_label_selector, selector_from
 from kubesim.objects.wellknown import RESYNC_SECONDS
+from kubesim.quantity import parse_cpu_milli
 
 NO_SOURCE = "no metrics returned from {api} metrics API: this cluster has no source of such metrics"
 BY_NAME = attrgetter("name")
+READY = {"True": True, "False": False}
 RESOURCES = {"cpu": (1, 1), "memory": (2, 1000)}  # index in a container's sample, milli per unit
-
-
-class SelectorIndex:
-    """The selectors of all HPAs, to find those that select the same pods.
-
-    As upstream, an HPA is added at its first pass, not when it is created.
-    """
-
-    def __init__(self) -> None:
-        self._selectors: dict[str, tuple[str, Selector]] = {}
-        self._anchors: dict[tuple[str, str], set[str]] = {}
-        self._per_namespace: Counter[str] = Counter()
-
-    def put(self, key: str, namespace: str, selector: Selector) -> None:
-        """Set the selector of an HPA's target.
-
-        Args:
-            key: of the HPA.
-            namespace: of the HPA and its pods.
-            selector: of its target.
-        """
-        if self._selectors.get(key) == (namespace, selector):
-            return
-        self.drop(key)
-        self._selectors[key] = (namespace, selector)
-        self._anchors.setdefault((namespace, anchor_of(selector)), set()).add(key)
-        self._per_namespace[namespace] += 1
-
-    def drop(self, key: str) -> None:
-        """Remove an HPA."""
-        if key not in self._selectors:
-            return
-        namespace, selector = self._selectors.pop(key)
-        self._anchors[namespace, anchor_of(selector)].discard(key)
-        self._per_namespace[namespace] -= 1
-
-    def count(self, namespace: str) -> int:
-        """Return the number of HPAs in a namespace."""
-        return self._per_namespace[namespace]
-
-    def selecting(self, namespace: str, pods: Iterable[Document]) -> list[str]:
-        """Return the keys of all HPAs that select at least one of these pods, sorted."""
-        keys: set[str] = set()
-        for pod in pods:
-            labels = meta.labels_of(pod)
-            for anchor in ("", *labels_index(labels)):
-                for key in self._anchors.get((namespace, anchor), ()):
-                    if key not in keys and self._selectors[key][1].matches(labels):
-                        keys.add(key)
-        return sorted(keys)
-
-
-def anchor_of(selector: Selector) -> str:
-    """Return one label ("app=web") that every selected object has; "" if there is no such label."""
-    for term in selector.requirements:
-        if term.operator == "In" and len(term.values) == 1:
-            return f"{term.key}={term.values[0]}"
-    return ""
-
-
-def labels_index(labels: Mapping[str, str]) -> list[str]:
-    """Return all labels as ``key=value``."""
-    return [f"{key}={value}" for key, value in labels.items()]
 
 
 def sample_of(raw: Usage | None, resource: str, container: str = "") -> Sample | None:
@@ -118,6 +64,87 @@ def sample_of(raw: Usage | None, resource: str, container: str = "") -> Sample |
     index, unit = RESOURCES[resource]
     values = [int(item[index]) for item in containers if not container or item[0] == container]
     return Sample(sum(values) * unit, second, window) if values else None
+
+
+def facts_of(pod: Document, seconds_at: Callable[[str], float]) -> PodFacts:
+    """Return the facts about a pod that the policy uses.
+
+    Args:
+        pod: the document.
+        seconds_at: parses an RFC 3339 string (`clock.seconds_at`).
+    """
+    condition = get_condition(pod, "Ready")
+    started = (pod.get("status") or {}).get("startTime")
+    changed = (condition or {}).get("lastTransitionTime")
+    status = None if condition is None else str(condition.get("status"))
+    return PodFacts(
+        name=meta.name_of(pod),
+        phase=phase_of(pod),
+        terminating=meta.is_terminating(pod),
+        ready=None if status is None else READY.get(status, "Unknown"),
+        ready_changed=seconds_at(changed) if changed else 0.0,
+        started=seconds_at(started) if started else None,
+    )
+
+
+def request_milli(pod: Document, resource: str, container: str = "") -> int | None:
+    """Return the request of a pod, or of one of its containers, in milli units.
+
+    It is None if a counted container has no request. Containers and sidecars count, ordinary init
+    containers do not. Pod-level requests replace the sum; for a resource that they do not name, the
+    request of any container is enough.
+
+    Args:
+        pod: the pod.
+        resource: cpu or memory.
+        container: name; "": the whole pod.
+    """
+    level = _pod_level(pod)
+    if level and not container:
+        if resource in level:
+            return parse_cpu_milli(level[resource])  # thousandths of any unit
+        request = pod_requests(pod)
+        total = request.cpu_milli if resource == "cpu" else request.memory_bytes * 1000
+        return total or None
+    total = 0
+    counted = _counted(pod, container)
+    for item in counted:
+        if resource not in ((item.get("resources") or {}).get("requests") or {}):
+            return None
+        request = container_requests(item)
+        total += request.cpu_milli if resource == "cpu" else request.memory_bytes * 1000
+    return total if counted else None
+
+
+def no_request(pod: Document, resource: str, container: str = "") -> str:
+    """Return why `request_milli` is None, in upstream's words.
+
+    Args:
+        pod: the pod.
+        resource: cpu or memory.
+        container: name; "": the whole pod.
+
+    >>> no_request({"metadata": {"name": "web"}, "spec": {"containers": [{"name": "main"}]}}, "cpu")
+    'missing request for cpu in container main of Pod web'
+    """
+    name = meta.name_of(pod)
+    if _pod_level(pod) and not container:
+        return f"missing pod-level request for {resource} in Pod {name}"
+    for item in _counted(pod, container):
+        if resource not in ((item.get("resources") or {}).get("requests") or {}):
+            return f"missing request for {resource} in container {item.get('name')} of Pod {name}"
+    return f"container {container} not found in Pod {name}"
+
+
+def _pod_level(pod: Document) -> ReadOnlyDocument:
+    return ((pod.get("spec") or {}).get("resources") or {}).get("requests") or {}
+
+
+def _counted(pod: Document, container: str) -> list[Document]:
+    """Return containers and sidecars; only the named one, if a name is given."""
+    init = (pod.get("spec") or {}).get("initContainers") or ()
+    running = [*containers_of(pod), *(item for item in init if is_sidecar(item))]
+    return [item for item in running if not container or item["name"] == container]
 
 
 def _by_label(pod: Document) -> list[str]:
@@ -144,6 +171,8 @@ class _HpaEntry:
     behavior: Behavior | None = None
     selector_text: str = ""
     selector: Selector = field(default_factory=Selector)
+    anchor: str = ""
+    indexed: bool = False  # its selector is in the index
     pods: dict[str, _PodEntry] = field(default_factory=dict)
 
 
@@ -229,20 +258,24 @@ class Observer:
         if text != entry.selector_text:
             try:
                 entry.selector, entry.selector_text = parse_label_selector(text), text
+                entry.anchor, entry.indexed = anchor_of(entry.selector), False
             except BadRequest as error:
                 entry.pods, entry.selector_text = {}, ""
                 return "InvalidSelector", (
                     "couldn't convert selector into a corresponding internal selector object: "
                     f"{error}"
                 )
-        selector, anchor = entry.selector, anchor_of(entry.selector)
+        selector, anchor = entry.selector, entry.anchor
         candidates = self.pods.by_index("label", f"{namespace}/{anchor}" if anchor else namespace)
         if not anchor or len(selector.requirements) > 1:  # the index alone does not decide
             candidates = [pod for pod in candidates if selector.matches(meta.labels_of(pod))]
         self._update_pods(entry, candidates)
-        if within_bounds:  # upstream, too, adds no HPA at a pass without metrics
+        if (
+            within_bounds and not entry.indexed
+        ):  # upstream, too, adds none at a pass without metrics
             self._index.put(key, namespace, selector)
-        if self._index.count(namespace) < 2:
+            entry.indexed = True
+        if self._index.per_namespace[namespace] < 2:
             return "", ""
         rivals = self._index.selecting(namespace, [pod.pod for pod in entry.pods.values()])
         if len(rivals) < 2:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from math import isfinite, isnan
 
 from kubesim.autoscaler.constants import DEFAULTS, MAX_REPLICAS, PolicyConstants
-from kubesim.autoscaler.documents import SOURCE_FIELDS, default_metric
+from kubesim.autoscaler.hpa_spec import SOURCE_FIELDS, default_metric
 from kubesim.autoscaler.policy.ratios import quantity_text
 from kubesim.autoscaler.types import MetricProposal, Observation, Recommendation
 from kubesim.client import Decision, RuleStep
@@ -294,6 +294,8 @@ def checked(seen: Observation, answer: object) -> Recommendation:
     result = answer if isinstance(answer, Recommendation) else from_number(seen, answer)
     if result.failed or result.replicas == seen.current:
         return result
+    if seen.current and seen.minimum <= result.replicas <= seen.maximum:
+        return result  # within the bounds, and not paused
     allowed = 0 if seen.paused else min(max(result.replicas, seen.minimum), seen.maximum)
     if result.replicas == allowed:
         return result

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from math import inf
 
-from kubesim.autoscaler.documents import behavior_of, metrics_of
+from kubesim.autoscaler.hpa_spec import behavior_of, metrics_of
 from kubesim.autoscaler.policy.horizontal import HorizontalPolicy
 from kubesim.autoscaler.policy.metrics import tolerances
 from kubesim.autoscaler.policy.normalize import after_proposal, after_rescale, limits_at

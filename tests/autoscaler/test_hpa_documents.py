@@ -8,16 +8,10 @@ import pytest
 from hpa_builders import decide, external, seen
 
 from kubesim.autoscaler import Behavior, Metric, PodFacts, Rules, Sample, ScalingPolicy
-from kubesim.autoscaler.documents import (
-    behavior_of,
-    facts_of,
-    metric_of,
-    metrics_of,
-    request_milli,
-    selector_text,
-)
-from kubesim.autoscaler.observer import SelectorIndex, anchor_of, sample_of
+from kubesim.autoscaler.hpa_spec import behavior_of, metric_of, metrics_of, selector_text
+from kubesim.autoscaler.observer import facts_of, request_milli, sample_of
 from kubesim.autoscaler.records import checked, from_number, short_name, with_conditions
+from kubesim.autoscaler.selector_index import SelectorIndex, anchor_of
 from kubesim.objects.frozen import freeze
 from kubesim.objects.selectors import parse_label_selector
 

@@ -9,7 +9,7 @@ from hpa_builders import decide
 from hpa_world import World
 
 from kubesim.autoscaler import Metric, Reading
-from kubesim.autoscaler.documents import no_request, request_milli
+from kubesim.autoscaler.observer import no_request, request_milli
 
 FAILED = Reading(error="E")
 SUMMARY = "invalid metrics (1 invalid out of 1), first error is: "
