@@ -150,8 +150,8 @@ def messages_of(types: Mapping[str, Json], protobuf: Protobuf) -> dict[str, list
         if name not in by_component:
             continue
         message = by_component[name]
-        found = (_field(name, schema, message, entry) for entry in protobuf[message])
-        result[name] = sorted(field for field in found if field is not None)
+        fields = (_field(name, schema, message, entry) for entry in protobuf[message])
+        result[name] = sorted(field for field in fields if field is not None)
         # A message that is embedded has no type in JSON: its fields are those of its embedder.
         for _, _, type_, mode in result[name]:
             if mode == "inline" and type_ not in types and type_ not in result:

@@ -129,20 +129,20 @@ def python_type(schema: Schema, names: Mapping[str, str]) -> str:
 
 def _reached(types: Mapping[str, Schema], roots: tuple[str, ...]) -> list[str]:
     """Return the types that some types refer to, at any depth, and these; parts come first."""
-    found: dict[str, None] = {}
+    reached: dict[str, None] = {}
 
     def visit(name: str) -> None:
         schema = types[name]
-        if name in found or not schema.get("properties"):
+        if name in reached or not schema.get("properties"):
             return
         for part in schema["properties"].values():
             for reference in _references(part):
                 visit(reference)
-        found[name] = None
+        reached[name] = None
 
     for root in roots:
         visit(root)
-    return list(found)
+    return list(reached)
 
 
 def _references(schema: Schema) -> list[str]:
@@ -194,8 +194,8 @@ def _class(name: str, schema: Schema, description: str, names: Mapping[str, str]
 def _docstring(short: str, description: str) -> list[str]:
     """Return the first sentence of a description as the lines of a docstring."""
     sentence = description.replace("\\", "").replace('"', "'").partition(". ")[0].rstrip(".")
-    text = f'"""{sentence or short}.'
-    lines = textwrap.wrap(text, WIDTH - 4 - 3, break_long_words=False, break_on_hyphens=False)
+    docstring = f'"""{sentence or short}.'
+    lines = textwrap.wrap(docstring, WIDTH - 4 - 3, break_long_words=False, break_on_hyphens=False)
     if len(lines) == 1:
         return [f'    {lines[0]}"""']
     return [*(f"    {line}" for line in lines), '    """']

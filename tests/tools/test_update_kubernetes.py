@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import doctest
 import gzip
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_args, get_type_hints
+
+import pytest
 
 from kubesim.apiserver.schema import data
 from kubesim.objects.types import DeploymentDict, apps, containers, pods
-from tools import typed_dicts
+from tools import kubernetes_data, typed_dicts, update_kubernetes, zero_values
 from tools.kubernetes_data import build
 from tools.update_kubernetes import FIELDS, OUTPUT, TYPES, generate, main, unpack
 
@@ -145,3 +149,10 @@ def test_typed_dicts_have_the_fields_of_their_types() -> None:
     assert written == "Required[meta.LabelSelectorDict]"
     container = get_type_hints(pods.PodSpecDict)["containers"]
     assert get_args(container) == (containers.ContainerDict,)
+
+
+@pytest.mark.parametrize("module", [kubernetes_data, typed_dicts, update_kubernetes, zero_values])
+def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
+    """The tools are no part of the package, so their examples are run here."""
+    result = doctest.testmod(module)
+    assert result.attempted > 0 and result.failed == 0

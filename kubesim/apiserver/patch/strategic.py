@@ -215,11 +215,11 @@ def _followers(
             highest = max(highest, ranks[identity])
         follows.setdefault(identity, highest)
     positions = {identity: index for index, identity in enumerate(follows)}
-    found: dict[int, list[object]] = {}
+    result: dict[int, list[object]] = {}
     unnamed = [item for item in items if _known_by(item, place) not in ranks]
     for item in sorted(unnamed, key=lambda i: positions.get(_known_by(i, place), len(positions))):
-        found.setdefault(follows.get(_known_by(item, place), len(ranks)), []).append(item)
-    return found
+        result.setdefault(follows.get(_known_by(item, place), len(ranks)), []).append(item)
+    return result
 
 
 def _known_by(item: object, place: Place) -> Identity:

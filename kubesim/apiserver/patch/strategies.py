@@ -100,11 +100,11 @@ def _place(name: str, schema: Schema) -> Place:
 @lru_cache(maxsize=1)
 def _fields_of_core() -> dict[str, list[Place]]:
     """Return the fields with a patch strategy, by name, of the types that most objects are of."""
-    found: dict[str, list[Place]] = {}
+    fields: dict[str, list[Place]] = {}
     for type_name, schema in data.types().items():
         if not type_name.startswith((CORE, META, "io.k8s.api.apps.v1.")):
             continue
         for name, part in (schema.get("properties") or {}).items():
             if STRATEGY in part:
-                found.setdefault(name, []).append(_place(name, part))
-    return found
+                fields.setdefault(name, []).append(_place(name, part))
+    return fields

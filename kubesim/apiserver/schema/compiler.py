@@ -61,8 +61,8 @@ class Compiler:
     def _referenced(self, reference: str, schema: Schema) -> Shape:
         known = self._types.get(reference)
         if known is None:
-            made = self.compile(resolve(schema), type_name_of(schema))
-            known = self._types.setdefault(reference, made)
+            shape = self.compile(resolve(schema), type_name_of(schema))
+            known = self._types.setdefault(reference, shape)
         return known
 
     def _typed(self, schema: Schema, owner: str) -> Shape:

@@ -145,10 +145,10 @@ def _no_duplicates(schema: Schema) -> Rule:
             if is_map and not isinstance(item, dict):
                 continue
             identity = {key: item.get(key) for key in keys} if is_map else item
-            text = json.dumps(identity, sort_keys=True)
-            if text in seen:
+            key = json.dumps(identity, sort_keys=True)
+            if key in seen:
                 yield Fault(f"{path}[{index}]", identity, reason="duplicate")
-            seen.add(text)
+            seen.add(key)
 
     return rule
 

@@ -55,20 +55,20 @@ def components(kind: Kind) -> dict[str, Schema]:
     own = schema_of(kind)
     if own is None:
         return {}
-    found: dict[str, Schema] = {}
+    result: dict[str, Schema] = {}
     waiting = [(component_name(kind), own)]
     while waiting:
         name, schema = waiting.pop()
-        if name not in found:
-            found[name] = schema
+        if name not in result:
+            result[name] = schema
             for other in sorted(_references(schema), reverse=True):
                 part = component(other)
                 if part is not None:
                     waiting.append((other, part))
     top = component_name(kind)
     described = {"group": kind.group, "kind": kind.kind, "version": kind.version}
-    found[top] = {**found[top], "x-kubernetes-group-version-kind": [described]}
-    return found
+    result[top] = {**result[top], "x-kubernetes-group-version-kind": [described]}
+    return result
 
 
 @lru_cache(maxsize=2048)

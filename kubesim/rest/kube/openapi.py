@@ -46,7 +46,7 @@ class OpenAPI:
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._versions: dict[tuple[Kind, str], Kind] = {}  # one object for each further version
-        self._made: dict[str, tuple[list[Kind], bytes]] = {}
+        self._rendered: dict[str, tuple[list[Kind], bytes]] = {}
 
     def serve(self, request: Request, rest: tuple[str, ...]) -> Response:
         """Serve /openapi/v2, /openapi/v3, /openapi/v3/api/v1 and /openapi/v3/apis/GROUP/VERSION.
@@ -69,35 +69,35 @@ class OpenAPI:
         path = "/".join(rest[1:])
         if path not in self._paths():
             raise NotFound(NO_RESOURCE)
-        return Response(200, self.text(path), headers={"Cache-Control": "public, immutable"})
+        return Response(200, self.render(path), headers={"Cache-Control": "public, immutable"})
 
     def index(self) -> Document:
         """Return the list of documents; the hash in an address changes with its content."""
-        found = {}
+        documents = {}
         for path in self._paths():
-            digest = hashlib.sha256(self.text(path)).hexdigest()[:32].upper()
-            found[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
-        return {"paths": found}
+            digest = hashlib.sha256(self.render(path)).hexdigest()[:32].upper()
+            documents[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
+        return {"paths": documents}
 
-    def text(self, path: str) -> bytes:
+    def render(self, path: str) -> bytes:
         """Return one document as JSON."""
         kinds = self._paths()[path]
-        known = self._made.get(path)
+        known = self._rendered.get(path)
         if known is None or known[0] != kinds:
-            known = self._made[path] = (kinds, encode(document(kinds, path)).encode())
+            known = self._rendered[path] = (kinds, encode(document(kinds, path)).encode())
         return known[1]
 
     def _paths(self) -> dict[str, list[Kind]]:
         """Return the kinds of each document."""
-        found: dict[str, list[Kind]] = {}
+        paths: dict[str, list[Kind]] = {}
         for kind in self._registry.kinds():
             root = f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"
-            found.setdefault(root, []).append(kind)
+            paths.setdefault(root, []).append(kind)
             for other in kind.versions:
                 name, key = f"{kind.group}/{other.version}", (kind, other.version)
-                seen = self._versions.setdefault(key, kind.in_version(name))
-                found.setdefault(f"apis/{name}", []).append(seen)
-        return found
+                further = self._versions.setdefault(key, kind.in_version(name))
+                paths.setdefault(f"apis/{name}", []).append(further)
+        return paths
 
 
 def document(kinds: list[Kind], path: str) -> Document:
@@ -151,20 +151,22 @@ WRITE_OPTIONS = ("dryRun", "fieldManager", "fieldValidation")
 
 
 def _collection(kind: Kind) -> Document:
-    found = {"get": _operation(kind, "list", "labelSelector", "fieldSelector", "limit", "watch")}
+    operations = {
+        "get": _operation(kind, "list", "labelSelector", "fieldSelector", "limit", "watch")
+    }
     if not kind.read_only:
-        found["post"] = _operation(kind, "post", *WRITE_OPTIONS)
-        found["post"]["requestBody"] = {"content": {"*/*": _ref(kind)}}
-    return found
+        operations["post"] = _operation(kind, "post", *WRITE_OPTIONS)
+        operations["post"]["requestBody"] = {"content": {"*/*": _ref(kind)}}
+    return operations
 
 
 def _object(kind: Kind) -> Document:
-    found = {"get": _operation(kind, "get")}
+    operations = {"get": _operation(kind, "get")}
     if not kind.read_only:
-        found["put"] = _operation(kind, "put", *WRITE_OPTIONS)
-        found["put"]["requestBody"] = {"content": {"*/*": _ref(kind)}}
-        found["patch"] = _operation(kind, "patch", *WRITE_OPTIONS, "force")
+        operations["put"] = _operation(kind, "put", *WRITE_OPTIONS)
+        operations["put"]["requestBody"] = {"content": {"*/*": _ref(kind)}}
+        operations["patch"] = _operation(kind, "patch", *WRITE_OPTIONS, "force")
         content = {name: {"schema": {"type": "object"}} for name in PATCH_TYPES}
-        found["patch"]["requestBody"] = {"content": content}
-        found["delete"] = _operation(kind, "delete", "dryRun", "gracePeriodSeconds")
-    return found
+        operations["patch"]["requestBody"] = {"content": content}
+        operations["delete"] = _operation(kind, "delete", "dryRun", "gracePeriodSeconds")
+    return operations

@@ -103,23 +103,23 @@ def message(name: str, data: bytes, depth: int) -> Document:
     if depth == 0:
         raise ValueError("nested too deep")
     known = fields_of(name)
-    found: Document = {}
+    document: Document = {}
     for number, wire, raw in _fields(data):
         field = known.get(number)
         if field is None:
             if raw:
                 _refuse(name, number)
         elif field.mode == "map":
-            found.setdefault(field.name, {}).update(_entry(field, _bytes(raw), depth))
+            document.setdefault(field.name, {}).update(_entry(field, _bytes(raw), depth))
         elif field.mode == "list":
-            found.setdefault(field.name, []).extend(_items(field, wire, raw, depth))
+            document.setdefault(field.name, []).extend(_items(field, wire, raw, depth))
         else:
             value = _value(field, wire, raw, depth)
             if field.mode == "inline" and isinstance(value, dict):
-                found.update(value)
+                document.update(value)
             elif value if field.mode == "value" else value is not None or raw:
-                found[field.name] = value
-    return found
+                document[field.name] = value
+    return document
 
 
 @lru_cache(maxsize=1024)
@@ -193,16 +193,16 @@ def _entry(field: Field, data: bytes, depth: int) -> Document:
 
 def _quantity(data: bytes, depth: int) -> str:
     """Return a resource.Quantity; an empty one is zero."""
-    found = {number: _bytes(raw).decode("utf-8") for number, _, raw in _fields(data)}
-    return found.get(1) or "0"
+    parts = {number: _bytes(raw).decode("utf-8") for number, _, raw in _fields(data)}
+    return parts.get(1) or "0"
 
 
 def _int_or_string(data: bytes, depth: int) -> int | str:
     """Return an intstr.IntOrString: {1: type, 2: number, 3: string}."""
-    found = {number: raw for number, _, raw in _fields(data)}
-    if found.get(1):
-        return _bytes(found.get(3, b"")).decode("utf-8")
-    return _signed(_integer(found.get(2, 0)))
+    parts = {number: raw for number, _, raw in _fields(data)}
+    if parts.get(1):
+        return _bytes(parts.get(3, b"")).decode("utf-8")
+    return _signed(_integer(parts.get(2, 0)))
 
 
 def _time(data: bytes, depth: int) -> str | None:
@@ -216,8 +216,8 @@ def _micro_time(data: bytes, depth: int) -> str | None:
 
 
 def _moment(data: bytes, precision: str) -> str:
-    found = {number: _signed(_integer(raw)) for number, _, raw in _fields(data)}
-    since = timedelta(seconds=found.get(1, 0), microseconds=found.get(2, 0) // 1000)
+    parts = {number: _signed(_integer(raw)) for number, _, raw in _fields(data)}
+    since = timedelta(seconds=parts.get(1, 0), microseconds=parts.get(2, 0) // 1000)
     moment = datetime(1970, 1, 1, tzinfo=UTC) + since
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
 
@@ -243,21 +243,21 @@ def _strings(data: bytes, depth: int) -> list[str]:
 
 def _schema_or_bool(data: bytes, depth: int) -> object:
     """Return a JSONSchemaPropsOrBool: {1: allows, 2: schema}."""
-    found = {number: raw for number, _, raw in _fields(data)}
-    if 2 in found:
-        return message(f"{APIEXTENSIONS}JSONSchemaProps", _bytes(found[2]), depth)
-    return bool(_integer(found.get(1, 0)))
+    parts = {number: raw for number, _, raw in _fields(data)}
+    if 2 in parts:
+        return message(f"{APIEXTENSIONS}JSONSchemaProps", _bytes(parts[2]), depth)
+    return bool(_integer(parts.get(1, 0)))
 
 
 def _schema_or_schemas(data: bytes, depth: int) -> object:
     """Return a JSONSchemaPropsOrArray: {1: schema, 2: schemas}."""
-    found = [(number, _bytes(raw)) for number, _, raw in _fields(data)]
+    parts = [(number, _bytes(raw)) for number, _, raw in _fields(data)]
     schemas = [
         message(f"{APIEXTENSIONS}JSONSchemaProps", raw, depth)
-        for number, raw in found
+        for number, raw in parts
         if number == 2
     ]
-    own = next((raw for number, raw in found if number == 1), None)
+    own = next((raw for number, raw in parts if number == 1), None)
     if schemas or own is None:
         return schemas or None
     return message(f"{APIEXTENSIONS}JSONSchemaProps", own, depth)
@@ -265,9 +265,9 @@ def _schema_or_schemas(data: bytes, depth: int) -> object:
 
 def _schema_or_strings(data: bytes, depth: int) -> object:
     """Return a JSONSchemaPropsOrStringArray: {1: schema, 2: names of properties}."""
-    found = [(number, _bytes(raw)) for number, _, raw in _fields(data)]
-    names = [raw.decode("utf-8") for number, raw in found if number == 2]
-    own = next((raw for number, raw in found if number == 1), None)
+    parts = [(number, _bytes(raw)) for number, _, raw in _fields(data)]
+    names = [raw.decode("utf-8") for number, raw in parts if number == 2]
+    own = next((raw for number, raw in parts if number == 1), None)
     if names or own is None:
         return names or None
     return message(f"{APIEXTENSIONS}JSONSchemaProps", own, depth)
@@ -338,11 +338,11 @@ def _signed(value: int) -> int:
 
 
 def _packed(data: bytes) -> list[int]:
-    found, at = [], 0
+    values, at = [], 0
     while at < len(data):
         value, at = _varint(data, at)
-        found.append(value)
-    return found
+        values.append(value)
+    return values
 
 
 def _bytes(raw: int | bytes) -> bytes:
