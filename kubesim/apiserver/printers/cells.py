@@ -97,14 +97,19 @@ def at(column: Document, path: str, default: object = "") -> Cell:
         path: field names joined by dots.
         default: the value if the field is missing or empty.
     """
-    fields = tuple(path.split("."))
-    return Cell(column, lambda document, ages: part(document, *fields) or default)
+    read = _reader(path)
+    return Cell(column, lambda document, ages: read(document) or default)
 
 
 def integer_at(column: Document, path: str) -> Cell:
     """Return a cell with the integer at a path; 0 if there is none."""
-    fields = tuple(path.split("."))
-    return Cell(column, lambda document, ages: count(document, *fields))
+    read = _reader(path)
+
+    def value(document: Document, ages: Ages) -> int:
+        number = read(document)
+        return int(number) if isinstance(number, int) else 0
+
+    return Cell(column, value)
 
 
 def length_at(column: Document, path: str) -> Cell:
@@ -115,14 +120,14 @@ def length_at(column: Document, path: str) -> Cell:
 
 def selector_at(column: Document, path: str) -> Cell:
     """Return a cell with the label selector at a path."""
-    fields = tuple(path.split("."))
-    return Cell(column, lambda document, ages: selector_text(part(document, *fields)))
+    read = _reader(path)
+    return Cell(column, lambda document, ages: selector_text(read(document)))
 
 
 def labels_at(column: Document, path: str) -> Cell:
     """Return a cell with the labels at a path."""
-    fields = tuple(path.split("."))
-    return Cell(column, lambda document, ages: labels_text(part(document, *fields)))
+    read = _reader(path)
+    return Cell(column, lambda document, ages: labels_text(read(document)))
 
 
 def printer_of(*cells: Cell) -> Printer:
@@ -135,6 +140,20 @@ def printer_of(*cells: Cell) -> Printer:
 
 
 # -- values of a document --------------------------------------------------------------------------
+
+
+def _reader(path: str) -> Callable[[Document], object]:
+    """Return a function that reads the value at a path; most paths have two fields."""
+    fields = tuple(path.split("."))
+    if len(fields) != 2:
+        return lambda document: part(document, *fields)
+    first, second = fields
+
+    def read(document: Document) -> object:
+        holder = document.get(first)
+        return holder.get(second) if isinstance(holder, dict) else None
+
+    return read
 
 
 def part(document: object, *path: str) -> object:

@@ -183,8 +183,10 @@ def _roles(node: Document, ages: Ages) -> str:
 
 def _address(type_: str) -> Callable[[Document, Ages], object]:
     def value(node: Document, ages: Ages) -> object:
-        addresses = {a.get("type"): a.get("address") for a in objects(node, "status", "addresses")}
-        return addresses.get(type_) or NONE
+        for address in reversed(objects(node, "status", "addresses")):
+            if address.get("type") == type_:
+                return address.get("address") or NONE
+        return NONE
 
     return value
 
