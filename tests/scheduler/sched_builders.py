@@ -24,12 +24,12 @@ def node(
     zone: str = "",
     **spec: Any,
 ) -> dict[str, Any]:
-    """A node of that size; its hostname label is its name."""
-    found = {HOST: name, **({ZONE: zone} if zone else {}), **(labels or {})}
+    """Return a node of that size, with its name as hostname label."""
+    result = {HOST: name, **({ZONE: zone} if zone else {}), **(labels or {})}
     return {
         "kind": "Node",
         "apiVersion": "v1",
-        "metadata": {"name": name, "labels": found},
+        "metadata": {"name": name, "labels": result},
         "spec": spec,
         "status": {
             "allocatable": {"cpu": cpu, "memory": memory, "pods": pods, **(more or {})},
@@ -49,14 +49,14 @@ def pod(
     more: Mapping[str, str] | None = None,
     **spec: Any,
 ) -> dict[str, Any]:
-    """A pod that asks for so much; `on` is the node that it is bound to."""
+    """Return a pod with these requests, bound to the node `on`."""
     requests = {k: v for k, v in (("cpu", cpu), ("memory", memory)) if v is not None}
     container = {
         "name": "main",
         "image": "x:1",
         "resources": {"requests": {**requests, **(more or {})}},
     }
-    found = {"containers": [container], **({"nodeName": on} if on else {}), **spec}
+    result = {"containers": [container], **({"nodeName": on} if on else {}), **spec}
     return {
         "kind": "Pod",
         "apiVersion": "v1",
@@ -66,36 +66,36 @@ def pod(
             "uid": f"uid-{name}",
             "labels": dict(labels or {}),
         },
-        "spec": found,
+        "spec": result,
     }
 
 
-def filtered(plugins: Any, who: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Status]:
-    """What the plug-ins say of each node; a refusal by PreFilter is said of all."""
+def filtered(plugins: Any, incoming: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Status]:
+    """Return the status of each node; a refusal by PreFilter applies to all."""
     framework = plugins if isinstance(plugins, Framework) else Framework(plugins)
     state = CycleState(snapshot)
-    first = framework.pre_filter(dict(who), state)
+    first = framework.pre_filter(dict(incoming), state)
     if not first.ok:
         return {n.name: first for n in snapshot}
     wanted = [n for n in snapshot if first.nodes is None or n.name in first.nodes]
-    return {n.name: framework.filter(dict(who), n, state) for n in wanted}
+    return {n.name: framework.filter(dict(incoming), n, state) for n in wanted}
 
 
-def passing(plugins: Any, who: Mapping[str, Any], snapshot: Snapshot) -> list[str]:
-    """The names of the nodes that pass, sorted."""
-    return sorted(n for n, status in filtered(plugins, who, snapshot).items() if status.ok)
+def passing(plugins: Any, incoming: Mapping[str, Any], snapshot: Snapshot) -> list[str]:
+    """Return the sorted names of the feasible nodes."""
+    return sorted(n for n, status in filtered(plugins, incoming, snapshot).items() if status.ok)
 
 
 def scored(
     plugins: Any,
-    who: Mapping[str, Any],
+    incoming: Mapping[str, Any],
     snapshot: Snapshot,
     candidates: Iterable[str] | None = None,
 ) -> Cycle:
-    """The scores of the candidates (None: all nodes); no filters run."""
+    """Score the candidates (None: all nodes) without running filters."""
     framework = Framework(plugins)
     cycle, state = Cycle(), CycleState(snapshot)
     names = None if candidates is None else set(candidates)
     nodes = [n for n in snapshot if names is None or n.name in names]
-    framework.score(dict(who), nodes, cycle, state)
+    framework.score(dict(incoming), nodes, cycle, state)
     return cycle

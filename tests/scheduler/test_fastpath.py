@@ -24,7 +24,7 @@ DB = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
 
 
 class Side:
-    """One of the two ways, with a cache of its own."""
+    """One of the two searches, with a cache of its own."""
 
     def __init__(self, fast: bool, seed: int, percentage: int, profile: Any = None) -> None:
         self.cache = NodeCache(DocumentLister())
@@ -32,17 +32,17 @@ class Side:
         self.plain = Search(self.framework, Nominator(), Random(seed), percentage)
         self.search: Any = FastSearch(self.plain, self.cache) if fast else self.plain
 
-    def place(self, who: Any) -> tuple[str | None, int]:
-        """The node (assumed at once), and where the next search begins."""
+    def place(self, incoming: Any) -> tuple[str | None, int]:
+        """Return the node, on which the pod is assumed, and the start of the next search."""
         cycle = Cycle()
-        winner = self.search.find_node(who, CycleState(self.cache.snapshot()), cycle)
+        winner = self.search.find_node(incoming, CycleState(self.cache.snapshot()), cycle)
         if winner is not None:
-            self.cache.assume(who, winner)
+            self.cache.assume(incoming, winner)
         return winner, self.plain.start
 
 
 def a_node(rng: Random, n: int) -> Any:
-    """A node of one of a few sizes, some tainted, with images."""
+    """Return a node of one of a few sizes; some have taints or images."""
     return freeze(
         node(
             f"n{n}",
@@ -59,7 +59,7 @@ def a_node(rng: Random, n: int) -> Any:
 
 
 def a_pod(rng: Random, name: str, shy: bool) -> Any:
-    """A pod of one of a few classes; some kinds are beyond the fast path."""
+    """Return a pod of one of a few classes; the fast path cannot handle some of them."""
     more: dict[str, Any] = {}
     kind = rng.randrange(12)
     if kind == 0:
@@ -90,24 +90,24 @@ def a_pod(rng: Random, name: str, shy: bool) -> Any:
     ],
 )
 def test_both_ways_decide_alike(seed: int, nodes: int, percentage: int) -> None:
-    """Same node, same ties, same start of the next search, while pods and nodes come and go."""
+    """Both find the same node, ties and next start while pods and nodes are added and removed."""
     rng = Random(seed)
     sides = [Side(fast, seed, percentage) for fast in (False, True)]
     for n in range(nodes):
-        made = a_node(rng, n)
+        new = a_node(rng, n)
         for side in sides:
-            side.cache.set_node(made)
+            side.cache.set_node(new)
     placed: list[str] = []
     for turn in range(240):
-        who = a_pod(rng, f"p{turn}", shy=turn > 200)
-        plain, fast = (side.place(who) for side in sides)
+        incoming = a_pod(rng, f"p{turn}", shy=turn > 200)
+        plain, fast = (side.place(incoming) for side in sides)
         assert fast == plain, f"pod {turn}"
         if plain[0] is not None:
             placed.append(f"default/p{turn}")
         if placed and rng.random() < 0.2:
-            gone = placed.pop(rng.randrange(len(placed)))
+            deleted = placed.pop(rng.randrange(len(placed)))
             for side in sides:
-                side.cache.release(gone)
+                side.cache.release(deleted)
         if rng.random() < 0.01:
             changed = a_node(rng, rng.randrange(nodes))
             for side in sides:
@@ -120,19 +120,19 @@ def test_both_ways_decide_alike(seed: int, nodes: int, percentage: int) -> None:
 
 
 def test_a_learner_s_plug_in_may_join() -> None:
-    """With `local = True`; without it everything goes through the plain loop."""
+    """With `local = True` the fast path is used, without it the plain loop."""
 
     class Even:
-        """Likes even nodes."""
+        """A score by the node's name."""
 
         name = "Even"
 
         def score(self, pod: Any, node: NodeInfo) -> int:
-            """By the last digit."""
+            """Return the last digit."""
             return 100 if int(node.name[-1]) % 2 == 0 else 0
 
     class LocalEven(Even):
-        """The same, declared."""
+        """The same, declared as local."""
 
         local = True
 
@@ -148,7 +148,7 @@ def test_a_learner_s_plug_in_may_join() -> None:
 
 
 def test_a_failing_plug_in_fails_as_in_the_plain_loop() -> None:
-    """Also on a node that the sample would not reach: then it does not fail at all."""
+    """A failure on a node outside of the sample is no failure of the attempt."""
 
     class Fragile:
         """Raises on one node."""
@@ -157,7 +157,7 @@ def test_a_failing_plug_in_fails_as_in_the_plain_loop() -> None:
         local = True
 
         def score(self, pod: Any, node: NodeInfo) -> int:
-            """Nothing, or an error."""
+            """Return success, or raise."""
             if node.name == "n149":
                 raise RuntimeError("oops")
             return 0
@@ -167,17 +167,17 @@ def test_a_failing_plug_in_fails_as_in_the_plain_loop() -> None:
             side = Side(fast, 1, percentage, [Fragile()])
             for n in range(150):
                 side.cache.set_node(freeze(node(f"n{n}")))
-            who = [freeze(pod(f"p{n}", "1", name)) for n, name in enumerate(("1Mi", "1Mi"))]
+            incoming = [freeze(pod(f"p{n}", "1", name)) for n, name in enumerate(("1Mi", "1Mi"))]
             if fails:
-                for item in who:
+                for item in incoming:
                     with pytest.raises(PluginFailed, match="Fragile"):
                         side.place(item)
             else:
-                assert side.place(who[0])[1] == 100
+                assert side.place(incoming[0])[1] == 100
 
 
 def test_classes() -> None:
-    """Names do not matter, specs and labels do."""
+    """Pods that differ in the name only have the same class; specs and labels matter."""
     one, two = pod("a", "1"), pod("b", "1", hostname="b")
     assert class_of(one) == class_of(two)
     assert class_of(one) != class_of(pod("a", "2"))
@@ -185,7 +185,7 @@ def test_classes() -> None:
 
 
 def test_what_is_local() -> None:
-    """Plain pods are; wishes, constraints, siblings, soft taints and others' terms are not."""
+    """Plain pods are local; preferences, constraints, soft taints and affinity terms are not."""
     framework = Framework(default_profile())
     plain, quiet = pod("p", "1"), Snapshot.of([node()])
     assert is_local(framework, plain, quiet)
@@ -208,7 +208,7 @@ def test_what_is_local() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_trees_against_lists(seed: int) -> None:
-    """Counts, best totals and ties over ranges, after random changes."""
+    """Compare counts, best totals and ties over ranges after random changes."""
     rng = Random(seed)
     totals = [rng.choice((-1, 5, 7, 9)) for _ in range(rng.randint(1, 70))]
     tree = TotalsTree.of(list(totals))
@@ -232,7 +232,7 @@ def test_trees_against_lists(seed: int) -> None:
 
 
 def test_a_large_cluster_uses_it_and_says_so() -> None:
-    """The record tells how the search went."""
+    """The decision record describes the search."""
     with Cluster(nodes=0, seed=1, hpa=False) as cluster:
         for n in range(120):
             cluster.api.create(node(f"n{n}"))

@@ -1,4 +1,4 @@
-"""Each filter without or with little state: rows, words, and whether removing pods could help."""
+"""Filters and scores with little or no state: cases, messages, and resolvable refusals."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 UNRESOLVABLE, UNSCHEDULABLE = Code.UNRESOLVABLE, Code.UNSCHEDULABLE
 
 
-def verdict(plugin: Any, who: Any, where: Any, *placed: Any) -> tuple[Code, tuple[str, ...]]:
-    """Code and reasons of one plug-in about one node."""
-    status = filtered([plugin], who, Snapshot.of([where], placed))[where["metadata"]["name"]]
+def verdict(plugin: Any, incoming: Any, where: Any, *placed: Any) -> tuple[Code, tuple[str, ...]]:
+    """Return code and reasons of one plug-in for one node."""
+    status = filtered([plugin], incoming, Snapshot.of([where], placed))[where["metadata"]["name"]]
     return status.code, status.reasons
 
 
@@ -42,25 +42,25 @@ OK = (Code.SUCCESS, ())
 
 
 def test_cordoned_nodes() -> None:
-    """Unless the pod tolerates the taint that stands for it."""
+    """A cordoned node is refused unless the pod tolerates the unschedulable taint."""
     cordoned = node(unschedulable=True)
-    said = (UNRESOLVABLE, ("node(s) were unschedulable",))
-    assert verdict(NodeUnschedulable(), pod(), cordoned) == said
+    message = (UNRESOLVABLE, ("node(s) were unschedulable",))
+    assert verdict(NodeUnschedulable(), pod(), cordoned) == message
     key = "node.kubernetes.io/unschedulable"
     for toleration, fine in (
         ({"key": key, "operator": "Exists"}, True),
         ({"operator": "Exists"}, True),
         ({"key": key, "operator": "Exists", "effect": "NoExecute"}, False),
     ):
-        who = pod(tolerations=[toleration])
-        assert (verdict(NodeUnschedulable(), who, cordoned) == OK) is fine
+        incoming = pod(tolerations=[toleration])
+        assert (verdict(NodeUnschedulable(), incoming, cordoned) == OK) is fine
     assert verdict(NodeUnschedulable(), pod(), node()) == OK
 
 
 def test_node_names() -> None:
-    """The named one or none."""
-    said = (UNRESOLVABLE, ("node(s) didn't match the requested node name",))
-    assert verdict(NodeName(), pod(on="n2"), node()) == said
+    """Only the named node passes."""
+    message = (UNRESOLVABLE, ("node(s) didn't match the requested node name",))
+    assert verdict(NodeName(), pod(on="n2"), node()) == message
     assert verdict(NodeName(), pod(on="n1"), node()) == OK
 
 
@@ -87,7 +87,7 @@ def test_tolerations(toleration: dict[str, Any], covers: bool) -> None:
 
 
 def test_the_first_untolerated_hard_taint_is_named() -> None:
-    """In list order; soft ones never refuse; an empty value leaves `{key: }`."""
+    """Taints are checked in order; soft ones never refuse; an empty value leaves `{key: }`."""
     where = node(
         taints=[
             {"key": "soft", "effect": "PreferNoSchedule"},
@@ -99,8 +99,10 @@ def test_the_first_untolerated_hard_taint_is_named() -> None:
         UNRESOLVABLE,
         ("node(s) had untolerated taint {a: }",),
     )
-    who = pod(tolerations=[{"key": "a", "operator": "Exists"}])
-    assert verdict(TaintToleration(), who, where)[1] == ("node(s) had untolerated taint {b: v}",)
+    incoming = pod(tolerations=[{"key": "a", "operator": "Exists"}])
+    assert verdict(TaintToleration(), incoming, where)[1] == (
+        "node(s) had untolerated taint {b: v}",
+    )
     assert verdict(TaintToleration(), pod(tolerations=[{"operator": "Exists"}]), where) == OK
 
 
@@ -122,17 +124,17 @@ def test_soft_taints_score_in_reverse() -> None:
 
 
 def wants(*terms: Any) -> dict[str, Any]:
-    """Required node affinity with these terms."""
+    """Return a spec with required node affinity."""
     return {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": list(terms)}}}
 
 
 def expr(key: str, operator: str, *values: str) -> dict[str, Any]:
-    """A term of one expression."""
+    """Return a term with one expression."""
     return {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
 
 
 def named(operator: str, *values: str) -> dict[str, Any]:
-    """A term by the node's name."""
+    """Return a term that names nodes."""
     field = {"key": "metadata.name", "operator": operator, "values": list(values)}
     return {"matchFields": [field]}
 
@@ -168,38 +170,40 @@ TERMS = [
 
 @pytest.mark.parametrize(("term", "matches"), TERMS)
 def test_terms(term: Any, matches: bool) -> None:
-    """Inside a term all must hold; empty and malformed terms match nothing."""
+    """All expressions of a term must match; empty and malformed terms match nothing."""
     where = node(labels={"disk": "ssd", "cores": "8"})
     assert NodeAffinity().filter(pod(affinity=wants(term)), NodeInfo(where)).ok is matches
 
 
 def test_terms_are_ored_and_the_selector_is_anded() -> None:
-    """A malformed term does not spoil the others; no terms match nothing."""
+    """A malformed term does not affect the others; an empty list of terms matches nothing."""
     where, good = node(labels={"disk": "ssd"}), expr("disk", "In", "ssd")
-    said = (UNRESOLVABLE, ("node(s) didn't match Pod's node affinity/selector",))
+    message = (UNRESOLVABLE, ("node(s) didn't match Pod's node affinity/selector",))
     assert verdict(NodeAffinity(), pod(affinity=wants(expr("x", "Bad"), good)), where) == OK
     selector = {"disk": "hdd"}
-    assert verdict(NodeAffinity(), pod(affinity=wants(good), nodeSelector=selector), where) == said
-    assert verdict(NodeAffinity(), pod(affinity=wants()), where) == said
+    assert (
+        verdict(NodeAffinity(), pod(affinity=wants(good), nodeSelector=selector), where) == message
+    )
+    assert verdict(NodeAffinity(), pod(affinity=wants()), where) == message
     assert verdict(NodeAffinity(), pod(nodeSelector={"disk": "ssd"}), where) == OK
 
 
 def test_affinity_of_the_configuration_comes_first() -> None:
-    """With words of its own; its wishes count, too."""
+    """The added affinity has its own message; its preferred terms count, too."""
     plugin = NodeAffinity(
         {
             REQUIRED: {"nodeSelectorTerms": [expr("disk", "In", "ssd")]},
             PREFERRED: [{"weight": 3, "preference": expr("fast", "Exists")}],
         }
     )
-    said = (UNRESOLVABLE, ("node(s) didn't match scheduler-enforced node affinity",))
-    assert verdict(plugin, pod(nodeSelector={"x": "y"}), node()) == said
+    message = (UNRESOLVABLE, ("node(s) didn't match scheduler-enforced node affinity",))
+    assert verdict(plugin, pod(nodeSelector={"x": "y"}), node()) == message
     snapshot = Snapshot.of([node("a", labels={"fast": "1"}), node("b")])
     assert scored([plugin], pod(), snapshot).raw["NodeAffinity"] == {"a": 3, "b": 0}
 
 
 def test_pinned_names_narrow_the_nodes() -> None:
-    """If every term pins; a conflict inside the terms refuses the pod outright."""
+    """Nodes are limited if every term names some; conflicting names refuse the pod."""
     plugin = NodeAffinity()
 
     def pre(*terms: Any) -> Any:
@@ -216,23 +220,23 @@ def test_pinned_names_narrow_the_nodes() -> None:
 
 
 def test_wishes_score_in_proportion() -> None:
-    """Weight 0 and empty terms are left out; all 0 if nobody fulfils anything."""
+    """Terms with weight 0 and empty terms are left out; all scores are 0 without a match."""
     wishes = [
         {"weight": 2, "preference": expr("disk", "In", "ssd")},
         {"weight": 1, "preference": expr("zone", "In", "a")},
         {"weight": 0, "preference": expr("zone", "In", "a")},
         {"weight": 50, "preference": {}},
     ]
-    who = pod(affinity={"nodeAffinity": {PREFERRED: wishes}})
+    incoming = pod(affinity={"nodeAffinity": {PREFERRED: wishes}})
     nodes = [
         node("a", labels={"disk": "ssd", "zone": "a"}),
         node("b", labels={"disk": "ssd"}),
         node("c"),
     ]
-    cycle = scored([NodeAffinity()], who, Snapshot.of(nodes))
+    cycle = scored([NodeAffinity()], incoming, Snapshot.of(nodes))
     assert cycle.raw["NodeAffinity"] == {"a": 3, "b": 2, "c": 0}
     assert cycle.scores["NodeAffinity"] == {"a": 100, "b": 66, "c": 0}
-    nobody = scored([NodeAffinity()], who, Snapshot.of([node("c")]))
+    nobody = scored([NodeAffinity()], incoming, Snapshot.of([node("c")]))
     assert nobody.scores["NodeAffinity"] == {"c": 0}
     assert scored([NodeAffinity()], pod(), Snapshot.of(nodes)).scores == {}
 
@@ -241,17 +245,17 @@ def test_wishes_score_in_proportion() -> None:
 
 
 def port(number: int, protocol: str = "", ip: str = "") -> dict[str, Any]:
-    """A claim."""
-    found: dict[str, Any] = {"containerPort": 80, "hostPort": number}
+    """Return a host port."""
+    result: dict[str, Any] = {"containerPort": 80, "hostPort": number}
     return {
-        **found,
+        **result,
         **({"protocol": protocol} if protocol else {}),
         **({"hostIP": ip} if ip else {}),
     }
 
 
 def claims(*ports: Any, init: Any = ()) -> dict[str, Any]:
-    """A spec with these ports."""
+    """Return a spec with these ports."""
     return {"containers": [{"name": "c", "ports": list(ports)}], "initContainers": list(init)}
 
 
@@ -272,18 +276,18 @@ def claims(*ports: Any, init: Any = ()) -> dict[str, Any]:
 def test_ports(mine: Any, theirs: Any, clash: bool) -> None:
     """Same protocol and port, and same address or the wildcard."""
     reason = (UNSCHEDULABLE, ("node(s) didn't have free ports for the requested pod ports",))
-    found = verdict(NodePorts(), pod(**claims(mine)), node(), pod("o", on="n1", **claims(theirs)))
-    assert found == (reason if clash else OK)
+    result = verdict(NodePorts(), pod(**claims(mine)), node(), pod("o", on="n1", **claims(theirs)))
+    assert result == (reason if clash else OK)
 
 
 def test_ports_of_sidecars_count_those_of_init_containers_do_not() -> None:
-    """An ordinary init container is over before the others begin."""
+    """The ports of ordinary init containers do not count."""
     init = {"name": "i", "ports": [port(80)]}
     sidecar = {**init, "restartPolicy": "Always"}
     for holder, clash in ((init, False), (sidecar, True)):
         other = pod("o", on="n1", **claims(init=[holder]))
-        found = verdict(NodePorts(), pod(**claims(port(80))), node(), other)
-        assert (found != OK) is clash
+        result = verdict(NodePorts(), pod(**claims(port(80))), node(), other)
+        assert (result != OK) is clash
 
 
 # -- NodeResourcesFit -----------------------------------------------------------------------------
@@ -294,8 +298,8 @@ def test_all_shortages_in_order() -> None:
     more = {"ephemeral-storage": "10Gi", "example.com/gpu": "2"}
     where = node(cpu="2", memory="2Gi", pods="1", more=more)
     old = pod("old", "2", "2Gi", on="n1", more=more)
-    who = pod("p", "1", "1Gi", more={"ephemeral-storage": "1Gi", "example.com/gpu": "1"})
-    assert verdict(NodeResourcesFit(), who, where, old) == (
+    incoming = pod("p", "1", "1Gi", more={"ephemeral-storage": "1Gi", "example.com/gpu": "1"})
+    assert verdict(NodeResourcesFit(), incoming, where, old) == (
         UNSCHEDULABLE,
         (
             "Too many pods",
@@ -308,7 +312,7 @@ def test_all_shortages_in_order() -> None:
 
 
 def test_more_than_the_node_has_is_unresolvable() -> None:
-    """In the same words; one such resource is enough."""
+    """One request above the whole node makes the refusal unresolvable."""
     old = pod("old", "2", "1Gi", on="n1")
     assert verdict(NodeResourcesFit(), pod("p", "1", "9Gi"), node(cpu="2"), old) == (
         UNRESOLVABLE,
@@ -319,14 +323,14 @@ def test_more_than_the_node_has_is_unresolvable() -> None:
 
 
 def test_a_zero_request_is_never_short() -> None:
-    """Not even on an overcommitted node."""
+    """A zero request is never short, even on an overcommitted node."""
     crowd = [pod(f"p{n}", "3", on="n1") for n in range(3)]
     assert verdict(NodeResourcesFit(), pod("z", "0", "0"), node(cpu="4"), *crowd) == OK
     assert verdict(NodeResourcesFit(), pod("z", "1m"), node(cpu="4"), *crowd)[0] is UNSCHEDULABLE
 
 
 def test_ignored_resources_hide_extended_ones_alone() -> None:
-    """By name and by group; cpu cannot be ignored."""
+    """Resources are ignored by name and by group; cpu cannot be ignored."""
     plugin = NodeResourcesFit(ignored_resources=["a.com/x", "cpu"], ignored_groups=["b.com"])
     assert verdict(plugin, pod(more={"a.com/x": "1", "b.com/y": "1"}), node()) == OK
     assert verdict(plugin, pod(more={"a.com/z": "1"}), node())[1] == ("Insufficient a.com/z",)
@@ -338,16 +342,23 @@ def test_ignored_resources_hide_extended_ones_alone() -> None:
 
 def test_worked_examples_of_resource_scores() -> None:
     """Examples 1 and 2 of the specification."""
-    who, fit, even = pod("p", "1", "2Gi"), NodeResourcesFit(), NodeResourcesBalancedAllocation()
-    assert (fit.score(who, NodeInfo(node())), even.score(who, NodeInfo(node()))) == (75, 100)
+    incoming, fit, even = (
+        pod("p", "1", "2Gi"),
+        NodeResourcesFit(),
+        NodeResourcesBalancedAllocation(),
+    )
+    assert (fit.score(incoming, NodeInfo(node())), even.score(incoming, NodeInfo(node()))) == (
+        75,
+        100,
+    )
     wide = NodeInfo(node(cpu="2", memory="16Gi"))
-    assert (fit.score(who, wide), even.score(who, wide)) == (68, 81)
+    assert (fit.score(incoming, wide), even.score(incoming, wide)) == (68, 81)
     crowd = NodeInfo(node(), [pod(f"p{n}") for n in range(10)])
-    assert (fit.score(who, crowd), even.score(who, crowd)) == (50, 100)
+    assert (fit.score(incoming, crowd), even.score(incoming, crowd)) == (50, 100)
 
 
 def test_most_allocated_packs() -> None:
-    """The fuller, the better."""
+    """A fuller node gets a higher score."""
     plugin = NodeResourcesFit("MostAllocated")
     assert plugin.score(pod("p", "1", "2Gi"), NodeInfo(node())) == 25
     assert plugin.score(pod("p", "9", "9Gi"), NodeInfo(node())) == 100
@@ -366,13 +377,13 @@ def test_shapes() -> None:
     "points", [(), [(0, 11)], [(50, 1), (50, 2)], [(60, 1), (40, 2)], [(101, 1)], [(-1, 1)]]
 )
 def test_bad_shapes_are_refused(points: Any) -> None:
-    """Utilizations rise within 0..100, scores are 0..10."""
+    """Utilizations must increase within 0..100, scores must be within 0..10."""
     with pytest.raises(BadRequest):
         NodeResourcesFit("RequestedToCapacityRatio", shape=points)
 
 
 def test_the_ratio_rounds_and_leaves_zeros_out() -> None:
-    """A zero score leaves the mean with its weight; halves go up; over capacity counts as 100 %."""
+    """A zero score is left out with its weight; halves are rounded up; 100 % is the maximum."""
     ratio = "RequestedToCapacityRatio"
     shape = make_shape([(0, 0), (100, 10)])
     assert mean_score(ratio, [(0, 100, 9), (50, 100, 1)], shape) == 50
@@ -383,7 +394,7 @@ def test_the_ratio_rounds_and_leaves_zeros_out() -> None:
 
 
 def test_resources_that_do_not_take_part() -> None:
-    """Nothing allocatable, or a counted one that the pod does not ask for: with their weight."""
+    """A resource without capacity, or a scalar one without request, is left out with its weight."""
     plugin = NodeResourcesFit(resources={"cpu": 1, "memory": 1, "a.com/x": 8})
     gpu = NodeInfo(node(more={"a.com/x": "4"}))
     assert plugin.score(pod("p", "1", "2Gi"), gpu) == 75
@@ -393,7 +404,7 @@ def test_resources_that_do_not_take_part() -> None:
 
 
 def test_balance() -> None:
-    """One resource: 100; three: standard deviation; a full one counts as 1; cut, not rounded."""
+    """One resource scores 100; three use the standard deviation; the result is truncated."""
     assert balanced([]) == 100
     assert balanced([(1, 4)]) == 100
     assert balanced([(9, 4), (0, 4)]) == 50
@@ -402,7 +413,7 @@ def test_balance() -> None:
 
 
 def test_unknown_strategies_are_refused() -> None:
-    """The hint lists those that exist."""
+    """The hint lists the known strategies."""
     with pytest.raises(BadRequest, match="no strategy"):
         NodeResourcesFit("Random")
 
@@ -414,8 +425,8 @@ def test_images() -> None:
     """Example 7: 500 MiB on two of four nodes gives 23; names without a tag mean latest."""
     mib = 1024 * 1024
     nodes = [node(f"n{n}", images={"big:latest": 500 * mib} if n < 2 else {}) for n in range(4)]
-    who = pod(containers=[{"name": "c", "image": "big"}])
-    cycle = scored([ImageLocality()], who, Snapshot.of(nodes))
+    incoming = pod(containers=[{"name": "c", "image": "big"}])
+    cycle = scored([ImageLocality()], incoming, Snapshot.of(nodes))
     assert cycle.scores["ImageLocality"] == {"n0": 23, "n1": 23, "n2": 0, "n3": 0}
     two = pod(containers=[{"name": "c", "image": "big"}], initContainers=[{"image": "big"}])
     assert scored([ImageLocality()], two, Snapshot.of(nodes)).totals["n0"] == 24

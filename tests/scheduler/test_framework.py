@@ -73,7 +73,7 @@ def test_cycle_state_clones_are_independent() -> None:
             self.n = n
 
         def clone(self) -> Value:
-            """One more."""
+            """Return a clone with a higher number."""
             return Value(self.n + 1)
 
     state = CycleState(Snapshot([]))
@@ -111,7 +111,7 @@ def test_pre_filter_node_sets_that_exclude_each_other() -> None:
 
 
 def test_pre_filter_refusals() -> None:
-    """An ordinary one lets the others run, an unresolvable one ends it at once."""
+    """After an ordinary refusal the other plug-ins run; an unresolvable one ends the loop."""
     ran: list[str] = []
 
     def says(name: str, status: Status) -> Part:
@@ -165,13 +165,13 @@ def test_weights_skips_and_normalization() -> None:
     ],
 )
 def test_scores_out_of_bounds_fail_the_cycle(plugin: Any) -> None:
-    """So do answers that are no numbers; the plug-in is named."""
+    """Results that are not numbers fail, too; the message names the plug-in."""
     with pytest.raises(PluginFailed, match="'P'"):
         scored([plugin], pod(), Snapshot.of(NODES))
 
 
 def test_what_filters_may_answer() -> None:
-    """None and True are success; an error status and nonsense fail."""
+    """None and True are success; an error status and other values fail."""
     enabled = Enabled(Part("P", filter=lambda p, n: None))
     assert as_status(enabled, "filter", None).ok
     assert as_status(enabled, "filter", True).ok
@@ -181,15 +181,15 @@ def test_what_filters_may_answer() -> None:
 
 
 def test_plug_ins_with_and_without_state() -> None:
-    """Both shapes of a method work, also with defaults and bound to a class."""
+    """Methods work with and without the state."""
 
     class Both:
-        """Takes the state."""
+        """A filter that takes the state."""
 
         name = "Both"
 
         def filter(self, pod: Any, node: Any, state: CycleState) -> Status:
-            """Only if the snapshot is seen."""
+            """Succeed if the snapshot is complete."""
             return SUCCESS if len(state.snapshot) == 3 else Status.unschedulable("?")
 
     framework, snapshot = Framework([Both()]), Snapshot.of(NODES)
@@ -212,14 +212,14 @@ def test_post_filters_pile_up_reasons_until_one_succeeds() -> None:
         return post_filter(Framework(list(plugins)), pod(), Cycle(), state)
 
     assert run(one, two).reasons == ("one", "two")
-    found = run(one, done, two)
-    assert (found.ok, found.nominated, found.plugin) == (True, "n1", "C")
+    result = run(one, done, two)
+    assert (result.ok, result.nominated, result.plugin) == (True, "n1", "C")
     assert run(one, end, done).reasons == ("end",)
     assert run().reasons == ()
 
 
 def test_words_of_a_cluster_with_device_claims() -> None:
-    """They stand before those of preemption."""
+    """The message comes before the one of preemption."""
     config = {"plugins": {"postFilter": {"enabled": [{"name": "DynamicResources"}]}}}
     with Cluster(nodes=1, seed=1, hpa=False, profile=configured_profile(config)) as cluster:
         cluster.sleep(1)
@@ -235,7 +235,7 @@ def test_words_of_a_cluster_with_device_claims() -> None:
 
 
 def test_messages_count_nodes_that_were_not_looked_at() -> None:
-    """Nodes outside a narrowed set share one reason; PreFilter's words stand alone."""
+    """Excluded nodes share one reason; a message of PreFilter stands alone."""
     outside = Status.unresolvable("node(s) didn't satisfy plugin(s) [NodeAffinity]")
     cycle = Cycle({"n1": Status.unschedulable("Insufficient cpu")}, outside)
     assert fit_message(cycle, 4) == (
@@ -259,7 +259,7 @@ def test_reasons_are_sorted_as_text() -> None:
 
 
 def test_long_notes_are_cut_within_the_limit() -> None:
-    """1,024 characters, the last four of them saying so."""
+    """A note has at most 1,024 characters; a cut one ends with ` ...`."""
     assert event_note("x" * 1024) == "x" * 1024
     assert (len(event_note("x" * 1025)), event_note("x" * 1025)[-4:]) == (1024, " ...")
 
@@ -268,7 +268,7 @@ def test_long_notes_are_cut_within_the_limit() -> None:
 
 
 def names(framework: Framework) -> list[str]:
-    """Who scores, in order."""
+    """Return the names of the scoring plug-ins, in order."""
     return [e.name for e in framework.scores]
 
 
@@ -335,7 +335,7 @@ def test_multi_point_and_single_points() -> None:
 
 
 def test_plug_in_arguments() -> None:
-    """In the words of a KubeSchedulerConfiguration."""
+    """Arguments have the names of a KubeSchedulerConfiguration."""
     args = {
         "NodeResourcesFit": {
             "scoringStrategy": {
@@ -362,7 +362,7 @@ def test_plug_in_arguments() -> None:
 
 
 def test_a_configuration_is_a_profile() -> None:
-    """Straight into the cluster; with a part of the nodes of its own."""
+    """A cluster accepts a configuration; it may set the percentage of nodes."""
     packing = {"scoringStrategy": {"type": "MostAllocated"}}
     config = {
         "percentageOfNodesToScore": 30,
@@ -390,13 +390,13 @@ def test_a_configuration_is_a_profile() -> None:
     ],
 )
 def test_unknown_names_in_a_configuration_are_refused(config: Any) -> None:
-    """With a hint that lists what there is."""
+    """Unknown names are BadRequest with a hint."""
     with pytest.raises(BadRequest):
         configured_profile(config)
 
 
 def test_what_is_no_plug_in_is_refused() -> None:
-    """A class in place of an object, too, with the pair of parentheses that is missing."""
+    """A class in place of an object is refused, too."""
     with pytest.raises(BadRequest, match="no scheduler plug-in"):
         make_profile([object()])
     with pytest.raises(BadRequest, match="is a class"):
@@ -444,7 +444,7 @@ def test_a_hint_is_asked_of_the_first_plug_in_of_a_name() -> None:
     helping = Part("A", filter=lambda p, n: None, hint=lambda p, e: True)
     silent = Part("B", filter=lambda p, n: None)
     framework = Framework([refusing, helping, silent])
-    answers = [framework.could_help(name, pod(), event) for name in ("A", "B", "gone")]
+    answers = [framework.could_help(name, pod(), event) for name in ("A", "B", "deleted")]
     assert answers == [False, True, True]
 
 
@@ -452,7 +452,7 @@ def test_a_hint_is_asked_of_the_first_plug_in_of_a_name() -> None:
 
 
 class Late:
-    """Follows a pod from Reserve to PostBind, and stops it where it is told to."""
+    """A plug-in that logs every extension point from Reserve to PostBind."""
 
     name = "Late"
 
@@ -497,7 +497,7 @@ class Late:
 
 
 def run(seconds: float = 3.0, **answers: Any) -> tuple[list[str], Any, Cluster]:
-    """One pod through such a plug-in; the log, its document, the cluster (closed)."""
+    """Schedule one pod; return the log, the pod, and the closed cluster."""
     log: list[str] = []
     answers.setdefault("bind", SKIP)
     profile = [Late(log, **answers), *default_profile()]
@@ -510,20 +510,20 @@ def run(seconds: float = 3.0, **answers: Any) -> tuple[list[str], Any, Cluster]:
 
 
 def reason_of(document: Any) -> tuple[str, str]:
-    """Reason and message of PodScheduled."""
-    found = next(c for c in document["status"]["conditions"] if c["type"] == "PodScheduled")
-    return found.get("reason", ""), found.get("message", "")
+    """Return reason and message of the PodScheduled condition."""
+    result = next(c for c in document["status"]["conditions"] if c["type"] == "PodScheduled")
+    return result.get("reason", ""), result.get("message", "")
 
 
 def test_the_whole_way() -> None:
-    """Reserve, Permit, PreBind, Bind (which skips to the default binder), PostBind."""
+    """The order is Reserve, Permit, PreBind, Bind (skipped), PostBind."""
     log, document, _ = run()
     assert log == ["reserve", "permit", "pre_bind", "bind", "post_bind"]
     assert document["spec"]["nodeName"] == "node-1"
 
 
 def test_a_bind_plug_in_that_succeeds_ends_the_chain() -> None:
-    """Whether it really bound the pod is its own affair."""
+    """A Bind plug-in that succeeds is not checked."""
     log, document, cluster = run(bind=SUCCESS)
     assert log == ["reserve", "permit", "pre_bind", "bind", "post_bind"]
     assert "nodeName" not in document["spec"]
@@ -532,7 +532,7 @@ def test_a_bind_plug_in_that_succeeds_ends_the_chain() -> None:
 
 @pytest.mark.parametrize("point", ["reserve", "permit", "pre_bind"])
 def test_a_refusal_after_the_filters(point: str) -> None:
-    """Is undone and told as of one node; the plug-in is blamed."""
+    """A refusal runs Unreserve; the message counts one node and the plug-in is named."""
     log, document, cluster = run(**{point: Status.unschedulable("not today")})
     assert log.index("unreserve") == log.index(point) + 1
     assert "post_bind" not in log
@@ -542,7 +542,7 @@ def test_a_refusal_after_the_filters(point: str) -> None:
 
 @pytest.mark.parametrize("point", ["reserve", "permit", "pre_bind", "bind"])
 def test_an_error_after_the_filters(point: str) -> None:
-    """Is undone, told as an error, and tried again after the back-off."""
+    """An error runs Unreserve and is reported; the pod is retried after its back-off."""
     good = SKIP if point == "bind" else SUCCESS
     log, document, _ = run(
         8.0, **{point: [RuntimeError("oops"), RuntimeError("again"), good, good]}
@@ -553,7 +553,7 @@ def test_an_error_after_the_filters(point: str) -> None:
 
 
 def test_unreserve_runs_in_reverse_order() -> None:
-    """Also for those whose Reserve did not run."""
+    """Unreserve also runs for plug-ins whose Reserve did not run."""
     order: list[str] = []
 
     def tracked(name: str, status: Status) -> Part:
@@ -572,7 +572,7 @@ def test_unreserve_runs_in_reverse_order() -> None:
 
 
 def test_failures_that_hold_nobody_up_are_told() -> None:
-    """In PostBind, in Unreserve and in the order of the queue: a log row, and the pod goes on."""
+    """Failures in PostBind, Unreserve and QueueSort are logged and change no outcome."""
 
     def fails(*_: Any) -> Any:
         raise RuntimeError("oops")
@@ -588,14 +588,14 @@ def test_failures_that_hold_nobody_up_are_told() -> None:
         placed = [p["spec"].get("nodeName") for p in cluster.api.list("Pod")["items"]]
         assert placed == ["node-1"] * 3
         rows = cluster.analytics.since(action="PluginFailed", level="error").rows
-        said = " ".join(str(row) for row in rows)
+        text = " ".join(str(row) for row in rows)
         for method in ("less", "post_bind", "unreserve"):
-            assert f"running {method} of plugin" in said
+            assert f"running {method} of plugin" in text
         assert list(cluster.failures) == []
 
 
 def waiting_cluster(seconds: float) -> tuple[Cluster, Late]:
-    """A cluster whose Permit lets a pod wait."""
+    """Return a cluster whose Permit plug-in makes pods wait."""
     late = Late([], permit=Status.wait(seconds), bind=SKIP)
     cluster = Cluster(nodes=1, seed=1, hpa=False, profile=[late, *default_profile()])
     cluster.sleep(1)
@@ -605,7 +605,7 @@ def waiting_cluster(seconds: float) -> tuple[Cluster, Late]:
 
 
 def test_permit_waits_until_it_is_allowed() -> None:
-    """Meanwhile the room is taken, and nothing is bound."""
+    """A waiting pod's resources are taken, and it is not bound."""
     cluster, late = waiting_cluster(100.0)
     with cluster:
         assert cluster.scheduler.statistics()["permit"] == 1
@@ -619,18 +619,18 @@ def test_permit_waits_until_it_is_allowed() -> None:
 
 
 def test_a_permit_that_is_never_given_times_out() -> None:
-    """A timeout is a refusal; the room is given back."""
+    """A time-out is a refusal; the resources are released."""
     cluster, late = waiting_cluster(5.0)
     with cluster:
         cluster.sleep(4)
-        said = "rejected due to timeout after waiting 5s at plugin Late"
-        expected = ("Unschedulable", f"0/1 nodes are available: 1 {said}.")
+        text = "rejected due to timeout after waiting 5s at plugin Late"
+        expected = ("Unschedulable", f"0/1 nodes are available: 1 {text}.")
         assert reason_of(cluster.api.get("Pod", "p")) == expected
         assert "unreserve p" in late.log
 
 
 def test_a_pod_that_is_deleted_while_it_waits_is_forgotten() -> None:
-    """Its room is free again."""
+    """The resources of a deleted waiting pod are released."""
     cluster, _ = waiting_cluster(100.0)
     with cluster:
         cluster.api.delete("Pod", "p")
@@ -641,15 +641,15 @@ def test_a_pod_that_is_deleted_while_it_waits_is_forgotten() -> None:
 
 
 def test_a_victim_that_waits_in_permit_is_rejected_and_not_deleted() -> None:
-    """It was bound nowhere yet; it is told, and goes on waiting in the queue."""
+    """A preempted waiting pod is rejected and returns to the queue."""
 
     class HoldLow:
-        """Lets pods without priority wait."""
+        """A Permit plug-in that makes pods without priority wait."""
 
         name = "HoldLow"
 
         def permit(self, pod: Any, node: str) -> Status:
-            """Five minutes for those without priority."""
+            """Wait five minutes for pods without priority."""
             return SUCCESS if pod["spec"].get("priority") else Status.wait(300)
 
     profile = [*default_profile(), HoldLow()]
@@ -670,14 +670,14 @@ def test_a_victim_that_waits_in_permit_is_rejected_and_not_deleted() -> None:
         assert cluster.api.get("Pod", "high")["spec"]["nodeName"] == "node-1"
         low = cluster.api.get("Pod", "low")
         assert "deletionTimestamp" not in low["metadata"]
-        told = [e for e in cluster.api.list("Event")["items"] if e["reason"] == "Preempted"]
-        assert [e["involvedObject"]["name"] for e in told] == ["low"]
+        notes = [e for e in cluster.api.list("Event")["items"] if e["reason"] == "Preempted"]
+        assert [e["involvedObject"]["name"] for e in notes] == ["low"]
 
 
 def test_permits_are_never_longer_than_fifteen_minutes() -> None:
-    """Whatever the plug-in asks for."""
+    """The wait is limited to 15 minutes."""
     cluster, _ = waiting_cluster(10_000.0)
     with cluster:
         cluster.sleep(905)
-        said = reason_of(cluster.api.get("Pod", "p"))[1]
-        assert "after waiting 15m0s at plugin Late" in said
+        text = reason_of(cluster.api.get("Pod", "p"))[1]
+        assert "after waiting 15m0s at plugin Late" in text

@@ -33,37 +33,37 @@ SOFT = {**TAINT, "effect": "PreferNoSchedule"}
 
 
 def added(item: Any) -> ClusterEvent:
-    """A node came."""
+    """Return the addition of a node."""
     return ClusterEvent(NODE_ADD, None, item)
 
 
 def changed(before: Any, after: Any) -> ClusterEvent:
-    """A node changed."""
+    """Return the change of a node."""
     return ClusterEvent(NODE_UPDATE, before, after)
 
 
-def gone(item: Any) -> ClusterEvent:
-    """A placed pod went."""
+def deleted(item: Any) -> ClusterEvent:
+    """Return the deletion of an assigned pod."""
     return ClusterEvent(POD_DELETE, item, None, node())
 
 
 def came(item: Any) -> ClusterEvent:
-    """A pod was placed."""
+    """Return the addition of an assigned pod."""
     return ClusterEvent(POD_ADD, None, item, node())
 
 
 def updated(before: Any, after: Any) -> ClusterEvent:
-    """A placed pod changed."""
+    """Return the change of an assigned pod."""
     return ClusterEvent(POD_UPDATE, before, after, node())
 
 
 def itself(before: Any, after: Any) -> ClusterEvent:
-    """The waiting pod changed."""
+    """Return a change of the pending pod."""
     return ClusterEvent(POD_ITSELF, before, after)
 
 
 def ports(number: int) -> dict[str, Any]:
-    """A spec that claims a host port."""
+    """Return a spec with a host port."""
     return {"containers": [{"name": "c", "ports": [{"containerPort": 1, "hostPort": number}]}]}
 
 
@@ -88,7 +88,7 @@ BIG, SSD = pod("p", "2"), pod("p", nodeSelector={"disk": "ssd"})
 SPREADING = pod("p", labels=WEB, **SPREAD)
 
 ROWS: list[tuple[str, Any, Any, ClusterEvent, bool]] = [
-    ("fit: pod deleted", FIT, BIG, gone(pod("o", "1")), True),
+    ("fit: pod deleted", FIT, BIG, deleted(pod("o", "1")), True),
     ("fit: pod added", FIT, BIG, came(pod("o", "1")), False),
     ("fit: scaled down", FIT, BIG, updated(pod("o", "2"), pod("o", "1")), True),
     ("fit: scaled up", FIT, BIG, updated(pod("o", "1"), pod("o", "2")), False),
@@ -111,7 +111,7 @@ ROWS: list[tuple[str, Any, Any, ClusterEvent, bool]] = [
         changed(node(labels={"disk": "ssd"}), node(labels={"disk": "ssd", "x": "y"})),
         False,
     ),
-    ("affinity: pod deleted", SELECTOR, SSD, gone(pod("o")), False),
+    ("affinity: pod deleted", SELECTOR, SSD, deleted(pod("o")), False),
     ("taints: clean node", TAINTS, pod(), added(node()), True),
     ("taints: tainted node", TAINTS, pod(), added(node(taints=[TAINT])), False),
     ("taints: softly tainted", TAINTS, pod(), added(node(taints=[SOFT])), True),
@@ -119,26 +119,26 @@ ROWS: list[tuple[str, Any, Any, ClusterEvent, bool]] = [
     ("taints: were tolerated", TAINTS, pod(), changed(node(taints=[SOFT]), node()), False),
     ("taints: labelled", TAINTS, pod(), changed(node(), node(labels={"a": "b"})), False),
     ("taints: it tolerates", TAINTS, pod(), itself(pod(), pod(tolerations=[TAINT])), True),
-    ("taints: pod deleted", TAINTS, pod(), gone(pod("o")), False),
+    ("taints: pod deleted", TAINTS, pod(), deleted(pod("o")), False),
     ("cordon: node", CORDON, pod(), added(node()), True),
     ("cordon: cordoned node", CORDON, pod(), added(node(unschedulable=True)), False),
     ("cordon: lifted", CORDON, pod(), changed(node(unschedulable=True), node()), True),
     ("cordon: set", CORDON, pod(), changed(node(), node(unschedulable=True)), False),
     ("cordon: it tolerates", CORDON, pod(), itself(pod(), pod(tolerations=[TAINT])), True),
-    ("ports: clashing pod gone", PORTS, pod(**ports(80)), gone(pod("o", **ports(80))), True),
-    ("ports: other pod gone", PORTS, pod(**ports(80)), gone(pod("o", **ports(81))), False),
+    ("ports: clashing pod gone", PORTS, pod(**ports(80)), deleted(pod("o", **ports(80))), True),
+    ("ports: other pod gone", PORTS, pod(**ports(80)), deleted(pod("o", **ports(81))), False),
     ("ports: node", PORTS, pod(**ports(80)), added(node()), True),
     ("ports: node changed", PORTS, pod(**ports(80)), changed(node(), node(cpu="9")), False),
     ("name: node", NodeName(), pod(), added(node()), True),
     ("name: node changed", NodeName(), pod(), changed(node(), node(cpu="9")), False),
-    ("spread: matching pod gone", SKEW, SPREADING, gone(pod("o", labels=WEB)), True),
+    ("spread: matching pod gone", SKEW, SPREADING, deleted(pod("o", labels=WEB)), True),
     ("spread: matching pod came", SKEW, SPREADING, came(pod("o", labels=WEB)), True),
-    ("spread: other pod gone", SKEW, SPREADING, gone(pod("o", labels=DB)), False),
+    ("spread: other pod gone", SKEW, SPREADING, deleted(pod("o", labels=DB)), False),
     (
         "spread: other namespace",
         SKEW,
         SPREADING,
-        gone(pod("o", labels=WEB, namespace="other")),
+        deleted(pod("o", labels=WEB, namespace="other")),
         False,
     ),
     (
@@ -174,9 +174,9 @@ ROWS: list[tuple[str, Any, Any, ClusterEvent, bool]] = [
     ),
     ("inter: wanted pod came", INTER, pod(**NEAR), came(pod("o", labels=DB)), True),
     ("inter: other pod came", INTER, pod(**NEAR), came(pod("o", labels=WEB)), False),
-    ("inter: unwanted pod gone", INTER, pod(**SHY), gone(pod("o", labels=DB)), True),
-    ("inter: shy pod gone", INTER, pod(labels=DB), gone(pod("o", **SHY)), True),
-    ("inter: shy of others gone", INTER, pod(labels=WEB), gone(pod("o", **SHY)), False),
+    ("inter: unwanted pod gone", INTER, pod(**SHY), deleted(pod("o", labels=DB)), True),
+    ("inter: shy pod gone", INTER, pod(labels=DB), deleted(pod("o", **SHY)), True),
+    ("inter: shy of others gone", INTER, pod(labels=WEB), deleted(pod("o", **SHY)), False),
     (
         "inter: relabelled",
         INTER,
@@ -212,8 +212,8 @@ ROWS: list[tuple[str, Any, Any, ClusterEvent, bool]] = [
 
 
 @pytest.mark.parametrize(
-    ("_name", "plugin", "who", "event", "helps"), ROWS, ids=[r[0] for r in ROWS]
+    ("_name", "plugin", "incoming", "event", "helps"), ROWS, ids=[r[0] for r in ROWS]
 )
-def test_hints(_name: str, plugin: Any, who: Any, event: ClusterEvent, helps: bool) -> None:
-    """Whether the event could help the pod."""
-    assert plugin.hint(who, event) is helps
+def test_hints(_name: str, plugin: Any, incoming: Any, event: ClusterEvent, helps: bool) -> None:
+    """Check whether the event could help the pod."""
+    assert plugin.hint(incoming, event) is helps

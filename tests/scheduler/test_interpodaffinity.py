@@ -1,4 +1,4 @@
-"""InterPodAffinity: three checks in order, and the sum of wishes."""
+"""InterPodAffinity: three filters in order, and the score."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ NODES = [node("a1", zone="a"), node("a2", zone="a"), node("b", zone="b"), node("
 
 
 def term(labels: Any = None, key: str = ZONE, **more: Any) -> dict[str, Any]:
-    """A term over pods with these labels; None: a null selector."""
+    """Return a term that selects pods by labels; None: a null selector."""
     selector = {} if labels is None else {"labelSelector": {"matchLabels": labels}}
     return {"topologyKey": key, **selector, **more}
 
 
 def near(*terms: Any) -> dict[str, Any]:
-    """Required affinity."""
+    """Return a spec with required affinity."""
     return {"affinity": {"podAffinity": {REQUIRED: list(terms)}}}
 
 
 def far(*terms: Any) -> dict[str, Any]:
-    """Required anti-affinity."""
+    """Return a spec with required anti-affinity."""
     return {"affinity": {"podAntiAffinity": {REQUIRED: list(terms)}}}
 
 
 def wish(kind: str, weight: int, what: Any) -> dict[str, Any]:
-    """A preferred term."""
+    """Return a spec with a preferred term."""
     return {"affinity": {kind: {PREFERRED: [{"weight": weight, "podAffinityTerm": what}]}}}
 
 
 def test_own_affinity() -> None:
-    """All nodes of the place will do; a node without the key never; no refusal can be resolved."""
+    """All nodes of the domain pass, nodes without the key never; refusals are unresolvable."""
     snapshot = Snapshot.of(NODES, [pod("db", labels=DB, on="a1")])
     statuses = filtered(PLUGIN, pod(**near(term(DB))), snapshot)
     assert [n for n, s in statuses.items() if s.ok] == ["a1", "a2"]
@@ -49,7 +49,7 @@ def test_own_affinity() -> None:
 
 
 def test_all_terms_must_match_the_same_pod() -> None:
-    """Two pods that match one term each are not enough."""
+    """One existing pod must match all terms."""
     both = near(term(DB), term({"tier": "back"}, HOST))
     halves = [pod("p", labels=DB, on="a1"), pod("q", labels={"tier": "back"}, on="a1")]
     assert passing(PLUGIN, pod(**both), Snapshot.of(NODES, halves)) == []
@@ -58,19 +58,19 @@ def test_all_terms_must_match_the_same_pod() -> None:
 
 
 def test_the_first_of_a_group_goes_anywhere_with_the_keys() -> None:
-    """Only if nobody in the whole cluster matches, and it matches its own terms."""
+    """This holds only if no pod of the cluster matches and the pod matches its own terms."""
     itself = pod(labels=WEB, **near(term(WEB)))
     assert passing(PLUGIN, itself, Snapshot.of(NODES)) == ["a1", "a2", "b"]
     assert passing(PLUGIN, pod(**near(term(WEB))), Snapshot.of(NODES)) == []
     somewhere = Snapshot.of(NODES, [pod("w", labels=WEB, on="b")])
     assert passing(PLUGIN, itself, somewhere) == ["b"]
-    # A match on a node without the key forms no place: nobody counts.
+    # A matching pod on a node without the key belongs to no domain and does not count.
     unplaced = Snapshot.of(NODES, [pod("w", labels=WEB, on="x")])
     assert passing(PLUGIN, itself, unplaced) == ["a1", "a2", "b"]
 
 
 def test_own_anti_affinity() -> None:
-    """Each term by itself; a node without the key is free."""
+    """Each term counts by itself; a node without the key passes."""
     snapshot = Snapshot.of(NODES, [pod("db", labels=DB, on="a1"), pod("w", labels=WEB, on="b")])
     statuses = filtered(PLUGIN, pod(**far(term(DB), term(WEB, HOST))), snapshot)
     assert [n for n, s in statuses.items() if s.ok] == ["x"]
@@ -79,7 +79,7 @@ def test_own_anti_affinity() -> None:
 
 
 def test_anti_affinity_of_those_who_are_there() -> None:
-    """Their rule keeps the pod out of their place."""
+    """The anti-affinity of existing pods excludes the pod from their domain."""
     shy = pod("shy", labels=DB, on="a1", **far(term(WEB)))
     statuses = filtered(PLUGIN, pod(labels=WEB), Snapshot.of(NODES, [shy]))
     assert {n for n, s in statuses.items() if s.ok} == {"b", "x"}
@@ -88,7 +88,7 @@ def test_anti_affinity_of_those_who_are_there() -> None:
 
 
 def test_the_order_of_the_checks() -> None:
-    """Own affinity before own anti-affinity before the others' rules."""
+    """Affinity is checked first, then anti-affinity, then that of existing pods."""
     shy = pod("shy", labels=DB, on="a1", **far(term(WEB)))
     rules = {**near(term({"none": "x"}))["affinity"], **far(term(DB))["affinity"]}
     status = filtered(PLUGIN, pod(labels=WEB, affinity=rules), Snapshot.of(NODES, [shy]))["a1"]
@@ -98,7 +98,7 @@ def test_the_order_of_the_checks() -> None:
 
 
 def test_terminating_pods_count() -> None:
-    """In contrast to topology spread."""
+    """Terminating pods count, unlike in topology spread."""
     going = pod("going", labels=DB, on="a1")
     going["metadata"]["deletionTimestamp"] = "2025-01-01T00:00:00Z"
     assert passing(PLUGIN, pod(**far(term(DB))), Snapshot.of(NODES, [going])) == ["b", "x"]
@@ -123,7 +123,7 @@ TEAM_R = {"matchLabels": {"team": "r"}}
     ],
 )
 def test_namespaces_of_a_term(more: Any, hit: set[str]) -> None:
-    """By name, by label, both together; none of them means the owner's own."""
+    """Namespaces are selected by name or label; the default is the pod's own."""
     for space in ("default", "red", "blue"):
         other = pod("db", labels=DB, on="a1", namespace=space)
         snapshot = Snapshot.of(NODES, [other], SPACES)
@@ -132,18 +132,18 @@ def test_namespaces_of_a_term(more: Any, hit: set[str]) -> None:
 
 
 def test_selectors_of_a_term() -> None:
-    """A null selector matches nobody, an empty one everybody; label keys join in."""
+    """A null selector matches no pod, an empty one all; label keys are merged."""
     snapshot = Snapshot.of(NODES, [pod("o", labels={**WEB, "rev": "1"}, on="a1")])
     assert "a1" in passing(PLUGIN, pod(**far(term(None))), snapshot)
     assert "a1" not in passing(PLUGIN, pod(**far(term({}))), snapshot)
     mine = {**WEB, "rev": "2"}
     for field, free in (("matchLabelKeys", True), ("mismatchLabelKeys", False)):
-        who = pod(labels=mine, **far(term(WEB, **{field: ["rev"]})))
-        assert ("a1" in passing(PLUGIN, who, snapshot)) is free
+        incoming = pod(labels=mine, **far(term(WEB, **{field: ["rev"]})))
+        assert ("a1" in passing(PLUGIN, incoming, snapshot)) is free
 
 
 def test_it_is_skipped_without_terms() -> None:
-    """No terms of the pod, and nobody's anti-affinity hits it."""
+    """PreFilter is skipped without terms and without matching anti-affinity."""
     shy = pod("shy", on="a1", **far(term(DB)))
     for others, skipped in (([], True), ([shy], True)):
         state = CycleState(Snapshot.of(NODES, others))
@@ -155,33 +155,33 @@ def test_it_is_skipped_without_terms() -> None:
 
 
 def test_hypothetical_pods() -> None:
-    """Taking the shy pod away frees its place; putting it back closes it."""
+    """Removing a pod with anti-affinity frees its domain; adding it blocks the domain."""
     framework, snapshot = (
         Framework(PLUGIN),
         Snapshot.of(NODES, [pod("shy", labels=DB, on="a1", **far(term(WEB)))]),
     )
-    who, state = pod(labels=WEB), CycleState(snapshot)
-    framework.pre_filter(who, state)
+    incoming, state = pod(labels=WEB), CycleState(snapshot)
+    framework.pre_filter(incoming, state)
     twin, place = state.clone(), snapshot["a1"].clone()
     shy = place.pods["default/shy"]
-    framework.remove_pod(who, shy, place, twin)
-    assert framework.filter(who, place, twin).ok
-    framework.add_pod(who, shy, place, twin)
-    assert not framework.filter(who, place, twin).ok
-    assert not framework.filter(who, snapshot["a1"], state).ok
+    framework.remove_pod(incoming, shy, place, twin)
+    assert framework.filter(incoming, place, twin).ok
+    framework.add_pod(incoming, shy, place, twin)
+    assert not framework.filter(incoming, place, twin).ok
+    assert not framework.filter(incoming, snapshot["a1"], state).ok
 
 
 def test_a_pod_that_is_taken_away_was_counted_once() -> None:
-    """Its going opens a place that it closed, and closes one that it opened."""
+    """Removing a pod frees the domain that it blocked, and blocks one that needed it."""
     other = pod("db", labels=DB, on="a1")
     snapshot = Snapshot.of(NODES, [other])
     for rule, before, after in ((far(term(DB)), False, True), (near(term(DB)), True, False)):
-        framework, who, state = Framework(PLUGIN), pod(**rule), CycleState(snapshot)
-        framework.pre_filter(who, state)
-        assert framework.filter(who, snapshot["a2"], state).ok is before
+        framework, incoming, state = Framework(PLUGIN), pod(**rule), CycleState(snapshot)
+        framework.pre_filter(incoming, state)
+        assert framework.filter(incoming, snapshot["a2"], state).ok is before
         twin, place = state.clone(), snapshot["a1"].clone()
-        framework.remove_pod(who, place.pods["default/db"], place, twin)
-        assert framework.filter(who, place, twin).ok is after
+        framework.remove_pod(incoming, place.pods["default/db"], place, twin)
+        assert framework.filter(incoming, place, twin).ok is after
 
 
 # -- scores ---------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_worked_example_six() -> None:
 
 
 def test_wishes_of_those_who_are_there_count() -> None:
-    """Preferred ones with their weight, required affinity with hardPodAffinityWeight."""
+    """Preferred terms count with their weight, required ones with hardPodAffinityWeight."""
     nodes = [node(z, zone=z) for z in "abcd"]
     pods = [
         pod("likes", on="a", **wish("podAffinity", 5, term(WEB))),
@@ -209,18 +209,18 @@ def test_wishes_of_those_who_are_there_count() -> None:
         pod("needs", on="c", **near(term(WEB))),
         pod("indifferent", on="d", **near(term(DB))),
     ]
-    who, snapshot = pod(labels=WEB), Snapshot.of(nodes, pods)
-    assert scored(PLUGIN, who, snapshot).raw["InterPodAffinity"] == {
+    incoming, snapshot = pod(labels=WEB), Snapshot.of(nodes, pods)
+    assert scored(PLUGIN, incoming, snapshot).raw["InterPodAffinity"] == {
         "a": 5,
         "b": -5,
         "c": 1,
         "d": 0,
     }
     heavy = [InterPodAffinity(hard_weight=20)]
-    assert scored(heavy, who, snapshot).raw["InterPodAffinity"]["c"] == 20
+    assert scored(heavy, incoming, snapshot).raw["InterPodAffinity"]["c"] == 20
     deaf = [InterPodAffinity(ignore_wishes_of_placed=True)]
-    assert scored(deaf, who, snapshot).scores == {}
-    assert scored(PLUGIN, who, snapshot).scores["InterPodAffinity"] == {
+    assert scored(deaf, incoming, snapshot).scores == {}
+    assert scored(PLUGIN, incoming, snapshot).scores["InterPodAffinity"] == {
         "a": 100,
         "b": 0,
         "c": 60,
@@ -229,9 +229,9 @@ def test_wishes_of_those_who_are_there_count() -> None:
 
 
 def test_nothing_added_is_a_skip_and_equal_sums_are_zero() -> None:
-    """Skipping adds nothing to anybody; max = min gives 0 for all."""
+    """A skipped plug-in adds nothing; equal scores are normalized to 0."""
     nodes = [node("a", zone="z"), node("b", zone="z")]
-    who = pod(**wish("podAffinity", 1, term(DB)))
-    assert scored(PLUGIN, who, Snapshot.of(nodes)).scores == {}
-    same = scored(PLUGIN, who, Snapshot.of(nodes, [pod("d", labels=DB, on="a")]))
+    incoming = pod(**wish("podAffinity", 1, term(DB)))
+    assert scored(PLUGIN, incoming, Snapshot.of(nodes)).scores == {}
+    same = scored(PLUGIN, incoming, Snapshot.of(nodes, [pod("d", labels=DB, on="a")]))
     assert same.scores["InterPodAffinity"] == {"a": 0, "b": 0}

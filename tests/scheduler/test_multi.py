@@ -18,23 +18,23 @@ class Fullest:
     name = "Fullest"
 
     def choose(self, pod: Any, nodes: list[NodeInfo]) -> NodeInfo | None:
-        """The fullest node that has room."""
+        """Return the fullest node with enough resources."""
         fitting = [n for n in nodes if n.allocatable.cpu_milli - n.requested.cpu_milli >= 500]
         return max(fitting, key=lambda n: (n.requested.cpu_milli, n.name), default=None)
 
 
 class Loves:
-    """One plug-in is a profile."""
+    """A plug-in that is a profile by itself."""
 
     name = "Loves"
 
     def score(self, pod: Any, node: NodeInfo) -> int:
-        """One node is loved."""
+        """Prefer one node."""
         return 100 if node.name == "node-2" else 0
 
 
 def placed(cluster: Cluster, *pods: Any) -> dict[str, str]:
-    """Create the pods, let time pass; node by name."""
+    """Create pods, let time pass; return node by pod name."""
     cluster.sleep(1)
     for item in pods:
         cluster.api.create(item)
@@ -44,7 +44,7 @@ def placed(cluster: Cluster, *pods: Any) -> dict[str, str]:
 
 
 def test_each_scheduler_places_the_pods_that_name_it() -> None:
-    """A policy, a plug-in and the default one; a name that nobody serves waits for ever."""
+    """A policy, a plug-in and the default; a pod with an unknown schedulerName stays pending."""
     own = {"pack": Fullest(), "love": Loves(), "list": [Loves()]}
     with Cluster(nodes=3, seed=1, hpa=False, schedulers=own) as cluster:
         nodes = placed(
@@ -79,7 +79,7 @@ def test_each_scheduler_places_the_pods_that_name_it() -> None:
 
 
 def test_a_policy_that_wants_no_node_leaves_the_pod_waiting() -> None:
-    """And is asked again when something changes."""
+    """The policy is asked again after an event."""
     with Cluster(nodes=1, seed=1, hpa=False, node_cpu="1", schedulers={"p": Fullest()}) as cluster:
         pods = [pod(f"p{n}", "500m", schedulerName="p") for n in range(3)]
         nodes = placed(cluster, *pods)
@@ -94,7 +94,7 @@ def test_a_policy_that_wants_no_node_leaves_the_pod_waiting() -> None:
 
 @pytest.mark.parametrize("answer", ["node-9", RuntimeError("oops")])
 def test_a_broken_policy_is_seen(answer: Any) -> None:
-    """An Event, a log row and a record; the other schedulers go on."""
+    """A failure leaves an Event, a log row and a record; other schedulers keep running."""
 
     class Broken:
         """Names a node that does not exist, or raises."""
@@ -102,7 +102,7 @@ def test_a_broken_policy_is_seen(answer: Any) -> None:
         name = "Broken"
 
         def choose(self, pod: Any, nodes: Any) -> Any:
-            """Nonsense."""
+            """Return the wrong answer."""
             if isinstance(answer, Exception):
                 raise answer
             return answer
@@ -116,13 +116,13 @@ def test_a_broken_policy_is_seen(answer: Any) -> None:
 
 @pytest.mark.parametrize("given", [{"default-scheduler": []}, {"": []}, {"x": object()}, ["x"]])
 def test_what_cannot_be_a_scheduler_is_refused(given: Any) -> None:
-    """With a hint that says what to write instead."""
+    """A wrong entry is BadRequest."""
     with pytest.raises(BadRequest):
         Cluster(nodes=1, hpa=False, schedulers=given)
 
 
 def test_same_seed_same_placements() -> None:
-    """Two schedulers draw from streams of their own."""
+    """Two schedulers have random streams of their own."""
     runs = []
     for _ in range(2):
         own = {"love": Loves()}
@@ -133,17 +133,17 @@ def test_same_seed_same_placements() -> None:
 
 
 class Refuses:
-    """A filter that lets nothing pass."""
+    """A filter that refuses every node."""
 
     name = "Refuses"
 
     def filter(self, pod: Any, node: NodeInfo) -> Status:
-        """No."""
+        """Refuse."""
         return Status.unschedulable("node(s) did not please")
 
 
 def test_a_restart_with_another_profile_tries_the_waiting_pods_again() -> None:
-    """Placed pods stay where they are, whoever comes after; the statistics begin anew."""
+    """Bound pods stay on their nodes; the statistics start from zero."""
     with Cluster(nodes=2, seed=1, hpa=False) as cluster:
         before = placed(cluster, pod("first", "100m"))
         cluster.restart_scheduler([*default_profile(), Refuses()])
@@ -156,7 +156,7 @@ def test_a_restart_with_another_profile_tries_the_waiting_pods_again() -> None:
 
 
 def test_a_restart_with_nonsense_changes_nothing() -> None:
-    """The scheduler of before goes on."""
+    """The old scheduler keeps running."""
     with Cluster(nodes=1, seed=1, hpa=False) as cluster:
         with pytest.raises(BadRequest, match="is a class"):
             cluster.restart_scheduler([Refuses])
@@ -164,7 +164,7 @@ def test_a_restart_with_nonsense_changes_nothing() -> None:
 
 
 def test_a_policy_may_take_the_place_of_the_default_scheduler() -> None:
-    """Under the same name, so that pods need not name it."""
+    """It has the default name, so that pods need no schedulerName."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
         cluster.restart_scheduler(Fullest())
         nodes = placed(cluster, *(pod(f"p{n}", "500m") for n in range(4)))

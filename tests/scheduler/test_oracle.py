@@ -1,4 +1,4 @@
-"""Spread, affinity and fit against slow oracles, written from the definitions alone."""
+"""Compare spread, affinity and fit with slow reference implementations."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def selector(rng: Random) -> dict[str, Any]:
     return {"matchLabels": {k: rng.choice("xy") for k in ("app", "tier") if rng.random() < 0.5}}
 
 
-def picks(chosen: Any, who: Any) -> bool:
-    """The selector picks the pod."""
-    own = who["metadata"]["labels"]
+def picks(chosen: Any, incoming: Any) -> bool:
+    """Return whether the selector matches the pod."""
+    own = incoming["metadata"]["labels"]
     return all(own.get(k) == v for k, v in chosen["matchLabels"].items())
 
 
@@ -59,29 +59,29 @@ def terms(rng: Random) -> list[Any]:
 
 def affine(rng: Random) -> dict[str, Any]:
     """A spec with required terms."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for kind in ("podAffinity", "podAntiAffinity"):
         if rng.random() < 0.5:
-            found[kind] = {REQUIRED: terms(rng)}
-    return {"affinity": found} if found else {}
+            result[kind] = {REQUIRED: terms(rng)}
+    return {"affinity": result} if result else {}
 
 
-def of(who: Any, kind: str) -> list[Any]:
+def of(incoming: Any, kind: str) -> list[Any]:
     """Its required terms."""
-    return list(((who["spec"].get("affinity") or {}).get(kind) or {}).get(REQUIRED) or ())
+    return list(((incoming["spec"].get("affinity") or {}).get(kind) or {}).get(REQUIRED) or ())
 
 
 def world(rng: Random) -> tuple[list[Any], list[Any]]:
-    """Nodes, and placed pods, some of which are being deleted."""
+    """Return nodes and assigned pods, some of them terminating."""
     nodes = nodes_of(rng)
     pods = []
     for n in range(rng.randint(0, 8)):
         on = rng.choice(nodes)["metadata"]["name"]
         cpu = f"{rng.randint(1, 9) * 100}m"
-        made = pod(f"p{n}", cpu, labels=labels(rng), on=on, **(affine(rng) if n % 3 == 0 else {}))
+        new = pod(f"p{n}", cpu, labels=labels(rng), on=on, **(affine(rng) if n % 3 == 0 else {}))
         if rng.random() < 0.2:
-            made["metadata"]["deletionTimestamp"] = "2025-01-01T00:00:00Z"
-        pods.append(made)
+            new["metadata"]["deletionTimestamp"] = "2025-01-01T00:00:00Z"
+        pods.append(new)
     return nodes, pods
 
 
@@ -91,14 +91,14 @@ def value(where: Any, key: str) -> Any:
 
 
 def same_place(nodes: list[Any], other: Any, where: Any, key: str) -> bool:
-    """The other pod's node shares a value of the key with this node."""
+    """Return whether both nodes are in the same topology domain."""
     theirs = next(n for n in nodes if n["metadata"]["name"] == other["spec"]["nodeName"])
     return value(where, key) is not None and value(where, key) == value(theirs, key)
 
 
-def affinity_oracle(who: Any, where: Any, nodes: list[Any], pods: list[Any]) -> str:
+def affinity_oracle(incoming: Any, where: Any, nodes: list[Any], pods: list[Any]) -> str:
     """The reason of the first check that fails; "" if none does."""
-    near = of(who, "podAffinity")
+    near = of(incoming, "podAffinity")
     fits_all = [p for p in pods if all(picks(t["labelSelector"], p) for t in near)]
     if near:
         if any(value(where, t["topologyKey"]) is None for t in near):
@@ -113,10 +113,10 @@ def affinity_oracle(who: Any, where: Any, nodes: list[Any], pods: list[Any]) -> 
             if n["metadata"]["name"] == p["spec"]["nodeName"]
             for t in near
         )
-        itself = all(picks(t["labelSelector"], who) for t in near)
+        itself = all(picks(t["labelSelector"], incoming) for t in near)
         if not met and not (not counted and itself):
             return "node(s) didn't match pod affinity rules"
-    for term in of(who, "podAntiAffinity"):
+    for term in of(incoming, "podAntiAffinity"):
         for other in pods:
             if picks(term["labelSelector"], other) and same_place(
                 nodes, other, where, term["topologyKey"]
@@ -124,7 +124,7 @@ def affinity_oracle(who: Any, where: Any, nodes: list[Any], pods: list[Any]) -> 
                 return "node(s) didn't match pod anti-affinity rules"
     for other in pods:
         for term in of(other, "podAntiAffinity"):
-            if picks(term["labelSelector"], who) and same_place(
+            if picks(term["labelSelector"], incoming) and same_place(
                 nodes, other, where, term["topologyKey"]
             ):
                 return "node(s) didn't satisfy existing pods anti-affinity rules"
@@ -136,16 +136,16 @@ def test_affinity(seed: int) -> None:
     """The first reason of each node."""
     rng = Random(seed)
     nodes, pods = world(rng)
-    who = pod("new", labels=labels(rng), **affine(rng))
-    found = filtered([InterPodAffinity()], who, Snapshot.of(nodes, pods))
+    incoming = pod("new", labels=labels(rng), **affine(rng))
+    result = filtered([InterPodAffinity()], incoming, Snapshot.of(nodes, pods))
     for where in nodes:
-        expected = affinity_oracle(who, where, nodes, pods)
-        assert found[where["metadata"]["name"]].message == expected
+        expected = affinity_oracle(incoming, where, nodes, pods)
+        assert result[where["metadata"]["name"]].message == expected
 
 
-def spread_oracle(who: Any, where: Any, nodes: list[Any], pods: list[Any]) -> str:
+def spread_oracle(incoming: Any, where: Any, nodes: list[Any], pods: list[Any]) -> str:
     """The reason of the first constraint that fails."""
-    constraints = who["spec"]["topologySpreadConstraints"]
+    constraints = incoming["spec"]["topologySpreadConstraints"]
     keyed = [n for n in nodes if all(value(n, c["topologyKey"]) is not None for c in constraints)]
     for constraint in constraints:
         key, chosen = constraint["topologyKey"], constraint["labelSelector"]
@@ -167,7 +167,7 @@ def spread_oracle(who: Any, where: Any, nodes: list[Any], pods: list[Any]) -> st
         if len(counts) < constraint.get("minDomains", 1):
             least = 0
         here = counts.get(value(where, key), 0)
-        if here + int(picks(chosen, who)) - least > constraint["maxSkew"]:
+        if here + int(picks(chosen, incoming)) - least > constraint["maxSkew"]:
             return SKEW
     return ""
 
@@ -187,10 +187,12 @@ def test_spread(seed: int) -> None:
         }
         for key in KEYS[: rng.randint(1, 2)]
     ]
-    who = pod("new", labels=labels(rng), topologySpreadConstraints=constraints)
-    found = filtered([PodTopologySpread()], who, Snapshot.of(nodes, pods))
+    incoming = pod("new", labels=labels(rng), topologySpreadConstraints=constraints)
+    result = filtered([PodTopologySpread()], incoming, Snapshot.of(nodes, pods))
     for where in nodes:
-        assert found[where["metadata"]["name"]].message == spread_oracle(who, where, nodes, pods)
+        assert result[where["metadata"]["name"]].message == spread_oracle(
+            incoming, where, nodes, pods
+        )
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -198,8 +200,8 @@ def test_fit(seed: int) -> None:
     """All reasons of each node, by adding up millicores."""
     rng = Random(seed)
     nodes, pods = world(rng)
-    asked = rng.randint(0, 45) * 100
-    found = filtered([NodeResourcesFit()], pod("new", f"{asked}m"), Snapshot.of(nodes, pods))
+    requested = rng.randint(0, 45) * 100
+    result = filtered([NodeResourcesFit()], pod("new", f"{requested}m"), Snapshot.of(nodes, pods))
     for where in nodes:
         name, offered = where["metadata"]["name"], where["status"]["allocatable"]
         here = [p for p in pods if p["spec"]["nodeName"] == name]
@@ -207,17 +209,17 @@ def test_fit(seed: int) -> None:
             int(p["spec"]["containers"][0]["resources"]["requests"]["cpu"][:-1]) for p in here
         )
         reasons = ["Too many pods"] if len(here) + 1 > int(offered["pods"]) else []
-        if asked and used + asked > int(offered["cpu"]) * 1000:
+        if requested and used + requested > int(offered["cpu"]) * 1000:
             reasons.append("Insufficient cpu")
-        assert list(found[name].reasons) == reasons
+        assert list(result[name].reasons) == reasons
 
 
 # -- scores ---------------------------------------------------------------------------------------
 
 
-def soft_oracle(who: Any, nodes: list[Any], pods: list[Any]) -> dict[str, int]:
+def soft_oracle(incoming: Any, nodes: list[Any], pods: list[Any]) -> dict[str, int]:
     """The soft spread scores of all nodes, all of them candidates."""
-    constraints = who["spec"]["topologySpreadConstraints"]
+    constraints = incoming["spec"]["topologySpreadConstraints"]
     counted = [n for n in nodes if all(value(n, c["topologyKey"]) is not None for c in constraints)]
     raw: dict[str, int] = {}
     for where in counted:
@@ -244,7 +246,7 @@ def soft_oracle(who: Any, nodes: list[Any], pods: list[Any]) -> dict[str, int]:
 
 @pytest.mark.parametrize("seed", range(100))
 def test_soft_spread(seed: int) -> None:
-    """Counted, weighed, rounded and turned round."""
+    """The soft score is the weighted count, rounded and reversed."""
     rng = Random(seed)
     nodes, pods = world(rng)
     constraints = [
@@ -256,30 +258,30 @@ def test_soft_spread(seed: int) -> None:
         }
         for key in KEYS[: rng.randint(1, 2)]
     ]
-    who = pod("new", labels=labels(rng), topologySpreadConstraints=constraints)
-    cycle = scored([PodTopologySpread()], who, Snapshot.of(nodes, pods))
-    assert cycle.scores["PodTopologySpread"] == soft_oracle(who, nodes, pods)
+    incoming = pod("new", labels=labels(rng), topologySpreadConstraints=constraints)
+    cycle = scored([PodTopologySpread()], incoming, Snapshot.of(nodes, pods))
+    assert cycle.scores["PodTopologySpread"] == soft_oracle(incoming, nodes, pods)
 
 
 def wishes(rng: Random) -> dict[str, Any]:
     """A spec with preferred terms."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for kind in ("podAffinity", "podAntiAffinity"):
-        found[kind] = {
+        result[kind] = {
             PREFERRED: [
                 {"weight": rng.randint(1, 100), "podAffinityTerm": term} for term in terms(rng)
             ]
         }
-    return {"affinity": found}
+    return {"affinity": result}
 
 
-def wish_oracle(who: Any, nodes: list[Any], pods: list[Any]) -> dict[str, int]:
+def wish_oracle(incoming: Any, nodes: list[Any], pods: list[Any]) -> dict[str, int]:
     """The raw sum of each node."""
     sums = {}
     for where in nodes:
         total = 0
         for other in pods:
-            for owner, target in ((who, other), (other, who)):
+            for owner, target in ((incoming, other), (other, incoming)):
                 for kind, sign in (("podAffinity", 1), ("podAntiAffinity", -1)):
                     rule = (owner["spec"].get("affinity") or {}).get(kind) or {}
                     for wish in rule.get(PREFERRED) or ():
@@ -289,7 +291,7 @@ def wish_oracle(who: Any, nodes: list[Any], pods: list[Any]) -> dict[str, int]:
                         ):
                             total += sign * wish["weight"]
             for term in of(other, "podAffinity"):
-                if picks(term["labelSelector"], who) and same_place(
+                if picks(term["labelSelector"], incoming) and same_place(
                     nodes, other, where, term["topologyKey"]
                 ):
                     total += 1
@@ -299,14 +301,14 @@ def wish_oracle(who: Any, nodes: list[Any], pods: list[Any]) -> dict[str, int]:
 
 @pytest.mark.parametrize("seed", range(100))
 def test_wishes(seed: int) -> None:
-    """Own ones and those of the pods that are there; normalized between least and most."""
+    """Preferred terms of the pod and of existing pods, normalized between least and most."""
     rng = Random(seed)
     nodes, pods = world(rng)
     for other in pods[::2]:
         other["spec"] |= wishes(rng)
-    who = pod("new", labels=labels(rng), **(wishes(rng) if rng.random() < 0.7 else {}))
-    cycle = scored([InterPodAffinity()], who, Snapshot.of(nodes, pods))
-    expected = wish_oracle(who, nodes, pods)
+    incoming = pod("new", labels=labels(rng), **(wishes(rng) if rng.random() < 0.7 else {}))
+    cycle = scored([InterPodAffinity()], incoming, Snapshot.of(nodes, pods))
+    expected = wish_oracle(incoming, nodes, pods)
     if "InterPodAffinity" not in cycle.raw:
         assert set(expected.values()) == {0}
         return

@@ -1,4 +1,4 @@
-"""Preemption: who has to go, on which node, in which words; and the two oddities."""
+"""Preemption: victims, candidate nodes, messages, and two upstream peculiarities."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from kubesim.scheduler.framework.preemption import (
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def started(who: Any) -> float:
-    """Start times are seconds in these tests; none is now, 1000."""
-    return float((who.get("status") or {}).get("startTime", 1000.0))
+def started(incoming: Any) -> float:
+    """Return the start time in seconds; without one, the current second, 1000."""
+    return float((incoming.get("status") or {}).get("startTime", 1000.0))
 
 
 def placed(
     name: str, cpu: str, priority: int = 0, start: float | None = None, **more: Any
 ) -> dict[str, Any]:
-    """A pod on n1."""
-    found = pod(name, cpu, on=more.pop("on", "n1"), priority=priority, **more)
-    found["status"] = {} if start is None else {"startTime": start}
-    return found
+    """Return a pod on node n1."""
+    result = pod(name, cpu, on=more.pop("on", "n1"), priority=priority, **more)
+    result["status"] = {} if start is None else {"startTime": start}
+    return result
 
 
 def budget(allowed: int, name: str = "b", disrupted: Any = (), **labels: str) -> dict[str, Any]:
-    """A budget over pods with these labels."""
+    """Return a budget for pods with these labels."""
     return {
         "kind": "PodDisruptionBudget",
         "metadata": {"name": name, "namespace": "default"},
@@ -48,45 +48,45 @@ def budget(allowed: int, name: str = "b", disrupted: Any = (), **labels: str) ->
     }
 
 
-def victims(who: Any, nodes: Any, pods: Any, budgets: Any = (), on: str = "n1") -> Any:
-    """(names of the victims, violations), or the reason why there are none."""
+def victims(incoming: Any, nodes: Any, pods: Any, budgets: Any = (), on: str = "n1") -> Any:
+    """Return names of the victims and violations, or the reason of the refusal."""
     framework, snapshot = Framework(default_profile()), Snapshot.of(nodes, pods, budgets)
     state = CycleState(snapshot)
-    framework.pre_filter(who, state)
-    found = select_victims(
-        framework, Nominator(), who, snapshot[on].clone(), state.clone(), budgets, started
+    framework.pre_filter(incoming, state)
+    result = select_victims(
+        framework, Nominator(), incoming, snapshot[on].clone(), state.clone(), budgets, started
     )
-    if isinstance(found, Status):
-        return found.message
-    return [v["metadata"]["name"] for v in found.victims], found.violations
+    if isinstance(result, Status):
+        return result.message
+    return [v["metadata"]["name"] for v in result.victims], result.violations
 
 
 HIGH = pod("high", "1", priority=10)
 
 
 def test_the_least_important_go_and_the_others_are_spared() -> None:
-    """Taken away all, put back by importance: higher priority, then longer running."""
+    """All lower pods are removed and put back by priority, then start time."""
     pods = [placed("a", "1", 5), placed("b", "1", 1, 10), placed("c", "1", 1, 20)]
     assert victims(HIGH, [node(cpu="3")], pods) == (["c"], 0)
     assert victims(pod("h", "2", priority=10), [node(cpu="3")], pods) == (["b", "c"], 0)
 
 
 def test_sparing_goes_on_after_a_failure() -> None:
-    """The big one does not fit any more, the small and less important one does."""
+    """A large pod stays a victim while a small, less important one is put back."""
     pods = [placed("big", "2", 5), placed("small", "500m", 1)]
     assert victims(HIGH, [node(cpu="2500m")], pods) == (["big"], 0)
 
 
 def test_equal_priority_is_never_taken() -> None:
-    """Without lower ones there is nobody to take."""
+    """Without pods of lower priority there are no victims."""
     none = "No preemption victims found for incoming pod"
     assert victims(HIGH, [node(cpu="1")], [placed("same", "1", 10)]) == none
     both = [placed("same", "1", 10), placed("low", "500m", 1)]
     assert victims(HIGH, [node(cpu="1500m")], both) == "Insufficient cpu"
 
 
-def test_disruption_decide_who_is_put_back_first() -> None:
-    """The protected one is spared at the cost of a more important one."""
+def test_budgets_decide_who_is_put_back_first() -> None:
+    """A protected pod is spared at the cost of a more important one."""
     pods = [placed("a", "1", 5), placed("b", "1", 1, labels={"app": "b"})]
     nodes = [node(cpu="2")]
     assert victims(HIGH, nodes, pods) == (["b"], 0)
@@ -117,9 +117,9 @@ def test_how_budgets_are_counted_down() -> None:
 
 
 def candidate(name: str, *pods: tuple[int, float], violations: int = 0) -> PreemptionCandidate:
-    """A node with victims of (priority, start)."""
-    found = [placed(f"{name}{i}", "1", p, s) for i, (p, s) in enumerate(pods)]
-    return PreemptionCandidate(name, tuple(found), violations)
+    """Return a candidate with victims of (priority, start)."""
+    result = [placed(f"{name}{i}", "1", p, s) for i, (p, s) in enumerate(pods)]
+    return PreemptionCandidate(name, tuple(result), violations)
 
 
 PICKS: list[tuple[str, PreemptionCandidate, PreemptionCandidate]] = [
@@ -145,7 +145,7 @@ PICKS: list[tuple[str, PreemptionCandidate, PreemptionCandidate]] = [
 def test_the_node_with_least_harm_is_picked(
     _rule: str, better: PreemptionCandidate, worse: PreemptionCandidate
 ) -> None:
-    """Whatever the order in which they were found; then the first."""
+    """The result does not depend on the order, except among equals."""
     assert pick_node([better, worse], started).node == better.node
     assert pick_node([worse, better], started).node == better.node
     twins = [candidate("x", (1, 0.0)), candidate("y", (1, 0.0))]
@@ -153,13 +153,13 @@ def test_the_node_with_least_harm_is_picked(
 
 
 def test_many_negative_priorities_are_no_smaller_sum() -> None:
-    """Each is shifted by 2^31, so more victims weigh more."""
+    """Priorities are shifted by 2^31, so more victims have a larger sum."""
     few, many = candidate("few", (-10, 0.0)), candidate("many", (-10, 0.0), (-10, 0.0))
     assert pick_node([many, few], started).node == "few"
 
 
 def test_who_may_preempt() -> None:
-    """Not with policy Never; not while a pod preempted by a scheduler is on its way out."""
+    """A pod with policy Never, or with terminating victims, may not preempt."""
     never = pod("p", priority=10, preemptionPolicy="Never")
     assert why_not_eligible(never, None, False) == "not eligible due to preemptionPolicy=Never."
     going = placed("going", "1", 1)
@@ -177,7 +177,7 @@ def test_who_may_preempt() -> None:
 
 
 def test_how_many_candidates_are_enough() -> None:
-    """A tenth, at least 100, at most all; and at least one must harm no budget."""
+    """A tenth of the nodes, at least 100; one candidate must violate no budget."""
     assert [enough_candidates(n, 10, 100) for n in (5, 100, 999, 2000)] == [5, 100, 100, 200]
     nodes = [node(f"n{n}", cpu="1") for n in range(6)]
     pods = [
@@ -188,7 +188,7 @@ def test_how_many_candidates_are_enough() -> None:
     framework.pre_filter(HIGH, state)
 
     def tried(offset: int, wanted: int) -> list[str]:
-        found, refused = find_candidates(
+        result, refused = find_candidates(
             framework,
             Nominator(),
             HIGH,
@@ -199,7 +199,7 @@ def test_how_many_candidates_are_enough() -> None:
             wanted=wanted,
         )
         assert refused == {}
-        return [c.node for c in found]
+        return [c.node for c in result]
 
     assert tried(0, 2) == ["n3", "n0", "n1", "n2"]
     assert tried(3, 1) == ["n3"]
@@ -207,7 +207,7 @@ def test_how_many_candidates_are_enough() -> None:
 
 
 def test_dry_runs_leave_the_cluster_as_it_is() -> None:
-    """They work on copies of nodes and states."""
+    """Dry runs change neither nodes nor states."""
     snapshot = Snapshot.of([node(cpu="1")], [placed("v", "1", 0)])
     framework, state = Framework(default_profile()), CycleState(snapshot)
     framework.pre_filter(HIGH, state)
@@ -219,22 +219,24 @@ def test_dry_runs_leave_the_cluster_as_it_is() -> None:
 
 
 def test_affinity_is_judged_again_with_the_victims_gone() -> None:
-    """The pod that keeps it away is the victim, though there is room enough."""
+    """The pod with anti-affinity is the victim although resources are free."""
     term = {"labelSelector": {"matchLabels": {"app": "high"}}, "topologyKey": HOST}
     shy = placed("shy", "1", 1, affinity={"podAntiAffinity": {REQUIRED: [term]}})
-    who = pod("high", "1", priority=10, labels={"app": "high"})
-    assert victims(who, [node(cpu="9")], [shy, placed("plain", "1", 0)]) == (["shy"], 0)
+    incoming = pod("high", "1", priority=10, labels={"app": "high"})
+    assert victims(incoming, [node(cpu="9")], [shy, placed("plain", "1", 0)]) == (["shy"], 0)
 
 
 def test_nominated_pods_hold_their_room() -> None:
-    """Against pods of lower or equal priority, not against higher ones, not against themselves."""
+    """Nominated pods count for pods of lower or equal priority only, not for themselves."""
     framework, snapshot = Framework(default_profile()), Snapshot.of([node(cpu="1")])
     nominator = Nominator()
     nominator.add(pod("waiting", "1", priority=5), "n1")
     for priority, fits in ((4, False), (5, False), (6, True)):
-        who, state = pod("p", "1", priority=priority), CycleState(snapshot)
-        framework.pre_filter(who, state)
-        assert filter_with_nominated(framework, nominator, who, snapshot["n1"], state).ok is fits
+        incoming, state = pod("p", "1", priority=priority), CycleState(snapshot)
+        framework.pre_filter(incoming, state)
+        assert (
+            filter_with_nominated(framework, nominator, incoming, snapshot["n1"], state).ok is fits
+        )
     itself = pod("waiting", "1", priority=5)
     state = CycleState(snapshot)
     framework.pre_filter(itself, state)
@@ -247,15 +249,15 @@ def test_nominated_pods_hold_their_room() -> None:
 
 
 def test_oddity_a_skipped_plug_in_stays_skipped() -> None:
-    """A pod free of affinity concerns is not held to the anti-affinity of a nominated pod."""
+    """A pod whose filter is skipped ignores the anti-affinity of a nominated pod."""
     term = {"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": HOST}
     rule = {"podAntiAffinity": {REQUIRED: [term]}}
     nominator = Nominator()
     nominator.add(pod("shy", "100m", priority=9, affinity=rule), "n1")
     framework, snapshot = Framework(default_profile()), Snapshot.of([node()])
-    who, state = pod("web", labels={"app": "web"}), CycleState(snapshot)
-    framework.pre_filter(who, state)
-    assert filter_with_nominated(framework, nominator, who, snapshot["n1"], state).ok
+    incoming, state = pod("web", labels={"app": "web"}), CycleState(snapshot)
+    framework.pre_filter(incoming, state)
+    assert filter_with_nominated(framework, nominator, incoming, snapshot["n1"], state).ok
 
 
 def test_oddity_a_terminating_pod_leaves_a_count_that_never_held_it() -> None:
@@ -271,5 +273,5 @@ def test_oddity_a_terminating_pod_leaves_a_count_that_never_held_it() -> None:
         "whenUnsatisfiable": "DoNotSchedule",
         "labelSelector": {"matchLabels": labels},
     }
-    who = pod("w3", "1", priority=10, labels=labels, topologySpreadConstraints=[constraint])
-    assert victims(who, nodes, [placed("w1", "1", 5, labels=labels), going]) == (["w2"], 0)
+    incoming = pod("w3", "1", priority=10, labels=labels, topologySpreadConstraints=[constraint])
+    assert victims(incoming, nodes, [placed("w1", "1", 5, labels=labels), going]) == (["w2"], 0)

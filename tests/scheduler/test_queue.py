@@ -7,15 +7,15 @@ from sched_builders import pod
 from kubesim.scheduler.framework.events import POD_DELETE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.queue import SchedulingQueue, backoff_seconds
 
-GONE = ClusterEvent(POD_DELETE, old=pod("gone"))
+GONE = ClusterEvent(POD_DELETE, old=pod("deleted"))
 
 
 def keys(queue: SchedulingQueue, now: float = 1e9) -> list[str]:
-    """All that can be popped, in order."""
-    found = []
+    """Pop all pods, in order."""
+    result = []
     while (queued := queue.pop(now)) is not None:
-        found.append(queued.key.removeprefix("default/"))
-    return found
+        result.append(queued.key.removeprefix("default/"))
+    return result
 
 
 def test_back_off_doubles_up_to_ten_seconds() -> None:
@@ -34,7 +34,7 @@ def test_priority_first_then_who_waits_longer() -> None:
 
 
 def test_a_queue_sort_of_one_s_own_decides() -> None:
-    """Here by name; equal pods keep the order in which they came."""
+    """A QueueSort plug-in decides; equal pods keep their order of arrival."""
     queue = SchedulingQueue(less=lambda a, b: a.key[-1] < b.key[-1])
     for name in ("c1", "a3", "b1", "b2"):
         queue.add(pod(name), 0.0)
@@ -42,7 +42,7 @@ def test_a_queue_sort_of_one_s_own_decides() -> None:
 
 
 def test_a_refused_pod_waits_for_an_event_and_its_back_off() -> None:
-    """The back-off runs from the failed attempt, cut to the whole second."""
+    """The back-off starts with the failed attempt and ends at a whole second."""
     queue = SchedulingQueue(pop_from_backoff=False)
     queue.add(pod("p"), 0.0)
     assert keys(queue) == ["p"]
@@ -57,7 +57,7 @@ def test_a_refused_pod_waits_for_an_event_and_its_back_off() -> None:
 
 
 def test_an_event_after_the_back_off_makes_it_active_at_once() -> None:
-    """Nothing is left to wait for."""
+    """A pod past its back-off becomes active at once."""
     queue = SchedulingQueue(pop_from_backoff=False)
     queue.add(pod("p"), 0.0)
     keys(queue)
@@ -67,11 +67,11 @@ def test_an_event_after_the_back_off_makes_it_active_at_once() -> None:
 
 
 def test_only_a_helpful_event_moves_a_pod() -> None:
-    """The plug-ins that refused it are asked, and nobody else."""
-    asked = []
+    """Only the plug-ins that refused the pod are asked."""
+    requested = []
 
-    def hint(who: object, plugins: object, event: object) -> bool:
-        asked.append(list(plugins))  # type: ignore[call-overload]
+    def hint(incoming: object, plugins: object, event: object) -> bool:
+        requested.append(list(plugins))  # type: ignore[call-overload]
         return False
 
     queue = SchedulingQueue(hint)
@@ -79,12 +79,12 @@ def test_only_a_helpful_event_moves_a_pod() -> None:
     keys(queue)
     queue.refused("default/p", 1.0, ["B", "A"])
     queue.move(GONE, 100.0)
-    assert asked == [["A", "B"]]
+    assert requested == [["A", "B"]]
     assert keys(queue) == []
 
 
 def test_an_event_during_the_attempt_is_not_lost() -> None:
-    """What happened while the pod was tried is asked about when it is refused."""
+    """Events during an attempt are considered when the pod is refused."""
     queue = SchedulingQueue(lambda *_: True, pop_from_backoff=False)
     queue.add(pod("p"), 0.0)
     keys(queue)
@@ -100,7 +100,7 @@ def test_an_event_during_the_attempt_is_not_lost() -> None:
 
 
 def test_an_error_backs_off_at_once_and_counts_by_itself() -> None:
-    """Errors in a row double the back-off; a plain refusal sets their count to nothing."""
+    """Consecutive errors double the back-off; a refusal resets their number."""
     queue = SchedulingQueue()
     queue.add(pod("p"), 0.0)
     for now, until in ((0.0, 1.0), (10.0, 12.0), (20.0, 24.0)):
@@ -117,7 +117,7 @@ def test_an_error_backs_off_at_once_and_counts_by_itself() -> None:
 
 
 def test_the_back_off_is_popped_early_but_not_after_an_error() -> None:
-    """While nothing is active, the head of the back-off is taken; broken attempts wait."""
+    """Without active pods the head of the back-off is popped, unless its attempt failed."""
     queue = SchedulingQueue()
     for name in ("refused", "broken"):
         queue.add(pod(name), 0.0)
@@ -132,7 +132,7 @@ def test_the_back_off_is_popped_early_but_not_after_an_error() -> None:
 
 
 def test_after_five_minutes_it_is_tried_in_any_case() -> None:
-    """More than 300 s, not exactly 300."""
+    """A pod is requeued after more than 300 s, not after exactly 300."""
     queue = SchedulingQueue(lambda *_: False)
     queue.add(pod("p"), 0.0)
     keys(queue)
@@ -144,7 +144,7 @@ def test_after_five_minutes_it_is_tried_in_any_case() -> None:
 
 
 def test_gated_pods_come_when_the_gate_is_gone() -> None:
-    """And not before; a pod that is gone never comes."""
+    """Pods become active at the end of their back-off; removed pods never do."""
     queue = SchedulingQueue()
     queue.add(pod("p"), 0.0, gated=True)
     assert (keys(queue), queue.counts()["gated"]) == ([], 1)
@@ -158,7 +158,7 @@ def test_gated_pods_come_when_the_gate_is_gone() -> None:
 
 
 def test_a_removed_pod_is_not_popped() -> None:
-    """Whatever heap it stood in."""
+    """Any waiting pod can be activated."""
     queue = SchedulingQueue()
     queue.add(pod("a"), 0.0)
     queue.remove("default/a")
@@ -167,7 +167,7 @@ def test_a_removed_pod_is_not_popped() -> None:
 
 
 def test_a_raised_priority_moves_an_active_pod_ahead() -> None:
-    """Another change leaves it where it stands."""
+    """A change of the priority reorders an active pod; other changes do not."""
     queue = SchedulingQueue()
     for name in ("a", "b", "c"):
         queue.add(pod(name), 0.0)

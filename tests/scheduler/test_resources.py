@@ -20,18 +20,18 @@ DEFAULT = 209_715_200
 
 
 def container(restart: str = "", **requests: str) -> dict[str, Any]:
-    """A container that asks for so much."""
-    found: dict[str, Any] = {"name": "c", "resources": {"requests": requests}}
-    return {**found, "restartPolicy": restart} if restart else found
+    """Return a container with these requests."""
+    result: dict[str, Any] = {"name": "c", "resources": {"requests": requests}}
+    return {**result, "restartPolicy": restart} if restart else result
 
 
 def spec(*containers: Any, init: Any = (), **more: Any) -> dict[str, Any]:
-    """A pod of these containers."""
+    """Return a pod with these containers."""
     return {"spec": {"containers": list(containers), "initContainers": list(init), **more}}
 
 
 def level(**requests: str) -> dict[str, Any]:
-    """Pod-level requests."""
+    """Return pod-level requests."""
     return {"requests": requests}
 
 
@@ -87,10 +87,10 @@ ROWS: list[tuple[str, Any, dict[str, int]]] = [
 ]
 
 
-@pytest.mark.parametrize(("_name", "who", "asked"), ROWS, ids=[row[0] for row in ROWS])
-def test_requests(_name: str, who: Any, asked: dict[str, int]) -> None:
-    """The larger of what runs together and the peak of the init phase, plus overhead."""
-    assert request_of(who) == asked
+@pytest.mark.parametrize(("_name", "incoming", "wanted"), ROWS, ids=[row[0] for row in ROWS])
+def test_requests(_name: str, incoming: Any, wanted: dict[str, int]) -> None:
+    """The larger of running sum and init peak, plus overhead."""
+    assert request_of(incoming) == wanted
 
 
 SCORING: list[tuple[str, Any, bool, int, int]] = [
@@ -119,17 +119,17 @@ SCORING: list[tuple[str, Any, bool, int, int]] = [
 
 
 @pytest.mark.parametrize(
-    ("_name", "who", "placed", "cpu", "memory"), SCORING, ids=[row[0] for row in SCORING]
+    ("_name", "incoming", "placed", "cpu", "memory"), SCORING, ids=[row[0] for row in SCORING]
 )
-def test_scoring_requests(_name: str, who: Any, placed: bool, cpu: int, memory: int) -> None:
+def test_scoring_requests(_name: str, incoming: Any, placed: bool, cpu: int, memory: int) -> None:
     """Every container that does not name cpu or memory gets the default first."""
-    assert scoring_of(who, placed=placed) == {"cpu": cpu, "memory": memory}
+    assert scoring_of(incoming, placed=placed) == {"cpu": cpu, "memory": memory}
 
 
 def test_a_resize_counts_the_largest() -> None:
-    """Of spec, allocated and actual; the incoming pod has no status to look at."""
-    who = pod("p", "200m", "1Gi")
-    who["status"] = {
+    """The largest of spec, allocated and actual counts for assigned pods."""
+    incoming = pod("p", "200m", "1Gi")
+    incoming["status"] = {
         "containerStatuses": [
             {
                 "name": "main",
@@ -138,8 +138,8 @@ def test_a_resize_counts_the_largest() -> None:
             }
         ]
     }
-    assert request_of(who, placed=True) == {"cpu": 500, "memory": 2 * GI}
-    assert request_of(who) == {"cpu": 200, "memory": GI}
+    assert request_of(incoming, placed=True) == {"cpu": 500, "memory": 2 * GI}
+    assert request_of(incoming) == {"cpu": 200, "memory": GI}
 
 
 @pytest.mark.parametrize(
@@ -154,12 +154,12 @@ def test_a_resize_counts_the_largest() -> None:
     ],
 )
 def test_kinds_of_resources(name: str, extended: bool, counted: bool) -> None:
-    """A slash and no kubernetes.io/ make it the user's own."""
+    """A resource with a slash and without kubernetes.io/ is extended."""
     assert (is_extended(name), is_counted(name)) == (extended, counted)
 
 
 def test_a_node_offers_its_allocatable() -> None:
-    """Capacity is never read; without `pods` it takes none."""
+    """Capacity is never read; without `pods` the node takes no pod."""
     document = node(cpu="1500m", more={"example.com/gpu": "2"})
     document["status"]["capacity"] = {"cpu": "99", "pods": "99"}
     del document["status"]["allocatable"]["pods"]

@@ -22,7 +22,7 @@ WEB = {"app": "web"}
 
 
 def cluster_of(*nodes: Any, seed: int = 1, **options: Any) -> Cluster:
-    """A cluster of bare node objects, without kubelets: pods stay as they were placed."""
+    """Return a cluster of node objects without kubelets: pods keep the state of their binding."""
     cluster = Cluster(nodes=0, seed=seed, hpa=False, **options)
     for item in nodes:
         cluster.api.create(item)
@@ -31,7 +31,7 @@ def cluster_of(*nodes: Any, seed: int = 1, **options: Any) -> Cluster:
 
 
 def classes(cluster: Cluster, **values: int) -> None:
-    """Priority classes by name."""
+    """Create priority classes."""
     for name, value in values.items():
         cluster.api.create(
             {
@@ -44,7 +44,7 @@ def classes(cluster: Cluster, **values: int) -> None:
 
 
 def place(cluster: Cluster, *pods: Any, seconds: float = 2.0) -> dict[str, str]:
-    """Create pods, let time pass; node by name."""
+    """Create pods, let time pass; return node by pod name."""
     for item in pods:
         cluster.api.create(item)
         cluster.sleep(0.01)
@@ -54,14 +54,14 @@ def place(cluster: Cluster, *pods: Any, seconds: float = 2.0) -> dict[str, str]:
 
 
 def message_of(cluster: Cluster, name: str) -> tuple[str, str]:
-    """Reason and message of the pod's condition."""
+    """Return reason and message of the pod's condition."""
     conditions = cluster.api.get("Pod", name)["status"]["conditions"]
-    found = next(c for c in conditions if c["type"] == "PodScheduled")
-    return found.get("reason", ""), found.get("message", "")
+    result = next(c for c in conditions if c["type"] == "PodScheduled")
+    return result.get("reason", ""), result.get("message", "")
 
 
 def events(cluster: Cluster, reason: str) -> list[dict[str, Any]]:
-    """The Events with a reason."""
+    """Return the Events with a reason."""
     return [e for e in cluster.api.list("Event")["items"] if e["reason"] == reason]
 
 
@@ -116,7 +116,7 @@ def test_pinned_and_conflicting_names() -> None:
 
 
 def test_an_unchanged_condition_is_written_once() -> None:
-    """A repeat still counts the Event up; after five minutes it is tried in any case."""
+    """A repeated attempt increases the Event's count; after five minutes a pod is retried."""
     with Cluster(nodes=1, seed=1, hpa=False) as cluster:
         place(cluster, pod("p", "99"))
         before = cluster.api.get("Pod", "p")["metadata"]["resourceVersion"]
@@ -145,7 +145,7 @@ def test_an_event_that_is_too_long_is_cut_and_the_condition_is_not() -> None:
 
 
 def test_preemption_from_end_to_end() -> None:
-    """Nominated at once, placed only when the victim is gone; conditions and events as upstream."""
+    """The pod is nominated at once and bound when the victim is deleted."""
     with Cluster(nodes=2, seed=1, hpa=False, node_cpu="2") as cluster:
         cluster.sleep(1)
         classes(cluster, high=1000)
@@ -162,12 +162,12 @@ def test_preemption_from_end_to_end() -> None:
         big = cluster.api.get("Pod", "big")
         first = events(cluster, "FailedScheduling")[0]
         assert first["message"] == "0/2 nodes are available: 2 Insufficient cpu."
-        (told,) = events(cluster, "Preempted")
+        (noted,) = events(cluster, "Preempted")
         where = big["spec"]["nodeName"]
-        assert told["message"] == f"Preempted by pod {big['metadata']['uid']} on node {where}"
-        assert told["involvedObject"]["name"] == victim
-        assert (told["related"]["name"], told["action"]) == ("big", "Preempting")
-        assert told["type"] == "Normal"
+        assert noted["message"] == f"Preempted by pod {big['metadata']['uid']} on node {where}"
+        assert noted["involvedObject"]["name"] == victim
+        assert (noted["related"]["name"], noted["action"]) == ("big", "Preempting")
+        assert noted["type"] == "Normal"
         assert "Preempted by pod" in str(cluster.explain(f"pod/{victim}").history())
         states = [s for s in seen if s[0] == "big"]
         assert ("", where) in [(on, nominated) for _, (on, nominated), _ in states]
@@ -189,7 +189,7 @@ def _state(document: Any) -> tuple[str, tuple[str, str], bool]:
 
 
 def test_the_room_is_held_against_lower_pods_while_victims_go() -> None:
-    """A finalizer keeps the victim; equal priorities wait, a higher one may take the room."""
+    """While a finalizer keeps the victim, a pod of higher priority may take the node."""
     with cluster_of(node(cpu="1")) as cluster:
         classes(cluster, high=1000, higher=2000)
         held = pod("low", "1")
@@ -227,7 +227,7 @@ def test_a_pod_that_never_preempts_says_so() -> None:
 
 
 def test_affinity_spread_and_preemption_with_budgets() -> None:
-    """The node whose pods no budget protects gives way; the others keep theirs."""
+    """Preemption prefers the node whose pods no budget protects."""
     nodes = [node(f"n{z}", cpu="2", zone=z) for z in "abc"]
     with cluster_of(*nodes) as cluster:
         classes(cluster, high=1000)
@@ -247,7 +247,7 @@ def test_affinity_spread_and_preemption_with_budgets() -> None:
         protected = {k: v for k, v in placed.items() if v != "nb"}
         for name in protected:
             cluster.api.patch("Pod", name, {"metadata": {"labels": {"keep": "yes"}}})
-        made = cluster.api.create(
+        new = cluster.api.create(
             {
                 "kind": "PodDisruptionBudget",
                 "apiVersion": "policy/v1",
@@ -255,27 +255,27 @@ def test_affinity_spread_and_preemption_with_budgets() -> None:
                 "spec": {"minAvailable": 2, "selector": {"matchLabels": {"keep": "yes"}}},
             }
         )
-        assert made["spec"]["minAvailable"] == 2
+        assert new["spec"]["minAvailable"] == 2
         cluster.sleep(1)
         nodes_now = place(cluster, pod("big", "1", priorityClassName="high"), seconds=40)
         assert (
             nodes_now["big"] == "nb"
             or cluster.api.get("Pod", "big")["status"]["nominatedNodeName"] == "nb"
         )
-        gone = {e["involvedObject"]["name"] for e in events(cluster, "Preempted")}
-        assert gone == {k for k, v in placed.items() if v == "nb"}
+        deleted = {e["involvedObject"]["name"] for e in events(cluster, "Preempted")}
+        assert deleted == {k for k, v in placed.items() if v == "nb"}
 
 
 # -- gates and hints ------------------------------------------------------------------------------
 
 
 def test_gates_hold_a_pod_until_the_last_one_is_removed() -> None:
-    """Silently; the API server sets the condition, lets gates go, and takes no new ones."""
+    """Gated pods leave no Event; gates can be removed, but not added."""
     with cluster_of(node()) as cluster:
         gates = [{"name": "example.com/a"}, {"name": "example.com/b"}]
         place(cluster, pod("p", schedulingGates=gates))
-        said = "Scheduling is blocked due to non-empty scheduling gates"
-        assert message_of(cluster, "p") == ("SchedulingGated", said)
+        message = "Scheduling is blocked due to non-empty scheduling gates"
+        assert message_of(cluster, "p") == ("SchedulingGated", message)
         assert events(cluster, "FailedScheduling") == []
         waits = "waiting for scheduling gates: [example.com/a example.com/b]"
         assert cluster.explain("pod/p").latest.verdict == waits
@@ -291,12 +291,12 @@ def test_gates_hold_a_pod_until_the_last_one_is_removed() -> None:
 
 
 def attempts(cluster: Cluster) -> int:
-    """How often the scheduler tried."""
+    """Return the number of attempts."""
     return int(cluster.scheduler.statistics()["attempts"])
 
 
 def test_only_what_could_help_wakes_a_pod() -> None:
-    """Refused for a taint: a deleted pod is no news, a removed taint is."""
+    """A pod refused for a taint is retried after a removed taint, not after a deleted pod."""
     with cluster_of(node("n1", taints=[DB]), node("n2", cpu="1")) as cluster:
         place(cluster, pod("other", "1"), pod("p", nodeSelector={HOST: "n1"}))
         cluster.sleep(20)
@@ -311,18 +311,18 @@ def test_only_what_could_help_wakes_a_pod() -> None:
 
 
 def test_a_toleration_added_to_the_pod_wakes_it() -> None:
-    """Its own change is an event, too."""
+    """A change of the pod itself is an event."""
     with cluster_of(node(taints=[DB])) as cluster:
         place(cluster, pod("p"))
-        found = cluster.api.get("Pod", "p")["spec"]["tolerations"]
+        result = cluster.api.get("Pod", "p")["spec"]["tolerations"]
         cluster.sleep(20)
-        cluster.api.patch("Pod", "p", {"spec": {"tolerations": [*found, DB]}})
+        cluster.api.patch("Pod", "p", {"spec": {"tolerations": [*result, DB]}})
         cluster.sleep(1)
         assert place(cluster)["p"] == "n1"
 
 
 def test_a_small_node_does_not_wake_a_big_pod() -> None:
-    """A node that could not even hold it when empty is no help; a larger one is."""
+    """Only a node that is large enough requeues the pod."""
     with cluster_of(node(cpu="1")) as cluster:
         place(cluster, pod("p", "2"))
         cluster.sleep(20)
@@ -336,7 +336,7 @@ def test_a_small_node_does_not_wake_a_big_pod() -> None:
 
 
 def test_without_any_node_a_pod_is_tried_again_and_again() -> None:
-    """Nobody refused it, so nobody can be asked: 1, 2, 4, 8, 10 s."""
+    """A failed attempt has no plug-in to ask: 1, 2, 4, 8, 10 s."""
     with Cluster(nodes=0, seed=1, hpa=False) as cluster:
         place(cluster, pod("p"), seconds=14.5)
         assert attempts(cluster) == 4
@@ -366,7 +366,7 @@ def test_nodes_are_searched_by_zone_in_turn() -> None:
 
 
 def test_the_search_goes_round() -> None:
-    """It begins where the last one ended, and wraps; refused nodes count as looked at."""
+    """The search continues after the last evaluated node, and wraps around."""
     from random import Random
 
     nodes = [node(f"n{n:03d}", taints=[DB] if n % 2 else []) for n in range(250)]
@@ -396,7 +396,7 @@ def test_a_pod_that_fits_one_node_is_not_scored() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_bound_pods_never_exceed_what_a_node_offers(seed: int) -> None:
-    """Whatever comes and goes, with priorities and preemption."""
+    """No node is overcommitted, with priorities and preemption."""
     from random import Random
 
     rng = Random(seed)
@@ -409,8 +409,8 @@ def test_bound_pods_never_exceed_what_a_node_offers(seed: int) -> None:
             cluster.api.create(pod(f"p{n}", f"{rng.randint(1, 15) * 100}m", "64Mi", **more))
             if rng.random() < 0.3:
                 living = cluster.api.list("Pod")["items"]
-                gone = rng.choice(living)["metadata"]["name"]
-                cluster.api.delete("Pod", gone, grace_period_seconds=0)
+                deleted = rng.choice(living)["metadata"]["name"]
+                cluster.api.delete("Pod", deleted, grace_period_seconds=0)
             cluster.sleep(rng.random() * 3)
             used: Counter[str] = Counter()
             pods: Counter[str] = Counter()
@@ -425,7 +425,7 @@ def test_bound_pods_never_exceed_what_a_node_offers(seed: int) -> None:
 
 
 def test_garbage_in_a_node_s_status_does_not_stop_the_scheduler() -> None:
-    """An image without a size counts as not there."""
+    """An image without a size is ignored."""
     strange = node("strange")
     strange["status"]["images"] = [{"names": ["x:1"], "sizeBytes": "big"}, {"names": ["y"]}]
     with cluster_of(strange) as cluster:
@@ -434,7 +434,7 @@ def test_garbage_in_a_node_s_status_does_not_stop_the_scheduler() -> None:
 
 
 def test_a_pod_that_is_being_deleted_is_skipped() -> None:
-    """A finalizer keeps it: it is not placed, and an Event says why."""
+    """A terminating pod is not scheduled, and an Event says why."""
     with cluster_of(node(unschedulable=True)) as cluster:
         held = pod("p")
         held["metadata"]["finalizers"] = ["example.com/hold"]
@@ -451,7 +451,7 @@ def test_a_pod_that_is_being_deleted_is_skipped() -> None:
 def test_conflicts_and_shuffled_ties_lose_no_pod(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tenth of all writes meets a Conflict: in the end the important pods run, on free room."""
+    """With 10 % Conflicts the important pods run in the end."""
     from random import Random
 
     from kubesim.clock import VirtualClock

@@ -1,4 +1,4 @@
-"""Plug-ins and messages as rows; the loop on whole clusters."""
+"""Plug-ins and messages as cases; the scheduler on whole clusters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GI = 1024**3
 
 
 def a_node(cpu: str = "4", memory: str = "8Gi", pods: str = "110", **spec: Any) -> NodeInfo:
-    """A node of that size."""
+    """Return a node of that size."""
     document = {
         "metadata": {"name": "n1", "labels": {"disk": "ssd"}},
         "spec": spec,
@@ -35,7 +35,7 @@ def a_node(cpu: str = "4", memory: str = "8Gi", pods: str = "110", **spec: Any) 
 
 
 def a_pod(name: str = "p", cpu: str | None = None, memory: str | None = None, **spec: Any) -> Any:
-    """A pod that asks for so much."""
+    """Return a pod with these requests."""
     requests = {k: v for k, v in (("cpu", cpu), ("memory", memory)) if v is not None}
     container = {"name": "main", "image": "x", "resources": {"requests": requests}}
     return {
@@ -70,7 +70,7 @@ def test_pods_without_requests_weigh_when_nodes_are_compared() -> None:
 
 
 def test_soft_taints_are_normalized_in_reverse() -> None:
-    """0, 1, 2, 3 taints: 100, 67, 34, 0; none at all: 100 for everybody."""
+    """0, 1, 2, 3 taints: 100, 67, 34, 0; without taints all score 100."""
     plugin = TaintToleration()
     assert plugin.normalize({"a": 0, "b": 1, "c": 2, "d": 3}) == {
         "a": 100,
@@ -129,7 +129,7 @@ def test_the_message_counts_and_sorts_as_text() -> None:
 
 
 def place(cluster: Cluster, *pods: Any) -> dict[str, str]:
-    """Create pods, let time pass, and say which node each got."""
+    """Create pods, let time pass; return node by pod name."""
     for pod in pods:
         cluster.api.create(pod)
     cluster.sleep(5)
@@ -154,7 +154,7 @@ def test_ties_are_drawn_and_not_always_the_first() -> None:
 
 
 def test_nothing_is_overcommitted() -> None:
-    """Whatever is asked for, no node gets more than it has; the rest waits, and says why."""
+    """No node is overcommitted; the other pods wait with a message."""
     with Cluster(nodes=2, seed=3, hpa=False, node_cpu="2") as cluster:
         nodes = place(cluster, *(a_pod(f"p{n}", "700m") for n in range(10)))
         placed = [node for node in nodes.values() if node]
@@ -174,7 +174,7 @@ def test_nothing_is_overcommitted() -> None:
 
 
 def test_a_new_node_helps_a_waiting_pod() -> None:
-    """It is tried again when something changes, and not before its back-off."""
+    """A refused pod is retried after an event, not before its back-off ends."""
     from kubesim.kubelet import Kubelet
 
     with Cluster(nodes=0, seed=1, hpa=False) as cluster:
@@ -188,7 +188,7 @@ def test_a_new_node_helps_a_waiting_pod() -> None:
 
 
 def test_taints_cordons_names_and_selectors_are_honoured() -> None:
-    """Each keeps the pod away from all nodes but one."""
+    """Each rule excludes all nodes but one."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
         cluster.sleep(1)
         cluster.api.patch("Node", "node-1", {"spec": {"unschedulable": True}})
@@ -210,7 +210,7 @@ def test_taints_cordons_names_and_selectors_are_honoured() -> None:
 
 
 def test_gated_pods_wait_silently() -> None:
-    """Until the last gate is gone: then they are placed."""
+    """Pods are scheduled when their last gate is removed."""
     with Cluster(nodes=1, seed=1, hpa=False) as cluster:
         gated = a_pod("gated", schedulingGates=[{"name": "wait"}])
         assert place(cluster, gated) == {"gated": ""}
@@ -237,12 +237,12 @@ class Loves:
         self.node = node
 
     def score(self, pod: Any, node: NodeInfo) -> int:
-        """One node is loved."""
+        """Prefer one node."""
         return 100 if node.name == self.node else 0
 
 
 class Broken:
-    """A plug-in that raises, or answers nonsense."""
+    """A plug-in that raises, or returns a wrong answer."""
 
     name = "Broken"
 
@@ -250,14 +250,14 @@ class Broken:
         self.answer = answer
 
     def score(self, pod: Any, node: NodeInfo) -> Any:
-        """Nonsense."""
+        """Return the wrong answer, or raise."""
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
 
 def test_a_plug_in_of_one_s_own_filters_and_scores() -> None:
-    """It joins the default ones, with a weight; the explanation shows it."""
+    """A plug-in joins the default profile with a weight; `explain` shows its score."""
     with Cluster(nodes=4, seed=1, hpa=False, profile=[*default_profile(), Picky()]) as cluster:
         nodes = place(cluster, *(a_pod(f"p{n}", "100m") for n in range(6)))
         assert set(nodes.values()) == {"node-2", "node-4"}
@@ -271,7 +271,7 @@ def test_a_plug_in_of_one_s_own_filters_and_scores() -> None:
 
 @pytest.mark.parametrize("answer", [ValueError("oops"), 101, -1, None, "many", True])
 def test_a_broken_plug_in_is_seen_and_the_scheduler_lives_on(answer: Any) -> None:
-    """An Event, a log row, a decision record; the pod is tried again after its back-off."""
+    """A failure leaves an Event, a log row and a record; the pod is retried."""
     profile = [*default_profile(), Broken(answer)]
     with Cluster(nodes=2, seed=1, hpa=False, profile=profile) as cluster:
         assert place(cluster, a_pod("p")) == {"p": ""}
@@ -285,13 +285,13 @@ def test_a_broken_plug_in_is_seen_and_the_scheduler_lives_on(answer: Any) -> Non
 
 
 def test_what_is_no_plug_in_is_refused() -> None:
-    """With a sentence that says what one needs."""
+    """The message says what a plug-in needs."""
     with pytest.raises(BadRequest, match="no scheduler plug-in"):
         make_profile([object()])
 
 
 def test_two_schedulers_side_by_side() -> None:
-    """Each places the pods that name it, and both see all that is taken."""
+    """Each schedules its own pods, and both see all used resources."""
     from kubesim.scheduler import Scheduler
 
     with Cluster(nodes=2, seed=1, hpa=False, node_cpu="1") as cluster:

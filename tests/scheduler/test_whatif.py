@@ -1,4 +1,4 @@
-"""Explanations of placements: the table, and changes that were really tried out."""
+"""Explanations: the table, and proposals that the filters have verified."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ DB = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
 NEAR = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def texts(who: Any, *nodes: Any, pods: Any = ()) -> list[str]:
-    """The proposals in words."""
-    return [str(p) for p in smallest_changes(who, Snapshot.of(nodes, pods), framework())]
+def texts(incoming: Any, *nodes: Any, pods: Any = ()) -> list[str]:
+    """Return the proposals as strings."""
+    return [str(p) for p in smallest_changes(incoming, Snapshot.of(nodes, pods), framework())]
 
 
 def framework() -> Framework:
-    """The default plug-ins."""
+    """Return a framework with the default plug-ins."""
     return Framework(default_profile())
 
 
 def rule(**selector: Any) -> dict[str, Any]:
-    """A required term by labels over the hostname."""
+    """Return a required term with the hostname as topology key."""
     term = {"labelSelector": {"matchLabels": selector}, "topologyKey": "kubernetes.io/hostname"}
     return {NEAR: [term]}
 
 
 def hard_spread(**labels: str) -> list[dict[str, Any]]:
-    """A hard zone constraint."""
+    """Return a DoNotSchedule constraint over zones."""
     return [
         {
             "maxSkew": 1,
@@ -140,16 +140,18 @@ ROWS: list[tuple[str, Any, list[Any], list[Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("_name", "who", "nodes", "pods", "said"), ROWS, ids=[r[0] for r in ROWS])
+@pytest.mark.parametrize(
+    ("_name", "incoming", "nodes", "pods", "message"), ROWS, ids=[r[0] for r in ROWS]
+)
 def test_each_refusal_has_its_smallest_change(
-    _name: str, who: Any, nodes: list[Any], pods: list[Any], said: str
+    _name: str, incoming: Any, nodes: list[Any], pods: list[Any], message: str
 ) -> None:
-    """The proposal is there, in these words."""
-    assert f"{said}: then it fits on n1" in texts(who, *nodes, pods=pods)
+    """The expected proposal is among the results."""
+    assert f"{message}: then it fits on n1" in texts(incoming, *nodes, pods=pods)
 
 
 def test_the_fewest_and_smallest_changes_come_first() -> None:
-    """One toleration before two steps, 100m before 900m."""
+    """Fewer and smaller changes come first."""
     nodes = [node("n1", cpu="100m"), node("n2", cpu="900m"), node("n3", taints=[DB], cpu="500m")]
     first, second, *_ = texts(pod("p", "1"), *nodes)
     assert first == "request 100m less cpu (900m in total): then it fits on n2"
@@ -157,7 +159,7 @@ def test_the_fewest_and_smallest_changes_come_first() -> None:
 
 
 def test_the_same_change_on_several_nodes_is_told_once() -> None:
-    """With the number of the others."""
+    """Equal changes on several nodes are one proposal."""
     nodes = [node(f"n{n}", cpu="1") for n in range(3)]
     assert texts(pod("p", "2"), *nodes) == [
         "request 1 less cpu (1 in total): then it fits on n0, likewise on 2 other nodes"
@@ -171,12 +173,12 @@ def test_nothing_is_proposed_for_a_pod_that_fits_or_cannot_be_helped() -> None:
     """A refusal without a remedy leaves no proposal."""
 
     class No:
-        """Refuses."""
+        """A filter without a remedy."""
 
         name = "No"
 
         def filter(self, pod: Any, node: Any) -> Status:
-            """Always."""
+            """Refuse."""
             return Status.unschedulable("no")
 
     assert texts(pod("p"), node()) == []
@@ -185,13 +187,13 @@ def test_nothing_is_proposed_for_a_pod_that_fits_or_cannot_be_helped() -> None:
 
 
 def test_every_proposal_holds_when_it_is_carried_out() -> None:
-    """The changes as data, applied to the documents, let the filters say yes."""
+    """With the changes applied to the documents, the filters accept the pod."""
     nodes = [node("n1", cpu="1", unschedulable=True), node("n2", cpu="1", taints=[DB])]
-    who = pod("p", "2", nodeSelector={"disk": "ssd"})
-    proposals = smallest_changes(who, Snapshot.of(nodes), framework())
+    incoming = pod("p", "2", nodeSelector={"disk": "ssd"})
+    proposals = smallest_changes(incoming, Snapshot.of(nodes), framework())
     assert len(proposals) == 2
     for proposal in proposals:
-        mine, theirs = thaw(who), {n["metadata"]["name"]: thaw(n) for n in nodes}
+        mine, theirs = thaw(incoming), {n["metadata"]["name"]: thaw(n) for n in nodes}
         for change in map(dict, proposal.changes):
             kind = change.pop("kind")
             if kind == "request":
@@ -208,13 +210,13 @@ def test_every_proposal_holds_when_it_is_carried_out() -> None:
 
 
 def test_a_request_is_cut_where_it_is_largest() -> None:
-    """Containers keep what they can; the sum is what was wanted."""
-    who = pod("p", "300m")
-    who["spec"]["containers"].append({"name": "b", "resources": {"requests": {"cpu": "900m"}}})
-    who["spec"]["initContainers"] = [{"name": "i", "resources": {"requests": {"cpu": "2"}}}]
-    assert reduce_request(who, "cpu", 500)
-    assert request_of(who)["cpu"] == 500
-    assert not reduce_request(who, "memory", 0)
+    """The sum of the reduced requests is the given amount."""
+    incoming = pod("p", "300m")
+    incoming["spec"]["containers"].append({"name": "b", "resources": {"requests": {"cpu": "900m"}}})
+    incoming["spec"]["initContainers"] = [{"name": "i", "resources": {"requests": {"cpu": "2"}}}]
+    assert reduce_request(incoming, "cpu", 500)
+    assert request_of(incoming)["cpu"] == 500
+    assert not reduce_request(incoming, "memory", 0)
 
 
 def test_the_explanation_of_a_waiting_pod_shows_table_and_proposals() -> None:
@@ -224,33 +226,33 @@ def test_the_explanation_of_a_waiting_pod_shows_table_and_proposals() -> None:
         revision = cluster.api.list("Node")["metadata"]["resourceVersion"]
         cluster.api.create(pod("big", "3"))
         cluster.sleep(1)
-        found = cluster.explain("pod/big")
-        assert "node-1  NodeResourcesFit  Insufficient cpu" in str(found)
-        assert "  - request 2 less cpu (1 in total): then it fits on node-1" in str(found)
-        assert found.proposals[0].to_dict()["changes"][0] == {
+        result = cluster.explain("pod/big")
+        assert "node-1  NodeResourcesFit  Insufficient cpu" in str(result)
+        assert "  - request 2 less cpu (1 in total): then it fits on node-1" in str(result)
+        assert result.proposals[0].to_dict()["changes"][0] == {
             "kind": "request",
             "resource": "cpu",
             "asked": 3000,
             "fits": 1000,
         }
-        html = found._repr_html_()
+        html = result._repr_html_()
         assert "<th>because</th>" in html and "<li>request 2 less cpu" in html
         nodes = cluster.api.list("Node")["items"]
         assert all(int(n["metadata"]["resourceVersion"]) <= int(revision) for n in nodes)
 
 
 def test_the_table_of_a_placed_pod_shows_raw_normalized_and_weighted_scores() -> None:
-    """And marks the best total; a tie has several marks."""
+    """The table marks the best total; a tie has several marks."""
     with Cluster(nodes=2, seed=1, hpa=False) as cluster:
         cluster.api.create(pod("p", "1", "2Gi"))
         cluster.sleep(1)
-        found = cluster.explain("pod/p")
-        table = found.table()
+        result = cluster.explain("pod/p")
+        table = result.table()
         assert table is not None
         assert table.column("TaintToleration") == ["300 (0 -> 100)"] * 2
         assert table.column("total") == ["475 *", "475 *"]
-        rows = found.latest.data["table"]
+        rows = result.latest.data["table"]
         fit = {"raw": 75, "normalized": 75, "weighted": 75}
         assert rows[0]["scores"]["NodeResourcesFit"] == fit
-        assert found.proposals == []
-        assert "2 nodes tie" in str(found)
+        assert result.proposals == []
+        assert "2 nodes tie" in str(result)
