@@ -110,6 +110,11 @@ class Controller(ABC):
         (self._on_demand if on_demand else self._informers).append(informer)
         return informer
 
+    def remove_informer(self, informer: Informer) -> None:
+        """Stop an informer that is no longer needed."""
+        informer.stop()
+        self._informers.remove(informer)
+
     def demand(self) -> None:
         """Start the informers that were added `on_demand`.
 

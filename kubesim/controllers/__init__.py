@@ -1,4 +1,7 @@
-"""The controllers: loops that bring what is closer to what is wanted."""
+"""The controllers: control loops that move the current state towards the desired state.
+
+Real counterpart: kube-controller-manager.
+"""
 
 from kubesim.client import Controller
 from kubesim.controllers.cronjob import CronJobController

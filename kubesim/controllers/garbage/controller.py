@@ -61,8 +61,7 @@ class GarbageCollector(Controller):
         new_kinds = [kind for kind, prefix in kinds.items() if self._prefixes.get(kind) != prefix]
         for kind in new_kinds:
             if kind in self._caches:  # redefined under another name
-                self._caches[kind].stop()
-                self._informers.remove(self._caches[kind])
+                self.remove_informer(self._caches[kind])
             indexers = {"owners": _owner_uids}
             self._caches[kind] = self.informer(kind, self._object_changed, indexers=indexers)
             self._prefixes[kind] = kinds[kind]

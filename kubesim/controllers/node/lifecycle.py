@@ -206,13 +206,12 @@ class NodeLifecycleController(Controller):
             StatusError: the status could not be written.
         """
         observed, now = health.ready_status(node), self.clock.now()
-        lease = self.api.peek("Lease", name, LEASE_NAMESPACE)
         created = node["metadata"]["creationTimestamp"]
         seen = self._health[name] = health.observe(
             self._health.get(name),
             created=self.clock.seconds_at(created),
             heartbeat=observed[1] if observed is not None else None,
-            renewed=(lease.get("spec") or {}).get("renewTime") if lease is not None else None,
+            renewed=self._lease_renew_time(name),
             now=now,
         )
         silent = health.is_silent(
@@ -231,6 +230,11 @@ class NodeLifecycleController(Controller):
         self._node_decisions.record_not_ready(node, seen.probe, grace, self._period)
         self.counts["unknown"] += 1
         return "Unknown"
+
+    def _lease_renew_time(self, name: str) -> str | None:
+        """Return renewTime of a node's Lease; None if it has none."""
+        lease = self.api.peek("Lease", name, LEASE_NAMESPACE)
+        return (lease.get("spec") or {}).get("renewTime") if lease is not None else None
 
     def _try(self, what: str, write: Callable[[], bool]) -> bool:
         """Execute a write for one node; log an error instead of raising it.
