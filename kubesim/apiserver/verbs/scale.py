@@ -86,7 +86,8 @@ class ScaleSubresource:
             new = put_at(old, path, replicas)
             generation = old["metadata"].get("generation", 0) + 1
             new["metadata"] = {**old["metadata"], "generation": generation}
-            self._fields.updated(resource, old, new, field_manager, "scale")
+            if "managedFields" in old["metadata"]:
+                self._fields.updated(resource, old, new, field_manager, "scale")
             if dry_run:
                 return _scale_of(resource, at_revision(new, kv.mod_revision))
             put = [(kv.key, freeze(new))]

@@ -306,7 +306,7 @@ class ObjectWriter:
             if managed is not None:
                 changed["metadata"] = dict(old["metadata"])
                 self._fields.applied(old, changed, managed)
-            elif options:
+            elif options and "managedFields" in old["metadata"]:
                 changed["metadata"] = dict(old["metadata"])
                 manager = options.get("field_manager", "")
                 self._fields.updated(kind, old, changed, manager, "status")
