@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from kubesim.errors import Compacted
-from kubesim.store import EtcdStore, TxnResult
+from kubesim.store import EtcdStore, KeyValue, TxnResult
 from lessons.check import Endless, Question, Task
 
 PREFIX = "/pods/"
-RIVALS = 3  # others who are faster in the check of exercise 1.1
-PATIENCE = 50  # transactions after which a loop is taken for endless
+RIVALS = 3  # other clients that are faster in the check of exercise 1.1
+PATIENCE = 50  # after this many transactions a loop counts as endless
+
+Copy = dict[str, object]
+Increment = Callable[[EtcdStore, str], object]
+CatchUp = Callable[[EtcdStore, str, Copy, int], int]
 
 
 class _BusyStore(EtcdStore):
-    """A store in which somebody else writes just before the first few transactions."""
+    """A store in which another client writes just before the first few transactions."""
 
     def __init__(self, interruptions: int) -> None:
         super().__init__()
         self.left = interruptions
         self.calls = 0
 
-    def txn(self, *arguments: Any, **options: Any) -> TxnResult:
-        """A transaction, sometimes with a rival that was a moment faster."""
+    def txn(
+        self,
+        compare: Sequence[tuple[str, int]],
+        puts: Sequence[tuple[str, object]] = (),
+        deletes: Sequence[str] = (),
+        *,
+        lease: int = 0,
+    ) -> TxnResult:
+        """Run a transaction, sometimes after a rival that was a moment faster."""
         self.calls += 1
         if self.calls > PATIENCE:
             raise Endless
@@ -31,10 +41,10 @@ class _BusyStore(EtcdStore):
             self.left -= 1
             known = self.get("counter")
             super().txn([], [("counter", (known.value if known else 0) + 1)])
-        return super().txn(*arguments, **options)
+        return super().txn(compare, puts, deletes, lease=lease)
 
 
-def _check_increment(increment: Callable[[Any, str], Any]) -> str | None:
+def _check_increment(increment: Increment) -> str | None:
     store = _BusyStore(interruptions=0)
     store.set("counter", 0)
     increment(store, "counter")
@@ -47,56 +57,60 @@ def _check_increment(increment: Callable[[Any, str], Any]) -> str | None:
         increment(store, "counter")
     except Endless:
         return (
-            f"you tried {PATIENCE} times and were refused each time: a refusal means that what "
-            "you read is old, so read again before you try again"
+            f"you tried {PATIENCE} times and were refused each time: a refusal means that the value "
+            "you read is outdated, so read again before you retry"
         )
     if store.calls == before:
-        return "you wrote without a comparison: a rival's increment would be overwritten; use txn()"
+        return "you wrote without a comparison: that overwrites a rival's increment; use txn()"
     kv, rivals = store.get("counter"), RIVALS - store.left
     if kv is None or kv.value != 2 + rivals:
         return (
             f"the counter was 1, you and {rivals} rival(s) added one each, but it is "
-            f"{kv.value if kv else 'gone'}: yours was refused, and you did not try again"
+            f"{kv.value if kv else 'gone'}: your write was refused, and you did not retry"
         )
     return None
 
 
-def _good_increment(store: Any, key: str) -> None:
+def _existing(store: EtcdStore, key: str) -> KeyValue:
+    kv = store.get(key)
+    assert kv is not None
+    return kv
+
+
+def _good_increment(store: EtcdStore, key: str) -> None:
     while True:
-        kv = store.get(key)
+        kv = _existing(store, key)
         if store.txn([(key, kv.mod_revision)], [(key, kv.value + 1)]).succeeded:
             return
 
 
-def _blind_increment(store: Any, key: str) -> None:
-    store.set(key, store.get(key).value + 1)
+def _blind_increment(store: EtcdStore, key: str) -> None:
+    store.set(key, _existing(store, key).value + 1)
 
 
-def _impatient_increment(store: Any, key: str) -> None:
-    kv = store.get(key)
+def _impatient_increment(store: EtcdStore, key: str) -> None:
+    kv = _existing(store, key)
     store.txn([(key, kv.mod_revision)], [(key, kv.value + 1)])
 
 
-def _stubborn_increment(store: Any, key: str) -> None:
-    kv = store.get(key)
+def _stubborn_increment(store: EtcdStore, key: str) -> None:
+    kv = _existing(store, key)
     while not store.txn([(key, kv.mod_revision)], [(key, kv.value + 1)]).succeeded:
         pass
 
 
-def _present(store: EtcdStore) -> dict[str, Any]:
+def _present(store: EtcdStore) -> Copy:
     return {kv.key: kv.value for kv in store.list(PREFIX).items}
 
 
-def _check_catch_up(catch_up: Callable[[Any, str, dict[str, Any], int], int]) -> str | None:
+def _check_catch_up(catch_up: CatchUp) -> str | None:
     store = EtcdStore()
-    copy: dict[str, Any] = {}
+    copy: Copy = {}
     revision = 0
     for scenario, change in enumerate((_grow, _shrink, _forget_history)):
         change(store)
         revision = catch_up(store, PREFIX, copy, revision)
-        name = ("writes", "deletions", "a compaction that went further than your revision")[
-            scenario
-        ]
+        name = ("writes", "deletions", "a compaction beyond your revision")[scenario]
         if copy != _present(store):
             return f"after {name} your copy is {copy}, the store has {_present(store)}"
         if revision != store.revision:
@@ -121,7 +135,7 @@ def _forget_history(store: EtcdStore) -> None:
     store.compact(store.revision)
 
 
-def _good_catch_up(store: Any, prefix: str, copy: dict[str, Any], revision: int) -> int:
+def _good_catch_up(store: EtcdStore, prefix: str, copy: Copy, revision: int) -> int:
     try:
         watch = store.watch(prefix, revision)
         for event in watch.poll():
@@ -138,7 +152,7 @@ def _good_catch_up(store: Any, prefix: str, copy: dict[str, Any], revision: int)
         return int(listed.revision)
 
 
-def _never_relists(store: Any, prefix: str, copy: dict[str, Any], revision: int) -> int:
+def _never_relists(store: EtcdStore, prefix: str, copy: Copy, revision: int) -> int:
     for event in store.watch(prefix, revision).poll():
         if event.type == "DELETE":
             copy.pop(event.kv.key, None)
@@ -147,7 +161,7 @@ def _never_relists(store: Any, prefix: str, copy: dict[str, Any], revision: int)
     return int(store.revision)
 
 
-def _ignores_deletes(store: Any, prefix: str, copy: dict[str, Any], revision: int) -> int:
+def _ignores_deletes(store: EtcdStore, prefix: str, copy: Copy, revision: int) -> int:
     try:
         for event in store.watch(prefix, revision).poll():
             copy[event.kv.key] = event.kv.value
@@ -156,14 +170,12 @@ def _ignores_deletes(store: Any, prefix: str, copy: dict[str, Any], revision: in
     return int(store.revision)
 
 
-def _check_rise(value: Any) -> str | None:
+def _check_rise(value: object) -> str | None:
     if value == 1:
         return None
     if value == 3:
-        return (
-            "three keys, but they are written in one instant: nobody can see one without the others"
-        )
-    return "every write takes a revision; try it: store.revision before and after"
+        return "three keys, but one change: no client can see one of them without the others"
+    return "every write raises the revision; compare store.revision before and after"
 
 
 q1 = Task(
@@ -171,9 +183,9 @@ q1 = Task(
     "an increment that loses nothing",
     _check_increment,
     (
-        "set() overwrites whatever is there; txn() writes only if the key is as you read it.",
+        "set() overwrites any value; txn() writes only if the key is as you read it.",
         "Read kv = store.get(key), then store.txn([(key, kv.mod_revision)], [(key, new)]).",
-        "If result.succeeded is False somebody was faster: read again and try again, in a loop.",
+        "If result.succeeded is False, another client was faster: read again and retry, in a loop.",
     ),
     """def increment(store, key):
     while True:
@@ -189,10 +201,10 @@ q2 = Task(
     "a copy that catches up",
     _check_catch_up,
     (
-        "store.watch(prefix, revision).poll() gives every change after that revision, once.",
-        "event.type is PUT or DELETE, event.kv.key and event.kv.value say which key and what.",
-        "Compacted means the changes are gone: list the prefix, replace the copy by the list, and "
-        "go on from the list's revision.",
+        "store.watch(prefix, revision).poll() returns every change after that revision, once.",
+        "event.type is PUT or DELETE; event.kv.key and event.kv.value are the key and its value.",
+        "Compacted means that the changes are no longer available: list the prefix, replace the "
+        "copy with the list, and continue from the list's revision.",
     ),
     """from kubesim.errors import Compacted
 
@@ -234,22 +246,26 @@ questions = (
             ),
             "b": ("both are refused", False, "the first one finds the key exactly as it was read"),
             "c": (
-                "one succeeds, the other is told to read again",
+                "one succeeds, the other is refused and has to read again",
                 True,
-                "for the second one the key has moved on",
+                "when the second one arrives, the key has changed",
             ),
         },
     ),
     Question(
-        "A watcher has not read for a long time. Who waits for it?",
+        "A client has not read its watch for a long time. What waits for it?",
         {
-            "a": ("the writers", False, "they never do: a watch is only a position in the history"),
-            "b": (
-                "nobody; if the history is gone, it must list again",
-                True,
-                "and it is told so: Compacted here, 410 Gone from the API server",
+            "a": (
+                "the writers",
+                False,
+                "they never wait: a watch is only a position in the history",
             ),
-            "c": ("the other watchers", False, "each of them has a position of its own"),
+            "b": (
+                "nothing; if the history is gone, the client must list again",
+                True,
+                "and it gets an error: Compacted here, 410 Gone from the API server",
+            ),
+            "c": ("the other watchers", False, "each of them has its own position"),
         },
     ),
     Question(
@@ -260,11 +276,11 @@ questions = (
                 True,
                 "there is no gap between them",
             ),
-            "b": ("because it is faster", False, "it would be right even if it were slower"),
+            "b": ("because it is faster", False, "it would be correct even if it were slower"),
             "c": (
                 "because a watch shows only pods",
                 False,
-                "a watch shows every key under its prefix, whatever it is",
+                "a watch shows every key under its prefix",
             ),
         },
     ),

@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 from kubesim import Cluster
+from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.patch.merge import merge_patch
 from kubesim.errors import Conflict
 from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import parse_label_selector
 from lessons.check import Endless, Question, Task
 
-PATIENCE = 50  # updates after which a loop is taken for endless
+PATIENCE = 50  # after this many updates a loop counts as endless
+
+
+class CounterAPI(Protocol):
+    """The part of the API server that the exercise uses."""
+
+    def get(self, kind: str, name: str) -> Document:
+        """Return an object."""
+
+    def update(self, document: Document) -> Document:
+        """Write an object whose resourceVersion is the current one."""
+
+
+AddOne = Callable[[CounterAPI, str], object]
 
 
 class _BusyAPI:
-    """An API server at which somebody else is always a moment faster, a few times."""
+    """An API server at which another client is a moment faster, a few times."""
 
-    def __init__(self, api: Any, interruptions: int) -> None:
+    def __init__(self, api: KubeAPI, interruptions: int) -> None:
         self._api = api
         self.left = interruptions
         self.met = 0
         self.updates = 0
 
-    def get(self, *arguments: Any) -> Document:
-        """As KubeAPI.get."""
-        return self._api.get(*arguments)  # type: ignore[no-any-return]
+    def get(self, kind: str, name: str) -> Document:
+        """Return an object, as KubeAPI.get does."""
+        return self._api.get(kind, name)
 
     def update(self, document: Document) -> Document:
-        """As KubeAPI.update; a rival may have written since the document was read."""
+        """Write an object; a rival may have written since the document was read."""
         self.updates += 1
         if self.updates > PATIENCE:
             raise Endless
@@ -39,10 +53,10 @@ class _BusyAPI:
             rival = self._api.get("ConfigMap", document["metadata"]["name"])
             rival["data"]["n"] = str(int(rival["data"]["n"]) + 1)
             self._api.update(rival)
-        return self._api.update(document)  # type: ignore[no-any-return]
+        return self._api.update(document)
 
 
-def _check_add_one(add_one: Callable[[Any, str], Any]) -> str | None:
+def _check_add_one(add_one: AddOne) -> str | None:
     with Cluster(nodes=0, hpa=False) as cluster:
         counter = {"kind": "ConfigMap", "metadata": {"name": "counter"}, "data": {"n": "0"}}
         cluster.api.create(counter)
@@ -54,22 +68,22 @@ def _check_add_one(add_one: Callable[[Any, str], Any]) -> str | None:
         try:
             add_one(rivals, "counter")
         except Conflict:
-            return "a rival was faster, your update met a 409 Conflict, and you gave up: try again"
+            return "a rival was faster, your update got a 409 Conflict, and you gave up: retry"
         except Endless:
             return (
-                f"you sent {PATIENCE} updates and each met a 409 Conflict: the document that you "
-                "send carries an old resourceVersion; get it again before you send it again"
+                f"you sent {PATIENCE} updates and each one got a 409 Conflict: the document that you "
+                "send has an old resourceVersion; get it again before you send it again"
             )
         found, wanted = cluster.api.get("ConfigMap", "counter")["data"]["n"], 2 + rivals.met
         if found != str(wanted):
             return (
                 f"n was 1, you and {rivals.met} rival(s) added one each, so it must be {wanted}, "
-                f"but it is {found}: you have overwritten what you had not seen"
+                f"but it is {found}: you have overwritten a change that you had not seen"
             )
         return None
 
 
-def _good_add_one(api: Any, name: str) -> None:
+def _good_add_one(api: CounterAPI, name: str) -> None:
     while True:
         counter = api.get("ConfigMap", name)
         counter["data"]["n"] = str(int(counter["data"]["n"]) + 1)
@@ -80,13 +94,13 @@ def _good_add_one(api: Any, name: str) -> None:
         return
 
 
-def _gives_up(api: Any, name: str) -> None:
+def _gives_up(api: CounterAPI, name: str) -> None:
     counter = api.get("ConfigMap", name)
     counter["data"]["n"] = str(int(counter["data"]["n"]) + 1)
     api.update(counter)
 
 
-def _sends_the_same_again(api: Any, name: str) -> None:
+def _sends_the_same_again(api: CounterAPI, name: str) -> None:
     counter = api.get("ConfigMap", name)
     counter["data"]["n"] = str(int(counter["data"]["n"]) + 1)
     while True:
@@ -97,7 +111,7 @@ def _sends_the_same_again(api: Any, name: str) -> None:
         return
 
 
-def _overwrites(api: Any, name: str) -> None:
+def _overwrites(api: CounterAPI, name: str) -> None:
     counter = api.get("ConfigMap", name)
     counter["data"]["n"] = str(int(counter["data"]["n"]) + 1)
     del counter["metadata"]["resourceVersion"]
@@ -115,11 +129,11 @@ WANTED = {"web-1", "db-1"}
 
 def _check_selector(text: str) -> str | None:
     if not isinstance(text, str):
-        return "write the selector as text, for example 'app=web'"
+        return "write the selector as a string, for example 'app=web'"
     found = {name for name, labels in PODS.items() if parse_label_selector(text).matches(labels)}
     if found == WANTED:
         return None
-    return f"it selects {sorted(found)}, wanted are {sorted(WANTED)}"
+    return f"it selects {sorted(found)} instead of {sorted(WANTED)}"
 
 
 def _check_patch(patch: Document) -> str | None:
@@ -130,19 +144,19 @@ def _check_patch(patch: Document) -> str | None:
     labels = after.get("metadata", {}).get("labels") if isinstance(after, dict) else None
     if isinstance(labels, dict) and "old" in labels:
         named = isinstance(patch, dict) and "labels" in (patch.get("metadata") or {})
-        why = "what a merge patch does not name, it leaves alone" if named else "nothing removes it"
+        why = "a merge patch keeps what it does not name" if named else "nothing removes it"
         return f"the label 'old' is still there: {why}"
-    return f"it makes {after}"
+    return f"the result is {after}"
 
 
 q1 = Task(
     "2.1",
-    "a retry loop that survives conflicts",
+    "a retry loop that handles conflicts",
     _check_add_one,
     (
-        "What get() returns carries metadata.resourceVersion; update() compares it.",
-        "from kubesim.errors import Conflict: that is what update() raises if somebody was faster.",
-        "Read, change, update; on Conflict begin again with a fresh read.",
+        "The document from get() has a metadata.resourceVersion; update() compares it.",
+        "from kubesim.errors import Conflict: update() raises it if another client was faster.",
+        "Read, change, update; on Conflict start again with a new read.",
     ),
     """from kubesim.errors import Conflict
 
@@ -176,7 +190,7 @@ bonus = Task(
     "2.3",
     "a merge patch (bonus)",
     _check_patch,
-    ("In a JSON merge patch null (in Python: None) removes a key.",),
+    ("In a JSON merge patch, null (in Python: None) removes a key.",),
     '{"metadata": {"labels": {"old": None}}, "spec": {"replicas": 5}}',
     {"metadata": {"labels": {"old": None}}, "spec": {"replicas": 5}},
     (
@@ -192,37 +206,41 @@ questions = (
             "a": (
                 "read again, change again, send again",
                 True,
-                "that is what every controller of Kubernetes does",
+                "every controller of Kubernetes does that",
             ),
             "b": (
                 "send the same document again",
                 False,
-                "it still carries the old resourceVersion, so it is refused again, for ever",
+                "it still has the old resourceVersion, so it is refused again and again",
             ),
             "c": (
                 "remove resourceVersion and send it",
                 False,
-                "then nothing is compared, and you overwrite what the other one wrote",
+                "then nothing is compared, and you overwrite the other client's change",
             ),
         },
     ),
     Question(
-        "Which answer says that a name is taken?",
+        "Which answer means that a name is already taken?",
         {
             "a": ("404 NotFound", False, "that is the opposite: there is no such object"),
-            "b": ("409 AlreadyExists", True, "the code is that of a Conflict, the reason is not"),
-            "c": ("422 Invalid", False, "that lists the rules that the object itself breaks"),
+            "b": (
+                "409 AlreadyExists",
+                True,
+                "it shares the code with a Conflict, but not the reason",
+            ),
+            "c": ("422 Invalid", False, "it lists the rules that the object itself breaks"),
         },
     ),
     Question(
-        "Who says in which phase a pod is?",
+        "What sets the phase of a pod?",
         {
-            "a": ("whoever creates it", False, "create and update ignore the status"),
-            "b": ("the scheduler", False, "it writes spec.nodeName, once, and nothing else"),
+            "a": ("the client that creates it", False, "create and update ignore the status"),
+            "b": ("the scheduler", False, "it binds the pod to a node, and does not set its phase"),
             "c": (
                 "its kubelet, through update_status",
                 True,
-                "spec is the wish, status the fact, and the fact is known on the node",
+                "spec is the desired state, status the observed state, and the kubelet observes it",
             ),
         },
     ),

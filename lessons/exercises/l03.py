@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from kubesim import Cluster
 from kubesim.kubelet.pod.backoff import CrashBackOff
 from lessons.check import Question, Task
 
 
-def _check_delays(delays: Any) -> str | None:
+class UsageModel(Protocol):
+    """A workload model."""
+
+    def usage(self, now: float, load: float | None) -> tuple[int, int]:
+        """Return CPU in millicores and memory in bytes."""
+
+
+def _check_delays(delays: Sequence[float]) -> str | None:
     backoff = CrashBackOff()
     right = [backoff.delay(0.0) for _ in range(5)]
     if list(delays) == right:
         return None
     if list(delays) == [10, 20, 40, 80, 160]:
-        return "nearly: the very first restart has no delay at all"
-    return "they double; look at the times of the BackOff rows in the log of the crashing pod"
+        return "almost: the first restart has no delay"
+    return "the delays double; read the times of the BackOff rows in the crashing pod's log"
 
 
-def _check_model(factory: Callable[[], Any]) -> str | None:
+def _check_model(factory: Callable[[], UsageModel]) -> str | None:
     model = factory()
     for second, expected in ((0, 100), (30, 150), (59, 198), (60, 100), (90, 150)):
         cpu, _memory = model.usage(float(second), None)
         if abs(cpu - expected) > 3:
-            return f"at second {second} the CPU should be about {expected}m, it is {cpu}m"
+            return f"at second {second} the CPU should be about {expected}m, but it is {cpu}m"
     manifest = {
         "kind": "Pod",
         "metadata": {
@@ -46,10 +53,10 @@ def _check_model(factory: Callable[[], Any]) -> str | None:
 
 
 class Saw:
-    """The solution: from 100 to 200 millicores in a minute, again and again."""
+    """The solution: from 100 to 200 millicores within each minute."""
 
     def usage(self, now: float, load: float | None) -> tuple[int, int]:
-        """(CPU in millicores, memory in bytes)."""
+        """Return CPU in millicores and memory in bytes."""
         return 100 + int(now % 60 / 60 * 100), 60_000_000
 
 
@@ -67,9 +74,7 @@ def _check_policies(answer: dict[str, str]) -> str | None:
     right = {"web server": "Always", "retry until it works": "OnFailure", "run once": "Never"}
     for case, policy in right.items():
         if answer.get(case) != policy:
-            return (
-                f"{case}: {answer.get(case)!r} would {_WRONG.get(str(answer.get(case)), 'not do')}"
-            )
+            return f"{case}: {answer.get(case)!r} would {_WRONG.get(str(answer.get(case)), 'not work')}"
     return None
 
 
@@ -84,8 +89,8 @@ q1 = Task(
     "the first five restart delays",
     _check_delays,
     (
-        "Look at the times in the crashing pod's log: when did it exit, when did it start again?",
-        "0, 10, 20 ... and so on, each twice the one before.",
+        "Read the times in the crashing pod's log: when did it exit, when did it start again?",
+        "0, 10, 20 and so on: from the second delay on, each is twice the previous one.",
     ),
     "[0, 10, 20, 40, 80]",
     [0, 10, 20, 40, 80],
@@ -94,11 +99,11 @@ q1 = Task(
 
 q2 = Task(
     "3.2",
-    "a workload model of your own",
+    "your own workload model",
     _check_model,
     (
         "now % 60 is the second within the minute.",
-        "CPU = 100 + (now % 60) / 60 * 100, as a whole number; memory as you like.",
+        "CPU = 100 + (now % 60) / 60 * 100, as a whole number; the memory does not matter.",
     ),
     """class Saw:
     def usage(self, now, load):
@@ -111,7 +116,7 @@ bonus = Task(
     "3.3",
     "which restart policy (bonus)",
     _check_policies,
-    ("Always is for what serves, OnFailure for what must succeed once, Never for one attempt.",),
+    ("Always is for servers, OnFailure for what must succeed once, Never for a single attempt.",),
     '{"web server": "Always", "retry until it works": "OnFailure", "run once": "Never"}',
     {"web server": "Always", "retry until it works": "OnFailure", "run once": "Never"},
     (
@@ -124,21 +129,21 @@ questions = (
     Question(
         "kubectl shows CrashLoopBackOff. What is the pod's phase?",
         {
-            "a": ("CrashLoopBackOff", False, "that is why its container waits; it is no phase"),
-            "b": ("Running", True, "with restartPolicy Always such a pod stays Running"),
+            "a": ("CrashLoopBackOff", False, "that is why its container waits; it is not a phase"),
+            "b": ("Running", True, "with restartPolicy Always, such a pod stays Running"),
             "c": ("Failed", False, "Failed is final: the pod would never be started again"),
         },
     ),
     Question(
-        "A running pod is deleted. When is its object gone from the store?",
+        "A running pod is deleted. When is its object removed from the store?",
         {
             "a": (
                 "when its kubelet has stopped it",
                 True,
-                "the kubelet deletes it for good, with a grace period of 0",
+                "the kubelet then deletes the object, with a grace period of 0",
             ),
-            "b": ("at once", False, "at first it is only marked, with a deletionTimestamp"),
-            "c": ("after 30 seconds, always", False, "30 s is only the most that it may take"),
+            "b": ("at once", False, "first it is only marked, with a deletionTimestamp"),
+            "c": ("after 30 seconds, always", False, "30 s is the maximum, not the rule"),
         },
     ),
     Question(
@@ -151,9 +156,9 @@ questions = (
                 "it does the same work either way, and mostly it sleeps",
             ),
             "c": (
-                "they would fight for the interpreter when they wake",
+                "they would compete for the interpreter when they wake",
                 True,
-                "so above a thousand they share one paced loop",
+                "so beyond a thousand they share one paced loop",
             ),
         },
     ),

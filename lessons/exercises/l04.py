@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 from math import ceil
-from typing import Any
 
 from kubesim import Cluster
+from kubesim.autoscaler import Observation
+from kubesim.objects import Document
 from kubesim.traffic import Sine
 from lessons.check import Question, Task
 
-CASES = (  # pods, utilization %, target %, wanted
+CASES = (  # pods, utilization %, target %, desired
     (4, 84, 60, 6),
     (3, 55, 50, 3),
     (10, 45, 50, 10),
@@ -23,15 +24,15 @@ SETTLED_PODS = 3
 RATE = 60.0
 
 
-def _check_desired(desired: Callable[[int, int, int], Any]) -> str | None:
-    for pods, utilization, target, wanted in CASES:
+def _check_desired(desired: Callable[[int, int, int], object]) -> str | None:
+    for pods, utilization, target, right in CASES:
         got = desired(pods, utilization, target)
-        if got != wanted:
+        if got != right:
             within = 0.9 <= utilization / target <= 1.1
             why = "the ratio is within 0.9..1.1: do nothing" if within else "round up"
             return (
                 f"{pods} pods at {utilization}% with target {target}%: "
-                f"wanted {wanted}, got {got} ({why})"
+                f"should be {right}, got {got} ({why})"
             )
     return None
 
@@ -50,9 +51,9 @@ def _rounds(pods: int, utilization: int, target: int) -> int:
     return pods if 0.9 <= ratio <= 1.1 else round(pods * ratio)
 
 
-def _check_config(config: dict[str, Any]) -> str | None:
+def _check_config(config: Document) -> str | None:
     if not isinstance(config, dict) or set(config) - {"target_cpu"}:
-        return 'change the target alone: {"target_cpu": ...}'
+        return 'change only the target: {"target_cpu": ...}'
     with Cluster(nodes=3, seed=7) as cluster:
         cluster.set_hpa_config(**config)
         cluster.set_traffic(RATE)
@@ -60,30 +61,30 @@ def _check_config(config: dict[str, Any]) -> str | None:
         sizes = [decision.data["to"] for decision in cluster.decisions.of("hpa/auto-pod")[-20:]]
     if set(sizes) == {SETTLED_PODS}:
         return None
-    return f"in the end it has {sizes[-1]} pods, not {SETTLED_PODS}"
+    return f"in the end there are {sizes[-1]} pods, not {SETTLED_PODS}"
 
 
 class Ratchet:
-    """The solution: as many as the ratio asks for, and never fewer than now."""
+    """The solution: as many pods as the ratio requires, and never fewer than now."""
 
-    def recommend(self, seen: Any) -> int:
-        """The wanted number of pods."""
+    def recommend(self, seen: Observation) -> int:
+        """Return the desired number of pods."""
         metric, reading = seen.metrics[0]
-        used = [sample.milli for sample in reading.samples.values()]
-        asked = sum(reading.requests[name] for name in reading.samples)
-        if not used or not asked:
-            return int(seen.current)
-        ratio = sum(used) / asked * 100 / metric.utilization
-        return max(int(seen.current), ceil(len(used) * float(ratio)))
+        used = sum(sample.milli for sample in reading.samples.values())
+        requested = sum(reading.requests[name] or 0 for name in reading.samples)
+        if not requested or not metric.utilization:
+            return seen.current
+        ratio = used / requested * 100 / metric.utilization
+        return max(seen.current, ceil(len(reading.samples) * ratio))
 
 
 class _AlwaysOne:
-    def recommend(self, seen: Any) -> int:
+    def recommend(self, seen: Observation) -> int:
         return 1
 
 
 class _Raises:
-    def recommend(self, seen: Any) -> int:
+    def recommend(self, seen: Observation) -> int:
         return int(1 / (seen.current - seen.current))
 
 
@@ -96,9 +97,9 @@ def _check_policy(policy: type) -> str | None:
             return errors[-1].message
         sizes = [decision.data["to"] for decision in cluster.decisions.of("hpa/auto-pod")]
     if any(b < a for a, b in pairwise(sizes)):
-        return f"it shrank: {sizes}"
+        return f"it scaled down: {sizes}"
     if max(sizes) < 5:
-        return f"at 110 requests/s it had {max(sizes)} pods: too few"
+        return f"at 110 requests/s it had {max(sizes)} pods, which is too few"
     return None
 
 
@@ -108,8 +109,8 @@ q1 = Task(
     _check_desired,
     (
         "ratio = utilization / target",
-        "If 0.9 <= ratio <= 1.1 nothing is done: return pods.",
-        "Otherwise math.ceil(pods * ratio): always rounded up.",
+        "If 0.9 <= ratio <= 1.1, nothing changes: return pods.",
+        "Otherwise return math.ceil(pods * ratio): always round up.",
     ),
     """from math import ceil
 
@@ -125,8 +126,8 @@ q2 = Task(
     "a target for three pods",
     _check_config,
     (
-        "60 requests/s cost 600m in all; shared by three pods that is 200m each, and 20m idle.",
-        "220m of a request of 200m is 110 %. Which targets call that close enough?",
+        "60 requests/s cost 600m in total; with three pods that is 200m each, plus 20m idle.",
+        "220m of a request of 200m is 110 %. For which targets is that within the tolerance?",
     ),
     '{"target_cpu": 110}',
     {"target_cpu": 110},
@@ -135,21 +136,21 @@ q2 = Task(
 
 bonus = Task(
     "4.3",
-    "a policy that never shrinks (bonus)",
+    "a policy that never scales down (bonus)",
     _check_policy,
     (
-        "seen.current is the present number; seen.metrics[0] is (metric, reading).",
-        "reading.samples[name].milli is what a pod uses, reading.requests[name] what it asked for.",
+        "seen.current is the current number of pods; seen.metrics[0] is (metric, reading).",
+        "reading.samples[name].milli is what a pod uses, reading.requests[name] what it requests.",
         "Return max(seen.current, ceil(pods * ratio)).",
     ),
     """class Ratchet:
     def recommend(self, seen):
         metric, reading = seen.metrics[0]
         used = sum(sample.milli for sample in reading.samples.values())
-        asked = sum(reading.requests[name] for name in reading.samples)
-        if not asked:
+        requested = sum(reading.requests[name] for name in reading.samples)
+        if not requested:
             return seen.current
-        ratio = used / asked * 100 / metric.utilization
+        ratio = used / requested * 100 / metric.utilization
         return max(seen.current, ceil(len(reading.samples) * ratio))""",
     Ratchet,
     (_AlwaysOne, _Raises),
@@ -160,19 +161,19 @@ questions = (
         "The stabilization window for scaling down is 300 s. What does that mean?",
         {
             "a": (
-                "between two scalings lie at least 300 s",
+                "at least 300 s pass between two scalings",
                 False,
-                "it may scale up at any look, and down as soon as every high wish is old enough",
+                "it can scale up at any time, and down once every higher recommendation is old enough",
             ),
             "b": (
-                "it acts on the highest recommendation of the last 300 s",
+                "it uses the highest recommendation of the last 300 s",
                 True,
-                "the safest one, so a short dip costs nothing",
+                "the safest one, so a short dip changes nothing",
             ),
             "c": (
-                "it waits 300 s, then acts on the newest",
+                "it waits 300 s, then uses the newest recommendation",
                 False,
-                "a high wish of 200 s ago would still count then",
+                "a high recommendation from 200 s ago still counts",
             ),
         },
     ),
@@ -180,8 +181,12 @@ questions = (
         "Utilization is 76 %, the target 70 %. What happens?",
         {
             "a": ("one more pod", False, "76/70 = 1.086 is within the tolerance"),
-            "b": ("one pod less", False, "it is above the target, so there are rather too few"),
-            "c": ("nothing", True, "ratios from 0.9 to 1.1 do nothing"),
+            "b": (
+                "one pod fewer",
+                False,
+                "the utilization is above the target, so there are rather too few",
+            ),
+            "c": ("nothing", True, "for ratios from 0.9 to 1.1, the HPA does nothing"),
         },
     ),
     Question(
@@ -192,7 +197,7 @@ questions = (
                 True,
                 "so without a request there is no utilization, and the HPA says so",
             ),
-            "b": ("of the node's CPU", False, "the node plays no part in it"),
+            "b": ("of the node's CPU", False, "the node does not matter here"),
             "c": ("of the pods' CPU limit", False, "the limit only caps what a pod can use"),
         },
     ),

@@ -5,34 +5,39 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 from kubesim import Cluster, StatusError
-from kubesim.scheduler import default_profile
+from kubesim.objects import Document
+from kubesim.scheduler import NodeInfo, default_profile
 from kubesim.scheduler.framework.interface import POINTS
+from kubesim.scheduler.policy import PlacementPolicy
 from lessons.check import Question, Task
 from lessons.pods import asks, place, pod, where
 from lessons.scheduler.nodes import read_nodes
 
-Score = Callable[[Any, Any], Any]
+Score = Callable[[Document, NodeInfo], float]
 SIZES = {"large": "8", "medium": "4", "small": "2"}  # cores
 
 
 class _Own:
-    """The learner's function as a plug-in; a whole plug-in, or its class, will do as well."""
+    """The answer as a plug-in: a function, a plug-in, or the class of one."""
 
     name = "Own"
 
-    def __init__(self, answer: Any) -> None:
+    def __init__(self, answer: object) -> None:
         plugin = answer() if isinstance(answer, type) else answer
-        function: Score = getattr(plugin, "score", plugin)
-        self.score = lambda pod, node: function(pod, node)
+        self._function = cast(Score, getattr(plugin, "score", plugin))
+
+    def score(self, pod: Document, node: NodeInfo) -> float:
+        """Return what the answer returns; the framework checks it."""
+        return self._function(pod, node)
 
 
 def _cluster(score: Score, **sizes: str) -> Cluster:
-    """Nodes of these sizes [cores], the default filters, and the learner's score alone."""
-    mute = frozenset(POINTS) - {"preScore", "score"}
-    filters = [replace(each, points=mute) for each in default_profile()]
+    """Return nodes of these sizes [cores] with the default filters and only the given score."""
+    without_score = frozenset(POINTS) - {"preScore", "score"}
+    filters = [replace(each, points=without_score) for each in default_profile()]
     cluster = Cluster(nodes=0, seed=7, hpa=False, profile=[*filters, _Own(score)])
     for name, cores in sizes.items():
         cluster.add_node(name, cpu=cores, memory="32Gi")
@@ -41,22 +46,22 @@ def _cluster(score: Score, **sizes: str) -> Cluster:
 
 
 def _placement_problem(cluster: Cluster, placed: Mapping[str, str]) -> str | None:
-    """What the scheduler says of the first pod that should have a node, and has none."""
+    """Return the scheduler's message about the first pod that should have a node, but has none."""
     waiting = [name for name, node in placed.items() if not node]
     return cluster.explain(f"pod/{waiting[0]}").latest.verdict if waiting else None
 
 
 def _counts(nodes: Mapping[str, str]) -> str:
-    found = Counter(nodes.values())
-    return ", ".join(f"{node} {found[node]}" for node in sorted(found))
+    counts = Counter(nodes.values())
+    return ", ".join(f"{node} {counts[node]}" for node in sorted(counts))
 
 
 def _no_node_fits(score: Score) -> str | None:
-    """The third cluster of both: a pod for which there is no room waits, whatever is scored."""
+    """Check the third cluster of both: a pod without room waits, whatever the score is."""
     with _cluster(score, left="2", right="2") as cluster:
         placed = place(cluster, pod("one", "1500m"), pod("two", "1500m"), pod("late", "1"))
         if placed["late"]:
-            return f"no node has room for `late`, and it is on {placed['late']}"
+            return f"no node has room for `late`, but it is on {placed['late']}"
         if not placed["one"] or not placed["two"]:
             return "two nodes, two pods of 1500m: each should have one"
     return None
@@ -68,7 +73,7 @@ def _check_pack(score: Score) -> str | None:
         if problem := _placement_problem(cluster, placed):
             return problem
         if len(set(placed.values())) != 1:
-            return f"three equal nodes, six small pods: one node would do ({_counts(placed)})"
+            return f"three equal nodes, six small pods: one node is enough ({_counts(placed)})"
     with _cluster(score, **SIZES) as cluster:
         place(cluster, *(pod(f"tiny-{n}", "10m", nodeName="large") for n in range(3)))
         place(cluster, pod("old", "2", nodeName="medium"))
@@ -77,8 +82,8 @@ def _check_pack(score: Score) -> str | None:
             return problem
         if set(placed.values()) != {"medium"}:
             return (
-                "large has three pods of 10m, medium one of 2 cores: medium is the fuller one "
-                f"({_counts(placed)}); compare millicores with what the node offers"
+                "large has three pods of 10m, medium has one of 2 cores: medium is fuller "
+                f"({_counts(placed)}); compare the millicores with what the node offers"
             )
     return _no_node_fits(score)
 
@@ -89,7 +94,7 @@ def _check_spread(score: Score) -> str | None:
         if problem := _placement_problem(cluster, placed):
             return problem
         if sorted(Counter(placed.values()).values()) != [2, 2, 2]:
-            return f"three equal nodes, six pods: two each would be even ({_counts(placed)})"
+            return f"three equal nodes, six pods: two on each would be even ({_counts(placed)})"
     with _cluster(score, **SIZES) as cluster:
         placed = place(cluster, *(pod(f"p{n}", "1") for n in range(7)))
         if problem := _placement_problem(cluster, placed):
@@ -103,23 +108,23 @@ def _check_spread(score: Score) -> str | None:
     return _no_node_fits(score)
 
 
-def _packs(pod: Any, node: Any) -> float:
+def _packs(pod: Document, node: NodeInfo) -> float:
     return float(100 * node.requested.cpu_milli / node.allocatable.cpu_milli)
 
 
-def _spreads(pod: Any, node: Any) -> float:
+def _spreads(pod: Document, node: NodeInfo) -> float:
     return 100 - _packs(pod, node)
 
 
-def _millicores(pod: Any, node: Any) -> int:
+def _millicores(pod: Document, node: NodeInfo) -> int:
     return int(node.requested.cpu_milli)
 
 
-def _counts_pods(pod: Any, node: Any) -> int:
+def _counts_pods(pod: Document, node: NodeInfo) -> int:
     return 10 * len(node.pods)
 
 
-def _fewest_pods(pod: Any, node: Any) -> int:
+def _fewest_pods(pod: Document, node: NodeInfo) -> int:
     return 100 - 10 * len(node.pods)
 
 
@@ -127,7 +132,7 @@ def _fewest_pods(pod: Any, node: Any) -> int:
 
 
 def stuck() -> Cluster:
-    """A cluster in which the pod `report` waits; it needs 3 cores and a fast disk."""
+    """Return a cluster in which the pod `report` waits; it needs 3 cores and a fast disk."""
     cluster = Cluster(nodes=0, seed=7, hpa=False)
     cluster.add_node("node-1", cpu="4", labels={"disk": "ssd"})
     cluster.add_node("node-2", cpu="4", labels={"disk": "ssd"})
@@ -139,7 +144,7 @@ def stuck() -> Cluster:
     return cluster
 
 
-def _check_mend(change: Any) -> str | None:
+def _check_change(change: object) -> str | None:
     if not isinstance(change, dict) or len(change) != 1:
         return 'answer with a dict of one field of the spec: {"field": value}'
     with stuck() as cluster:
@@ -150,17 +155,14 @@ def _check_mend(change: Any) -> str | None:
             cluster.api.patch("Pod", "report", {"spec": change}, patch_type="strategic")
         except StatusError as error:
             first = str(error.message).splitlines()[0][:160]
-            return f"the API server refuses to change that in a pod that exists: {first}"
+            return f"the API server does not allow that change to an existing pod: {first}"
         cluster.sleep(15)
         if not where(cluster, "report"):
-            said = cluster.explain("pod/report").latest.verdict
-            return f"it still waits: {said.partition(' preemption')[0]}"
+            message = cluster.explain("pod/report").latest.verdict
+            return f"it still waits: {message.partition(' preemption')[0]}"
         added = cluster.api.get("Pod", "report")["spec"]["tolerations"]
         if any(not toleration.get("key") for toleration in added):
-            return (
-                "it runs, but it now tolerates every taint, even that of a node which has died; "
-                "name the key"
-            )
+            return "it runs, but now it tolerates every taint, even that of a failed node; name the key"
     return None
 
 
@@ -169,7 +171,7 @@ _TOLERATION = {"key": "dedicated", "operator": "Equal", "value": "reports", "eff
 
 # -- a whole scheduler ----------------------------------------------------------------------------
 
-GOODS = (  # CPU, memory
+WORKLOADS = (  # CPU, memory
     ("1", "3Gi"),
     ("2", "1Gi"),
     ("1", "3Gi"),
@@ -181,49 +183,51 @@ GOODS = (  # CPU, memory
 )
 
 
-def _shipped(choose: Any, name: str) -> Cluster:
-    """Four nodes of 4 cores and 8 GiB, all the goods, and a giant for which there is no room."""
+def _scheduled(choose: PlacementPolicy | None, name: str) -> Cluster:
+    """Return four nodes of 4 cores and 8 GiB with all pods, and a giant one without room."""
     own = {"own": choose} if choose is not None else None
     cluster = Cluster(nodes=4, seed=7, hpa=False, schedulers=own)
     cluster.sleep(1)
-    goods = [pod(f"p{n}", cpu, memory, schedulerName=name) for n, (cpu, memory) in enumerate(GOODS)]
-    place(cluster, *goods, pod("giant", "5", "1Gi", schedulerName=name))
+    pods = [
+        pod(f"p{n}", cpu, memory, schedulerName=name) for n, (cpu, memory) in enumerate(WORKLOADS)
+    ]
+    place(cluster, *pods, pod("giant", "5", "1Gi", schedulerName=name))
     return cluster
 
 
 def nodes_of_the_default() -> int:
-    """On how many nodes the default scheduler puts the goods."""
-    with _shipped(None, "default-scheduler") as cluster:
+    """Return the number of nodes that the default scheduler uses for the pods."""
+    with _scheduled(None, "default-scheduler") as cluster:
         return sum(bool(row.pods) for row in read_nodes(cluster).rows)
 
 
 def _check_scheduler(policy: type) -> str | None:
-    with _shipped(policy(), "own") as cluster:
+    with _scheduled(policy(), "own") as cluster:
         errors = cluster.analytics.since(level="error", component="own").rows
         if errors:
             return errors[0].message
         if where(cluster, "giant"):
-            return "`giant` asks for 5 cores and no node has them: return None for it"
-        for number in range(len(GOODS)):
+            return "`giant` requests 5 cores, and no node has them: return None for it"
+        for number in range(len(WORKLOADS)):
             status = cluster.api.get("Pod", f"p{number}")["status"]
             if status["phase"] == "Failed":
                 node = where(cluster, f"p{number}")
-                return f"{node} was overloaded: its kubelet refused p{number} ({status['reason']})"
+                return f"{node} was overloaded: its kubelet rejected p{number} ({status['reason']})"
             if not where(cluster, f"p{number}"):
-                return f"p{number} has no node, and there was room"
+                return f"p{number} has no node, although there was room"
         used = sum(bool(row.pods) for row in read_nodes(cluster).rows)
     if used >= (best := nodes_of_the_default()):
-        return f"no node is overloaded, but it uses {used} nodes; the default one uses {best}"
+        return f"no node is overloaded, but it uses {used} nodes; the default scheduler uses {best}"
     return None
 
 
 class Packer:
-    """The solution: of the nodes with room, the one that is fullest."""
+    """The solution: of the nodes with room, choose the fullest one."""
 
     name = "Packer"
 
-    def choose(self, pod: Any, nodes: list[Any]) -> Any:
-        """A node, or None."""
+    def choose(self, pod: Document, nodes: list[NodeInfo]) -> NodeInfo | None:
+        """Return a node, or None."""
         cpu, memory = asks(pod)
         fitting = [
             node
@@ -237,7 +241,7 @@ class Packer:
 class _LooksAtCpuAlone:
     name = "LooksAtCpuAlone"
 
-    def choose(self, pod: Any, nodes: list[Any]) -> Any:
+    def choose(self, pod: Document, nodes: list[NodeInfo]) -> NodeInfo | None:
         cpu, _memory = asks(pod)
         for node in nodes:
             if node.requested.cpu_milli + cpu <= node.allocatable.cpu_milli:
@@ -246,7 +250,7 @@ class _LooksAtCpuAlone:
 
 
 class _Spreader(Packer):
-    def choose(self, pod: Any, nodes: list[Any]) -> Any:
+    def choose(self, pod: Document, nodes: list[NodeInfo]) -> NodeInfo | None:
         emptiest = sorted(nodes, key=lambda node: node.requested.cpu_milli)
         return super().choose(pod, emptiest[:1])
 
@@ -256,8 +260,8 @@ q1 = Task(
     "a score that packs",
     _check_pack,
     (
-        "node.requested.cpu_milli is taken, node.allocatable.cpu_milli is what there is.",
-        "The fuller the better: 0 for an empty node, 100 for a full one.",
+        "node.requested.cpu_milli is requested already, node.allocatable.cpu_milli is available.",
+        "A fuller node gets more points: 0 for an empty node, 100 for a full one.",
         "return 100 * node.requested.cpu_milli / node.allocatable.cpu_milli",
     ),
     """def score(pod, node):
@@ -271,8 +275,8 @@ q2 = Task(
     "a score that spreads",
     _check_spread,
     (
-        "The same figures, the other way round.",
-        "A node of 8 cores should get twice as much as one of 4: compare parts, not pods.",
+        "The same numbers, but the opposite order.",
+        "A node of 8 cores should get twice as much as one of 4: compare shares, not pods.",
         "100 minus what you returned in 5.1",
     ),
     """def score(pod, node):
@@ -284,9 +288,9 @@ q2 = Task(
 q3 = Task(
     "5.3",
     "the smallest change",
-    _check_mend,
+    _check_change,
     (
-        "The pod needs its 3 cores and its disk. What stands between it and node-2?",
+        "The pod needs its 3 cores and its disk. What keeps it away from node-2?",
         "The taint of node-2 is dedicated=reports:NoSchedule; spec.tolerations is a list.",
         'A toleration: {"key": ..., "operator": "Equal", "value": ..., "effect": ...}',
     ),
@@ -305,8 +309,8 @@ bonus = Task(
     "a scheduler that packs (bonus)",
     _check_scheduler,
     (
-        "First keep the nodes that have room for both CPU and memory; asks(pod) says how much.",
-        "If none is left, return None. Else return the one with the largest requested.cpu_milli.",
+        "First select the nodes with room for both CPU and memory; asks(pod) returns how much.",
+        "If there is none, return None. Otherwise return the one with the largest requested.cpu_milli.",
         "max(fitting, key=lambda node: node.requested.cpu_milli, default=None)",
     ),
     """class Packer:
@@ -325,15 +329,15 @@ bonus = Task(
 
 questions = (
     Question(
-        "A node uses 5 % of its CPU, but its pods request all of it. A new pod asks for 1 core.",
+        "A node uses 5 % of its CPU, but its pods request all of it. A new pod requests 1 core. Does it fit?",
         {
-            "a": ("it fits: the CPU is idle", False, "the scheduler never looks at what is used"),
+            "a": ("it fits: the CPU is idle", False, "the scheduler does not consider actual use"),
             "b": (
                 "it does not fit",
                 True,
-                "requests count, not use; who requests too much leaves the node idle",
+                "requests count, not use; requests that are too high leave the node idle",
             ),
-            "c": ("it depends on the limits", False, "limits play no part in the decision"),
+            "c": ("it depends on the limits", False, "limits do not matter for this decision"),
         },
     ),
     Question(
@@ -344,31 +348,31 @@ questions = (
                 False,
                 "then the first node would fill up before all others",
             ),
-            "b": ("the one with fewer pods", False, "the total has said all there is to say"),
+            "b": ("the one with fewer pods", False, "only the total counts"),
             "c": (
-                "one of them, drawn by lot",
+                "one of them, chosen at random",
                 True,
-                "uniformly; here with the cluster's seed, so that a run can be repeated",
+                "with equal chances; here the cluster's seed makes the run repeatable",
             ),
         },
     ),
     Question(
-        "A pod of high priority fits nowhere. Preemption finds a victim. What happens next?",
+        "A pod of high priority fits on no node. Preemption finds a victim. What happens next?",
         {
             "a": (
-                "the victim is told to end, and the pod waits until it is gone",
+                "the victim is deleted, and the pod waits until it has ended",
                 True,
-                "status.nominatedNodeName keeps the room for it meanwhile",
+                "meanwhile status.nominatedNodeName reserves the room for it",
             ),
             "b": (
                 "the pod takes the victim's place at once",
                 False,
-                "a pod has its grace period; until it is gone its room is taken",
+                "the victim has its grace period; until it has ended, it occupies its room",
             ),
             "c": (
                 "the victim moves to another node",
                 False,
-                "pods never move: this one is deleted",
+                "pods never move: the victim is deleted",
             ),
         },
     ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from kubesim import Cluster
 from kubesim.controllers.deployment.rolling import (
@@ -20,7 +19,7 @@ from lessons.toy import Toy
 Pods = Sequence[Mapping[str, str]]
 Reconcile = Callable[[int, Pods], tuple[int, Sequence[str]]]
 LOST = 0.3
-WISHES = (5, 8, 3, 6)  # pods that are wanted, one after the other
+SIZES = (5, 8, 3, 6)  # desired numbers of pods, one after the other
 
 # -- 6.1: reconcile -----------------------------------------------------------------------------
 
@@ -30,11 +29,17 @@ def _pods(*phases: str) -> list[dict[str, str]]:
 
 
 CASES: tuple[tuple[int, list[dict[str, str]], int, int, str], ...] = (
-    (3, _pods(), 3, 0, "there are none yet"),
-    (3, _pods("Running", "Running", "Running"), 0, 0, "all is as wanted"),
-    (3, _pods("Pending", "Running"), 1, 0, "a Pending pod is on its way, and counts"),
+    (3, _pods(), 3, 0, "there are no pods yet"),
+    (3, _pods("Running", "Running", "Running"), 0, 0, "everything is as desired"),
+    (3, _pods("Pending", "Running"), 1, 0, "a Pending pod is starting, so it counts"),
     (2, _pods("Running", "Running", "Pending", "Running"), 0, 2, "two are too many"),
-    (3, _pods("Failed", "Running", "Succeeded", "Running"), 1, 0, "a pod that ended serves nobody"),
+    (
+        3,
+        _pods("Failed", "Running", "Succeeded", "Running"),
+        1,
+        0,
+        "a pod that has ended does not count",
+    ),
 )
 
 
@@ -43,22 +48,22 @@ def _check_reconcile(reconcile: Reconcile) -> str | None:
 
 
 def _check_cases(reconcile: Reconcile) -> str | None:
-    for desired, pods, make, delete, why in CASES:
+    for desired, pods, create, delete, why in CASES:
         phases = ", ".join(pod["phase"] for pod in pods) or "no pods"
         answers = [reconcile(desired, [dict(pod) for pod in pods]) for _ in range(2)]
         if not isinstance(answers[0], (tuple, list)) or len(answers[0]) != 2:
-            return "return two things: how many pods to make, and a list of names to delete"
+            return "return two values: the number of pods to create, and a list of names to delete"
         if answers[0] != answers[1]:
             return (
-                f"desired {desired}, {phases}: the second call says {answers[1]}, the first said "
-                f"{answers[0]}; it has to look at the pods, and remember nothing"
+                f"desired {desired}, {phases}: the second call returns {answers[1]}, the first one "
+                f"returned {answers[0]}; use only the pods, and remember nothing"
             )
-        made, names = answers[0]
-        gone = [pod["name"] for pod in pods if pod["name"] in names and _alive(pod)]
-        if (made, len(gone)) != (make, delete):
+        created, names = answers[0]
+        deleted = [pod["name"] for pod in pods if pod["name"] in names and _alive(pod)]
+        if (created, len(deleted)) != (create, delete):
             return (
-                f"desired {desired}, {phases}: wanted {make} more and {delete} deleted, "
-                f"got {made} more and {len(gone)} deleted ({why})"
+                f"desired {desired}, {phases}: should create {create} and delete {delete}, "
+                f"but creates {created} and deletes {len(deleted)} ({why})"
             )
     return None
 
@@ -68,21 +73,21 @@ def _alive(pod: Mapping[str, str]) -> bool:
 
 
 def _check_in_a_cluster(reconcile: Reconcile) -> str | None:
-    """Pods are killed, some end by themselves, news are lost, what arrives arrives twice."""
+    """Delete pods, let some end by themselves, lose events, and deliver the others twice."""
 
     def react(_event: str, wanted: int, pods: Pods) -> tuple[int, Sequence[str]]:
         return reconcile(wanted, pods)
 
     with Cluster(nodes=2, seed=7, hpa=False) as cluster:
         toy = Toy(cluster, react, lost=LOST, twice=True)
-        for wanted in WISHES:
+        for wanted in SIZES:
             toy.wanted = wanted
             toy.run(90, fail=True)
-            toy.run(40, kill=False)  # time to come to rest
+            toy.run(40, kill=False)  # time to settle
             if len(toy.alive()) != wanted:
                 return (
-                    f"with {LOST:.0%} of the news lost and the others told twice: {wanted} pods "
-                    f"wanted, {len(toy.alive())} are there"
+                    f"with {LOST:.0%} of the events lost and the others delivered twice: {wanted} pods "
+                    f"are desired, but there are {len(toy.alive())}"
                 )
     return None
 
@@ -94,14 +99,14 @@ def _good_reconcile(desired: int, pods: Pods) -> tuple[int, list[str]]:
 
 
 class _Remembers:
-    """Counts what it made instead of looking."""
+    """Counts what it created instead of the pods."""
 
     def __init__(self) -> None:
-        self.made = 0
+        self.created = 0
 
     def __call__(self, desired: int, pods: Pods) -> tuple[int, list[str]]:
-        missing = max(0, desired - self.made)
-        self.made += missing
+        missing = max(0, desired - self.created)
+        self.created += missing
         return missing, []
 
 
@@ -118,37 +123,37 @@ def _counts_the_dead(desired: int, pods: Pods) -> tuple[int, list[str]]:
 
 REPLICAS = 10
 LEAST_READY = 9  # 90 % of 10
-ROOM = 13  # pods that the nodes have room for
+ROOM = 13  # pods for which the nodes have room
 SECONDS = 60
 
 
-def _check_bounds(bounds: dict[str, Any]) -> str | None:
+def _check_bounds(bounds: Mapping[str, int | str]) -> str | None:
     if not isinstance(bounds, dict) or set(bounds) != {"maxSurge", "maxUnavailable"}:
         return 'give both: {"maxSurge": ..., "maxUnavailable": ...}'
     try:
         good = _rolled(bounds, image_of(2))
     except KubeSimError as error:
-        return f"the API server refuses it: {error}"
+        return f"the API server refuses that: {error}"
     if good.fewest_ready < LEAST_READY:
         return (
-            f"with a good image only {good.fewest_ready} pods were ready for a while; "
-            f"{LEAST_READY} of {REPLICAS} have to be. Which of the two numbers allows that?"
+            f"with a good image only {good.fewest_ready} pods were ready for a while, but "
+            f"{LEAST_READY} of {REPLICAS} must be. Which of the two numbers allows that?"
         )
     if good.most_pods > ROOM:
-        return f"there were {good.most_pods} pods at once; there is room for {ROOM}"
+        return f"there were {good.most_pods} pods at once, but there is room for {ROOM}"
     last = good.series.rows[-1]
     if last.new_ready < REPLICAS:
         return (
             f"after {SECONDS} s {last.new_ready} of {REPLICAS} new pods were ready: each round "
-            "takes 11 s, so there must be fewer rounds"
+            "takes 11 s, so use fewer rounds"
         )
     bad = _rolled(bounds, BAD_IMAGE)
     if bad.fewest_ready < LEAST_READY:
-        return f"the bad image left {bad.fewest_ready} pods ready; {LEAST_READY} have to be"
+        return f"the bad image left {bad.fewest_ready} pods ready, but {LEAST_READY} must be"
     return None
 
 
-def _rolled(bounds: Mapping[str, Any], image: str) -> RolloutStill:
+def _rolled(bounds: Mapping[str, int | str], image: str) -> RolloutStill:
     surge, unavailable = bounds["maxSurge"], bounds["maxUnavailable"]
     with Cluster(nodes=3, seed=7, hpa=False) as cluster:
         cluster.api.create(web(REPLICAS, surge=surge, unavailable=unavailable))
@@ -159,11 +164,11 @@ def _rolled(bounds: Mapping[str, Any], image: str) -> RolloutStill:
 
 # -- 6.3: scaling in the middle of a rollout ----------------------------------------------------
 
-STUCK = (8, 5)  # old and new pods of the rollout that stands still
+STUCK = (8, 5)  # old and new pods of the stuck rollout
 WIDER = 20
 
 
-def _check_sizes(sizes: Any) -> str | None:
+def _check_sizes(sizes: Sequence[int]) -> str | None:
     before = resolve_fenceposts(max_surge="25%", max_unavailable="25%", replicas=REPLICAS)
     after = resolve_fenceposts(max_surge="25%", max_unavailable="25%", replicas=WIDER)
     most = REPLICAS + before.surge
@@ -172,21 +177,21 @@ def _check_sizes(sizes: Any) -> str | None:
         ReplicaSetState("new", STUCK[1], 0, created=1.0, max_replicas=most),
     ]
     right = proportional_sizes(states, replicas=WIDER, surge=after.surge)
-    wanted = (right["old"], right["new"])
+    expected = (right["old"], right["new"])
     given = tuple(sizes)
-    if given == wanted:
+    if given == expected:
         return None
     room = WIDER + after.surge
     if sum(given) != room:
         return (
-            f"{given[0]} + {given[1]} = {sum(given)}; together they may be {room}: "
-            f"{WIDER}, and the surge of {WIDER}"
+            f"{given[0]} + {given[1]} = {sum(given)}; together there can be {room}: "
+            f"{WIDER} replicas and their surge"
         )
     if given[1] == STUCK[1]:
-        return "the new ones grow too: nobody says that they are bad, they are only not ready yet"
+        return "the new ReplicaSet grows, too: its pods may still become ready"
     if given[0] == STUCK[0]:
-        return "the old ones grow too: the new pods might never become ready"
-    return f"each keeps its share: {STUCK[0]} and {STUCK[1]} of {sum(STUCK)}, now of {room}"
+        return "the old ReplicaSet grows, too: the new pods may never become ready"
+    return f"each one keeps its share: {STUCK[0]} and {STUCK[1]} of {sum(STUCK)}, now of {room}"
 
 
 q1 = Task(
@@ -194,9 +199,9 @@ q1 = Task(
     "reconcile",
     _check_reconcile,
     (
-        "Look at the pods each time; remember nothing between two calls.",
-        'Count the pods whose phase is "Pending" or "Running": the others serve nobody.',
-        "missing = desired - that count. Above 0: make so many. Below 0: delete so many.",
+        "Use the pods that you get; remember nothing between two calls.",
+        'Count the pods whose phase is "Pending" or "Running": the others have ended.',
+        "missing = desired - that count. Above 0: create that many. Below 0: delete that many.",
     ),
     """def reconcile(desired, pods):
     alive = [pod["name"] for pod in pods if pod["phase"] in ("Pending", "Running")]
@@ -211,9 +216,9 @@ q2 = Task(
     "surge and unavailable",
     _check_bounds,
     (
-        "maxUnavailable says how many ready pods may be missing: 90 % of 10 leaves 1.",
-        "maxSurge says how many pods there may be on top: there is room for 13.",
-        "A surge of 1 takes too many rounds. Use the room that there is.",
+        "maxUnavailable is how many ready pods may be missing: 90 % of 10 leaves 1.",
+        "maxSurge is how many additional pods may exist: there is room for 13.",
+        "A surge of 1 takes too many rounds. Use all the room.",
     ),
     '{"maxSurge": 3, "maxUnavailable": 1}',
     {"maxSurge": 3, "maxUnavailable": 1},
@@ -230,8 +235,8 @@ bonus = Task(
     "scaling in the middle of a rollout (bonus)",
     _check_sizes,
     (
-        "How many pods may there be in all? 20, and the surge: 25 % of 20, rounded up.",
-        "Each ReplicaSet keeps its share: 8/13 and 5/13 of those, rounded.",
+        "How many pods can exist in total? 20, and the surge: 25 % of 20, rounded up.",
+        "Each ReplicaSet keeps its share: 8/13 and 5/13 of them, rounded.",
     ),
     "[15, 10]",
     (15, 10),
@@ -242,44 +247,60 @@ questions = (
     Question(
         "A controller was down for an hour. What does it need to catch up?",
         {
-            "a": ("the events of that hour", False, "they may be lost; it does not need them"),
-            "b": (
-                "a list of how things are now",
-                True,
-                "what is wanted and what is there: the difference is its work",
+            "a": (
+                "the events of that hour",
+                False,
+                "they are lost, but the controller does not need them",
             ),
-            "c": ("a backup of its memory", False, "it keeps nothing that it could not read again"),
+            "b": (
+                "a list of the current objects",
+                True,
+                "the difference between desired and actual state is its work",
+            ),
+            "c": (
+                "a backup of its memory",
+                False,
+                "it can read everything again from the API server",
+            ),
         },
     ),
     Question(
-        "You delete a pod of a Deployment. Who makes the new one?",
+        "You delete a pod of a Deployment. Which component creates the new one?",
         {
-            "a": ("the Deployment controller", False, "it makes ReplicaSets, and sets their sizes"),
-            "b": ("the kubelet of its node", False, "a kubelet runs the pods that it is given"),
+            "a": (
+                "the Deployment controller",
+                False,
+                "it creates ReplicaSets and sets their sizes",
+            ),
+            "b": (
+                "the kubelet of its node",
+                False,
+                "a kubelet runs pods, but does not create them",
+            ),
             "c": (
                 "the ReplicaSet controller",
                 True,
-                "it counts the pods of its ReplicaSet; one was missing",
+                "it counts the pods of its ReplicaSet, and one was missing",
             ),
         },
     ),
     Question(
-        "Why does a rollout of a bad image stop half way, without anybody who stops it?",
+        "Why does a rollout of a bad image stop halfway by itself?",
         {
             "a": (
-                "old pods go only as new ones become ready",
+                "old pods are deleted only as new ones become ready",
                 True,
-                "none becomes ready, so no more old ones may go: maxUnavailable holds them",
+                "none becomes ready, so maxUnavailable keeps the remaining old ones",
             ),
             "b": (
                 "Kubernetes tests the image first",
                 False,
-                "nobody does; the pods of the first round are the test",
+                "it does not; the pods of the first round are the test",
             ),
             "c": (
                 "the progress deadline ends it",
                 False,
-                "the deadline only says so in a condition; it stops nothing and undoes nothing",
+                "the deadline only sets a condition; it does not stop or undo anything",
             ),
         },
     ),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil
 from statistics import fmean
-from typing import Any
 
-from kubesim.autoscaler import Behavior, State
+from kubesim.autoscaler import Behavior, Observation, State
 from kubesim.autoscaler.policy.normalize import limits_at
 from kubesim.errors import KubeSimError
 from kubesim.experiment import Contender, compare
+from kubesim.objects import Document
 from lessons.check import Question, Task
 from lessons.tuning.loads import LOADS, Corners, LoadProfile
 from lessons.tuning.tune import Tuning, cost, pods_needed, tune
@@ -30,31 +30,32 @@ WINDOW = 300.0
 
 
 def _really(now: float, current: int, newest: int, history: History) -> int:
-    """What the simulated HPA itself makes of it, with the default behavior."""
+    """Return what the simulated HPA itself decides, with the default behavior."""
     state = State(tuple((size, second) for second, size in history))
     return limits_at(
         now=now, current=current, minimum=1, maximum=20, state=state, behavior=Behavior()
     ).stabilize(newest)
 
 
-def _check_next(next_size: Callable[..., Any]) -> str | None:
+def _check_next(next_size: Callable[[float, int, int, History], object]) -> str | None:
     for now, current, newest, history in CASES:
-        wanted, got = (
-            _really(now, current, newest, history),
-            next_size(now, current, newest, history),
-        )
-        if got == wanted:
+        right = _really(now, current, newest, history)
+        got = next_size(now, current, newest, history)
+        if got == right:
             continue
         young = [size for second, size in history if now - second < WINDOW]
         if newest >= current:
-            why = "growing is not held back by this window"
-        elif wanted == current:
-            why = f"a wish of {max(young)} is younger than 300 s, and it never grows on old wishes"
+            why = "this window does not delay scaling up"
+        elif right == current:
+            why = (
+                f"a recommendation of {max(young)} is younger than 300 s; earlier ones never "
+                "cause scaling up"
+            )
         else:
-            why = f"the highest wish younger than 300 s is {max([newest, *young])}"
+            why = f"the highest recommendation younger than 300 s is {max([newest, *young])}"
         return (
-            f"at {now} s with {current} pods, newest wish {newest}, history {history}: "
-            f"wanted {wanted}, got {got} ({why})"
+            f"at {now} s with {current} pods, newest recommendation {newest}, history {history}: "
+            f"should be {right}, got {got} ({why})"
         )
     return None
 
@@ -67,24 +68,24 @@ def _good_next(now: float, current: int, newest: int, history: History) -> int:
 
 
 def _cool_down(now: float, current: int, newest: int, history: History) -> int:
-    """The misreading: between two scalings lie 300 s."""
+    """The misconception: 300 s pass between two scalings."""
     return newest if newest > current or now - history[-1][0] >= WINDOW else current
 
 
 def _all_of_history(now: float, current: int, newest: int, history: History) -> int:
-    """Forgets to forget."""
+    """Never drops old recommendations."""
     return newest if newest >= current else max(newest, *(size for _, size in history))
 
 
 # -- 7.2: the lunch break ------------------------------------------------------------------------
 
-KNOBS = ("target", "window", "up", "down", "tolerance")
+SETTINGS = ("target", "window", "up", "down", "tolerance")
 MOST_UNMET, MOST_TURNS, MOST_MINUTES = 2.0, 4, 480
 
 
-def _check_lunch(config: dict[str, Any]) -> str | None:
-    if not isinstance(config, dict) or set(config) - set(KNOBS):
-        return f"answer with a dict that has some of the keys {', '.join(KNOBS)}"
+def _check_lunch(config: Document) -> str | None:
+    if not isinstance(config, dict) or set(config) - set(SETTINGS):
+        return f"answer with a dict with some of the keys {', '.join(SETTINGS)}"
     try:
         trial = tune(Tuning(load="lunch break"), **config)
     except KubeSimError as error:
@@ -92,17 +93,17 @@ def _check_lunch(config: dict[str, Any]) -> str | None:
     if trial.unmet_percent >= MOST_UNMET:
         return (
             f"{trial.unmet_percent:.1f} % of the requests are unmet, not less than {MOST_UNMET:g} "
-            "%: it has too few pods when a wave comes, or grows too slowly"
+            "%: there are too few pods when a wave arrives, or they are added too slowly"
         )
     if trial.turns > MOST_TURNS:
         return (
-            f"it changes its direction {trial.turns} times, not {MOST_TURNS} at most: it lets pods "
-            "go in each pause and has to fetch them back"
+            f"it changes direction {trial.turns} times, but {MOST_TURNS} is the maximum: it removes "
+            "pods in each pause and needs them again"
         )
     if trial.pod_minutes > MOST_MINUTES:
         return (
-            f"it costs {trial.pod_minutes:.0f} pod minutes, not {MOST_MINUTES} at most: nobody "
-            "waits, but too many pods are idle"
+            f"it costs {trial.pod_minutes:.0f} pod minutes, but {MOST_MINUTES} is the maximum: no "
+            "request waits, but too many pods are idle"
         )
     return None
 
@@ -120,8 +121,8 @@ IN_THE_CHECK = {"news flashes": LoadProfile(FLASHES, 1200.0)}
 SEEDS = range(2)
 
 
-def duel(policy: Any, loads: dict[str, LoadProfile]) -> dict[str, tuple[float, float]]:
-    """Cost of a policy and of the built-in algorithm, for the same HPA and the same arrivals.
+def duel(policy: object, loads: dict[str, LoadProfile]) -> dict[str, tuple[float, float]]:
+    """Return the cost of a policy and of the built-in algorithm, for the same HPA and arrivals.
 
     Args:
         policy: its class.
@@ -145,21 +146,21 @@ def duel(policy: Any, loads: dict[str, LoadProfile]) -> dict[str, tuple[float, f
     return found
 
 
-def _check_policy(policy: Any) -> str | None:
+def _check_policy(policy: object) -> str | None:
     if not callable(getattr(policy, "recommend", None)):
         return "a policy is a class with a method recommend(self, seen)"
     for name, (mine, theirs) in duel(policy, ARENA | IN_THE_CHECK).items():
         if mine >= theirs:
             known = " (the load that is only in the check)" if name in IN_THE_CHECK else ""
             return (
-                f"on {name!r}{known} yours costs {mine:.0f}, the built-in one {theirs:.0f}: "
+                f"on {name!r}{known} yours costs {mine:.0f}, the built-in one costs {theirs:.0f}: "
                 + _advice(policy, name)
             )
     return None
 
 
-def _advice(policy: Any, name: str) -> str:
-    """Where the cost comes from."""
+def _advice(policy: object, name: str) -> str:
+    """Return the largest part of the cost."""
     load = (ARENA | IN_THE_CHECK)[name]
     usual: Contender = Tuning().contender(policy)
     (run,) = compare(
@@ -172,17 +173,17 @@ def _advice(policy: Any, name: str) -> str:
         f"{scores.slow_seconds:.0f} slow seconds": scores.slow_seconds / 10,
         f"{scores.flaps} flaps": 5.0 * scores.flaps,
     }
-    return f"most of it are {max(parts, key=lambda part: parts[part])}"
+    return f"the largest part is {max(parts, key=lambda part: parts[part])}"
 
 
 class Doubling:
-    """The solution: a full pod cannot say how much waits, so double; shrink after three minutes."""
+    """The solution: double when pods are full, and keep the largest need for three minutes."""
 
     def __init__(self) -> None:
         self.needs: list[float] = []
 
-    def recommend(self, seen: Any) -> int:
-        """The wanted number of pods."""
+    def recommend(self, seen: Observation) -> int:
+        """Return the desired number of pods."""
         need = pods_needed(seen)
         if need > 1.15 * len(seen.pods):
             need = 2 * seen.current
@@ -190,13 +191,13 @@ class Doubling:
         return ceil(max(self.needs))
 
 
-class _AllThereAre:
-    def recommend(self, seen: Any) -> int:
+class _AlwaysMaximum:
+    def recommend(self, seen: Observation) -> int:
         return int(seen.maximum)
 
 
-class _NewestWish:
-    def recommend(self, seen: Any) -> int:
+class _NewestNeed:
+    def recommend(self, seen: Observation) -> int:
         return ceil(pods_needed(seen))
 
 
@@ -205,10 +206,10 @@ q1 = Task(
     "the next size",
     _check_next,
     (
-        "Growing first: if the newest wish is not below the present number, it is done at once.",
-        "Shrinking: look at the newest wish and at all wishes with now - second < 300; what counts "
-        "is the highest of them.",
-        "An old high wish only holds back: min(current, max([newest, *young])).",
+        "Scaling up first: if newest is not below current, return it at once.",
+        "Scaling down: consider newest and all recommendations with now - second < 300; the "
+        "highest of them counts.",
+        "An earlier recommendation can only delay: min(current, max([newest, *young])).",
     ),
     """def next_size(now, current, newest, history):
     if newest >= current:
@@ -224,9 +225,9 @@ q2 = Task(
     "the lunch break",
     _check_lunch,
     (
-        "Unmet requests: a lower target leaves more room in each pod, and lets it grow in larger "
-        "steps. Turns: the pauses last about 240 s; what has to be longer than that?",
-        "Pod minutes: every 5 % of target cost 35 to 40 of them. Do not go lower than need be.",
+        "Unmet requests: a lower target leaves more room in each pod, and adds pods in larger "
+        "steps. Turns: the pauses last about 240 s; which setting must be longer than that?",
+        "Pod minutes: every 5 % of target cost 35 to 40 of them. Go no lower than necessary.",
         'With the window of 300 s try {"target": 70} and its neighbours.',
     ),
     '{"target": 65, "window": 300}',
@@ -239,9 +240,9 @@ bonus = Task(
     "better than the built-in one (bonus)",
     _check_policy,
     (
-        "Keep the last needs in a list of your own: a maximum over three minutes is a short window.",
-        "A full pod cannot say more than 100 %, that is 1.25 times the target of 80 %. If the need "
-        "is above 1.15 times the pods, they are full: ask for twice as many.",
+        "Keep the last needs in a list: the maximum over three minutes is a short window.",
+        "A full pod reports at most 100 %, which is 1.25 times the target of 80 %. If the need "
+        "is above 1.15 times the pods, they are full: return twice as many.",
         "need = pods_needed(seen); if need > 1.15 * len(seen.pods): need = 2 * seen.current; then "
         "the highest of the last twelve needs, rounded up.",
     ),
@@ -257,62 +258,66 @@ bonus = Task(
         self.needs = [*self.needs[-11:], need]
         return ceil(max(self.needs))""",
     Doubling,
-    (_AllThereAre, _NewestWish),
+    (_AlwaysMaximum, _NewestNeed),
 )
 
 questions = (
     Question(
-        "It grew from 4 to 8 pods ten seconds ago, and wants 12 now. The scale-down window is "
-        "300 s, the one for scaling up 0 s. What happens?",
+        "The HPA scaled up from 4 to 8 pods ten seconds ago, and now it recommends 12. The "
+        "scale-down window is 300 s, the one for scaling up is 0 s. What happens?",
         {
             "a": (
                 "it waits 290 s more",
                 False,
-                "that would be a cool-down; the window is none, and this one is about shrinking",
+                "that would be a cool-down, and this window is only for scaling down",
             ),
             "b": (
-                "it grows to 12, if the policies let it",
+                "it scales up to 12, if the policies allow it",
                 True,
-                "nothing holds growing back but policies and maxReplicas",
+                "only policies and maxReplicas limit scaling up",
             ),
-            "c": ("it takes the mean, 10", False, "nothing is averaged: highest or lowest counts"),
+            "c": (
+                "it takes the mean, 10",
+                False,
+                "there is no average: the highest or the lowest counts",
+            ),
         },
     ),
     Question(
-        "Requests and limit are both 200m, the target is 95 %. The pods are hopelessly overloaded. "
+        "Requests and limit are both 200m, the target is 95 %. The pods are overloaded. "
         "What does the HPA do?",
         {
             "a": (
                 "nothing",
                 True,
-                "they show 100 % at most, and 100/95 = 1.05 is within the tolerance of 0.1",
+                "they report at most 100 %, and 100/95 = 1.05 is within the tolerance of 0.1",
             ),
-            "b": ("it doubles the pods", False, "it only knows their CPU, and that is at its end"),
+            "b": ("it doubles the pods", False, "it only knows their CPU, which is at its limit"),
             "c": (
                 "it adds pods until the queue is empty",
                 False,
-                "it knows nothing of a queue, unless a custom metric tells",
+                "it does not know the queue without a custom metric",
             ),
         },
     ),
     Question(
-        "New pods burn CPU for a minute while they warm up, and the HPA makes more and more. What "
-        "helps best?",
+        "New pods use much CPU for a minute while they warm up, and the HPA adds more and more. "
+        "What helps best?",
         {
             "a": (
                 "a lower target",
                 False,
-                "then the burning pods look even more overloaded",
+                "then the starting pods look even more overloaded",
             ),
             "b": (
                 "a longer scale-down window",
                 False,
-                "it would keep the needless pods even longer",
+                "it would keep the unnecessary pods even longer",
             ),
             "c": (
-                "a readiness probe that says no until they are warm",
+                "a readiness probe that fails until they are warm",
                 True,
-                "a pod that is not ready counts as using nothing when it is about growing",
+                "for scaling up, a pod that is not ready counts as using no CPU",
             ),
         },
     ),

@@ -32,7 +32,7 @@ SHOP: Document = {
 
 
 class Typed(NamedTuple):
-    """A line that somebody types, and what the right request for it would bring."""
+    """A command, and what the right request for it returns."""
 
     line: str
     method: str
@@ -54,8 +54,8 @@ REQUESTS = (
 )
 
 
-def _ask(port: int, method: str, path: str) -> tuple[int, Document]:
-    """One request to the server on this machine: the code and the document of its answer."""
+def _request(port: int, method: str, path: str) -> tuple[int, Document]:
+    """Send a request to the server on this machine; return code and document of the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     try:
         connection.request(method, path)
@@ -70,25 +70,25 @@ def _names(document: Document) -> tuple[str, ...]:
     return tuple(item["metadata"]["name"] for item in items)
 
 
-def _judge(typed: Typed, said: str, port: int) -> str | None:
-    method, _, path = said.strip().partition(" ")
+def _check_request(typed: Typed, request: str, port: int) -> str | None:
+    method, _, path = request.strip().partition(" ")
     if method != typed.method or not path.startswith("/"):
-        return f"{typed.line}: write it as '{typed.method} /path', not {said!r}"
-    code, answer = _ask(port, method, path)
+        return f"{typed.line}: write it as '{typed.method} /path', not {request!r}"
+    code, answer = _request(port, method, path)
     if code != 200:
-        said_by_server = answer.get("message") or answer.get("error")
-        return f"{typed.line}: the server answers {said!r} with {code}: {said_by_server}"
+        message = answer.get("message") or answer.get("error")
+        return f"{typed.line}: the server answers {request!r} with {code}: {message}"
     if answer.get("kind") != typed.kind:
-        return f"{typed.line}: {said!r} brings a {answer.get('kind')}, not a {typed.kind}"
+        return f"{typed.line}: {request!r} returns a {answer.get('kind')}, not a {typed.kind}"
     if _names(answer) != typed.names:
         got = ", ".join(_names(answer))
-        return f"{typed.line}: {said!r} brings {got}; wanted is {', '.join(typed.names)} alone"
+        return f"{typed.line}: {request!r} returns {got} instead of only {', '.join(typed.names)}"
     return None
 
 
 def _check_requests(answer: Sequence[str]) -> str | None:
     if not isinstance(answer, (list, tuple)) or len(answer) != len(TYPED):
-        return f"write a list of {len(TYPED)} texts, such as 'GET /version'"
+        return f"write a list of {len(TYPED)} strings, such as 'GET /version'"
     web = {"kind": "Pod", "spec": {"containers": [{"name": "main", "image": "web:1"}]}}
     with Cluster(nodes=1, hpa=False) as cluster:
         cluster.sleep(1)
@@ -98,23 +98,23 @@ def _check_requests(answer: Sequence[str]) -> str | None:
             cluster.api.create({**web, "metadata": metadata})
         cluster.api.create(SHOP)
         port = cluster.serve().port
-        for typed, said in zip(TYPED, answer, strict=True):
-            message = _judge(typed, str(said), port)
+        for typed, request in zip(TYPED, answer, strict=True):
+            message = _check_request(typed, str(request), port)
             if message is not None:
                 return message
     return None
 
 
-def _check_wish(wish: Document) -> str | None:
-    if not isinstance(wish, dict) or wish.get("kind") != "Deployment":
+def _check_applied(applied: Document) -> str | None:
+    if not isinstance(applied, dict) or applied.get("kind") != "Deployment":
         return 'write a dict with "apiVersion", "kind": "Deployment", "metadata" and "spec"'
     with Cluster(nodes=0, hpa=False) as cluster:
         cluster.api.apply(SHOP, field_manager="ann")
         try:
-            shop = cluster.api.apply(wish, field_manager="bob")
+            shop = cluster.api.apply(applied, field_manager="bob")
         except Conflict as refusal:
             fields = ", ".join(str(cause.field) for cause in refusal.causes)
-            return f"409 Conflict, since Ann owns {fields}: apply only what you want to decide"
+            return f"409 Conflict, because Ann owns {fields}: apply only the fields that you want to set"
         except StatusError as refusal:
             return f"{refusal.code} {refusal.reason}: {refusal.message}"
         if shop["metadata"]["name"] != "shop":
@@ -129,13 +129,13 @@ def _check_wish(wish: Document) -> str | None:
         if shared:
             listed = ", ".join(sorted(name.removeprefix("f:") for name in shared))
             return (
-                f"nothing was refused, but now you own {listed}, too, beside Ann: if she changes "
-                "it, she meets a conflict with you; leave out what is not yours to decide"
+                f"nothing was refused, but now you and Ann both own {listed}: if she changes it, she "
+                "gets a conflict; leave out the fields that you do not want to set"
             )
     return None
 
 
-WISH: Document = {
+APPLIED: Document = {
     "apiVersion": "apps/v1",
     "kind": "Deployment",
     "metadata": {"name": "shop", "labels": {"team": "blue"}},
@@ -159,7 +159,7 @@ MAY_NOT = (
 )
 
 
-def _said(attempt: RequestAttributes) -> str:
+def _text(attempt: RequestAttributes) -> str:
     return f"{attempt.verb} {attempt.resource} in namespace {attempt.namespace}"
 
 
@@ -173,14 +173,14 @@ def _check_rule(rule: Document) -> str | None:
         try:
             (carol,) = read_users(path)
         except BadRequest as refusal:
-            return f"that is no rule: {refusal.message.partition(' is not a list of users: ')[2]}"
+            return f"that is not a valid rule: {refusal.message.partition(' is not a list of users: ')[2]}"
     for attempt in MAY:
         if not carol.may(attempt):
-            hint = "; a log is a resource of its own, pods/log" if "/" in attempt.resource else ""
-            return f"Carol may not {_said(attempt)}{hint}"
+            hint = "; a log is a separate resource, pods/log" if "/" in attempt.resource else ""
+            return f"Carol may not {_text(attempt)}{hint}"
     for attempt in MAY_NOT:
         if carol.may(attempt):
-            return f"Carol may {_said(attempt)}, which is too much"
+            return f"Carol may {_text(attempt)}, which is too much"
     return None
 
 
@@ -193,12 +193,12 @@ RULE: Document = {
 
 q1 = Task(
     "8.1",
-    "what kubectl asks for",
+    "the requests of kubectl",
     _check_requests,
     (
-        "Pods and nodes are of the core group: /api/v1. Every other group is below /apis.",
-        "Nodes belong to the whole cluster, so there is no namespace in their path.",
-        "A Deployment is of the group apps: /apis/apps/v1/namespaces/default/deployments/shop.",
+        "Pods and nodes are in the core group: /api/v1. Every other group is below /apis.",
+        "Nodes belong to the whole cluster, so their path has no namespace.",
+        "A Deployment is in the group apps: /apis/apps/v1/namespaces/default/deployments/shop.",
     ),
     "[\n" + "".join(f'    "{request}",\n' for request in REQUESTS) + "]",
     list(REQUESTS),
@@ -212,29 +212,29 @@ q1 = Task(
 
 q2 = Task(
     "8.2",
-    "a wish beside Ann's",
-    _check_wish,
+    "share an object with Ann",
+    _check_applied,
     (
-        "To apply is to say what you want to decide, not how the whole object looks.",
-        "apiVersion, kind and the name say which object; add the label and the one field.",
-        'It ends with "spec": {"revisionHistoryLimit": 3}, and nothing else in spec.',
+        "Apply only the fields that you want to set, not the whole object.",
+        "apiVersion, kind and the name identify the object; add the label and the one field.",
+        'The spec is {"revisionHistoryLimit": 3}, and nothing else.',
     ),
-    json.dumps(WISH, indent=4),
-    WISH,
+    json.dumps(APPLIED, indent=4),
+    APPLIED,
     (
-        {**WISH, "spec": {**SHOP["spec"], "replicas": 5, "revisionHistoryLimit": 3}},
-        {**WISH, "spec": {"replicas": 3, "revisionHistoryLimit": 3}},
-        {**WISH, "metadata": {"name": "shop"}},
+        {**APPLIED, "spec": {**SHOP["spec"], "replicas": 5, "revisionHistoryLimit": 3}},
+        {**APPLIED, "spec": {"replicas": 3, "revisionHistoryLimit": 3}},
+        {**APPLIED, "metadata": {"name": "shop"}},
     ),
 )
 
 bonus = Task(
     "8.3",
-    "rights for Carol (bonus)",
+    "permissions for Carol (bonus)",
     _check_rule,
     (
-        "To look is three verbs: get, list and watch.",
-        'The core group is "", the empty text; the log of a pod is the resource pods/log.',
+        "Reading takes three verbs: get, list and watch.",
+        'The core group is the empty string ""; the log of a pod is the resource pods/log.',
     ),
     json.dumps(RULE),
     RULE,
@@ -247,30 +247,42 @@ bonus = Task(
 
 questions = (
     Question(
-        "Who makes the columns NAME, READY and STATUS of kubectl get pods?",
+        "What computes the columns NAME, READY and STATUS of kubectl get pods?",
         {
-            "a": ("kubectl", False, "it only asks for a table, and aligns what it gets"),
+            "a": ("kubectl", False, "it only requests a table, and aligns the cells"),
             "b": (
                 "the API server",
                 True,
-                "so a kubectl that has never heard of a kind can show it, too",
+                "so kubectl can show even a kind that it does not know",
             ),
-            "c": ("the kubelet", False, "it writes the pod's status, but no table"),
+            "c": ("the kubelet", False, "it writes the pod's status, but not the table"),
         },
     ),
     Question(
         "Bob applies a field that Ann owns, with the same value. What happens?",
         {
-            "a": ("409 Conflict", False, "there is no quarrel: both want the same"),
-            "b": ("Bob alone owns it now", False, "only force takes a field from another"),
-            "c": ("both own it", True, "and whoever wants another value later meets a conflict"),
+            "a": ("409 Conflict", False, "there is no conflict: both set the same value"),
+            "b": (
+                "Bob alone owns it now",
+                False,
+                "only force takes a field away from another owner",
+            ),
+            "c": (
+                "both own it",
+                True,
+                "and if one of them sets another value later, that is a conflict",
+            ),
         },
     ),
     Question(
         "The server answers 401. What does that mean?",
         {
             "a": ("it does not know who you are", True, "the token is missing or wrong"),
-            "b": ("it knows you, but you may not", False, "that is 403, reason Forbidden"),
+            "b": (
+                "it knows you, but you have no permission",
+                False,
+                "that is 403, reason Forbidden",
+            ),
             "c": ("there is no such object", False, "that is 404, reason NotFound"),
         },
     ),
