@@ -184,8 +184,7 @@ def _field(name: str, schema: Json, message: str, entry: tuple[int, str, str, st
     if label != "optional":
         return number, json_name, type_, {"repeated": "list", "map": "map"}[label]
     required = json_name in _list(schema.get("required"))
-    short = name.rpartition(".")[2]
-    if type_ in SCALARS and is_dropped(short, json_name, type_, required):
+    if type_ in SCALARS and is_dropped(name, json_name, type_, required):
         return number, json_name, type_, "value"
     return number, json_name, type_, ""
 

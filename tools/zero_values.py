@@ -82,36 +82,47 @@ POINTER_STRINGS_OF = frozenset(
         ("Preconditions", "resourceVersion"),
         ("Preconditions", "uid"),
         ("Rule", "scope"),
-        ("RuleWithOperations", "scope"),
         ("ServiceReference", "path"),
         ("TypedObjectReference", "namespace"),
+        ("Validation", "reason"),
+        ("ValidationRule", "reason"),
     }
 )
-VALUE_STRINGS_OF = frozenset({("PersistentVolumeSpec", "storageClassName")})
+VALUE_STRINGS_OF = frozenset(
+    {
+        ("PersistentVolumeSpec", "storageClassName"),
+        ("ResourceClaimConsumerReference", "apiGroup"),
+        ("ResourceFieldSelector", "containerName"),
+        ("Subject", "apiGroup"),
+        ("core.EndpointPort", "name"),
+        ("core.EndpointPort", "protocol"),
+    }
+)
 
 
 def is_dropped(type_name: str, field: str, scalar: str, required: bool) -> bool:
     """Whether the zero value of a field says nothing, and is left out of the document.
 
     Args:
-        type_name: short name of the type, such as ``PodSpec``.
+        type_name: component name of the type.
         field: JSON name of the field.
         scalar: ``string``, ``bytes``, ``bool``, ``int32``, ``int64`` or ``double``.
         required: whether the OpenAPI document demands the field.
 
-    >>> is_dropped("PodSpec", "hostNetwork", "bool", False)
+    >>> is_dropped("io.k8s.api.core.v1.PodSpec", "hostNetwork", "bool", False)
     True
-    >>> is_dropped("DeploymentSpec", "replicas", "int32", False)
+    >>> is_dropped("io.k8s.api.apps.v1.DeploymentSpec", "replicas", "int32", False)
     False
     """
     if required:
         return False
-    key = (type_name, field)
+    *_, group, _, short = type_name.split(".")
+    keys = {(short, field), (f"{group}.{short}", field)}
     if scalar == "bytes":
         return True
     if scalar == "string":
-        pointer = field in POINTER_STRINGS or key in POINTER_STRINGS_OF
-        return not pointer or key in VALUE_STRINGS_OF
-    if key in POINTERS_ALL_THE_SAME:
+        pointer = field in POINTER_STRINGS or bool(keys & POINTER_STRINGS_OF)
+        return not pointer or bool(keys & VALUE_STRINGS_OF)
+    if keys & POINTERS_ALL_THE_SAME:
         return False
-    return field in VALUES or key in VALUES_ALL_THE_SAME
+    return field in VALUES or bool(keys & VALUES_ALL_THE_SAME)

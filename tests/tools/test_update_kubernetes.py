@@ -156,3 +156,21 @@ def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     """The tools are no part of the package, so their examples are run here."""
     result = doctest.testmod(module)
     assert result.attempted > 0 and result.failed == 0
+
+
+def test_the_table_of_zero_values_speaks_of_fields_that_exist() -> None:
+    """No entry is misspelt, or left over from another release."""
+    fields = set()
+    for component, own in data.messages().items():
+        *_, group, _, short = component.split(".")
+        for _, field, _, _ in own:
+            fields |= {(short, field), (f"{group}.{short}", field)}
+    named = {field for _, field in fields}
+    assert named >= zero_values.VALUES and named >= zero_values.POINTER_STRINGS
+    for table in (
+        zero_values.POINTERS_ALL_THE_SAME,
+        zero_values.VALUES_ALL_THE_SAME,
+        zero_values.POINTER_STRINGS_OF,
+        zero_values.VALUE_STRINGS_OF,
+    ):
+        assert table <= fields
