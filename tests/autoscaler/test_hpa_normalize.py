@@ -17,7 +17,7 @@ from kubesim.autoscaler.policy.normalize import (
 )
 
 
-def corridor(log=(), *, now=1000.0, current=5, minimum=1, maximum=100, behavior=None, **state):
+def limits(log=(), *, now=1000.0, current=5, minimum=1, maximum=100, behavior=None, **state):
     return limits_at(
         now=now,
         current=current,
@@ -40,20 +40,20 @@ def sides(up: float | None, down: float | None) -> Behavior:
 )
 def test_an_entry_as_old_as_the_window_still_takes_part(age, stable) -> None:
     """Older than 300 s, strictly, is outdated."""
-    assert corridor([(8, 1000.0 - age)]).stabilize(3) == stable
+    assert limits([(8, 1000.0 - age)]).stabilize(3) == stable
 
 
 def test_the_highest_of_the_window_is_taken() -> None:
     """Of the proposal and all entries that take part."""
     log = [(4, 800.0), (7, 900.0), (90, 100.0)]
-    assert corridor(log).stabilize(2) == 7
-    assert corridor(log).stabilize(9) == 9
+    assert limits(log).stabilize(2) == 7
+    assert limits(log).stabilize(9) == 9
 
 
 def test_history_can_push_the_size_up_without_a_behavior() -> None:
     """After a manual scale-down: there is no bound by the present size."""
-    assert corridor([(8, 900.0)], current=2).stabilize(2) == 8
-    assert corridor([(8, 900.0)], current=2, behavior=Behavior()).stabilize(2) == 2
+    assert limits([(8, 900.0)], current=2).stabilize(2) == 8
+    assert limits([(8, 900.0)], current=2, behavior=Behavior()).stabilize(2) == 2
 
 
 def test_the_raw_proposal_is_stored_over_the_last_outdated_entry() -> None:
@@ -80,7 +80,7 @@ def test_the_raw_proposal_is_stored_over_the_last_outdated_entry() -> None:
 )
 def test_the_burst_limit_and_the_bounds(current, maximum, stable, replicas, reason, high) -> None:
     """max(2 x current, 4), then min and max."""
-    limited = corridor(current=current, maximum=maximum).limit(stable)
+    limited = limits(current=current, maximum=maximum).limit(stable)
     assert (limited.replicas, limited.reason, limited.high) == (replicas, reason, high)
 
 
@@ -126,17 +126,17 @@ def test_a_behavior_is_filled_field_by_field() -> None:
 )
 def test_two_sided_stabilization(age, up, down, proposal, stable) -> None:
     """Each side has its window, and equal is out."""
-    assert corridor([(6, 1000.0 - age)], behavior=sides(up, down)).stabilize(proposal) == stable
+    assert limits([(6, 1000.0 - age)], behavior=sides(up, down)).stabilize(proposal) == stable
 
 
 def test_scale_up_takes_the_smallest_wish_and_scale_down_the_largest() -> None:
     """website#42493: the documentation said "highest" for both."""
     log = [(2, 990.0), (9, 991.0), (4, 992.0)]
     both = sides(60, 60)
-    assert corridor(log, current=3, behavior=both).stabilize(20) == 3  # min is 2, current is kept
-    assert corridor(log, current=1, behavior=both).stabilize(20) == 2
-    assert corridor(log, current=30, behavior=both).stabilize(1) == 9
-    assert corridor(log, current=6, behavior=both).stabilize(1) == 6
+    assert limits(log, current=3, behavior=both).stabilize(20) == 3  # min is 2, current is kept
+    assert limits(log, current=1, behavior=both).stabilize(20) == 2
+    assert limits(log, current=30, behavior=both).stabilize(1) == 9
+    assert limits(log, current=6, behavior=both).stabilize(1) == 6
 
 
 def test_outdated_means_older_than_both_windows() -> None:
@@ -229,7 +229,7 @@ def test_the_policies_of_its_direction_and_then_the_bounds(
         Rules(policies=(ScalingPolicy("Pods", 4, 60),)),
         Rules(policies=(ScalingPolicy("Pods", 2, 60),)),
     )
-    limited = corridor(current=10, minimum=minimum, maximum=maximum, behavior=behavior).limit(
+    limited = limits(current=10, minimum=minimum, maximum=maximum, behavior=behavior).limit(
         stable
     )
     assert (limited.replicas, limited.reason) == (replicas, reason)
@@ -240,9 +240,9 @@ def test_a_used_up_budget_holds_the_size_and_never_reverses_it(select) -> None:
     """5 came within the period, 2 are allowed: the limit 7 is below the present 10, so 10."""
     rules = Rules(select=select, policies=(ScalingPolicy("Pods", 2, 60),))
     behavior = Behavior(rules, rules)
-    up = corridor(current=10, behavior=behavior, ups=((5, 990.0),)).limit(30)
+    up = limits(current=10, behavior=behavior, ups=((5, 990.0),)).limit(30)
     assert (up.replicas, up.reason) == (10, "ScaleUpLimit")
-    down = corridor(current=10, behavior=behavior, downs=((5, 990.0),)).limit(1)
+    down = limits(current=10, behavior=behavior, downs=((5, 990.0),)).limit(1)
     assert (down.replicas, down.reason) == (10, "ScaleDownLimit")
 
 
