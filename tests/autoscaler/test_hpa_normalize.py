@@ -229,9 +229,7 @@ def test_the_policies_of_its_direction_and_then_the_bounds(
         Rules(policies=(ScalingPolicy("Pods", 4, 60),)),
         Rules(policies=(ScalingPolicy("Pods", 2, 60),)),
     )
-    limited = limits(current=10, minimum=minimum, maximum=maximum, behavior=behavior).limit(
-        stable
-    )
+    limited = limits(current=10, minimum=minimum, maximum=maximum, behavior=behavior).limit(stable)
     assert (limited.replicas, limited.reason) == (replicas, reason)
 
 
