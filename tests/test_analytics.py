@@ -11,7 +11,7 @@ from kubesim.table import Table
 
 
 def test_rows_print_as_the_original_did() -> None:
-    """Level, component, action and message; the action is not said twice."""
+    """Level, component, action and message; the action is not repeated."""
     printed: list[str] = []
     log = Analytics(lambda: 1.5, sink=printed.append)
     log.log("EtcdStore", "Initialized", "Initialized in-memory etcd-style store.")

@@ -128,15 +128,18 @@ def test_the_first_lines_are_those_of_the_original() -> None:
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=20)
         printed = "\n".join(lines) + out
-        said = re.findall(r"\[INFO\] (EtcdStore|KubeAPI|Pod): (\w+)", printed)
-        assert said[:3] == [
+        printed_actions = re.findall(r"\[INFO\] (EtcdStore|KubeAPI|Pod): (\w+)", printed)
+        assert printed_actions[:3] == [
             ("EtcdStore", "Initialized"),
             ("KubeAPI", "CreatedPod"),
             ("Pod", "PodStart"),
         ]
         assert re.search(r"KubeAPI: CreatedPod: ID=[0-9a-f-]{36}, Name=auto-pod-0", printed)
         assert "Pod: PodStart: Pod auto-pod-0 starting ..." in printed
-        assert {action for who, action in said if who == "KubeAPI"} <= {"CreatedPod", "DeletedPod"}
+        assert {action for component, action in printed_actions if component == "KubeAPI"} <= {
+            "CreatedPod",
+            "DeletedPod",
+        }
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -190,16 +193,16 @@ def test_the_command_line_restores_signal_handlers(capsys: pytest.CaptureFixture
     assert "cannot listen" in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_is_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """The message names the port and another way; no traceback."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         assert main(["serve", "--port", str(port)]) == 1
-    said = capsys.readouterr().err
-    assert str(port) in said
-    assert "--port" in said or "port=0" in said
+    output = capsys.readouterr().err
+    assert str(port) in output
+    assert "--port" in output or "port=0" in output
 
 
 @pytest.mark.parametrize(
@@ -324,11 +327,11 @@ def test_serve_prints_no_secret(
     ann = {"name": "ann", "token": "hidden-word-of-ann", "rules": []}
     Path("users.json").write_text(json.dumps({"users": [ann]}))
     with serving("--no-hpa", *options) as (_process, _url, lines):
-        said = "\n".join(lines)
-        assert command in said
-        assert kubectl in said, "kubectl sends a token over TLS alone"
-        assert "hidden" not in said
-        assert "apiVersion" not in said
+        output = "\n".join(lines)
+        assert command in output
+        assert kubectl in output, "kubectl sends a token over TLS alone"
+        assert "hidden" not in output
+        assert "apiVersion" not in output
 
 
 def test_the_command_for_a_server_with_a_token_works(

@@ -82,7 +82,7 @@ def test_other_types_are_refused(value: object) -> None:
 
 
 def test_amounts_are_rounded_up() -> None:
-    """Nobody gets less than he asked for."""
+    """No container gets less than it requests."""
     assert parse_cpu_milli("0.0001") == 1
     assert parse_cpu_milli("1.5m") == 2
     assert parse_memory("0.1") == 1

@@ -50,7 +50,7 @@ def test_time_can_pass_by_itself_beside_the_test(lab: Lab) -> None:
 
 
 def test_what_fails_while_time_is_driven_is_told_to_the_test(lab: Lab) -> None:
-    """A component that raises does so in the test, not in a thread that nobody looks at."""
+    """A component that raises does so in the test, not in a background thread."""
     worker = lab.cluster.clock.worker("broken")
     failed = []
 

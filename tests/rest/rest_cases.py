@@ -90,7 +90,7 @@ def request_lines() -> Cases:
         b"OPTIONS / HTTP/1.1": 204,
         b"OPTIONS /api/pods HTTP/1.1": 204,
     }
-    # An empty line before a request is forgiven; what follows here is no request line.
+    # An empty line before a request is skipped; what follows here is not a request line.
     cases = {
         f"line {_shown(line)}": (line + END + rest, [status])
         for line, status in (bad | good).items()
@@ -166,7 +166,7 @@ def header_lines() -> Cases:
 
 
 def framing() -> Cases:
-    """Bodies whose length is said wrongly, twice, or in chunks."""
+    """Bodies with a wrong length, two lengths, or in chunks."""
     cases: Cases = {}
     for method in (b"POST", b"GET", b"DELETE", b"PUT"):
         first = method + b" /api/pods" + LINE + HOST + JSON
@@ -174,20 +174,20 @@ def framing() -> Cases:
             b"-1", b"-0", b"+20", b"2_0", b"0x14", b"20 20", b"20,20", b"20, 20", b"20.0", b"2e1",
             b"", b" ", b"twenty", b"\xb2\xb0", b"20;", b'"20"', b"1" * 19, b"9" * 40,
         ):  # fmt: skip
-            said = b"Content-Length: " + value + b"\r\n\r\n"
-            cases[f"{method.decode()} length {_shown(value)}"] = (first + said + GOOD, [400])
+            header = b"Content-Length: " + value + b"\r\n\r\n"
+            cases[f"{method.decode()} length {_shown(value)}"] = (first + header + GOOD, [400])
         for value in (b"1572865", b"2147483648", b"1000000000000", b"9" * 18):
-            said = b"Content-Length: " + value + b"\r\n\r\n"
-            cases[f"{method.decode()} announces {_shown(value)}"] = (first + said, [413])
+            header = b"Content-Length: " + value + b"\r\n\r\n"
+            cases[f"{method.decode()} announces {_shown(value)}"] = (first + header, [413])
         for more in (
             b"Content-Length: 20\r\n",
             b"content-length: 0\r\n",
             b"CONTENT-LENGTH: 21\r\n",
         ):
-            said = b"Content-Length: 20\r\n" + more + END + GOOD
-            cases[f"{method.decode()} two lengths {_shown(more)}"] = (first + said, [400])
-        said = b"Content-Length: 99\r\n\r\n" + GOOD
-        cases[f"{method.decode()} short body"] = (first + said, [400])
+            header = b"Content-Length: 20\r\n" + more + END + GOOD
+            cases[f"{method.decode()} two lengths {_shown(more)}"] = (first + header, [400])
+        header = b"Content-Length: 99\r\n\r\n" + GOOD
+        cases[f"{method.decode()} short body"] = (first + header, [400])
     chunks = {
         "good": b"14\r\n" + GOOD + b"\r\n0\r\n\r\n",
         "upper case": b"1A\r\n" + GOOD + b"      \r\n0\r\n\r\n",
@@ -212,12 +212,12 @@ def framing() -> Cases:
     ):  # fmt: skip
         bad = 400 if b"\x0b" in value else 411
         for length in (b"Content-Length: 4\r\n", b""):
-            said = b"Transfer-Encoding: " + value + b"\r\n" + length + END
+            header = b"Transfer-Encoding: " + value + b"\r\n" + length + END
             body = b"0\r\n\r\n" + post(GOOD)
             name = f"TE {_shown(value)} {'and length' if length else ''}"
-            cases[name] = (b"POST /api/pods" + LINE + HOST + JSON + said + body, [bad])
-    said = b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n"
-    cases["TE twice"] = (b"POST /api/pods" + LINE + HOST + said + chunks["good"], [400])
+            cases[name] = (b"POST /api/pods" + LINE + HOST + JSON + header + body, [bad])
+    header = b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n"
+    cases["TE twice"] = (b"POST /api/pods" + LINE + HOST + header + chunks["good"], [400])
     cases["GET in chunks"] = (get(b"/healthz", b"Transfer-Encoding: chunked\r\n"), [411])
     cases["expects the impossible"] = (post(GOOD, JSON + b"Expect: a-pony\r\n"), [417])
     cases["expects twice"] = (post(GOOD, JSON + b"Expect: 100-continue\r\n" * 2), [417])

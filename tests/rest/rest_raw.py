@@ -88,9 +88,9 @@ def parse_answers(answer: bytes, *, head: bool = False) -> list[tuple[int, bytes
         body, answer = rest[:length], rest[length:]
         assert len(body) == length
         if status >= 400 and not head:
-            said = json.loads(body)
-            as_status = said.get("kind") == "Status" and said.get("code") == status
-            assert as_status or list(said) == ["error"], body
+            document = json.loads(body)
+            as_status = document.get("kind") == "Status" and document.get("code") == status
+            assert as_status or list(document) == ["error"], body
         found.append((status, body))
     return found
 

@@ -65,8 +65,8 @@ def test_rules_may_name_objects_and_every_subresource() -> None:
     assert not rule.allows(RequestAttributes("update", "apps", "deployments", "x", "web"))
 
 
-def test_each_user_may_what_his_rules_say() -> None:
-    """401 for nobody, 403 in the words of the real server, 200 for what a rule allows."""
+def test_each_user_may_do_what_the_rules_allow() -> None:
+    """401 without a token, 403 with kube-apiserver's message, 200 for what a rule allows."""
     with kube(users=[ANN, BOSS]) as (_, ask):
         assert ask("GET", PODS).body["reason"] == "Unauthorized"
         assert ask("GET", PODS, Authorization="Bearer wrong").status == 401
@@ -110,8 +110,8 @@ def test_reviews_answer_for_the_user_who_asks() -> None:
         assert mine.body["status"]["allowed"] is False
         spec["user"] = "boss"
         path = reviews.format("subjectaccessreviews")
-        his = ask("POST", path, {"spec": spec}, Authorization=bearer(ANN))
-        assert his.body["status"]["allowed"] is True
+        review = ask("POST", path, {"spec": spec}, Authorization=bearer(ANN))
+        assert review.body["status"]["allowed"] is True
         token = {"spec": {"token": BOSS.token}}
         path = "/apis/authentication.k8s.io/v1/tokenreviews"
         found = ask("POST", path, token, Authorization=bearer(ANN)).body["status"]
@@ -144,7 +144,7 @@ def test_a_token_is_asked_for_as_a_status() -> None:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no program openssl")
 def test_tls_with_a_certificate_that_only_the_kubeconfig_knows() -> None:
-    """Requests, keep-alive and watches over TLS; without the certificate nobody trusts it."""
+    """Requests, keep-alive and watches over TLS; without the certificate clients do not trust it."""
     with kube(tls=True) as (_, ask):
         server = ask.server
         assert server.url.startswith("https://")
@@ -223,7 +223,7 @@ def test_a_file_of_users_is_read_strictly(tmp_path: Path) -> None:
             read_users(path)
 
 
-def test_an_administrator_may_ask_for_somebody_else() -> None:
+def test_an_administrator_may_impersonate_other_users() -> None:
     """kubectl --as: with the rights of that user, or none if there is no such user."""
     with kube() as (_, ask):
         refused = ask("GET", PODS, Impersonate_User="somebody")

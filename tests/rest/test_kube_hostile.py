@@ -1,4 +1,4 @@
-"""Hostile and broken requests of the Kubernetes API: each has the one answer that it deserves."""
+"""Hostile and broken requests of the Kubernetes API: each gets exactly one response."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def raw(case: dict[str, Any]) -> bytes:
 
 
 def test_there_are_enough_cases() -> None:
-    """The battery is as large as it is said to be."""
+    """No case was lost."""
     assert len(CASES) >= 250
 
 
@@ -56,9 +56,9 @@ def test_every_request_gets_the_answer_it_deserves(server: RestServer, name: str
     ((status, body),) = parse_answers(exchange(server.port, raw(case)))
     assert status == case["status"], body
     if status >= 400:
-        said = json.loads(body)
-        assert said["kind"] == "Status", said
-        assert said["reason"] and said["message"]
+        status = json.loads(body)
+        assert status["kind"] == "Status", status
+        assert status["reason"] and status["message"]
 
 
 def chunked(*chunks: bytes, path: bytes = MAPS, more: bytes = b"") -> bytes:
@@ -113,7 +113,7 @@ def test_a_body_that_is_too_large_is_refused_as_a_status(server: RestServer) -> 
     ],
 )
 def test_a_websocket_that_is_none_of_ours_is_refused(server: RestServer, headers: bytes) -> None:
-    """400 instead of a switch to a protocol that nobody speaks."""
+    """400 instead of a switch to a protocol that is not supported."""
     path = b"/api/v1/namespaces/default/pods/auto-pod-0/exec?command=ls"
     upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
     request = b"GET " + path + b" HTTP/1.1\r\n" + HOST + upgrade + headers + b"\r\n"

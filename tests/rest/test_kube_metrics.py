@@ -49,7 +49,7 @@ def test_a_metric_of_pods_and_of_an_object(served) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "said"),
+    ("method", "path", "status", "message"),
     [
         ("GET", f"{CUSTOM}/services/shop/misses", 404, "no metric misses"),
         ("GET", f"{CUSTOM}/services/shop", 404, "could not find"),
@@ -61,11 +61,11 @@ def test_a_metric_of_pods_and_of_an_object(served) -> None:
         ("GET", f"{EXTERNAL}/messages?labelSelector=a%3D%3D%3Db", 400, "unable to parse"),
     ],
 )
-def test_what_is_not_there_is_a_status(served, method, path, status, said) -> None:
+def test_what_does_not_exist_is_a_status(served, method, path, status, message) -> None:
     """With code, reason and a message that helps."""
     reply = served(method, path, {} if method == "POST" else None)
     assert (reply.status, reply.body["kind"]) == (status, "Status")
-    assert said in reply.body["message"]
+    assert message in reply.body["message"]
 
 
 def test_resource_metrics_are_those_of_the_metrics_server() -> None:

@@ -84,7 +84,7 @@ def test_a_revision_that_is_gone_is_told_in_the_stream(served: tuple[Cluster, Ku
 
 
 def test_a_watch_ends_when_it_was_told_to_with_a_bookmark(served: tuple[Cluster, Kube]) -> None:
-    """timeoutSeconds ends it cleanly; bookmarks come only to those who asked."""
+    """timeoutSeconds ends it cleanly; bookmarks are sent only on request."""
     _, ask = served
     quiet = ask.watch(f"{MAPS}?watch=true&resourceVersion=0&timeoutSeconds=1", 9)
     assert quiet == []
@@ -174,8 +174,8 @@ def test_a_command_is_answered_over_a_websocket(
     """101 with the key of RFC 6455, output on channel 1, the outcome on channel 3, a goodbye."""
     _, ask = served
     path = f"{PODS}/auto-pod-0/exec?command=echo&command=hi&stdout=true"
-    said = websocket(ask.server.port, path, f"other, {protocol}")
-    head, _, data = said.partition(b"\r\n\r\n")
+    response = websocket(ask.server.port, path, f"other, {protocol}")
+    head, _, data = response.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 Switching Protocols")
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
     assert f"Sec-WebSocket-Protocol: {protocol}".encode() in head

@@ -312,8 +312,8 @@ def test_autoscaling_v1_is_the_same_object(ask: Kube) -> None:
 def test_may_i_and_who_am_i(ask: Kube) -> None:
     """Reviews answer in their status; the only user there is may everything."""
     spec = {"resourceAttributes": {"verb": "delete", "resource": "pods", "namespace": "default"}}
-    asked = ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"spec": spec})
-    assert (asked.status, asked.body["status"]["allowed"]) == (201, True)
+    reply = ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {"spec": spec})
+    assert (reply.status, reply.body["status"]["allowed"]) == (201, True)
     who = ask("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}).body
     assert who["status"]["userInfo"]["username"] == "kubernetes-admin"
     rules = ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {}).body
@@ -413,7 +413,7 @@ def test_server_side_apply_over_the_wire(ask: Kube) -> None:
 
 
 def test_who_wrote_is_the_field_manager_or_the_user_agent(ask: Kube) -> None:
-    """fieldManager where it is said, else the User-Agent up to its slash."""
+    """fieldManager if it is given, else the User-Agent up to its slash."""
     made = ask("POST", MAPS, config_map("a"), User_Agent="thing/1.0 (x)").body
     assert {entry["manager"] for entry in made["metadata"]["managedFields"]} == {"thing"}
     changed = ask("PATCH", f"{MAPS}/a?fieldManager=me", {"data": {"k": "v"}}, MERGE).body
@@ -493,9 +493,9 @@ def test_a_page_on_this_machine_may_read_and_nobody_elses(ask: Kube) -> None:
     mine = "http://localhost:8888"
     reply = ask("GET", PODS, Origin=mine)
     assert reply.headers["Access-Control-Allow-Origin"] == mine
-    asked = ask("OPTIONS", PODS, Origin=mine)
-    assert asked.status == 204
-    assert "PATCH" in asked.headers["Access-Control-Allow-Methods"]
+    reply = ask("OPTIONS", PODS, Origin=mine)
+    assert reply.status == 204
+    assert "PATCH" in reply.headers["Access-Control-Allow-Methods"]
     assert ask("GET", PODS, Origin="http://evil.example").status == 403
 
 

@@ -185,12 +185,12 @@ def test_what_goes_on_in_pods(kubectl: Kubectl) -> None:
     assert lines == ["[tick] Pod is running..."]
     assert kubectl.ok("logs", "r", "--tail=1", "--timestamps").startswith("20")
     assert 'pods "none" not found' in kubectl("logs", "none").err
-    said = kubectl("exec", "r", "--", "echo", "hi")
+    result = kubectl("exec", "r", "--", "echo", "hi")
     if kubectl.version >= (1, 30):
-        assert said.out == "hi\n"
+        assert result.out == "hi\n"
         assert kubectl("exec", "r", "--", "false").code == 1
     else:
-        assert "NotImplemented" in said.err
+        assert "NotImplemented" in result.err
     assert "NotImplemented" in kubectl("attach", "r").err
     assert "not supported by the simulator" in kubectl("port-forward", "r", "8080:80").err
     assert "MEMORY(bytes)" in kubectl.ok("top", "pods")

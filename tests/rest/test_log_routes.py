@@ -88,7 +88,7 @@ def test_a_limit_pages_through_the_log_with_the_cursor(server: RestServer) -> No
 
 @pytest.mark.live
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     [
         ("cursor=x", "cursor must be a whole number: pass the cursor of the previous response"),
         ("limit=0", "limit must be a whole number from 1 to 10000, not '0'"),
@@ -101,10 +101,10 @@ def test_a_limit_pages_through_the_log_with_the_cursor(server: RestServer) -> No
     ],
 )
 def test_a_bad_value_is_refused_with_what_to_send(
-    server: RestServer, query: str, said: str
+    server: RestServer, query: str, message: str
 ) -> None:
     """400; the message names the parameter, what is accepted, and the value."""
-    assert fetch(server, f"/api/logs?{query}") == (400, {"error": said})
+    assert fetch(server, f"/api/logs?{query}") == (400, {"error": message})
 
 
 @pytest.mark.live

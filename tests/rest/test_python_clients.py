@@ -105,7 +105,7 @@ def test_the_official_client_executes_binds_and_evicts(lab: Lab) -> None:
     binding = kubernetes.client.V1Binding(metadata=meta, target=target)
     core.create_namespaced_binding("default", binding, _preload_content=False)
     lab.wait_until(lambda: core.read_namespaced_pod("mine", "default").status.phase == "Running")
-    said = stream(
+    output = stream(
         core.connect_get_namespaced_pod_exec,
         "mine",
         "default",
@@ -115,7 +115,7 @@ def test_the_official_client_executes_binds_and_evicts(lab: Lab) -> None:
         stdin=False,
         tty=False,
     )
-    assert said == "hello\n"
+    assert output == "hello\n"
     eviction = kubernetes.client.V1Eviction(metadata=meta)
     core.create_namespaced_pod_eviction("mine", "default", eviction)
     lab.wait_until(lambda: not core.list_namespaced_pod("default").items)

@@ -299,7 +299,7 @@ def test_starting_and_stopping_on_one_port_leaks_nothing(cluster: Cluster) -> No
 
 
 def test_half_open_connections_do_not_stop_others(server: RestServer) -> None:
-    """A hundred that never finish their request: everybody else is served."""
+    """A hundred connections never finish their requests; all others are served."""
     half_open = []
     for _ in range(100):
         connection = socket.create_connection(("127.0.0.1", server.port), timeout=5)

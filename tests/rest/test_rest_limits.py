@@ -120,7 +120,7 @@ def test_a_slow_reader_does_not_hold_its_thread(monkeypatch: pytest.MonkeyPatch)
 def test_two_hundred_half_open_requests_hinder_nobody(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Others are served meanwhile; at the deadline all are told, and all threads end."""
+    """Others are served meanwhile; at the deadline each gets 408, and all threads end."""
     monkeypatch.setattr(reader, "REQUEST_SECONDS", 1.0)
     before = threading.active_count()
     half_open = [connect(served.server.port) for _ in range(200)]
@@ -390,7 +390,7 @@ def test_bookkeeping_survives_many_threads() -> None:
                     if number % 7 == 0:
                         table.evict()
                     table.remove(channel)
-        except BaseException as error:  # noqa: BLE001 - told to the test's own thread
+        except BaseException as error:  # noqa: BLE001 - asserted in the test's own thread
             failures.append(error)
 
     sys.setswitchinterval(1e-6)

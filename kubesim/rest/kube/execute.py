@@ -69,9 +69,9 @@ def run_command(
         return run_command(pod, container, inner, now) if inner else CommandResult("")
     environment = environment_of(pod, container)
     if name == "printenv" and words:
-        found = [environment[word] for word in words if word in environment]
+        values = [environment[word] for word in words if word in environment]
         return CommandResult(
-            "".join(f"{value}\n" for value in found), code=int(len(found) < len(words))
+            "".join(f"{value}\n" for value in values), code=int(len(values) < len(words))
         )
     hostname = name_of(pod)
     outputs = {
