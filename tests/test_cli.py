@@ -136,10 +136,8 @@ def test_the_first_lines_are_those_of_the_original() -> None:
         ]
         assert re.search(r"KubeAPI: CreatedPod: ID=[0-9a-f-]{36}, Name=auto-pod-0", printed)
         assert "Pod: PodStart: Pod auto-pod-0 starting ..." in printed
-        assert {action for component, action in printed_actions if component == "KubeAPI"} <= {
-            "CreatedPod",
-            "DeletedPod",
-        }
+        by_api = {action for component, action in printed_actions if component == "KubeAPI"}
+        assert by_api <= {"CreatedPod", "DeletedPod"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
