@@ -144,7 +144,7 @@ def test_a_token_is_asked_for_as_a_status() -> None:
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no program openssl")
 def test_tls_with_a_certificate_that_only_the_kubeconfig_knows() -> None:
-    """Requests, keep-alive and watches over TLS; without the certificate clients do not trust it."""
+    """Requests, keep-alive and watches over TLS; clients need the certificate to trust it."""
     with kube(tls=True) as (_, ask):
         server = ask.server
         assert server.url.startswith("https://")
