@@ -252,14 +252,14 @@ ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "reason", "said", "spec"), ROWS)
-def test_every_rule(api: KubeAPI, field: str, reason: str, said: str, spec: dict[str, Any]) -> None:
-    """One broken rule, one cause: its field, its reason, and upstream's words."""
+@pytest.mark.parametrize(("field", "reason", "text", "spec"), ROWS)
+def test_every_rule(api: KubeAPI, field: str, reason: str, text: str, spec: dict[str, Any]) -> None:
+    """Each violation is one cause with field, reason and upstream's message."""
     with pytest.raises(Invalid) as refused:
         api.create(an_hpa(**spec))
     causes = [cause for cause in refused.value.causes if cause.field == field]
     assert [cause.reason for cause in causes] == [f"FieldValue{reason}"], refused.value.causes
-    assert said in causes[0].message
+    assert text in causes[0].message
     assert refused.value.message.startswith('HorizontalPodAutoscaler.autoscaling "db" is invalid: ')
     assert api.peek("hpa", "db") is None
 
@@ -283,12 +283,12 @@ GOOD: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("spec", GOOD)
 def test_what_may_be(api: KubeAPI, spec: dict[str, Any]) -> None:
-    """The edges of the rules, from inside."""
+    """Values at the edges of the rules are valid."""
     api.create(an_hpa(**spec))
 
 
 def test_all_errors_come_together(api: KubeAPI) -> None:
-    """One answer lists every broken rule."""
+    """One error lists all violations."""
     spec = {
         "minReplicas": 0,
         "maxReplicas": 0,
@@ -333,7 +333,7 @@ def test_defaults(api: KubeAPI) -> None:
 
 
 def test_defaults_of_the_behavior(api: KubeAPI) -> None:
-    """Any behavior fills both sides; the scale-down window stays unset; given lists replace."""
+    """A behavior gets defaults on both sides, except the scale-down window."""
     behavior = api.create(an_hpa(behavior={}))["spec"]["behavior"]
     percent = {"type": "Percent", "value": 100, "periodSeconds": 15}
     assert behavior["scaleUp"] == {
@@ -354,7 +354,7 @@ def test_defaults_of_the_behavior(api: KubeAPI) -> None:
 
 @pytest.mark.parametrize("period", ["soon", "0s", "-5s", "25h", "5", ""])
 def test_the_period_annotation_is_checked(api: KubeAPI, period: str) -> None:
-    """Our own annotation steers the controller, so a bad one is refused, too."""
+    """A wrong sync period in the annotation is refused, too."""
     hpa = an_hpa()
     hpa["metadata"]["annotations"] = {"kubesim.dev/sync-period": period}
     with pytest.raises(Invalid, match=r"metadata.annotations\[kubesim.dev/sync-period\]"):

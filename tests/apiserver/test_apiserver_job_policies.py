@@ -1,4 +1,4 @@
-"""podFailurePolicy and successPolicy of a Job: what the server fills in, and what it refuses."""
+"""podFailurePolicy and successPolicy of a Job: defaults and validation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WHERE = [{"type": "DisruptionTarget", "status": "True"}]
 
 
 def job(**spec: Any) -> dict[str, Any]:
-    """An indexed Job of five."""
+    """Return an indexed Job with five completions."""
     container = {"name": "main", "image": "i"}
     template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
     base = {"completions": 5, "completionMode": "Indexed", "template": template}
@@ -23,17 +23,17 @@ def job(**spec: Any) -> dict[str, Any]:
 
 
 def failing(*rules: Any) -> dict[str, Any]:
-    """A Job with rules about failures."""
+    """Return a Job with a podFailurePolicy."""
     return job(podFailurePolicy={"rules": list(rules)})
 
 
 def succeeding(*rules: Any) -> dict[str, Any]:
-    """A Job with rules about successes."""
+    """Return a Job with a successPolicy."""
     return job(successPolicy={"rules": list(rules)})
 
 
 def rule(**fields: Any) -> dict[str, Any]:
-    """A rule that ignores."""
+    """Return a rule with action Ignore."""
     return {"action": "Ignore", **fields}
 
 
@@ -118,22 +118,22 @@ ROWS: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("document", "field", "said"), ROWS)
-def test_what_is_refused(api: KubeAPI, document: Any, field: str, said: str) -> None:
-    """One broken rule, one cause with its path."""
+@pytest.mark.parametrize(("document", "field", "text"), ROWS)
+def test_what_is_refused(api: KubeAPI, document: Any, field: str, text: str) -> None:
+    """Each violation is one cause with its path."""
     with pytest.raises(Invalid) as caught:
         api.create(document)
     (cause,) = caught.value.causes
     assert cause.field == field
-    assert said in cause.message
+    assert text in cause.message
 
 
 def test_what_is_filled_in(api: KubeAPI) -> None:
-    """A condition is looked for as True; pods are replaced when they have failed."""
+    """Pattern status defaults to True, podReplacementPolicy to Failed."""
     rules = [rule(onPodConditions=[{"type": "X"}]), rule(onExitCodes=CODES, action="FailJob")]
-    made = api.create(failing(*rules))["spec"]
-    assert made["podFailurePolicy"]["rules"][0]["onPodConditions"][0]["status"] == "True"
-    assert made["podReplacementPolicy"] == "Failed"
+    new = api.create(failing(*rules))["spec"]
+    assert new["podFailurePolicy"]["rules"][0]["onPodConditions"][0]["status"] == "True"
+    assert new["podReplacementPolicy"] == "Failed"
 
 
 @pytest.mark.parametrize(
@@ -152,6 +152,6 @@ def test_what_is_filled_in(api: KubeAPI) -> None:
 )
 def test_strings_of_indexes(text: Any, total: int, complaint: str) -> None:
     """Ascending numbers and ranges below the number of completions."""
-    found = read_indexes(text, 5)
-    assert found[0] == total
-    assert complaint in found[1] if complaint else found[1] == ""
+    result = read_indexes(text, 5)
+    assert result[0] == total
+    assert complaint in result[1] if complaint else result[1] == ""

@@ -1,4 +1,4 @@
-"""The kinds of the workload groups: names, defaults, what the server adds at creation."""
+"""Kinds of the workload groups: names, defaults, and admission at creation."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ NAMES = [
 def test_a_kind_is_found_by_its_names(
     api: KubeAPI, name: str, kind: str, version: str, namespaced: bool, scale: bool
 ) -> None:
-    """Short name or plural lead to the kind, with its version, scope and scale."""
-    found = api.registry.find(name)
-    assert (found.kind, found.api_version) == (kind, version)
-    assert (found.namespaced, found.scale) == (namespaced, scale)
+    """A kind is found by its short name or plural, with version, scope and scale."""
+    result = api.registry.find(name)
+    assert (result.kind, result.api_version) == (kind, version)
+    assert (result.namespaced, result.scale) == (namespaced, scale)
 
 
 MANIFESTS = [
@@ -58,12 +58,12 @@ MANIFESTS = [
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda document: document["kind"])
 def test_fields_that_nobody_knows_survive(api: KubeAPI, manifest: dict[str, Any]) -> None:
-    """What is created is read back, fields of the future included, and again after an update."""
-    made = api.create({**manifest, "future": {"field": [1, None, "x"]}})
+    """Objects are read back as created, unknown fields included, also after an update."""
+    new_pod = api.create({**manifest, "future": {"field": [1, None, "x"]}})
     name = manifest["metadata"]["name"]
-    assert api.get(manifest["kind"], name) == made
-    assert made["future"] == {"field": [1, None, "x"]}
-    assert api.update(made) == made, "defaults are stable: a second pass adds nothing"
+    assert api.get(manifest["kind"], name) == new_pod
+    assert new_pod["future"] == {"field": [1, None, "x"]}
+    assert api.update(new_pod) == new_pod, "defaults are stable: a second pass adds nothing"
 
 
 # -- defaults --------------------------------------------------------------------------------------
@@ -80,13 +80,13 @@ def test_a_deployment_rolls_by_a_quarter(api: KubeAPI) -> None:
 
 
 def test_a_recreating_deployment_has_no_rolling_update(api: KubeAPI) -> None:
-    """The parameters of the other strategy are not filled in."""
+    """The parameters of the other strategy get no defaults."""
     spec = api.create(a_workload("Deployment", strategy={"type": "Recreate"}))["spec"]
     assert spec["strategy"] == {"type": "Recreate"}
 
 
 def test_a_daemonset_replaces_one_at_a_time(api: KubeAPI) -> None:
-    """maxUnavailable 1, no surge."""
+    """A DaemonSet defaults to maxUnavailable 1 and no surge."""
     spec = api.create(a_workload("DaemonSet"))["spec"]
     assert spec["updateStrategy"]["rollingUpdate"] == {"maxUnavailable": 1, "maxSurge": 0}
     assert spec["revisionHistoryLimit"] == 10
@@ -104,7 +104,7 @@ JOB_SIZES = [
 def test_only_an_unsized_job_completes_once(
     api: KubeAPI, given: dict[str, int], completions: int | None, parallelism: int
 ) -> None:
-    """With parallelism alone it is a work queue: completions stays unset."""
+    """A Job with parallelism only is a work queue: completions stays unset."""
     spec = api.create(a_job(**given))["spec"]
     assert (spec.get("completions"), spec["parallelism"]) == (completions, parallelism)
     assert (spec["backoffLimit"], spec["completionMode"], spec["suspend"]) == (
@@ -116,7 +116,7 @@ def test_only_an_unsized_job_completes_once(
 
 
 def test_a_job_gets_a_selector_of_its_own(api: KubeAPI) -> None:
-    """Selector and labels carry the uid; old and new names of the labels are both there."""
+    """Selector and labels contain the uid, under the old and new label names."""
     job = api.create(a_job())
     uid, labels = job["metadata"]["uid"], job["spec"]["template"]["metadata"]["labels"]
     assert job["spec"]["selector"] == {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
@@ -142,7 +142,7 @@ def test_a_job_may_bring_its_own_selector(api: KubeAPI) -> None:
 
 
 def test_a_service_gets_defaults_and_an_address(api: KubeAPI) -> None:
-    """An address of 10.96.0.0/12, the same for the same seed; the target port is the port."""
+    """The address is in 10.96.0.0/12, the same for the same seed; targetPort defaults to port."""
     spec = api.create(a_service())["spec"]
     assert (spec["type"], spec["sessionAffinity"]) == ("ClusterIP", "None")
     assert spec["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}]
@@ -154,23 +154,23 @@ def test_a_service_gets_defaults_and_an_address(api: KubeAPI) -> None:
 
 
 def test_addresses_are_given_once(api: KubeAPI) -> None:
-    """Two hundred services have two hundred addresses; one that is taken is refused."""
-    made = [api.create(a_service(f"web-{n}"))["spec"]["clusterIP"] for n in range(200)]
-    assert len(set(made)) == 200
+    """All Services have different addresses; an allocated one is refused."""
+    new_pod = [api.create(a_service(f"web-{n}"))["spec"]["clusterIP"] for n in range(200)]
+    assert len(set(new_pod)) == 200
     with pytest.raises(Invalid, match="provided IP is already allocated"):
-        api.create(a_service("thief", clusterIP=made[0]))
+        api.create(a_service("thief", clusterIP=new_pod[0]))
     with pytest.raises(Invalid, match="is not in the valid range"):
         api.create(a_service("far", clusterIP="192.168.0.1"))
 
 
 def test_a_headless_service_has_no_address(api: KubeAPI) -> None:
-    """clusterIP None stays, and needs no ports."""
+    """A headless Service keeps clusterIP None and needs no ports."""
     spec = api.create(a_service(clusterIP="None", ports=None))["spec"]
     assert (spec["clusterIP"], spec["clusterIPs"]) == ("None", ["None"])
 
 
 def test_an_applied_service_keeps_its_address(api: KubeAPI) -> None:
-    """An update that does not name the address keeps it; another one is refused."""
+    """An update without clusterIP keeps it; another address is refused."""
     before = api.create(a_service())["spec"]["clusterIP"]
     after = api.update(a_service(ports=[{"port": 81}]))["spec"]
     assert (after["clusterIP"], after["clusterIPs"]) == (before, [before])
@@ -179,7 +179,7 @@ def test_an_applied_service_keeps_its_address(api: KubeAPI) -> None:
 
 
 def test_node_ports_are_given_and_kept(api: KubeAPI) -> None:
-    """A NodePort service gets a port of each node, which an update keeps."""
+    """A NodePort Service gets a node port, which an update keeps."""
     port = api.create(a_service(type="NodePort"))["spec"]["ports"][0]["nodePort"]
     assert port in range(30_000, 32_768)
     again = api.update(a_service(type="NodePort"))["spec"]["ports"][0]["nodePort"]
@@ -190,7 +190,7 @@ def test_node_ports_are_given_and_kept(api: KubeAPI) -> None:
 
 
 def test_the_system_classes_are_there_from_the_start(api: KubeAPI) -> None:
-    """Two classes above all that users may define."""
+    """Two system classes exist with values above those of users."""
     classes = api.list("pc")["items"]
     assert [(pc["metadata"]["name"], pc["value"]) for pc in classes] == [
         ("system-cluster-critical", 2_000_000_000),
@@ -208,21 +208,21 @@ def test_a_class_becomes_a_number(api: KubeAPI) -> None:
 
 
 def test_an_unknown_class_is_refused(api: KubeAPI) -> None:
-    """In the words of the real admission plug-in."""
+    """The messages are those of the real admission plug-in."""
     with pytest.raises(Forbidden) as refused:
         api.create(a_pod(priorityClassName="hgih"))
-    said = 'pods "web" is forbidden: no PriorityClass with name hgih was found'
-    assert refused.value.message == said
+    text = 'pods "web" is forbidden: no PriorityClass with name hgih was found'
+    assert refused.value.message == text
 
 
 def test_a_number_beside_a_class_is_refused(api: KubeAPI) -> None:
-    """Nobody may claim a priority that his class does not give."""
+    """A pod may not set a priority that its class does not give."""
     with pytest.raises(Forbidden, match=r"the integer value of priority \(7\) must not be"):
         api.create(a_pod(priority=7))
 
 
 def test_a_default_class_counts_for_new_pods(api: KubeAPI) -> None:
-    """Pods of before keep their priority, also when they are updated; one default at most."""
+    """Existing pods keep their priority in updates; there is one default class at most."""
     old = api.create(a_pod("old"))
     api.create(a_priority("usual", 10, globalDefault=True))
     new = api.create(a_pod("new"))["spec"]
@@ -237,7 +237,7 @@ def test_a_default_class_counts_for_new_pods(api: KubeAPI) -> None:
 
 
 def test_a_node_uses_what_its_pods_use(api: KubeAPI) -> None:
-    """NodeMetrics are the sum of the newest samples, made on reading; they cannot be watched."""
+    """NodeMetrics are the sum of the newest samples, computed when read; no watch."""
     api.create(a_node("node-1"))
     api.create(a_node("node-2"))
     for name, cpu in (("a", 100), ("b", 250)):

@@ -49,36 +49,36 @@ GO_READS = [
 
 @pytest.mark.parametrize(("text", "value"), GO_READS)
 def test_plain_words_are_read_as_go_reads_them(text: str, value: object) -> None:
-    """Dates and times stay texts; numbers and truth values are what Kubernetes takes them for."""
-    (found,) = yamltext.parse(f"a: {text}")
-    assert found == {"a": value} and type(found["a"]) is type(value)
+    """Dates and times stay strings; numbers and booleans are parsed as in Kubernetes."""
+    (parsed,) = yamltext.parse(f"a: {text}")
+    assert parsed == {"a": value} and type(parsed["a"]) is type(value)
 
 
 @QUICK
 @given(st.dictionaries(st.text(min_size=1, max_size=6), JSON, max_size=4))
 def test_what_is_written_is_read_back(document: dict[str, Any]) -> None:
-    """Any JSON object goes through YAML and comes back, type for type."""
-    (found,) = yamltext.parse(yamltext.render([document]))
-    assert found == document and is_kept(document, found)
+    """A JSON object survives a round trip through YAML."""
+    (parsed,) = yamltext.parse(yamltext.render([document]))
+    assert parsed == document and is_kept(document, parsed)
 
 
 @pytest.mark.parametrize(
     "word", ["yes", "n", "12:30", "1e3", "0644", "2024-01-01", "=", "null", ""]
 )
-def test_texts_that_look_like_something_else_are_quoted(word: str) -> None:
-    """A reader of any kind takes a text for a text."""
+def test_strings_that_look_like_something_else_are_quoted(word: str) -> None:
+    """Strings that look like other types are quoted."""
     assert yamltext.render([{"a": word}]) == f"a: '{word}'\n"
 
 
 def test_a_key_twice_is_an_error_and_a_merge_key_is_none() -> None:
-    """What YAML forbids is refused with its line; `<<` may be overridden."""
+    """Invalid YAML is refused with its line; `<<` may be overridden."""
     with pytest.raises(BadRequest, match='line 2: key "a" already set in map'):
         yamltext.parse("a: 1\na: 2")
     assert yamltext.parse("x: &x {b: 1}\ny: {<<: *x, b: 2}")[0]["y"] == {"b": 2}
 
 
 def test_hostile_yaml_is_refused_at_once() -> None:
-    """Aliases that multiply, endless nesting, things of Python: refused, not expanded or run."""
+    """Alias bombs, endless nesting and Python tags are refused."""
     pairs = [("bcdefghij"[i], "abcdefghi"[i]) for i in range(9)]
     layers = [f"{a}: &{a} [{','.join(['*' + b] * 10)}]" for a, b in pairs]
     bombs = [
@@ -95,20 +95,20 @@ def test_hostile_yaml_is_refused_at_once() -> None:
 
 
 def test_broken_yaml_says_where() -> None:
-    """A text that is no YAML is refused with its line."""
+    """Invalid YAML is refused with its line."""
     with pytest.raises(BadRequest, match="line 2"):
         manifests.read("kind: Pod\n  x: [")
 
 
 def test_several_documents_lists_files_and_folders(tmp_path: Path) -> None:
-    """Documents come in their order: of a text, of a List, of each file of a folder."""
+    """Documents keep their order: in a string, a List, the files of a folder."""
     text = yamltext.render([a_pod("a"), {"kind": "PodList", "items": [a_pod("b"), a_pod("c")]}])
     (tmp_path / "1.yaml").write_text(f"---\n{text}---\n")
     (tmp_path / "2.json").write_text('{"kind": "Pod", "metadata": {"name": "d"}}')
     (tmp_path / "notes.txt").write_text("not a manifest: [")
     for manifest in (tmp_path, str(tmp_path)):
-        found = [document["metadata"]["name"] for document in manifests.read(manifest)]
-        assert found == ["a", "b", "c", "d"]
+        names = [document["metadata"]["name"] for document in manifests.read(manifest)]
+        assert names == ["a", "b", "c", "d"]
     assert manifests.read(str(tmp_path / "1.yaml"))[0] == a_pod("a")
     assert manifests.read([a_pod("a"), a_pod("b")]) == [a_pod("a"), a_pod("b")]
     with pytest.raises(BadRequest, match="does not exist"):
@@ -118,7 +118,7 @@ def test_several_documents_lists_files_and_folders(tmp_path: Path) -> None:
 
 
 def test_without_pyyaml_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No PyYAML: YAML says what is missing, dictionaries and JSON work."""
+    """Without PyYAML, YAML says what to install; dictionaries and JSON work."""
 
     def missing(name: str) -> Any:
         raise ImportError(name)
@@ -137,7 +137,7 @@ def results(table: Any) -> list[tuple[Any, ...]]:
 
 
 def test_created_unchanged_configured(api: KubeAPI) -> None:
-    """The three results of kubectl apply, under kubectl's names."""
+    """The three results of kubectl apply: created, configured, unchanged."""
     both = [a_workload("Deployment", replicas=2), a_config_map(a="1")]
     assert results(manifests.apply(api, both)) == [
         ("deployment.apps/web", "created"),
@@ -178,51 +178,51 @@ def container(name: str, **fields: Any) -> dict[str, Any]:
 
 
 def test_containers_come_go_and_keep_their_order(api: KubeAPI) -> None:
-    """Keyed lists: one is dropped, one added, one changed; the manifest's order holds."""
+    """In keyed lists items are removed, added and changed; the manifest's order holds."""
 
     def deployment(*containers: Any) -> dict[str, Any]:
-        made = a_workload("Deployment")
-        made["spec"]["template"]["spec"]["containers"] = list(containers)
-        return made
+        new = a_workload("Deployment")
+        new["spec"]["template"]["spec"]["containers"] = list(containers)
+        return new
 
     manifests.apply(api, deployment(container("a"), container("b")))
     env = [{"name": "X", "value": "1"}]
     manifests.apply(api, deployment(container("c"), container("b", env=env)))
-    found = api.get("Deployment", "web")["spec"]["template"]["spec"]["containers"]
-    assert [item["name"] for item in found] == ["c", "b"]
-    assert found[1]["env"] == env
+    containers = api.get("Deployment", "web")["spec"]["template"]["spec"]["containers"]
+    assert [item["name"] for item in containers] == ["c", "b"]
+    assert containers[1]["env"] == env
     manifests.apply(api, deployment(container("b"), container("c")))
-    found = api.get("Deployment", "web")["spec"]["template"]["spec"]["containers"]
-    assert [item["name"] for item in found] == ["b", "c"]
-    assert not found[0].get("env")
+    containers = api.get("Deployment", "web")["spec"]["template"]["spec"]["containers"]
+    assert [item["name"] for item in containers] == ["b", "c"]
+    assert not containers[0].get("env")
 
 
 def test_a_change_of_strategy_drops_the_defaults_of_the_old_one(api: KubeAPI) -> None:
-    """RollingUpdate to Recreate: the defaulted rollingUpdate goes by $retainKeys."""
+    """A change to Recreate removes the defaulted rollingUpdate by $retainKeys."""
     manifests.apply(api, a_workload("Deployment"))
     manifests.apply(api, a_workload("Deployment", strategy={"type": "Recreate"}))
     assert api.get("Deployment", "web")["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def test_an_object_made_without_apply_is_adopted(api: KubeAPI) -> None:
-    """No annotation: nothing is removed, and the annotation is there afterwards."""
+    """Without the annotation nothing is removed, and the annotation is added."""
     api.create(a_config_map(a="1", b="2"))
     assert results(manifests.apply(api, a_config_map(a="9")))[0][1] == "configured"
-    found = api.get("ConfigMap", "settings")
+    config = api.get("ConfigMap", "settings")
     assert (
-        found["data"] == {"a": "9", "b": "2"} and LAST_APPLIED in found["metadata"]["annotations"]
+        config["data"] == {"a": "9", "b": "2"} and LAST_APPLIED in config["metadata"]["annotations"]
     )
 
 
 def test_a_dry_run_changes_nothing(api: KubeAPI) -> None:
-    """The same result, and the store as before."""
+    """A dry run has the same result and does not change the store."""
     revision = api.store.revision
     assert results(manifests.apply(api, a_pod(), dry_run=True)) == [("pod/web", "created")]
     assert api.store.revision == revision
 
 
 def test_one_refused_object_does_not_stop_the_others(api: KubeAPI) -> None:
-    """The error is raised at the end, and says what was done."""
+    """The error is raised at the end and lists what was applied."""
     with pytest.raises(Invalid) as refused:
         manifests.apply(api, [a_pod("a", containers=[]), a_pod("b")])
     assert refused.value.__notes__ == ["done all the same: pod/b created"]
@@ -238,7 +238,7 @@ def test_one_refused_object_does_not_stop_the_others(api: KubeAPI) -> None:
     ],
 )
 def test_what_cannot_be_applied(api: KubeAPI, metadata: dict[str, str], words: str) -> None:
-    """Names and namespaces must be clear."""
+    """Names and namespaces must be unambiguous."""
     with pytest.raises(BadRequest, match=words):
         manifests.apply(api, {**a_pod(), "metadata": metadata}, namespace="y")
 
@@ -253,7 +253,7 @@ def test_diff_shows_fields_and_is_empty_after_apply(api: KubeAPI) -> None:
 
 
 def test_delete_takes_all_and_reports_what_was_not_there(api: KubeAPI) -> None:
-    """Objects go in their order; a missing one is an error at the end, or none if so wished."""
+    """Objects are deleted in order; a missing one is an error unless ignored."""
     manifests.apply(api, [a_config_map(), a_service()])
     with pytest.raises(NotFound):
         manifests.delete(api, [a_pod(), a_service()])
@@ -274,7 +274,7 @@ def without_nulls(value: Any) -> Any:
 @QUICK
 @given(documents_with_unknown_fields().map(without_nulls))
 def test_apply_gives_every_field_back(document: dict[str, Any]) -> None:
-    """Applied and read: all that went in is there, and a second apply changes nothing."""
+    """An applied object is read back completely; a second apply changes nothing."""
     api = make_api()
     manifests.apply(api, document)
     kind, name = document["kind"], document["metadata"]["name"]
@@ -287,7 +287,7 @@ def test_apply_gives_every_field_back(document: dict[str, Any]) -> None:
 @QUICK
 @given(st.lists(st.dictionaries(st.sampled_from("abcd"), JSON, max_size=4), min_size=3, max_size=3))
 def test_three_way_patches_lead_where_they_should(documents: list[dict[str, Any]]) -> None:
-    """Patched: what is wanted is there, what was applied and is wanted no more is gone."""
+    """The patch adds desired fields and removes formerly applied ones."""
     original, wanted, live = documents
     for build, patch in ((strategic, strategic_patch), (merging, merge_patch)):
         before = thaw(live)
@@ -302,7 +302,7 @@ def test_three_way_patches_lead_where_they_should(documents: list[dict[str, Any]
 
 
 def test_annotated_leaves_the_manifest_alone() -> None:
-    """The manifest is the caller's."""
+    """Apply does not change the manifest."""
     document = a_pod()
     before = thaw(document)
     annotated(document)

@@ -44,7 +44,7 @@ AGES = [
 
 @pytest.mark.parametrize(("seconds", "text"), AGES)
 def test_ages(seconds: float, text: str) -> None:
-    """Finer units for young objects, coarser ones for old."""
+    """Small units for young objects, larger ones for old objects."""
     assert human_duration(seconds) == text
 
 
@@ -67,50 +67,50 @@ COLUMNS = {
 @pytest.mark.parametrize("kind", COLUMNS)
 def test_columns(kind: str) -> None:
     """Names, types and priorities; the name column is marked as such."""
-    found = columns(REGISTRY.find(kind))
+    result = columns(REGISTRY.find(kind))
     texts = [
         item["name"].replace(" ", "_")
         + ("*" if item["priority"] else "")
         + (":i" if item["type"] == "integer" else "")
-        for item in found
+        for item in result
     ]
     assert " ".join(texts) == COLUMNS[kind]
-    assert [item["format"] for item in found if item["name"] == "Name"] == ["name"]
+    assert [item["format"] for item in result if item["name"] == "Name"] == ["name"]
 
 
 @pytest.mark.parametrize("kind", [kind.kind for kind in REGISTRY.kinds()])
 def test_every_row_has_a_cell_for_each_column(kind: str) -> None:
-    """Also of an object that says next to nothing; and cells have their column's type."""
-    found = REGISTRY.find(kind)
+    """Cells have their column's type, even for nearly empty objects."""
+    result = REGISTRY.find(kind)
     empty = {"kind": kind, "metadata": {"name": "a"}, "spec": {}, "status": {}}
     for document in (empty, {"kind": kind, "metadata": {}}):
-        row = cells(found, document, CLOCK, NOW)
-        assert len(row) == len(columns(found))
-        for item, cell in zip(columns(found), row, strict=True):
+        row = cells(result, document, CLOCK, NOW)
+        assert len(row) == len(columns(result))
+        for item, cell in zip(columns(result), row, strict=True):
             wanted = {"integer": int, "boolean": bool}.get(item["type"], (str, type(None)))
             assert isinstance(cell, wanted), item["name"]
 
 
 def row(kind: str, document: dict[str, Any]) -> dict[str, Any]:
-    """The cells of an object by the names of their columns."""
-    found = REGISTRY.find(kind)
-    names = [item["name"] for item in columns(found)]
-    return dict(zip(names, cells(found, document, CLOCK, NOW), strict=True))
+    """Return the cells of an object by column name."""
+    result = REGISTRY.find(kind)
+    names = [item["name"] for item in columns(result)]
+    return dict(zip(names, cells(result, document, CLOCK, NOW), strict=True))
 
 
 # -- pods ------------------------------------------------------------------------------------------
 
 
 def container(name: str = "main", ready: bool = False, restarts: int = 0, **state: Any) -> Any:
-    found: dict[str, Any] = {"name": name, "ready": ready, "restartCount": restarts}
-    return {**found, "state": state or {"running": {}}}
+    result: dict[str, Any] = {"name": name, "ready": ready, "restartCount": restarts}
+    return {**result, "state": state or {"running": {}}}
 
 
 def pod(phase: str = "Running", *statuses: Any, **more: Any) -> dict[str, Any]:
-    made = a_pod(containers=[{"name": s["name"]} for s in statuses] or [{"name": "main"}])
-    made["metadata"]["creationTimestamp"] = CLOCK.timestamp(NOW - 90)
-    made["status"] = {"phase": phase, "containerStatuses": list(statuses), **more}
-    return made
+    new = a_pod(containers=[{"name": s["name"]} for s in statuses] or [{"name": "main"}])
+    new["metadata"]["creationTimestamp"] = CLOCK.timestamp(NOW - 90)
+    new["status"] = {"phase": phase, "containerStatuses": list(statuses), **more}
+    return new
 
 
 def ended(code: int, reason: str = "", **more: Any) -> dict[str, Any]:
@@ -171,9 +171,9 @@ def test_what_a_pod_is_about(
     document: dict[str, Any], ready: str, status: str, restarts: str
 ) -> None:
     """Ready, Status and Restarts, as kubectl shows them."""
-    found = row("Pod", document)
-    assert (found["Ready"], found["Status"], found["Restarts"]) == (ready, status, restarts)
-    assert found["Age"] == "90s"
+    result = row("Pod", document)
+    assert (result["Ready"], result["Status"], result["Restarts"]) == (ready, status, restarts)
+    assert result["Age"] == "90s"
 
 
 INIT = [{"name": "i1"}, {"name": "i2"}]
@@ -188,23 +188,23 @@ STARTS = [
 
 @pytest.mark.parametrize(("statuses", "status"), STARTS)
 def test_a_pod_that_initializes(statuses: list[Any], status: str) -> None:
-    """What the init containers are doing comes first."""
+    """The state of init containers takes precedence."""
     document = pod("Pending", initContainerStatuses=statuses)
     document["spec"]["initContainers"] = INIT
     assert row("Pod", document)["Status"] == status
 
 
 def test_sidecars_count_among_the_containers() -> None:
-    """An init container that restarts always is one of the containers."""
+    """A sidecar counts as a container."""
     sidecar = {**container("side", True), "started": True}
     document = pod("Running", container(ready=True), initContainerStatuses=[sidecar])
     document["spec"]["initContainers"] = [{"name": "side", "restartPolicy": "Always"}]
-    found = row("Pod", document)
-    assert (found["Ready"], found["Status"]) == ("2/2", "Running")
+    result = row("Pod", document)
+    assert (result["Ready"], result["Status"]) == ("2/2", "Running")
 
 
 def test_terminating_and_lost_pods() -> None:
-    """A deletion shows, but not on a pod that is over; a lost node shows as Unknown."""
+    """A deleted pod is Terminating unless it is finished; a lost node shows as Unknown."""
     document = pod("Running", container(ready=True))
     document["metadata"]["deletionTimestamp"] = CLOCK.timestamp(NOW)
     assert row("Pod", document)["Status"] == "Terminating"
@@ -215,22 +215,22 @@ def test_terminating_and_lost_pods() -> None:
 
 
 def test_restarts_say_when_the_last_one_was() -> None:
-    """The newest end of a container, if it is known."""
+    """The time of the last restart is shown if it is known."""
     status = container(ready=True, restarts=3)
     status["lastState"] = {"terminated": {"finishedAt": CLOCK.timestamp(NOW - 300)}}
     assert row("Pod", pod("Running", status))["Restarts"] == "3 (5m ago)"
 
 
 def test_wide_cells_of_a_pod() -> None:
-    """Address, node, nominated node and gates; `<none>` where there is nothing."""
+    """Wide cells: address, node, nominated node and gates, or `<none>`."""
     document = pod("Running", container(ready=True))
-    found = row("Pod", document)
+    result = row("Pod", document)
     wide = ("IP", "Node", "Nominated Node", "Readiness Gates")
-    assert [found[name] for name in wide] == ["<none>"] * 4
+    assert [result[name] for name in wide] == ["<none>"] * 4
     document["spec"] |= {"nodeName": "node-1", "readinessGates": [{"conditionType": "a/b"}]}
     document["status"] |= {"podIPs": [{"ip": "10.0.0.1"}], "nominatedNodeName": "node-2"}
-    found = row("Pod", document)
-    assert [found[name] for name in wide] == ["10.0.0.1", "node-1", "node-2", "0/1"]
+    result = row("Pod", document)
+    assert [result[name] for name in wide] == ["10.0.0.1", "node-1", "node-2", "0/1"]
 
 
 # -- the others ------------------------------------------------------------------------------------
@@ -250,31 +250,31 @@ def test_nodes() -> None:
     }
     node["status"]["addresses"] = [{"type": "InternalIP", "address": "10.0.0.1"}]
     node["status"]["nodeInfo"] = {"kubeletVersion": "v1.34.0"}
-    found = row("Node", node)
-    assert found["Status"] == "Ready,SchedulingDisabled"
-    assert found["Roles"] == "control-plane,worker"
-    assert (found["Version"], found["Internal-IP"], found["External-IP"]) == (
+    result = row("Node", node)
+    assert result["Status"] == "Ready,SchedulingDisabled"
+    assert result["Roles"] == "control-plane,worker"
+    assert (result["Version"], result["Internal-IP"], result["External-IP"]) == (
         "v1.34.0",
         "10.0.0.1",
         "<none>",
     )
-    assert found["OS-Image"] == "<unknown>"
+    assert result["OS-Image"] == "<unknown>"
 
 
 def test_workloads() -> None:
-    """Counts, and the template's containers, images and selector."""
+    """Counts, and the containers, images and selector of the template."""
     deployment = a_workload("Deployment", replicas=3)
     deployment["status"] = {"readyReplicas": 2, "updatedReplicas": 3, "availableReplicas": 1}
-    found = row("Deployment", deployment)
-    assert (found["Ready"], found["Up-to-date"], found["Available"]) == ("2/3", 3, 1)
-    assert (found["Containers"], found["Images"]) == ("main", "nginx:1.27")
-    assert found["Selector"] == "app=web"
-    found = row("ReplicaSet", a_workload("ReplicaSet", replicas=3))
-    assert (found["Desired"], found["Current"], found["Ready"]) == (3, 0, 0)
+    result = row("Deployment", deployment)
+    assert (result["Ready"], result["Up-to-date"], result["Available"]) == ("2/3", 3, 1)
+    assert (result["Containers"], result["Images"]) == ("main", "nginx:1.27")
+    assert result["Selector"] == "app=web"
+    result = row("ReplicaSet", a_workload("ReplicaSet", replicas=3))
+    assert (result["Desired"], result["Current"], result["Ready"]) == (3, 0, 0)
     daemons = a_workload("DaemonSet")
     daemons["status"] = {"desiredNumberScheduled": 3, "numberReady": 1}
-    found = row("DaemonSet", daemons)
-    assert (found["Desired"], found["Ready"], found["Node Selector"]) == (3, 1, "<none>")
+    result = row("DaemonSet", daemons)
+    assert (result["Desired"], result["Ready"], result["Node Selector"]) == (3, 1, "<none>")
 
 
 JOBS = [
@@ -297,13 +297,17 @@ JOBS = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "status", "completions", "said"), JOBS)
-def test_jobs(spec: Any, status: Any, completions: str, said: str) -> None:
-    """How far a job is, and how it goes."""
+@pytest.mark.parametrize(("spec", "status", "completions", "message"), JOBS)
+def test_jobs(spec: Any, status: Any, completions: str, message: str) -> None:
+    """Completions, duration and status of a Job."""
     job = a_job(**spec)
     job["status"] = {**status, "startTime": CLOCK.timestamp(NOW - 75)}
-    found = row("Job", job)
-    assert (found["Completions"], found["Status"], found["Duration"]) == (completions, said, "75s")
+    result = row("Job", job)
+    assert (result["Completions"], result["Status"], result["Duration"]) == (
+        completions,
+        message,
+        "75s",
+    )
 
 
 CPU = {
@@ -340,24 +344,24 @@ TARGETS = [
 
 @pytest.mark.parametrize(("metrics", "current", "text"), TARGETS)
 def test_targets_of_an_hpa(metrics: Any, current: Any, text: str) -> None:
-    """What each metric is, and should be; two at most, then how many more."""
+    """Current value and target of each metric; two at most, then the number of others."""
     hpa = an_hpa(metrics=metrics)
     hpa["status"] = {"currentMetrics": current, "currentReplicas": 4}
-    found = row("HorizontalPodAutoscaler", hpa)
-    assert (found["Targets"], found["Replicas"], found["Reference"]) == (
+    result = row("HorizontalPodAutoscaler", hpa)
+    assert (result["Targets"], result["Replicas"], result["Reference"]) == (
         text,
         "4",
         "StatefulSet/db",
     )
-    assert found["MinPods"] == "<unset>"
+    assert result["MinPods"] == "<unset>"
 
 
 def test_an_hpa_of_version_1_shows_the_same() -> None:
-    """Also the older version says what its target is."""
+    """An HPA of autoscaling/v1 shows its target, too."""
     hpa = an_hpa(targetCPUUtilizationPercentage=50, minReplicas=2)
     hpa["status"] = {"currentCPUUtilizationPercentage": 10}
-    found = row("HorizontalPodAutoscaler", hpa)
-    assert (found["Targets"], found["MinPods"]) == ("cpu: 10%/50%", "2")
+    result = row("HorizontalPodAutoscaler", hpa)
+    assert (result["Targets"], result["MinPods"]) == ("cpu: 10%/50%", "2")
 
 
 SERVICES = [
@@ -378,8 +382,12 @@ SERVICES = [
 @pytest.mark.parametrize(("spec", "inside", "outside", "ports"), SERVICES)
 def test_services(spec: Any, inside: str, outside: str, ports: str) -> None:
     """Addresses and ports of each type of service."""
-    found = row("Service", a_service(**spec))
-    assert (found["Cluster-IP"], found["External-IP"], found["Port(s)"]) == (inside, outside, ports)
+    result = row("Service", a_service(**spec))
+    assert (result["Cluster-IP"], result["External-IP"], result["Port(s)"]) == (
+        inside,
+        outside,
+        ports,
+    )
 
 
 def test_events() -> None:
@@ -402,7 +410,7 @@ def test_events() -> None:
 
 
 def test_small_kinds() -> None:
-    """Counts of keys, and holders, limits and owners."""
+    """Cells of configuration kinds: numbers of keys, holders, limits, owners."""
     assert row("ConfigMap", a_config_map(a="1", b="2"))["Data"] == "2"
     slice_ = {
         "addressType": "IPv4",
@@ -410,18 +418,18 @@ def test_small_kinds() -> None:
     }
     assert row("EndpointSlice", slice_)["Endpoints"] == "10.0.0.0,10.0.0.1,10.0.0.2 + 2 more..."
     budget = {"spec": {"minAvailable": "50%"}, "status": {"disruptionsAllowed": 2}}
-    found = row("PodDisruptionBudget", budget)
-    assert (found["Min Available"], found["Max Unavailable"]) == ("50%", "N/A")
+    result = row("PodDisruptionBudget", budget)
+    assert (result["Min Available"], result["Max Unavailable"]) == ("50%", "N/A")
     usage = [
         {"usage": {"cpu": "100m", "memory": "10Ki"}},
         {"usage": {"cpu": "50m", "memory": "5Ki"}},
     ]
-    found = row("PodMetrics", {"containers": usage, "window": "1s"})
-    assert (found["cpu"], found["memory"], found["Window"]) == ("150m", "15Ki", "1s")
+    result = row("PodMetrics", {"containers": usage, "window": "1s"})
+    assert (result["cpu"], result["memory"], result["Window"]) == ("150m", "15Ki", "1s")
 
 
 def test_columns_of_custom_kinds() -> None:
-    """Declared columns follow the name; without any there is the age."""
+    """Declared columns follow the name; without any, the age does."""
     bare = Kind("Tab", "tabs", group="example.com", custom=True)
     assert [item["name"] for item in columns(bare)] == ["Name", "Age"]
     declared = (
@@ -448,7 +456,7 @@ def test_columns_of_custom_kinds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "result"),
     [
         (".a.b", [1]),
         ("{.a.b}", [1]),
@@ -461,29 +469,29 @@ def test_columns_of_custom_kinds() -> None:
         (".list[9]", []),
     ],
 )
-def test_json_paths(path: str, found: list[Any]) -> None:
+def test_json_paths(path: str, result: list[Any]) -> None:
     """Fields, indexes, all items, filters, and names with dots."""
     document = {"a": {"b": 1, "c.d": 2}, "list": [{"k": 1, "x": "p"}, {"k": 2, "x": "q"}]}
-    assert json_path(document, path) == found
+    assert json_path(document, path) == result
 
 
 def test_delete_collection_takes_what_matches(api: KubeAPI) -> None:
-    """Selectors say what goes; a dry run takes nothing; namespaces go one by one."""
+    """A collection is deleted by selector; a dry run deletes nothing."""
     for name, tier in (("a", "front"), ("b", "back"), ("c", "front")):
-        made = a_config_map(name)
-        made["metadata"]["labels"] = {"tier": tier}
-        api.create(made)
+        new = a_config_map(name)
+        new["metadata"]["labels"] = {"tier": tier}
+        api.create(new)
     api.delete_collection("cm", "default", dry_run=True)
     assert len(api.list("cm")["items"]) == 3
-    gone = api.delete_collection("cm", "default", label_selector="tier=front")
-    assert [item["metadata"]["name"] for item in gone["items"]] == ["a", "c"]
+    deleted = api.delete_collection("cm", "default", label_selector="tier=front")
+    assert [item["metadata"]["name"] for item in deleted["items"]] == ["a", "c"]
     assert [item["metadata"]["name"] for item in api.list("cm")["items"]] == ["b"]
     with pytest.raises(MethodNotAllowed):
         api.delete_collection("namespaces")
 
 
 def test_the_table_of_a_cluster() -> None:
-    """`cluster.get` shows what kubectl would: of all namespaces, of one, wide, one object."""
+    """`cluster.get` prints the same tables as kubectl."""
     with Cluster(nodes=1, hpa=False) as cluster:
         cluster.apply(a_pod())
         cluster.sleep(30)

@@ -1,4 +1,4 @@
-"""Properties: no field is ever lost, and no document makes the server stumble."""
+"""Properties: no field is lost, and no document crashes the server."""
 
 from __future__ import annotations
 
@@ -73,16 +73,16 @@ BUILDERS = [rich_pod, a_statefulset, rich_hpa, rich_node, lambda: a_config_map(a
 
 
 def objects_in(value: Any) -> list[dict[str, Any]]:
-    """Every object inside a document, itself included."""
+    """Yield every mapping inside a document, itself included."""
     if isinstance(value, dict):
-        return [value, *(found for item in value.values() for found in objects_in(item))]
+        return [value, *(result for item in value.values() for result in objects_in(item))]
     if isinstance(value, list):
-        return [found for item in value for found in objects_in(item)]
+        return [result for item in value for result in objects_in(item)]
     return []
 
 
 def is_kept(sent: Any, stored: Any) -> bool:
-    """True if all that was sent is in what is stored; defaults may have joined it."""
+    """Return whether the stored object contains all that was sent."""
     if isinstance(sent, dict):
         return isinstance(stored, dict) and all(
             key in stored and is_kept(item, stored[key]) for key, item in sent.items()
@@ -98,7 +98,7 @@ def is_kept(sent: Any, stored: Any) -> bool:
 
 @st.composite
 def documents_with_unknown_fields(draw: st.DrawFn) -> dict[str, Any]:
-    """A valid object with fields that nobody knows, in any of its parts but maps of texts."""
+    """Generate a valid object with unknown fields in any part but string maps."""
     document = draw(st.sampled_from(BUILDERS))()
     document.pop("status", None)
     maps = (
@@ -121,7 +121,7 @@ def documents_with_unknown_fields(draw: st.DrawFn) -> dict[str, Any]:
 @QUICK
 @given(documents_with_unknown_fields())
 def test_every_field_that_went_in_comes_back(document: dict[str, Any]) -> None:
-    """Created, read, updated, patched: all that a user sent is there, type for type."""
+    """Create, read, update and patch keep all that a client sent."""
     api = make_api()
     name = document["metadata"]["name"]
     api.create(document)
@@ -137,7 +137,7 @@ def test_every_field_that_went_in_comes_back(document: dict[str, Any]) -> None:
 
 @st.composite
 def broken_documents(draw: st.DrawFn) -> dict[str, Any]:
-    """A valid object in which some fields hold anything at all."""
+    """Generate an object with arbitrary values in some fields."""
     document = draw(st.sampled_from(BUILDERS))()
     for _ in range(draw(st.integers(1, 2))):
         part = draw(st.sampled_from(objects_in(document)))
@@ -149,12 +149,12 @@ def broken_documents(draw: st.DrawFn) -> dict[str, Any]:
 @settings(QUICK, max_examples=250)
 @given(broken_documents(), st.sampled_from(BUILDERS))
 def test_no_document_makes_the_server_stumble(broken: Any, builder: Any) -> None:
-    """Taken, or refused with words: never a TypeError out of a rule or a default."""
+    """The server accepts it or refuses it with a message; it never raises TypeError."""
     api = make_api()
     sent = thaw(broken)
     try:
-        made = api.create(broken)
-        api.update(made)
+        new = api.create(broken)
+        api.update(new)
     except StatusError:
         assert api.store.revision == 4, "nothing but the namespaces was written"
     assert broken == sent, "the caller's document is never changed"
@@ -187,7 +187,7 @@ def test_patches_leave_the_original_alone(document: Any, patch: Any) -> None:
 @QUICK
 @given(st.dictionaries(WORD, JSON, max_size=4), st.dictionaries(WORD, JSON, max_size=4))
 def test_merge_patch_obeys_its_rfc(document: Any, patch: Any) -> None:
-    """Patching twice is patching once, and what the patch says without nulls is there."""
+    """Patching is idempotent, and the result contains the patch without nulls."""
     once = merge_patch(document, patch)
     assert merge_patch(once, patch) == once
     for key, value in patch.items():

@@ -1,4 +1,4 @@
-"""LimitRanges and ResourceQuotas: defaults, bounds, and what a namespace may hold in all."""
+"""LimitRanges and ResourceQuotas: defaults, bounds, and limits of a namespace."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def quota(name: str = "q", **hard: str) -> dict[str, Any]:
 
 
 def pod(name: str = "web", **resources: Any) -> dict[str, Any]:
-    made = a_pod(name)
-    made["spec"]["containers"][0]["resources"] = resources
-    return made
+    new = a_pod(name)
+    new["spec"]["containers"][0]["resources"] = resources
+    return new
 
 
 def refusal(api: KubeAPI, document: dict[str, Any]) -> str:
@@ -50,27 +50,27 @@ def refusal(api: KubeAPI, document: dict[str, Any]) -> str:
 
 
 def test_defaults_of_a_limit_range_follow_from_what_it_says(api: KubeAPI) -> None:
-    """A default limit is the maximum; a default request that limit, or the minimum."""
+    """The default limit is the maximum; the default request that limit or the minimum."""
     item = {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "1m", "memory": "1Mi"}}
-    made = api.create(limits(item))["spec"]["limits"][0]
-    assert made["default"] == {"cpu": "2"}
-    assert made["defaultRequest"] == {"cpu": "2", "memory": "1Mi"}
+    new = api.create(limits(item))["spec"]["limits"][0]
+    assert new["default"] == {"cpu": "2"}
+    assert new["defaultRequest"] == {"cpu": "2", "memory": "1Mi"}
 
 
 def test_containers_get_the_defaults_and_say_so(api: KubeAPI) -> None:
-    """What a container does not say is filled in; the pod's annotation tells what."""
+    """Missing requests and limits are set and listed in an annotation."""
     item = {"type": "Container", "default": {"cpu": "1"}, "defaultRequest": {"cpu": "100m"}}
     api.create(limits(item))
-    made = api.create(pod(requests={"memory": "1Gi"}))
-    assert made["spec"]["containers"][0]["resources"] == {
+    new = api.create(pod(requests={"memory": "1Gi"}))
+    assert new["spec"]["containers"][0]["resources"] == {
         "requests": {"memory": "1Gi", "cpu": "100m"},
         "limits": {"cpu": "1"},
     }
-    assert made["metadata"]["annotations"][ANNOTATION] == (
+    assert new["metadata"]["annotations"][ANNOTATION] == (
         "LimitRanger plugin set: cpu request for container main; cpu limit for container main"
     )
-    said = api.create(pod("said", requests={"cpu": "50m"}, limits={"cpu": "60m"}))
-    assert ANNOTATION not in said["metadata"].get("annotations", {})
+    text = api.create(pod("text", requests={"cpu": "50m"}, limits={"cpu": "60m"}))
+    assert ANNOTATION not in text["metadata"].get("annotations", {})
 
 
 BOUNDS = [
@@ -108,17 +108,17 @@ BOUNDS = [
 
 @pytest.mark.parametrize(("item", "resources", "words"), BOUNDS)
 def test_bounds_of_containers(item: Any, resources: Any, words: str) -> None:
-    """Minimum, maximum and ratio, each with its figures."""
-    found = breaches("Pod", pod(**resources), [{"type": "Container", **item}])
-    assert found == ([words] if words else [])
+    """Minimum, maximum and ratio are checked, with their values in the message."""
+    result = breaches("Pod", pod(**resources), [{"type": "Container", **item}])
+    assert result == ([words] if words else [])
 
 
 def test_bounds_of_pods_add_up(api: KubeAPI) -> None:
-    """A pod is measured as a whole, and all faults are told at once."""
+    """Bounds of type Pod apply to the sum; all violations are in one message."""
     api.create(limits({"type": "Pod", "max": {"cpu": "1", "memory": "1Gi"}}))
-    made = pod(limits={"cpu": "600m", "memory": "2Gi"})
-    made["spec"]["containers"].append({**made["spec"]["containers"][0], "name": "other"})
-    assert refusal(api, made) == (
+    new = pod(limits={"cpu": "600m", "memory": "2Gi"})
+    new["spec"]["containers"].append({**new["spec"]["containers"][0], "name": "other"})
+    assert refusal(api, new) == (
         'pods "web" is forbidden: [maximum cpu usage per Pod is 1, but limit is 1200m, maximum '
         "memory usage per Pod is 1Gi, but limit is 4Gi]"
     )
@@ -144,7 +144,7 @@ def test_claims_are_bounded_too(api: KubeAPI) -> None:
 
 
 def test_a_count_that_is_full(api: KubeAPI) -> None:
-    """What is asked for, used and allowed, in upstream's words; other namespaces do not matter."""
+    """The message has requested, used and allowed amounts; other namespaces do not count."""
     api.create(quota(pods="1"))
     api.create(a_pod("a"))
     assert refusal(api, a_pod("b")) == (
@@ -156,23 +156,23 @@ def test_a_count_that_is_full(api: KubeAPI) -> None:
 
 
 def test_finished_pods_take_nothing(api: KubeAPI) -> None:
-    """A pod that is over leaves its place to another."""
+    """A finished pod does not count."""
     api.create(quota(pods="1"))
     api.create(a_pod("a"))
     api.update_status({**a_pod("a"), "status": {"phase": "Succeeded"}})
     assert api.create(a_pod("b"))
 
 
-def test_compute_resources_add_up_and_must_be_said(api: KubeAPI) -> None:
-    """Requests and limits count; a container that does not say is refused."""
+def test_compute_resources_add_up_and_must_be_specified(api: KubeAPI) -> None:
+    """Requests and limits count; a container without them is refused."""
     api.create(quota(requests_cpu="1", limits_memory="1Gi"))
     assert refusal(api, a_pod()) == (
         'pods "web" is forbidden: failed quota: q: must specify limits.memory for: main; '
         "requests.cpu for: main"
     )
     api.create(pod("a", requests={"cpu": "600m"}, limits={"memory": "512Mi"}))
-    found = refusal(api, pod("b", requests={"cpu": "600m"}, limits={"memory": "768Mi"}))
-    assert found == (
+    result = refusal(api, pod("b", requests={"cpu": "600m"}, limits={"memory": "768Mi"}))
+    assert result == (
         'pods "b" is forbidden: exceeded quota: q, requested: limits.memory=768Mi,'
         "requests.cpu=600m, used: limits.memory=512Mi,requests.cpu=600m, limited: "
         "limits.memory=1Gi,requests.cpu=1"
@@ -181,7 +181,7 @@ def test_compute_resources_add_up_and_must_be_said(api: KubeAPI) -> None:
 
 
 def test_defaults_come_before_the_quota(api: KubeAPI) -> None:
-    """A LimitRange states for the container what the quota asks for."""
+    """Defaults of a LimitRange satisfy the quota."""
     api.create(quota(requests_cpu="1"))
     api.create(limits({"type": "Container", "defaultRequest": {"cpu": "400m"}}))
     api.create(a_pod("a")), api.create(a_pod("b"))
@@ -207,9 +207,9 @@ def test_defaults_come_before_the_quota(api: KubeAPI) -> None:
 )
 def test_counts_of_other_kinds(api: KubeAPI, hard: Any, first: Any, second: Any) -> None:
     """Objects of any kind can be counted, and ports of services."""
-    made = quota()
-    made["spec"]["hard"] = hard
-    api.create(made)
+    new = quota()
+    new["spec"]["hard"] = hard
+    api.create(new)
     api.create(first)
     assert "exceeded quota: q" in refusal(api, second)
 
@@ -234,42 +234,42 @@ SCOPED = [
 
 @pytest.mark.parametrize(("scopes", "resources", "counts"), SCOPED)
 def test_scopes_choose_among_pods(scopes: list[str], resources: Any, counts: bool) -> None:
-    """All scopes of a quota must hold; with scopes it is about pods alone."""
-    made = quota()
-    made["spec"]["scopes"] = scopes
-    assert is_in_scope(made, "pods", pod(**resources)) is counts
-    assert is_in_scope(made, "secrets", {}) is not bool(scopes)
+    """All scopes of a quota must match; a quota with scopes concerns pods only."""
+    new = quota()
+    new["spec"]["scopes"] = scopes
+    assert is_in_scope(new, "pods", pod(**resources)) is counts
+    assert is_in_scope(new, "secrets", {}) is not bool(scopes)
 
 
 def test_init_containers_and_sidecars_in_the_sum() -> None:
-    """Sidecars add up with the main containers; an init container counts where it is larger."""
-    made = pod(requests={"cpu": "1"})
-    made["spec"]["initContainers"] = [
+    """Sidecars are added to the main containers; an init container counts if it is larger."""
+    new = pod(requests={"cpu": "1"})
+    new["spec"]["initContainers"] = [
         {"name": "i", "resources": {"requests": {"cpu": "1500m", "memory": "1Gi"}}},
         {"name": "s", "restartPolicy": "Always", "resources": {"requests": {"cpu": "250m"}}},
     ]
-    made["spec"]["overhead"] = {"cpu": "50m"}
-    found = usage_of("pods", "", made)
-    assert text_of("requests.cpu", found["requests.cpu"]) == "1550m"
-    assert text_of("requests.memory", found["requests.memory"]) == "1Gi"
+    new["spec"]["overhead"] = {"cpu": "50m"}
+    result = usage_of("pods", "", new)
+    assert text_of("requests.cpu", result["requests.cpu"]) == "1550m"
+    assert text_of("requests.memory", result["requests.memory"]) == "1Gi"
 
 
 def test_a_replica_set_meets_the_quota_and_goes_on_when_there_is_room() -> None:
-    """FailedCreate with the quota's words; a larger quota lets the rest in; the status tells."""
+    """The message of FailedCreate names the quota; a larger quota admits the rest."""
     with Cluster(nodes=1, hpa=False) as cluster:
         cluster.apply([quota(pods="2"), a_workload("Deployment", replicas=4)])
         cluster.sleep(30)
         assert len(cluster.api.list("Pod")["items"]) == 2
         status = cluster.api.get("quota", "q")["status"]
         assert status == {"hard": {"pods": "2"}, "used": {"pods": "2"}}
-        told = [
+        notes = [
             e["message"]
             for e in cluster.api.list("Event")["items"]
             if e["reason"] == "FailedCreate"
         ]
         assert (
-            told
-            and "exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2" in told[0]
+            notes
+            and "exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2" in notes[0]
         )
         cluster.apply(quota(pods="9"))
         cluster.sleep(300)
@@ -279,9 +279,9 @@ def test_a_replica_set_meets_the_quota_and_goes_on_when_there_is_room() -> None:
 
 
 def test_the_status_counts_any_kind_by_name() -> None:
-    """Kinds that quotas are seldom about are counted when the quota is looked at."""
-    made = quota()
-    made["spec"]["hard"] = {
+    """Rarely limited kinds are counted when the quota is synced."""
+    new = quota()
+    new["spec"]["hard"] = {
         "count/leases.coordination.k8s.io": "5",
         "count/gadgets.example.com": "5",
         "secrets": "3",
@@ -289,7 +289,7 @@ def test_the_status_counts_any_kind_by_name() -> None:
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
     with Cluster(nodes=1, hpa=False) as cluster:
-        cluster.apply([lease, secret, made])
+        cluster.apply([lease, secret, new])
         cluster.sleep(5)
         assert cluster.api.get("quota", "q")["status"]["used"] == {
             "count/leases.coordination.k8s.io": "1",

@@ -1,4 +1,4 @@
-"""Defaults and rules of the other kinds, and of metadata."""
+"""Defaults and validation of the other kinds, and of metadata."""
 
 from __future__ import annotations
 
@@ -118,15 +118,15 @@ POD_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "reason", "said", "spec"), POD_ROWS)
+@pytest.mark.parametrize(("field", "reason", "text", "spec"), POD_ROWS)
 def test_rules_of_a_pod(
-    api: KubeAPI, field: str, reason: str, said: str, spec: dict[str, Any]
+    api: KubeAPI, field: str, reason: str, text: str, spec: dict[str, Any]
 ) -> None:
-    """One cause for the broken field, in upstream's words; the same in a template."""
+    """One cause for the wrong field, in upstream's wording; the same in a template."""
     with pytest.raises(Invalid) as refused:
         api.create(a_pod(**spec))
     assert causes_of(refused) == [(field, reason)]
-    assert said in refused.value.causes[0].message
+    assert text in refused.value.causes[0].message
     workload = a_statefulset()
     workload["spec"]["template"]["spec"].update(spec)
     with pytest.raises(Invalid) as refused:
@@ -160,7 +160,7 @@ def test_the_usual_messages(api: KubeAPI) -> None:
 
 
 def test_defaults_of_a_pod(api: KubeAPI) -> None:
-    """What a learner sees in `kubectl get -o yaml` of the shortest pod."""
+    """All defaults of a minimal pod."""
     spec = api.create(a_pod(**main(ports=[{"containerPort": 80}], livenessProbe={})))["spec"]
     assert spec["restartPolicy"] == "Always"
     assert spec["terminationGracePeriodSeconds"] == 30
@@ -191,27 +191,27 @@ def test_defaults_of_a_pod(api: KubeAPI) -> None:
     ],
 )
 def test_pull_policy_follows_the_tag(api: KubeAPI, image: str, policy: str) -> None:
-    """:latest, said or meant, is always pulled."""
-    made = api.create(a_pod(**main(image=image)))
-    assert made["spec"]["containers"][0]["imagePullPolicy"] == policy
+    """An image with :latest or without a tag is always pulled."""
+    new = api.create(a_pod(**main(image=image)))
+    assert new["spec"]["containers"][0]["imagePullPolicy"] == policy
 
 
 def test_null_means_left_out(api: KubeAPI) -> None:
-    """A default goes where a null stood."""
-    made = api.create(a_pod(restartPolicy=None, tolerations=None, **main(resources=None)))
-    assert made["spec"]["restartPolicy"] == "Always"
-    assert len(made["spec"]["tolerations"]) == 2
+    """A default replaces null."""
+    new = api.create(a_pod(restartPolicy=None, tolerations=None, **main(resources=None)))
+    assert new["spec"]["restartPolicy"] == "Always"
+    assert len(new["spec"]["tolerations"]) == 2
 
 
-def test_limits_are_requests_unless_said_otherwise(api: KubeAPI) -> None:
-    """As the API server does at admission; the HPA needs the requests."""
-    made = api.create(a_pod(**resources(limits={"cpu": "1", "memory": "1Gi"}, requests={"cpu": 0})))
-    requests = made["spec"]["containers"][0]["resources"]["requests"]
+def test_limits_are_requests_by_default(api: KubeAPI) -> None:
+    """Limits become missing requests; the HPA needs them."""
+    new = api.create(a_pod(**resources(limits={"cpu": "1", "memory": "1Gi"}, requests={"cpu": 0})))
+    requests = new["spec"]["containers"][0]["resources"]["requests"]
     assert requests == {"cpu": 0, "memory": "1Gi"}
 
 
 def test_a_toleration_of_one_s_own_replaces_the_default(api: KubeAPI) -> None:
-    """Who tolerates not-ready for ever is not given 300 s."""
+    """A pod that tolerates not-ready gets no further toleration."""
     own = {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"}
     tolerations = api.create(a_pod(tolerations=[own]))["spec"]["tolerations"]
     assert tolerations[0] == own and len(tolerations) == 2
@@ -237,7 +237,7 @@ def test_a_toleration_of_one_s_own_replaces_the_default(api: KubeAPI) -> None:
     ],
 )
 def test_what_may_change_of_a_pod(api: KubeAPI, change: Any, allowed: bool) -> None:
-    """Images, the deadline, more tolerations; nothing else."""
+    """Only images, the deadline and added tolerations may change."""
     own = {"key": "own", "operator": "Exists", "effect": "NoExecute"}
     pod = api.create(a_pod(tolerations=[own]))
     change(pod["spec"])
@@ -250,7 +250,7 @@ def test_what_may_change_of_a_pod(api: KubeAPI, change: Any, allowed: bool) -> N
 
 
 def test_the_words_of_an_immutable_pod(api: KubeAPI) -> None:
-    """The sentence that people search for; and a deadline can only be brought forward."""
+    """The upstream message; a deadline can only be shortened."""
     pod = api.create(a_pod(activeDeadlineSeconds=10))
     with pytest.raises(Invalid) as refused:
         api.patch("Pod", "web", {"spec": {"hostNetwork": True}})
@@ -302,20 +302,20 @@ STS_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "reason", "said", "spec"), STS_ROWS)
+@pytest.mark.parametrize(("field", "reason", "text", "spec"), STS_ROWS)
 def test_rules_of_a_statefulset(
-    api: KubeAPI, field: str, reason: str, said: str, spec: dict[str, Any]
+    api: KubeAPI, field: str, reason: str, text: str, spec: dict[str, Any]
 ) -> None:
-    """One cause for the broken field."""
+    """One cause for the wrong field."""
     with pytest.raises(Invalid) as refused:
         api.create(a_statefulset(**spec))
     assert causes_of(refused) == [(field, reason)]
-    assert said in refused.value.causes[0].message
+    assert text in refused.value.causes[0].message
     assert refused.value.message.startswith('StatefulSet.apps "db" is invalid: ')
 
 
 def test_a_template_of_a_statefulset(api: KubeAPI) -> None:
-    """Its pods always restart, and its labels are texts."""
+    """The pods always restart, and labels are strings."""
     workload = a_statefulset()
     workload["spec"]["template"]["spec"]["restartPolicy"] = "Never"
     with pytest.raises(Invalid, match='restartPolicy: Unsupported value: "Never"'):
@@ -330,7 +330,7 @@ def test_a_template_of_a_statefulset(api: KubeAPI) -> None:
 
 
 def test_defaults_of_a_statefulset(api: KubeAPI) -> None:
-    """One replica, in order, rolling from partition 0."""
+    """Default to one replica, OrderedReady, RollingUpdate from partition 0."""
     spec = api.create(a_statefulset())["spec"]
     assert spec["replicas"] == 1
     assert spec["podManagementPolicy"] == "OrderedReady"
@@ -354,7 +354,7 @@ def test_defaults_of_a_statefulset(api: KubeAPI) -> None:
 def test_what_may_change_of_a_statefulset(
     api: KubeAPI, change: dict[str, Any], allowed: bool
 ) -> None:
-    """Its identity stays."""
+    """Fields that identify the StatefulSet are immutable."""
     api.create(a_statefulset())
     if allowed:
         api.update(a_statefulset(**change))
@@ -386,7 +386,7 @@ def test_rules_of_a_node(api: KubeAPI) -> None:
 
 
 def test_rules_of_a_config_map(api: KubeAPI) -> None:
-    """Texts only; once immutable, for ever."""
+    """Values are strings; an immutable ConfigMap cannot change."""
     with pytest.raises(Invalid, match=r"data\[port\]: Invalid value: 80"):
         api.create({**a_config_map(), "data": {"port": 80}})
     api.create({**a_config_map(colour="blue"), "immutable": True})
@@ -397,7 +397,7 @@ def test_rules_of_a_config_map(api: KubeAPI) -> None:
 
 
 def test_rules_of_events_leases_and_namespaces(api: KubeAPI) -> None:
-    """The few rules of the small kinds."""
+    """Validation of the small kinds."""
     event = {"kind": "Event", "metadata": {"name": "e"}}
     with pytest.raises(Invalid, match="involvedObject: Required value"):
         api.create(event)
@@ -409,8 +409,8 @@ def test_rules_of_events_leases_and_namespaces(api: KubeAPI) -> None:
         api.create(lease)
     with pytest.raises(Invalid, match="RFC 1123 label"):
         api.create({"kind": "Namespace", "metadata": {"name": "a.b"}})
-    made = api.create({"kind": "Namespace", "metadata": {"name": "shop", "labels": None}})
-    assert made["metadata"]["labels"] == {"kubernetes.io/metadata.name": "shop"}
+    new = api.create({"kind": "Namespace", "metadata": {"name": "shop", "labels": None}})
+    assert new["metadata"]["labels"] == {"kubernetes.io/metadata.name": "shop"}
 
 
 # -- metadata ---
@@ -452,18 +452,18 @@ METADATA_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("field", "reason", "said", "metadata"), METADATA_ROWS)
+@pytest.mark.parametrize(("field", "reason", "text", "metadata"), METADATA_ROWS)
 def test_rules_of_metadata(
-    api: KubeAPI, field: str, reason: str, said: str, metadata: dict[str, Any]
+    api: KubeAPI, field: str, reason: str, text: str, metadata: dict[str, Any]
 ) -> None:
-    """The same for every kind."""
+    """Metadata is validated in the same way for all kinds."""
     for make in (a_pod, a_config_map):
         document = make()
         document["metadata"].update(metadata)
         with pytest.raises(Invalid) as refused:
             api.create(document)
         assert causes_of(refused) == [(field, reason)]
-        assert said in refused.value.causes[0].message
+        assert text in refused.value.causes[0].message
 
 
 def test_annotations_up_to_the_limit_are_fine(api: KubeAPI) -> None:
@@ -478,7 +478,7 @@ def test_annotations_up_to_the_limit_are_fine(api: KubeAPI) -> None:
 
 
 def test_one_controller_at_most(api: KubeAPI) -> None:
-    """Two controllers would fight."""
+    """An object has at most one controller."""
     owner = {"apiVersion": "v1", "kind": "Pod", "name": "a", "uid": "u", "controller": True}
     pod = a_pod()
     pod["metadata"]["ownerReferences"] = [owner, {**owner, "name": "b", "uid": "v"}]
@@ -487,7 +487,7 @@ def test_one_controller_at_most(api: KubeAPI) -> None:
 
 
 def test_labels_are_checked_on_update_and_patch(api: KubeAPI) -> None:
-    """No way around the rules."""
+    """Validation applies to patches, too."""
     api.create(a_pod())
     with pytest.raises(Invalid):
         api.update(labelled(a_pod(), a="-"))
