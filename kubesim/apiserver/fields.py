@@ -32,6 +32,8 @@ def fill(holder: Document, field: str, value: object) -> None:
 
 MUST_BE_STRING = "must be a string; quote it"
 
+MAX_SHOWN = 200  # characters of a value that a message repeats
+
 
 class FieldErrors:
     """The list of field errors that validation adds to.
@@ -195,5 +197,5 @@ class FieldErrors:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 200 else text[:200] + "..."
+    encoded = json.dumps(value, default=str)
+    return encoded if len(encoded) <= MAX_SHOWN else encoded[:MAX_SHOWN] + "..."

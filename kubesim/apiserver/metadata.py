@@ -42,7 +42,13 @@ def validate_metadata(
 
 
 def validate_metadata_update(metadata: Document, old: Document, errors: FieldErrors) -> None:
-    """Who is being deleted gets no new finalizers: somebody might wait for ever."""
+    """Refuse new finalizers of an object that is being deleted.
+
+    Args:
+        metadata: of the new object.
+        old: of the stored object.
+        errors: gets the broken rules.
+    """
     if "deletionTimestamp" not in old:
         return
     known = old.get("finalizers") or []

@@ -207,11 +207,11 @@ class Kind:
         """
         if api_version == self.api_version:
             return self
-        found = self.version_of(api_version)
-        if found is None or found.version == self.version:
+        other = self.version_of(api_version)
+        if other is None or other.version == self.version:
             return self
         return replace(
-            self, version=found.version, schema=found.schema, columns=found.columns, versions=()
+            self, version=other.version, schema=other.schema, columns=other.columns, versions=()
         )
 
     def key(self, namespace: str, name: str) -> str:
@@ -241,7 +241,7 @@ class Registry:
         self._kinds: dict[str, Kind] = {}
         self._own: dict[str, Kind] = {}  # names that belong to one kind alone
         self._shared: dict[str, Kind] = {}  # names that several kinds may claim
-        self._retired: dict[str, Kind] = {}  # by kind: open watches still look theirs up
+        self._retired: dict[str, Kind] = {}  # by kind: open watches still need theirs
         for kind in kinds:
             self.register(kind)
 
@@ -273,18 +273,18 @@ class Registry:
         Raises:
             NotFound: there is none; the message lists those that exist.
         """
-        found = self._own.get(name) or self._shared.get(name)
-        if found is None and isinstance(name, str):
+        kind = self._own.get(name) or self._shared.get(name)
+        if kind is None and isinstance(name, str):
             lower = name.lower()
-            found = self._own.get(lower) or self._shared.get(lower)
-        if found is None:
-            found = self._retired.get(name)
-        if found is None:
+            kind = self._own.get(lower) or self._shared.get(lower)
+        if kind is None:
+            kind = self._retired.get(name)
+        if kind is None:
             raise NotFound(
                 f'the server doesn\'t have a resource type "{name}"',
                 hint=mapping_hint(name, self._kinds, limit=20),
             )
-        return found
+        return kind
 
     def kinds(self) -> list[Kind]:
         """Return all kinds, in order of registration."""
@@ -320,10 +320,10 @@ class Registry:
 
     def at(self, group: str, version: str, plural: str) -> Kind | None:
         """Return the kind at ``/apis/GROUP/VERSION/PLURAL``; None if there is none."""
-        found = self._own.get(f"{plural}.{group}" if group else plural)
-        if found is None and not group:
+        kind = self._own.get(f"{plural}.{group}" if group else plural)
+        if kind is None and not group:
             shared = self._shared.get(plural)
-            found = shared if shared is not None and not shared.group else None
-        if found is None or found.plural != plural or found.group != group:
+            kind = shared if shared is not None and not shared.group else None
+        if kind is None or kind.plural != plural or kind.group != group:
             return None
-        return found if found.version_of(f"{group}/{version}" if group else version) else None
+        return kind if kind.version_of(f"{group}/{version}" if group else version) else None

@@ -111,15 +111,15 @@ class Keyspace:
         start = bisect_left(keys, max(prefix, start_after + "\0" if start_after else ""))
         with_samples = self._sees_samples(prefix)
         if not with_samples and (start == len(keys) or not keys[start].startswith(prefix)):
-            return []  # most quotas, limit ranges and priority classes are looked for in vain
+            return []  # the usual case for quotas, limit ranges and priority classes
         end = bisect_left(keys, _after(prefix), lo=start) if prefix else len(keys)
         if not with_samples:
             if at_most is not None:
                 end = min(end, start + at_most)
             return [entries[key] for key in keys[start:end]]
         wanted = [k for k in self.samples.latest if k.startswith(prefix) and k > start_after]
-        found = self.samples.present(wanted) | {key: entries[key] for key in keys[start:end]}
-        return [found[key] for key in sorted(found)[:at_most]]
+        states = self.samples.present(wanted) | {key: entries[key] for key in keys[start:end]}
+        return [states[key] for key in sorted(states)[:at_most]]
 
     def past(self, prefix: str, revision: int, start_after: str = "") -> list[KeyRevision]:
         """Return the keys at a revision: the present state with every later change undone."""
@@ -149,18 +149,18 @@ class Keyspace:
             raise Compacted(revision, compacted)
         if not self._sees_samples(prefix):
             return self.objects.after(revision, prefix)
-        found = self.samples.changes_after(prefix, revision)
+        changes = self.samples.changes_after(prefix, revision)
         if not prefix.startswith(self.sample_prefix):
-            found += self.objects.after(revision, prefix)
-            found.sort(key=lambda change: change.entry.mod_revision)
-        return found
+            changes += self.objects.after(revision, prefix)
+            changes.sort(key=lambda change: change.entry.mod_revision)
+        return changes
 
     def changes_where(self, prefix: str, revision: int, value: str) -> list[KeyChange]:
         """Return those of the changes that concern a value of the prefix's trigger."""
         compacted = self.objects.compacted
         if revision < compacted:
             raise Compacted(revision, compacted)
-        trigger = next(found for found in self.triggers if found.prefix == prefix)
+        trigger = next(known for known in self.triggers if known.prefix == prefix)
         return trigger.after(revision, value)
 
     def _compacted(self, prefix: str) -> int:

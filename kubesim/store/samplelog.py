@@ -114,8 +114,10 @@ class SampleLog:
 
     def remove(self, key: str, revision: int) -> None:
         """Delete an existing key."""
-        gone = DeletedSample(self.latest.pop(key), self._created.pop(key), self._versions.pop(key))
-        self._add(Block(revision, [(key, gone)], special=True))
+        deleted = DeletedSample(
+            self.latest.pop(key), self._created.pop(key), self._versions.pop(key)
+        )
+        self._add(Block(revision, [(key, deleted)], special=True))
 
     def load(self, entries: list[KeyRevision], revision: int) -> None:
         """Load the state of a snapshot; the history begins after it."""
@@ -204,7 +206,7 @@ class SampleLog:
     def changes_after(self, prefix: str, revision: int) -> list[KeyChange]:
         """Return the changes under a prefix after a revision, oldest first."""
         facts: dict[str, tuple[int, int]] = {}
-        found: list[KeyChange] = []
+        changes: list[KeyChange] = []
         open_: dict[str, KeyChange] = {}  # changes whose previous state comes next, going back
         for at, row in self._back(revision):
             key = row[0]
@@ -212,9 +214,9 @@ class SampleLog:
                 continue
             if key not in facts:
                 facts[key] = (self._created.get(key, 0), self._versions.get(key, 0))
-            gone = row[1] if isinstance(row[1], DeletedSample) else None
-            if gone is not None:
-                last = self._entry(at, gone.row, gone.create_revision, gone.version)
+            deleted = row[1] if isinstance(row[1], DeletedSample) else None
+            if deleted is not None:
+                last = self._entry(at, deleted.row, deleted.create_revision, deleted.version)
                 change = KeyChange(DELETE, last, None)
             else:
                 change = KeyChange(PUT, self._entry(at, row, *facts[key]), None)
@@ -225,27 +227,27 @@ class SampleLog:
                 open_[key] = change
             else:
                 open_.pop(key, None)
-            found.append(change)
+            changes.append(change)
         before = self._entries({key: facts[key] for key in open_}, self._back_from(revision))
         for key, change in open_.items():
             change.previous = before.get(key)
-        found.reverse()
-        return found
+        changes.reverse()
+        return changes
 
     def rows_after(self, revision: int, limit: int | None) -> list[tuple[int, str, Sample]]:
         """Return (revision, key, sample) of the plain samples after a revision, oldest first."""
-        found: list[tuple[int, str, Sample]] = []
+        samples: list[tuple[int, str, Sample]] = []
         start = bisect_right(self._blocks, revision, key=attrgetter("last"))
         for block in self._blocks[start:]:
             if block.special:
                 continue
             skipped = max(0, revision + 1 - block.first)
-            rows = block.rows[skipped : None if limit is None else skipped + limit - len(found)]
+            rows = block.rows[skipped : None if limit is None else skipped + limit - len(samples)]
             numbered = enumerate(rows, block.first + skipped)
-            found += [(at, row[0], sample_of(row)) for at, row in numbered]
-            if limit is not None and len(found) >= limit:
+            samples += [(at, row[0], sample_of(row)) for at, row in numbered]
+            if limit is not None and len(samples) >= limit:
                 break
-        return found
+        return samples
 
     def _back(self, revision: int) -> Iterator[tuple[int, SampleRow]]:
         """Yield (revision, row) of the rows after a revision, newest first."""
@@ -270,16 +272,16 @@ class SampleLog:
     ) -> dict[str, KeyRevision]:
         """Return the states of keys whose (create_revision, version) are known."""
         wanted = dict(facts)
-        found: dict[str, KeyRevision] = {}
+        states: dict[str, KeyRevision] = {}
         for at, row in back if wanted else ():
             if row[0] in wanted:
-                found[row[0]] = self._entry(at, row, *wanted.pop(row[0]))
+                states[row[0]] = self._entry(at, row, *wanted.pop(row[0]))
                 if not wanted:
                     break
         for key, (created, version) in wanted.items():
             at, row = self._base_revisions[key], self._base[key]
-            found[key] = self._entry(at, row, created, version)
-        return found
+            states[key] = self._entry(at, row, created, version)
+        return states
 
     def _entry(self, revision: int, row: SampleRow, created: int, version: int) -> KeyRevision:
         if len(row) == 2:  # a ManualWrite

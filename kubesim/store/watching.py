@@ -2,7 +2,7 @@
 
 A watch has no buffer. It remembers up to which revision all changes were returned, and reads later
 ones from the history when it is polled; so ten thousand watches cost a writer nothing, a slow one
-blocks no writer, and one that falls behind the kept history is told so (`Compacted`) and must list
+blocks no writer, and one that falls behind the kept history gets `Compacted` and must list
 again.
 
 A watch whose poll returned nothing is *armed*: the next matching write notifies it, once. A busy
@@ -62,7 +62,7 @@ class StoreWatch:
         self.serial = 0
         self._source = source
         self._on_ready = on_ready
-        self._woken: threading.Event | None = None  # made when a thread first waits
+        self._woken: threading.Event | None = None  # created when a thread first waits
         self._closed = False
 
     def poll(self, limit: int | None = None) -> list[WatchEvent]:

@@ -127,19 +127,19 @@ def after_update(
     gone = before.keys() - after.keys()
     if not changed and not gone:
         return list(entries)
-    made, known = [], False
+    result, known = [], False
     for entry in entries:
         if _same_writer(entry.writer, writer):
             known = True
             paths = frozenset((entry.paths | changed) - gone)
             time = entry.time if paths == entry.paths and not changed else now
-            made.append(ManagedFieldsEntry(writer, paths, time))
+            result.append(ManagedFieldsEntry(writer, paths, time))
         else:
             left = entry.paths - changed - gone
-            made.append(replace(entry, paths=left))
+            result.append(replace(entry, paths=left))
     if not known and changed:
-        made.append(ManagedFieldsEntry(writer, frozenset(changed), now))
-    return [entry for entry in made if entry.paths]
+        result.append(ManagedFieldsEntry(writer, frozenset(changed), now))
+    return [entry for entry in result if entry.paths]
 
 
 _NONE = object()
@@ -207,10 +207,10 @@ def after_apply(
     paths = frozenset(wanted)
     same = paths == own.paths and not changed and own.time
     mine = ManagedFieldsEntry(writer, paths, own.time if same else now)
-    made = [*(replace(e, paths=frozenset(e.paths - gone)) for e in others if e.paths)]
-    place = next((i for i, e in enumerate(entries) if _same_writer(e.writer, writer)), len(made))
-    made.insert(min(place, len(made)), mine)
-    return Applied([entry for entry in made if entry.paths], gone, conflicts)
+    result = [*(replace(e, paths=frozenset(e.paths - gone)) for e in others if e.paths)]
+    place = next((i for i, e in enumerate(entries) if _same_writer(e.writer, writer)), len(result))
+    result.insert(min(place, len(result)), mine)
+    return Applied([entry for entry in result if entry.paths], gone, conflicts)
 
 
 def _is_owned(path: Path, kept: FieldSet) -> bool:

@@ -62,10 +62,10 @@ UNOWNED_ROOTS = frozenset(path[0] for path in UNOWNED)  # where unowned fields a
 
 def part_schema(schema: Schema, field: str) -> Schema:
     """Return the schema of a field of an object; {} if it is not known."""
-    found = (schema.get("properties") or {}).get(field)
-    if found is None:
-        found = schema.get("additionalProperties")
-    return resolve(found) if isinstance(found, dict) else NOTHING
+    part = (schema.get("properties") or {}).get(field)
+    if part is None:
+        part = schema.get("additionalProperties")
+    return resolve(part) if isinstance(part, dict) else NOTHING
 
 
 def item_schema(schema: Schema) -> Schema:

@@ -32,31 +32,31 @@ POLICIES = (BACKGROUND, FOREGROUND, ORPHAN)
 COLLECTED = {FOREGROUND: FOREGROUND_FINALIZER, ORPHAN: ORPHAN_FINALIZER}
 
 
-def effective_policy(finalizers: Sequence[str], asked: str | None, default: str) -> str:
+def effective_policy(finalizers: Sequence[str], requested: str | None, default: str) -> str:
     """Return the policy of a deletion: the request's, that of the finalizers, or the default.
 
     Args:
         finalizers: of the object.
-        asked: `propagationPolicy` of the request; None: not given.
+        requested: `propagationPolicy` of the request; None: not given.
         default: of the kind; "": its dependents are not garbage collected.
     """
     if not default:
         return BACKGROUND
-    if asked is not None:
-        return asked
+    if requested is not None:
+        return requested
     for policy, finalizer in COLLECTED.items():
         if finalizer in finalizers:
             return policy
     return default
 
 
-def finalizers_after(finalizers: Sequence[str], asked: str | None, default: str) -> list[str]:
+def finalizers_after(finalizers: Sequence[str], requested: str | None, default: str) -> list[str]:
     """Return the finalizers of an object after a deletion request; arguments as above.
 
     A later deletion with another policy replaces them: Background removes an object that waits for
     a foreground deletion.
     """
-    wanted = COLLECTED.get(effective_policy(finalizers, asked, default))
+    wanted = COLLECTED.get(effective_policy(finalizers, requested, default))
     kept = [name for name in finalizers if name not in COLLECTED.values() or name == wanted]
     return kept if wanted is None or wanted in kept else [*kept, wanted]
 
