@@ -85,7 +85,13 @@ class NodeDecisions:
         )
 
     def record_tainted(self, node: Document, taint: Document, rate: float) -> None:
-        """Record that a node got its NoExecute taint, which evicts its pods."""
+        """Record that a node got its NoExecute taint, which evicts its pods.
+
+        Args:
+            node: the document.
+            taint: the NoExecute taint.
+            rate: eviction rate of its zone, in nodes per second.
+        """
         name = meta.name_of(node)
         binding = f"taint {taint['key']}:NoExecute"
         self._record(

@@ -83,12 +83,27 @@ def claim(
 
 
 def adopt(api: KubeAPI, owner: Document, obj: Document) -> Document | None:
-    """Set the controllerRef of an orphan; None if the object is gone or controlled meanwhile."""
+    """Set the controllerRef of an orphan.
+
+    Args:
+        api: the API server.
+        owner: the document of the controller object.
+        obj: the orphan.
+
+    Returns:
+        The adopted object; None if it is gone or controlled meanwhile.
+    """
     return _patch_controller_ref(api, obj, meta.owner_reference(owner))
 
 
 def release(api: KubeAPI, owner: Document, obj: Document) -> None:
-    """Remove the owner's controllerRef from an object."""
+    """Remove the owner's controllerRef from an object.
+
+    Args:
+        api: the API server.
+        owner: the document of the controller object.
+        obj: an object that it controls.
+    """
     _patch_controller_ref(api, obj, {"$patch": "delete", "uid": meta.uid_of(owner)})
 
 
