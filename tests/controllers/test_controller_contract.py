@@ -17,7 +17,7 @@ from controller_faults import Flaky, controller_of, lose_watch_events, replace_c
 from kubesim import Cluster
 from kubesim.client import Controller, Informer
 from kubesim.clock import VirtualClock
-from kubesim.controllers import ReplicaSetController
+from kubesim.controllers import CONTROLLERS, ReplicaSetController
 from kubesim.objects import meta
 
 STEP_SECONDS = 0.7
@@ -304,3 +304,8 @@ def test_a_controller_that_breaks_a_promise_is_found(kind: Any, check: Any) -> N
     """Each check fails for the controller that breaks its promise."""
     with pytest.raises(AssertionError):
         check(REPLICASET, kind)
+
+
+def test_every_controller_has_a_scenario() -> None:
+    """A new controller signs the contract, too."""
+    assert {scenario.controller for scenario in SCENARIOS} == set(CONTROLLERS)
