@@ -111,23 +111,30 @@ def _covers(field: str, path: str) -> bool:
     return path == field or (path.startswith(field) and path[len(field)] in ".[")
 
 
-# A kind in another version than the stored one is a new object for each request (`in_version`), so
-# shapes are kept by the name of the type, and by kind only for custom kinds.
+# Shapes are kept by kind, for the speed of every write, and by type, since a kind in another
+# version than the stored one is a new object for each request (`in_version`).
 
 
+@lru_cache(maxsize=256)
 def _shape_of(kind: Kind) -> Shape | None:
     return _shape_named(component_name(kind), kind.kind) if kind.schema is None else None
 
 
+@lru_cache(maxsize=256)
 def _status_shape_of(kind: Kind) -> Shape | None:
     return _status_shape_named(component_name(kind)) if kind.schema is None else None
 
 
+@lru_cache(maxsize=256)
 def _open_shape_of(kind: Kind) -> Shape | None:
     """Return the shape that knows every field of an object."""
     if kind.schema is None:
         return _open_shape_named(component_name(kind), kind.kind)
-    return _open_shape_of_custom(kind)
+    schema = kind.schema
+    # The schema of a custom kind need not name what every object has.
+    fields = {"apiVersion": {}, "kind": {}, **(schema.get("properties") or {})}
+    fields["metadata"] = OBJECT_META
+    return BUILT_IN.compile({**schema, "properties": fields}, kind.kind)
 
 
 @lru_cache(maxsize=512)
@@ -152,12 +159,3 @@ def _status_shape_named(component: str) -> Shape | None:
 def _open_shape_named(component: str, owner: str) -> Shape | None:
     schema = structure(component)
     return BUILT_IN.compile(schema, owner) if schema is not None else None
-
-
-@lru_cache(maxsize=256)
-def _open_shape_of_custom(kind: Kind) -> Shape:
-    schema = kind.schema or {}
-    # The schema of a custom kind need not name what every object has.
-    fields = {"apiVersion": {}, "kind": {}, **(schema.get("properties") or {})}
-    fields["metadata"] = OBJECT_META
-    return BUILT_IN.compile({**schema, "properties": fields}, kind.kind)
