@@ -45,7 +45,7 @@ serve: $(LAB_READY)  ## run the simulator's API server on http://127.0.0.1:8080
 test: check unit witness notebooks docs browser  ## everything that CI runs
 
 quick: $(READY)  ## what to run at every save: no threads, nothing slow (under a minute on two cores)
-	$(BIN)/python -m pytest -q -n auto -m "not live and not slow and not notebook and not witness and not browser"
+	$(BIN)/python -m pytest -q -n auto --hypothesis-profile=quick -m "not live and not slow and not notebook and not witness and not browser"
 
 check: $(READY)  ## types and lint
 	$(BIN)/ruff check .
