@@ -87,8 +87,12 @@ def run_command(command: str, server: Server) -> None:
             assert re.search(rf"^{target}:", MAKEFILE, re.M), f"no target {target}"
     elif program in {"python", "pytest"} and any(word.startswith("tests/") for word in words):
         assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
-    elif words[:3] == ["python", "-m", "build"] or program == "pre-commit":
-        pass  # tests/packaging builds; pre-commit is the reader's own
+    elif words[:3] == ["python", "-m", "build"] or program in {"pre-commit", "pip"}:
+        pass  # tests/packaging builds; what pip fetches is tested where it is used
+    elif words[:2] == ["python", "-m"] and words[2].startswith("tools."):
+        script = [sys.executable, "-m", words[2], "--help"]
+        usage = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert all(word in usage for word in words if word.startswith("--"))
     elif words[:4] == ["python", "-m", "kubesim", "serve"]:
         process = started([sys.executable, *words[1:], "--port", "0"], server.folder)
         process.kill()
