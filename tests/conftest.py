@@ -11,7 +11,7 @@ from hypothesis import settings
 
 STUCK_SECONDS = 300.0  # no single test takes that long; a deadlock does
 
-# `make quick` asks for few examples of each property; every other run draws hypothesis' usual number.
+# `make quick` asks for few examples of each property; every other run draws the usual number.
 settings.register_profile("quick", max_examples=15, deadline=None)
 
 # Examples differ from run to run, so that more is found; in CI hypothesis chooses its own profile,
