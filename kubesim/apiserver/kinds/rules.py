@@ -53,7 +53,16 @@ def validate_numbers(spec: Document, path: str, fields: Iterable[str], errors: F
 
 
 def validate_int_or_percent(path: str, value: object, errors: FieldErrors) -> bool:
-    """Validate a non-negative integer or a percentage such as ``25%``; return whether it is one."""
+    """Validate a non-negative integer or a percentage such as ``25%``.
+
+    Args:
+        path: path of the field.
+        value: its value.
+        errors: collects the errors.
+
+    Returns:
+        Whether the value is one of the two.
+    """
     if isinstance(value, str):
         if is_percentage(value):
             return True
@@ -66,7 +75,16 @@ def validate_int_or_percent(path: str, value: object, errors: FieldErrors) -> bo
 
 
 def validate_share(path: str, value: object, errors: FieldErrors) -> bool:
-    """Validate an integer or a percentage up to 100 %; return whether it can be resolved."""
+    """Validate an integer or a percentage up to 100 %.
+
+    Args:
+        path: path of the field.
+        value: its value.
+        errors: collects the errors.
+
+    Returns:
+        Whether the value is an integer or a percentage.
+    """
     if not validate_int_or_percent(path, value, errors):
         return False
     if isinstance(value, str) and number_in(value) > 100:
@@ -86,7 +104,13 @@ def valid_ip(address: object) -> bool:
 
 
 def validate_config_key(path: str, key: str, errors: FieldErrors) -> None:
-    """Validate a key of a ConfigMap or Secret, which can become a file name."""
+    """Validate a key of a ConfigMap or Secret, which can become a file name.
+
+    Args:
+        path: path of the key.
+        key: the key.
+        errors: collects the errors.
+    """
     if len(key) > MAX_NAME:
         errors.invalid(path, key, f"must be no more than {MAX_NAME} characters")
     if not _CONFIG_KEY.fullmatch(key):

@@ -74,7 +74,13 @@ def call(enabled: Enabled, method: str, *arguments: object) -> object:
 
 
 def plugin_failure(enabled: Enabled, method: str, error: Exception) -> PluginFailed:
-    """Return a PluginFailed that names the plug-in; return `error` itself if it is one already."""
+    """Return a PluginFailed that names the plug-in; return `error` itself if it is one already.
+
+    Args:
+        enabled: the plug-in.
+        method: name of the method that failed.
+        error: the exception.
+    """
     if isinstance(error, PluginFailed):
         return error
     return PluginFailed(

@@ -110,12 +110,19 @@ class PreFilterExtensions(Protocol):
     """Preemption tries out what would be if pods came or went; the plug-in updates its counts."""
 
     def add_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState, /) -> None:
-        """Count `other` as a pod of that node, in the state."""
+        """Count another pod on a node.
+
+        Args:
+            pod: the pod to schedule.
+            other: the pod to count.
+            node: the node of `other`.
+            state: the copy of the state to change.
+        """
 
     def remove_pod(
         self, pod: Document, other: Document, node: NodeInfo, state: CycleState, /
     ) -> None:
-        """No longer count `other`."""
+        """No longer count another pod on a node; the arguments are those of `add_pod`."""
 
 
 class FilterPlugin(Protocol):

@@ -147,12 +147,26 @@ class Framework:
         return SUCCESS
 
     def add_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
-        """Add `other` to a copy of a node and to the plug-ins' counts in a copy of the state."""
+        """Add another pod to a copy of a node, and to the plug-ins' counts.
+
+        Args:
+            pod: the pod to schedule.
+            other: the pod to add.
+            node: a copy of the node; it is changed.
+            state: a copy of the attempt's state; it is changed.
+        """
         node.add(other)
         self._change("add_pod", pod, other, node, state)
 
     def remove_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
-        """Remove `other` from a copy of a node and from the plug-ins' counts."""
+        """Remove another pod from a copy of a node, and from the plug-ins' counts.
+
+        Args:
+            pod: the pod to schedule.
+            other: the pod to remove.
+            node: a copy of the node; it is changed.
+            state: a copy of the attempt's state; it is changed.
+        """
         node.remove(key_of(other))
         self._change("remove_pod", pod, other, node, state)
 
@@ -198,14 +212,26 @@ class Framework:
             cycle.scores[run.name] = scores
 
     def pre_score(self, pod: Document, nodes: Sequence[NodeInfo], state: CycleState) -> None:
-        """Run PreScore on the feasible nodes; plug-ins that return Skip are not scored."""
+        """Run PreScore on the feasible nodes; plug-ins that return Skip are not scored.
+
+        Args:
+            pod: the pod to schedule.
+            nodes: the feasible nodes.
+            state: of this attempt; receives the plug-ins that return Skip.
+        """
         for name, pre in self._pre_scores.items():
             answer = pre(pod, nodes, state)
             if answer is False or as_status(pre.enabled, "pre_score", answer).code is Code.SKIP:
                 state.skip_score.add(name)  # adds nothing to any node's total
 
     def total_of_one(self, pod: Document, node: NodeInfo, state: CycleState) -> int:
-        """Return the total of one node; valid while all plug-ins are `local` (see fastpath)."""
+        """Return the total of one node; valid while all plug-ins are `local` (see fastpath).
+
+        Args:
+            pod: the pod to schedule.
+            node: the node to score.
+            state: of this attempt, after `pre_score`.
+        """
         total = 0
         for run in self._scores:
             if run.name in state.skip_score:

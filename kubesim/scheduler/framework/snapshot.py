@@ -36,7 +36,13 @@ class ObjectLister(Protocol):
         """Return the Services of a namespace."""
 
     def workload(self, kind: str, name: str, namespace: str) -> Document | None:
-        """Return a ReplicaSet, StatefulSet or ReplicationController, or None."""
+        """Return a workload, or None.
+
+        Args:
+            kind: ReplicaSet, StatefulSet or ReplicationController.
+            name: its name.
+            namespace: its namespace.
+        """
 
     def budgets(self) -> Sequence[Document]:
         """Return all PodDisruptionBudgets."""
