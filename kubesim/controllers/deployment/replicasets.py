@@ -64,16 +64,18 @@ class ReplicaSetControl:
         min_ready_seconds = state.deployment["spec"].get("minReadySeconds") or 0
         if wanted != present or (new["spec"].get("minReadySeconds") or 0) != min_ready_seconds:
             before, after = present.get(revisions.REVISION), wanted.get(revisions.REVISION)
-            state.new = self._api.update(
-                {
-                    **new,
-                    "metadata": {**metadata, "annotations": wanted},
-                    "spec": {**new["spec"], "minReadySeconds": min_ready_seconds},
-                }
+            state.new_written(
+                self._api.update(
+                    {
+                        **new,
+                        "metadata": {**metadata, "annotations": wanted},
+                        "spec": {**new["spec"], "minReadySeconds": min_ready_seconds},
+                    }
+                )
             )
             if before != after:
                 name = meta.name_of(new)
-                state.actions.append(f"{name} is revision {after} now, it was {before}")
+                state.record(f"{name} is revision {after} now, it was {before}")
         self._annotate_revision(wanted.get(revisions.REVISION, ""))
         if get_condition(state.deployment, progress.PROGRESSING) is None:
             message = f'Found new replica set "{meta.name_of(new)}"'
@@ -86,8 +88,10 @@ class ReplicaSetControl:
         if annotations.get(revisions.REVISION) != revision:
             metadata = deployment["metadata"]
             annotations = {**annotations, revisions.REVISION: revision}
-            self._state.deployment = self._api.update(
-                {**deployment, "metadata": {**metadata, "annotations": annotations}}
+            self._state.deployment_written(
+                self._api.update(
+                    {**deployment, "metadata": {**metadata, "annotations": annotations}}
+                )
             )
 
     # -- creation -------------------------------------------------------------------------------
@@ -114,9 +118,10 @@ class ReplicaSetControl:
         )
         name, created = wanted["metadata"]["name"], True
         try:
-            state.new = self._api.create(wanted)
+            state.new_written(self._api.create(wanted))
         except AlreadyExists:
-            state.new, created = self._existing_or_collision(name), False
+            state.new_written(self._existing_or_collision(name))
+            created = False
         except StatusError as error:
             if not any(cause.reason == "NamespaceTerminating" for cause in error.causes):
                 message = f'Failed to create new replica set "{name}": {error.message}'
@@ -125,7 +130,7 @@ class ReplicaSetControl:
             raise
         if created:
             self._counts["created"] += 1
-            state.actions.append(f"create {name} with {size} pods")
+            state.record(f"create {name} with {size} pods")
             if size > 0:
                 self._report_scaled("up", name, 0, size)
         self._annotate_revision(str(revision))
@@ -175,10 +180,10 @@ class ReplicaSetControl:
         written = self._api.update(
             {**replicaset, "metadata": metadata, "spec": {**replicaset["spec"], "replicas": size}}
         )
-        self._state.replace(replicaset, written)
+        self._state.replicaset_written(replicaset, written)
         if size != before:
             self._counts["scaled"] += 1
-            self._state.actions.append(f"scale {name} {before} -> {size}")
+            self._state.record(f"scale {name} {before} -> {size}")
             self._report_scaled("up" if size > before else "down", name, before, size)
 
     def _report_scaled(self, direction: str, name: str, before: int, size: int) -> None:
@@ -197,4 +202,4 @@ class ReplicaSetControl:
             except NotFound:
                 continue
             self._counts["cleaned"] += 1
-            self._state.actions.append(f"delete {name}, beyond revisionHistoryLimit {limit}")
+            self._state.record(f"delete {name}, beyond revisionHistoryLimit {limit}")

@@ -60,7 +60,19 @@ class SyncState:
         self.new = revisions.find_new(self.deployment, self.sets)
         self.old = [rs for rs in revisions.oldest_first(self.sets) if rs is not self.new]
 
-    def replace(self, replicaset: Document, written: Document) -> None:
+    def record(self, action: str) -> None:
+        """Append an action to the list for the decision record."""
+        self.actions.append(action)
+
+    def deployment_written(self, written: Document) -> None:
+        """Replace the Deployment by the document that a write returned."""
+        self.deployment = written
+
+    def new_written(self, written: Document) -> None:
+        """Set the new ReplicaSet to the document that a write returned."""
+        self.new = written
+
+    def replicaset_written(self, replicaset: Document, written: Document) -> None:
         """Replace a ReplicaSet by the document that a write returned."""
         if self.new is replicaset:
             self.new = written

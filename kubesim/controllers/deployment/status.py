@@ -31,7 +31,7 @@ class StatusWriter:
         deployment = self._state.deployment
         if status == (deployment.get("status") or {}):
             return False
-        self._state.deployment = self._api.update_status({**deployment, "status": status})
+        self._state.deployment_written(self._api.update_status({**deployment, "status": status}))
         return True
 
     def set_condition(self, condition: Document) -> None:

@@ -133,16 +133,18 @@ class DeploymentSync:
             message = "The rollback revision contains the same template as current deployment "
             self._refuse_rollback("TemplateUnchanged", f'{message}"{name}"')
             return
-        self._state.deployment = self._api.update(revisions.rolled_back(deployment, replicaset))
+        self._state.deployment_written(
+            self._api.update(revisions.rolled_back(deployment, replicaset))
+        )
         message = f'Rolled back deployment "{name}" to revision {revision}'
-        self._state.actions.append(message)
+        self._state.record(message)
         self._recorder.event(self._state.deployment, "Normal", "DeploymentRollback", message)
 
     def _refuse_rollback(self, reason: str, message: str) -> None:
         state = self._state
         self._recorder.event(state.deployment, "Warning", f"DeploymentRollback{reason}", message)
-        state.actions.append(f"refuse the rollback: {message}")
-        state.deployment = self._api.update(revisions.rolled_back(state.deployment, None))
+        state.record(f"refuse the rollback: {message}")
+        state.deployment_written(self._api.update(revisions.rolled_back(state.deployment, None)))
 
     def _initial_size(self) -> int:
         """Return spec.replicas of a new ReplicaSet."""
@@ -162,7 +164,7 @@ class DeploymentSync:
         condition = progress.pause_condition(self._state.deployment, self._clock.timestamp())
         if condition is not None:
             self._status.set_condition(condition)
-            self._state.actions.append(condition["message"])
+            self._state.record(condition["message"])
 
     def _basic_status(self) -> Document:
         state = self._state
@@ -188,4 +190,4 @@ class DeploymentSync:
             self.recheck = progress.recheck_after(state.deployment, now, self._clock.seconds_at)
         after = get_condition(state.deployment, progress.PROGRESSING) or {}
         if after.get("reason") == progress.TIMED_OUT != before:
-            state.actions.append(f"give up waiting: {after['message']}")
+            state.record(f"give up waiting: {after['message']}")
