@@ -34,18 +34,28 @@ class Trigger:
     def __init__(self, prefix: str, path: str) -> None:
         self.prefix = prefix
         self.path = path
+        self._fields = path.split(".")
         self._by_value: dict[str, list[KeyChange]] = {}
 
     def add(self, change: KeyChange) -> Sequence[str]:
         """Index the newest change; return the values that it concerns."""
-        values = [field_of(change.entry.value, self.path)]
+        values = [self._value_in(change.entry.value)]
         if change.previous is not None and change.previous is not change.entry:
-            before = field_of(change.previous.value, self.path)
+            before = self._value_in(change.previous.value)
             if before != values[0]:
                 values.append(before)
         for value in values:
             self._by_value.setdefault(value, []).append(change)
         return values
+
+    def _value_in(self, document: object) -> str:
+        """Return the indexed field as a string, as `field_of` does; this runs at every write."""
+        value = document
+        for field in self._fields:
+            value = value.get(field) if isinstance(value, dict) else None
+        if value is None:
+            return ""
+        return value if isinstance(value, str) else field_of({"value": value}, "value")
 
     def after(self, revision: int, value: str) -> list[KeyChange]:
         """Return the changes that concern a value after a revision, oldest first."""

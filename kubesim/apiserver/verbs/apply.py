@@ -127,7 +127,8 @@ class Applier:
             message = f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {rule}'
             raise Invalid(message, kind="PatchOptions", group=META_GROUP, causes=causes)
         kind, wanted = self._path.prepare(document)
-        check_fields(kind, document, options)
+        if "field_validation" in options:
+            check_fields(kind, document, options)
         metadata = wanted["metadata"]
         if metadata.get("managedFields") is not None:
             raise BadRequest("metadata.managedFields must be nil")

@@ -77,7 +77,8 @@ class ObjectWriter:
         kind, new = self._path.prepare(document)
         if options:
             check_options(options, "Create")
-            check_fields(kind, document, options)
+            if "field_validation" in options:
+                check_fields(kind, document, options)
         self._path.set_namespace(kind, new["metadata"], namespace)
         return self.insert(kind, new, dry_run, options.get("field_manager", ""))
 
@@ -192,7 +193,8 @@ class ObjectWriter:
         kind, new = self._path.prepare(document)
         if options:
             check_options(options, "Update")
-            check_fields(kind, document, options)
+            if "field_validation" in options:
+                check_fields(kind, document, options)
         return self.replace(kind, new, dry_run, options.get("field_manager", ""))
 
     def replace(
@@ -260,7 +262,8 @@ class ObjectWriter:
             raise NotFound("the server could not find the requested resource", kind=kind.plural)
         if options:
             check_options(options, "Update")
-            check_fields(kind, document, options)
+            if "field_validation" in options:
+                check_fields(kind, document, options)
         return self.replace_status(kind, document, dry_run, options)
 
     def replace_status(
@@ -298,7 +301,7 @@ class ObjectWriter:
             if kv is not None and kv.value.get("status") == raw:
                 # It was validated when it was stored, and there is nothing to write.
                 self._core.check_preconditions(kind, kv, uid, version)
-                return thaw(view_of(kv))
+                return thaw(kv.view or view_of(kv))
         status = self._checked_status(kind, str(metadata.get("name", "")), raw)
 
         def change(old: Document) -> Document:
