@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from typing import Any
 
 import pytest
 
+import kubesim
 from kubesim.__main__ import main
 
 pytestmark = pytest.mark.live
@@ -224,6 +226,15 @@ def test_bad_options_are_refused_with_a_sentence(
         main(arguments)
     assert ended.value.code == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_the_version_stands_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the command line and the package say is what the project file says."""
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    assert project["project"]["version"] == kubesim.__version__
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"kubesim {kubesim.__version__}\n"
 
 
 def test_run_simulates_and_repeats_itself(capsys: pytest.CaptureFixture[str]) -> None:

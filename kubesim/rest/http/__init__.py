@@ -1,1 +1,11 @@
-"""The HTTP server: connections, requests, routing, responses, streams."""
+"""An HTTP server: what is needed between a socket and a handler.
+
+wire          a strict parser: bytes to a `Request`
+reader        reads requests from a connection, with deadlines and a cache of heads
+connections   the limit of open connections, and the eviction order when the server is full
+access        Host, Origin and bearer token
+router        the handler of a method and path
+response      what a handler returns; `render`: its bytes
+streams       responses without an end: watches, followed logs
+certificates  a self-signed certificate for TLS
+"""
