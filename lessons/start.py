@@ -1,13 +1,14 @@
-"""Work on the lessons in a folder of your own: ``python -m lessons start [DIR]``.
+"""Work on the lessons in your own folder: ``python -m lessons start [DIR]``.
 
-Copies the notebooks and the pages that they link to into DIR and opens JupyterLab there, with
-lesson 0 in front. The lessons that came with kubesim stay as they are, so an update never
-overwrites your work and `git pull` never conflicts with it:
+The command copies the notebooks, and the pages that they link to, into DIR and opens JupyterLab
+there with lesson 0. The lessons of the installation stay unchanged, so an update never overwrites
+your work, and `git pull` never conflicts with it:
 
 - a file that you have not changed is replaced by the newer one;
-- a file that you have changed stays, and the newer one comes beside it as ``NAME.new.ipynb``.
+- a file that you have changed stays, and the newer one is saved as ``NAME.new.ipynb``.
 
-What is copied is remembered in ``DIR/.kubesim-lessons.json`` by checksum.
+``DIR/.kubesim-lessons.json`` holds the checksums of the copied files. Kubernetes has no
+counterpart.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ USAGE_ERROR = 2
 
 
 class Copied(NamedTuple):
-    """What came of a copy: paths below the folder, in the order of their names.
+    """The result of a copy: paths below the folder, sorted.
 
     Attributes:
-        new: files that were not there.
-        updated: files that you had not changed, replaced by newer ones.
-        kept: files that you have changed; where the course changed, too, the newer one is beside.
+        new: files that did not exist.
+        updated: unchanged files that were replaced by newer ones.
+        kept: files that you have changed; a newer version is saved beside the file.
     """
 
     new: list[str]
@@ -45,10 +46,10 @@ class Copied(NamedTuple):
 
 
 def course_folder() -> Path:
-    """Where the lessons are that came with this installation.
+    """Return the folder of the installed lessons.
 
     Raises:
-        FileNotFoundError: the installation has none.
+        FileNotFoundError: the installation has no lessons.
     """
     for folder in (PACKAGE.parent, PACKAGE / "course"):
         if (folder / FIRST).is_file():
@@ -59,7 +60,7 @@ def course_folder() -> Path:
 
 
 def course_files(course: Path) -> Iterator[str]:
-    """The paths of the files that a learner needs, below the course's folder."""
+    """Yield the paths of the files that a learner needs, below the course's folder."""
     for pattern in PATTERNS:
         for path in sorted(course.glob(pattern)):
             if path.is_file():
@@ -67,14 +68,17 @@ def course_files(course: Path) -> Iterator[str]:
 
 
 def copy_course(course: Path, folder: Path) -> Copied:
-    """Bring a learner's folder up to date without overwriting their work.
+    """Update a learner's folder without overwriting their work.
 
     Args:
-        course: where the lessons come from.
-        folder: the learner's own; made if it is not there.
+        course: the folder of the installed lessons.
+        folder: the learner's folder; it is created if it does not exist.
+
+    Returns:
+        what was copied, and what was kept.
 
     Raises:
-        ValueError: the folder is the course's own.
+        ValueError: both folders are the same.
     """
     if folder.resolve() == course.resolve():
         raise ValueError(f"{folder} holds the original lessons: choose another folder")
@@ -103,7 +107,7 @@ def copy_course(course: Path, folder: Path) -> Copied:
 
 
 def _read_manifest(folder: Path) -> dict[str, str]:
-    """The checksums of what was copied last; a manifest that cannot be read counts as none."""
+    """Return the checksums of the last copy; an unreadable manifest counts as empty."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
     except (OSError, ValueError):
@@ -116,11 +120,11 @@ def _checksum(data: bytes) -> str:
 
 
 def jupyter_command(folder: Path, *, root: bool) -> list[str]:
-    """The command that opens JupyterLab in a learner's folder, with lesson 0 in front.
+    """Return the command that opens JupyterLab in a learner's folder, with lesson 0.
 
     Args:
-        folder: the learner's folder; its pages and notebooks can be opened, nothing above it.
-        root: the user is root, which JupyterLab refuses unless it is told.
+        folder: the learner's folder; JupyterLab shows nothing above it.
+        root: the user is root, which JupyterLab refuses without a flag.
     """
     command = [
         sys.executable,
@@ -128,7 +132,7 @@ def jupyter_command(folder: Path, *, root: bool) -> list[str]:
         "jupyterlab",
         f"--ServerApp.root_dir={folder.resolve()}",
         f"--LabApp.default_url=/lab/tree/{FIRST}",
-        # No question about news before the first lesson; pages open as a reader wants them.
+        # Do not ask about news before the first lesson; open pages rendered.
         f"--LabApp.app_settings_dir={PACKAGE / 'jupyter'}",
         "--LabApp.news_url=None",
     ]
@@ -136,15 +140,17 @@ def jupyter_command(folder: Path, *, root: bool) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code.
+    """Run the command line; return the exit code.
 
     Args:
-        arguments: without the program's name; None: those of this process.
+        arguments: the arguments without the program's name; None: those of this process.
     """
     parser = argparse.ArgumentParser(prog="lessons", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     start = commands.add_parser("start", help="copy the lessons into a folder and open them")
-    start.add_argument("folder", nargs="?", default=DEFAULT_FOLDER, help=f"({DEFAULT_FOLDER})")
+    start.add_argument(
+        "folder", nargs="?", default=DEFAULT_FOLDER, help=f"your folder (default: {DEFAULT_FOLDER})"
+    )
     start.add_argument("--no-lab", action="store_true", help="copy only; do not open JupyterLab")
     options, more = parser.parse_known_args(arguments)
     folder = Path(options.folder)

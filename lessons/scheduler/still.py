@@ -75,7 +75,7 @@ def svg(fills: Sequence[Fill], theme: Theme = LIGHT) -> str:
     description = escape("; ".join(map(described, fills)))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-        f'height="{height}" font-family="sans-serif" font-size="12" role="img">'
+        f'height="{height}" font-family="sans-serif" font-size="12" fill="{theme.text}" role="img">'
         f"<title>{escape(title)}</title><desc>{description}</desc>{_pattern(theme)}"
         f'<rect width="{WIDTH}" height="{height}" fill="{theme.background}"/>{body}'
         f"{_legend(colours, height - 8)}</svg>"

@@ -183,7 +183,7 @@ class Trial:
             (_whole(d.time), d.data["from"], d.data.get("proposal"), d.data["to"], d.binding)
             for d in decisions[-last:]
         ]
-        return Table(("time [s]", "pods", "recommended", "becomes", "bound by"), rows, which)
+        return Table(("time [s]", "from", "proposal", "to", "bound by"), rows, which)
 
     def _load_table(self, last: int, every: float) -> Table:
         rows = [

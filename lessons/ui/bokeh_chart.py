@@ -101,7 +101,7 @@ class BokehChart:
         if markers := [each for each in drawn_layers if each is not None]:
             drawn.add_tools(HoverTool(renderers=markers, tooltips=WHY))
         set_plain_style(drawn, self._theme)
-        set_legend_above(drawn)
+        set_legend_above(drawn, self._theme)
         if plot.legend_columns:
             drawn.legend[0].ncols = plot.legend_columns
         return drawn
@@ -280,11 +280,12 @@ def set_plain_style(drawn: Any, theme: Theme) -> None:
         grid.grid_line_color = theme.grid
 
 
-def set_legend_above(drawn: Any) -> None:
+def set_legend_above(drawn: Any, theme: Theme) -> None:
     """Put the legend between title and plot, in one row, so that it hides nothing."""
     legend = drawn.legend[0]
     legend.orientation = "horizontal"
     legend.label_text_font_size = FONT_SIZE
+    legend.label_text_color = theme.text
     legend.glyph_width = 28
     legend.glyph_height = 12
     legend.spacing = 14

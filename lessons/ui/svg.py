@@ -89,7 +89,7 @@ def picture(title: str, description: str, body: str, height: int, theme: Theme) 
     """
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-        f'height="{height}" font-family="sans-serif" font-size="12" role="img">'
+        f'height="{height}" font-family="sans-serif" font-size="12" fill="{theme.text}" role="img">'
         f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
         f'<rect width="{WIDTH}" height="{height}" fill="{theme.background}"/>{body}</svg>'
     )

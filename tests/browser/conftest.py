@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab_page import TIMEOUT, evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(
@@ -131,7 +132,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
-    """A page that may talk to loopback alone; what it asked for elsewhere fails the test."""
+    """A page that may talk to loopback alone; a request to anywhere else fails the test."""
     context = browser.new_context(viewport={"width": 1400, "height": 1150})
     strangers: list[str] = []
 
@@ -143,6 +144,7 @@ def page(browser: Any) -> Iterator[Any]:
             route.abort()
 
     context.route("**/*", guard)
+    context.set_default_timeout(TIMEOUT)
     tab = context.new_page()
     tab.console_errors = []
     tab.on(
@@ -152,6 +154,8 @@ def page(browser: Any) -> Iterator[Any]:
         ),
     )
     yield tab
-    tab.evaluate(END_KERNELS)
-    context.close()
+    try:
+        evaluate(tab, END_KERNELS, timeout=20_000)
+    finally:
+        context.close()
     assert strangers == [], "the page asked for something beyond this machine"

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_browser_lessons import (
-    RESULTS,
+from lab_page import (
     TIMEOUT,
+    evaluate,
     execute,
     open_notebook,
     press,
     wait_until_more,
 )
 
+RESULTS = Path(__file__).resolve().parents[2] / "test-results"
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 # Runs the cells that are needed for the panel: the set-up, and the panel's own.
@@ -38,10 +39,10 @@ def test_a_knob_of_the_tuning_panel_is_a_new_run(page: Any, lab: tuple[str, Path
     columns of scores; the load of the page's dropdown is drawn over its own length."""
     url, _home = lab
     open_notebook(page, url, "07_hpa_tuning.ipynb")
-    page.evaluate(RUN_PANEL)
+    evaluate(page, RUN_PANEL)
     page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
     wait_until_more(page, "trial", "t", 2_000)
-    before = page.evaluate(MOST)
+    before = evaluate(page, MOST)
 
     page.get_by_role("button", name="Keep as A").click()
     press(page, "target [%]", "ArrowLeft", 6)  # 80 -> 50, in steps of 5
