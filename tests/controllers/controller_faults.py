@@ -82,7 +82,7 @@ def _drop(informer: Informer) -> None:
 
 @contextmanager
 def pods_refused(cluster: Cluster, message: str) -> Iterator[None]:
-    """Meanwhile whoever makes a pod is reported that it is forbidden, in these words."""
+    """Refuse every creation of a pod as Forbidden, with this message."""
     create = cluster.api.create
 
     def refuse(document: Any, **options: Any) -> Any:

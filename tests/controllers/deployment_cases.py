@@ -1,4 +1,4 @@
-"""What the tests of Deployments have in common: a manifest, a change, and how to look."""
+"""Shared by the tests of Deployments: a manifest, changes, and what to read."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def condition(cluster: Cluster, type: str = "Progressing") -> dict[str, Any]:
 
 
 def events(cluster: Cluster, reason: str = "ScalingReplicaSet") -> list[str]:
-    """Messages of the events about Deployments, in the order in which they were made."""
+    """Messages of the events about Deployments, in order."""
     result = [
         event
         for event in cluster.api.list("Event")["items"]

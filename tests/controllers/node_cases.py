@@ -1,4 +1,4 @@
-"""What the tests about nodes share: a cluster, dead kubelets, and looks at what happened."""
+"""Shared by the tests about nodes: a cluster, dead kubelets, and what to read."""
 
 from __future__ import annotations
 

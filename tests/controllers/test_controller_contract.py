@@ -37,7 +37,7 @@ def a_cluster(seed: int = 1, shuffle_seed: int | None = None) -> Cluster:
 def settle(
     cluster: Cluster, scenario: Scenario, each_step: Callable[[], object] = lambda: None
 ) -> None:
-    """Run until the world stands still; the invariant holds at each step."""
+    """Run until nothing changes any more; the invariant holds at each step."""
     for _ in range(round(scenario.settle_seconds / STEP_SECONDS)):
         cluster.sleep(STEP_SECONDS)
         each_step()
@@ -134,7 +134,7 @@ def check_shuffled_ties(scenario: Scenario, kind: type[Controller], seed: int) -
 
 
 def check_restart(scenario: Scenario, kind: type[Controller]) -> None:
-    """The controller is stopped and started anew again and again."""
+    """The controller is restarted again and again."""
     with a_cluster() as cluster:
         substitute(cluster, scenario, kind)
         steps = [0]
@@ -184,7 +184,7 @@ def test_late_watch_events_change_no_outcome(scenario: Scenario, latency: float)
 
 @BY_CONTROLLER
 def test_lost_watch_events_are_repaired_by_the_resync(scenario: Scenario) -> None:
-    """The next list finds what no event told."""
+    """The next list finds what no event reported."""
     check_lost_events(scenario, scenario.controller)
 
 

@@ -38,7 +38,7 @@ def test_times_that_are_due(now: float, latest: float | None, times: int) -> Non
 
 
 def decide(now: float, active: int = 0, last: float | None = 0, **spec: Any) -> Any:
-    """The plan of a CronJob that was made at noon."""
+    """The plan of a CronJob that was created at noon."""
     moment = None if last is None else at(last)
     new_object = CronSpec(FIVE, **spec)
     return plan(new_object, created=NOON, last=moment, now=at(now), active=active)
@@ -152,7 +152,7 @@ def test_a_job_for_each_time(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize(("code", "kept"), [(0, 3), (1, 1)])
 def test_history_is_kept_within_limits(cluster: Cluster, code: int, kept: int) -> None:
-    """Three good runs, one bad one; their pods go with them."""
+    """Three Jobs that succeed, one that fails; their pods are deleted with them."""
     cluster.api.create(cronjob("* * * * *", run=5, code=code))
     cluster.sleep(580)
     assert len(jobs(cluster)) == kept
@@ -176,7 +176,7 @@ def test_long_runs(cluster: Cluster, policy: str, count: int, active: int) -> No
 
 
 def test_suspension_and_what_was_missed(cluster: Cluster) -> None:
-    """Nothing begins while it is suspended; then the newest missed time is made up for."""
+    """No Job starts while it is suspended; then the newest missed time is used."""
     cluster.api.create(cronjob(suspend=True))
     cluster.sleep(1000)
     assert jobs(cluster) == []
@@ -186,7 +186,7 @@ def test_suspension_and_what_was_missed(cluster: Cluster) -> None:
 
 
 def test_a_run_that_somebody_deletes_is_missed(cluster: Cluster) -> None:
-    """It is taken off the list, and told."""
+    """It is removed from the active list, with an event."""
     cluster.api.create(cronjob(run=9999))
     cluster.sleep(310)
     cluster.api.delete("Job", f"tick-{FIRST}", propagation_policy="Background")

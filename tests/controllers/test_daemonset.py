@@ -55,7 +55,7 @@ def pods_of(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def places(cluster: Cluster) -> list[str]:
-    """The nodes that pods are on, or are made for, sorted."""
+    """The nodes that pods run on, or were created for, sorted."""
     return sorted(target_of(pod) for pod in pods_of(cluster))
 
 
@@ -96,7 +96,7 @@ ALL = ["node-1", "node-2", "node-3", "node-4"]
 
 
 def test_each_node_has_one(cluster: Cluster) -> None:
-    """Bound by the ordinary scheduler, told and counted."""
+    """Bound by the default scheduler, with events and counts."""
     cluster.api.create(daemonset())
     cluster.sleep(10)
     assert places(cluster) == ALL
@@ -136,7 +136,7 @@ def test_a_new_node_gets_its_pod(cluster: Cluster) -> None:
 
 
 def test_a_full_node_keeps_the_pod_pending(cluster: Cluster) -> None:
-    """It is made all the same, and waits for room on its own node."""
+    """The pod is created all the same, and waits for resources on its node."""
     request = {"resources": {"requests": {"cpu": "3500m"}}}
     pod = {"name": "big", "image": "i", **request}
     metadata = {"name": "big"}
@@ -155,7 +155,7 @@ def test_a_full_node_keeps_the_pod_pending(cluster: Cluster) -> None:
 
 
 def test_labels_say_where(cluster: Cluster) -> None:
-    """A label that comes brings a pod, one that goes takes it."""
+    """A new label brings a pod, a removed label deletes it."""
     cluster.api.create(daemonset(pod_spec={"nodeSelector": {"gpu": "yes"}}))
     cluster.sleep(5)
     assert places(cluster) == []
@@ -262,7 +262,7 @@ def test_a_rolling_update(cluster: Cluster, number: Any, fewest: int) -> None:
 
 
 def test_an_update_with_surge_serves_throughout(cluster: Cluster) -> None:
-    """New pods come first, at most so many beside old ones; every node stays served."""
+    """New pods are created first, at most maxSurge of them; every node keeps an available pod."""
     cluster.api.create(daemonset(**rolling(maxSurge="50%", maxUnavailable=0)))
     cluster.sleep(10)
     set_image(cluster, "kubesim/pod:2")
@@ -299,7 +299,7 @@ def test_a_broken_update_stands_still(cluster: Cluster) -> None:
 
 
 def test_on_delete_waits_for_somebody(cluster: Cluster) -> None:
-    """Only a pod that somebody deletes is made from the new template."""
+    """Only a pod that is deleted by hand is recreated from the new template."""
     cluster.api.create(daemonset(updateStrategy={"type": "OnDelete"}))
     cluster.sleep(10)
     set_image(cluster, "kubesim/pod:2")
@@ -327,7 +327,7 @@ def revisions(cluster: Cluster) -> list[int]:
 
 
 def test_templates_are_kept_and_numbered_again(cluster: Cluster) -> None:
-    """Going back gives the old template the next number; beyond the limit the oldest go."""
+    """A rollback gives the old template the next number; the oldest beyond the limit go."""
     cluster.api.create(daemonset(revisionHistoryLimit=1, **rolling(maxUnavailable="100%")))
     cluster.sleep(10)
     set_image(cluster, "kubesim/pod:2")
@@ -343,7 +343,7 @@ def test_templates_are_kept_and_numbered_again(cluster: Cluster) -> None:
 
 
 def test_a_taken_name_of_a_revision_gives_another_hash(cluster: Cluster) -> None:
-    """Somebody else's revision stands in the way: a collision is counted."""
+    """Another template's revision has the name: a collision is counted."""
     from kubesim.controllers.daemonset.history import hash_of
 
     created = cluster.api.create(daemonset(), dry_run=True)

@@ -130,7 +130,7 @@ def test_pinning_replaces_the_required_terms_alone() -> None:
     ],
 )
 def test_what_a_daemonset_thinks_of_a_node(spec: Any, place: Any, expected: Any) -> None:
-    """Name and affinity: neither run nor stay; NoSchedule: stay; NoExecute: go."""
+    """Name and affinity: neither run nor stay; NoSchedule: stay; NoExecute: delete."""
     result = verdict_on({"spec": spec}, place)
     assert (result.should_run, result.should_continue) == expected
     assert bool(result.why) is not result.should_run
@@ -243,7 +243,7 @@ PLAIN, SURGE = DaemonRules("new"), DaemonRules("new", surge=1, unavailable=0)
     ],
 )
 def test_the_care_of_one_node(place: Any, pods: Any, rules: Any, create: Any, delete: Any) -> None:
-    """One pod where one should be; what ended, is doubled or unwanted goes."""
+    """One pod on each eligible node; finished, duplicate and misplaced pods are deleted."""
     result = plan_node_pods([place], grouped(*pods), rules, 100.0)
     assert (result.create, result.delete) == (create, delete)
 
@@ -256,7 +256,7 @@ def test_a_failed_pod_waits_while_the_back_off_runs() -> None:
 
 
 def test_the_back_off_doubles_and_is_forgotten() -> None:
-    """At once, 1 s, 2 s, 4 s ... 15 min; anew after more than twice the maximum."""
+    """At once, 1 s, 2 s, 4 s ... 15 min; reset after more than twice the maximum."""
     backoff, now = FailedPodBackOff(), 0.0
     waits = []
     for _ in range(12):
@@ -352,7 +352,7 @@ def test_how_many_new_pods_may_come_first(pods: Any, surge: int, create: Any, de
 
 
 def test_a_node_that_is_left_keeps_its_pod_until_another_can_stand_in() -> None:
-    """With surge: an available pod where none should run goes only if enough others serve."""
+    """With surge: a misplaced available pod is deleted only if enough others are available."""
     rules = DaemonRules("new", surge=1, unavailable=0)
     left = DaemonNode("1", should_run=False)
     short = roll_out([DaemonNode("0"), left], grouped(old("b", "1")), rules, 9.0)
@@ -371,7 +371,7 @@ def test_a_node_that_is_left_keeps_its_pod_until_another_can_stand_in() -> None:
     st.integers(1, 4),
 )
 def test_a_pass_never_takes_more_than_it_may(count: int, raw: Any, unavailable: int) -> None:
-    """Of the available old pods, only so many go that maxUnavailable nodes are without one."""
+    """At most maxUnavailable nodes lose an available old pod."""
     pods = grouped(
         *(
             DaemonPod(f"p{i}", str(n), ready=ready, terminating=going, revision=f"{new}")

@@ -89,7 +89,7 @@ def test_a_rolling_update_of_ten_step_by_step(cluster: Cluster) -> None:
 
 
 def test_pods_that_never_become_ready_stop_a_rollout_at_eight_and_five(cluster: Cluster) -> None:
-    """It stands for good, is called failed after the deadline, and says what would free it."""
+    """It never continues, fails after the deadline, and explains what would help."""
     cluster.api.create(deployment())
     cluster.sleep(10)
     break_it(cluster, "2")
@@ -147,7 +147,7 @@ def test_a_bad_image_stops_a_rollout_and_undo_heals_it(cluster: Cluster) -> None
 
 
 def test_a_readiness_probe_sets_the_pace(cluster: Cluster) -> None:
-    """Old pods go as new ones become ready, not as they start."""
+    """Old pods are deleted when new ones become ready, not when they start."""
     cluster.api.create(deployment(replicas=4, strategy={"rollingUpdate": {"maxUnavailable": 0}}))
     cluster.sleep(10)
     notes = {"kubesim.dev/probe": '{"ready_after_seconds": 20}'}
@@ -165,7 +165,7 @@ def test_a_readiness_probe_sets_the_pace(cluster: Cluster) -> None:
 def test_pods_that_crash_pass_for_available_unless_min_ready_seconds_guard(
     cluster: Cluster,
 ) -> None:
-    """Ready for a moment is available; with minReadySeconds the rollout stands instead."""
+    """A pod that is ready briefly counts as available, unless minReadySeconds is set."""
     cluster.api.create(deployment(minReadySeconds=20))
     cluster.sleep(40)
     notes = {"kubesim.dev/run-seconds": "5", "kubesim.dev/exit-code": "1"}
@@ -180,7 +180,7 @@ def test_pods_that_crash_pass_for_available_unless_min_ready_seconds_guard(
 
 
 def test_what_is_said_to_free_a_rollout_frees_it(cluster: Cluster) -> None:
-    """maxUnavailable raised by one lets one old pod go, and one new pod come."""
+    """Raising maxUnavailable by one deletes one old pod, and creates one new pod."""
     cluster.api.create(deployment())
     cluster.sleep(10)
     break_it(cluster, "2")
@@ -294,7 +294,7 @@ def test_recreate_stops_all_before_it_starts_any(cluster: Cluster) -> None:
 
 
 def test_the_history_limit_holds(cluster: Cluster) -> None:
-    """Old empty sets beyond the limit go when a rollout is complete, the oldest first."""
+    """Empty ReplicaSets beyond the limit are deleted when a rollout is complete, oldest first."""
     cluster.api.create(deployment(replicas=1, revisionHistoryLimit=2))
     for version in "23456":
         cluster.sleep(20)
@@ -399,7 +399,7 @@ def test_min_ready_seconds_slow_a_rollout_down(cluster: Cluster) -> None:
 
 
 def test_deleting_it_collects_everything(cluster: Cluster) -> None:
-    """ReplicaSets and pods go with it."""
+    """ReplicaSets and pods are deleted with it."""
     cluster.api.create(deployment(replicas=2))
     cluster.sleep(5)
     cluster.api.delete("Deployment", "web")
@@ -409,7 +409,7 @@ def test_deleting_it_collects_everything(cluster: Cluster) -> None:
 
 
 def test_one_that_is_being_deleted_makes_nothing_new(cluster: Cluster) -> None:
-    """In the foreground: its ReplicaSets go first, and it only counts them meanwhile."""
+    """Foreground: its ReplicaSets are deleted first; until then only the status is written."""
     cluster.api.create(deployment(replicas=2))
     cluster.sleep(5)
     watch = cluster.api.watch("ReplicaSet")
@@ -421,7 +421,7 @@ def test_one_that_is_being_deleted_makes_nothing_new(cluster: Cluster) -> None:
 
 
 def test_orphans_of_a_deleted_deployment_are_taken_by_the_next(cluster: Cluster) -> None:
-    """kubectl delete --cascade=orphan, then the same manifest: the same pods go on."""
+    """kubectl delete --cascade=orphan, then the same manifest: the pods are adopted."""
     cluster.api.create(deployment(replicas=3))
     cluster.sleep(5)
     pods = {pod["metadata"]["uid"] for pod in cluster.api.list("Pod")["items"]}

@@ -79,7 +79,7 @@ def test_late_watch_events_never_break_the_limits(latency: float) -> None:
 
 
 def test_a_fresh_controller_goes_on_in_the_middle(cluster: Cluster) -> None:
-    """Nothing is kept that the store does not know; the deadline goes on, too."""
+    """A controller keeps no state of its own; the deadline continues, too."""
     cluster.api.create(deployment())
     cluster.sleep(5)
     break_it(cluster, "2")
@@ -139,7 +139,7 @@ def test_the_same_seed_gives_the_same_history() -> None:
 
 
 def test_a_change_in_the_middle_of_a_rollout_takes_over(cluster: Cluster) -> None:
-    """The half-done version becomes old and is the one whose ill pods go first."""
+    """The unfinished version becomes old, and its unavailable pods are deleted first."""
     cluster.api.create(deployment())
     cluster.sleep(10)
     break_it(cluster, "2")
@@ -233,7 +233,7 @@ def meddle(cluster: Cluster, rng: random.Random, lag: float) -> None:
 
 @pytest.mark.parametrize(("seed", "lag"), [(seed, seed % 2 * 0.4) for seed in range(16)])
 def test_whatever_is_done_to_it_it_ends_where_it_should(seed: int, lag: float) -> None:
-    """Thirty random deeds at random moments; then a good version and a new size: all is well."""
+    """Thirty random actions at random times; then a good version and a new size: complete."""
     rng = random.Random(seed)
     with Cluster(nodes=3, seed=seed, hpa=False) as cluster:
         cluster.api.create(deployment(replicas=4))
@@ -316,7 +316,7 @@ def test_a_terminating_namespace_is_not_complained_about(cluster: Cluster) -> No
 
 
 def test_refused_pods_become_replica_failure(cluster: Cluster) -> None:
-    """The condition of the ReplicaSet is shown by the Deployment, and goes with it."""
+    """The Deployment copies the condition of the ReplicaSet, and removes it with it."""
     create, refusing = cluster.api.create, True
 
     def refuse(document: Any, **options: Any) -> Any:

@@ -77,7 +77,7 @@ def facts(
     ],
 )
 def test_a_rolling_pass(state: DeploymentFacts, create: int | None, sizes: dict[str, int]) -> None:
-    """Up wins over down; creating goes on to the old ones in the same pass."""
+    """Up before down; after a creation the same sync scales the old ones down."""
     decided = roll(state)
     assert decided.create == create
     assert dict(decided.sizes) == sizes
@@ -85,7 +85,7 @@ def test_a_rolling_pass(state: DeploymentFacts, create: int | None, sizes: dict[
 
 
 def test_a_stuck_rollout_says_what_would_free_it() -> None:
-    """Budget arithmetic with figures, and the smallest change that lets an old pod go."""
+    """Budget arithmetic, and the smallest change after which an old pod is deleted."""
     decided = roll(facts(owned("new", 5, 0), owned("old", 8)))
     assert decided.waiting
     assert "5 of 5 new pods are not available" in decided.binding
@@ -227,7 +227,7 @@ def test_only_scaling(state: DeploymentFacts, sizes: dict[str, int]) -> None:
 def test_proportional_scaling(
     replicas: int, surge: int, before: tuple[int, ...], bases: Any, after: tuple[int, ...]
 ) -> None:
-    """By share, the leftover to the largest; one that was missed last time is made good."""
+    """By share, the leftover to the largest."""
     each = bases if isinstance(bases, tuple) else (bases,) * len(before)
     sets = [
         owned(f"v{len(before) - i}", size, 0, created=float(-i), max_replicas=each[i])
@@ -369,7 +369,7 @@ def test_annotations_are_copied_but_its_own() -> None:
     ],
 )
 def test_the_history_limit(limit: int | None, sets: list[Any], deleted: list[str]) -> None:
-    """Only the first excess is looked at; one with pods is passed over and not replaced."""
+    """Only the first excess ones are candidates; one with pods is kept, and not replaced."""
     actual = revisions.to_clean_up([replicaset(n, r, size=s) for n, r, s in sets], limit)
     assert [rs["metadata"]["name"] for rs in actual] == deleted
 

@@ -197,7 +197,7 @@ def test_availability_and_counters() -> None:
 
 
 def test_replica_failure_is_copied_and_taken_back() -> None:
-    """From the new ReplicaSet, else from any; gone when theirs is."""
+    """From the new ReplicaSet, else from any; removed with theirs."""
     ill, well = full("old", 3), full("new", 3)
     failure = {
         "type": "ReplicaFailure",

@@ -30,7 +30,7 @@ A, B = BudgetPod("a"), BudgetPod("b")
 def test_how_long_an_evicted_pod_is_remembered(
     pods: Any, noted: Any, now: float, kept: Any, overdue: Any, look_again: Any
 ) -> None:
-    """Until it is on its way out or gone, at most 120 s: overdue is strictly after that."""
+    """Until it is terminating or deleted, at most 120 s: overdue is strictly after that."""
     result = still_disrupted(pods, noted, now, float)
     assert (list(result.kept), result.overdue, result.look_again) == (kept, overdue, look_again)
 
@@ -171,7 +171,7 @@ def test_a_deployment_counts_for_its_replicasets(cluster: Cluster) -> None:
 
 
 def test_no_pods_no_disruptions(cluster: Cluster) -> None:
-    """Told once as an event; safe until the first pods are counted."""
+    """Reported once as an event; no disruption is allowed until the first pods are counted."""
     cluster.api.create(budget(minAvailable=0))
     cluster.sleep(5)
     assert counts(cluster) == (0, 0, 0, 0)
@@ -180,7 +180,7 @@ def test_no_pods_no_disruptions(cluster: Cluster) -> None:
 
 
 def test_bare_pods_are_reported(cluster: Cluster) -> None:
-    """With an integer they count; a percentage of nobody's wish is none."""
+    """With an integer they count; a percentage needs a controller."""
     pod = workload(1)["spec"]["template"]
     cluster.api.create({"kind": "Pod", **pod, "metadata": {"name": "bare", **pod["metadata"]}})
     cluster.api.create(budget(maxUnavailable=1))
@@ -234,7 +234,7 @@ def test_an_unknown_controller_allows_nothing(
 
 
 def test_a_drain_waits_for_the_budget(cluster: Cluster) -> None:
-    """Evicting everything at once: the budget lets one go, the next when another is ready."""
+    """Evicting everything at once: the budget allows one, the next once another pod is ready."""
     cluster.api.create(workload(3))
     cluster.api.create(budget(minAvailable=2))
     cluster.sleep(10)

@@ -341,7 +341,7 @@ def test_a_pod_on_its_way_out_is_sent_nothing_new(cluster: Cluster) -> None:
 
 
 def test_labels_and_selectors_move_pods_in_and_out(cluster: Cluster) -> None:
-    """A pod that loses the label goes, one that gains it comes; a new selector counts at once."""
+    """A pod that loses the label is removed, one that gains it is added; so with a new selector."""
     cluster.api.create(service())
     cluster.api.create(workload(2))
     cluster.sleep(5)
@@ -401,7 +401,7 @@ def test_labels_of_the_service_are_carried_over(cluster: Cluster) -> None:
 
 
 def test_a_pod_of_a_node_that_is_not_there_waits(cluster: Cluster) -> None:
-    """It is left out, and looked at again until the node is there."""
+    """It is left out, and checked again until the node exists."""
     cluster.api.create(service())
     cluster.api.create(workload(3))
     cluster.sleep(5)

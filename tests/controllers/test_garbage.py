@@ -1,4 +1,4 @@
-"""The garbage collector: what goes with its owner, before it, or not at all."""
+"""The garbage collector: background, foreground and orphan deletion."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def finalizers(cluster: Cluster, name: str) -> Any:
 
 
 def test_background_deletion_goes_down_the_whole_tree(cluster: Cluster) -> None:
-    """The owner is gone at once, its dependents after it, recursively."""
+    """The owner is deleted at once, then its dependents, recursively."""
     a = config(cluster, "a")
     b = config(cluster, "b", a)
     config(cluster, "c", b)
@@ -119,7 +119,7 @@ def test_background_deletion_goes_down_the_whole_tree(cluster: Cluster) -> None:
 
 
 def test_one_living_owner_is_enough(cluster: Cluster) -> None:
-    """The reference to the one that is gone is taken off; with the last owner it goes."""
+    """The reference to a deleted owner is removed; without any owner the object is deleted."""
     a, b = config(cluster, "a"), config(cluster, "b")
     config(cluster, "shared", a, b)
     cluster.sleep(1)
@@ -143,7 +143,7 @@ def test_the_uid_counts_not_the_name(cluster: Cluster) -> None:
 
 
 def test_an_object_born_an_orphan_goes(cluster: Cluster) -> None:
-    """Its owner never existed, or was gone before it came."""
+    """Its owner never existed, or was deleted before it was created."""
     a = config(cluster, "a")
     cluster.api.delete("ConfigMap", "a")
     cluster.sleep(1)
@@ -153,7 +153,7 @@ def test_an_object_born_an_orphan_goes(cluster: Cluster) -> None:
 
 
 def test_foreground_deletion_waits_for_those_that_block(cluster: Cluster) -> None:
-    """The owner stays visible, marked, until they are gone; those that do not block may stay."""
+    """The owner stays, terminating, until they are deleted; those that do not block may stay."""
     a = config(cluster, "a")
     config(cluster, "blocking", a)
     config(cluster, "free", a, blocking=False)
@@ -172,7 +172,7 @@ def test_foreground_deletion_waits_for_those_that_block(cluster: Cluster) -> Non
 
 
 def test_foreground_deletion_goes_down_the_whole_tree(cluster: Cluster) -> None:
-    """A dependent with dependents waits for them in the foreground itself: leaves go first."""
+    """A dependent with dependents is deleted in the foreground itself: leaves first."""
     a = config(cluster, "a")
     b = config(cluster, "b", a)
     config(cluster, "c", b)
@@ -209,7 +209,7 @@ def test_a_circle_in_the_foreground_ends(cluster: Cluster) -> None:
 
 
 def test_orphans_live_on(cluster: Cluster) -> None:
-    """The references are taken off, then the owner goes."""
+    """The references are removed, then the owner is deleted."""
     a, b = config(cluster, "a"), config(cluster, "b")
     config(cluster, "c", a)
     config(cluster, "d", a, b)
@@ -226,7 +226,7 @@ def test_orphans_live_on(cluster: Cluster) -> None:
 
 
 def test_background_ends_a_wait_in_the_foreground(cluster: Cluster) -> None:
-    """A second deletion with another policy lets the owner go at once."""
+    """A second deletion with another policy deletes the owner at once."""
     a = config(cluster, "a")
     config(cluster, "child", a)
     keep = {"metadata": {"finalizers": ["example.com/keep"]}}
@@ -238,7 +238,7 @@ def test_background_ends_a_wait_in_the_foreground(cluster: Cluster) -> None:
 
 
 def test_an_owner_in_another_namespace_is_none(cluster: Cluster) -> None:
-    """The dependent goes, and an Event says why."""
+    """The dependent is deleted, and an Event says why."""
     cluster.api.create({"kind": "Namespace", "metadata": {"name": "shop"}})
     a = config(cluster, "a")
     child = config(cluster, "child", a, namespace="shop")
@@ -294,7 +294,7 @@ def test_kinds_that_are_registered_at_run_time_are_collected(cluster: Cluster) -
 
 
 def test_a_kind_that_is_redefined_is_followed(cluster: Cluster) -> None:
-    """A definition goes, and another one of that kind comes with another plural."""
+    """A definition is deleted, and the kind is defined again with another plural."""
     for plural in ("widgets", "gadgets"):
         definition = {
             "kind": "CustomResourceDefinition",

@@ -1,4 +1,4 @@
-"""The Job controller on virtual time: every way in which a Job goes and ends, and faults."""
+"""The Job controller on virtual time: every way in which a Job runs and finishes, and faults."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def told(cluster: Cluster, reason: str) -> list[str]:
 
 
 def test_a_job_completes(cluster: Cluster) -> None:
-    """Never more pods than parallelism; two conditions; every finalizer is gone."""
+    """Never more pods than parallelism; two conditions; every finalizer is removed."""
     cluster.api.create(job(completions=5, parallelism=2))
     most = 0
     while not ended(cluster) and cluster.clock.now() < 100:
@@ -153,7 +153,7 @@ def test_failures_back_off_and_end_the_job(cluster: Cluster) -> None:
 
 
 def test_the_deadline_takes_the_pods_along(cluster: Cluster) -> None:
-    """At the very second; pods that worked count as failed; Failed only when they are gone."""
+    """At that very second; active pods count as failed; Failed only once they are deleted."""
     slow = {"kubesim.dev/stop-seconds": "8"}
     cluster.api.create(
         job(run=999, activeDeadlineSeconds=20, parallelism=2, completions=2, notes=slow)
@@ -182,7 +182,7 @@ def test_on_failure_counts_restarts(cluster: Cluster) -> None:
 
 
 def test_a_work_queue_is_done_when_one_pod_succeeds(cluster: Cluster) -> None:
-    """No new pods are made then; those that work go on to their end."""
+    """No new pods are created then; active ones run to their end."""
     cluster.api.create(job(run=5, parallelism=3))
     cluster.sleep(40)
     assert ended(cluster) == "Complete"
@@ -300,7 +300,7 @@ def test_less_parallelism_takes_pods_away(cluster: Cluster) -> None:
 
 
 def test_a_deleted_pod_counts_as_failed_and_is_replaced(cluster: Cluster) -> None:
-    """With TerminatingOrFailed as soon as it begins to go."""
+    """With TerminatingOrFailed as soon as it is terminating."""
     slow = {"kubesim.dev/stop-seconds": "20"}
     cluster.api.create(job(run=40, notes=slow))
     cluster.sleep(5)
@@ -371,7 +371,7 @@ def test_a_success_policy(cluster: Cluster) -> None:
 
 
 def test_more_successes_than_wanted_are_reported(cluster: Cluster) -> None:
-    """Somebody else's pod with the Job's labels and owner counts, too."""
+    """A pod created by hand with the Job's labels and owner counts, too."""
     cluster.api.create(job(run=999))
     cluster.sleep(5)
     (pod,) = pods_of(cluster)
@@ -411,7 +411,7 @@ def test_a_finished_job_changes_no_more(cluster: Cluster) -> None:
 
 
 def test_pods_of_a_deleted_job_are_let_go(cluster: Cluster) -> None:
-    """Nobody would take their finalizer away: the controller does."""
+    """The controller removes the finalizer of pods whose Job was deleted."""
     cluster.api.create(job(run=60, parallelism=2, completions=2))
     cluster.sleep(5)
     cluster.api.delete("Job", "j", propagation_policy="Background")

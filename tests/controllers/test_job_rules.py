@@ -127,7 +127,7 @@ def test_an_index_gives_up_after_its_own_limit() -> None:
 def reason(
     spec: JobSpec, state: JobState | None = None, pods: Any = (), now: float = 0.0
 ) -> str | None:
-    """Of the verdict; None if the Job goes on."""
+    """Reason of the verdict; None if the Job continues."""
     state = state or JobState()
     result = verdict(spec, state, count_pods(spec, state, list(pods)), list(pods), now)
     return result and result.reason
@@ -225,7 +225,7 @@ def test_failed_indexes(most: Any, failed: Any, done: Any, expected: Any) -> Non
     ],
 )
 def test_completion(completions: Any, succeeded: int, active: int, over: bool) -> None:
-    """All completions, or one of a work queue, and nobody works any more."""
+    """All completions, or one of a work queue, and no pod is active."""
     result = completed(JobSpec(completions=completions), succeeded, active)
     assert (result is not None) is over
 
@@ -267,7 +267,7 @@ def test_how_many_pods(spec: JobSpec, view: JobView, wait: float, create: int, d
 
 
 def test_pods_with_a_wrong_or_doubled_index_go_first() -> None:
-    """Even if there are not too many; of doubles the best-ranked stays."""
+    """Even if there are not too many; of duplicates the best-ranked stays."""
     pods = [
         pod("none", index=None),
         pod("far", index=5),
@@ -439,7 +439,7 @@ def test_what_was_noted_before_is_not_noted_again() -> None:
 
 
 def test_when_a_job_fails_everybody_counts_as_failed() -> None:
-    """Also who still works; when it has succeeded, nobody does."""
+    """Also active pods; when it has succeeded, none counts."""
     spec, pods = JobSpec(), [RUN, OK]
     view = count_pods(spec, JobState(), pods)
     failed = track_finished_pods(spec, JobState(), view, pods, Finish(False, "r", "m"))

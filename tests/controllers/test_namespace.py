@@ -95,7 +95,7 @@ def test_other_kinds_wait_for_the_last_pod(cluster: Cluster) -> None:
 
 
 def test_it_waits_for_finalizers_inside(cluster: Cluster) -> None:
-    """The condition names them; once they are gone, so is the namespace."""
+    """The condition names them; once they are removed, the namespace is deleted."""
     keep = {"metadata": {"finalizers": ["example.com/keep"]}}
     cluster.api.patch("ConfigMap", "cm", keep, "shop")
     cluster.api.delete("Namespace", "shop")
@@ -124,7 +124,7 @@ def test_it_waits_for_finalizers_inside(cluster: Cluster) -> None:
 
 
 def test_its_own_finalizer_goes_last(cluster: Cluster) -> None:
-    """Somebody else's finalizer on the namespace keeps it, empty."""
+    """Another component's finalizer keeps the empty namespace."""
     cluster.api.patch("Namespace", "shop", {"metadata": {"finalizers": ["example.com/ns"]}})
     cluster.api.delete("Namespace", "shop")
     cluster.sleep(60)
@@ -157,7 +157,7 @@ def test_what_cannot_be_deleted_is_reported(cluster: Cluster) -> None:
 
 
 def test_kinds_registered_at_run_time_are_emptied_too(cluster: Cluster) -> None:
-    """Nothing would be reachable in a namespace that is gone."""
+    """Nothing would be reachable in a deleted namespace."""
     cluster.api.registry.register(Kind("Widget", "widgets", group="example.com"))
     cluster.api.create({"kind": "Widget", "metadata": {"name": "w", "namespace": "shop"}})
     cluster.api.delete("Namespace", "shop")

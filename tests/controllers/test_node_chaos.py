@@ -1,4 +1,4 @@
-"""Nodes under random deeds: whatever is done to them, the cluster ends where it should."""
+"""Nodes under random actions: whatever happens, the cluster converges."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_after_all_is_mended_everything_stands(seed: int, shuffled: bool) -> Non
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_dead_node_whatever_the_order_of_an_instant(seed: int) -> None:
-    """Renewal and look at one second in either order: at most one look later, never earlier."""
+    """Lease renewal and check in the same second, in either order: at most one check later."""
     clock = VirtualClock(shuffle_seed=seed)
     with Cluster(nodes=3, seed=1, hpa=False, clock=clock) as cluster:
         cluster.api.create(a_replicaset(5))
@@ -99,7 +99,7 @@ def test_a_dead_node_whatever_the_order_of_an_instant(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
 def test_deletions_whatever_the_order_of_an_instant(seed: int, policy: str) -> None:
-    """Trees of owners in a namespace that goes at the same time: nothing is left, nothing hangs."""
+    """Trees of owners in a namespace that is deleted at the same time: nothing is left."""
     clock = VirtualClock(shuffle_seed=seed)
     with Cluster(nodes=2, seed=1, hpa=False, clock=clock) as cluster:
         cluster.api.create({"kind": "Namespace", "metadata": {"name": "shop"}})

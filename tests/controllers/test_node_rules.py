@@ -52,7 +52,7 @@ KEY = "node.kubernetes.io/"
 def test_when_a_sign_of_life_was_seen(
     before: Health | None, heartbeat: str | None, renewed: str | None, probe: float
 ) -> None:
-    """By the controller's own clock: at the look at which heartbeat or lease had changed."""
+    """By the controller's own clock: at the check at which heartbeat or lease had changed."""
     seen = observe(before, created=3.0, heartbeat=heartbeat, renewed=renewed, now=100.0)
     assert seen.probe == probe
 
@@ -246,7 +246,7 @@ def test_one_node_in_ten_seconds() -> None:
 
 
 def test_a_changed_rate_gives_no_token_away() -> None:
-    """An empty bucket is exchanged for an empty one; a rate of 0 serves nobody."""
+    """An empty bucket is replaced by an empty one; a rate of 0 evicts no node."""
     queue = EvictionQueue(0.0)
     queue.add("a", 0.0)
     queue.add("b", 0.0)

@@ -43,7 +43,7 @@ def cluster() -> Any:
 def test_the_timeline_of_a_dead_node(
     grace: float, unknown: int, tainted: int, deleted: int
 ) -> None:
-    """Last seen at 100; Unknown, NoExecute one look later, pods deleted 300 s after that."""
+    """Last seen at 100; Unknown, NoExecute one check later, pods deleted 300 s after that."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
         replace_controller(cluster, NodeLifecycleController, grace_seconds=grace)
         cluster.api.create(a_replicaset(5))
@@ -188,7 +188,7 @@ def test_zones_are_judged_apart() -> None:
 
 
 def test_an_excluded_node_says_nothing_about_its_zone(cluster: Cluster) -> None:
-    """Two of three are down, the third does not count: the zone is dark, nobody is evicted."""
+    """Two of three are down, the third does not count: full disruption, no evictions."""
     label = {"metadata": {"labels": {"node.kubernetes.io/exclude-disruption": ""}}}
     cluster.api.patch("Node", "node-3", label)
     fail(cluster, 1, 2)
@@ -209,7 +209,7 @@ def test_a_node_that_is_back_before_its_turn_loses_nothing(cluster: Cluster) -> 
 
 
 def test_recovery_takes_the_taints_off_and_cancels(cluster: Cluster) -> None:
-    """Ready within the tolerations: NoSchedule goes at once, NoExecute at the next check."""
+    """Ready in time: NoSchedule is removed at once, NoExecute at the next check."""
     fail(cluster, 2)
     until(cluster, 302)
     names = [meta.key_of(pod) for pod in pods_on(cluster, "node-2")]
@@ -244,7 +244,7 @@ def test_false_and_unknown_swap_the_taint(cluster: Cluster) -> None:
 
 
 def test_a_node_that_never_reported() -> None:
-    """After 60 s from its creation; its conditions are made then."""
+    """60 s after its creation; its conditions are created then."""
     with Cluster(nodes=1, seed=1, hpa=False) as cluster:
         until(cluster, 2)
         cluster.api.create({"kind": "Node", "metadata": {"name": "ghost"}})
@@ -313,7 +313,7 @@ def test_a_pod_bound_to_a_dead_node_is_not_ready(cluster: Cluster) -> None:
 
 
 def test_a_healthy_cluster_is_left_alone(cluster: Cluster) -> None:
-    """Looks, however many, write nothing."""
+    """Checks, however many, write nothing."""
     revision = cluster.store.revision
     for _ in range(3):
         controller_of(cluster, NodeLifecycleController).reconcile("monitor")
@@ -351,7 +351,7 @@ def test_conflicts_only_cost_time(seed: int) -> None:
 
 
 def test_one_node_that_cannot_be_written_holds_nobody_up(cluster: Cluster) -> None:
-    """It is left out of the look; the other one is judged, and it itself later."""
+    """The check skips it; the other node is checked, and this one later."""
     update, block = cluster.api.update_status, [True]
 
     def refusing(document: Any, **options: Any) -> Any:
@@ -390,7 +390,7 @@ def test_pods_that_could_not_be_marked_are_tried_again(cluster: Cluster) -> None
 
 
 def test_lost_watches_are_made_up_for(cluster: Cluster) -> None:
-    """Looks read the store; watch events that never came are found at the next list."""
+    """Checks read the store; lost watch events are found at the next list."""
     go_deaf(controller_of(cluster, NodeLifecycleController))
     fail(cluster, 2)
     until(cluster, 165)

@@ -51,7 +51,7 @@ def test_which_finished_pods_go(threshold: int, expected: list[str]) -> None:
 
 
 def test_out_of_service_needs_both() -> None:
-    """The taint on a node that is Ready forces nobody off."""
+    """The taint on a node that is Ready deletes no pod."""
     taint = {"spec": {"taints": [{"key": OUT_OF_SERVICE, "effect": "NoExecute"}]}}
     ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
     assert is_out_of_service(taint)
@@ -73,7 +73,7 @@ def pod_of(cluster: Cluster) -> Any:
 
 
 def test_pods_of_a_node_that_is_gone_go_after_its_quarantine(cluster: Cluster) -> None:
-    """Missed at the look at 20 s, removed at the one at 60 s, with its last state."""
+    """Missing at the check at 20 s, deleted at the one at 60 s, with phase Failed."""
     node = pod_of(cluster)["spec"]["nodeName"]
     cluster.kubelets[int(node[-1]) - 1].stop()
     cluster.api.delete("Node", node)
@@ -95,7 +95,7 @@ def test_pods_of_a_node_that_is_gone_go_after_its_quarantine(cluster: Cluster) -
 
 
 def test_a_node_that_comes_back_in_time_keeps_its_pods(cluster: Cluster) -> None:
-    """The quarantine begins anew when it is missed again."""
+    """The quarantine restarts when the node is missing again."""
     name = pod_of(cluster)["spec"]["nodeName"]
     node = cluster.api.get("Node", name)
     cluster.api.delete("Node", name)
@@ -126,7 +126,7 @@ def test_deleted_before_it_had_a_node(cluster: Cluster) -> None:
 
 
 def test_out_of_service_frees_pods_that_hang(cluster: Cluster) -> None:
-    """Terminating on a dead node for ever, until somebody declares the node dead."""
+    """Terminating on a dead node until the node gets the taint out-of-service."""
     name = pod_of(cluster)["spec"]["nodeName"]
     cluster.kubelets[int(name[-1]) - 1].stop()
     cluster.api.delete("Pod", "bare")
@@ -142,7 +142,7 @@ def test_out_of_service_frees_pods_that_hang(cluster: Cluster) -> None:
 
 
 def test_finished_pods_beyond_the_threshold(cluster: Cluster) -> None:
-    """The oldest go at the next check; running pods do not count."""
+    """The oldest are deleted at the next check; running pods do not count."""
     replace_controller(cluster, PodGarbageCollector, terminated_threshold=2)
     for number in range(4):
         cluster.api.create_pod(f"job-{number}", run_seconds=1)

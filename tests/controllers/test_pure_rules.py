@@ -165,7 +165,7 @@ def test_who_is_deleted_first(first: dict[str, Any], second: dict[str, Any]) -> 
 
 
 def test_ages_of_one_class_are_decided_by_uid() -> None:
-    """5 h and 8 h are one class of powers of two; 2 h is younger and goes first."""
+    """5 h and 8 h are one class of powers of two; 2 h is younger and is deleted first."""
     now = 10 * HOUR
     pods = [
         RankedPod("c", "n", ready_since=now - 5 * HOUR),

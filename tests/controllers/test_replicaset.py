@@ -252,7 +252,7 @@ def test_scaling_down_deletes_the_cheapest(cluster: Cluster) -> None:
 
 
 def test_orphans_are_adopted_and_strangers_released(cluster: Cluster) -> None:
-    """A matching pod without controller counts; one whose label changes is let go, and replaced."""
+    """A matching orphan is adopted; a pod whose label changes is released, and replaced."""
     orphan = replicaset()["spec"]["template"]
     cluster.api.create(
         {"kind": "Pod", **orphan, "metadata": {"name": "bare", **orphan["metadata"]}}
@@ -298,7 +298,7 @@ def failing(cluster: Cluster, error: Callable[[], Exception], after: int) -> dic
 
 
 def test_a_refused_creation_is_reported_and_retried(cluster: Cluster) -> None:
-    """FailedCreate as Event and condition with the server's words; gone once it works."""
+    """FailedCreate as Event and condition with the server's message; removed once it works."""
     message = 'pods "web" is forbidden: exceeded quota'
     state = failing(cluster, lambda: Forbidden(message, hint="ours"), after=5)
     cluster.api.create(replicaset(replicas=10))

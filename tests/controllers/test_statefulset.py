@@ -168,7 +168,7 @@ def test_what_the_status_counts() -> None:
 
 
 def test_revisions_in_use_are_never_trimmed() -> None:
-    """The lowest numbers go first, beyond the limit."""
+    """The lowest numbers are deleted first, beyond the limit."""
     known = [{"metadata": {"name": name}, "revision": n} for n, name in enumerate("cabd")]
     deleted = [revision["metadata"]["name"] for revision in to_trim(known, {"a"}, 1)]
     assert deleted == ["c", "b"]
@@ -232,7 +232,7 @@ def cluster() -> Any:
 
 
 def test_scaling_up_and_down(cluster: Cluster) -> None:
-    """The highest numbers come last and go first."""
+    """The highest ordinals are created last and deleted first."""
     cluster.sleep(5)
     assert names(cluster) == ["web-0", "web-1", "web-2"]
     cluster.api.update_scale("StatefulSet", "web", replicas=5)
@@ -329,7 +329,7 @@ def test_a_reverted_template_does_not_repair_a_broken_pod() -> None:
 
 
 def test_an_old_template_gets_its_revision_again_with_the_next_number() -> None:
-    """Numbers only rise; annotations go along; the template replaces the other one as a patch."""
+    """Numbers only rise; annotations are copied; the template is a replacing patch."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
         created = ordered(replicas=1)
         created["metadata"]["annotations"] = {"kubernetes.io/change-cause": "first"}
@@ -449,7 +449,7 @@ def test_failures_are_reported_and_the_status_is_written_all_the_same() -> None:
 
 
 def test_claims_are_made_once_and_outlive_their_pods() -> None:
-    """Plain objects, made before the pod, with their own events; a shrunk set leaves them."""
+    """Plain objects, created before the pod, with their own events; scaling down keeps them."""
     with Cluster(nodes=3, seed=1, hpa=False) as cluster:
         created = ordered(volumeClaimTemplates=CLAIMING["spec"]["volumeClaimTemplates"])
         created["spec"]["volumeClaimTemplates"][0]["spec"]["resources"] = {

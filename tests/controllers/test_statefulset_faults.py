@@ -1,4 +1,4 @@
-"""StatefulSets under whatever may happen: random deeds, and an end that is as it should be."""
+"""StatefulSets under random actions: they converge."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def meddle(cluster: Cluster, rng: random.Random) -> None:
     [(seed, ("OrderedReady", "Parallel")[seed % 2]) for seed in range(16)],
 )
 def test_whatever_is_done_to_it_it_ends_where_it_should(seed: int, policy: str) -> None:
-    """Thirty random deeds, a good template, and what is broken deleted by hand: all is well."""
+    """Thirty random actions, a good template, broken pods deleted by hand: complete."""
     rng = random.Random(seed)
     with Cluster(nodes=3, seed=seed, hpa=False) as cluster:
         created = autopod.workload("db", replicas=3)

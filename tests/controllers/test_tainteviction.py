@@ -1,4 +1,4 @@
-"""The taint eviction controller: who goes, when, and what calls it off."""
+"""The taint eviction controller: which pods are evicted, when, and what cancels it."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_each_pod_has_its_own_clock(cluster: Cluster) -> None:
 
 
 def test_the_pod_says_why_it_was_disrupted(cluster: Cluster) -> None:
-    """The condition DisruptionTarget stands before the deletion."""
+    """The condition DisruptionTarget is set before the deletion."""
     pod(cluster, "now")
     cluster.sleep(5)
     watch = cluster.api.watch("Pod")
@@ -128,7 +128,7 @@ def test_a_toleration_that_comes_later_cancels(cluster: Cluster) -> None:
 
 
 def test_a_second_taint_neither_shortens_nor_lengthens(cluster: Cluster) -> None:
-    """The clock runs from the first one; but what is not tolerated at all goes at once."""
+    """The timer runs from the first taint; an untolerated taint evicts at once."""
     pod(cluster, "both", 20)
     pod(cluster, "one", 20)
     cluster.sleep(5)
@@ -174,7 +174,7 @@ def test_another_pod_of_that_name_has_a_clock_of_its_own(cluster: Cluster) -> No
 
 
 def test_the_clocks_of_a_deleted_node_run_on(cluster: Cluster) -> None:
-    """Nobody takes the taint off: its pods go when their time is up."""
+    """The taint stays: the pods are evicted when their timers expire."""
     pod(cluster, "later", 20)
     cluster.sleep(5)
     taint(cluster, TAINT)
@@ -193,7 +193,7 @@ def test_the_clocks_of_a_deleted_node_run_on(cluster: Cluster) -> None:
 
 
 def test_conflicts_only_cost_time(cluster: Cluster) -> None:
-    """Six in a row are more than one attempt stands: reported once, and done at the next."""
+    """Six in a row exceed the retries of one attempt: one event, and done at the next."""
     pod(cluster, "now")
     cluster.sleep(5)
     update, calls = cluster.api.update_status, [0]

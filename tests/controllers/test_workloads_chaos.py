@@ -1,4 +1,4 @@
-"""Everything at once, under random deeds and failing writes: what must hold when calm returns."""
+"""All workloads under random actions and failing writes: what must hold afterwards."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def is_ready(pod: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_calm_returns_after_random_actions(seed: int) -> None:
-    """Two minutes of deeds, one write in twenty failing, ties shuffled; afterwards it is quiet."""
+    """Two minutes of actions, one write in twenty fails, ties shuffled; then nothing changes."""
     rng = random.Random(seed)
     with Cluster(nodes=4, seed=seed, hpa=False, clock=VirtualClock(shuffle_seed=seed)) as cluster:
         cluster.sleep(1)
