@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from kubesim.apiserver import ResourceEvent
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.verbs.propagation import BACKGROUND
-from kubesim.client import Controller, Decision, RuleStep, Tools
+from kubesim.client import Controller, RuleStep, Tools
 from kubesim.controllers.namespace.plan import (
     FINALIZER,
     FINALIZER_WAIT_SECONDS,
@@ -167,15 +167,10 @@ class NamespaceController(Controller):
     def _record(
         self, namespace: Document, verdict: str, steps: tuple[RuleStep, ...], change: str
     ) -> None:
-        self.decisions.record(
-            Decision(
-                time=self.clock.now(),
-                revision=meta.resource_version_of(namespace),
-                component=self.name,
-                object=f"namespace/{meta.name_of(namespace)}",
-                verdict=verdict,
-                steps=steps,
-                binding="a namespace is deleted once it is empty",
-                would_change_if=change,
-            )
+        self.decide(
+            namespace,
+            verdict,
+            steps=steps,
+            binding="a namespace is deleted once it is empty",
+            would_change_if=change,
         )
