@@ -22,14 +22,12 @@ Source: kube-apiserver; k8s.io/apiserver/pkg/registry/generic.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar, cast
-
 from kubesim.analytics import Analytics
 from kubesim.apiserver.bootstrap import create_system_objects, default_registry
 from kubesim.apiserver.core import Core
 from kubesim.apiserver.customkinds import CustomKinds
 from kubesim.apiserver.fieldmanager.manager import FieldManager
+from kubesim.apiserver.parts import method_of
 from kubesim.apiserver.registry import Registry
 from kubesim.apiserver.verbs.apply import Applier
 from kubesim.apiserver.verbs.delete import Deleter
@@ -45,40 +43,6 @@ from kubesim.clock.base import Clock, Streams
 from kubesim.simple.records import PodRecords
 from kubesim.simple.verbs import SimplePods
 from kubesim.store import Backend
-
-P = ParamSpec("P")
-R = TypeVar("R")
-T = TypeVar("T")
-
-
-class _PartMethod:
-    """A method of KubeAPI that one of its parts has.
-
-    The bound method of the part is kept in the instance, as by `functools.cached_property`, so that
-    a call costs no more than a call of the part. Subclasses may override the method.
-    """
-
-    def __init__(self, part: str, function: Callable[..., object]) -> None:
-        self._part = part
-        self._function = function
-        self.__doc__ = function.__doc__
-        self.__wrapped__ = function
-
-    def __get__(self, api: KubeAPI | None, owner: type[KubeAPI]) -> Callable[..., object]:
-        if api is None:
-            return self._function
-        name = self._function.__name__
-        method: Callable[..., object] = getattr(getattr(api, self._part), name)
-        if type(api) is KubeAPI:
-            api.__dict__[name] = method
-        return method
-
-
-def _from(
-    part: str, function: Callable[Concatenate[T, P], R]
-) -> Callable[Concatenate[KubeAPI, P], R]:
-    """Return `function` of a part as a method of KubeAPI."""
-    return cast("Callable[Concatenate[KubeAPI, P], R]", _PartMethod(part, function))
 
 
 class KubeAPI:
@@ -143,59 +107,59 @@ class KubeAPI:
         return self.metrics.adapter
 
     # Reading (verbs/read)
-    get = _from("reader", Reader.get)
-    peek = _from("reader", Reader.peek)
-    convert = _from("reader", Reader.convert)
-    snapshot = _from("reader", Reader.snapshot)
-    list = _from("reader", Reader.list)
-    list_shared = _from("reader", Reader.list_shared)
-    watch = _from("reader", Reader.watch)
-    watch_list = _from("reader", Reader.watch_list)
+    get = method_of("reader", Reader.get)
+    peek = method_of("reader", Reader.peek)
+    convert = method_of("reader", Reader.convert)
+    snapshot = method_of("reader", Reader.snapshot)
+    list = method_of("reader", Reader.list)
+    list_shared = method_of("reader", Reader.list_shared)
+    watch = method_of("reader", Reader.watch)
+    watch_list = method_of("reader", Reader.watch_list)
 
     # Writing (verbs/write, verbs/patch, verbs/apply)
-    kind_of = _from("write_path", WritePath.kind_of)
-    create = _from("writer", ObjectWriter.create)
-    update = _from("writer", ObjectWriter.update)
-    update_status = _from("writer", ObjectWriter.update_status)
-    finalize = _from("writer", ObjectWriter.finalize)
-    patch = _from("patcher", Patcher.patch)
-    apply = _from("applier", Applier.apply)
+    kind_of = method_of("write_path", WritePath.kind_of)
+    create = method_of("writer", ObjectWriter.create)
+    update = method_of("writer", ObjectWriter.update)
+    update_status = method_of("writer", ObjectWriter.update_status)
+    finalize = method_of("writer", ObjectWriter.finalize)
+    patch = method_of("patcher", Patcher.patch)
+    apply = method_of("applier", Applier.apply)
 
     # Deleting (verbs/delete, verbs/eviction)
-    delete = _from("deleter", Deleter.delete)
-    delete_collection = _from("deleter", Deleter.delete_collection)
-    evict = _from("evictions", Evictions.evict)
+    delete = method_of("deleter", Deleter.delete)
+    delete_collection = method_of("deleter", Deleter.delete_collection)
+    evict = method_of("evictions", Evictions.evict)
 
     # Subresources of workloads and pods (verbs/scale, verbs/subresources)
-    get_scale = _from("scale", ScaleSubresource.get_scale)
-    update_scale = _from("scale", ScaleSubresource.update_scale)
-    bind = _from("pods", PodOperations.bind)
-    register_log_source = _from("pods", PodOperations.register_log_source)
-    node_log = _from("pods", PodOperations.node_log)
-    log_lines = _from("pods", PodOperations.log_lines)
-    pod_logs = _from("pods", PodOperations.pod_logs)
+    get_scale = method_of("scale", ScaleSubresource.get_scale)
+    update_scale = method_of("scale", ScaleSubresource.update_scale)
+    bind = method_of("pods", PodOperations.bind)
+    register_log_source = method_of("pods", PodOperations.register_log_source)
+    node_log = method_of("pods", PodOperations.node_log)
+    log_lines = method_of("pods", PodOperations.log_lines)
+    pod_logs = method_of("pods", PodOperations.pod_logs)
 
     # Metrics (verbs/subresources, verbs/metricsapis)
-    metrics_writer = _from("pods", PodOperations.metrics_writer)
-    sample = _from("pods", PodOperations.sample)
-    forget_metrics = _from("pods", PodOperations.forget_metrics)
-    register_metrics_server = _from("metrics", MetricsApis.register_metrics_server)
-    register_metrics_adapter = _from("metrics", MetricsApis.register_metrics_adapter)
-    usage = _from("metrics", MetricsApis.usage)
-    samples_since = _from("metrics", MetricsApis.samples_since)
-    custom_metrics = _from("metrics", MetricsApis.custom_metrics)
-    external_metrics = _from("metrics", MetricsApis.external_metrics)
+    metrics_writer = method_of("pods", PodOperations.metrics_writer)
+    sample = method_of("pods", PodOperations.sample)
+    forget_metrics = method_of("pods", PodOperations.forget_metrics)
+    register_metrics_server = method_of("metrics", MetricsApis.register_metrics_server)
+    register_metrics_adapter = method_of("metrics", MetricsApis.register_metrics_adapter)
+    usage = method_of("metrics", MetricsApis.usage)
+    samples_since = method_of("metrics", MetricsApis.samples_since)
+    custom_metrics = method_of("metrics", MetricsApis.custom_metrics)
+    external_metrics = method_of("metrics", MetricsApis.external_metrics)
 
     # Kinds of your own (customkinds)
-    register_kind = _from("custom_kinds", CustomKinds.register_kind)
+    register_kind = method_of("custom_kinds", CustomKinds.register_kind)
 
     # The original simulator's methods (kubesim.simple.verbs)
-    create_pod = _from("simple", SimplePods.create_pod)
-    get_pod = _from("simple", SimplePods.get_pod)
-    list_pods = _from("simple", SimplePods.list_pods)
-    delete_pod = _from("simple", SimplePods.delete_pod)
+    create_pod = method_of("simple", SimplePods.create_pod)
+    get_pod = method_of("simple", SimplePods.get_pod)
+    list_pods = method_of("simple", SimplePods.list_pods)
+    delete_pod = method_of("simple", SimplePods.delete_pod)
 
     # Errors (core)
-    not_found = _from("core", Core.not_found)
-    conflict = _from("core", Core.conflict)
-    already_exists = _from("core", Core.already_exists)
+    not_found = method_of("core", Core.not_found)
+    conflict = method_of("core", Core.conflict)
+    already_exists = method_of("core", Core.already_exists)
