@@ -153,9 +153,9 @@ def predict(what: str, mine: object, really: object) -> None:
     """Print a prediction beside what happened; predictions are never graded.
 
     >>> predict("pods after two minutes", 3, 5)
-    pods after two minutes: you said 3, it is 5. Find out why before you read on.
+    pods after two minutes: you said 3, but the answer is 5. Find out why before you read on.
     >>> predict("pods after two minutes", todo, 5)
-    pods after two minutes: it is 5. Next time, predict first: you learn more that way.
+    pods after two minutes: the answer is 5. Next time, predict first: you learn more that way.
 
     Args:
         what: what was predicted.
@@ -163,11 +163,13 @@ def predict(what: str, mine: object, really: object) -> None:
         really: what happened.
     """
     if mine is todo or mine is None:
-        message = f"it is {really!r}. Next time, predict first: you learn more that way."
+        message = f"the answer is {really!r}. Next time, predict first: you learn more that way."
     elif mine == really:
-        message = f"you said {mine!r}, and that is right."
+        message = f"you said {mine!r}, which is right."
     else:
-        message = f"you said {mine!r}, it is {really!r}. Find out why before you read on."
+        message = (
+            f"you said {mine!r}, but the answer is {really!r}. Find out why before you read on."
+        )
     print(f"{what}: {message}")
 
 

@@ -87,9 +87,9 @@ def test_predictions_are_echoed_and_never_graded(capsys: Any) -> None:
     predict("pods", 4, 4)
     predict("pods", 3, 4)
     out = capsys.readouterr().out.splitlines()
-    assert out[0].startswith("pods: it is 4.")
-    assert out[1] == "pods: you said 4, and that is right."
-    assert "you said 3, it is 4" in out[2]
+    assert out[0].startswith("pods: the answer is 4.")
+    assert out[1] == "pods: you said 4, which is right."
+    assert "you said 3, but the answer is 4" in out[2]
 
 
 def test_a_quiz_asks_and_then_answers(capsys: Any) -> None:
