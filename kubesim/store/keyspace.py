@@ -218,20 +218,20 @@ class Keyspace:
             revision: of the write.
             lease: that the key is attached to; 0: none.
         """
-        previous = self.get(key)
         if key.startswith(self.sample_prefix):
+            previous = self.samples.get(key)
             self.samples.write(key, value, lease, revision)
-        elif previous is None:
+            return previous.lease if previous is not None else 0
+        previous = self.entries.get(key)
+        if previous is None:
             insort(self.keys, key)
-            self._store(KeyRevision(key, value, revision, revision, 1, lease), None)
+            entry = KeyRevision(key, value, revision, revision, 1, lease)
         else:
             created, version = previous.create_revision, previous.version + 1
-            self._store(KeyRevision(key, value, created, revision, version, lease), previous)
-        return previous.lease if previous is not None else 0
-
-    def _store(self, entry: KeyRevision, previous: KeyRevision | None) -> None:
-        self.entries[entry.key] = entry
+            entry = KeyRevision(key, value, created, revision, version, lease)
+        self.entries[key] = entry
         self._append(KeyChange(PUT, entry, previous))
+        return previous.lease if previous is not None else 0
 
     def _append(self, change: KeyChange) -> None:
         for trigger in self.triggers:

@@ -225,7 +225,7 @@ class EtcdStore:
             if lease:
                 self._leases.check(lease)  # before anything is written
             for key, expected in compare:
-                entry = space.get(key)
+                entry = space.entries.get(key) or space.get(key)
                 if (entry.mod_revision if entry is not None else 0) != expected:
                     current = tuple(space.get(compared) for compared, _ in compare)
                     return TxnResult(False, space.revision, current)
