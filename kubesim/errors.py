@@ -16,7 +16,8 @@ Kubernetes `Status`, and a `hint` that says how to solve the problem.
     |   |-- UnsupportedMediaType  415
     |   |-- Invalid               422  field errors, each with its path (also a ValueError)
     |   |-- TooManyRequests       429
-    |   `-- Timeout               504  the server cannot respond in time (or not yet)
+    |   |-- Timeout               504  the server cannot respond in time (or not yet)
+    |   `-- GenericStatusError    any code; the reason follows from it
     |-- Compacted                 the store: that revision is no longer kept
     |-- FutureRevision            the store: that revision does not exist yet
     |-- WatchClosed               the watch was closed by its owner or by the store's shutdown
@@ -193,6 +194,36 @@ class Timeout(StatusError):
     """504: no response in time, for example because the store has not reached a revision yet."""
 
     code, reason = 504, "Timeout"
+
+
+REASONS = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    406: "NotAcceptable",
+    408: "Timeout",
+    409: "Conflict",
+    410: "Expired",
+    413: "RequestEntityTooLarge",
+    415: "UnsupportedMediaType",
+    422: "Invalid",
+    429: "TooManyRequests",
+    500: "InternalError",
+    501: "NotImplemented",
+    503: "ServiceUnavailable",
+    504: "Timeout",
+}
+
+
+class GenericStatusError(StatusError):
+    """An error whose reason follows from its HTTP code (upstream: NewGenericServerResponse)."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = REASONS.get(code, "Unknown")
 
 
 class Compacted(KubeSimError):

@@ -15,7 +15,6 @@ k8s.io/component-base/metrics/prometheus/workqueue; the exposition format of Pro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from threading import Lock
 from typing import NamedTuple
 
 from kubesim.apiserver import KubeAPI
@@ -45,27 +44,14 @@ class MetricFamily(NamedTuple):
     samples: list[tuple[Labels, float]]
 
 
-class RequestCounts:
-    """Counts of requests by verb, resource and HTTP code. Any thread may call its methods."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._counts: dict[tuple[str, ...], int] = {}
-
-    def add(self, *labels: str) -> None:
-        """Count one request; `labels` are the values of REQUEST_LABELS."""
-        with self._lock:
-            self._counts[labels] = self._counts.get(labels, 0) + 1
-
-    def metric(self) -> MetricFamily:
-        """Return the counts as a metric."""
-        with self._lock:
-            counts = sorted(self._counts.items())
-        samples: list[tuple[Labels, float]] = [
-            (dict(zip(REQUEST_LABELS, labels, strict=True)), count) for labels, count in counts
-        ]
-        help = "Requests to the Kubernetes API by verb, resource and code."
-        return MetricFamily("apiserver_request_total", "counter", help, samples)
+def request_metric(requests: Mapping[tuple[str, ...], int]) -> MetricFamily:
+    """Return the counts of requests as a metric; their keys are the values of REQUEST_LABELS."""
+    samples: list[tuple[Labels, float]] = [
+        (dict(zip(REQUEST_LABELS, labels, strict=True)), count)
+        for labels, count in sorted(requests.items())
+    ]
+    help = "Requests to the Kubernetes API by verb, resource and code."
+    return MetricFamily("apiserver_request_total", "counter", help, samples)
 
 
 def exposition(metrics: Iterable[MetricFamily]) -> str:
@@ -171,7 +157,7 @@ def server_metrics(api: KubeAPI, streams: int) -> list[MetricFamily]:
 
 def metrics_text(
     api: KubeAPI,
-    requests: RequestCounts,
+    requests: Mapping[tuple[str, ...], int],
     streams: int,
     statistics: Callable[[], Statistics] | None,
 ) -> str:
@@ -179,12 +165,12 @@ def metrics_text(
 
     Args:
         api: the API server.
-        requests: counts of requests to the Kubernetes API.
+        requests: counts of requests to the Kubernetes API by the values of REQUEST_LABELS.
         streams: number of open watches and followed logs.
         statistics: returns the counts of the components; None: leave them out.
     """
     components = component_metrics(statistics()) if statistics is not None else []
-    return exposition([requests.metric(), *server_metrics(api, streams), *components])
+    return exposition([request_metric(requests), *server_metrics(api, streams), *components])
 
 
 def _escaped(text: str) -> str:

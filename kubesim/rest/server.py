@@ -28,19 +28,18 @@ from socketserver import TCPServer
 from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import BadRequest, StatusError
-from kubesim.rest.http.access import Access
 from kubesim.rest.http.certificates import Certificate
 from kubesim.rest.http.connections import Connections, connection_limit, stream_limit
+from kubesim.rest.http.handler import Access, is_kube_path
 from kubesim.rest.http.reader import Connection, ConnectionClosed, HeadCache
-from kubesim.rest.http.render import render, render_head
-from kubesim.rest.http.response import Response
+from kubesim.rest.http.response import Response, render, render_head
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.kube import KubeRoutes
-from kubesim.rest.kube.routes import is_kube_path, refuse_writes
+from kubesim.rest.kube.response import error_response, rejection_response
+from kubesim.rest.kube.routes import refuse_writes
 from kubesim.rest.kubeconfig import kubeconfig_text
 from kubesim.rest.prometheus import CONTENT_TYPE, Statistics, metrics_text
-from kubesim.rest.serializer.responses import error_response, rejection_response
 from kubesim.rest.simple.routes import DecisionSource, make_router
 from kubesim.rest.users import RequestAttributes, User, Users
 
@@ -220,7 +219,7 @@ class RestServer:
 
     def _metrics(self, api: KubeAPI, statistics: Callable[[], Statistics] | None) -> Response:
         """Serve /metrics."""
-        text = metrics_text(api, self.kube.requests, len(self.streams), statistics)
+        text = metrics_text(api, self.kube.request_counts(), len(self.streams), statistics)
         return Response(200, text.encode(), CONTENT_TYPE)
 
     def _check_user(self, request: Request) -> None:

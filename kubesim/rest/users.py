@@ -158,15 +158,14 @@ class Users:
 
     Args:
         users: with their tokens; none: every request is the administrator's.
+
+    Attributes:
+        configured: there are users, so that requests must carry a token.
     """
 
     def __init__(self, users: Iterable[User] = ()) -> None:
         self._users = tuple(users)
-
-    @property
-    def configured(self) -> bool:
-        """Whether there are users, so that requests must carry a token."""
-        return bool(self._users)
+        self.configured = bool(self._users)
 
     @property
     def first(self) -> User:

@@ -15,7 +15,7 @@ from kubesim.apiserver.printers.ages import human_duration, steady_seconds
 from kubesim.rest import RestServer
 from kubesim.rest.kube import jsoncache
 from kubesim.rest.kube.requestinfo import RequestInfo, resolve
-from kubesim.rest.kube.transform import Transformer
+from kubesim.rest.kube.response import Transformer
 from kubesim.rest.serializer.negotiation import Form
 
 pytestmark = pytest.mark.live

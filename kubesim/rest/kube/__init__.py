@@ -1,9 +1,9 @@
 """The Kubernetes API over HTTP: the API of kubectl and of client libraries.
 
 routes        dispatches requests: discovery, objects, subresources, reviews
-requestinfo   the resource that a path names; `options`: the options of a request
+requestinfo   what a request asks for: the resource that its path names, and its options
 bodies        request bodies, checked against the path (see also `rest.serializer`)
-transform     objects as objects, as metadata only, or as tables; `jsoncache`: their JSON, cached
+response      objects as objects, metadata only, tables; errors as Status; `jsoncache`: JSON, cached
 discovery     /api, /apis, /api/v1, /apis/GROUP/VERSION
 verbs         get, list, create, replace, patch, apply, delete
 watch         watches

@@ -8,12 +8,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kubesim.apiserver.schema.strict import parse_json
-from kubesim.errors import BadRequest
+from kubesim.errors import BadRequest, GenericStatusError
 from kubesim.objects.frozen import Document
 from kubesim.rest.http.wire import JSON_TYPES, Request
 from kubesim.rest.kube.requestinfo import Target
 from kubesim.rest.serializer import protobuf
-from kubesim.rest.serializer.responses import GenericStatusError
 from kubesim.rest.serializer.yamlbody import read_yaml
 
 YAML = ("application/yaml", "application/x-yaml")

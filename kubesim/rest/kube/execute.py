@@ -23,11 +23,11 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from kubesim.errors import GenericStatusError
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import name_of
 from kubesim.objects.pods import containers_of
 from kubesim.rest.http.wire import Request
-from kubesim.rest.serializer.responses import GenericStatusError
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # of RFC 6455

@@ -14,8 +14,7 @@ from collections.abc import Callable, Sequence
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import key_of
-from kubesim.rest.kube.transform import Transformer
-from kubesim.rest.serializer.responses import encode
+from kubesim.rest.kube.response import Transformer, encode
 
 CACHE_SIZE = 16_384  # entries
 FOREVER = float("inf")

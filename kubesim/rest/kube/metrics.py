@@ -15,11 +15,11 @@ from __future__ import annotations
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.verbs.metricsapis import CUSTOM, EXTERNAL
-from kubesim.errors import MethodNotAllowed, NotFound, StatusError
+from kubesim.errors import GenericStatusError, MethodNotAllowed, NotFound, StatusError
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import NO_RESOURCE, RequestInfo
-from kubesim.rest.serializer.responses import GenericStatusError, object_response
+from kubesim.rest.kube.response import object_response
 from kubesim.rest.users import RequestAttributes, User
 
 VERSIONS = {CUSTOM: "v1beta2", EXTERNAL: "v1beta1"}

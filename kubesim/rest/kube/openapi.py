@@ -22,8 +22,8 @@ from kubesim.objects.frozen import Document
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import NO_RESOURCE
+from kubesim.rest.kube.response import encode
 from kubesim.rest.serializer.negotiation import parse_accept
-from kubesim.rest.serializer.responses import encode
 from kubesim.version import KUBERNETES_VERSION
 
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"

@@ -15,7 +15,7 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.meta import name_of, namespace_of, uid_of
 from kubesim.objects.pods import containers_of, is_finished, node_of
 from kubesim.rest.http.wire import Request
-from kubesim.rest.kube.options import flag, number
+from kubesim.rest.kube.requestinfo import flag, number
 from kubesim.rest.kube.watch import LAST_CHUNK, chunk
 
 Lines = Sequence[tuple[float, str]]

@@ -10,17 +10,16 @@ from collections.abc import Callable
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
-from kubesim.errors import BadRequest, MethodNotAllowed, TooManyRequests
+from kubesim.errors import BadRequest, GenericStatusError, MethodNotAllowed, TooManyRequests
 from kubesim.objects.meta import is_terminating
 from kubesim.objects.pods import containers_of, node_of
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies, execute
-from kubesim.rest.kube.options import delete_query, dry_run
 from kubesim.rest.kube.podlogs import LogFollower, find_container, log_options, render, select
-from kubesim.rest.kube.requestinfo import RequestInfo, Target
-from kubesim.rest.serializer.responses import GenericStatusError, object_response, success_response
+from kubesim.rest.kube.requestinfo import RequestInfo, Target, delete_query, dry_run
+from kubesim.rest.kube.response import object_response, success_response
 from kubesim.rest.users import RequestAttributes, User
 
 TEXT = "text/plain"

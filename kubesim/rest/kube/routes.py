@@ -10,40 +10,49 @@ Source: k8s.io/apiserver/pkg/server/handler.go, pkg/endpoints/installer.go.
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Callable
+from threading import Lock
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.registry import Kind
-from kubesim.errors import Expired, Forbidden, MethodNotAllowed, NotFound, StatusError
+from kubesim.errors import (
+    Expired,
+    Forbidden,
+    GenericStatusError,
+    MethodNotAllowed,
+    NotFound,
+    StatusError,
+)
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.kube import bodies, discovery, metrics
 from kubesim.rest.kube.discovery import AGGREGATED, Resource
 from kubesim.rest.kube.openapi import OpenAPI
-from kubesim.rest.kube.options import TRUE, ListQuery, list_query
 from kubesim.rest.kube.pods import PodHandlers
 from kubesim.rest.kube.requestinfo import (
     NO_RESOURCE,
+    TRUE,
+    ListQuery,
     RequestInfo,
     Target,
+    list_query,
     parse_request_info,
     resolve,
 )
-from kubesim.rest.kube.reviews import REVIEWS
-from kubesim.rest.kube.verbs import Verbs, transformer_for
-from kubesim.rest.kube.watch import Encodings, KubeWatch
-from kubesim.rest.prometheus import RequestCounts
-from kubesim.rest.serializer.negotiation import parse_accept
-from kubesim.rest.serializer.responses import (
-    GenericStatusError,
+from kubesim.rest.kube.response import (
     encode,
     error_response,
     object_response,
     rejection_response,
 )
-from kubesim.rest.users import RequestAttributes, User, Users
+from kubesim.rest.kube.reviews import REVIEWS
+from kubesim.rest.kube.verbs import Verbs, transformer_for
+from kubesim.rest.kube.watch import Encodings, KubeWatch
+from kubesim.rest.serializer.negotiation import parse_accept
+from kubesim.rest.users import ADMIN, RequestAttributes, User, Users
 from kubesim.version import KUBERNETES_VERSION
 
 READS = ("GET", "HEAD")
@@ -57,7 +66,6 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": "Content-Type, Authorization",
 }
 CHUNKED = {"Transfer-Encoding": "chunked", "Cache-Control": "no-cache, private"}
-ROOTS = frozenset({"apis", "version", "livez", "readyz", "openapi"})
 BUILD = {
     "major": KUBERNETES_VERSION.partition(".")[0],
     "minor": KUBERNETES_VERSION.partition(".")[2],
@@ -71,13 +79,6 @@ BUILD = {
 }
 
 
-def is_kube_path(segments: tuple[str, ...]) -> bool:
-    """Return whether a path belongs to the Kubernetes API, not to the simulator's own routes."""
-    if segments[:1] == ("api",):
-        return segments in (("api",), ("api", "")) or segments[1] == "v1"
-    return bool(segments) and segments[0] in ROOTS
-
-
 class KubeRoutes:
     """The Kubernetes API of one server.
 
@@ -86,9 +87,6 @@ class KubeRoutes:
         streams: writes watches and followed logs.
         users: authenticates requests.
         address: returns host and port of the server, for GET /api.
-
-    Attributes:
-        requests: counts of the requests, for /metrics.
     """
 
     def __init__(
@@ -107,7 +105,8 @@ class KubeRoutes:
         self._encodings: Encodings = Encodings()
         self._served: tuple[list[Kind], list[Resource]] = ([], [])
         self._openapi = OpenAPI(api.registry)
-        self.requests = RequestCounts()
+        self._lock = Lock()
+        self._requests: Counter[tuple[str, ...]] = Counter()  # guarded by _lock
 
     def serve(self, request: Request) -> Response:
         """Return the response to a request; an error becomes a Status."""
@@ -141,12 +140,22 @@ class KubeRoutes:
             info.plural,
             info.subresource,
         )
-        self.requests.add(label, group, version, plural, subresource[:30], scope, str(code))
+        labels = (label, group, version, plural, subresource[:30], scope, str(code))
+        with self._lock:
+            self._requests[labels] += 1
+
+    def request_counts(self) -> dict[tuple[str, ...], int]:
+        """Return the counts of requests by verb, resource and code, for /metrics."""
+        with self._lock:
+            return dict(self._requests)
 
     # -- dispatch --------------------------------------------------------------------------------
 
     def _serve(self, request: Request, info: RequestInfo | None) -> Response:
-        user = self._users.authenticate(request.headers)
+        users, headers = self._users, request.headers
+        # An open server has one user; only `kubectl --as` makes another one of it.
+        is_open = not users.configured and "impersonate-user" not in headers
+        user = ADMIN if is_open else users.authenticate(headers)
         if user is None:
             raise GenericStatusError(401, "Unauthorized")
         if request.method == "OPTIONS":
@@ -298,6 +307,8 @@ class KubeRoutes:
 
 def _require(user: User, verb: str, target: Target) -> None:
     """Raise Forbidden unless the user may do this."""
+    if user is ADMIN:
+        return
     info = target.info
     resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
     user.require(RequestAttributes(verb, info.group, resource, info.namespace, info.name))

@@ -22,18 +22,17 @@ from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies
 from kubesim.rest.kube.bodies import Body, object_field
 from kubesim.rest.kube.jsoncache import JSONCache
-from kubesim.rest.kube.options import (
+from kubesim.rest.kube.requestinfo import (
     DeleteQuery,
     ListQuery,
+    Target,
     delete_query,
     dry_run,
     flag,
     list_query,
 )
-from kubesim.rest.kube.requestinfo import Target
-from kubesim.rest.kube.transform import Transformer, include_of
+from kubesim.rest.kube.response import Transformer, include_of, object_response, success_response
 from kubesim.rest.serializer.negotiation import form_of
-from kubesim.rest.serializer.responses import object_response, success_response
 
 Warnings = list[str]
 RETURNED_KINDS = ("Pod", "Namespace", "Service")  # DELETE responds with the object, not a Status

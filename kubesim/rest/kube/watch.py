@@ -21,10 +21,8 @@ from kubesim.errors import Expired
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import INITIAL_EVENTS_END
 from kubesim.rest.http import streams
-from kubesim.rest.kube.options import ListQuery
-from kubesim.rest.kube.requestinfo import Target
-from kubesim.rest.kube.transform import Transformer
-from kubesim.rest.serializer.responses import encode
+from kubesim.rest.kube.requestinfo import ListQuery, Target
+from kubesim.rest.kube.response import Transformer, encode
 
 BOOKMARK_SECONDS = 60.0
 BOOKMARK_BEFORE_END_SECONDS = 2.0

@@ -1,7 +1,6 @@
-"""What clients and server exchange: media types, request bodies, response bodies.
+"""What clients and server exchange: media types and request bodies.
 
 negotiation   which representation of an object a client accepts
-responses     objects and errors (Status) as responses
 yamlbody      request bodies in YAML
 protobuf      request bodies in protobuf
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kubesim.rest.serializer.responses import GenericStatusError
+from kubesim.errors import GenericStatusError
 
 JSON_NAMES = ("application/json", "application/*", "*/*")
 FORMS = ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")

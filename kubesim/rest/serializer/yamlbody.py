@@ -13,9 +13,8 @@ import json
 from typing import Any
 
 from kubesim import yamltext
-from kubesim.errors import BadRequest
+from kubesim.errors import BadRequest, GenericStatusError
 from kubesim.rest.http.wire import JSON_DEPTH, read_json
-from kubesim.rest.serializer.responses import GenericStatusError
 
 YAML_LIMIT = 256 * 1024  # bytes; the pure Python parser is slow
 

@@ -1,20 +1,23 @@
-"""Transform objects to the representation that a client accepts: object, metadata only, or table.
+"""Responses of the Kubernetes API: objects in the form that a client accepts, errors as Status.
 
-The columns of each kind are defined by `kubesim.apiserver.printers.table`; this module puts them
-into Table documents.
+A `Transformer` turns an object into what the client accepts: the object, its metadata alone, or a
+row of a Table, whose columns `kubesim.apiserver.printers.table` defines.
 
-Source: k8s.io/apiserver/pkg/endpoints/handlers/response.go (transformResponseObject, asTable).
+Source: k8s.io/apiserver/pkg/endpoints/handlers/response.go (transformResponseObject, asTable),
+handlers/responsewriters; metav1.Status; RFC 9110 (Warning).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 
 from kubesim.apiserver.printers import table as printing
 from kubesim.clock.base import Clock
-from kubesim.errors import BadRequest
+from kubesim.errors import BadRequest, GenericStatusError, StatusError
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import META_GROUP
+from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import Target
 from kubesim.rest.serializer.negotiation import Form
@@ -149,3 +152,67 @@ def include_of(request: Request) -> str:
     if value not in INCLUDES:
         raise BadRequest(f"includeObject: Invalid value: {value[:40]!r}: Metadata, Object or None")
     return value
+
+
+# -- as an HTTP response ---------------------------------------------------------------------------
+
+encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+WARNING_LIMIT = 20
+
+
+def object_response(
+    document: Mapping[str, object], status: int = 200, warnings: Iterable[str] = ()
+) -> Response:
+    """Return a document as a response.
+
+    Args:
+        document: an object, a list, a Status ...
+        status: HTTP code.
+        warnings: texts for Warning headers; repeated ones are sent once.
+    """
+    response = Response(status, encode(document).encode())
+    texts = list(dict.fromkeys(warnings))[:WARNING_LIMIT]
+    if texts:
+        response.headers = {"Warning": ", ".join(f"299 - {_quoted(text)}" for text in texts)}
+    return response
+
+
+def error_response(error: StatusError) -> Response:
+    """Return an error as a Status."""
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    status = error.status()
+    if not error.kind and not error.name and status.get("details") is None:
+        status["details"] = {}
+    return Response(error.code, encode(status).encode(), headers=headers)
+
+
+def rejection_response(code: int, message: str, headers: dict[str, str]) -> Response:
+    """Return as a Status what the HTTP server rejected before any verb was called.
+
+    Args:
+        code: HTTP code.
+        message: why the request was rejected.
+        headers: headers of the response, for example Allow.
+    """
+    status = GenericStatusError(code, message).status()
+    return Response(code, encode(status).encode(), headers=headers)
+
+
+def success_response(details: Mapping[str, object], status: int = 200) -> Response:
+    """Return a Status of success, for example after a deletion or an eviction."""
+    body = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": details,
+    }
+    return object_response(body, status)
+
+
+def _quoted(text: str) -> str:
+    """Return a quoted-string of RFC 9110, restricted to what a header may carry."""
+    plain = "".join(c if c.isprintable() and c.isascii() else "?" for c in text[:800])
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
