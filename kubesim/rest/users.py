@@ -163,6 +163,8 @@ class Users:
         configured: there are users, so that requests must carry a token.
     """
 
+    configured = False
+
     def __init__(self, users: Iterable[User] = ()) -> None:
         self._users = tuple(users)
         self.configured = bool(self._users)
