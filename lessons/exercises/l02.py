@@ -61,9 +61,9 @@ def _check_add_one(add_one: AddOne) -> str | None:
         counter = {"kind": "ConfigMap", "metadata": {"name": "counter"}, "data": {"n": "0"}}
         cluster.api.create(counter)
         add_one(_BusyAPI(cluster.api, 0), "counter")
-        found = cluster.api.get("ConfigMap", "counter")["data"]["n"]
-        if found != "1":
-            return f"one call left n={found}, not 1"
+        value = cluster.api.get("ConfigMap", "counter")["data"]["n"]
+        if value != "1":
+            return f"one call left n={value}, not 1"
         rivals = _BusyAPI(cluster.api, 4)
         try:
             add_one(rivals, "counter")
@@ -74,11 +74,11 @@ def _check_add_one(add_one: AddOne) -> str | None:
                 f"you sent {PATIENCE} updates and each one got a 409 Conflict: the document that you "
                 "send has an old resourceVersion; get it again before you send it again"
             )
-        found, wanted = cluster.api.get("ConfigMap", "counter")["data"]["n"], 2 + rivals.met
-        if found != str(wanted):
+        value, right = cluster.api.get("ConfigMap", "counter")["data"]["n"], 2 + rivals.met
+        if value != str(right):
             return (
-                f"n was 1, you and {rivals.met} rival(s) added one each, so it must be {wanted}, "
-                f"but it is {found}: you have overwritten a change that you had not seen"
+                f"n was 1, you and {rivals.met} rival(s) added one each, so it must be {right}, "
+                f"but it is {value}: you have overwritten a change that you had not seen"
             )
         return None
 
@@ -130,10 +130,10 @@ WANTED = {"web-1", "db-1"}
 def _check_selector(text: str) -> str | None:
     if not isinstance(text, str):
         return "write the selector as a string, for example 'app=web'"
-    found = {name for name, labels in PODS.items() if parse_label_selector(text).matches(labels)}
-    if found == WANTED:
+    selected = {name for name, labels in PODS.items() if parse_label_selector(text).matches(labels)}
+    if selected == WANTED:
         return None
-    return f"it selects {sorted(found)} instead of {sorted(WANTED)}"
+    return f"it selects {sorted(selected)} instead of {sorted(WANTED)}"
 
 
 def _check_patch(patch: Document) -> str | None:

@@ -129,7 +129,7 @@ def duel(policy: object, loads: dict[str, LoadProfile]) -> dict[str, tuple[float
         loads: by name.
     """
     usual = Tuning()
-    found = {}
+    results = {}
     for name, load in loads.items():
         result = compare(
             {"mine": usual.contender(policy), "built-in": usual.contender()},
@@ -142,8 +142,8 @@ def duel(policy: object, loads: dict[str, LoadProfile]) -> dict[str, tuple[float
             who: fmean(cost(run) for run in result.runs if run.policy == who)
             for who in ("mine", "built-in")
         }
-        found[name] = (costs["mine"], costs["built-in"])
-    return found
+        results[name] = (costs["mine"], costs["built-in"])
+    return results
 
 
 def _check_policy(policy: object) -> str | None:

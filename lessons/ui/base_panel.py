@@ -93,7 +93,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         self, clock: str, *, speed: float, name: str, running: bool, options: Mapping[str, Any]
     ) -> None:
         if clock not in ("live", "virtual"):
-            raise BadRequest(f"there is no clock {clock!r}", hint='say "live" or "virtual"')
+            raise BadRequest(f"unknown clock {clock!r}", hint='use "live" or "virtual"')
         panels.close(name)
         self._name = name
         self._options = dict(options)

@@ -1,4 +1,4 @@
-"""Descriptions of charts: what a chart shows, said once, and drawn twice.
+"""Descriptions of charts: what a chart shows, described once and drawn twice.
 
 A `Chart` lists its plots, from top to bottom, over one time axis. A `Plot` lists its layers: lines,
 areas, markers. A layer names the columns that it reads and the style that it has in the theme.
@@ -149,11 +149,11 @@ class Chart:
 
     def columns(self) -> dict[str, tuple[str, ...]]:
         """Return the columns that the layers read, by source."""
-        found: dict[str, dict[str, None]] = {}
+        columns: dict[str, dict[str, None]] = {}
         for plot in self.plots:
             for layer in plot.layers:
-                found.setdefault(layer.source, {}).update(dict.fromkeys(columns_of(layer)))
-        return {source: tuple(columns) for source, columns in found.items()}
+                columns.setdefault(layer.source, {}).update(dict.fromkeys(columns_of(layer)))
+        return {source: tuple(names) for source, names in columns.items()}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the tests of the lessons share: no progress file of the reader's, nothing left running."""
+"""Shared by the tests of the lessons: a temporary progress file, and nothing left running."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_the_series_agrees_with_the_cluster(busy: Still) -> None:
     assert len(series.marks) == 2
 
 
-def test_looking_twice_at_one_moment_adds_nothing(busy: Still) -> None:
+def test_a_second_pull_at_one_moment_adds_nothing(busy: Still) -> None:
     """Without time there is nothing new."""
     rows = len(busy.series.rows)
     assert busy.series.pull() is False
@@ -97,18 +97,18 @@ def test_many_pods_are_thinned_out_alike() -> None:
     assert len({tuple(xs) for xs in lines["xs"][1:]}) == 1
 
 
-def test_requests_that_nobody_serves_are_seen() -> None:
+def test_requests_that_are_not_served_are_shown() -> None:
     """Two pods serve 96 of 150 requests a second."""
     cluster = fresh_cluster(nodes=3)
     cluster.set_hpa_config(max_pods=2)
     cluster.set_traffic(150)
     run = record(cluster, 60)
     assert run.table("traffic").rows[-1][1:] == (150.0, 96.0, 54.0)
-    assert run.series.columns()["served"][0] == 0  # nobody was ready at first
+    assert run.series.columns()["served"][0] == 0  # no pod was ready at first
 
 
 def test_charts_show_the_series_and_name_their_axes(busy: Still) -> None:
-    """Each axis says what and in which unit; sources have names for those who look for them."""
+    """Each axis has a label with its unit; sources have names."""
     charts = BokehChart(CHART)
     charts.draw(chart_data(busy.series))
     labels = [axis.axis_label for plot in charts.figures for axis in plot.axis]
@@ -147,8 +147,8 @@ def test_the_picture_is_well_formed_and_speaks(busy: Still) -> None:
     """Title and description for those who cannot see it; labels with units for those who can."""
     root = ElementTree.fromstring(busy.svg())
     assert root.find(f"{SVG}title").text == "busy & bright"  # type: ignore[union-attr]
-    said = root.find(f"{SVG}desc").text or ""  # type: ignore[union-attr]
-    assert "at 5 s from 1 to 4 pods" in said
+    description = root.find(f"{SVG}desc").text or ""  # type: ignore[union-attr]
+    assert "at 5 s from 1 to 4 pods" in description
     texts = [text.text for text in root.iter(f"{SVG}text")]
     assert {"CPU [millicores]", "pods", "simulated time [s]", "desired", "ready"} <= set(texts)
     numbers = [
@@ -178,7 +178,7 @@ def test_a_picture_of_nothing_says_so() -> None:
 
 
 def test_decisions_before_the_picture_are_not_drawn_outside_of_it() -> None:
-    """A record that begins late marks only what it shows."""
+    """A recording that starts late marks only what it shows."""
     cluster = fresh_cluster(nodes=3)
     cluster.set_traffic(Step(60, 10, at_seconds=60))
     cluster.sleep(100)

@@ -1,4 +1,4 @@
-"""The cockpit without a page: what its controls do, and what it says."""
+"""The cockpit without a page: its controls and its texts."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lessons.ui import base_panel
 from lessons.ui import open_panels as panels
 
 
-def still_cockpit(**options: Any) -> Cockpit:
-    """A cockpit on the virtual clock in which nothing moves unless the test moves it."""
+def paused_cockpit(**options: Any) -> Cockpit:
+    """Return a cockpit on the virtual clock that changes only when the test changes it."""
     return Cockpit("virtual", running=False, **options)
 
 
@@ -33,14 +33,14 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
 
 
 def from_the_page(widget: Any, value: Any) -> None:
-    """What the page sends when somebody moves a control."""
+    """Send what the page sends when a user moves a control."""
     state = {"method": "update", "state": {"value": value}, "buffer_paths": []}
     widget._handle_msg({"content": {"data": state}, "buffers": []})
 
 
 def test_a_slider_writes_through_the_api_server() -> None:
     """Target, bounds and interval each become one change of the HPA object."""
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     from_the_page(cockpit.hpa.target.slider, 50)
     from_the_page(cockpit.hpa.maximum.box, 7)
     from_the_page(cockpit.hpa.minimum.slider, 2)
@@ -55,9 +55,9 @@ def test_a_slider_writes_through_the_api_server() -> None:
     assert cockpit.error == ""
 
 
-def test_a_refused_wish_is_shown_in_words_and_taken_back() -> None:
+def test_a_refused_setting_is_shown_and_reverted() -> None:
     """The store keeps its values, the strip says why, the slider goes back to the store."""
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     from_the_page(cockpit.hpa.minimum.slider, 15)
     assert cockpit.error == "min_pods must not be above max_pods: 15 > 10"
     assert "role='alert'" in cockpit._error.value
@@ -71,7 +71,7 @@ def test_a_refused_wish_is_shown_in_words_and_taken_back() -> None:
 
 def test_sliders_follow_what_others_write() -> None:
     """Somebody uses curl: the panel hears of it from its watch, and writes nothing back."""
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     cockpit.cluster.set_hpa_config(target_cpu=33, max_pods=50, interval="7s")
     revision = cockpit.cluster.store.revision
     assert wait_for(lambda: cockpit.hpa.options() == cockpit.cluster.hpa_config())
@@ -82,7 +82,7 @@ def test_sliders_follow_what_others_write() -> None:
 
 def test_a_slider_that_was_just_touched_is_left_alone() -> None:
     """Else a fast hand would fight with its own echo."""
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     from_the_page(cockpit.hpa.target.slider, 60)
     stale = {**cockpit.cluster.hpa_config(), "target_cpu": 70}
     cockpit.hpa.sync(stale)
@@ -90,10 +90,10 @@ def test_a_slider_that_was_just_touched_is_left_alone() -> None:
     assert "target 70 %" in cockpit.hpa.stored.value  # the fact is shown all the same
 
 
-def test_a_callback_acts_on_what_it_was_told() -> None:
+def test_a_callback_uses_the_value_that_it_received() -> None:
     """Callbacks come late and on other threads: the slider may say something else by then."""
     written: list[dict[str, Any]] = []
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     cockpit.hpa._write = lambda **changes: written.append(changes)
     change = cockpit.hpa._writer("target_cpu")
     thread = threading.Thread(target=change, args=({"new": 45},))
@@ -104,7 +104,7 @@ def test_a_callback_acts_on_what_it_was_told() -> None:
 
 def test_traffic_and_its_presets() -> None:
     """The slider routes a steady rate, a preset its model; "off" routes nothing."""
-    cockpit = still_cockpit(traffic=None)
+    cockpit = paused_cockpit(traffic=None)
     offered = cockpit.cluster.traffic.offered
     assert cockpit.cluster.traffic.routes() == []
     from_the_page(cockpit.traffic.rate.slider, 80)
@@ -136,7 +136,7 @@ def test_presets_begin_when_they_are_chosen(preset: str) -> None:
 
 def test_step_lets_exactly_so_much_time_pass() -> None:
     """Step stops the time again, and the charts' figures miss nothing in between."""
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     cockpit.step(20)
     assert cockpit.cluster.clock.now() == 20
     assert not cockpit.running
@@ -160,7 +160,7 @@ def test_run_paces_virtual_time_and_pause_stops_it() -> None:
 
 def test_the_buttons_are_wired() -> None:
     """Pause, Step, speed and Reset by the widgets themselves."""
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     cockpit.transport.step.click()
     assert cockpit.cluster.clock.now() == 5
     cockpit.transport.speed.value = 50
@@ -177,7 +177,7 @@ def test_the_buttons_are_wired() -> None:
 
 def test_reset_begins_again_with_the_same_seed() -> None:
     """Two runs of one seed are the same; sliders and traffic are back at their beginning."""
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     cockpit.step(60)
     first = [(row.time, row.ready, row.average_milli) for row in cockpit.series.rows]
     cockpit.hpa.target.slider.value = 30
@@ -217,7 +217,7 @@ def test_running_the_cell_again_leaves_one_of_everything() -> None:
 
 def test_texts_say_what_the_charts_show() -> None:
     """Why, pods, events, traffic: all in words."""
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     cockpit.step(30)
     cockpit.update()
     cockpit.repaint()
@@ -240,7 +240,7 @@ def test_texts_say_what_the_charts_show() -> None:
 
 def test_a_failing_component_is_seen() -> None:
     """A worker that dies: the red strip says who and what, until Reset."""
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     cockpit.cluster.clock.worker("saboteur").call_later(1, lambda: 1 / 0)
     cockpit.step(10)
     cockpit.step(1)
@@ -259,7 +259,7 @@ def test_a_policy_that_raises_is_seen() -> None:
         def recommend(self, seen: Any) -> int:
             raise RuntimeError("no idea")
 
-    cockpit = still_cockpit(policy=Broken())
+    cockpit = paused_cockpit(policy=Broken())
     cockpit.step(10)
     cockpit.repaint()
     assert "RuntimeError: no idea" in cockpit.error
@@ -267,8 +267,8 @@ def test_a_policy_that_raises_is_seen() -> None:
     assert cockpit.cluster.pods("default").rows[0][1] == "Running"
 
 
-def test_a_closed_cluster_is_told_and_ends_nothing() -> None:
-    """Whoever closes the cluster under the panel sees why it stands still."""
+def test_a_closed_cluster_is_reported_and_the_panel_keeps_running() -> None:
+    """When the cluster is closed under the panel, the error strip says so."""
     cockpit = Cockpit("virtual", speed=20)
     cockpit.cluster.close()
     assert wait_for(lambda: "closed" in cockpit.error)
@@ -278,7 +278,7 @@ def test_a_closed_cluster_is_told_and_ends_nothing() -> None:
 
 def test_nothing_goes_to_a_page_that_does_not_exist() -> None:
     """Without a view no figure is touched; with one each repaint sends whole windows."""
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     cockpit.step(10)
     cockpit.repaint()
     metrics = cockpit.charts.layout.select_one({"name": "metrics"})
@@ -292,8 +292,8 @@ def test_nothing_goes_to_a_page_that_does_not_exist() -> None:
     assert len(sent) > 7
 
 
-def test_time_rests_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The output was cleared: time stands still, and goes on with the next view."""
+def test_the_clock_pauses_while_no_page_shows_the_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The output was cleared: the clock pauses, and runs on with the next view."""
     monkeypatch.setattr(base_panel, "REST_SECONDS", 0.1)
     cockpit = Cockpit("virtual", speed=100)
     cockpit.live.send = lambda *_message, **_options: None
@@ -315,7 +315,7 @@ def test_it_shows_itself_as_text_and_picture() -> None:
     assert data[0]["text/plain"].startswith("Cockpit('main', live clock): run this cell")
     assert data[0]["image/svg+xml"] == data[1]["image/svg+xml"]
     ElementTree.fromstring(data[0]["image/svg+xml"])
-    cockpit = still_cockpit()
+    cockpit = paused_cockpit()
     cockpit.step(20)
     assert "at 5 s from 1 to 3 pods" in cockpit.svg()
 

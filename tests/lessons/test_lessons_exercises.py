@@ -21,7 +21,7 @@ TASKS = [
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.id)
-def test_not_attempted_is_told_apart(task: Task, capsys: Any) -> None:
+def test_not_attempted_is_a_result_of_its_own(task: Task, capsys: Any) -> None:
     """The starter is neither right nor wrong."""
     assert task.check(todo) is None
     assert "not attempted" in capsys.readouterr().out
@@ -36,14 +36,14 @@ def test_the_solution_is_right(task: Task, capsys: Any) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.id)
-def test_wrong_answers_are_told_why(task: Task, capsys: Any) -> None:
+def test_wrong_answers_get_a_reason(task: Task, capsys: Any) -> None:
     """Each plausible mistake gets a message of its own."""
     messages = []
     assert len(task.wrong) >= 2
     for answer in task.wrong:
         assert task.check(answer) is False
         messages.append(capsys.readouterr().out)
-    assert len(set(messages)) == len(messages), "two mistakes are told the same"
+    assert len(set(messages)) == len(messages), "two mistakes have the same message"
     assert all("[MISS]" in message and len(message) > 60 for message in messages)
 
 
@@ -65,7 +65,7 @@ def test_the_text_of_the_solution_works(task: Task) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.id)
-def test_hints_go_on_to_the_last(task: Task, capsys: Any) -> None:
+def test_hints_end_with_the_last(task: Task, capsys: Any) -> None:
     """Asking again gives the next hint; the last one stays."""
     for _ in range(len(task.hints) + 2):
         task.hint()

@@ -39,11 +39,11 @@ def test_a_cell_is_run_by_the_real_kubectl(
 ) -> None:
     """Line by line, with input, while time passes; a refusal is printed and the rest goes on."""
     kubectl.run_cell(CELL, cluster)
-    said = capsys.readouterr().out
-    assert "deployment.apps/web created" in said
-    assert 'deployment "web" successfully rolled out' in said
-    assert "configmap/settings created" in said
-    assert 'pods "none" not found' in said
+    printed = capsys.readouterr().out
+    assert "deployment.apps/web created" in printed
+    assert 'deployment "web" successfully rolled out' in printed
+    assert "configmap/settings created" in printed
+    assert 'pods "none" not found' in printed
     assert kubectl.server_of(cluster) == kubectl.server_of(cluster)
 
 
@@ -84,7 +84,7 @@ def test_the_magic_finds_the_lessons_cluster_or_the_one_that_is_named(
     """Without a name the lesson's; with one that variable; else a word about what to do."""
     shell, ran = Shell(), []
     monkeypatch.setattr("IPython.core.getipython.get_ipython", lambda: shell)
-    monkeypatch.setattr(kubectl, "run_cell", lambda text, found: ran.append((text, found)))
+    monkeypatch.setattr(kubectl, "run_cell", lambda text, given: ran.append((text, given)))
     lesson: list[Cluster | None] = [None]
     assert kubectl.load(lambda: lesson[0])
     magic = shell.magics["kubectl"]

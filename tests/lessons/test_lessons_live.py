@@ -29,7 +29,7 @@ def chart() -> tuple[Live, ColumnDataSource, list[tuple[Any, Any]]]:
 
 
 def test_nothing_is_sent_before_there_is_a_view(chart: Any) -> None:
-    """A patch that nobody sees whole would shift every later one."""
+    """A patch that a view sees only in part would shift every later one."""
     _live, source, sent = chart
     source.data = {"x": [1], "y": [2]}
     assert sent == []
@@ -67,7 +67,7 @@ def test_a_reloaded_page_says_hello_by_an_event(chart: Any) -> None:
 
 
 def test_realignments_come_now_and_then(chart: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not at each repaint, but again after a few seconds, for pages that said no hello."""
+    """Not at each repaint, but every few seconds, for pages that sent no event."""
     live, _source, sent = chart
     live.realign_now_and_then()
     assert sent == []  # nobody there

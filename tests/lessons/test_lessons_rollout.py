@@ -14,13 +14,13 @@ from lessons.rollout.series import RolloutSeries, Stage, stage_of
 from lessons.ui import open_panels as panels
 
 
-def still_panel(**options: Any) -> RolloutPanel:
-    """A panel on the virtual clock in which nothing moves unless the test moves it."""
+def paused_panel(**options: Any) -> RolloutPanel:
+    """Return a panel on the virtual clock that changes only when the test changes it."""
     return RolloutPanel("virtual", running=False, **options)
 
 
 def from_the_page(widget: Any, value: Any) -> None:
-    """What the page sends when somebody moves a control."""
+    """Send what the page sends when a user moves a control."""
     state = {"method": "update", "state": {"value": value}, "buffer_paths": []}
     widget._handle_msg({"content": {"data": state}, "buffers": []})
 
@@ -36,7 +36,7 @@ def settled(replicas: int = 10, **options: Any) -> Cluster:
 # -- the figures -------------------------------------------------------------------------------
 
 
-def test_a_rollout_is_told_pass_by_pass() -> None:
+def test_a_rollout_is_recorded_pass_by_pass() -> None:
     """10 pods, 25 % and 25 %: 8/5, then 3/10, then 0/10, each with what bound it."""
     cluster = settled()
     set_image(cluster, "web:2")
@@ -71,7 +71,7 @@ def test_without_a_deployment_there_is_an_empty_stage() -> None:
     ElementTree.fromstring(run.svg())
 
 
-def test_layers_stand_on_each_other() -> None:
+def test_layers_are_stacked() -> None:
     """Each layer begins where the one below ends; the last ends at the number of pods."""
     cluster = settled()
     set_image(cluster, "web:missing")
@@ -83,7 +83,7 @@ def test_layers_stand_on_each_other() -> None:
     assert columns["ready"][-1] == 8
 
 
-def test_the_series_forgets_what_left_its_window() -> None:
+def test_the_series_drops_what_left_its_window() -> None:
     """Rows and passes are kept for the window alone, but one row before it for the step."""
     cluster = settled()
     series = RolloutSeries(cluster, window=10)
@@ -97,7 +97,7 @@ def test_the_series_forgets_what_left_its_window() -> None:
 
 
 def test_the_picture_names_areas_lines_and_passes() -> None:
-    """Legible without colour, and told in words to those who do not see it."""
+    """It is legible without colour, and it has a description in words."""
     cluster = settled()
     set_image(cluster, "web:2")
     picture = watch_rollout(cluster, 40, "Good").svg()
@@ -113,7 +113,7 @@ def test_the_picture_names_areas_lines_and_passes() -> None:
 
 def test_sliders_write_through_the_api_server() -> None:
     """Replicas, surge and unavailable each become one change of the Deployment."""
-    panel = still_panel()
+    panel = paused_panel()
     panel.step(20)
     from_the_page(panel.deployment.replicas.slider, 20)
     from_the_page(panel.deployment.surge.box, 10)
@@ -127,9 +127,9 @@ def test_sliders_write_through_the_api_server() -> None:
     assert "at most 22 pods, at least 19 ready" in panel.deployment.stored.value
 
 
-def test_a_refused_wish_is_shown_in_words() -> None:
+def test_a_refused_setting_is_shown() -> None:
     """Both bounds 0 would never move anything: the API server says so, and keeps what it had."""
-    panel = still_panel()
+    panel = paused_panel()
     panel.set(surge=0)
     panel.set(unavailable=0)
     assert "may not be 0 when `maxSurge` is 0" in panel.error
@@ -138,8 +138,8 @@ def test_a_refused_wish_is_shown_in_words() -> None:
 
 
 def test_sliders_follow_what_others_write() -> None:
-    """Numbers that somebody else wrote are shown as percentages, and not written back."""
-    panel = still_panel()
+    """Numbers that another client wrote are shown as percentages, and not written back."""
+    panel = paused_panel()
     bounds = {"maxSurge": 4, "maxUnavailable": "10%"}
     panel.cluster.api.patch("Deployment", "web", {"spec": {"strategy": {"rollingUpdate": bounds}}})
     revision = panel.cluster.store.revision
@@ -150,8 +150,8 @@ def test_sliders_follow_what_others_write() -> None:
 
 
 def test_the_buttons_roll_out_pause_undo_and_kill() -> None:
-    """A good version, a bad one that stands still, a paused one, and the way back."""
-    panel = still_panel()
+    """A good version, a bad one that gets stuck, a paused one, and a rollback."""
+    panel = paused_panel()
     panel.step(20)
     panel.version.good.click()
     panel.step(40)
@@ -186,7 +186,7 @@ def test_the_buttons_roll_out_pause_undo_and_kill() -> None:
 
 def test_texts_and_tables_say_what_the_chart_shows() -> None:
     """Why, ReplicaSets and passes in words; the chart as a table when it is unfolded."""
-    panel = still_panel()
+    panel = paused_panel()
     panel.step(20)
     panel.roll_out()
     panel.summary.details.selected_index = 0
@@ -202,7 +202,7 @@ def test_texts_and_tables_say_what_the_chart_shows() -> None:
 
 def test_the_chart_gets_the_whole_window() -> None:
     """With a page each repaint replaces layers, lines and marks."""
-    panel = still_panel()
+    panel = paused_panel()
     panel.live.send = lambda *_message, **_options: None
     panel.live.set_trait("_view_count", 1)
     panel.step(20)
@@ -217,7 +217,7 @@ def test_the_chart_gets_the_whole_window() -> None:
 
 def test_areas_are_drawn_by_a_glyph_that_bears_no_data() -> None:
     """BokehJS 3.9 never ends to draw an empty `VAreaStep`: the page would hang at once."""
-    (figure,) = still_panel().charts.figures
+    (figure,) = paused_panel().charts.figures
     assert {type(renderer.glyph).__name__ for renderer in figure.renderers} == {
         "VArea",
         "Step",
@@ -228,7 +228,7 @@ def test_areas_are_drawn_by_a_glyph_that_bears_no_data() -> None:
 
 def test_reset_begins_again_with_the_first_version() -> None:
     """Another cluster: version 1, the bounds of the beginning."""
-    panel = still_panel(surge=50)
+    panel = paused_panel(surge=50)
     panel.step(20)
     panel.roll_out()
     panel.set(surge=10)

@@ -43,12 +43,12 @@ def bar_segments(cluster: Cluster) -> dict[str, list[Any]]:
 
 
 def panel(**options: Any) -> SchedulerPanel:
-    """A panel on the virtual clock in which nothing moves unless the test moves it."""
-    found = SchedulerPanel("virtual", running=False, **options)
-    found.step(2)
-    found.poll()
-    found.step(3)
-    return found
+    """Return a panel on the virtual clock that changes only when the test changes it."""
+    board = SchedulerPanel("virtual", running=False, **options)
+    board.step(2)
+    board.poll()
+    board.step(3)
+    return board
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
@@ -85,7 +85,7 @@ def test_requests_are_counted_against_what_a_node_offers() -> None:
 
 
 def test_the_text_says_what_the_picture_shows() -> None:
-    """One row a node, with units; two looks stand one below the other."""
+    """One row for each node, with units; two moments are printed one below the other."""
     with a_cluster() as cluster:
         one = fill(cluster, "before")
         cluster.node("node-1").cordon()
@@ -105,8 +105,8 @@ def test_the_picture_has_a_segment_for_each_pod_and_hatches_closed_nodes() -> No
         seen = fill(cluster, "<before>")
         root = ElementTree.fromstring(seen.svg())
         assert root.findtext(f"{SVG}title") == "<before>"
-        said = str(root.findtext(f"{SVG}desc"))
-        assert "node-1 100 % of its CPU and 38 % of its memory" in said
+        description = str(root.findtext(f"{SVG}desc"))
+        assert "node-1 100 % of its CPU and 38 % of its memory" in description
         titles = [str(each.text) for each in root.iter(f"{SVG}title")]
         assert [titles.count(t) for t in ("web-1: 1000m", "web-1: 2048Mi", "db: 3000m")] == [
             1,
@@ -125,7 +125,7 @@ def test_an_overfull_node_makes_the_axis_longer() -> None:
     """Pods that never passed a scheduler may ask for more than there is."""
     with Cluster(nodes=1, seed=1, hpa=False) as cluster:
         cluster.sleep(1)
-        cluster.kubelets[0].fail()  # so that nobody refuses them
+        cluster.kubelets[0].fail()  # so that no kubelet rejects them
         place(cluster, *(pod(f"p{n}", "3", nodeName="node-1") for n in range(2)))
         assert read_nodes(cluster).rows[0].share("cpu") == 1.5
         assert max(bar_segments(cluster)["right"]) == 150
@@ -153,8 +153,8 @@ def test_the_chart_s_columns_are_of_one_length() -> None:
 # -- words ----------------------------------------------------------------------------------------
 
 
-def test_the_words_of_a_waiting_pod_say_who_refused_it_and_what_would_help() -> None:
-    """The table has a column for each node; unknown pods are told apart."""
+def test_the_text_of_a_waiting_pod_says_what_refused_it_and_what_would_help() -> None:
+    """The table has a column for each node; an unknown pod gets a message of its own."""
     with a_cluster() as cluster:
         html = why_html(cluster, "big")
         assert "Insufficient cpu" in html
@@ -173,7 +173,7 @@ def test_the_words_of_a_waiting_pod_say_who_refused_it_and_what_would_help() -> 
 # -- the panel ------------------------------------------------------------------------------------
 
 
-def test_pods_are_made_as_the_sliders_say() -> None:
+def test_pods_get_the_requests_of_the_sliders() -> None:
     """So many, each asking for so much; then they are all deleted."""
     board = panel(pods=2)
     board.pods.cpu.slider.value = 1500
@@ -208,7 +208,7 @@ def test_nodes_are_closed_and_opened() -> None:
     assert notes == ()
 
 
-def test_the_weight_starts_the_scheduler_anew_and_placed_pods_stay() -> None:
+def test_a_new_weight_restarts_the_scheduler_and_placed_pods_stay() -> None:
     """With weight 5 the next pods go to one node; with 0 the plug-in is gone."""
     board = panel(pods=3)
     before = {f"p{n}": where(board.cluster, f"p{n}") for n in (1, 2, 3)}
@@ -238,7 +238,7 @@ def test_the_panel_says_how_the_chosen_pod_was_placed() -> None:
     assert "has the highest total" in board.summary.happened.value
 
 
-def test_a_plug_in_of_one_s_own_that_fails_is_seen() -> None:
+def test_a_failing_plug_in_is_shown() -> None:
     """The red strip says what went wrong, and the panel goes on."""
 
     class Bad:
@@ -252,8 +252,8 @@ def test_a_plug_in_of_one_s_own_that_fails_is_seen() -> None:
     assert board.cluster.api.list("Pod")["items"][0]["spec"].get("nodeName") is None
 
 
-def test_what_is_no_plug_in_is_refused() -> None:
-    """Before a cluster is left behind."""
+def test_an_object_that_is_not_a_plug_in_is_refused() -> None:
+    """No cluster is left open."""
     with pytest.raises(BadRequest, match="no scheduler plug-in"):
         SchedulerPanel("virtual", plugin=object(), weight=1)
 

@@ -147,7 +147,7 @@ def test_the_doctor_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     lessons.doctor()
 
 
-def test_the_package_imports_no_widgets_until_asked() -> None:
+def test_the_package_imports_widgets_only_on_first_use() -> None:
     """doctor() has to work where ipywidgets or Bokeh is missing."""
     import subprocess
     import sys

@@ -1,4 +1,4 @@
-"""The controller in miniature: lost news and news told twice do what the lesson says."""
+"""The miniature controller: lost and duplicate events have the effects that lesson 6 shows."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ def level(_event: str, wanted: int, pods: Any) -> int:
 @pytest.mark.parametrize(
     ("options", "by_edge"), [({}, 5), ({"lost": 1.0}, 0), ({"twice": True}, 35)]
 )
-def test_the_edge_drifts_and_the_level_does_not(options: dict[str, Any], by_edge: int) -> None:
-    """Lost news cost the edge a pod each, doubled ones bring one each; the level stays at five."""
+def test_the_edge_triggered_function_drifts_and_the_level_triggered_does_not(
+    options: dict[str, Any], by_edge: int
+) -> None:
+    """A lost event costs it a pod, a duplicate adds one; the level-triggered one stays at five."""
     last = race(edge, level, **options).rows[-1]
     assert last == (300, WANTED, by_edge, WANTED)
 
 
-def test_without_news_a_look_now_and_then_is_enough() -> None:
-    """Every piece of news is lost: what is seen each 30 seconds repairs what was killed."""
+def test_without_events_the_resync_is_enough() -> None:
+    """Every event is lost: the resync every 30 seconds replaces the deleted pods."""
     calls: list[str] = []
 
     def react(event: str, wanted: int, pods: Any) -> tuple[int, Sequence[str]]:

@@ -1,4 +1,4 @@
-"""Trials of an autoscaler's settings: what is tried, what is told, and the panel without a page."""
+"""Trials of an autoscaler's settings, their results, and the panel without a page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lessons.ui import open_panels as panels
 
 
 def from_the_page(widget: Any, value: Any, key: str = "value") -> None:
-    """What the page sends when somebody moves a control."""
+    """Send what the page sends when a user moves a control."""
     state = {"method": "update", "state": {key: value}, "buffer_paths": []}
     widget._handle_msg({"content": {"data": state}, "buffers": []})
 
@@ -38,7 +38,7 @@ def test_words_become_the_fields_of_a_manifest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "why"),
+    ("settings", "why"),
     [
         ({"up": "quickly"}, "not a scaling policy"),
         ({"load": "rain"}, "no load"),
@@ -47,12 +47,10 @@ def test_words_become_the_fields_of_a_manifest() -> None:
         ({"minimum": 9, "maximum": 3}, "minimum <= maximum"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused_with_a_reason(
-    wish: dict[str, Any], why: str
-) -> None:
+def test_invalid_settings_are_refused_with_a_reason(settings: dict[str, Any], why: str) -> None:
     """Nothing is tried, and the message says what would do."""
     with pytest.raises(BadRequest) as refusal:
-        tune(**wish)
+        tune(**settings)
     assert why in f"{refusal.value} {refusal.value.hint}"
 
 
@@ -85,7 +83,7 @@ def test_the_window_keeps_it_from_turning() -> None:
     assert tune(load="saw-tooth", target=60, window=0).turns >= 10
 
 
-def test_a_target_beyond_what_a_pod_can_use_never_grows() -> None:
+def test_a_target_beyond_what_a_pod_can_use_never_scales_up() -> None:
     """Full pods show 100 %; that is within the tolerance of 95 %."""
     tight = tune(load="steady", target=95)
     assert tight.sizes == [(0.0, 3)]
@@ -98,14 +96,14 @@ def test_a_probe_stops_the_start_up_runaway() -> None:
     assert tune(**warm).most_pods > 2 * tune(**warm, probe=True).most_pods
 
 
-def test_figures_that_are_old_make_it_late() -> None:
+def test_old_measurements_delay_the_autoscaler() -> None:
     """The first growth after the leap comes a minute later with a scrape each minute."""
     late, soon = tune(load="spike", metrics=60), tune(load="spike", metrics=15)
     first = [next(t for t, _ in each.sizes if t > 120) for each in (late, soon)]
     assert first[0] >= first[1] + 30
 
 
-def test_a_trial_is_told_as_tables_and_as_a_picture() -> None:
+def test_a_trial_has_tables_and_a_picture() -> None:
     """Every table has rows; the picture has title, description, and a reason for each scaling."""
     trial = tune(load="ramp", shadows={"ahead": Predictive()})
     for which in WHICH:
@@ -147,7 +145,7 @@ def test_the_next_size_of_the_exercise_is_what_the_hpa_itself_does() -> None:
 
 
 def test_a_slider_is_a_new_trial() -> None:
-    """Target, load, policy and metrics each become a trial that says so; A stays behind it."""
+    """Each setting becomes a new trial, with the settings in its title; A stays behind it."""
     panel = TuningPanel(load="steady")
     panel.keep_as_a()
     from_the_page(panel.sliders["target"].slider, 50)
@@ -163,7 +161,7 @@ def test_a_slider_is_a_new_trial() -> None:
     assert panel.table().columns == ("score", "value")
 
 
-def test_a_refusal_is_shown_and_the_run_before_stays() -> None:
+def test_a_refusal_is_shown_and_the_last_run_stays() -> None:
     """Min above max: in words, and the panel goes on."""
     panel = TuningPanel(load="steady")
     before = panel.trial

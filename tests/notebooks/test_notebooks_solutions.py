@@ -88,7 +88,7 @@ def tasks_of(path: Path) -> dict[str, Task]:
 
 @pytest.mark.live
 @pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
-def test_the_reference_solutions_pass_where_they_are_asked_for(path: Path, capsys: Any) -> None:
+def test_the_reference_solutions_pass_in_their_notebooks(path: Path, capsys: Any) -> None:
     """All checks say OK, the lesson goes on to its end, and no cluster is left."""
     tasks = tasks_of(path)
     run(path, {name: task.correct for name, task in tasks.items()})
@@ -102,7 +102,7 @@ def test_the_reference_solutions_pass_where_they_are_asked_for(path: Path, capsy
 
 @pytest.mark.live
 @pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
-def test_wrong_answers_are_told_and_stop_nothing(path: Path, capsys: Any) -> None:
+def test_wrong_answers_get_feedback_and_stop_nothing(path: Path, capsys: Any) -> None:
     """A check never raises: the lesson goes on, whatever was answered."""
     tasks = tasks_of(path)
     run(path, {name: task.wrong[0] for name, task in tasks.items()})

@@ -150,7 +150,7 @@ def test_the_first_cell_sets_up_and_the_last_one_closes(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_pictures_stand_where_widgets_cannot_live(path: Path) -> None:
-    """No widget is stored, but what stands for it: a picture with a title, and a text."""
+    """No widget is stored, but a picture with a title and a text in its place."""
     for cell in cells_of(path):
         for output in cell["outputs"]:
             data = output.get("data", {})
