@@ -12,13 +12,14 @@ ROOT = Path(__file__).resolve().parents[2]
 GLOSSARY = ROOT / "docs" / "glossary.md"
 PLACE = re.compile(r"`([^`]+)`(?: \(`([^`]+)`\))?")
 SEARCHED = """
-    admission, adoption, backoff limit, bookmark, compaction, completion index, crash loop back-off,
-    cron schedule, custom resource definition, decision record, endpoint slice, eviction, expectations,
-    field selector, finalizer, image pull back-off, informer, init container, label selector, lease,
-    limit range, managedFields, node affinity, owner reference, partition, pod disruption budget,
-    preemption, priority class, QoS class, quota, readiness probe, reconcile, resourceVersion, resync,
-    revision history, rolling update, server-side apply, sidecar, slow start, stabilization window,
-    strategic merge patch, surge, taint, toleration, topology spread, virtual time, watch, work queue
+    admission, adoption, backoff limit, bookmark, compaction, completion index, crash loop
+    back-off, cron schedule, custom resource definition, decision record, endpoint slice,
+    eviction, expectations, field selector, finalizer, image pull back-off, informer, init
+    container, label selector, lease, limit range, managedFields, node affinity, owner
+    reference, partition, pod disruption budget, preemption, priority class, QoS class, quota,
+    readiness probe, reconcile, resourceVersion, resync, revision history, rolling update,
+    server-side apply, sidecar, slow start, stabilization window, strategic merge patch, surge,
+    taint, toleration, topology spread, virtual time, watch, work queue
 """
 
 
