@@ -37,6 +37,7 @@ from typing import NamedTuple, TypedDict, Unpack
 from kubesim.table import Table
 
 LEVELS = ("debug", "info", "warn", "error")
+_RANKS = {level: rank for rank, level in enumerate(LEVELS)}
 CAPACITY = 10_000  # rows kept
 
 UsageSample = tuple[float, float, tuple[tuple[str, int, int], ...]]
@@ -148,7 +149,9 @@ class Analytics:
         Raises:
             ValueError: an unknown level.
         """
-        rank = _rank(level)
+        rank = _RANKS.get(level)
+        if rank is None:
+            raise _unknown_level(level)
         row = LogRow(next(self._serials), self._now(), level, component, action, message)
         self._rows.append(row)
         if self._sink is not None and rank >= self._sink_rank:
@@ -251,10 +254,14 @@ class NullAnalytics(Analytics):
 
 
 def _rank(level: str) -> int:
-    try:
-        return LEVELS.index(level)
-    except ValueError:
-        raise ValueError(f"no level {level!r}; levels are {', '.join(LEVELS)}") from None
+    rank = _RANKS.get(level)
+    if rank is None:
+        raise _unknown_level(level)
+    return rank
+
+
+def _unknown_level(level: str) -> ValueError:
+    return ValueError(f"no level {level!r}; levels are {', '.join(LEVELS)}")
 
 
 def _usage_text(key: str, sample: UsageSample) -> str:

@@ -94,6 +94,7 @@ class Core:
         self.analytics = analytics or NullAnalytics()
         self.audit = AuditLog(clock)
         self._streams = streams
+        self._uid_streams: dict[str, Random] = {}  # by kind
         self._hooks: list[tuple[str, CommitHook]] = []
 
     @property
@@ -101,6 +102,15 @@ class Core:
         """Randomness for uids and name suffixes; in a dry run, copies of the streams."""
         copies = _dry_run_copies.get()
         return self._streams if copies is None else _StreamCopies(self._streams, copies)
+
+    def uid_stream(self, kind: Kind) -> Random:
+        """Return the random stream of the uids of a kind."""
+        if _dry_run_copies.get() is not None:
+            return self.streams(f"uids/{kind.plural}")
+        stream = self._uid_streams.get(kind.plural)
+        if stream is None:
+            stream = self._uid_streams[kind.plural] = self._streams(f"uids/{kind.plural}")
+        return stream
 
     # -- writing to the store --------------------------------------------------------------------
 

@@ -40,8 +40,8 @@ from kubesim.apiserver.verbs.subresources import PodOperations
 from kubesim.apiserver.verbs.write import ObjectWriter
 from kubesim.apiserver.verbs.writepath import WritePath
 from kubesim.clock.base import Clock, Streams
+from kubesim.simple.pods import SimplePods
 from kubesim.simple.records import PodRecords
-from kubesim.simple.verbs import SimplePods
 from kubesim.store import Backend
 
 
@@ -153,7 +153,7 @@ class KubeAPI:
     # Kinds of your own (customkinds)
     register_kind = method_of("custom_kinds", CustomKinds.register_kind)
 
-    # The original simulator's methods (kubesim.simple.verbs)
+    # The original simulator's methods (kubesim.simple.pods)
     create_pod = method_of("simple", SimplePods.create_pod)
     get_pod = method_of("simple", SimplePods.get_pod)
     list_pods = method_of("simple", SimplePods.list_pods)

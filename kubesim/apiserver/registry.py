@@ -137,6 +137,7 @@ class Kind:
         propagation: the default propagation policy of a deletion: Background, or Orphan (for old
             clients); "": its dependents are not garbage collected.
         prefix: of the keys of its objects in the store.
+        key: key(namespace, name) is the key of an object in the store.
         api_version: ``apps/v1``, or ``v1`` for the core group.
         resource: its name in messages: ``pods``, ``statefulsets.apps``.
         qualified_kind: its name in messages of validation: ``Pod``, ``StatefulSet.apps``.
@@ -174,14 +175,17 @@ class Kind:
     schema: Document | None = None
     propagation: str = "Background"
     prefix: str = field(init=False)
+    key: Callable[[str, str], str] = field(init=False, repr=False)
     api_version: str = field(init=False)
     resource: str = field(init=False)
     qualified_kind: str = field(init=False)
 
     def __post_init__(self) -> None:
         group, watched = self.group, () if self.compute is not None else ("watch",)
+        prefix = f"/registry/{group}/{self.plural}/" if group else f"/registry/{self.plural}/"
         derived: dict[str, object] = {
-            "prefix": f"/registry/{group}/{self.plural}/" if group else f"/registry/{self.plural}/",
+            "prefix": prefix,
+            "key": (prefix + ("{}/{}" if self.namespaced else "{1}")).format,
             "api_version": f"{group}/{self.version}" if group else self.version,
             "resource": f"{self.plural}.{group}" if group else self.plural,
             "qualified_kind": f"{self.kind}.{group}" if group else self.kind,
@@ -214,10 +218,6 @@ class Kind:
             self, version=other.version, schema=other.schema, columns=other.columns, versions=()
         )
 
-    def key(self, namespace: str, name: str) -> str:
-        """Return the key of an object in the store."""
-        return f"{self.prefix}{namespace}/{name}" if self.namespaced else f"{self.prefix}{name}"
-
     def prefix_of(self, namespace: str | None) -> str:
         """Return the prefix of the keys of a namespace's objects; None: of all namespaces."""
         return f"{self.prefix}{namespace}/" if namespace and self.namespaced else self.prefix
@@ -235,10 +235,15 @@ class Registry:
     ('Pod', 'Pod')
     >>> registry.find("pods.metrics.k8s.io").kind
     'PodMetrics'
+
+    Attributes:
+        by_kind: the kinds by `Kind.kind`, in order of registration.
+        served: the kinds by (group, version, plural), as in ``/apis/GROUP/VERSION/PLURAL``.
     """
 
     def __init__(self, kinds: Iterable[Kind] = ()) -> None:
-        self._kinds: dict[str, Kind] = {}
+        self.by_kind: dict[str, Kind] = {}
+        self.served: dict[tuple[str, str, str], Kind] = {}
         self._own: dict[str, Kind] = {}  # names that belong to one kind alone
         self._shared: dict[str, Kind] = {}  # names that several kinds may claim
         self._retired: dict[str, Kind] = {}  # by kind: open watches still need theirs
@@ -255,17 +260,27 @@ class Registry:
             if name in self._own:
                 raise AlreadyExists(f"there is a kind called {name!r} already")
         self._retired.pop(kind.kind, None)
-        self._kinds[kind.kind] = kind
+        self.by_kind[kind.kind] = kind
         self._own.update(dict.fromkeys((kind.kind, kind.kind.lower(), kind.resource), kind))
         for name in (kind.plural, *kind.short_names):
             self._shared.setdefault(name, kind)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Build `served` anew, and publish it with one assignment."""
+        self.served = {
+            (kind.group, version, kind.plural): kind
+            for kind in self.by_kind.values()
+            for version in (kind.version, *(other.version for other in kind.versions))
+        }
 
     def replace(self, kind: Kind) -> None:
         """Replace the kind of the same name, for example when another server serves it."""
         old = self.find(kind.kind)
-        self._kinds[kind.kind] = kind
+        self.by_kind[kind.kind] = kind
         for names in (self._own, self._shared):
             names.update({name: kind for name, known in names.items() if known is old})
+        self._serve()
 
     def find(self, name: str) -> Kind:
         """Return the kind of that name: ``Pod``, ``pods``, ``po``.
@@ -282,13 +297,13 @@ class Registry:
         if kind is None:
             raise NotFound(
                 f'the server doesn\'t have a resource type "{name}"',
-                hint=mapping_hint(name, self._kinds, limit=20),
+                hint=mapping_hint(name, self.by_kind, limit=20),
             )
         return kind
 
     def kinds(self) -> list[Kind]:
         """Return all kinds, in order of registration."""
-        return list(self._kinds.values())
+        return list(self.by_kind.values())
 
     def define(self, kind: Kind) -> None:
         """Add a kind, or replace the one of the same name.
@@ -296,8 +311,8 @@ class Registry:
         Raises:
             AlreadyExists: as for `register`.
         """
-        if kind.kind in self._kinds:
-            self.retire(self._kinds[kind.kind])
+        if kind.kind in self.by_kind:
+            self.retire(self.by_kind[kind.kind])
         self.register(kind)
 
     def retire(self, kind: Kind) -> None:
@@ -305,14 +320,15 @@ class Registry:
 
         Its own name still finds it, so that components that watch it see that no object is left.
         """
-        self._kinds.pop(kind.kind, None)
+        self.by_kind.pop(kind.kind, None)
         for names in (self._own, self._shared):
             for name in [name for name, other in names.items() if other is kind]:
                 del names[name]
-        for other in self._kinds.values():
+        for other in self.by_kind.values():
             for name in (other.plural, *other.short_names):
                 self._shared.setdefault(name, other)
         self._retired[kind.kind] = kind
+        self._serve()
 
     def is_retired(self, kind: Kind) -> bool:
         """Return whether the kind was retired and not defined anew."""
@@ -320,10 +336,4 @@ class Registry:
 
     def at(self, group: str, version: str, plural: str) -> Kind | None:
         """Return the kind at ``/apis/GROUP/VERSION/PLURAL``; None if there is none."""
-        kind = self._own.get(f"{plural}.{group}" if group else plural)
-        if kind is None and not group:
-            shared = self._shared.get(plural)
-            kind = shared if shared is not None and not shared.group else None
-        if kind is None or kind.plural != plural or kind.group != group:
-            return None
-        return kind if kind.version_of(f"{group}/{version}" if group else version) else None
+        return self.served.get((group, version, plural))

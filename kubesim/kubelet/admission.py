@@ -14,8 +14,14 @@ from collections.abc import Mapping
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.nodeaffinity import wants_node
-from kubesim.objects.pods import NOTHING, PodResources, pod_requests
-from kubesim.objects.qos import BEST_EFFORT, CRITICAL_PRIORITY, qos_class
+from kubesim.objects.pods import (
+    BEST_EFFORT,
+    CRITICAL_PRIORITY,
+    NOTHING,
+    PodResources,
+    pod_requests,
+    qos_class,
+)
 from kubesim.objects.taints import taints_of, tolerates
 from kubesim.objects.wellknown import MEMORY_PRESSURE, NO_EXECUTE, NO_SCHEDULE
 

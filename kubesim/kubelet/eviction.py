@@ -34,7 +34,7 @@ from kubesim.client import Decision, RuleStep
 from kubesim.kubelet.pod.records import pod_record
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.objects.qos import CRITICAL_PRIORITY
+from kubesim.objects.pods import CRITICAL_PRIORITY
 from kubesim.quantity import MEBIBYTE
 
 GRACE_SECONDS = 1.0  # of a hard eviction, since 1.31

@@ -18,8 +18,7 @@ from fractions import Fraction
 from math import ceil
 
 from kubesim.objects.frozen import ReadOnlyDocument
-from kubesim.objects.pods import containers_of, is_finished
-from kubesim.objects.qos import BEST_EFFORT, qos_class
+from kubesim.objects.pods import BEST_EFFORT, containers_of, is_finished, qos_class
 from kubesim.quantity import format_cpu, format_memory, parse_quantity
 
 Usage = dict[str, Fraction]

@@ -1,4 +1,4 @@
-"""Pod records: the original simulator's view of the pods, as a projection of the real objects.
+"""The pod records of a cluster by id, and their JSON.
 
 A record is ``{id, name, status, cpu, memory, logs}``: id is metadata.uid, status the phase, cpu in
 millicores and memory in MB (10^6 bytes) from the newest sample, logs the newest lines. `namespace`
@@ -16,15 +16,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import TypedDict
 
 from kubesim.clock.base import Clock
 from kubesim.errors import Compacted, NotFound, WatchClosed
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.objects.pods import node_of, phase_of
-from kubesim.objects.wellknown import EXIT_CODE, RUN_SECONDS
-from kubesim.quantity import MEGABYTE
+from kubesim.simple.pods import PodRecord, record_of
 from kubesim.store import (
     PUT,
     KeyValue,
@@ -42,40 +39,6 @@ LogReader = Callable[[Document], Sequence[tuple[float, str]]]
 LOG_LINES = 10  # newest lines in a record; `pod_logs` has all that are kept
 FRESH_SECONDS = 0.1  # simulated; cached JSON is used so long without reading the log again
 _encode = json.JSONEncoder(separators=(", ", ": "), ensure_ascii=False).encode
-
-
-class PodRecord(TypedDict):
-    """A pod as the original simulator showed it."""
-
-    id: str
-    name: str
-    status: str
-    cpu: int
-    memory: int
-    logs: list[str]
-    namespace: str
-    node: str
-
-
-def bare_pod(name: str, run_seconds: float | None = None, exit_code: int = 0) -> Document:
-    """Return the manifest of a pod without a controller.
-
-    Args:
-        name: of the pod.
-        run_seconds: the pod ends by itself after so many seconds; None: it runs until deleted.
-        exit_code: of its container, if it ends by itself.
-    """
-    container = {
-        "name": "main",
-        "image": "kubesim/pod",
-        "resources": {"requests": {"cpu": "200m", "memory": "128Mi"}},
-    }
-    metadata: Document = {"name": name, "namespace": "default"}
-    spec: Document = {"containers": [container]}
-    if run_seconds is not None:
-        spec["restartPolicy"] = "Never"
-        metadata["annotations"] = {RUN_SECONDS: str(run_seconds), EXIT_CODE: str(exit_code)}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 CachedJson = tuple[KeyValue, Sample | None, float, list[str], bytes]
@@ -149,7 +112,7 @@ class PodRecords:
             NotFound: "Pod not found".
         """
         entry, kv = self._locate(id)
-        return self._record(kv, self._samples.sample(entry.sample_key), self._lines(kv.value))
+        return record_of(kv.value, self._samples.sample(entry.sample_key), self._lines(kv.value))
 
     def get_bytes(self, id: str) -> bytes:
         """Return the record of an id as JSON.
@@ -167,7 +130,7 @@ class PodRecords:
         records = []
         for kv in self._store.list(self._prefix).items:
             sample = self._samples.sample(self._entry_of(kv).sample_key)
-            records.append(self._record(kv, sample, self._lines(kv.value)))
+            records.append(record_of(kv.value, sample, self._lines(kv.value)))
         return records
 
     def list_bytes(self) -> bytes:
@@ -239,22 +202,6 @@ class PodRecords:
     def _lines(self, pod: Document) -> list[str]:
         return [line for _, line in self._log_lines(pod)[-LOG_LINES:]]
 
-    def _record(self, kv: KeyValue, sample: Sample | None, lines: list[str]) -> PodRecord:
-        pod = kv.value
-        phase = phase_of(pod)
-        # A pod that does not run uses nothing, although its last sample may still exist.
-        containers = sample[2] if sample is not None and phase == "Running" else ()
-        return {
-            "id": meta.uid_of(pod),
-            "name": meta.name_of(pod),
-            "status": phase,
-            "cpu": sum(item[1] for item in containers),
-            "memory": sum(item[2] for item in containers) // MEGABYTE,
-            "logs": lines,
-            "namespace": meta.namespace_of(pod),
-            "node": node_of(pod),
-        }
-
     def _bytes(self, entry: PodEntry, kv: KeyValue, sample: Sample | None, now: float) -> bytes:
         cached = entry.cached
         same = cached is not None and cached[0] is kv and cached[1] == sample
@@ -264,6 +211,6 @@ class PodRecords:
         if cached is not None and same and cached[3] == lines:
             body = cached[4]
         else:
-            body = _encode(self._record(kv, sample, lines)).encode()
+            body = _encode(record_of(kv.value, sample, lines)).encode()
         entry.cached = (kv, sample, now, lines, body)
         return body

@@ -9,14 +9,73 @@ Source: etcd server/storage/mvcc (index.go, kvstore.go); k8s.io/apiserver/pkg/st
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kubesim.errors import Compacted, FutureRevision
 from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import field_of
 from kubesim.store.base import DELETE, PUT, Sample
-from kubesim.store.records import Expand, History, KeyChange, KeyRevision, revision_of
+from kubesim.store.records import Expand, KeyChange, KeyRevision, revision_of
 from kubesim.store.samplelog import SampleLog, SampleRow
+
+
+class History:
+    """The newest changes of objects, oldest first, at most about `limit` of them.
+
+    A plain list: resuming in its middle is a binary search, where a deque would have to be walked.
+    The front is cut in chunks, so that the cost for each change is negligible. A cut falls between
+    revisions, never inside a transaction.
+
+    Attributes:
+        compacted: changes up to and including this revision are no longer kept.
+        changes: the kept changes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.compacted = 0
+        self.changes: list[KeyChange] = []
+        self._longest = limit + max(1, limit // 4)  # cut back to `limit` when this is reached
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    def append(self, change: KeyChange) -> None:
+        """Add the newest change."""
+        self.changes.append(change)
+        if len(self.changes) >= self._longest:
+            self.compact(revision_of(self.changes[len(self.changes) - self.limit - 1]))
+
+    def compact(self, revision: int) -> None:
+        """Discard the changes up to and including `revision`."""
+        if revision > self.compacted:
+            del self.changes[: self._position(revision)]
+            self.compacted = revision
+
+    def after(self, revision: int, prefix: str = "") -> list[KeyChange]:
+        """Return the changes of keys under a prefix after a revision, oldest first."""
+        later = self.changes[self._position(revision) :]
+        return [change for change in later if change.entry.key.startswith(prefix)]
+
+    def back_to(self, revision: int) -> Iterator[KeyChange]:
+        """Return the changes after a revision, newest first, to undo them."""
+        return reversed(self.changes[self._position(revision) :])
+
+    def at(self, key: str, revision: int, present: KeyRevision | None) -> KeyRevision | None:
+        """Return the state of a key at a revision, given its present state."""
+        if present is not None and present.mod_revision <= revision:
+            return present
+        for change in self.back_to(revision):
+            if change.entry.key == key:
+                present = change.previous
+        return present
+
+    def _position(self, revision: int) -> int:
+        """Return the index of the first change after a revision."""
+        changes = self.changes
+        if not changes or revision_of(changes[-1]) <= revision:
+            return len(changes)
+        return bisect_right(changes, revision, key=revision_of)
 
 
 class Trigger:

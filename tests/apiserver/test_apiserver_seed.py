@@ -13,7 +13,7 @@ from api_builders import a_running_pod, make_api
 from kubesim.apiserver import KubeAPI
 from kubesim.clock import LiveClock
 from kubesim.errors import AlreadyExists, BadRequest, NotFound, Timeout
-from kubesim.simple.records import bare_pod
+from kubesim.simple.pods import bare_pod
 
 KEYS = ["id", "name", "status", "cpu", "memory", "logs"]
 

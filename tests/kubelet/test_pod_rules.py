@@ -14,7 +14,7 @@ from kubesim.kubelet.pod.lifecycle import plan
 from kubesim.kubelet.pod.phase import INIT, SIDECAR, Container, conditions, gates_open, phase
 from kubesim.kubelet.pod.probes import ProbeState, failure_output
 from kubesim.kubelet.pod.termination import pre_stop_seconds, stop_order, stop_times
-from kubesim.objects.qos import oom_score_adj, qos_class
+from kubesim.objects.pods import oom_score_adj, qos_class
 
 W, R, T, U = "waiting", "running", "terminated", ""
 GIB = 1 << 30

@@ -13,6 +13,7 @@ from kubesim.objects.frozen import Document
 
 PREEMPT = "PreemptLowerPriority"
 GROUP = "scheduling.k8s.io"
+PREFIX = f"/registry/{GROUP}/priorityclasses/"
 
 
 def admit_priority_class(api: ServerView, priority: Document, old: Document | None) -> None:
@@ -92,5 +93,4 @@ def _refused(pod: Document, reason: str) -> Forbidden:
 
 
 def _classes(api: ServerView) -> list[Document]:
-    prefix = api.registry.find("PriorityClass").prefix
-    return [kv.value for kv in api.store.list(prefix).items]
+    return [kv.value for kv in api.store.list(PREFIX).items]

@@ -23,7 +23,7 @@ from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.apiserver.registry import VERBS, Kind, ServerView
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
-from kubesim.objects.qos import qos_class
+from kubesim.objects.pods import qos_class
 from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, NOT_READY, TAINT_EFFECTS, UNREACHABLE
 from kubesim.quantity import parse_quantity
 

@@ -66,7 +66,8 @@ class Reader:
         Args:
             kind, name, namespace: as for `get`.
         """
-        return self._one(self._core.registry.find(kind), name, namespace)
+        registry = self._core.registry
+        return self._one(registry.by_kind.get(kind) or registry.find(kind), name, namespace)
 
     def convert(self, document: Document, api_version: str) -> Document:
         """Convert a stored object to another version, for example ``autoscaling/v1``.

@@ -136,7 +136,7 @@ class ObjectWriter:
             metadata.pop(field, None)
         if kind.status and not kind.status_at_creation:
             new.pop("status", None)  # a client sets the desired state; components write the status
-        metadata["uid"] = meta.new_uid(core.streams(f"uids/{kind.plural}"))
+        metadata["uid"] = meta.new_uid(core.uid_stream(kind))
         base = "" if metadata.get("name") else metadata.get("generateName")
         for attempt in range(1, GENERATE_ATTEMPTS + 1):
             if base and isinstance(base, str):

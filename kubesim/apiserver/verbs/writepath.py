@@ -53,7 +53,8 @@ class WritePath:
         if not isinstance(document, dict) or not document.get("kind"):
             raise BadRequest("Object 'Kind' is missing", hint='write for example {"kind": "Pod"}')
         registry = self._core.registry
-        kind = registry.find(str(document["kind"]))
+        name = str(document["kind"])
+        kind = registry.by_kind.get(name) or registry.find(name)
         if kind.read_only:
             raise MethodNotAllowed(NOT_ALLOWED)
         if kind.custom and registry.is_retired(kind):

@@ -109,7 +109,7 @@ def resolve(registry: Registry, info: RequestInfo) -> Target:
     Raises:
         NotFound: no such kind, or it is not served at such a path.
     """
-    kind = registry.at(info.group, info.version, info.plural)
+    kind = registry.served.get(info[:3])
     if kind is None or (info.namespace and not kind.namespaced):
         raise NotFound(NO_RESOURCE)
     if info.name and kind.namespaced and not info.namespace:

@@ -124,7 +124,7 @@ class KubeRoutes:
     def _count(self, request: Request, info: RequestInfo, code: int) -> None:
         """Count a request as kube-apiserver does; unknown resources are counted without a name."""
         exists = info.plural in REVIEWS or info.plural == "bindings"
-        if not exists and self._api.registry.at(*info[:3]) is None:
+        if not exists and info[:3] not in self._api.registry.served:
             info = RequestInfo("", "", "")
         verb = "APPLY" if bodies.content_type(request) == bodies.APPLY else request.method
         if verb in READS:

@@ -1,4 +1,6 @@
-"""create_pod, delete_pod, list_pods, get_pod: the original simulator's four methods.
+"""The original simulator's pods: their records, and create_pod, delete_pod, list_pods, get_pod.
+
+A record is a projection of the real object. `kubesim.simple.records` keeps those of a cluster.
 
 No counterpart in Kubernetes, where all of this is done with the generic verbs.
 """
@@ -6,17 +8,88 @@ No counterpart in Kubernetes, where all of this is done with the generic verbs.
 from __future__ import annotations
 
 from math import isfinite
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 from kubesim.clock.base import Clock
 from kubesim.errors import AlreadyExists, BadRequest, NotFound, Timeout
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.simple.records import PodRecord, PodRecords, bare_pod
-from kubesim.store import Store, Watch
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE, EXIT_CODE, RUN_SECONDS
+from kubesim.quantity import MEGABYTE
+from kubesim.store import KeyValue, Sample, Store, Watch
 
 DELETE_PATIENCE_SECONDS = 5.0  # beyond the grace period
 WAIT_SECONDS = 0.5  # wall time of one wait, so that a change of speed or a pause is noticed
+
+
+class PodRecord(TypedDict):
+    """A pod as the original simulator showed it."""
+
+    id: str
+    name: str
+    status: str
+    cpu: int
+    memory: int
+    logs: list[str]
+    namespace: str
+    node: str
+
+
+def bare_pod(name: str, run_seconds: float | None = None, exit_code: int = 0) -> Document:
+    """Return the manifest of a pod without a controller.
+
+    Args:
+        name: of the pod.
+        run_seconds: the pod ends by itself after so many seconds; None: it runs until deleted.
+        exit_code: of its container, if it ends by itself.
+    """
+    container = {
+        "name": "main",
+        "image": "kubesim/pod",
+        "resources": {"requests": {"cpu": "200m", "memory": "128Mi"}},
+    }
+    metadata: Document = {"name": name, "namespace": DEFAULT_NAMESPACE}
+    spec: Document = {"containers": [container]}
+    if run_seconds is not None:
+        spec["restartPolicy"] = "Never"
+        metadata["annotations"] = {RUN_SECONDS: str(run_seconds), EXIT_CODE: str(exit_code)}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def record_of(pod: Document, sample: Sample | None, lines: list[str]) -> PodRecord:
+    """Return the record of a pod.
+
+    Args:
+        pod: as it is stored.
+        sample: its newest usage sample; None: there is none yet.
+        lines: the newest lines of its log.
+    """
+    metadata, phase = pod["metadata"], (pod.get("status") or {}).get("phase") or "Pending"
+    # A pod that does not run uses nothing, although its last sample may still exist.
+    containers = sample[2] if sample is not None and phase == "Running" else ()
+    return {
+        "id": metadata["uid"],
+        "name": metadata["name"],
+        "status": phase,
+        "cpu": sum([item[1] for item in containers]),
+        "memory": sum([item[2] for item in containers]) // MEGABYTE,
+        "logs": lines,
+        "namespace": metadata["namespace"],
+        "node": pod["spec"].get("nodeName") or "",
+    }
+
+
+class PodIndex(Protocol):
+    """The pod records of a cluster by id."""
+
+    def find(self, id: str) -> KeyValue:
+        """Return the stored pod of an id."""
+
+    def get(self, id: str) -> PodRecord:
+        """Return the record of an id."""
+
+    def records(self) -> list[PodRecord]:
+        """Return all records, by namespace and name."""
 
 
 class Creator(Protocol):
@@ -49,7 +122,7 @@ class SimplePods:
         self,
         store: Store,
         clock: Clock,
-        records: PodRecords,
+        records: PodIndex,
         creator: Creator,
         remover: Remover,
     ) -> None:
@@ -87,7 +160,7 @@ class SimplePods:
         except AlreadyExists as error:
             message = f'a pod named "{name}" already exists'
             raise AlreadyExists(message, kind="pods", name=name) from error
-        return self.get_pod(meta.uid_of(pod))
+        return record_of(pod, None, [])  # it is not bound yet: there is no usage and no log
 
     def get_pod(self, id: str) -> PodRecord:
         """Return one pod's record.
