@@ -9,6 +9,28 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+# Files of randomized runs of whole clusters, of contracts over all components, and of drawn panels:
+# each takes seconds, so `make quick` leaves them to `make unit`.
+SLOW_FILES = {
+    "test_controller_contract.py",
+    "test_deployment_faults.py",
+    "test_docs_python.py",
+    "test_experiment_compare.py",
+    "test_fastpath.py",
+    "test_hpa_closed_loop.py",
+    "test_hpa_whatif.py",
+    "test_kube_protobuf_table.py",
+    "test_lessons_charts.py",
+    "test_lessons_cockpit.py",
+    "test_lessons_exercises.py",
+    "test_lessons_rollout.py",
+    "test_lessons_scheduler.py",
+    "test_lessons_tuning.py",
+    "test_node_chaos.py",
+    "test_pod_invariants.py",
+    "test_statefulset_faults.py",
+    "test_workloads_chaos.py",
+}
 STUCK_SECONDS = 300.0  # no single test takes that long; a deadlock does
 
 # `make quick` asks for few examples of each property; every other run draws the usual number.
@@ -19,6 +41,13 @@ settings.register_profile("quick", max_examples=15, deadline=None)
 if not os.environ.get("CI"):
     settings.register_profile("kubesim", deadline=None)
     settings.load_profile("kubesim")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of SLOW_FILES as slow."""
+    for item in items:
+        if item.path.name in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
