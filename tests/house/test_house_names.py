@@ -26,6 +26,7 @@ PUBLIC = [
 PATH = re.compile(
     r"[\w.*-]+(?:/[\w.*-]+)*/|[\w.*/-]*\w\.(?:py|md|toml|ya?ml|csv|lock|ipynb|gz|cff|json)"
 )
+TOP = ("kubesim/", "lessons/", "notebooks/", "tests/", "tools/", "benchmarks/", "docs/")
 PLACEHOLDER = re.compile(r"[A-Z]{2,}")  # NAME, NN: any file that fits
 
 
@@ -65,6 +66,18 @@ def test_every_path_in_a_page_exists(page: str) -> None:
     assert len(paths) > 20
     missing = [path for path in paths if not exists(path)]
     assert not missing, f"{page} names what does not exist: {missing}"
+
+
+def test_every_path_from_the_root_in_a_page_exists() -> None:
+    """README, guides, decision records: a path that starts at a folder of the project is there."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks" / "README.md"]
+    missing = [
+        f"{page.relative_to(ROOT)}: {path}"
+        for page in sorted(pages)
+        for path in paths_in(str(page.relative_to(ROOT)))
+        if path.startswith(TOP) and not exists(path)
+    ]
+    assert not missing
 
 
 def test_a_path_that_does_not_exist_would_be_found() -> None:
