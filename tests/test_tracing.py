@@ -47,7 +47,8 @@ def test_a_replicaset_is_followed_to_its_ready_pods(cluster: Cluster) -> None:
         assert [name for name in steps if name.startswith("bind to node-")]
         ready = next(span for span in pod.children if "Ready=True" in span.name)
         assert "phase Pending -> Running" in ready.name
-        assert ready.actor == pod.object.replace("pod/", "pod/default/")
+        node = next(name.removeprefix("bind to ") for name in steps if name.startswith("bind to"))
+        assert ready.actor == f"kubelet/{node}"
         assert pod.begin == root.begin == 10.0
         assert pod.end == ready.wrote > pod.wrote
     assert root.end == max(child.end for child in root.children)

@@ -84,8 +84,11 @@ class AuditLog:
         self._rows.append(Write(self._clock.now(), revision, self.actor(), key, before, after))
 
     def actor(self) -> str:
-        """Return the name of the current actor: a component's worker, a user, or ``client``."""
-        return self._clock.current_worker() or _actor.get() or DRIVER
+        """Return the name of the current actor: a component, a user, or ``client``.
+
+        A pod's own worker acts for its kubelet: ``kubelet/node-1``.
+        """
+        return self._clock.current_actor() or _actor.get() or DRIVER
 
     def rows(self, after_revision: int = 0) -> list[Write]:
         """Return the kept writes after a revision, in the order of their revisions."""

@@ -48,6 +48,10 @@ class Worker(Protocol):
         """Unique name, for example ``pod/default/web-0``; on the live clock the thread's name."""
 
     @property
+    def actor(self) -> str:
+        """The component that its callbacks belong to: ``kubelet/node-1``; else its own name."""
+
+    @property
     def stopped(self) -> bool:
         """True once `stop` was called."""
 
@@ -105,8 +109,13 @@ class Clock(Protocol):
     def seconds_at(self, timestamp: str) -> float:
         """Parse an RFC 3339 string; return its simulated seconds."""
 
-    def worker(self, name: str) -> Worker:
-        """Return a new worker. Raises ClockError if a running worker has that name."""
+    def worker(self, name: str, *, actor: str = "") -> Worker:
+        """Return a new worker. Raises ClockError if a running worker has that name.
+
+        Args:
+            name: unique among the running workers.
+            actor: the component that the worker belongs to; "": the worker is the component.
+        """
 
     def workers(self) -> list[str]:
         """Return the names of the workers that are not stopped, sorted."""
@@ -119,6 +128,9 @@ class Clock(Protocol):
 
     def current_worker(self) -> str:
         """Return the name of the worker in whose callback the caller runs; "" outside of any."""
+
+    def current_actor(self) -> str:
+        """Return the component in whose callback the caller runs; "" outside of any."""
 
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that is called when a callback raises."""

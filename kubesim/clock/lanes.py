@@ -70,10 +70,10 @@ class LaneTimer:
 _here = threading.local()  # .lane: the lane whose thread this is
 
 
-def current_worker() -> str:
-    """Return the name of the worker whose callback runs on this thread; "" if none does."""
+def running_worker() -> LaneWorker | None:
+    """Return the worker whose callback runs on this thread; None if none does."""
     lane: ThreadLane | None = getattr(_here, "lane", None)
-    return lane.running if lane is not None else ""
+    return lane.running if lane is not None else None
 
 
 class ThreadLane:
@@ -94,7 +94,7 @@ class ThreadLane:
         self._timers: list[tuple[float, int, LaneTimer]] = []
         self._serials = count()
         self._ended = False
-        self._running = ""  # name of the worker whose callback runs
+        self._running: LaneWorker | None = None  # the worker whose callback runs
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._started = False
 
@@ -105,8 +105,8 @@ class ThreadLane:
             self._thread.start()
 
     @property
-    def running(self) -> str:
-        """Name of the worker whose callback runs now; "" between two callbacks."""
+    def running(self) -> LaneWorker | None:
+        """The worker whose callback runs now; None between two callbacks."""
         return self._running
 
     def is_thread(self, thread: threading.Thread) -> bool:
@@ -186,7 +186,7 @@ class ThreadLane:
         worker = timer.worker
         if timer.cancelled or worker.stopped:
             return
-        self._running = worker.name
+        self._running = worker
         worker.busy = True
         try:
             timer.fn()
@@ -194,18 +194,21 @@ class ThreadLane:
             self._clock.failed(worker.name, error)
         finally:
             worker.busy = False
-            self._running = ""
+            self._running = None
 
 
 class LaneWorker:
     """A serial lane of callbacks on the live clock."""
 
-    __slots__ = ("_clock", "_lane", "busy", "name", "owns_lane", "stopped")
+    __slots__ = ("_clock", "_lane", "actor", "busy", "name", "owns_lane", "stopped")
 
-    def __init__(self, clock: LaneClock, name: str, lane: ThreadLane, *, owns_lane: bool) -> None:
+    def __init__(
+        self, clock: LaneClock, name: str, lane: ThreadLane, *, owns_lane: bool, actor: str = ""
+    ) -> None:
         self._clock = clock
         self._lane = lane
         self.name = name
+        self.actor = actor or name
         self.owns_lane = owns_lane
         self.stopped = False
         self.busy = False  # a callback of this worker is in flight

@@ -26,7 +26,7 @@ from datetime import UTC, datetime
 
 from kubesim.clock.base import FailureHandler, Worker
 from kubesim.clock.calendar import Calendar
-from kubesim.clock.lanes import LaneWorker, ThreadLane, current_worker
+from kubesim.clock.lanes import LaneWorker, ThreadLane, running_worker
 from kubesim.errors import ClockError, WorkerFailed
 
 MAX_THREADS = 1_000  # 1,000 pods cost some 3 % of a core; beyond 2,000 threads collapse
@@ -162,12 +162,13 @@ class LiveClock:
 
     # -- workers --------------------------------------------------------------------------------
 
-    def worker(self, name: str, *, priority: int = 0) -> LaneWorker:
+    def worker(self, name: str, *, priority: int = 0, actor: str = "") -> LaneWorker:
         """Return a new worker: a thread of that name, or a part of the paced loop.
 
         Args:
             name: unique among the running workers.
             priority: ignored; it orders the callbacks of one instant on the virtual clock.
+            actor: the component that the worker belongs to; "": the worker is the component.
 
         Raises:
             ClockError: the clock is closed, or a running worker has that name.
@@ -179,10 +180,10 @@ class LiveClock:
                 raise ClockError(f"there is a worker {name!r} already; stop it first")
             if len(self._lanes) < self._max_threads:
                 lane = self._lanes[name] = ThreadLane(self, name)
-                worker = LaneWorker(self, name, lane, owns_lane=True)
+                worker = LaneWorker(self, name, lane, owns_lane=True, actor=actor)
             else:
                 lane = self._lanes.setdefault(PACED_LOOP, ThreadLane(self, PACED_LOOP))
-                worker = LaneWorker(self, name, lane, owns_lane=False)
+                worker = LaneWorker(self, name, lane, owns_lane=False, actor=actor)
             self._workers[name] = worker
         lane.start()
         return worker
@@ -221,7 +222,13 @@ class LiveClock:
 
     def current_worker(self) -> str:
         """Return the name of the worker in whose callback the caller runs; "" outside of any."""
-        return current_worker()
+        worker = running_worker()
+        return worker.name if worker is not None else ""
+
+    def current_actor(self) -> str:
+        """Return the component in whose callback the caller runs; "" outside of any."""
+        worker = running_worker()
+        return worker.actor if worker is not None else ""
 
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that is called when a callback raises."""

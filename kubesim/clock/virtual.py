@@ -94,8 +94,13 @@ class VirtualClock:
         """Parse an RFC 3339 string; return its simulated seconds."""
         return self._calendar.seconds_at(timestamp)
 
-    def worker(self, name: str, *, priority: int = 0) -> VirtualWorker:
-        """Return a new worker; at one instant, lower priorities run first.
+    def worker(self, name: str, *, priority: int = 0, actor: str = "") -> VirtualWorker:
+        """Return a new worker.
+
+        Args:
+            name: unique among the running workers.
+            priority: at one instant, lower priorities run first.
+            actor: the component that the worker belongs to; "": the worker is the component.
 
         Raises:
             ClockError: the clock is closed, or a running worker has that name.
@@ -104,7 +109,7 @@ class VirtualClock:
             raise ClockError("the clock is closed")
         if name in self._workers:
             raise ClockError(f"there is a worker {name!r} already; stop it first")
-        worker = self._workers[name] = VirtualWorker(self, name, priority)
+        worker = self._workers[name] = VirtualWorker(self, name, priority, actor)
         return worker
 
     def workers(self) -> list[str]:
@@ -123,13 +128,22 @@ class VirtualClock:
 
     def current_worker(self) -> str:
         """Return the name of the worker in whose callback the caller runs; "" outside of any."""
+        worker = self._running_worker()
+        return worker.name if worker is not None else ""
+
+    def current_actor(self) -> str:
+        """Return the component in whose callback the caller runs; "" outside of any."""
+        worker = self._running_worker()
+        return worker.actor if worker is not None else ""
+
+    def _running_worker(self) -> VirtualWorker | None:
         if self._walk is None or threading.get_ident() != self._driver:
-            return ""
+            return None
         # Callbacks run a million times a second: none is recorded, so the iterator tells which.
         # `iter(list).__reduce__()` is (iter, (list,), position of the next item).
         state: _IteratorState = self._walk.__reduce__()  # type: ignore[assignment]  # as above
         _, (timers,), position = state
-        return timers[position - 1].worker.name
+        return timers[position - 1].worker
 
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that is called when a callback raises."""

@@ -46,11 +46,12 @@ class VirtualTimer:
 class VirtualWorker:
     """A worker of the virtual clock: a serial lane without a thread."""
 
-    __slots__ = ("_clock", "name", "priority", "stopped")
+    __slots__ = ("_clock", "actor", "name", "priority", "stopped")
 
-    def __init__(self, clock: WorkerQueue, name: str, priority: int) -> None:
+    def __init__(self, clock: WorkerQueue, name: str, priority: int, actor: str = "") -> None:
         self._clock = clock
         self.name = name
+        self.actor = actor or name
         self.priority = priority
         self.stopped = False
 

@@ -5,11 +5,11 @@ another one creates pods, the scheduler binds them, kubelets start them. No comp
 one: each sees a change through its watch and writes the next one through the API server. So the
 writes in the audit log, connected by `ownerReferences`, are the trace.
 
-    create deployment/web                     client                  10.0 s .. 12.0 s
-    └─ create replicaset/web-6d4cf56db6       deployment-controller   +0.0 s
-       └─ create pod/web-6d4cf56db6-x2vqz     replicaset-controller   +0.0 s
-          ├─ bind to node-2                   default-scheduler       +0.0 s
-          └─ phase Pending -> Running ...     pod/default/web-...     +2.0 s
+    create deployment/web                  client                       10.0 s .. 12.0 s
+    └─ create replicaset/web-6d4cf56db6    deployment-controller        +0.0 s
+       └─ create pod/web-6d4cf56db6-x2vqz  replicaset-controller        +0.0 s
+          ├─ bind to node-2                scheduler/default-scheduler  +0.0 s
+          └─ phase Pending -> Running ...  kubelet/node-2               +2.0 s
 
 Real counterpart: tracing of the API server and the kubelet with OpenTelemetry
 (kubernetes.io/docs/concepts/cluster-administration/system-traces). It ends with the request; this

@@ -161,7 +161,7 @@ class PodWorkers:
         previous = self._previous.pop(key, None)
         runner = self.runners[key] = PodRunner(
             self._api,
-            self._clock.worker(f"pod/{key}"),
+            self._clock.worker(f"pod/{key}", actor=self._node_tools.component),
             pod,
             models,
             self._node_tools,

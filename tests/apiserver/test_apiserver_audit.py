@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from kubesim import Cluster
 from kubesim.apiserver.audit import AuditLog, acting_as
 from kubesim.clock import VirtualClock
 
 
 def test_each_write_of_a_pod_s_life_names_who_wrote() -> None:
-    """Created by the client, bound by the scheduler, started by its own worker."""
+    """Created by the client, bound by the scheduler, started and removed by its kubelet."""
     with Cluster(nodes=1, hpa=False, seed=1) as cluster:
         with acting_as("curl/8.0"):
             cluster.api.create_pod("web")
@@ -17,11 +19,32 @@ def test_each_write_of_a_pod_s_life_names_who_wrote() -> None:
         rows = [row for row in cluster.api.audit.rows() if row.key.startswith("/registry/pods/")]
     actors = [row.actor for row in rows]
     assert actors[:2] == ["curl/8.0", "scheduler/default-scheduler"]
-    assert "pod/default/web" in actors
+    assert set(actors[2:]) == {"client", "kubelet/node-1"}
+    assert actors[-1] == "kubelet/node-1"
     assert rows[0].before is None and rows[0].after is not None
     assert rows[1].before == rows[0].after
     assert rows[-1].after is None
     assert [row.revision for row in rows] == sorted({row.revision for row in rows})
+
+
+@pytest.mark.parametrize("clock", ["virtual", pytest.param("live", marks=pytest.mark.live)])
+def test_the_kubelet_of_its_node_writes_a_pod_s_status(clock: str) -> None:
+    """In the audit log and in the trace, although the pod has a worker of its own."""
+    with Cluster(nodes=2, hpa=False, seed=1, clock=clock, speed=20) as cluster:
+        cluster.api.create_pod("web")
+
+        def is_ready() -> bool:
+            conditions = cluster.api.get("Pod", "web").get("status", {}).get("conditions", ())
+            return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+        assert cluster.wait_until(is_ready, 60)
+        stored = cluster.api.get("Pod", "web")
+        kubelet = f"kubelet/{stored['spec']['nodeName']}"
+        rows = [r for r in cluster.api.audit.rows() if r.key == "/registry/pods/default/web"]
+        spans = cluster.trace("pod/web").spans()
+        assert "pod/default/web" in cluster.clock.workers()
+    assert {row.actor for row in rows[2:]} == {kubelet}
+    assert [span.actor for span in spans if "phase" in span.name] == [kubelet]
 
 
 def test_outside_of_every_worker_the_client_wrote() -> None:

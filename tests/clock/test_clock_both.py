@@ -149,6 +149,20 @@ def test_a_callback_can_be_told_whose_it_is(clock: Any) -> None:
     assert clock.current_worker() == ""
 
 
+def test_a_worker_may_belong_to_a_component(clock: Any) -> None:
+    """current_actor() names that component; else the worker itself, and nobody in the driver."""
+    seen: list[tuple[str, str]] = []
+
+    def note() -> None:
+        seen.append((clock.current_worker(), clock.current_actor()))
+
+    clock.worker("pod/default/web", actor="kubelet/node-1").call_later(0.5, note)
+    clock.worker("scheduler").call_later(0.5, note)
+    assert clock.wait_until(lambda: len(seen) == 2, 30)
+    assert sorted(seen) == [("pod/default/web", "kubelet/node-1"), ("scheduler", "scheduler")]
+    assert clock.current_actor() == ""
+
+
 def test_step_lets_exactly_so_much_time_pass(clock: Any) -> None:
     """Paused before and after; what is due within the step has run, nothing beyond."""
     seen: list[float] = []
