@@ -1,23 +1,34 @@
 """Run the lesson notebooks and store their outputs: ``python -m lessons.refresh [NOTEBOOK ...]``.
 
-`make notebooks` compares the stored outputs with new ones. Widgets are not stored: their state is
-large and differs each time, and without it a page that cannot run widgets shows the still picture.
-Kubernetes has no counterpart.
+A lesson asks for predictions, so its notebook is stored without outputs: they would give the
+answers away. The outputs of a run are kept in ``tests/notebooks/expected/NAME.json``, one entry for
+each code cell. ``python -m lessons.refresh --executed DIR`` joins both into executed copies, which
+`make notebooks` replays and compares; the documentation site shows the same copies. Only a notebook
+without predictions (lesson 0) keeps its pictures and tables.
+
+Widgets are not stored: their state is large and differs each time, and without it a page that
+cannot run widgets shows the still picture. Kubernetes has no counterpart.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
 import sys
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from nbformat.v4.rwbase import rejoin_lines, split_lines
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+EXPECTED = ROOT / "tests" / "notebooks" / "expected"
 TIMEOUT_SECONDS = 120
 SKIP = "nbval-skip"
 IGNORE = "nbval-ignore-output"
+PREDICTION = re.compile(r"^\s*predict\(", re.MULTILINE)
 PORT = re.compile(r"(127\.0\.0\.1|localhost):\d+")
 DIFFED = re.compile(r"\S*/(LIVE|MERGED)-\d+/")  # the folders of kubectl diff
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -33,8 +44,6 @@ def tidy(notebook: nbformat.NotebookNode) -> None:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":
             continue
-        if cell.execution_count is None:
-            cell.execution_count = 0  # a skipped cell
         cell.outputs = _joined(cell.outputs)
         for output in cell.outputs:
             output.get("data", {}).pop(WIDGET_VIEW, None)
@@ -56,8 +65,72 @@ def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]
     return joined
 
 
+def _code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def expected_file(path: Path) -> Path:
+    """Return the file that holds the outputs of a notebook."""
+    return EXPECTED / f"{path.stem}.json"
+
+
+def separate(notebook: nbformat.NotebookNode) -> dict[str, list[nbformat.NotebookNode]]:
+    """Take the outputs out of an executed notebook.
+
+    Returns:
+        the outputs of each code cell, by the cell's id. A notebook without predictions keeps its
+        pictures and tables, too.
+    """
+    cells = _code_cells(notebook)
+    predicts = any(PREDICTION.search(cell.source) for cell in cells)
+    outputs = {}
+    for cell in cells:
+        outputs[cell.id] = cell.outputs
+        cell.execution_count = None
+        for output in cell.outputs:
+            if "execution_count" in output:
+                output.execution_count = None
+        cell.outputs = [] if predicts else [o for o in cell.outputs if "data" in o]
+    return outputs
+
+
+def executed(path: Path) -> nbformat.NotebookNode:
+    """Return a lesson as it looks after a run: the notebook with its stored outputs.
+
+    Args:
+        path: the notebook without outputs.
+
+    Raises:
+        KeyError: a code cell has no stored outputs; refresh the notebook.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    outputs = json.loads(expected_file(path).read_text())
+    for number, cell in enumerate(_code_cells(notebook), start=1):
+        cell.execution_count = number
+        cell.outputs = [nbformat.from_dict(output) for output in outputs[cell.id]]
+        for output in cell.outputs:
+            if output.output_type == "execute_result":
+                output.execution_count = number
+    rejoin_lines(notebook)
+    return notebook
+
+
+def store(path: Path, notebook: nbformat.NotebookNode) -> None:
+    """Write an executed notebook: its cells to `path`, its outputs to the expected ones."""
+    outputs = separate(notebook)
+    nbformat.write(notebook, path)
+    stripped = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(id=name, outputs=found) for name, found in outputs.items()]
+    )
+    by_id = {cell.id: cell.outputs for cell in split_lines(stripped).cells}
+    for output in (output for found in by_id.values() for output in found):
+        output.pop("execution_count", None)
+    EXPECTED.mkdir(parents=True, exist_ok=True)
+    expected_file(path).write_text(json.dumps(by_id, indent=1, ensure_ascii=False) + "\n")
+
+
 def refresh(path: Path) -> None:
-    """Run one notebook from top to bottom, and save it."""
+    """Run one notebook from top to bottom, and store it and its outputs."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -69,15 +142,27 @@ def refresh(path: Path) -> None:
     )
     client.execute()
     tidy(notebook)
-    nbformat.write(notebook, path)
+    store(path, notebook)
 
 
-def main() -> int:
-    """Refresh the notebooks named on the command line, or all of them."""
-    paths = [Path(name) for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb"))
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code.
+
+    Args:
+        arguments: the arguments without the program's name; None: those of this process.
+    """
+    parser = argparse.ArgumentParser(prog="lessons.refresh", description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", nargs="*", type=Path, help="notebooks (default: all)")
+    parser.add_argument("--executed", type=Path, metavar="DIR", help="write executed copies to DIR")
+    options = parser.parse_args(arguments)
+    paths = options.notebooks or sorted(NOTEBOOKS.glob("*.ipynb"))
     for path in paths:
-        print(f"running {path.name} ...", flush=True)
-        refresh(path)
+        if options.executed:
+            options.executed.mkdir(parents=True, exist_ok=True)
+            nbformat.write(executed(path), options.executed / path.name)
+        else:
+            print(f"running {path.name} ...", flush=True)
+            refresh(path)
     return 0
 
 

@@ -1,6 +1,6 @@
 """Adds to the documentation site what stands elsewhere in the project: a hook of MkDocs.
 
-- `lessons/`: each notebook with its stored outputs, as a page;
+- `lessons/`: each notebook with the outputs of a run, as a page;
 - `reference/`: a page for each module of `kubesim` and `lessons`, from the docstrings;
 - `project/`: README's neighbours (ARCHITECTURE.md, CONTRIBUTING.md ...), with their links mended.
 
@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nbformat
 from mkdocs.structure.files import File, Files
 from nbconvert import MarkdownExporter
+
+from lessons.refresh import executed
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -106,9 +107,8 @@ def lesson_pages(repository: str) -> Iterator[tuple[str, str | bytes]]:
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         page = f"lessons/{path.stem}.md"
         exporter = MarkdownExporter()
-        notebook = nbformat.read(path, as_version=4)
         body, resources = exporter.from_notebook_node(
-            notebook, {"output_files_dir": f"{path.stem}_files", "unique_key": path.stem}
+            executed(path), {"output_files_dir": f"{path.stem}_files", "unique_key": path.stem}
         )
         source = f"notebooks/{path.name}"
         yield page, _without_scripts(_mend_notebook_links(body, source, page, repository))

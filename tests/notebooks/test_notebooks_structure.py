@@ -1,4 +1,7 @@
-"""The notebooks themselves: complete outputs, short code, one shape, no traces of a machine."""
+"""The notebooks themselves: no answer given away, short code, one shape, no traces of a machine.
+
+The outputs of a run are kept in `tests/notebooks/expected/`; they are complete.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+
+from lessons.refresh import PREDICTION, executed, expected_file
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -24,6 +30,12 @@ TRACES = re.compile(r"/(home|root|work|Users|tmp)/|[A-Z]:\\\\|127\.0\.0\.1:\d|lo
 def cells_of(path: Path, kind: str = "code") -> list[dict[str, Any]]:
     """The cells of one type."""
     return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
+
+
+def executed_cells(path: Path) -> list[dict[str, Any]]:
+    """The code cells with the outputs of a run."""
+    cells = json.loads(nbformat.writes(executed(path)))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
 
 
 def source(cell: dict[str, Any]) -> str:
@@ -74,10 +86,33 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_code_cell_was_run_in_order(path: Path) -> None:
-    """A notebook without stored outputs would pass every comparison."""
-    counts = [cell["execution_count"] for cell in cells_of(path)]
+def test_every_code_cell_has_expected_outputs(path: Path) -> None:
+    """A cell without them would pass every comparison; outputs of no cell are left over."""
+    ids = [cell["id"] for cell in cells_of(path)]
+    assert list(json.loads(expected_file(path).read_text())) == ids
+    counts = [cell["execution_count"] for cell in executed_cells(path)]
     assert counts == list(range(1, len(counts) + 1))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_no_stored_output_answers_a_prediction(path: Path) -> None:
+    """A lesson that was not run shows no output at all; a run of it does answer."""
+    assert any(PREDICTION.search(source(cell)) for cell in cells_of(path))
+    for cell in cells_of(path):
+        assert cell["outputs"] == [], source(cell)
+        assert cell["execution_count"] is None
+    for cell in executed_cells(path):
+        if PREDICTION.search(source(cell)):
+            assert "the answer is" in json.dumps(cell["outputs"]), source(cell)
+
+
+def test_lesson_0_invites_with_its_pictures() -> None:
+    """It asks for no prediction, so its pictures and tables show what there is to come."""
+    cells = cells_of(NOTEBOOKS[0])
+    assert not any(PREDICTION.search(source(cell)) for cell in cells)
+    stored = [output for cell in cells for output in cell["outputs"]]
+    assert sum("image/svg+xml" in output["data"] for output in stored) >= 2
+    assert all(cell["execution_count"] is None for cell in cells)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -96,13 +131,13 @@ def test_cells_are_short_and_define_no_long_class(path: Path) -> None:
 def test_nothing_of_a_machine_or_a_page_is_stored(path: Path) -> None:
     """No path, no port, no widget state, no script of a megabyte; no uuid that is compared."""
     text = path.read_text()
-    found = TRACES.search(text)
-    assert found is None, found and text[found.start() - 60 : found.end() + 60]
+    found = TRACES.search(text + expected_file(path).read_text())
+    assert found is None, found and found.string[found.start() - 60 : found.end() + 60]
     document = json.loads(text)
     assert set(document["metadata"]) == {"kernelspec", "language_info"}
     assert set(document["metadata"]["language_info"]) == {"name", "pygments_lexer"}
-    assert len(text) < MAX_BYTES
-    for cell in cells_of(path):
+    assert len(nbformat.writes(executed(path))) < MAX_BYTES
+    for cell in executed_cells(path):
         assert set(cell["metadata"]) <= {"tags"}
         assert set(cell["metadata"].get("tags", [])) <= KNOWN_TAGS
         assert not UUID.search(compared(cell)), source(cell)
@@ -116,7 +151,7 @@ def test_few_outputs_are_left_uncompared(path: Path) -> None:
     """
     ignored = [
         cell
-        for cell in cells_of(path)
+        for cell in executed_cells(path)
         if not compared(cell) and cell["metadata"] and not source(cell).startswith("%%kubectl")
     ]
     assert len(ignored) <= 3, [source(cell) for cell in ignored]
@@ -151,7 +186,7 @@ def test_the_first_cell_sets_up_and_the_last_one_closes(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_pictures_stand_where_widgets_cannot_live(path: Path) -> None:
     """No widget is stored, but a picture with a title and a text in its place."""
-    for cell in cells_of(path):
+    for cell in executed_cells(path):
         for output in cell["outputs"]:
             data = output.get("data", {})
             assert not [key for key in data if "widget" in key], source(cell)
@@ -165,5 +200,5 @@ def test_pictures_stand_where_widgets_cannot_live(path: Path) -> None:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_no_cell_shows_a_traceback(path: Path) -> None:
     """Refusals are teaching material, and are shown as answers."""
-    for cell in cells_of(path):
+    for cell in executed_cells(path):
         assert not [output for output in cell["outputs"] if output["output_type"] == "error"]
