@@ -103,7 +103,7 @@ def executed(path: Path) -> nbformat.NotebookNode:
     Raises:
         KeyError: a code cell has no stored outputs; refresh the notebook.
     """
-    notebook = nbformat.read(path, as_version=4)
+    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
     outputs = json.loads(expected_file(path).read_text())
     for number, cell in enumerate(_code_cells(notebook), start=1):
         cell.execution_count = number
@@ -131,7 +131,7 @@ def store(path: Path, notebook: nbformat.NotebookNode) -> None:
 
 def refresh(path: Path) -> None:
     """Run one notebook from top to bottom, and store it and its outputs."""
-    notebook = nbformat.read(path, as_version=4)
+    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT_SECONDS,
