@@ -21,7 +21,7 @@ from kubesim.apiserver.kinds import (
     services,
 )
 from kubesim.apiserver.registry import Registry
-from kubesim.apiserver.verbs.write import ObjectWriter
+from kubesim.apiserver.verbs.create import ObjectCreator
 from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.meta import name_of
 
@@ -47,12 +47,12 @@ def default_registry(*, scale_to_zero: bool = False) -> Registry:
     return Registry([*first, *(kind for group in groups for kind in group.KINDS)])
 
 
-def create_system_objects(server: Core, writer: ObjectWriter) -> None:
+def create_system_objects(server: Core, creator: ObjectCreator) -> None:
     """Create the four namespaces and two priority classes of every cluster, if they are missing.
 
     Args:
         server: whose store gets them.
-        writer: sets their defaults and validates them.
+        creator: sets their defaults and validates them.
     """
     # The priority classes come with the last namespace, in one revision.
     steps: list[list[Document]] = [
@@ -65,7 +65,7 @@ def create_system_objects(server: Core, writer: ObjectWriter) -> None:
             kind = server.registry.find(document["kind"])
             key = kind.key("", name_of(document))
             if server.store.get(key) is None:
-                puts.append((key, freeze(writer.complete(document))))
+                puts.append((key, freeze(creator.complete(document))))
         if puts:
             server.store.txn([], puts)
             if name_of(puts[0][1]) in SYSTEM_NAMESPACES:

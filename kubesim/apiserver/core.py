@@ -19,7 +19,7 @@ from kubesim.apiserver.audit import AuditLog
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.clock.base import Clock, Streams
 from kubesim.errors import AlreadyExists, Conflict, NotFound
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, FrozenDict
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import KeyValue, SampleStore, Store, TxnResult
 
@@ -30,10 +30,28 @@ NOT_ALLOWED = "the server does not allow this method on the requested resource"
 MODIFIED = (
     "the object has been modified; please apply your changes to the latest version and try again"
 )
+SHARED_LEASE_SECONDS = 60.0  # objects of one minute share a lease (upstream: 60 s)
 EXAMPLES = 5  # names that a NotFound shows
 
 CommitHook = Callable[[Document | None, Document | None], None]
 """hook(before, after): called after a write of an object has been committed."""
+
+
+def view_of(kv: KeyValue) -> Document:
+    """Return the object at one revision, with its resourceVersion; built once for each revision.
+
+    The store's revision is the object's resourceVersion. It is not stored inside the object, since
+    it is known only after the write; as in the real API server it is set when the object is read.
+    """
+    if kv.view is None:
+        kv.view = at_revision(kv.value, kv.mod_revision)
+    return kv.view  # type: ignore[no-any-return]
+
+
+def at_revision(value: Document, revision: int) -> Document:
+    """Return the frozen object with a resourceVersion; all but its metadata is shared."""
+    metadata = FrozenDict({**value["metadata"], "resourceVersion": str(revision)})
+    return FrozenDict({**value, "metadata": metadata})
 
 
 class _StreamCopies:
@@ -94,6 +112,7 @@ class Core:
         self.analytics = analytics or NullAnalytics()
         self.audit = AuditLog(clock)
         self._streams = streams
+        self._leases: dict[str, tuple[float, int]] = {}  # by kind: (granted at, lease id)
         self._uid_streams: dict[str, Random] = {}  # by kind
         self._hooks: list[tuple[str, CommitHook]] = []
 
@@ -149,6 +168,16 @@ class Core:
                     if key.startswith(prefix):
                         hook(before, None)
         return result
+
+    def lease_for(self, kind: Kind) -> int:
+        """Return the lease with which objects of a kind expire."""
+        store, now = self.store, self.clock.now()
+        granted, lease = self._leases.get(kind.kind, (0.0, 0))
+        if not lease or now - granted >= SHARED_LEASE_SECONDS:
+            store.expire(now)
+            lease = store.grant(kind.ttl_seconds + SHARED_LEASE_SECONDS, now=now)
+            self._leases[kind.kind] = (now, lease)
+        return lease
 
     def after_commit(self, prefix: str, hook: CommitHook) -> None:
         """Call `hook` after each committed write of a key under `prefix`."""
@@ -238,4 +267,4 @@ class Core:
         return AlreadyExists(message, kind=kind.plural, group=kind.group, name=name)
 
 
-__all__ = ["NOT_ALLOWED", "Core", "streams_unchanged"]
+__all__ = ["NOT_ALLOWED", "Core", "at_revision", "streams_unchanged", "view_of"]

@@ -30,6 +30,7 @@ from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.parts import method_of
 from kubesim.apiserver.registry import Registry
 from kubesim.apiserver.verbs.apply import Applier
+from kubesim.apiserver.verbs.create import ObjectCreator, WritePath
 from kubesim.apiserver.verbs.delete import Deleter
 from kubesim.apiserver.verbs.eviction import Evictions
 from kubesim.apiserver.verbs.metricsapis import MetricsAdapter, MetricsApis
@@ -38,7 +39,6 @@ from kubesim.apiserver.verbs.read import Reader
 from kubesim.apiserver.verbs.scale import ScaleSubresource
 from kubesim.apiserver.verbs.subresources import PodOperations
 from kubesim.apiserver.verbs.write import ObjectWriter
-from kubesim.apiserver.verbs.writepath import WritePath
 from kubesim.clock.base import Clock, Streams
 from kubesim.simple.pods import SimplePods
 from kubesim.simple.records import PodRecords
@@ -78,11 +78,12 @@ class KubeAPI:
         path = WritePath(core)
         fields = FieldManager(clock.timestamp, core.audit.actor)
         self.reader = Reader(core)
+        self.creator = ObjectCreator(core, path, fields)
         self.writer = ObjectWriter(core, path, fields)
         self.write_path = path
         self.scale = ScaleSubresource(core, fields)
         self.patcher = Patcher(core, self.writer, self.scale)
-        self.applier = Applier(core, path, self.writer)
+        self.applier = Applier(core, path, self.creator, self.writer)
         self.deleter = Deleter(core, self.reader)
         self.evictions = Evictions(core, self.deleter)
         self.pods = PodOperations(core)
@@ -91,10 +92,10 @@ class KubeAPI:
             if kind.trigger_field:
                 store.trigger(kind.prefix, kind.trigger_field)
         self.custom_kinds = CustomKinds(core)
-        create_system_objects(core, self.writer)
+        create_system_objects(core, self.creator)
         pods = kinds.find("Pod")
         self.seed = PodRecords(store, store, clock, pods.prefix, self.pods.log_lines)
-        self.simple = SimplePods(store, clock, self.seed, self.writer, self.deleter)
+        self.simple = SimplePods(store, clock, self.seed, self.creator, self.deleter)
 
     @property
     def streams(self) -> Streams:
@@ -116,9 +117,9 @@ class KubeAPI:
     watch = method_of("reader", Reader.watch)
     watch_list = method_of("reader", Reader.watch_list)
 
-    # Writing (verbs/write, verbs/patch, verbs/apply)
+    # Writing (verbs/create, verbs/write, verbs/patch, verbs/apply)
     kind_of = method_of("write_path", WritePath.kind_of)
-    create = method_of("writer", ObjectWriter.create)
+    create = method_of("creator", ObjectCreator.create)
     update = method_of("writer", ObjectWriter.update)
     update_status = method_of("writer", ObjectWriter.update_status)
     finalize = method_of("writer", ObjectWriter.finalize)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from functools import lru_cache
+from typing import NoReturn, TypedDict
 
-from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.validation import FieldErrors
 from kubesim.errors import BadRequest, Invalid
 from kubesim.objects.wellknown import META_GROUP
 
@@ -94,7 +95,13 @@ def parse_resource_version(value: str | int | None) -> int:
     return int(digits)
 
 
-def check_options(options: WriteOptions, verb: str) -> None:
+@lru_cache(maxsize=1024)  # clients send the same few again and again
+def is_meaningful(directive: str, manager: str) -> bool:
+    """Return whether a directive of field validation is known, and a manager's name is valid."""
+    return directive in DIRECTIVES and len(manager) <= MAX_MANAGER and manager.isprintable()
+
+
+def refuse_options(options: WriteOptions, verb: str) -> NoReturn:
     """Refuse options of a write that mean nothing.
 
     Args:
@@ -102,12 +109,10 @@ def check_options(options: WriteOptions, verb: str) -> None:
         verb: Create, Update or Patch, for the message.
 
     Raises:
-        Invalid: an unknown directive, or a manager's name that is too long.
+        Invalid: always: an unknown directive, or a manager's name that is too long.
     """
     directive = options.get("field_validation") or IGNORE
     manager = options.get("field_manager") or ""
-    if directive in DIRECTIVES and len(manager) <= MAX_MANAGER and manager.isprintable():
-        return
     errors = FieldErrors()
     if directive not in DIRECTIVES:
         errors.not_supported("fieldValidation", directive, ("", *DIRECTIVES))

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from kubesim.apiserver.fields import FieldErrors
-from kubesim.apiserver.metadata import SUBDOMAIN_RULE
+from kubesim.apiserver.validation import SUBDOMAIN_RULE, FieldErrors
 from kubesim.clock.base import Clock, Streams
 from kubesim.errors import AlreadyExists, NotFound, mapping_hint
 from kubesim.objects.frozen import Document

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from kubesim.apiserver.core import at_revision, view_of
 from kubesim.errors import Cause, Compacted, Expired, FutureRevision, Timeout
-from kubesim.objects.frozen import Document, FrozenDict, freeze
+from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.meta import labels_of, resource_version_of
 from kubesim.objects.selectors import FieldSelector, Selector
 from kubesim.objects.wellknown import INITIAL_EVENTS_END
-from kubesim.store import DELETE, KeyValue, Watch, WatchEvent
+from kubesim.store import DELETE, Watch, WatchEvent
 
 if TYPE_CHECKING:
     from kubesim.apiserver.registry import Kind
@@ -40,23 +41,6 @@ class ResourceEvent(NamedTuple):
     object: Document
     previous: Document | None
     revision: int
-
-
-def view_of(kv: KeyValue) -> Document:
-    """Return the object at one revision, with its resourceVersion; built once for each revision.
-
-    The store's revision is the object's resourceVersion. It is not stored inside the object, since
-    it is known only after the write; as in the real API server it is set when the object is read.
-    """
-    if kv.view is None:
-        kv.view = at_revision(kv.value, kv.mod_revision)
-    return kv.view  # type: ignore[no-any-return]
-
-
-def at_revision(value: Document, revision: int) -> Document:
-    """Return the frozen object with a resourceVersion; all but its metadata is shared."""
-    metadata = FrozenDict({**value["metadata"], "resourceVersion": str(revision)})
-    return FrozenDict({**value, "metadata": metadata})
 
 
 class ResourceWatch:

@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 from test_apiserver_properties import is_kept
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.fieldmanager.paths import from_fields_v1, leaves, path_text, to_fields_v1
-from kubesim.apiserver.patch.structured import merge, without
+from kubesim.apiserver.fieldmanager.structuredmerge import (
+    from_fields_v1,
+    leaves,
+    merge,
+    path_text,
+    to_fields_v1,
+    without,
+)
 from kubesim.errors import BadRequest, Conflict, Invalid, NotFound
 from kubesim.objects import thaw
 

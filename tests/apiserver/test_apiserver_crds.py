@@ -8,10 +8,10 @@ import pytest
 from api_builders import a_pod, an_hpa, make_api
 
 from kubesim.apiserver import Kind, KubeAPI
-from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.schema.custom import check, fill_defaults
 from kubesim.apiserver.schema.schemas import component_name, components
 from kubesim.apiserver.schema.structural import unknown_fields
+from kubesim.apiserver.validation import FieldErrors
 from kubesim.clock import NamedStreams, VirtualClock
 from kubesim.cluster import Cluster
 from kubesim.errors import AlreadyExists, Invalid, NotFound, UnsupportedMediaType

@@ -8,7 +8,7 @@ import pytest
 from api_builders import a_config_map, a_node, a_pod, a_statefulset, labelled
 
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.kinds.core import POD_IS_FIXED
+from kubesim.apiserver.kinds.pods import POD_IS_FIXED
 from kubesim.errors import Invalid
 
 MAIN = {"name": "main", "image": "nginx"}

@@ -9,8 +9,8 @@ import pytest
 from api_builders import make_api
 
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.verbs.create import ObjectCreator
 from kubesim.apiserver.verbs.read import Reader
-from kubesim.apiserver.verbs.write import ObjectWriter
 from kubesim.clock import NamedStreams, VirtualClock
 from kubesim.errors import Conflict
 from kubesim.store import EtcdStore
@@ -26,14 +26,14 @@ def test_there_is_no_tower_of_classes() -> None:
 def test_a_method_is_the_bound_method_of_its_part() -> None:
     """A call of the server costs no more than a call of the part."""
     api = make_api()
-    assert api.create == api.writer.create
+    assert api.create == api.creator.create
     assert api.get == api.reader.get
     assert api.__dict__["create"] is api.create
 
 
 def test_methods_show_the_signature_and_the_text_of_their_part() -> None:
     """For help(), editors and the documentation."""
-    assert inspect.signature(KubeAPI.create) == inspect.signature(ObjectWriter.create)
+    assert inspect.signature(KubeAPI.create) == inspect.signature(ObjectCreator.create)
     assert KubeAPI.list is Reader.list
     names = {name for name, _ in inspect.getmembers(KubeAPI, inspect.isroutine)}
     assert {"get", "list", "watch", "create", "apply", "evict", "bind", "create_pod"} <= names

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from kubesim.apiserver.kinds.podspec import CONTAINER_LISTS, objects_in
+from kubesim.apiserver.kinds.pods import CONTAINER_LISTS, objects_in
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import Forbidden
 from kubesim.objects.frozen import Document, ReadOnlyDocument

@@ -5,8 +5,8 @@ Source: plugin/pkg/admission/priority/admission.go.
 
 from __future__ import annotations
 
-from kubesim.apiserver.fields import fill
 from kubesim.apiserver.registry import ServerView
+from kubesim.apiserver.validation import fill
 from kubesim.errors import Forbidden
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from kubesim.apiserver.fieldmanager.paths import (
+from kubesim.apiserver.fieldmanager.structuredmerge import (
     SELF,
     FieldSet,
     FieldValues,

@@ -22,7 +22,7 @@ from kubesim.apiserver.fieldmanager.managed import (
     entries_of,
     is_reset,
 )
-from kubesim.apiserver.fieldmanager.paths import FieldValues, values
+from kubesim.apiserver.fieldmanager.structuredmerge import FieldValues, values
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.data import Schema
 from kubesim.apiserver.schema.schemas import OBJECT_META, structure_of

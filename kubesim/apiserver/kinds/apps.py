@@ -7,7 +7,6 @@ pkg/apis/coordination/validation.
 
 from __future__ import annotations
 
-from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.rules import (
     IMMUTABLE,
     default_template,
@@ -19,6 +18,7 @@ from kubesim.apiserver.kinds.rules import (
     validate_workload,
 )
 from kubesim.apiserver.registry import Kind, ServerView
+from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import number_in

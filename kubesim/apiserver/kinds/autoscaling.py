@@ -5,10 +5,9 @@ Source: pkg/apis/autoscaling/v2/defaults.go, pkg/apis/autoscaling/validation/val
 
 from __future__ import annotations
 
-from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.autoscaling_v1 import from_v2, to_v2
-from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.apiserver.registry import Kind, KindVersion
+from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
 from kubesim.objects.wellknown import SYNC_PERIOD

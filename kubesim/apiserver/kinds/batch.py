@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.job_policies import (
     default_failure_policy,
     validate_failure_policy,
@@ -27,6 +26,7 @@ from kubesim.apiserver.kinds.rules import (
     validate_template_spec,
 )
 from kubesim.apiserver.registry import Kind, ServerView
+from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects import meta
 from kubesim.objects.cron import parse_schedule
 from kubesim.objects.frozen import Document

@@ -12,8 +12,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 
-from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.kinds.podspec import objects_in
+from kubesim.apiserver.kinds.pods import objects_in
 from kubesim.apiserver.kinds.rules import (
     IP_RULE,
     MAX_DATA_BYTES,
@@ -23,6 +22,7 @@ from kubesim.apiserver.kinds.rules import (
     validate_immutable_data,
 )
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document
 from kubesim.quantity import parse_quantity
 

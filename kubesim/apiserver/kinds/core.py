@@ -7,137 +7,20 @@ plugin/pkg/admission/defaulttolerationseconds.
 from __future__ import annotations
 
 from kubesim.apiserver.admission.priority import admit_pod
-from kubesim.apiserver.fields import MUST_BE_STRING, FieldErrors, fill
-from kubesim.apiserver.kinds.podspec import (
-    CONTAINER_LISTS,
-    default_pod_spec,
-    objects_in,
-    validate_pod_spec,
-)
+from kubesim.apiserver.kinds.pods import default_pod, validate_pod, validate_pod_update
 from kubesim.apiserver.kinds.rules import (
     MAX_DATA_BYTES,
     validate_config_key,
     validate_immutable_data,
 )
-from kubesim.apiserver.metadata import LABEL_RULE
 from kubesim.apiserver.registry import VERBS, Kind, ServerView
+from kubesim.apiserver.validation import LABEL_RULE, MUST_BE_STRING, FieldErrors, fill
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
-from kubesim.objects.pods import qos_class
-from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, NOT_READY, TAINT_EFFECTS, UNREACHABLE
+from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, TAINT_EFFECTS
 from kubesim.quantity import parse_quantity
 
-TOLERATION_SECONDS = 300  # --default-not-ready-toleration-seconds
 EVENT_TTL_SECONDS = 3600.0  # kube-apiserver --event-ttl
-
-
-# -- Pod -------------------------------------------------------------------------------------------
-
-
-def default_pod(pod: Document) -> None:
-    """Set the defaults of a pod, and the tolerations that admission adds."""
-    fill(pod, "spec", {})
-    spec = pod["spec"]
-    if not isinstance(spec, dict):
-        return
-    default_pod_spec(spec)
-    fill(spec, "enableServiceLinks", True)
-    fill(spec, "serviceAccountName", "default")
-    fill(spec, "tolerations", [])
-    tolerations = spec["tolerations"]
-    if isinstance(tolerations, list):
-        for key in (NOT_READY, UNREACHABLE):
-            if not any(_tolerates_no_execute(toleration, key) for toleration in tolerations):
-                tolerations.append(
-                    {
-                        "key": key,
-                        "operator": "Exists",
-                        "effect": "NoExecute",
-                        "tolerationSeconds": TOLERATION_SECONDS,
-                    }
-                )
-    fill(pod, "status", {"phase": "Pending", **_qos_class(pod), **_scheduling_gated(spec)})
-
-
-def _scheduling_gated(spec: Document) -> Document:
-    """Return the condition of a pod with scheduling gates (applySchedulingGatedCondition)."""
-    if not spec.get("schedulingGates"):
-        return {}
-    message = "Scheduling is blocked due to non-empty scheduling gates"
-    condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
-    return {"conditions": [{**condition, "message": message}]}
-
-
-def _qos_class(pod: Document) -> Document:
-    """Return status.qosClass; {} for a spec that validation is going to refuse."""
-    try:
-        return {"qosClass": qos_class(pod)}
-    except (ValueError, TypeError, AttributeError):
-        return {}
-
-
-def _tolerates_no_execute(toleration: object, key: str) -> bool:
-    if not isinstance(toleration, dict):
-        return False
-    covers_key = toleration.get("key") in (None, "", key)
-    return covers_key and toleration.get("effect") in (None, "", "NoExecute")
-
-
-def validate_pod(pod: Document, errors: FieldErrors) -> None:
-    """Validate a pod."""
-    validate_pod_spec(errors.mapping("spec", pod.get("spec")), "spec", errors)
-
-
-POD_IS_FIXED = (
-    "pod updates may not change fields other than `spec.containers[*].image`,"
-    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
-    "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
-    "to 1 if it was previously negative)"
-)
-
-
-def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of a pod's spec, except of images, the deadline and added tolerations."""
-    before, after = old.get("spec") or {}, new.get("spec") or {}
-    if before == after:
-        return
-    if not isinstance(after, dict) or _fixed_part(before) != _fixed_part(after):
-        errors.forbidden("spec", POD_IS_FIXED)
-        return
-    gates = [gate.get("name") for gate in before.get("schedulingGates") or ()]
-    for gate in objects_in(after.get("schedulingGates")):
-        if gate.get("name") not in gates:
-            rule = "only deletion is allowed, but found new scheduling gate"
-            errors.forbidden("spec.schedulingGates", f"{rule} '{gate.get('name')}'")
-    kept = _without_seconds(after)
-    if any(toleration not in kept for toleration in _without_seconds(before)):
-        errors.forbidden(
-            "spec.tolerations",
-            "existing toleration can not be modified except its tolerationSeconds",
-        )
-    deadline, previous = after.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
-    if previous is not None and (deadline is None or deadline > previous):
-        rule = "must be less than or equal to previous value"
-        errors.invalid("spec.activeDeadlineSeconds", deadline, rule)
-
-
-def _without_seconds(spec: Document) -> list[Document]:
-    """Return the tolerations without tolerationSeconds."""
-    tolerations = spec.get("tolerations") or []
-    return [{k: v for k, v in item.items() if k != "tolerationSeconds"} for item in tolerations]
-
-
-def _fixed_part(spec: Document) -> Document:
-    """Return a pod spec without the fields that may change."""
-    may_change = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
-    fixed = {k: v for k, v in spec.items() if k not in may_change}
-    for field in CONTAINER_LISTS:
-        if isinstance(spec.get(field), list):
-            fixed[field] = [
-                {k: v for k, v in item.items() if k != "image"} if isinstance(item, dict) else item
-                for item in spec[field]
-            ]
-    return fixed
 
 
 # -- Namespace, Node, ConfigMap, Event -------------------------------------------------------------

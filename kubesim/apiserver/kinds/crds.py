@@ -14,9 +14,7 @@ pkg/controller/{status,establish,finalizer}, pkg/apiserver/customresource_handle
 
 from __future__ import annotations
 
-from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.rules import same_spec_fields, validate_immutable
-from kubesim.apiserver.metadata import LABEL_RULE, SUBDOMAIN_RULE
 from kubesim.apiserver.registry import Kind, KindVersion, ScalePaths, ServerView
 from kubesim.apiserver.schema.custom import (
     check_schema,
@@ -25,6 +23,7 @@ from kubesim.apiserver.schema.custom import (
     fill_defaults,
 )
 from kubesim.apiserver.schema.shapes import Shape
+from kubesim.apiserver.validation import LABEL_RULE, SUBDOMAIN_RULE, FieldErrors, fill
 from kubesim.errors import AlreadyExists
 from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document

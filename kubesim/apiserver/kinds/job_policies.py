@@ -6,8 +6,8 @@ validateIndexesFormat), pkg/apis/batch/v1/defaults.go.
 
 from __future__ import annotations
 
-from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.kinds.podspec import CONTAINER_LISTS, objects_in
+from kubesim.apiserver.kinds.pods import CONTAINER_LISTS, objects_in
+from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document
 
 MAX_RULES = 20

@@ -10,9 +10,8 @@ import re
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.kinds.podspec import default_pod_spec, validate_pod_spec
-from kubesim.apiserver.metadata import validate_labels
+from kubesim.apiserver.kinds.pods import default_pod_spec, validate_pod_spec
+from kubesim.apiserver.validation import FieldErrors, fill, validate_labels
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import is_percentage, number_in

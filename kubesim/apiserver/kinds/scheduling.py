@@ -6,9 +6,9 @@ Source: pkg/apis/scheduling/validation/validation.go, pkg/apis/scheduling/v1/hel
 from __future__ import annotations
 
 from kubesim.apiserver.admission.priority import GROUP, PREEMPT, admit_priority_class
-from kubesim.apiserver.fields import FieldErrors, fill
 from kubesim.apiserver.kinds.rules import validate_immutable
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
-from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.kinds.podspec import PORT_RULE, objects_in
+from kubesim.apiserver.kinds.pods import PORT_RULE, objects_in
 from kubesim.apiserver.kinds.rules import IMMUTABLE, IP_RULE, valid_ip
-from kubesim.apiserver.metadata import LABEL_RULE, validate_labels
 from kubesim.apiserver.registry import Kind, ServerView
+from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill, validate_labels
 from kubesim.errors import Cause, Invalid
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document

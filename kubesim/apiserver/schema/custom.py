@@ -4,7 +4,7 @@ Pure: a schema and a value in, defaults or errors out. `x-kubernetes-validations
 kept and not evaluated; fields that the schema does not know are kept, too (decision 3), where the
 real server prunes them.
 
->>> from kubesim.apiserver.fields import FieldErrors
+>>> from kubesim.apiserver.validation import FieldErrors
 >>> errors = FieldErrors()
 >>> check({"type": "object", "properties": {"size": {"type": "integer", "minimum": 1}}},
 ...       {"size": 0}, "spec", errors)
@@ -19,10 +19,10 @@ from __future__ import annotations
 
 import re
 
-from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.schema.compiler import CUSTOM
 from kubesim.apiserver.schema.data import Schema
 from kubesim.apiserver.schema.shapes import Shape
+from kubesim.apiserver.validation import FieldErrors
 from kubesim.objects.frozen import thaw
 
 # -- defaults --------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kubesim.apiserver.fields import FieldErrors
+from kubesim.apiserver.validation import FieldErrors
 
 WIDTHS = {"int32": 2**31, "int64": 2**63}
 

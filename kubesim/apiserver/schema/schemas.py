@@ -94,9 +94,18 @@ def structure(name: str) -> Schema | None:
 def resolve(schema: Schema) -> Schema:
     """Return the schema that a reference means, without descriptions; any other as it is."""
     reference = schema.get("$ref")
-    if reference is None:
+    return schema if reference is None else REFERENCES[reference]
+
+
+class _References(dict[str, Schema]):
+    """The schemas by reference, without descriptions; {} for an unknown one."""
+
+    def __missing__(self, reference: str) -> Schema:
+        schema = self[reference] = structure(reference.removeprefix(REF)) or {}
         return schema
-    return structure(str(reference).removeprefix(REF)) or {}
+
+
+REFERENCES = _References()
 
 
 def type_name_of(schema: Schema) -> str:

@@ -1,7 +1,8 @@
 """Compiled schemas: one object for each place of a type, which checks the values that stand there.
 
 `Shape.fits` answers quickly and keeps no paths, since nearly every value fits; `Shape.faults` finds
-out what is wrong where one does not; `Shape.unknown` lists the fields that a type does not have.
+out what is wrong where one does not; `Shape.knows` and `Shape.unknown` do the same for fields that
+a type does not have.
 
 A shape of an object compiles the shapes of its fields at its first use. Until then they do not
 exist, so a type may hold itself (JSONSchemaProps) and a server compiles only what its clients send.
@@ -59,6 +60,10 @@ class Shape:
     def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
         """Yield what is wrong inside a value of the type."""
         yield from ()
+
+    def knows(self, value: object) -> bool:
+        """Return whether the type has every field of a value, at any depth."""
+        return True
 
     def unknown(self, value: object, path: str) -> Iterator[str]:
         """Yield the paths of the fields that the type does not have."""
@@ -198,6 +203,20 @@ class ObjectShape(Shape):
             if value.get(name) is None:
                 yield Fault(join(path, name), None, reason="required")
 
+    def knows(self, value: object) -> bool:
+        """Return whether the type has every field of an object, at any depth."""
+        if not isinstance(value, dict):
+            return True
+        shapes, _, _, rest, _ = self._fields or self.fields
+        for name, item in value.items():
+            shape = shapes.get(name, rest)
+            if shape is None:
+                if not self._is_open:
+                    return False
+            elif isinstance(item, (dict, list)) and not shape.knows(item):
+                return False
+        return True
+
     def unknown(self, value: object, path: str) -> Iterator[str]:
         """Yield the fields that the type does not have, at any depth."""
         if not isinstance(value, dict):
@@ -246,6 +265,10 @@ class ArrayShape(Shape):
             for index, item in enumerate(value):
                 yield from self._items.faults(item, f"{path}[{index}]")
 
+    def knows(self, value: object) -> bool:
+        """Return whether the type of the items has every field of each."""
+        return not isinstance(value, list) or all(map(self._items.knows, value))
+
     def unknown(self, value: object, path: str) -> Iterator[str]:
         """Yield the unknown fields of each item."""
         if isinstance(value, list):
@@ -277,6 +300,10 @@ class AnyType(Shape):
         for part in self._parts:
             if part.accepts(value):
                 yield from part.inner_faults(value, path)
+
+    def knows(self, value: object) -> bool:
+        """Return whether the type of the items has every field of each; an object is open."""
+        return all(part.knows(value) for part in self._parts if isinstance(part, ArrayShape))
 
     def unknown(self, value: object, path: str) -> Iterator[str]:
         """Yield the unknown fields of the items of a list; an object without a type is open."""
@@ -326,6 +353,10 @@ class Ruled(Shape):
         yield from self._shape.inner_faults(value, path)
         for rule in self._after:
             yield from rule(value, path)
+
+    def knows(self, value: object) -> bool:
+        """Return whether the type has every field of the value."""
+        return self._shape.knows(value)
 
     def unknown(self, value: object, path: str) -> Iterator[str]:
         """Yield the unknown fields of the value."""

@@ -21,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.compiler import BUILT_IN
 from kubesim.apiserver.schema.data import Schema
@@ -34,26 +33,24 @@ from kubesim.apiserver.schema.schemas import (
     type_name_of,
 )
 from kubesim.apiserver.schema.shapes import Shape
+from kubesim.apiserver.validation import FieldErrors
 from kubesim.objects.frozen import Document
 
 Check = Callable[[object, str], "list[Fault] | None"]
 """check(value, path) -> faults, or None."""
 
 
-def check_document(kind: Kind, document: Document, errors: FieldErrors) -> None:
+def report_document(shape: Shape, document: Document, errors: FieldErrors) -> None:
     """Add what the kind's own rules did not find: wrong types, and missing fields.
 
     Nothing is reported twice: a path that the kind's rules complained about, or a part of it, is
-    left to them. The status is checked by `check_status`.
+    left to them. The status is reported by `report_status`.
 
     Args:
-        kind: of the document; custom kinds have rules of their own (`custom`).
+        shape: of the kind (`shape_of`); the document does not fit it.
         document: the object.
         errors: what the kind's rules found; faults are added to it.
     """
-    shape = _shape_of(kind)
-    if shape is None or shape.fits(document):
-        return
     reported = [cause.field for cause in errors.causes]
     for fault in shape.faults(document, ""):
         if any(_covers(field, fault.path) or _covers(fault.path, field) for field in reported):
@@ -63,17 +60,14 @@ def check_document(kind: Kind, document: Document, errors: FieldErrors) -> None:
             fault.report(errors)
 
 
-def check_status(kind: Kind, status: Document, errors: FieldErrors) -> None:
+def report_status(shape: Shape, status: Document, errors: FieldErrors) -> None:
     """Add the wrong types in a status; its writer alone answers for what is missing in it.
 
     Args:
-        kind: of the object.
-        status: its status.
+        shape: of the kind's status (`status_shape_of`); the status does not fit it.
+        status: the status.
         errors: what the kind's rules found; faults are added to it.
     """
-    shape = _status_shape_of(kind)
-    if shape is None or shape.fits(status):
-        return
     for fault in shape.faults(status, "status"):
         if fault.detail and not any(_covers(cause.field, fault.path) for cause in errors.causes):
             fault.report(errors)
@@ -88,7 +82,7 @@ def unknown_fields(kind: Kind, document: Document) -> list[str]:
     >>> unknown_fields(tab, {"kind": "Tab", "spec": {"size": 1, "colour": "red"}})
     ['spec.colour']
     """
-    shape = _open_shape_of(kind)
+    shape = full_shape_of(kind)
     return [] if shape is None else list(shape.unknown(document, ""))
 
 
@@ -116,17 +110,19 @@ def _covers(field: str, path: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _shape_of(kind: Kind) -> Shape | None:
+def shape_of(kind: Kind) -> Shape | None:
+    """Return the shape of the objects of a built-in kind; custom kinds have `custom`."""
     return _shape_named(component_name(kind), kind.kind) if kind.schema is None else None
 
 
 @lru_cache(maxsize=256)
-def _status_shape_of(kind: Kind) -> Shape | None:
+def status_shape_of(kind: Kind) -> Shape | None:
+    """Return the shape of the status of a built-in kind."""
     return _status_shape_named(component_name(kind)) if kind.schema is None else None
 
 
 @lru_cache(maxsize=256)
-def _open_shape_of(kind: Kind) -> Shape | None:
+def full_shape_of(kind: Kind) -> Shape | None:
     """Return the shape that knows every field of an object."""
     if kind.schema is None:
         return _open_shape_named(component_name(kind), kind.kind)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from kubesim.apiserver.core import Core
+from kubesim.apiserver.core import Core, view_of
 from kubesim.apiserver.fieldmanager.managed import (
     APPLY,
     BEFORE,
@@ -24,14 +24,11 @@ from kubesim.apiserver.fieldmanager.managed import (
     entries_of,
 )
 from kubesim.apiserver.fieldmanager.manager import owned_values, typed_schema, unmanaged_entry
-from kubesim.apiserver.fieldmanager.paths import FieldSet
-from kubesim.apiserver.options import WriteOptions, check_options
-from kubesim.apiserver.patch.structured import merge, without
+from kubesim.apiserver.fieldmanager.structuredmerge import FieldSet, merge, without
+from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.strict import check_fields
+from kubesim.apiserver.verbs.create import ObjectCreator, WritePath, check_options
 from kubesim.apiserver.verbs.write import ObjectWriter
-from kubesim.apiserver.verbs.writepath import WritePath
-from kubesim.apiserver.watching import view_of
 from kubesim.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.wellknown import META_GROUP
@@ -52,12 +49,16 @@ class Applier:
     Args:
         core: of the server.
         path: the write path.
+        creator: creates an object that does not exist.
         writer: writes the merged object.
     """
 
-    def __init__(self, core: Core, path: WritePath, writer: ObjectWriter) -> None:
+    def __init__(
+        self, core: Core, path: WritePath, creator: ObjectCreator, writer: ObjectWriter
+    ) -> None:
         self._core = core
         self._path = path
+        self._creator = creator
         self._writer = writer
 
     def apply(
@@ -104,7 +105,7 @@ class Applier:
                     return self._create(kind, wanted, manager, dry_run)
                 uid, version = metadata.get("uid"), metadata.get("resourceVersion")
                 core.check_preconditions(kind, kv, uid, version)
-                new, managed = self._merge(kind, view_of(kv), wanted, manager, force)
+                new, managed = self._merge(kind, kv.view or view_of(kv), wanted, manager, force)
             except AlreadyExists:
                 continue  # another client has created it meanwhile
             try:
@@ -127,8 +128,7 @@ class Applier:
             message = f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {rule}'
             raise Invalid(message, kind="PatchOptions", group=META_GROUP, causes=causes)
         kind, wanted = self._path.prepare(document)
-        if "field_validation" in options:
-            check_fields(kind, document, options)
+        self._path.check_fields(kind, document, options, "Patch")
         metadata = wanted["metadata"]
         if metadata.get("managedFields") is not None:
             raise BadRequest("metadata.managedFields must be nil")
@@ -148,7 +148,7 @@ class Applier:
             raise self._core.conflict(kind, wanted["metadata"]["name"])
         paths = frozenset(owned_values(kind, wanted))
         entry = ManagedFieldsEntry(manager, paths, self._core.clock.timestamp())
-        return self._writer.insert(kind, thaw(wanted), dry_run, managed=documents_of([entry]))
+        return self._creator.insert(kind, thaw(wanted), dry_run, managed=documents_of([entry]))
 
     def _merge(
         self, kind: Kind, old: Document, wanted: Document, manager: Writer, force: bool

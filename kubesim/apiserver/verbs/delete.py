@@ -12,12 +12,11 @@ pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go
 
 from __future__ import annotations
 
-from kubesim.apiserver.core import NOT_ALLOWED, Core
+from kubesim.apiserver.core import NOT_ALLOWED, Core, at_revision, view_of
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.verbs.propagation import check_policy, finalizers_after
 from kubesim.apiserver.verbs.read import Reader
-from kubesim.apiserver.verbs.writepath import namespace_finalizers
-from kubesim.apiserver.watching import at_revision, view_of
+from kubesim.apiserver.verbs.write import namespace_finalizers
 from kubesim.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
 from kubesim.objects.frozen import Document, freeze, thaw
 from kubesim.objects.meta import name_of, namespace_of, uid_of

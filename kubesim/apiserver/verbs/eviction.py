@@ -22,9 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from kubesim.apiserver.core import Core
+from kubesim.apiserver.core import Core, view_of
 from kubesim.apiserver.verbs.delete import Deleter
-from kubesim.apiserver.watching import view_of
 from kubesim.errors import Cause, Conflict, Forbidden, StatusError, TooManyRequests
 from kubesim.objects import meta
 from kubesim.objects.conditions import get_condition, set_condition

@@ -12,17 +12,17 @@ import json
 from collections.abc import Callable
 from typing import Any, Unpack
 
-from kubesim.apiserver.core import NOT_ALLOWED, Core
-from kubesim.apiserver.options import WriteOptions, check_options
+from kubesim.apiserver.core import NOT_ALLOWED, Core, view_of
+from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.patch.jsonpatch import json_patch
 from kubesim.apiserver.patch.merge import merge_patch
 from kubesim.apiserver.patch.strategic import strategic_patch
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.strict import SHOWN, check_patched
+from kubesim.apiserver.verbs.create import check_options
 from kubesim.apiserver.verbs.scale import ScaleSubresource
 from kubesim.apiserver.verbs.versions import in_version
 from kubesim.apiserver.verbs.write import ObjectWriter
-from kubesim.apiserver.watching import view_of
 from kubesim.errors import (
     BadRequest,
     Cause,

@@ -9,11 +9,11 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 
-from kubesim.apiserver.core import NOT_ALLOWED, Core
+from kubesim.apiserver.core import NOT_ALLOWED, Core, view_of
 from kubesim.apiserver.options import EXACT, NOT_OLDER, ListOptions, parse_resource_version
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.verbs.versions import in_version
-from kubesim.apiserver.watching import ResourceWatch, open_watch, too_large, view_of
+from kubesim.apiserver.watching import ResourceWatch, open_watch, too_large
 from kubesim.errors import BadRequest, Compacted, Expired, FutureRevision, MethodNotAllowed
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.meta import labels_of, name_of, namespace_of

@@ -6,11 +6,10 @@ apiextensions-apiserver/pkg/registry/customresource (scale of custom kinds).
 
 from __future__ import annotations
 
-from kubesim.apiserver.core import Core
+from kubesim.apiserver.core import Core, at_revision, view_of
 from kubesim.apiserver.fieldmanager.manager import FieldManager
-from kubesim.apiserver.fields import FieldErrors
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.watching import at_revision, view_of
+from kubesim.apiserver.validation import FieldErrors
 from kubesim.errors import Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.selectors import selector_from

@@ -1,44 +1,40 @@
-"""The verbs that write: create, update, update_status, finalize.
+"""The verbs that replace an object: update, update_status, finalize.
 
 A client that sends the resourceVersion that it read gets a Conflict if the object was changed in
 between; a client that sends none overwrites. A write that changes nothing takes no revision and
 wakes no watch.
 
-Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Create, Update),
-pkg/registry/rest/{create,update}.go, pkg/registry/core/namespace/storage (FinalizeREST).
+Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Update),
+pkg/registry/rest/update.go, pkg/registry/core/namespace/storage (FinalizeREST).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Unpack
 
-from kubesim.apiserver.admission import limits, quotas
-from kubesim.apiserver.core import Core, streams_unchanged
+from kubesim.apiserver.core import Core, at_revision, view_of
 from kubesim.apiserver.fieldmanager.manager import FieldManager
-from kubesim.apiserver.fields import FieldErrors
-from kubesim.apiserver.options import WriteOptions, check_options
+from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.strict import check_fields
-from kubesim.apiserver.schema.structural import check_status
-from kubesim.apiserver.verbs.writepath import WritePath, freeze_or_refuse, raise_if_invalid
-from kubesim.apiserver.watching import view_of
-from kubesim.errors import AlreadyExists, BadRequest, NotFound
-from kubesim.objects import meta
-from kubesim.objects.frozen import Document, thaw
-
-MAX_GENERATE_NAME = 58  # 63 with the suffix
-GENERATE_ATTEMPTS = 8  # upstream: maxNameGenerationCreateAttempts
-SET_BY_THE_SERVER = (
-    "uid",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "generation",
+from kubesim.apiserver.schema.structural import report_status, status_shape_of
+from kubesim.apiserver.validation import FieldErrors
+from kubesim.apiserver.verbs.create import (
+    SET_BY_THE_SERVER,
+    WritePath,
+    freeze_or_refuse,
+    raise_if_invalid,
 )
+from kubesim.errors import NotFound
+from kubesim.objects.frozen import Document, thaw
+from kubesim.store import KeyValue
+
+Change = Callable[[Document], Document]
+"""change(stored object) -> the object that replaces it."""
 
 
 class ObjectWriter:
-    """create, update, update_status, and finalize of namespaces.
+    """update, update_status, and finalize of namespaces.
 
     Args:
         core: of the server.
@@ -50,129 +46,6 @@ class ObjectWriter:
         self._core = core
         self._path = path
         self._fields = fields
-
-    # -- create ----------------------------------------------------------------------------------
-
-    def create(
-        self,
-        document: Document,
-        *,
-        namespace: str | None = None,
-        dry_run: bool = False,
-        **options: Unpack[WriteOptions],
-    ) -> Document:
-        """Create an object; return it as it was stored.
-
-        Args:
-            document: with kind, metadata.name (or generateName) and spec; it is not changed.
-            namespace: if the document names none; None: ``default``.
-            dry_run: check everything, and store nothing.
-            options: field_manager, field_validation, warnings (see `WriteOptions`).
-
-        Raises:
-            Invalid: rules of the kind are broken; `causes` has each.
-            AlreadyExists: the name is taken.
-            NotFound: there is no such kind or namespace.
-        """
-        kind, new = self._path.prepare(document)
-        if options:
-            check_options(options, "Create")
-            if "field_validation" in options:
-                check_fields(kind, document, options)
-        self._path.set_namespace(kind, new["metadata"], namespace)
-        return self.insert(kind, new, dry_run, options.get("field_manager", ""))
-
-    def complete(self, document: Document) -> Document:
-        """Return a new object as it would be stored, for the server's own objects.
-
-        Unlike a dry run, this draws the object's uid.
-
-        Raises:
-            Invalid, AlreadyExists: as for `create`.
-        """
-        kind, new = self._path.prepare(document)
-        self._path.set_namespace(kind, new["metadata"], None)
-        return self._insert(kind, new, True, "", None)
-
-    def insert(
-        self,
-        kind: Kind,
-        new: Document,
-        dry_run: bool,
-        manager: str = "",
-        managed: list[Document] | None = None,
-    ) -> Document:
-        """Default, admit, validate and store a new object.
-
-        Args:
-            kind: of the object.
-            new: a copy of the client's document, in the stored version; it is changed in place.
-            dry_run: check everything, and store nothing.
-            manager: the client's name for managedFields; "": they are not kept.
-            managed: its managedFields, if it is applied.
-
-        Raises:
-            BadRequest: it has a resourceVersion.
-            Invalid, AlreadyExists, NotFound: as for `create`.
-        """
-        if new["metadata"].pop("resourceVersion", None) not in (None, "", "0"):
-            # Upstream answers 500 here; a client's mistake is 400 in kubesim.
-            raise BadRequest("resourceVersion should not be set on objects to be created")
-        if dry_run:
-            with streams_unchanged():
-                return self._insert(kind, new, True, manager, managed)
-        return self._insert(kind, new, False, manager, managed)
-
-    def _insert(
-        self,
-        kind: Kind,
-        new: Document,
-        dry_run: bool,
-        manager: str,
-        managed: list[Document] | None,
-    ) -> Document:
-        core, metadata = self._core, new["metadata"]
-        for field in SET_BY_THE_SERVER:
-            metadata.pop(field, None)
-        if kind.status and not kind.status_at_creation:
-            new.pop("status", None)  # a client sets the desired state; components write the status
-        metadata["uid"] = meta.new_uid(core.uid_stream(kind))
-        base = "" if metadata.get("name") else metadata.get("generateName")
-        for attempt in range(1, GENERATE_ATTEMPTS + 1):
-            if base and isinstance(base, str):
-                suffix = meta.random_suffix(core.streams(f"names/{kind.plural}/{base}"))
-                metadata["name"] = base[:MAX_GENERATE_NAME] + suffix
-            self._admit(kind, new)
-            metadata["creationTimestamp"] = core.clock.timestamp()
-            if managed is not None:
-                metadata["managedFields"] = managed
-            elif manager:
-                self._fields.created(kind, new, manager)
-            try:
-                return self._path.insert(kind, new, dry_run)
-            except AlreadyExists:
-                if not base or attempt == GENERATE_ATTEMPTS:
-                    raise
-        raise core.already_exists(kind, str(base))
-
-    def _admit(self, kind: Kind, new: Document) -> None:
-        """Set the defaults of a new object, and check every rule."""
-        core, store = self._core, self._core.store
-        kind.default(new)
-        kind.admit(core, new, None)
-        namespace = new["metadata"].get("namespace", "")
-        if kind.kind in limits.LIMITED_KINDS:
-            ranges = store.list(f"{limits.PREFIX}{namespace}/").items
-            if ranges:
-                limits.admit_limits(kind, new, ranges)
-        if kind.counts_generation and "spec" in new:
-            new["metadata"]["generation"] = 1
-        self._path.validate(kind, new)
-        quotas_there = store.list(f"{quotas.PREFIX}{namespace}/").items
-        if quotas_there:
-            quotas.admit_quota(core, kind, new, quotas_there)
-
-    # -- update ----------------------------------------------------------------------------------
 
     def update(
         self, document: Document, *, dry_run: bool = False, **options: Unpack[WriteOptions]
@@ -192,9 +65,7 @@ class ObjectWriter:
         """
         kind, new = self._path.prepare(document)
         if options:
-            check_options(options, "Update")
-            if "field_validation" in options:
-                check_fields(kind, document, options)
+            self._path.check_fields(kind, document, options, "Update")
         return self.replace(kind, new, dry_run, options.get("field_manager", ""))
 
     def replace(
@@ -225,6 +96,8 @@ class ObjectWriter:
 
         def change(old: Document) -> Document:
             changed: Document = thaw(new)
+            if kind.status:
+                changed["status"] = {}  # no defaults for it: it stays as it is
             kind.default(changed)
             kind.admit(self._core, changed, old)
             if kind.status:
@@ -239,7 +112,7 @@ class ObjectWriter:
             self._path.validate(kind, changed, old)
             return changed
 
-        return self._path.replace(kind, metadata, version, uid, change, dry_run)
+        return self._swap(kind, metadata, version, uid, change, dry_run)
 
     # -- status ----------------------------------------------------------------------------------
 
@@ -261,9 +134,7 @@ class ObjectWriter:
         if not kind.status:
             raise NotFound("the server could not find the requested resource", kind=kind.plural)
         if options:
-            check_options(options, "Update")
-            if "field_validation" in options:
-                check_fields(kind, document, options)
+            self._path.check_fields(kind, document, options, "Update")
         return self.replace_status(kind, document, dry_run, options)
 
     def replace_status(
@@ -315,7 +186,7 @@ class ObjectWriter:
                 self._fields.updated(kind, old, changed, manager, "status")
             return changed
 
-        return self._path.replace(kind, identity, version, uid, change, dry_run)
+        return self._swap(kind, identity, version, uid, change, dry_run)
 
     @staticmethod
     def _checked_status(kind: Kind, name: str, raw: Document) -> Document:
@@ -325,7 +196,9 @@ class ObjectWriter:
         errors.mapping("status", status)
         if not errors.causes:
             kind.validate_status({"status": status}, errors)
-            check_status(kind, status, errors)
+            shape = status_shape_of(kind)
+            if shape is not None and not shape.fits(status):
+                report_status(shape, status, errors)
         if errors.causes:
             raise_if_invalid(kind, name, errors)
         return status
@@ -351,7 +224,7 @@ class ObjectWriter:
         def change(old: Document) -> Document:
             return {**old, "spec": {**(old.get("spec") or {}), "finalizers": finalizers}}
 
-        return self._path.replace(
+        return self._swap(
             self._core.registry.find("Namespace"),
             {"name": metadata.get("name")},
             metadata.get("resourceVersion"),
@@ -359,6 +232,91 @@ class ObjectWriter:
             change,
             dry_run,
         )
+
+    # -- the store -------------------------------------------------------------------------------
+
+    def _stored(self, kind: Kind, identity: Document) -> KeyValue:
+        """Return the stored object.
+
+        Args:
+            kind: of the object.
+            identity: its name and namespace, or its metadata.
+
+        Raises:
+            NotFound: there is none.
+        """
+        name, namespace = str(identity.get("name") or ""), identity.get("namespace", "")
+        kv = self._core.store.get(kind.key(namespace, name))
+        if kv is None:
+            raise self._core.not_found(kind, name, namespace)
+        return kv
+
+    def _swap(
+        self,
+        kind: Kind,
+        identity: Document,
+        resource_version: str | int | None,
+        uid: str | None,
+        change: Change,
+        dry_run: bool,
+    ) -> Document:
+        """Replace a stored object by compare-and-set, and repeat if another write came between.
+
+        A change that leaves the object as it is takes no revision.
+
+        Args:
+            kind: of the object.
+            identity: its name and namespace, or its metadata.
+            resource_version, uid: the state that the client expects; see
+                `Core.check_preconditions`.
+            change: makes the new object of the stored one.
+            dry_run: check everything, and store nothing.
+
+        Returns:
+            A copy of the object as it was stored.
+
+        Raises:
+            NotFound: there is no such object.
+            Conflict: the object is not in the expected state.
+        """
+        core = self._core
+        while True:
+            kv = self._stored(kind, identity)
+            core.check_preconditions(kind, kv, uid, resource_version)
+            old = kv.value
+            new = change(old)
+            if new == old:
+                return thaw(view_of(kv))
+            if dry_run:
+                return thaw(at_revision(new, kv.mod_revision))
+            if "deletionTimestamp" in new["metadata"] and is_released(kind, new):
+                if core.remove(kind, kv):
+                    return thaw(new)
+                continue
+            frozen = freeze_or_refuse(new)
+            lease = core.lease_for(kind) if kind.ttl_seconds else kv.lease
+            put = [(kv.key, frozen)]
+            done = core.commit([(kv.key, kv.mod_revision)], put, before=old, lease=lease)
+            if done.succeeded:
+                return thaw(at_revision(frozen, done.revision))
+
+
+def is_released(kind: Kind, document: Document) -> bool:
+    """Return whether an object that is being deleted can be removed.
+
+    That is so if no finalizer is left and no kubelet is still stopping it.
+    """
+    metadata = document["metadata"]
+    if metadata.get("finalizers") or namespace_finalizers(kind, document):
+        return False
+    return not metadata.get("deletionGracePeriodSeconds")
+
+
+def namespace_finalizers(kind: Kind, document: Document) -> list[str]:
+    """Return spec.finalizers of a namespace; other kinds have none."""
+    if kind.kind != "Namespace":
+        return []
+    return list((document.get("spec") or {}).get("finalizers") or ())
 
 
 def _keep_server_fields(new: Document, old: Document) -> None:

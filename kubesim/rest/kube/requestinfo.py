@@ -78,7 +78,9 @@ class Target(NamedTuple):
 
     def outward(self, document: Document) -> Document:
         """Convert a stored object to the version that the path names."""
-        shown = in_version(self.kind, document, self.api_version)
+        version, shown = self.api_version, document
+        if document.get("apiVersion") != version:
+            shown = in_version(self.kind, document, version)
         if "status" in shown or not self.kind.status or self.kind.custom:
             return shown
         return {**shown, "status": {}}  # typed clients expect a status, if only an empty one

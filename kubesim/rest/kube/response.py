@@ -44,7 +44,8 @@ class Transformer:
     ) -> None:
         self.form = form
         self._target = target
-        self._kind = target.kind.in_version(target.api_version)
+        kind, version = target.kind, target.api_version
+        self._kind = kind if version == kind.api_version else kind.in_version(version)
         self._clock = clock
         self._include = include or "Metadata"
 

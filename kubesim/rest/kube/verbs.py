@@ -32,7 +32,7 @@ from kubesim.rest.kube.requestinfo import (
     list_query,
 )
 from kubesim.rest.kube.response import Transformer, include_of, object_response, success_response
-from kubesim.rest.serializer.negotiation import form_of
+from kubesim.rest.serializer.negotiation import OBJECTS, form_of
 
 Warnings = list[str]
 RETURNED_KINDS = ("Pod", "Namespace", "Service")  # DELETE responds with the object, not a Status
@@ -212,7 +212,8 @@ class Verbs:
         if not isinstance(document, dict):
             raise BadRequest("an apply patch must be an object")
         bodies.set_kind(document, *bodies.expected_kind(target))
-        before = self._api.peek(target.kind.kind, target.info.name, target.namespace)
+        key = target.kind.key(target.info.namespace, target.info.name)
+        before = self._api.store.get(key)
         applied = self._api.apply(
             document,
             name=target.info.name,
@@ -277,7 +278,8 @@ def transformer_for(api: KubeAPI, request: Request, target: Target) -> Transform
         request: its Accept header and the parameter `includeObject`.
         target: kind and version of the objects.
     """
-    form = form_of(request.headers.get("accept", ""))
+    accept = request.headers.get("accept", "")
+    form = form_of(accept) if accept else OBJECTS
     return Transformer(form, target, api.clock, include_of(request))
 
 

@@ -36,6 +36,9 @@ class Form(NamedTuple):
     version: str = "v1"
 
 
+OBJECTS = Form()  # what a client gets that has no preference
+
+
 def parse_accept(text: str) -> list[Media]:
     """Parse an Accept header; the entries come in the client's order of preference.
 
@@ -63,7 +66,7 @@ def form_of(accept: str) -> Form:
         GenericStatusError: 406, it produces none of them.
     """
     if not accept:
-        return Form()
+        return OBJECTS
     entries = parse_accept(accept)
     for media in entries:
         if media.name not in JSON_NAMES:

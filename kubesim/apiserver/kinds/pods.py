@@ -1,22 +1,26 @@
-"""Defaults and validation of pod specs, in pods and in pod templates.
+"""Pods: defaults and validation of pods, and of the pod specs in templates.
 
-Source: pkg/apis/core/v1/defaults.go, pkg/apis/core/validation/validation.go.
+Source: pkg/apis/core/v1/defaults.go, pkg/apis/core/validation/validation.go,
+plugin/pkg/admission/defaulttolerationseconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import lru_cache
 
-from kubesim.apiserver.fields import FieldErrors, fill
-from kubesim.apiserver.metadata import LABEL_RULE
+from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_label
+from kubesim.objects.pods import qos_class
 from kubesim.objects.wellknown import (
     DEFAULT_SCHEDULER,
+    NOT_READY,
     PORT_PROTOCOLS,
     TAINT_EFFECTS,
     TERMINATION_GRACE_SECONDS,
+    UNREACHABLE,
 )
 from kubesim.quantity import Amount, parse_cpu_milli, parse_memory, parse_quantity
 
@@ -32,7 +36,9 @@ PROBE_DEFAULTS = {
 }
 
 
-# -- defaults --------------------------------------------------------------------------------------
+TOLERATION_SECONDS = 300  # --default-not-ready-toleration-seconds
+
+# -- defaults of pod specs -------------------------------------------------------------------------
 
 
 def default_pod_spec(spec: Document) -> None:
@@ -78,7 +84,7 @@ def objects_in(value: object) -> Iterator[Document]:
     )
 
 
-# -- validation ------------------------------------------------------------------------------------
+# -- validation of pod specs -----------------------------------------------------------------------
 
 
 def validate_pod_spec(spec: Document, path: str, errors: FieldErrors) -> None:
@@ -178,15 +184,23 @@ def _validate_amounts(
     """Parse amounts; None for one that is not a quantity."""
     return {
         name: (
-            errors.quantity(f"{path}[{name}]", value, _PARSERS[name])
-            if name in _PARSERS
+            errors.quantity(f"{path}[{name}]", value, _parser(name, value))
+            if name in PARSERS
             else errors.quantity(f"{path}[{name}]", value, parse_quantity)
         )
         for name, value in amounts.items()
     }
 
 
-_PARSERS: dict[str, Callable[[Amount], int]] = {"cpu": parse_cpu_milli, "memory": parse_memory}
+def _parser(name: str, value: object) -> Callable[[Amount], int]:
+    """Return the parser of a resource; it keeps strings, of which thousands of pods share few."""
+    return (CACHING_PARSERS if type(value) is str else PARSERS)[name]
+
+
+PARSERS: dict[str, Callable[[Amount], int]] = {"cpu": parse_cpu_milli, "memory": parse_memory}
+CACHING_PARSERS: dict[str, Callable[[Amount], int]] = {
+    name: lru_cache(maxsize=4096)(parse) for name, parse in PARSERS.items()
+}
 
 
 def _validate_toleration(toleration: Document, path: str, errors: FieldErrors) -> None:
@@ -212,3 +226,113 @@ def _validate_toleration(toleration: Document, path: str, errors: FieldErrors) -
         if effect != "NoExecute":
             rule = "effect must be 'NoExecute' when `tolerationSeconds` is set"
             errors.invalid(f"{path}.effect", effect or "", rule)
+
+
+# -- pods ------------------------------------------------------------------------------------------
+
+
+def default_pod(pod: Document) -> None:
+    """Set the defaults of a pod, and the tolerations that admission adds."""
+    fill(pod, "spec", {})
+    spec = pod["spec"]
+    if not isinstance(spec, dict):
+        return
+    default_pod_spec(spec)
+    fill(spec, "enableServiceLinks", True)
+    fill(spec, "serviceAccountName", "default")
+    fill(spec, "tolerations", [])
+    tolerations = spec["tolerations"]
+    if isinstance(tolerations, list):
+        for key in (NOT_READY, UNREACHABLE):
+            if not any(_tolerates_no_execute(toleration, key) for toleration in tolerations):
+                tolerations.append(
+                    {
+                        "key": key,
+                        "operator": "Exists",
+                        "effect": "NoExecute",
+                        "tolerationSeconds": TOLERATION_SECONDS,
+                    }
+                )
+    if pod.get("status") is None:
+        pod["status"] = {"phase": "Pending", **_qos_class(pod), **_scheduling_gated(spec)}
+
+
+def _scheduling_gated(spec: Document) -> Document:
+    """Return the condition of a pod with scheduling gates (applySchedulingGatedCondition)."""
+    if not spec.get("schedulingGates"):
+        return {}
+    message = "Scheduling is blocked due to non-empty scheduling gates"
+    condition = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
+    return {"conditions": [{**condition, "message": message}]}
+
+
+def _qos_class(pod: Document) -> Document:
+    """Return status.qosClass; {} for a spec that validation is going to refuse."""
+    try:
+        return {"qosClass": qos_class(pod)}
+    except (ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _tolerates_no_execute(toleration: object, key: str) -> bool:
+    if not isinstance(toleration, dict):
+        return False
+    covers_key = toleration.get("key") in (None, "", key)
+    return covers_key and toleration.get("effect") in (None, "", "NoExecute")
+
+
+def validate_pod(pod: Document, errors: FieldErrors) -> None:
+    """Validate a pod."""
+    validate_pod_spec(errors.mapping("spec", pod.get("spec")), "spec", errors)
+
+
+POD_IS_FIXED = (
+    "pod updates may not change fields other than `spec.containers[*].image`,"
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+    "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
+    "to 1 if it was previously negative)"
+)
+
+
+def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> None:
+    """Forbid changes of a pod's spec, except of images, the deadline and added tolerations."""
+    before, after = old.get("spec") or {}, new.get("spec") or {}
+    if before == after:
+        return
+    if not isinstance(after, dict) or _fixed_part(before) != _fixed_part(after):
+        errors.forbidden("spec", POD_IS_FIXED)
+        return
+    gates = [gate.get("name") for gate in before.get("schedulingGates") or ()]
+    for gate in objects_in(after.get("schedulingGates")):
+        if gate.get("name") not in gates:
+            rule = "only deletion is allowed, but found new scheduling gate"
+            errors.forbidden("spec.schedulingGates", f"{rule} '{gate.get('name')}'")
+    kept = _without_seconds(after)
+    if any(toleration not in kept for toleration in _without_seconds(before)):
+        errors.forbidden(
+            "spec.tolerations",
+            "existing toleration can not be modified except its tolerationSeconds",
+        )
+    deadline, previous = after.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
+    if previous is not None and (deadline is None or deadline > previous):
+        rule = "must be less than or equal to previous value"
+        errors.invalid("spec.activeDeadlineSeconds", deadline, rule)
+
+
+def _without_seconds(spec: Document) -> list[Document]:
+    """Return the tolerations without tolerationSeconds."""
+    tolerations = spec.get("tolerations") or []
+    return [{k: v for k, v in item.items() if k != "tolerationSeconds"} for item in tolerations]
+
+
+def _fixed_part(spec: Document) -> Document:
+    """Return a pod spec without the fields that may change."""
+    may_change = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
+    fixed = {k: v for k, v in spec.items() if k not in may_change}
+    for field in CONTAINER_LISTS:
+        if isinstance(spec.get(field), list):
+            fixed[field] = [
+                {k: v for k, v in item.items() if k != "image"} if isinstance(item, dict) else item
+                for item in spec[field]
+            ]
+    return fixed

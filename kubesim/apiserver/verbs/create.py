@@ -1,0 +1,398 @@
+"""create, and what it shares with the other verbs that write: kind, options, namespace, validation.
+
+Every write is default -> admit -> validate -> compare-and-set. `write` has the other verbs.
+
+Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Create, Update),
+pkg/registry/rest/{create,update}.go.
+"""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from kubesim.apiserver.admission import limits, quotas
+from kubesim.apiserver.core import NOT_ALLOWED, Core, streams_unchanged
+from kubesim.apiserver.fieldmanager.manager import FieldManager
+from kubesim.apiserver.options import IGNORE, WriteOptions, is_meaningful, refuse_options
+from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.schema import strict
+from kubesim.apiserver.schema.structural import full_shape_of, report_document, shape_of
+from kubesim.apiserver.validation import FieldErrors, validate_metadata, validate_metadata_update
+from kubesim.apiserver.verbs.versions import to_stored
+from kubesim.errors import (
+    AlreadyExists,
+    BadRequest,
+    Cause,
+    Forbidden,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+)
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document, freeze, thaw
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE
+
+NAMESPACES = "/registry/namespaces/"
+MAX_GENERATE_NAME = 58  # 63 with the suffix
+GENERATE_ATTEMPTS = 8  # upstream: maxNameGenerationCreateAttempts
+SET_BY_THE_SERVER = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+)
+
+
+class WritePath:
+    """What create, update, update_status and apply share.
+
+    Args:
+        core: of the server.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    # -- the object that a client sent -----------------------------------------------------------
+
+    def kind_of(self, document: object) -> Kind:
+        """Return the kind of a document that a client sent.
+
+        Raises:
+            BadRequest: the document names no kind, or a version that is not served.
+            NotFound: there is no such kind.
+            MethodNotAllowed: clients may not write objects of that kind.
+        """
+        if not isinstance(document, dict) or not document.get("kind"):
+            raise BadRequest("Object 'Kind' is missing", hint='write for example {"kind": "Pod"}')
+        registry = self._core.registry
+        name = str(document["kind"])
+        kind = registry.by_kind.get(name) or registry.find(name)
+        if kind.read_only:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        if kind.custom and registry.is_retired(kind):
+            message = f'no matches for kind "{kind.kind}" in version "{kind.api_version}"'
+            raise NotFound(message, hint="its CustomResourceDefinition was deleted")
+        version = document.get("apiVersion", kind.api_version)
+        if version != kind.api_version and kind.version_of(str(version)) is None:
+            message = f'no matches for kind "{kind.kind}" in version "{version}"'
+            raise BadRequest(message, hint=f"use {kind.api_version}")
+        metadata = document.get("metadata")
+        if metadata is not None and not isinstance(metadata, dict):
+            raise BadRequest("metadata must be an object")
+        return kind
+
+    def prepare(self, document: Document) -> tuple[Kind, Document]:
+        """Return the kind of a document, and a copy of it in the stored version."""
+        kind = self.kind_of(document)
+        new: Document = thaw(document)
+        version = new.get("apiVersion") or kind.api_version
+        if version != kind.api_version:
+            new = to_stored(kind, new)
+        new["kind"], new["apiVersion"] = kind.kind, kind.api_version
+        if new.get("metadata") is None:
+            new["metadata"] = {}
+        return kind, new
+
+    def check_fields(
+        self, kind: Kind, document: Document, options: WriteOptions, verb: str
+    ) -> None:
+        """Check the options of a write, and, as they say, whether the kind has all fields sent.
+
+        Args:
+            kind: of the document.
+            document: as the client sent it.
+            options: of the write; warnings are added to them.
+            verb: Create, Update or Patch, for the message.
+
+        Raises:
+            Invalid: options that mean nothing.
+            BadRequest: unknown or duplicate fields, and the client asked for strict decoding.
+        """
+        check_options(options, verb)
+        if options.get("field_validation", IGNORE) != IGNORE:
+            shape = full_shape_of(kind)
+            stored = document.get("apiVersion", kind.api_version) == kind.api_version
+            if not stored or options.get("duplicates") or not (shape and shape.knows(document)):
+                strict.check_fields(kind, document, options)
+
+    def set_namespace(self, kind: Kind, metadata: Document, namespace: str | None) -> None:
+        """Set metadata.namespace, in place.
+
+        Args:
+            kind: of the object.
+            metadata: of the object.
+            namespace: of the request; None: ``default`` unless the metadata names one.
+
+        Raises:
+            BadRequest: request and object name different namespaces.
+        """
+        if not kind.namespaced:
+            metadata.pop("namespace", None)
+            return
+        named = metadata.get("namespace")
+        if named and namespace and named != namespace:
+            raise BadRequest(
+                "the namespace of the provided object does not match the namespace sent on the "
+                "request"
+            )
+        metadata["namespace"] = named or namespace or DEFAULT_NAMESPACE
+
+    def validate(self, kind: Kind, new: Document, old: Document | None = None) -> None:
+        """Check every rule of a kind.
+
+        Args:
+            kind: of the object.
+            new: the object, with its defaults.
+            old: the object that it replaces; None: it is created.
+
+        Raises:
+            Invalid: rules are broken; `causes` has each.
+        """
+        errors = FieldErrors()
+        metadata = new["metadata"]
+        validate_metadata(kind.valid_name, kind.name_rule, metadata, errors)
+        kind.validate(new, errors)
+        if old is not None and not errors.causes:
+            # Immutable fields are compared only if every field has its right type.
+            if "deletionTimestamp" in old["metadata"]:
+                validate_metadata_update(metadata, old["metadata"], errors)
+            kind.validate_update(new, old, errors)
+        shape = shape_of(kind)
+        if shape is not None and not shape.fits(new):
+            report_document(shape, new, errors)
+        if errors.causes:
+            raise_if_invalid(kind, str(metadata.get("name", "")), errors)
+
+
+class ObjectCreator:
+    """create.
+
+    Args:
+        core: of the server.
+        path: the write path.
+        fields: keeps managedFields.
+    """
+
+    def __init__(self, core: Core, path: WritePath, fields: FieldManager) -> None:
+        self._core = core
+        self._path = path
+        self._fields = fields
+
+    def create(
+        self,
+        document: Document,
+        *,
+        namespace: str | None = None,
+        dry_run: bool = False,
+        **options: Unpack[WriteOptions],
+    ) -> Document:
+        """Create an object; return it as it was stored.
+
+        Args:
+            document: with kind, metadata.name (or generateName) and spec; it is not changed.
+            namespace: if the document names none; None: ``default``.
+            dry_run: check everything, and store nothing.
+            options: field_manager, field_validation, warnings (see `WriteOptions`).
+
+        Raises:
+            Invalid: rules of the kind are broken; `causes` has each.
+            AlreadyExists: the name is taken.
+            NotFound: there is no such kind or namespace.
+        """
+        kind, new = self._path.prepare(document)
+        if options:
+            self._path.check_fields(kind, document, options, "Create")
+        self._path.set_namespace(kind, new["metadata"], namespace)
+        return self.insert(kind, new, dry_run, options.get("field_manager", ""))
+
+    def complete(self, document: Document) -> Document:
+        """Return a new object as it would be stored, for the server's own objects.
+
+        Unlike a dry run, this draws the object's uid.
+
+        Raises:
+            Invalid, AlreadyExists: as for `create`.
+        """
+        kind, new = self._path.prepare(document)
+        self._path.set_namespace(kind, new["metadata"], None)
+        return self._insert(kind, new, True, "", None)
+
+    def insert(
+        self,
+        kind: Kind,
+        new: Document,
+        dry_run: bool,
+        manager: str = "",
+        managed: list[Document] | None = None,
+    ) -> Document:
+        """Default, admit, validate and store a new object.
+
+        Args:
+            kind: of the object.
+            new: a copy of the client's document, in the stored version; it is changed in place.
+            dry_run: check everything, and store nothing.
+            manager: the client's name for managedFields; "": they are not kept.
+            managed: its managedFields, if it is applied.
+
+        Raises:
+            BadRequest: it has a resourceVersion.
+            Invalid, AlreadyExists, NotFound: as for `create`.
+        """
+        if new["metadata"].pop("resourceVersion", None) not in (None, "", "0"):
+            # Upstream answers 500 here; a client's mistake is 400 in kubesim.
+            raise BadRequest("resourceVersion should not be set on objects to be created")
+        if dry_run:
+            with streams_unchanged():
+                return self._insert(kind, new, True, manager, managed)
+        return self._insert(kind, new, False, manager, managed)
+
+    def _insert(
+        self,
+        kind: Kind,
+        new: Document,
+        dry_run: bool,
+        manager: str,
+        managed: list[Document] | None,
+    ) -> Document:
+        core, metadata = self._core, new["metadata"]
+        for field in SET_BY_THE_SERVER:
+            metadata.pop(field, None)
+        if kind.status and not kind.status_at_creation:
+            new.pop("status", None)  # a client sets the desired state; components write the status
+        metadata["uid"] = meta.new_uid(core.uid_stream(kind))
+        base = "" if metadata.get("name") else metadata.get("generateName")
+        for attempt in range(1, GENERATE_ATTEMPTS + 1):
+            if base and isinstance(base, str):
+                suffix = meta.random_suffix(core.streams(f"names/{kind.plural}/{base}"))
+                metadata["name"] = base[:MAX_GENERATE_NAME] + suffix
+            self._admit(kind, new)
+            metadata["creationTimestamp"] = core.clock.timestamp()
+            if managed is not None:
+                metadata["managedFields"] = managed
+            elif manager:
+                self._fields.created(kind, new, manager)
+            try:
+                return self._store(kind, new, dry_run)
+            except AlreadyExists:
+                if not base or attempt == GENERATE_ATTEMPTS:
+                    raise
+        raise core.already_exists(kind, str(base))
+
+    def _admit(self, kind: Kind, new: Document) -> None:
+        """Set the defaults of a new object, and check every rule."""
+        core, store = self._core, self._core.store
+        kind.default(new)
+        kind.admit(core, new, None)
+        namespace = new["metadata"].get("namespace", "")
+        if kind.kind in limits.LIMITED_KINDS:
+            ranges = store.list(f"{limits.PREFIX}{namespace}/").items
+            if ranges:
+                limits.admit_limits(kind, new, ranges)
+        if kind.counts_generation and "spec" in new:
+            new["metadata"]["generation"] = 1
+        self._path.validate(kind, new)
+        quotas_there = store.list(f"{quotas.PREFIX}{namespace}/").items
+        if quotas_there:
+            quotas.admit_quota(core, kind, new, quotas_there)
+
+    def _store(self, kind: Kind, new: Document, dry_run: bool) -> Document:
+        """Store a new object in an existing namespace that is not being deleted.
+
+        Args:
+            kind: of the object.
+            new: the object; it is changed in place: it gets its resourceVersion.
+            dry_run: check everything, and store nothing.
+
+        Raises:
+            AlreadyExists: the name is taken.
+            NotFound, Forbidden: the namespace does not exist, or is being deleted.
+        """
+        core, metadata = self._core, new["metadata"]
+        name, namespace = metadata["name"], metadata.get("namespace", "")
+        key = kind.key(namespace, name)
+        while True:
+            compare = [(key, 0)]
+            if kind.namespaced:
+                compare.append(self._open_namespace(kind, name, namespace))
+            if dry_run:
+                if core.store.get(key) is not None:
+                    raise core.already_exists(kind, name)
+                return new
+            frozen = freeze_or_refuse(new)
+            lease = core.lease_for(kind) if kind.ttl_seconds else 0
+            result = core.commit(compare, [(key, frozen)], lease=lease)
+            if result.succeeded:
+                core.log_created(kind, frozen)
+                metadata["resourceVersion"] = str(result.revision)
+                return new
+            if result.current[0] is not None:
+                raise core.already_exists(kind, name)
+            # The namespace was changed meanwhile: check it again.
+
+    def _open_namespace(self, kind: Kind, name: str, namespace: str) -> tuple[str, int]:
+        """Return (key, revision) of the namespace, for a transaction that needs it unchanged."""
+        kv = self._core.store.get(f"{NAMESPACES}{namespace}")
+        if kv is None:
+            raise self._core.not_found(self._core.registry.find("Namespace"), namespace)
+        if "deletionTimestamp" in kv.value["metadata"]:
+            reason = (
+                f"unable to create new content in namespace {namespace} because it is being "
+                "terminated"
+            )
+            raise Forbidden(
+                f'{kind.resource} "{name}" is forbidden: {reason}',
+                kind=kind.plural,
+                group=kind.group,
+                name=name,
+                causes=[Cause("metadata.namespace", "NamespaceTerminating", reason)],
+            )
+        return kv.key, kv.mod_revision
+
+
+def check_options(options: WriteOptions, verb: str) -> None:
+    """Refuse options of a write that mean nothing.
+
+    Args:
+        options: as the client sent them.
+        verb: Create, Update or Patch, for the message.
+
+    Raises:
+        Invalid: an unknown directive, or a manager's name that is too long.
+    """
+    directive = options.get("field_validation") or IGNORE
+    if not is_meaningful(directive, options.get("field_manager") or ""):
+        refuse_options(options, verb)
+
+
+def raise_if_invalid(kind: Kind, name: str, errors: FieldErrors) -> None:
+    """Refuse a write that broke rules.
+
+    Args:
+        kind: of the object.
+        name: of the object.
+        errors: the broken rules.
+
+    Raises:
+        Invalid: there are errors; `causes` has each.
+    """
+    if errors.causes:
+        listed = [f"{cause.field}: {cause.message}" for cause in errors.causes]
+        details = listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
+        message = f'{kind.qualified_kind} "{name}" is invalid: {details}'
+        causes = errors.causes
+        raise Invalid(message, kind=kind.kind, group=kind.group, name=name, causes=causes)
+
+
+def freeze_or_refuse(value: Document) -> Document:
+    """Return the frozen document.
+
+    Raises:
+        BadRequest: it holds a value that JSON cannot express.
+    """
+    try:
+        frozen: Document = freeze(value)
+    except (TypeError, ValueError) as error:
+        raise BadRequest(f"this is no JSON document: {error}") from error
+    return frozen
