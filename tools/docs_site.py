@@ -1,10 +1,10 @@
-"""Adds to the documentation site what stands elsewhere in the project: a hook of MkDocs.
+"""Add pages from the rest of the project to the documentation site: a hook of MkDocs.
 
 - `lessons/`: each notebook with the outputs of a run, as a page;
 - `reference/`: a page for each module of `kubesim` and `lessons`, from the docstrings;
-- `project/`: README's neighbours (ARCHITECTURE.md, CONTRIBUTING.md ...), with their links mended.
+- `project/`: README's neighbours (ARCHITECTURE.md, CONTRIBUTING.md ...), with their links adapted.
 
-Nothing is copied into `docs/`: the pages exist for the build alone. Source: MkDocs, user guide,
+Nothing is copied into `docs/`: the pages exist only during the build. Source: MkDocs, user guide,
 "Configuration", option `hooks`, and `mkdocs.structure.files.File.generated`.
 """
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("kubesim", "lessons")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
-# A page of the project, and where the site has it.
+# A page of the project -> its path in the site.
 PROJECT = {
     "ARCHITECTURE.md": "project/architecture.md",
     "CONTRIBUTING.md": "project/contributing.md",
@@ -48,10 +48,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def generated_pages(repository: str) -> Iterator[tuple[str, str | bytes]]:
-    """The path below the site and the content of each generated page or picture.
+    """Yield the path below the site and the content of each generated page or picture.
 
     Args:
-        repository: address of the source code, for links to files that are no pages.
+        repository: address of the source code, for links to files that are not pages.
     """
     for source, target in PROJECT.items():
         yield target, site_links((ROOT / source).read_text(), source, target, repository)
@@ -64,15 +64,15 @@ def site_links(text: str, source: str, target: str, repository: str) -> str:
 
     Args:
         text: the Markdown.
-        source: the file's path in the project, which its links start from.
+        source: the file's path in the project; its links are relative to it.
         target: the page's path in the site.
-        repository: where a link to a file that is no page leads to.
+        repository: address of the source code, for links to files that are not pages.
     """
 
-    def mended(found: re.Match[str]) -> str:
-        link, _, anchor = found.group(1).partition("#")
+    def adapted(match: re.Match[str]) -> str:
+        link, _, anchor = match.group(1).partition("#")
         if not link or "://" in link or link.startswith("mailto:"):
-            return found.group()
+            return match.group()
         path = posixpath.normpath(posixpath.join(posixpath.dirname(source), link))
         page = _page_of(path)
         if page is None:
@@ -80,11 +80,11 @@ def site_links(text: str, source: str, target: str, repository: str) -> str:
         relative = posixpath.relpath(page, posixpath.dirname(target))
         return f"]({relative}{'#' + anchor if anchor else ''})"
 
-    return LINK.sub(mended, text)
+    return LINK.sub(adapted, text)
 
 
 def _page_of(path: str) -> str | None:
-    """The page of the site that shows a file of the project, if there is one."""
+    """Return the page of the site that shows a file of the project; None if there is none."""
     if path in PROJECT:
         return PROJECT[path]
     if path == "README.md":
@@ -102,7 +102,7 @@ def _page_of(path: str) -> str | None:
 
 
 def lesson_pages(repository: str) -> Iterator[tuple[str, str | bytes]]:
-    """A page for each notebook, its pictures, and a list of all lessons."""
+    """Yield a page for each notebook, its pictures, and a list of all lessons."""
     rows = ["# Lessons", "", "Read them here; work on them with `make lab`.", ""]
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         page = f"lessons/{path.stem}.md"
@@ -111,15 +111,15 @@ def lesson_pages(repository: str) -> Iterator[tuple[str, str | bytes]]:
             executed(path), {"output_files_dir": f"{path.stem}_files", "unique_key": path.stem}
         )
         source = f"notebooks/{path.name}"
-        yield page, _without_scripts(_mend_notebook_links(body, source, page, repository))
+        yield page, _without_scripts(_notebook_links(body, source, page, repository))
         for name, data in resources.get("outputs", {}).items():
             yield f"lessons/{name}", data
         rows.append(f"- [{_title(body, path.stem)}]({path.stem}.md)")
     yield "lessons/index.md", "\n".join(rows) + "\n"
 
 
-def _mend_notebook_links(body: str, source: str, page: str, repository: str) -> str:
-    """As `site_links`, but the pictures of the outputs stay where the exporter put them."""
+def _notebook_links(body: str, source: str, page: str, repository: str) -> str:
+    """Adapt links as `site_links` does, but leave the pictures of the outputs unchanged."""
     files = f"{Path(source).stem}_files/"
     parts = re.split(rf"(!\[[^\]]*\]\({re.escape(files)}[^)]*\))", body)
     return "".join(
@@ -129,20 +129,20 @@ def _mend_notebook_links(body: str, source: str, page: str, repository: str) -> 
 
 
 def _without_scripts(body: str) -> str:
-    """Scripts and styles of notebook outputs have no place in a page to read."""
+    """Remove the scripts and styles of notebook outputs."""
     return re.sub(r"<(script|style)\b.*?</\1>", "", body, flags=re.S)
 
 
-def _title(body: str, otherwise: str) -> str:
-    found = re.search(r"^# (.+)$", body, flags=re.M)
-    return found.group(1) if found else otherwise
+def _title(body: str, default: str) -> str:
+    match = re.search(r"^# (.+)$", body, flags=re.M)
+    return match.group(1) if match else default
 
 
 # ------------------------------------------------------------------------ API reference
 
 
 def module_names() -> list[str]:
-    """The dotted names of all modules that have a page: everything but private ones."""
+    """Return the dotted names of all modules that have a page: all but private ones."""
     names = []
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -155,12 +155,12 @@ def module_names() -> list[str]:
 
 
 def reference_pages() -> Iterator[tuple[str, str]]:
-    """A page for each module, and an index as a tree."""
+    """Yield a page for each module, and an index as a tree."""
     rows = [
         "# API reference",
         "",
-        "Every module, from its docstrings. What is public, and how it may change, says",
-        "[What is public](../public-api.md).",
+        "Every module, from its docstrings. [What is public](../public-api.md) says which names",
+        "are stable, and how they may change.",
         "",
     ]
     for name in module_names():
@@ -170,7 +170,7 @@ def reference_pages() -> Iterator[tuple[str, str]]:
 
 
 def on_nav(nav: object, config: MkDocsConfig, files: Files) -> object:
-    """Pages that the index pages list need no entry in the navigation of their own."""
+    """Leave pages that an index page lists out of the navigation."""
     for file in files.documentation_pages():
         if file.page is None and file.src_path.startswith(("reference/", "lessons/")):
             file.inclusion = file.inclusion.__class__.NOT_IN_NAV

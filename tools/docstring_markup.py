@@ -1,10 +1,10 @@
-"""Prepares docstrings for the documentation site: an extension of griffe, which reads them.
+"""Prepare docstrings for the documentation site: an extension of griffe, which parses them.
 
-- Examples (`>>> ...` up to the next empty line) become fenced code blocks, so that Markdown leaves
-  their brackets alone.
-- `least, most: bounds, inclusive` in Args or Attributes is one entry for two names; the site's
-  reader wants one for each.
-- Indented blocks that show a layout stay as they are written.
+- Examples (`>>> ...` up to the next empty line) become fenced code blocks, so that Markdown does
+  not interpret their brackets.
+- `least, most: bounds, inclusive` in Args or Attributes is one entry for two names; griffe
+  expects one for each.
+- Indented blocks that show a layout are not changed.
 
 Source: griffe, user guide, "Extensions" (`on_object`).
 """
@@ -21,7 +21,7 @@ SEVERAL = re.compile(r"^(\s+)(\*{0,2}\w+(?:, \*{0,2}\w+)+): (.*)$")
 
 
 def fence_examples(lines: list[str]) -> Iterator[str]:
-    """Put each example of a docstring between fences."""
+    """Yield the lines with a fence around each example."""
     inside = False
     for line in lines:
         starts = line.lstrip().startswith(">>> ")
@@ -38,7 +38,7 @@ def fence_examples(lines: list[str]) -> Iterator[str]:
 
 
 def split_names(lines: list[str]) -> Iterator[str]:
-    """Give each name of a shared entry an entry of its own, with the same text."""
+    """Yield the lines with one entry for each name of a shared entry, with the same description."""
     in_section = False
     position = 0
     while position < len(lines):
@@ -61,19 +61,12 @@ def split_names(lines: list[str]) -> Iterator[str]:
 
 
 def prepare(docstring: str) -> str:
-    """The docstring as the site's reader takes it.
+    """Return the docstring in the form that griffe parses.
 
-    >>> print(prepare('Sum.\\n\\nArgs:\\n    a, b: numbers.\\n\\n>>> x[0][1]\\n2'))
-    Sum.
-    <BLANKLINE>
-    Args:
-        a: numbers.
-        b: numbers.
-    <BLANKLINE>
-    ```pycon
-    >>> x[0][1]
-    2
-    ```
+    >>> prepare('Sum.\\n\\nArgs:\\n    a, b: numbers.').splitlines()[3:]
+    ['    a: numbers.', '    b: numbers.']
+    >>> prepare('>>> x[0][1]\\n2').splitlines()
+    ['```pycon', '>>> x[0][1]', '2', '```']
     """
     return "\n".join(fence_examples(list(split_names(docstring.split("\n")))))
 

@@ -11,7 +11,7 @@ FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^ *
 
 
 class Block(NamedTuple):
-    """One block: its language ("" for output and drawings), its text, the line where it begins."""
+    """One block: its language ("" for output and drawings), its text, its first line."""
 
     language: str
     text: str
@@ -19,23 +19,23 @@ class Block(NamedTuple):
 
 
 def pages() -> list[Path]:
-    """Every Markdown page of the site and of the project's root, in the order of their paths."""
+    """Return every Markdown page of the site and of the project's root, ordered by path."""
     own = [*ROOT.glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
     return sorted([*own, *(ROOT / "docs").rglob("*.md")])
 
 
 def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page, without the indent of the list they stand in."""
+    """Return the fenced blocks of a page, without the indentation of a list around them."""
     text = page.read_text()
-    found = []
+    result = []
     for match in FENCE.finditer(text):
         indent = len(match["indent"])
         lines = [line[indent:] for line in match["text"].splitlines()]
         line = text.count("\n", 0, match.start()) + 1
-        found.append(Block(match["language"], "\n".join(lines) + "\n", line))
-    return found
+        result.append(Block(match["language"], "\n".join(lines) + "\n", line))
+    return result
 
 
 def name_of(page: Path) -> str:
-    """The page's path from the project's root."""
+    """Return the page's path from the project's root."""
     return str(page.relative_to(ROOT))

@@ -36,15 +36,15 @@ DEPLOYMENT = {
 
 
 def pod_named(name: str) -> dict[str, object]:
-    """What the page on operators leaves to its reader: a pod's manifest."""
+    """Return a pod's manifest, which the page about operators leaves to its reader."""
     return {"metadata": {"name": name}, "spec": POD_SPEC}
 
 
-# What a page expects to be there already.
+# Names that a page uses and does not define.
 GIVEN: dict[str, Names] = {
     "docs/testing-operators.md": {"DEPLOYMENT": DEPLOYMENT, "pod_named": pod_named},
 }
-# A rollback needs something to go back to: the page's reader has rolled out before.
+# A rollback needs an earlier revision: the reader of the page has rolled out before.
 UNDO = '    cluster.rollout("deployment/web").undo()'
 CHANGED_FIRST = f"""\
     cluster.apply(open("web.yaml").read().replace("nginx:1", "nginx:2"))
@@ -92,7 +92,7 @@ def test_the_python_blocks_of_a_page_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In one namespace; what they print and leave behind is what the page promises."""
+    """In one namespace; what they print and define is what the page promises."""
     for package in ("kubernetes", "kopf"):
         if any(package in block.text for block in blocks(page)):
             pytest.importorskip(package, reason=f"{package} is not installed")
@@ -112,14 +112,16 @@ def test_blocks_are_found() -> None:
     known = {"python", "bash", ""}
     for page in pages():
         for block in blocks(page):
-            assert block.language in known, f"{name_of(page)}:{block.line}: who runs this block?"
+            assert block.language in known, (
+                f"{name_of(page)}:{block.line}: say which language this block has"
+            )
 
 
 ROOT_PAGES = [page for page in pages() if not name_of(page).startswith("docs/")]
 
 
 @pytest.mark.parametrize("page", ROOT_PAGES, ids=name_of)
-def test_what_a_page_of_the_root_links_to_is_there(page: Path) -> None:
+def test_links_of_a_page_of_the_root_lead_to_files(page: Path) -> None:
     """Lessons, pictures and pages; the links inside docs/ are checked when the site is built."""
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / link).exists(), link

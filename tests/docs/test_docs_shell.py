@@ -1,7 +1,6 @@
-"""Every shell block of the documentation does what it says: against a server, in a fresh folder.
+"""Every shell block of the documentation runs: against a server, in a new folder.
 
-Each command of a block is of a kind that a test knows how to run; another one fails here, so that
-no page shows a command that nobody tried.
+A command that no test knows how to run fails here, so that no page shows an untested command.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ COMMAND_SECONDS = 120
 
 
 class Server(NamedTuple):
-    """A server that the commands of a page talk to."""
+    """A server that receives the requests of a page's commands."""
 
     url: str
     folder: Path
@@ -38,14 +37,14 @@ class Server(NamedTuple):
 
 
 def environment() -> dict[str, str]:
-    """As the reader's, with the project's Python first."""
+    """Return the environment of this process, with the project's Python first."""
     folder = str(Path(sys.executable).parent)
     path = os.pathsep.join([folder, os.environ.get("PATH", "")])
     return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
 
 
 def started(command: list[str], folder: Path) -> subprocess.Popen[str]:
-    """A `serve` that has said where it listens."""
+    """Start `serve` and return it as soon as it listens."""
     process = subprocess.Popen(
         command, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
     )
@@ -58,21 +57,21 @@ def started(command: list[str], folder: Path) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """`python -m kubesim serve`, twenty times as fast as life."""
+    """Run `python -m kubesim serve` at twenty times real time."""
     kubeconfig = tmp_path / "server.yaml"
     command = [sys.executable, "-m", "kubesim", "serve", "--port", "0", "--speed", "20"]
     process = started([*command, "--kubeconfig", str(kubeconfig)], tmp_path)
     try:
-        found = re.search(r"http://127\.0\.0\.1:\d+", kubeconfig.read_text())
-        assert found is not None
-        yield Server(found.group(), tmp_path)
+        address = re.search(r"http://127\.0\.0\.1:\d+", kubeconfig.read_text())
+        assert address is not None
+        yield Server(address.group(), tmp_path)
     finally:
         process.kill()
         process.communicate()
 
 
 def commands(text: str) -> list[str]:
-    """The commands of a block: comments go, a backslash joins lines."""
+    """Return the commands of a block, without comments and with continued lines joined."""
     joined = re.sub(r"\\\n\s*", "", text)
     lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in joined.splitlines())
     return [line for line in lines if line]
@@ -88,7 +87,7 @@ def run_command(command: str, server: Server) -> None:
     elif program in {"python", "pytest"} and any(word.startswith("tests/") for word in words):
         assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
     elif words[:3] == ["python", "-m", "build"] or program in {"pre-commit", "pip"}:
-        pass  # tests/packaging builds; what pip fetches is tested where it is used
+        pass  # tests/packaging builds; what pip downloads is tested where it is used
     elif words[:2] == ["python", "-m"] and words[2].startswith("tools."):
         script = [sys.executable, "-m", words[2], "--help"]
         usage = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -104,7 +103,7 @@ def run_command(command: str, server: Server) -> None:
 
 
 def in_a_shell(command: str, server: Server) -> None:
-    """Run it, pointed at the server, with the id of a pod for ID; the exit code must be 0."""
+    """Run a command against the server, with a pod's id in place of ID; it must exit with 0."""
     if shutil.which(command.split()[0]) is None and not command.startswith("export"):
         pytest.skip(f"{command.split()[0]} is not installed")
     line = command.replace(ADDRESS, server.url)
@@ -120,7 +119,7 @@ def in_a_shell(command: str, server: Server) -> None:
         first = f"curl --silent {server.url}/api/pods"
         pick = "import json, sys; print(json.load(sys.stdin)[-1]['id'])"
         line = f'ID=$({first} | python -c "{pick}"); ' + line.replace("/ID", "/$ID")
-    done = subprocess.run(
+    result = subprocess.run(
         ["bash", "-c", line],
         cwd=server.folder,
         env=environment(),
@@ -128,7 +127,7 @@ def in_a_shell(command: str, server: Server) -> None:
         text=True,
         timeout=COMMAND_SECONDS,
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
 
 
 @pytest.mark.live
@@ -151,7 +150,7 @@ def test_commands_are_read_as_a_shell_reads_them() -> None:
 
 
 def test_a_command_that_nobody_knows_fails(tmp_path: Path) -> None:
-    """So that every block of every page is run."""
+    """An unknown program and an unknown make target are refused."""
     with pytest.raises(AssertionError, match="no test knows"):
         run_command("brew install kubesim", Server(ADDRESS, tmp_path))
     with pytest.raises(AssertionError, match="no target"):
