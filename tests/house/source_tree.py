@@ -1,4 +1,4 @@
-"""The source tree as data: each file is read and parsed once for all house rules."""
+"""The source tree as data: each file is read and parsed once for all rules."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Import(NamedTuple):
 
     Attributes:
         module: its dotted name, in full.
-        line: where the import stands.
-        typing_only: it stands below ``if TYPE_CHECKING``.
+        line: its line number.
+        typing_only: whether it is below ``if TYPE_CHECKING``.
     """
 
     module: str
@@ -40,7 +40,7 @@ class Source:
 
     @cached_property
     def text(self) -> str:
-        """What the file holds."""
+        """The content of the file."""
         return self.path.read_text()
 
     @cached_property
@@ -54,8 +54,8 @@ class Source:
         return str(self.path.relative_to(ROOT))
 
     @property
-    def room(self) -> str:
-        """The top-level part that the file belongs to: ``store``, ``cluster`` ..."""
+    def package(self) -> str:
+        """The package or module below the root: ``store``, ``cluster`` ..."""
         parts = self.name.split(".")
         return parts[1] if len(parts) > 1 else "__init__"
 
@@ -77,7 +77,7 @@ class Source:
 
 
 def _modules(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
-    """The modules that an import statement names; of ``from a import b`` both a and a.b."""
+    """Yield the modules that an import statement names; for ``from a import b`` both a and a.b."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     else:
@@ -87,7 +87,7 @@ def _modules(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
 
 
 def sources(*folders: str) -> list[Source]:
-    """The Python files below the folders, in the order of their paths."""
+    """Return the Python files below the folders, ordered by path."""
     return [
         Source(path, _dotted(path))
         for folder in folders
@@ -100,7 +100,7 @@ def _dotted(path: Path) -> str:
 
 
 def import_graph(files: Iterable[Source]) -> dict[str, set[str]]:
-    """Module -> the project's modules that it imports.
+    """Return module -> the project's modules that it imports.
 
     ``from package import name`` counts as an import of the module that the name is, or else of the
     package.
@@ -121,15 +121,15 @@ def import_graph(files: Iterable[Source]) -> dict[str, set[str]]:
     return graph
 
 
-def import_circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """The groups of modules that import each other, directly or by way of others.
+def import_cycles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Return the groups of modules that import each other, directly or through others.
 
     These are the strongly connected components of more than one module (Tarjan's algorithm).
     """
     order: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
-    circles: list[list[str]] = []
+    cycles: list[list[str]] = []
 
     def visit(module: str) -> None:
         order[module] = low[module] = len(order)
@@ -145,9 +145,9 @@ def import_circles(graph: dict[str, set[str]]) -> list[list[str]]:
             group = stack[position:]
             del stack[position:]
             if len(group) > 1:
-                circles.append(sorted(group))
+                cycles.append(sorted(group))
 
     for module in sorted(graph):
         if module not in order:
             visit(module)
-    return circles
+    return cycles

@@ -1,4 +1,4 @@
-"""The rules of the house, executed: layers, circles, clocks, sizes, docstrings, machine paths.
+"""The rules of the source tree: layers, clocks, sizes, docstrings, machine paths, decision records.
 
 Each rule is one test that lists every place that breaks it.
 """
@@ -10,7 +10,7 @@ import re
 import sys
 
 import pytest
-from source_tree import ROOT, Source, import_circles, sources
+from source_tree import ROOT, Source, import_cycles, sources
 
 KUBESIM = sources("kubesim")
 LESSONS = sources("lessons")
@@ -24,7 +24,7 @@ LAYERS: list[list[set[str]]] = [
     [{"analytics"}, {"arguments"}],
     [{"objects"}],
     [{"store"}],
-    [{"simple"}],  # the original's pod records: a projection of the store that KubeAPI offers
+    [{"simple"}],  # the original's pod records: a projection of the store, behind KubeAPI
     [{"apiserver"}],
     [{"client"}],
     [{"rest"}],
@@ -36,7 +36,7 @@ LAYERS: list[list[set[str]]] = [
 ]
 RANK = {name: rank for rank, row in enumerate(LAYERS) for group in row for name in group}
 
-# Who may know wall time, threads and randomness, and why.
+# The packages that may use wall time, threads and randomness, and why.
 MAY_USE = {
     "time": {"clock", "rest"},  # rest: deadlines of sockets are wall time
     # store: its lock; __main__: signals; testing: a driver of virtual time beside the test
@@ -48,11 +48,11 @@ MAY_USE = {
 }
 FORBIDDEN_CALLS = re.compile(r"datetime\.(now|utcnow|today)|uuid\.?uuid[14]|date\.today")
 
-# What the core may use if it is there, where, and why; each says what to install if it is not.
+# Packages that the core uses if they are installed, where, and why; a message says what to install.
 OPTIONAL = {
-    ("testing.py", "kubernetes"),  # a lab hands out clients
+    ("testing.py", "kubernetes"),  # a lab returns configured clients
     ("testing.py", "pytest"),  # and is a fixture
-    ("table.py", "pandas"),  # a reader who works with frames has it
+    ("table.py", "pandas"),  # people who work with DataFrames have it
     ("yamltext.py", "yaml"),  # manifests are YAML
 }
 
@@ -88,10 +88,10 @@ def test_imports_follow_the_layers() -> None:
     """A component imports only from the layers beneath it and never from its siblings."""
     broken = []
     for source in KUBESIM:
-        here = source.room
+        here = source.package
         if here == "__init__":
             continue
-        assert here in RANK, f"{source.where}: say in LAYERS where {here!r} stands"
+        assert here in RANK, f"{source.where}: add {here!r} to LAYERS"
         for module, line, _ in source.imports:
             parts = module.split(".")
             if parts[0] != "kubesim" or len(parts) < 2:
@@ -102,11 +102,11 @@ def test_imports_follow_the_layers() -> None:
     report(broken)
 
 
-def test_a_circle_would_be_found() -> None:
-    """The search for circles sees short ones, long ones, and one behind a chain."""
+def test_an_import_cycle_would_be_found() -> None:
+    """The search for cycles sees short ones, long ones, and one behind a chain."""
     graph = {"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b"}, "e": {"f"}, "f": {"e"}, "g": {"a"}}
-    assert sorted(import_circles(graph)) == [["b", "c", "d"], ["e", "f"]]
-    assert import_circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+    assert sorted(import_cycles(graph)) == [["b", "c", "d"], ["e", "f"]]
+    assert import_cycles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 def test_kubesim_needs_the_standard_library_alone() -> None:
@@ -121,7 +121,7 @@ def test_kubesim_needs_the_standard_library_alone() -> None:
     )
 
 
-def test_optional_packages_are_used_where_it_is_said() -> None:
+def test_optional_packages_are_used_only_where_listed() -> None:
     """No module imports a package by name at run time, but for those in OPTIONAL."""
     report(
         [
@@ -134,21 +134,21 @@ def test_optional_packages_are_used_where_it_is_said() -> None:
 
 
 def test_time_and_randomness_come_from_the_clock() -> None:
-    """Only the rooms listed in MAY_USE know wall time, threads or randomness."""
+    """Only the packages in MAY_USE use wall time, threads or randomness."""
     broken = []
     for source in KUBESIM:
-        here = source.room
+        here = source.package
         for module, line, typing_only in source.imports:
             top = module.split(".")[0]
             if top in MAY_USE and not typing_only and here not in MAY_USE[top]:
                 broken.append(f"{source.where}:{line}: {top} belongs to {MAY_USE[top]}")
-        if here != "clock" and (found := FORBIDDEN_CALLS.search(source.text)):
-            broken.append(f"{source.where}: {found.group()} is for the clock alone")
+        if here != "clock" and (match := FORBIDDEN_CALLS.search(source.text)):
+            broken.append(f"{source.where}: only the clock may call {match.group()}")
     report(broken)
 
 
 def test_kubesim_never_imports_the_lessons() -> None:
-    """The core does not know that lessons exist."""
+    """The core does not depend on the lessons."""
     report(
         [
             f"{source.where}:{line}"
@@ -160,14 +160,14 @@ def test_kubesim_never_imports_the_lessons() -> None:
 
 
 def test_only_the_api_server_and_the_composition_root_touch_the_store() -> None:
-    """One road for data: components meet in the API server and nowhere else."""
+    """One path for data: components exchange data through the API server and nowhere else."""
     allowed = {"store", "apiserver", "cluster", "simple"}  # simple: its lists read whole prefixes
     report(
         [
             f"{source.where}:{line}: go through KubeAPI"
             for source in KUBESIM
             for module, line, _ in source.imports
-            if module.startswith("kubesim.store") and source.room not in allowed
+            if module.startswith("kubesim.store") and source.package not in allowed
         ]
     )
 
@@ -176,7 +176,7 @@ def test_only_the_api_server_and_the_composition_root_touch_the_store() -> None:
 
 
 def _length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """The lines of a function, without its head and its docstring."""
+    """Return the number of lines of a function without its signature and its docstring."""
     first = node.body[0]
     documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
     start = node.body[1].lineno if documented and len(node.body) > 1 else first.lineno
@@ -202,7 +202,7 @@ def test_files_and_functions_stay_small() -> None:
 
 
 def _undocumented(source: Source) -> list[str]:
-    """The public classes and functions of a file that have no docstring."""
+    """Return the public classes and functions of a file that have no docstring."""
     tree = source.tree
     private = {
         id(member)
@@ -232,7 +232,7 @@ def _undocumented(source: Source) -> list[str]:
 
 
 def test_public_names_are_documented() -> None:
-    """Every module, public class and public function says what it is."""
+    """Every module, public class and public function has a docstring."""
     broken = [f"{s.where} has no docstring" for s in PYTHON if not ast.get_docstring(s.tree)]
     report([*broken, *(line for source in PYTHON for line in _undocumented(source))])
 
@@ -253,7 +253,7 @@ def test_no_exception_is_swallowed() -> None:
 
 
 def test_no_unfinished_work_and_no_machine_paths() -> None:
-    """Tracked text carries no mark of unfinished work and no path of anybody's machine."""
+    """Tracked text carries no mark of unfinished work and no path of somebody's machine."""
     marks = re.compile("TO" + "DO|FIX" + "ME|NotImplemented" + "Error")
     paths = re.compile(r"(?<![\w.])/(work|root|home)/[a-z]")
     texts = [source.path for source in PYTHON]

@@ -1,4 +1,4 @@
-"""The rules about the whole tree: circles, folders, one name for each class, few untyped places.
+"""Rules about the whole tree: import cycles, folders, one name for each class, few untyped places.
 
 Each rule is one test that lists every place that breaks it.
 """
@@ -10,7 +10,7 @@ import re
 from collections import Counter, defaultdict
 
 import pytest
-from source_tree import ROOT, import_circles, import_graph, sources
+from source_tree import ROOT, import_cycles, import_graph, sources
 
 PYTHON = sources("kubesim", "lessons")
 FEWEST_FILES, MOST_FILES, MOST_LEVELS = 4, 16, 3
@@ -24,9 +24,9 @@ def report(broken: list[str]) -> None:
 
 @pytest.mark.parametrize("package", ["kubesim", "lessons"])
 def test_no_modules_import_each_other(package: str) -> None:
-    """No import circle, whether at run time, inside a function or for type checkers alone."""
-    circles = import_circles(import_graph(sources(package)))
-    report([" <-> ".join(circle) for circle in circles])
+    """No import cycle, whether at run time, inside a function or for type checkers alone."""
+    cycles = import_cycles(import_graph(sources(package)))
+    report([" <-> ".join(cycle) for cycle in cycles])
 
 
 # A controller and its plan belong together even where there is no third file.
@@ -34,7 +34,7 @@ SMALL_FOLDERS = re.compile(r"kubesim/controllers/[a-z]+")
 
 
 def test_a_folder_holds_four_to_sixteen_files_and_the_tree_has_three_levels() -> None:
-    """A name is found at a glance: kubesim/component/part/file.py, and no deeper.
+    """Names are easy to find: package/part/file.py, and no deeper.
 
     A folder whose parts are folders themselves may have fewer files of its own.
     """
