@@ -19,7 +19,7 @@ from kubesim.apiserver.watching import ResourceWatch
 from kubesim.client import Informer
 from kubesim.errors import Conflict, Expired, StatusError, WorkerFailed
 from kubesim.objects import meta
-from kubesim.objects.conditions import is_condition_true
+from kubesim.objects.meta import is_condition_true
 from kubesim.objects.pods import is_finished, node_of, pod_requests
 from kubesim.quantity import parse_cpu_milli, parse_memory
 from kubesim.traffic import Sine

@@ -228,15 +228,15 @@ class HorizontalController:
         )
 
     def _target_kind(self, target: Document) -> str:
-        """Return the resource of a scaleTargetRef; its group has to match, its version does not.
+        """Return the kind of a scaleTargetRef; its group has to match, its version does not.
 
         Raises:
             NotFound: there is no such kind in that group; the message is upstream's.
         """
         kind, group = str(target["kind"]), str(target.get("apiVersion") or "").rpartition("/")[0]
-        for candidate in self.api.registry.kinds():
-            if candidate.kind == kind and candidate.group == group:
-                return candidate.resource
+        candidate = self.api.registry.by_kind.get(kind)
+        if candidate is not None and candidate.group == group:
+            return kind
         raise NotFound(f'no matches for kind "{kind}" in group "{group}"')
 
     def _recommend(self, hpa: Document, seen: Observation) -> Recommendation | None:

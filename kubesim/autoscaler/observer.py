@@ -31,8 +31,8 @@ from kubesim.client import Informer
 from kubesim.clock.base import Clock, Worker
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import (
     container_requests,
     containers_of,

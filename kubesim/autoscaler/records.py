@@ -15,8 +15,8 @@ from kubesim.autoscaler.policy.ratios import quantity_text
 from kubesim.autoscaler.types import MetricProposal, Observation, Recommendation
 from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
-from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
+from kubesim.objects.meta import set_condition
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
 Condition = tuple[str, str, str, str]  # type, status, reason, message

@@ -35,8 +35,8 @@ from kubesim.ctl.drain import (
 )
 from kubesim.errors import BadRequest, NotFound
 from kubesim.objects import meta
-from kubesim.objects.conditions import is_condition_true
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import is_condition_true
 from kubesim.objects.taints import same_taint, taints_of
 from kubesim.objects.wellknown import TAINT_EFFECTS
 from kubesim.table import Table

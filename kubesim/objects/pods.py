@@ -20,9 +20,8 @@ from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
-from kubesim.objects.conditions import is_condition_true
 from kubesim.objects.frozen import Document, ReadOnlyDocument
-from kubesim.objects.meta import is_terminating
+from kubesim.objects.meta import is_condition_true, is_terminating
 from kubesim.quantity import parse_cpu_milli, parse_memory, parse_quantity
 
 FINISHED = ("Succeeded", "Failed")
@@ -114,8 +113,8 @@ def container_requests(
     amounts = (container.get("resources") or {}).get("requests") or {}
     cpu, memory = amounts.get("cpu"), amounts.get("memory")
     return PodResources(
-        default.cpu_milli if cpu is None else parse_cpu_milli(cpu),
-        default.memory_bytes if memory is None else parse_memory(memory),
+        default.cpu_milli if cpu is None else ceil(_exact(cpu, 1000)),
+        default.memory_bytes if memory is None else ceil(_exact(memory, 1)),
     )
 
 

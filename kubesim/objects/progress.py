@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import ReadOnlyDocument
+from kubesim.objects.meta import get_condition
 
 
 class Progress(NamedTuple):

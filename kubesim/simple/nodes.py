@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypedDict
 
 from kubesim.objects import meta
-from kubesim.objects.conditions import is_condition_true
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import is_condition_true
 from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
 from kubesim.quantity import MEBIBYTE, MEGABYTE
 from kubesim.store import Sample

@@ -31,9 +31,8 @@ SampleWriter = Callable[..., None]
 cpu_milli, memory_bytes for each further container."""
 
 
-def sample_key(namespace: str, name: str) -> str:
-    """Return the key of a pod's usage samples."""
-    return f"{SAMPLE_PREFIX}{namespace}/{name}"
+sample_key: Callable[[str, str], str] = (SAMPLE_PREFIX + "{}/{}").format
+"""sample_key(namespace, name) -> the key of a pod's usage samples."""
 
 
 class KeyValue(Protocol):

@@ -24,7 +24,7 @@ from kubesim import Cluster
 from kubesim.controllers import NodeLifecycleController
 from kubesim.errors import Conflict
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
+from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import is_ready
 
 

@@ -15,7 +15,7 @@ from kubesim.controllers.node.podgc import (
     is_out_of_service,
 )
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
+from kubesim.objects.meta import get_condition
 
 
 def finished(name: str, created: int, reason: str = "", phase: str = "Failed") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from kubesim import Cluster
 from kubesim.controllers import TaintEvictionController
 from kubesim.errors import Conflict
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
+from kubesim.objects.meta import get_condition
 
 TAINT = {"key": "maintenance", "effect": "NoExecute"}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubesim.objects import pods
-from kubesim.objects.conditions import get_condition, is_condition_true, set_condition
+from kubesim.objects.meta import get_condition, is_condition_true, set_condition
 
 MI = 1 << 20
 

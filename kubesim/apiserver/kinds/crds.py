@@ -25,9 +25,13 @@ from kubesim.apiserver.schema.custom import (
 from kubesim.apiserver.schema.shapes import Shape
 from kubesim.apiserver.validation import LABEL_RULE, SUBDOMAIN_RULE, FieldErrors, fill
 from kubesim.errors import AlreadyExists
-from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
-from kubesim.objects.meta import name_of, valid_dns1123_label, valid_dns1123_subdomain
+from kubesim.objects.meta import (
+    name_of,
+    set_condition,
+    valid_dns1123_label,
+    valid_dns1123_subdomain,
+)
 
 GROUP = "apiextensions.k8s.io"
 SCOPES = ("Cluster", "Namespaced")

@@ -26,8 +26,8 @@ from kubesim.apiserver.core import Core, view_of
 from kubesim.apiserver.verbs.delete import Deleter
 from kubesim.errors import Cause, Conflict, Forbidden, StatusError, TooManyRequests
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition, set_condition
 from kubesim.objects.frozen import Document, freeze
+from kubesim.objects.meta import get_condition, set_condition
 from kubesim.objects.pods import is_finished, is_ready, phase_of
 from kubesim.objects.selectors import selector_from
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE, DISRUPTION_TARGET

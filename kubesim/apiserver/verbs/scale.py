@@ -16,6 +16,7 @@ from kubesim.objects.selectors import selector_from
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import KeyValue
 
+KEPT_SELECTORS = 4096
 SHOWN_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -30,6 +31,8 @@ class ScaleSubresource:
     def __init__(self, core: Core, fields: FieldManager) -> None:
         self._core = core
         self._fields = fields
+        # By key: a selector, and its string.
+        self._selectors: dict[str, tuple[object, str]] = {}
 
     def get_scale(self, kind: str, name: str, namespace: str | None = None) -> Document:
         """Return the size of a workload: spec.replicas, status.replicas and status.selector.
@@ -44,7 +47,8 @@ class ScaleSubresource:
             MethodNotAllowed: the kind has no scale subresource.
         """
         resource = self._scalable(kind)
-        return _scale_of(resource, view_of(self._stored(resource, name, namespace)))
+        kv = self._stored(resource, name, namespace)
+        return self._scale_of(resource, kv.key, kv.view or view_of(kv))
 
     def update_scale(
         self,
@@ -81,21 +85,22 @@ class ScaleSubresource:
             core.check_preconditions(resource, kv, None, resource_version)
             old = kv.value
             if value_at(old, path) == replicas:
-                return _scale_of(resource, view_of(kv))
+                return self._scale_of(resource, kv.key, view_of(kv))
             new = put_at(old, path, replicas)
             generation = old["metadata"].get("generation", 0) + 1
             new["metadata"] = {**old["metadata"], "generation": generation}
             if "managedFields" in old["metadata"]:
                 self._fields.updated(resource, old, new, field_manager, "scale")
             if dry_run:
-                return _scale_of(resource, at_revision(new, kv.mod_revision))
+                return self._scale_of(resource, kv.key, at_revision(new, kv.mod_revision))
             put = [(kv.key, freeze(new))]
             result = core.commit([(kv.key, kv.mod_revision)], put, before=old)
             if result.succeeded:
-                return _scale_of(resource, at_revision(new, result.revision))
+                return self._scale_of(resource, kv.key, at_revision(new, result.revision))
 
     def _scalable(self, kind: str) -> Kind:
-        resource = self._core.registry.find(kind)
+        registry = self._core.registry
+        resource = registry.by_kind.get(kind) or registry.find(kind)
         if not resource.scale:
             raise MethodNotAllowed(f"{resource.resource} have no scale")
         return resource
@@ -105,6 +110,34 @@ class ScaleSubresource:
         if kv is None:
             raise self._core.not_found(kind, name, namespace)
         return kv
+
+    def _scale_of(self, kind: Kind, key: str, workload: Document) -> Document:
+        """Return the Scale of a workload that is stored under a key."""
+        metadata, paths = workload["metadata"], kind.scale_paths
+        desired = value_at(workload, paths.replicas)
+        status: Document = {"replicas": value_at(workload, paths.status_replicas) or 0}
+        if paths.selector:
+            selector = value_at(workload, paths.selector)
+            status["selector"] = (
+                selector if isinstance(selector, str) else self._selector_string(key, selector)
+            )
+        return {
+            "kind": "Scale",
+            "apiVersion": "autoscaling/v1",
+            "metadata": {field: metadata[field] for field in SHOWN_METADATA if field in metadata},
+            "spec": {"replicas": (0 if kind.custom else 1) if desired is None else desired},
+            "status": status,
+        }
+
+    def _selector_string(self, key: str, selector: object) -> str:
+        """Return a selector as a string, which is kept: workloads hardly ever change theirs."""
+        known, string = self._selectors.get(key, (None, ""))
+        if known is not selector or selector is None:
+            string = str(selector_from(selector if isinstance(selector, dict) else None))
+            if len(self._selectors) >= KEPT_SELECTORS:
+                self._selectors.clear()
+            self._selectors[key] = (selector, string)
+        return string
 
 
 def value_at(document: object, path: str) -> object:
@@ -140,20 +173,3 @@ def _check_replicas(name: str, replicas: object) -> None:
     cause = errors.causes[0]
     message = f'Scale.autoscaling "{name}" is invalid: {cause.field}: {cause.message}'
     raise Invalid(message, kind="Scale", group="autoscaling", name=name, causes=[cause])
-
-
-def _scale_of(kind: Kind, workload: Document) -> Document:
-    metadata, paths = workload["metadata"], kind.scale_paths
-    desired = value_at(workload, paths.replicas)
-    status: Document = {"replicas": value_at(workload, paths.status_replicas) or 0}
-    if paths.selector:
-        selector = value_at(workload, paths.selector)
-        parsed = selector_from(selector if isinstance(selector, dict) else None)
-        status["selector"] = selector if isinstance(selector, str) else str(parsed)
-    return {
-        "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
-        "metadata": {field: metadata[field] for field in SHOWN_METADATA if field in metadata},
-        "spec": {"replicas": (0 if kind.custom else 1) if desired is None else desired},
-        "status": status,
-    }

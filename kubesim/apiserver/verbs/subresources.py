@@ -10,8 +10,8 @@ from collections.abc import Callable
 from kubesim.apiserver.core import Core
 from kubesim.errors import BadRequest, Cause, Conflict, Invalid
 from kubesim.objects import meta
-from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document, freeze
+from kubesim.objects.meta import set_condition
 from kubesim.objects.pods import containers_of, node_of
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import Sample, SampleWriter, sample_key

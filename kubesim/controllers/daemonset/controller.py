@@ -48,8 +48,8 @@ from kubesim.controllers.daemonset.plan import (
 from kubesim.controllers.shared.podowner import PodOwner, error_message, slow_start
 from kubesim.errors import AlreadyExists
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import is_finished, node_of, phase_of
 from kubesim.objects.wellknown import REVISION_HASH_LABEL
 

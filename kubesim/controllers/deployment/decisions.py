@@ -11,8 +11,8 @@ from typing import NamedTuple
 from kubesim.client import RuleStep
 from kubesim.controllers.deployment import progress
 from kubesim.controllers.shared.podstatus import families, reasons_of
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import get_condition
 
 WAITING = "waiting"
 PROGRESS_SOURCE = (

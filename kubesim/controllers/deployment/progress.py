@@ -23,8 +23,8 @@ from kubesim.controllers.deployment.rolling import (
     is_progressing,
 )
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import get_condition
 from kubesim.objects.wellknown import MAX_INT32
 
 AVAILABLE, PROGRESSING, FAILURE = "Available", "Progressing", "ReplicaFailure"

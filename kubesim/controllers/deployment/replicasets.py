@@ -17,8 +17,8 @@ from kubesim.controllers.deployment.state import SyncState
 from kubesim.controllers.deployment.status import StatusWriter
 from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import get_condition
 
 FAILED_CREATE = "ReplicaSetCreateError"
 

@@ -22,8 +22,8 @@ from kubesim.controllers.deployment.scaling import is_scaling_event, scale, with
 from kubesim.controllers.deployment.state import SyncState
 from kubesim.controllers.deployment.status import StatusWriter
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import get_condition
 
 
 class DeploymentSync:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from kubesim.controllers.job.backoff import parse_indexes
 from kubesim.controllers.shared.ranking import RankedPod, rank_of
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import FINISHED, restart_count
 
 FINALIZER = "batch.kubernetes.io/job-tracking"

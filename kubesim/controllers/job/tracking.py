@@ -21,8 +21,8 @@ from typing import NamedTuple
 from kubesim.controllers.job.facts import JobPod, JobSpec, JobState
 from kubesim.controllers.job.plan import Finish, JobView
 from kubesim.controllers.job.policies import match_failure
-from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import set_condition
 
 MAX_UNCOUNTED = 500  # uids in one write of uncountedTerminatedPods
 

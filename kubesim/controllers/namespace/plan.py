@@ -16,8 +16,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import set_condition
 from kubesim.objects.pods import is_finished
 
 START_DELAY_SECONDS = 5.0  # namespaceDeletionGracePeriod: creations in flight come to an end

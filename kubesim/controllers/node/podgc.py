@@ -18,8 +18,8 @@ from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, RuleStep, Tools, retry_on_conflict
 from kubesim.errors import NotFound
 from kubesim.objects import meta
-from kubesim.objects.conditions import is_condition_true, set_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import is_condition_true, set_condition
 from kubesim.objects.pods import is_finished, node_of
 
 PERIOD_SECONDS = 20.0  # gcCheckPeriod

@@ -22,8 +22,8 @@ from kubesim.client import Controller, RuleStep, Tools, retry_on_conflict
 from kubesim.clock.base import Timer
 from kubesim.errors import NotFound
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition, set_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import get_condition, set_condition
 from kubesim.objects.pods import node_of
 from kubesim.objects.taints import eviction_delay, taints_of
 from kubesim.objects.wellknown import NO_EXECUTE

@@ -12,8 +12,8 @@ from kubesim.client import retry_on_conflict
 from kubesim.controllers.node.health import ready_status, unknown_conditions
 from kubesim.errors import NotFound
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import get_condition
 from kubesim.objects.taints import same_taint, taints_of, with_taints
 
 

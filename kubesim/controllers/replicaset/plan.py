@@ -20,8 +20,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kubesim.controllers.shared.ranking import RankedPod, rank_for_deletion
-from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import set_condition
 from kubesim.objects.pods import FINISHED
 
 BURST_REPLICAS = 500  # pods created or deleted in one sync, at most

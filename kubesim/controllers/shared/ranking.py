@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import cmp_to_key
 from math import frexp
 
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import node_of, phase_of
 
 PHASE_RANK = {"Pending": 0, "Unknown": 1, "Running": 2}

@@ -35,8 +35,8 @@ from kubesim.controllers.statefulset.plan import (
 from kubesim.controllers.statefulset.volumeclaims import keep_claims, missing_claims, volumes_of
 from kubesim.errors import AlreadyExists, NotFound
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import is_ready, phase_of
 from kubesim.objects.selectors import selector_from
 from kubesim.objects.wellknown import REVISION_HASH_LABEL

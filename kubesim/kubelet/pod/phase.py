@@ -25,8 +25,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import set_condition
 
 MAIN, INIT, SIDECAR = "main", "init", "sidecar"
 WAITING, RUNNING, TERMINATED, NO_STATUS = "waiting", "running", "terminated", ""

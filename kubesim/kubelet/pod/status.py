@@ -18,8 +18,8 @@ from kubesim.kubelet.pod.containers import ContainerState, Timestamp
 from kubesim.kubelet.pod.context import PodContext
 from kubesim.kubelet.pod.phase import MAIN, RUNNING, conditions, phase
 from kubesim.objects import meta
-from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import set_condition
 from kubesim.objects.pods import FINISHED
 
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from kubesim.client import Decision, RuleStep, retry_on_conflict
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition, set_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import get_condition, set_condition
 from kubesim.objects.pods import node_of
 from kubesim.scheduler.explain.records import SOURCE, attempt_record
 from kubesim.scheduler.framework.cycle import Cycle

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from kubesim.objects import meta
-from kubesim.objects.conditions import get_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import get_condition
 from kubesim.objects.wellknown import DISRUPTION_TARGET
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.handle import Nominator, filter_with_nominated

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from kubesim.client import Decision, RuleStep, retry_on_conflict
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.conditions import set_condition
 from kubesim.objects.frozen import Document
+from kubesim.objects.meta import set_condition
 from kubesim.objects.wellknown import DISRUPTION_TARGET
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
