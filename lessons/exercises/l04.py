@@ -11,6 +11,7 @@ from kubesim.autoscaler import Observation
 from kubesim.objects import Document
 from kubesim.traffic import Sine
 from lessons.check import Question, Task
+from lessons.tuning.tune import pods_needed
 
 CASES = (  # pods, utilization %, target %, desired
     (4, 84, 60, 6),
@@ -69,13 +70,7 @@ class Ratchet:
 
     def recommend(self, seen: Observation) -> int:
         """Return the desired number of pods."""
-        metric, reading = seen.metrics[0]
-        used = sum(sample.milli for sample in reading.samples.values())
-        requested = sum(reading.requests[name] or 0 for name in reading.samples)
-        if not requested or not metric.utilization:
-            return seen.current
-        ratio = used / requested * 100 / metric.utilization
-        return max(seen.current, ceil(len(reading.samples) * ratio))
+        return max(seen.current, ceil(pods_needed(seen)))
 
 
 class _AlwaysOne:
@@ -139,19 +134,13 @@ bonus = Task(
     "a policy that never scales down (bonus)",
     _check_policy,
     (
-        "seen.current is the current number of pods; seen.metrics[0] is (metric, reading).",
-        "reading.samples[name].milli is what a pod uses, reading.requests[name] what it requests.",
-        "Return max(seen.current, ceil(pods * ratio)).",
+        "seen.current is the current number of pods; pods_needed(seen) how many the load needs.",
+        "Round up with math.ceil: 4.3 pods are 5 pods.",
+        "Return max(seen.current, ceil(pods_needed(seen))).",
     ),
     """class Ratchet:
     def recommend(self, seen):
-        metric, reading = seen.metrics[0]
-        used = sum(sample.milli for sample in reading.samples.values())
-        requested = sum(reading.requests[name] for name in reading.samples)
-        if not requested:
-            return seen.current
-        ratio = used / requested * 100 / metric.utilization
-        return max(seen.current, ceil(len(reading.samples) * ratio))""",
+        return max(seen.current, ceil(pods_needed(seen)))""",
     Ratchet,
     (_AlwaysOne, _Raises),
 )

@@ -20,6 +20,10 @@ TASKS = [
 ]
 
 
+# What the cells of the exercises import.
+IMPORTED = "from math import ceil\nfrom lessons.tuning.tune import pods_needed\n"
+
+
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.id)
 def test_not_attempted_is_a_result_of_its_own(task: Task, capsys: Any) -> None:
     """The starter is neither right nor wrong."""
@@ -52,7 +56,7 @@ def test_the_text_of_the_solution_works(task: Task) -> None:
     """What solution() prints is the answer, not a sketch of it."""
     scope: dict[str, Any] = {}
     if "def " in task.answer:
-        exec("from math import ceil\n" + task.answer, scope)
+        exec(IMPORTED + task.answer, scope)
         name = task.answer.split("def " if task.answer.startswith(("def", "from")) else "class ")
         value = scope[name[1].split("(")[0].split(":")[0]]
     elif task.answer[0] in "{[":

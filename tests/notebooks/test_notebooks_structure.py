@@ -15,6 +15,7 @@ import nbformat
 import pytest
 
 from lessons.refresh import PREDICTION, executed, expected_file
+from lessons.start import course_files
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -24,6 +25,7 @@ MAX_CLASS = 15
 MAX_BYTES = 120_000
 KNOWN_TAGS = {"nbval-ignore-output", "nbval-skip", "raises-exception"}
 UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 TRACES = re.compile(r"/(home|root|work|Users|tmp)/|[A-Z]:\\\\|127\.0\.0\.1:\d|localhost:\d")
 
 
@@ -79,10 +81,24 @@ def test_the_map_names_every_lesson_and_its_minutes() -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_links_lead_somewhere(path: Path) -> None:
-    """Each link to a notebook names one that exists."""
+    """Each relative link names a file that exists here and in a learner's copy."""
+    copied = set(course_files(ROOT))
     prose = "\n".join(source(cell) for cell in cells_of(path, "markdown"))
-    for name in re.findall(r"\(([\w./-]+\.ipynb)\)", prose):
-        assert (path.parent / name).exists(), name
+    links = [link for link in LINK.findall(prose) if "://" not in link]
+    assert links
+    for link in links:
+        target = (path.parent / link).resolve()
+        assert target.is_file(), link
+        assert target.relative_to(ROOT).as_posix() in copied, link
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_pages_are_named_by_links(path: Path) -> None:
+    """A page that is only named cannot be opened; the cheat sheet and the glossary are linked."""
+    prose = "\n".join(source(cell) for cell in cells_of(path, "markdown"))
+    assert not re.findall(r"`[\w/]+\.md`", prose)
+    assert "(../docs/glossary.md)" in prose
+    assert "(../docs/cheatsheet.md)" in prose
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
