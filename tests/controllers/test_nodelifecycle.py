@@ -83,7 +83,7 @@ def test_a_dead_node_and_its_replicaset(cluster: Cluster) -> None:
     assert cluster.api.get("ReplicaSet", "web")["status"]["readyReplicas"] == 5
     assert len(pods_on(cluster, "node-1")) + len(pods_on(cluster, "node-3")) == 5
     expected_message = str(cluster.explain("node/node-2").history())
-    assert "node-2 is NotReady: no sign of life since t=100" in expected_message
+    assert "node-2 is NotReady: no heartbeat since t=100" in expected_message
     assert (
         "evict the pods of node-2: taint node.kubernetes.io/unreachable:NoExecute"
         in expected_message

@@ -247,8 +247,9 @@ def _steps(
         "missing": len(groups.missing),
         "ignored": len(groups.ignored),
     }
+    ready = "1 pod counts" if len(groups.ready) == 1 else f"{len(groups.ready)} pods count"
     steps = [
-        RuleStep("sort pods", figures, f"{len(groups.ready)} pods count", f"{SOURCE} groupPods"),
+        RuleStep("sort pods", figures, ready, f"{SOURCE} groupPods"),
         _reading_step("first reading", curve, outcome.first, curve.measured, tally.entries),
     ]
     if outcome.second is not None:

@@ -199,7 +199,7 @@ def _down(facts: DeploymentFacts, steps: list[RuleStep]) -> PassPlan:
     formula = f"{total} pods - {minimum} that must stay - "
     formula += f"{unavailable} new ones not available = {allowed}"
     result = ", ".join(f"{name} {before[name]} -> {size}" for name, size in sizes.items())
-    result = f"{result} ({formula})" if sizes else f"none may go now ({formula})"
+    result = f"{result} ({formula})" if sizes else f"no pod may be removed now ({formula})"
     steps.append(RuleStep("scale down", figures, result, ROLLING))
     if sizes:
         limit = f"maxUnavailable {facts.unavailable}: {minimum} must stay available"

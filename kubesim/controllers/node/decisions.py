@@ -48,7 +48,7 @@ class NodeDecisions:
         next_check = {"monitor_period_s": period, "next_check_s": now + period}
         self._record(
             node,
-            f"{name} is NotReady: no sign of life since t={probe:g}",
+            f"{name} is NotReady: no heartbeat since t={probe:g}",
             (
                 RuleStep("lease and heartbeat", figures, binding, LEASES),
                 RuleStep("pods", {}, "its pods are not ready from now on", LEASES),

@@ -43,7 +43,7 @@ def attempt_record(
         steps.append(RuleStep(f"score {plugin}", {"weight": weight}, result, SOURCE))
     if cycle.totals:
         totals = ", ".join(f"{n}={total}" for n, total in list(cycle.totals.items())[:MAX_NODES])
-        note = f"; {cycle.ties} nodes tie, drawn by lot" if cycle.ties > 1 else ""
+        note = f"; {cycle.ties} nodes tie, one chosen at random" if cycle.ties > 1 else ""
         steps.append(RuleStep("total", {}, f"{totals}{note}", SOURCE))
     if cycle.note:
         steps.append(RuleStep("search", {}, cycle.note, SOURCE))
@@ -120,10 +120,10 @@ def _would_change_if(cycle: Cycle, node: str | None) -> str:
         reasons = sorted({r for s in cycle.statuses.values() for r in s.reasons})
         return f"one node were free of: {', '.join(reasons)}" if reasons else "a node were added"
     if cycle.note and cycle.totals:
-        return "another node had a higher total" + (", or the lot" if cycle.ties > 1 else "")
+        return "another node had a higher total" + (", or the random choice" if cycle.ties > 1 else "")
     rivals = {n: total for n, total in cycle.totals.items() if n != node}
     if not rivals:
         return "another node were feasible"
     second = max(rivals, key=lambda n: rivals[n])
     gap = cycle.totals[node] - rivals[second]
-    return f"{second} scored more than {gap} points higher" if gap else f"the lot fell on {second}"
+    return f"{second} scored more than {gap} points higher" if gap else f"the random choice fell on {second}"
