@@ -120,10 +120,13 @@ def _would_change_if(cycle: Cycle, node: str | None) -> str:
         reasons = sorted({r for s in cycle.statuses.values() for r in s.reasons})
         return f"one node were free of: {', '.join(reasons)}" if reasons else "a node were added"
     if cycle.note and cycle.totals:
-        return "another node had a higher total" + (", or the random choice" if cycle.ties > 1 else "")
+        tie = ", or the random choice" if cycle.ties > 1 else ""
+        return f"another node had a higher total{tie}"
     rivals = {n: total for n, total in cycle.totals.items() if n != node}
     if not rivals:
         return "another node were feasible"
     second = max(rivals, key=lambda n: rivals[n])
     gap = cycle.totals[node] - rivals[second]
-    return f"{second} scored more than {gap} points higher" if gap else f"the random choice fell on {second}"
+    if not gap:
+        return f"the random choice fell on {second}"
+    return f"{second} scored more than {gap} points higher"
