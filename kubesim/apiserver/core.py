@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.apiserver.audit import AuditLog
 from kubesim.apiserver.registry import Kind, Registry
+from kubesim.apiserver.validation import FieldErrors
 from kubesim.clock.base import Clock, Streams
-from kubesim.errors import AlreadyExists, Conflict, NotFound
+from kubesim.errors import AlreadyExists, Conflict, Invalid, NotFound
 from kubesim.objects.frozen import Document, FrozenDict
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import KeyValue, SampleStore, Store, TxnResult
@@ -267,4 +268,23 @@ class Core:
         return AlreadyExists(message, kind=kind.plural, group=kind.group, name=name)
 
 
-__all__ = ["NOT_ALLOWED", "Core", "at_revision", "streams_unchanged", "view_of"]
+def raise_if_invalid(kind: Kind, name: str, errors: FieldErrors) -> None:
+    """Refuse a write that broke rules.
+
+    Args:
+        kind: of the object.
+        name: of the object.
+        errors: the broken rules.
+
+    Raises:
+        Invalid: there are errors; `causes` has each.
+    """
+    if errors.causes:
+        listed = [f"{cause.field}: {cause.message}" for cause in errors.causes]
+        details = listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
+        message = f'{kind.qualified_kind} "{name}" is invalid: {details}'
+        causes = errors.causes
+        raise Invalid(message, kind=kind.kind, group=kind.group, name=name, causes=causes)
+
+
+__all__ = ["NOT_ALLOWED", "Core", "at_revision", "raise_if_invalid", "streams_unchanged", "view_of"]

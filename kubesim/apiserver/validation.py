@@ -221,11 +221,8 @@ LABEL_RULE = (
 )
 
 
-def validate_metadata(
-    valid_name: Callable[[object], bool], name_rule: str, metadata: Document, errors: FieldErrors
-) -> None:
-    """Report every broken rule of an object's metadata."""
-    _validate_name(valid_name, name_rule, metadata, errors)
+def validate_metadata(metadata: Document, errors: FieldErrors) -> None:
+    """Report every broken rule of an object's metadata but those of its name."""
     if metadata.get("labels") is not None:
         validate_labels(metadata["labels"], "metadata.labels", errors)
     if metadata.get("annotations") is not None:
@@ -256,9 +253,16 @@ def validate_metadata_update(metadata: Document, old: Document, errors: FieldErr
         )
 
 
-def _validate_name(
+def validate_name(
     valid_name: Callable[[object], bool], rule: str, metadata: Document, errors: FieldErrors
 ) -> None:
+    """Report what is wrong with the name of a new object.
+
+    Args:
+        valid_name, rule: of the kind: whether a name is valid, and the same as a message.
+        metadata: of the object.
+        errors: gets the broken rules.
+    """
     base = metadata.get("generateName")
     if base is not None and not isinstance(base, str):
         errors.invalid("metadata.generateName", base, "must be a string")
@@ -305,7 +309,7 @@ def _key_complaint(key: str) -> str:
 def _value_complaint(value: str) -> str:
     if len(value) > meta.MAX_LABEL:
         return _at_most(meta.MAX_LABEL)
-    return "" if meta.valid_label_value(value) else meta.LABEL_VALUE_RULE
+    return "" if meta.LABEL_VALUE.fullmatch(value) else meta.LABEL_VALUE_RULE
 
 
 def _at_most(length: int) -> str:

@@ -225,7 +225,7 @@ def valid_dns1123_subdomain(name: object) -> bool:
     return isinstance(name, str) and len(name) <= MAX_NAME and bool(_SUBDOMAIN.fullmatch(name))
 
 
-_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?", re.ASCII)
+LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?", re.ASCII)
 LABEL_VALUE_RULE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
     "and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or "
@@ -240,7 +240,7 @@ LABEL_KEY_RULE = (
 
 def valid_label_value(value: str) -> bool:
     """Whether a label value is empty, or letters, digits, '-', '_' and '.', at most 63."""
-    return len(value) <= MAX_LABEL and bool(_VALUE.fullmatch(value))
+    return len(value) <= MAX_LABEL and bool(LABEL_VALUE.fullmatch(value))
 
 
 def valid_label_key(key: str) -> bool:

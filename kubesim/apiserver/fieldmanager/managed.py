@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from kubesim.apiserver.fieldmanager.structuredmerge import (
@@ -22,11 +23,16 @@ from kubesim.apiserver.fieldmanager.structuredmerge import (
     from_fields_v1,
     path_text,
     to_fields_v1,
+    values,
 )
+from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.schema.data import Schema
+from kubesim.apiserver.schema.schemas import OBJECT_META, structure_of
 from kubesim.errors import Cause, Conflict
 from kubesim.objects.frozen import Document
 
 APPLY, UPDATE = "Apply", "Update"
+UNTRACKED = ("managedFields", "generation", "resourceVersion")
 BEFORE = "before-first-apply"  # owns the fields of an object whose ownership was not tracked
 
 
@@ -244,3 +250,71 @@ def _describe(writer: Writer) -> str:
     if writer.subresource:
         described += f' with subresource "{writer.subresource}"'
     return f"{described} using {writer.api_version}" if writer.operation == UPDATE else described
+
+
+# -- the fields of an object ---------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def typed_schema(kind: Kind) -> Schema:
+    """Return the schema that says which lists are keyed; {} if the kind has none."""
+    schema = structure_of(kind)
+    if schema is None:
+        return {}
+    return {**schema, "properties": {**(schema.get("properties") or {}), "metadata": OBJECT_META}}
+
+
+def owned_values(kind: Kind, document: Document, subresource: str = "") -> FieldValues:
+    """Return the leaves of a document that a write can own, with their values.
+
+    Args:
+        kind: of the document.
+        document: the object.
+        subresource: "": the object without its status; "status": the status alone.
+    """
+    if subresource == "status":
+        part = {"status": document.get("status") or {}}
+        return {p: v for p, v in values(part, typed_schema(kind)).items() if p != ("f:status",)}
+    hidden = {"status"} if kind.status else set()
+    main = {name: value for name, value in document.items() if name not in hidden}
+    return values(main, typed_schema(kind))
+
+
+def unmanaged_entry(kind: Kind, document: Document, manager: str, now: str) -> ManagedFieldsEntry:
+    """Return the entry that owns every field of an object whose ownership was not tracked."""
+    writer = Writer(manager, UPDATE, kind.api_version)
+    return ManagedFieldsEntry(writer, frozenset(owned_values(kind, document)), now)
+
+
+def keep_times(old: Document, new: Document) -> None:
+    """Keep the times of managedFields if an apply changed nothing, defaults included.
+
+    Args:
+        old: the stored object.
+        new: the object that replaces it, with the managedFields that the apply leaves; its metadata
+            is changed in place.
+    """
+    if _is_same_but_for_times(old, new):
+        new["metadata"]["managedFields"] = old["metadata"]["managedFields"]
+
+
+def _is_same_but_for_times(old: Document, new: Document) -> bool:
+    """Return whether nothing but the times of managedFields differs."""
+
+    def without_times(document: Document) -> list[Document]:
+        listed = document["metadata"].get("managedFields") or ()
+        return [{k: v for k, v in entry.items() if k != "time"} for entry in listed]
+
+    same_status = old.get("status") == new.get("status")
+    return same_status and not is_changed(old, new) and without_times(old) == without_times(new)
+
+
+def is_changed(old: Document, new: Document) -> bool:
+    """Return whether anything but the status and managedFields differs."""
+    one, other = (
+        {k: v for k, v in d.items() if k not in ("status", "metadata")} for d in (old, new)
+    )
+    if one != other:
+        return True
+    a, b = ({k: v for k, v in d["metadata"].items() if k not in UNTRACKED} for d in (old, new))
+    return a != b

@@ -11,49 +11,19 @@ Source: k8s.io/apimachinery/pkg/util/managedfields/internal (fieldmanager.go, sk
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 from kubesim.apiserver.fieldmanager.managed import (
     UPDATE,
-    ManagedFieldsEntry,
     Writer,
     after_update,
     documents_of,
     entries_of,
+    is_changed,
     is_reset,
+    owned_values,
 )
-from kubesim.apiserver.fieldmanager.structuredmerge import FieldValues, values
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.data import Schema
-from kubesim.apiserver.schema.schemas import OBJECT_META, structure_of
 from kubesim.objects.frozen import Document
-
-UNTRACKED = ("managedFields", "generation", "resourceVersion")
-
-
-@lru_cache(maxsize=256)
-def typed_schema(kind: Kind) -> Schema:
-    """Return the schema that says which lists are keyed; {} if the kind has none."""
-    schema = structure_of(kind)
-    if schema is None:
-        return {}
-    return {**schema, "properties": {**(schema.get("properties") or {}), "metadata": OBJECT_META}}
-
-
-def owned_values(kind: Kind, document: Document, subresource: str = "") -> FieldValues:
-    """Return the leaves of a document that a write can own, with their values.
-
-    Args:
-        kind: of the document.
-        document: the object.
-        subresource: "": the object without its status; "status": the status alone.
-    """
-    if subresource == "status":
-        part = {"status": document.get("status") or {}}
-        return {p: v for p, v in values(part, typed_schema(kind)).items() if p != ("f:status",)}
-    hidden = {"status"} if kind.status else set()
-    main = {name: value for name, value in document.items() if name not in hidden}
-    return values(main, typed_schema(kind))
 
 
 class FieldManager:
@@ -102,7 +72,7 @@ class FieldManager:
             return
         metadata["managedFields"] = sent or before
         if not manager:
-            if not _is_changed(old, new):
+            if not is_changed(old, new):
                 return
             manager = self._actor()
         writer = Writer(manager, UPDATE, kind.api_version, subresource)
@@ -110,45 +80,3 @@ class FieldManager:
         if was != now:
             entries = after_update(entries_of(new), was, now, writer, self._timestamp())
             metadata["managedFields"] = documents_of(entries)
-
-    def applied(self, old: Document, new: Document, managed: list[Document]) -> None:
-        """Set the managedFields of an object after a server-side apply.
-
-        The times stay as they were if the apply changed nothing, defaults included.
-
-        Args:
-            old: the stored object.
-            new: the object that replaces it; its metadata is changed in place.
-            managed: the managedFields that the apply leaves.
-        """
-        new["metadata"]["managedFields"] = managed
-        if _is_same_but_for_times(old, new):
-            new["metadata"]["managedFields"] = old["metadata"]["managedFields"]
-
-
-def unmanaged_entry(kind: Kind, document: Document, manager: str, now: str) -> ManagedFieldsEntry:
-    """Return the entry that owns every field of an object whose ownership was not tracked."""
-    writer = Writer(manager, UPDATE, kind.api_version)
-    return ManagedFieldsEntry(writer, frozenset(owned_values(kind, document)), now)
-
-
-def _is_same_but_for_times(old: Document, new: Document) -> bool:
-    """Return whether nothing but the times of managedFields differs."""
-
-    def without_times(document: Document) -> list[Document]:
-        listed = document["metadata"].get("managedFields") or ()
-        return [{k: v for k, v in entry.items() if k != "time"} for entry in listed]
-
-    same_status = old.get("status") == new.get("status")
-    return same_status and not _is_changed(old, new) and without_times(old) == without_times(new)
-
-
-def _is_changed(old: Document, new: Document) -> bool:
-    """Return whether anything but the status and managedFields differs."""
-    one, other = (
-        {k: v for k, v in d.items() if k not in ("status", "metadata")} for d in (old, new)
-    )
-    if one != other:
-        return True
-    a, b = ({k: v for k, v in d["metadata"].items() if k not in UNTRACKED} for d in (old, new))
-    return a != b

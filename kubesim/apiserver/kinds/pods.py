@@ -132,7 +132,7 @@ def _validate_container(
     name = container.get("name")
     if not name:
         errors.required(f"{path}.name")
-    elif not valid_dns1123_label(name):
+    elif not isinstance(name, str) or not _is_label(name):
         errors.invalid(f"{path}.name", name, LABEL_RULE)
     elif name in seen:
         errors.duplicate(f"{path}.name", name)
@@ -155,6 +155,9 @@ def _validate_container(
     for item_path, variable in errors.items(f"{path}.env", container.get("env")):
         if not variable.get("name"):
             errors.required(f"{item_path}.name")
+
+
+_is_label = lru_cache(maxsize=4096)(valid_dns1123_label)
 
 
 def validate_resources(resources: Document, path: str, errors: FieldErrors) -> None:

@@ -22,8 +22,10 @@ from kubesim.apiserver.fieldmanager.managed import (
     conflict_error,
     documents_of,
     entries_of,
+    owned_values,
+    typed_schema,
+    unmanaged_entry,
 )
-from kubesim.apiserver.fieldmanager.manager import owned_values, typed_schema, unmanaged_entry
 from kubesim.apiserver.fieldmanager.structuredmerge import FieldSet, merge, without
 from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind

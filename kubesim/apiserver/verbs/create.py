@@ -11,20 +11,24 @@ from __future__ import annotations
 from typing import Unpack
 
 from kubesim.apiserver.admission import limits, quotas
-from kubesim.apiserver.core import NOT_ALLOWED, Core, streams_unchanged
+from kubesim.apiserver.core import NOT_ALLOWED, Core, raise_if_invalid, streams_unchanged
 from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.options import IGNORE, WriteOptions, is_meaningful, refuse_options
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema import strict
 from kubesim.apiserver.schema.structural import full_shape_of, report_document, shape_of
-from kubesim.apiserver.validation import FieldErrors, validate_metadata, validate_metadata_update
+from kubesim.apiserver.validation import (
+    FieldErrors,
+    validate_metadata,
+    validate_metadata_update,
+    validate_name,
+)
 from kubesim.apiserver.verbs.versions import to_stored
 from kubesim.errors import (
     AlreadyExists,
     BadRequest,
     Cause,
     Forbidden,
-    Invalid,
     MethodNotAllowed,
     NotFound,
 )
@@ -152,12 +156,15 @@ class WritePath:
         """
         errors = FieldErrors()
         metadata = new["metadata"]
-        validate_metadata(kind.valid_name, kind.name_rule, metadata, errors)
+        before: Document = {} if old is None else old["metadata"]
+        if old is None or metadata.get("generateName") != before.get("generateName"):
+            validate_name(kind.valid_name, kind.name_rule, metadata, errors)
+        validate_metadata(metadata, errors)
         kind.validate(new, errors)
         if old is not None and not errors.causes:
             # Immutable fields are compared only if every field has its right type.
-            if "deletionTimestamp" in old["metadata"]:
-                validate_metadata_update(metadata, old["metadata"], errors)
+            if "deletionTimestamp" in before:
+                validate_metadata_update(metadata, before, errors)
             kind.validate_update(new, old, errors)
         shape = shape_of(kind)
         if shape is not None and not shape.fits(new):
@@ -364,25 +371,6 @@ def check_options(options: WriteOptions, verb: str) -> None:
     directive = options.get("field_validation") or IGNORE
     if not is_meaningful(directive, options.get("field_manager") or ""):
         refuse_options(options, verb)
-
-
-def raise_if_invalid(kind: Kind, name: str, errors: FieldErrors) -> None:
-    """Refuse a write that broke rules.
-
-    Args:
-        kind: of the object.
-        name: of the object.
-        errors: the broken rules.
-
-    Raises:
-        Invalid: there are errors; `causes` has each.
-    """
-    if errors.causes:
-        listed = [f"{cause.field}: {cause.message}" for cause in errors.causes]
-        details = listed[0] if len(listed) == 1 else f"[{', '.join(listed)}]"
-        message = f'{kind.qualified_kind} "{name}" is invalid: {details}'
-        causes = errors.causes
-        raise Invalid(message, kind=kind.kind, group=kind.group, name=name, causes=causes)
 
 
 def freeze_or_refuse(value: Document) -> Document:

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Unpack
 
-from kubesim.apiserver.core import Core, at_revision, view_of
+from kubesim.apiserver.core import Core, at_revision, raise_if_invalid, view_of
+from kubesim.apiserver.fieldmanager.managed import keep_times
 from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind
@@ -23,7 +24,6 @@ from kubesim.apiserver.verbs.create import (
     SET_BY_THE_SERVER,
     WritePath,
     freeze_or_refuse,
-    raise_if_invalid,
 )
 from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document, thaw
@@ -106,7 +106,8 @@ class ObjectWriter:
                     changed["status"] = old["status"]
             _keep_server_fields(changed, old)
             if managed is not None:
-                self._fields.applied(old, changed, managed)
+                changed["metadata"]["managedFields"] = managed
+                keep_times(old, changed)
             elif "managedFields" in old["metadata"] or "managedFields" in changed["metadata"]:
                 self._fields.updated(kind, old, changed, manager)
             self._path.validate(kind, changed, old)
@@ -179,7 +180,8 @@ class ObjectWriter:
             changed = {**old, "status": status}
             if managed is not None:
                 changed["metadata"] = dict(old["metadata"])
-                self._fields.applied(old, changed, managed)
+                changed["metadata"]["managedFields"] = managed
+                keep_times(old, changed)
             elif options and "managedFields" in old["metadata"]:
                 changed["metadata"] = dict(old["metadata"])
                 manager = options.get("field_manager", "")

@@ -1,4 +1,4 @@
-"""The open connections of a server: their limit, and the eviction order when the server is full.
+"""The connections of a server: accept them, serve their requests, and keep their number in limits.
 
 File descriptors run out first, so the limit is well below the system's, and a new connection is
 always accepted. When the server is full, one connection is evicted for it:
@@ -9,21 +9,36 @@ always accepted. When the server is full, one connection is evicted for it:
 
 Many clients that connect at the same moment are not an attack, so no connection of the groups 2 and
 3 is closed in its first 0.25 s.
+
+Ours keeps http.server's classes, which start a thread for each connection, and replaces its parser.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import Protocol
 
-from kubesim.rest.http.reader import Connection
+from kubesim.analytics import Analytics
+from kubesim.rest.http.certificates import Certificate
+from kubesim.rest.http.reader import Connection, ConnectionClosed, HeadCache
+from kubesim.rest.http.response import Response, render, render_head
+from kubesim.rest.http.wire import Request, RequestRejected
 
 MAX_CONNECTIONS = 512
 MIN_CONNECTIONS = 8
 MAX_STREAMS = 2_000
 MOMENT_SECONDS = 0.25  # that every connection has, however many others wait
 POLL_SECONDS = 0.005
+BACKLOG = 1024
+RETRY_SECONDS = 0.01  # between two accepts when there are no file descriptors left
 
 
 def connection_limit() -> int:
@@ -118,3 +133,129 @@ class Connections:
 
     def _victim(self) -> Connection:
         return min(self._open, key=lambda c: (c.busy, not c.served, c.since))
+
+
+class ConnectionOwner(Protocol):
+    """The server whose connections are served.
+
+    Attributes:
+        analytics: failures are added to it.
+        certificate: for TLS; None: plain HTTP.
+        connections: the open connections.
+        heads: the cache of heads.
+        caches_heads: what a head means does not depend on who sends it.
+    """
+
+    analytics: Analytics
+    certificate: Certificate | None
+    connections: Connections
+    heads: HeadCache
+    caches_heads: bool
+    dispatch: Callable[[Request], Response]
+    reject: Callable[[RequestRejected], Response]
+
+
+class HTTPServer(ThreadingHTTPServer):
+    """http.server with a large backlog, and sockets that can be handed over to the streams."""
+
+    request_queue_size = BACKLOG
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = os.name == "posix"  # on Windows two servers could share a port
+
+    def __init__(self, address: tuple[str, int], owner: ConnectionOwner) -> None:
+        self.owner = owner
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, ConnectionHandler)
+
+    def server_bind(self) -> None:
+        """Bind without a DNS query for the server's own name, which can take seconds offline."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
+
+    def get_request(self) -> tuple[Connection, object]:  # type: ignore[override]
+        """Accept a connection, after making room for it.
+
+        Raises:
+            OSError: there is none to accept, or no file descriptor; http.server tries again.
+        """
+        connections = self.owner.connections
+        try:
+            accepted, address = super().get_request()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                connections.evict()
+                time.sleep(RETRY_SECONDS)  # the loop would spin while a connection waits
+            raise
+        connections.make_room()  # before the deadlines of the new connection start
+        certificate = self.owner.certificate
+        try:
+            if certificate is not None:  # the connection's own thread does the handshake
+                accepted = certificate.context.wrap_socket(
+                    accepted, server_side=True, do_handshake_on_connect=False
+                )
+            connection = Connection(accepted, self.owner.heads)
+        except OSError:
+            accepted.close()  # the client closed it while it was waiting
+            raise
+        connections.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Connection) -> None:  # type: ignore[override]
+        """Close a connection whose handler has returned."""
+        request.close()
+        self.owner.connections.remove(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Log the failure of a thread as one row, in place of a traceback on stderr."""
+        import sys
+
+        error = sys.exc_info()[1]
+        message = f"{type(error).__name__}: {error}"
+        self.owner.analytics.log("REST", "ConnectionFailed", message, "error")
+
+
+class ConnectionHandler(BaseHTTPRequestHandler):
+    """Serve the requests of one connection, in order, until it is closed."""
+
+    server: HTTPServer
+    request: Connection
+
+    def setup(self) -> None:
+        """Do nothing: the connection reads and writes its socket itself."""
+
+    def finish(self) -> None:
+        """Do nothing: every response is one write, so there is nothing to flush."""
+
+    def handle(self) -> None:
+        """Serve requests until the connection ends."""
+        owner, connection = self.server.owner, self.request
+        with contextlib.suppress(ConnectionClosed, OSError):
+            while self._serve_one(owner, connection):
+                pass
+
+    def _serve_one(self, owner: ConnectionOwner, connection: Connection) -> bool:
+        """Read one request and send its response; False if the connection is done."""
+        head_only = False
+        try:
+            request = connection.next()
+            head_only = request.method == "HEAD"
+            response = owner.dispatch(request)
+            close = not request.keep_alive
+            if connection.head and owner.caches_heads:
+                owner.heads.learn(connection.head, request)
+        except RequestRejected as rejection:
+            response = owner.reject(rejection)
+            close = rejection.close
+        if response.stream is not None and not head_only:
+            head = render_head(response, length=None, close=True)
+            response.stream(connection.give_away(), head)
+            return False
+        connection.send(render(response, close=close, head_only=head_only))
+        if close:
+            connection.linger()
+        return not close
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Discard http.server's own log, which would appear in whatever notebook cell runs."""

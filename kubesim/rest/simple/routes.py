@@ -28,7 +28,7 @@ from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import BadRequest, NotFound
 from kubesim.objects.frozen import Document
-from kubesim.rest.http.handler import Router
+from kubesim.rest.handler import Router
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request

@@ -1,4 +1,4 @@
-"""From a parsed request to its handler: the access rules, then the routes.
+"""From a parsed request to its response: the access rules, the routes, the user, the errors.
 
 A server on loopback can be reached by every web page that its user opens: a page can send it a POST
 across sites, and with a host name that it rebinds to 127.0.0.1 a page can even read the responses.
@@ -23,8 +23,13 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from urllib.parse import urlsplit
 
+from kubesim.analytics import Analytics
+from kubesim.errors import StatusError
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import METHODS, Handler, Request, RequestRejected
+from kubesim.rest.kube.response import error_response, rejection_response
+from kubesim.rest.kube.routes import refuse_writes
+from kubesim.rest.users import RequestAttributes, Users
 
 # -- access ----------------------------------------------------------------------------------------
 
@@ -199,3 +204,72 @@ def is_kube_path(segments: tuple[str, ...]) -> bool:
     if segments[:1] == ("api",):
         return segments in (("api",), ("api", "")) or segments[1] == "v1"
     return bool(segments) and segments[0] in ROOTS
+
+
+# -- dispatch --------------------------------------------------------------------------------------
+
+
+class APIServerHandler:
+    """Answers the requests of one server.
+
+    Args:
+        access: the access rules.
+        router: the routes.
+        users: authenticate and authorize requests, if there are any.
+        analytics: internal errors are added to it.
+        read_only: reject every request that would change something.
+    """
+
+    def __init__(
+        self, access: Access, router: Router, users: Users, analytics: Analytics, *, read_only: bool
+    ) -> None:
+        self._access = access
+        self._router = router
+        self._users = users
+        self._analytics = analytics
+        self._read_only = read_only
+
+    def dispatch(self, request: Request) -> Response:
+        """Return the response to a request; whatever a handler raises becomes an error response."""
+        try:
+            route = request.route
+            if route is None:
+                request.origin = self._access.check(request)
+                request.route = route = self._router.find(request.method, request.segments)
+            if self._users.configured and not is_kube_path(request.segments):
+                self._check_user(request)
+            if self._read_only:
+                refuse_writes(request)
+            response: Response = route[0](request, *route[1])
+        except RequestRejected as rejection:
+            rejection.segments = request.segments
+            raise
+        except StatusError as error:
+            if is_kube_path(request.segments):
+                return error_response(error)
+            return Response.error(error.code, str(error))
+        except Exception as error:  # noqa: BLE001 - the client gets a response, the log a row
+            message = f"{request.method} {request.path[:200]}: {type(error).__name__}: {error}"
+            self._analytics.log("REST", "InternalError", message, "error")
+            return Response.error(500, "internal error; the server's log has more")
+        if request.origin:
+            response.headers = {
+                **response.headers,
+                "Access-Control-Allow-Origin": request.origin,
+                "Vary": "Origin",
+            }
+        return response
+
+    def reject(self, rejection: RequestRejected) -> Response:
+        """Return the response to a request that was rejected before any verb was called."""
+        if is_kube_path(rejection.segments):
+            return rejection_response(rejection.status, str(rejection), rejection.headers)
+        return Response.error(rejection.status, str(rejection), rejection.headers)
+
+    def _check_user(self, request: Request) -> None:
+        """Authenticate and authorize a request for one of the simulator's own routes."""
+        user = self._users.authenticate(request.headers)
+        if user is None:
+            message = "send the header Authorization: Bearer TOKEN, with the token of a user"
+            raise RequestRejected(401, message, headers={"WWW-Authenticate": "Bearer"})
+        user.require(RequestAttributes(request.method.lower(), path=request.path))
