@@ -23,6 +23,7 @@ from lessons.refresh import executed
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("kubesim", "lessons")
@@ -45,6 +46,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for path, content in generated_pages(config["repo_url"]):
         files.append(File.generated(config, path, content=content))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Turn the links of a page of `docs/` into links of the site; generated pages have them."""
+    name = page.file.src_uri
+    if not (ROOT / "docs" / name).is_file():
+        return markdown
+    return site_links(markdown, f"docs/{name}", name, config["repo_url"])
 
 
 def generated_pages(repository: str) -> Iterator[tuple[str, str | bytes]]:
@@ -95,6 +104,11 @@ def _page_of(path: str) -> str | None:
         return path.removeprefix("docs/")
     if path.startswith("notebooks/") and path.endswith(".ipynb"):
         return "lessons/" + Path(path).stem + ".md"
+    if path == "kubesim":
+        return "reference/index.md"
+    module = path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    if path.endswith(".py") and module in module_names():
+        return f"reference/{module}.md"
     return None
 
 
@@ -177,4 +191,11 @@ def on_nav(nav: object, config: MkDocsConfig, files: Files) -> object:
     return nav
 
 
-__all__ = ["generated_pages", "module_names", "on_files", "on_nav", "site_links"]
+__all__ = [
+    "generated_pages",
+    "module_names",
+    "on_files",
+    "on_nav",
+    "on_page_markdown",
+    "site_links",
+]
