@@ -32,7 +32,7 @@ CHART = Chart(
                 _band("new_waiting", "new, not ready yet"),
                 _band("old_waiting", "old, not ready"),
                 Curve("rollout", "max_pods", "max-pods", "max pods", step=True),
-                Curve("rollout", "desired", "desired", "desired", step=True),
+                Curve("rollout", "desired", "wanted", "desired", step=True),
                 Curve("rollout", "min_ready", "min-ready", "min ready", step=True),
                 Curve("rollout", "ready", "all-ready", "ready", step=True),
                 Markers("passes", "y", up=False),

@@ -22,8 +22,8 @@ from lessons.scheduler.bars import (
     group_colours,
 )
 from lessons.scheduler.nodes import Fill
-from lessons.ui.svg import WIDTH, heading
-from lessons.ui.theme import LIGHT, Theme
+from lessons.ui.svg import WIDTH, heading, picture
+from lessons.ui.theme import PAGE, Theme
 
 GAP = 24  # between two pictures side by side
 LEFT, RIGHT = 132, 118  # room for the names, and for the figures
@@ -56,7 +56,7 @@ class Column:
         return self.x + LEFT
 
 
-def svg(fills: Sequence[Fill], theme: Theme = LIGHT) -> str:
+def svg(fills: Sequence[Fill], theme: Theme = PAGE) -> str:
     """Return one or more node charts side by side, over the same axis.
 
     Args:
@@ -72,14 +72,9 @@ def svg(fills: Sequence[Fill], theme: Theme = LIGHT) -> str:
         for n, chart in enumerate(charts)
     )
     title = " | ".join(fill.title for fill in fills)
-    description = escape("; ".join(map(described, fills)))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-        f'height="{height}" font-family="sans-serif" font-size="12" fill="{theme.text}" role="img">'
-        f"<title>{escape(title)}</title><desc>{description}</desc>{_pattern(theme)}"
-        f'<rect width="{WIDTH}" height="{height}" fill="{theme.background}"/>{body}'
-        f"{_legend(colours, height - 8)}</svg>"
-    )
+    description = "; ".join(map(described, fills))
+    body = f"{_pattern(theme)}{body}{_legend(colours, height - 8)}"
+    return picture(title, description, body, height, theme)
 
 
 def described(fill: Fill) -> str:

@@ -5,18 +5,19 @@ A few lines of SVG take the place of a drawing library. Kubernetes has no counte
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from math import ceil
 
 from lessons.ui.chart import TIME_LABEL
-from lessons.ui.theme import FillStyle, LineStyle, Theme
+from lessons.ui.theme import CASING, FillStyle, LineStyle, Theme, stylesheet
 
 WIDTH = 760  # pixels of a picture
 LEFT, RIGHT = 58, 16  # room beside a plot
 LEGEND_ROW = 17  # pixels from one row of a legend to the next
 TICK_ROOM = 21  # pixels from one tick of a y axis to the next, at least
-TIME_TICKS = 6  # at most this many steps between ticks of the time axis
+TIME_TICKS = 10  # at most this many steps between ticks of the time axis
 LETTER = 6.6  # average width of a letter
 HATCHES = {"/": "M0 8 L8 0", "\\": "M0 0 L8 8"}  # as Bokeh names them
 
@@ -87,17 +88,27 @@ def picture(title: str, description: str, body: str, height: int, theme: Theme) 
         height: in pixels.
         theme: colours.
     """
+    drawn = f'<rect width="{WIDTH}" height="{height}" fill="{theme.background}"/>{body}'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
-        f'height="{height}" font-family="sans-serif" font-size="12" fill="{theme.text}" role="img">'
-        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
-        f'<rect width="{WIDTH}" height="{height}" fill="{theme.background}"/>{body}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="ks-still" viewBox="0 0 {WIDTH} {height}" '
+        f'width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="12" '
+        f'fill="{theme.text}" role="img"><title>{escape(title)}</title>'
+        f"<desc>{escape(description)}</desc>{stylesheet(theme.text + drawn)}{drawn}</svg>"
     )
 
 
 def heading(title: str, x: float = LEFT, y: int = 16) -> str:
-    """Return a heading."""
-    return f'<text x="{x:.0f}" y="{y}" font-size="13" font-weight="bold">{escape(title)}</text>'
+    """Return a heading; names in backticks are set in a fixed-width font."""
+    return f'<text x="{x:.0f}" y="{y}" font-size="13" font-weight="bold">{styled(title)}</text>'
+
+
+def styled(text: str) -> str:
+    """Return a text with its names in backticks set in a fixed-width font.
+
+    >>> styled("the pod `web` & more")
+    'the pod <tspan font-family="monospace">web</tspan> &amp; more'
+    """
+    return re.sub(r"`([^`]+)`", r'<tspan font-family="monospace">\1</tspan>', escape(text))
 
 
 def frame(area: PlotArea, label: str, theme: Theme, *, time_label: bool = False) -> str:
@@ -133,9 +144,14 @@ def frame(area: PlotArea, label: str, theme: Theme, *, time_label: bool = False)
     return out
 
 
-def line(style: LineStyle, points: Sequence[str]) -> str:
+def line(style: LineStyle, points: Sequence[str], theme: Theme) -> str:
     """Return a line through some points; "" if there are none."""
-    return f'<polyline {style.svg} points="{" ".join(points)}"/>' if points else ""
+    if not points:
+        return ""
+    corners = " ".join(points)
+    below = LineStyle(theme.background, "solid", style.width + CASING)
+    casing = f'<polyline {below.svg} opacity="0.8" points="{corners}"/>' if style.cased else ""
+    return f'{casing}<polyline {style.svg} points="{corners}"/>'
 
 
 def fill_attributes(key: str, style: FillStyle) -> str:

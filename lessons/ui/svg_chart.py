@@ -10,7 +10,7 @@ from html import escape
 
 from lessons.ui import svg
 from lessons.ui.chart import Band, Chart, ChartData, Curve, Dots, Layer, Markers, Plot
-from lessons.ui.theme import LIGHT, Theme
+from lessons.ui.theme import PAGE, Theme
 
 TOP = 40  # pixels above the first plot with one row of legend
 GAP = 44  # between two plots: ticks of the upper one, legend of the lower one
@@ -19,7 +19,7 @@ EMPTY_HEIGHT = 120
 NOTHING = "nothing has happened yet"
 
 
-def draw(chart: Chart, data: ChartData, title: str, description: str, theme: Theme = LIGHT) -> str:
+def draw(chart: Chart, data: ChartData, title: str, description: str, theme: Theme = PAGE) -> str:
     """Return a chart as SVG.
 
     Args:
@@ -72,7 +72,7 @@ def _corners(layer: Curve | Band, column: str, data: ChartData, area: svg.PlotAr
 
 
 def _curve(layer: Curve, data: ChartData, area: svg.PlotArea, theme: Theme) -> str:
-    return svg.line(theme.lines[layer.style], _corners(layer, layer.y, data, area))
+    return svg.line(theme.lines[layer.style], _corners(layer, layer.y, data, area), theme)
 
 
 def _band(layer: Band, data: ChartData, area: svg.PlotArea, theme: Theme) -> str:
