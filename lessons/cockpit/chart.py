@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from lessons.cockpit.series import WorkloadSeries
 from lessons.ui.chart import (
-    MARKER_HINT,
     Band,
     Bundle,
     Chart,
@@ -24,21 +23,19 @@ from lessons.ui.chart import (
 
 CPU = Plot(
     name="cpu",
-    title=f"CPU of each pod, and the target {MARKER_HINT}",
     y_label="CPU [millicores]",
     layers=(
-        Bundle("cpu", "one pod"),
-        Curve("metrics", "average", "average", "average of the pods"),
+        Bundle("cpu", "each pod"),
+        Curve("metrics", "average", "average", "average"),
         Curve("metrics", "target", "target", "target"),
         Markers("ups", "seen", up=True),
         Markers("downs", "seen", up=False),
     ),
-    height=232,
+    height=158,
     right_label="[% of request]",
 )
 PODS = Plot(
     name="pods",
-    title=f"Number of pods {MARKER_HINT}",
     y_label="pods",
     layers=(
         Curve("metrics", "maximum", "limit", "min, max", step=True),
@@ -48,19 +45,18 @@ PODS = Plot(
         Markers("ups", "after", up=True),
         Markers("downs", "after", up=False),
     ),
-    height=204,
+    height=130,
     whole_numbers=True,
 )
 TRAFFIC = Plot(
     name="traffic",
-    title="Requests, and those that no pod could serve",
     y_label="requests [1/s]",
     layers=(
         Band("metrics", "", "served", "served", "served"),
         Band("metrics", "served", "offered", "unmet", "not served"),
         Curve("metrics", "offered", "offered", "offered"),
     ),
-    height=204,
+    height=160,
     still_height=0,
 )
 CHART = Chart((CPU, PODS, TRAFFIC))

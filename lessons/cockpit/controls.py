@@ -20,11 +20,11 @@ TARGETS = (10, 150)  # percent
 PODS = (1, 20)
 RATES = (0, 200)  # requests per second
 PRESETS = (
-    ("off: pods use 100-200m at random", "off"),
-    ("steady: the rate of the slider", "steady"),
-    ("spike: 30/s; in 30 s 200/s for 2 min", "spike"),
-    ("waves: 10 to 130/s within 10 min", "waves"),
-    ("ramp: from 0 to 150/s within 5 min", "ramp"),
+    ("off: 100-200m at random", "off"),
+    ("steady: as the slider", "steady"),
+    ("spike: 200/s for 2 min", "spike"),
+    ("waves: 10 to 130/s", "waves"),
+    ("ramp: 0 to 150/s in 5 min", "ramp"),
 )
 
 
@@ -54,7 +54,7 @@ class HpaControls:
             description="interval",
             tooltip="how often the autoscaler compares the metrics with the target",
             style={"description_width": "76px"},
-            layout=W.Layout(width="180px"),
+            layout=W.Layout(width="auto"),
         )
         self.stored = W.HTML()
         for widget, key in (
@@ -64,11 +64,8 @@ class HpaControls:
             (self.interval, "interval"),
         ):
             widget.observe(self._writer(key), "value")
-        grid = W.GridBox(
-            [self.target.row, self.minimum.row, self.interval, self.maximum.row],
-            layout=W.Layout(grid_template_columns="1fr 1fr", grid_gap="0 14px", width="100%"),
-        )
-        self.box = W.VBox([heading("Autoscaler", "desired settings"), grid, self.stored])
+        rows = (self.target.row, self.minimum.row, self.maximum.row, self.interval)
+        self.box = W.VBox([heading("Autoscaler", "desired settings"), *rows, self.stored])
         self.show_stored(config)
 
     def _writer(self, key: str) -> Callable[[Change], None]:
@@ -134,7 +131,7 @@ class TrafficControls:
             description="preset",
             tooltip="how many requests arrive over time",
             style={"description_width": "76px"},
-            layout=W.Layout(width="100%"),
+            layout=W.Layout(width="auto"),
         )
         self.status = W.HTML()
         self.rate.slider.observe(self._rate_changed, "value")

@@ -1,10 +1,12 @@
 """The cockpit: one panel to run, change and watch a cluster with an autoscaled workload.
 
     transport     Run, Pause, Step, speed, the clock; Reset stands apart
-    autoscaler    target, min, max, interval: desired settings, and what the store has
     traffic       requests per second, and presets
+    autoscaler    target, min, max, interval: desired settings, and what the store has
     charts        CPU of each pod against the target; number of pods; requests served and not
-    beside them   the autoscaler's latest decision with its reasons, the pods, the events
+    strip         one cell for each pod, with its CPU now
+    texts         the autoscaler's latest decision with its reasons, the events
+    tables        the pods, and the charts as tables, collapsed
 
 Sliders write through the API server, and everything shown is read back from it, so you see desired
 and stored settings apart. `lessons.ui.base_panel` runs the clock and the update thread.
@@ -33,8 +35,9 @@ from lessons.cockpit.chart import CHART, chart_data
 from lessons.cockpit.controls import PATIENCE_SECONDS, HpaControls, TrafficControls, preset_model
 from lessons.cockpit.series import WorkloadSeries
 from lessons.cockpit.summary import CockpitSummary
-from lessons.ui.base_panel import ROW, Panel, SeriesSource
+from lessons.ui.base_panel import Panel, SeriesSource
 from lessons.ui.bokeh_chart import BokehChart
+from lessons.ui.widgets import dashboard
 
 SPEED = 20.0  # simulated seconds per second
 TRAFFIC = 30.0  # requests per second at the beginning
@@ -87,26 +90,23 @@ class Cockpit(Panel):
         return self.series
 
     def controls(self) -> list[W.Widget]:
-        """Build the cards of the autoscaler and the traffic, side by side."""
+        """Build the charts and the cards; `below` arranges them."""
         self.charts = BokehChart(CHART)
         self.hpa = HpaControls(self.cluster.hpa_config(), self.set_hpa)
         self.traffic = TrafficControls(self._traffic, self._route)
         self.summary = CockpitSummary()
-        self.hpa.box.layout = W.Layout(flex="3 1 480px", min_width="0")
-        self.traffic.box.layout = W.Layout(flex="2 1 320px", min_width="0")
-        for card in (self.hpa.box, self.traffic.box):
-            card.add_class("ks-card")
-        layout = W.Layout(grid_gap="10px", margin="6px 0", **ROW)
-        return [W.Box([self.hpa.box, self.traffic.box], layout=layout)]
+        return []
 
     def figures(self) -> LayoutDOM:
         """Return the three figures."""
         return self.charts.layout
 
     def below(self) -> list[W.Widget]:
-        """Return the charts with the summary beside them, and the tables."""
-        charts = W.Box([self.live, self.summary.box], layout=W.Layout(**ROW))
-        return [charts, self.summary.details]
+        """Return the cards beside the charts, the texts, and the tables."""
+        self.live.add_class("ks-fill")
+        cards, summary = (self.traffic.box, self.hpa.box), self.summary
+        texts = (summary.why, summary.feed)
+        return [dashboard(cards, (self.live, summary.strip), texts), summary.details]
 
     # -- the actions of the controls ------------------------------------------------------------
 
@@ -141,6 +141,7 @@ class Cockpit(Panel):
 
     def draw(self) -> None:
         """Redraw the charts."""
+        self.charts.themed.scale(self.transport.scale)
         self.charts.draw(chart_data(self.series))
 
     def sync_controls(self, patience: float | None = None) -> None:

@@ -28,21 +28,18 @@ class CockpitSummary:
     """The texts of one cockpit.
 
     Attributes:
-        box: decision, pods and events, one below the other.
-        details: the charts as tables, collapsed.
+        why, feed: the newest decision; the events.
+        strip: one cell for each pod.
+        details: the pods, and the charts as tables, collapsed.
     """
 
     def __init__(self) -> None:
-        self.why, self.pods, self.feed = W.HTML(), W.HTML(), W.HTML()
+        self.why, self.pods, self.feed, self.strip = (W.HTML() for _ in range(4))
         self.tables = [W.HTML() for _ in TABLES]
-        self.box = W.VBox(
-            [self.why, self.pods, self.feed],
-            layout=W.Layout(flex="3 1 330px", min_width="0", grid_gap="6px", padding="0 0 0 12px"),
-        )
         row = W.Layout(display="flex", flex_flow="row wrap", width="100%", grid_gap="36px")
         self.details = W.Accordion(
-            [W.Box(self.tables, layout=row)],
-            titles=("The charts as tables",),
+            [self.pods, W.Box(self.tables, layout=row)],
+            titles=("Pods", "The charts as tables"),
             selected_index=None,
         )
         self.reset()
@@ -65,7 +62,10 @@ class CockpitSummary:
         changes = [f"t={m.time:.0f} s: {m.before} → {m.after} pods" for m in series.marks]
         latest = cluster.decisions.latest(f"hpa/{NAME}")
         self.why.value = decision_html(latest, changes[: -CHANGES - 1 : -1])
-        self.pods.value = tables.pods_html(cluster.pods("default").rows, POD_ROWS)
+        pods = tables.pods_sorted(cluster.pods("default").rows)
+        self.strip.value = tables.strip_html(pods, series.request_milli)
+        if self.details.selected_index == 0:
+            self.pods.value = tables.pods_html(pods)
         page = cluster.analytics.since(self._cursor, level="info")
         self._cursor = page.cursor
         if page.rows:
@@ -74,7 +74,7 @@ class CockpitSummary:
         for logged in page.rows:
             if logged.level == "error":
                 self._last_error = logged
-        if self.details.selected_index is not None:
+        if self.details.selected_index == 1:
             for widget, which in zip(self.tables, TABLES, strict=True):
                 table = tables.of(series, which, POD_ROWS)
                 widget.value = html_table(table.columns, table.rows, table.title)

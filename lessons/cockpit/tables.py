@@ -7,14 +7,17 @@ is `kubectl get pods -o wide`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from html import escape
 
 from kubesim import Table
 from kubesim.analytics import LogRow
 from kubesim.errors import BadRequest
 from lessons.cockpit.series import WorkloadRow, WorkloadSeries
-from lessons.ui.html import html_table
+from lessons.ui.html import html_table, natural
 
 WHICH = ("pods", "cpu", "traffic", "decisions")
+NUMBERED_PODS = 24  # up to here each cell of the strip has its number
+FULL_PERCENT = 150  # of the request, at which a cell is full
 LEVEL_WORDS = {"info": "", "warn": "warning: ", "error": "error: "}
 
 
@@ -63,12 +66,41 @@ _COLUMNS: dict[str, tuple[tuple[str, ...], Callable[[WorkloadRow], tuple[object,
 # -- HTML for the cockpit -----------------------------------------------------------------------
 
 
-def pods_html(rows: Sequence[Sequence[object]], limit: int) -> str:
-    """Return the first `limit` rows of the pod table, which is sorted by name."""
-    shown = rows[:limit]
-    more = len(rows) - len(shown)
-    caption = f"Pods ({len(rows)})" + (f", the first {limit}" if more else "")
-    return html_table(("pod", "status", "node", "CPU [m]", "MB", "restarts"), shown, caption)
+def pods_sorted(rows: Sequence[Sequence[object]]) -> list[Sequence[object]]:
+    """Return the rows of the pod table by name: auto-pod-2 before auto-pod-10."""
+    return sorted(rows, key=lambda row: natural(str(row[0])))
+
+
+def pods_html(rows: Sequence[Sequence[object]]) -> str:
+    """Return the pod table."""
+    columns = ("pod", "status", "node", "CPU [m]", "MB", "restarts")
+    return html_table(columns, rows, f"Pods ({len(rows)})")
+
+
+def strip_html(rows: Sequence[Sequence[object]], request_milli: int) -> str:
+    """Return one cell for each pod, filled by its CPU; with the number while there are few.
+
+    Args:
+        rows: of the pod table.
+        request_milli: CPU request of a pod.
+    """
+    few = len(rows) <= NUMBERED_PODS
+    cells = "".join(_cell(row, request_milli, few) for row in rows)
+    note = "CPU now, % of request" if few else f"CPU now; full: {FULL_PERCENT} % of request"
+    label = f"{len(rows)} pods, one cell for each; point at a cell to read its name and CPU"
+    kind = "ks-strip" if few else "ks-strip ks-crowd"
+    return f"<div class='{kind}' role='img' aria-label='{label}'><b>{note}</b>{cells}</div>"
+
+
+def _cell(row: Sequence[object], request_milli: int, number: bool) -> str:
+    name, status, node, cpu = row[:4]
+    tip, text, full = f"{name}: {status} on {node}", "·", 0.0
+    if isinstance(cpu, int | float):
+        percent = 100 * cpu / max(1, request_milli)
+        tip, text = f"{tip}, {cpu} m", f"{percent:.0f}"
+        full = min(100.0, 100 * percent / FULL_PERCENT)
+    label = text if number else ""
+    return f"<i style='--full:{full:.0f}%' title='{escape(tip)}'>{label}</i>"
 
 
 def feed_html(rows: Iterable[LogRow]) -> str:

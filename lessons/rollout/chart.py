@@ -11,8 +11,6 @@ from __future__ import annotations
 from lessons.rollout.series import RolloutSeries
 from lessons.ui.chart import Band, Chart, ChartData, Curve, Markers, Plot, top
 
-HINT = "(\u25bc a pass of the controller: point at it)"
-
 
 def _band(layer: str, label: str) -> Band:
     """Return one of the stacked areas."""
@@ -24,7 +22,6 @@ CHART = Chart(
     (
         Plot(
             name="rollout",
-            title=f"Pods of the Deployment {HINT}",
             y_label="pods",
             layers=(
                 _band("old_ready", "old, ready"),
@@ -37,7 +34,7 @@ CHART = Chart(
                 Curve("rollout", "ready", "all-ready", "ready", step=True),
                 Markers("passes", "y", up=False),
             ),
-            height=460,
+            height=400,
             still_height=220,
             whole_numbers=True,
             legend_columns=4,

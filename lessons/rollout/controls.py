@@ -143,16 +143,12 @@ class RolloutSummary:
     """The latest decision with its reasons, the ReplicaSets, and the passes.
 
     Attributes:
-        box: the texts, one below the other.
+        why, sets, feed: the newest decision, the ReplicaSets, the passes.
         details: the chart as a table, collapsed.
     """
 
     def __init__(self) -> None:
         self.why, self.sets, self.feed, self.table = W.HTML(), W.HTML(), W.HTML(), W.HTML()
-        self.box = W.VBox(
-            [self.why, self.sets, self.feed],
-            layout=W.Layout(flex="3 1 330px", min_width="0", grid_gap="6px", padding="0 0 0 12px"),
-        )
         self.details = W.Accordion(
             [self.table], titles=("The chart as a table",), selected_index=None
         )

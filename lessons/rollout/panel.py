@@ -33,8 +33,9 @@ from lessons.rollout.controls import (
 )
 from lessons.rollout.deployments import BAD_IMAGE, NAME, image_of, set_image, set_replicas, web
 from lessons.rollout.series import RolloutSeries
-from lessons.ui.base_panel import ROW, Panel, SeriesSource
+from lessons.ui.base_panel import Panel, SeriesSource
 from lessons.ui.bokeh_chart import BokehChart
+from lessons.ui.widgets import dashboard
 
 SPEED = 5.0  # simulated seconds per second
 WINDOW_SECONDS = 240.0  # simulated seconds that the chart shows
@@ -95,7 +96,7 @@ class RolloutPanel(Panel):
         return self.series
 
     def controls(self) -> list[W.Widget]:
-        """Build the cards of the Deployment and the rollout, side by side."""
+        """Build the chart and the cards; `below` arranges them."""
         self.charts = BokehChart(CHART)
         self.summary = RolloutSummary()
         self.deployment = DeploymentControls(options_of(self._document), self.set)
@@ -107,20 +108,18 @@ class RolloutPanel(Panel):
             "kill": self.kill,
         }
         self.version = VersionControls(actions)
-        for card in (self.deployment.box, self.version.box):
-            card.layout = W.Layout(flex="1 1 380px", min_width="0")
-            card.add_class("ks-card")
-        layout = W.Layout(grid_gap="10px", margin="6px 0", **ROW)
-        return [W.Box([self.deployment.box, self.version.box], layout=layout)]
+        return []
 
     def figures(self) -> LayoutDOM:
         """Return the figure."""
         return self.charts.layout
 
     def below(self) -> list[W.Widget]:
-        """Return the chart with the summary beside it, and the table."""
-        chart = W.Box([self.live, self.summary.box], layout=W.Layout(**ROW))
-        return [chart, self.summary.details]
+        """Return the cards beside the chart, the texts, and the table."""
+        self.live.add_class("ks-fill")
+        cards, texts = (self.version.box, self.deployment.box), self.summary
+        body = dashboard(cards, (self.live, texts.sets), (texts.why, texts.feed))
+        return [body, texts.details]
 
     # -- the actions of the controls ------------------------------------------------------------
 
@@ -173,6 +172,7 @@ class RolloutPanel(Panel):
 
     def draw(self) -> None:
         """Redraw the chart."""
+        self.charts.themed.scale(self.transport.scale)
         self.charts.draw(chart_data(self.series))
 
     def sync_controls(self, patience: float | None = None) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from kubesim.quantity import MEBIBYTE
 from lessons.scheduler.nodes import Fill, NodeRow, Part
-from lessons.ui.theme import Theme
+from lessons.ui.theme import LIGHT, Theme
 
 RESOURCES = (("cpu", "CPU"), ("memory", "mem."))
 TICKS = (0, 25, 50, 75, 100)  # percent
@@ -103,10 +103,15 @@ def bar_chart(fill: Fill) -> BarChart:
     return BarChart(fill.title, nodes, fill.waiting, max([1.0, *shares]))
 
 
+def group_numbers(fills: Sequence[Fill]) -> dict[str, str]:
+    """Return the number of each group's colour, the same in all pictures, as a text."""
+    groups = sorted({group for fill in fills for group in fill.groups})
+    return {group: str(n % len(LIGHT.groups)) for n, group in enumerate(groups)}
+
+
 def group_colours(fills: Sequence[Fill], theme: Theme) -> dict[str, str]:
     """Return a colour for each group of pods, the same in all pictures."""
-    groups = sorted({group for fill in fills for group in fill.groups})
-    return {group: theme.groups[n % len(theme.groups)] for n, group in enumerate(groups)}
+    return {group: theme.groups[int(number)] for group, number in group_numbers(fills).items()}
 
 
 def figures(row: NodeRow, key: str) -> str:

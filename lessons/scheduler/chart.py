@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from bokeh.models import (
+    CategoricalColorMapper,
     ColumnDataSource,
     FactorRange,
     FixedTicker,
@@ -27,15 +28,16 @@ from lessons.scheduler.bars import (
     BarChart,
     NodeBars,
     bar_chart,
-    group_colours,
+    group_numbers,
 )
 from lessons.scheduler.nodes import Fill
-from lessons.ui.bokeh_chart import FONT_SIZE, set_plain_style
+from lessons.ui.bokeh_chart import FONT_SIZE, NARROW_BORDER, set_plain_style
 from lessons.ui.theme import LIGHT, Theme
+from lessons.ui.themed import ThemedModels
 
 HEIGHT_OF_NODE = 62  # pixels
-FRAME = 96  # title and axis
-MARGIN = 1.5  # room to the right of 100 % for figures and notes
+FRAME = 54  # axis
+MARGIN = 0.5  # room to the right of 100 % for figures, as a share of it
 LETTER = 2.6  # percent of the axis that a letter of a name takes in a narrow chart
 SEGMENTS = ("y", "left", "right", "middle", "pod", "label", "colour", "asks")
 WHOLES = ("y", "right", "hatch", "figures")
@@ -47,25 +49,27 @@ class FillChart:
     """The live node chart.
 
     Args:
-        theme: colours.
+        theme: colours until a page shows the figure.
 
     Attributes:
         layout: the figure, for a `Live` widget.
+        themed: what follows the theme of the page.
     """
 
     def __init__(self, theme: Theme = LIGHT) -> None:
         self._theme = theme
+        self.themed, self._scale = ThemedModels(theme), 1.0
         self._segments = _source("segments", SEGMENTS)
         self._marked = _source("marked", MARKED)
         self._wholes = _source("nodes", WHOLES)
         self._factors = FactorRange(factors=[("node", "CPU")], group_padding=0.6)
-        self._end = Range1d(start=0, end=100 * MARGIN)
+        self._end = Range1d(start=0, end=100 * (1 + MARGIN))
         self.layout = self._figure()
         self._add_bars(self.layout)
+        self.themed.follow_page(self.layout)
 
     def _figure(self) -> LayoutDOM:
         plot: Any = figure(
-            title="Requests of the pods (point at a segment)",
             name="fill-figure",
             height=3 * HEIGHT_OF_NODE + FRAME,
             sizing_mode="stretch_width",
@@ -75,47 +79,59 @@ class FillChart:
             tools="",
         )
         plot.xaxis.ticker = FixedTicker(ticks=list(TICKS))
-        set_plain_style(plot, self._theme)
-        plot.yaxis.group_label_orientation = "horizontal"
-        plot.yaxis.group_text_font_size = FONT_SIZE
-        plot.yaxis.group_text_color = self._theme.text
+        set_plain_style(plot, self.themed, NARROW_BORDER)
+        (nodes,) = plot.yaxis
+        nodes.group_label_orientation = "horizontal"
+        self.themed.size(nodes, group_text_font_size=FONT_SIZE)
+        self.themed.paint(nodes, group_text_color="text")
         plot.ygrid.grid_line_color = None
         return cast(LayoutDOM, plot)
 
     def _add_bars(self, plot: Any) -> None:
         """Add, from back to front: whole bars, segments, the marked pod, texts."""
-        theme = self._theme
-        plot.hbar(
+        themed, groups = self.themed, range(len(self._theme.groups))
+        mapper = CategoricalColorMapper(factors=[str(n) for n in groups])
+        themed.paint_mapper(mapper, [f"group-{n}" for n in groups])
+        whole = plot.hbar(
             y="y",
             right="right",
             height=0.86,
             source=self._wholes,
-            fill_color=theme.bar,
-            line_color=theme.bar_edge,
             hatch_pattern="hatch",
-            hatch_color=theme.bar_hatch,
             hatch_scale=8,
-        )
+        ).glyph
+        themed.paint(whole, fill_color="bar", line_color="bar-edge", hatch_color="bar-hatch")
         bar: dict[str, Any] = {"y": "y", "left": "left", "right": "right", "height": 0.86}
-        plot.hbar(**bar, source=self._segments, fill_color=theme.background, line_color=None)
+        below = plot.hbar(**bar, source=self._segments, line_color=None).glyph
+        themed.paint(below, fill_color="background")
+        colour = {"field": "colour", "transform": mapper}
         pods = plot.hbar(
-            **bar,
-            source=self._segments,
-            fill_color="colour",
-            fill_alpha=SHADE,
-            line_color="colour",
+            **bar, source=self._segments, fill_color=colour, fill_alpha=SHADE, line_color=colour
         )
-        plot.hbar(**bar, source=self._marked, fill_alpha=0, line_color=theme.text, line_width=2.6)
-        text: dict[str, Any] = {
-            "text_font_size": "11px",
-            "text_baseline": "middle",
-            "text_color": theme.text,
-        }
-        plot.text(
-            x="middle", y="y", text="label", source=self._segments, text_align="center", **text
-        )
-        plot.text(x="right", y="y", text="figures", source=self._wholes, x_offset=8, **text)
+        outline = plot.hbar(**bar, source=self._marked, fill_alpha=0).glyph
+        themed.paint(outline, line_color="text")
+        themed.size(outline, line_width=2.6)
+        name = plot.text(
+            x="middle", y="y", text="label", source=self._segments, text_align="center"
+        ).glyph
+        figures = plot.text(x="right", y="y", text="figures", source=self._wholes, x_offset=8).glyph
+        for text in (name, figures):
+            text.text_baseline = "middle"
+            themed.size(text, text_font_size="11px")
+            themed.paint(text, text_color="text")
         plot.add_tools(HoverTool(renderers=[pods], tooltips=TIP))
+
+    def scale(self, factor: float) -> None:
+        """Enlarge texts, lines and bars; 1 is normal."""
+        self.themed.scale(factor)
+        self._scale = factor
+        self._set_height()
+
+    def _set_height(self) -> None:
+        nodes = len(self._factors.factors) // len(RESOURCES)
+        height = round((nodes * HEIGHT_OF_NODE + FRAME) * self._scale)
+        if self.layout.height != height:
+            self.layout.height = height
 
     def draw(self, fill: Fill, marked: str = "") -> None:
         """Replace everything that is shown.
@@ -130,9 +146,9 @@ class FillChart:
         ]
         if factors and factors != self._factors.factors:
             self._factors.factors = factors
-            self.layout.height = len(chart.nodes) * HEIGHT_OF_NODE + FRAME
-        self._end.end = 100 * MARGIN * chart.most
-        segments = segments_of(chart, group_colours([fill], self._theme))
+            self._set_height()
+        self._end.end = 100 * (1 + MARGIN * self._scale) * chart.most
+        segments = segments_of(chart, group_numbers([fill]))
         chosen = [n for n, name in enumerate(segments["pod"]) if name == marked]
         self._wholes.data = dict(wholes_of(chart))
         self._segments.data = dict(segments)
@@ -166,9 +182,9 @@ def wholes_of(chart: BarChart) -> dict[str, list[Any]]:
     """Return a row for each node and resource: its whole bar, hatched if pods are kept away."""
     columns: dict[str, list[Any]] = {column: [] for column in WHOLES}
     for node in chart.nodes:
+        closed = _closed(node)
         for bar in node.bars:
-            last = bar is node.bars[-1]
-            text = bar.figures + (_notes(node) if last else "")
+            text = ", ".join([bar.figures, *closed.pop(0)])
             row = ((node.node, bar.label), 100.0, "/" if node.notes else " ", text)
             for column, value in zip(WHOLES, row, strict=True):
                 columns[column].append(value)
@@ -184,9 +200,11 @@ def _amounts(node: NodeBars) -> dict[str, str]:
     return {pod: ", ".join(each) for pod, each in amounts.items()}
 
 
-def _notes(node: NodeBars) -> str:
-    notes = ", ".join(note.rpartition("/")[2] for note in node.notes)
-    return f"  ({notes})" if notes else ""
+def _closed(node: NodeBars) -> list[list[str]]:
+    """Return one word for each row of a node; `closed_html` says the rest."""
+    cordoned = ["cordoned"] if "cordoned" in node.notes else []
+    tainted = ["tainted"] if len(node.notes) > len(cordoned) else []
+    return [cordoned, tainted]
 
 
 def _source(name: str, columns: Sequence[str]) -> ColumnDataSource:

@@ -19,8 +19,8 @@ from kubesim import Cluster, Table
 from kubesim.analytics import LogRow
 from kubesim.client import Decision
 from kubesim.errors import NotFound
-from lessons.scheduler.nodes import Fill, natural
-from lessons.ui.html import html_table
+from lessons.scheduler.nodes import Fill
+from lessons.ui.html import html_table, natural
 from lessons.ui.widgets import (
     Change,
     NumberSlider,
@@ -129,8 +129,8 @@ class PlacementSummary:
         choose: called when another pod is chosen.
 
     Attributes:
-        feed: the texts beside the chart.
-        box: the texts below the chart.
+        waiting, happened: the waiting pods; the decisions.
+        box: the chosen pod's table, and the chart as a table.
     """
 
     def __init__(self, choose: Callable[[], object]) -> None:
@@ -142,10 +142,6 @@ class PlacementSummary:
         )
         self.pod.observe(lambda _change: choose(), "value")
         self.why, self.waiting, self.happened, self.nodes = (W.HTML() for _ in range(4))
-        self.feed = W.VBox(
-            [self.waiting, self.happened],
-            layout=W.Layout(flex="3 1 330px", min_width="0", padding="0 0 0 12px"),
-        )
         table = W.Accordion([self.nodes], titles=("The chart as a table",), selected_index=None)
         self.box = W.VBox([self.pod, self.why, table])
         self.reset()
@@ -184,7 +180,7 @@ class PlacementSummary:
             self.pod.options = options
             self.pod.value = kept
         self.why.value = why_html(cluster, pod)
-        self.waiting.value = waiting_html(cluster, fill)
+        self.waiting.value = waiting_html(cluster, fill) + closed_html(fill)
         table = fill.table()
         self.nodes.value = html_table(table.columns, table.rows, "Nodes")
         self._read_decisions(cluster)
@@ -229,6 +225,16 @@ def transposed(table: Table) -> tuple[list[str], list[list[object]]]:
     """Return columns and rows of a table with one column for each node, which fits a page."""
     columns = ["", *map(str, table.column("node"))]
     return columns, [[name, *table.column(name)] for name in table.columns[1:]]
+
+
+def closed_html(fill: Fill) -> str:
+    """Return what keeps pods away from which node; "" if all nodes are open."""
+    notes = [
+        f"<b>{escape(row.name)}</b>: {escape(', '.join(row.notes))}"
+        for row in fill.rows
+        if row.notes
+    ]
+    return f"<div class='ks-why'>{'; '.join(notes)}</div>" if notes else ""
 
 
 def waiting_html(cluster: Cluster, fill: Fill) -> str:

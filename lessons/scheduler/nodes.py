@@ -17,6 +17,7 @@ from kubesim.objects.wellknown import UNSCHEDULABLE, ZONE_LABEL
 from kubesim.quantity import MEBIBYTE
 from kubesim.scheduler import NodeInfo
 from kubesim.scheduler.multi import current_snapshot
+from lessons.ui.html import natural
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,8 @@ def read_nodes(cluster: Cluster, title: str = "") -> Fill:
     """Return the nodes and the requests of their pods."""
     nodes = sorted(current_snapshot(cluster.api).nodes, key=lambda node: natural(node.name))
     pods = cluster.api.snapshot("Pod")[0]
-    waiting = sorted(meta.name_of(pod) for pod in pods if not node_of(pod) and not is_finished(pod))
-    return Fill(title, tuple(map(_row, nodes)), tuple(waiting))
+    waiting = [meta.name_of(pod) for pod in pods if not node_of(pod) and not is_finished(pod)]
+    return Fill(title, tuple(map(_row, nodes)), tuple(sorted(waiting, key=natural)))
 
 
 def _row(node: NodeInfo) -> NodeRow:
@@ -154,12 +155,3 @@ def group_of(name: str, app: str = "") -> str:
     ('web', 'shop', 'database')
     """
     return app or re.sub(r"-?\d+$", "", name) or name
-
-
-def natural(name: str) -> list[tuple[str, int]]:
-    """Return a sort key that compares numbers in names as numbers.
-
-    >>> sorted(["web-10", "web-9", "db"], key=natural)
-    ['db', 'web-9', 'web-10']
-    """
-    return [(text, int(n) if n else -1) for text, n in re.findall(r"([^0-9]*)([0-9]*)", name)]

@@ -34,7 +34,8 @@ from lessons.scheduler import still
 from lessons.scheduler.chart import FillChart
 from lessons.scheduler.controls import NodeControls, PlacementSummary, PodControls
 from lessons.scheduler.nodes import Fill, read_nodes
-from lessons.ui.base_panel import ROW, Panel, SeriesSource
+from lessons.ui.base_panel import Panel, SeriesSource
+from lessons.ui.widgets import dashboard
 
 SPEED = 5.0  # simulated seconds per second
 PODS = 6  # at the beginning
@@ -154,26 +155,24 @@ class SchedulerPanel(Panel):
         return self.series
 
     def controls(self) -> list[W.Widget]:
-        """Build the cards of the pods and the nodes, side by side."""
+        """Build the chart and the cards; `below` arranges them."""
         self.charts = FillChart()
         self.summary = PlacementSummary(self._render_again)
         self.pods = PodControls(self.create, self.clear)
         nodes = [kubelet.node_name for kubelet in self.cluster.kubelets]
         actions = {"cordon": self.cordon, "taint": self.taint}
         self.nodes = NodeControls(nodes, actions, self._plugin_name, self.weight, self.set_weight)
-        for card in (self.pods.box, self.nodes.box):
-            card.layout = W.Layout(flex="1 1 400px", min_width="0")
-            card.add_class("ks-card")
-        layout = W.Layout(grid_gap="10px", margin="6px 0", **ROW)
-        return [W.Box([self.pods.box, self.nodes.box], layout=layout)]
+        return []
 
     def figures(self) -> LayoutDOM:
         """Return the figure."""
         return self.charts.layout
 
     def below(self) -> list[W.Widget]:
-        """Return the chart with the decisions beside it, and the chosen pod's table."""
-        return [W.Box([self.live, self.summary.feed], layout=W.Layout(**ROW)), self.summary.box]
+        """Return the cards beside the chart, the texts, and the chosen pod's table."""
+        cards, texts = (self.pods.box, self.nodes.box), self.summary
+        body = dashboard(cards, (self.live, texts.waiting), (texts.happened,))
+        return [body, texts.box]
 
     # -- the actions of the controls ------------------------------------------------------------
 
@@ -233,6 +232,7 @@ class SchedulerPanel(Panel):
 
     def draw(self) -> None:
         """Redraw the chart."""
+        self.charts.scale(self.transport.scale)
         self.charts.draw(self.series.fill(), self.series.marked)
 
     def render(self) -> None:

@@ -29,12 +29,20 @@ from lessons.tuning.loads import LOADS
 from lessons.tuning.trial import Trial, beside
 from lessons.tuning.tune import ANY_DOWN, ANY_UP, SEED, Tuning, tune
 from lessons.ui import open_panels as panels
-from lessons.ui.base_panel import ROW
 from lessons.ui.bokeh_chart import BokehChart
 from lessons.ui.css import STYLE
 from lessons.ui.html import error_html, html_table
 from lessons.ui.live import Live
-from lessons.ui.widgets import Change, NumberSlider, fact, heading, icon_button
+from lessons.ui.transport import HALL_SCALE, hall_button
+from lessons.ui.widgets import (
+    ROW,
+    Change,
+    NumberSlider,
+    dashboard,
+    fact,
+    heading,
+    icon_button,
+)
 
 PERIOD_SECONDS = 0.1  # how often the thread checks for new settings
 SETTLED_SECONDS = 30.0
@@ -49,6 +57,8 @@ SLIDERS = {  # setting -> label, bounds, step, tooltip
     "start": ("start-up [s]", (0, 120), 5, "seconds until a new pod is ready"),
     "metrics": ("metrics [s]", (0, 60), 15, "metrics-server's resolution; 0: the last second"),
 }
+OUTSIDE = ("start", "metrics")  # not settings of the autoscaler
+COMPUTING = "<span class='ks-state' role='status'>computing the run &hellip;</span>"
 
 
 class TuningPanel(W.VBox):  # type: ignore[misc]
@@ -92,8 +102,12 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         self._rendered: tuple[object, ...] | None = None
         self.charts = BokehChart(CHART)
         self.live = Live(self.charts.layout)
-        self.live.layout = W.Layout(flex="5 1 540px", min_width="0")
-        super().__init__([W.HTML(STYLE), self._controls(), self._build_summary()])
+        self.live.layout = W.Layout(width="100%", min_width="0")
+        self.live.add_class("ks-fill")
+        cards = self._cards()
+        self.scores, self.decisions = W.HTML(), W.HTML()
+        body = dashboard(cards, (self.live, self.stored), (self.scores, self.decisions))
+        super().__init__([W.HTML(STYLE), self._bar(), self._strip, body])
         self.add_class("ks-cockpit")
         self._render_texts()
         panels.add(name, self)
@@ -103,7 +117,19 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
 
     # -- the widgets ----------------------------------------------------------------------------
 
-    def _controls(self) -> W.Widget:
+    def _bar(self) -> W.Widget:
+        """Return the buttons, and the sign that a run is being computed."""
+        self.keep = icon_button("Keep as A", "thumb-tack", "keep this run behind the next ones")
+        self.clear = icon_button("Clear A", "eraser", "show only the current run")
+        self.keep.on_click(lambda _button: self.keep_as_a())
+        self.clear.on_click(lambda _button: self.clear_a())
+        self.hall = hall_button(self.set_hall)
+        self.status = W.HTML()
+        left = W.HBox([self.keep, self.clear, self.status])
+        layout = W.Layout(justify_content="space-between", **ROW)
+        return W.Box([left, self.hall], layout=layout)
+
+    def _cards(self) -> tuple[W.Widget, W.Widget]:
         self.sliders = {}
         for key, (label, bounds, step, tooltip) in SLIDERS.items():
             value = int(getattr(self.tuning, key) or 0)
@@ -112,25 +138,14 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         self.up = self._dropdown("up", "scale up", UPS, "scaleUp.policies: the fastest rate")
         self.down = self._dropdown("down", "scale down", DOWNS, "scaleDown.policies")
         self.load = self._dropdown("load", "load", LOADS, "how many requests arrive over time")
-        self.keep = icon_button("Keep as A", "thumb-tack", "keep this run behind the next ones")
-        self.clear = icon_button("Clear A", "eraser", "show only the current run")
-        self.keep.on_click(lambda _button: self.keep_as_a())
-        self.clear.on_click(lambda _button: self.clear_a())
-        grid = W.GridBox(
-            [*(each.row for each in self.sliders.values()), self.up, self.down, self.load],
-            layout=W.Layout(
-                grid_template_columns="repeat(auto-fit, minmax(300px, 1fr))",
-                grid_gap="0 18px",
-                width="100%",
-            ),
-        )
         self.stored, self._strip = W.HTML(), W.HTML()
-        row = W.HBox([self.keep, self.clear], layout=W.Layout(grid_gap="6px"))
-        head = heading("Settings", "each change is a new run with the same load")
-        card = W.VBox([head, grid, row, self.stored, self._strip])
-        card.add_class("ks-card")
-        card.layout = W.Layout(width="100%", margin="0 0 6px 0")
-        return card
+        head = heading("Autoscaler", "each change is a new run")
+        rows = [each.row for key, each in self.sliders.items() if key not in OUTSIDE]
+        outside = [self.sliders[key].row for key in OUTSIDE]
+        return (
+            W.VBox([head, *rows, self.up, self.down]),
+            W.VBox([heading("Load and pods", "the same in every run"), self.load, *outside]),
+        )
 
     def _dropdown(self, key: str, label: str, options: Iterable[str], tooltip: str) -> W.Dropdown:
         value = getattr(self.tuning, key)
@@ -144,14 +159,6 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         )
         widget.observe(self._writer(key), "value")
         return widget
-
-    def _build_summary(self) -> W.Widget:
-        self.scores, self.decisions = W.HTML(), W.HTML()
-        summary = W.VBox(
-            [self.scores, self.decisions],
-            layout=W.Layout(flex="3 1 330px", min_width="0", grid_gap="6px", padding="0 0 0 12px"),
-        )
-        return W.Box([self.live, summary], layout=W.Layout(**ROW))
 
     def _writer(self, key: str) -> Callable[[Change], None]:
         return lambda change: self.set(**{key: change["new"]})
@@ -169,7 +176,17 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
                 self.error = str(error)
                 return
             self._settled.clear()
+            self._show_busy(True)
             self._pending.set()
+
+    def _show_busy(self, busy: bool) -> None:
+        """Say that the charts are those of the run before; the new one is being computed."""
+        self.status.value = COMPUTING if busy else ""
+        (self.add_class if busy else self.remove_class)("ks-busy")
+
+    def set_hall(self, _on: bool) -> None:
+        """Enlarge texts and lines, to be read from the back of a hall; the thread draws them."""
+        (self.add_class if self.hall.value else self.remove_class)("ks-hall")
 
     def keep_as_a(self) -> None:
         """Keep the current run behind the next ones."""
@@ -218,17 +235,20 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         with self._lock:
             self.trial, self.error = trial, error
             if not self._pending.is_set():
+                self._show_busy(False)
                 self._settled.set()
 
     def _render(self) -> None:
         with self._lock:
             trial, kept, error = self.trial, self.kept, self.error
-        current = (id(trial), id(kept), error, self.live.ready.is_set())
+        scale = HALL_SCALE if self.hall.value else 1.0
+        current = (id(trial), id(kept), error, self.live.ready.is_set(), scale)
         if current == self._rendered:
             return
         self._rendered = current
         self._render_texts()
         if self.live.ready.is_set():
+            self.charts.themed.scale(scale)
             self.charts.draw(trial.chart_data(kept))
 
     # -- texts and pictures ---------------------------------------------------------------------

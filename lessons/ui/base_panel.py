@@ -40,7 +40,6 @@ HZ = 5.0  # repaints a second
 POLLS = 4  # updates from the cluster between two repaints
 SLICE_SECONDS = 1.0  # virtual clock: simulated time between two updates
 REST_SECONDS = 10.0  # the clock pauses after the page has been closed for this long
-ROW = {"display": "flex", "flex_flow": "row wrap", "width": "100%"}  # layout of a box
 
 
 class Timed(Protocol):
@@ -108,7 +107,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         middle = self.controls()
         self.live = Live(self.figures())
         self.transport = Transport(self, clock, speed)
-        self.live.layout = W.Layout(flex="5 1 540px", min_width="0")
+        self.live.layout = W.Layout(width="100%", min_width="0")
         super().__init__([W.HTML(STYLE), self.transport.box, *middle, self._error, *self.below()])
         self.add_class("ks-cockpit")
         panels.add(name, self)
@@ -215,6 +214,11 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
     def set_speed(self, speed: float) -> None:
         """Set the simulated seconds per second."""
         self.attempt(lambda: setattr(self.cluster.clock, "speed", speed))
+
+    def set_hall(self, on: bool) -> None:
+        """Enlarge texts and lines, to be read from the back of a hall."""
+        (self.add_class if on else self.remove_class)("ks-hall")
+        self._shown = -1.0  # redraw even if no time passes
 
     def reset(self, clock: str | None = None) -> None:
         """Start over with a new cluster of the same seed; None: on the current clock."""

@@ -14,12 +14,13 @@ from typing import Any
 from bokeh.layouts import column
 from bokeh.models import (
     BasicTicker,
+    CategoricalColorMapper,
     ColumnDataSource,
     HoverTool,
     LinearAxis,
     Range1d,
 )
-from bokeh.models.renderers import DataRenderer
+from bokeh.models.renderers import DataRenderer, GlyphRenderer
 from bokeh.plotting import figure
 
 from lessons.ui.chart import (
@@ -35,13 +36,18 @@ from lessons.ui.chart import (
     Markers,
     Plot,
 )
-from lessons.ui.theme import LIGHT, POD_WIDTH, LineStyle, Theme
+from lessons.ui.theme import CASING, LIGHT, POD_DASHES, POD_WIDTH, Theme
+from lessons.ui.themed import ThemedModels
 
 LEAST_SECONDS = 60.0  # a moving time axis is never shorter
 STEPS = "-steps"  # suffix of a source that holds the corners of stepped areas
 LEFT_BORDER = 62  # pixels, the same in all plots, so that their time axes are aligned
-RIGHT_BORDER = 58
+RIGHT_BORDER = 58  # with a second y axis
+NARROW_BORDER = 14
+Y_TICKS = 4  # about this many
 FONT_SIZE = "12px"
+FEW_PODS = 10  # up to here the lines of single pods are clearly visible
+CROWD_ALPHA = 0.4  # opacity of each line of more pods
 WHY = """<div style="max-width:340px;white-space:normal;font-size:12px">
 <b>@t{0.0} s</b>: @why</div>"""
 
@@ -51,15 +57,20 @@ class BokehChart:
 
     Args:
         chart: what to draw.
-        theme: colours and line styles.
+        theme: colours and line styles until a page shows the figures.
 
     Attributes:
         layout: the figures, for a `Live` widget.
         figures: one for each plot.
+        themed: what follows the theme of the page.
     """
 
     def __init__(self, chart: Chart, theme: Theme = LIGHT) -> None:
         self._chart, self._theme = chart, theme
+        self.themed = ThemedModels(theme)
+        self._right_border = (
+            RIGHT_BORDER if any(plot.right_label for plot in chart.plots) else NARROW_BORDER
+        )
         self._sources = {name: _source(name, columns) for name, columns in chart.columns().items()}
         stepped = {
             layer.source
@@ -73,17 +84,17 @@ class BokehChart:
         self._time = Range1d(start=0, end=LEAST_SECONDS)
         self._right: dict[str, Range1d] = {}
         self.figures = tuple(self._figure(plot) for plot in chart.plots)
-        self.layout = column(*self.figures, sizing_mode="stretch_width", spacing=2)
+        self.layout = column(*self.figures, sizing_mode="stretch_both", spacing=2)
+        self.themed.follow_page(self.layout)
         self._show_optional()
 
     # -- building -------------------------------------------------------------------------------
 
     def _figure(self, plot: Plot) -> Any:
         drawn = figure(
-            title=plot.title,
             name=f"{plot.name}-figure",
-            height=plot.height,
-            sizing_mode="stretch_width",
+            sizing_mode="stretch_both",
+            styles={"flex": f"{plot.height} 1 0"},
             x_range=self._time,
             y_range=Range1d(start=0, end=10),
             x_axis_label=TIME_LABEL,
@@ -91,17 +102,20 @@ class BokehChart:
             tools="",
         )
         drawn.xaxis.axis_label_standoff = 2
-        if plot.whole_numbers:
-            drawn.yaxis.ticker = BasicTicker(min_interval=1, desired_num_ticks=6)
+        drawn.xaxis.visible = plot is self._chart.plots[-1]  # one axis for all
+        least = 1 if plot.whole_numbers else 0
+        drawn.yaxis.ticker = BasicTicker(desired_num_ticks=Y_TICKS, min_interval=least)
         if plot.right_label:
             self._right[plot.name] = Range1d(start=0, end=130)
             drawn.extra_y_ranges = {"right": self._right[plot.name]}
-            drawn.add_layout(LinearAxis(y_range_name="right", axis_label=plot.right_label), "right")
+            axis = LinearAxis(y_range_name="right", axis_label=plot.right_label)
+            axis.ticker = BasicTicker(desired_num_ticks=Y_TICKS)
+            drawn.add_layout(axis, "right")
         drawn_layers = [self._add(drawn, layer) for layer in plot.layers]
         if markers := [each for each in drawn_layers if each is not None]:
             drawn.add_tools(HoverTool(renderers=markers, tooltips=WHY))
-        set_plain_style(drawn, self._theme)
-        set_legend_above(drawn, self._theme)
+        set_plain_style(drawn, self.themed, self._right_border)
+        set_legend_above(drawn, self.themed)
         if plot.legend_columns:
             drawn.legend[0].ncols = plot.legend_columns
         return drawn
@@ -111,11 +125,7 @@ class BokehChart:
         source = self._sources[layer.source]
         match layer:
             case Curve():
-                options = line_options(self._theme.lines[layer.style])
-                if layer.step:
-                    options["mode"] = "after"
-                draw = drawn.step if layer.step else drawn.line
-                draw("t", layer.y, source=source, legend_label=layer.label, **options)
+                self._add_curve(drawn, layer)
             case Band():
                 self._add_band(drawn, layer)
             case Bundle():
@@ -123,16 +133,25 @@ class BokehChart:
             case Markers():
                 return self._add_markers(drawn, layer)
             case Dots():
-                style = self._theme.lines[layer.style]
-                drawn.scatter(
-                    "t",
-                    layer.y,
-                    source=source,
-                    size=style.width,
-                    color=style.colour,
-                    legend_label=layer.label,
-                )
+                dots = drawn.scatter("t", layer.y, source=source, legend_label=layer.label).glyph
+                colour = f"line-{layer.style}"
+                self.themed.paint(dots, fill_color=colour, line_color=colour)
+                self.themed.size(dots, size=self._theme.lines[layer.style].width)
         return None
+
+    def _add_curve(self, drawn: Any, layer: Curve) -> None:
+        """Add a line; below an important one lies a wider line in the background's colour."""
+        style, source = self._theme.lines[layer.style], self._sources[layer.source]
+        draw, how = (drawn.step, {"mode": "after"}) if layer.step else (drawn.line, {})
+        if style.cased:
+            below = draw("t", layer.y, source=source, line_alpha=0.8, **how).glyph
+            self.themed.paint(below, line_color="background")
+            self.themed.size(below, line_width=style.width + CASING)
+        line = draw(
+            "t", layer.y, source=source, line_dash=style.dash, legend_label=layer.label, **how
+        ).glyph
+        self.themed.paint(line, line_color=f"line-{layer.style}")
+        self.themed.size(line, line_width=style.width)
 
     def _add_band(self, drawn: Any, layer: Band) -> None:
         """Add an area.
@@ -143,46 +162,49 @@ class BokehChart:
         hatch: dict[str, Any] = {}
         if fill.hatch:
             hatch = {"hatch_pattern": fill.hatch, "hatch_alpha": 0.45}
-        drawn.varea(
+        area = drawn.varea(
             x="t",
             y1=layer.low or 0,
             y2=layer.high,
             source=(self._corners if layer.step else self._sources)[layer.source],
-            fill_color=fill.colour,
             fill_alpha=fill.alpha,
             legend_label=layer.label,
             **hatch,
-        )
+        ).glyph
+        self.themed.paint(area, fill_color=f"fill-{layer.style}", hatch_color="hatch")
 
     def _add_bundle(self, drawn: Any, layer: Bundle) -> None:
         source = self._sources[layer.source]
-        source.data = {**source.data, "colour": [], "dash": []}
+        source.data = {**source.data, **self._line_styles(0)}
+        colours = range(len(self._theme.pods))
+        mapper = CategoricalColorMapper(factors=[str(n) for n in colours])
+        self.themed.paint_mapper(mapper, [f"pod-{n}" for n in colours])
         lines = drawn.multi_line(
             "xs",
             "ys",
             source=source,
-            line_color="colour",
+            line_color={"field": "colour", "transform": mapper},
             line_dash="dash",
-            line_width=POD_WIDTH,
-            line_alpha=0.75,
+            line_alpha="alpha",
             legend_label=layer.label,
         )
+        self.themed.size(lines.glyph, line_width=POD_WIDTH)
         drawn.add_tools(HoverTool(renderers=[lines], tooltips="<b>@pod</b>"))
 
     def _add_markers(self, drawn: Any, layer: Markers) -> DataRenderer:
-        source, theme = self._sources[layer.source], self._theme
+        source = self._sources[layer.source]
         if layer.moments:
-            moment = theme.lines["moment"]
-            drawn.vspan("t", source=source, line_color=moment.colour, line_width=moment.width)
-        markers: DataRenderer = drawn.scatter(
+            moments = drawn.vspan("t", source=source).glyph
+            self.themed.paint(moments, line_color="line-moment")
+            self.themed.size(moments, line_width=self._theme.lines["moment"].width)
+        markers: GlyphRenderer[Any] = drawn.scatter(
             "t",
             layer.y,
             source=source,
             marker="triangle" if layer.up else "inverted_triangle",
-            size=13,
-            fill_color=theme.marker,
-            line_color=theme.marker_edge,
         )
+        self.themed.paint(markers.glyph, fill_color="marker", line_color="marker-edge")
+        self.themed.size(markers.glyph, size=13)
         return markers
 
     # -- drawing --------------------------------------------------------------------------------
@@ -209,11 +231,12 @@ class BokehChart:
         return {layer.source for layer in layers if isinstance(layer, Bundle)}
 
     def _line_styles(self, count: int) -> dict[str, list[object]]:
-        """Return the columns `colour` and `dash` of that many lines."""
-        styles = [self._theme.pod_line(n) for n in range(count)]
+        """Return the columns `colour`, `dash` and `alpha` of that many lines."""
+        colours = len(self._theme.pods)
         return {
-            "colour": [style.colour for style in styles],
-            "dash": [style.dash for style in styles],
+            "colour": [str(n % colours) for n in range(count)],
+            "dash": [POD_DASHES[n // colours % len(POD_DASHES)] for n in range(count)],
+            "alpha": [0.85 if count <= FEW_PODS else CROWD_ALPHA] * count,
         }
 
     def _set_axes(self, data: ChartData) -> None:
@@ -251,48 +274,53 @@ def corners(columns: Columns) -> dict[str, list[object]]:
     return out
 
 
-def line_options(style: LineStyle) -> dict[str, Any]:
-    """Return a line style as keyword arguments of a Bokeh glyph."""
-    return {"line_color": style.colour, "line_dash": style.dash, "line_width": style.width}
+def set_plain_style(drawn: Any, themed: ThemedModels, right_border: int) -> None:
+    """Give a figure legible labels, a faint grid, no ornaments, and borders that align.
 
-
-def set_plain_style(drawn: Any, theme: Theme) -> None:
-    """Give a figure legible labels, a faint grid, no ornaments, and borders that align."""
+    Args:
+        drawn: the figure; the page shines through it.
+        themed: sets colours and sizes.
+        right_border: pixels to the right of the frame, at least.
+    """
     drawn.toolbar_location = None
-    drawn.outline_line_color = theme.frame
-    drawn.background_fill_color = theme.background
-    drawn.border_fill_color = theme.background
-    drawn.min_border_left = LEFT_BORDER
-    drawn.min_border_right = RIGHT_BORDER
-    drawn.title.text_font_size = "13px"
-    drawn.title.text_font_style = "bold"
-    drawn.title.text_color = theme.text
-    drawn.title.standoff = 2
+    drawn.background_fill_color = drawn.border_fill_color = None
+    drawn.min_border_right = right_border
+    drawn.min_border_top = drawn.min_border_bottom = 7
+    drawn.title.visible = False
+    themed.size(drawn, min_border_left=LEFT_BORDER)
+    themed.paint(drawn, outline_line_color="frame")
     for axis in drawn.axis:
-        axis.axis_label_text_font_size = FONT_SIZE
         axis.axis_label_text_font_style = "normal"
-        axis.axis_label_text_color = theme.text
-        axis.major_label_text_font_size = FONT_SIZE
-        axis.major_label_text_color = theme.text
         axis.minor_tick_line_color = None
-        axis.axis_line_color = theme.axis
+        themed.size(axis, axis_label_text_font_size=FONT_SIZE, major_label_text_font_size=FONT_SIZE)
+        themed.paint(
+            axis,
+            axis_label_text_color="text",
+            major_label_text_color="text",
+            axis_line_color="axis",
+            major_tick_line_color="axis",
+        )
     for grid in drawn.grid:
-        grid.grid_line_color = theme.grid
+        themed.paint(grid, grid_line_color="grid")
 
 
-def set_legend_above(drawn: Any, theme: Theme) -> None:
-    """Put the legend between title and plot, in one row, so that it hides nothing."""
+def set_legend_above(drawn: Any, themed: ThemedModels) -> None:
+    """Put the legend above the plot, in one row, so that it hides nothing."""
     legend = drawn.legend[0]
     legend.orientation = "horizontal"
-    legend.label_text_font_size = FONT_SIZE
-    legend.label_text_color = theme.text
-    legend.glyph_width = 28
+    legend.location = "left"
     legend.glyph_height = 12
-    legend.spacing = 14
     legend.padding = 0
-    legend.margin = 3
+    legend.margin = 2
     legend.border_line_color = None
     legend.background_fill_alpha = 0.0
+    themed.size(
+        legend,
+        label_text_font_size=FONT_SIZE,
+        glyph_width=26,
+        spacing=10,
+    )
+    themed.paint(legend, label_text_color="text")
     drawn.add_layout(legend, "above")
 
 

@@ -16,7 +16,6 @@ from math import isnan
 
 HEADROOM = 1.08  # the y axis ends a little above the largest value
 TIME_LABEL = "simulated time [s]"
-MARKER_HINT = "(\u25b2 \u25bc a decision: point at it)"
 NAN = float("nan")
 
 Columns = Mapping[str, Sequence[object]]
@@ -120,10 +119,9 @@ class Plot:
 
     Attributes:
         name: its key in `ChartData.tops`; as a Bokeh figure it is called "<name>-figure".
-        title: heading of the live figure.
         y_label: label of the y axis, with the unit.
         layers: from back to front.
-        height: pixels of the live figure with its axes.
+        height: share of the live figure, with its axes, in the height of all figures.
         still_height: pixels of the still picture's frame; 0: the plot is live only.
         whole_numbers: ticks of the y axis are whole numbers.
         right_label: label of a second y axis, which ends at `ChartData.right_tops`; "": none.
@@ -131,7 +129,6 @@ class Plot:
     """
 
     name: str
-    title: str
     y_label: str
     layers: tuple[Layer, ...]
     height: int

@@ -1,40 +1,85 @@
 """The style sheet of the panels; it uses JupyterLab's colours, so it fits light and dark themes.
 
+Outside of JupyterLab `light-dark()` chooses, by the `color-scheme` of the page. `PAGE` is for the
+whole notebook: still pictures are images, and take the theme of the page from `color-scheme`.
+
 Kubernetes has no counterpart.
 """
 
 from __future__ import annotations
 
+PAGE = """<style>
+body[data-jp-theme-light="true"] .jp-RenderedSVG img { color-scheme: light; }
+body[data-jp-theme-light="false"] .jp-RenderedSVG img { color-scheme: dark; }
+</style>"""
 STYLE = """<style>
-.ks-cockpit { border: 1px solid var(--jp-border-color2, #ddd); border-radius: 8px;
-  padding: 10px 12px; background: var(--jp-layout-color1, #fff); box-sizing: border-box;
-  overflow: hidden; }
-.ks-cockpit .ks-card { border: 1px solid var(--jp-border-color2, #ddd); border-radius: 6px;
-  padding: 6px 12px 8px; box-sizing: border-box; }
-.ks-cockpit .widget-html-content { line-height: 1.45; color: var(--jp-ui-font-color1, #222); }
-.ks-cockpit .ks-head { font-weight: 600; font-size: 13px; padding: 2px 0 4px; }
-.ks-cockpit .ks-head span { font-weight: 400; font-size: 12px; padding-left: 6px;
-  color: var(--jp-ui-font-color2, #555); }
-.ks-cockpit .ks-fact { font-size: 12px; }
-.ks-cockpit .ks-clock { font-family: var(--jp-code-font-family, monospace); font-size: 15px;
-  font-weight: 600; padding: 0 10px 0 12px; }
-.ks-cockpit .ks-state { font-size: 12px; color: var(--jp-ui-font-color2, #555); }
+.ks-cockpit { border: 1px solid var(--jp-border-color2, #8884); border-radius: 8px;
+  padding: 6px 10px 8px; background: var(--jp-layout-color0, Canvas); box-sizing: border-box;
+  color: var(--jp-ui-font-color1, CanvasText); overflow: hidden; --ks-font: 12px; }
+.ks-cockpit .ks-fill { height: clamp(380px, calc(100vh - 270px), 640px); }
+.ks-cockpit .ks-fill > div { height: 100%; }
+.ks-cockpit.ks-hall { --ks-font: 18px; --jp-widgets-font-size: 18px;
+  --jp-widgets-inline-height: 34px; }
+.ks-cockpit.ks-hall .ks-cards { flex-basis: 320px !important; }
+.ks-cockpit.ks-hall .ks-card .widget-label { width: 7em !important; }
+.ks-cockpit.ks-hall .ks-number input, .ks-cockpit.ks-hall .ks-number .widget-inline-hbox {
+  font-size: 18px; }
+.ks-cockpit .ks-card { border: 1px solid var(--jp-border-color2, #8884); border-radius: 6px;
+  padding: 2px 10px 6px; box-sizing: border-box; overflow: hidden; }
+.ks-cockpit .widget-html-content { line-height: 1.4; color: inherit; }
+.ks-cockpit .widget-html { margin: 1px 2px; }
+.ks-cockpit .ks-head { font-weight: 600; font-size: calc(var(--ks-font) + 1px); padding: 2px 0; }
+.ks-cockpit .ks-head span { font-weight: 400; font-size: var(--ks-font); padding-left: 6px;
+  color: var(--jp-ui-font-color1, inherit); }
+.ks-cockpit .ks-fact { font-size: var(--ks-font); }
+.ks-cockpit .ks-clock { font-family: var(--jp-code-font-family, monospace);
+  font-size: calc(var(--ks-font) + 3px); font-weight: 600; padding: 0 10px 0 12px; }
+.ks-cockpit .ks-state { font-size: var(--ks-font); color: var(--jp-ui-font-color1, inherit); }
 .ks-cockpit .ks-error { border-left: 6px solid #b00020; background: #fdecea; color: #5f0010;
-  padding: 6px 10px; font-size: 13px; margin: 4px 0; }
-.ks-cockpit table.ks-table { border-collapse: collapse; width: 100%; font-size: 12px;
+  padding: 6px 10px; font-size: calc(var(--ks-font) + 1px); margin: 4px 0; }
+.ks-cockpit .ks-speed .widget-label { position: absolute; clip-path: inset(50%); width: 1px; }
+.ks-cockpit :focus-visible { outline: 2px solid var(--jp-brand-color1, Highlight);
+  outline-offset: 1px; }
+/* While a handle is dragged, the number that it would set covers the number box. */
+.ks-cockpit .ks-number { position: relative; }
+.ks-cockpit .ks-number .widget-readout { display: none; }
+.ks-cockpit .ks-number:has(.noUi-active) .widget-readout { display: block; position: absolute;
+  right: 2px; top: 2px; width: 56px; min-width: 0; z-index: 2; font-weight: 600;
+  text-align: left; background: var(--jp-layout-color1, Canvas); }
+/* Cards beside the charts; side by side above them where the page is too narrow for that. */
+.ks-cockpit { container-type: inline-size; }
+@container (max-width: 719px) {
+  .ks-cards { flex-direction: row !important; }
+  .ks-cards > .ks-card { flex: 1 1 0 !important; }
+  .ks-cockpit .ks-fill { height: clamp(300px, calc(100vh - 440px), 560px); }
+}
+.ks-cockpit table.ks-table { border-collapse: collapse; width: 100%; font-size: var(--ks-font);
   line-height: 1.4; font-variant-numeric: tabular-nums; }
-.ks-cockpit .ks-table caption { text-align: left; font-weight: 600; font-size: 13px;
-  padding: 2px 0 3px; color: var(--jp-ui-font-color1, #222); }
+.ks-cockpit .ks-table caption { text-align: left; font-weight: 600;
+  font-size: calc(var(--ks-font) + 1px); padding: 2px 0 3px; color: inherit; }
 .ks-cockpit .ks-table th { text-align: left; font-weight: 600; padding: 0 10px 1px 0;
-  border-bottom: 1px solid var(--jp-border-color2, #ccc); white-space: nowrap; }
-.ks-cockpit .ks-table td { padding: 0 10px 0 0; vertical-align: top; white-space: nowrap; }
-.ks-cockpit .ks-table td:last-child { white-space: normal; }
+  border-bottom: 1px solid var(--jp-border-color2, #8888); white-space: nowrap; }
+.ks-cockpit .ks-table td { text-align: left; padding: 0 10px 0 0; vertical-align: top;
+  white-space: nowrap; }
+.ks-cockpit .ks-table td:last-child { white-space: normal; padding-right: 0; }
 .ks-cockpit .ks-table .ks-n { text-align: right; }
 .ks-cockpit .ks-wide { overflow-x: auto; }
 .ks-cockpit .ks-wide td { white-space: normal; min-width: 76px; }
-.ks-cockpit .ks-why { font-size: 12px; line-height: 1.45; }
-.ks-cockpit .ks-why > b { font-size: 13px; }
+.ks-cockpit .ks-why { font-size: var(--ks-font); line-height: 1.4; }
+.ks-cockpit .ks-why > b { font-size: calc(var(--ks-font) + 1px); }
 .ks-cockpit .ks-why p { margin: 3px 0; }
-.ks-cockpit .ks-why .ks-verdict { font-size: 13px; }
 .ks-cockpit .ks-why ol, .ks-cockpit .ks-why ul { margin: 3px 0; padding-left: 20px; }
+/* One cell for each pod; the fuller, the more CPU. */
+.ks-cockpit .ks-strip { display: flex; flex-wrap: wrap; gap: 2px; align-items: center;
+  font-size: var(--ks-font); --ks-cpu: light-dark(#8cc4ea, #1f6391); }
+body[data-jp-theme-light="true"] .ks-cockpit .ks-strip { --ks-cpu: #8cc4ea; }
+body[data-jp-theme-light="false"] .ks-cockpit .ks-strip { --ks-cpu: #1f6391; }
+.ks-cockpit .ks-strip b { padding-right: 6px; }
+.ks-cockpit .ks-strip i { width: 2.4em; line-height: 1.4; border: 1px solid #7f7f7f;
+  box-sizing: border-box; font-style: normal; text-align: center;
+  background: linear-gradient(to right, var(--ks-cpu) var(--full), transparent var(--full)); }
+.ks-cockpit .ks-crowd i { width: 9px; height: 16px;
+  background: linear-gradient(to top, #2f8fc4 var(--full), transparent var(--full)); }
+.ks-cockpit.ks-busy .ks-charts { opacity: 0.45; }
+@media (forced-colors: active) { .ks-cockpit .ks-strip i { forced-color-adjust: none; } }
 </style>"""

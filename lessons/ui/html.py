@@ -6,6 +6,7 @@ counterpart.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -39,7 +40,7 @@ def html_table(columns: Sequence[str], rows: Iterable[Sequence[object]], caption
         for row in kept
     )
     return (
-        f"<table class='ks-table'><caption>{escape(caption)}</caption>"
+        f"<table class='ks-table'><caption>{styled(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
@@ -76,11 +77,29 @@ def decision_html(
     )
 
 
+def styled(text: str) -> str:
+    """Return a text with its names in backticks set as code.
+
+    >>> styled("the pod `web` & more")
+    'the pod <code>web</code> &amp; more'
+    """
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def error_html(message: str) -> str:
     """Return the error strip of a panel; "" without a message."""
     if not message:
         return ""
     return f"<div role='alert' class='ks-error'><b>Error:</b> {escape(message)}</div>"
+
+
+def natural(name: str) -> list[tuple[str, int]]:
+    """Return a sort key that compares numbers in names as numbers.
+
+    >>> sorted(["web-10", "web-9", "db"], key=natural)
+    ['db', 'web-9', 'web-10']
+    """
+    return [(text, int(n) if n else -1) for text, n in re.findall(r"([^0-9]*)([0-9]*)", name)]
 
 
 def _alignment(right: bool) -> str:

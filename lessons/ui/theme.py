@@ -146,7 +146,7 @@ LIGHT = Theme(
     bar_edge="#8a8a8a",
     bar_hatch="#8a8a8a",
     lines={
-        "average": LineStyle(BLACK, "solid", 2.6, cased=True),
+        "average": LineStyle(BLACK, "solid", 2.2),
         "target": LineStyle(DARK_PINK, "dashed", 2.4, cased=True),
         "limit": LineStyle(GREY, "dotted", 1.6),
         "ready": LineStyle(GREEN, "solid", 3.0),
@@ -252,7 +252,7 @@ def _variables(theme: Theme) -> Theme:
         fills={k: replace(v, colour=f"var(--ks-fill-{k})") for k, v in theme.fills.items()},
         pods=tuple(f"var(--ks-pod-{n})" for n, _ in enumerate(theme.pods)),
         groups=tuple(f"var(--ks-group-{n})" for n, _ in enumerate(theme.groups)),
-        **plain,  # type: ignore[arg-type]  # the plain fields are texts
+        **plain,
     )
 
 

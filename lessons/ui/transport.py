@@ -6,13 +6,15 @@ Kubernetes has no counterpart.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import ipywidgets as W
 
 SPEEDS = (1, 2, 5, 10, 20, 50, 100)  # simulated seconds per second
 STEP_SECONDS = 5.0
-CLOCKS = (("live: pods are threads", "live"), ("virtual: no threads", "virtual"))
+HALL_SCALE = 1.5  # texts and lines, to be read from the back of a hall
+CLOCKS = (("live", "live"), ("virtual", "virtual"))
 
 
 class Driver(Protocol):
@@ -36,6 +38,9 @@ class Driver(Protocol):
     def choose_clock(self, clock: str) -> None:
         """Start over on this clock."""
 
+    def set_hall(self, on: bool) -> None:
+        """Enlarge texts and lines."""
+
 
 class Transport:
     """The bar.
@@ -50,7 +55,7 @@ class Transport:
     """
 
     def __init__(self, driver: Driver, clock: str, speed: float) -> None:
-        button = W.Layout(width="auto", min_width="78px")
+        button = W.Layout(width="auto")
         self.run = W.Button(description="Run", icon="play", tooltip="let time run", layout=button)
         self.pause = W.Button(
             description="Pause", icon="pause", tooltip="pause the clock", layout=button
@@ -72,9 +77,9 @@ class Transport:
             value=nearest(speed),
             description="speed",
             tooltip="simulated seconds per second",
-            layout=W.Layout(width="124px"),
-            style={"description_width": "42px"},
+            layout=W.Layout(width="72px"),
         )
+        self.speed.add_class("ks-speed")
         self.clock = W.ToggleButtons(
             options=CLOCKS,
             value=clock,
@@ -84,6 +89,7 @@ class Transport:
             ),
             style={"button_width": "auto"},
         )
+        self.hall = hall_button(driver.set_hall)
         self.status = W.HTML()
         self.run.on_click(lambda _button: driver.run())
         self.pause.on_click(lambda _button: driver.pause())
@@ -99,7 +105,7 @@ class Transport:
             [self.run, self.pause, self.step, self.speed, self.status],
             layout=W.Layout(align_items="center"),
         )
-        right = W.HBox([self.clock, self.reset], layout=W.Layout(align_items="center"))
+        right = W.HBox([self.clock, self.hall, self.reset], layout=W.Layout(align_items="center"))
         return W.Box(
             [left, right],
             layout=W.Layout(
@@ -115,6 +121,11 @@ class Transport:
         """Simulated seconds per second."""
         return float(self.speed.value)
 
+    @property
+    def scale(self) -> float:
+        """Size of texts and lines; 1 is normal."""
+        return HALL_SCALE if self.hall.value else 1.0
+
     def render(self, now: float, state: str) -> None:
         """Show the simulated time, and whether it runs."""
         minutes, seconds = divmod(int(now), 60)
@@ -122,6 +133,18 @@ class Transport:
             f"<span class='ks-clock' title='simulated time'>t = {minutes}:{seconds:02d}</span>"
             f"<span class='ks-state'>{state}</span>"
         )
+
+
+def hall_button(enlarge: Callable[[bool], None]) -> W.ToggleButton:
+    """Return the switch between the sizes for a desk and for a hall."""
+    button = W.ToggleButton(
+        description="Hall",
+        icon="search-plus",
+        tooltip="bigger texts and lines, to be read from the back of a hall",
+        layout=W.Layout(width="auto"),
+    )
+    button.observe(lambda change: enlarge(bool(change["new"])), "value")
+    return button
 
 
 def nearest(speed: float) -> int:

@@ -1,6 +1,7 @@
 """Widgets that the panels share: a slider with a number box, a button with an icon, a heading.
 
-Each slider has a number box, so a keyboard or a screen reader works as well as a mouse.
+Each slider has a number box, so a keyboard or a screen reader works as well as a mouse. While the
+handle is dragged, the number that it would set covers the box; the value is written on release.
 
 Three parties move a slider: the user in the page, code in a cell, and the panel's own thread, which
 syncs the slider when another client writes to the store. Callbacks of the page arrive on a thread
@@ -13,11 +14,15 @@ Kubernetes has no counterpart.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets as W
+
+LABEL_WIDTH = "76px"
+BOX_WIDTH = "58px"
+ROW = {"display": "flex", "flex_flow": "row wrap", "width": "100%"}  # layout of a box
 
 Change = Mapping[str, Any]
 """What ipywidgets passes to an observer; "new" is the new value."""
@@ -74,15 +79,16 @@ class NumberSlider:
             description=label,
             tooltip=tooltip,
             continuous_update=False,
-            readout=False,
-            style={"description_width": "76px"},
-            layout=W.Layout(width="auto", flex="1 1 150px", min_width="150px"),
+            readout=True,
+            style={"description_width": LABEL_WIDTH},
+            layout=W.Layout(width="auto", flex="1 1 90px", min_width="0"),
         )
         self.box = W.BoundedIntText(
-            value, low, max(high, value), 1, tooltip=tooltip, layout=W.Layout(width="58px")
+            value, low, max(high, value), 1, tooltip=tooltip, layout=W.Layout(width=BOX_WIDTH)
         )
         W.link((self.slider, "value"), (self.box, "value"))
         self.row = W.HBox([self.slider, self.box], layout=W.Layout(width="100%"))
+        self.row.add_class("ks-number")
 
     @property
     def value(self) -> int:
@@ -100,6 +106,37 @@ def icon_button(label: str, icon: str, tooltip: str) -> W.Button:
     """Return a button; `icon` is the name of a Font Awesome icon."""
     layout = W.Layout(width="auto", min_width="78px")
     return W.Button(description=label, icon=icon, tooltip=tooltip, layout=layout)
+
+
+def dashboard(
+    cards: Sequence[W.Widget], charts: Sequence[W.Widget], texts: Sequence[W.Widget]
+) -> W.Box:
+    """Return the body of a panel: the cards beside the charts, so that both are seen at once.
+
+    On a wide page the texts stand to the right of the charts, else below them. On a page that is
+    too narrow for two columns, the cards stand side by side above the charts.
+
+    Args:
+        cards: the controls.
+        charts: charts, and what belongs directly below them.
+        texts: decisions, tables, events.
+    """
+    for card in cards:
+        card.add_class("ks-card")
+        card.layout = W.Layout(flex="0 1 auto", min_width="0")
+    columns = (
+        _column(cards, "ks-cards", "1 1 264px"),
+        _column(charts, "ks-charts", "6 1 430px"),
+        _column(texts, "ks-texts", "3 1 300px"),
+    )
+    return W.Box(columns, layout=W.Layout(grid_gap="6px 10px", align_items="flex-start", **ROW))
+
+
+def _column(widgets: Sequence[W.Widget], name: str, flex: str) -> W.Box:
+    layout = W.Layout(display="flex", flex_flow="column", flex=flex, min_width="0", grid_gap="6px")
+    column = W.Box(list(widgets), layout=layout)
+    column.add_class(name)
+    return column
 
 
 def heading(title: str, note: str) -> W.HTML:

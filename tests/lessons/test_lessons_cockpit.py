@@ -224,11 +224,17 @@ def test_texts_say_what_the_charts_show() -> None:
     assert "keep 3 replicas" in cockpit.summary.why.value
     assert "1 → 3 pods" in cockpit.summary.why.value
     assert "Would change if:" in cockpit.summary.why.value
+    assert cockpit.summary.strip.value.count("<i ") == 3
+    assert cockpit.summary.pods.value == ""  # nobody reads it
+    cockpit.summary.details.selected_index = 0
+    cockpit.step(1)
+    cockpit.update()
+    cockpit.repaint()
     assert "Pods (3)" in cockpit.summary.pods.value
     assert "auto-pod-2" in cockpit.summary.pods.value
     assert "Pod auto-pod-2 is running" in cockpit.summary.feed.value
     assert "30/s arrive, all are served" in cockpit.traffic.status.value
-    cockpit.summary.details.selected_index = 0
+    cockpit.summary.details.selected_index = 1
     cockpit.step(5)
     cockpit.repaint()
     assert all("<th scope='col'" in widget.value for widget in cockpit.summary.tables)

@@ -115,7 +115,7 @@ def test_the_picture_has_a_segment_for_each_pod_and_hatches_closed_nodes() -> No
         ]
         rects = list(root.iter(f"{SVG}rect"))
         assert sum(each.get("fill") == "url(#ks-away)" for each in rects) == 2
-        whole = next(each for each in rects if each.get("stroke") == "#999999")
+        whole = next(each for each in rects if each.get("stroke") == "var(--ks-bar-edge)")
         end = float(str(whole.get("x"))) + float(str(whole.get("width")))
         ends = [float(each.get("x", 0)) + float(str(each.get("width"))) for each in rects[1:]]
         assert max(ends) <= end + 0.2

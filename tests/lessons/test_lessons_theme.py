@@ -23,7 +23,7 @@ CHARTS = {"cockpit": cockpit.CHART, "rollout": rollout.CHART, "tuning": tuning.C
 DARK = replace(
     LIGHT,
     name="dark",
-    background="#111111",
+    background="#101010",
     text="#eeeeee",
     marker_edge="#dddddd",
     lines={key: LineStyle("#fafafa", style.dash) for key, style in LIGHT.lines.items()},
@@ -82,15 +82,15 @@ def test_a_theme_changes_both_drawings(name: str) -> None:
     picture = svg_chart.draw(chart, data, "title", "in words", DARK)
     assert not [colour for colour in light_lines | {"white"} if f'"{colour}"' in picture]
     for figure in BokehChart(chart, DARK).figures:
-        assert figure.background_fill_color == figure.border_fill_color == "#111111"
-        drawn = {getattr(each.glyph, "line_color", None) for each in figure.renderers}
-        assert not drawn & light_lines
+        assert figure.background_fill_color is figure.border_fill_color is None  # the page's
+        for each in figure.renderers:
+            assert str(getattr(each.glyph, "line_color", None)) not in light_lines
         assert figure.legend[0].label_text_color == "#eeeeee"
 
 
 def test_a_chart_without_data_says_so() -> None:
     """Neither drawing fails."""
-    chart = Chart((Plot("p", "t", "y", (Curve("s", "y", "ready", "line"),), height=100),))
+    chart = Chart((Plot("p", "y", (Curve("s", "y", "ready", "line"),), height=100),))
     data = ChartData({"s": {"t": [], "y": []}}, start=0.0, end=-1.0)
     BokehChart(chart).draw(replace(data, end=0.0))
     assert svg_chart.NOTHING in svg_chart.draw(chart, data, "empty", "in words")
@@ -99,7 +99,7 @@ def test_a_chart_without_data_says_so() -> None:
 def test_markers_outside_of_the_picture_are_left_out() -> None:
     """A decision before the first second, or without a value, has no triangle."""
     layers = (Curve("s", "y", "ready", "line"), Markers("m", "y", up=True))
-    chart = Chart((Plot("p", "t", "y", layers, height=100),))
+    chart = Chart((Plot("p", "y", layers, height=100),))
     marks = {"t": [1.0, 6.0, 7.0], "y": [1.0, 2.0, float("nan")], "why": ["early", "seen", "nan"]}
     data = ChartData({"s": {"t": [5.0, 9.0], "y": [1.0, 1.0]}, "m": marks}, 5.0, 9.0, {"p": 3.0})
     picture = svg_chart.draw(chart, data, "title", "in words")
@@ -116,7 +116,8 @@ def test_the_node_chart_is_described_once_too() -> None:
     assert list(zip(segments["left"], segments["right"], strict=True)) == [(0.0, 25.0)] * 2
     picture = node_picture.svg([fill], DARK)
     assert picture.count("<title>web-0: ") == 2
-    assert 'fill="#111111"' in picture and '"white"' not in picture
+    assert 'fill="#101010"' in picture and '"white"' not in picture
     live = FillChart(DARK)
     live.draw(fill, "web-0")
-    assert live.layout.background_fill_color == "#111111"
+    assert live.layout.background_fill_color is None  # the page's
+    assert live.layout.yaxis[0].major_label_text_color == "#eeeeee"
