@@ -6,7 +6,8 @@ them. The package imports them only on first use, so that `doctor()` can report 
     session      the first and the last cell of a lesson: setup(), fresh_cluster(), finish()
     health       doctor(): what is installed, and how to install what is missing
     kubectl      %%kubectl: the real kubectl against the lesson's cluster
-    check        exercises: check(), hint(), solution(); questions; predictions; progress
+    check        exercises: check(), hint(), solution(); questions
+    feedback/    predict(), progress(), errors told with their line, hints behind buttons
     exercises/   the tasks of each lesson
     pods         short ways to write pods and to see where they go
     toy          a miniature controller, and what lost watch events do to it
@@ -29,7 +30,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from lessons.check import predict, progress, quiz, todo
+from lessons.check import quiz, todo
+from lessons.feedback.predictions import predict
+from lessons.feedback.progress_map import progress
 from lessons.health import doctor
 from lessons.pods import place, pod
 from lessons.scheduler.nodefill import fill

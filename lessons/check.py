@@ -1,7 +1,8 @@
 """Exercises that check themselves: ``check()``, ``hint()``, ``solution()``.
 
 A check never raises. It has three outcomes: not attempted, right, and not right with a sentence
-that names the cause. There are no grades and no hidden tests; the message is what counts.
+that names the cause. There are no grades and no hidden tests; the message is what counts. In a
+notebook, hints and the solution are also behind buttons below an open exercise.
 
 Kubernetes has no counterpart.
 
@@ -18,12 +19,14 @@ hint 1 of 1: it is less than 50
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from lessons.feedback.answers import Form
+from lessons.feedback.faults import in_a_notebook, no_exit, tell
+from lessons.feedback.hints import help_html
+from lessons.feedback.progress_file import remember_solved
 
 Test = Callable[[Any], str | None]
 """test(value) -> None if the answer is right, else a sentence that says what is wrong."""
@@ -61,6 +64,7 @@ class Task:
         answer: the solution as text, shown by `solution()`; run as Python, it is a right answer.
         correct: the solution as a value, for the tests of the lessons.
         wrong: plausible wrong values, for the tests of the lessons.
+        form: decides whether an answer is a function, a number and so on, as the test needs it.
     """
 
     id: str
@@ -70,27 +74,44 @@ class Task:
     answer: str
     correct: Any = None
     wrong: Sequence[Any] = ()
+    form: Form | None = None
     _shown: int = field(default=0, repr=False)
 
     def check(self, value: Any = todo) -> bool | None:
         """Print whether an answer is right, and return it; None means not attempted."""
         if value is todo or value is None:
             print(f"[ .. ] {self.id} {self.title}: not attempted yet")
+            self._offer_help()
             return None
-        try:
-            message = self.test(value)
-        except Endless:
-            message = "your answer repeats the same call again and again and never ends"
-        except KeyboardInterrupt:
-            message = "interrupted: does your answer ever end?"
-        except Exception as error:  # noqa: BLE001 - the learner's own code runs here
-            message = f"your answer raised {type(error).__name__}: {error}"
+        message = self._problem(value)
         if message is None:
             print(f"[ OK ] {self.id} {self.title}")
-            _remember(self.id)
+            remember_solved(self.id)
             return True
         print(f"[MISS] {self.id} {self.title}: {message}")
+        self._offer_help()
         return False
+
+    def _problem(self, value: Any) -> str | None:
+        """Return what is wrong with an answer; None if it is right."""
+        try:
+            with no_exit():
+                return (self.form and self.form(value)) or self.test(value)
+        except Endless:
+            return "your answer repeats the same call again and again and never ends"
+        except KeyboardInterrupt:
+            return "interrupted: does your answer ever end?"
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the learner's own code runs here
+            return tell(error)
+
+    def _offer_help(self) -> None:
+        """Show the buttons in a notebook; elsewhere `hint()` and `solution()` are at hand."""
+        if in_a_notebook():
+            from IPython.display import display
+
+            text = "Hints and the solution: .hint(), .solution()"
+            page = help_html(self.hints, self.answer)
+            display({"text/html": page, "text/plain": text}, raw=True)  # type: ignore[no-untyped-call]
 
     def hint(self) -> None:
         """Print the next hint; the last one is almost the answer."""
@@ -147,63 +168,3 @@ def quiz(questions: Sequence[Question], answers: str = "") -> None:
         if number:
             print()
         question.ask(answers[number : number + 1])
-
-
-def predict(what: str, mine: object, really: object) -> None:
-    """Print a prediction beside what happened; predictions are never graded.
-
-    >>> predict("pods after two minutes", 3, 5)
-    pods after two minutes: you said 3, but the answer is 5. Find out why before you read on.
-    >>> predict("pods after two minutes", todo, 5)
-    pods after two minutes: the answer is 5. Next time, predict first: you learn more that way.
-
-    Args:
-        what: what was predicted.
-        mine: your prediction; `todo` if you made none.
-        really: what happened.
-    """
-    if mine is todo or mine is None:
-        message = f"the answer is {really!r}. Next time, predict first: you learn more that way."
-    elif mine == really:
-        message = f"you said {mine!r}, which is right."
-    else:
-        message = (
-            f"you said {mine!r}, but the answer is {really!r}. Find out why before you read on."
-        )
-    print(f"{what}: {message}")
-
-
-# -- progress: a small file that you can delete at any time -------------------------------------
-
-
-def _progress_file() -> Path:
-    base = os.environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local/share")
-    return Path(os.environ.get("KUBESIM_PROGRESS", os.path.join(base, "kubesim", "progress.json")))
-
-
-def _read() -> list[str]:
-    try:
-        done = json.loads(_progress_file().read_text())
-    except (OSError, ValueError):
-        return []
-    return [str(task) for task in done] if isinstance(done, list) else []
-
-
-def _remember(task: str) -> None:
-    done = _read()
-    if task not in done:
-        path = _progress_file()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(sorted([*done, task])))
-        except OSError as error:  # for example a read-only home folder
-            print(f"(progress is not saved: {error})")
-
-
-def progress() -> None:
-    """Print the exercises solved so far on this machine; delete the file to start over."""
-    done = _read()
-    if done:
-        print(f"solved: {', '.join(done)}   (saved in {_progress_file()})")
-    else:
-        print("nothing solved yet: open lesson 1")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from kubesim.errors import Compacted
 from kubesim.store import EtcdStore, KeyValue, TxnResult
 from lessons.check import Endless, Question, Task
+from lessons.feedback.answers import a_function, a_number
 
 PREFIX = "/pods/"
 RIVALS = 3  # other clients that are faster in the check of exercise 1.1
@@ -194,6 +195,7 @@ q1 = Task(
             return""",
     _good_increment,
     (_blind_increment, _impatient_increment, _stubborn_increment),
+    a_function("increment", "store", "key"),
 )
 
 q2 = Task(
@@ -223,6 +225,7 @@ def catch_up(store, prefix, copy, revision):
         return listed.revision""",
     _good_catch_up,
     (_never_relists, _ignores_deletes),
+    a_function("catch_up", "store", "prefix", "copy", "revision"),
 )
 
 bonus = Task(
@@ -233,6 +236,7 @@ bonus = Task(
     "1: all writes of one transaction share one revision.",
     1,
     (3, 0),
+    a_number(),
 )
 
 questions = (

@@ -12,6 +12,7 @@ from kubesim.errors import Conflict
 from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import parse_label_selector
 from lessons.check import Endless, Question, Task
+from lessons.feedback.answers import a_dict, a_function, a_string
 
 PATIENCE = 50  # after this many updates a loop counts as endless
 
@@ -128,8 +129,6 @@ WANTED = {"web-1", "db-1"}
 
 
 def _check_selector(text: str) -> str | None:
-    if not isinstance(text, str):
-        return "write the selector as a string, for example 'app=web'"
     selected = {name for name, labels in PODS.items() if parse_label_selector(text).matches(labels)}
     if selected == WANTED:
         return None
@@ -171,6 +170,7 @@ def add_one(api, name):
             continue""",
     _good_add_one,
     (_gives_up, _overwrites, _sends_the_same_again),
+    a_function("add_one", "api", "name"),
 )
 
 q2 = Task(
@@ -184,6 +184,7 @@ q2 = Task(
     "release=stable",
     "release=stable",
     ("app=web", "tier in (front,back)"),
+    a_string("'app=web'"),
 )
 
 bonus = Task(
@@ -197,6 +198,7 @@ bonus = Task(
         {"spec": {"replicas": 5}},
         {"metadata": {"labels": {"app": "web"}}, "spec": {"replicas": 5}},
     ),
+    a_dict('{"spec": {...}}'),
 )
 
 questions = (

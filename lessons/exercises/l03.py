@@ -8,6 +8,8 @@ from typing import Protocol
 from kubesim import Cluster
 from kubesim.kubelet.pod.backoff import CrashBackOff
 from lessons.check import Question, Task
+from lessons.feedback.answers import a_class, a_dict, a_list_of
+from lessons.feedback.faults import short
 
 
 class UsageModel(Protocol):
@@ -30,7 +32,10 @@ def _check_delays(delays: Sequence[float]) -> str | None:
 def _check_model(factory: Callable[[], UsageModel]) -> str | None:
     model = factory()
     for second, expected in ((0, 100), (30, 150), (59, 198), (60, 100), (90, 150)):
-        cpu, _memory = model.usage(float(second), None)
+        usage = model.usage(float(second), None)
+        if not isinstance(usage, (list, tuple)) or len(usage) != 2:
+            return f"return two values, millicores and bytes; yours returns {short(usage)}"
+        cpu, _memory = usage
         if abs(cpu - expected) > 3:
             return f"at second {second} the CPU should be about {expected}m, but it is {cpu}m"
     manifest = {
@@ -95,6 +100,7 @@ q1 = Task(
     "[0, 10, 20, 40, 80]",
     [0, 10, 20, 40, 80],
     ([10, 20, 40, 80, 160], [1, 2, 4, 8, 16]),
+    a_list_of(int, 5, "[1, 2, 3, 4, 5]"),
 )
 
 q2 = Task(
@@ -110,6 +116,7 @@ q2 = Task(
         return 100 + int(now % 60 / 60 * 100), 60_000_000""",
     Saw,
     (_Flat, _NeverFalls),
+    a_class("Saw", "usage", "now", "load"),
 )
 
 bonus = Task(
@@ -123,6 +130,7 @@ bonus = Task(
         {"web server": "OnFailure", "retry until it works": "OnFailure", "run once": "Never"},
         {"web server": "Always", "retry until it works": "Always", "run once": "Never"},
     ),
+    a_dict('{"web server": "...", "retry until it works": "...", "run once": "..."}'),
 )
 
 questions = (

@@ -11,6 +11,7 @@ from kubesim.autoscaler import Observation
 from kubesim.objects import Document
 from kubesim.traffic import Sine
 from lessons.check import Question, Task
+from lessons.feedback.answers import a_class, a_dict, a_function, watched_class
 from lessons.tuning.tune import pods_needed
 
 CASES = (  # pods, utilization %, target %, desired
@@ -53,7 +54,7 @@ def _rounds(pods: int, utilization: int, target: int) -> int:
 
 
 def _check_config(config: Document) -> str | None:
-    if not isinstance(config, dict) or set(config) - {"target_cpu"}:
+    if set(config) - {"target_cpu"}:
         return 'change only the target: {"target_cpu": ...}'
     with Cluster(nodes=3, seed=7) as cluster:
         cluster.set_hpa_config(**config)
@@ -84,9 +85,13 @@ class _Raises:
 
 
 def _check_policy(policy: type) -> str | None:
-    with Cluster(nodes=3, seed=7, policy=policy()) as cluster:
+    raised: list[Exception] = []
+    own = watched_class(policy, "recommend", raised)
+    with Cluster(nodes=3, seed=7, policy=own()) as cluster:
         cluster.set_traffic(Sine(base=60, amplitude=50, period_seconds=600))
         cluster.sleep(1200)
+        if raised:
+            raise raised[0]
         errors = cluster.analytics.since(level="error", component="HPA").rows
         if errors:
             return errors[-1].message
@@ -114,6 +119,7 @@ def desired(pods, utilization, target):
     return pods if 0.9 <= ratio <= 1.1 else ceil(pods * ratio)""",
     _good_desired,
     (_without_tolerance, _rounds),
+    a_function("desired", "pods", "utilization", "target"),
 )
 
 q2 = Task(
@@ -127,6 +133,7 @@ q2 = Task(
     '{"target_cpu": 110}',
     {"target_cpu": 110},
     ({"target_cpu": 70}, {"max_pods": 3}),
+    a_dict('{"target_cpu": ...}'),
 )
 
 bonus = Task(
@@ -143,6 +150,7 @@ bonus = Task(
         return max(seen.current, ceil(pods_needed(seen)))""",
     Ratchet,
     (_AlwaysOne, _Raises),
+    a_class("Policy", "recommend", "seen"),
 )
 
 questions = (

@@ -13,6 +13,7 @@ from kubesim.scheduler import NodeInfo, default_profile
 from kubesim.scheduler.framework.interface import POINTS
 from kubesim.scheduler.policy import PlacementPolicy
 from lessons.check import Question, Task
+from lessons.feedback.answers import a_class, a_dict, a_score, watched_class, watched_function
 from lessons.pods import asks, place, pod, where
 from lessons.scheduler.nodes import read_nodes
 
@@ -27,11 +28,26 @@ class _Own:
 
     def __init__(self, answer: object) -> None:
         plugin = answer() if isinstance(answer, type) else answer
-        self._function = cast(Score, getattr(plugin, "score", plugin))
+        self.raised: list[Exception] = []
+        score = cast(Score, getattr(plugin, "score", plugin))
+        self._function = watched_function(score, self.raised)
 
     def score(self, pod: Document, node: NodeInfo) -> float:
         """Return what the answer returns; the framework checks it."""
-        return self._function(pod, node)
+        return cast(float, self._function(pod, node))
+
+
+def _with_errors(check: Callable[[Score], str | None]) -> Callable[[object], str | None]:
+    """Return a check that raises what the answer raised, instead of the scheduler's message."""
+
+    def checked(answer: object) -> str | None:
+        own = _Own(answer)
+        message = check(own.score)
+        if own.raised:
+            raise own.raised[0]
+        return message
+
+    return checked
 
 
 def _cluster(score: Score, **sizes: str) -> Cluster:
@@ -144,8 +160,8 @@ def stuck() -> Cluster:
     return cluster
 
 
-def _check_change(change: object) -> str | None:
-    if not isinstance(change, dict) or len(change) != 1:
+def _check_change(change: Document) -> str | None:
+    if len(change) != 1:
         return 'answer with a dict of one field of the spec: {"field": value}'
     with stuck() as cluster:
         spec = cluster.api.get("Pod", "report")["spec"]
@@ -202,7 +218,10 @@ def nodes_of_the_default() -> int:
 
 
 def _check_scheduler(policy: type) -> str | None:
-    with _scheduled(policy(), "own") as cluster:
+    raised: list[Exception] = []
+    with _scheduled(watched_class(policy, "choose", raised)(), "own") as cluster:
+        if raised:
+            raise raised[0]
         errors = cluster.analytics.since(level="error", component="own").rows
         if errors:
             return errors[0].message
@@ -258,7 +277,7 @@ class _Spreader(Packer):
 q1 = Task(
     "5.1",
     "a score that packs",
-    _check_pack,
+    _with_errors(_check_pack),
     (
         "node.requested.cpu_milli is requested already, node.allocatable.cpu_milli is available.",
         "A fuller node gets more points: 0 for an empty node, 100 for a full one.",
@@ -268,12 +287,13 @@ q1 = Task(
     return 100 * node.requested.cpu_milli / node.allocatable.cpu_milli""",
     _packs,
     (_millicores, _counts_pods),
+    a_score("pod", "node"),
 )
 
 q2 = Task(
     "5.2",
     "a score that spreads",
-    _check_spread,
+    _with_errors(_check_spread),
     (
         "The same numbers, but the opposite order.",
         "A node of 8 cores should get twice as much as one of 4: compare shares, not pods.",
@@ -283,6 +303,7 @@ q2 = Task(
     return 100 - 100 * node.requested.cpu_milli / node.allocatable.cpu_milli""",
     _spreads,
     (_packs, _fewest_pods),
+    a_score("pod", "node"),
 )
 
 q3 = Task(
@@ -302,6 +323,7 @@ q3 = Task(
         {"tolerations": [{"operator": "Exists"}]},
         {"tolerations": [{**_TOLERATION, "effect": "NoExecute"}]},
     ),
+    a_dict('{"field": value}'),
 )
 
 bonus = Task(
@@ -325,6 +347,7 @@ bonus = Task(
         return max(fitting, key=lambda node: node.requested.cpu_milli, default=None)""",
     Packer,
     (_LooksAtCpuAlone, _Spreader),
+    a_class("Packer", "choose", "pod", "nodes"),
 )
 
 questions = (

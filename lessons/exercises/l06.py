@@ -12,6 +12,7 @@ from kubesim.controllers.deployment.rolling import (
 )
 from kubesim.errors import KubeSimError
 from lessons.check import Question, Task
+from lessons.feedback.answers import a_dict, a_function, a_list_of
 from lessons.rollout.deployments import BAD_IMAGE, image_of, set_image, web
 from lessons.rollout.still import RolloutStill, watch_rollout
 from lessons.toy import Toy
@@ -128,7 +129,7 @@ SECONDS = 60
 
 
 def _check_bounds(bounds: Mapping[str, int | str]) -> str | None:
-    if not isinstance(bounds, dict) or set(bounds) != {"maxSurge", "maxUnavailable"}:
+    if set(bounds) != {"maxSurge", "maxUnavailable"}:
         return 'give both: {"maxSurge": ..., "maxUnavailable": ...}'
     try:
         good = _rolled(bounds, image_of(2))
@@ -209,6 +210,7 @@ q1 = Task(
     return max(0, missing), alive[: max(0, -missing)]""",
     _good_reconcile,
     (_never_deletes, _counts_the_dead, _Remembers()),
+    a_function("reconcile", "desired", "pods"),
 )
 
 q2 = Task(
@@ -228,6 +230,7 @@ q2 = Task(
         {"maxSurge": 1, "maxUnavailable": 0},
         {"maxSurge": 0, "maxUnavailable": 0},
     ),
+    a_dict('{"maxSurge": ..., "maxUnavailable": ...}'),
 )
 
 bonus = Task(
@@ -241,6 +244,7 @@ bonus = Task(
     "[15, 10]",
     (15, 10),
     ((20, 5), (15, 5), (8, 17), (13, 12)),
+    a_list_of(int, 2, "[8, 5]"),
 )
 
 questions = (

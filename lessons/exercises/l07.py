@@ -12,6 +12,7 @@ from kubesim.errors import KubeSimError
 from kubesim.experiment import Contender, compare
 from kubesim.objects import Document
 from lessons.check import Question, Task
+from lessons.feedback.answers import a_class, a_dict, a_function, watched_class
 from lessons.tuning.loads import LOADS, Corners, LoadProfile
 from lessons.tuning.tune import Tuning, cost, pods_needed, tune
 
@@ -84,7 +85,7 @@ MOST_UNMET, MOST_TURNS, MOST_MINUTES = 2.0, 4, 480
 
 
 def _check_lunch(config: Document) -> str | None:
-    if not isinstance(config, dict) or set(config) - set(SETTINGS):
+    if set(config) - set(SETTINGS):
         return f"answer with a dict with some of the keys {', '.join(SETTINGS)}"
     try:
         trial = tune(Tuning(load="lunch break"), **config)
@@ -146,10 +147,12 @@ def duel(policy: object, loads: dict[str, LoadProfile]) -> dict[str, tuple[float
     return results
 
 
-def _check_policy(policy: object) -> str | None:
-    if not callable(getattr(policy, "recommend", None)):
-        return "a policy is a class with a method recommend(self, seen)"
-    for name, (mine, theirs) in duel(policy, ARENA | IN_THE_CHECK).items():
+def _check_policy(policy: type) -> str | None:
+    raised: list[Exception] = []
+    results = duel(watched_class(policy, "recommend", raised), ARENA | IN_THE_CHECK)
+    if raised:
+        raise raised[0]
+    for name, (mine, theirs) in results.items():
         if mine >= theirs:
             known = " (the load that is only in the check)" if name in IN_THE_CHECK else ""
             return (
@@ -218,6 +221,7 @@ q1 = Task(
     return min(current, max([newest, *young]))""",
     _good_next,
     (_cool_down, _all_of_history),
+    a_function("next_size", "now", "current", "newest", "history"),
 )
 
 q2 = Task(
@@ -233,6 +237,7 @@ q2 = Task(
     '{"target": 65, "window": 300}',
     {"target": 65, "window": 300},
     ({"target": 80}, {"target": 65, "window": 0}, {"target": 40, "window": 300}),
+    a_dict('{"target": ..., "window": ...}'),
 )
 
 bonus = Task(
@@ -259,6 +264,7 @@ bonus = Task(
         return ceil(max(self.needs))""",
     Doubling,
     (_AlwaysMaximum, _NewestNeed),
+    a_class("Policy", "recommend", "seen"),
 )
 
 questions = (

@@ -14,6 +14,7 @@ from kubesim.errors import BadRequest, Conflict, StatusError
 from kubesim.objects.frozen import Document
 from kubesim.rest.users import RequestAttributes, read_users
 from lessons.check import Question, Task
+from lessons.feedback.answers import a_dict, a_list_of
 
 PATIENCE_SECONDS = 10.0
 SHOP: Document = {
@@ -87,8 +88,6 @@ def _check_request(typed: Typed, request: str, port: int) -> str | None:
 
 
 def _check_requests(answer: Sequence[str]) -> str | None:
-    if not isinstance(answer, (list, tuple)) or len(answer) != len(TYPED):
-        return f"write a list of {len(TYPED)} strings, such as 'GET /version'"
     web = {"kind": "Pod", "spec": {"containers": [{"name": "main", "image": "web:1"}]}}
     with Cluster(nodes=1, hpa=False) as cluster:
         cluster.sleep(1)
@@ -106,7 +105,7 @@ def _check_requests(answer: Sequence[str]) -> str | None:
 
 
 def _check_applied(applied: Document) -> str | None:
-    if not isinstance(applied, dict) or applied.get("kind") != "Deployment":
+    if applied.get("kind") != "Deployment":
         return 'write a dict with "apiVersion", "kind": "Deployment", "metadata" and "spec"'
     with Cluster(nodes=0, hpa=False) as cluster:
         cluster.api.apply(SHOP, field_manager="ann")
@@ -164,8 +163,6 @@ def _text(attempt: RequestAttributes) -> str:
 
 
 def _check_rule(rule: Document) -> str | None:
-    if not isinstance(rule, dict):
-        return 'write a dict such as {"verbs": [...], "apiGroups": [...], ...}'
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "users.json")
         entry = {"name": "carol", "token": "token-of-carol", "rules": [rule]}
@@ -208,6 +205,7 @@ q1 = Task(
         ["GET /api/v1/pods", *REQUESTS[1:]],
         [*REQUESTS[:3], "DELETE /api/v1/namespaces/default/pods"],
     ),
+    a_list_of(str, len(TYPED), "['GET /version', ...]"),
 )
 
 q2 = Task(
@@ -226,6 +224,7 @@ q2 = Task(
         {**APPLIED, "spec": {"replicas": 3, "revisionHistoryLimit": 3}},
         {**APPLIED, "metadata": {"name": "shop"}},
     ),
+    a_dict('{"apiVersion": ..., "kind": "Deployment", ...}'),
 )
 
 bonus = Task(
@@ -243,6 +242,7 @@ bonus = Task(
         {**RULE, "resources": ["pods"]},
         {key: value for key, value in RULE.items() if key != "namespaces"},
     ),
+    a_dict('{"verbs": [...], "apiGroups": [...], ...}'),
 )
 
 questions = (

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lessons import exercises
-from lessons.check import Task, progress, todo
+from lessons import exercises, progress
+from lessons.check import Task, todo
 
 LESSONS = sorted(path.stem for path in Path(exercises.__file__).parent.glob("l*.py"))
 TASKS = [

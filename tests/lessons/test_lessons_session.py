@@ -87,7 +87,7 @@ def test_predictions_are_echoed_and_never_graded(capsys: Any) -> None:
     predict("pods", 4, 4)
     predict("pods", 3, 4)
     out = capsys.readouterr().out.splitlines()
-    assert out[0].startswith("pods: the answer is 4.")
+    assert out[0] == "pods: the answer is 4 (no prediction made)."
     assert out[1] == "pods: you said 4, which is right."
     assert "you said 3, but the answer is 4" in out[2]
 

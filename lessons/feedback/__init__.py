@@ -1,0 +1,1 @@
+"""What a learner gets back: errors with their line, hints, compared predictions, progress."""

@@ -1,0 +1,131 @@
+"""The lessons of the course: titles, exercises and predictions.
+
+Kubernetes has no counterpart.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Lesson(NamedTuple):
+    """One lesson.
+
+    Attributes:
+        number: 1 for the first one.
+        title: as in the map of the lessons.
+        exercises: the ids of its exercises.
+        predictions: the names of its predictions; each name stands once in the whole course.
+    """
+
+    number: int
+    title: str
+    exercises: tuple[str, ...]
+    predictions: tuple[str, ...]
+
+
+LESSONS = (
+    Lesson(
+        1,
+        "The store and its watch",
+        ("1.1", "1.2", "1.3"),
+        ("the store's revision", "the counter", "events"),
+    ),
+    Lesson(
+        2,
+        "The API server",
+        ("2.1", "2.2", "2.3"),
+        ("restartPolicy", "the same manifest", "three pods"),
+    ),
+    Lesson(
+        3,
+        "The life of a pod",
+        ("3.1", "3.2", "3.3"),
+        (
+            "changes",
+            "the last phase",
+            "starts",
+            "the phase",
+            "restarts",
+            "pods with a thread of their own",
+        ),
+    ),
+    Lesson(
+        4,
+        "The autoscaler",
+        ("4.1", "4.2", "4.3"),
+        (
+            "pods after the first check",
+            "pods with half the target",
+            "seconds until it scaled down",
+            "requests/s not served",
+        ),
+    ),
+    Lesson(
+        5,
+        "The scheduler",
+        ("5.1", "5.2", "5.3", "5.4"),
+        (
+            "the node of web",
+            "pods on node-1",
+            "enough to",
+            "web pods on node-4",
+            "preempted in spite of the budget",
+            "nodes with pods",
+            "pods with a node",
+        ),
+    ),
+    Lesson(
+        6,
+        "Controllers and rolling updates",
+        ("6.1", "6.2", "6.3"),
+        (
+            "what creates the pods",
+            "what acts",
+            "changes of size",
+            "pods, edge-triggered, some events lost",
+            "pods, edge-triggered, events twice",
+            "pods left by Orphan",
+            "at most",
+            "ready at least",
+            "old pods",
+            "new pods",
+            "while it is down",
+            "after the restart",
+            "seconds, about",
+        ),
+    ),
+    Lesson(
+        7,
+        "Tuning the autoscaler",
+        ("7.1", "7.2", "7.3"),
+        (
+            "seconds until all requests are served",
+            "second of the first scale-down",
+            "percent unmet",
+            "pods at most, CPU known late",
+            "pods at most, before 600 s",
+            "pods in the narrow band",
+        ),
+    ),
+    Lesson(
+        8,
+        "Three ways in",
+        ("8.1", "8.2", "8.3"),
+        (
+            "the columns are computed by",
+            "the codes of the two errors",
+            "lines",
+            "the PATCH is",
+            "the codes of the two requests",
+        ),
+    ),
+)
+
+
+def lesson_of_prediction(name: str) -> int:
+    """Return the number of the lesson that asks for a prediction; 0 if none does."""
+    for lesson in LESSONS:
+        if name in lesson.predictions:
+            return lesson.number
+    return 0

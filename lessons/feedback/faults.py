@@ -1,0 +1,139 @@
+"""Errors of a learner's code, told with the line, its text and the values used.
+
+Kubernetes has no counterpart.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import walk_tb
+from types import FrameType
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parent.parent
+NOT_THE_LEARNERS = (
+    str(PACKAGE),
+    str(PACKAGE.parent / "kubesim"),
+    *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    "<frozen",
+)
+MAX_TEXT = 80
+MAX_VALUES = 4
+INNER = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def tell(error: BaseException) -> str:
+    """Return what an answer raised; where, and with which values, if its own code is at fault.
+
+    Args:
+        error: as it was caught, with its traceback.
+    """
+    lines = [_what(error)]
+    frame, number = _place(error)
+    if frame is not None:
+        text = linecache.getline(frame.f_code.co_filename, number).strip()
+        lines.append(f"in {_where(frame, number)}{': ' + text if text else ''}")
+        if values := _values(frame, text):
+            lines.append("with " + ", ".join(values))
+    return "\n       ".join(lines)
+
+
+def _what(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return "your answer calls exit(), which ends a program: return instead"
+    if isinstance(error, RecursionError):
+        return "your answer calls itself again and again and never ends (RecursionError)"
+    message = ADDRESS.sub("", str(error))
+    return f"your answer raised {type(error).__name__}{': ' + message if message else ''}"
+
+
+def _place(error: BaseException) -> tuple[FrameType | None, int]:
+    """Return the innermost frame of the learner's code, and its line."""
+    found: tuple[FrameType | None, int] = (None, 0)
+    for frame, number in walk_tb(error.__traceback__):
+        if frame.f_code.co_filename.startswith(NOT_THE_LEARNERS):
+            continue
+        if found[0] is not None and frame.f_code.co_name in INNER:
+            found = (found[0], number)
+        else:
+            found = (frame, number)
+    return found
+
+
+def _where(frame: FrameType, number: int) -> str:
+    code = frame.f_code
+    if code.co_name == "<module>":
+        return f"line {number} of the cell"
+    line = number - code.co_firstlineno + 1
+    if code.co_name == "<lambda>":
+        return f"line {line} of your lambda"
+    return f"line {line} of `{code.co_qualname.rpartition('<locals>.')[2]}`"
+
+
+def _values(frame: FrameType, text: str) -> list[str]:
+    """Return the arguments of the function, and the variables that the line names."""
+    code, variables = frame.f_code, frame.f_locals
+    if code.co_name == "<module>":
+        return []
+    names = list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    names += [name for name in re.findall(r"[A-Za-z_]\w*", text) if name in code.co_varnames]
+    known = [name for name in dict.fromkeys(names) if name in variables and name != "self"]
+    return [f"{name} = {short(variables[name])}" for name in known[:MAX_VALUES]]
+
+
+def short(value: object) -> str:
+    """Return a value as Python text, without addresses, and cut if it is long.
+
+    >>> short({"a": 1}), short(object())
+    ("{'a': 1}", '<object>')
+    """
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001 - a learner's __repr__ may raise
+        return f"an object whose repr() raises {type(error).__name__}"
+    if ADDRESS.search(text):
+        name = getattr(value, "__name__", "")
+        size = f" of {len(value)}" if isinstance(value, (list, tuple, dict, set)) else ""
+        return f"`{name}`" if name else f"<{type(value).__name__}{size}>"
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 4] + " ..."
+
+
+@contextmanager
+def no_exit() -> Iterator[None]:
+    """Make ``exit()`` in a notebook raise SystemExit instead of ending the kernel."""
+    shell = _shell()
+    if shell is None:
+        yield
+        return
+
+    def refuse() -> None:
+        raise SystemExit
+
+    shell.ask_exit = refuse
+    try:
+        yield
+    finally:
+        del shell.ask_exit
+        shell.keepkernel_on_exit = None
+
+
+def in_a_notebook() -> bool:
+    """Whether a notebook's kernel runs this code."""
+    return _shell() is not None
+
+
+def _shell() -> Any:
+    """Return the IPython shell of a notebook's kernel; None outside of a notebook."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell if getattr(shell, "kernel", None) is not None else None

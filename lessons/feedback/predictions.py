@@ -1,0 +1,164 @@
+"""Predictions: say what will happen, then compare; `predict()` is kind about spelling.
+
+Kubernetes has no counterpart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from lessons.check import todo
+from lessons.feedback.faults import short
+from lessons.feedback.progress_file import Prediction, remember_prediction
+
+WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
+TRUTH = {"yes": True, "true": True, "y": True, "no": False, "false": False, "n": False}
+QUOTES = "'\"`“”‘’ \t\n"
+NUMBER = re.compile(r"(?:about|around|~|≈)?\s*([-+]?\d[\d_]*(?:[.,]\d+)?)\s*(?:%|[a-z][a-z/ ]*)?")
+
+
+class Verdict(NamedTuple):
+    """A prediction compared with what happened.
+
+    Attributes:
+        result: ``right``, ``close`` (within the tolerance) or ``wrong``.
+        note: one sentence about the form of the prediction; "" if there is nothing to say.
+    """
+
+    result: str
+    note: str = ""
+
+
+def predict(what: str, mine: object, really: object, *, within: float = 0) -> None:
+    """Print a prediction beside what happened; predictions are recorded, but never graded.
+
+    >>> predict("pods after two minutes", 5, 5)
+    pods after two minutes: you said 5, which is right.
+    >>> predict("pods after two minutes", 3, 5)
+    pods after two minutes: you said 3, but the answer is 5. Find out why before you read on.
+    >>> predict("seconds until it scales down", 300, 305, within=10)
+    seconds until it scales down: you said 300, which is close: the answer is 305.
+    >>> predict("pods after two minutes", todo, 5)
+    pods after two minutes: the answer is 5 (no prediction made).
+
+    Args:
+        what: what was predicted.
+        mine: your prediction; `todo` if you made none.
+        really: what happened.
+        within: how far a number may be off and still count as close.
+    """
+    if mine is todo or mine is None or (isinstance(mine, str) and not mine.strip(QUOTES)):
+        print(f"{what}: the answer is {really!r} (no prediction made).")
+        return
+    verdict = judge(mine, really, within=within)
+    said = short(mine)
+    if verdict.result == "right":
+        message = f"you said {said}, which is right."
+    elif verdict.result == "close":
+        message = f"you said {said}, which is close: the answer is {really!r}."
+    else:
+        message = f"you said {said}, but the answer is {really!r}. Find out why before you read on."
+    print(f"{what}: {message}{' ' + verdict.note if verdict.note else ''}")
+    remember_prediction(what, Prediction(said, short(really), verdict.result))
+
+
+def judge(mine: object, really: object, *, within: float = 0) -> Verdict:
+    """Compare a prediction with what happened.
+
+    Case, spaces, hyphens, quotation marks, articles and plurals do not matter; a number may be
+    written as text or as a word.
+
+    >>> judge("pods", "Pod").result, judge("3", 3).result, judge("many", 3).note
+    ('right', 'right', 'The answer is a number.')
+
+    Args:
+        mine: the prediction.
+        really: what happened.
+        within: how far a number may be off and still count as close.
+    """
+    if isinstance(really, bool):
+        return _judge_truth(mine, really)
+    if isinstance(really, (int, float)):
+        return _judge_number(mine, float(really), within)
+    if isinstance(really, str):
+        if isinstance(mine, str):
+            return Verdict("right" if _plain(mine) == _plain(really) else "wrong")
+        return Verdict("wrong", "The answer is a word, in quotation marks.")
+    if isinstance(really, (list, tuple)):
+        return _judge_list(mine, really, within)
+    return Verdict("right" if mine == really else "wrong")
+
+
+def _judge_truth(mine: object, really: bool) -> Verdict:
+    value = TRUTH.get(mine.strip(QUOTES).casefold()) if isinstance(mine, str) else mine
+    if not isinstance(value, bool):
+        return Verdict("wrong", "The answer is True or False.")
+    return Verdict("right" if value == really else "wrong")
+
+
+def _judge_number(mine: object, really: float, within: float) -> Verdict:
+    value = _number(mine)
+    if value is None:
+        return Verdict("wrong", "The answer is a number.")
+    note = "A number needs no quotation marks." if isinstance(mine, str) else ""
+    if value == really:
+        return Verdict("right", note)
+    return Verdict("close" if abs(value - really) <= within else "wrong", note)
+
+
+def _number(mine: object) -> float | None:
+    """Return a number that was given as such, as text or as a word; None if it is none."""
+    if isinstance(mine, (int, float)) and not isinstance(mine, bool):
+        return float(mine)
+    if isinstance(mine, (list, tuple)) and len(mine) == 1:
+        return _number(mine[0])
+    if not isinstance(mine, str):
+        return None
+    text = mine.strip(QUOTES).casefold()
+    first = text.split(" ")[0]
+    if first in WORDS:
+        return float(WORDS.index(first))
+    match = NUMBER.fullmatch(text)
+    return float(match.group(1).replace(",", ".").replace("_", "")) if match else None
+
+
+def _judge_list(mine: object, really: Sequence[object], within: float) -> Verdict:
+    if isinstance(mine, str):
+        parts: Sequence[object] = [part for part in re.split(r"[,;\s\[\]()]+", mine) if part]
+    elif isinstance(mine, (list, tuple)):
+        parts = mine
+    else:
+        return Verdict("wrong", f"The answer is a list of {len(really)}.")
+    if len(parts) != len(really):
+        return Verdict("wrong", f"The answer is a list of {len(really)}, yours has {len(parts)}.")
+    each = {judge(a, b, within=within).result for a, b in zip(parts, really, strict=True)}
+    note = f"Write a list, such as {really!r}." if isinstance(mine, str) else ""
+    return Verdict("wrong" if "wrong" in each else "close" if "close" in each else "right", note)
+
+
+def _plain(text: str) -> str:
+    """Return a text without case, separators, quotation marks, articles and plural endings."""
+    words = re.split(r"[\s_\-/]+", text.strip(QUOTES + ".!?").casefold())
+    if len(words) > 1 and words[0] in ("the", "a", "an"):
+        words = words[1:]
+    joined = "".join(words)
+    for ending, singular in (("ies", "y"), ("sses", "ss"), ("s", "")):
+        if joined.endswith(ending) and not joined.endswith("ss"):
+            return joined.removesuffix(ending) + singular
+    return joined
