@@ -13,7 +13,7 @@ from kubesim.scheduler import NodeInfo, default_profile
 from kubesim.scheduler.framework.interface import POINTS
 from kubesim.scheduler.policy import PlacementPolicy
 from lessons.check import Question, Task
-from lessons.feedback.answers import a_class, a_dict, a_score, watched_class, watched_function
+from lessons.feedback.answers import a_class, a_dict, a_score, with_errors
 from lessons.pods import asks, place, pod, where
 from lessons.scheduler.nodes import read_nodes
 
@@ -28,26 +28,11 @@ class _Own:
 
     def __init__(self, answer: object) -> None:
         plugin = answer() if isinstance(answer, type) else answer
-        self.raised: list[Exception] = []
-        score = cast(Score, getattr(plugin, "score", plugin))
-        self._function = watched_function(score, self.raised)
+        self._function = cast(Score, getattr(plugin, "score", plugin))
 
     def score(self, pod: Document, node: NodeInfo) -> float:
         """Return what the answer returns; the framework checks it."""
-        return cast(float, self._function(pod, node))
-
-
-def _with_errors(check: Callable[[Score], str | None]) -> Callable[[object], str | None]:
-    """Return a check that raises what the answer raised, instead of the scheduler's message."""
-
-    def checked(answer: object) -> str | None:
-        own = _Own(answer)
-        message = check(own.score)
-        if own.raised:
-            raise own.raised[0]
-        return message
-
-    return checked
+        return self._function(pod, node)
 
 
 def _cluster(score: Score, **sizes: str) -> Cluster:
@@ -218,10 +203,7 @@ def nodes_of_the_default() -> int:
 
 
 def _check_scheduler(policy: type) -> str | None:
-    raised: list[Exception] = []
-    with _scheduled(watched_class(policy, "choose", raised)(), "own") as cluster:
-        if raised:
-            raise raised[0]
+    with _scheduled(policy(), "own") as cluster:
         errors = cluster.analytics.since(level="error", component="own").rows
         if errors:
             return errors[0].message
@@ -277,7 +259,7 @@ class _Spreader(Packer):
 q1 = Task(
     "5.1",
     "a score that packs",
-    _with_errors(_check_pack),
+    with_errors(_check_pack, "score"),
     (
         "node.requested.cpu_milli is requested already, node.allocatable.cpu_milli is available.",
         "A fuller node gets more points: 0 for an empty node, 100 for a full one.",
@@ -293,7 +275,7 @@ q1 = Task(
 q2 = Task(
     "5.2",
     "a score that spreads",
-    _with_errors(_check_spread),
+    with_errors(_check_spread, "score"),
     (
         "The same numbers, but the opposite order.",
         "A node of 8 cores should get twice as much as one of 4: compare shares, not pods.",
@@ -329,7 +311,7 @@ q3 = Task(
 bonus = Task(
     "5.4",
     "a scheduler that packs (bonus)",
-    _check_scheduler,
+    with_errors(_check_scheduler, "choose"),
     (
         "First select the nodes with room for both CPU and memory; asks(pod) returns how much.",
         "If there is none, return None. Otherwise return the one with the largest requested.cpu_milli.",

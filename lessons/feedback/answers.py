@@ -159,7 +159,28 @@ def _call_problem(function: Callable[..., object], parameters: Any, wanted: str)
 # -- answers that the simulation calls, and whose errors it would report without a line ---------
 
 
-def watched_function(function: Callable[..., Any], errors: list[Exception]) -> Callable[..., Any]:
+def with_errors(check: Callable[[Any], str | None], method: str) -> Callable[[Any], str | None]:
+    """Return a check that raises what the answer raised, instead of what the simulation reports.
+
+    Args:
+        check: runs a simulation that calls the answer.
+        method: the method that the simulation calls; an answer without it is a function.
+    """
+
+    def checked(answer: Any) -> str | None:
+        errors: list[Exception] = []
+        if isinstance(answer, type):
+            message = check(_watched_class(answer, method, errors))
+        else:
+            message = check(_watched_function(getattr(answer, method, answer), errors))
+        if errors:
+            raise errors[0]
+        return message
+
+    return checked
+
+
+def _watched_function(function: Callable[..., Any], errors: list[Exception]) -> Callable[..., Any]:
     """Return a function that also appends what it raises to a list."""
 
     @wraps(function)
@@ -173,8 +194,8 @@ def watched_function(function: Callable[..., Any], errors: list[Exception]) -> C
     return watched
 
 
-def watched_class(cls: type, method: str, errors: list[Exception]) -> type:
+def _watched_class(cls: type, method: str, errors: list[Exception]) -> type:
     """Return a subclass whose method also appends what it raises to a list."""
-    own = watched_function(getattr(cls, method), errors)
+    own = _watched_function(getattr(cls, method), errors)
     names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, method: own}
     return type(cls.__name__, (cls,), names)

@@ -35,7 +35,7 @@ LESSONS = (
         2,
         "The API server",
         ("2.1", "2.2", "2.3"),
-        ("restartPolicy", "the same manifest", "three pods"),
+        ("restartPolicy", "the same manifest", "three pods", "replicas in the store"),
     ),
     Lesson(
         3,
@@ -77,7 +77,7 @@ LESSONS = (
     ),
     Lesson(
         6,
-        "Controllers and rolling updates",
+        "Controllers and rollouts",
         ("6.1", "6.2", "6.3"),
         (
             "what creates the pods",
@@ -103,9 +103,9 @@ LESSONS = (
             "seconds until all requests are served",
             "second of the first scale-down",
             "percent unmet",
-            "pods at most, CPU known late",
-            "pods at most, before 600 s",
-            "pods in the narrow band",
+            "pods at most, while warming up",
+            "pods at most before 600 s",
+            "pods with a target of 95 %",
         ),
     ),
     Lesson(
@@ -114,10 +114,10 @@ LESSONS = (
         ("8.1", "8.2", "8.3"),
         (
             "the columns are computed by",
-            "the codes of the two errors",
+            "the codes of the two refusals",
             "lines",
             "the PATCH is",
-            "the codes of the two requests",
+            "the codes without permission",
         ),
     ),
 )

@@ -28,7 +28,7 @@ class Prediction:
 
 
 @dataclass
-class Progress:
+class Achievements:
     """What was done so far.
 
     Attributes:
@@ -48,13 +48,13 @@ def progress_file() -> Path:
     return Path(os.environ.get("KUBESIM_PROGRESS", os.path.join(base, "kubesim", "progress.json")))
 
 
-def read_progress() -> Progress:
+def read_progress() -> Achievements:
     """Return what was done so far; nothing if there is no file, or none that can be read."""
     try:
         document = json.loads(progress_file().read_text(encoding="utf-8"))
         if isinstance(document, list):  # the format of release 0.2.0
             document = {"solved": document}
-        return Progress(
+        return Achievements(
             {str(task) for task in document.get("solved", ())},
             {
                 str(name): Prediction(*(str(entry[key]) for key in Prediction.__annotations__))
@@ -62,9 +62,9 @@ def read_progress() -> Progress:
             },
         )
     except FileNotFoundError:
-        return Progress()
+        return Achievements()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return Progress(problem=f"{type(error).__name__}: {error}")
+        return Achievements(problem=f"{type(error).__name__}: {error}")
 
 
 def remember_solved(task: str) -> None:
@@ -83,7 +83,7 @@ def remember_prediction(name: str, prediction: Prediction) -> None:
         _write(progress)
 
 
-def _write(progress: Progress) -> None:
+def _write(progress: Achievements) -> None:
     """Replace the file as a whole, so that no other notebook reads half of it."""
     path = progress_file()
     document = {

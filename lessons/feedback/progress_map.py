@@ -6,7 +6,7 @@ Kubernetes has no counterpart.
 from __future__ import annotations
 
 from lessons.feedback.course import LESSONS, Lesson
-from lessons.feedback.progress_file import Progress, progress_file, read_progress
+from lessons.feedback.progress_file import Achievements, progress_file, read_progress
 
 BAR_WIDTH = 12
 
@@ -16,7 +16,7 @@ def progress() -> None:
     print("\n".join(progress_lines(read_progress())))
 
 
-def progress_lines(done: Progress) -> list[str]:
+def progress_lines(done: Achievements) -> list[str]:
     """Return a table with a bar for each lesson and one for all, and what comes next."""
     width = max(len(_name(lesson)) for lesson in LESSONS)
     rows = [f"{'':{width}}  {'exercises solved':{BAR_WIDTH + 10}}  predictions made"]
@@ -35,7 +35,7 @@ def _name(lesson: Lesson) -> str:
     return f"{lesson.number} {lesson.title}"
 
 
-def _row(name: str, width: int, lessons: list[Lesson], done: Progress) -> str:
+def _row(name: str, width: int, lessons: list[Lesson], done: Achievements) -> str:
     exercises = [task for lesson in lessons for task in lesson.exercises]
     predictions = [name for lesson in lessons for name in lesson.predictions]
     solved = sum(task in done.solved for task in exercises)
@@ -64,7 +64,7 @@ def bar(part: int, whole: int, width: int = BAR_WIDTH) -> str:
     return "█" * full + "░" * (width - full)
 
 
-def _next_step(done: Progress) -> str:
+def _next_step(done: Achievements) -> str:
     tasks = [(task, lesson) for lesson in LESSONS for task in lesson.exercises]
     open_tasks = [(task, lesson) for task, lesson in tasks if task not in done.solved]
     if not open_tasks:

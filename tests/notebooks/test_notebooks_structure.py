@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from lessons.feedback.course import LESSONS as COURSE
 from lessons.refresh import PREDICTION, executed, expected_file
 from lessons.start import course_files
 
@@ -174,6 +175,42 @@ def test_few_outputs_are_left_uncompared(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_open_exercises_show_their_buttons_in_an_executed_copy(path: Path) -> None:
+    """Hints and the solution are HTML that needs no kernel; a page without HTML names the calls."""
+    shown = [
+        output["data"]
+        for cell in executed_cells(path)
+        if re.search(r"^(q\d|bonus)\.check\(", source(cell), re.MULTILINE)
+        for output in cell["outputs"]
+        if "data" in output
+    ]
+    assert len(shown) == len(COURSE[int(path.name[:2]) - 1].exercises)
+    for data in shown:
+        page = "".join(data["text/html"])
+        assert page.count("<details") >= 2
+        assert ">Solution</summary>" in page
+        assert ".hint()" in "".join(data["text/plain"])
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_the_course_lists_the_predictions(path: Path) -> None:
+    """`progress()` counts them without opening a notebook; a name stands for one prediction."""
+    code = [ast.parse(source(cell)) for cell in cells_of(path) if is_python(cell)]
+    names = [
+        ast.literal_eval(node.args[0])
+        for tree in code
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "predict"
+    ]
+    lesson = COURSE[int(path.name[:2]) - 1]
+    assert names == list(lesson.predictions), "bring lessons/feedback/course.py up to date"
+    title = source(cells_of(path, "markdown")[0]).splitlines()[0]
+    assert title.casefold() == f"# lesson {lesson.number}: {lesson.title}".casefold()
+    every = [name for each in COURSE for name in each.predictions]
+    assert len(every) == len(set(every))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_lessons_follow_the_rhythm(path: Path) -> None:
     """Goal, predict, explain, break it, in real Kubernetes, exercises, questions, an end."""
     prose = [source(cell) for cell in cells_of(path, "markdown")]
@@ -185,7 +222,7 @@ def test_lessons_follow_the_rhythm(path: Path) -> None:
     for part in ("## The goal", "## Break it", "> **In real Kubernetes.**", "kubectl"):
         assert part in text, part
     code = "\n".join(source(cell) for cell in cells_of(path))
-    for call in ("q1.check(", "q2.check(", "bonus.check(", "# q1.hint()", "# q1.solution()"):
+    for call in ("q1.check(", "q2.check(", "bonus.check("):
         assert call in code, call
     assert 'quiz(questions, answers="")' in code
 
