@@ -21,7 +21,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 $(LAB_READY): requirements-lab.lock pyproject.toml
 	@$(NEEDS_PYTHON)
-	@echo "Setting up .venv for the lessons: JupyterLab, ipywidgets, Bokeh. This takes about a minute, once."
+	@echo "Setting up .venv for the lessons: JupyterLab, ipywidgets, Bokeh. This takes about a minute and 400 MB, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements-lab.lock
 	@$(PIP) install --no-deps -e .

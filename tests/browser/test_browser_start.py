@@ -1,0 +1,97 @@
+"""A learner's first minutes: `lessons start`, the printed address, the links of lesson 0."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab_page import TIMEOUT
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ROOT = Path(__file__).resolve().parents[2]
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/lab\S*")
+PAGES = {"cheat sheet": "Cheat sheet", "glossary": "Glossary", "teacher's guide": "Teacher's guide"}
+
+
+def printed_address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Return the address that JupyterLab prints for people without a browser on that machine."""
+    for _ in range(300):
+        assert process.poll() is None, log.read_text()[-2000:]
+        found = ADDRESS.search(log.read_text())
+        if found:
+            return found.group()
+        time.sleep(0.2)
+    raise AssertionError(f"no address was printed:\n{log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """(printed address, learner's folder) of `python -m lessons start`."""
+    home = tmp_path_factory.mktemp("start")
+    folder, log = home / "mine", home / "lab.log"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ,
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "PYTHONPATH": str(ROOT),
+    }
+    lab = ["--no-browser", "--ip=127.0.0.1", f"--port={port}", "--expose-app-in-browser"]
+    command = [sys.executable, "-m", "lessons", "start", str(folder), *lab]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*command, "--IdentityProvider.token=", "--ServerApp.password="],
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a process group: `lessons start` and its JupyterLab
+        )
+        try:
+            yield printed_address(process, log), folder
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(20)
+
+
+def test_the_printed_address_opens_lesson_0(page: Any, started: tuple[str, Path]) -> None:
+    """Not the empty launcher, and no question about news lies on top of it."""
+    address, folder = started
+    page.goto(address, timeout=TIMEOUT)
+    page.get_by_role("heading", name="Start here").wait_for(timeout=TIMEOUT)
+    page.get_by_role("heading", name="The lessons", exact=False).wait_for(timeout=TIMEOUT)
+    assert page.locator(".jp-Launcher").count() == 0
+    assert page.locator(".jp-Dialog").count() == 0
+    assert page.get_by_text("Would you like to get notified").count() == 0
+    assert (folder / "notebooks/00_start_here.ipynb").is_file()
+
+
+@pytest.mark.parametrize("link", PAGES)
+def test_the_links_of_lesson_0_open_pages(page: Any, started: tuple[str, Path], link: str) -> None:
+    """In the learner's own copy, rendered."""
+    address, _folder = started
+    page.goto(f"{address}?reset", timeout=TIMEOUT)
+    page.locator(".jp-Notebook").get_by_role("link", name=link).first.click(timeout=TIMEOUT)
+    preview = page.locator(".jp-MarkdownViewer")
+    preview.get_by_role("heading", name=PAGES[link], level=1).wait_for(timeout=TIMEOUT)
+
+
+def test_a_lesson_opens_from_the_map(page: Any, started: tuple[str, Path]) -> None:
+    """A row of the table of lessons leads to its notebook."""
+    address, _folder = started
+    page.goto(f"{address}?reset", timeout=TIMEOUT)
+    page.locator(".jp-Notebook").get_by_role("link", name="2 The API server").click(timeout=TIMEOUT)
+    page.get_by_role("heading", name="Lesson 2: the API server").wait_for(timeout=TIMEOUT)
