@@ -7,7 +7,6 @@ Kubernetes has no counterpart.
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -25,20 +24,8 @@ _lock = threading.Lock()  # guards _open; nothing is closed while it is held
 
 
 def setup() -> None:
-    """Load BokehJS into the page, register the %%kubectl magic, and print the versions.
-
-    The script is inline, so no network is needed. Its output is cleared at once: the page keeps the
-    script, and the saved notebook stays small. Voila runs cells before it opens a page, so there
-    the output stays.
-    """
-    from bokeh.io import output_notebook
-    from bokeh.resources import Resources
-    from IPython.display import clear_output
-
+    """Register the %%kubectl magic, and print the versions."""
     kubectl.load(lambda: _open.get("lesson"))
-    output_notebook(Resources(mode="inline", components=["bokeh"]), hide_banner=True)
-    if not os.environ.get("SERVER_SOFTWARE", "").startswith("voila"):
-        clear_output()  # type: ignore[no-untyped-call]
     print(f"kubesim {kubesim_version} is ready; it mirrors Kubernetes {KUBERNETES_VERSION}")
 
 
@@ -68,8 +55,8 @@ def close_slot(slot: str) -> None:
 def finish() -> None:
     """Close the lesson's cluster and its server; called by the last cell of a lesson.
 
-    Panels stay open, so that "Run All" does not close one before you have seen it. A panel pauses
-    when its page is closed; `close()` ends it.
+    Panels stay open, so that "Run All" does not close one before you have seen it. A panel rests
+    while nobody looks at it; `close()` ends it.
     """
     close_slot("lesson")
     print(f"closed{_open_panels_note(panels.names())}")

@@ -218,7 +218,7 @@ class SchedulerPanel(Panel):
 
     def _render_again(self) -> None:
         """Render with the next update, even if no time has passed."""
-        self._shown = -1.0
+        self._shown = (-1.0, False)
 
     # -- texts and pictures ---------------------------------------------------------------------
 

@@ -33,6 +33,7 @@ from lessons.ui.bokeh_chart import BokehChart
 from lessons.ui.css import STYLE
 from lessons.ui.html import error_html, html_table
 from lessons.ui.live import Live
+from lessons.ui.still_output import display_panel
 from lessons.ui.transport import HALL_SCALE, hall_button
 from lessons.ui.widgets import (
     ROW,
@@ -221,7 +222,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
             if self._pending.wait(PERIOD_SECONDS):
                 self._run_trial()
             self._render()
-            self.live.realign_now_and_then()
+            self.live.flush()
 
     def _run_trial(self) -> None:
         """Run a trial of the newest settings; a refusal is shown, and the last run stays."""
@@ -282,6 +283,10 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         data["text/plain"] = f"{self!r}\n(run this cell, and the panel appears here)"
         data["image/svg+xml"] = self.svg()
         return bundle
+
+    def _ipython_display_(self, **options: object) -> None:
+        bundle = self._repr_mimebundle_(**options)
+        display_panel(bundle[0] if isinstance(bundle, tuple) else bundle, self.svg())
 
 
 def settings_text(trial: Trial) -> str:

@@ -1,8 +1,8 @@
 """The base class of the live panels: a cluster of its own, a transport bar, and an update thread.
 
 A subclass defines the layout and the contents. This class runs the clock, replaces the panel when
-its cell runs again, pauses when the page is closed, and reports refusals and failures. Each panel
-has one thread, which polls the cluster several times a second and is the only thread that changes
+its cell runs again, rests while nobody looks, and reports refusals and failures. Each panel has one
+thread, which polls the cluster several times a second and is the only thread that changes
 Bokeh models. The simulation does not depend on it.
 
     boot()        read what is needed from a new cluster
@@ -19,7 +19,6 @@ Kubernetes has no counterpart; the nearest is a Grafana dashboard beside `kubect
 from __future__ import annotations
 
 import threading
-import time
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
@@ -34,12 +33,13 @@ from lessons.ui import open_panels as panels
 from lessons.ui.css import STYLE
 from lessons.ui.html import error_html
 from lessons.ui.live import Live
+from lessons.ui.rest import Rest
+from lessons.ui.still_output import display_panel
 from lessons.ui.transport import STEP_SECONDS, Transport, nearest
 
 HZ = 5.0  # repaints a second
 POLLS = 4  # updates from the cluster between two repaints
 SLICE_SECONDS = 1.0  # virtual clock: simulated time between two updates
-REST_SECONDS = 10.0  # the clock pauses after the page has been closed for this long
 
 
 class Timed(Protocol):
@@ -99,13 +99,13 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         self._lock = threading.RLock()  # guards the swap of the cluster by Reset
         self._stop = threading.Event()
         self._running = threading.Event()
-        self._resting = False
-        self._last_seen = time.monotonic()
+        self._rest = Rest()
         self._refusal = self._trouble = ""
         self._fresh(clock, nearest(speed))
         self._error = W.HTML()
         middle = self.controls()
         self.live = Live(self.figures())
+        self.live.on_seen(self._rest.touch)
         self.transport = Transport(self, clock, speed)
         self.live.layout = W.Layout(width="100%", min_width="0")
         super().__init__([W.HTML(STYLE), self.transport.box, *middle, self._error, *self.below()])
@@ -123,7 +123,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
             slot=slot, clock=clock, speed=speed, **self._options
         )
         self.cluster.clock.pause()
-        self._shown = -1.0  # the simulated second on the screen
+        self._shown = (-1.0, False)  # what is on the screen: second, and whether a page is there
         try:
             self._source = self.boot()
             self._source.pull()  # the state before any time has passed
@@ -178,6 +178,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
 
     def run(self) -> None:
         """Let time run."""
+        self._rest.touch()
         self._running.set()
         self.cluster.clock.resume()
 
@@ -203,6 +204,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
 
     def step(self, seconds: float = STEP_SECONDS) -> None:
         """Advance by some simulated seconds, then pause."""
+        self._rest.touch()
         self._running.clear()
         clock = self.cluster.clock
         if clock.virtual:
@@ -218,10 +220,11 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
     def set_hall(self, on: bool) -> None:
         """Enlarge texts and lines, to be read from the back of a hall."""
         (self.add_class if on else self.remove_class)("ks-hall")
-        self._shown = -1.0  # redraw even if no time passes
+        self._shown = (-1.0, False)  # redraw even if no time passes
 
     def reset(self, clock: str | None = None) -> None:
         """Start over with a new cluster of the same seed; None: on the current clock."""
+        self._rest.touch()
         with self._lock:
             chosen = clock or self.clock
             was_running = self.running
@@ -238,6 +241,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
             return
         self._open = False
         self._stop.set()
+        self._rest.touch()
         if self._thread is not threading.current_thread():
             self._thread.join(5.0)
         panels.remove(self._name, self)
@@ -267,6 +271,10 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         data["image/svg+xml"] = self.svg()
         return bundle
 
+    def _ipython_display_(self, **options: object) -> None:
+        bundle = self._repr_mimebundle_(**options)
+        display_panel(bundle[0] if isinstance(bundle, tuple) else bundle, self.svg())
+
     # -- the thread -----------------------------------------------------------------------------
 
     def _loop(self) -> None:
@@ -275,19 +283,22 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
             polls += 1
             try:
                 self.update()
-                if polls % POLLS == 0:
+                if self._rest.resting or polls % POLLS == 0:
                     self.repaint()
             except KubeSimError as error:  # a component failed, or the cluster was closed
                 self._trouble = str(error)
             except Exception as error:  # noqa: BLE001 - the panel reports it and continues
                 self._trouble = f"{type(error).__name__}: {error}"
             self._render_error()
+            if self._rest.resting:
+                self._rest.wait()
 
     def update(self) -> None:
         """Read what is new; on the virtual clock, Run also advances the time here."""
         with self._lock:
+            self._rest_or_wake()
             cluster = self.cluster
-            if cluster.clock.virtual and self.running and self._check_view():
+            if cluster.clock.virtual and self.running and not self._rest.resting:
                 self._source.run(cluster.clock.speed / HZ / POLLS, cluster.sleep, SLICE_SECONDS)
             self._source.pull()
             self.poll()
@@ -295,37 +306,26 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
                 self._trouble = str(cluster.failures[-1])
 
     def repaint(self) -> None:
-        """Show the current state; redraw the charts only while a page shows them."""
+        """Show the current state; redraw the charts if a page shows them."""
         with self._lock:
-            watched = self._check_view()
-            state = "running" if self.running else "paused"
-            if self._resting:
-                state = "resting: no page shows this panel"
-            self.transport.render(self.cluster.clock.now(), state)
+            self.transport.render(self.cluster.clock.now(), self._rest.state(self.running))
             self.sync_controls()
-            seen = self._source.rows[-1].time
-            if seen != self._shown:
-                self._shown = seen
+            current = (self._source.rows[-1].time, self.live.ready.is_set())
+            if current != self._shown:
+                self._shown = current
                 self.render()
-                if self.live.ready.is_set() and watched:
+                if self.live.ready.is_set():
                     self.draw()
-        self.live.realign_now_and_then()
+        self.live.flush()
 
-    def _check_view(self) -> bool:
-        """Return whether a page shows the panel; pause the clock if none has for a while.
-
-        Without any page, as in a test, the panel counts as shown.
-        """
-        if self.live.seen or not self.live.ready.is_set():
-            self._last_seen = time.monotonic()
-        rest = time.monotonic() - self._last_seen > REST_SECONDS
-        if rest != self._resting:
-            self._resting = rest
-            if rest:
-                self.cluster.clock.pause()
-            elif self.running:
-                self.cluster.clock.resume()
-        return not rest
+    def _rest_or_wake(self) -> None:
+        """Stop the clock when nobody has looked for a while; start it when somebody is back."""
+        if not self._rest.check():
+            return
+        if self._rest.resting:
+            self.cluster.clock.pause()
+        elif self.running:
+            self.cluster.clock.resume()
 
     def attempt(self, action: Callable[[], object]) -> None:
         """Run an action of the user; show a refusal in the error strip."""

@@ -1,13 +1,19 @@
-"""A Bokeh figure as a widget that keeps working in JupyterLab.
+"""A Bokeh figure as a widget that brings BokehJS along, survives reloads, and knows who looks.
 
-The plain `BokehModel` widget fails silently: a patch travels as several messages that the page
-counts, so a view that is created after the first of them reads every later one shifted by one, and
-a chart that starts during "Run All" never moves. `Live` sends nothing before a view exists, and
-realigns the count every few seconds, which also revives a chart after a reload of the page.
+The widget consists of plain ipywidgets: hidden HTML widgets carry the chart to the page, hidden
+buttons carry signs of life back. A short script (live.js) runs in each view of it:
 
-It uses private names of ipywidgets and jupyter_bokeh (`_view_count`, `_document_patched`); no
-other module may. pyproject.toml pins both packages; docs/decisions/0008-live-charts.md has the
-measurements. Kubernetes has no counterpart.
+    chart     the page's script, and the element that it draws in
+    library   the text of BokehJS; empty until a page asks for it
+    item      the figure as it was built, as JSON
+    patch     the newest value of everything that was changed since then, as JSON
+    hello     a button that the script presses while somebody looks at the panel
+    ask       a button that the script presses when the page has no BokehJS
+
+So the state of the widget is always the whole chart. A page that is reloaded asks the kernel for
+that state, as for any other widget, and shows the newest values; a lost message does no harm.
+Only public interfaces of ipywidgets and Bokeh are used. docs/decisions/0008-live-charts.md has the
+alternatives. Kubernetes has no counterpart.
 """
 
 from __future__ import annotations
@@ -15,79 +21,156 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import cache
+from html import escape
+from importlib.resources import files
 
-from bokeh.document.events import DocumentPatchedEvent
-from bokeh.events import DocumentReady
+import bokeh
+import ipywidgets as W
+from bokeh.core.serialization import Serializer
+from bokeh.document import Document as BokehDocument
+from bokeh.document.events import DocumentChangedEvent, ModelChangedEvent
+from bokeh.embed import json_item
 from bokeh.models import LayoutDOM
-from jupyter_bokeh.widgets import BokehModel
+from bokeh.resources import Resources
 
-RESYNC_SECONDS = 3.0
-# Six strings, each valid as header, metadata or content, move the page's receiver from any position
-# to "waiting for a buffer", where it refuses strings; one buffer then completes an empty patch.
-_FRAGMENT = json.dumps({"msgid": "resync", "msgtype": "PATCH-DOC", "num_buffers": 1, "events": []})
-_FRAGMENTS = 6
+HEARTBEAT_SECONDS = 15.0  # time between two signs of life from a page
+LIBRARY_SECONDS = 30.0  # how long the text of BokehJS stays in the widget
+# An image of one pixel: its `onload` runs in every page, also after a reload, as scripts do not.
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
+STYLE = """<style>
+.ks-live { overflow: hidden; }
+.ks-live > .ks-live-frame { width: 100%; margin: 0; min-width: 0; }
+.ks-live .ks-live-chart { width: 100%; }
+</style>"""
 
 
-class Live(BokehModel):  # type: ignore[misc]
-    """A figure or layout as a widget; change its sources from *one* thread only.
+@cache
+def library() -> str:
+    """Return BokehJS, as text of an HTML element."""
+    scripts = Resources(mode="inline", components=["bokeh"]).js_raw
+    return _text("\n".join(scripts))
+
+
+@cache
+def script() -> str:
+    """Return the page's script, as an HTML attribute."""
+    head = (
+        f"const image = this, LIBRARY_VERSION = {json.dumps(bokeh.__version__)},"
+        f" HEARTBEAT_SECONDS = {HEARTBEAT_SECONDS};\n"
+    )
+    body = files("lessons.ui").joinpath("live.js").read_text(encoding="utf-8")
+    return escape(head + body)
+
+
+class Live(W.Box):  # type: ignore[misc]
+    """A figure or layout as a widget; change its models from *one* thread, then call `flush()`.
 
     Args:
         model: the figure or layout; it cannot be shown by other means as well.
 
     Attributes:
-        ready: set once the page has a view; before, nothing is sent.
+        ready: set once a page has shown the chart.
+        last_seen: monotonic second of the last sign of life from a page; at first, of creation.
     """
 
-    _open = False
-
     def __init__(self, model: LayoutDOM) -> None:
-        # The fragments of a patch and of a realignment must not be interleaved.
-        self._io = threading.RLock()
         self.ready = threading.Event()
-        self._realigned = 0.0
-        self._open = True
-        super().__init__(model, _view_count=0)  # 0: "please count the views"
-        self._document.on_event(DocumentReady, lambda _event: self.view_created())
-        self.observe(self._views_changed, "_view_count")
+        self.last_seen = time.monotonic()
+        self._callbacks: list[Callable[[], None]] = []
+        self._library_sent = 0.0
+        self._lock = threading.Lock()  # guards _changed and _encoded
+        self._changed: dict[str, ModelChangedEvent] = {}
+        self._encoded: dict[str, str] = {}
+        self._serial = 0
+        self._document = BokehDocument()
+        self._document.add_root(model)
+        item = json.dumps(json_item(model))
+        self._document.on_change(self._model_changed)
+        self._frame = _part(
+            W.HTML(
+                f'{STYLE}<img hidden alt="" src="{PIXEL}" onload="{script()}">'
+                "<div class='ks-live-chart'></div>"
+            ),
+            "frame",
+        )
+        self._library, self._item, self._patch = (
+            _hidden(W.HTML(value), name)
+            for name, value in (("library", ""), ("item", _text(item)), ("patch", ""))
+        )
+        self._hello, self._ask = (_hidden(W.Button(), name) for name in ("hello", "ask"))
+        self._hello.on_click(lambda _button: self.view_seen())
+        self._ask.on_click(lambda _button: self._send_library())
+        hidden = [self._library, self._item, self._patch, self._hello, self._ask]
+        super().__init__([self._frame, *hidden])
+        self.add_class("ks-live")
 
-    def view_created(self) -> None:
-        """Send changes from now on, because the page shows the figure."""
-        self.realign()
+    # -- from the page --------------------------------------------------------------------------
+
+    def on_seen(self, callback: Callable[[], None]) -> None:
+        """Call a function at each sign of life from a page."""
+        self._callbacks.append(callback)
+
+    def view_seen(self) -> None:
+        """Note that somebody looks at the chart now."""
+        self.last_seen = time.monotonic()
         self.ready.set()
+        if self._library.value and self.last_seen - self._library_sent > LIBRARY_SECONDS:
+            self._library.value = ""
+        for callback in self._callbacks:
+            callback()
 
-    def _views_changed(self, change: Mapping[str, int]) -> None:
-        if change["new"]:
-            self.view_created()
+    def _send_library(self) -> None:
+        self._library_sent = time.monotonic()
+        self._library.value = library()
 
-    @property
-    def seen(self) -> bool:
-        """Whether a view exists now; false once its output is cleared or its page closed."""
-        return bool(self._view_count)
+    # -- to the page ----------------------------------------------------------------------------
 
-    def _document_patched(self, event: DocumentPatchedEvent) -> None:
-        if self.ready.is_set():
-            with self._io:
-                super()._document_patched(event)
+    def _model_changed(self, event: DocumentChangedEvent) -> None:
+        """Note a change; only the newest of each property is sent.
 
-    def realign(self) -> None:
-        """Move the page's count of messages back to the start of a patch."""
-        with self._io:
-            self._realigned = time.monotonic()
-            for _ in range(_FRAGMENTS):
-                self.send({"msg": "patch", "payload": _FRAGMENT})
-            self.send({"msg": "patch"}, [b"\0"])
+        Raises:
+            TypeError: the change is not the new value of a property, as with `source.stream()`.
+        """
+        if not isinstance(event, ModelChangedEvent):
+            raise TypeError(f"{type(event).__name__}: replace `data` as a whole")
+        with self._lock:
+            self._changed[f"{event.model.id}.{event.attr}"] = event
 
-    def realign_now_and_then(self) -> None:
-        """Realign unless that was done a moment ago; called by the thread that draws."""
-        if self.ready.is_set() and time.monotonic() - self._realigned > RESYNC_SECONDS:
-            self.realign()
+    def flush(self) -> None:
+        """Send what was changed since the last call."""
+        with self._lock:
+            if not self._changed:
+                return
+            changed, self._changed = self._changed, {}
+            serializer = Serializer(references=set(self._document.models), deferred=False)
+            self._serial += 1
+            for key, event in changed.items():
+                encoded = json.dumps(event.to_serializable(serializer))
+                self._encoded[key] = f"{json.dumps(key)}: [{self._serial}, {encoded}]"
+            patch = ", ".join(self._encoded.values())
+        self._patch.value = _text(f"{{{patch}}}")
 
     def close(self) -> None:
-        """Close the widget; unlike jupyter_bokeh's, this may be called twice."""
-        if self._open:
-            self._open = False
-            super().close()
+        """Close the widget and its parts; may be called twice."""
+        for part in self.children:
+            part.close()
+        super().close()
 
     def __repr__(self) -> str:
         return "Live()"
+
+
+def _text(text: str) -> str:
+    return f"<div>{escape(text, quote=False)}</div>"
+
+
+def _part(widget: W.DOMWidget, name: str) -> W.DOMWidget:
+    widget.add_class(f"ks-live-{name}")
+    return widget
+
+
+def _hidden(widget: W.DOMWidget, name: str) -> W.DOMWidget:
+    widget.layout = W.Layout(display="none")
+    return _part(widget, name)

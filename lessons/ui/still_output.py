@@ -1,0 +1,42 @@
+"""How a panel is displayed: the widget, and after it a still picture for when the widget is gone.
+
+JupyterLab stores the outputs of a cell, but the widget lives in the kernel. After a restart of the
+kernel, or on the next day, the page has nothing to show for it except an error. So a panel makes
+three outputs: the widget, a line that says what to do, and the picture. A style sheet beside the
+line shows either the widget or the other two. Kubernetes has no counterpart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+from IPython.display import display
+
+ADVICE = "This panel is not running. To start it, run the first code cell of this notebook, then this one."
+_ALIVE = ".jp-OutputArea-child:has(.ks-cockpit:not(.jupyter-widgets-disconnected))"
+_LINE = ".jp-OutputArea-child:has(.ks-still)"
+# The picture waits a moment, so that it does not flash while the widget is being built.
+STYLE = f"""<style>
+{_ALIVE} + {_LINE}, {_ALIVE} + {_LINE} + .jp-OutputArea-child:has(.jp-RenderedSVG) {{
+  display: none; }}
+.jp-OutputArea-child:not(:has(.ks-cockpit:not(.jupyter-widgets-disconnected))):has(+ {_LINE}) {{
+  display: none; }}
+.ks-still {{ border-left: 4px solid var(--jp-warn-color1, #e69f00); padding: 4px 10px;
+  margin: 4px 0; font-size: 13px; animation: ks-appear 0s 2s both; }}
+@keyframes ks-appear {{ from {{ visibility: hidden; }} to {{ visibility: visible; }} }}
+</style>"""
+
+
+def display_panel(widget: Mapping[str, object], picture: str) -> None:
+    """Display a panel, the advice, and the still picture.
+
+    Args:
+        widget: MIME bundle of the widget.
+        picture: SVG of the panel.
+    """
+    line = f'{STYLE}<div class="ks-still" role="note">{escape(ADVICE)}</div>'
+    live = {kind: data for kind, data in widget.items() if kind != "image/svg+xml"}
+    display(live, raw=True)  # type: ignore[no-untyped-call]
+    display({"text/html": line, "text/plain": ADVICE}, raw=True)  # type: ignore[no-untyped-call]
+    display({"image/svg+xml": picture, "text/plain": "picture"}, raw=True)  # type: ignore[no-untyped-call]
