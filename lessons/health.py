@@ -15,7 +15,7 @@ from kubesim import KUBERNETES_VERSION
 from kubesim import __version__ as kubesim_version
 
 INSTALL = "run `make lab`, which installs everything into .venv"
-EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@bokeh/jupyter_bokeh")
+EXTENSION = "@jupyter-widgets/jupyterlab-manager"
 LAB_EXTENSIONS = Path("share", "jupyter", "labextensions")
 
 
@@ -58,13 +58,11 @@ def examine(prefix: str = sys.prefix) -> list[Finding]:
         Finding("Python", python, remedy="use Python 3.11 or newer"),
     ]
     findings += [
-        Finding(name, _version(name))
-        for name in ("jupyterlab", "ipykernel", "ipywidgets", "bokeh", "jupyter_bokeh")
+        Finding(name, _version(name)) for name in ("jupyterlab", "ipykernel", "ipywidgets", "bokeh")
     ]
-    for name in EXTENSIONS:
-        installed = (Path(prefix) / LAB_EXTENSIONS / name / "package.json").exists()
-        remedy = "start JupyterLab from the environment that has it: `make lab`"
-        findings.append(Finding(f"extension {name}", "found" if installed else "", remedy=remedy))
+    installed = (Path(prefix) / LAB_EXTENSIONS / EXTENSION / "package.json").exists()
+    remedy = "start JupyterLab from the environment that has it: `make lab`"
+    findings.append(Finding(f"extension {EXTENSION}", "found" if installed else "", remedy=remedy))
     curl = "found" if shutil.which("curl") else ""
     findings.append(Finding("curl", curl, False, "lesson 2 shows the same in Python"))
     return findings

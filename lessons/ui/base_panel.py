@@ -272,8 +272,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         return bundle
 
     def _ipython_display_(self, **options: object) -> None:
-        bundle = self._repr_mimebundle_(**options)
-        display_panel(bundle[0] if isinstance(bundle, tuple) else bundle, self.svg())
+        display_panel(self._repr_mimebundle_(**options), self.svg())
 
     # -- the thread -----------------------------------------------------------------------------
 

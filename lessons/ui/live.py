@@ -30,7 +30,11 @@ import bokeh
 import ipywidgets as W
 from bokeh.core.serialization import Serializer
 from bokeh.document import Document as BokehDocument
-from bokeh.document.events import DocumentChangedEvent, ModelChangedEvent
+from bokeh.document.events import (
+    ColumnDataChangedEvent,
+    DocumentChangedEvent,
+    ModelChangedEvent,
+)
 from bokeh.embed import json_item
 from bokeh.models import LayoutDOM
 from bokeh.resources import Resources
@@ -81,11 +85,12 @@ class Live(W.Box):  # type: ignore[misc]
         self._callbacks: list[Callable[[], None]] = []
         self._library_sent = 0.0
         self._lock = threading.Lock()  # guards _changed and _encoded
-        self._changed: dict[str, ModelChangedEvent] = {}
+        self._changed: dict[str, ModelChangedEvent | ColumnDataChangedEvent] = {}
         self._encoded: dict[str, str] = {}
         self._serial = 0
-        self._document = BokehDocument()
-        self._document.add_root(model)
+        self._document = model.document or BokehDocument()
+        if model.document is None:
+            self._document.add_root(model)
         item = json.dumps(json_item(model))
         self._document.on_change(self._model_changed)
         self._frame = _part(
@@ -133,7 +138,9 @@ class Live(W.Box):  # type: ignore[misc]
         Raises:
             TypeError: the change is not the new value of a property, as with `source.stream()`.
         """
-        if not isinstance(event, ModelChangedEvent):
+        if not isinstance(event, ModelChangedEvent | ColumnDataChangedEvent) or (
+            isinstance(event, ColumnDataChangedEvent) and event.cols is not None
+        ):
             raise TypeError(f"{type(event).__name__}: replace `data` as a whole")
         with self._lock:
             self._changed[f"{event.model.id}.{event.attr}"] = event

@@ -8,35 +8,43 @@ line shows either the widget or the other two. Kubernetes has no counterpart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 
 from IPython.display import display
 
-ADVICE = "This panel is not running. To start it, run the first code cell of this notebook, then this one."
+SVG = "image/svg+xml"
+ADVICE = (
+    "This panel is not running. To start it, run the first code cell of this notebook, "
+    "then this one."
+)
 _ALIVE = ".jp-OutputArea-child:has(.ks-cockpit:not(.jupyter-widgets-disconnected))"
 _LINE = ".jp-OutputArea-child:has(.ks-still)"
 # The picture waits a moment, so that it does not flash while the widget is being built.
 STYLE = f"""<style>
 {_ALIVE} + {_LINE}, {_ALIVE} + {_LINE} + .jp-OutputArea-child:has(.jp-RenderedSVG) {{
   display: none; }}
-.jp-OutputArea-child:not(:has(.ks-cockpit:not(.jupyter-widgets-disconnected))):has(+ {_LINE}) {{
-  display: none; }}
+.jp-OutputArea-child:has(+ .jp-OutputArea-child .ks-still):not(:has(
+  .ks-cockpit:not(.jupyter-widgets-disconnected))) {{ display: none; }}
 .ks-still {{ border-left: 4px solid var(--jp-warn-color1, #e69f00); padding: 4px 10px;
   margin: 4px 0; font-size: 13px; animation: ks-appear 0s 2s both; }}
 @keyframes ks-appear {{ from {{ visibility: hidden; }} to {{ visibility: visible; }} }}
 </style>"""
 
 
-def display_panel(widget: Mapping[str, object], picture: str) -> None:
+def display_panel(bundle: object, picture: str) -> None:
     """Display a panel, the advice, and the still picture.
 
     Args:
-        widget: MIME bundle of the widget.
+        bundle: MIME bundle of the widget, alone or with its metadata.
         picture: SVG of the panel.
     """
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert isinstance(data, dict)
+    live = {kind: content for kind, content in data.items() if kind != SVG}
     line = f'{STYLE}<div class="ks-still" role="note">{escape(ADVICE)}</div>'
-    live = {kind: data for kind, data in widget.items() if kind != "image/svg+xml"}
-    display(live, raw=True)  # type: ignore[no-untyped-call]
-    display({"text/html": line, "text/plain": ADVICE}, raw=True)  # type: ignore[no-untyped-call]
-    display({"image/svg+xml": picture, "text/plain": "picture"}, raw=True)  # type: ignore[no-untyped-call]
+    for output in (
+        live,
+        {"text/html": line, "text/plain": ADVICE},
+        {SVG: picture, "text/plain": "(a picture of the panel)"},
+    ):
+        display(output, raw=True)  # type: ignore[no-untyped-call]

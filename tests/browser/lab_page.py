@@ -47,6 +47,14 @@ RUN_COCKPIT_CELL = """async () => {
     cell => cell.model.sharedModel.source.includes('Cockpit('));
   await window.jupyterapp.commands.execute('notebook:run-cell');
 }"""
+RUN_CELLS = """async texts => {
+  const notebook = window.jupyterapp.shell.currentWidget.content;
+  for (const text of texts) {
+    notebook.activeCellIndex = notebook.widgets.findIndex(
+      cell => cell.model.type === 'code' && cell.model.sharedModel.source.includes(text));
+    await window.jupyterapp.commands.execute('notebook:run-cell');
+  }
+}"""
 # After "run all": how many code cells there are, and which of them failed.
 OUTCOME = """() => {
   const cells = window.jupyterapp.shell.currentWidget.content.widgets
@@ -88,6 +96,11 @@ def open_notebook(page: Any, url: str, name: str) -> None:
 def execute(page: Any, code: str) -> str:
     """Run code in the notebook's kernel; return what it printed."""
     return str(evaluate(page, EXECUTE, code))
+
+
+def run_cells(page: Any, *texts: str) -> None:
+    """Run the first code cell that contains the first text, then that of the next one."""
+    evaluate(page, RUN_CELLS, list(texts))
 
 
 def run_cockpit(page: Any, url: str) -> None:

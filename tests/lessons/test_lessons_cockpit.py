@@ -13,8 +13,8 @@ import pytest
 from kubesim.errors import BadRequest, NotFound
 from lessons import Cockpit, session
 from lessons.cockpit.controls import PRESETS, NumberSlider, preset_model
-from lessons.ui import base_panel
 from lessons.ui import open_panels as panels
+from lessons.ui import rest
 
 
 def paused_cockpit(**options: Any) -> Cockpit:
@@ -289,29 +289,48 @@ def test_nothing_goes_to_a_page_that_does_not_exist() -> None:
     cockpit.repaint()
     metrics = cockpit.charts.layout.select_one({"name": "metrics"})
     assert metrics.data["t"] == []
-    sent: list[Any] = []
-    cockpit.live.send = lambda *message, **_options: sent.append(message)
-    cockpit.live.set_trait("_view_count", 1)
+    cockpit.live.view_seen()
+    cockpit.repaint()  # the first view gets the chart although no time has passed
+    assert metrics.data["t"][-1] == 10
     cockpit.step(1)
     cockpit.repaint()
     assert metrics.data["t"][-1] == 11
-    assert len(sent) > 7
 
 
-def test_the_clock_pauses_while_no_page_shows_the_panel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The output was cleared: the clock pauses, and runs on with the next view."""
-    monkeypatch.setattr(base_panel, "REST_SECONDS", 0.1)
-    cockpit = Cockpit("virtual", speed=100)
-    cockpit.live.send = lambda *_message, **_options: None
-    cockpit.live.set_trait("_view_count", 1)
+@pytest.mark.parametrize("clock", ["virtual", pytest.param("live", marks=pytest.mark.live)])
+def test_it_rests_while_nobody_looks(clock: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sign of life: time, thread and messages stop; with the next sign it goes on."""
+    monkeypatch.setattr(rest, "REST_SECONDS", 0.5)
+    cockpit = Cockpit(clock, speed=100)
     assert wait_for(lambda: cockpit.cluster.clock.now() > 5)
-    cockpit.live.set_trait("_view_count", 0)
     assert wait_for(lambda: "resting" in cockpit.transport.status.value)
     now = cockpit.cluster.clock.now()
+    sent: list[Any] = []
+    for widget in (cockpit.transport.status, cockpit.live.children[3]):
+        widget.send_state = lambda *message: sent.append(message)
     wait_for(lambda: False, 0.3)
     assert cockpit.cluster.clock.now() == now
-    cockpit.live.set_trait("_view_count", 1)
+    assert sent == []
+    assert cockpit.running  # it only rests
+    cockpit.live.view_seen()
     assert wait_for(lambda: cockpit.cluster.clock.now() > now)
+    assert wait_for(lambda: "rested for" in cockpit.transport.status.value)
+
+
+def test_controls_keep_it_awake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resting panel that is paused stays paused; Run wakes it, and close() ends it."""
+    monkeypatch.setattr(rest, "REST_SECONDS", 0.2)
+    cockpit = paused_cockpit()
+    assert wait_for(lambda: "resting" in cockpit.transport.status.value)
+    cockpit.live.view_seen()
+    assert wait_for(lambda: "paused (rested for" in cockpit.transport.status.value)
+    assert wait_for(lambda: "resting" in cockpit.transport.status.value)
+    cockpit.run()
+    assert wait_for(lambda: cockpit.cluster.clock.now() > 1)
+    assert wait_for(lambda: "resting" in cockpit.transport.status.value)
+    start = time.monotonic()
+    cockpit.close()
+    assert time.monotonic() - start < 3
 
 
 def test_it_shows_itself_as_text_and_picture() -> None:

@@ -1,92 +1,149 @@
-"""The live chart's gate: nothing is sent before a view exists, then exactly what has to be."""
+"""The live chart without a page: what it would send, and what a page tells it."""
 
 from __future__ import annotations
 
+import ast
+import html
 import json
+import re
+from pathlib import Path
 from typing import Any
 
+import bokeh
+import ipywidgets
 import pytest
-from bokeh.events import DocumentReady
 from bokeh.models import ColumnDataSource
 from bokeh.plotting import figure
 
 from lessons.ui import live as live_module
-from lessons.ui.live import Live
+from lessons.ui.live import Live, library, script
 
-REALIGNMENT = 7  # six texts and one buffer
+RANGE_END = 50
 
 
 @pytest.fixture
-def chart() -> tuple[Live, ColumnDataSource, list[tuple[Any, Any]]]:
-    """A live figure, its source, and the list of what it would send to the page."""
-    source = ColumnDataSource({"x": [], "y": []})
-    plot = figure(width=300, height=200)
+def source() -> ColumnDataSource:
+    """The source of the chart."""
+    return ColumnDataSource({"x": [], "y": []})
+
+
+@pytest.fixture
+def chart(source: ColumnDataSource) -> Live:
+    """A live figure."""
+    plot = figure(width=300, height=200, x_range=(0, 10))
     plot.line("x", "y", source=source)
-    live = Live(plot)
-    sent: list[tuple[Any, Any]] = []
-    live.send = lambda content, buffers=None: sent.append((content, buffers))  # type: ignore[method-assign]
-    return live, source, sent
+    return Live(plot)
 
 
-def test_nothing_is_sent_before_there_is_a_view(chart: Any) -> None:
-    """A patch that a view sees only in part would shift every later one."""
-    _live, source, sent = chart
+def part(chart: Live, name: str) -> Any:
+    """Return a part of the widget by its name in the page."""
+    return next(each for each in chart.children if f"ks-live-{name}" in each._dom_classes)
+
+
+def content(chart: Live, name: str) -> Any:
+    """Return the JSON that a part carries."""
+    return json.loads(html.unescape(re.fullmatch("<div>(.*)</div>", part(chart, name).value)[1]))
+
+
+def test_nothing_is_sent_before_a_flush(chart: Live, source: ColumnDataSource) -> None:
+    """A repaint changes many properties; the page gets them together."""
     source.data = {"x": [1], "y": [2]}
-    assert sent == []
+    assert part(chart, "patch").value == ""
+    chart.flush()
+    assert len(content(chart, "patch")) == 1
+    before = part(chart, "patch").value
+    chart.flush()
+    assert part(chart, "patch").value == before
 
 
-def test_a_view_gets_a_realignment_and_then_whole_patches(chart: Any) -> None:
-    """Six texts and a buffer align the page; after that a change is header, metadata, content."""
-    live, source, sent = chart
-    live.set_trait("_view_count", 1)
-    assert live.ready.is_set()
-    assert live.seen
-    assert len(sent) == REALIGNMENT
-    assert all(buffers is None for _content, buffers in sent[:6])
-    assert sent[6][1] == [b"\0"]
-    del sent[:]
-    source.data = {"x": [1, 2], "y": [2, 3]}
-    assert len(sent) == 3
-    content = json.loads(sent[2][0]["payload"])
-    assert content["events"][0]["attr"] == "data"
+def test_a_patch_holds_everything_that_ever_changed(chart: Live, source: Any) -> None:
+    """So a page that missed a patch, or is loaded later, is right with the next one."""
+    plot = chart._document.roots[0]
+    source.data = {"x": [1], "y": [float("nan")]}
+    chart.flush()
+    plot.x_range.end = RANGE_END
+    chart.flush()
+    patch = content(chart, "patch")
+    (first, data), (second, end) = sorted(patch.values())
+    assert (first, second) == (1, 2)  # the page applies only what it does not have yet
+    assert data["kind"] == "ColumnDataChanged" and data["model"] == {"id": source.id}
+    assert ["y", [{"type": "number", "value": "nan"}]] in data["data"]["entries"]
+    assert end["attr"] == "end" and end["new"] == RANGE_END
 
 
-def test_the_texts_of_a_realignment_announce_one_buffer_and_change_nothing() -> None:
-    """Whatever position the page's receiver is in, the texts end before the buffer."""
-    fragment = json.loads(live_module._FRAGMENT)
-    assert fragment["num_buffers"] == 1
-    assert fragment["events"] == []
+def test_only_whole_values_can_be_sent(chart: Live, source: ColumnDataSource) -> None:
+    """Streamed rows would be lost with the message that carries them."""
+    with pytest.raises(TypeError, match="replace `data` as a whole"):
+        source.stream({"x": [1], "y": [2]})
+    chart.close()
 
 
-def test_a_reloaded_page_says_hello_by_an_event(chart: Any) -> None:
-    """After a reload the count of views may not change; the document's event still arrives."""
-    live, _source, sent = chart
-    live._document.callbacks.trigger_event(DocumentReady())
-    assert live.ready.is_set()
-    assert len(sent) == REALIGNMENT
+def test_the_figure_travels_with_the_widget(chart: Live) -> None:
+    """The item is what `Bokeh.embed.embed_item` takes."""
+    item = content(chart, "item")
+    assert item["version"] == bokeh.__version__
+    assert item["root_id"] == chart._document.roots[0].id
 
 
-def test_realignments_come_now_and_then(chart: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not at each repaint, but every few seconds, for pages that sent no event."""
-    live, _source, sent = chart
-    live.realign_now_and_then()
-    assert sent == []  # nobody there
-    live.view_created()
-    del sent[:]
-    live.realign_now_and_then()
-    assert sent == []  # just done
-    monkeypatch.setattr(live_module, "RESYNC_SECONDS", -1.0)
-    live.realign_now_and_then()
-    assert len(sent) == REALIGNMENT
+def test_bokehjs_is_sent_on_demand_and_then_dropped(
+    chart: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that has BokehJS gets no copy; after a while the widget is small again."""
+    assert part(chart, "library").value == ""
+    part(chart, "ask").click()
+    assert part(chart, "library").value == library()
+    assert "Copyright (c) Anaconda" in library() and len(library()) > 1_000_000
+    part(chart, "hello").click()
+    assert part(chart, "library").value == library()
+    monkeypatch.setattr(live_module, "LIBRARY_SECONDS", -1.0)
+    part(chart, "hello").click()
+    assert part(chart, "library").value == ""
 
 
-def test_it_may_be_closed_twice(chart: Any) -> None:
-    """ipywidgets closes a widget once more when it is collected; jupyter_bokeh's would raise."""
-    live, source, sent = chart
-    live.view_created()
-    del sent[:]
-    live.close()
-    live.close()
+def test_a_sign_of_life_is_noted(chart: Live) -> None:
+    """The page presses a hidden button while somebody looks."""
+    calls: list[float] = []
+    chart.on_seen(lambda: calls.append(chart.last_seen))
+    assert not chart.ready.is_set()
+    created = chart.last_seen
+    part(chart, "hello").click()
+    assert chart.ready.is_set()
+    assert calls == [chart.last_seen] and chart.last_seen > created
+
+
+def test_what_the_page_sees_of_it(chart: Live) -> None:
+    """One visible part; the script knows the names of the others, and quotes nothing."""
+    assert [each.layout.display for each in chart.children] == [None] + 5 * ["none"]
+    frame = part(chart, "frame").value
+    assert f'onload="{script()}"' in frame and '"' not in script()
+    for name in ("chart", "library", "item", "patch", "hello", "ask"):
+        assert f"&quot;{name}&quot;" in script()
+
+
+def test_it_may_be_closed_twice(chart: Live, source: ColumnDataSource) -> None:
+    """ipywidgets closes a widget once more when it is collected."""
+    chart.close()
+    chart.close()
     source.data = {"x": [1], "y": [2]}
-    assert sent == []
-    assert repr(live) == "Live()"
+    chart.flush()
+    assert repr(chart) == "Live()"
+
+
+def test_it_uses_no_private_name_of_a_library() -> None:
+    """So that an update of ipywidgets or Bokeh within the pinned range cannot break it.
+
+    What it does use: `Box`, `HTML`, `Button` and their public traits; in Python `json_item`,
+    `Document.on_change` and events that serialize themselves; in the page `Bokeh.documents`,
+    `Bokeh.embed.embed_item` and `Document.apply_json_patch`. The browser tests find out whether
+    these still work together.
+    """
+    tree = ast.parse(Path(live_module.__file__).read_text(encoding="utf-8"))
+    private = {
+        (ast.unparse(node.value), node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr)
+    }
+    assert ("self", "_serial") in private
+    assert {owner for owner, _name in private} == {"self"}
+    inherited = {name for kind in Live.__mro__[1:] for name in vars(kind)}
+    assert not {name for _owner, name in private} & (inherited | set(vars(ipywidgets.Box())))

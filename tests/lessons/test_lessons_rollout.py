@@ -203,8 +203,7 @@ def test_texts_and_tables_say_what_the_chart_shows() -> None:
 def test_the_chart_gets_the_whole_window() -> None:
     """With a page each repaint replaces layers, lines and marks."""
     panel = paused_panel()
-    panel.live.send = lambda *_message, **_options: None
-    panel.live.set_trait("_view_count", 1)
+    panel.live.view_seen()
     panel.step(20)
     panel.roll_out()
     panel.step(20)

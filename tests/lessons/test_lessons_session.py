@@ -140,7 +140,7 @@ def test_the_doctor_finds_everything_here(capsys: Any) -> None:
 def test_the_doctor_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is missing comes with a remedy in the same line."""
     findings = {finding.name: finding for finding in health.examine(str(tmp_path))}
-    extension = findings["extension @bokeh/jupyter_bokeh"]
+    extension = findings["extension @jupyter-widgets/jupyterlab-manager"]
     assert str(extension).startswith("[MISS]")
     assert "make lab" in str(extension)
     assert "[NOTE]" in str(health.Finding("curl", "", False, "do without"))
