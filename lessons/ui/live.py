@@ -45,8 +45,9 @@ LIBRARY_SECONDS = 30.0  # how long the text of BokehJS stays in the widget
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
 STYLE = """<style>
 .ks-live { overflow: hidden; }
-.ks-live > .ks-live-frame { width: 100%; margin: 0; min-width: 0; }
-.ks-live .ks-live-chart { width: 100%; }
+.ks-live > .ks-live-frame { width: 100%; height: 100%; min-width: 0; margin: 0;
+  align-items: stretch; }
+.ks-live-frame > .widget-html-content, .ks-live-chart { width: 100%; height: 100%; }
 </style>"""
 
 
