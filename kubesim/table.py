@@ -60,10 +60,7 @@ class Table:
             max([len(heading), *(len(row[i]) for row in cells)])
             for i, heading in enumerate(self.columns)
         ]
-        numeric = [
-            bool(self.rows) and all(isinstance(row[i], (int, float)) for row in self.rows)
-            for i in range(len(self.columns))
-        ]
+        numeric = numeric_columns(self.rows, len(self.columns))
 
         def line(values: Sequence[str]) -> str:
             return "  ".join(
@@ -79,13 +76,7 @@ class Table:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(_text(value))}</td>" for value in row) + "</tr>"
-            for row in self.rows
-        )
-        caption = f"<caption>{escape(self.title)}</caption>" if self.title else ""
-        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return html_table(self.columns, self.rows, self.title)
 
     def to_dicts(self) -> list[dict[str, Cell]]:
         """Return the rows as dictionaries by column name."""
@@ -104,6 +95,48 @@ class Table:
                 "Table.to_frame() needs pandas: pip install pandas (or use to_dicts())"
             ) from error
         return pandas.DataFrame(self.rows, columns=list(self.columns))
+
+
+def numeric_columns(rows: Sequence[Sequence[object]], count: int) -> list[bool]:
+    """Return which of `count` columns hold numbers, and at most a few empty cells.
+
+    >>> numeric_columns([("a", 1), ("b", None)], 2)
+    [False, True]
+    """
+    columns = [[row[i] for row in rows if row[i] is not None] for i in range(count)]
+    return [
+        bool(cells) and all(isinstance(cell, (int, float)) for cell in cells) for cells in columns
+    ]
+
+
+def html_table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> str:
+    """Return a table as HTML: words to the left, numbers to the right, headings over both.
+
+    Jupyter aligns every cell to the right, so each cell names its alignment.
+
+    Args:
+        columns: headings.
+        rows: plain values; None is empty.
+        title: caption; "" for none.
+    """
+    styles = [
+        f' style="text-align:{"right" if right else "left"}"'
+        for right in numeric_columns(rows, len(columns))
+    ]
+    head = "".join(
+        f"<th{style}>{escape(name)}</th>" for name, style in zip(columns, styles, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td{style}>{escape(_text(value))}</td>"
+            for value, style in zip(row, styles, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    caption = f"<caption>{escape(title)}</caption>" if title else ""
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _text(value: object) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from kubesim import KUBERNETES_VERSION, Cluster, KubeSimError, StatusError
 from kubesim import __version__ as kubesim_version
 from lessons import kubectl
+from lessons.ui import css
 from lessons.ui import open_panels as panels
 
 LESSON_SEED = 7
@@ -24,8 +25,11 @@ _lock = threading.Lock()  # guards _open; nothing is closed while it is held
 
 
 def setup() -> None:
-    """Register the %%kubectl magic, and print the versions."""
-    kubectl.load(lambda: _open.get("lesson"))
+    """Register the %%kubectl magic, let pictures follow the page's theme, print the versions."""
+    if kubectl.load(lambda: _open.get("lesson")):
+        from IPython.display import HTML, display
+
+        display(HTML(css.PAGE))  # type: ignore[no-untyped-call]
     print(f"kubesim {kubesim_version} is ready; it mirrors Kubernetes {KUBERNETES_VERSION}")
 
 

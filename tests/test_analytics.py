@@ -122,7 +122,7 @@ def test_a_table_prints_and_becomes_other_things() -> None:
         "long-name      100",
     ]
     assert table.to_dicts()[1] == {"pod": "long-name", "cpu [m]": 100}
-    assert "<td>long-name</td>" in table._repr_html_()
+    assert ">long-name</td>" in table._repr_html_()
     assert table.column("cpu [m]") == [7, 100]
     with pytest.raises(KeyError, match="there are: pod"):
         table.column("memory")

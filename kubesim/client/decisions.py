@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from html import escape
 
 from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.table import html_table
 
 RING = 200  # decisions kept for each object
 _NONE = object()  # equals no signature
@@ -84,11 +85,16 @@ class Decision:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{number}</td><td>{escape(step.rule)}</td><td>{escape(step.result)}</td>"
-            f"<td>{escape(', '.join(f'{k}={_short(v)}' for k, v in step.inputs.items()))}</td></tr>"
-            for number, step in enumerate(self.steps, 1)
-        )
+        rows = [
+            (
+                n,
+                step.rule,
+                step.result,
+                ", ".join(f"{k}={_short(v)}" for k, v in step.inputs.items()),
+            )
+            for n, step in enumerate(self.steps, 1)
+        ]
+        table = html_table(("#", "rule", "result", "with"), rows)
         notes = "".join(
             f"<p><b>{label}</b> {escape(text)}</p>"
             for label, text in (
@@ -100,8 +106,7 @@ class Decision:
         return (
             f"<p><b>t={self.time:g} s, {escape(self.object)}:</b> {escape(self.verdict)}"
             f" <small>({escape(self.component)})</small></p>"
-            f"<table><thead><tr><th>#</th><th>rule</th><th>result</th><th>with</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>{notes}"
+            f"{table}{notes}"
         )
 
 

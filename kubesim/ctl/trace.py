@@ -130,12 +130,19 @@ class Trace:
             rows.append(
                 f'<tr><td style="text-align:left;padding-left:{depth * 1.2 + 0.3:.1f}em">'
                 f'{escape(span.name)}</td><td style="text-align:left">{escape(span.actor)}</td>'
-                f"<td>{span.revision}</td><td>+{span.wrote - begin:.1f} s</td>"
+                f'<td style="text-align:right">{span.revision}</td>'
+                f'<td style="text-align:right">+{span.wrote - begin:.1f} s</td>'
                 f'<td style="width:12em">{bar}</td></tr>'
             )
         head = "".join(
-            f"<th>{heading}</th>"
-            for heading in ("what", "actor", "revision", "written", "waited for")
+            f'<th style="text-align:{side}">{heading}</th>'
+            for heading, side in (
+                ("what", "left"),
+                ("actor", "left"),
+                ("revision", "right"),
+                ("written", "right"),
+                ("waited for", "left"),
+            )
         )
         title = f"{self.root.name}, {self.duration:g} s of simulated time"
         return (

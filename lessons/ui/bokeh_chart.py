@@ -289,6 +289,8 @@ def set_plain_style(drawn: Any, themed: ThemedModels, right_border: int) -> None
     drawn.title.visible = False
     themed.size(drawn, min_border_left=LEFT_BORDER)
     themed.paint(drawn, outline_line_color="frame")
+    # Without a colour Bokeh leaves traces of the layout before in the border.
+    themed.paint_in_page(drawn, border_fill_color="background")
     for axis in drawn.axis:
         axis.axis_label_text_font_style = "normal"
         axis.minor_tick_line_color = None

@@ -17,7 +17,8 @@ STYLE = """<style>
   padding: 6px 10px 8px; background: var(--jp-layout-color0, Canvas); box-sizing: border-box;
   color: var(--jp-ui-font-color1, CanvasText); overflow: hidden; --ks-font: 12px; }
 .ks-cockpit .ks-fill { height: clamp(380px, calc(100vh - 270px), 640px); }
-.ks-cockpit .ks-fill > div { height: 100%; }
+.ks-cockpit .ks-fill > div, .ks-fill .widget-html-content, .ks-fill .ks-live-chart {
+  height: 100%; }
 .ks-cockpit.ks-hall { --ks-font: 18px; --jp-widgets-font-size: 18px;
   --jp-widgets-inline-height: 34px; }
 .ks-cockpit.ks-hall .ks-cards { flex-basis: 320px !important; }

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from kubesim.client.decisions import Decision
+from kubesim.table import numeric_columns
 
 
 def html_table(columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str) -> str:
@@ -22,10 +23,7 @@ def html_table(columns: Sequence[str], rows: Iterable[Sequence[object]], caption
         caption: title of the table.
     """
     kept = [list(row) for row in rows]
-    numeric = [
-        bool(kept) and all(isinstance(row[n], int | float) for row in kept)
-        for n in range(len(columns))
-    ]
+    numeric = numeric_columns(kept, len(columns))
     head = "".join(
         f"<th scope='col'{_alignment(right)}>{escape(column)}</th>"
         for column, right in zip(columns, numeric, strict=True)

@@ -29,7 +29,9 @@ const page_theme = () => {
   return !dark ? 'light' : strong ? 'contrast' : 'dark';
 };
 const repaint = () => {
-  const colours = tables[page_theme()];
+  const own = getComputedStyle(body).getPropertyValue('--jp-layout-color0').trim();
+  const table = tables[page_theme()];
+  const colours = {...table, background: own || table.background};
   models.forEach((model, n) => {
     const values = {};
     for (const [name, key] of Object.entries(keys[n]))
@@ -77,6 +79,10 @@ class ThemedModels:
     def paint(self, model: Model, **keys: str) -> None:
         """Set properties of a model to colours, given by their names in `Theme.colours`."""
         model.update(**{name: self._colours[key] for name, key in keys.items()})
+        self._painted.append((model, keys))
+
+    def paint_in_page(self, model: Model, **keys: str) -> None:
+        """As `paint`, but nothing is set before a page shows the model."""
         self._painted.append((model, keys))
 
     def paint_mapper(self, mapper: ColorMapper, keys: list[str]) -> None:

@@ -147,7 +147,7 @@ def test_the_chart_s_columns_are_of_one_length() -> None:
     assert {len(column) for column in wholes.values()} == {4}
     assert wholes["hatch"] == [" ", " ", "/", "/"]
     assert segments["right"] == [75.0, 100.0, 12.5, 37.5]
-    assert "dedicated=db:NoSchedule" in wholes["figures"][-1]
+    assert wholes["figures"][-1] == "0 of 4 Gi, tainted"
 
 
 # -- words ----------------------------------------------------------------------------------------

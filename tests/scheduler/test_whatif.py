@@ -236,7 +236,7 @@ def test_the_explanation_of_a_waiting_pod_shows_table_and_proposals() -> None:
             "fits": 1000,
         }
         html = result._repr_html_()
-        assert "<th>because</th>" in html and "<li>request 2 less cpu" in html
+        assert ">because</th>" in html and "<li>request 2 less cpu" in html
         nodes = cluster.api.list("Node")["items"]
         assert all(int(n["metadata"]["resourceVersion"]) <= int(revision) for n in nodes)
 
