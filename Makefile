@@ -80,7 +80,7 @@ browser: $(READY)  ## a real JupyterLab in headless Chromium (skipped with a rea
 bench: $(READY)  ## benchmarks against named peers, printed as ratios
 	$(BIN)/python benchmarks/run.py
 
-UV_COMPILE = uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet
+UV_COMPILE = uv pip compile --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet
 
 lock:  ## refresh requirements.lock and requirements-lab.lock (needs uv)
 	$(UV_COMPILE) --extra lab --extra k8s --extra test --extra docs --extra bench pyproject.toml -o requirements.lock
