@@ -68,7 +68,7 @@ LESSONS = (
         (
             "the node of web",
             "pods on node-1",
-            "enough to",
+            "what you have to do",
             "web pods on node-4",
             "preempted in spite of the budget",
             "nodes with pods",
