@@ -40,17 +40,20 @@ Check = Callable[[object, str], "list[Fault] | None"]
 """check(value, path) -> faults, or None."""
 
 
-def report_document(shape: Shape, document: Document, errors: FieldErrors) -> None:
+def check_document(kind: Kind, document: Document, errors: FieldErrors) -> None:
     """Add what the kind's own rules did not find: wrong types, and missing fields.
 
     Nothing is reported twice: a path that the kind's rules complained about, or a part of it, is
-    left to them. The status is reported by `report_status`.
+    left to them. The status is checked by `check_status`.
 
     Args:
-        shape: of the kind (`shape_of`); the document does not fit it.
+        kind: the kind of the object; one without a schema has nothing to check.
         document: the object.
         errors: what the kind's rules found; faults are added to it.
     """
+    shape = shape_of(kind)
+    if shape is None or shape.fits(document):
+        return
     reported = [cause.field for cause in errors.causes]
     for fault in shape.faults(document, ""):
         if any(_covers(field, fault.path) or _covers(fault.path, field) for field in reported):
@@ -60,14 +63,17 @@ def report_document(shape: Shape, document: Document, errors: FieldErrors) -> No
             fault.report(errors)
 
 
-def report_status(shape: Shape, status: Document, errors: FieldErrors) -> None:
+def check_status(kind: Kind, status: Document, errors: FieldErrors) -> None:
     """Add the wrong types in a status; its writer alone answers for what is missing in it.
 
     Args:
-        shape: of the kind's status (`status_shape_of`); the status does not fit it.
+        kind: the kind of the object; one without a schema has nothing to check.
         status: the status.
         errors: what the kind's rules found; faults are added to it.
     """
+    shape = status_shape_of(kind)
+    if shape is None or shape.fits(status):
+        return
     for fault in shape.faults(status, "status"):
         if fault.detail and not any(_covers(cause.field, fault.path) for cause in errors.causes):
             fault.report(errors)

@@ -16,7 +16,7 @@ from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.options import IGNORE, WriteOptions, is_meaningful, refuse_options
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema import strict
-from kubesim.apiserver.schema.structural import full_shape_of, report_document, shape_of
+from kubesim.apiserver.schema.structural import check_document, full_shape_of, shape_of
 from kubesim.apiserver.validation import (
     FieldErrors,
     validate_metadata,
@@ -168,7 +168,7 @@ class WritePath:
             kind.validate_update(new, old, errors)
         shape = shape_of(kind)
         if shape is not None and not shape.fits(new):
-            report_document(shape, new, errors)
+            check_document(kind, new, errors)
         if errors.causes:
             raise_if_invalid(kind, str(metadata.get("name", "")), errors)
 

@@ -18,7 +18,7 @@ from kubesim.apiserver.fieldmanager.managed import keep_times
 from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.structural import report_status, status_shape_of
+from kubesim.apiserver.schema.structural import check_status, status_shape_of
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.apiserver.verbs.create import (
     SET_BY_THE_SERVER,
@@ -200,7 +200,7 @@ class ObjectWriter:
             kind.validate_status({"status": status}, errors)
             shape = status_shape_of(kind)
             if shape is not None and not shape.fits(status):
-                report_status(shape, status, errors)
+                check_status(kind, status, errors)
         if errors.causes:
             raise_if_invalid(kind, name, errors)
         return status
