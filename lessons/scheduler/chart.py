@@ -84,7 +84,7 @@ class FillChart:
         nodes.group_label_orientation = "horizontal"
         self.themed.size(nodes, group_text_font_size=FONT_SIZE)
         self.themed.paint(nodes, group_text_color="text")
-        plot.ygrid.grid_line_color = None
+        plot.ygrid.visible = False
         return cast(LayoutDOM, plot)
 
     def _add_bars(self, plot: Any) -> None:
@@ -148,21 +148,29 @@ class FillChart:
             self._factors.factors = factors
             self._set_height()
         self._end.end = 100 * (1 + MARGIN * self._scale) * chart.most
-        segments = segments_of(chart, group_numbers([fill]))
+        segments = segments_of(chart, group_numbers([fill]), self._scale)
         chosen = [n for n, name in enumerate(segments["pod"]) if name == marked]
         self._wholes.data = dict(wholes_of(chart))
         self._segments.data = dict(segments)
         self._marked.data = {key: [segments[key][n] for n in chosen] for key in MARKED}
 
 
-def segments_of(chart: BarChart, colours: dict[str, str]) -> dict[str, list[Any]]:
-    """Return a row for each pod and resource: where its segment is, and its texts."""
+def segments_of(
+    chart: BarChart, colours: dict[str, str], scale: float = 1.0
+) -> dict[str, list[Any]]:
+    """Return a row for each pod and resource: where its segment is, and its texts.
+
+    Args:
+        chart: the description.
+        colours: of the groups of pods.
+        scale: size of the letters; a name that has no room is left out.
+    """
     columns: dict[str, list[Any]] = {column: [] for column in SEGMENTS}
     for node in chart.nodes:
         amounts = _amounts(node)
         for bar in node.bars:
             for segment in bar.segments:
-                room = segment.right - segment.left >= LETTER * len(segment.pod)
+                room = segment.right - segment.left >= LETTER * scale * len(segment.pod)
                 row = (
                     (node.node, bar.label),
                     segment.left,

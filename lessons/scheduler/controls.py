@@ -59,7 +59,8 @@ class PodControls:
         self.create.on_click(lambda _button: create())
         self.clear.on_click(lambda _button: clear())
         rows = [each.row for each in (self.cpu, self.memory, self.count)]
-        buttons = W.HBox([self.create, self.clear])
+        wrapping = W.Layout(display="flex", flex_flow="row wrap")
+        buttons = W.Box([self.create, self.clear], layout=wrapping)
         self.box = W.VBox([heading("Pods", "requests of the next pods"), *rows, buttons])
 
 
@@ -89,7 +90,7 @@ class NodeControls:
             options=nodes,
             description="node",
             style={"description_width": "34px"},
-            layout=W.Layout(width="136px"),
+            layout=W.Layout(width="auto", flex="1 1 130px"),
         )
         self.cordon = icon_button("Cordon / open", "lock", "kubectl cordon or uncordon")
         self.taint = icon_button(

@@ -284,6 +284,7 @@ def set_plain_style(drawn: Any, themed: ThemedModels, right_border: int) -> None
     """
     drawn.toolbar_location = None
     drawn.background_fill_color = drawn.border_fill_color = None
+    drawn.border_line_color = None
     drawn.min_border_right = right_border
     drawn.min_border_top = drawn.min_border_bottom = 7
     drawn.title.visible = False

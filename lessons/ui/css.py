@@ -22,7 +22,8 @@ STYLE = """<style>
 .ks-cockpit.ks-hall { --ks-font: 18px; --jp-widgets-font-size: 18px;
   --jp-widgets-inline-height: 34px; }
 .ks-cockpit.ks-hall .ks-cards { flex-basis: 320px !important; }
-.ks-cockpit.ks-hall .ks-card .widget-label { width: 7em !important; }
+.ks-hall .ks-number .widget-label, .ks-hall .ks-card > .widget-dropdown .widget-label {
+  width: 7em !important; }
 .ks-cockpit.ks-hall .ks-number input, .ks-cockpit.ks-hall .ks-number .widget-inline-hbox {
   font-size: 18px; }
 .ks-cockpit .ks-card { border: 1px solid var(--jp-border-color2, #8884); border-radius: 6px;

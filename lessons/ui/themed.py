@@ -50,7 +50,7 @@ const own = models[0].document;
 repaint();
 for (const wait of [0, 300, 1500, 5000]) setTimeout(name_sliders, wait);
 const observer = new MutationObserver(() => {
-  if (window.Bokeh && !window.Bokeh.documents.includes(own)) observer.disconnect();
+  if (own.roots().length === 0) observer.disconnect();
   else repaint();
 });
 observer.observe(body, {attributeFilter: ['data-jp-theme-light', 'data-jp-theme-name']});

@@ -104,7 +104,7 @@ class NumberSlider:
 
 def icon_button(label: str, icon: str, tooltip: str) -> W.Button:
     """Return a button; `icon` is the name of a Font Awesome icon."""
-    layout = W.Layout(width="auto", min_width="78px")
+    layout = W.Layout(width="auto", flex="0 0 auto")
     return W.Button(description=label, icon=icon, tooltip=tooltip, layout=layout)
 
 

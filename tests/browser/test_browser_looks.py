@@ -1,0 +1,148 @@
+"""Every panel on a laptop and on a projector, in each theme of JupyterLab; the screenshots stay.
+
+They are in pytest's temporary folder, named after panel and screen (`--basetemp` chooses it).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab_page import TIMEOUT, evaluate, execute, open_notebook, run_cells
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PANELS = {
+    "cockpit": "from lessons import Cockpit\np = Cockpit(name='cockpit')\np",
+    "scheduler": "from lessons import SchedulerPanel\np = SchedulerPanel(name='scheduler')\np",
+    "rollout": "from lessons import RolloutPanel\np = RolloutPanel(name='rollout')\np",
+    "tuning": "from lessons import TuningPanel\np = TuningPanel(name='tuning')\np",
+}
+LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
+SCREENS = {  # name -> width, theme; all are 768 pixels high
+    "laptop": (1366, LIGHT),
+    "laptop-dark": (1366, DARK),
+    "laptop-contrast": (1366, "JupyterLab Dark High Contrast"),
+    "projector": (1024, LIGHT),
+    "projector-dark": (1024, DARK),
+}
+CHANGE_THEME = """async theme => {
+  await window.jupyterapp.commands.execute('apputils:change-theme', {theme});
+}"""
+TO_TOP = """() => {
+  document.querySelector('.ks-cockpit').scrollIntoView({block: 'start'});
+}"""
+# Lower edges of the notebook's window, of the lowest slider and of the charts; widths of panel and
+# page; whether something in the cards is wider than its card.
+EDGES = """() => {
+  const box = element => element.getBoundingClientRect();
+  const all = selector => [...document.querySelectorAll('.ks-cockpit ' + selector)];
+  return {
+    window: Math.min(innerHeight, box(document.querySelector('.jp-NotebookPanel-notebook')).bottom),
+    sliders: Math.max(...all('.noUi-target').map(each => box(each).bottom)),
+    charts: box(document.querySelector('.ks-charts').firstElementChild).bottom,
+    wide: all('.ks-card').filter(each => each.scrollWidth > each.clientWidth + 1).length,
+  };
+}"""
+NAMES = """() => [...document.querySelectorAll('.ks-cockpit .noUi-handle')]
+  .map(each => each.getAttribute('aria-label'))"""
+DRAWN = """() => (window.Bokeh?.documents || []).some(
+  each => each.roots().length && each.roots()[0].constructor)"""
+
+
+@pytest.fixture
+def panel(request: pytest.FixtureRequest, page: Any, lab: tuple[str, Path]) -> str:
+    """Open a notebook with one panel, run it, and wait for its chart."""
+    url, home = lab
+    name = str(request.param)
+    cells = [
+        {
+            "cell_type": "code",
+            "id": f"cell-{n}",
+            "metadata": {},
+            "source": source,
+            "outputs": [],
+            "execution_count": None,
+        }
+        for n, source in enumerate(["from lessons import setup\nsetup()", PANELS[name]])
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {
+        "cells": cells,
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (home / "notebooks" / f"look-{name}.ipynb").write_text(json.dumps(notebook))
+    page.set_viewport_size({"width": 1366, "height": 768})
+    open_notebook(page, url, f"look-{name}.ipynb")
+    run_cells(page, "setup()", "from lessons import")
+    run_cells(page, f"name='{name}'")
+    page.locator(".ks-cockpit .ks-charts").wait_for(timeout=TIMEOUT)
+    page.wait_for_function(DRAWN, timeout=TIMEOUT)
+    page.wait_for_timeout(3_000)
+    return name
+
+
+def brightness(page: Any) -> float:
+    """Return how bright the charts are on the screen, from 0 (black) to 1 (white)."""
+    image = pytest.importorskip("PIL.Image")
+    shot = page.locator(".ks-charts > :first-child").first.screenshot()
+    grey = image.open(io.BytesIO(shot)).convert("L").resize((64, 64))
+    return float(sum(grey.tobytes()) / 255 / 64 / 64)
+
+
+@pytest.mark.parametrize("panel", PANELS, indirect=True)
+def test_a_panel_fits_the_screen_and_follows_the_theme(
+    page: Any, panel: str, tmp_path: Path
+) -> None:
+    """Sliders and charts are seen at once; in a dark theme the charts are dark."""
+    for screen, (width, theme) in SCREENS.items():
+        page.set_viewport_size({"width": width, "height": 768})
+        evaluate(page, CHANGE_THEME, theme)
+        page.wait_for_timeout(1_500)
+        evaluate(page, TO_TOP)
+        page.wait_for_timeout(1_500)
+        page.screenshot(path=str(tmp_path / f"{panel}-{screen}.png"))
+        edges = evaluate(page, EDGES)
+        assert edges["sliders"] <= edges["window"], (screen, edges)
+        assert edges["charts"] <= edges["window"], (screen, edges)
+        assert edges["wide"] == 0, screen
+        if theme == LIGHT:
+            assert brightness(page) > 0.6, screen
+        else:
+            assert brightness(page) < 0.45, screen
+    evaluate(page, CHANGE_THEME, LIGHT)
+    assert page.console_errors == []
+
+
+@pytest.mark.parametrize("panel", ["cockpit"], indirect=True)
+def test_a_hall_and_a_screen_reader(page: Any, panel: str, tmp_path: Path) -> None:
+    """Bigger letters by one button; sliders have names; the number follows while dragging."""
+    page.get_by_role("button", name="Hall").click()
+    page.wait_for_timeout(2_000)
+    evaluate(page, TO_TOP)
+    page.wait_for_timeout(1_000)
+    page.screenshot(path=str(tmp_path / "hall.png"))
+    edges = evaluate(page, EDGES)
+    assert max(edges["sliders"], edges["charts"]) <= edges["window"]
+    assert execute(page, "print(p.charts.figures[0].yaxis[0].major_label_text_font_size)") == "18px"
+    assert evaluate(page, NAMES) == ["requests/s", "target [%]", "min pods", "max pods"]
+    assert page.get_by_role("slider", name="target [%]").count() == 1
+
+    handle = page.get_by_role("slider", name="target [%]").bounding_box()
+    x, y = handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 30, y, steps=5)
+    readout = page.locator(".ks-number", has_text="target [%]").locator(".widget-readout")
+    readout.wait_for(timeout=TIMEOUT)
+    dragged = int(readout.inner_text())
+    assert dragged < 70
+    assert execute(page, "print(p.cluster.hpa_config()['target_cpu'])") == "70"
+    page.mouse.up()
+    readout.wait_for(state="hidden", timeout=TIMEOUT)
+    page.get_by_text(f"target {dragged} %").wait_for(timeout=TIMEOUT)
