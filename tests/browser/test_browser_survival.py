@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,21 @@ RESTART = """() => {
   window.kernelWas = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.id;
   return window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart();
 }"""
+SHORT_LIMITS = """
+from lessons.ui import live, rest
+live.HEARTBEAT_SECONDS, rest.REST_SECONDS = 1.0, 3.0
+"""
+# Writes down what the kernel does while no page asks it: simulated time, CPU seconds, the state.
+DIARY = """
+import pathlib, threading, time
+def write():
+    while True:
+        rests = "resting" in cockpit.transport.status.value
+        line = f"{cockpit.cluster.clock.now()} {time.process_time()} {rests:d}"
+        pathlib.Path("../diary.txt").write_text(line)
+        time.sleep(0.5)
+threading.Thread(target=write, daemon=True).start()
+"""
 SHUT_DOWN = """async () => {
   await window.jupyterapp.shell.currentWidget.sessionContext.shutdown();
 }"""
@@ -53,6 +71,19 @@ def run_panel(page: Any, url: str) -> None:
     run_cells(page, "setup()", "Cockpit(")
     page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
     wait_until_more(page, "metrics", "t", 5)
+
+
+def read_diary(home: Path) -> list[float]:
+    """Return simulated time, CPU seconds, and whether the panel rests; [] while it is written."""
+    file = home / "diary.txt"
+    values = [float(word) for word in file.read_text().split()] if file.exists() else []
+    return values if len(values) == 3 else []
+
+
+def last_activity(url: str) -> list[str]:
+    """Return when the server's kernels last did something, as JupyterHub's culler sees it."""
+    with urllib.request.urlopen(f"{url}/api/kernels", timeout=10) as answer:
+        return [kernel["last_activity"] for kernel in json.load(answer)]
 
 
 def expect_still(page: Any) -> None:
@@ -113,3 +144,52 @@ def test_a_restart_with_the_page_open_shows_the_picture(page: Any, lab: tuple[st
     evaluate(page, RESTART)
     page.wait_for_function(READY, timeout=TIMEOUT)
     expect_still(page)
+
+
+def test_a_panel_rests_while_it_is_out_of_view(page: Any, lab: tuple[str, Path]) -> None:
+    """Scrolled away, it rests; scrolled back, it goes on and says so. Watched, it never rests."""
+    url, _home = lab
+    open_notebook(page, url, COCKPIT)
+    execute(page, SHORT_LIMITS)
+    run_cells(page, "setup()", "Cockpit(")
+    page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
+    wait_until_more(page, "metrics", "t", 5)
+    page.wait_for_timeout(6_000)
+    state = "print('resting' in cockpit.transport.status.value)"
+    assert execute(page, state) == "False"
+    evaluate(page, SCROLL_TO_TOP)
+    wait_for_kernel(page, state, "True")
+    now = "print(cockpit.cluster.clock.now())"
+    stopped = execute(page, now)
+    page.wait_for_timeout(1_000)
+    assert execute(page, now) == stopped
+    page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
+    page.get_by_text("while nobody looked").wait_for(timeout=TIMEOUT)
+    wait_until_more(page, "metrics", "t", float(stopped) + 5)
+
+
+def test_a_panel_rests_when_the_page_is_gone(page: Any, lab: tuple[str, Path]) -> None:
+    """The page says nothing when it goes; the kernel falls silent, and lives on when it is back."""
+    url, home = lab
+    open_notebook(page, url, COCKPIT)
+    execute(page, SHORT_LIMITS)
+    run_cells(page, "setup()", "Cockpit(")
+    page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
+    wait_until_more(page, "metrics", "t", 5)
+    evaluate(page, SAVE)
+    execute(page, DIARY)
+    page.goto("about:blank", timeout=TIMEOUT)
+    for _ in range(100):
+        if read_diary(home)[2:] == [1]:
+            break
+        time.sleep(0.2)
+    time.sleep(1)
+    (now, cpu, rests), active = read_diary(home), last_activity(url)
+    time.sleep(5)
+    later, later_cpu, still_rests = read_diary(home)
+    assert (later, rests, still_rests) == (now, 1, 1)
+    assert (later_cpu - cpu) / 5 < 0.02  # of a core, with the diary
+    assert last_activity(url) == active  # no message at all
+    open_notebook(page, url, COCKPIT)
+    page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
+    wait_until_more(page, "metrics", "t", now + 5)
