@@ -22,6 +22,7 @@ from kubesim.table import Table
 MODULES = (
     "virtual_ticks",
     "live_pods",
+    "resting_panels",
     "store_ops",
     "watch_fanout",
     "rest_load",
