@@ -107,18 +107,6 @@ def test_running_the_cell_again_leaks_nothing(page: Any, lab: tuple[str, Path]) 
     assert execute(page, done) == "[]"
 
 
-def test_the_chart_survives_a_reload_of_the_page(page: Any, lab: tuple[str, Path]) -> None:
-    """The kernel lives on; after "run all" so does the chart, again and again."""
-    url, _home = lab
-    run_cockpit(page, url)
-    for _ in range(2):
-        page.reload()
-        run_cockpit(page, url)
-        wait_until_more(page, "metrics", "t", evaluate(page, LAST, ["metrics", "t"]) + 20)
-    count = "import threading; print([t.name for t in threading.enumerate()].count('cockpit-main'))"
-    assert execute(page, count) == "1"
-
-
 def test_the_other_clock_moves_the_same_panel(page: Any, lab: tuple[str, Path]) -> None:
     """The toggle: no thread but the panel's own, and the chart goes on from zero."""
     url, _home = lab

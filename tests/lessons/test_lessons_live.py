@@ -16,6 +16,7 @@ from bokeh.models import ColumnDataSource
 from bokeh.plotting import figure
 
 from lessons.ui import live as live_module
+from lessons.ui import still_output
 from lessons.ui.live import Live, library, script
 
 RANGE_END = 50
@@ -147,3 +148,18 @@ def test_it_uses_no_private_name_of_a_library() -> None:
     assert {owner for owner, _name in private} == {"self"}
     inherited = {name for kind in Live.__mro__[1:] for name in vars(kind)}
     assert not {name for _owner, name in private} & (inherited | set(vars(ipywidgets.Box())))
+
+
+def test_a_panel_is_displayed_with_what_stays_when_the_kernel_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """JupyterLab shows the first output or the two others; static pages show the picture."""
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr(still_output, "display", lambda data, raw: shown.append(data))
+    view = {"application/vnd.jupyter.widget-view+json": "an id", "text/plain": "Panel()"}
+    still_output.display_panel(({**view, "image/svg+xml": "<svg/>"}, {}), "<svg>still</svg>")
+    widget, line, picture = shown
+    assert widget == view  # with a picture beside it, nbconvert would show it twice
+    assert line["text/plain"] == still_output.ADVICE
+    assert still_output.ADVICE in line["text/html"] and "<style>" in line["text/html"]
+    assert picture["image/svg+xml"] == "<svg>still</svg>"
