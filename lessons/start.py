@@ -29,6 +29,17 @@ FIRST = "notebooks/00_start_here.ipynb"
 DEFAULT_FOLDER = "my-lessons"
 PATTERNS = ("notebooks/*.ipynb", "docs/*.md", "docs/guides/*.md", "docs/images/*", "*.md")
 USAGE_ERROR = 2
+# What ipykernel tells JupyterLab about itself. Source: ipykernel, ipkernel.py and kernelspec.py.
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+LANGUAGE = {
+    "codemirror_mode": {"name": "ipython", "version": sys.version_info.major},
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": f"ipython{sys.version_info.major}",
+    "version": sys.version.split()[0],
+}
 
 
 class Copied(NamedTuple):
@@ -86,7 +97,7 @@ def copy_course(course: Path, folder: Path) -> Copied:
     after: dict[str, str] = {}
     result = Copied([], [], [])
     for name in course_files(course):
-        data, target = (course / name).read_bytes(), folder / name
+        data, target = _for_this_python((course / name).read_bytes(), name), folder / name
         after[name] = checksum = _checksum(data)
         if not target.exists():
             result.new.append(name)
@@ -104,6 +115,27 @@ def copy_course(course: Path, folder: Path) -> Copied:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).write_text(json.dumps(after, indent=1, sort_keys=True) + "\n")
     return result
+
+
+def _for_this_python(data: bytes, name: str) -> bytes:
+    """Return a notebook with the metadata that JupyterLab adds for this Python.
+
+    JupyterLab writes them as soon as a kernel runs, and would mark a lesson that was only opened as
+    changed. The notebooks of the installation do not hold them: they name the version of Python.
+
+    Args:
+        data: the content of a file; one that is no notebook is returned unchanged.
+        name: its path.
+    """
+    if not name.endswith(".ipynb"):
+        return data
+    try:
+        notebook = json.loads(data)
+        notebook["metadata"].update(kernelspec=KERNEL, language_info=LANGUAGE)
+    except (ValueError, KeyError, TypeError):
+        return data
+    text = json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False)
+    return f"{text}\n".encode()
 
 
 def _read_manifest(folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_page import TIMEOUT
+from lab_page import READY, TIMEOUT, evaluate
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -91,3 +91,58 @@ def test_the_links_of_lesson_0_open(page: Any, started: tuple[str, Path]) -> Non
         page.locator(".lm-TabBar-tab").filter(has_text="00_start_here").first.click(timeout=TIMEOUT)
     links.filter(has_text="2 The API server").first.click(timeout=TIMEOUT)
     page.get_by_role("heading", name="Lesson 2: the API server").wait_for(timeout=TIMEOUT)
+
+
+DIRTY = "() => window.jupyterapp.shell.currentWidget.context.model.dirty"
+RUN_WITH = """async ([find, source]) => {
+  const notebook = window.jupyterapp.shell.currentWidget.content;
+  const index = notebook.widgets.findIndex(cell => cell.model.sharedModel.source.includes(find));
+  notebook.widgets[index].model.sharedModel.source = source;
+  notebook.activeCellIndex = index;
+  await window.jupyterapp.commands.execute('notebook:run-cell');
+}"""
+WRONG = """from lessons.exercises.l04 import bonus, q1, q2
+
+def desired(pods, utilization, target):
+    step = {'a': pods}
+    return step['b']
+
+q1.check(desired)"""
+
+
+def open_lesson(page: Any, address: str, name: str) -> None:
+    """Open a lesson of the learner's copy, and wait until its kernel has answered."""
+    page.goto(f"{address.replace('00_start_here.ipynb', name)}?reset", timeout=TIMEOUT)
+    page.wait_for_function(READY, timeout=TIMEOUT)
+    page.wait_for_timeout(2_000)
+
+
+@pytest.mark.parametrize("name", ["00_start_here.ipynb", "04_autoscaler.ipynb"])
+def test_a_lesson_that_was_only_opened_is_not_changed(
+    page: Any, started: tuple[str, Path], name: str
+) -> None:
+    """No dot in the tab, no question at closing; a change of the learner's is seen."""
+    open_lesson(page, started[0], name)
+    assert evaluate(page, DIRTY) is False
+    evaluate(page, RUN_WITH, ["setup()", "1 + 1"])
+    assert evaluate(page, DIRTY) is True
+
+
+def test_an_error_is_told_and_hints_open_one_after_the_other(
+    page: Any, started: tuple[str, Path]
+) -> None:
+    """With the mouse and with the keyboard; the solution has a button of its own."""
+    open_lesson(page, started[0], "04_autoscaler.ipynb")
+    evaluate(page, RUN_WITH, ["desired = todo", WRONG])
+    page.get_by_text("in line 3 of `desired`: return step['b']").wait_for(timeout=TIMEOUT)
+    page.get_by_text("with pods = 4, utilization = 84, target = 60, step = {'a': 4}").wait_for()
+    second = page.locator("summary", has_text="Hint 2 of 3")
+    assert not second.is_visible()
+    page.locator("summary", has_text="Hint 1 of 3").click()
+    second.focus()
+    second.press("Enter")
+    page.get_by_text("nothing changes: return pods").wait_for()
+    solution = page.get_by_text("else ceil(pods * ratio)")
+    assert not solution.is_visible()
+    page.locator("summary", has_text="Solution").click()
+    solution.wait_for()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,24 @@ def test_without_a_manifest_nothing_is_overwritten(course: Path, tmp_path: Path)
     (mine / LESSON).write_text("my work")
     assert copy_course(course, mine).kept == [LESSON]
     assert (mine / LESSON).read_text() == "my work"
+
+
+def test_a_copied_notebook_has_the_metadata_of_this_python(course: Path, tmp_path: Path) -> None:
+    """What JupyterLab would add as soon as a kernel runs; then an opened lesson is unchanged."""
+    from ipykernel.ipkernel import IPythonKernel
+    from ipykernel.kernelspec import get_kernel_dict
+
+    cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["pods → nodes"]}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (course / LESSON).write_text(json.dumps(notebook))
+    mine = tmp_path / "mine"
+    copy_course(course, mine)
+    copied = json.loads((mine / LESSON).read_text())
+    assert copied["cells"] == [cell]
+    assert copied["metadata"]["language_info"] == IPythonKernel.language_info
+    kernel = copied["metadata"]["kernelspec"]
+    assert kernel["display_name"] == get_kernel_dict()["display_name"]
+    assert copy_course(course, mine) == Copied([], [], [])
 
 
 def test_the_original_lessons_are_not_a_working_folder(

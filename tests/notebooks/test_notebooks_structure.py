@@ -23,7 +23,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LESSONS = NOTEBOOKS[1:]
 MAX_LINES = 16
 MAX_CLASS = 15
-MAX_BYTES = 120_000
+MAX_BYTES = 60_000
+MAX_BYTES_EXECUTED = 200_000
 KNOWN_TAGS = {"nbval-ignore-output", "nbval-skip", "raises-exception"}
 UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
@@ -153,7 +154,8 @@ def test_nothing_of_a_machine_or_a_page_is_stored(path: Path) -> None:
     document = json.loads(text)
     assert set(document["metadata"]) == {"kernelspec", "language_info"}
     assert set(document["metadata"]["language_info"]) == {"name", "pygments_lexer"}
-    assert len(nbformat.writes(executed(path))) < MAX_BYTES
+    assert len(text) < MAX_BYTES
+    assert len(nbformat.writes(executed(path))) < MAX_BYTES_EXECUTED
     for cell in executed_cells(path):
         assert set(cell["metadata"]) <= {"tags"}
         assert set(cell["metadata"].get("tags", [])) <= KNOWN_TAGS
