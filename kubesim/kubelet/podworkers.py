@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import EventRecorder, Tools, retry_on_conflict
 from kubesim.clock.base import Worker
-from kubesim.errors import BadRequest, NotFound
+from kubesim.errors import BadRequest, ClockError, NotFound
 from kubesim.kubelet.admission import admission
 from kubesim.kubelet.images import ImageStore, Pulled
 from kubesim.kubelet.nodestatus import node_address, node_number
@@ -155,35 +155,47 @@ class PodWorkers:
         if refusal is not None:
             self._refuse(pod, *refusal)
             return
-        self._requests[key] = pod_requests(pod)
         self._counts["started"] += 1
         address = f"10.244.{self._subnet}.{self._counts['started'] % 254 + 1}"
         previous = self._previous.pop(key, None)
         runner = self.runners[key] = PodRunner(
             self._api,
-            self._clock.worker(f"pod/{key}", actor=self._node_tools.component),
+            self._pod_worker(key, meta.uid_of(pod)),
             pod,
             models,
             self._node_tools,
             address,
             images=self._images,
-            pull=self._puller(key),
+            pull=self._puller(key, meta.uid_of(pod)),
             load=self._load,
             ended=self._ended,
             previous=previous
             if previous is not None and previous.uid == meta.uid_of(pod)
             else None,
         )
+        self._requests[key] = pod_requests(pod)
         self._log(f"Admitted pod {key}")
         runner.worker.call_soon(runner.start)
 
-    def _puller(self, key: str) -> Pull:
+    def _pod_worker(self, key: str, uid: str) -> Worker:
+        """Return a worker named after the pod.
+
+        Upstream's pod workers are kept by UID. After a forced deletion, the worker of an earlier
+        pod of that name may still stop, here or on another node: then the UID is part of the name.
+        """
+        actor = self._node_tools.component
+        try:
+            return self._clock.worker(f"pod/{key}", actor=actor)
+        except ClockError:
+            return self._clock.worker(f"pod/{key}/{uid}", actor=actor)
+
+    def _puller(self, key: str, uid: str) -> Pull:
         """Return how a pod asks for an image: on the kubelet's worker; `done` runs on the pod's."""
 
         def pull(image: str, done: Callable[[Pulled], object]) -> None:
             def arrived(result: Pulled) -> None:
                 runner = self.runners.get(key)
-                if runner is not None:
+                if runner is not None and runner.uid == uid:
                     runner.worker.call_soon(lambda: done(result))
 
             self._worker.call_soon(

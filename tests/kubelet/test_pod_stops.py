@@ -126,3 +126,26 @@ def test_a_pod_that_waits_is_deleted_at_once(cluster: Cluster) -> None:
     assert cluster.api.list_pods() == []
     cluster.sleep(100)
     assert [w for w in cluster.clock.workers() if w.startswith("pod/")] == []
+
+
+@pytest.mark.parametrize("node", ["node-1", "node-2"])
+def test_a_pod_starts_while_the_worker_of_its_predecessor_still_stops(node: str) -> None:
+    """Forced deletion frees the name at once, so that both pods exist at one instant."""
+    with Cluster(nodes=2, seed=1, hpa=False) as cluster:
+        cluster.api.create(a_pod("p", nodeName="node-1"))
+        cluster.sleep(10)
+        first = cluster.api.get("Pod", "p")["metadata"]["uid"]
+        cluster.api.delete("Pod", "p", grace_period_seconds=0)
+        cluster.api.create(a_pod("p", nodeName=node))
+        cluster.sleep(10)
+        pod = cluster.api.get("Pod", "p")
+        assert pod["metadata"]["uid"] != first
+        assert pod["status"]["phase"] == "Running"
+        assert sum(k.statistics()["running"] for k in cluster.kubelets) == 1
+        workers = [name for name in cluster.clock.workers() if name.startswith("pod/")]
+        assert workers == [f"pod/default/p/{pod['metadata']['uid']}"]
+        assert cluster.api.sample("default", "p") is not None
+        cluster.api.delete("Pod", "p")
+        cluster.sleep(40)
+        assert gone(cluster)
+        assert not [name for name in cluster.clock.workers() if name.startswith("pod/")]
