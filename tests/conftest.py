@@ -9,15 +9,18 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-# Files of randomized runs of whole clusters, of contracts over all components, and of drawn panels:
+# Files of hundreds of drawn examples, of randomized runs of whole clusters, of contracts over all components, and of drawn panels:
 # each takes seconds, so `make quick` leaves them to `make unit`.
 SLOW_FILES = {
+    "test_apiserver_hostile.py",
+    "test_apiserver_properties.py",
     "test_controller_contract.py",
     "test_deployment_faults.py",
     "test_docs_python.py",
     "test_experiment_compare.py",
     "test_fastpath.py",
     "test_hpa_closed_loop.py",
+    "test_hpa_properties.py",
     "test_hpa_whatif.py",
     "test_kube_protobuf_table.py",
     "test_lessons_charts.py",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,11 +88,13 @@ def _modules(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
 
 def sources(*folders: str) -> list[Source]:
     """Return the Python files below the folders, ordered by path."""
-    return [
-        Source(path, _dotted(path))
-        for folder in folders
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    ]
+    return [source for folder in folders for source in _sources_of(folder)]
+
+
+@cache
+def _sources_of(folder: str) -> tuple[Source, ...]:
+    """Return the files below one folder; each is read and parsed once for all rules."""
+    return tuple(Source(path, _dotted(path)) for path in sorted((ROOT / folder).rglob("*.py")))
 
 
 def _dotted(path: Path) -> str:
