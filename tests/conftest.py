@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-# Files of hundreds of drawn examples, of randomized runs of whole clusters, of contracts over all components, and of drawn panels:
-# each takes seconds, so `make quick` leaves them to `make unit`.
+# Files of hundreds of drawn examples, of randomized runs of whole clusters, of contracts over all
+# components, and of drawn panels: each takes seconds, so `make quick` leaves them to `make unit`.
 SLOW_FILES = {
     "test_apiserver_hostile.py",
     "test_apiserver_properties.py",
