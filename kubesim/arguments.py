@@ -68,13 +68,18 @@ def _hint(name: str, value: object, checks: Mapping[str, Check]) -> str:
 # -- checks ----------------------------------------------------------------------------------------
 
 
-def whole_number(least: int | None = None) -> Check:
-    """Expect a whole number of at least `least`; True and False are not numbers."""
+def whole_number(least: int | None = None, most: int | None = None) -> Check:
+    """Expect a whole number from `least` to `most`; True and False are not numbers."""
 
     def check(value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, Integral):
             return "a whole number"
-        return None if least is None or int(value) >= least else f"{least} or more"
+        given = int(value)
+        if most is not None and given > most:
+            return f"{least} to {most}" if least is not None else f"{most} or less"
+        if least is not None and given < least:
+            return f"{least} or more" if most is None else f"{least} to {most}"
+        return None
 
     return check
 

@@ -27,13 +27,9 @@ from typing import Any, Unpack
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.kinds.metrics import SAMPLE_PREFIX, document_maker
-from kubesim.autoscaler import (
-    AutoscalingPolicy,
-    HorizontalController,
-    shadow_controllers,
-    side_by_side,
-)
+from kubesim.autoscaler import AutoscalingPolicy, HorizontalController
 from kubesim.autoscaler.metrics.adapter import make_metrics
+from kubesim.autoscaler.shadow import shadow_controllers, side_by_side
 from kubesim.client.decisions import DecisionLog
 from kubesim.client.tools import Component, Tools
 from kubesim.clock import NamedStreams, make_clock
@@ -53,7 +49,7 @@ from kubesim.kubelet.usage.models import capacities
 from kubesim.kubelet.usage.workload import Factory
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import MAX_PODS
-from kubesim.options import NodeOptions, check_cluster_options, check_node_options
+from kubesim.options import NodeOptions, check_call, check_cluster_options, check_node_options
 from kubesim.rest import RestServer
 from kubesim.scheduler import Scheduler
 from kubesim.scheduler.multi import Schedulers, make_schedulers, proposals_for, restarted
@@ -140,8 +136,8 @@ class Cluster:
         self.api = KubeAPI(self.store, self.clock, self.streams, analytics=self.analytics)
         tools = Tools(self.api, self.clock, self.streams, self.analytics, self.decisions)
 
-        # The clients of the API server. Requests of users to pods do not pass through it, so the
-        # load balancer tells the kubelets directly how many arrive, as a network would.
+        # The clients of the API server. Requests of users to pods do not pass through it: the load
+        # balancer tells the kubelets directly how many arrive.
         self.traffic = Traffic(self.api, self.clock, capacities(seed, workloads))
         self.tools, self._workloads = tools, workloads
         self._node = NodeOptions(
@@ -174,8 +170,7 @@ class Cluster:
 
     def _start(self, hpa: bool) -> None:
         if self._digest is not None:
-            worker = self.clock.worker("history-digest")
-            worker.every(DIGEST_PERIOD_SECONDS, self._digest.update)
+            self.clock.worker("history-digest").every(DIGEST_PERIOD_SECONDS, self._digest.update)
         # etcd deletes expired leases by itself; ours has no clock. Events have a lease of an hour.
         leases = self.clock.worker("etcd-leases")
         leases.every(LEASE_PERIOD_SECONDS, lambda: self.store.expire(self.clock.now()))
@@ -213,15 +208,18 @@ class Cluster:
             BadRequest: the reference has not the form kind/name or kind/namespace/name.
             NotFound: nothing was decided about that object; the message lists what was.
         """
+        check_call(reference=reference)
         proposals = partial(proposals_for, self.api, self.schedulers)
         return explain(self.decisions, reference, self.api.registry, proposals)
 
     def trace(self, reference: str, revision: int | None = None) -> Trace:
         """Return what followed from the newest (or that) request about an object, as a tree."""
+        check_call(reference=reference)
         return trace(self.api, reference, revision)
 
     def rollout(self, reference: str) -> Rollout:
         """Return a workload's rollout: status, history, undo, pause, resume, restart."""
+        check_call(reference=reference)
         return Rollout(self.api, reference)
 
     def node(self, name: str) -> ClusterNode:
@@ -330,22 +328,25 @@ class Cluster:
         """Restart the default scheduler with another profile; see `multi.restarted`.
 
         Raises:
-            BadRequest: something in it is no plug-in; nothing is changed then.
+            BadRequest: something in it is not a plug-in; nothing is changed then.
         """
         self.schedulers[0] = restarted(self.scheduler, profile, self.tools)
 
     def apply(self, manifest: manifests.Manifest, **options: Unpack[ApplyOptions]) -> Table:
         """`kubectl apply -f`: a path, YAML or dictionaries; see `kubesim.ctl.apply`."""
+        check_call(manifest=manifest)
         return manifests.apply(self.api, manifest, **options)
 
     def delete(self, manifest: manifests.Manifest, **options: Unpack[DeleteOptions]) -> Table:
         """`kubectl delete -f`: the objects of a manifest; see `kubesim.ctl.apply`."""
+        check_call(manifest=manifest)
         return manifests.delete(self.api, manifest, **options)
 
     # -- time: for the driver alone -------------------------------------------------------------
 
     def sleep(self, seconds: float) -> None:
         """Let simulated time pass."""
+        check_call(seconds=seconds)
         self.clock.sleep(seconds)
 
     def wait_until(self, predicate: Callable[[], bool], timeout_seconds: float = 60.0) -> bool:
@@ -361,6 +362,7 @@ class Cluster:
             host, port: the address to listen on; port 0 is any free port.
             options: see `RestServer`: ``token``, ``users``, ``tls``, ``read_only`` ...
         """
+        check_call(host=host, port=port)
         server = RestServer(
             self.api,
             host=host,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TypedDict
 
 from kubesim import arguments
@@ -23,17 +24,31 @@ CLUSTER: Mapping[str, Check] = {
     "max_pods": arguments.whole_number(0),
     "sink": arguments.optional(arguments.function),
     "policy": arguments.optional(POLICY),
-    "shadow_policies": arguments.optional(arguments.mapping_of(POLICY, "autoscaling policies")),
+    "shadow_policies": arguments.optional(
+        arguments.mapping_of(POLICY, "objects with a method recommend(observation)")
+    ),
     "metrics_resolution": arguments.optional(arguments.number(10, unit="seconds")),
     "custom_metrics_resolution": arguments.number(),
     "schedulers": arguments.optional(
         arguments.instance_of(Mapping, "a mapping from names to profiles or policies")
     ),
-    "workloads": arguments.optional(arguments.mapping_of(arguments.function, "functions")),
+    "workloads": arguments.optional(
+        arguments.mapping_of(arguments.function, "functions, each of which makes a workload model")
+    ),
     "digest": arguments.flag,
     "history_limit": arguments.whole_number(1),
     "max_threads": arguments.whole_number(1),
     "kubelet": arguments.optional(arguments.instance_of(KubeletConfig, "a KubeletConfig")),
+}
+
+METHODS: Mapping[str, Check] = {
+    "reference": arguments.instance_of(str, 'a string such as "pod/web-0"'),
+    "seconds": arguments.instance_of((int, float), "a number"),
+    "manifest": arguments.instance_of(
+        (str, Path, Mapping, Iterable), "a path, YAML, or dictionaries"
+    ),
+    "host": arguments.instance_of(str, "a string"),
+    "port": arguments.whole_number(0, 65_535),
 }
 
 NODE: Mapping[str, Check] = {
@@ -54,7 +69,7 @@ class NodeOptions(TypedDict, total=False):
     Attributes:
         cpu, memory: capacity, as Kubernetes quantities.
         max_pods: how many pods the node takes.
-        labels: besides its hostname, architecture and operating system.
+        labels: in addition to its hostname, architecture and operating system.
         config: reserved resources, eviction thresholds and image pulls.
     """
 
@@ -75,6 +90,15 @@ def check_cluster_options(options: Mapping[str, object]) -> None:
         BadRequest: says what was expected, and how to correct it.
     """
     check_arguments(CLUSTER, {name: options[name] for name in CLUSTER})
+
+
+def check_call(**given: object) -> None:
+    """Raise an error for the first argument of a method of `Cluster` that makes no sense.
+
+    Raises:
+        BadRequest: says what was expected, and how to correct it.
+    """
+    check_arguments(METHODS, given)
 
 
 def check_node_options(name: str, options: NodeOptions) -> None:

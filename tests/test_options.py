@@ -66,16 +66,24 @@ class Policy:
         ("sink", "print", "sink must be a function, or None, not 'print'"),
         ("policy", object(), "policy must be an object with a method recommend\\(observation\\)"),
         ("policy", Policy, r"not <class.*write policy=Policy\(\), with parentheses"),
-        ("shadow_policies", [Policy()], "shadow_policies must be a mapping from names to auto"),
-        ("shadow_policies", {"x": 3}, "shadow_policies must be a mapping from names to auto"),
+        (
+            "shadow_policies",
+            [Policy()],
+            "shadow_policies must be a mapping from names to objects with a method recommend",
+        ),
+        (
+            "shadow_policies",
+            {"x": 3},
+            "shadow_policies must be a mapping from names to objects with a method recommend",
+        ),
         ("metrics_resolution", 9.9, "metrics_resolution must be at least 10 seconds"),
         ("metrics_resolution", "15", "metrics_resolution must be a number, or None, not '15'"),
         ("custom_metrics_resolution", -1, "custom_metrics_resolution must be at least 0, not -1"),
         ("custom_metrics_resolution", NAN, "custom_metrics_resolution must be at least 0"),
-        ("profile", 3, "3 is no scheduler plug-in"),
+        ("profile", 3, "3 is not a scheduler plug-in"),
         ("profile", "NodeName", "a profile is a list of plug-ins, not the string 'NodeName'"),
         ("schedulers", ["mine"], "schedulers must be a mapping from names to profiles"),
-        ("schedulers", {"mine": 3}, "3 is no scheduler plug-in"),
+        ("schedulers", {"mine": 3}, "3 is not a scheduler plug-in"),
         ("workloads", ["leak"], "workloads must be a mapping from names to functions"),
         ("workloads", {"leak": 3}, "workloads must be a mapping from names to functions"),
         ("workloads", {3: print}, "workloads must be a mapping from names to functions"),
@@ -139,6 +147,82 @@ def test_an_option_of_a_node_is_checked_too(options: dict[str, Any], expected: s
             cluster.add_node(**options)
         assert len(cluster.kubelets) == 1
     assert "name" in NODE
+
+
+SPREAD = {"name": "PodTopologySpread"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [
+        ({"percentageOfNodesToScore": "x"}, "percentageOfNodesToScore must be a whole number"),
+        ({"percentageOfNodesToScore": "5"}, r"\(write percentageOfNodesToScore=5\)"),
+        ({"percentageOfNodesToScore": -4}, "percentageOfNodesToScore must be 0 to 100, or None"),
+        ({"percentageOfNodesToScore": 101}, "percentageOfNodesToScore must be 0 to 100, or None"),
+        ({"percentageOfNodesToScore": True}, "percentageOfNodesToScore must be a whole number"),
+        ({"nonsense": 3}, "a scheduler profile has no field 'nonsense' .*pluginConfig"),
+        ({3: 3}, "a scheduler profile has no field 3"),
+        ({"schedulerName": 3}, "3 cannot be the name of a scheduler"),
+        ({"schedulerName": "A_b"}, "'A_b' cannot be the name of a scheduler"),
+        ({"plugins": 3}, "plugins of a scheduler configuration must be a mapping"),
+        ({"plugins": {3: {}}}, "there is no extension point '3'"),
+        ({"pluginConfig": [{"name": "Nobody", "args": {}}]}, "there is no plug-in 'Nobody'"),
+        ({"pluginConfig": [{"name": ["x"]}]}, "there is no plug-in"),
+        ({"pluginConfig": 3}, "pluginConfig of a scheduler configuration must be a list"),
+        ({"pluginConfig": [{"name": "NodeResourcesFit", "args": 3}]}, "the args of NodeResour"),
+        ({"plugins": {"score": {"enabled": [{**SPREAD, "weight": "x"}]}}}, "weight must be a whol"),
+        ({"plugins": {"score": {"enabled": [{**SPREAD, "weight": -1}]}}}, "weight must be 0 or m"),
+    ],
+)
+def test_a_profile_is_checked_when_it_is_read(profile: Any, expected: str) -> None:
+    """It would stop the scheduler at its first pod otherwise; a restart changes nothing then."""
+    with pytest.raises(BadRequest, match=expected):
+        Cluster(nodes=1, hpa=False, profile=profile)
+    with Cluster(nodes=1, hpa=False) as cluster:
+        before = cluster.scheduler
+        with pytest.raises(BadRequest, match=expected):
+            cluster.restart_scheduler(profile)
+        assert cluster.scheduler is before
+
+
+@pytest.mark.parametrize("percentage", [None, 0, 1, 100])
+def test_valid_percentages_are_kept(percentage: int | None) -> None:
+    """None is the scheduler's default."""
+    profile = {"schedulerName": "packing.example", "percentageOfNodesToScore": percentage}
+    with Cluster(nodes=1, hpa=False, profile=profile) as cluster:
+        assert cluster.scheduler.framework.profile.percentage == percentage
+
+
+@pytest.mark.parametrize("name", ["a b", "", 3, "Packer", "a/b", "default-scheduler"])
+def test_names_of_schedulers_are_checked(name: Any) -> None:
+    """A pod could not name them in its spec.schedulerName."""
+    with pytest.raises(BadRequest, match="cannot be the name of a"):
+        Cluster(nodes=1, hpa=False, schedulers={name: None})
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (
+            lambda cluster: cluster.sleep("3"),
+            r"seconds must be a number, not '3' \(write seconds=3",
+        ),
+        (lambda cluster: cluster.sleep(None), "seconds must be a number, not None"),
+        (lambda cluster: cluster.serve(port="x"), "port must be a whole number, not 'x'"),
+        (lambda cluster: cluster.serve(port=-1), "port must be 0 to 65535, not -1"),
+        (lambda cluster: cluster.serve(port=65_536), "port must be 0 to 65535, not 65536"),
+        (lambda cluster: cluster.serve(host=3), "host must be a string, not 3"),
+        (lambda cluster: cluster.explain(3), 'reference must be a string such as "pod/web-0"'),
+        (lambda cluster: cluster.trace(None), "reference must be a string"),
+        (lambda cluster: cluster.rollout(3), "reference must be a string"),
+        (lambda cluster: cluster.apply(3), "manifest must be a path, YAML, or dictionaries, not 3"),
+        (lambda cluster: cluster.delete(None), "manifest must be a path, YAML, or dictionaries"),
+    ],
+)
+def test_arguments_of_methods_are_checked(call: Any, expected: str) -> None:
+    """As those of the constructor."""
+    with Cluster(nodes=1, hpa=False) as cluster, pytest.raises(BadRequest, match=expected):
+        call(cluster)
 
 
 class Rate:

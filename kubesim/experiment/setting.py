@@ -102,7 +102,7 @@ class Contender:
                 f"not {self.minimum}, {self.maximum} and {self.sync_seconds:g}"
             )
         if not callable(getattr(self.policy, "recommend", self.policy)):
-            raise BadRequest(f"{self.policy!r} is no policy; it needs recommend(observation)")
+            raise BadRequest(f"{self.policy!r} is not a policy; it needs recommend(observation)")
 
     def make_policy(self) -> AutoscalingPolicy:
         """Return a policy for one run."""

@@ -20,6 +20,7 @@ from kubesim.objects.wellknown import DEFAULT_SCHEDULER
 from kubesim.scheduler.cache import ApiLister
 from kubesim.scheduler.explain.whatif import ChangeProposal, smallest_changes
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.profile import check_scheduler_name
 from kubesim.scheduler.framework.snapshot import Snapshot, by_zone
 from kubesim.scheduler.policy import PlacementPolicy
 from kubesim.scheduler.registry import ProfileSource, read_profile
@@ -49,7 +50,8 @@ def make_schedulers(
         )
     schedulers = [Scheduler(tools.api, profile=profile, **tools.options())]
     for name, own in (others or {}).items():
-        if not isinstance(name, str) or not name or name == DEFAULT_SCHEDULER:
+        check_scheduler_name(name)
+        if name == DEFAULT_SCHEDULER:
             raise BadRequest(
                 f"{name!r} cannot be the name of a further scheduler",
                 hint=f"choose another than {DEFAULT_SCHEDULER!r}; to change that one, use profile=",

@@ -66,7 +66,7 @@ class PolicySearch:
             cycle.statuses = dict.fromkeys((node.name for node in state.snapshot), refusal)
             return None
         if state.snapshot.get(name) is None:
-            raise PluginFailed(f"{self.name!r} chose {name!r}, which is no node")
+            raise PluginFailed(f"{self.name!r} chose {name!r}, which is not a node")
         cycle.statuses = {name: SUCCESS}
         cycle.note = f"{self.name} chose {name}"
         return str(name)

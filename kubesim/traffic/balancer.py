@@ -336,7 +336,7 @@ class Traffic:
 
 def _check_model(model: object) -> None:
     if not callable(getattr(model, "rate", None)):
-        raise BadRequest(f"{model!r} is no traffic model; it needs a method rate(now)")
+        raise BadRequest(f"{model!r} is not a traffic model; it needs a method rate(now)")
 
 
 def _service_of(slice: Document) -> tuple[str, str]:

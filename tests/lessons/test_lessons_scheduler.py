@@ -254,7 +254,7 @@ def test_a_failing_plug_in_is_shown() -> None:
 
 def test_an_object_that_is_not_a_plug_in_is_refused() -> None:
     """No cluster is left open."""
-    with pytest.raises(BadRequest, match="no scheduler plug-in"):
+    with pytest.raises(BadRequest, match="not a scheduler plug-in"):
         SchedulerPanel("virtual", plugin=object(), weight=1)
 
 

@@ -397,7 +397,7 @@ def test_unknown_names_in_a_configuration_are_refused(config: Any) -> None:
 
 def test_what_is_no_plug_in_is_refused() -> None:
     """A class in place of an object is refused, too."""
-    with pytest.raises(BadRequest, match="no scheduler plug-in"):
+    with pytest.raises(BadRequest, match="not a scheduler plug-in"):
         make_profile([object()])
     with pytest.raises(BadRequest, match="is a class"):
         make_profile([Part])
@@ -418,7 +418,7 @@ class Blind:
     ("profile", "message"),
     [
         ("NodeName", "a list of plug-ins, not the string 'NodeName'"),
-        (3, "3 is no scheduler plug-in"),
+        (3, "3 is not a scheduler plug-in"),
         ([(Blind(), "heavy")], "weight of a plug-in must be a number, not 'heavy'"),
         ([(Blind(), None)], "weight of a plug-in must be a number, not None"),
         ({"plugins": ["Blind"]}, "plugins of a scheduler configuration must be a mapping"),

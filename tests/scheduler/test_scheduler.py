@@ -286,7 +286,7 @@ def test_a_broken_plug_in_is_seen_and_the_scheduler_lives_on(answer: Any) -> Non
 
 def test_what_is_no_plug_in_is_refused() -> None:
     """The message says what a plug-in needs."""
-    with pytest.raises(BadRequest, match="no scheduler plug-in"):
+    with pytest.raises(BadRequest, match="not a scheduler plug-in"):
         make_profile([object()])
 
 

@@ -14,9 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from kubesim.arguments import check_arguments, optional, whole_number
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import ReadOnlyDocument
+from kubesim.objects.meta import valid_dns1123_subdomain
 from kubesim.scheduler.framework.interface import POINTS, Plugin
+
+PROFILE_FIELDS = ("schedulerName", "percentageOfNodesToScore", "plugins", "pluginConfig")
+_REFERENCE = "see https://kubernetes.io/docs/reference/scheduling/config/"
 
 Factory: TypeAlias = Callable[[ReadOnlyDocument], Plugin]
 """Makes a plug-in from the args of a KubeSchedulerConfiguration."""
@@ -117,7 +122,7 @@ def _enabled(entry: Entry) -> Enabled:
         )
     if not any(callable(getattr(plugin, method, None)) for method in POINTS.values()):
         raise BadRequest(
-            f"{plugin!r} is no scheduler plug-in",
+            f"{plugin!r} is not a scheduler plug-in",
             hint="give it a name and a method filter(pod, node) or score(pod, node)",
         )
     return enabled
@@ -138,26 +143,27 @@ def profile_from(
         weights: name and weight of each default plug-in, in order.
 
     Raises:
-        BadRequest: an unknown plug-in or extension point, or a part of the wrong type.
+        BadRequest: an unknown field, plug-in or extension point, or a value of the wrong type.
     """
-    wanted = _mapping(config.get("plugins"), "plugins")
-    unknown = set(wanted) - {*POINTS, "multiPoint"}
+    _check_fields(config)
+    plugins = _mapping(config.get("plugins"), "plugins")
+    unknown = set(plugins) - {*POINTS, "multiPoint"}
     if unknown:
         raise BadRequest(
-            f"there is no extension point {sorted(unknown)[0]!r}",
+            f"there is no extension point {sorted(map(str, unknown))[0]!r}",
             hint=f"the extension points are: multiPoint, {', '.join(POINTS)}",
         )
     build = _Builder(config, registry)
     defaults: list[ReadOnlyDocument] = [
         {"name": name, "weight": weight} for name, weight in weights
     ]
-    everywhere = _merged(defaults, _mapping(wanted.get("multiPoint"), "plugins.multiPoint"))
+    everywhere = _merged(defaults, _mapping(plugins.get("multiPoint"), "plugins.multiPoint"))
     profile = Profile(build(entry) for entry in everywhere)
     profile.percentage = config.get("percentageOfNodesToScore")
     for point in POINTS:
-        if point not in wanted:
+        if point not in plugins:
             continue
-        lists = _mapping(wanted[point], f"plugins.{point}")
+        lists = _mapping(plugins[point], f"plugins.{point}")
         own = [build(entry) for entry in _entries(lists, "enabled")]
         off = {entry["name"] for entry in _entries(lists, "disabled")}
         named = {enabled.name for enabled in own}
@@ -170,23 +176,67 @@ def profile_from(
     return profile
 
 
+def _check_fields(config: ReadOnlyDocument) -> None:
+    """Raise an error for an unknown field, or for a bad name or percentage.
+
+    Source: pkg/scheduler/apis/config/validation/validation.go (validateKubeSchedulerProfile,
+    validatePercentageOfNodesToScore).
+    """
+    for field in config:
+        if field not in PROFILE_FIELDS:
+            raise BadRequest(
+                f"a scheduler profile has no field {field!r}",
+                hint=f"the fields are: {', '.join(PROFILE_FIELDS)}",
+            )
+    check_scheduler_name(config.get("schedulerName", "default-scheduler"))
+    percentage = {"percentageOfNodesToScore": config.get("percentageOfNodesToScore")}
+    check_arguments({"percentageOfNodesToScore": optional(whole_number(0, 100))}, percentage)
+
+
+def check_scheduler_name(name: object) -> None:
+    """Raise an error for a name that no pod can have as its spec.schedulerName.
+
+    Raises:
+        BadRequest: the name is not a DNS subdomain.
+    """
+    if not isinstance(name, str) or not valid_dns1123_subdomain(name):
+        raise BadRequest(
+            f"{name!r} cannot be the name of a scheduler",
+            hint="use lower case letters, digits, '-' and '.', for example 'packing-scheduler'",
+        )
+
+
 class _Builder:
     """Makes each plug-in of a configuration once, with its args."""
 
     def __init__(self, config: ReadOnlyDocument, registry: Mapping[str, Factory]) -> None:
         listed = _entries(config, "pluginConfig")
-        self._args = {entry["name"]: entry.get("args") or {} for entry in listed}
         self._registry = registry
+        self._args = {self._known(entry): entry.get("args") or {} for entry in listed}
         self._plugins: dict[str, Plugin] = {}
 
     def __call__(self, entry: ReadOnlyDocument) -> Enabled:
-        name = entry["name"]
-        if name not in self._registry:
-            known = ", ".join(sorted(self._registry))
-            raise BadRequest(f"there is no plug-in {name!r}", hint=f"the plug-ins are: {known}")
+        name, weight = self._known(entry), entry.get("weight", 0)
+        check_arguments({"weight": whole_number(0)}, {"weight": weight})
         if name not in self._plugins:
-            self._plugins[name] = self._registry[name](self._args.get(name, {}))
-        return Enabled(self._plugins[name], entry.get("weight", 0) or 1)
+            self._plugins[name] = self._make(name, self._args.get(name, {}))
+        return Enabled(self._plugins[name], weight or 1)
+
+    def _known(self, entry: ReadOnlyDocument) -> str:
+        """Return the name in an entry, if the registry has it."""
+        name = entry["name"]
+        if not isinstance(name, str) or name not in self._registry:
+            available = ", ".join(sorted(self._registry))
+            raise BadRequest(f"there is no plug-in {name!r}", hint=f"the plug-ins are: {available}")
+        return name
+
+    def _make(self, name: str, args: ReadOnlyDocument) -> Plugin:
+        try:
+            return self._registry[name](args)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BadRequest(
+                f"the args of {name} in pluginConfig are not valid: {error}", hint=_REFERENCE
+            ) from error
 
 
 def _merged(
@@ -211,7 +261,7 @@ def _mapping(value: object, where: str) -> ReadOnlyDocument:
     if not isinstance(value, Mapping):
         raise BadRequest(
             f"{where} of a scheduler configuration must be a mapping, not {value!r}",
-            hint="see https://kubernetes.io/docs/reference/scheduling/config/",
+            hint=_REFERENCE,
         )
     return value
 
