@@ -206,7 +206,7 @@ class Cluster:
 
         Raises:
             BadRequest: the reference has not the form kind/name or kind/namespace/name.
-            NotFound: nothing was decided about that object; the message lists what was.
+            NotFound: no such kind, or no decision about the object has been recorded.
         """
         check_call(reference=reference)
         proposals = partial(proposals_for, self.api, self.schedulers)

@@ -231,7 +231,7 @@ def test_bad_arguments_say_what_to_write() -> None:
     with Cluster(nodes=1, hpa=False) as cluster:
         with pytest.raises(BadRequest, match="kind/name"):
             cluster.explain("auto-pod")
-        with pytest.raises(NotFound, match="nothing was decided"):
+        with pytest.raises(NotFound, match="no decision about"):
             cluster.explain("hpa/nobody")
         with pytest.raises(BadRequest, match="digest=True"):
             cluster.digest()

@@ -232,8 +232,8 @@ class Registry:
     ...                      Kind("PodMetrics", "pods", group="metrics.k8s.io")])
     >>> registry.find("po").kind, registry.find("pods").kind
     ('Pod', 'Pod')
-    >>> registry.find("pods.metrics.k8s.io").kind
-    'PodMetrics'
+    >>> registry.find("pods.metrics.k8s.io").kind, registry.find("pod.v1.metrics.k8s.io").kind
+    ('PodMetrics', 'PodMetrics')
 
     Attributes:
         by_kind: the kinds by `Kind.kind`, in order of registration.
@@ -282,15 +282,19 @@ class Registry:
         self._serve()
 
     def find(self, name: str) -> Kind:
-        """Return the kind of that name: ``Pod``, ``pods``, ``po``.
+        """Return the kind of that name: ``Pod``, ``pods``, ``po``, ``deployments.v1.apps``.
+
+        A group, or a version and a group, may follow each name of the kind.
 
         Raises:
-            NotFound: there is none; the message lists those that exist.
+            NotFound: the server has no such kind; the message lists those that exist.
+
+        Source: k8s.io/apimachinery/pkg/runtime/schema (ParseResourceArg, ParseGroupResource).
         """
         kind = self._own.get(name) or self._shared.get(name)
         if kind is None and isinstance(name, str):
             lower = name.lower()
-            kind = self._own.get(lower) or self._shared.get(lower)
+            kind = self._own.get(lower) or self._shared.get(lower) or self._find_in_group(lower)
         if kind is None:
             kind = self._retired.get(name)
         if kind is None:
@@ -299,6 +303,23 @@ class Registry:
                 hint=mapping_hint(name, self.by_kind, limit=20),
             )
         return kind
+
+    def _find_in_group(self, name: str) -> Kind | None:
+        """Return the kind of ``name.group`` or ``name.version.group``, or None."""
+        first, dot, group = name.partition(".")
+        if not dot:
+            return None
+        version, dot, versioned_group = group.partition(".")
+        for kind in self.by_kind.values():
+            names = (kind.kind.lower(), kind.singular, kind.plural, *kind.short_names)
+            if first not in names:
+                continue
+            versions = (kind.version, *(other.version for other in kind.versions))
+            if group and group == kind.group:
+                return kind
+            if dot and versioned_group == kind.group and version in versions:
+                return kind
+        return None
 
     def kinds(self) -> list[Kind]:
         """Return all kinds, in order of registration."""

@@ -19,6 +19,8 @@ from kubesim.table import Table
 
 # Kinds whose decisions are recorded under a short name.
 SHORT = {"HorizontalPodAutoscaler": "hpa"}
+# Things that decisions are about, but that are not objects of the API.
+NOT_OBJECTS = ("zone", "hpa-shadow")
 
 
 class Explanation:
@@ -107,8 +109,9 @@ def explain(
         proposals: called with name and namespace of a pod; returns what would let it fit.
 
     Raises:
-        BadRequest: the reference has no such form.
-        NotFound: nothing was decided about that object yet; the message lists what was.
+        BadRequest: the reference has another form.
+        NotFound: the server has no such kind, or no decision about the object has been recorded;
+            the message lists the objects that have one.
     """
     target, full = _named(reference, kinds)
     decisions = log.of(full)
@@ -117,20 +120,18 @@ def explain(
         changes = proposals(target.name, target.namespace)
     if not decisions:
         hint = "; ".join(str(change) for change in changes) or mapping_hint(full, log.objects())
-        raise NotFound(f"nothing was decided about {full!r} yet", hint=hint)
+        raise NotFound(f"no decision about {full!r} has been recorded", hint=hint)
     return Explanation(full, decisions, changes)
 
 
 def _named(reference: str, kinds: KindNames) -> tuple[Reference | None, str]:
     """Return the object, and its name in the log.
 
-    There are decisions about things that are no objects, too (``zone/default``): None for those.
+    There are also decisions about things that are not objects (``zone/default``): None for those.
     """
-    kind, _, rest = reference.partition("/")
-    if kind and rest:
-        try:
-            kinds.find(kind)
-        except NotFound:
-            return None, meta.reference(kind.lower(), rest)
+    parts = reference.split("/") if isinstance(reference, str) else []
+    kind = parts[0].lower() if parts else ""
+    if kind in NOT_OBJECTS and len(parts) > 1 and all(parts):
+        return None, meta.reference(kind, "/".join(parts[1:]))
     target = parse_reference(reference, kinds)
     return target, meta.reference(SHORT.get(target.kind, target.kind.lower()), target.key)

@@ -1,7 +1,7 @@
 """References to objects as people write them: ``deployment/web``, ``po/shop/web-0``, ``ns/shop``.
 
 The kind is any of the names that the server knows: ``Deployment``, ``deployments``, ``deploy``,
-``deployments.apps``. Short names and irregular plurals come from the server's registry, so that
+``deployment.apps``, ``deployments.v1.apps``. Short names and irregular plurals come from the server's registry, so that
 custom kinds work, too. The namespace stands in the middle and is ``default`` if it is left out.
 
 Source: k8s.io/cli-runtime/pkg/resource (builder.go: splitResourceTypeName).
@@ -37,7 +37,7 @@ class KindNames(Protocol):
     """Finds a kind by any of its names; see `kubesim.apiserver.registry.Registry`."""
 
     def find(self, name: str) -> NamedKind:
-        """Return the kind; raise NotFound if there is none of that name."""
+        """Return the kind of that name; raise NotFound if the server has no such kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def split_reference(reference: str) -> tuple[str, ...]:
     parts = tuple(reference.split("/")) if isinstance(reference, str) else ()
     if len(parts) not in (2, 3) or not all(parts):
         raise BadRequest(
-            f"{reference!r} names no object",
+            f"{reference!r} is not a reference to an object",
             hint="write kind/name or kind/namespace/name, for example deployment/web",
         )
     return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from kubesim.ctl.rollout import Rollout
 from kubesim.errors import BadRequest, NotFound
 from kubesim.objects.references import Reference, parse_reference
 
+LONG_HPA = "horizontalpodautoscaler/web"
 REGISTRY = default_registry()
 for policy in (
     Kind("NetworkPolicy", "networkpolicies", group="networking.k8s.io", short_names=("netpol",)),
@@ -29,6 +31,15 @@ for policy in (
         ("po/default/web-0", "Pod", "default", "web-0", "pod/web-0"),
         ("Pods/shop/web-0", "Pod", "shop", "web-0", "pod/shop/web-0"),
         ("deployments.apps/web", "Deployment", "default", "web", "deployment/web"),
+        ("deployment.apps/web", "Deployment", "default", "web", "deployment/web"),
+        ("Deployment.apps/web", "Deployment", "default", "web", "deployment/web"),
+        ("deploy.apps/web", "Deployment", "default", "web", "deployment/web"),
+        ("deployments.v1.apps/web", "Deployment", "default", "web", "deployment/web"),
+        ("statefulset.v1.apps/shop/db", "StatefulSet", "shop", "db", "statefulset/shop/db"),
+        ("pods.v1./web-0", "Pod", "default", "web-0", "pod/web-0"),
+        ("pods.metrics.k8s.io/web-0", "PodMetrics", "default", "web-0", "podmetrics/web-0"),
+        ("pods.v1beta1.metrics.k8s.io/a", "PodMetrics", "default", "a", "podmetrics/a"),
+        ("hpa.v1.autoscaling/web", "HorizontalPodAutoscaler", "default", "web", LONG_HPA),
         ("DEPLOY/web", "Deployment", "default", "web", "deployment/web"),
         ("ns/foo", "Namespace", "", "foo", "namespace/foo"),
         ("namespaces/foo", "Namespace", "", "foo", "namespace/foo"),
@@ -52,7 +63,7 @@ def test_a_reference_is_read_by_the_names_of_the_registry(
 @pytest.mark.parametrize("reference", ["web", "", "/", "pod/", "/web", "pod//web", "a/b/c/d", 7])
 def test_what_has_another_form_is_refused(reference: Any) -> None:
     """With the form that is expected, and an example."""
-    with pytest.raises(BadRequest, match="names no object") as caught:
+    with pytest.raises(BadRequest, match="is not a reference to an object") as caught:
         parse_reference(reference, REGISTRY)
     assert "kind/namespace/name" in caught.value.hint
 
@@ -64,6 +75,14 @@ def test_a_kind_without_namespace_takes_none_and_an_unknown_one_is_named() -> No
     assert caught.value.hint == "write node/node-1"
     with pytest.raises(NotFound, match='resource type "thing"'):
         parse_reference("thing/web", REGISTRY)
+
+
+@pytest.mark.parametrize(
+    "kind", ["deployment.batch", "deployments.v2.apps", "deployments.v1", "pods.", "pods.v1", ".apps"]
+)
+def test_a_kind_of_another_group_or_version_is_not_found(kind: str) -> None:
+    with pytest.raises(NotFound, match=re.escape(f'resource type "{kind}"')):
+        parse_reference(f"{kind}/web", REGISTRY)
 
 
 def crd(plural: str, kind: str, short: str) -> dict[str, Any]:
@@ -111,7 +130,7 @@ def test_explain_trace_and_rollout_read_references_alike() -> None:
         cluster.api.create({**made, "spec": {"replicas": 1}})
         assert cluster.trace("pol/p").root.name == "create policy/p"
         assert cluster.trace("policies.example.com/default/p").root.object == "policy/p"
-        with pytest.raises(BadRequest, match="names no object"):
+        with pytest.raises(BadRequest, match="is not a reference to an object"):
             Rollout(cluster.api, "web")
         with pytest.raises(BadRequest, match="pods have no rollouts"):
             Rollout(cluster.api, "po/web")
@@ -152,3 +171,41 @@ def test_decisions_about_what_is_no_object_are_found_by_their_name() -> None:
             cluster.decisions.record(Decision(0.0, 0, "test", name, "wait"))
             assert cluster.explain(name).object == name
         assert cluster.explain("horizontalpodautoscalers/shop/web").object == "hpa/shop/web"
+
+
+@pytest.mark.parametrize(
+    ("reference", "error", "message"),
+    [
+        ("nope/x", NotFound, 'resource type "nope"'),
+        ("shop/web", NotFound, 'resource type "shop"'),
+        ("a/b/c/d", BadRequest, "is not a reference to an object"),
+        ("a//b", BadRequest, "is not a reference to an object"),
+        ("zone//b", BadRequest, "is not a reference to an object"),
+        ("zone", BadRequest, "is not a reference to an object"),
+        (3, BadRequest, "is not a reference to an object"),
+        ("pod/x", NotFound, "no decision about 'pod/x' has been recorded"),
+        ("zone/x", NotFound, "no decision about 'zone/x' has been recorded"),
+    ],
+)
+def test_explain_names_what_is_wrong_with_a_reference(
+    reference: Any, error: type[Exception], message: str
+) -> None:
+    """A kind that the server does not have, a string of another form, or no decision."""
+    with Cluster(nodes=0, hpa=False) as cluster, pytest.raises(error, match=message):
+        cluster.explain(reference)
+
+
+def test_explain_trace_and_rollout_take_the_names_that_apply_prints() -> None:
+    """`kind.group/name`, also with a version."""
+    template = {
+        "metadata": {"labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "main", "image": "nginx"}]},
+    }
+    spec = {"selector": {"matchLabels": {"app": "web"}}, "template": template}
+    with Cluster(nodes=1, seed=1, hpa=False) as cluster:
+        cluster.api.create({"kind": "Deployment", "metadata": {"name": "web"}, "spec": spec})
+        cluster.sleep(20)
+        for name in ("deployment.apps/web", "deployments.v1.apps/web", "Deployment.apps/web"):
+            assert cluster.explain(name).object == "deployment/web"
+            assert cluster.trace(name).root.object == "deployment/web"
+            assert "successfully rolled out" in cluster.rollout(name).status()

@@ -25,20 +25,20 @@ from kubesim.objects.frozen import Document
 SHOWN = 1000  # characters of a patch that a message repeats
 
 
-def check_fields(kind: Kind, document: Document, options: WriteOptions) -> None:
+def check_fields(kind: Kind, document: Document, asked: WriteOptions) -> None:
     """Warn of unknown and duplicate fields of an object that was sent, or refuse them.
 
     Args:
         kind: of the object.
         document: the object.
-        options: of the write; warnings are added to them.
+        asked: the options of the write; warnings are added to them.
 
     Raises:
         BadRequest: there are some, and the client asked for strict decoding.
     """
     kind = kind.in_version(str(document.get("apiVersion", kind.api_version)))
-    warnings = _warnings(kind, document, options, ())
-    if warnings and options.get("field_validation") == STRICT:
+    warnings = _warnings(kind, document, asked, ())
+    if warnings and asked.get("field_validation") == STRICT:
         raise BadRequest(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
             f"strict decoding error: {', '.join(warnings)}"
@@ -46,7 +46,7 @@ def check_fields(kind: Kind, document: Document, options: WriteOptions) -> None:
 
 
 def check_patched(
-    kind: Kind, new: Document, old: Document, patch: object, options: WriteOptions
+    kind: Kind, new: Document, old: Document, patch: object, asked: WriteOptions
 ) -> None:
     """Warn of unknown fields that a patch added and of its duplicate ones, or refuse them.
 
@@ -54,15 +54,15 @@ def check_patched(
         kind: of the object.
         new, old: the object after the patch and before it.
         patch: what the client sent, for the message.
-        options: of the write; warnings are added to them.
+        asked: the options of the write; warnings are added to them.
 
     Raises:
         Invalid: there are some, and the client asked for strict decoding.
     """
-    if options.get("field_validation", IGNORE) == IGNORE:
+    if asked.get("field_validation", IGNORE) == IGNORE:
         return
-    warnings = _warnings(kind, new, options, unknown_fields(kind, old))
-    if warnings and options.get("field_validation") == STRICT:
+    warnings = _warnings(kind, new, asked, unknown_fields(kind, old))
+    if warnings and asked.get("field_validation") == STRICT:
         shown = json.dumps(patch, default=str)[:SHOWN]
         detail = f"strict decoding error: {', '.join(warnings)}"
         message = f"Invalid value: {json.dumps(shown)}: {detail}"

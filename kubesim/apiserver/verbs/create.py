@@ -358,19 +358,19 @@ class ObjectCreator:
         return kv.key, kv.mod_revision
 
 
-def check_options(options: WriteOptions, verb: str) -> None:
+def check_options(asked: WriteOptions, verb: str) -> None:
     """Refuse options of a write that mean nothing.
 
     Args:
-        options: as the client sent them.
+        asked: the options, as the client sent them.
         verb: Create, Update or Patch, for the message.
 
     Raises:
         Invalid: an unknown directive, or a manager's name that is too long.
     """
-    directive = options.get("field_validation") or IGNORE
-    if not is_meaningful(directive, options.get("field_manager") or ""):
-        refuse_options(options, verb)
+    directive = asked.get("field_validation") or IGNORE
+    if not is_meaningful(directive, asked.get("field_manager") or ""):
+        refuse_options(asked, verb)
 
 
 def freeze_or_refuse(value: Document) -> Document:
