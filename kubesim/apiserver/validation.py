@@ -280,20 +280,52 @@ def validate_name(
 
 
 def validate_labels(labels: Any, path: str, errors: FieldErrors) -> None:
-    """Labels of an object or of a template: qualified names, and short texts."""
+    """Validate the labels of an object or of a template.
+
+    Args:
+        labels: key -> value.
+        path: path of the field.
+        errors: collects the errors.
+    """
     for key, value in errors.mapping(path, labels).items():
-        if complaint := _key_complaint(key):
-            errors.invalid(path, key, complaint)
+        if message := label_key_error(key):
+            errors.invalid(path, key, message)
         if not isinstance(value, str):
             errors.invalid(f"{path}[{key}]", value, MUST_BE_STRING)
-        elif complaint := _value_complaint(value):
-            errors.invalid(path, value, complaint)
+        elif message := label_value_error(value):
+            errors.invalid(path, value, message)
 
 
-# The same few labels come by again and again: every pod of a workload brings them.
+def validate_label_requirement(requirement: Document, path: str, errors: FieldErrors) -> None:
+    """Validate key and values of a requirement of a label selector.
+
+    Args:
+        requirement: an item of matchExpressions.
+        path: its path.
+        errors: collects the errors.
+
+    Source: k8s.io/apimachinery/pkg/apis/meta/v1/validation (ValidateLabelSelectorRequirement).
+    """
+    key, values = requirement.get("key"), requirement.get("values")
+    if isinstance(key, str) and key and (message := label_key_error(key)):
+        errors.invalid(f"{path}.key", key, message)
+    for index, value in enumerate(values if isinstance(values, list) else ()):
+        if not isinstance(value, str):
+            errors.invalid(f"{path}.values[{index}]", value, MUST_BE_STRING)
+        elif message := label_value_error(value):
+            errors.invalid(f"{path}.values[{index}]", value, message)
+
+
+PREFIX_RULE = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+
+
+# Cached: every pod of a workload has the same labels.
 @lru_cache(maxsize=4096)
-def _key_complaint(key: str) -> str:
+def label_key_error(key: str) -> str:
+    """Return what is wrong with a label key (a qualified name), or ""."""
     prefix, slash, name = key.rpartition("/")
+    if "/" in prefix:
+        return f"a qualified name {meta.LABEL_KEY_RULE.removeprefix('name part ')} {PREFIX_RULE}"
     if slash and not prefix:
         return "prefix part must be non-empty"
     if slash and not meta.valid_dns1123_subdomain(prefix):
@@ -306,7 +338,8 @@ def _key_complaint(key: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _value_complaint(value: str) -> str:
+def label_value_error(value: str) -> str:
+    """Return what is wrong with a label value, or ""."""
     if len(value) > meta.MAX_LABEL:
         return _at_most(meta.MAX_LABEL)
     return "" if meta.LABEL_VALUE.fullmatch(value) else meta.LABEL_VALUE_RULE
@@ -319,8 +352,8 @@ def _at_most(length: int) -> str:
 def _validate_annotations(annotations: Any, errors: FieldErrors) -> None:
     size = 0
     for key, value in errors.mapping("metadata.annotations", annotations).items():
-        if complaint := _key_complaint(key.lower()):
-            errors.invalid("metadata.annotations", key, complaint)
+        if message := label_key_error(key.lower()):
+            errors.invalid("metadata.annotations", key, message)
         if not isinstance(value, str):
             path = f"metadata.annotations[{key}]"
             errors.invalid(path, value, MUST_BE_STRING)
@@ -335,9 +368,9 @@ def _validate_finalizers(finalizers: Any, errors: FieldErrors) -> None:
         errors.invalid("metadata.finalizers", finalizers, "must be a list of strings")
         return
     for name in finalizers:
-        complaint = _key_complaint(name) if isinstance(name, str) else "must be a string"
-        if complaint:
-            errors.invalid("metadata.finalizers", name, complaint)
+        message = label_key_error(name) if isinstance(name, str) else "must be a string"
+        if message:
+            errors.invalid("metadata.finalizers", name, message)
 
 
 def _validate_owners(owners: Any, errors: FieldErrors) -> None:

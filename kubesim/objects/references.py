@@ -1,8 +1,9 @@
 """References to objects as people write them: ``deployment/web``, ``po/shop/web-0``, ``ns/shop``.
 
 The kind is any of the names that the server knows: ``Deployment``, ``deployments``, ``deploy``,
-``deployment.apps``, ``deployments.v1.apps``. Short names and irregular plurals come from the server's registry, so that
-custom kinds work, too. The namespace stands in the middle and is ``default`` if it is left out.
+``deployment.apps``, ``deployments.v1.apps``. Short names and irregular plurals come from the
+server's registry, so that custom kinds work, too. The namespace stands in the middle and is
+``default`` if it is left out.
 
 Source: k8s.io/cli-runtime/pkg/resource (builder.go: splitResourceTypeName).
 """

@@ -261,6 +261,44 @@ def test_the_words_of_an_immutable_pod(api: KubeAPI) -> None:
         api.update(pod)
 
 
+# -- label selectors ---
+
+QUALIFIED_NAME = (
+    "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and "
+    "end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used "
+    "for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain "
+    "prefix and '/' (e.g. 'example.com/MyName')"
+)
+REQUIREMENTS = [
+    ({"key": "a/b/c", "operator": "DoesNotExist"}, ".key", '"a/b/c"', QUALIFIED_NAME),
+    ({"key": "/c", "operator": "DoesNotExist"}, ".key", '"/c"', "prefix part must be non-empty"),
+    ({"key": "-c", "operator": "Exists"}, ".key", '"-c"', "name part must consist of"),
+    ({"key": "x" * 64, "operator": "Exists"}, ".key", '"xxx', "must be no more than 63 bytes"),
+    (
+        {"key": "app", "operator": "In", "values": ["a", "b c"]},
+        ".values[1]",
+        '"b c"',
+        "a valid label must be an empty string or consist of",
+    ),
+]
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "ReplicaSet", "DaemonSet", "StatefulSet"])
+@pytest.mark.parametrize(("requirement", "field", "value", "detail"), REQUIREMENTS)
+def test_keys_and_values_of_a_label_selector_are_checked(
+    api: KubeAPI, kind: str, requirement: dict[str, Any], field: str, value: str, detail: str
+) -> None:
+    """As labels are, with the upstream messages."""
+    template = {"metadata": {"labels": {"app": "a"}}, "spec": a_pod()["spec"]}
+    spec = {"selector": {"matchExpressions": [requirement]}, "template": template}
+    with pytest.raises(Invalid) as refused:
+        api.create({"kind": kind, "metadata": {"name": "web"}, "spec": spec})
+    path = f"spec.selector.matchExpressions[0]{field}"
+    assert causes_of(refused)[0][:2] == (path, "Invalid")
+    assert f"{path}: Invalid value: {value}" in refused.value.message
+    assert detail in refused.value.message
+
+
 # -- StatefulSets ---
 
 EMPTY_SELECTOR = "empty selector is invalid for statefulset"

@@ -11,7 +11,12 @@ from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from kubesim.apiserver.kinds.pods import default_pod_spec, validate_pod_spec
-from kubesim.apiserver.validation import FieldErrors, fill, validate_labels
+from kubesim.apiserver.validation import (
+    FieldErrors,
+    fill,
+    validate_label_requirement,
+    validate_labels,
+)
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import is_percentage, number_in
@@ -203,6 +208,7 @@ def _validate_expression(expression: Document, path: str, errors: FieldErrors) -
     operator, values = expression.get("operator"), expression.get("values")
     if not expression.get("key") or not isinstance(expression["key"], str):
         errors.required(f"{path}.key")
+    validate_label_requirement(expression, path, errors)
     if values is not None and not isinstance(values, list):
         errors.invalid(f"{path}.values", values, "must be a list")
     elif operator in ("In", "NotIn") and not values:
