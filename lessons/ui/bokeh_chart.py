@@ -284,14 +284,14 @@ def set_plain_style(drawn: Any, themed: ThemedModels, right_border: int) -> None
     """
     drawn.toolbar_location = None
     drawn.background_fill_color = drawn.border_fill_color = None
-    drawn.border_line_color = None
     drawn.min_border_right = right_border
     drawn.min_border_top = drawn.min_border_bottom = 7
     drawn.title.visible = False
     themed.size(drawn, min_border_left=LEFT_BORDER)
     themed.paint(drawn, outline_line_color="frame")
     # Without a colour Bokeh leaves traces of the layout before in the border.
-    themed.paint_in_page(drawn, border_fill_color="background")
+    colour = "background"
+    themed.paint_in_page(drawn, border_fill_color=colour, background_fill_color=colour)
     for axis in drawn.axis:
         axis.axis_label_text_font_style = "normal"
         axis.minor_tick_line_color = None
