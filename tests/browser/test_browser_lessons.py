@@ -53,7 +53,8 @@ def test_the_cockpit_moves_with_the_cluster(page: Any, lab: tuple[str, Path]) ->
     press(page, "target [%]", "ArrowLeft", 4)  # 70 -> 50, in steps of 5
     wait_for_kernel(page, target, "50")
     page.get_by_text("target 50 %").wait_for(timeout=TIMEOUT)  # the store says so, in the panel
-    box = page.locator(".ks-cockpit input[type=number]").first
+    row = page.locator(".ks-number", has_text="target [%]")
+    box = row.locator("input[type=number]")
     box.fill("65")  # a number of its own, by the box beside the slider
     box.press("Tab")
     wait_for_kernel(page, target, "65")
@@ -111,7 +112,7 @@ def test_the_other_clock_moves_the_same_panel(page: Any, lab: tuple[str, Path]) 
     """The toggle: no thread but the panel's own, and the chart goes on from zero."""
     url, _home = lab
     run_cockpit(page, url)
-    page.get_by_role("button", name="virtual: no threads").click()
+    page.get_by_role("button", name="virtual", exact=True).click()
     threads = "from lessons import session; print(session.threads())"
     wait_for_kernel(page, threads, "['cockpit-main']")
     wait_until_more(page, "metrics", "t", 30)
