@@ -61,6 +61,20 @@ _MAX_DURATION_SECONDS = 2**63 / 1e9  # an int64 of nanoseconds: some 292 years
 Amount = str | int | float
 
 
+def count_of(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, for messages.
+
+    Args:
+        number: how many.
+        noun: for exactly one, for example ``pod`` or ``pod is``.
+        plural: for any other number; "": the noun with an s.
+
+    >>> count_of(1, "pod"), count_of(3, "pod"), count_of(0, "pod is", "pods are")
+    ('1 pod', '3 pods', '0 pods are')
+    """
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def parse_quantity(value: Amount) -> Fraction:
     """Parse a quantity exactly.
 

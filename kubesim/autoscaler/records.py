@@ -17,6 +17,7 @@ from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.meta import set_condition
+from kubesim.quantity import count_of
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
 Condition = tuple[str, str, str, str]  # type, status, reason, message
@@ -136,11 +137,11 @@ def decision_of(
     """
     before, after = seen.current, result.replicas
     if result.failed:
-        verdict = f"keep {before} replicas: no usable recommendation"
+        verdict = f"keep {count_of(before, 'replica')}: no valid metric"
     elif after == before:
-        verdict = f"keep {before} replicas"
+        verdict = f"keep {count_of(before, 'replica')}"
     else:
-        verdict = f"{before} -> {after} replicas"
+        verdict = f"{before} -> {count_of(after, 'replica')}"
     if measured := measured_text(result, " (", ", target ", ")"):
         verdict += measured
     if outcome.error:

@@ -13,6 +13,7 @@ from kubesim.errors import NotFound, mapping_hint
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.references import KindNames, Reference, parse_reference
+from kubesim.quantity import count_of
 from kubesim.scheduler.explain.tables import attempt_table
 from kubesim.scheduler.explain.whatif import ChangeProposal
 from kubesim.table import Table
@@ -50,7 +51,7 @@ class Explanation:
         return Table(
             ("time [s]", "component", "verdict", "bound by"),
             [(d.time, d.component, d.verdict, d.binding) for d in self.decisions],
-            title=f"{self.object}: {len(self.decisions)} decisions",
+            title=f"{self.object}: {count_of(len(self.decisions), 'decision')}",
         )
 
     def table(self) -> Table | None:
@@ -78,7 +79,7 @@ class Explanation:
             parts += [f"  - {proposal}" for proposal in self.proposals]
         earlier = len(self.decisions) - 1
         if earlier:
-            parts.append(f"({earlier} earlier decisions: .history())")
+            parts.append(f"({count_of(earlier, 'earlier decision')}: .history())")
         return "\n".join(parts)
 
     __repr__ = __str__
@@ -90,7 +91,11 @@ class Explanation:
             items = "".join(f"<li>{escape(str(proposal))}</li>" for proposal in self.proposals)
             html += f"<p>Smallest changes that would let it fit:</p><ul>{items}</ul>"
         earlier = len(self.decisions) - 1
-        note = f"<p>{earlier} earlier decisions: <code>.history()</code></p>" if earlier else ""
+        note = (
+            f"<p>{count_of(earlier, 'earlier decision')}: <code>.history()</code></p>"
+            if earlier
+            else ""
+        )
         return f"{html}{note}"
 
 

@@ -179,7 +179,7 @@ def test_missing_pods_are_assumed_busy_when_shrinking(used, wanted, held) -> Non
     """One more pod without a sample, at its whole request; the target is 50 %."""
     result = decide(cpu(*used, missing=1), current=len(used) + 1)
     assert result.data["proposal"] == wanted
-    assert ("flips" in result.steps[-3].result) is held
+    assert ("reverses" in result.steps[-3].result) is held
 
 
 def test_missing_pods_are_assumed_at_the_target_if_that_is_above_their_request() -> None:

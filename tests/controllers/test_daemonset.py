@@ -295,7 +295,7 @@ def test_a_broken_update_stands_still(cluster: Cluster) -> None:
     assert available(cluster) == 3
     assert status_of(cluster)["updatedNumberScheduled"] == 1
     latest = cluster.explain("ds/agent").latest
-    assert latest.verdict.startswith("nothing to do: 3 old pods; 1 of at most 1 nodes")
+    assert latest.verdict.startswith("nothing to do: 3 old pods; 1 node is unavailable, at most 1")
 
 
 def test_on_delete_waits_for_somebody(cluster: Cluster) -> None:

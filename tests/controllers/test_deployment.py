@@ -100,13 +100,13 @@ def test_pods_that_never_become_ready_stop_a_rollout_at_eight_and_five(cluster: 
     assert "13 pods - 8 that must stay - 5 new ones not available = 0" in why
     assert "maxUnavailable 2: 8 must stay available, 8 are" in why
     assert "5 x ContainerCreating" in why
-    assert "the rollout is called failed after t=610 s" in why
+    assert "the rollout is reported as failed after t=610 s" in why
     assert "becomes available, or maxUnavailable is raised to 3" in why
     cluster.sleep(20)
     result = condition(cluster)
     assert (result["status"], result["reason"]) == ("False", "ProgressDeadlineExceeded")
     assert result["message"].endswith(" has timed out progressing.")
-    assert "exceeded: the rollout is called failed" in str(cluster.explain("deployment/web"))
+    assert "exceeded: the rollout is reported as failed" in str(cluster.explain("deployment/web"))
     watches = [cluster.api.watch(kind) for kind in ("Deployment", "ReplicaSet", "Event")]
     cluster.sleep(300)
     assert sizes(cluster) == {"1": 8, "2": 5}

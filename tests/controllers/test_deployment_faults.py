@@ -167,7 +167,7 @@ def test_a_change_of_size_that_meets_the_only_active_set_stops_the_rollout(
     assert sizes(cluster) == {"1": 3, "2": 0}
     why = cluster.explain("deploy/web").latest
     assert why.binding.startswith("a scaling event that never ends")
-    assert "was scaled last for 5, and 3 are wanted" in why.steps[0].result
+    assert "was scaled last for 5, but spec.replicas is 3" in why.steps[0].result
     assert why.would_change_if == "spec.replicas is changed once more"
     cluster.api.update_scale("Deployment", "web", replicas=4)
     cluster.sleep(60)

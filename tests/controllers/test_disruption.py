@@ -331,4 +331,4 @@ def test_the_explanation_has_the_figures(cluster: Cluster) -> None:
     cluster.api.create(workload(3))
     cluster.api.create(budget(maxUnavailable=1))
     cluster.sleep(10)
-    assert "1 evictions allowed: 3 healthy, 2 needed of 3" in str(cluster.explain("pdb/web"))
+    assert "1 eviction allowed: 3 healthy, 2 needed of 3" in str(cluster.explain("pdb/web"))

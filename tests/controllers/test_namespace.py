@@ -89,7 +89,7 @@ def test_other_kinds_wait_for_the_last_pod(cluster: Cluster) -> None:
             "All content-preserving finalizers finished",
         ),
     }
-    assert "wait for 1 pods" in str(cluster.explain("namespace/shop"))
+    assert "wait for 1 pod" in str(cluster.explain("namespace/shop"))
     cluster.api.delete("Pod", "web", "shop", grace_period_seconds=0)
     assert cluster.wait_until(lambda: cluster.api.peek("Namespace", "shop") is None, 30)
 

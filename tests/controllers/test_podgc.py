@@ -91,7 +91,7 @@ def test_pods_of_a_node_that_is_gone_go_after_its_quarantine(cluster: Cluster) -
         "DeletionByPodGC",
         "PodGC: node no longer exists",
     )
-    assert f"its node {node} is gone for 40 s" in str(cluster.explain("pod/bare"))
+    assert f"its node {node} has been gone for 40 s" in str(cluster.explain("pod/bare"))
 
 
 def test_a_node_that_comes_back_in_time_keeps_its_pods(cluster: Cluster) -> None:

@@ -255,7 +255,7 @@ def _steps(
         rules = seen.behavior.filled(seen.constants)
         inputs["up_window_seconds"] = rules.up.window_seconds
         inputs["down_window_seconds"] = rules.down.window_seconds
-    result = f"history changes nothing: {stable}"
+    result = f"stabilized: {stable} (unchanged)"
     if stable != proposal:
         result = f"{proposal} becomes {stable}: {_stability(seen, proposal, stable)[3]}"
     steps = [RuleStep("stabilize", inputs, result, f"{SOURCE} stabilizeRecommendation")]

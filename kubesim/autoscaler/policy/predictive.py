@@ -24,6 +24,7 @@ from kubesim.autoscaler.policy.horizontal import HorizontalPolicy, limits_for
 from kubesim.autoscaler.policy.ratios import ceiling
 from kubesim.autoscaler.types import MetricProposal, Observation, Recommendation
 from kubesim.client.decisions import RuleStep
+from kubesim.quantity import count_of
 
 AHEAD_SECONDS = 60.0
 HISTORY_SECONDS = 180.0
@@ -112,7 +113,7 @@ class Predictive:
         if size <= result.replicas:
             step = RuleStep("predict", inputs, f"the real algorithm's {result.replicas} will do")
             return replace(result, steps=(*result.steps, step), data=data)
-        step = RuleStep("predict", inputs, f"{wanted} pods will be needed: {size} now")
+        step = RuleStep("predict", inputs, f"{count_of(wanted, 'pod')} will be needed: {size} now")
         log = tuple(
             (max(pods, wanted) if at == seen.now else pods, at)
             for pods, at in result.state.recommendations or ()
@@ -124,7 +125,8 @@ class Predictive:
             reason=f"demand of {expected:.1f} pods expected in {self.ahead:g} s",
             steps=(*result.steps, step),
             binding="the prediction",
-            would_change_if=f"the demand expected in {self.ahead:g} s were below {size - 1} pods",
+            would_change_if=f"the demand expected in {self.ahead:g} s were below "
+            f"{count_of(size - 1, 'pod')}",
             changes=(),
             data=data,
         )

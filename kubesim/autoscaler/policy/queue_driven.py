@@ -26,6 +26,7 @@ from kubesim.autoscaler.records import from_error, from_number
 from kubesim.autoscaler.types import Log, Observation, Recommendation
 from kubesim.client.decisions import RuleStep
 from kubesim.errors import BadRequest
+from kubesim.quantity import count_of
 
 DRAIN_SECONDS = 60.0
 COOLDOWN_SECONDS = 120.0
@@ -87,7 +88,7 @@ class QueueDriven:
         total = next((r.total_milli for _, r in seen.metrics if r.total_milli is not None), None)
         if total is None:
             errors = [reading.error for _, reading in seen.metrics if reading.error]
-            return from_error(seen, errors[0] if errors else "the HPA names no queue")
+            return from_error(seen, errors[0] if errors else "the HPA has no queue metric")
         queue, ready = total / 1000, sum(pod.ready is True for pod in seen.pods)
         last: QueueMemory | None = seen.state.memory
         growth = 0.0
@@ -106,7 +107,9 @@ class QueueDriven:
             "per_pod": self.per_pod,
         }
         steps = (
-            RuleStep("queue", figures, f"{needed} pods would empty it in {self.drain:g} s"),
+            RuleStep(
+                "queue", figures, f"{count_of(needed, 'pod')} would empty it in {self.drain:g} s"
+            ),
             RuleStep(
                 "cooldown", {"seconds": self.cooldown, "current": seen.current}, f"take {size}"
             ),

@@ -211,7 +211,7 @@ class PodsTarget:
         if self.tolerance.holds(second):
             return "tolerance"
         if (first < 1.0 < second) or (second < 1.0 < first):
-            return "the direction flips once missing and unready pods are assumed"
+            return "with estimates for missing and unready pods, the direction reverses"
         if (second < 1.0 and wanted > self.current) or (second > 1.0 and wanted < self.current):
             return "the number would move against the ratio"
         return ""

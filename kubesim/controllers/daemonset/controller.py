@@ -52,6 +52,7 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import is_finished, node_of, phase_of
 from kubesim.objects.wellknown import REVISION_HASH_LABEL
+from kubesim.quantity import count_of
 
 PodsByNode = Mapping[str, Sequence[DaemonPod]]
 
@@ -292,7 +293,9 @@ class DaemonSetController(PodOwner):
         actions = [f"create a pod on {name}" for name in create]
         actions += [f"delete {name}" for name in delete]
         eligible = sum(verdict.should_run for _, verdict in verdicts)
-        reason = update.reason or f"{eligible} of {len(verdicts)} nodes should run a pod"
+        reason = (
+            update.reason or f"{eligible} of {count_of(len(verdicts), 'node')} should run a pod"
+        )
         if waiting:
             reason = f"waiting for {waiting} watch events"
         elif node_pods.waiting:

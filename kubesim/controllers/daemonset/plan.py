@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import scaled_value
+from kubesim.quantity import count_of
 
 BURST_REPLICAS = 250  # pods created or deleted in one sync, at most
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/"
@@ -280,7 +281,9 @@ def _roll_out_with_unavailable(
     if not broken and not serving:
         return RollingUpdatePlan()
     count = len(broken) + len(serving)
-    reason = f"{count} old pods; {unavailable} of at most {rules.unavailable} nodes are unavailable"
+    blocked = count_of(unavailable, "node is", "nodes are")
+    reason = f"{count_of(count, 'old pod')}; {blocked} unavailable, "
+    reason += f"at most {rules.unavailable} may be"
     return RollingUpdatePlan((), (*broken, *serving[:room]), reason)
 
 
@@ -324,7 +327,8 @@ def _roll_out_with_surge(
     if not (delete or ineligible or broken or serving or surging):
         return RollingUpdatePlan()
     old_pods = len(broken) + len(serving) + surging + len(ineligible)
-    reason = f"{old_pods} old pods; {surging} of {rules.surge} surge pods are not available yet"
+    reason = f"{count_of(old_pods, 'old pod')}; "
+    reason += f"{surging} of {count_of(rules.surge, 'surge pod')} not available yet"
     return RollingUpdatePlan((*broken, *serving[:room]), tuple(delete), reason)
 
 

@@ -21,7 +21,7 @@ from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Tools
 from kubesim.controllers.deployment import decisions
 from kubesim.controllers.deployment.decisions import RolloutSignature
-from kubesim.controllers.deployment.plan import PassPlan
+from kubesim.controllers.deployment.plan import COMPLETE, PassPlan
 from kubesim.controllers.deployment.state import SyncState
 from kubesim.controllers.deployment.sync import DeploymentSync
 from kubesim.controllers.shared.controllerrefs import claim
@@ -204,6 +204,8 @@ class DeploymentController(Controller):
         if not verdict:
             verdict = decisions.WAITING if plan.waiting else "nothing to do"
             verdict += f": {binding.partition('; ')[0]}"
+            if binding == COMPLETE:
+                verdict = "rollout complete"
         last = self.last_signature(deployment)
         last_pods = last.pods if isinstance(last, RolloutSignature) else ""
         signature = decisions.signature_of(

@@ -104,10 +104,11 @@ def deadline_step(deployment: Document, seconds_at: Callable[[str], float]) -> R
     updated = condition["lastUpdateTime"]
     figures = {"progressDeadlineSeconds": deadline, "lastUpdateTime": updated}
     if condition.get("reason") == progress.TIMED_OUT:
-        result = "exceeded: the rollout is called failed, but goes on when a pod becomes available"
+        result = "exceeded: the rollout is reported as failed, but continues"
+        result += " when a pod becomes available"
     elif condition.get("reason") == progress.FINISHED:
         result = "does not run: this version was available once"
     else:
         end = seconds_at(updated) + deadline
-        result = f"the rollout is called failed after t={end:g} s, unless it progresses"
+        result = f"the rollout is reported as failed after t={end:g} s, unless it progresses"
     return RuleStep("progress deadline", figures, result, PROGRESS_SOURCE)

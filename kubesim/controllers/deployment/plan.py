@@ -24,9 +24,11 @@ from kubesim.controllers.deployment.rolling import (
     new_replica_set_size,
     scale_down_old,
 )
+from kubesim.quantity import count_of
 
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/deployment/"
 ROLLING = f"{SOURCE}#rolling-update-deployment"
+COMPLETE = "complete"
 RECREATE = f"{SOURCE}#recreate-deployment"
 
 
@@ -159,7 +161,7 @@ def _limits(facts: DeploymentFacts) -> RuleStep:
         "maxUnavailable": facts.unavailable,
     }
     result = (
-        f"at most {facts.replicas + facts.surge} pods, "
+        f"at most {count_of(facts.replicas + facts.surge, 'pod')}, "
         f"at least {facts.replicas - facts.unavailable} available"
     )
     return RuleStep("limits", figures, result, ROLLING)
@@ -169,7 +171,8 @@ def _up(facts: DeploymentFacts, before: int, size: int, total: int) -> RuleStep:
     room = facts.replicas + facts.surge - total
     figures = {"pods": total, "room": room, "missing": facts.replicas - before}
     if size == before < facts.replicas:
-        result = f"{facts.new_name} stays at {size}: {total} pods, {total + room} are allowed"
+        result = f"{facts.new_name} stays at {size}: {count_of(total, 'pod')}, "
+        result += f"at most {total + room} allowed"
         return RuleStep("scale up", figures, result, ROLLING)
     return RuleStep("scale up", figures, f"{facts.new_name} {before} -> {size}", ROLLING)
 
@@ -196,8 +199,8 @@ def _down(facts: DeploymentFacts, steps: list[RuleStep]) -> PassPlan:
         "newUnavailable": unavailable,
         "allowed": max(0, allowed),
     }
-    formula = f"{total} pods - {minimum} that must stay - "
-    formula += f"{unavailable} new ones not available = {allowed}"
+    formula = f"{count_of(total, 'pod')} - {minimum} that must stay - "
+    formula += f"{count_of(unavailable, 'new one')} not available = {allowed}"
     result = ", ".join(f"{name} {before[name]} -> {size}" for name, size in sizes.items())
     result = f"{result} ({formula})" if sizes else f"no pod may be removed now ({formula})"
     steps.append(RuleStep("scale down", figures, result, ROLLING))
@@ -205,9 +208,10 @@ def _down(facts: DeploymentFacts, steps: list[RuleStep]) -> PassPlan:
         limit = f"maxUnavailable {facts.unavailable}: {minimum} must stay available"
         unless = "a new pod becomes available, or maxUnavailable is raised"
         return PassPlan(sizes=sizes, steps=tuple(steps), binding=limit, unless=unless)
-    limit = f"maxUnavailable {facts.unavailable}: {minimum} must stay available, {available} are"
+    limit = f"maxUnavailable {facts.unavailable}: {minimum} must stay available, {available} "
+    limit += "is" if available == 1 else "are"
     if unavailable:
-        limit = f"{unavailable} of {new.replicas} new pods are not available; {limit}"
+        limit = f"{_not_available(unavailable, new.replicas)}; {limit}"
     unless = _changes_that_help(facts, unavailable, allowed)
     return PassPlan(steps=tuple(steps), binding=limit, unless=unless, waiting=True)
 
@@ -216,10 +220,17 @@ def _without_old_pods(facts: DeploymentFacts, steps: list[RuleStep], unavailable
     """Return the plan when no old ReplicaSet has replicas: complete, or wait for new pods."""
     assert facts.new is not None
     if not unavailable:
-        return PassPlan(steps=tuple(steps), binding="complete")
-    limit = f"{unavailable} of {facts.new.state.replicas} new pods are not available"
-    unless = f"{unavailable} more pods of {facts.new_name} become available"
+        return PassPlan(steps=tuple(steps), binding=COMPLETE)
+    limit = _not_available(unavailable, facts.new.state.replicas)
+    more = count_of(unavailable, "more pod")
+    verb = "becomes" if unavailable == 1 else "become"
+    unless = f"{more} of {facts.new_name} {verb} available"
     return PassPlan(steps=tuple(steps), binding=limit, unless=unless, waiting=True)
+
+
+def _not_available(unavailable: int, replicas: int) -> str:
+    verb = "is" if unavailable == 1 else "are"
+    return f"{unavailable} of {count_of(replicas, 'new pod')} {verb} not available"
 
 
 def _changes_that_help(facts: DeploymentFacts, unavailable: int, allowed: int) -> str:
@@ -255,11 +266,13 @@ def recreate(facts: DeploymentFacts) -> PassPlan:
     status_pods = sum(owned.pods for owned in facts.old)
     if status_pods or facts.old_pods:
         left = max(status_pods, facts.old_pods)
-        step = RuleStep("wait", {"oldPods": left}, f"{left} old pods have not ended", RECREATE)
+        still_there = count_of(left, "old pod has not ended", "old pods have not ended")
+        step = RuleStep("wait", {"oldPods": left}, still_there, RECREATE)
         return PassPlan(
             steps=(step,),
-            binding=f"{left} old pods have not ended",
-            unless=f"{left} old pods end: only then new ones are created",
+            binding=still_there,
+            unless=f"{count_of(left, 'old pod ends', 'old pods end')}: "
+            "only then new ones are created",
             waiting=True,
         )
     figures = {"replicas": facts.replicas}

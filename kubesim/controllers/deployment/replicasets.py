@@ -19,6 +19,7 @@ from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import get_condition
+from kubesim.quantity import count_of
 
 FAILED_CREATE = "ReplicaSetCreateError"
 
@@ -130,7 +131,7 @@ class ReplicaSetControl:
             raise
         if created:
             self._counts["created"] += 1
-            state.record(f"create {name} with {size} pods")
+            state.record(f"create {name} with {count_of(size, 'pod')}")
             if size > 0:
                 self._report_scaled("up", name, 0, size)
         self._annotate_revision(str(revision))

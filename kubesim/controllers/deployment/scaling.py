@@ -27,9 +27,9 @@ __all__ = [
     "Fenceposts",
     "OwnedSet",
     "ReplicaSetState",
+    "explain_no_op",
     "is_scaling_event",
     "scale",
-    "with_standstill",
 ]
 
 PROPORTIONAL = f"{SOURCE}#proportional-scaling"
@@ -80,8 +80,8 @@ def scale(facts: DeploymentFacts) -> PassPlan:
 def _scale_the_only_one(facts: DeploymentFacts, active: list[OwnedSet]) -> PassPlan:
     """Scale the only active ReplicaSet; without any, the new one, else the newest old one.
 
-    As upstream, a ReplicaSet that has the wanted size keeps its annotations: a new size that equals
-    the size of the only active old ReplicaSet remains a scaling event.
+    As upstream, a ReplicaSet that has the desired size keeps its annotations: a new size that
+    equals the size of the only active old ReplicaSet remains a scaling event.
     """
     if active:
         only = active[0]
@@ -93,7 +93,7 @@ def _scale_the_only_one(facts: DeploymentFacts, active: list[OwnedSet]) -> PassP
         return PassPlan(binding="there is no ReplicaSet yet")
     before, name = only.state.replicas, only.state.name
     if before == facts.replicas:
-        return PassPlan(binding=f"{name} has the wanted size")
+        return PassPlan(binding=f"{name} matches spec.replicas")
     result = f"{name} {before} -> {facts.replicas}"
     step = RuleStep("scale", {"replicas": facts.replicas}, result, SOURCE)
     return PassPlan(sizes={name: facts.replicas}, steps=(step,), binding="spec.replicas")
@@ -104,7 +104,7 @@ def _is_saturated(facts: DeploymentFacts, new: OwnedSet) -> bool:
     return new.state.replicas == new.desired == new.state.available == wanted
 
 
-def with_standstill(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:
+def explain_no_op(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:
     """Explain a scaling event that changes nothing, and therefore blocks the rollout.
 
     Upstream writes no annotation when there is nothing to scale, so the next sync finds the same
@@ -125,7 +125,8 @@ def with_standstill(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:
         if owned.active and owned.desired is not None and owned.desired != facts.replicas
     }
     names = ", ".join(f"{name} was scaled last for {size}" for name, size in figures.items())
-    result = f"{names}, and {facts.replicas} are wanted: each sync only scales, and changes nothing"
+    result = f"{names}, but spec.replicas is {facts.replicas}: "
+    result += "each sync only scales, and changes nothing"
     step = RuleStep("scaling event", {"replicas": facts.replicas, **figures}, result, PROPORTIONAL)
     return replace(
         decided,

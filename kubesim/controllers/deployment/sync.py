@@ -18,7 +18,7 @@ from kubesim.controllers.deployment import progress, revisions
 from kubesim.controllers.deployment.plan import PassPlan, recreate, roll
 from kubesim.controllers.deployment.replicasets import ReplicaSetControl
 from kubesim.controllers.deployment.rolling import is_complete, new_replica_set_size
-from kubesim.controllers.deployment.scaling import is_scaling_event, scale, with_standstill
+from kubesim.controllers.deployment.scaling import explain_no_op, is_scaling_event, scale
 from kubesim.controllers.deployment.state import SyncState
 from kubesim.controllers.deployment.status import StatusWriter
 from kubesim.objects import meta
@@ -73,7 +73,7 @@ class DeploymentSync:
             self._roll_back(revision)
         elif is_scaling_event(state.facts()):
             self._scale_only()
-            self.plan = with_standstill(self.plan, state.facts())
+            self.plan = explain_no_op(self.plan, state.facts())
         else:
             self._roll_out()
 
@@ -190,4 +190,4 @@ class DeploymentSync:
             self.recheck = progress.recheck_after(state.deployment, now, self._clock.seconds_at)
         after = get_condition(state.deployment, progress.PROGRESSING) or {}
         if after.get("reason") == progress.TIMED_OUT != before:
-            state.record(f"give up waiting: {after['message']}")
+            state.record(f"progress deadline exceeded: {after['message']}")

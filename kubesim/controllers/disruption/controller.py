@@ -34,6 +34,7 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_ready
 from kubesim.objects.selectors import Selector, selector_from
+from kubesim.quantity import count_of
 
 RECHECK_MARGIN_SECONDS = 0.001  # a pod is overdue strictly after the timeout
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/pods/disruptions/"
@@ -253,27 +254,37 @@ class DisruptionController(Controller):
         """
         allowed, healthy = status["disruptionsAllowed"], status["currentHealthy"]
         desired, expected = status["desiredHealthy"], status["expectedPods"]
-        verdict = f"{allowed} evictions allowed: {healthy} healthy, {desired} needed of {expected}"
+        verdict = f"{count_of(allowed, 'eviction')} allowed: {healthy} healthy, "
+        verdict += f"{desired} needed of {expected}"
         if failure:
             verdict = f"no eviction is allowed: {failure}"
         spec = budget["spec"]
         fields = ("minAvailable", "maxUnavailable")
         rule = {field: spec[field] for field in fields if spec.get(field) is not None}
         counts = {"healthy": healthy, "terminating": leaving}
-        counts["evicted_not_yet_gone"] = len(status.get("disruptedPods") or ())
+        counts["disrupted_pods"] = len(status.get("disruptedPods") or ())
         binding = failure or (
             "no pod is expected" if not expected else f"{healthy} healthy - {desired} needed"
         )
-        change = f"{desired + 1} pods are healthy" if not allowed else "a pod becomes unhealthy"
+        change = (
+            f"{count_of(desired + 1, 'pod is', 'pods are')} healthy"
+            if not allowed
+            else "a pod becomes unhealthy"
+        )
         self.decide(
             budget,
             verdict,
             steps=(
-                RuleStep("expect", rule, f"{expected} pods expected, {desired} needed", SOURCE),
+                RuleStep(
+                    "expect",
+                    rule,
+                    f"{count_of(expected, 'pod')} expected, {desired} needed",
+                    SOURCE,
+                ),
                 RuleStep("count", counts, f"{healthy} healthy", SOURCE),
             ),
             binding=binding,
-            would_change_if=f"{change}, or the budget or the pods' controllers are scaled",
+            would_change_if=f"{change}, or the budget changes or the workload is scaled",
             data={"allowed": allowed, "healthy": healthy, "desired": desired},
             signature=verdict,
             acted=False,

@@ -38,6 +38,7 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished, is_ready, node_of
 from kubesim.objects.wellknown import SERVICE_NAME_LABEL, ZONE_LABEL
+from kubesim.quantity import count_of
 
 DELETED = 0  # in place of a revision: the slice was deleted
 
@@ -223,7 +224,7 @@ class EndpointSliceController(Controller):
         Args:
             service: the document.
             pods: the pods that are endpoints as soon as they have an address.
-            left_out: by name, why other pods are no endpoints.
+            left_out: by name, why other pods are not endpoints.
             written: number of slices that were written.
         """
         waiting = {meta.name_of(pod): why for pod in pods if (why := why_left_out(pod))}
@@ -231,16 +232,19 @@ class EndpointSliceController(Controller):
         endpoints = [pod for pod in pods if meta.name_of(pod) not in waiting]
         terminating = sum(meta.is_terminating(pod) for pod in endpoints)
         ready = sum(is_ready(pod) and not meta.is_terminating(pod) for pod in endpoints)
-        verdict = f"{len(endpoints)} endpoints: {ready} ready, {terminating} terminating"
+        verdict = (
+            f"{count_of(len(endpoints), 'endpoint')}: {ready} ready, {terminating} terminating"
+        )
         reasons = "; ".join(f"{name}: {why}" for name, why in sorted(left_out.items()))
         if not written and self.last_signature(service) == verdict + reasons:
             return
         selector = ",".join(f"{k}={v}" for k, v in sorted(service["spec"]["selector"].items()))
-        steps = [RuleStep("select", {"selector": selector}, f"{len(pods)} pods match", SOURCE)]
+        matching = count_of(len(pods), "pod matches", "pods match")
+        steps = [RuleStep("select", {"selector": selector}, matching, SOURCE)]
         if left_out:
             steps.append(RuleStep("leave out", {"pods": len(left_out)}, reasons, SOURCE))
-        limit = {"most": self._max_endpoints}
-        steps.append(RuleStep("fill slices", limit, f"{written} slices written", SOURCE))
+        limit = {"max_endpoints": self._max_endpoints}
+        steps.append(RuleStep("write slices", limit, count_of(written, "slice"), SOURCE))
         self.decide(
             service,
             verdict,

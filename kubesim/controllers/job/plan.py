@@ -32,6 +32,7 @@ from kubesim.controllers.job.backoff import (
 from kubesim.controllers.job.facts import JobPod, JobSpec, JobState
 from kubesim.controllers.job.policies import match_failure, match_success
 from kubesim.controllers.shared.ranking import PHASE_RANK, RankedPod
+from kubesim.quantity import count_of
 
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/job/"
 
@@ -274,18 +275,18 @@ def manage(spec: JobSpec, view: JobView, wait: float) -> JobPlan:
         succeeded=view.succeeded,
         active=active,
     )
-    leaving = view.terminating if spec.only_failed else 0
-    surplus = for_removal(spec, view.active, max(0, active + leaving - wanted))
+    terminating = view.terminating if spec.only_failed else 0
+    surplus = for_removal(spec, view.active, max(0, active + terminating - wanted))
     if surplus:
-        going = tuple(surplus[:MAX_PODS_A_SYNC])
-        return JobPlan(0, going, wanted, 0.0, f"{active} pods, {wanted} wanted")
-    missing = min(wanted - leaving - active, MAX_PODS_A_SYNC)
+        to_delete = tuple(surplus[:MAX_PODS_A_SYNC])
+        return JobPlan(0, to_delete, wanted, 0.0, f"{count_of(active, 'pod')}, {wanted} desired")
+    missing = min(wanted - terminating - active, MAX_PODS_A_SYNC)
     if missing <= 0:
-        waits = f", {leaving} terminating" if leaving else ""
-        return JobPlan(0, (), wanted, 0.0, f"{active} of {wanted} pods active{waits}")
+        suffix = f", {terminating} terminating" if terminating else ""
+        return JobPlan(0, (), wanted, 0.0, f"{active} of {count_of(wanted, 'pod')} active{suffix}")
     if wait > 0 and spec.per_index is None:
         return JobPlan(0, (), wanted, wait, "the back-off is not over")
-    return JobPlan(missing, (), wanted, 0.0, f"{active} of {wanted} pods active")
+    return JobPlan(missing, (), wanted, 0.0, f"{active} of {count_of(wanted, 'pod')} active")
 
 
 class DueIndexes(NamedTuple):

@@ -19,6 +19,7 @@ from kubesim.controllers.job.tracking import TerminatedPodCounts, TrackedPods, j
 from kubesim.controllers.shared.podowner import error_message
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.quantity import count_of
 
 
 class SyncResult(NamedTuple):
@@ -159,7 +160,14 @@ def decision_of(
         "failed": view.failed,
         "backoff_limit": spec.backoff_limit,
     }
-    steps = [RuleStep("count", inputs, f"{len(view.new_failed)} pods have just failed", SOURCE)]
+    steps = [
+        RuleStep(
+            "count",
+            inputs,
+            f"{count_of(len(view.new_failed), 'pod has', 'pods have')} just failed",
+            SOURCE,
+        )
+    ]
     change = "a pod ends, or parallelism, suspend or a limit changes"
     if finish is not None:
         verdict = f"{'complete' if finish.success else 'fail'}: {finish.message}"
@@ -169,7 +177,7 @@ def decision_of(
     else:
         verdict, binding = f"nothing to do: {plan.reason}", plan.reason
         if plan.create:
-            verdict = f"create {plan.create} pods"
+            verdict = f"create {count_of(plan.create, 'pod')}"
         elif plan.delete:
             verdict = f"delete {', '.join(pod.name for pod in plan.delete)}"
         if plan.wait:

@@ -35,6 +35,7 @@ from kubesim.controllers.namespace.plan import (
 from kubesim.errors import Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.quantity import count_of
 
 SOURCE = "https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/"
 
@@ -158,11 +159,16 @@ class NamespaceController(Controller):
             f"next round in {wait} s (half the estimate + 1)",
             SOURCE,
         )
-        names = ", ".join(
-            f"{count} {name.rstrip('.')}" for name, count in sorted(resources.items())
-        )
+        names = ", ".join(self._amount_of(name, count) for name, count in sorted(resources.items()))
         change = "the last of them is deleted, or its finalizers are removed"
         self._record(namespace, f"wait for {names}", (step,), change)
+
+    def _amount_of(self, resource: str, count: int) -> str:
+        """Return a number of objects of a ``plural.group``, for example ``1 deployment.apps``."""
+        plural, _, group = resource.partition(".")
+        singular = self.api.registry.find(plural if not group else resource).singular
+        suffix = f".{group}" if group else ""
+        return count_of(count, f"{singular}{suffix}", f"{plural}{suffix}")
 
     def _record(
         self, namespace: Document, verdict: str, steps: tuple[RuleStep, ...], change: str

@@ -78,9 +78,9 @@ class NodeDecisions:
         self._record(
             node,
             f"{meta.name_of(node)} waits for the taint {taint['key']}:NoExecute",
-            (RuleStep("rate of evictions", figures, binding, RATES),),
+            (RuleStep("eviction rate", figures, binding, RATES),),
             binding,
-            "the node became Ready before its turn",
+            "the node became Ready before it was tainted",
             {"zone": state.value, "rate": rate},
         )
 
@@ -98,7 +98,7 @@ class NodeDecisions:
             node,
             f"evict the pods of {name}: {binding}",
             (
-                RuleStep("rate of evictions", {"nodes_per_s": rate}, "it is its turn", RATES),
+                RuleStep("eviction rate", {"nodes_per_s": rate}, "next in the queue", RATES),
                 RuleStep("tolerations", {}, "each pod stays for its tolerationSeconds", EVICTIONS),
             ),
             binding,

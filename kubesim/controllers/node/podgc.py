@@ -21,6 +21,7 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import is_condition_true, set_condition
 from kubesim.objects.pods import is_finished, node_of
+from kubesim.quantity import count_of
 
 PERIOD_SECONDS = 20.0  # gcCheckPeriod
 TERMINATED_THRESHOLD = 12_500  # --terminated-pod-gc-threshold; 0 or less: never
@@ -99,7 +100,7 @@ class PodGarbageCollector(Controller):
         """Collect pods once."""
         finished = len(self._pods) > self._threshold
         for pod in beyond_threshold(self._pods.list() if finished else (), self._threshold):
-            reason = f"more than {self._threshold} pods have finished"
+            reason = f"more than {count_of(self._threshold, 'pod has', 'pods have')} finished"
             self._collect(pod, reason, "finished pods", "the threshold were higher")
         self._collect_orphans()
         for pod in self._pods.by_index("terminating", "True"):
@@ -109,7 +110,7 @@ class PodGarbageCollector(Controller):
             elif node is not None and is_out_of_service(node):
                 reason = f"its node {node_of(pod)} is out of service"
                 self._collect(
-                    pod, reason, "out of service", f"the taint {OUT_OF_SERVICE} were gone"
+                    pod, reason, "out of service", f"the taint {OUT_OF_SERVICE} is removed"
                 )
 
     def _collect_orphans(self) -> None:
@@ -122,7 +123,7 @@ class PodGarbageCollector(Controller):
             if now - since < self._quarantine or self.api.peek("Node", node) is not None:
                 continue
             for pod in self._pods.by_index("node", node):
-                reason = f"its node {node} is gone for {now - since:g} s"
+                reason = f"its node {node} has been gone for {now - since:g} s"
                 change = f"a node {node} had come back within {self._quarantine:g} s"
                 self._collect(pod, reason, "orphaned", change, gone_node=True)
 

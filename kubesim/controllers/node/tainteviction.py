@@ -136,7 +136,7 @@ class TaintEvictionController(Controller):
         pod = self._pods.get(key)
         pending = self._pending.get(key)
         if pod is None or (pending is not None and pending.uid != meta.uid_of(pod)):
-            self._cancel(key, pod, "it is gone already")
+            self._cancel(key, pod, "it is already deleted")
             self._evicted.pop(key, None)
             pending = None
         if pod is None:

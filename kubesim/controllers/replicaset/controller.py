@@ -1,4 +1,4 @@
-"""The ReplicaSet controller: keeps the wanted number of equal pods.
+"""The ReplicaSet controller: keeps the desired number of equal pods.
 
 `plan` decides how many pods to create and which to delete; the controller claims pods, executes the
 plan and writes the status. Deployments are built on ReplicaSets; this controller ignores them.
@@ -33,6 +33,7 @@ from kubesim.controllers.shared.podowner import PodOwner, error_message, slow_st
 from kubesim.controllers.shared.ranking import DELETION_COST, parse_deletion_cost, rank_of
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.quantity import count_of
 
 
 class ReplicaSetController(PodOwner):
@@ -178,7 +179,7 @@ class ReplicaSetController(PodOwner):
         }
         verdict = f"nothing to do: {decided.reason}"
         if decided.create:
-            verdict = f"create {decided.create} pods"
+            verdict = f"create {count_of(decided.create, 'pod')}"
         elif decided.delete:
             verdict = f"delete {', '.join(decided.delete)}"
         steps = [RuleStep("compare", inputs, decided.reason, SOURCE)]

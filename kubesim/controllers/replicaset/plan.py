@@ -23,6 +23,7 @@ from kubesim.controllers.shared.ranking import RankedPod, rank_for_deletion
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import set_condition
 from kubesim.objects.pods import FINISHED
+from kubesim.quantity import count_of
 
 BURST_REPLICAS = 500  # pods created or deleted in one sync, at most
 REPLICA_FAILURE = "ReplicaFailure"  # the only condition type of a ReplicaSet
@@ -95,11 +96,11 @@ def plan(
     if missing > 0:
         create = min(missing, BURST_REPLICAS)
         capped = f", {create} in one sync" if create < missing else ""
-        return ReplicaPlan(create, (), f"{len(active)} of {replicas} pods{capped}")
+        return ReplicaPlan(create, (), f"{len(active)} of {count_of(replicas, 'pod')}{capped}")
     if missing == 0:
-        return ReplicaPlan(reason="as wanted")
+        return ReplicaPlan(reason="matches spec")
     delete = to_delete(active, min(-missing, BURST_REPLICAS), now, related or {})
-    return ReplicaPlan(0, delete, f"{len(active)} pods, {-missing} beyond {replicas}")
+    return ReplicaPlan(0, delete, f"{count_of(len(active), 'pod')}, {-missing} beyond {replicas}")
 
 
 def to_delete(

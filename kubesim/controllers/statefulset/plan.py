@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import scaled_value
+from kubesim.quantity import count_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,7 @@ def _scale_down(
         first = unhealthy[0].ordinal
         reason = f"waiting for {_name(spec, first)} to be running and ready"
         return StatefulSetPlan(reason=reason, waits_for=first)
-    reason = f"{_name(spec, last.ordinal)} is beyond {spec.replicas} replicas"
+    reason = f"{_name(spec, last.ordinal)} is beyond {count_of(spec.replicas, 'replica')}"
     return StatefulSetPlan(delete=(last.ordinal,), reason=reason)
 
 
@@ -209,7 +210,7 @@ def _update(
 ) -> StatefulSetPlan:
     """Delete the first pod of an older revision, from the highest ordinal to the partition."""
     if not spec.rolling:
-        return StatefulSetPlan(reason="as wanted (updates are made on delete)")
+        return StatefulSetPlan(reason="matches spec (updates are made on delete)")
     if spec.max_unavailable is not None:
         return _update_with_max_unavailable(spec, spec.max_unavailable, by_ordinal, wanted, now)
     for ordinal in reversed(wanted[spec.partition :]):
@@ -221,7 +222,7 @@ def _update(
             return StatefulSetPlan(delete=(ordinal,), reason=reason)
         if (blocked := _blocked(spec, pod, now)) is not None:
             return blocked
-    return StatefulSetPlan(reason="as wanted")
+    return StatefulSetPlan(reason="matches spec")
 
 
 def _update_with_max_unavailable(
@@ -239,12 +240,12 @@ def _update_with_max_unavailable(
     ]
     if not old:
         times = [pod.ready_since + spec.min_ready_seconds for pod in unavailable if pod.healthy]
-        return StatefulSetPlan(reason="as wanted", look_again=min(times, default=None))
+        return StatefulSetPlan(reason="matches spec", look_again=min(times, default=None))
     surplus = old[: max(0, limit - len(unavailable))]
     if not surplus:
         first = min(unavailable, key=_ordinal)
         times = [pod.ready_since + spec.min_ready_seconds for pod in unavailable if pod.healthy]
-        reason = f"{len(unavailable)} pods are unavailable, {limit} may be"
+        reason = f"{count_of(len(unavailable), 'pod is', 'pods are')} unavailable, {limit} may be"
         next_sync = min(times, default=None)
         return StatefulSetPlan(reason=reason, look_again=next_sync, waits_for=first.ordinal)
     verb = "is" if len(surplus) == 1 else "are"

@@ -15,6 +15,7 @@ from kubesim.kubelet.pod.backoff import FORGET_SECONDS, MAX_SECONDS
 from kubesim.kubelet.pod.probes import ProbeResult
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.quantity import count_of
 
 LIFECYCLE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/"
 IMAGES = "https://kubernetes.io/docs/concepts/containers/images/"
@@ -134,7 +135,7 @@ def probe_record(
     )
     if result.ok:
         verdict = f"container {container} is {'started' if result.kind == 'startup' else 'ready'}"
-        change = f"the probe failed {result.threshold} times in a row"
+        change = f"the probe failed {count_of(result.threshold, 'time')} in a row"
     elif result.after is False and result.kind != "readiness":
         verdict = f"container {container} failed its {result.kind} probe and is killed"
         change = "an attempt before the last one had succeeded"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.quantity import count_of
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.podinfo import pod_info
 from kubesim.scheduler.framework.runtime import Framework
@@ -70,7 +71,9 @@ def _filter_step(pod: Document, cycle: Cycle) -> RuleStep:
     refused = {n: s for n, s in cycle.statuses.items() if not s.ok}
     requested = {"cpu_milli": request.cpu_milli, "memory_bytes": request.memory_bytes}
     requested |= {name: amount for name, amount in request.items() if name not in ("cpu", "memory")}
-    result = f"{len(cycle.feasible)} of {len(cycle.statuses)} nodes are feasible"
+    feasible = len(cycle.feasible)
+    verb = "is" if feasible == 1 else "are"
+    result = f"{feasible} of {count_of(len(cycle.statuses), 'node')} {verb} feasible"
     for node, status in list(refused.items())[:MAX_NODES]:
         result += f"; {node}: {', '.join(status.reasons)} ({status.plugin})"
     if cycle.absent is not None:
@@ -116,9 +119,12 @@ def _binding(cycle: Cycle, node: str | None) -> str:
 def _would_change_if(cycle: Cycle, node: str | None) -> str:
     if node is None:
         if cycle.victims:
-            return f"{', '.join(cycle.victims)} were gone"
+            return f"{', '.join(cycle.victims)} were deleted"
         reasons = sorted({r for s in cycle.statuses.values() for r in s.reasons})
-        return f"one node were free of: {', '.join(reasons)}" if reasons else "a node were added"
+        if not reasons:
+            return "a node were added"
+        filters = sorted({s.plugin for s in cycle.statuses.values() if not s.ok})
+        return f"one node passed these filters: {', '.join(filters)} (now: {', '.join(reasons)})"
     if cycle.note and cycle.totals:
         tie = ", or the random choice" if cycle.ties > 1 else ""
         return f"another node had a higher total{tie}"
