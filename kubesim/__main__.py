@@ -235,29 +235,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"kubesim {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    served = commands.add_parser("serve", help="a cluster on the live clock behind HTTP")
+    served = commands.add_parser("serve", help="serve a cluster on the live clock over HTTP")
     served.add_argument("--host", default="127.0.0.1", help="address to bind (127.0.0.1)")
     served.add_argument("--port", type=_port, default=8080, help="port to bind; 0: any free (8080)")
     served.add_argument("--nodes", type=_count, default=3, help="number of nodes (3)")
-    served.add_argument("--speed", type=_speed, default=1.0, help="simulated seconds a second (1)")
+    served.add_argument(
+        "--speed", type=_speed, default=1.0, help="simulated seconds per second (1)"
+    )
     served.add_argument("--seed", type=int, default=0, help="seed of all randomness (0)")
     served.add_argument("--no-hpa", action="store_true", help="boot without auto-pod and its HPA")
     served.add_argument("--token", help="require this bearer token (needed beyond loopback)")
     served.add_argument("--users", metavar="FILE", help="users with tokens and rules, as JSON")
-    served.add_argument("--tls", action="store_true", help="speak TLS; needs the program openssl")
+    served.add_argument("--tls", action="store_true", help="serve over TLS; needs openssl")
     served.add_argument("--read-only", action="store_true", help="refuse every change")
     served.add_argument("--kubeconfig", metavar="FILE", help="write a kubeconfig for kubectl")
     served.set_defaults(command=serve)
 
-    file = commands.add_parser("kubeconfig", help="the file by which kubectl finds a server")
-    file.add_argument("--out", metavar="FILE", help="where to write it (to the screen)")
-    file.add_argument("--host", default="127.0.0.1", help="where the server is (127.0.0.1)")
-    file.add_argument("--port", type=_port, default=8080, help="its port (8080)")
-    file.add_argument("--token", help="the bearer token that it asks for")
-    file.add_argument("--tls-cert", metavar="FILE", help="its certificate, if it speaks TLS")
+    file = commands.add_parser("kubeconfig", help="write a kubeconfig for kubectl")
+    file.add_argument("--out", metavar="FILE", help="output file (default: stdout)")
+    file.add_argument("--host", default="127.0.0.1", help="server address (127.0.0.1)")
+    file.add_argument("--port", type=_port, default=8080, help="server port (8080)")
+    file.add_argument("--token", help="the bearer token of the server")
+    file.add_argument("--tls-cert", metavar="FILE", help="server certificate (with TLS)")
     file.set_defaults(command=kubeconfig)
 
-    ran = commands.add_parser("run", help="a cluster on the virtual clock, as fast as it goes")
+    ran = commands.add_parser("run", help="simulate a cluster on the virtual clock")
     ran.add_argument("--duration", type=_duration, default=3600.0, help="simulated time (1h)")
     ran.add_argument("--nodes", type=_count, default=3, help="number of nodes (3)")
     ran.add_argument("--seed", type=int, default=0, help="seed of all randomness (0)")
@@ -268,13 +270,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; take a number from 0 to 65535")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a valid port; use a number from 0 to 65535"
+        )
     return int(text)
 
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 5_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no count; take a number from 0 to 5000")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a valid count; use a number from 0 to 5000"
+        )
     return int(text)
 
 
@@ -284,7 +290,9 @@ def _speed(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0.01 <= value <= 1_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no speed; take a number from 0.01 to 1000")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a valid speed; use a number from 0.01 to 1000"
+        )
     return value
 
 
@@ -294,7 +302,7 @@ def _duration(text: str) -> float:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     if seconds <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time to run; try 10m or 24h")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid duration; use 10m or 24h")
     return seconds
 
 

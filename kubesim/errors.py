@@ -286,7 +286,7 @@ class WorkerFailed(KubeSimError):
 
 
 def mapping_hint(name: str, known: Mapping[str, object] | Sequence[str], limit: int = 6) -> str:
-    """Return a short 'existing: a, b, c' hint for a NotFound error.
+    """Return a short 'available: a, b, c' hint for a NotFound error.
 
     Args:
         name: the name that does not exist.
@@ -297,4 +297,4 @@ def mapping_hint(name: str, known: Mapping[str, object] | Sequence[str], limit: 
     if not names:
         return "there are none yet"
     more = "" if len(known) <= limit else f", ... {len(known) - limit} more"
-    return f"no {name!r} here; existing: {', '.join(names)}{more}"
+    return f"no {name!r} here; available: {', '.join(names)}{more}"

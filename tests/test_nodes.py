@@ -392,7 +392,7 @@ def test_a_node_without_a_machine(cluster: Cluster) -> None:
     cluster.api.create({"kind": "Node", "metadata": {"name": "ghost"}})
     ghost = cluster.node("ghost")
     assert ghost.cordon() == "node/ghost cordoned"
-    with pytest.raises(BadRequest, match="has no machine here"):
+    with pytest.raises(BadRequest, match="is not simulated"):
         ghost.fail()
     cluster.api.delete("Node", "ghost")
     assert "there is no such Node object" in str(ghost)

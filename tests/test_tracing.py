@@ -120,7 +120,7 @@ def test_a_name_that_leads_nowhere_says_so(cluster: Cluster) -> None:
         cluster.trace("web")
     with pytest.raises(NotFound, match="resource type"):
         cluster.trace("thing/web")
-    with pytest.raises(NotFound, match="no request about 'pod/web'"):
+    with pytest.raises(NotFound, match="no write of 'pod/web'"):
         cluster.trace("pod/web")
 
 

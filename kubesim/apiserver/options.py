@@ -1,4 +1,4 @@
-"""The options of a request besides its object: how a list is narrowed, how a write is decoded.
+"""The options of a request other than its object: how a list is narrowed, how a write is decoded.
 
 Source: k8s.io/apimachinery/pkg/apis/meta/v1 (ListOptions, CreateOptions, UpdateOptions,
 PatchOptions) and its validation.
@@ -62,7 +62,7 @@ class ListOptions:
     continue_token: str = ""
 
     def check(self) -> None:
-        """Refuse options that mean nothing.
+        """Refuse invalid options.
 
         Raises:
             BadRequest: a negative limit.
@@ -95,14 +95,14 @@ def parse_resource_version(value: str | int | None) -> int:
     return int(digits)
 
 
-@lru_cache(maxsize=1024)  # clients send the same few again and again
-def is_meaningful(directive: str, manager: str) -> bool:
+@lru_cache(maxsize=1024)  # clients send the same few repeatedly
+def is_valid(directive: str, manager: str) -> bool:
     """Return whether a directive of field validation is known, and a manager's name is valid."""
     return directive in DIRECTIVES and len(manager) <= MAX_MANAGER and manager.isprintable()
 
 
 def refuse_options(options: WriteOptions, verb: str) -> NoReturn:
-    """Refuse options of a write that mean nothing.
+    """Refuse invalid options of a write.
 
     Args:
         options: as the client sent them.

@@ -60,5 +60,5 @@ class Calendar:
         except ValueError:
             moment = None
         if moment is None or moment.tzinfo is None:
-            raise ValueError(f"{timestamp!r} is no RFC 3339 time such as 2025-01-01T00:00:00Z")
+            raise ValueError(f"{timestamp!r} is not an RFC 3339 time such as 2025-01-01T00:00:00Z")
         return (moment - self.epoch.replace(microsecond=0)).total_seconds()

@@ -26,5 +26,5 @@ def make_clock(clock: str | Clock, speed: float = 1.0, max_threads: int = 1_000)
     if clock == "live":
         return LiveClock(speed=speed, max_threads=max_threads)
     if isinstance(clock, str):
-        raise BadRequest(f"there is no clock {clock!r}", hint='say "virtual" or "live"')
+        raise BadRequest(f"there is no clock {clock!r}", hint='use "virtual" or "live"')
     return clock

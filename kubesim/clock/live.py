@@ -252,7 +252,7 @@ class LiveClock:
         """
         self._refuse_workers("sleep")
         if not seconds >= 0:
-            raise ClockError(f"time goes forward only: cannot sleep {seconds} s")
+            raise ClockError(f"time cannot go backwards: cannot sleep {seconds} s")
         self._raise_failure()
         end = self.now() + seconds
         while (left := end - self.now()) > 0 and not self._closed:

@@ -159,7 +159,7 @@ class VirtualClock:
             WorkerFailed: a callback raised, and no handler dealt with it.
         """
         if not seconds >= 0:
-            raise ClockError(f"time goes forward only: cannot sleep {seconds} s")
+            raise ClockError(f"time cannot go backwards: cannot sleep {seconds} s")
         with self._driving():
             end = self._now + seconds
             while self._run_next(end):

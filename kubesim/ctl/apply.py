@@ -298,5 +298,5 @@ def _raise_first(errors: list[StatusError], rows: list[tuple[str, str]]) -> None
         errors[0].add_note(f"and: {error.message}")
     if rows:
         done = ", ".join(f"{name} {what}" for name, what in rows)
-        errors[0].add_note(f"done all the same: {done}")
+        errors[0].add_note(f"the other objects were applied: {done}")
     raise errors[0]

@@ -249,7 +249,7 @@ class ClusterNode:
     def _powered(self) -> Machine:
         if self._machine is None:
             hint = "only the nodes that a Cluster was made with, and those of add_node(), have one"
-            raise BadRequest(f"node {self.name} has no machine here", hint=hint)
+            raise BadRequest(f"node {self.name} is not simulated (it has no kubelet)", hint=hint)
         return self._machine
 
     # -- decisions ------------------------------------------------------------------------------

@@ -188,7 +188,7 @@ def trace(api: KubeAPI, reference: str, revision: int | None = None) -> Trace:
     if not own:
         kept = f"the audit log keeps the newest {len(rows)} writes"
         at = "" if revision is None else f" at revision {revision}"
-        raise NotFound(f"no request about {called!r}{at} in the audit log", hint=kept)
+        raise NotFound(f"the audit log has no write of {called!r}{at}", hint=kept)
     return Trace(build(rows[own[-1] :], called))
 
 

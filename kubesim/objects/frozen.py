@@ -84,7 +84,7 @@ def freeze(value: Any) -> Any:
         value: JSON values in dicts, lists and tuples.
 
     Raises:
-        TypeError: a value that JSON cannot express (a set, an object, a key that is no string).
+        TypeError: a value that JSON cannot express (a set, an object, a key that is not a string).
         ValueError: NaN or infinity.
     """
     kind = type(value)

@@ -35,7 +35,7 @@ def scaled_value(value: int | str | None, total: int, *, round_up: bool) -> int:
         round_up: round a part up; otherwise down.
 
     Raises:
-        ValueError: a string that is no whole percentage.
+        ValueError: a string that is not a whole percentage.
     """
     if value is None:
         return 0

@@ -68,7 +68,7 @@ class Access:
             if len(self._host_cache) < HOST_CACHE_SIZE:
                 self._host_cache[host] = allowed
         if not allowed:
-            message = "this Host is not served here; use http://127.0.0.1 or localhost"
+            message = "host not allowed; use http://127.0.0.1 or localhost"
             raise RequestRejected(403, message)
         origin = request.headers.get("origin", "")
         if origin and not self._origin_allowed(origin):
@@ -159,7 +159,7 @@ class Router:
             return partial(_options, everything), ()
         if method not in METHODS:
             raise _unknown_method(method, everything)
-        message = "there is nothing at this path; GET / lists the routes"
+        message = "no route for this path; GET / lists the routes"
         raise RequestRejected(404, message, close=False)
 
 

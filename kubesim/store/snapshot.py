@@ -46,7 +46,7 @@ def load(data: bytes, space: Keyspace) -> tuple[int, list[KeyRevision], Leases]:
         BadRequest: the bytes are not a snapshot, or damaged.
     """
     if not data.startswith(MAGIC):
-        raise BadRequest("these bytes are no snapshot of a kubesim store")
+        raise BadRequest("these bytes are not a snapshot of a kubesim store")
     checksum, _, body = data[len(MAGIC) :].partition(b"\n")
     if sha256(body).hexdigest().encode() != checksum:
         raise BadRequest("the snapshot is damaged: its checksum does not match")

@@ -225,7 +225,7 @@ def test_one_refused_object_does_not_stop_the_others(api: KubeAPI) -> None:
     """The error is raised at the end and lists what was applied."""
     with pytest.raises(Invalid) as refused:
         manifests.apply(api, [a_pod("a", containers=[]), a_pod("b")])
-    assert refused.value.__notes__ == ["done all the same: pod/b created"]
+    assert refused.value.__notes__ == ["the other objects were applied: pod/b created"]
     assert api.get("Pod", "b")
 
 

@@ -283,8 +283,8 @@ def test_strategic_patch(document: Any, patch: Any, result: Any) -> None:
         ({"ports": [{"protocol": "TCP"}]}, "containerPort or port"),
         ({"m": {"$patch": "destroy"}}, "Unknown patch type: destroy"),
         ({"m": {"$retainKeys": ["a"], "b": 1}}, "does not name 'b'"),
-        ({"m": {"$retainKeys": "a"}}, "takes a list"),
-        ({"$deleteFromPrimitiveList/finalizers": "a"}, "takes a list"),
+        ({"m": {"$retainKeys": "a"}}, "must be a list"),
+        ({"$deleteFromPrimitiveList/finalizers": "a"}, "must be a list"),
     ],
 )
 def test_strategic_patches_that_cannot_be_read(patch: Any, said: str) -> None:

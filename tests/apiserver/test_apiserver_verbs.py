@@ -207,7 +207,7 @@ def test_what_json_has_no_word_for_is_refused(api: KubeAPI) -> None:
     for value in ({1, 2}, float("nan"), object()):
         config = a_config_map()
         config["extra"] = value
-        with pytest.raises(BadRequest, match="no JSON document"):
+        with pytest.raises(BadRequest, match="not valid JSON"):
             api.create(config)
 
 

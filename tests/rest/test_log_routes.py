@@ -154,3 +154,20 @@ def test_parameters_are_parsed_strictly() -> None:
             parse_limit(value)
         with pytest.raises(BadRequest):
             parse_since(value, clock)
+
+
+def test_a_component_without_rows_is_answered_with_those_that_have_some(
+    server: RestServer,
+) -> None:
+    """The name of a component is case-sensitive."""
+    body = fetch(server, "/api/logs?component=pod")[1]
+    assert body["rows"] == []
+    assert "Pod" in body["components"]
+    cursor = body["cursor"]
+    assert "components" not in fetch(server, f"/api/logs?component=Pod&cursor={cursor}")[1]
+
+
+def test_the_time_of_a_row_is_rounded_to_milliseconds(server: RestServer) -> None:
+    times = [row["time"] for row in fetch(server, "/api/logs")[1]["rows"]]
+    assert times
+    assert times == [round(time, 3) for time in times]

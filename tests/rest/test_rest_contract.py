@@ -138,6 +138,7 @@ def test_head_and_options(ask: Client) -> None:
     status, body, head = ask("HEAD", "/api/nodes")
     assert (status, body) == (200, "")
     assert head["Content-Length"] == headers["Content-Length"]
+    assert head["Content-Type"] == headers["Content-Type"] == "application/json"
     status, _, headers = ask("OPTIONS", "/api/pods")
     assert status == 204
     assert set(headers["Allow"].split(", ")) == {"GET", "HEAD", "POST", "OPTIONS"}

@@ -312,7 +312,7 @@ def test_a_snapshot_restores_the_state(store: Any, open_store: Opener) -> None:
         again.get("/a", 1)
     with pytest.raises(BadRequest, match="damaged"):
         open_store.restore(data[:-9] + b"0" + data[-8:])
-    with pytest.raises(BadRequest, match="no snapshot"):
+    with pytest.raises(BadRequest, match="not a snapshot"):
         open_store.restore(b"hello")
 
 

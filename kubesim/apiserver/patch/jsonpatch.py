@@ -36,7 +36,7 @@ def json_patch(document: Document, operations: object) -> Any:
     if not isinstance(operations, list):
         raise BadRequest("a JSON patch is a list of operations")
     if len(operations) > MAX_OPERATIONS:
-        raise BadRequest(f"a JSON patch may hold {MAX_OPERATIONS} operations at most")
+        raise BadRequest(f"a JSON patch may contain at most {MAX_OPERATIONS} operations")
     root: list[object] = [thaw(document)]  # a list, so that the root itself can be replaced
     copied = 0
     for operation in operations:
@@ -81,7 +81,7 @@ def _refused(why: str) -> Invalid:
 
 def _pointer(pointer: object) -> list[str]:
     if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
-        raise BadRequest(f"{pointer!r} is no JSON pointer; write for example /spec/replicas")
+        raise BadRequest(f"{pointer!r} is not a JSON pointer; write, for example, /spec/replicas")
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
 
 

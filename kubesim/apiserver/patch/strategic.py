@@ -104,7 +104,7 @@ def _remove_from_set(result: Document, field: str, values: object) -> None:
 
 def _values(value: object, directive: str) -> list[object]:
     if not isinstance(value, list):
-        raise BadRequest(f"{directive} takes a list")
+        raise BadRequest(f"{directive} must be a list")
     return value
 
 

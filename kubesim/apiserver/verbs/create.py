@@ -13,7 +13,7 @@ from typing import Unpack
 from kubesim.apiserver.admission import limits, quotas
 from kubesim.apiserver.core import NOT_ALLOWED, Core, raise_if_invalid, streams_unchanged
 from kubesim.apiserver.fieldmanager.manager import FieldManager
-from kubesim.apiserver.options import IGNORE, WriteOptions, is_meaningful, refuse_options
+from kubesim.apiserver.options import IGNORE, WriteOptions, is_valid, refuse_options
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema import strict
 from kubesim.apiserver.schema.structural import check_document, full_shape_of, shape_of
@@ -111,7 +111,7 @@ class WritePath:
             verb: Create, Update or Patch, for the message.
 
         Raises:
-            Invalid: options that mean nothing.
+            Invalid: invalid options.
             BadRequest: unknown or duplicate fields, and the client asked for strict decoding.
         """
         check_options(options, verb)
@@ -359,7 +359,7 @@ class ObjectCreator:
 
 
 def check_options(asked: WriteOptions, verb: str) -> None:
-    """Refuse options of a write that mean nothing.
+    """Refuse invalid options of a write.
 
     Args:
         asked: the options, as the client sent them.
@@ -369,7 +369,7 @@ def check_options(asked: WriteOptions, verb: str) -> None:
         Invalid: an unknown directive, or a manager's name that is too long.
     """
     directive = asked.get("field_validation") or IGNORE
-    if not is_meaningful(directive, asked.get("field_manager") or ""):
+    if not is_valid(directive, asked.get("field_manager") or ""):
         refuse_options(asked, verb)
 
 
@@ -382,5 +382,5 @@ def freeze_or_refuse(value: Document) -> Document:
     try:
         frozen: Document = freeze(value)
     except (TypeError, ValueError) as error:
-        raise BadRequest(f"this is no JSON document: {error}") from error
+        raise BadRequest(f"the object is not valid JSON: {error}") from error
     return frozen

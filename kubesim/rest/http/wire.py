@@ -117,7 +117,7 @@ class Request:
             pairs = [pair for pair in self._pairs() if pair[0] not in REPEATED]
             self._parameters = dict(pairs)
             if len(self._parameters) != len(pairs):
-                raise RequestRejected(400, "a query parameter occurs twice", close=False)
+                raise RequestRejected(400, "duplicate query parameter", close=False)
         return self._parameters.get(name, default)
 
     def parameters(self, name: str) -> list[str]:

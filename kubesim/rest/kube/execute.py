@@ -92,7 +92,7 @@ def run_command(
         return CommandResult("", code=int(name == "false"))
     if name in outputs:
         return CommandResult(f"{outputs[name]}\n")
-    message = f'"{name[:60]}": not found; a simulated container knows: {COMMANDS}\n'
+    message = f'"{name[:60]}": not found; available commands: {COMMANDS}\n'
     return CommandResult("", message, NOT_FOUND)
 
 

@@ -63,7 +63,7 @@ def decode(data: bytes) -> Document:
             Kubernetes 1.34 does not have.
     """
     if not data.startswith(MAGIC):
-        raise BadRequest("the body is no protobuf of Kubernetes: it must begin with k8s and 0")
+        raise BadRequest(r"the body is not Kubernetes protobuf: it must start with `k8s\x00`")
     try:
         return _envelope(data[len(MAGIC) :], DEPTH)
     except BadRequest:
@@ -223,7 +223,7 @@ def _moment(data: bytes, precision: str) -> str:
 
 
 def _raw_json(data: bytes, depth: int) -> object:
-    """Return what {1: raw} holds: JSON, or an object in an envelope of its own."""
+    """Return what {1: raw} holds: JSON, or an object in its own envelope."""
     raw = next((_bytes(raw) for number, _, raw in _fields(data) if number == 1), b"")
     if raw.startswith(MAGIC):
         if depth <= 0:
@@ -233,11 +233,11 @@ def _raw_json(data: bytes, depth: int) -> object:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _strings(data: bytes, depth: int) -> list[str]:
-    """Return a list of strings that has a message of its own (ExtraValue)."""
+    """Return a list of strings that has its own message (ExtraValue)."""
     return [_bytes(raw).decode("utf-8") for _, _, raw in _fields(data)]
 
 

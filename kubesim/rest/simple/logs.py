@@ -4,8 +4,10 @@
     {"rows": [{"serial": 7, "time": 31.0, "level": "warn", "component": "Pod", "action": ...,
                "message": ...}, ...], "cursor": 7, "lost": 0}
 
-`time` is a simulated second. `since` is a simulated second or an RFC 3339 time of the simulated
-calendar. A client that polls passes the `cursor` of the previous response and gets each row once.
+`time` is a simulated second, rounded to milliseconds. `since` is a simulated second or an RFC 3339
+time of the simulated calendar. A client that polls passes the `cursor` of the previous response and
+gets each row once. If no row has the requested component (its name is case-sensitive), the response
+lists the `components` that have rows.
 
 No counterpart in Kubernetes, where each component writes its own log (klog).
 """
@@ -18,6 +20,7 @@ from kubesim.analytics import LEVELS, Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
+from kubesim.objects.frozen import Document
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.simple.summary import summarize
@@ -50,15 +53,21 @@ class LogRoutes:
         if level is not None and level not in LEVELS:
             raise BadRequest(f"level must be one of {', '.join(LEVELS)}, not {level[:40]!r}")
         since = request.parameter("since")
+        component = request.parameter("component") or None
         page = self._analytics.since(
             parse_cursor(request.parameter("cursor", "0")),
-            component=request.parameter("component") or None,
+            component=component,
             level=level,
             since_seconds=parse_since(since, self._api.clock) if since else None,
             limit=parse_limit(request.parameter("limit", str(DEFAULT_LIMIT))),
         )
-        rows = [row._asdict() for row in page.rows]
-        return Response.json({"rows": rows, "cursor": page.cursor, "lost": page.lost})
+        rows = [{**row._asdict(), "time": round(row.time, 3)} for row in page.rows]
+        answer: Document = {"rows": rows, "cursor": page.cursor, "lost": page.lost}
+        if component is not None and not rows:
+            components = {row.component for row in self._analytics.since(0).rows}
+            if component not in components:
+                answer["components"] = sorted(components)
+        return Response.json(answer)
 
     def summary(self, _request: Request) -> Response:
         """Return counts of log rows, pods by phase and nodes by condition."""
