@@ -172,7 +172,7 @@ def _up(facts: DeploymentFacts, before: int, size: int, total: int) -> RuleStep:
     figures = {"pods": total, "room": room, "missing": facts.replicas - before}
     if size == before < facts.replicas:
         result = f"{facts.new_name} stays at {size}: {count_of(total, 'pod')}, "
-        result += f"at most {total + room} allowed"
+        result += count_of(total + room, "is allowed", "are allowed")
         return RuleStep("scale up", figures, result, ROLLING)
     return RuleStep("scale up", figures, f"{facts.new_name} {before} -> {size}", ROLLING)
 
