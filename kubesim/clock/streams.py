@@ -19,6 +19,8 @@ from __future__ import annotations
 from hashlib import shake_128
 from random import Random
 
+BLOCK_SECONDS = 64  # draws for so many seconds are made at once
+
 
 def keyed_bytes(key: str, n: int) -> bytes:
     """Return `n` bytes that depend on the key alone; a prefix stays the same when `n` grows.

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubesim.objects.frozen import Document
-from kubesim.objects.nodeaffinity import wants_node
+from kubesim.objects.nodeaffinity import NO_AFFINITY, wants_node
 from kubesim.objects.pods import (
     BEST_EFFORT,
     CRITICAL_PRIORITY,
@@ -25,7 +25,6 @@ from kubesim.objects.pods import (
 from kubesim.objects.taints import taints_of, tolerates
 from kubesim.objects.wellknown import MEMORY_PRESSURE, NO_EXECUTE, NO_SCHEDULE
 
-NO_AFFINITY = "node(s) didn't match Pod's node affinity/selector"
 NOT_TOLERATED = "node(s) had taints that the pod didn't tolerate"
 
 

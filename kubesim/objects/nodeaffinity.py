@@ -22,6 +22,7 @@ from kubesim.objects.selectors import Requirement
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 NAME_FIELD = "metadata.name"
+NO_AFFINITY = "node(s) didn't match Pod's node affinity/selector"
 _NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _EMPTY: ReadOnlyDocument = {}
 

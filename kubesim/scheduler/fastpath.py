@@ -39,7 +39,7 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import class_of
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.snapshot import Snapshot
-from kubesim.scheduler.framework.status import SUCCESS, PluginFailed
+from kubesim.scheduler.framework.status import PluginFailed
 from kubesim.scheduler.search import Search, nodes_to_find
 from kubesim.scheduler.totals_tree import INFEASIBLE, TotalsTree
 
@@ -135,7 +135,7 @@ class FastSearch:
         enough = nodes_to_find(total, search.percentage) if search.framework.scores else 1
         start = search.start % total
         evaluated = _evaluated(tree, start, total, enough)
-        search.start = (start + evaluated) % total
+        search.advance(start + evaluated, total)
         parts = tree.branches(start, min(start + evaluated, total))
         parts += tree.branches(0, max(0, start + evaluated - total))
         best = max(tree.best[branch] for branch in parts)
@@ -144,14 +144,15 @@ class FastSearch:
         winner = nodes[_nth(tree, parts, best, drawn)]
         self.used += 1
         feasible = sum(tree.feasible[branch] for branch in parts)
-        cycle.statuses = {winner.name: SUCCESS}
-        if feasible > 1:
-            cycle.totals = {winner.name: best}
-            cycle.ties = ties
-        cycle.note = (
+        note = (
             f"{evaluated} of {total} nodes evaluated, {feasible} feasible, by the cached totals of "
             "this class of pods: no table of all nodes is made"
         )
+        if feasible > 1:
+            cycle.choose(winner.name, note, total=best)
+            cycle.tie(ties)
+        else:
+            cycle.choose(winner.name, note)
         return winner.name
 
     # -- trees ------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
-from kubesim.scheduler.framework.status import SUCCESS, PluginFailed, Status
+from kubesim.scheduler.framework.status import PluginFailed, Status
 
 
 @runtime_checkable
@@ -61,12 +61,10 @@ class PolicySearch:
             raise PluginFailed(message) from error
         name = answer.name if isinstance(answer, NodeInfo) else answer
         if name is None:
-            cycle.refused_by.add(self.name)
             refusal = Status.unschedulable(f"node(s) weren't chosen by {self.name}").by(self.name)
-            cycle.statuses = dict.fromkeys((node.name for node in state.snapshot), refusal)
+            cycle.refuse_nodes((node.name for node in state.snapshot), refusal)
             return None
         if state.snapshot.get(name) is None:
             raise PluginFailed(f"{self.name!r} chose {name!r}, which is not a node")
-        cycle.statuses = {name: SUCCESS}
-        cycle.note = f"{self.name} chose {name}"
+        cycle.choose(str(name), f"{self.name} chose {name}")
         return str(name)

@@ -232,7 +232,7 @@ class Scheduler:
             winner = self.search.find_node(pod, state, cycle)
             if winner is None:
                 status = post_filter(self.framework, pod, cycle, state)
-                cycle.post_filter = "" if status.ok else status.message
+                cycle.end_post_filter(status)
                 message = fit_message(cycle, len(state.snapshot))
                 self._refuse(pod, cycle, message, status.nominated, plugins=cycle.refused_by)
                 return

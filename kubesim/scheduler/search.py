@@ -81,9 +81,7 @@ class Search:
         snapshot = state.snapshot
         status = self.framework.pre_filter(pod, state, cycle)
         if status.rejected:
-            cycle.pre_filter = status.message
-            cycle.absent = status
-            cycle.refused_by.add(status.plugin)
+            cycle.refuse_pod(status)
             return None
         feasible = self._nominated(pod, state, status, cycle)
         if not feasible:
@@ -91,7 +89,7 @@ class Search:
             if status.nodes is not None:
                 nodes = [node for node in nodes if node.name in status.nodes]
                 reason = f"node(s) didn't satisfy plugin(s) [{status.plugin}]"
-                cycle.absent = Status.unresolvable(reason).by(status.plugin)
+                cycle.exclude_other_nodes(Status.unresolvable(reason).by(status.plugin))
             feasible = self._filter(pod, nodes, state, cycle)
         if not feasible:
             cycle.refused_by.update(s.plugin for s in cycle.statuses.values() if not s.ok)
@@ -103,7 +101,7 @@ class Search:
         self.framework.score(pod, feasible, cycle, state)
         best = max(cycle.totals.values())
         winners = [name for name, total in cycle.totals.items() if total == best]
-        cycle.ties = len(winners)
+        cycle.tie(len(winners))
         return winners[0] if len(winners) == 1 else self.rng.choice(winners)
 
     def _nominated(
@@ -117,8 +115,8 @@ class Search:
         result = filter_with_nominated(self.framework, self.nominator, pod, node, state)
         if not result.ok:
             return []
-        cycle.statuses[node.name] = result
-        cycle.note = f"{node.name} was nominated: it is taken without evaluating the others"
+        note = f"{node.name} was nominated: it is taken without evaluating the others"
+        cycle.choose(node.name, note, status=result)
         return [node]
 
     def _filter(
@@ -143,8 +141,12 @@ class Search:
                 feasible.append(node)
                 if len(feasible) >= enough:
                     break
-        self.start = (start + evaluated) % total
+        self.advance(start + evaluated, total)
         return feasible
+
+    def advance(self, position: int, total: int) -> None:
+        """Let the next search start with the node at that position, modulo the number of nodes."""
+        self.start = position % total
 
 
 def post_filter(framework: Framework, pod: Document, cycle: Cycle, state: CycleState) -> Status:

@@ -21,14 +21,13 @@ from statistics import NormalDist
 from typing import Protocol
 
 from kubesim.arguments import number
-from kubesim.clock import keyed_bytes, keyed_fraction
+from kubesim.clock.streams import BLOCK_SECONDS, keyed_bytes, keyed_fraction
 from kubesim.errors import BadRequest
 
 DAY_SECONDS = 86_400.0
 PEAK_SECONDS = 14 * 3600.0  # 14:00
 WEEKEND = (5, 6)  # days of the week, the first being 0
 FEW = 64.0  # requests per second up to which a Poisson number is drawn exactly
-BLOCK_SECONDS = 64  # draws made at once
 DRAW_BYTES = 6
 NORMAL = NormalDist()
 

@@ -681,3 +681,22 @@ def test_permits_are_never_longer_than_fifteen_minutes() -> None:
         cluster.sleep(905)
         text = reason_of(cluster.api.get("Pod", "p"))[1]
         assert "after waiting 15m0s at plugin Late" in text
+
+
+def test_only_the_cycle_sets_its_attributes() -> None:
+    """The search, the plug-ins and the scheduler call its methods."""
+    import ast
+    from pathlib import Path
+
+    import kubesim
+
+    writes = [
+        f"{path.name}:{node.lineno}"
+        for path in sorted((Path(kubesim.__file__).parent / "scheduler").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("cycle", "search")
+    ]
+    assert writes == []

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol, cast
 
-from kubesim.clock import keyed_bytes
+from kubesim.clock.streams import BLOCK_SECONDS, keyed_bytes
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -43,7 +43,6 @@ IDLE_MILLI = 20
 COST_MILLI_PER_RPS = 10.0  # 10 ms of CPU for each request
 LOAD_MEMORY_MB = 60
 LOAD_NOISE = 0.05  # relative, each second anew
-BLOCK_SECONDS = 64  # draws made at once
 LOAD_OPTIONS = (
     "cost_milli_per_rps",
     "idle_milli",

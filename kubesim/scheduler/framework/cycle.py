@@ -5,9 +5,10 @@ Source: pkg/scheduler/framework/types.go (Diagnosis).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from kubesim.scheduler.framework.status import Status
+from kubesim.scheduler.framework.status import SUCCESS, Status
 
 
 @dataclass
@@ -48,3 +49,52 @@ class Cycle:
     def status_of(self, node: str) -> Status:
         """Return the status of a node, evaluated or not."""
         return self.statuses.get(node) or self.absent or Status.unresolvable()
+
+    # -- what the search found ---------------------------------------------------------------------
+
+    def refuse_pod(self, status: Status) -> None:
+        """Record that PreFilter refused the pod for all nodes."""
+        self.pre_filter, self.absent = status.message, status
+        self.refused_by.add(status.plugin)
+
+    def exclude_other_nodes(self, status: Status) -> None:
+        """Record the status of all nodes that are not evaluated."""
+        self.absent = status
+
+    def refuse_nodes(self, nodes: Iterable[str], status: Status) -> None:
+        """Record that every node was refused for the same reason."""
+        self.statuses = dict.fromkeys(nodes, status)
+        self.refused_by.add(status.plugin)
+
+    def choose(
+        self, node: str, note: str, *, status: Status = SUCCESS, total: int | None = None
+    ) -> None:
+        """Record a node that was chosen without a table of all nodes.
+
+        Args:
+            node: its name.
+            note: how it was found.
+            status: result of its filters.
+            total: its sum of weight * score; None: it was not scored.
+        """
+        self.statuses = {node: status}
+        if total is not None:
+            self.totals = {node: total}
+        self.note = note
+
+    def start_totals(self, nodes: Iterable[str]) -> dict[str, int]:
+        """Return new totals, all 0, to which the caller adds the scores."""
+        self.totals = dict.fromkeys(nodes, 0)
+        return self.totals
+
+    def tie(self, nodes: int) -> None:
+        """Record how many nodes share the highest total."""
+        self.ties = nodes
+
+    def end_post_filter(self, status: Status) -> None:
+        """Record the message of PostFilter, if it made no room."""
+        self.post_filter = "" if status.ok else status.message
+
+    def preempt(self, victims: Iterable[str]) -> None:
+        """Record the keys of the pods that preemption chose to delete."""
+        self.victims = list(victims)

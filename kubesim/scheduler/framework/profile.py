@@ -63,6 +63,7 @@ class Profile(list[Enabled]):
     Args:
         plugins: in order; they run at every extension point that they join.
         at: extension point -> its own list of plug-ins, in place of the general one.
+        percentage: see the attribute.
 
     Attributes:
         at: extension points with an order of their own.
@@ -70,11 +71,14 @@ class Profile(list[Enabled]):
     """
 
     def __init__(
-        self, plugins: Iterable[Enabled] = (), at: Mapping[str, Sequence[Enabled]] | None = None
+        self,
+        plugins: Iterable[Enabled] = (),
+        at: Mapping[str, Sequence[Enabled]] | None = None,
+        percentage: int | None = None,
     ) -> None:
         super().__init__(plugins)
         self.at = dict(at or {})
-        self.percentage: int | None = None
+        self.percentage = percentage
 
     def plugins_at(self, point: str) -> list[Enabled]:
         """Return the plug-ins of an extension point, in order."""
@@ -158,8 +162,8 @@ def profile_from(
         {"name": name, "weight": weight} for name, weight in weights
     ]
     everywhere = _merged(defaults, _mapping(plugins.get("multiPoint"), "plugins.multiPoint"))
-    profile = Profile(build(entry) for entry in everywhere)
-    profile.percentage = config.get("percentageOfNodesToScore")
+    percentage = config.get("percentageOfNodesToScore")
+    profile = Profile((build(entry) for entry in everywhere), percentage=percentage)
     for point in POINTS:
         if point not in plugins:
             continue

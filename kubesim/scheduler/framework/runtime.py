@@ -199,7 +199,7 @@ class Framework:
         """
         state = state if state is not None else CycleState(Snapshot(nodes))
         self.pre_score(pod, nodes, state)
-        cycle.totals = {node.name: 0 for node in nodes}
+        totals = cycle.start_totals(node.name for node in nodes)
         for run in self._scores:
             if run.name in state.skip_score:
                 continue
@@ -207,7 +207,7 @@ class Framework:
             scores = self._normalized(run.enabled, raw, state)
             weight = run.enabled.weight or 1
             for node_name, value in scores.items():
-                cycle.totals[node_name] += value * weight
+                totals[node_name] += value * weight
             cycle.raw[run.name] = cast("dict[str, float]", raw)  # `_normalized` checked it
             cycle.scores[run.name] = scores
 

@@ -22,7 +22,12 @@ from typing import Protocol
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import node_of
-from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, REGION_LABEL, ZONE_LABEL
+from kubesim.objects.wellknown import (
+    NAMESPACE_NAME_LABEL,
+    PREFER_NO_SCHEDULE,
+    REGION_LABEL,
+    ZONE_LABEL,
+)
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 
 
@@ -152,7 +157,7 @@ class Snapshot:
         """Return whether any node has a PreferNoSchedule taint."""
         if self._soft_taints is None:
             self._soft_taints = any(
-                taint.get("effect") == "PreferNoSchedule"
+                taint.get("effect") == PREFER_NO_SCHEDULE
                 for node in self.nodes
                 for taint in node.taints
             )

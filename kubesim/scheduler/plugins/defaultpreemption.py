@@ -104,7 +104,7 @@ class DefaultPreemption:
             message = f"preemption: {fit_message(dry_run, len(snapshot))}"
             return Status(Code.UNSCHEDULABLE, (message,), nominated="")
         best = pick_node(candidates, action.started)
-        cycle.victims = [meta.key_of(victim) for victim in best.victims]
+        cycle.preempt(meta.key_of(victim) for victim in best.victims)
         uid = meta.uid_of(fresh)
         self._preempting.add(uid)
         try:

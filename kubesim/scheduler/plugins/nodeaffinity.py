@@ -8,6 +8,7 @@ from __future__ import annotations
 from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.nodeaffinity import (
     NAME_FIELD,
+    NO_AFFINITY,
     PREFERRED,
     REQUIRED,
     node_affinity,
@@ -23,7 +24,6 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
 
-REASON = "node(s) didn't match Pod's node affinity/selector"
 REASON_ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
 REASON_CONFLICT = "pod affinity terms conflict"
 
@@ -64,7 +64,7 @@ class NodeAffinity:
         """Check the configured rule first, then nodeSelector and the required terms."""
         if self._added is not None and not selects(self._added, node.node):
             return Status.unresolvable(REASON_ENFORCED)
-        return SUCCESS if wants_node(spec_of(pod), node.node) else Status.unresolvable(REASON)
+        return SUCCESS if wants_node(spec_of(pod), node.node) else Status.unresolvable(NO_AFFINITY)
 
     def pre_score(self, pod: Document, nodes: list[NodeInfo]) -> Status:
         """Skip a pod without preferred terms."""

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.taints import tolerates
+from kubesim.objects.wellknown import NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE
 from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import SUCCESS, Status
 
-HARD = ("NoSchedule", "NoExecute")
-SOFT = "PreferNoSchedule"
+HARD = (NO_SCHEDULE, NO_EXECUTE)
 BEST = 100
 
 
@@ -62,10 +62,10 @@ class TaintToleration:
         tolerations = [
             toleration
             for toleration in (pod.get("spec") or {}).get("tolerations") or ()
-            if toleration.get("effect") in (None, "", SOFT)
+            if toleration.get("effect") in (None, "", PREFER_NO_SCHEDULE)
         ]
         return sum(
-            taint.get("effect") == SOFT
+            taint.get("effect") == PREFER_NO_SCHEDULE
             and not any(tolerates(toleration, taint) for toleration in tolerations)
             for taint in node.taints
         )
