@@ -201,7 +201,7 @@ class Core:
             self.analytics.log("KubeAPI", f"{action}{kind.kind}", message, level)
 
     def remove(self, kind: Kind, kv: KeyValue) -> bool:
-        """Remove an object for good; return False if another client has changed it meanwhile."""
+        """Remove an object for good; return False if another client has changed it."""
         result = self.commit([(kv.key, kv.mod_revision)], deletes=[kv.key], before=kv.value)
         if result.succeeded:
             self.log_deleted(kind, kv.value)

@@ -104,7 +104,7 @@ class KubeAPI:
 
     @property
     def metrics_adapter(self) -> MetricsAdapter | None:
-        """The adapter that serves custom and external metrics; None: there is none."""
+        """The adapter that serves custom and external metrics, or None."""
         return self.metrics.adapter
 
     # Reading (verbs/read)

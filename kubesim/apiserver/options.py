@@ -18,6 +18,7 @@ from kubesim.objects.wellknown import META_GROUP
 STRICT, WARN, IGNORE = "Strict", "Warn", "Ignore"
 DIRECTIVES = (IGNORE, STRICT, WARN)
 MAX_MANAGER = 128  # FieldManagerMaxLength
+PATCH_ATTEMPTS = 5  # MaxRetryWhenPatchConflicts
 EXACT, NOT_OLDER = "Exact", "NotOlderThan"
 MATCHES = (EXACT, NOT_OLDER)
 REVISION_DIGITS = 18  # a resourceVersion has at most so many digits

@@ -124,7 +124,7 @@ class Kind:
         compute: computes the objects when they are read, instead of the store; they have no watch.
         ttl_seconds: objects expire so long after their creation, by a lease of the store; 0: never.
         trigger_field: watches that select on this field are only notified of their own value.
-        selectable_fields: field selectors besides metadata.name and metadata.namespace.
+        selectable_fields: field selectors other than metadata.name and metadata.namespace.
         categories: groups of kinds to ask for together: ``all``.
         singular: the name of one object; "": the kind in lower case.
         verbs: what clients may do, for discovery; (): all verbs, or the reading ones.
@@ -195,7 +195,7 @@ class Kind:
             object.__setattr__(self, name, value)
 
     def version_of(self, api_version: str) -> KindVersion | None:
-        """Return the served version with that apiVersion; None if there is none."""
+        """Return the served version with that apiVersion, or None."""
         group, _, version = api_version.rpartition("/")
         if group != self.group:
             return None
@@ -266,7 +266,7 @@ class Registry:
         self._serve()
 
     def _serve(self) -> None:
-        """Build `served` anew, and publish it with one assignment."""
+        """Rebuild `served`, and publish it with one assignment."""
         self.served = {
             (kind.group, version, kind.plural): kind
             for kind in self.by_kind.values()
@@ -351,9 +351,9 @@ class Registry:
         self._serve()
 
     def is_retired(self, kind: Kind) -> bool:
-        """Return whether the kind was retired and not defined anew."""
+        """Return whether the kind was retired and not defined again."""
         return self._retired.get(kind.kind) is kind
 
     def at(self, group: str, version: str, plural: str) -> Kind | None:
-        """Return the kind at ``/apis/GROUP/VERSION/PLURAL``; None if there is none."""
+        """Return the kind at ``/apis/GROUP/VERSION/PLURAL``, or None."""
         return self.served.get((group, version, plural))

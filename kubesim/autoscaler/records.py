@@ -17,7 +17,6 @@ from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.meta import set_condition
-from kubesim.quantity import count_of
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
 Condition = tuple[str, str, str, str]  # type, status, reason, message
@@ -118,6 +117,10 @@ def metric_status(entry: ReadOnlyDocument, proposal: MetricProposal | None) -> D
 # -- decisions -----------------------------------------------------------------------------------
 
 
+def _replicas(number: int) -> str:
+    return "1 replica" if number == 1 else f"{number} replicas"
+
+
 def decision_of(
     hpa: Document,
     seen: Observation,
@@ -137,11 +140,11 @@ def decision_of(
     """
     before, after = seen.current, result.replicas
     if result.failed:
-        verdict = f"keep {count_of(before, 'replica')}: no valid metric"
+        verdict = f"keep {_replicas(before)}: no valid metric"
     elif after == before:
-        verdict = f"keep {count_of(before, 'replica')}"
+        verdict = f"keep {_replicas(before)}"
     else:
-        verdict = f"{before} -> {count_of(after, 'replica')}"
+        verdict = f"{before} -> {_replicas(after)}"
     if measured := measured_text(result, " (", ", target ", ")"):
         verdict += measured
     if outcome.error:

@@ -60,7 +60,7 @@ class Schedule:
     every: float = 0.0
 
     def next(self, after: datetime) -> datetime | None:
-        """Return the first time after `after`; None if there is none within five years."""
+        """Return the first time after `after`, or None within five years."""
         if self.every:
             return after.replace(microsecond=0) + timedelta(seconds=self.every)
         minutes, hours, _, months, _ = self.fields

@@ -97,7 +97,7 @@ def containers_of(pod: ReadOnlyDocument) -> list[ReadOnlyDocument]:
 
 
 def is_sidecar(container: ReadOnlyDocument) -> bool:
-    """Whether an init container is a sidecar, which runs beside the main containers."""
+    """Whether an init container is a sidecar, which runs next to the main containers."""
     return container.get("restartPolicy") == "Always"
 
 
@@ -132,7 +132,7 @@ def pod_requests(pod: ReadOnlyDocument, default: PodResources = NOTHING) -> PodR
     """Return what the scheduler reserves for a pod.
 
     That is the larger of the sum of main containers and sidecars, and the peak of the init phase,
-    in which each init container runs beside the sidecars started before it; plus the overhead.
+    in which each init container runs next to the sidecars started before it; plus the overhead.
 
     Args:
         pod: the pod.

@@ -23,7 +23,7 @@ from kubesim.quantity import format_cpu, format_memory, parse_quantity
 
 Usage = dict[str, Fraction]
 SIDES = ("requests", "limits")
-# Object counts with a name besides count/NAME.
+# Object counts with a name other than count/NAME.
 COUNTED = (
     "configmaps",
     "persistentvolumeclaims",

@@ -45,7 +45,7 @@ class RestServer:
         host, port: the address to bind; port 0 takes any free port.
         decisions: the cluster's decision log, for /api/explain.
         analytics: the log that /api/logs returns; internal errors are added to it.
-        allowed_hosts, allowed_origins: further ones beside loopback, for proxies and hubs.
+        allowed_hosts, allowed_origins: further ones in addition to loopback, for proxies and hubs.
         token: bearer token that every request must carry; needed for other hosts than loopback.
         users: users with tokens and rules of their own, in place of `token` (see `users`).
         tls: speak TLS, with a new self-signed certificate.

@@ -192,7 +192,7 @@ class Users:
         return self.find(name) or User(name, (*groups, AUTHENTICATED_GROUP), rules)
 
     def find(self, name: str) -> User | None:
-        """Return the user of a name; None if there is none."""
+        """Return the user of a name, or None."""
         if not self._users:
             return ADMIN if name == ADMIN.name else None
         return next((user for user in self._users if user.name == name), None)

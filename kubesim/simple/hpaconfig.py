@@ -37,7 +37,7 @@ class ObjectClient(Protocol):
     """The API server's verbs that this file uses."""
 
     def peek(self, kind: str, name: str, /) -> Document | None:
-        """Return one object; None if there is none."""
+        """Return one object, or None."""
 
     def update(self, document: Document, /) -> Document:
         """Replace an object; return it as it was stored."""

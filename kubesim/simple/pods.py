@@ -61,7 +61,7 @@ def record_of(pod: Document, sample: Sample | None, lines: list[str]) -> PodReco
 
     Args:
         pod: as it is stored.
-        sample: its newest usage sample; None: there is none yet.
+        sample: its newest usage sample, or None.
         lines: the newest lines of its log.
     """
     metadata, phase = pod["metadata"], (pod.get("status") or {}).get("phase") or "Pending"

@@ -48,9 +48,9 @@ CachedJson = tuple[KeyValue, Sample | None, float, list[str], bytes]
 class PodEntry:
     """The keys of one pod, and its record as JSON.
 
-    An entry belongs to one uid: a pod that is deleted and created anew has another uid, and another
-    create_revision. `cached` is replaced as a whole, never changed, so that threads may read it
-    without a lock.
+    An entry belongs to one uid: a pod that is deleted and created again has another uid, and
+    another create_revision. `cached` is replaced as a whole, never changed, so that threads may
+    read it without a lock.
     """
 
     __slots__ = ("cached", "created", "key", "sample_key")
@@ -106,7 +106,7 @@ class PodRecords:
         return self._locate(id)[1]
 
     def get(self, id: str) -> PodRecord:
-        """Return the record of an id, read anew.
+        """Return the record of an id, read again.
 
         Raises:
             NotFound: "Pod not found".
@@ -173,7 +173,7 @@ class PodRecords:
                 elif event.type != PUT:
                     self._entries.pop(meta.uid_of(event.kv.value), None)
         except (Compacted, WatchClosed):
-            # The last poll is older than the store's history, or another thread lists anew.
+            # The last poll is older than the store's history, or another thread lists again.
             old, self._watch = self._watch, self._relist()
             old.close()
         finally:

@@ -308,7 +308,7 @@ class SampleStore(Protocol):
         """Return a function that writes samples of one key and returns no revision."""
 
     def sample(self, key: str) -> Sample | None:
-        """Return the newest sample of a key; None if there is none."""
+        """Return the newest sample of a key, or None."""
 
     def samples_since(
         self, revision: int, limit: int | None = None

@@ -258,7 +258,7 @@ class Keyspace:
         Every other read or write settles first, so that a sample appears to be stored at once. This
         saves taking the lock for each of a million samples a second.
         """
-        rows = self.journal[:]  # a copy: other threads may append meanwhile
+        rows = self.journal[:]  # a copy: other threads may append concurrently
         if not rows:
             return
         self.samples.extend(self.revision + 1, rows)

@@ -302,7 +302,7 @@ class EtcdStore:
         return self._journal.writer(key)
 
     def sample(self, key: str) -> Sample | None:
-        """Return the newest sample of a key as a tuple; None if there is none."""
+        """Return the newest sample of a key as a tuple, or None."""
         return self._journal.newest(key)
 
     def samples_since(self, revision: int, limit: int | None = None) -> tuple[Samples, bool]:

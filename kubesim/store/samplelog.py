@@ -10,7 +10,7 @@ and rows of consecutive revisions form a *block*: the position of a row gives it
 
 No method takes a lock: the store calls all of them under its own.
 
-Source: the idea of etcd's append-only backend with an index beside it (server/storage/mvcc/
+Source: the idea of etcd's append-only backend with an index next to it (server/storage/mvcc/
 kvstore.go, index.go); the role of the metrics-server's point store (pkg/storage/pod.go).
 """
 

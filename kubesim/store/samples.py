@@ -67,7 +67,7 @@ class SampleJournal:
         return write
 
     def newest(self, key: str) -> Sample | None:
-        """Return the newest sample of a key as a tuple; None if there is none."""
+        """Return the newest sample of a key as a tuple, or None."""
         if self._space.journal:
             self.settle()
         row = self._space.samples.latest.get(key)

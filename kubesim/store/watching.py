@@ -135,7 +135,7 @@ class WatchIndex:
     def arm(self, watch: StoreWatch) -> None:
         """Notify this watch of the next matching write."""
         if watch not in self._watches:
-            return  # closed meanwhile
+            return  # closed in the meantime
         armed = self._by_prefix.setdefault(watch.prefix, {}).setdefault(watch.where, set())
         if watch not in armed:
             armed.add(watch)

@@ -13,7 +13,7 @@ from test_apiserver_properties import is_kept
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.fieldmanager.structuredmerge import (
     from_fields_v1,
-    leaves,
+    leaf_paths,
     merge,
     path_text,
     to_fields_v1,
@@ -342,7 +342,7 @@ DOCUMENTS = st.recursive(
 @given(DOCUMENTS)
 def test_sets_travel(document: dict[str, Any]) -> None:
     """A set of fields goes through fieldsV1 unchanged."""
-    paths = leaves(document)
+    paths = leaf_paths(document)
     assert from_fields_v1(to_fields_v1(paths)) == paths
 
 
@@ -361,8 +361,8 @@ def test_what_is_merged_is_there(live: dict[str, Any], applied: dict[str, Any]) 
 @given(DOCUMENTS, DOCUMENTS)
 def test_what_is_taken_out_is_gone(document: dict[str, Any], other: dict[str, Any]) -> None:
     """Without some of its leaves, a document has the others left."""
-    gone = leaves(document) & leaves(other)
-    assert leaves(without(document, gone, {})) == leaves(document) - gone
+    gone = leaf_paths(document) & leaf_paths(other)
+    assert leaf_paths(without(document, gone, {})) == leaf_paths(document) - gone
 
 
 @QUICK

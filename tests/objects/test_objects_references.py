@@ -182,7 +182,6 @@ def test_decisions_about_what_is_no_object_are_found_by_their_name() -> None:
         ("a//b", BadRequest, "is not a reference to an object"),
         ("zone//b", BadRequest, "is not a reference to an object"),
         ("zone", BadRequest, "is not a reference to an object"),
-        (3, BadRequest, "is not a reference to an object"),
         ("pod/x", NotFound, "no decision about 'pod/x' has been recorded"),
         ("zone/x", NotFound, "no decision about 'zone/x' has been recorded"),
     ],

@@ -11,7 +11,7 @@ from kube_http import MAPS, PODS, TABLE, Kube, config_map, deployment, kube
 
 from kubesim import Cluster
 from kubesim.apiserver.printers import table as printing
-from kubesim.apiserver.printers.ages import human_duration, steady_seconds
+from kubesim.apiserver.printers.ages import human_duration, seconds_until_change
 from kubesim.rest import RestServer
 from kubesim.rest.kube import jsoncache
 from kubesim.rest.kube.requestinfo import RequestInfo, resolve
@@ -145,7 +145,7 @@ def test_cells_are_kept_until_their_ages_read_otherwise(
 )
 def test_an_age_reads_the_same_for_as_long_as_is_said(seconds: float) -> None:
     """Up to the last thousandth of a second before."""
-    lasts = steady_seconds(seconds)
+    lasts = seconds_until_change(seconds)
     for part in (0.25, 0.5, 0.75):
         assert human_duration(seconds + lasts * part) == human_duration(seconds)
     assert human_duration(seconds + max(0.0, lasts - 0.001)) == human_duration(seconds)

@@ -57,7 +57,7 @@ def admit_quota(
         if not is_in_scope(kv.value, kind.plural, document):
             continue
         name = kv.value["metadata"]["name"]
-        if kind.kind == "Pod" and (missing := unstated(document, hard)):
+        if kind.kind == "Pod" and (missing := missing_resources(document, hard)):
             raise _refused(kind, document, f"failed quota: {name}: must specify {missing}")
         if requested:
             stored = server.store.list(kind.prefix_of(namespace)).items
@@ -86,7 +86,7 @@ def used_of(quota: ReadOnlyDocument, kind: Kind, documents: Iterable[Document]) 
     )
 
 
-def unstated(pod: ReadOnlyDocument, hard: Mapping[str, Amount]) -> str:
+def missing_resources(pod: ReadOnlyDocument, hard: Mapping[str, Amount]) -> str:
     """Return the limited resources that containers do not name: ``limits.cpu for: a,b``."""
     missing = []
     for name in sorted(hard):

@@ -6,7 +6,7 @@ A path is a tuple of steps, written as in `fieldsV1`: ``f:replicas`` is a field,
 without keys, selectors. All
 functions are pure.
 
->>> paths = leaves({"spec": {"replicas": 3, "selector": {"app": "web"}}})
+>>> paths = leaf_paths({"spec": {"replicas": 3, "selector": {"app": "web"}}})
 >>> to_fields_v1(paths)
 {'f:spec': {'f:replicas': {}, 'f:selector': {'f:app': {}}}}
 >>> from_fields_v1(to_fields_v1(paths)) == paths
@@ -125,7 +125,7 @@ def value_step(value: object) -> str:
 # -- leaves ----------------------------------------------------------------------------------------
 
 
-def leaves(document: Document, schema: Schema = NOTHING) -> FieldSet:
+def leaf_paths(document: Document, schema: Schema = NOTHING) -> FieldSet:
     """Return the paths of everything in a document that a manager can own.
 
     Args:

@@ -49,10 +49,10 @@ def strategic_patch(document: object, patch: object, field: str = "") -> Any:
 
 
 def apply_patch(document: object, patch: object, place: Place) -> object:
-    """Return what stands in a place after the patch.
+    """Return the patched value.
 
     Args:
-        document: what stands there now; None: nothing.
+        document: current value; None if absent.
         patch: what is to change.
         place: the field, as the API types know it.
 
@@ -181,15 +181,15 @@ def _order(result: Document, before: object, place: Place, order: object) -> Non
         return
     ranks: dict[Identity, int] = {}
     for item in order:
-        ranks.setdefault(_known_by(item, place), len(ranks))
-    named = [item for item in items if _known_by(item, place) in ranks]
-    named.sort(key=lambda item: ranks[_known_by(item, place)])
+        ranks.setdefault(_item_identity(item, place), len(ranks))
+    named = [item for item in items if _item_identity(item, place) in ranks]
+    named.sort(key=lambda item: ranks[_item_identity(item, place)])
     old = before.get(place.name) if isinstance(before, dict) else None
     followers = _followers(old if isinstance(old, list) else [], items, ranks, place)
     result[place.name] = list(followers.pop(-1, []))
     last = -1
     for item in named:
-        rank = ranks[_known_by(item, place)]
+        rank = ranks[_item_identity(item, place)]
         if rank != last:
             result[place.name] += followers.pop(last, [])
         result[place.name].append(item)
@@ -206,23 +206,25 @@ def _followers(
     That is the highest rank of what stood before the item; -1 if nothing did; an item that is new
     follows everything.
     """
-    present = {_known_by(item, place) for item in items}
+    present = {_item_identity(item, place) for item in items}
     follows: dict[Identity, int] = {}
     highest = -1
     for item in old:
-        identity = _known_by(item, place)
+        identity = _item_identity(item, place)
         if identity in ranks and identity in present:
             highest = max(highest, ranks[identity])
         follows.setdefault(identity, highest)
     positions = {identity: index for index, identity in enumerate(follows)}
     result: dict[int, list[object]] = {}
-    unnamed = [item for item in items if _known_by(item, place) not in ranks]
-    for item in sorted(unnamed, key=lambda i: positions.get(_known_by(i, place), len(positions))):
-        result.setdefault(follows.get(_known_by(item, place), len(ranks)), []).append(item)
+    unnamed = [item for item in items if _item_identity(item, place) not in ranks]
+    for item in sorted(
+        unnamed, key=lambda i: positions.get(_item_identity(i, place), len(positions))
+    ):
+        result.setdefault(follows.get(_item_identity(item, place), len(ranks)), []).append(item)
     return result
 
 
-def _known_by(item: object, place: Place) -> Identity:
+def _item_identity(item: object, place: Place) -> Identity:
     """Return by what an item of a list is known: its merge key, or itself."""
     identities = _identities(item, place.keys)
     return identities[0] if identities else ("", _hashable(item))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from kubesim.apiserver.schema import data
 from kubesim.apiserver.schema.data import Schema
-from kubesim.apiserver.schema.schemas import META, REF, component_of, resolve
+from kubesim.apiserver.schema.schemas import REF, component_of, resolve
 
 CORE = "io.k8s.api.core.v1."
 STRATEGY, MERGE_KEY = "x-kubernetes-patch-strategy", "x-kubernetes-patch-merge-key"
@@ -102,7 +102,7 @@ def _fields_of_core() -> dict[str, list[Place]]:
     """Return the fields with a patch strategy, by name, of the types that most objects are of."""
     fields: dict[str, list[Place]] = {}
     for type_name, schema in data.types().items():
-        if not type_name.startswith((CORE, META, "io.k8s.api.apps.v1.")):
+        if not type_name.startswith((CORE, data.META, "io.k8s.api.apps.v1.")):
             continue
         for name, part in (schema.get("properties") or {}).items():
             if STRATEGY in part:

@@ -37,7 +37,7 @@ def annotated(document: Document) -> Document:
 
 
 def last_applied(live: Document) -> Document:
-    """Return the configuration that was applied last; {} if there is none that can be read."""
+    """Return the configuration that was applied last, or {} that can be read."""
     try:
         configuration = json.loads(annotations_of(live).get(LAST_APPLIED, "{}"))
     except ValueError:

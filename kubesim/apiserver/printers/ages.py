@@ -41,10 +41,10 @@ def human_duration(seconds: float) -> str:
     return f"{whole // YEAR}y"
 
 
-def steady_seconds(seconds: float) -> float:
+def seconds_until_change(seconds: float) -> float:
     """Return for how many seconds an age reads the same at least: until its smallest unit is full.
 
-    >>> [steady_seconds(s) for s in (95.25, 630.0, 36000.0, 800000.0)]
+    >>> [seconds_until_change(s) for s in (95.25, 630.0, 36000.0, 800000.0)]
     [0.75, 30.0, 3600.0, 64000.0]
 
     Args:

@@ -102,7 +102,7 @@ def at(column: Document, path: str, default: object = "") -> Cell:
 
 
 def integer_at(column: Document, path: str) -> Cell:
-    """Return a cell with the integer at a path; 0 if there is none."""
+    """Return a cell with the integer at a path, or 0."""
     read = _reader(path)
 
     def value(document: Document, ages: Ages) -> int:
@@ -164,25 +164,25 @@ def part(document: object, *path: str) -> object:
 
 
 def mapping(document: object, *path: str) -> Document:
-    """Return the mapping at a path; {} if there is none."""
+    """Return the mapping at a path, or {}."""
     value = part(document, *path)
     return value if isinstance(value, dict) else {}
 
 
 def objects(document: object, *path: str) -> list[Document]:
-    """Return the mappings in the list at a path; [] if there is none."""
+    """Return the mappings in the list at a path, or []."""
     value = part(document, *path)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def texts(document: object, *path: str) -> list[str]:
-    """Return the items of the list at a path as strings; [] if there is none."""
+    """Return the items of the list at a path as strings, or []."""
     value = part(document, *path)
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def count(document: object, *path: str) -> int:
-    """Return the integer at a path; 0 if there is none."""
+    """Return the integer at a path, or 0."""
     value = part(document, *path)
     return int(value) if isinstance(value, int) else 0
 

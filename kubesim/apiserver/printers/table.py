@@ -8,7 +8,7 @@ Pure functions from kinds and documents to columns and rows. Columns of priority
 >>> [column["name"] for column in columns(secret)]
 ['Name', 'Data', 'Age']
 
-The printers of built-in kinds are in four files beside this one. Custom kinds declare
+The printers of built-in kinds are in four files next to this one. Custom kinds declare
 `additionalPrinterColumns`, each with a path into the document. All other kinds show name and time
 of creation.
 
@@ -23,7 +23,7 @@ import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from kubesim.apiserver.printers.ages import Ages, steady_seconds
+from kubesim.apiserver.printers.ages import Ages, seconds_until_change
 from kubesim.apiserver.printers.cells import AGE, NAME, Printer, column, part, printer_of
 from kubesim.apiserver.printers.config import CONFIG
 from kubesim.apiserver.printers.network import NETWORK
@@ -85,7 +85,7 @@ def lasting_cells(
     def seconds_at(timestamp: str) -> float:
         nonlocal until
         seconds = clock.seconds_at(timestamp)
-        until = min(until, now + steady_seconds(now - seconds))
+        until = min(until, now + seconds_until_change(now - seconds))
         return seconds
 
     return _cells(kind, document, Ages(now, seconds_at)), until

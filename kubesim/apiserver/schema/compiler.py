@@ -135,14 +135,14 @@ class Compiler:
         parts = schema.get("properties") or {}
         shapes = {name: self.compile(part, owner) for name, part in parts.items()}
         plain = {name: shape.plain for name, shape in shapes.items() if shape.plain is not None}
-        rest = schema.get("additionalProperties")
-        rest_shape = self.compile(rest, owner) if isinstance(rest, dict) else None
+        values = schema.get("additionalProperties")
+        additional = self.compile(values, owner) if isinstance(values, dict) else None
         required: tuple[str, ...] = ()
         if not self._with_rules:
             # A missing number or boolean is its zero value; the kind's rules say whether that does.
             names = schema.get("required") or ()
             required = tuple(name for name in names if _has_no_zero(parts[name]))
-        return Fields(shapes, plain, required, rest_shape, rest_shape.plain if rest_shape else None)
+        return Fields(shapes, plain, required, additional, additional.plain if additional else None)
 
 
 def _has_no_zero(schema: Schema) -> bool:

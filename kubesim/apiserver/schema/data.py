@@ -1,4 +1,4 @@
-"""The API types of Kubernetes 1.34: the generated file beside this module, read when first needed.
+"""The API types of Kubernetes 1.34: the generated file next to this module, read when first needed.
 
 `tools/update_kubernetes.py` writes the file: gzip members, first a header, then the sections. Each
 section is decompressed and parsed on its own, at its first use: checking a pod reads the types
@@ -27,12 +27,13 @@ Schema = Document
 MessageField = tuple[int, str, str, str]
 """(number, JSON name, type, mode) of a field of a protobuf message (see `messages`)."""
 FILE = Path(__file__).with_name("kubernetes-1.34.json.gz")
-GZIP = 31  # zlib's window size that stands for gzip
+GZIP = 31  # wbits value for gzip
+META = "io.k8s.apimachinery.pkg.apis.meta.v1."  # prefix of the component names of meta/v1
 
 
 @lru_cache(maxsize=1)
 def header() -> Document:
-    """Return the versions of the sources, and where each section stands."""
+    """Return the versions of the sources, and the offset of each section."""
     return _header()[0]
 
 
@@ -59,7 +60,7 @@ def messages() -> dict[str, list[MessageField]]:
     """Return the fields of each type's protobuf message, by component name.
 
     The type of a field is a scalar or a component name. Its mode is ``list``, ``map`` (of strings
-    to the type), ``inline`` (the message's fields stand in the object around it), ``value`` (a
+    to the type), ``inline`` (the message's fields are inlined in the parent object), ``value`` (a
     zero says nothing and is left out of the document) or ``""``.
     """
     return cast(dict[str, list[MessageField]], _section("messages"))

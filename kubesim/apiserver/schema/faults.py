@@ -60,7 +60,7 @@ class Fault(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What a place takes, as messages name it.
+    """The expected type, as named in messages.
 
     Attributes:
         owner: short name of the Go type whose field it is.
@@ -76,7 +76,7 @@ class Messages(NamedTuple):
 
     Attributes:
         wrong_type: makes the fault of a value of another type.
-        null_is_absent: whether null is taken everywhere, as if nothing stood there.
+        null_is_absent: whether null is allowed everywhere and means absent.
     """
 
     wrong_type: Callable[[Expected, object, str], Fault]

@@ -19,18 +19,17 @@ from kubesim.apiserver.schema.data import Schema
 from kubesim.objects.wellknown import METRICS_GROUP
 
 REF = "#/components/schemas/"
-META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 METRICS = "io.k8s.metrics.pkg.apis.metrics.v1beta1."
-OBJECT_META: Schema = {"$ref": f"{REF}{META}ObjectMeta"}
+OBJECT_META: Schema = {"$ref": f"{REF}{data.META}ObjectMeta"}
 
 
 def schema_of(kind: Kind) -> Schema | None:
-    """Return the schema of a kind, its parts by reference; None if there is none."""
+    """Return the schema of a kind, its parts by reference, or None."""
     return kind.schema if kind.schema is not None else component(component_name(kind))
 
 
 def structure_of(kind: Kind) -> Schema | None:
-    """Return the schema of a kind without descriptions; None if there is none."""
+    """Return the schema of a kind without descriptions, or None."""
     return kind.schema if kind.schema is not None else structure(component_name(kind))
 
 
@@ -123,7 +122,7 @@ def _references(schema: object) -> set[str]:
 
 
 def _metrics_schemas() -> dict[str, Schema]:
-    """Return the types of metrics.k8s.io, which is an API of its own beside Kubernetes'."""
+    """Return the types of metrics.k8s.io, which is an API separate from Kubernetes'."""
     quantity = {"$ref": f"{REF}io.k8s.apimachinery.pkg.api.resource.Quantity"}
     usage = {"type": "object", "additionalProperties": quantity}
     time = {"type": "string", "format": "date-time"}

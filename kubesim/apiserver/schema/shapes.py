@@ -1,8 +1,8 @@
 """Compiled schemas: one object for each place of a type, which checks the values that stand there.
 
 `Shape.fits` answers quickly and keeps no paths, since nearly every value fits; `Shape.faults` finds
-out what is wrong where one does not; `Shape.knows` and `Shape.unknown` do the same for fields that
-a type does not have.
+out what is wrong where one does not. `Shape.has_no_unknown_fields` and `Shape.unknown` do the same
+for fields that a type does not have.
 
 A shape of an object compiles the shapes of its fields at its first use. Until then they do not
 exist, so a type may hold itself (JSONSchemaProps) and a server compiles only what its clients send.
@@ -23,7 +23,7 @@ OPEN = "x-kubernetes-preserve-unknown-fields"
 
 
 class Shape:
-    """A place that takes any value.
+    """Accepts any value.
 
     Args:
         messages: how faults are worded.
@@ -61,7 +61,7 @@ class Shape:
         """Yield what is wrong inside a value of the type."""
         yield from ()
 
-    def knows(self, value: object) -> bool:
+    def has_no_unknown_fields(self, value: object) -> bool:
         """Return whether the type has every field of a value, at any depth."""
         return True
 
@@ -124,15 +124,15 @@ class Fields(NamedTuple):
         shapes: of the fields by name.
         plain: name -> the Python type whose values need no check; most fields have one.
         required: names of the fields that must be there.
-        rest: of the entries of a map; None: other fields are unknown to the type.
-        rest_plain: the Python type whose values need no check in a map.
+        additional: of the entries of a map; None: other fields are unknown to the type.
+        additional_plain: the Python type whose values need no check in a map.
     """
 
     shapes: dict[str, Shape]
     plain: dict[str, type]
     required: tuple[str, ...]
-    rest: Shape | None
-    rest_plain: type | None
+    additional: Shape | None
+    additional_plain: type | None
 
 
 class ObjectShape(Shape):
@@ -154,8 +154,10 @@ class ObjectShape(Shape):
         compile_fields: Callable[[], Fields],
     ) -> None:
         super().__init__(messages, expected, nullable)
-        rest = schema.get("additionalProperties")
-        self._is_open = bool(schema.get(OPEN)) or (bool(rest) and not isinstance(rest, dict))
+        additional = schema.get("additionalProperties")
+        self._is_open = bool(schema.get(OPEN)) or (
+            bool(additional) and not isinstance(additional, dict)
+        )
         self._compile = compile_fields
         self._fields: Fields | None = None
 
@@ -175,15 +177,15 @@ class ObjectShape(Shape):
         """Return whether the value is an object whose fields all fit."""
         if not isinstance(value, dict):
             return value is None and self.nullable
-        shapes, plain, required, rest, rest_plain = self._fields or self.fields
+        shapes, plain, required, additional, additional_plain = self._fields or self.fields
         for name, item in value.items():
-            if type(item) is plain.get(name, rest_plain):
-                continue  # most fields are plain: spare them the call
+            if type(item) is plain.get(name, additional_plain):
+                continue  # most fields are plain: skip the call
             shape = shapes.get(name)
             if shape is not None:
                 if item is not None and not shape.fits(item):
                     return False
-            elif rest is not None and not rest.fits(item):
+            elif additional is not None and not additional.fits(item):
                 return False
         return not required or all(value.get(name) is not None for name in required)
 
@@ -197,23 +199,23 @@ class ObjectShape(Shape):
             if shape is not None:
                 if item is not None:  # null is as good as absent
                     yield from shape.faults(item, join(path, name))
-            elif fields.rest is not None:
-                yield from fields.rest.faults(item, step(path, name))
+            elif fields.additional is not None:
+                yield from fields.additional.faults(item, step(path, name))
         for name in fields.required:
             if value.get(name) is None:
                 yield Fault(join(path, name), None, reason="required")
 
-    def knows(self, value: object) -> bool:
+    def has_no_unknown_fields(self, value: object) -> bool:
         """Return whether the type has every field of an object, at any depth."""
         if not isinstance(value, dict):
             return True
-        shapes, _, _, rest, _ = self._fields or self.fields
+        shapes, _, _, additional, _ = self._fields or self.fields
         for name, item in value.items():
-            shape = shapes.get(name, rest)
+            shape = shapes.get(name, additional)
             if shape is None:
                 if not self._is_open:
                     return False
-            elif isinstance(item, (dict, list)) and not shape.knows(item):
+            elif isinstance(item, (dict, list)) and not shape.has_no_unknown_fields(item):
                 return False
         return True
 
@@ -226,8 +228,8 @@ class ObjectShape(Shape):
             shape = fields.shapes.get(name)
             if shape is not None:
                 yield from shape.unknown(item, join(path, name))
-            elif fields.rest is not None:
-                yield from fields.rest.unknown(item, f"{path}[{name}]")
+            elif fields.additional is not None:
+                yield from fields.additional.unknown(item, f"{path}[{name}]")
             elif not self._is_open:
                 yield join(path, name)
 
@@ -265,9 +267,9 @@ class ArrayShape(Shape):
             for index, item in enumerate(value):
                 yield from self._items.faults(item, f"{path}[{index}]")
 
-    def knows(self, value: object) -> bool:
+    def has_no_unknown_fields(self, value: object) -> bool:
         """Return whether the type of the items has every field of each."""
-        return not isinstance(value, list) or all(map(self._items.knows, value))
+        return not isinstance(value, list) or all(map(self._items.has_no_unknown_fields, value))
 
     def unknown(self, value: object, path: str) -> Iterator[str]:
         """Yield the unknown fields of each item."""
@@ -301,9 +303,13 @@ class AnyType(Shape):
             if part.accepts(value):
                 yield from part.inner_faults(value, path)
 
-    def knows(self, value: object) -> bool:
+    def has_no_unknown_fields(self, value: object) -> bool:
         """Return whether the type of the items has every field of each; an object is open."""
-        return all(part.knows(value) for part in self._parts if isinstance(part, ArrayShape))
+        return all(
+            part.has_no_unknown_fields(value)
+            for part in self._parts
+            if isinstance(part, ArrayShape)
+        )
 
     def unknown(self, value: object, path: str) -> Iterator[str]:
         """Yield the unknown fields of the items of a list; an object without a type is open."""
@@ -354,9 +360,9 @@ class Ruled(Shape):
         for rule in self._after:
             yield from rule(value, path)
 
-    def knows(self, value: object) -> bool:
+    def has_no_unknown_fields(self, value: object) -> bool:
         """Return whether the type has every field of the value."""
-        return self._shape.knows(value)
+        return self._shape.has_no_unknown_fields(value)
 
     def unknown(self, value: object, path: str) -> Iterator[str]:
         """Yield the unknown fields of the value."""

@@ -27,7 +27,7 @@ from kubesim.apiserver.fieldmanager.managed import (
     unmanaged_entry,
 )
 from kubesim.apiserver.fieldmanager.structuredmerge import FieldSet, merge, without
-from kubesim.apiserver.options import WriteOptions
+from kubesim.apiserver.options import PATCH_ATTEMPTS, WriteOptions
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.verbs.create import ObjectCreator, WritePath, check_options
 from kubesim.apiserver.verbs.write import ObjectWriter
@@ -35,7 +35,6 @@ from kubesim.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, 
 from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.wellknown import META_GROUP
 
-ATTEMPTS = 5  # upstream: MaxRetryWhenPatchConflicts
 UNAPPLIED_METADATA = (
     "uid",
     "resourceVersion",
@@ -46,7 +45,7 @@ UNAPPLIED_METADATA = (
 
 
 class Applier:
-    """apply.
+    """Implements server-side apply.
 
     Args:
         core: of the server.
@@ -98,7 +97,7 @@ class Applier:
         metadata = wanted["metadata"]
         manager = Writer(options["field_manager"], APPLY, kind.api_version, subresource)
         key = kind.key(metadata.get("namespace", ""), metadata["name"])
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, PATCH_ATTEMPTS + 1):
             kv = core.store.get(key)
             if kv is None and subresource:
                 raise core.not_found(kind, metadata["name"], metadata.get("namespace"))
@@ -109,13 +108,13 @@ class Applier:
                 core.check_preconditions(kind, kv, uid, version)
                 new, managed = self._merge(kind, kv.view or view_of(kv), wanted, manager, force)
             except AlreadyExists:
-                continue  # another client has created it meanwhile
+                continue  # another client has created it in the meantime
             try:
                 if subresource:
                     return self._writer.replace_status(kind, new, dry_run, {}, managed)
                 return self._writer.replace(kind, new, dry_run, managed=managed)
             except Conflict:
-                if attempt == ATTEMPTS:
+                if attempt == PATCH_ATTEMPTS:
                     raise
         raise core.conflict(kind, metadata["name"])
 

@@ -1,4 +1,4 @@
-"""create, and what it shares with the other verbs that write: kind, options, namespace, validation.
+"""The verb create, and what all writing verbs share: kind, options, namespace, validation.
 
 Every write is default -> admit -> validate -> compare-and-set. `write` has the other verbs.
 
@@ -49,7 +49,7 @@ SET_BY_THE_SERVER = (
 
 
 class WritePath:
-    """What create, update, update_status and apply share.
+    """The write path shared by create, update, update_status and apply.
 
     Args:
         core: of the server.
@@ -118,7 +118,11 @@ class WritePath:
         if options.get("field_validation", IGNORE) != IGNORE:
             shape = full_shape_of(kind)
             stored = document.get("apiVersion", kind.api_version) == kind.api_version
-            if not stored or options.get("duplicates") or not (shape and shape.knows(document)):
+            if (
+                not stored
+                or options.get("duplicates")
+                or not (shape and shape.has_no_unknown_fields(document))
+            ):
                 strict.check_fields(kind, document, options)
 
     def set_namespace(self, kind: Kind, metadata: Document, namespace: str | None) -> None:
@@ -174,7 +178,7 @@ class WritePath:
 
 
 class ObjectCreator:
-    """create.
+    """Implements the verb create.
 
     Args:
         core: of the server.
@@ -336,7 +340,7 @@ class ObjectCreator:
                 return new
             if result.current[0] is not None:
                 raise core.already_exists(kind, name)
-            # The namespace was changed meanwhile: check it again.
+            # The namespace was changed in the meantime: check it again.
 
     def _open_namespace(self, kind: Kind, name: str, namespace: str) -> tuple[str, int]:
         """Return (key, revision) of the namespace, for a transaction that needs it unchanged."""

@@ -23,11 +23,11 @@ from kubesim.objects.meta import name_of, namespace_of, uid_of
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE, TERMINATION_GRACE_SECONDS
 
-IMMORTAL_NAMESPACES = ("default", "kube-public", "kube-system")
+PROTECTED_NAMESPACES = ("default", "kube-public", "kube-system")
 
 
 class Deleter:
-    """delete and delete_collection.
+    """Implements the verbs delete and deletecollection.
 
     Args:
         core: of the server.
@@ -136,7 +136,7 @@ class Deleter:
                     dry_run=dry_run,
                 )
             except (NotFound, Conflict):
-                continue  # another client deleted it meanwhile, and perhaps created it anew
+                continue  # another client deleted it, and perhaps created it again
         return listed
 
     def check_deletable(self, kind: Kind, name: str, grace_seconds: int | None) -> None:
@@ -156,7 +156,7 @@ class Deleter:
             raise MethodNotAllowed(NOT_ALLOWED)
         if grace_seconds is not None and type(grace_seconds) is not int:
             raise BadRequest(f"grace_period_seconds must be a whole number, not {grace_seconds!r}")
-        if kind.kind == "Namespace" and name in IMMORTAL_NAMESPACES:
+        if kind.kind == "Namespace" and name in PROTECTED_NAMESPACES:
             message = f'namespaces "{name}" is forbidden: this namespace may not be deleted'
             raise Forbidden(message, kind=kind.plural, name=name)
 

@@ -250,7 +250,7 @@ class Evictions:
         ]
 
     def _consume(self, budget: KeyValue, pod: Document, dry_run: bool) -> bool:
-        """Take one disruption from a budget; return False if the budget changed meanwhile."""
+        """Take one disruption from a budget; return False if the budget changed in the meantime."""
         status = budget.value["status"]
         disrupted = status.get("disruptedPods") or {}
         name = meta.name_of(budget.value)

@@ -98,7 +98,7 @@ class MetricsApis:
 
     @property
     def adapter(self) -> MetricsAdapter | None:
-        """The adapter that serves custom and external metrics; None: there is none."""
+        """The adapter that serves custom and external metrics, or None."""
         return self._adapter
 
     def usage(self, namespace: str, name: str) -> Usage | None:

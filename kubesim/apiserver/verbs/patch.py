@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, Unpack
 
 from kubesim.apiserver.core import NOT_ALLOWED, Core, view_of
-from kubesim.apiserver.options import WriteOptions
+from kubesim.apiserver.options import PATCH_ATTEMPTS, WriteOptions
 from kubesim.apiserver.patch.jsonpatch import json_patch
 from kubesim.apiserver.patch.merge import merge_patch
 from kubesim.apiserver.patch.strategic import strategic_patch
@@ -35,7 +35,6 @@ from kubesim.errors import (
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 
-ATTEMPTS = 5  # upstream: MaxRetryWhenPatchConflicts
 PATCHES: dict[str, Callable[[Any, Any], Any]] = {
     "merge": merge_patch,
     "json": json_patch,
@@ -50,7 +49,7 @@ GO_TYPES = {str: "string", bool: "bool", list: "slice"}  # others: number
 
 
 class Patcher:
-    """patch.
+    """Implements the verb patch.
 
     Args:
         core: of the server.
@@ -97,7 +96,7 @@ class Patcher:
         core, resource = self._core, self._checked_kind(kind, patch, patch_type, subresource)
         check_options(options, "Patch")
         key = resource.key(namespace or DEFAULT_NAMESPACE, name)
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, PATCH_ATTEMPTS + 1):
             kv = core.store.get(key)
             if kv is None:
                 raise core.not_found(resource, name, namespace)
@@ -119,7 +118,7 @@ class Patcher:
                     new["metadata"].get(field) != old["metadata"].get(field)
                     for field in ("resourceVersion", "uid")
                 )
-                if demanded or attempt == ATTEMPTS:
+                if demanded or attempt == PATCH_ATTEMPTS:
                     raise
             else:
                 if subresource == "scale":

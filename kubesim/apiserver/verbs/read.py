@@ -32,7 +32,7 @@ TOKEN_VERSION = "meta.k8s.io/v1"
 
 
 class Reader:
-    """get, list and watch.
+    """Implements the verbs get, list and watch.
 
     Args:
         core: of the server.
@@ -61,7 +61,7 @@ class Reader:
         return thaw(document)
 
     def peek(self, kind: str, name: str, namespace: str | None = None) -> Document | None:
-        """Return one object without a copy: frozen, shared; None if there is none.
+        """Return one object without a copy: frozen, shared, or None.
 
         Args:
             kind, name, namespace: as for `get`.
@@ -78,7 +78,7 @@ class Reader:
         return in_version(self._core.registry.find(str(document["kind"])), document, api_version)
 
     def _one(self, kind: Kind, name: str, namespace: str | None) -> Document | None:
-        """Return one object, shared; None if there is none."""
+        """Return one object, shared, or None."""
         if kind.compute is not None:
             computed = self._compute(kind, namespace or DEFAULT_NAMESPACE)
             return next((document for document in computed if name_of(document) == name), None)

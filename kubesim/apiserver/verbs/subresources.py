@@ -85,7 +85,7 @@ class PodOperations:
         return self._core.samples.sample_writer(sample_key(namespace, name))
 
     def sample(self, namespace: str, name: str) -> Sample | None:
-        """Return a pod's newest sample; None if there is none."""
+        """Return a pod's newest sample, or None."""
         return self._core.samples.sample(sample_key(namespace, name))
 
     def forget_metrics(self, namespace: str, name: str) -> None:

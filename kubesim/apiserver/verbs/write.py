@@ -34,7 +34,7 @@ Change = Callable[[Document], Document]
 
 
 class ObjectWriter:
-    """update, update_status, and finalize of namespaces.
+    """Implements the verb update, also of a status, and finalize of namespaces.
 
     Args:
         core: of the server.
@@ -245,7 +245,7 @@ class ObjectWriter:
             identity: its name and namespace, or its metadata.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no such object.
         """
         name, namespace = str(identity.get("name") or ""), identity.get("namespace", "")
         kv = self._core.store.get(kind.key(namespace, name))

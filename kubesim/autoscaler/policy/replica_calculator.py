@@ -40,7 +40,6 @@ from kubesim.autoscaler.policy.ratios import (
 )
 from kubesim.autoscaler.types import Metric, MetricProposal, PodFacts, Reading, Sample
 from kubesim.client.decisions import RuleStep
-from kubesim.quantity import count_of
 
 SOURCE = "pkg/controller/podautoscaler/replica_calculator.go"
 FULL_PERCENT = 100  # least assumed usage of a missing pod when scaling down, of its request
@@ -248,7 +247,7 @@ def _steps(
         "missing": len(groups.missing),
         "ignored": len(groups.ignored),
     }
-    ready = count_of(len(groups.ready), "pod counts", "pods count")
+    ready = "1 pod counts" if len(groups.ready) == 1 else f"{len(groups.ready)} pods count"
     steps = [
         RuleStep("sort pods", figures, ready, f"{SOURCE} groupPods"),
         _reading_step("first reading", curve, outcome.first, curve.measured, tally.entries),

@@ -250,7 +250,7 @@ class ConnectionHandler(BaseHTTPRequestHandler):
             close = rejection.close
         if response.stream is not None and not head_only:
             head = render_head(response, length=None, close=True)
-            response.stream(connection.give_away(), head)
+            response.stream(connection.detach_socket(), head)
             return False
         connection.send(render(response, close=close, head_only=head_only))
         if close:

@@ -52,7 +52,7 @@ class ConnectionClosed(Exception):
     """The client has closed the connection or was silent for too long: there is no request."""
 
 
-class KnownLine(NamedTuple):
+class ParsedRequestLine(NamedTuple):
     """The meaning of a request line such as ``GET /api/pods/ID HTTP/1.1``."""
 
     path: str
@@ -70,7 +70,7 @@ class HeadCache:
     """
 
     def __init__(self) -> None:
-        self._lines: dict[bytes, KnownLine] = {}
+        self._lines: dict[bytes, ParsedRequestLine] = {}
         self._blocks: dict[bytes, tuple[Headers, str]] = {}
 
     def find(self, data: bytes) -> Request | None:
@@ -94,7 +94,7 @@ class HeadCache:
             return
         if "content-length" in headers or "expect" in headers or "upgrade" in headers:
             return
-        line = KnownLine(request.path, request.segments, request.query, request.route)
+        line = ParsedRequestLine(request.path, request.segments, request.query, request.route)
         _put(self._lines, head[:cut], line, CACHED_LINES)
         _put(self._blocks, head[cut:] + b"\r\n\r\n", (headers, request.origin), CACHED_BLOCKS)
 
@@ -185,7 +185,7 @@ class Connection:
                 return
             taken += len(data)
 
-    def give_away(self) -> socket.socket:
+    def detach_socket(self) -> socket.socket:
         """Return the socket, non-blocking, for the caller to use and close."""
         given = self.connection
         if isinstance(given, ssl.SSLSocket):

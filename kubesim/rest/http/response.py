@@ -15,6 +15,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 
 _encode = json.JSONEncoder(separators=(", ", ": "), ensure_ascii=False, allow_nan=False).encode
+RETRY_AFTER_SECONDS = 5  # when all streams that the server allows are open
 NO_HEADERS: Mapping[str, str] = {}
 HandOver = Callable[[socket.socket, bytes], None]
 """hand_over(socket, head): take the socket over, send the head, then whatever comes."""

@@ -23,6 +23,7 @@ from kubesim.analytics import Analytics, NullAnalytics
 BACKLOG_BYTES = 1024 * 1024  # that wait for one client
 IDLE_SECONDS = 0.5  # between two checks whether clients have closed their connections
 RETRY_SECONDS = 0.02  # while the socket of a client is full
+CACHED_ENCODINGS = 2_000  # serialized events that all streams of one kind share
 PIECE_BYTES = 262_144
 
 

@@ -58,7 +58,7 @@ def read_body(request: Request, types: tuple[str, ...] = JSON_TYPES) -> Body:
 
     Args:
         request: the request.
-        types: accepted media types, beside protobuf and YAML.
+        types: accepted media types, in addition to protobuf and YAML.
 
     Raises:
         RequestRejected: 400 malformed, 415 media type not supported.

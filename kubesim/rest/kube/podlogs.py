@@ -175,7 +175,7 @@ class LogFollower:
         """Do nothing: there is nothing to release."""
 
     def _fresh(self, lines: Lines) -> Lines:
-        """Return the lines that were not sent yet; old lines may have been dropped meanwhile."""
+        """Return the lines that were not sent yet; old lines may have been dropped."""
         same = [index for index, line in enumerate(lines) if line[0] == self._last]
         old = [index for index, line in enumerate(lines) if line[0] < self._last]
         start = min((old[-1] + 1 if old else 0) + min(self._sent_at_last, len(same)), len(lines))

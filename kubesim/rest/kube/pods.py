@@ -13,7 +13,7 @@ from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.errors import BadRequest, GenericStatusError, MethodNotAllowed, TooManyRequests
 from kubesim.objects.meta import is_terminating
 from kubesim.objects.pods import containers_of, node_of
-from kubesim.rest.http.response import Response
+from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies, execute
@@ -24,7 +24,6 @@ from kubesim.rest.users import RequestAttributes, User
 
 TEXT = "text/plain"
 CHUNKED = {"Transfer-Encoding": "chunked"}
-RETRY_SECONDS = 5
 UNSUPPORTED = {
     "attach": "attach",
     "portforward": "port-forward",
@@ -65,7 +64,7 @@ class PodHandlers:
         if len(self._streams) >= self._streams.limit:
             raise TooManyRequests(
                 f"the limit of {self._streams.limit} streams is reached",
-                retry_after_seconds=RETRY_SECONDS,
+                retry_after_seconds=RETRY_AFTER_SECONDS,
             )
 
     def serve(self, request: Request, target: Target) -> Response:

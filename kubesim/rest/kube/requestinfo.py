@@ -76,7 +76,7 @@ class Target(NamedTuple):
         group, version = self.info.group, self.info.version
         return f"{group}/{version}" if group else version
 
-    def outward(self, document: Document) -> Document:
+    def to_requested_version(self, document: Document) -> Document:
         """Convert a stored object to the version that the path names."""
         version, shown = self.api_version, document
         if document.get("apiVersion") != version:

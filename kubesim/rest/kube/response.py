@@ -63,7 +63,7 @@ class Transformer:
 
     def one(self, document: Document) -> Document:
         """Transform a single object."""
-        document = self._target.outward(document)
+        document = self._target.to_requested_version(document)
         if not self.form.kind:
             return document
         if self.form.kind == "Table":
@@ -91,16 +91,16 @@ class Transformer:
         """Transform an object inside a list."""
         if self.form.kind:
             return partial(document, self.form.version)
-        return self._target.outward(document)
+        return self._target.to_requested_version(document)
 
     def cells(self, document: Document) -> tuple[list[object], float]:
         """Return the cells of a row, and the simulated second until which their ages are valid."""
-        shown = self._target.outward(document)
+        shown = self._target.to_requested_version(document)
         return printing.lasting_cells(self._kind, shown, self._clock, self._clock.now())
 
     def row_object(self, document: Document) -> Document | None:
         """Return the part of an object that a row contains."""
-        return self._row_object(self._target.outward(document))
+        return self._row_object(self._target.to_requested_version(document))
 
     def table(
         self, objects: Sequence[Document], metadata: Mapping[str, object], *, head: bool = True

@@ -5,7 +5,7 @@ the existing objects; a watch from a compacted revision sends a single ERROR eve
 duration of a watch is wall time on both clocks: it belongs to the connection, not to the cluster.
 
 The server waits for a slow client: it takes no events from the watch while a mebibyte waits to be
-sent. If the store compacts past the watch meanwhile, the client gets the ERROR and lists again.
+sent. If the store compacts past the watch, the client gets the ERROR and lists again.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go, pkg/storage/cacher (bookmarks, WatchList).
 """
@@ -29,7 +29,6 @@ BOOKMARK_BEFORE_END_SECONDS = 2.0
 DEFAULT_SECONDS = 2_700.0  # without timeoutSeconds (upstream: 30 to 60 minutes)
 MAX_SECONDS = 86_400.0
 BATCH_SIZE = 500  # events per pull
-CACHE_SIZE = 2_000  # serialized events
 LAST_CHUNK = b"0\r\n\r\n"
 
 Encodings = OrderedDict[tuple[object, ...], bytes]
@@ -151,13 +150,15 @@ class KubeWatch:
             return self._encodings[key]
         if is_table:
             version = {"resourceVersion": metadata.get("resourceVersion", "")}
-            body = self._transformer.table([self._target.outward(document)], version, head=first)
+            body = self._transformer.table(
+                [self._target.to_requested_version(document)], version, head=first
+            )
         else:
             body = self._transformer.one(document)
         line = _event(event.type, body)
         if cached:
             self._encodings[key] = line
-            while len(self._encodings) > CACHE_SIZE:
+            while len(self._encodings) > streams.CACHED_ENCODINGS:
                 self._encodings.popitem(last=False)
         return line
 

@@ -29,7 +29,6 @@ from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 
 MAGIC = b"k8s\0"
-META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 # Options may come in the version of any group.
 OPTIONS = frozenset({"CreateOptions", "DeleteOptions", "PatchOptions", "UpdateOptions"})
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
@@ -82,7 +81,7 @@ def _envelope(data: bytes, depth: int) -> Document:
     api_version, kind = meta.get(1, ""), meta.get(2, "")
     name = api_data.kinds().get(f"{api_version} {kind}")
     if kind in OPTIONS:
-        name = META + kind
+        name = api_data.META + kind
     if name is None or name not in api_data.messages():
         raise BadRequest(f'no kind "{kind[:60]}" is registered for version "{api_version[:60]}"')
     return {"kind": kind, "apiVersion": api_version, **message(name, parts.get(2, b""), depth)}
@@ -277,9 +276,9 @@ APIEXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 _SPECIAL: dict[str, Callable[[bytes, int], object]] = {
     "io.k8s.apimachinery.pkg.api.resource.Quantity": _quantity,
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": _int_or_string,
-    f"{META}Time": _time,
-    f"{META}MicroTime": _micro_time,
-    f"{META}FieldsV1": _raw_json,
+    f"{api_data.META}Time": _time,
+    f"{api_data.META}MicroTime": _micro_time,
+    f"{api_data.META}FieldsV1": _raw_json,
     "io.k8s.apimachinery.pkg.runtime.RawExtension": _raw_json,
     f"{APIEXTENSIONS}JSON": _raw_json,
     f"{APIEXTENSIONS}JSONSchemaPropsOrArray": _schema_or_schemas,

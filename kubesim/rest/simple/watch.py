@@ -18,14 +18,12 @@ from collections.abc import Callable
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.errors import BadRequest, Expired
 from kubesim.rest.http import streams
-from kubesim.rest.http.response import Response
+from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request, RequestRejected
 
 HEARTBEAT_SECONDS = 15.0
-CACHE_SIZE = 2_000  # serialized changes
 FORMATS = {"sse": "text/event-stream", "jsonl": "application/x-ndjson"}
-RETRY_SECONDS = 5
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 Encodings = OrderedDict[tuple[int, str, bool], bytes]
@@ -58,7 +56,7 @@ class WatchRoute:
             raise BadRequest("format must be sse or jsonl")
         if len(self._streams) >= self._streams.limit:
             message = f"the limit of {self._streams.limit} streams is reached"
-            headers = {"Retry-After": str(RETRY_SECONDS)}
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             raise RequestRejected(429, message, close=False, headers=headers)
         # A revision that cannot be watched must become an error response, not a stream that ends.
         self._api.watch(kind, resource_version=since or None).close()
@@ -158,6 +156,6 @@ class ChangeStream:
         data = text.encode()
         if event.type != "ADDED":
             self._encodings[key] = data
-            while len(self._encodings) > CACHE_SIZE:
+            while len(self._encodings) > streams.CACHED_ENCODINGS:
                 self._encodings.popitem(last=False)
         return data
