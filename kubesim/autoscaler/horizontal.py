@@ -83,7 +83,7 @@ class HorizontalController:
             the API server; without one these metrics fail.
         shadow: decide and record, but write nothing: under ``hpa-shadow/NAME``, or, if it is the
             name of a policy, under ``hpa-shadow/NAME/POLICY``.
-        name: of the worker and of the event source; a shadow needs one of its own.
+        name: of the worker and of the event source; a shadow needs its own.
 
     Raises:
         BadRequest: the policy has no method `recommend`.
@@ -329,7 +329,7 @@ class HorizontalController:
         def write() -> None:
             fresh = self.api.peek(KIND, meta.name_of(hpa), meta.namespace_of(hpa))
             if fresh is None or meta.uid_of(fresh) != meta.uid_of(hpa):
-                return  # deleted meanwhile
+                return  # deleted in the meantime
             status = render(fresh)
             if status != fresh.get("status"):
                 self.api.update_status({**fresh, "status": status})

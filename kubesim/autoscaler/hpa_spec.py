@@ -28,7 +28,7 @@ SOURCE_FIELDS = {
 def metrics_of(
     hpa: Document, constants: PolicyConstants = DEFAULTS
 ) -> list[tuple[Metric, Document]]:
-    """Return spec.metrics as records, each with its entry; the default metric if there is none.
+    """Return spec.metrics as records, each with its entry; the default metric for an empty list.
 
     Args:
         hpa: the HPA.

@@ -262,7 +262,7 @@ def unreadable_scale(
 
 
 def object_of(hpa: Document, *, shadow: bool | str = False) -> str:
-    """Return the name of an HPA in the decision log; each shadow policy has a name of its own.
+    """Return the name of an HPA in the decision log; each shadow policy has its own name.
 
     >>> web = {"metadata": {"name": "web", "namespace": "default"}}
     >>> object_of(web), object_of(web, shadow=True), object_of(web, shadow="cautious")

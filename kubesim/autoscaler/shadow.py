@@ -7,7 +7,7 @@
 
 A shadow policy observes the workload as the real autoscaler has scaled it. So each row compares
 decisions on the same state, not the states that the policies would have led to. To compare those,
-give each policy a cluster of its own: `kubesim.experiment.compare`.
+give each policy its own cluster: `kubesim.experiment.compare`.
 
 No counterpart in Kubernetes, whose users ask for a dry run of the HPA since 2021.
 """

@@ -232,7 +232,7 @@ class ProposalCurve(Protocol):
 
     @property
     def level(self) -> int:
-        """The measurement at which the ratio is 1; 0: there is none."""
+        """The measurement at which the ratio is 1, or 0."""
 
     @property
     def tolerance(self) -> Tolerance:

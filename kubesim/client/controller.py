@@ -183,7 +183,7 @@ class Controller(ABC):
         self.decisions.record_if_new(decision, signature, always=acted)
 
     def last_signature(self, obj: Document) -> Hashable:
-        """Return the signature of the last decision about an object; None if there is none."""
+        """Return the signature of the last decision about an object, or None."""
         return self.decisions.signature_of(self.name, meta.reference_to(obj))
 
     def forget_decisions(self, obj: Document) -> None:

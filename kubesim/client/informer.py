@@ -166,7 +166,7 @@ class Informer:
             self._worker.call_soon(self._drain)
 
     def _drain(self) -> None:
-        """Apply the events of the watch until there are none; that arms the watch again."""
+        """Apply the events of the watch until none are left; that arms the watch again."""
         while self._watch is not None and not self._stopped:
             try:
                 events = self._watch.poll()

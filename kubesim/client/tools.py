@@ -2,7 +2,7 @@
 
 A component is given everything that it uses: the API server, the clock, the streams of random
 numbers, the log of actions and the log of decisions. It finds nothing by itself, so that a test can
-build a component around parts of its own.
+build a component around its own parts.
 
 >>> from kubesim import Cluster
 >>> with Cluster(nodes=1) as cluster:
@@ -38,7 +38,7 @@ class Component(Protocol):
 
 
 class ToolOptions(TypedDict):
-    """The tools besides the API server, as keyword arguments of `Scheduler` and others."""
+    """The tools other than the API server, as keyword arguments of `Scheduler` and others."""
 
     clock: Clock
     streams: Streams

@@ -43,7 +43,7 @@ def run_in_cluster(
     world: World,
     seed: int = 0,
 ) -> Run:
-    """Run one contender in a cluster of its own, on virtual time.
+    """Run one contender in its own cluster, on virtual time.
 
     Args:
         contender: the policy and its HPA.

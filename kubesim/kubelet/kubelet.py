@@ -184,9 +184,9 @@ class Kubelet:
     def recover(self) -> None:
         """Restore the power: the kubelet starts with an empty memory and lists its pods.
 
-        The node reports itself Ready, pods that were deleted meanwhile are removed for good, and
-        the others are restarted by their restartPolicy (their containers terminated with exit code
-        255). A node that is up is not changed.
+        The node reports itself Ready, pods that were deleted in the meantime are removed for good,
+        and the others are restarted by their restartPolicy (their containers terminated with exit
+        code 255). A node that is up is not changed.
         """
         if not self.down:
             return

@@ -1,6 +1,6 @@
 """The pods of one node: admitted, refused, stopped and removed.
 
-Each admitted pod gets a worker of its own and a `PodRunner`; `PodWorkers` passes the watch events
+Each admitted pod gets its own worker and a `PodRunner`; `PodWorkers` passes the watch events
 on to them. A runner is kept until its pod's object is gone, since its logs are read until then.
 
 Source: pkg/kubelet/kubelet.go (HandlePodAdditions, HandlePodRemoves, rejectPod),

@@ -1,7 +1,7 @@
 """The binding cycle: Reserve, Permit, PreBind, Bind, PostBind.
 
-The pod is assumed on its node meanwhile, so the next pod's attempt need not wait. After a failure,
-Unreserve runs in reverse order and the pod is released.
+The pod is assumed on its node in the meantime, so the next pod's attempt need not wait. After a
+failure, Unreserve runs in reverse order and the pod is released.
 
 Source: pkg/scheduler/schedule_one.go (bindingCycle), framework/runtime/waiting_pods_map.go.
 """
@@ -102,7 +102,7 @@ class BindingCycle:
         self.waiting: dict[str, Placement] = {}
 
     def attach(self, handle: Handle) -> None:
-        """Pass the handle to the binder of a profile that has none of its own."""
+        """Pass the handle to the binder of a profile without a binder."""
         for binder in self._default_binders:
             binder.attach(handle)
 

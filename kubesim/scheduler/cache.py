@@ -39,7 +39,7 @@ class ApiLister:
         return list(self._api.snapshot("Service", namespace)[0])
 
     def workload(self, kind: str, name: str, namespace: str) -> Document | None:
-        """Return a ReplicaSet or StatefulSet; None for another kind, or if there is none."""
+        """Return a ReplicaSet or StatefulSet, or None; None for another kind."""
         if kind not in ("ReplicaSet", "StatefulSet"):
             return None
         return self._api.peek(kind, name, namespace)
@@ -53,7 +53,7 @@ class NodeCache:
     """Nodes by name, in the order in which they were added, with their pods.
 
     Args:
-        world: reads the objects besides nodes and pods.
+        lister: reads the objects other than nodes and pods.
 
     Attributes:
         nodes: the nodes.
@@ -62,12 +62,12 @@ class NodeCache:
         log_start: number of entries that were dropped from the start of the log.
     """
 
-    def __init__(self, world: ObjectLister) -> None:
+    def __init__(self, lister: ObjectLister) -> None:
         self.nodes: dict[str, NodeInfo] = {}
         self.epoch = 0
         self.log: list[str] = []
         self.log_start = 0
-        self._world = world
+        self._lister = lister
         self._placed: dict[str, tuple[str, Document]] = {}  # pod key -> (node, pod)
         self._assumed: set[str] = set()
         self._affine_nodes: set[str] = set()
@@ -82,7 +82,7 @@ class NodeCache:
         if self._snapshot is None:
             affine = self._affine_nodes.__len__
             nodes = by_zone(self.nodes.values())
-            self._snapshot = Snapshot(nodes, self._world, affine=lambda: affine() > 0)
+            self._snapshot = Snapshot(nodes, self._lister, affine=lambda: affine() > 0)
         return self._snapshot
 
     # -- nodes ------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ class NodeCache:
             info = self.nodes[name] = NodeInfo(node)
             for key in sorted(self._orphans.pop(name, ())):
                 info.add(self._placed[key][1])
-            self._note(name)
+            self._mark_changed(name)
         else:
             info.set_node(node)
         self._new_epoch()
@@ -152,7 +152,7 @@ class NodeCache:
             self._orphans.setdefault(node, set()).add(key)
         else:
             info.add(counted)
-            self._note(node)
+            self._mark_changed(node)
 
     def release(self, key: str) -> tuple[str, Document] | None:
         """No longer count a pod; return its node and its last state, or None if it was unknown."""
@@ -163,7 +163,7 @@ class NodeCache:
         info = self.nodes.get(known[0])
         if info is not None:
             info.remove(key)
-            self._note(known[0])
+            self._mark_changed(known[0])
         else:
             self._orphans.get(known[0], set()).discard(key)
         return known
@@ -178,7 +178,7 @@ class NodeCache:
         info = self.nodes.get(name)
         return None if info is None else info.node
 
-    def _note(self, node: str) -> None:
+    def _mark_changed(self, node: str) -> None:
         if self.nodes[node].affine:
             self._affine_nodes.add(node)
         else:

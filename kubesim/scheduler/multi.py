@@ -1,6 +1,6 @@
 """Several schedulers side by side; what would let a pending pod fit.
 
-In a real cluster each of them is a program of its own (or a profile of kube-scheduler); a scheduler
+In a real cluster each of them is its own program (or a profile of kube-scheduler); a scheduler
 sees the pods of the others once these are bound. A pod whose schedulerName no scheduler serves
 stays pending forever, without an event.
 

@@ -10,7 +10,7 @@ A simpler way to write a scheduler than the framework of plug-ins:
 `Cluster(schedulers={"first": First()})` runs it for pods with ``schedulerName: first``. No filter
 runs before it: it may overcommit a node, and the kubelet will reject the pod then.
 
-No counterpart in Kubernetes, where a second scheduler is a program of its own.
+No counterpart in Kubernetes, where a second scheduler is its own program.
 """
 
 from __future__ import annotations

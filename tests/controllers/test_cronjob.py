@@ -10,7 +10,7 @@ from controller_faults import controller_of, events_of
 
 from kubesim import Cluster
 from kubesim.controllers.cronjob.controller import CronJobController, job_from
-from kubesim.controllers.cronjob.plan import CronSpec, missed, plan, superfluous
+from kubesim.controllers.cronjob.plan import CronSpec, beyond_history_limit, missed, plan
 from kubesim.errors import Invalid
 from kubesim.objects.cron import parse_schedule
 
@@ -78,9 +78,9 @@ def test_a_late_start_is_given_up() -> None:
 def test_the_oldest_go_first() -> None:
     """By startTime; without a limit, none."""
     jobs = [{"metadata": {"name": n}, "status": {"startTime": t}} for n, t in ("b2", "a3", "c1")]
-    assert [job["metadata"]["name"] for job in superfluous(jobs, 1)] == ["c", "b"]
-    assert superfluous(jobs, 3) == superfluous(jobs, None) == []
-    assert len(superfluous(jobs, 0)) == 3
+    assert [job["metadata"]["name"] for job in beyond_history_limit(jobs, 1)] == ["c", "b"]
+    assert beyond_history_limit(jobs, 3) == beyond_history_limit(jobs, None) == []
+    assert len(beyond_history_limit(jobs, 0)) == 3
 
 
 # -- the controller on virtual time ----------------------------------------------------------------

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from kubesim.controllers.daemonset.backoff import FailedPodBackOff
 from kubesim.controllers.daemonset.history import (
+    beyond_history_limit,
     matching,
     new_revision,
     next_number,
     patch_of,
-    superfluous,
 )
 from kubesim.controllers.daemonset.nodes import (
     daemon_pod,
@@ -460,5 +460,5 @@ def revision(number: int, text: str) -> dict[str, Any]:
 def test_which_old_revisions_go(limit: int, live: str, deleted: str) -> None:
     """The oldest beyond the limit, but none from which a pod is alive."""
     kept = [revision(3, "c"), revision(1, "a"), revision(2, "b")]
-    result = superfluous(kept, limit, live=set(live))
+    result = beyond_history_limit(kept, limit, live=set(live))
     assert "".join(r["metadata"]["labels"]["controller-revision-hash"] for r in result) == deleted

@@ -370,14 +370,14 @@ def test_annotations_are_copied_but_its_own() -> None:
 )
 def test_the_history_limit(limit: int | None, sets: list[Any], deleted: list[str]) -> None:
     """Only the first excess ones are candidates; one with pods is kept, and not replaced."""
-    actual = revisions.to_clean_up([replicaset(n, r, size=s) for n, r, s in sets], limit)
+    actual = revisions.beyond_history_limit([replicaset(n, r, size=s) for n, r, s in sets], limit)
     assert [rs["metadata"]["name"] for rs in actual] == deleted
 
 
 def test_history_takes_only_what_is_empty_by_wish_and_in_fact() -> None:
     """Of four in excess, the one that wants no pods and has none."""
     sets = [replicaset(f"{s}{p}", "1", size=s, pods=p) for s in (0, 1) for p in (0, 1)]
-    assert [rs["metadata"]["name"] for rs in revisions.to_clean_up(sets, 0)] == ["00"]
+    assert [rs["metadata"]["name"] for rs in revisions.beyond_history_limit(sets, 0)] == ["00"]
 
 
 def test_history_spares_what_is_not_settled() -> None:
@@ -387,7 +387,7 @@ def test_history_spares_what_is_not_settled() -> None:
         replicaset("b", "2", seen=0),
         replicaset("c", "3", metadata={"deletionTimestamp": "t"}),
     ]
-    assert revisions.to_clean_up(sets, 0) == []
+    assert revisions.beyond_history_limit(sets, 0) == []
 
 
 def test_hashes_and_names() -> None:

@@ -18,7 +18,7 @@ from kubesim.controllers.statefulset.plan import (
     revision_for,
     status_of,
 )
-from kubesim.controllers.statefulset.revisions import to_trim
+from kubesim.controllers.statefulset.revisions import beyond_history_limit
 from kubesim.controllers.statefulset.volumeclaims import claims_of, volumes_of
 from kubesim.errors import Forbidden
 from kubesim.simple import autopod
@@ -170,9 +170,9 @@ def test_what_the_status_counts() -> None:
 def test_revisions_in_use_are_never_trimmed() -> None:
     """The lowest numbers are deleted first, beyond the limit."""
     known = [{"metadata": {"name": name}, "revision": n} for n, name in enumerate("cabd")]
-    deleted = [revision["metadata"]["name"] for revision in to_trim(known, {"a"}, 1)]
+    deleted = [revision["metadata"]["name"] for revision in beyond_history_limit(known, {"a"}, 1)]
     assert deleted == ["c", "b"]
-    assert to_trim(known, set("abcd"), 0) == []
+    assert beyond_history_limit(known, set("abcd"), 0) == []
 
 
 CLAIMING = {

@@ -52,7 +52,7 @@ class CustomMetrics:
 
     Args:
         api, clock: the cluster's tools.
-        traffic: source of the built-in figures; None: there are none.
+        traffic: source of the built-in figures, or None.
         resolution_seconds: time between two readings; 0: each request reads the metric.
 
     Raises:
@@ -337,7 +337,7 @@ def make_metrics(
     Args:
         api: the API server.
         traffic: source of the built-in figures.
-        resolution_seconds: of the metrics-server; None: there is none.
+        resolution_seconds: of the metrics-server; None: no metrics-server.
         custom_resolution_seconds: of the adapter.
 
     Raises:

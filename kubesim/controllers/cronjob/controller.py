@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, RuleStep, Tools
-from kubesim.controllers.cronjob.plan import SOURCE, CronPlan, CronSpec, plan, superfluous
+from kubesim.controllers.cronjob.plan import SOURCE, CronPlan, CronSpec, beyond_history_limit, plan
 from kubesim.controllers.job.facts import final_condition
 from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
@@ -189,7 +189,7 @@ class CronJobController(Controller):
             of_type = [
                 job for job, final in finished if final is not None and final["type"] == type
             ]
-            for job in superfluous(of_type, cronjob["spec"].get(field)):
+            for job in beyond_history_limit(of_type, cronjob["spec"].get(field)):
                 self._delete(cronjob, meta.name_of(job), meta.uid_of(job))
 
     def _record(self, cronjob: Document, decided: CronPlan, active: int) -> None:

@@ -28,7 +28,7 @@ class Missed(NamedTuple):
     """The scheduled times since the last start.
 
     Attributes:
-        latest: the most recent one; None: there is none.
+        latest: the most recent one, or None.
         times: approximate number of them.
     """
 
@@ -61,7 +61,7 @@ class CronPlan(NamedTuple):
         replace: delete the active Jobs first.
         reason: why, as a sentence fragment.
         event: (type, reason, message) of an Event; None: none.
-        wait: seconds until the next scheduled time; None: there is none.
+        wait: seconds until the next scheduled time, or None.
     """
 
     start: datetime | None = None
@@ -129,7 +129,7 @@ def plan(
     return CronPlan(due.latest, replace, "a start is due", event, wait)
 
 
-def superfluous(jobs: Sequence[Document], limit: int | None) -> list[Document]:
+def beyond_history_limit(jobs: Sequence[Document], limit: int | None) -> list[Document]:
     """Return the finished Jobs beyond the history limit: the oldest by startTime, then by name.
 
     Args:

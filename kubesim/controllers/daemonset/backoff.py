@@ -46,7 +46,7 @@ class FailedPodBackOff:
         return bool(seconds) and now - since < seconds
 
     def seconds(self, key: str) -> float:
-        """Return the current back-off in seconds; 0 if there is none."""
+        """Return the current back-off in seconds, or 0."""
         return self._entries.get(key, (0.0, 0.0))[0]
 
     def forget(self, prefix: str) -> None:

@@ -19,10 +19,10 @@ from kubesim.apiserver import ResourceEvent
 from kubesim.client import RuleStep, Tools
 from kubesim.controllers.daemonset.backoff import FailedPodBackOff
 from kubesim.controllers.daemonset.history import (
+    beyond_history_limit,
     matching,
     new_revision,
     next_number,
-    superfluous,
 )
 from kubesim.controllers.daemonset.nodes import (
     NodeVerdict,
@@ -206,7 +206,7 @@ class DaemonSetController(PodOwner):
     ) -> None:
         live = {meta.labels_of(pod).get(REVISION_HASH_LABEL, "") for pod in pods}
         limit = daemonset["spec"]["revisionHistoryLimit"]
-        for revision in superfluous(old, limit, live=live):
+        for revision in beyond_history_limit(old, limit, live=live):
             name, namespace = meta.name_of(revision), meta.namespace_of(revision)
             self.api.delete("ControllerRevision", name, namespace, uid=meta.uid_of(revision))
 
@@ -248,8 +248,8 @@ class DaemonSetController(PodOwner):
             )
             self.recorder.event(daemonset, "Warning", "FailedDaemonPod", f"{message}to kill it")
         for pod in node_pods.succeeded:
-            found = f"Found succeeded daemon pod {namespace}/{pod.name} on node {pod.node}"
-            message = f"{found}, will try to delete it"
+            message = f"Found succeeded daemon pod {namespace}/{pod.name} on node {pod.node}"
+            message += ", will try to delete it"
             self.recorder.event(daemonset, "Normal", "SucceededDaemonPod", message)
 
     # -- status and decision records ------------------------------------------------------------

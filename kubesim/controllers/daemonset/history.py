@@ -5,7 +5,7 @@ ControllerRevision the next number. Revisions beyond revisionHistoryLimit are de
 but never one that a pod was created from.
 
 >>> revisions = [{"metadata": {"name": n}, "revision": r} for n, r in (("a", 1), ("b", 2))]
->>> [revision["metadata"]["name"] for revision in superfluous(revisions, 1, live=set())]
+>>> [revision["metadata"]["name"] for revision in beyond_history_limit(revisions, 1, live=set())]
 ['a']
 
 Source: pkg/controller/daemon/update.go (constructHistory, cleanupHistory, dedupCurHistories).
@@ -74,7 +74,9 @@ def new_revision(daemonset: Document, owner_reference: Document, number: int) ->
     }
 
 
-def superfluous(old: Sequence[Document], limit: int, *, live: AbstractSet[str]) -> list[Document]:
+def beyond_history_limit(
+    old: Sequence[Document], limit: int, *, live: AbstractSet[str]
+) -> list[Document]:
     """Return the old revisions to delete: beyond the limit, oldest first, none that pods use.
 
     Args:

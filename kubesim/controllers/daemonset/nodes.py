@@ -147,12 +147,12 @@ def daemon_pod(
 
 
 def target_of(pod: Document) -> str:
-    """Return the node that a pod is bound to, or was created for; "" if there is none."""
+    """Return the node that a pod is bound to, or was created for, or ""."""
     return node_of(pod) or pinned_node(pod.get("spec") or {})
 
 
 def summary_of(verdicts: Iterable[tuple[str, NodeVerdict]]) -> str:
-    """Return the nodes that need no pod, by reason, for a decision record; "" if there are none."""
+    """Return the nodes that need no pod, by reason, for a decision record, or ""."""
     reasons: dict[str, list[str]] = {}
     for name, verdict in verdicts:
         if not verdict.should_run:

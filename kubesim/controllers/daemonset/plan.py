@@ -122,7 +122,7 @@ class RollingUpdatePlan(NamedTuple):
     """What the rolling update does in one sync.
 
     Attributes:
-        create: names of the nodes that get a new pod beside the old one (surge).
+        create: names of the nodes that get a new pod next to the old one (surge).
         delete: names of the old pods to delete.
         reason: why not more, as a sentence fragment; "" if no pod is old.
     """
@@ -295,7 +295,7 @@ def _roll_out_with_surge(
     *,
     desired: int,
 ) -> RollingUpdatePlan:
-    """Create new pods beside old ones; delete old pods that an available new one replaces."""
+    """Create new pods next to old ones; delete old pods that an available new one replaces."""
     should_run = {node.name for node in nodes if node.should_run}
     surging = available = 0
     delete: list[str] = []

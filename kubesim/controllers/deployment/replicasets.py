@@ -194,7 +194,7 @@ class ReplicaSetControl:
     def clean_up_history(self) -> None:
         """Delete empty old ReplicaSets beyond revisionHistoryLimit."""
         limit = self._state.deployment["spec"].get("revisionHistoryLimit")
-        for replicaset in revisions.to_clean_up(self._state.old, limit):
+        for replicaset in revisions.beyond_history_limit(self._state.old, limit):
             name = meta.name_of(replicaset)
             try:
                 self._api.delete(

@@ -148,7 +148,7 @@ def next_revision(old: Iterable[Document]) -> int:
 
 
 def previous_revision(replicasets: Iterable[Document]) -> int:
-    """Return the second greatest revision, to which a rollback goes by default; 0: there is none.
+    """Return the second greatest revision, to which a rollback goes by default, or 0.
 
     >>> previous_revision([{"metadata": {"annotations": {REVISION: n}}} for n in ("1", "4", "3")])
     3
@@ -283,7 +283,7 @@ def _append_revision_history(history: str, revision: str) -> str:
 # -- history ---------------------------------------------------------------------------------------
 
 
-def to_clean_up(old: Sequence[Document], limit: int | None) -> list[Document]:
+def beyond_history_limit(old: Sequence[Document], limit: int | None) -> list[Document]:
     """Return the old ReplicaSets to delete for the revision history limit.
 
     Candidates are the excess ones with the lowest revisions; a candidate that still has pods is

@@ -120,7 +120,7 @@ class BackoffRecord(NamedTuple):
 
     Attributes:
         failures: since the last success.
-        last: second at which the last of them finished; None: there is none.
+        last: second at which the last of them finished, or None.
     """
 
     failures: int = 0

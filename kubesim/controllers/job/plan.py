@@ -85,7 +85,7 @@ class JobPlan(NamedTuple):
         create: number of pods to create.
         delete: pods to delete; they are not counted as failed.
         wanted: number of pods that should be active.
-        wait: seconds until the back-off is over; 0: there is none.
+        wait: seconds until the back-off is over, or 0.
         reason: why, as a sentence fragment.
     """
 

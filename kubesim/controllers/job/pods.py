@@ -39,7 +39,7 @@ def failure_counts(spec: JobSpec, failed: JobPod | None) -> dict[str, str]:
     """Return the annotations that carry an index's failure counts over to its next pod.
 
     Args:
-        spec: the Job's spec; without backoffLimitPerIndex there are none.
+        spec: the Job's spec; without backoffLimitPerIndex the result is empty.
         failed: the pod that is replaced; None: the new pod is the first of its index.
     """
     if spec.per_index is None:

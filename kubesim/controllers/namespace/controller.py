@@ -90,7 +90,7 @@ class NamespaceController(Controller):
         return remains
 
     def _deletable_kinds(self) -> Mapping[str, Kind]:
-        """Return the namespaced kinds by name; read anew each time, since CRDs may add kinds."""
+        """Return the namespaced kinds by name; read again each time, since CRDs may add kinds."""
         return {
             kind.kind: kind
             for kind in self.api.registry.kinds()
@@ -115,7 +115,7 @@ class NamespaceController(Controller):
                 )
                 self.counts["deleted"] += 1
             except (NotFound, Conflict):
-                continue  # deleted or replaced meanwhile: the next round sees it
+                continue  # deleted or replaced in the meantime: the next round sees it
             except StatusError as error:
                 remains.failures.append(error.message)
         left, _ = self.api.snapshot(kind.kind, namespace) if objects else ([], 0)

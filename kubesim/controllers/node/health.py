@@ -79,7 +79,7 @@ def observe(
         created: second of its creation, from which a node that never reported is counted.
         heartbeat: lastHeartbeatTime of its Ready condition ("" if that has none); None: it has no
             Ready condition.
-        renewed: renewTime of its Lease; None: there is none.
+        renewed: renewTime of its Lease, or None.
         now: simulated second of the check.
     """
     probe = before.probe if before is not None else created

@@ -45,7 +45,7 @@ from kubesim.objects.pods import is_ready, node_of
 from kubesim.objects.taints import same_taint, taints_of
 from kubesim.objects.wellknown import LEASE_NAMESPACE, NO_EXECUTE
 
-MONITOR, EVICT = "monitor", "evict"  # keys beside ``taints/NODE`` and ``pod/NAMESPACE/NAME``
+MONITOR, EVICT = "monitor", "evict"  # keys next to ``taints/NODE`` and ``pod/NAMESPACE/NAME``
 BOTH_TAINTS = [{"key": key, "effect": NO_EXECUTE} for key in health.NO_EXECUTE_KEYS.values()]
 
 
@@ -225,7 +225,7 @@ class NodeLifecycleController(Controller):
         if not silent or status == "Unknown":
             return status
         if not write_unknown(self.api, node):
-            return status  # it reported meanwhile: the next check sees it
+            return status  # it has reported since: the next check sees it
         grace = self._grace if observed is not None else self._startup_grace
         self._node_decisions.record_not_ready(node, seen.probe, grace, self._period)
         self.counts["unknown"] += 1

@@ -196,7 +196,7 @@ class TaintEvictionController(Controller):
         """Delete a pod whose timer expired, with its own grace period."""
         pending = self._pending.pop(key, None)
         if pending is None and key not in self._evicted:
-            return  # cancelled meanwhile
+            return  # cancelled in the meantime
         namespace, name = meta.split_key(key)
         pod = self.api.peek("Pod", name, namespace)
         if pod is None or (pending is not None and pending.uid != meta.uid_of(pod)):

@@ -179,7 +179,7 @@ def failure_condition(
 
     Args:
         conditions: the present conditions.
-        error: the error message; "" if there was none.
+        error: the error message, or "".
         creating: the failed calls were creations (else deletions).
         timestamp: RFC 3339 timestamp of this sync.
     """

@@ -91,7 +91,7 @@ def adopt(api: KubeAPI, owner: Document, obj: Document) -> Document | None:
         obj: the orphan.
 
     Returns:
-        The adopted object; None if it is gone or controlled meanwhile.
+        The adopted object; None if it is gone or controlled by now.
     """
     return _patch_controller_ref(api, obj, meta.owner_reference(owner))
 
@@ -118,7 +118,7 @@ def _check_can_adopt(api: KubeAPI, owner: Document) -> None:
 
 
 def _patch_controller_ref(api: KubeAPI, obj: Document, reference: Document) -> Document | None:
-    """Patch one owner reference; return None if the object is gone or controlled meanwhile."""
+    """Patch one owner reference; return None if the object is gone or controlled by now."""
     patch = {"metadata": {"uid": meta.uid_of(obj), "ownerReferences": [reference]}}
     name, namespace = meta.name_of(obj), meta.namespace_of(obj)
     try:

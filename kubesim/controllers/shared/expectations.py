@@ -5,7 +5,7 @@ and syncs again before their watch events arrive would create three more. It the
 it expects, and creates or deletes nothing until the cache shows it or five minutes have passed.
 
 Upstream counts creations and tracks deletions by name; ours tracks both by uid, which also holds
-when another pod of the same owner appears meanwhile.
+when another pod of the same owner appears in the meantime.
 
 >>> expectations = Expectations()
 >>> expectations.expect_creation("shop/web", "uid-1", now=0.0)

@@ -189,7 +189,7 @@ class StatefulSetController(Controller):
         pods = self._pods.by_index("owner", meta.uid_of(statefulset))
         live = {meta.labels_of(pod).get(REVISION_HASH_LABEL, "") for pod in pods}
         live |= {status["currentRevision"], status["updateRevision"]}
-        for revision in revisions.to_trim(known, live, limit):
+        for revision in revisions.beyond_history_limit(known, live, limit):
             try:
                 self.api.delete(
                     "ControllerRevision", meta.name_of(revision), meta.namespace_of(revision)

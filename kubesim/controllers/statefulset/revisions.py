@@ -85,7 +85,9 @@ def template_of(revision: Document) -> Document:
     return template
 
 
-def to_trim(known: Sequence[Document], live: Collection[str], limit: int) -> list[Document]:
+def beyond_history_limit(
+    known: Sequence[Document], live: Collection[str], limit: int
+) -> list[Document]:
     """Return the revisions to delete for the revision history limit, lowest numbers first.
 
     Args:
@@ -94,7 +96,7 @@ def to_trim(known: Sequence[Document], live: Collection[str], limit: int) -> lis
         limit: spec.revisionHistoryLimit.
 
     >>> known = [{"metadata": {"name": n}, "revision": r} for r, n in enumerate("abcd")]
-    >>> [meta.name_of(revision) for revision in to_trim(known, {"a"}, 1)]
+    >>> [meta.name_of(revision) for revision in beyond_history_limit(known, {"a"}, 1)]
     ['b', 'c']
     """
     unused = [revision for revision in known if meta.name_of(revision) not in live]

@@ -105,7 +105,7 @@ class ContainerState:
         return str(self.spec.get("image", ""))
 
     @property
-    def ran(self) -> bool:
+    def has_run_before(self) -> bool:
         """Whether it has run before its present state."""
         return self.ended is not None or self.last is not None
 
@@ -133,7 +133,7 @@ class ContainerState:
 
     def run(self, now: float) -> None:
         """Make it run: a new process with a new log."""
-        if self.ran:
+        if self.has_run_before:
             self.restarts += 1
             self.previous_log, self.log = self.log, deque(maxlen=LOG_LINES)
         self.wait("")
@@ -259,14 +259,14 @@ class ContainerState:
         status: Document = {
             "name": self.name,
             "image": self.image,
-            "imageID": image_id(self.image) if self.state != WAITING or self.ran else "",
+            "imageID": image_id(self.image) if self.state != WAITING or self.has_run_before else "",
             "ready": self.ready,
             "started": self.started,
             "restartCount": self.restarts,
             "state": self._state(timestamp),
             "lastState": {"terminated": self.last} if self.last is not None else {},
         }
-        if self.state != WAITING or self.ran:
+        if self.state != WAITING or self.has_run_before:
             status["containerID"] = (self.ended or self.last or {}).get("containerID", self.id)
             if self.state == RUNNING:
                 status["containerID"] = self.id

@@ -76,7 +76,7 @@ class ImageManager:
 
     def _pulled(self, container: ContainerState, result: Pulled) -> None:
         if not container.busy:
-            return  # it was stopped meanwhile
+            return  # it was stopped in the meantime
         pod = self._context
         if not result.error:
             container.pull_succeeded()

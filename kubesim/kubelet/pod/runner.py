@@ -1,4 +1,4 @@
-"""One pod's life, on a worker of its own.
+"""One pod's life, on its own worker.
 
 On the live clock that worker is a thread named after the pod, as the original had a goroutine for
 each; on the virtual clock it is an entry in the queue. The life of a pod:
@@ -182,7 +182,7 @@ class PodRunner:
 
         Args:
             container: name; None: of all containers, in the order of time.
-            previous: of the run before the present one; [] if there was none.
+            previous: of the run before the present one, or [].
         """
         chosen = [c for c in self._context.containers if container in (None, c.name)]
         if previous:

@@ -168,7 +168,7 @@ class ContainerStarter:
         """Start the container's process."""
         pod = self._context
         alone = not any(c.state == RUNNING and c is not container for c in pod.containers)
-        if container.ran:
+        if container.has_run_before:
             try:
                 pod.models.renew(container.name, alone=alone)
             except Exception as error:  # noqa: BLE001 - a user's factory: the old model goes on

@@ -1,7 +1,7 @@
 """The status that a kubelet writes for a pod, and how it is written.
 
 Status is written only over the state that was read (resourceVersion, uid), so a pod that was
-deleted meanwhile never comes back to life.
+deleted in the meantime never comes back to life.
 
 Source: pkg/kubelet/kubelet_pods.go (generateAPIPodStatus), pkg/kubelet/status/status_manager.go
 (mergePodStatus).

@@ -151,7 +151,7 @@ class Stopper:
         """Stop the first group, and the next ones as far as that takes no time."""
         while self._groups and not self._stopping:
             for container in self._groups.pop(0):
-                if container.state == RUNNING:  # it may have ended by itself meanwhile
+                if container.state == RUNNING:  # it may have ended by itself in the meantime
                     container.begin_stop()
                     self._stopping[container.name] = (container, self._now())
                     self._killing(container)

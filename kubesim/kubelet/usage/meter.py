@@ -27,7 +27,7 @@ Load = Callable[[Document, float], float | None]
 It may have an attribute `routed`, a collection that is empty while no traffic is routed to any pod;
 it is not called then."""
 Limits = tuple[int, int]
-"""(CPU in millicores, memory in bytes); UNLIMITED where there is none."""
+"""(CPU in millicores, memory in bytes); UNLIMITED without a limit."""
 
 
 class Meter:

@@ -1,8 +1,8 @@
 """The usage models of one pod: one for the pod as a whole, and one for some of its containers.
 
 The containers of a pod share the usage of the pod's model in equal parts. The annotation
-``kubesim.dev/workload.NAME`` gives the container NAME a model of its own; the others share the
-pod's. A restarted container is a new process: its model is created anew.
+``kubesim.dev/workload.NAME`` gives the container NAME its own model; the others share the
+pod's. A restarted container is a new process: its model is created again.
 
 No counterpart in Kubernetes: there, the image decides.
 """
@@ -154,7 +154,7 @@ class PodModels:
         return sum(ceiling_of(model) for model in (self.pod, *self.own.values()))
 
     def renew(self, container: str, *, alone: bool) -> None:
-        """Create the model of a restarted container anew.
+        """Create the model of a restarted container again.
 
         Args:
             container: its name.

@@ -42,7 +42,7 @@ SEED_MEMORY = (50, 100)  # MB
 IDLE_MILLI = 20
 COST_MILLI_PER_RPS = 10.0  # 10 ms of CPU for each request
 LOAD_MEMORY_MB = 60
-LOAD_NOISE = 0.05  # relative, each second anew
+LOAD_NOISE = 0.05  # relative, drawn each second
 LOAD_OPTIONS = (
     "cost_milli_per_rps",
     "idle_milli",

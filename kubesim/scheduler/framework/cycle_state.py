@@ -22,7 +22,7 @@ from typing import Any
 from kubesim.scheduler.framework.snapshot import Snapshot
 
 
-class CycleState(dict[str, Any]):  # Any: each plug-in stores a type of its own
+class CycleState(dict[str, Any]):  # Any: each plug-in stores its own type
     """Values by key, for one attempt to schedule one pod.
 
     `clone` copies a value with the value's own method `clone` if it has one, and deeply otherwise.

@@ -1,4 +1,4 @@
-"""Handle: what a plug-in may use besides its arguments; and the Nominator.
+"""Handle: what a plug-in may use in addition to its arguments; and the Nominator.
 
 A plug-in with a method `attach(handle)` receives the handle when its scheduler is created.
 
@@ -55,7 +55,7 @@ class Nominator:
         """Return the node that a pod is nominated to; "" without a nomination."""
         return self._node.get(key, "")
 
-    def on(self, node: str) -> list[Document]:
+    def pods_for_node(self, node: str) -> list[Document]:
         """Return the pods that are nominated to a node."""
         return list(self._pods.get(node, {}).values())
 
@@ -82,7 +82,7 @@ def filter_with_nominated(
         priority, key = priority_of(pod), meta.key_of(pod)
         others = [
             other
-            for other in nominator.on(node.name)
+            for other in nominator.pods_for_node(node.name)
             if priority_of(other) >= priority and meta.key_of(other) != key
         ]
         if others:

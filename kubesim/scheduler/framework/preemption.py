@@ -226,7 +226,7 @@ def pick_node(candidates: Sequence[PreemptionCandidate], started: Started) -> Pr
         started: see `Started`.
     """
 
-    def harm(candidate: PreemptionCandidate) -> tuple[int, int, int, int, float]:
+    def eviction_cost(candidate: PreemptionCandidate) -> tuple[int, int, int, int, float]:
         priorities = [priority_of(pod) for pod in candidate.victims]
         top = max(priorities)
         earliest = min(started(pod) for pod in candidate.victims if priority_of(pod) == top)
@@ -234,7 +234,7 @@ def pick_node(candidates: Sequence[PreemptionCandidate], started: Started) -> Pr
         total = sum(priority + 2**31 for priority in priorities)
         return (candidate.violations, top, total, len(priorities), -earliest)
 
-    return min(candidates, key=harm)
+    return min(candidates, key=eviction_cost)
 
 
 def enough_candidates(nodes: int, percent: int, least: int) -> int:

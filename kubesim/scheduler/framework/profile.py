@@ -66,7 +66,7 @@ class Profile(list[Enabled]):
         percentage: see the attribute.
 
     Attributes:
-        at: extension points with an order of their own.
+        at: extension points with their own order.
         percentage: percentageOfNodesToScore; None: the scheduler's default.
     """
 

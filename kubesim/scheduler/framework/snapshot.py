@@ -32,7 +32,7 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 
 
 class ObjectLister(Protocol):
-    """Reads the objects that plug-ins need besides nodes and pods."""
+    """Reads the objects that plug-ins need other than nodes and pods."""
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Return the labels of a namespace."""
@@ -92,7 +92,7 @@ class Snapshot:
 
     Args:
         nodes: in order.
-        world: reads the other objects; None: there are none.
+        world: reads the other objects; None: there are no others.
         affine: returns whether any pod has (anti-)affinity terms; None: the nodes are searched.
     """
 

@@ -146,7 +146,7 @@ class _Preemption:
                 victim, "Normal", "Preempted", message, action="Preempting", related=pod
             )
             handle.decisions.record(self._record(pod, victim, chosen, message))
-        for other in handle.nominator.on(chosen.node):
+        for other in handle.nominator.pods_for_node(chosen.node):
             if priority_of(other) < priority_of(pod):
                 handle.nominator.remove(meta.key_of(other))
                 self._write_status(other, _without_nomination)

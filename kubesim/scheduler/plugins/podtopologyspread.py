@@ -45,7 +45,7 @@ class HardCounts:
     counts: list[dict[str, int]]
 
     def clone(self) -> HardCounts:
-        """Return a copy with counts of its own."""
+        """Return a copy with its own counts."""
         return HardCounts(self.constraints, [dict(counts) for counts in self.counts])
 
     def least(self, i: int) -> int:
