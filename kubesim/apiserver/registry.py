@@ -232,8 +232,10 @@ class Registry:
     ...                      Kind("PodMetrics", "pods", group="metrics.k8s.io")])
     >>> registry.find("po").kind, registry.find("pods").kind
     ('Pod', 'Pod')
-    >>> registry.find("pods.metrics.k8s.io").kind, registry.find("pod.v1.metrics.k8s.io").kind
-    ('PodMetrics', 'PodMetrics')
+    >>> registry.find("pods.metrics.k8s.io").kind
+    'PodMetrics'
+    >>> registry.find("podmetrics.v1.metrics.k8s.io").kind
+    'PodMetrics'
 
     Attributes:
         by_kind: the kinds by `Kind.kind`, in order of registration.
