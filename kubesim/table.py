@@ -17,7 +17,7 @@ from html import escape
 from importlib import import_module
 from typing import Any
 
-Cell = Any  # each column has a type of its own, which its readers know
+Cell = Any  # each column has its own type, which its readers know
 DataFrame = Any  # pandas is optional, and has no type information
 
 
@@ -25,7 +25,7 @@ class Table:
     """Named columns and rows of plain values.
 
     Args:
-        columns: the headings; units stand in square brackets: ``cpu [m]``.
+        columns: the headings; units are in square brackets: ``cpu [m]``.
         rows: one sequence of values per row.
         title: printed above the table.
     """

@@ -1,7 +1,7 @@
 """The core of the API server: what every verb needs, and the errors that several verbs raise.
 
 `Core` holds the store, the clock, the random streams, the kinds, the audit log and the lifecycle
-log. Each verb is a part of its own (kubesim.apiserver.verbs) that gets the core in its constructor.
+log. Each verb is a separate part (kubesim.apiserver.verbs) that gets the core in its constructor.
 
 Source of the messages: k8s.io/apimachinery/pkg/api/errors.
 """

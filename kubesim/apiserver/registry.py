@@ -131,8 +131,8 @@ class Kind:
         versions: further versions in which it is served.
         scale_paths: where the fields of its scale are.
         custom: defined at run time: patched by RFC 7386 and 6902 alone.
-        columns: printer columns of its own (`additionalPrinterColumns`).
-        schema: an OpenAPI schema of its own; None: that of the built-in API types, if any.
+        columns: its own printer columns (`additionalPrinterColumns`).
+        schema: its own OpenAPI schema; None: that of the built-in API types, if any.
         propagation: the default propagation policy of a deletion: Background, or Orphan (for old
             clients); "": its dependents are not garbage collected.
         prefix: of the keys of its objects in the store.

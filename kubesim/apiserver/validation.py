@@ -60,8 +60,8 @@ class FieldErrors:
 
     def not_supported(self, path: str, value: object, supported: Iterable[str]) -> None:
         """Add the error that a value is none of the supported ones."""
-        known = ", ".join(json.dumps(name) for name in supported)
-        detail = f"supported values: {known}"
+        names = ", ".join(json.dumps(name) for name in supported)
+        detail = f"supported values: {names}"
         self._add(path, "FieldValueNotSupported", f"Unsupported value: {_shown(value)}", detail)
 
     def forbidden(self, path: str, detail: str) -> None:
@@ -243,8 +243,8 @@ def validate_metadata_update(metadata: Document, old: Document, errors: FieldErr
     """
     if "deletionTimestamp" not in old:
         return
-    known = old.get("finalizers") or []
-    added = [name for name in metadata.get("finalizers") or [] if name not in known]
+    existing = old.get("finalizers") or []
+    added = [name for name in metadata.get("finalizers") or [] if name not in existing]
     if added:
         errors.forbidden(
             "metadata.finalizers",

@@ -8,7 +8,7 @@ second; `VirtualClock` runs all workers from one heap, without any thread.
 
 Rules, for both clocks:
 
-* One worker runs one callback at a time, so a component needs no lock of its own.
+* One worker runs one callback at a time, so a component needs no lock.
 * Only the *driver* (a notebook cell, a test, the CLI) calls `sleep`, `wait_until`, `step`; a worker
   that does gets a `ClockError`.
 * A callback that raises ends neither the worker nor the clock: the failure goes to the clock's

@@ -1,7 +1,7 @@
 """Live time: a worker is a named daemon thread, and a second is a second (or 1/20 of one).
 
 Every component, and every simulated pod, is a thread that a learner can see in
-`threading.enumerate()`. A thread waits on a lock of its own until its next callback is due or
+`threading.enumerate()`. A thread waits on its own lock until its next callback is due or
 another thread hands it one. Beyond a stated number of threads Python collapses (a thousand threads
 that wake at once compete for the interpreter), so further workers share one *paced loop* thread
 through the same interface.
@@ -255,10 +255,10 @@ class LiveClock:
             raise ClockError(f"time cannot go backwards: cannot sleep {seconds} s")
         self._raise_failure()
         end = self.now() + seconds
-        while (left := end - self.now()) > 0 and not self._closed:
+        while (remaining := end - self.now()) > 0 and not self._closed:
             if self._paused:
                 raise ClockError("the clock is paused: resume() or step() it")
-            time.sleep(min(0.5, left / self._speed))
+            time.sleep(min(0.5, remaining / self._speed))
             self._raise_failure()
 
     def wait_until(

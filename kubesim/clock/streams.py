@@ -2,7 +2,7 @@
 
 A simulation is repeatable only if every draw comes from the seed, and it can be *compared* with
 another run only if adding one pod does not shift the numbers of all others. So no generator is
-shared: each use has a stream of its own, named after its purpose.
+shared: each use has its own stream, named after its purpose.
 
 >>> streams = NamedStreams(seed=7)
 >>> streams("scheduler").random() == NamedStreams(seed=7)("scheduler").random()

@@ -164,13 +164,13 @@ def diff(api: KubeAPI, manifest: Manifest, *, namespace: str | None = None) -> T
     """
     rows: list[tuple[str, str, object, object]] = []
     for document in read(manifest):
-        kind, wanted, live = _resolve(api, document, namespace)
+        kind, configuration, live = _resolve(api, document, namespace)
         if live is None:
-            then = api.create(annotated(wanted), dry_run=True)
+            then = api.create(annotated(configuration), dry_run=True)
         else:
-            then = _patched(api, kind, wanted, live, dry_run=True) or live
+            then = _patched(api, kind, configuration, live, dry_run=True) or live
         for field, before, after in _differences(live or {}, then, ""):
-            rows.append((_shown(kind, wanted), field, before, after))
+            rows.append((_shown(kind, configuration), field, before, after))
     return Table(("object", "field", "now", "then"), rows)
 
 
@@ -189,10 +189,10 @@ def delete(
     rows: list[tuple[str, str]] = []
     errors: list[StatusError] = []
     for document in read(manifest):
-        kind, wanted, _ = _resolve(api, document, namespace)
+        kind, configuration, _ = _resolve(api, document, namespace)
         try:
-            api.delete(kind.kind, name_of(wanted), namespace_of(wanted) or None)
-            rows.append((_shown(kind, wanted), "deleted"))
+            api.delete(kind.kind, name_of(configuration), namespace_of(configuration) or None)
+            rows.append((_shown(kind, configuration), "deleted"))
         except NotFound as error:
             if not ignore_not_found:
                 errors.append(error)
@@ -203,14 +203,14 @@ def delete(
 def _apply_one(
     api: KubeAPI, document: Document, namespace: str | None, dry_run: bool
 ) -> tuple[str, str]:
-    kind, wanted, live = _resolve(api, document, namespace)
+    kind, configuration, live = _resolve(api, document, namespace)
     if live is None:
-        created = api.create(annotated(wanted), dry_run=dry_run, field_manager=MANAGER)
+        created = api.create(annotated(configuration), dry_run=dry_run, field_manager=MANAGER)
         return _shown(kind, created), "created"
-    changed = _patched(api, kind, wanted, live, dry_run=dry_run)
+    changed = _patched(api, kind, configuration, live, dry_run=dry_run)
     # A list to which the server added defaults is in each patch, and changes nothing.
     same = changed is None or _differences(live, changed, "") == []
-    return _shown(kind, wanted), "unchanged" if same else "configured"
+    return _shown(kind, configuration), "unchanged" if same else "configured"
 
 
 def _resolve(
@@ -218,10 +218,10 @@ def _resolve(
 ) -> tuple[Kind, Document, Document | None]:
     """Return the kind, the object with its namespace, and the stored object or None."""
     kind = api.kind_of(document)
-    wanted: Document = thaw(document)
-    if wanted.get("metadata") is None:
-        wanted["metadata"] = {}
-    metadata = wanted["metadata"]
+    configuration: Document = thaw(document)
+    if configuration.get("metadata") is None:
+        configuration["metadata"] = {}
+    metadata = configuration["metadata"]
     name = metadata.get("name")
     if name and not isinstance(name, str):
         raise BadRequest(f"metadata.name must be a string, not {name!r}")
@@ -238,15 +238,15 @@ def _resolve(
             )
         metadata["namespace"] = own or namespace or DEFAULT_NAMESPACE
     live = api.peek(kind.kind, metadata["name"], metadata.get("namespace"))
-    return kind, wanted, live
+    return kind, configuration, live
 
 
 def _patched(
-    api: KubeAPI, kind: Kind, wanted: Document, live: Document, *, dry_run: bool
+    api: KubeAPI, kind: Kind, configuration: Document, live: Document, *, dry_run: bool
 ) -> Document | None:
     """Apply a three-way patch; return the patched object, or None if the patch is empty."""
     build, patch_type = (strategic, "strategic") if kind.schema is None else (merging, "merge")
-    sent: Document = thaw(wanted)
+    sent: Document = thaw(configuration)
     for field in ("resourceVersion", "uid", "creationTimestamp", "managedFields"):
         sent["metadata"].pop(field, None)
     sent.pop("status", None)
@@ -255,9 +255,9 @@ def _patched(
         return None
     return api.patch(
         kind.kind,
-        name_of(wanted),
+        name_of(configuration),
         patch,
-        namespace_of(wanted) or None,
+        namespace_of(configuration) or None,
         patch_type=patch_type,
         dry_run=dry_run,
         field_manager=MANAGER,

@@ -51,7 +51,7 @@ class DrainPlan:
     Attributes:
         evict: the pods to evict.
         skipped: keys of the pods that stay.
-        warnings: messages about pods that are evicted or ignored all the same.
+        warnings: messages about pods that are evicted or ignored nevertheless.
         errors: messages about pods that block the drain; with one of them, no pod is evicted.
     """
 
@@ -226,11 +226,11 @@ class Drain:
             if pending and self._clock.now() >= retry_at:
                 pending, evicted = self._evict(pending, evicted)
                 retry_at = self._clock.now() + RETRY_SECONDS
-            left = begin + self._timeout - self._clock.now()
-            if left <= 0:
+            remaining = begin + self._timeout - self._clock.now()
+            if remaining <= 0:
                 self._time_out(pending, evicted)
                 return self.report
-            wait = min(left, retry_at - self._clock.now()) if pending else left
+            wait = min(remaining, retry_at - self._clock.now()) if pending else remaining
             self._wait_for_any(list(evicted.values()), wait)
             evicted = {
                 key: pod for key, pod in evicted.items() if not self._report_if_deleted(key, pod)
@@ -254,8 +254,8 @@ class Drain:
                 refused[key] = pod
                 self.report.refusals += 1
                 times, _ = self.report.refused.get(key, (0, ""))
-                why = error.causes[0].message if error.causes else error.message
-                self.report.refused[key] = times + 1, why
+                reason = error.causes[0].message if error.causes else error.message
+                self.report.refused[key] = times + 1, reason
                 self._say(
                     f'error when evicting pods/"{name}" -n "{namespace}" (will retry after 5s): '
                     f"{error.message}"
@@ -274,8 +274,8 @@ class Drain:
         self._clock.wait_until(lambda: any(map(self._is_deleted, pods)), seconds)
 
     def _is_deleted(self, pod: Document) -> bool:
-        known = self._api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
-        return known is None or meta.uid_of(known) != meta.uid_of(pod)
+        current = self._api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
+        return current is None or meta.uid_of(current) != meta.uid_of(pod)
 
     def _report_if_deleted(self, key: str, pod: Document) -> bool:
         deleted = self._is_deleted(pod)

@@ -168,16 +168,16 @@ class ClusterNode:
         Raises:
             BadRequest: there is no such taint.
         """
-        wanted, _, effect = text.removesuffix("-").partition(":")
-        key = wanted.partition("=")[0]
+        pattern, _, effect = text.removesuffix("-").partition(":")
+        key = pattern.partition("=")[0]
 
         def write() -> None:
             node = self.document
             old = taints_of(node)
-            kept = [t for t in old if t["key"] != key or (effect and t["effect"] != effect)]
-            if kept == old:
+            remaining = [t for t in old if t["key"] != key or (effect and t["effect"] != effect)]
+            if remaining == old:
                 raise BadRequest(f'taint "{text.removesuffix("-")}" not found')
-            node["spec"]["taints"] = kept
+            node["spec"]["taints"] = remaining
             self._api.update(node)
 
         retry_on_conflict(write)
@@ -234,7 +234,7 @@ class ClusterNode:
         """Cut the power: heartbeats end and pods stop; the API server is not informed.
 
         Raises:
-            BadRequest: this cluster does not simulate the machine of the node.
+            BadRequest: the node is not simulated.
         """
         self._powered().fail()
 
@@ -242,13 +242,13 @@ class ClusterNode:
         """Restore the power: the kubelet starts, reports, and runs its pods again.
 
         Raises:
-            BadRequest: this cluster does not simulate the machine of the node.
+            BadRequest: the node is not simulated.
         """
         self._powered().recover()
 
     def _powered(self) -> Machine:
         if self._machine is None:
-            hint = "only the nodes that a Cluster was made with, and those of add_node(), have one"
+            hint = "only the nodes of a Cluster, and those of add_node(), have a kubelet"
             raise BadRequest(f"node {self.name} is not simulated (it has no kubelet)", hint=hint)
         return self._machine
 
@@ -270,10 +270,12 @@ class ClusterNode:
             f"node/{self.name}", verdict, step, binding, "uncordon() lets pods be placed here again"
         )
         for key in sorted({*report.evicted, *report.refused}):
-            times, why = report.refused.get(key, (0, ""))
+            times, reason = report.refused.get(key, (0, ""))
             evicted = key in report.evicted
             verdict = f"{'evicted' if evicted else 'not evicted'}: {self.name} is being drained"
-            result = f"refused {times} times, the last time: {why}" if times else "allowed at once"
+            result = (
+                f"refused {times} times, the last time: {reason}" if times else "allowed at once"
+            )
             step = RuleStep("budgets", {"node": self.name, "refusals": times}, result, DRAINING)
             would = "a budget protected it" if evicted else "its budget allowed a disruption"
             self._decide(meta.reference("pod", key), verdict, step, result, would)

@@ -13,7 +13,7 @@ writes in the audit log, connected by `ownerReferences`, are the trace.
 
 Real counterpart: tracing of the API server and the kubelet with OpenTelemetry
 (kubernetes.io/docs/concepts/cluster-administration/system-traces). It ends with the request; this
-trace goes on through the watches until the pod is ready.
+trace continues through the watches until the pod is ready.
 """
 
 from __future__ import annotations
@@ -186,9 +186,9 @@ def trace(api: KubeAPI, reference: str, revision: int | None = None) -> Trace:
     if revision is not None:
         own = [index for index in own if rows[index].revision == revision]
     if not own:
-        kept = f"the audit log keeps the newest {len(rows)} writes"
+        hint = f"the audit log keeps the newest {len(rows)} writes"
         at = "" if revision is None else f" at revision {revision}"
-        raise NotFound(f"the audit log has no write of {called!r}{at}", hint=kept)
+        raise NotFound(f"the audit log has no write of {called!r}{at}", hint=hint)
     return Trace(build(rows[own[-1] :], called))
 
 

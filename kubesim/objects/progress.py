@@ -53,10 +53,10 @@ def _deployment_progress(deployment: ReadOnlyDocument) -> Progress:
         message = f'error: deployment "{name}" exceeded its progress deadline'
         return Progress(message, done=True, failed=True)
     waiting = f'Waiting for deployment "{name}" rollout to finish: '
-    wanted, updated = deployment["spec"].get("replicas", 1), status.get("updatedReplicas", 0)
+    desired, updated = deployment["spec"].get("replicas", 1), status.get("updatedReplicas", 0)
     replicas, available = status.get("replicas", 0), status.get("availableReplicas", 0)
-    if updated < wanted:
-        state = f"{updated} out of {wanted} new replicas have been updated..."
+    if updated < desired:
+        state = f"{updated} out of {desired} new replicas have been updated..."
     elif replicas > updated:
         state = f"{replicas - updated} old replicas are pending termination..."
     elif available < updated:
@@ -74,12 +74,12 @@ def _statefulset_progress(statefulset: ReadOnlyDocument) -> Progress:
     observed = status.get("observedGeneration", 0)
     if not observed or meta.generation_of(statefulset) > observed:
         return Progress("Waiting for statefulset spec update to be observed...")
-    wanted, ready = spec.get("replicas", 1), status.get("readyReplicas", 0)
-    if ready < wanted:
-        return Progress(f"Waiting for {wanted - ready} pods to be ready...")
+    desired, ready = spec.get("replicas", 1), status.get("readyReplicas", 0)
+    if ready < desired:
+        return Progress(f"Waiting for {desired - ready} pods to be ready...")
     updated = status.get("updatedReplicas", 0)
     if strategy.get("rollingUpdate") is not None:
-        new = wanted - strategy["rollingUpdate"].get("partition", 0)
+        new = desired - strategy["rollingUpdate"].get("partition", 0)
         if updated < new:
             state = f"{updated} out of {new} new pods have been updated..."
             return Progress(f"Waiting for partitioned roll out to finish: {state}")
@@ -101,12 +101,12 @@ def _daemonset_progress(daemonset: ReadOnlyDocument) -> Progress:
     if meta.generation_of(daemonset) > status.get("observedGeneration", 0):
         return Progress("Waiting for daemon set spec update to be observed...")
     waiting = f'Waiting for daemon set "{name}" rollout to finish: '
-    wanted = status.get("desiredNumberScheduled", 0)
+    desired = status.get("desiredNumberScheduled", 0)
     updated, available = status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)
-    if updated < wanted:
-        return Progress(f"{waiting}{updated} out of {wanted} new pods have been updated...")
-    if available < wanted:
-        return Progress(f"{waiting}{available} of {wanted} updated pods are available...")
+    if updated < desired:
+        return Progress(f"{waiting}{updated} out of {desired} new pods have been updated...")
+    if available < desired:
+        return Progress(f"{waiting}{available} of {desired} updated pods are available...")
     return Progress(f'daemon set "{name}" successfully rolled out', done=True)
 
 

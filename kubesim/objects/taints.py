@@ -56,14 +56,14 @@ def with_taints(
         add: taints to set; they replace taints of the same key and effect.
         remove: taints to remove, by key and effect.
     """
-    kept = [taint for taint in taints if not any(same_taint(taint, other) for other in remove)]
+    remaining = [taint for taint in taints if not any(same_taint(taint, other) for other in remove)]
     for new in add:
-        known = [index for index, taint in enumerate(kept) if same_taint(taint, new)]
-        if known:
-            kept[known[0]] = new
+        indices = [index for index, taint in enumerate(remaining) if same_taint(taint, new)]
+        if indices:
+            remaining[indices[0]] = new
         else:
-            kept.append(new)
-    return kept
+            remaining.append(new)
+    return remaining
 
 
 def eviction_delay(

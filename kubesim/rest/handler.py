@@ -122,8 +122,8 @@ class Router:
         """
         parts = tuple(pattern.split("/")[1:])
         routes = self._routes.setdefault(len(parts), [])
-        for known, methods in routes:
-            if known == parts:
+        for segments, methods in routes:
+            if segments == parts:
                 methods[method] = handler
                 return
         routes.append((parts, {method: handler}))

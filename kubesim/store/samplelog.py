@@ -97,10 +97,10 @@ class SampleLog:
 
     def extend(self, first: int, rows: list[SampleRow]) -> None:
         """Append plain samples; the first has revision `first`, each further one the next."""
-        known = len(self._versions)
+        before = len(self._versions)
         self.latest.update(zip(map(key_of, rows), rows, strict=True))
         self._versions.update(map(key_of, rows))
-        if len(self._versions) != known:
+        if len(self._versions) != before:
             for number, row in enumerate(rows):
                 self._created.setdefault(row[0], first + number)
         self._add(Block(first, rows))

@@ -130,20 +130,20 @@ def after_update(
         now: the present time, RFC 3339.
     """
     changed = {path for path, value in after.items() if before.get(path, _NONE) != value}
-    gone = before.keys() - after.keys()
-    if not changed and not gone:
+    removed = before.keys() - after.keys()
+    if not changed and not removed:
         return list(entries)
-    result, known = [], False
+    result, has_entry = [], False
     for entry in entries:
         if _same_writer(entry.writer, writer):
-            known = True
-            paths = frozenset((entry.paths | changed) - gone)
+            has_entry = True
+            paths = frozenset((entry.paths | changed) - removed)
             time = entry.time if paths == entry.paths and not changed else now
             result.append(ManagedFieldsEntry(writer, paths, time))
         else:
-            left = entry.paths - changed - gone
-            result.append(replace(entry, paths=left))
-    if not known and changed:
+            remaining = entry.paths - changed - removed
+            result.append(replace(entry, paths=remaining))
+    if not has_entry and changed:
         result.append(ManagedFieldsEntry(writer, frozenset(changed), now))
     return [entry for entry in result if entry.paths]
 
@@ -208,23 +208,23 @@ def after_apply(
     if force:
         others = [replace(entry, paths=entry.paths - changed) for entry in others]
     dropped = own.paths - wanted.keys()
-    kept = frozenset().union(*(entry.paths for entry in others))
-    gone = frozenset(path for path in dropped if not _is_owned(path, kept))
+    owned_by_others = frozenset().union(*(entry.paths for entry in others))
+    removed = frozenset(path for path in dropped if not _is_owned(path, owned_by_others))
     paths = frozenset(wanted)
     same = paths == own.paths and not changed and own.time
-    mine = ManagedFieldsEntry(writer, paths, own.time if same else now)
-    result = [*(replace(e, paths=frozenset(e.paths - gone)) for e in others if e.paths)]
+    own_entry = ManagedFieldsEntry(writer, paths, own.time if same else now)
+    result = [*(replace(e, paths=frozenset(e.paths - removed)) for e in others if e.paths)]
     place = next((i for i, e in enumerate(entries) if _same_writer(e.writer, writer)), len(result))
-    result.insert(min(place, len(result)), mine)
-    return Applied([entry for entry in result if entry.paths], gone, conflicts)
+    result.insert(min(place, len(result)), own_entry)
+    return Applied([entry for entry in result if entry.paths], removed, conflicts)
 
 
-def _is_owned(path: Path, kept: FieldSet) -> bool:
+def _is_owned(path: Path, owned: FieldSet) -> bool:
     """Return whether `kept` has a path, or, for a list item, any field in that item."""
     if path[-1] != SELF:
-        return path in kept
+        return path in owned
     item = path[:-1]
-    return any(other[: len(item)] == item for other in kept)
+    return any(other[: len(item)] == item for other in owned)
 
 
 def conflict_error(conflicts: Sequence[tuple[Writer, Path]]) -> Conflict:

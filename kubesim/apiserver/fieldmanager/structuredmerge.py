@@ -113,8 +113,8 @@ def is_set(schema: Schema, items: list[object]) -> bool:
 def key_step(item: Document, keys: Iterable[str]) -> str:
     """Return the step to an item of a keyed list."""
     named = {key: item.get(key, DEFAULT_KEYS.get(key)) for key in keys}
-    known = {key: value for key, value in named.items() if value is not None}
-    return f"k:{_encode(known)}"
+    present = {key: value for key, value in named.items() if value is not None}
+    return f"k:{_encode(present)}"
 
 
 def value_step(value: object) -> str:

@@ -124,8 +124,8 @@ def validate_definition(definition: Document, errors: FieldErrors) -> None:
             errors.required(f"spec.names.{field}")
         elif not valid_dns1123_label(str(value).lower()):
             errors.invalid(f"spec.names.{field}", value, LABEL_RULE)
-    wanted = f"{names.get('plural')}.{group}"
-    if group and names.get("plural") and name_of(definition) != wanted:
+    expected_name = f"{names.get('plural')}.{group}"
+    if group and names.get("plural") and name_of(definition) != expected_name:
         rule = 'must be spec.names.plural+"."+spec.group'
         errors.invalid("metadata.name", name_of(definition), rule)
     if not spec.get("scope"):

@@ -310,8 +310,8 @@ def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> No
         if gate.get("name") not in gates:
             rule = "only deletion is allowed, but found new scheduling gate"
             errors.forbidden("spec.schedulingGates", f"{rule} '{gate.get('name')}'")
-    kept = _without_seconds(after)
-    if any(toleration not in kept for toleration in _without_seconds(before)):
+    tolerations = _without_seconds(after)
+    if any(toleration not in tolerations for toleration in _without_seconds(before)):
         errors.forbidden(
             "spec.tolerations",
             "existing toleration can not be modified except its tolerationSeconds",

@@ -104,12 +104,12 @@ def _others(api: ServerView, service: Document) -> list[Document]:
 
 
 def _free_address(api: ServerView, others: list[Document]) -> str:
-    taken = {spec.get("clusterIP") for spec in others}
+    in_use = {spec.get("clusterIP") for spec in others}
     rng = api.streams("cluster-ips")
     while True:
         index = rng.randrange(RESERVED, SERVICE_RANGE.num_addresses - 1)
         address = str(SERVICE_RANGE[index])
-        if address not in taken:
+        if address not in in_use:
             return address
 
 
@@ -148,16 +148,16 @@ def _allocate_node_ports(
 ) -> None:
     """Set node ports: the allocated ones, the requested ones, and free ones for the other ports."""
     allocated = {_port_key(port): port.get("nodePort") for port in before.get("ports") or ()}
-    taken = {port.get("nodePort") for spec in others for port in spec.get("ports") or ()}
+    in_use = {port.get("nodePort") for spec in others for port in spec.get("ports") or ()}
     ports = list(objects_in(spec.get("ports")))
-    taken |= {port.get("nodePort") for port in ports}
+    in_use |= {port.get("nodePort") for port in ports}
     rng = api.streams("node-ports")
     for port in ports:
         fill(port, "nodePort", allocated.get(_port_key(port)))
         while not port["nodePort"]:
-            drawn = rng.choice(NODE_PORTS)
-            port["nodePort"] = None if drawn in taken else drawn
-            taken.add(drawn)
+            candidate = rng.choice(NODE_PORTS)
+            port["nodePort"] = None if candidate in in_use else candidate
+            in_use.add(candidate)
 
 
 def _port_key(port: Document) -> tuple[object, object]:
@@ -258,8 +258,8 @@ def _validate_address(spec: Document, type_: object, errors: FieldErrors) -> Non
 def validate_service_update(new: Document, old: Document, errors: FieldErrors) -> None:
     """Forbid changes of the cluster IP, except from or to the type ExternalName."""
     after, before = new.get("spec") or {}, old.get("spec") or {}
-    kept = "ExternalName" not in (after.get("type"), before.get("type"))
-    if kept and before.get("clusterIP") and after.get("clusterIP") != before["clusterIP"]:
+    is_allocated = "ExternalName" not in (after.get("type"), before.get("type"))
+    if is_allocated and before.get("clusterIP") and after.get("clusterIP") != before["clusterIP"]:
         shown = [after.get("clusterIP")]
         errors.invalid("spec.clusterIPs[0]", shown, IMMUTABLE)
 

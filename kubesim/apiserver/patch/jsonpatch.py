@@ -75,8 +75,9 @@ def _apply(root: list[object], operation: Document) -> int:
     return 0
 
 
-def _refused(why: str) -> Invalid:
-    return Invalid(REFUSED, hint=why)  # upstream gives no causes: kubectl prints the message alone
+def _refused(reason: str) -> Invalid:
+    # Upstream gives no causes: kubectl prints the message alone.
+    return Invalid(REFUSED, hint=reason)
 
 
 def _pointer(pointer: object) -> list[str]:

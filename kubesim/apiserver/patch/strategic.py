@@ -89,11 +89,11 @@ def _retained(document: Document, patch: Document) -> Document:
     """Return the document without the keys that `$retainKeys` does not name."""
     if RETAIN not in patch:
         return document
-    kept = _values(patch[RETAIN], RETAIN)
+    retained = _values(patch[RETAIN], RETAIN)
     for key in patch:
-        if not key.startswith("$") and key not in kept:
+        if not key.startswith("$") and key not in retained:
             raise BadRequest(f"{RETAIN} does not name {key!r}, which the patch sets")
-    return {key: value for key, value in document.items() if key in kept}
+    return {key: value for key, value in document.items() if key in retained}
 
 
 def _remove_from_set(result: Document, field: str, values: object) -> None:
@@ -119,8 +119,8 @@ def _merge_list(document: list[object], patch: list[object], place: Place) -> li
     if not place.keys or len(changes) < len(patch):
         return [_without_directives(item, place.item()) for item in patch]
     if any(item.get(DIRECTIVE) == "replace" for item in changes):
-        kept = (item for item in changes if DIRECTIVE not in item)
-        return [_without_directives(item, place.item()) for item in kept]
+        items = (item for item in changes if DIRECTIVE not in item)
+        return [_without_directives(item, place.item()) for item in items]
     return _merge_items(document, changes, place)
 
 
@@ -133,12 +133,12 @@ def _merge_items(document: list[object], changes: list[Document], place: Place) 
             positions.setdefault(identity, []).append(index)
     for change in changes:
         identity = _identity(change, _merge_key(change, place.keys))
-        known = [i for i in positions.get(identity, ()) if result[i] is not _DELETED]
+        indices = [i for i in positions.get(identity, ()) if result[i] is not _DELETED]
         if change.get(DIRECTIVE) == "delete":
-            for index in known:
+            for index in indices:
                 result[index] = _DELETED
-        elif known:
-            result[known[0]] = apply_patch(result[known[0]], change, place.item())
+        elif indices:
+            result[indices[0]] = apply_patch(result[indices[0]], change, place.item())
         else:
             positions[identity] = [len(result)]
             result.append(apply_patch({}, change, place.item()))

@@ -129,15 +129,15 @@ def _keyed(
             if place.retains_keys:
                 inner[RETAIN] = sorted(item)
             items.append({**inner, key: item[key]})
-    kept = {_identity(item, place) for item in wanted}
-    removed = [item for identity, item in before.items() if identity not in kept]
+    identities = {_identity(item, place) for item in wanted}
+    removed = [item for identity, item in before.items() if identity not in identities]
     items += [
         {DIRECTIVE: "delete", (key := _key_of(item, place)): item[key]}
         for item in removed
         if _identity(item, place) in current
     ]
     order = [{(key := _key_of(item, place)): item[key]} for item in wanted]
-    common = [identity for identity in current if identity in kept]
+    common = [identity for identity in current if identity in identities]
     moved = common != [
         identity for item in wanted if (identity := _identity(item, place)) in current
     ]

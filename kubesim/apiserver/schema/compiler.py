@@ -59,11 +59,11 @@ class Compiler:
         return shape
 
     def _referenced(self, reference: str, schema: Schema) -> Shape:
-        known = self._types.get(reference)
-        if known is None:
+        cached = self._types.get(reference)
+        if cached is None:
             shape = self.compile(resolve(schema), type_name_of(schema))
-            known = self._types.setdefault(reference, shape)
-        return known
+            cached = self._types.setdefault(reference, shape)
+        return cached
 
     def _typed(self, schema: Schema, owner: str) -> Shape:
         kind = schema.get("type")

@@ -78,8 +78,8 @@ def check_schema(schema: object, path: str, errors: FieldErrors) -> None:
     for field in ("items", "additionalProperties"):
         if schema.get(field) is not None and not isinstance(schema[field], bool):
             check_schema(schema[field], f"{path}.{field}", errors)
-    for field, wanted in (("required", list), ("enum", list)):
-        if schema.get(field) is not None and not isinstance(schema[field], wanted):
+    for field, type_ in (("required", list), ("enum", list)):
+        if schema.get(field) is not None and not isinstance(schema[field], type_):
             errors.invalid(f"{path}.{field}", schema[field], "must be a list")
     for field in ("minimum", "maximum", "multipleOf", "minLength", "maxLength", "minItems"):
         if isinstance(schema.get(field), (str, list, dict)):

@@ -36,9 +36,9 @@ def structure_of(kind: Kind) -> Schema | None:
 def component_name(kind: Kind) -> str:
     """Return OpenAPI's name of a kind, for example ``io.k8s.api.apps.v1.Deployment``."""
     if kind.schema is None:
-        known = component_of(kind.api_version, kind.kind)
-        if known is not None:
-            return known
+        name = component_of(kind.api_version, kind.kind)
+        if name is not None:
+            return name
     return ".".join([*reversed(kind.group.split(".")), kind.version, kind.kind])
 
 

@@ -1,4 +1,4 @@
-"""Compiled schemas: one object for each place of a type, which checks the values that stand there.
+"""Compiled schemas: one object for each field of a type, which checks the values of the field.
 
 `Shape.fits` answers quickly and keeps no paths, since nearly every value fits; `Shape.faults` finds
 out what is wrong where one does not. `Shape.has_no_unknown_fields` and `Shape.unknown` do the same
@@ -27,8 +27,8 @@ class Shape:
 
     Args:
         messages: how faults are worded.
-        expected: what the place takes, in these words.
-        nullable: whether null is taken.
+        expected: the expected type, as named in messages.
+        nullable: whether null is allowed.
     """
 
     __slots__ = ("expected", "messages", "nullable")
@@ -71,7 +71,7 @@ class Shape:
 
 
 class Atom(Shape):
-    """A place for a plain value of certain Python types."""
+    """Accepts a plain value of certain Python types."""
 
     __slots__ = ("plain", "types")
 
@@ -87,7 +87,7 @@ class Atom(Shape):
         return type(value) in self.types
 
     def fits(self, value: object) -> bool:
-        """Return whether the value is of one of the types, or null where null is taken."""
+        """Return whether the value is of one of the types, or null where null is allowed."""
         return type(value) in self.types or (value is None and self.nullable)
 
 
@@ -136,7 +136,7 @@ class Fields(NamedTuple):
 
 
 class ObjectShape(Shape):
-    """A place for an object: a type with fields, or a map.
+    """Accepts an object: a type with fields, or a map.
 
     Args:
         schema: of the object.
@@ -279,7 +279,7 @@ class ArrayShape(Shape):
 
 
 class AnyType(Shape):
-    """A place whose schema names no type: parts for objects and lists apply where they can.
+    """Accepts any type, since the schema names none; its parts check objects and lists.
 
     Args:
         parts: the shapes of an object and of a list, if the schema speaks of them.

@@ -71,13 +71,13 @@ def check_patched(
 
 
 def _warnings(
-    kind: Kind, document: Document, options: WriteOptions, known: Sequence[str]
+    kind: Kind, document: Document, options: WriteOptions, tolerated: Sequence[str]
 ) -> list[str]:
     directive = options.get("field_validation") or IGNORE
     if directive == IGNORE:
         return []
     warnings = [f'duplicate field "{path}"' for path in options.get("duplicates", ())]
-    unknown = (path for path in unknown_fields(kind, document) if path not in known)
+    unknown = (path for path in unknown_fields(kind, document) if path not in tolerated)
     warnings += [f'unknown field "{path}"' for path in unknown]
     if directive == WARN and "warnings" in options:
         options["warnings"].extend(warnings)

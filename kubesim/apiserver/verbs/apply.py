@@ -179,5 +179,7 @@ def _without_server_fields(kind: Kind, wanted: Document) -> Document:
     return part
 
 
-def _without_paths(entries: list[ManagedFieldsEntry], gone: FieldSet) -> list[ManagedFieldsEntry]:
-    return [ManagedFieldsEntry(e.writer, frozenset(e.paths - gone), e.time) for e in entries]
+def _without_paths(
+    entries: list[ManagedFieldsEntry], removed: FieldSet
+) -> list[ManagedFieldsEntry]:
+    return [ManagedFieldsEntry(e.writer, frozenset(e.paths - removed), e.time) for e in entries]

@@ -3,7 +3,7 @@
 Deletion is graceful: a bound, running pod is only marked (deletionTimestamp); its kubelet stops it
 and then removes it. An object with finalizers stays, marked, until the last one is removed. Two
 finalizers hold it until its dependents are deleted or orphaned (`propagation`). A namespace has a
-finalizer of its own, ``kubernetes``: the namespace controller empties it, and then `finalize`s it.
+finalizer, ``kubernetes``: the namespace controller empties it, and then `finalize`s it.
 
 Source: k8s.io/apiserver/pkg/registry/generic/registry/store.go (Delete, DeleteCollection),
 pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go

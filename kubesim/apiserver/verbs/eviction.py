@@ -263,10 +263,10 @@ class Evictions:
         if dry_run:
             return True
         now = self._core.clock.timestamp()
-        left = status["disruptionsAllowed"] - 1
+        remaining = status["disruptionsAllowed"] - 1
         disrupted = {**disrupted, meta.name_of(pod): now}
-        new = {**status, "disruptionsAllowed": left, "disruptedPods": disrupted}
-        if left == 0:
+        new = {**status, "disruptionsAllowed": remaining, "disruptedPods": disrupted}
+        if remaining == 0:
             new["conditions"] = allowed_condition(new, now)
         document: Document = freeze({**budget.value, "status": new})
         compare, put = [(budget.key, budget.mod_revision)], [(budget.key, document)]

@@ -56,9 +56,9 @@ def finalizers_after(finalizers: Sequence[str], requested: str | None, default: 
     A later deletion with another policy replaces them: Background removes an object that waits for
     a foreground deletion.
     """
-    wanted = COLLECTED.get(effective_policy(finalizers, requested, default))
-    kept = [name for name in finalizers if name not in COLLECTED.values() or name == wanted]
-    return kept if wanted is None or wanted in kept else [*kept, wanted]
+    required = COLLECTED.get(effective_policy(finalizers, requested, default))
+    remaining = [name for name in finalizers if name not in COLLECTED.values() or name == required]
+    return remaining if required is None or required in remaining else [*remaining, required]
 
 
 def check_policy(policy: object, kind: str, name: str) -> None:

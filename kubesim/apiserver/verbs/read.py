@@ -327,8 +327,8 @@ def _selectors(
     fields = parse_field_selector(field_selector)
     for path in fields.paths:
         if path not in METADATA_FIELDS and path not in kind.selectable_fields:
-            known = ", ".join([*METADATA_FIELDS, *kind.selectable_fields])
-            raise BadRequest(f"field label not supported: {path}", hint=f"supported: {known}")
+            supported = ", ".join([*METADATA_FIELDS, *kind.selectable_fields])
+            raise BadRequest(f"field label not supported: {path}", hint=f"supported: {supported}")
     return parse_label_selector(label_selector), fields
 
 

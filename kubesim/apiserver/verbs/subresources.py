@@ -169,17 +169,17 @@ def _log_container(pod: Document, name: str, container: str | None, previous: bo
     """Return the container whose log is read; None: the pod's only one, in its present run."""
     main = [str(item.get("name")) for item in containers_of(pod)]
     init = (pod.get("spec") or {}).get("initContainers") or ()
-    known = main + [str(item.get("name")) for item in init]
+    names = main + [str(item.get("name")) for item in init]
     if container is None and len(main) > 1:
         raise BadRequest(
             f"a container name must be specified for pod {name}, choose one of: [{' '.join(main)}]"
         )
-    if container is not None and container not in known:
+    if container is not None and container not in names:
         raise BadRequest(
             f"container {container} is not valid for pod {name}",
-            hint=f"its containers are: {', '.join(known)}",
+            hint=f"its containers are: {', '.join(names)}",
         )
-    if container is None and (len(known) > 1 or previous):
+    if container is None and (len(names) > 1 or previous):
         return main[0]
     return container
 

@@ -177,13 +177,13 @@ class Connection:
     def linger(self) -> None:
         """Read what the client still sends, so that it reads the response before the reset."""
         self.connection.shutdown(socket.SHUT_WR)
-        end, taken = time.monotonic() + LINGER_SECONDS, 0
-        while taken < LINGER_BYTES and (left := end - time.monotonic()) > 0:
-            self.connection.settimeout(left)
+        end, received = time.monotonic() + LINGER_SECONDS, 0
+        while received < LINGER_BYTES and (remaining := end - time.monotonic()) > 0:
+            self.connection.settimeout(remaining)
             data = self.connection.recv(READ_BYTES)
             if not data:
                 return
-            taken += len(data)
+            received += len(data)
 
     def detach_socket(self) -> socket.socket:
         """Return the socket, non-blocking, for the caller to use and close."""
@@ -273,11 +273,11 @@ class Connection:
         return body
 
     def _receive(self, deadline: float) -> None:
-        left = deadline - time.monotonic()
-        if left <= 0:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
             raise RequestRejected(408, "the request took too long")
         try:
-            self.connection.settimeout(left)
+            self.connection.settimeout(remaining)
             data = self.connection.recv(READ_BYTES)
         except (TimeoutError, BlockingIOError):  # the second is the kernel's own time-out
             raise RequestRejected(408, "the request took too long") from None
@@ -292,10 +292,10 @@ class Connection:
     def _send_rest(self, rest: memoryview) -> None:
         deadline = time.monotonic() + ANSWER_SECONDS
         while rest:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
                 raise ConnectionClosed
-            self.connection.settimeout(left)
+            self.connection.settimeout(remaining)
             rest = rest[self.connection.send(rest) :]
         self.connection.settimeout(self._idle_timeout)
 

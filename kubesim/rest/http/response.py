@@ -84,7 +84,7 @@ def render(response: Response, *, close: bool, head_only: bool) -> bytes:
     Args:
         response: what to send.
         close: announce that the connection is closed afterwards.
-        head_only: without the body, as HEAD wants it.
+        head_only: without the body, for HEAD.
     """
     body = response.body
     if response.headers is NO_HEADERS and not close and not head_only and response.status != 204:

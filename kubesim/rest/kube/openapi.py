@@ -82,10 +82,10 @@ class OpenAPI:
     def render(self, path: str) -> bytes:
         """Return one document as JSON."""
         kinds = self._paths()[path]
-        known = self._rendered.get(path)
-        if known is None or known[0] != kinds:
-            known = self._rendered[path] = (kinds, encode(document(kinds, path)).encode())
-        return known[1]
+        cached = self._rendered.get(path)
+        if cached is None or cached[0] != kinds:
+            cached = self._rendered[path] = (kinds, encode(document(kinds, path)).encode())
+        return cached[1]
 
     def _paths(self) -> dict[str, list[Kind]]:
         """Return the kinds of each document."""

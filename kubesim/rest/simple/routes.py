@@ -128,8 +128,8 @@ class ClusterRoutes:
         """Change the configuration of the autoscaler: all keys of the body, or none."""
         body = request.json()
         if not isinstance(body, dict):
-            known = ", ".join(hpaconfig.KEYS)
-            raise BadRequest(f"the body must be an object with some of: {known}")
+            names = ", ".join(hpaconfig.KEYS)
+            raise BadRequest(f"the body must be an object with some of: {names}")
         config = hpaconfig.write(self._api, body)
         return Response.json({"message": "HPA config updated", "config": config})
 
@@ -170,9 +170,9 @@ class ClusterRoutes:
     def _explain(self, reference: str) -> Response:
         records = self._decisions.of(reference) if self._decisions is not None else ()
         if not records:
-            known = self._decisions.objects()[:HINT_SIZE] if self._decisions is not None else []
+            names = self._decisions.objects()[:HINT_SIZE] if self._decisions is not None else []
             raise NotFound(
                 f"there are no decision records about {reference[:100]!r}",
-                hint=f"there are records about: {', '.join(known)}" if known else "",
+                hint=f"there are records about: {', '.join(names)}" if names else "",
             )
         return Response.json([record.to_dict() for record in records])
