@@ -155,10 +155,10 @@ class HorizontalController:
             # The first sync comes one period after the HPA was created, not at once.
             self._entries[key] = _SyncEntry(uid, period, self._sync_later(key, period))
         elif entry.period != period:
-            left = entry.timer.due - self.clock.now()
+            remaining = entry.timer.due - self.clock.now()
             entry.timer.cancel()
             entry.period = period
-            entry.timer = self._sync_later(key, min(left, period))
+            entry.timer = self._sync_later(key, min(remaining, period))
 
     def _sync_later(self, key: str, seconds: float) -> Timer:
         return self.worker.call_later(seconds, lambda: self._sync(key))

@@ -48,10 +48,10 @@ def with_conditions(status: Document, conditions: Sequence[Condition], now: str)
         conditions: in the order in which they were set.
         now: RFC 3339 string.
     """
-    kept = status.get("conditions") or []
+    retained = status.get("conditions") or []
     for type, value, reason, message in conditions:
-        kept = set_condition(kept, type, value, reason, message, now=now)
-    return {**status, "conditions": kept}
+        retained = set_condition(retained, type, value, reason, message, now=now)
+    return {**status, "conditions": retained}
 
 
 def status_of(
@@ -102,8 +102,8 @@ def metric_status(entry: ReadOnlyDocument, proposal: MetricProposal | None) -> D
         return {"type": ""}
     source_field = SOURCE_FIELDS[metric_type]
     source = entry.get(source_field) or {}
-    kept = ("name", "container", "metric", "describedObject")
-    body: Document = {name: thaw(source[name]) for name in kept if name in source}
+    retained = ("name", "container", "metric", "describedObject")
+    body: Document = {name: thaw(source[name]) for name in retained if name in source}
     current: Document = {}
     if proposal.utilization is not None:
         current["averageUtilization"] = proposal.utilization
@@ -326,20 +326,20 @@ def from_number(seen: Observation, number: object) -> Recommendation:
     """
     if not isinstance(number, (int, float)) or isinstance(number, bool) or isnan(number):
         raise TypeError(f"recommend() returned {number!r}; return a number of replicas")
-    wanted = round(max(0, min(number, MAX_REPLICAS)))
+    desired = round(max(0, min(number, MAX_REPLICAS)))
     got_scale = "the HPA controller was able to get the target's current scale"
     return Recommendation(
-        wanted,
-        reason="policy" if wanted != seen.current else "",
+        desired,
+        reason="policy" if desired != seen.current else "",
         conditions=(
             ("AbleToScale", "True", "SucceededGetScale", got_scale),
             ("ScalingActive", "True", "ValidMetricFound", "a policy of your own decided"),
         ),
-        steps=(RuleStep("policy", {"current": seen.current}, f"the policy wants {wanted}"),),
+        steps=(RuleStep("policy", {"current": seen.current}, f"the policy wants {desired}"),),
         binding="the policy",
         would_change_if="the policy returned another number",
         state=seen.state,
-        data={"ready": sum(pod.ready is True for pod in seen.pods), "proposal": wanted},
+        data={"ready": sum(pod.ready is True for pod in seen.pods), "proposal": desired},
     )
 
 

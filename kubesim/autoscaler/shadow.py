@@ -64,11 +64,11 @@ def side_by_side(decisions: DecisionLog, hpa: str) -> Table:
     names = [name.removeprefix(prefix) for name in decisions.objects() if name.startswith(prefix)]
     if not real:
         raise NotFound(f"there is no decision about the HPA {hpa!r} yet")
-    wanted = {
+    desired = {
         name: {d.time: d.data.get("to") for d in decisions.of(f"{prefix}{name}")} for name in names
     }
     rows = [
-        (d.time, d.data.get("from"), d.data.get("to"), *(wanted[n].get(d.time) for n in names))
+        (d.time, d.data.get("from"), d.data.get("to"), *(desired[n].get(d.time) for n in names))
         for d in real
     ]
     return Table(("time [s]", "pods", "real", *names), rows, f"hpa/{hpa}: real and shadows")

@@ -84,14 +84,14 @@ class Fleet:
 
     def resize(self, wanted: int, now: float) -> None:
         """Create pods, or delete the newest ones, as a StatefulSet does."""
-        self._samples = kept = dict(self.samples)
+        self._samples = retained = dict(self.samples)
         for number in range(len(self.pods), wanted):
             facts = PodFacts(f"pod-{number}", "Pending", False, False, now, now)
             pod = Pod(facts, now + self.world.start_seconds)
             self.pods.append(pod)
             self.starting.append(pod)
         for pod in self.pods[wanted:]:
-            kept.pop(pod.facts.name, None)
+            retained.pop(pod.facts.name, None)
             if pod in self.starting:
                 self.starting.remove(pod)
         del self.pods[wanted:]

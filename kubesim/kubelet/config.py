@@ -82,6 +82,8 @@ class KubeletConfig:
         memory += self.threshold_bytes
         offered = dict(capacity)
         offered["cpu"] = format_cpu(max(0, parse_cpu_milli(capacity["cpu"]) - cpu))
-        left = max(0, parse_memory(capacity["memory"]) - memory)
-        offered["memory"] = f"{left // MEBIBYTE}Mi" if left % MEBIBYTE == 0 else f"{left // 1024}Ki"
+        remaining = max(0, parse_memory(capacity["memory"]) - memory)
+        offered["memory"] = (
+            f"{remaining // MEBIBYTE}Mi" if remaining % MEBIBYTE == 0 else f"{remaining // 1024}Ki"
+        )
         return offered

@@ -75,7 +75,7 @@ def reported_conditions(old: Sequence[Document], facts: Sequence[Fact], now: str
     result = [c for c in old if c.get("type") not in own]
     for type, status, reason, message in facts:
         before = known.get(type, {})
-        kept = before.get("lastTransitionTime") if before.get("status") == status else None
+        retained = before.get("lastTransitionTime") if before.get("status") == status else None
         result.append(
             {
                 "type": type,
@@ -83,7 +83,7 @@ def reported_conditions(old: Sequence[Document], facts: Sequence[Fact], now: str
                 "reason": reason,
                 "message": message,
                 "lastHeartbeatTime": now,
-                "lastTransitionTime": kept or now,
+                "lastTransitionTime": retained or now,
             }
         )
     return result

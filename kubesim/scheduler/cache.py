@@ -102,7 +102,7 @@ class NodeCache:
 
     def refresh_node(self, node: Document) -> None:
         """Replace a node's document by one that differs in nothing that the scheduler reads."""
-        self.nodes[meta.name_of(node)].node = node
+        self.nodes[meta.name_of(node)].refresh_node(node)
 
     def remove_node(self, name: str) -> None:
         """Remove a node; its pods are kept in case it is added again."""

@@ -140,8 +140,8 @@ class FastSearch:
         parts += tree.branches(0, max(0, start + evaluated - total))
         best = max(tree.best[branch] for branch in parts)
         ties = sum(tree.ties[branch] for branch in parts if tree.best[branch] == best)
-        drawn = search.rng.choice(range(ties)) if ties > 1 else 0
-        winner = nodes[_nth(tree, parts, best, drawn)]
+        draw = search.rng.choice(range(ties)) if ties > 1 else 0
+        winner = nodes[_nth(tree, parts, best, draw)]
         self.used += 1
         feasible = sum(tree.feasible[branch] for branch in parts)
         note = (

@@ -109,10 +109,10 @@ def proposals_for(
     pod = api.peek("Pod", name, namespace)
     if pod is None or node_of(pod):
         return []
-    wanted = pod["spec"].get("schedulerName")
+    desired = pod["spec"].get("schedulerName")
     for scheduler in schedulers:
-        if scheduler.name == wanted:
+        if scheduler.name == desired:
             return smallest_changes(pod, current_snapshot(api), scheduler.framework)
     served = ", ".join(scheduler.name for scheduler in schedulers)
-    step = f"no scheduler serves its schedulerName {wanted!r} (served: {served})"
-    return [ChangeProposal("", (step,), ({"kind": "schedulerName", "name": wanted},))]
+    step = f"no scheduler serves its schedulerName {desired!r} (served: {served})"
+    return [ChangeProposal("", (step,), ({"kind": "schedulerName", "name": desired},))]

@@ -295,9 +295,9 @@ class Traffic:
     def _leave(self, route: Route, uid: str) -> None:
         known = self._of_pod.get(uid, ())
         if route in known:
-            left = tuple(other for other in known if other is not route)
-            if left:
-                self._of_pod[uid] = left
+            remaining = tuple(other for other in known if other is not route)
+            if remaining:
+                self._of_pod[uid] = remaining
             else:
                 del self._of_pod[uid]
         route.ready.discard(uid)

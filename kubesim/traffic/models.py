@@ -189,8 +189,8 @@ class Poisson:
             key = f"poisson/{self.seed}/{block}"
             self._block, self._draws = block, keyed_bytes(key, DRAW_BYTES * BLOCK_SECONDS)
         start = offset * DRAW_BYTES
-        drawn = int.from_bytes(self._draws[start : start + DRAW_BYTES], "big")
-        return (drawn + 0.5) / (1 << 8 * DRAW_BYTES)
+        draw = int.from_bytes(self._draws[start : start + DRAW_BYTES], "big")
+        return (draw + 0.5) / (1 << 8 * DRAW_BYTES)
 
     def __repr__(self) -> str:
         return f"Poisson({self.model!r}, seed={self.seed})"

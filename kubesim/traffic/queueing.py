@@ -240,15 +240,15 @@ class FluidQueue:
         Returns:
             The amount, and how many of the requests arrived before `cut`.
         """
-        left, old = amount, 0.0
-        while self._waiting and left > 0:
+        remaining, old = amount, 0.0
+        while self._waiting and remaining > 0:
             first = self._waiting[0]
-            taken = min(first.amount, left)
+            taken = min(first.amount, remaining)
             end = first.begin + (first.end - first.begin) * taken / first.amount
             if first.begin < cut:
                 whole = end <= cut or end <= first.begin
                 old += taken if whole else taken * (cut - first.begin) / (end - first.begin)
-            left -= taken
+            remaining -= taken
             if taken == first.amount:
                 self._waiting.popleft()
             else:
@@ -274,15 +274,15 @@ class FluidQueue:
         """Drop the newest requests, for which the queue is full; return how many."""
         if excess <= 0:
             return 0.0
-        left = excess
-        while self._waiting and left > 0:
+        remaining = excess
+        while self._waiting and remaining > 0:
             last = self._waiting[-1]
-            if last.amount <= left:
-                left -= last.amount
+            if last.amount <= remaining:
+                remaining -= last.amount
                 self._waiting.pop()
             else:
-                last.end -= (last.end - last.begin) * left / last.amount
-                last.amount -= left
-                left = 0.0
+                last.end -= (last.end - last.begin) * remaining / last.amount
+                last.amount -= remaining
+                remaining = 0.0
         self._total = self.rules.limit if self._waiting else 0.0
         return excess

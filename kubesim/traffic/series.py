@@ -119,8 +119,8 @@ class Series:
         while True:
             try:
                 newest = self._serial
-                wanted = min(max(0, newest - cursor), len(self._rows))
-                newest_first = list(islice(reversed(self._rows), wanted))
+                desired = min(max(0, newest - cursor), len(self._rows))
+                newest_first = list(islice(reversed(self._rows), desired))
                 break
             except RuntimeError:  # the worker appended during the copy
                 continue

@@ -226,11 +226,11 @@ class CustomMetrics:
             name: of the metric.
             selector: written as in ``queue=mail``.
         """
-        wanted = parse_label_selector(selector)
+        desired = parse_label_selector(selector)
         series = self._value(("external", namespace, name))
         if not isinstance(series, list):
             return []
-        return [milli_of(value) for labels, value in series if wanted.matches(labels)]
+        return [milli_of(value) for labels, value in series if desired.matches(labels)]
 
     # -- reading --------------------------------------------------------------------------------
 
@@ -289,7 +289,7 @@ class CustomMetrics:
     def _read_all(self) -> None:
         """Read every metric; one that raises has no value until the next reading."""
         self._read_at = self._clock.now()
-        kept: dict[Key, float | LabeledValues] = {}
+        retained: dict[Key, float | LabeledValues] = {}
         for key in self._keys():
             try:
                 value = self._evaluate(key)
@@ -298,8 +298,8 @@ class CustomMetrics:
                 self._api.analytics.log("Metrics", "ReadFailed", message, "error")
                 continue
             if value is not None:
-                kept[key] = value
-        self._kept = kept
+                retained[key] = value
+        self._kept = retained
 
     def _keys(self) -> list[Key]:
         """Return the keys of all metrics that have a value now, sorted."""

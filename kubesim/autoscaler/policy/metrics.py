@@ -236,10 +236,10 @@ def _failed(seen: Observation, weighed: MetricsResult, failures: int) -> Metrics
     )
     steps = weighed.steps
     if weighed.proposal is not None:
-        wanted = {"wanted": weighed.proposal.replicas, "current": seen.current}
+        desired = {"wanted": weighed.proposal.replicas, "current": seen.current}
         result = "a failed metric might propose more: no scale-down without it"
         steps += (
-            RuleStep("failed metrics", wanted, result, f"{SOURCE} computeReplicasForMetrics"),
+            RuleStep("failed metrics", desired, result, f"{SOURCE} computeReplicasForMetrics"),
         )
     return MetricsResult(
         False,

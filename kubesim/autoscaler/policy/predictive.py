@@ -101,21 +101,21 @@ class Predictive:
     ) -> Recommendation:
         """Return the real recommendation, raised to the expected demand as far as limits permit."""
         limits = limits_for(seen, seen.now)
-        wanted = ceiling(max(0.0, expected))
+        desired = ceiling(max(0.0, expected))
         inputs = {
             "points": len(points),
             "demand_now_pods": round(points[-1][1], 3),
             "demand_expected_pods": round(expected, 3),
             "ahead_seconds": self.ahead,
         }
-        size = limits.final(wanted) if wanted > seen.current else result.replicas
+        size = limits.final(desired) if desired > seen.current else result.replicas
         data = {**result.data, "expected": expected, "to": max(size, result.replicas)}
         if size <= result.replicas:
             step = RuleStep("predict", inputs, f"the real algorithm's {result.replicas} will do")
             return replace(result, steps=(*result.steps, step), data=data)
-        step = RuleStep("predict", inputs, f"{count_of(wanted, 'pod')} will be needed: {size} now")
+        step = RuleStep("predict", inputs, f"{count_of(desired, 'pod')} will be needed: {size} now")
         log = tuple(
-            (max(pods, wanted) if at == seen.now else pods, at)
+            (max(pods, desired) if at == seen.now else pods, at)
             for pods, at in result.state.recommendations or ()
         )
         return replace(

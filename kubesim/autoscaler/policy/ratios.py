@@ -202,9 +202,9 @@ class PodsTarget:
             count += tally.missing + tally.unready
         measured = self.measure(used, base)
         second = ratio_of(measured, self.target)
-        wanted = ceiling(second * count)
-        held = self._damped(first, second, wanted)
-        return RatioResult(self.current if held else wanted, first, second, measured, count, held)
+        desired = ceiling(second * count)
+        held = self._damped(first, second, desired)
+        return RatioResult(self.current if held else desired, first, second, measured, count, held)
 
     def _damped(self, first: float, second: float, wanted: int) -> str:
         """Return the rule that keeps the current number after the second reading, or ""."""

@@ -107,7 +107,7 @@ class CronJobController(Controller):
         spec = cronjob["spec"]
         last = status.get("lastScheduleTime")
         now = self._datetime(self.clock.now())
-        decided = plan(
+        decision = plan(
             CronSpec(
                 parse_schedule(spec["schedule"]),
                 spec["concurrencyPolicy"],
@@ -119,20 +119,20 @@ class CronJobController(Controller):
             now=now,
             active=len(status["active"]),
         )
-        if decided.event is not None:
-            self.recorder.event(cronjob, *decided.event)
-        if decided.start is not None:
-            if decided.replace:
+        if decision.event is not None:
+            self.recorder.event(cronjob, *decision.event)
+        if decision.start is not None:
+            if decision.replace:
                 for reference in status["active"]:
                     self._delete(cronjob, reference["name"], reference["uid"])
                 status["active"] = []
-            job = self._create(cronjob, decided.start)
+            job = self._create(cronjob, decision.start)
             if job is not None:
                 status["active"].append(_reference(job))
-            status["lastScheduleTime"] = f"{decided.start.isoformat(timespec='seconds')}Z"
-        if decided.wait is not None:
-            self._requeue_at(key, self.clock.now() + decided.wait + SCHEDULE_DELTA_SECONDS)
-        self._record(cronjob, decided, len(status["active"]))
+            status["lastScheduleTime"] = f"{decision.start.isoformat(timespec='seconds')}Z"
+        if decision.wait is not None:
+            self._requeue_at(key, self.clock.now() + decision.wait + SCHEDULE_DELTA_SECONDS)
+        self._record(cronjob, decision, len(status["active"]))
 
     def _datetime(self, seconds: float) -> datetime:
         """Return a simulated second as a naive datetime in UTC."""

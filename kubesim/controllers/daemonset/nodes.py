@@ -62,12 +62,12 @@ def daemon_tolerations(pod_spec: Document) -> list[Document]:
     Args:
         pod_spec: spec of the template; hostNetwork adds network-unavailable.
     """
-    wanted = [(key, NO_EXECUTE) for key in NO_EXECUTE_TAINTS]
-    wanted += [(key, NO_SCHEDULE) for key in NO_SCHEDULE_TAINTS]
+    desired = [(key, NO_EXECUTE) for key in NO_EXECUTE_TAINTS]
+    desired += [(key, NO_SCHEDULE) for key in NO_SCHEDULE_TAINTS]
     if pod_spec.get("hostNetwork"):
-        wanted.append((NETWORK_UNAVAILABLE, NO_SCHEDULE))
+        desired.append((NETWORK_UNAVAILABLE, NO_SCHEDULE))
     tolerations = list(pod_spec.get("tolerations") or ())
-    for key, effect in wanted:
+    for key, effect in desired:
         added = {"key": key, "operator": "Exists", "effect": effect}
         same = [
             index
@@ -157,4 +157,4 @@ def summary_of(verdicts: Iterable[tuple[str, NodeVerdict]]) -> str:
     for name, verdict in verdicts:
         if not verdict.should_run:
             reasons.setdefault(verdict.why, []).append(name)
-    return "; ".join(f"{', '.join(names)}: {why}" for why, names in reasons.items())
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())

@@ -265,13 +265,13 @@ def recreate(facts: DeploymentFacts) -> PassPlan:
         )
     status_pods = sum(owned.pods for owned in facts.old)
     if status_pods or facts.old_pods:
-        left = max(status_pods, facts.old_pods)
-        still_there = count_of(left, "old pod has not ended", "old pods have not ended")
-        step = RuleStep("wait", {"oldPods": left}, still_there, RECREATE)
+        remaining = max(status_pods, facts.old_pods)
+        still_there = count_of(remaining, "old pod has not ended", "old pods have not ended")
+        step = RuleStep("wait", {"oldPods": remaining}, still_there, RECREATE)
         return PassPlan(
             steps=(step,),
             binding=still_there,
-            unless=f"{count_of(left, 'old pod ends', 'old pods end')}: "
+            unless=f"{count_of(remaining, 'old pod ends', 'old pods end')}: "
             "only then new ones are created",
             waiting=True,
         )

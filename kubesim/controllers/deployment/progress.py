@@ -92,14 +92,14 @@ def counters(
         return sum((rs.get("status") or {}).get(field, 0) for rs in replicasets)
 
     available = total("availableReplicas")
-    wanted = sum(rs["spec"].get("replicas", 0) for rs in replicasets)
+    desired = sum(rs["spec"].get("replicas", 0) for rs in replicasets)
     return {
         "observedGeneration": meta.generation_of(deployment),
         "replicas": total("replicas"),
         "updatedReplicas": ((new or {}).get("status") or {}).get("replicas", 0),
         "readyReplicas": total("readyReplicas"),
         "availableReplicas": available,
-        "unavailableReplicas": max(0, wanted - available),
+        "unavailableReplicas": max(0, desired - available),
     }
 
 
@@ -265,8 +265,8 @@ def recheck_after(
     figures = figures_of(deployment.get("status") or {})
     if is_complete(figures, deployment["spec"]["replicas"]):
         return None
-    left = seconds_at(known["lastUpdateTime"]) + deadline - now
+    remaining = seconds_at(known["lastUpdateTime"]) + deadline - now
     # Below a second upstream requeues at once, repeatedly; ours once, just after the deadline.
-    if left < 1.0:
-        return max(left, 0.0) + _RECHECK_EPSILON_SECONDS
-    return left + RECHECK_MARGIN_SECONDS
+    if remaining < 1.0:
+        return max(remaining, 0.0) + _RECHECK_EPSILON_SECONDS
+    return remaining + RECHECK_MARGIN_SECONDS

@@ -59,17 +59,17 @@ class ReplicaSetControl:
             return
         new, metadata = state.new, state.new["metadata"]
         present = meta.annotations_of(new)
-        wanted = revisions.annotations_for_new(
+        desired = revisions.annotations_for_new(
             state.deployment, present, revisions.next_revision(state.old)
         )
         min_ready_seconds = state.deployment["spec"].get("minReadySeconds") or 0
-        if wanted != present or (new["spec"].get("minReadySeconds") or 0) != min_ready_seconds:
-            before, after = present.get(revisions.REVISION), wanted.get(revisions.REVISION)
+        if desired != present or (new["spec"].get("minReadySeconds") or 0) != min_ready_seconds:
+            before, after = present.get(revisions.REVISION), desired.get(revisions.REVISION)
             state.new_written(
                 self._api.update(
                     {
                         **new,
-                        "metadata": {**metadata, "annotations": wanted},
+                        "metadata": {**metadata, "annotations": desired},
                         "spec": {**new["spec"], "minReadySeconds": min_ready_seconds},
                     }
                 )
@@ -77,7 +77,7 @@ class ReplicaSetControl:
             if before != after:
                 name = meta.name_of(new)
                 state.record(f"{name} is revision {after} now, it was {before}")
-        self._annotate_revision(wanted.get(revisions.REVISION, ""))
+        self._annotate_revision(desired.get(revisions.REVISION, ""))
         if get_condition(state.deployment, progress.PROGRESSING) is None:
             message = f'Found new replica set "{meta.name_of(new)}"'
             self._status.set_progressing("True", "FoundNewReplicaSet", message)
@@ -114,12 +114,12 @@ class ReplicaSetControl:
         state = self._state
         revision = revisions.next_revision(state.old)
         reference = meta.owner_reference(state.deployment)
-        wanted = revisions.new_replica_set(
+        desired = revisions.new_replica_set(
             state.deployment, reference, size=size, surge=surge, revision=revision
         )
-        name, created = wanted["metadata"]["name"], True
+        name, created = desired["metadata"]["name"], True
         try:
-            state.new_written(self._api.create(wanted))
+            state.new_written(self._api.create(desired))
         except AlreadyExists:
             state.new_written(self._existing_or_collision(name))
             created = False
@@ -173,11 +173,11 @@ class ReplicaSetControl:
     def _scale(self, replicaset: Document, size: int) -> None:
         before, name = replicaset["spec"]["replicas"], meta.name_of(replicaset)
         facts = self._state.facts()
-        wanted = revisions.replicas_annotations(facts.replicas, facts.surge)
+        desired = revisions.replicas_annotations(facts.replicas, facts.surge)
         present = meta.annotations_of(replicaset)
-        if size == before and all(present.get(key) == value for key, value in wanted.items()):
+        if size == before and all(present.get(key) == value for key, value in desired.items()):
             return
-        metadata = {**replicaset["metadata"], "annotations": {**present, **wanted}}
+        metadata = {**replicaset["metadata"], "annotations": {**present, **desired}}
         written = self._api.update(
             {**replicaset, "metadata": metadata, "spec": {**replicaset["spec"], "replicas": size}}
         )

@@ -173,9 +173,9 @@ def rolled_back(deployment: Document, replicaset: Document | None) -> Document:
     spec = deployment["spec"]
     if replicaset is not None:
         spec = {**spec, "template": without_hash(replicaset["spec"]["template"])}
-        kept = {k: v for k, v in annotations.items() if k in NOT_COPIED}
+        retained = {k: v for k, v in annotations.items() if k in NOT_COPIED}
         copied = meta.annotations_of(replicaset).items()
-        annotations = {**kept, **{k: v for k, v in copied if k not in NOT_COPIED}}
+        annotations = {**retained, **{k: v for k, v in copied if k not in NOT_COPIED}}
     return {
         **deployment,
         "metadata": {**deployment["metadata"], "annotations": annotations},

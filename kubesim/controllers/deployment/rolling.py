@@ -185,8 +185,8 @@ def proportional_sizes(
     added = 0
     for rs in ordered:
         share = _share(rs, replicas, surge, status_replicas)
-        left = to_add - added
-        share = min(share, left) if to_add > 0 else max(share, left)
+        remaining = to_add - added
+        share = min(share, remaining) if to_add > 0 else max(share, remaining)
         sizes[rs.name] += share
         added += share
     first = ordered[0].name

@@ -55,7 +55,7 @@ def scale(facts: DeploymentFacts) -> PassPlan:
     if not facts.rolling:
         reason = "Recreate does not share a change of size among several ReplicaSets"
         return PassPlan(steps=(RuleStep("scale", {}, reason, SOURCE),), binding=reason)
-    wanted = proportional_sizes(
+    desired = proportional_sizes(
         [owned.state for owned in active],
         replicas=facts.replicas,
         surge=facts.surge,
@@ -68,10 +68,10 @@ def scale(facts: DeploymentFacts) -> PassPlan:
         "allowed": facts.replicas + facts.surge if facts.replicas else 0,
         "pods": sum(before.values()),
     }
-    result = ", ".join(f"{name} {before[name]} -> {size}" for name, size in wanted.items())
+    result = ", ".join(f"{name} {before[name]} -> {size}" for name, size in desired.items())
     return PassPlan(
-        sizes={name: size for name, size in wanted.items() if size != before[name]},
-        refresh=tuple(wanted),
+        sizes={name: size for name, size in desired.items() if size != before[name]},
+        refresh=tuple(desired),
         steps=(RuleStep("proportional scaling", figures, result, PROPORTIONAL),),
         binding="each ReplicaSet gets its share; the largest also what is left over",
     )
@@ -100,8 +100,8 @@ def _scale_the_only_one(facts: DeploymentFacts, active: list[OwnedSet]) -> PassP
 
 
 def _is_saturated(facts: DeploymentFacts, new: OwnedSet) -> bool:
-    wanted = facts.replicas
-    return new.state.replicas == new.desired == new.state.available == wanted
+    desired = facts.replicas
+    return new.state.replicas == new.desired == new.state.available == desired
 
 
 def explain_no_op(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:

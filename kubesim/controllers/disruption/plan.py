@@ -108,7 +108,7 @@ def still_disrupted(
         now: in seconds; a pod is overdue *strictly* after DELETION_TIMEOUT_SECONDS.
         seconds_at: converts an RFC 3339 timestamp to seconds.
     """
-    kept: dict[str, str] = {}
+    retained: dict[str, str] = {}
     overdue: list[str] = []
     due: list[float] = []
     for pod in pods:
@@ -119,9 +119,9 @@ def still_disrupted(
         if deadline < now:
             overdue.append(pod.name)
         else:
-            kept[pod.name] = when
+            retained[pod.name] = when
             due.append(deadline)
-    return Disrupted(kept, tuple(overdue), min(due, default=None))
+    return Disrupted(retained, tuple(overdue), min(due, default=None))
 
 
 def healthy_pods(

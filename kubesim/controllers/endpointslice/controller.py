@@ -227,7 +227,7 @@ class EndpointSliceController(Controller):
             left_out: by name, why other pods are not endpoints.
             written: number of slices that were written.
         """
-        waiting = {meta.name_of(pod): why for pod in pods if (why := why_left_out(pod))}
+        waiting = {meta.name_of(pod): reason for pod in pods if (reason := why_left_out(pod))}
         left_out = {**left_out, **waiting}
         endpoints = [pod for pod in pods if meta.name_of(pod) not in waiting]
         terminating = sum(meta.is_terminating(pod) for pod in endpoints)
@@ -235,7 +235,7 @@ class EndpointSliceController(Controller):
         verdict = (
             f"{count_of(len(endpoints), 'endpoint')}: {ready} ready, {terminating} terminating"
         )
-        reasons = "; ".join(f"{name}: {why}" for name, why in sorted(left_out.items()))
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(left_out.items()))
         if not written and self.last_signature(service) == verdict + reasons:
             return
         selector = ",".join(f"{k}={v}" for k, v in sorted(service["spec"]["selector"].items()))

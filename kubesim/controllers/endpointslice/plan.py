@@ -185,25 +185,25 @@ def plan_slices(
     delete: list[str] = []
     for state in existing:
         held = [(endpoint, wanted.pop(identity_of(endpoint), None)) for endpoint in state.endpoints]
-        kept = [new for _, new in held if new is not None]
-        if state.endpoints and not kept:
+        retained = [new for _, new in held if new is not None]
+        if state.endpoints and not retained:
             delete.append(state.name)
         elif state.relabel or any(old != new for old, new in held):
-            update[state.name] = kept
+            update[state.name] = retained
         else:
-            unchanged[state.name] = kept
-    left = list(wanted.values())
+            unchanged[state.name] = retained
+    remaining = list(wanted.values())
     for endpoints in sorted(update.values(), key=len, reverse=True):
-        _fill(endpoints, left, most)
+        _fill(endpoints, remaining, most)
     create: list[list[Document]] = []
-    while left:
-        name = best_fit({n: len(e) for n, e in unchanged.items()}, len(left), most)
+    while remaining:
+        name = best_fit({n: len(e) for n, e in unchanged.items()}, len(remaining), most)
         if name is None:
             create.append([])
-            _fill(create[-1], left, most)
+            _fill(create[-1], remaining, most)
         else:
             update[name] = unchanged.pop(name)
-            _fill(update[name], left, most)
+            _fill(update[name], remaining, most)
     return SlicePlan(tuple(create), update, tuple(delete))
 
 

@@ -141,13 +141,13 @@ class GarbageCollector(Controller):
         if all(state is OwnerState.SOLID for _, state in states):
             return  # the usual case
         dependents = self._dependents(meta.uid_of(obj))
-        decided = plan(
+        decision = plan(
             states,
             obj["metadata"].get("finalizers") or (),
             has_dependents=bool(dependents),
             circular=any(waits_in_foreground(dependent) for dependent in dependents),
         )
-        self._execute(key, obj, decided, states)
+        self._execute(key, obj, decision, states)
 
     def _execute(
         self, key: str, obj: Document, decided: GarbagePlan, states: list[tuple[str, OwnerState]]
@@ -309,5 +309,5 @@ def _unblock(obj: Document) -> None:
 
 
 def _drop_finalizer(obj: Document, finalizer: str) -> None:
-    kept = [name for name in obj["metadata"].get("finalizers") or () if name != finalizer]
-    obj["metadata"]["finalizers"] = kept
+    retained = [name for name in obj["metadata"].get("finalizers") or () if name != finalizer]
+    obj["metadata"]["finalizers"] = retained

@@ -377,9 +377,9 @@ class JobController(PodOwner):
 
 def _after_deletions(view: JobView, deleted: set[str], result: SyncResult) -> SyncResult:
     """Return the result after active pods were deleted: they are terminating now."""
-    left = [pod for pod in view.active if pod.uid not in deleted]
+    remaining = [pod for pod in view.active if pod.uid not in deleted]
     return result._replace(
-        active=len(left),
-        ready=sum(pod.rank.ready for pod in left),
-        terminating=view.terminating + len(view.active) - len(left),
+        active=len(remaining),
+        ready=sum(pod.rank.ready for pod in remaining),
+        terminating=view.terminating + len(view.active) - len(remaining),
     )

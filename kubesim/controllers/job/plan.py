@@ -269,24 +269,26 @@ def manage(spec: JobSpec, view: JobView, wait: float) -> JobPlan:
     if spec.suspended:
         surplus = for_removal(spec, view.active, active)
         return JobPlan(0, tuple(surplus), 0, 0.0, "it is suspended")
-    wanted = wanted_active(
+    desired = wanted_active(
         parallelism=spec.parallelism,
         completions=spec.completions,
         succeeded=view.succeeded,
         active=active,
     )
     terminating = view.terminating if spec.only_failed else 0
-    surplus = for_removal(spec, view.active, max(0, active + terminating - wanted))
+    surplus = for_removal(spec, view.active, max(0, active + terminating - desired))
     if surplus:
         to_delete = tuple(surplus[:MAX_PODS_A_SYNC])
-        return JobPlan(0, to_delete, wanted, 0.0, f"{count_of(active, 'pod')}, {wanted} desired")
-    missing = min(wanted - terminating - active, MAX_PODS_A_SYNC)
+        return JobPlan(0, to_delete, desired, 0.0, f"{count_of(active, 'pod')}, {desired} desired")
+    missing = min(desired - terminating - active, MAX_PODS_A_SYNC)
     if missing <= 0:
         suffix = f", {terminating} terminating" if terminating else ""
-        return JobPlan(0, (), wanted, 0.0, f"{active} of {count_of(wanted, 'pod')} active{suffix}")
+        return JobPlan(
+            0, (), desired, 0.0, f"{active} of {count_of(desired, 'pod')} active{suffix}"
+        )
     if wait > 0 and spec.per_index is None:
-        return JobPlan(0, (), wanted, wait, "the back-off is not over")
-    return JobPlan(missing, (), wanted, 0.0, f"{active} of {count_of(wanted, 'pod')} active")
+        return JobPlan(0, (), desired, wait, "the back-off is not over")
+    return JobPlan(missing, (), desired, 0.0, f"{active} of {count_of(desired, 'pod')} active")
 
 
 class DueIndexes(NamedTuple):
@@ -363,13 +365,13 @@ def by_rank(pods: Iterable[JobPod]) -> list[JobPod]:
 
 
 def _compare(a: RankedPod, b: RankedPod) -> int:
-    for left, right in (
+    for remaining, right in (
         (bool(a.node), bool(b.node)),
         (PHASE_RANK.get(a.phase, 0), PHASE_RANK.get(b.phase, 0)),
         (a.ready, b.ready),
     ):
-        if left != right:
-            return -1 if left < right else 1
+        if remaining != right:
+            return -1 if remaining < right else 1
     if a.ready and a.ready_since != b.ready_since:
         return _newer_first(a.ready_since, b.ready_since)
     if a.restarts != b.restarts:

@@ -95,10 +95,10 @@ def match_success(rules: Rules, completions: int, succeeded: frozenset[int]) -> 
     """
     for number, rule in enumerate(rules if succeeded else ()):
         count = rule.get("succeededCount")
-        wanted = frozenset(range(completions))
+        desired = frozenset(range(completions))
         if rule.get("succeededIndexes") is not None:
-            wanted = parse_indexes(rule["succeededIndexes"], completions)
-        enough = len(wanted) if count is None else int(count)
-        if len(wanted & succeeded) >= enough:
+            desired = parse_indexes(rule["succeededIndexes"], completions)
+        enough = len(desired) if count is None else int(count)
+        if len(desired & succeeded) >= enough:
             return f"Matched rules at index {number}"
     return ""

@@ -145,8 +145,8 @@ def job_condition(
     known = next((item for item in conditions if item.get("type") == type), None)
     if known is None and status == "False":
         return list(conditions)
-    wanted = (status, reason, message)
-    if known is not None and wanted == tuple(
+    desired = (status, reason, message)
+    if known is not None and desired == tuple(
         known.get(field, "") for field in ("status", "reason", "message")
     ):
         return list(conditions)

@@ -118,11 +118,13 @@ class NamespaceController(Controller):
                 continue  # deleted or replaced in the meantime: the next round sees it
             except StatusError as error:
                 remains.failures.append(error.message)
-        left, _ = self.api.snapshot(kind.kind, namespace) if objects else ([], 0)
-        if not left:
+        remaining, _ = self.api.snapshot(kind.kind, namespace) if objects else ([], 0)
+        if not remaining:
             return
-        remains.resources[f"{kind.plural}.{kind.group}"] = len(left)
-        carried = Counter(name for obj in left for name in obj["metadata"].get("finalizers") or ())
+        remains.resources[f"{kind.plural}.{kind.group}"] = len(remaining)
+        carried = Counter(
+            name for obj in remaining for name in obj["metadata"].get("finalizers") or ()
+        )
         remains.finalizers.update(carried)
         if not seconds and carried:
             seconds = FINALIZER_WAIT_SECONDS

@@ -286,11 +286,11 @@ class NodeLifecycleController(Controller):
         `ready` is the condition *before* this check, so a node is queued one check after it became
         not Ready.
         """
-        wanted = health.eviction_taint(ready)
-        if wanted is None:
+        desired = health.eviction_taint(ready)
+        if desired is None:
             self._mark_reachable(node)
             return
-        taint, opposite = wanted
+        taint, opposite = desired
         if any(same_taint(opposite, known) for known in taints_of(node)):
             self._try(
                 f"a taint of {name}", partial(swap_taints, self.api, name, [taint], [opposite])
@@ -359,11 +359,11 @@ class NodeLifecycleController(Controller):
             while (name := queue.take(self.clock.now())) is not None:
                 node = self.api.peek("Node", name)
                 ready = health.ready_status(node) if node is not None else None
-                wanted = health.eviction_taint(ready[0]) if ready is not None else None
-                if node is not None and wanted is not None:
-                    swap_taints(self.api, name, [wanted[0]], [wanted[1]])
+                desired = health.eviction_taint(ready[0]) if ready is not None else None
+                if node is not None and desired is not None:
+                    swap_taints(self.api, name, [desired[0]], [desired[1]])
                     self.counts["tainted"] += 1
-                    self._node_decisions.record_tainted(node, wanted[0], queue.rate)
+                    self._node_decisions.record_tainted(node, desired[0], queue.rate)
                 queue.serve(name)
         self._schedule_evictions()
 

@@ -74,17 +74,17 @@ class ReplicaSetController(PodOwner):
         if replicaset is None:
             return  # the garbage collector deletes its pods
         pods = self._pods_of(replicaset)
-        decided, failures = ReplicaPlan(), []
+        decision, failures = ReplicaPlan(), []
         now = self.clock.now()
         if waiting := self.unsatisfied_expectations(key):
-            decided = ReplicaPlan(reason=f"waiting for {waiting} watch events")
+            decision = ReplicaPlan(reason=f"waiting for {waiting} watch events")
         elif not meta.is_terminating(replicaset):
-            wanted = replicaset["spec"]["replicas"]
-            surplus = sum(pod.active for pod in pods) > wanted  # only then pods are ranked
+            desired = replicaset["spec"]["replicas"]
+            surplus = sum(pod.active for pod in pods) > desired  # only then pods are ranked
             related = self._related_pods(replicaset) if surplus else {}
-            decided = plan(wanted, pods, now, related)
-            failures = self._manage_replicas(key, replicaset, decided, pods)
-        self._record(replicaset, pods, decided, failures)
+            decision = plan(desired, pods, now, related)
+            failures = self._manage_replicas(key, replicaset, decision, pods)
+        self._record(replicaset, pods, decision, failures)
         self._write_status(key, replicaset, pods, failures)
         if failures:
             raise failures[0]

@@ -97,17 +97,17 @@ class StatefulSetController(Controller):
             self._write_status(statefulset, spec, facts)
             return
         self._ensure_revision(statefulset, spec.update_revision)
-        decided = plan(spec, facts, self.clock.now())
-        self._record(statefulset, pods, decided)
-        if decided.look_again is not None:
-            self.queue.add_after(key, max(0.0, decided.look_again - self.clock.now()))
+        decision = plan(spec, facts, self.clock.now())
+        self._record(statefulset, pods, decision)
+        if decision.look_again is not None:
+            self.queue.add_after(key, max(0.0, decision.look_again - self.clock.now()))
         try:
             for ordinal, pod in pods.items():
                 condemned = not spec.start <= ordinal < spec.start + spec.replicas
                 keep_claims(self.api, statefulset, pod, ordinal, condemned=condemned)
-            for ordinal in decided.create:
+            for ordinal in decision.create:
                 self._create(statefulset, spec, ordinal)
-            for ordinal in decided.delete:
+            for ordinal in decision.delete:
                 self._delete(statefulset, pods[ordinal])
         finally:
             self._write_status(statefulset, spec, facts)
@@ -242,10 +242,10 @@ class StatefulSetController(Controller):
     def _create_claims(self, statefulset: Document, pod: str, ordinal: int) -> None:
         """Create the claims of a pod that do not exist; existing ones are used again."""
         subject = f"Pod {pod} in StatefulSet {meta.name_of(statefulset)}"
-        for wanted in missing_claims(self.api, statefulset, pod, ordinal):
-            name = meta.name_of(wanted)
+        for desired in missing_claims(self.api, statefulset, pod, ordinal):
+            name = meta.name_of(desired)
             try:
-                self.api.create(wanted)
+                self.api.create(desired)
             except Exception as error:
                 message = f"Claim {name} for {subject} failed error: {error_message(error)}"
                 self._record_event(statefulset, "create", message, ok=False)
@@ -324,11 +324,11 @@ class StatefulSetController(Controller):
         change = f"{name} becomes available"
         set_spec = self._spec_of(statefulset)
         current = meta.labels_of(pod).get(REVISION_HASH_LABEL, "")
-        wanted = revision_for(set_spec, decided.waits_for or 0, current)
-        if current != wanted and not set_spec.parallel and not meta.is_terminating(pod):
-            result = f"{name} is of {current}; a pod that is not ready is not replaced by {wanted}"
+        desired = revision_for(set_spec, decided.waits_for or 0, current)
+        if current != desired and not set_spec.parallel and not meta.is_terminating(pod):
+            result = f"{name} is of {current}; a pod that is not ready is not replaced by {desired}"
             steps.append(
-                RuleStep("forced rollback", {"has": current, "wants": wanted}, result, REPAIR)
+                RuleStep("forced rollback", {"has": current, "wants": desired}, result, REPAIR)
             )
             change += f", or somebody deletes {name}: a new template alone does not repair it"
         return steps, change

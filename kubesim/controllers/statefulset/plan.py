@@ -115,11 +115,11 @@ def plan(spec: SetSpec, pods: Sequence[SetPod], now: float) -> StatefulSetPlan:
         now: in seconds, for min_ready_seconds.
     """
     by_ordinal = {pod.ordinal: pod for pod in pods}
-    wanted = range(spec.start, spec.start + spec.replicas)
-    condemned = sorted((pod for pod in pods if pod.ordinal not in wanted), key=_ordinal)
+    desired = range(spec.start, spec.start + spec.replicas)
+    condemned = sorted((pod for pod in pods if pod.ordinal not in desired), key=_ordinal)
     if spec.parallel:
-        return _parallel(spec, by_ordinal, wanted, condemned, now)
-    return _ordered(spec, by_ordinal, wanted, condemned, now)
+        return _parallel(spec, by_ordinal, desired, condemned, now)
+    return _ordered(spec, by_ordinal, desired, condemned, now)
 
 
 def _parallel(

@@ -125,13 +125,13 @@ def missing_claims(api: KubeAPI, statefulset: Document, pod: str, ordinal: int) 
         Conflict: a claim of the previous pod of that name is not deleted yet.
     """
     missing = []
-    for wanted in claims_of(statefulset, ordinal):
-        known = api.peek(KIND, meta.name_of(wanted), meta.namespace_of(wanted))
+    for desired in claims_of(statefulset, ordinal):
+        known = api.peek(KIND, meta.name_of(desired), meta.namespace_of(desired))
         if known is None:
-            missing.append(wanted)
+            missing.append(desired)
         elif is_stale(known, pod):
-            message = f"claim {meta.name_of(wanted)} is about to be deleted; {pod} waits for it"
-            raise Conflict(message, kind="persistentvolumeclaims", name=meta.name_of(wanted))
+            message = f"claim {meta.name_of(desired)} is about to be deleted; {pod} waits for it"
+            raise Conflict(message, kind="persistentvolumeclaims", name=meta.name_of(desired))
     return missing
 
 
@@ -146,8 +146,8 @@ def keep_claims(
         ordinal: the pod's ordinal.
         condemned: the ordinal is beyond spec.replicas.
     """
-    for wanted in claims_of(statefulset, ordinal):
-        claim = api.peek(KIND, meta.name_of(wanted), meta.namespace_of(wanted))
+    for desired in claims_of(statefulset, ordinal):
+        claim = api.peek(KIND, meta.name_of(desired), meta.namespace_of(desired))
         if claim is None or meta.is_terminating(claim):
             continue
         owners = owners_wanted(claim, statefulset, pod, condemned=condemned)

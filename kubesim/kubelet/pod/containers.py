@@ -161,8 +161,8 @@ class ContainerState:
             "finishedAt": timestamp(now),
             "containerID": self.id,
         }
-        if left := message or self.behaviour.termination_message:
-            self.ended["message"] = left[:MESSAGE_LENGTH]
+        if final_message := message or self.behaviour.termination_message:
+            self.ended["message"] = final_message[:MESSAGE_LENGTH]
 
     def restore(self, status: Document, now: float, timestamp: Timestamp) -> None:
         """Take over the state in a pod's status, after the kubelet lost its memory.
@@ -321,7 +321,7 @@ def copy_log(log: Log) -> list[Line]:
     """Return the lines of a log with their seconds; from any thread."""
     while True:
         try:
-            kept = list(log)
+            retained = list(log)
         except RuntimeError:  # appended to while it was copied: try again
             continue
-        return [line if isinstance(line, tuple) else (line, TICK_LINE) for line in kept]
+        return [line if isinstance(line, tuple) else (line, TICK_LINE) for line in retained]

@@ -99,11 +99,11 @@ def failure_output(kind: str, probe: Document, ip: str, *, timed_out: bool) -> s
         scheme = str(http.get("scheme") or "HTTP").lower()
         path = "/" + str(http.get("path") or "/").lstrip("/")
         url = f"{scheme}://{http.get('host') or ip}:{http.get('port')}{path}"
-        why = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-        return f'Get "{url}": {why}'
+        reason = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+        return f'Get "{url}": {reason}'
     if tcp := probe.get("tcpSocket"):
-        why = "i/o timeout" if timed_out else "connect: connection refused"
-        return f"dial tcp {tcp.get('host') or ip}:{tcp.get('port')}: {why}"
+        reason = "i/o timeout" if timed_out else "connect: connection refused"
+        return f"dial tcp {tcp.get('host') or ip}:{tcp.get('port')}: {reason}"
     if probe.get("grpc"):
         if timed_out:
             seconds = probe.get("timeoutSeconds") or TIMEOUT_SECONDS

@@ -144,8 +144,8 @@ class PodRunner:
         self._terminator.call_later(start_delay(pod.pod, pod.warn_annotation), self._mount_volumes)
         deadline = pod.pod["spec"].get("activeDeadlineSeconds")
         if deadline is not None:
-            left = pod.active_since + float(deadline) - pod.now()
-            self._terminator.call_later(left, self._terminator.deadline_passed)
+            remaining = pod.active_since + float(deadline) - pod.now()
+            self._terminator.call_later(remaining, self._terminator.deadline_passed)
 
     def refresh(self) -> None:
         """Write the status again, since conditions of readiness gates may have changed."""

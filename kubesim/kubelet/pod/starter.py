@@ -89,8 +89,8 @@ class ContainerStarter:
         message = f"Back-off restarting failed container {container.name} in pod {pod_id}"
         pod.event("Warning", "BackOff", message)
         pod.log("PodBackOff", f"Pod {pod.name} waits {delay:g}s before its next start", "warn")
-        left = container.exited_at + delay - pod.now()
-        pod.call_later(container, left, lambda: self._launch_held(container))
+        remaining = container.exited_at + delay - pod.now()
+        pod.call_later(container, remaining, lambda: self._launch_held(container))
 
     def _launch_held(self, container: ContainerState) -> None:
         """Launch a container whose timer has run out."""

@@ -102,13 +102,13 @@ def fix_fit(trial: TrialChange, status: Status) -> bool:
         return _remove_cheapest_pod(trial, short)
     for resource in short:
         free = max(0, node.allocatable[resource] - node.requested[resource])
-        wanted = request[resource]
+        desired = request[resource]
         if not reduce_request(trial.pod, resource, free):
             return False
-        excess, left = amount(resource, wanted - free), amount(resource, free)
-        step = f"request {excess} less {resource} ({left} in total)"
-        weight = (wanted - free) / wanted
-        trial.note(step, weight, "request", resource=resource, asked=wanted, fits=free)
+        excess, remaining = amount(resource, desired - free), amount(resource, free)
+        step = f"request {excess} less {resource} ({remaining} in total)"
+        weight = (desired - free) / desired
+        trial.note(step, weight, "request", resource=resource, asked=desired, fits=free)
     return True
 
 
@@ -212,12 +212,12 @@ def fix_taint(trial: TrialChange, status: Status) -> bool:
 def fix_selector(trial: TrialChange, status: Status) -> bool:
     """Label the node so that nodeSelector and one of the required terms match."""
     labels = dict(trial.node.labels)
-    wanted = dict(trial.pod["spec"].get("nodeSelector") or {})
+    desired = dict(trial.pod["spec"].get("nodeSelector") or {})
     terms = required_terms(trial.pod["spec"])
-    more = None if terms is None else _labels_for(terms, {**labels, **wanted}, trial.node.name)
+    more = None if terms is None else _labels_for(terms, {**labels, **desired}, trial.node.name)
     if terms is not None and more is None:
         return False
-    new = {**wanted, **(more or {})}
+    new = {**desired, **(more or {})}
     changed = {key: value for key, value in new.items() if labels.get(key) != value}
     if not changed:
         return False
@@ -256,9 +256,9 @@ def _labels_for(
 
 def fix_ports(trial: TrialChange, status: Status) -> bool:
     """Remove the first pod that uses one of the host ports."""
-    wanted = host_ports(trial.pod)
+    desired = host_ports(trial.pod)
     for key, info in trial.node.infos.items():
-        if any(ports_clash(port, used) for used in info.ports for port in wanted):
+        if any(ports_clash(port, used) for used in info.ports for port in desired):
             return _remove(trial, trial.node, key)
     return False
 

@@ -114,9 +114,9 @@ class AttemptReporter:
             status = fresh.get("status") or {}
             known = get_condition(fresh, "PodScheduled") or {}
             current = status.get("nominatedNodeName") or ""
-            wanted = current if nominated is None else nominated
+            desired = current if nominated is None else nominated
             same = known.get("status") == "False" and known.get("reason") == reason
-            if same and known.get("message") == message and current == wanted:
+            if same and known.get("message") == message and current == desired:
                 return
             conditions = set_condition(
                 status.get("conditions") or (),
@@ -128,8 +128,8 @@ class AttemptReporter:
             )
             new = {**status, "conditions": conditions}
             new.pop("nominatedNodeName", None)
-            if wanted:
-                new["nominatedNodeName"] = wanted
+            if desired:
+                new["nominatedNodeName"] = desired
             handle.api.update_status({**fresh, "status": new})
 
         try:

@@ -75,6 +75,10 @@ class NodeInfo:
         for pod in pods:
             self.add(pod)
 
+    def refresh_node(self, node: Document) -> None:
+        """Replace the document by one that differs in nothing that the scheduler reads."""
+        self.node = node
+
     def set_node(self, node: Document) -> None:
         """Replace the Node document by a newer one."""
         self.node = node

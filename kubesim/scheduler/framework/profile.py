@@ -252,9 +252,9 @@ def _merged(
     """
     off = {entry["name"] for entry in _entries(lists, "disabled")}
     enabled = {entry["name"]: entry for entry in _entries(lists, "enabled")}
-    kept = [] if "*" in off else [entry for entry in defaults if entry["name"] not in off]
-    named = {entry["name"] for entry in kept}
-    merged = [enabled.get(entry["name"], entry) for entry in kept]
+    retained = [] if "*" in off else [entry for entry in defaults if entry["name"] not in off]
+    named = {entry["name"] for entry in retained}
+    merged = [enabled.get(entry["name"], entry) for entry in retained]
     return merged + [entry for name, entry in enabled.items() if name not in named]
 
 

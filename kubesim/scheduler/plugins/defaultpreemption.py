@@ -88,7 +88,7 @@ class DefaultPreemption:
         refused: dict[str, Status] = {}
         if nodes:
             offset = handle.rng.randrange(len(nodes))
-            wanted = enough_candidates(len(nodes), self._percent, self._least)
+            desired = enough_candidates(len(nodes), self._percent, self._least)
             candidates, refused = find_candidates(
                 handle.framework,
                 handle.nominator,
@@ -97,7 +97,7 @@ class DefaultPreemption:
                 state,
                 action.started,
                 offset=offset,
-                wanted=wanted,
+                wanted=desired,
             )
         if not candidates:
             dry_run = Cycle(refused, Status.unresolvable(NOT_HELPFUL))

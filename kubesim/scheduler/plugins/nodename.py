@@ -19,8 +19,8 @@ class NodeName:
 
     def filter(self, pod: Document, node: NodeInfo) -> Status:
         """Compare spec.nodeName of the pod with the node's name."""
-        wanted = (pod.get("spec") or {}).get("nodeName")
-        if not wanted or wanted == node.name:
+        desired = (pod.get("spec") or {}).get("nodeName")
+        if not desired or desired == node.name:
             return SUCCESS
         return Status.unresolvable("node(s) didn't match the requested node name")
 

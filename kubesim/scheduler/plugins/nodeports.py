@@ -27,8 +27,8 @@ class NodePorts:
 
     def filter(self, pod: Document, node: NodeInfo) -> Status:
         """Refuse a node on which another pod uses one of the ports."""
-        wanted = pod_info(pod).ports
-        if wanted and any(ports_clash(port, used) for used in node.ports() for port in wanted):
+        desired = pod_info(pod).ports
+        if desired and any(ports_clash(port, used) for used in node.ports() for port in desired):
             return Status.unschedulable(REASON)
         return SUCCESS
 
@@ -39,4 +39,4 @@ class NodePorts:
         if event.kind != POD_DELETE or event.old is None:
             return False
         freed = host_ports(event.old)
-        return any(ports_clash(wanted, port) for wanted in host_ports(pod) for port in freed)
+        return any(ports_clash(desired, port) for desired in host_ports(pod) for port in freed)

@@ -81,10 +81,10 @@ class NodeResourcesFit:
         request = pod_info(pod).request
         allocatable, requested = node.allocatable, node.requested
         for resource in self._to_check(request):
-            wanted, capacity = request[resource], allocatable[resource]
-            if wanted > capacity - requested[resource]:
+            desired, capacity = request[resource], allocatable[resource]
+            if desired > capacity - requested[resource]:
                 reasons.append(f"Insufficient {resource}")
-                too_large = too_large or wanted > capacity
+                too_large = too_large or desired > capacity
         if not reasons:
             return SUCCESS
         return Status.unresolvable(*reasons) if too_large else Status.unschedulable(*reasons)
@@ -98,10 +98,10 @@ class NodeResourcesFit:
             if resource in CPU_AND_MEMORY:
                 total = node.scoring[resource] + info.scoring[resource]
             else:
-                wanted = info.request[resource]
-                if is_counted(resource) and not wanted:
+                desired = info.request[resource]
+                if is_counted(resource) and not desired:
                     continue
-                total = node.requested[resource] + wanted
+                total = node.requested[resource] + desired
             if capacity > 0:
                 parts.append((total, capacity, weight))
         return mean_score(self.strategy, parts, self._shape)
@@ -163,9 +163,9 @@ class NodeResourcesBalancedAllocation:
         request = pod_info(pod).request
         pairs = []
         for resource in self.resources:
-            capacity, wanted = node.allocatable[resource], request[resource]
-            if capacity > 0 and (wanted or not is_counted(resource)):
-                pairs.append((node.requested[resource] + wanted, capacity))
+            capacity, desired = node.allocatable[resource], request[resource]
+            if capacity > 0 and (desired or not is_counted(resource)):
+                pairs.append((node.requested[resource] + desired, capacity))
         return balanced(pairs)
 
 

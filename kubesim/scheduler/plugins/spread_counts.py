@@ -79,11 +79,11 @@ def default_constraints(
         defaults: constraints without selectors.
         when: HARD_WHEN or SOFT_WHEN.
     """
-    wanted = [item for item in defaults if item["whenUnsatisfiable"] == when]
-    if not wanted:
+    desired = [item for item in defaults if item["whenUnsatisfiable"] == when]
+    if not desired:
         return []
     selector = owners_selector(pod, world)
-    return [] if selector.empty else [_constraint(item, selector) for item in wanted]
+    return [] if selector.empty else [_constraint(item, selector) for item in desired]
 
 
 def owners_selector(pod: Document, world: ObjectLister) -> Selector:
@@ -91,9 +91,9 @@ def owners_selector(pod: Document, world: ObjectLister) -> Selector:
     namespace, labels = meta.namespace_of(pod), meta.labels_of(pod)
     pairs: dict[str, str] = {}
     for service in world.services(namespace) if labels else ():
-        wanted = (service.get("spec") or {}).get("selector") or {}
-        if wanted and all(labels.get(key) == value for key, value in wanted.items()):
-            pairs |= wanted
+        desired = (service.get("spec") or {}).get("selector") or {}
+        if desired and all(labels.get(key) == value for key, value in desired.items()):
+            pairs |= desired
     more: tuple[Requirement, ...] = ()
     owner = meta.controller_of(pod)
     if owner is not None and owner.get("kind") in WORKLOADS:
