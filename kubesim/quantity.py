@@ -84,7 +84,7 @@ def parse_quantity(value: Amount) -> Fraction:
     if type(value) is str:
         return _parse_text(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"{value!r} is not a quantity; write for example 500m, 2, 64Mi, 1.5G")
+        raise ValueError(f"{value!r} is not a quantity; write, for example, 500m, 2, 64Mi, 1.5G")
     return Fraction(value) if isinstance(value, int) else _parse_text(str(value))
 
 
@@ -96,7 +96,7 @@ def _parse_text(text: str) -> Fraction:
         raise ValueError(
             "quantities must match the regular expression "
             "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$': "
-            f"{text[:60]!r}; write for example 500m, 2, 64Mi, 1.5G"
+            f"{text[:60]!r}; write, for example, 500m, 2, 64Mi, 1.5G"
         )
     sign, digits, exponent, suffix = match.groups()
     number = Fraction(digits.rstrip(".") if digits.endswith(".") else digits)
@@ -148,7 +148,7 @@ def parse_duration(text: object) -> float:
         ValueError: not a duration, or longer than Go's maximum of 292 years.
     """
     if not isinstance(text, str):
-        raise ValueError(f"{text!r} is not a duration; write for example 5s, 1m30s, 500ms")
+        raise ValueError(f"{text!r} is not a duration; write, for example, 5s, 1m30s, 500ms")
     rest = text[1:] if text[:1] in ("+", "-") else text
     if rest == "0":
         return 0.0
@@ -162,7 +162,7 @@ def parse_duration(text: object) -> float:
         total += Fraction(number) * _DURATION_UNITS[match[2]]
         position = match.end()
     if position == 0 or position < len(rest) or total > _MAX_DURATION_SECONDS:
-        raise ValueError(f"{text[:60]!r} is not a duration; write for example 5s, 1m30s, 500ms")
+        raise ValueError(f"{text[:60]!r} is not a duration; write, for example, 5s, 1m30s, 500ms")
     return float(-total if text.startswith("-") else total)
 
 

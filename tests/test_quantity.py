@@ -70,7 +70,7 @@ def test_quantities_are_exact(text: object, value: object) -> None:
 )
 def test_what_is_no_quantity_is_refused_with_an_example(text: str) -> None:
     """ASCII only, the whole text, and the message shows how."""
-    with pytest.raises(ValueError, match="write for example 500m"):
+    with pytest.raises(ValueError, match="write, for example, 500m"):
         parse_quantity(text)
 
 
@@ -128,7 +128,7 @@ def test_durations_are_go_s(text: str, seconds: float) -> None:
 )
 def test_what_is_no_duration_is_refused(text: object) -> None:
     """A bare number has no unit, Kubernetes has no days."""
-    with pytest.raises(ValueError, match="write for example 5s"):
+    with pytest.raises(ValueError, match="write, for example, 5s"):
         parse_duration(text)
 
 

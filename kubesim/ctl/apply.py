@@ -111,7 +111,7 @@ def _objects_of(documents: Iterable[object]) -> list[Document]:
             continue  # nothing between two separators
         if not isinstance(document, Mapping):
             message = f"a manifest is an object, not {type(document).__name__}"
-            raise BadRequest(message, hint="write for example kind: Pod")
+            raise BadRequest(message, hint="write, for example, kind: Pod")
         if str(document.get("kind", "")).endswith("List") and isinstance(
             document.get("items"), list
         ):

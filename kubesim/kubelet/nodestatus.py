@@ -135,7 +135,7 @@ def node_document(
         BadRequest: the name is not a DNS subdomain.
     """
     if not meta.valid_dns1123_subdomain(name):
-        raise BadRequest(f"{name!r} is not a valid node name; write for example node-1")
+        raise BadRequest(f"{name!r} is not a valid node name; write, for example, node-1")
     return {
         "kind": "Node",
         "apiVersion": "v1",

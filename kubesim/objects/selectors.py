@@ -127,7 +127,7 @@ def _requirement(part: str) -> Requirement:
         return Requirement(match[2], "DoesNotExist" if match[1] else "Exists")
     raise BadRequest(
         f"unable to parse requirement: {part!r}",
-        hint="write for example app=web, tier!=back, tier in (front,back), app, !app",
+        hint="write, for example, app=web, tier!=back, tier in (front,back), app, !app",
     )
 
 
@@ -201,7 +201,7 @@ def parse_field_selector(text: str) -> FieldSelector:
                 break
         else:
             raise BadRequest(
-                f"invalid field selector: {part!r}", hint="write for example status.phase=Running"
+                f"invalid field selector: {part!r}", hint="write, for example, status.phase=Running"
             )
     return FieldSelector(tuple(terms))
 

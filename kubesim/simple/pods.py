@@ -198,7 +198,7 @@ class SimplePods:
                 raise Timeout(
                     f"pod {name} did not stop within {grace:g} s and "
                     f"{DELETE_PATIENCE_SECONDS:g} s more; it is still marked for deletion",
-                    hint="is its node alive, and does time run?",
+                    hint="check that its node is ready and that the clock advances",
                     kind="pods",
                     name=name,
                 )

@@ -69,7 +69,7 @@ class WritePath:
             MethodNotAllowed: clients may not write objects of that kind.
         """
         if not isinstance(document, dict) or not document.get("kind"):
-            raise BadRequest("Object 'Kind' is missing", hint='write for example {"kind": "Pod"}')
+            raise BadRequest("Object 'Kind' is missing", hint='write, for example, {"kind": "Pod"}')
         registry = self._core.registry
         name = str(document["kind"])
         kind = registry.by_kind.get(name) or registry.find(name)

@@ -172,7 +172,7 @@ class ClusterRoutes:
         if not records:
             names = self._decisions.objects()[:HINT_SIZE] if self._decisions is not None else []
             raise NotFound(
-                f"there are no decision records about {reference[:100]!r}",
+                f"no decision about {reference[:100]!r} has been recorded",
                 hint=f"there are records about: {', '.join(names)}" if names else "",
             )
         return Response.json([record.to_dict() for record in records])
