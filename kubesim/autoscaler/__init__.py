@@ -1,6 +1,6 @@
 """The HorizontalPodAutoscaler: a pure policy, and the controller around it.
 
-Reading order: `types`, `constants`; in `policy`: ratios, replica_calculator, totals, metrics,
+Reading order: `types`, `constants`, `ratios`; in `policy`: replica_calculator, totals, metrics,
 normalize, horizontal, whatif; then hpa_spec, observer, records and horizontal; `metrics` has the
 metrics-server and the adapter.
 """

@@ -24,7 +24,7 @@ from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.verbs.metricsapis import MetricsAdapter, Usage
 from kubesim.autoscaler.constants import PolicyConstants
 from kubesim.autoscaler.hpa_spec import behavior_of, metrics_of
-from kubesim.autoscaler.policy.ratios import added_up
+from kubesim.autoscaler.ratios import added_up
 from kubesim.autoscaler.selector_index import SelectorIndex, anchor_of, labels_index
 from kubesim.autoscaler.types import Behavior, Metric, Observation, PodFacts, Reading, Sample, State
 from kubesim.client import Informer

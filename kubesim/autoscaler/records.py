@@ -11,7 +11,7 @@ from math import isfinite, isnan
 
 from kubesim.autoscaler.constants import DEFAULTS, MAX_REPLICAS, PolicyConstants
 from kubesim.autoscaler.hpa_spec import SOURCE_FIELDS, default_metric
-from kubesim.autoscaler.policy.ratios import quantity_text
+from kubesim.autoscaler.ratios import quantity_text
 from kubesim.autoscaler.types import MetricProposal, Observation, Recommendation
 from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta

@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol, cast
 
 from kubesim.arguments import check_arguments, having
 from kubesim.autoscaler.constants import DEFAULTS, NO_RULES, PolicyConstants, Rules
-from kubesim.autoscaler.policy.ratios import Tolerance
+from kubesim.autoscaler.ratios import Tolerance
 from kubesim.client.decisions import RuleStep
 from kubesim.objects.frozen import ReadOnlyDocument
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kubesim.autoscaler.constants import PolicyConstants
-from kubesim.autoscaler.policy.ratios import Tolerance
 from kubesim.autoscaler.policy.replica_calculator import propose_per_pod
 from kubesim.autoscaler.policy.totals import propose_total
+from kubesim.autoscaler.ratios import Tolerance
 from kubesim.autoscaler.types import (
     Behavior,
     Metric,

@@ -31,7 +31,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kubesim.autoscaler.constants import DEFAULTS, PolicyConstants
-from kubesim.autoscaler.policy.ratios import (
+from kubesim.autoscaler.ratios import (
     PodsTarget,
     RatioResult,
     SampleSums,

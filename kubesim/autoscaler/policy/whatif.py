@@ -15,7 +15,7 @@ from dataclasses import replace
 from kubesim.autoscaler.constants import MAX_REPLICAS, MAX_TOTAL
 from kubesim.autoscaler.policy.metrics import MetricsResult
 from kubesim.autoscaler.policy.normalize import Limited, ReplicaLimits
-from kubesim.autoscaler.policy.ratios import quantity_text
+from kubesim.autoscaler.ratios import quantity_text
 from kubesim.autoscaler.types import Change, Metric, Observation, ProposalCurve
 
 REMEDIES = {
