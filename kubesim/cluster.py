@@ -44,12 +44,13 @@ from kubesim.ctl.outages import ControllerHandle
 from kubesim.ctl.rollout import Rollout
 from kubesim.ctl.trace import Trace, trace
 from kubesim.errors import BadRequest, WorkerFailed
-from kubesim.kubelet import Kubelet, KubeletConfig
+from kubesim.kubelet import KubeletConfig
 from kubesim.kubelet.usage.models import capacities
 from kubesim.kubelet.usage.workload import Factory
+from kubesim.machines import Machines
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import MAX_PODS
-from kubesim.options import NodeOptions, check_call, check_cluster_options, check_node_options
+from kubesim.options import NodeOptions, check_call, check_cluster_options
 from kubesim.rest import RestServer
 from kubesim.scheduler import Scheduler
 from kubesim.scheduler.multi import Schedulers, make_schedulers, proposals_for, restarted
@@ -139,11 +140,10 @@ class Cluster:
         # The clients of the API server. Requests of users to pods do not pass through it: the load
         # balancer tells the kubelets directly how many arrive.
         self.traffic = Traffic(self.api, self.clock, capacities(seed, workloads))
-        self.tools, self._workloads = tools, workloads
-        self._node = NodeOptions(
-            cpu=node_cpu, memory=node_memory, max_pods=max_pods, config=kubelet
-        )
-        self.kubelets = [self._make_kubelet(f"node-{n}", {}) for n in range(1, nodes + 1)]
+        self.tools = tools
+        options = NodeOptions(cpu=node_cpu, memory=node_memory, max_pods=max_pods, config=kubelet)
+        self._machines = Machines(tools, self.traffic, workloads, nodes, options)
+        self.kubelets = self._machines.kubelets
         self.schedulers = make_schedulers(tools, profile, schedulers)
         self.controllers = [controller(tools) for controller in CONTROLLERS]
         resolutions = metrics_resolution, custom_metrics_resolution
@@ -161,12 +161,6 @@ class Cluster:
         )
         self.analytics.attach_samples(store.samples_since)
         return store
-
-    def _make_kubelet(self, name: str, options: NodeOptions) -> Kubelet:
-        merged: NodeOptions = {**self._node, **options}
-        return Kubelet(
-            self.tools, node_name=name, workloads=self._workloads, load=self.traffic, **merged
-        )
 
     def _start(self, hpa: bool) -> None:
         if self._digest is not None:
@@ -224,8 +218,7 @@ class Cluster:
 
     def node(self, name: str) -> ClusterNode:
         """Return a node, to cordon, drain, taint, fail or recover it; printed, it is described."""
-        machine = next((each for each in self.kubelets if each.node_name == name), None)
-        return ClusterNode(self.api, self.clock, self.decisions, name, machine)
+        return ClusterNode(self.api, self.clock, self.decisions, name, self._machines.find(name))
 
     def controller(self, name: str) -> ControllerHandle:
         """Return a controller, for example ``replicaset-controller``, to crash and restart it."""
@@ -315,14 +308,7 @@ class Cluster:
         Raises:
             BadRequest: there is a machine of that name, or an option makes no sense.
         """
-        check_node_options(name, options)
-        name = name or f"node-{len(self.kubelets) + 1}"
-        if any(machine.node_name == name for machine in self.kubelets):
-            raise BadRequest(f"there is a node {name!r} already")
-        machine = self._make_kubelet(name, options)
-        self.kubelets.append(machine)
-        machine.start()
-        return self.node(name)
+        return self.node(self._machines.add(name, options))
 
     def restart_scheduler(self, profile: ProfileSource | PlacementPolicy = None) -> None:
         """Restart the default scheduler with another profile; see `multi.restarted`.

@@ -18,11 +18,11 @@ them. The package imports them only on first use, so that `doctor()` can report 
     scheduler/   the panel of the scheduler; fill(): how full the nodes are
     rollout/     the panel of a rolling update; watch_rollout(): a rollout as a picture
     tuning/      the panel of autoscaler settings; tune(): one run with some settings
-    ui/          what the panels share: base panel, transport bar, widgets, charts, theme
+    ui/          what the panels share: base panel, transport bar, widgets; charts and their theme
 
 Each panel's folder holds `panel` (the panel), `controls` (its widgets), `chart` (the description of
-its chart) and `still` (the picture for pages that cannot show widgets). `ui.bokeh_chart` and
-`ui.svg_chart` draw the same description, live and still; `ui.theme` has all colours.
+its chart) and `still` (the picture for pages that cannot show widgets). `ui.charts.bokeh_chart` and
+`ui.charts.svg_chart` draw the same description, live and still; `ui.charts.theme` has all colours.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ Kubernetes has no counterpart; the nearest is a Grafana dashboard of a Deploymen
 from __future__ import annotations
 
 from lessons.cockpit.series import WorkloadSeries
-from lessons.ui.chart import (
+from lessons.ui.charts.chart import (
     Band,
     Bundle,
     Chart,

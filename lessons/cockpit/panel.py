@@ -36,7 +36,7 @@ from lessons.cockpit.controls import PATIENCE_SECONDS, HpaControls, TrafficContr
 from lessons.cockpit.series import WorkloadSeries
 from lessons.cockpit.summary import CockpitSummary
 from lessons.ui.base_panel import Panel, SeriesSource
-from lessons.ui.bokeh_chart import BokehChart
+from lessons.ui.charts.bokeh_chart import BokehChart
 from lessons.ui.widgets import dashboard
 
 SPEED = 20.0  # simulated seconds per second

@@ -26,7 +26,7 @@ from kubesim.objects.pods import (
     pod_requests,
 )
 from kubesim.simple.autopod import NAME
-from lessons.ui.chart import NAN, Columns
+from lessons.ui.charts.chart import NAN, Columns
 
 WINDOW_SECONDS = 600.0  # simulated seconds that a chart shows
 MAX_ROWS = 600

@@ -10,7 +10,7 @@ from kubesim import Cluster, Table
 from lessons.cockpit import tables
 from lessons.cockpit.chart import CHART, chart_data
 from lessons.cockpit.series import WorkloadSeries
-from lessons.ui import svg_chart
+from lessons.ui.charts import svg_chart
 
 SLICE_SECONDS = 1.0
 

@@ -9,7 +9,7 @@ Kubernetes has no counterpart; the nearest is `kubectl rollout status --watch` w
 from __future__ import annotations
 
 from lessons.rollout.series import RolloutSeries
-from lessons.ui.chart import Band, Chart, ChartData, Curve, Markers, Plot, top
+from lessons.ui.charts.chart import Band, Chart, ChartData, Curve, Markers, Plot, top
 
 
 def _band(layer: str, label: str) -> Band:

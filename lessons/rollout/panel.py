@@ -34,7 +34,7 @@ from lessons.rollout.controls import (
 from lessons.rollout.deployments import BAD_IMAGE, NAME, image_of, set_image, set_replicas, web
 from lessons.rollout.series import RolloutSeries
 from lessons.ui.base_panel import Panel, SeriesSource
-from lessons.ui.bokeh_chart import BokehChart
+from lessons.ui.charts.bokeh_chart import BokehChart
 from lessons.ui.widgets import dashboard
 
 SPEED = 5.0  # simulated seconds per second

@@ -19,7 +19,7 @@ from kubesim.controllers.deployment.rolling import max_unavailable_of, resolve_f
 from kubesim.objects import meta
 from kubesim.objects.pods import is_active, is_ready
 from lessons.rollout.deployments import NAME
-from lessons.ui.chart import Columns
+from lessons.ui.charts.chart import Columns
 
 WINDOW_SECONDS = 600.0  # simulated seconds that a chart shows
 MAX_ROWS = 600

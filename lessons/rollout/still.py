@@ -9,7 +9,7 @@ from __future__ import annotations
 from kubesim import Cluster, Table
 from lessons.rollout.chart import CHART, chart_data
 from lessons.rollout.series import RolloutSeries
-from lessons.ui import svg_chart
+from lessons.ui.charts import svg_chart
 
 SLICE_SECONDS = 1.0
 

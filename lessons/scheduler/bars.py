@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from kubesim.quantity import MEBIBYTE
 from lessons.scheduler.nodes import Fill, NodeRow, Part
-from lessons.ui.theme import LIGHT, Theme
+from lessons.ui.charts.theme import LIGHT, Theme
 
 RESOURCES = (("cpu", "CPU"), ("memory", "mem."))
 TICKS = (0, 25, 50, 75, 100)  # percent

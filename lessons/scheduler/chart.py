@@ -31,9 +31,9 @@ from lessons.scheduler.bars import (
     group_numbers,
 )
 from lessons.scheduler.nodes import Fill
-from lessons.ui.bokeh_chart import FONT_SIZE, NARROW_BORDER, set_plain_style
-from lessons.ui.theme import LIGHT, Theme
-from lessons.ui.themed import ThemedModels
+from lessons.ui.charts.bokeh_chart import FONT_SIZE, NARROW_BORDER, set_plain_style
+from lessons.ui.charts.theme import LIGHT, Theme
+from lessons.ui.charts.themed import ThemedModels
 
 HEIGHT_OF_NODE = 62  # pixels
 FRAME = 54  # axis

@@ -22,8 +22,8 @@ from lessons.scheduler.bars import (
     group_colours,
 )
 from lessons.scheduler.nodes import Fill
-from lessons.ui.svg import WIDTH, heading, picture
-from lessons.ui.theme import PAGE, Theme
+from lessons.ui.charts.svg import WIDTH, heading, picture
+from lessons.ui.charts.theme import PAGE, Theme
 
 GAP = 24  # between two pictures side by side
 LEFT, RIGHT = 132, 118  # room for the names, and for the figures

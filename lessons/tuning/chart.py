@@ -5,7 +5,7 @@ Kubernetes has no counterpart; the nearest are the graphs of a load test.
 
 from __future__ import annotations
 
-from lessons.ui.chart import Band, Chart, Curve, Dots, Markers, Plot
+from lessons.ui.charts.chart import Band, Chart, Curve, Dots, Markers, Plot
 
 LOAD = Plot(
     name="load",

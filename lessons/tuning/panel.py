@@ -29,7 +29,7 @@ from lessons.tuning.loads import LOADS
 from lessons.tuning.trial import Trial, beside
 from lessons.tuning.tune import ANY_DOWN, ANY_UP, SEED, Tuning, tune
 from lessons.ui import open_panels as panels
-from lessons.ui.bokeh_chart import BokehChart
+from lessons.ui.charts.bokeh_chart import BokehChart
 from lessons.ui.css import STYLE
 from lessons.ui.html import error_html, html_table
 from lessons.ui.live import Live

@@ -18,8 +18,8 @@ from kubesim.objects import ReadOnlyDocument
 from kubesim.simple.autopod import NAME as HPA
 from kubesim.traffic import Flow
 from lessons.tuning.chart import CHART
-from lessons.ui import svg_chart
-from lessons.ui.chart import NAN, ChartData, Columns, top
+from lessons.ui.charts import svg_chart
+from lessons.ui.charts.chart import NAN, ChartData, Columns, top
 
 POINTS = 240  # of a line in a chart
 COLUMNS = ("t", "offered", "served", "p95", "ready")

@@ -1,1 +1,1 @@
-"""What the panels share: base panel, transport bar, widgets, charts, theme."""
+"""What the panels share: base panel, transport bar, widgets, charts with their theme."""

@@ -30,6 +30,7 @@ LAYERS: list[list[set[str]]] = [
     [{"rest"}],
     [{"controllers"}, {"scheduler"}, {"autoscaler"}, {"kubelet"}, {"traffic"}],
     [{"ctl"}, {"options"}],
+    [{"machines"}],
     [{"cluster"}],
     [{"experiment"}, {"testing"}],
     [{"__main__"}],

@@ -16,9 +16,9 @@ from lessons.cockpit.chart import CHART, chart_data
 from lessons.cockpit.series import MAX_POINTS, MAX_ROWS, WorkloadSeries
 from lessons.cockpit.still import Still, svg
 from lessons.session import fresh_cluster
-from lessons.ui.bokeh_chart import BokehChart
+from lessons.ui.charts.bokeh_chart import BokehChart
+from lessons.ui.charts.theme import LIGHT
 from lessons.ui.html import html_table
-from lessons.ui.theme import LIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -18,11 +18,12 @@ from lessons.scheduler.chart import wholes_of
 from lessons.scheduler.controls import closed_html
 from lessons.scheduler.nodes import read_nodes
 from lessons.tuning.panel import TuningPanel
-from lessons.ui import css, svg
-from lessons.ui.bokeh_chart import BokehChart
+from lessons.ui import css
+from lessons.ui.charts import svg
+from lessons.ui.charts.bokeh_chart import BokehChart
+from lessons.ui.charts.theme import CONTRAST, DARK, LIGHT, PAGE, THEMES, Theme, contrast, stylesheet
+from lessons.ui.charts.themed import scaled
 from lessons.ui.html import html_table, natural
-from lessons.ui.theme import CONTRAST, DARK, LIGHT, PAGE, THEMES, Theme, contrast, stylesheet
-from lessons.ui.themed import scaled
 from lessons.ui.widgets import NumberSlider
 
 LINES, TEXTS = 3.0, 4.5  # WCAG 2.2, 1.4.11 and 1.4.3

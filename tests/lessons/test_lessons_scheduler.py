@@ -18,7 +18,7 @@ from lessons.scheduler.bars import bar_chart, group_colours
 from lessons.scheduler.chart import segments_of, wholes_of
 from lessons.scheduler.controls import transposed, waiting_html, why_html
 from lessons.scheduler.nodes import read_nodes
-from lessons.ui.theme import LIGHT
+from lessons.ui.charts.theme import LIGHT
 
 SVG = "{http://www.w3.org/2000/svg}"
 

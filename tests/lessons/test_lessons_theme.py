@@ -14,10 +14,10 @@ from lessons.scheduler.bars import bar_chart, group_colours
 from lessons.scheduler.chart import FillChart, segments_of
 from lessons.scheduler.nodes import Fill, NodeRow, Part
 from lessons.tuning import chart as tuning
-from lessons.ui import svg_chart
-from lessons.ui.bokeh_chart import BokehChart
-from lessons.ui.chart import Band, Bundle, Chart, ChartData, Curve, Dots, Markers, Plot
-from lessons.ui.theme import LIGHT, FillStyle, LineStyle
+from lessons.ui.charts import svg_chart
+from lessons.ui.charts.bokeh_chart import BokehChart
+from lessons.ui.charts.chart import Band, Bundle, Chart, ChartData, Curve, Dots, Markers, Plot
+from lessons.ui.charts.theme import LIGHT, FillStyle, LineStyle
 
 CHARTS = {"cockpit": cockpit.CHART, "rollout": rollout.CHART, "tuning": tuning.CHART}
 DARK = replace(

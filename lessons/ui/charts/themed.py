@@ -17,7 +17,7 @@ from bokeh.events import DocumentReady
 from bokeh.model import Model
 from bokeh.models import ColorMapper, CustomJS, LayoutDOM
 
-from lessons.ui.theme import THEMES, Theme
+from lessons.ui.charts.theme import THEMES, Theme
 
 SCRIPT = """
 const body = document.body;

@@ -23,7 +23,7 @@ from bokeh.models import (
 from bokeh.models.renderers import DataRenderer, GlyphRenderer
 from bokeh.plotting import figure
 
-from lessons.ui.chart import (
+from lessons.ui.charts.chart import (
     TIME_LABEL,
     Band,
     Bundle,
@@ -36,8 +36,8 @@ from lessons.ui.chart import (
     Markers,
     Plot,
 )
-from lessons.ui.theme import CASING, LIGHT, POD_DASHES, POD_WIDTH, Theme
-from lessons.ui.themed import ThemedModels
+from lessons.ui.charts.theme import CASING, LIGHT, POD_DASHES, POD_WIDTH, Theme
+from lessons.ui.charts.themed import ThemedModels
 
 LEAST_SECONDS = 60.0  # a moving time axis is never shorter
 STEPS = "-steps"  # suffix of a source that holds the corners of stepped areas

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from html import escape
 
-from lessons.ui import svg
-from lessons.ui.chart import Band, Chart, ChartData, Curve, Dots, Layer, Markers, Plot
-from lessons.ui.theme import PAGE, Theme
+from lessons.ui.charts import svg
+from lessons.ui.charts.chart import Band, Chart, ChartData, Curve, Dots, Layer, Markers, Plot
+from lessons.ui.charts.theme import PAGE, Theme
 
 TOP = 40  # pixels above the first plot with one row of legend
 GAP = 44  # between two plots: ticks of the upper one, legend of the lower one

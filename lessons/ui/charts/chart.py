@@ -2,8 +2,8 @@
 
 A `Chart` lists its plots, from top to bottom, over one time axis. A `Plot` lists its layers: lines,
 areas, markers. A layer names the columns that it reads and the style that it has in the theme.
-`lessons.ui.bokeh_chart` draws the description as live figures, `lessons.ui.svg_chart` as a still
-picture; both take the same `ChartData`.
+`lessons.ui.charts.bokeh_chart` draws the description as live figures,
+`lessons.ui.charts.svg_chart` as a still picture; both take the same `ChartData`.
 
 Kubernetes has no counterpart; the nearest is a dashboard's JSON in Grafana.
 """

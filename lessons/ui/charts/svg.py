@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from html import escape
 from math import ceil
 
-from lessons.ui.chart import TIME_LABEL
-from lessons.ui.theme import CASING, FillStyle, LineStyle, Theme, stylesheet
+from lessons.ui.charts.chart import TIME_LABEL
+from lessons.ui.charts.theme import CASING, FillStyle, LineStyle, Theme, stylesheet
 
 WIDTH = 760  # pixels of a picture
 LEFT, RIGHT = 58, 16  # room beside a plot

@@ -1,0 +1,1 @@
+"""Charts: described once (chart), drawn live (bokeh_chart) and as still pictures (svg_chart)."""
