@@ -6,16 +6,24 @@ other clients (`curl`, `kubectl`) may write, too. The nearest in Kubernetes is `
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
 import ipywidgets as W
 
 from kubesim.traffic import Constant, Ramp, Sine, Spike, TrafficModel
-from lessons.ui.widgets import Change, NumberSlider, fact, heading, is_syncing, syncing
+from lessons.ui.widgets import (
+    PATIENCE_SECONDS,
+    Change,
+    NumberSlider,
+    StoreWriter,
+    dropdown,
+    fact,
+    heading,
+    is_syncing,
+    syncing,
+)
 
 INTERVALS = ("5s", "10s", "15s", "30s", "1m")
-PATIENCE_SECONDS = 1.5  # a slider that was touched this recently does not follow the store
 TARGETS = (10, 150)  # percent
 PODS = (1, 20)
 RATES = (0, 200)  # requests per second
@@ -40,21 +48,18 @@ class HpaControls:
     """
 
     def __init__(self, config: Mapping[str, object], write: Callable[..., object]) -> None:
-        self._write = write
-        self._touched = 0.0
+        self._writer = StoreWriter(write)
         target, low, high = (_number(config[key]) for key in ("target_cpu", "min_pods", "max_pods"))
         self.target = NumberSlider(
             "target [%]", TARGETS, target, 5, "CPU target in percent of the request"
         )
         self.minimum = NumberSlider("min pods", PODS, low, 1, "minReplicas")
         self.maximum = NumberSlider("max pods", PODS, high, 1, "maxReplicas")
-        self.interval = W.Dropdown(
-            options=_with(INTERVALS, str(config["interval"])),
-            value=config["interval"],
-            description="interval",
-            tooltip="how often the autoscaler compares the metrics with the target",
-            style={"description_width": "76px"},
-            layout=W.Layout(width="auto"),
+        self.interval = dropdown(
+            "interval",
+            _with(INTERVALS, str(config["interval"])),
+            config["interval"],
+            "how often the autoscaler compares the metrics with the target",
         )
         self.stored = W.HTML()
         for widget, key in (
@@ -63,18 +68,10 @@ class HpaControls:
             (self.maximum.slider, "max_pods"),
             (self.interval, "interval"),
         ):
-            widget.observe(self._writer(key), "value")
+            widget.observe(self._writer.observer(key), "value")
         rows = (self.target.row, self.minimum.row, self.maximum.row, self.interval)
         self.box = W.VBox([heading("Autoscaler", "desired settings"), *rows, self.stored])
         self.show_stored(config)
-
-    def _writer(self, key: str) -> Callable[[Change], None]:
-        def changed(change: Change) -> None:
-            if not is_syncing():
-                self._touched = time.monotonic()
-                self._write(**{key: change["new"]})
-
-        return changed
 
     def options(self) -> dict[str, object]:
         """Return the settings of the sliders."""
@@ -93,7 +90,7 @@ class HpaControls:
             patience: seconds for which a touched slider is left alone.
         """
         self.show_stored(config)
-        if time.monotonic() - self._touched < patience or self.options() == config:
+        if self._writer.touched_within(patience) or self.options() == config:
             return
         with syncing():
             self.target.show(_number(config["target_cpu"]))
@@ -125,14 +122,8 @@ class TrafficControls:
     def __init__(self, rate: float | None, route: Callable[[float | str], object]) -> None:
         self._route = route
         self.rate = NumberSlider("requests/s", RATES, int(rate or 0), 5, "requests per second")
-        self.preset = W.Dropdown(
-            options=PRESETS,
-            value="off" if rate is None else "steady",
-            description="preset",
-            tooltip="how many requests arrive over time",
-            style={"description_width": "76px"},
-            layout=W.Layout(width="auto"),
-        )
+        preset = "off" if rate is None else "steady"
+        self.preset = dropdown("preset", PRESETS, preset, "how many requests arrive over time")
         self.status = W.HTML()
         self.rate.slider.observe(self._rate_changed, "value")
         self.preset.observe(self._preset_changed, "value")

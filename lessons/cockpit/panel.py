@@ -32,12 +32,13 @@ from kubesim.traffic import Constant
 from lessons import session
 from lessons.cockpit import still, tables
 from lessons.cockpit.chart import CHART, chart_data
-from lessons.cockpit.controls import PATIENCE_SECONDS, HpaControls, TrafficControls, preset_model
+from lessons.cockpit.controls import HpaControls, TrafficControls, preset_model
 from lessons.cockpit.series import WorkloadSeries
 from lessons.cockpit.summary import CockpitSummary
-from lessons.ui.base_panel import Panel, SeriesSource
+from lessons.ui.base_panel import Panel
 from lessons.ui.charts.bokeh_chart import BokehChart
-from lessons.ui.widgets import dashboard
+from lessons.ui.series import SeriesSource
+from lessons.ui.widgets import PATIENCE_SECONDS, dashboard
 
 SPEED = 20.0  # simulated seconds per second
 TRAFFIC = 30.0  # requests per second at the beginning
@@ -89,16 +90,12 @@ class Cockpit(Panel):
             self.cluster.set_traffic(self._traffic)
         return self.series
 
-    def controls(self) -> list[W.Widget]:
-        """Build the charts and the cards; `below` arranges them."""
+    def controls(self) -> LayoutDOM:
+        """Build the charts and the cards; return the three figures."""
         self.charts = BokehChart(CHART)
         self.hpa = HpaControls(self.cluster.hpa_config(), self.set_hpa)
         self.traffic = TrafficControls(self._traffic, self._route)
         self.summary = CockpitSummary()
-        return []
-
-    def figures(self) -> LayoutDOM:
-        """Return the three figures."""
         return self.charts.layout
 
     def below(self) -> list[W.Widget]:

@@ -10,7 +10,6 @@ too, sees the workload only when it scrapes.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kubesim import Cluster
@@ -119,19 +118,6 @@ class WorkloadSeries:
         self._keep(self._row(now))
         self._drop(now - self.window)
         return True
-
-    def run(self, seconds: float, sleep: Callable[[float], None], slice_seconds: float) -> None:
-        """Let time pass in slices and pull after each, so that no change is missed.
-
-        Args:
-            seconds: simulated time.
-            sleep: lets time pass.
-            slice_seconds: simulated time between two pulls.
-        """
-        slices = max(1, round(seconds / slice_seconds))
-        for _ in range(slices):
-            sleep(seconds / slices)
-            self.pull()
 
     # -- reading --------------------------------------------------------------------------------
 

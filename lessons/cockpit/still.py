@@ -11,21 +11,13 @@ from lessons.cockpit import tables
 from lessons.cockpit.chart import CHART, chart_data
 from lessons.cockpit.series import WorkloadSeries
 from lessons.ui.charts import svg_chart
+from lessons.ui.series import RecordedRun, run_in_slices
 
 SLICE_SECONDS = 1.0
 
 
-class Still:
-    """A recorded run: text, tables and picture.
-
-    Args:
-        series: the values of the run.
-        title: heading of the picture.
-    """
-
-    def __init__(self, series: WorkloadSeries, title: str) -> None:
-        self.series = series
-        self.title = title
+class Still(RecordedRun[WorkloadSeries]):
+    """A recorded run of the autoscaled workload: text, tables and picture."""
 
     def table(self, which: str = "pods", last: int = 12) -> Table:
         """Return the rows of one plot.
@@ -52,9 +44,6 @@ class Still:
             f"{len(self.series.marks)} scalings"
         )
 
-    def _repr_svg_(self) -> str:
-        return self.svg()
-
 
 def record(
     cluster: Cluster, seconds: float, title: str = "Run", slice_seconds: float = SLICE_SECONDS
@@ -72,7 +61,7 @@ def record(
     """
     series = WorkloadSeries(cluster, window=max(seconds, 1.0) + cluster.clock.now())
     series.pull()
-    series.run(seconds, cluster.sleep, slice_seconds)
+    run_in_slices(series, seconds, cluster.sleep, slice_seconds)
     return Still(series, title)
 
 

@@ -10,24 +10,22 @@ The nearest in Kubernetes are `kubectl edit deployment` and `kubectl rollout`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 
 import ipywidgets as W
 
 from kubesim import Cluster
 from kubesim.objects import ReadOnlyDocument
-from lessons.cockpit.controls import PATIENCE_SECONDS
 from lessons.rollout.deployments import NAME
 from lessons.rollout.series import RolloutSeries, Stage
 from lessons.ui.html import decision_html, html_table
 from lessons.ui.widgets import (
-    Change,
+    PATIENCE_SECONDS,
     NumberSlider,
+    StoreWriter,
     fact,
     heading,
     icon_button,
-    is_syncing,
     syncing,
 )
 
@@ -48,8 +46,7 @@ class DeploymentControls:
     """
 
     def __init__(self, options: Mapping[str, int], write: Callable[..., object]) -> None:
-        self._write = write
-        self._touched = 0.0
+        self._writer = StoreWriter(write)
         self.replicas = NumberSlider("replicas", REPLICAS, options["replicas"], 1, "spec.replicas")
         self.surge = NumberSlider(
             "surge %", PERCENT, options["surge"], 5, "maxSurge: pods above replicas"
@@ -67,18 +64,10 @@ class DeploymentControls:
             "unavailable": self.unavailable,
         }
         for key, each in self._sliders.items():
-            each.slider.observe(self._writer(key), "value")
+            each.slider.observe(self._writer.observer(key), "value")
         self.stored = W.HTML()
         rows = [each.row for each in self._sliders.values()]
         self.box = W.VBox([heading("Deployment", "desired settings"), *rows, self.stored])
-
-    def _writer(self, key: str) -> Callable[[Change], None]:
-        def changed(change: Change) -> None:
-            if not is_syncing():
-                self._touched = time.monotonic()
-                self._write(**{key: change["new"]})
-
-        return changed
 
     def options(self) -> dict[str, int]:
         """Return the settings of the sliders."""
@@ -91,7 +80,7 @@ class DeploymentControls:
             options: the settings that the store has.
             patience: seconds for which a touched slider is left alone.
         """
-        if time.monotonic() - self._touched < patience or self.options() == dict(options):
+        if self._writer.touched_within(patience) or self.options() == dict(options):
             return
         with syncing():
             for key, each in self._sliders.items():

@@ -21,7 +21,6 @@ from bokeh.models import LayoutDOM
 
 from kubesim import Cluster, Table
 from lessons import session
-from lessons.cockpit.controls import PATIENCE_SECONDS
 from lessons.rollout import still
 from lessons.rollout.chart import CHART, chart_data
 from lessons.rollout.controls import (
@@ -33,9 +32,10 @@ from lessons.rollout.controls import (
 )
 from lessons.rollout.deployments import BAD_IMAGE, NAME, image_of, set_image, set_replicas, web
 from lessons.rollout.series import RolloutSeries
-from lessons.ui.base_panel import Panel, SeriesSource
+from lessons.ui.base_panel import Panel
 from lessons.ui.charts.bokeh_chart import BokehChart
-from lessons.ui.widgets import dashboard
+from lessons.ui.series import SeriesSource, run_in_slices
+from lessons.ui.widgets import PATIENCE_SECONDS, dashboard
 
 SPEED = 5.0  # simulated seconds per second
 WINDOW_SECONDS = 240.0  # simulated seconds that the chart shows
@@ -95,8 +95,8 @@ class RolloutPanel(Panel):
         self._version = 1
         return self.series
 
-    def controls(self) -> list[W.Widget]:
-        """Build the chart and the cards; `below` arranges them."""
+    def controls(self) -> LayoutDOM:
+        """Build the chart and the cards; return the figure."""
         self.charts = BokehChart(CHART)
         self.summary = RolloutSummary()
         self.deployment = DeploymentControls(options_of(self._document), self.set)
@@ -108,10 +108,6 @@ class RolloutPanel(Panel):
             "kill": self.kill,
         }
         self.version = VersionControls(actions)
-        return []
-
-    def figures(self) -> LayoutDOM:
-        """Return the figure."""
         return self.charts.layout
 
     def below(self) -> list[W.Widget]:
@@ -213,7 +209,7 @@ class RolloutPanel(Panel):
             cluster.api.create(self._manifest)
             series = RolloutSeries(cluster, WINDOW_SECONDS)
             for seconds, image in ((20, image_of(2)), (60, BAD_IMAGE), (70, "")):
-                series.run(seconds, cluster.sleep, still.SLICE_SECONDS)
+                run_in_slices(series, seconds, cluster.sleep, still.SLICE_SECONDS)
                 if image:
                     set_image(cluster, image)
         title = f"{self!r}: a good image at 20 s, a bad one at 80 s (run the cell to start it)"

@@ -10,7 +10,6 @@ The nearest relative in Kubernetes is `kubectl rollout status --watch` beside `k
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from kubesim import Cluster, Table
@@ -117,19 +116,6 @@ class RolloutSeries:
             rows.popleft()
         self.passes = [each for each in self.passes if each.time >= now - self.window]
         return True
-
-    def run(self, seconds: float, sleep: Callable[[float], None], slice_seconds: float) -> None:
-        """Let time pass in slices and pull after each, so that no change is missed.
-
-        Args:
-            seconds: simulated time.
-            sleep: lets time pass.
-            slice_seconds: simulated time between two pulls.
-        """
-        slices = max(1, round(seconds / slice_seconds))
-        for _ in range(slices):
-            sleep(seconds / slices)
-            self.pull()
 
     def _pull_passes(self) -> None:
         log, about = self.cluster.decisions, f"deployment/{NAME}"

@@ -10,21 +10,13 @@ from kubesim import Cluster, Table
 from lessons.rollout.chart import CHART, chart_data
 from lessons.rollout.series import RolloutSeries
 from lessons.ui.charts import svg_chart
+from lessons.ui.series import RecordedRun, run_in_slices
 
 SLICE_SECONDS = 1.0
 
 
-class RolloutStill:
-    """A recorded rollout: text, tables and picture.
-
-    Args:
-        series: the values of the run.
-        title: heading of the picture.
-    """
-
-    def __init__(self, series: RolloutSeries, title: str) -> None:
-        self.series = series
-        self.title = title
+class RolloutStill(RecordedRun[RolloutSeries]):
+    """A recorded rollout: text, tables and picture."""
 
     def table(self, which: str = "pods", last: int = 12) -> Table:
         """Return the newest rows of the picture: ``pods``, or ``passes`` with their reasons."""
@@ -52,9 +44,6 @@ class RolloutStill:
             f"never fewer than {self.fewest_ready} ready, never more than {self.most_pods} pods"
         )
 
-    def _repr_svg_(self) -> str:
-        return self.svg()
-
 
 def watch_rollout(
     cluster: Cluster,
@@ -75,7 +64,7 @@ def watch_rollout(
     """
     series = RolloutSeries(cluster, window=seconds)
     series.pull()
-    series.run(seconds, cluster.sleep, slice_seconds)
+    run_in_slices(series, seconds, cluster.sleep, slice_seconds)
     return RolloutStill(series, title)
 
 

@@ -18,7 +18,7 @@ The nearest in the world of Kubernetes is the kube-scheduler-simulator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,8 @@ from lessons.scheduler import still
 from lessons.scheduler.chart import FillChart
 from lessons.scheduler.controls import NodeControls, PlacementSummary, PodControls
 from lessons.scheduler.nodes import Fill, read_nodes
-from lessons.ui.base_panel import Panel, SeriesSource
+from lessons.ui.base_panel import Panel
+from lessons.ui.series import SeriesSource
 from lessons.ui.widgets import dashboard
 
 SPEED = 5.0  # simulated seconds per second
@@ -88,11 +89,6 @@ class NodesNow:
         new = now != self.rows[-1].time
         self.rows = (Moment(now),)
         return new
-
-    def run(self, seconds: float, sleep: Callable[[float], None], slice_seconds: float) -> None:
-        """Let time pass."""
-        sleep(seconds)
-        self.pull()
 
 
 class SchedulerPanel(Panel):
@@ -154,18 +150,14 @@ class SchedulerPanel(Panel):
         self._owed = self._pods
         return self.series
 
-    def controls(self) -> list[W.Widget]:
-        """Build the chart and the cards; `below` arranges them."""
+    def controls(self) -> LayoutDOM:
+        """Build the chart and the cards; return the figure."""
         self.charts = FillChart()
         self.summary = PlacementSummary(self._render_again)
         self.pods = PodControls(self.create, self.clear)
         nodes = [kubelet.node_name for kubelet in self.cluster.kubelets]
         actions = {"cordon": self.cordon, "taint": self.taint}
         self.nodes = NodeControls(nodes, actions, self._plugin_name, self.weight, self.set_weight)
-        return []
-
-    def figures(self) -> LayoutDOM:
-        """Return the figure."""
         return self.charts.layout
 
     def below(self) -> list[W.Widget]:

@@ -33,13 +33,14 @@ from lessons.ui.charts.bokeh_chart import BokehChart
 from lessons.ui.css import STYLE
 from lessons.ui.html import error_html, html_table
 from lessons.ui.live import Live
-from lessons.ui.still_output import display_panel
+from lessons.ui.still_output import display_panel, with_picture
 from lessons.ui.transport import HALL_SCALE, hall_button
 from lessons.ui.widgets import (
     ROW,
     Change,
     NumberSlider,
     dashboard,
+    dropdown,
     fact,
     heading,
     icon_button,
@@ -150,14 +151,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
 
     def _dropdown(self, key: str, label: str, options: Iterable[str], tooltip: str) -> W.Dropdown:
         value = getattr(self.tuning, key)
-        widget = W.Dropdown(
-            options=list(dict.fromkeys([*options, value])),
-            value=value,
-            description=label,
-            tooltip=tooltip,
-            style={"description_width": "76px"},
-            layout=W.Layout(width="auto"),
-        )
+        widget = dropdown(label, list(dict.fromkeys([*options, value])), value, tooltip)
         widget.observe(self._writer(key), "value")
         return widget
 
@@ -278,11 +272,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         return f"TuningPanel({self._name!r}): {self.trial}"
 
     def _repr_mimebundle_(self, **options: object) -> object:
-        bundle = super()._repr_mimebundle_(**options)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        data["text/plain"] = f"{self!r}\n(run this cell, and the panel appears here)"
-        data["image/svg+xml"] = self.svg()
-        return bundle
+        return with_picture(super()._repr_mimebundle_(**options), repr(self), self.svg())
 
     def _ipython_display_(self, **options: object) -> None:
         display_panel(self._repr_mimebundle_(**options), self.svg())

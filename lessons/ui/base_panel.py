@@ -6,7 +6,8 @@ thread, which polls the cluster several times a second and is the only thread th
 Bokeh models. The simulation does not depend on it.
 
     boot()        read what is needed from a new cluster
-    controls()    build the widgets between the transport bar and the charts, once
+    controls()    build the charts and the cards, once
+    below()       arrange charts, cards and texts
     poll()        read one update from the cluster
     draw()        redraw the charts
     render()      update the texts
@@ -20,8 +21,8 @@ from __future__ import annotations
 
 import threading
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import ipywidgets as W
 from bokeh.models import LayoutDOM
@@ -34,34 +35,13 @@ from lessons.ui.css import STYLE
 from lessons.ui.html import error_html
 from lessons.ui.live import Live
 from lessons.ui.rest import Rest
-from lessons.ui.still_output import display_panel
+from lessons.ui.series import SeriesSource, run_in_slices
+from lessons.ui.still_output import display_panel, with_picture
 from lessons.ui.transport import STEP_SECONDS, Transport, nearest
 
 HZ = 5.0  # repaints a second
 POLLS = 4  # updates from the cluster between two repaints
 SLICE_SECONDS = 1.0  # virtual clock: simulated time between two updates
-
-
-class Timed(Protocol):
-    """A row of a series."""
-
-    @property
-    def time(self) -> float:
-        """The simulated second that the row describes."""
-
-
-class SeriesSource(Protocol):
-    """The values that the charts show."""
-
-    @property
-    def rows(self) -> Sequence[Timed]:
-        """The states over time, oldest first."""
-
-    def pull(self) -> bool:
-        """Read what is new; return whether there was anything."""
-
-    def run(self, seconds: float, sleep: Callable[[float], None], slice_seconds: float) -> None:
-        """Let time pass in slices, and pull after each."""
 
 
 class _Abstract(ABCMeta, type(W.VBox)):  # type: ignore[misc]
@@ -103,12 +83,11 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         self._refusal = self._trouble = ""
         self._fresh(clock, nearest(speed))
         self._error = W.HTML()
-        middle = self.controls()
-        self.live = Live(self.figures())
+        self.live = Live(self.controls())
         self.live.on_seen(self._rest.touch)
         self.transport = Transport(self, clock, speed)
         self.live.layout = W.Layout(width="100%", min_width="0")
-        super().__init__([W.HTML(STYLE), self.transport.box, *middle, self._error, *self.below()])
+        super().__init__([W.HTML(STYLE), self.transport.box, self._error, *self.below()])
         self.add_class("ks-cockpit")
         panels.add(name, self)
         self.run() if running else self.pause()
@@ -138,12 +117,8 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         """Read what is needed from the new cluster; return the values behind the charts."""
 
     @abstractmethod
-    def controls(self) -> list[W.Widget]:
-        """Build the widgets and the charts; return what belongs below the transport bar."""
-
-    @abstractmethod
-    def figures(self) -> LayoutDOM:
-        """Return the Bokeh layout of the charts that `controls` has built."""
+    def controls(self) -> LayoutDOM:
+        """Build the widgets and the charts; return the Bokeh layout of the charts."""
 
     @abstractmethod
     def below(self) -> list[W.Widget]:
@@ -209,7 +184,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         clock = self.cluster.clock
         if clock.virtual:
             with self._lock:
-                self.attempt(lambda: self._source.run(seconds, clock.step, SLICE_SECONDS))
+                self.attempt(lambda: self._advance(seconds, clock.step))
         else:
             self.attempt(lambda: clock.step(seconds))
 
@@ -265,11 +240,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         return f"{type(self).__name__}({self._name!r}, {self.clock} clock)"
 
     def _repr_mimebundle_(self, **options: object) -> object:
-        bundle = super()._repr_mimebundle_(**options)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        data["text/plain"] = f"{self!r}: run this cell, and the panel appears here"
-        data["image/svg+xml"] = self.svg()
-        return bundle
+        return with_picture(super()._repr_mimebundle_(**options), repr(self), self.svg())
 
     def _ipython_display_(self, **options: object) -> None:
         display_panel(self._repr_mimebundle_(**options), self.svg())
@@ -298,11 +269,15 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
             self._rest_or_wake()
             cluster = self.cluster
             if cluster.clock.virtual and self.running and not self._rest.resting:
-                self._source.run(cluster.clock.speed / HZ / POLLS, cluster.sleep, SLICE_SECONDS)
+                self._advance(cluster.clock.speed / HZ / POLLS, cluster.sleep)
             self._source.pull()
             self.poll()
             if cluster.failures:
                 self._trouble = str(cluster.failures[-1])
+
+    def _advance(self, seconds: float, sleep: Callable[[float], None]) -> None:
+        """Let virtual time pass, and read what is new after each slice."""
+        run_in_slices(self._source, seconds, sleep, SLICE_SECONDS)
 
     def repaint(self) -> None:
         """Show the current state; redraw the charts if a page shows them."""

@@ -31,6 +31,20 @@ STYLE = f"""<style>
 </style>"""
 
 
+def with_picture(bundle: object, text: str, picture: str) -> object:
+    """Add a text and a still picture to the MIME bundle of a widget, and return it.
+
+    Args:
+        bundle: MIME bundle of the widget, alone or with its metadata.
+        text: the panel in one line.
+        picture: SVG of the panel.
+    """
+    data = _data_of(bundle)
+    data["text/plain"] = f"{text}: run this cell, and the panel appears here"
+    data[SVG] = picture
+    return bundle
+
+
 def display_panel(bundle: object, picture: str) -> None:
     """Display a panel, the advice, and the still picture.
 
@@ -38,9 +52,7 @@ def display_panel(bundle: object, picture: str) -> None:
         bundle: MIME bundle of the widget, alone or with its metadata.
         picture: SVG of the panel.
     """
-    data = bundle[0] if isinstance(bundle, tuple) else bundle
-    assert isinstance(data, dict)
-    live = {kind: content for kind, content in data.items() if kind != SVG}
+    live = {kind: content for kind, content in _data_of(bundle).items() if kind != SVG}
     line = f'{STYLE}<div class="ks-still" role="note">{escape(ADVICE)}</div>'
     for output in (
         live,
@@ -48,3 +60,10 @@ def display_panel(bundle: object, picture: str) -> None:
         {SVG: picture, "text/plain": "(a picture of the panel)"},
     ):
         display(output, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _data_of(bundle: object) -> dict[str, object]:
+    """Return the contents by MIME type of a bundle that may have metadata."""
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert isinstance(data, dict)
+    return data

@@ -14,14 +14,17 @@ Kubernetes has no counterpart.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 import ipywidgets as W
 
 LABEL_WIDTH = "76px"
 BOX_WIDTH = "58px"
+PATIENCE_SECONDS = 1.5  # a control that was touched this recently does not follow the store
 ROW = {"display": "flex", "flex_flow": "row wrap", "width": "100%"}  # layout of a box
 
 Change = Mapping[str, Any]
@@ -50,6 +53,32 @@ def syncing() -> Iterator[None]:
         yield
     finally:
         _syncing.on = False
+
+
+class StoreWriter:
+    """Writes what the user sets in a group of controls, and remembers when that was.
+
+    Args:
+        write: called with one changed setting; writes through the API server.
+    """
+
+    def __init__(self, write: Callable[..., object]) -> None:
+        self._write = write
+        self._touched = -inf  # wall time of the user's last change
+
+    def observer(self, key: str) -> Callable[[Change], None]:
+        """Return the observer of a control that writes the setting `key`."""
+
+        def changed(change: Change) -> None:
+            if not is_syncing():
+                self._touched = time.monotonic()
+                self._write(**{key: change["new"]})
+
+        return changed
+
+    def touched_within(self, seconds: float) -> bool:
+        """Return whether the user changed a control in the last seconds of wall time."""
+        return time.monotonic() - self._touched < seconds
 
 
 class NumberSlider:
@@ -100,6 +129,25 @@ class NumberSlider:
         for widget in (self.slider, self.box):
             widget.max = max(widget.max, value)
             widget.value = value
+
+
+def dropdown(label: str, options: Sequence[object], value: object, tooltip: str) -> W.Dropdown:
+    """Return a dropdown whose label is as wide as those of the sliders.
+
+    Args:
+        label: name of the value.
+        options: the values, or pairs of a text and a value.
+        value: initial value.
+        tooltip: one line about the value.
+    """
+    return W.Dropdown(
+        options=options,
+        value=value,
+        description=label,
+        tooltip=tooltip,
+        style={"description_width": LABEL_WIDTH},
+        layout=W.Layout(width="auto"),
+    )
 
 
 def icon_button(label: str, icon: str, tooltip: str) -> W.Button:

@@ -19,6 +19,7 @@ from lessons.session import fresh_cluster
 from lessons.ui.charts.bokeh_chart import BokehChart
 from lessons.ui.charts.theme import LIGHT
 from lessons.ui.html import html_table
+from lessons.ui.series import run_in_slices
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -59,13 +60,13 @@ def test_no_step_is_lost_and_rows_stay_bounded() -> None:
     cluster = fresh_cluster(nodes=3)
     cluster.set_traffic(Spike(base=20, peak=200, at_seconds=100, seconds=100))
     series = WorkloadSeries(cluster)
-    series.run(2_000, cluster.sleep, 0.25)
+    run_in_slices(series, 2_000, cluster.sleep, 0.25)
     assert len(series.rows) <= MAX_ROWS
     assert series.rows[0].time >= 2_000 - series.window
     cluster.set_hpa_config(max_pods=11)
-    series.run(1, cluster.sleep, 0.25)
+    run_in_slices(series, 1, cluster.sleep, 0.25)
     cluster.set_hpa_config(max_pods=10)
-    series.run(30, cluster.sleep, 0.25)
+    run_in_slices(series, 30, cluster.sleep, 0.25)
     assert 11 in [row.maximum for row in series.rows]
 
 
@@ -74,11 +75,11 @@ def test_a_pod_that_was_away_leaves_a_gap_in_its_line() -> None:
     cluster = fresh_cluster(nodes=3)
     cluster.set_traffic(60)
     series = WorkloadSeries(cluster)
-    series.run(60, cluster.sleep, 1)
+    run_in_slices(series, 60, cluster.sleep, 1)
     cluster.set_hpa_config(max_pods=2)
-    series.run(30, cluster.sleep, 1)
+    run_in_slices(series, 30, cluster.sleep, 1)
     cluster.set_hpa_config(max_pods=10)
-    series.run(30, cluster.sleep, 1)
+    run_in_slices(series, 30, cluster.sleep, 1)
     _times, values = series.cpu["auto-pod-4"]
     assert sum(isnan(value) for value in values) == 1
     _times, values = series.cpu["auto-pod-0"]
@@ -90,7 +91,7 @@ def test_many_pods_are_thinned_out_alike() -> None:
     cluster = fresh_cluster(nodes=5)
     cluster.set_hpa_config(min_pods=20, max_pods=20)
     series = WorkloadSeries(cluster)
-    series.run(600, cluster.sleep, 5)
+    run_in_slices(series, 600, cluster.sleep, 5)
     lines = series.pod_lines()
     assert len(lines["pod"]) == 20
     assert sum(map(len, lines["xs"])) <= MAX_POINTS + 20

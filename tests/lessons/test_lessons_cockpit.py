@@ -5,37 +5,22 @@ from __future__ import annotations
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from panel_tools import from_the_page, wait_for
 
 from kubesim.errors import BadRequest, NotFound
 from lessons import Cockpit, session
-from lessons.cockpit.controls import PRESETS, NumberSlider, preset_model
+from lessons.cockpit.controls import PRESETS, preset_model
 from lessons.ui import open_panels as panels
 from lessons.ui import rest
+from lessons.ui.widgets import NumberSlider, StoreWriter
 
 
 def paused_cockpit(**options: Any) -> Cockpit:
     """Return a cockpit on the virtual clock that changes only when the test changes it."""
     return Cockpit("virtual", running=False, **options)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Give the cockpit's thread wall time until something holds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-def from_the_page(widget: Any, value: Any) -> None:
-    """Send what the page sends when a user moves a control."""
-    state = {"method": "update", "state": {"value": value}, "buffer_paths": []}
-    widget._handle_msg({"content": {"data": state}, "buffers": []})
 
 
 def test_a_slider_writes_through_the_api_server() -> None:
@@ -93,9 +78,7 @@ def test_a_slider_that_was_just_touched_is_left_alone() -> None:
 def test_a_callback_uses_the_value_that_it_received() -> None:
     """Callbacks come late and on other threads: the slider may say something else by then."""
     written: list[dict[str, Any]] = []
-    cockpit = paused_cockpit()
-    cockpit.hpa._write = lambda **changes: written.append(changes)
-    change = cockpit.hpa._writer("target_cpu")
+    change = StoreWriter(lambda **changes: written.append(changes)).observer("target_cpu")
     thread = threading.Thread(target=change, args=({"new": 45},))
     thread.start()
     thread.join()

@@ -6,23 +6,19 @@ import xml.etree.ElementTree as ElementTree
 from typing import Any
 
 import pytest
+from panel_tools import from_the_page
 
 from kubesim import Cluster
 from lessons import RolloutPanel, fresh_cluster, session, watch_rollout
 from lessons.rollout.deployments import set_image, set_replicas, web
 from lessons.rollout.series import RolloutSeries, Stage, stage_of
 from lessons.ui import open_panels as panels
+from lessons.ui.series import run_in_slices
 
 
 def paused_panel(**options: Any) -> RolloutPanel:
     """Return a panel on the virtual clock that changes only when the test changes it."""
     return RolloutPanel("virtual", running=False, **options)
-
-
-def from_the_page(widget: Any, value: Any) -> None:
-    """Send what the page sends when a user moves a control."""
-    state = {"method": "update", "state": {"value": value}, "buffer_paths": []}
-    widget._handle_msg({"content": {"data": state}, "buffers": []})
 
 
 def settled(replicas: int = 10, **options: Any) -> Cluster:
@@ -90,7 +86,7 @@ def test_the_series_drops_what_left_its_window() -> None:
     series.pull()
     for replicas in (12, 9, 11):
         set_replicas(cluster, replicas)
-        series.run(15, cluster.sleep, 1.0)
+        run_in_slices(series, 15, cluster.sleep, 1.0)
     now = cluster.clock.now()
     assert all(each.time >= now - 10 for each in series.passes)
     assert len([row for row in series.rows if row.time < now - 10]) <= 1

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
 from typing import Any
 
 import pytest
+from panel_tools import wait_for
 
 from kubesim import Cluster
 from kubesim.errors import BadRequest
@@ -49,16 +48,6 @@ def panel(**options: Any) -> SchedulerPanel:
     board.poll()
     board.step(3)
     return board
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
-    """Give the panel's thread wall time until something holds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 # -- figures, text, picture -----------------------------------------------------------------------

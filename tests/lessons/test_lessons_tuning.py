@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from typing import Any
 
 import pytest
+from panel_tools import from_the_page
 
 from kubesim.autoscaler import Predictive
 from kubesim.errors import BadRequest
@@ -16,13 +17,6 @@ from lessons.tuning.panel import UPS, settings_text
 from lessons.tuning.trial import WHICH, beside
 from lessons.tuning.tune import policies
 from lessons.ui import open_panels as panels
-
-
-def from_the_page(widget: Any, value: Any, key: str = "value") -> None:
-    """Send what the page sends when a user moves a control."""
-    state = {"method": "update", "state": {key: value}, "buffer_paths": []}
-    widget._handle_msg({"content": {"data": state}, "buffers": []})
-
 
 # -- settings ----------------------------------------------------------------------------------
 
