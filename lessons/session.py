@@ -18,6 +18,8 @@ from lessons.ui import css
 from lessons.ui import open_panels as panels
 
 LESSON_SEED = 7
+LESSON = "lesson"  # the slot of the cells; each panel has its own
+ERROR = "[ERROR] "
 OWN_THREADS = ("cockpit-", "pod/", "kubelet/", "scheduler/", "rest", "paced-loop")
 
 _open: dict[str, Cluster] = {}
@@ -26,21 +28,36 @@ _lock = threading.Lock()  # guards _open; nothing is closed while it is held
 
 def setup() -> None:
     """Register the %%kubectl magic, let pictures follow the page's theme, print the versions."""
-    if kubectl.load(lambda: _open.get("lesson")):
+    if kubectl.load(lambda: _open.get(LESSON)):
         from IPython.display import HTML, display
 
         display(HTML(css.PAGE))  # type: ignore[no-untyped-call]
     print(f"kubesim {kubesim_version} is ready; it mirrors Kubernetes {KUBERNETES_VERSION}")
 
 
-def fresh_cluster(*, slot: str = "lesson", **options: Any) -> Cluster:
+class _ErrorPrinter:
+    """Prints each error that a component logs, once, below the cell that lets time pass."""
+
+    def __init__(self) -> None:
+        self._printed: set[str] = set()
+
+    def __call__(self, line: str) -> None:
+        if line.startswith(ERROR) and line not in self._printed:
+            self._printed.add(line)
+            print(line)
+
+
+def fresh_cluster(*, slot: str = LESSON, **options: Any) -> Cluster:
     """Return a new cluster, and close the previous one of the same slot with its server.
 
     Args:
         slot: the owner of the cluster: the lesson, or a panel.
-        options: options of `kubesim.Cluster`; the default seed is 7.
+        options: options of `kubesim.Cluster`; the default seed is 7. On the virtual clock, errors
+            that components log are printed, for example those of a policy of your own.
     """
     options.setdefault("seed", LESSON_SEED)
+    if slot == LESSON and options.get("clock", "virtual") == "virtual":
+        options.setdefault("sink", _ErrorPrinter())  # a live clock's threads must not print
     close_slot(slot)
     cluster = Cluster(**options)
     with _lock:
@@ -62,7 +79,7 @@ def finish() -> None:
     Panels stay open, so that "Run All" does not close one before you have seen it. A panel rests
     while nobody looks at it; `close()` ends it.
     """
-    close_slot("lesson")
+    close_slot(LESSON)
     print(f"closed{_open_panels_note(panels.names())}")
 
 

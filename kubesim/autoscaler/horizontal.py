@@ -56,6 +56,7 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import RESYNC_SECONDS, SYNC_PERIOD
 from kubesim.quantity import parse_duration
+from kubesim.usercode import error_text
 
 COMPONENT = "horizontal-pod-autoscaler"
 KIND = "HorizontalPodAutoscaler"
@@ -244,7 +245,7 @@ class HorizontalController:
         try:
             return checked(seen, self.policy.recommend(seen))
         except Exception as error:  # noqa: BLE001 - a policy of the user's own
-            message = f"the policy raised {type(error).__name__}: {error}"
+            message = f"the policy raised {error_text(error)}"
         self.counts["policy_errors"] += 1
         if not self.shadow:
             self.recorder.event(hpa, "Warning", "PolicyFailed", message)

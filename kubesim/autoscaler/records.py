@@ -140,7 +140,8 @@ def decision_of(
     """
     before, after = seen.current, result.replicas
     if result.failed:
-        verdict = f"keep {_replicas(before)}: no valid metric"
+        cause = "the policy failed" if "policy_error" in result.data else "no valid metric"
+        verdict = f"keep {_replicas(before)}: {cause}"
     elif after == before:
         verdict = f"keep {_replicas(before)}"
     else:
@@ -352,4 +353,5 @@ def from_error(seen: Observation, message: str) -> Recommendation:
         binding=message,
         would_change_if="the policy returned a number of replicas",
         state=seen.state,
+        data={"policy_error": message},
     )

@@ -22,6 +22,7 @@ from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.status import PluginFailed, Status
+from kubesim.usercode import error_text
 
 
 @runtime_checkable
@@ -57,7 +58,7 @@ class PolicySearch:
         try:
             answer = self._policy.choose(pod, list(state.snapshot.nodes))
         except Exception as error:
-            message = f"running choose of {self.name!r}: {type(error).__name__}: {error}"
+            message = f"running choose of {self.name!r}: {error_text(error)}"
             raise PluginFailed(message) from error
         name = answer.name if isinstance(answer, NodeInfo) else answer
         if name is None:

@@ -36,6 +36,7 @@ from kubesim.traffic.models import TrafficModel
 from kubesim.traffic.queueing import NO_QUEUE, STEP_SECONDS, Flow, FluidQueue, Queue
 from kubesim.traffic.route import Route
 from kubesim.traffic.series import SeriesPage, Totals
+from kubesim.usercode import error_text
 
 Capacity = Callable[[Document], float]
 """Requests per second that a pod can serve; infinite if its workload model has no limit."""
@@ -261,7 +262,7 @@ class Traffic:
         try:
             return max(0.0, float(route.model.rate(begin))) * STEP_SECONDS
         except Exception as error:  # noqa: BLE001 - the model is user code
-            message = f"{route.name}: the traffic model raised {type(error).__name__}: {error}"
+            message = f"{route.name}: the traffic model raised {error_text(error)}"
             self._api.analytics.log("Traffic", "ModelFailed", message, "error")
             return 0.0
 

@@ -5,28 +5,19 @@ Kubernetes has no counterpart.
 
 from __future__ import annotations
 
-import linecache
 import re
 import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from traceback import walk_tb
 from types import FrameType
 from typing import Any
 
-PACKAGE = Path(__file__).resolve().parent.parent
-NOT_THE_LEARNERS = (
-    str(PACKAGE),
-    str(PACKAGE.parent / "kubesim"),
-    *(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")),
-    "<frozen",
-)
+from kubesim.usercode import ADDRESS, innermost_frame, line_text, message_of, source_line
+
+LESSONS = str(Path(__file__).resolve().parent.parent)
 MAX_TEXT = 80
 MAX_VALUES = 4
-INNER = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
-ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def tell(error: BaseException) -> str:
@@ -36,11 +27,10 @@ def tell(error: BaseException) -> str:
         error: as it was caught, with its traceback.
     """
     lines = [_what(error)]
-    frame, number = _place(error)
+    frame, number = innermost_frame(error, [LESSONS])
     if frame is not None:
-        text = linecache.getline(frame.f_code.co_filename, number).strip()
-        lines.append(f"in {_where(frame, number)}{': ' + text if text else ''}")
-        if values := _values(frame, text):
+        lines.append(f"in {line_text(frame, number)}")
+        if values := _values(frame, source_line(frame, number)):
             lines.append("with " + ", ".join(values))
     return "\n       ".join(lines)
 
@@ -50,31 +40,8 @@ def _what(error: BaseException) -> str:
         return "your answer calls exit(), which ends a program: return instead"
     if isinstance(error, RecursionError):
         return "your answer calls itself again and again and never ends (RecursionError)"
-    message = ADDRESS.sub("", str(error))
+    message = message_of(error)
     return f"your answer raised {type(error).__name__}{': ' + message if message else ''}"
-
-
-def _place(error: BaseException) -> tuple[FrameType | None, int]:
-    """Return the innermost frame of the learner's code, and its line."""
-    found: tuple[FrameType | None, int] = (None, 0)
-    for frame, number in walk_tb(error.__traceback__):
-        if frame.f_code.co_filename.startswith(NOT_THE_LEARNERS):
-            continue
-        if found[0] is not None and frame.f_code.co_name in INNER:
-            found = (found[0], number)
-        else:
-            found = (frame, number)
-    return found
-
-
-def _where(frame: FrameType, number: int) -> str:
-    code = frame.f_code
-    if code.co_name == "<module>":
-        return f"line {number} of the cell"
-    line = number - code.co_firstlineno + 1
-    if code.co_name == "<lambda>":
-        return f"line {line} of your lambda"
-    return f"line {line} of `{code.co_qualname.rpartition('<locals>.')[2]}`"
 
 
 def _values(frame: FrameType, text: str) -> list[str]:

@@ -41,6 +41,7 @@ from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
 from kubesim.objects.selectors import parse_label_selector
+from kubesim.usercode import error_text
 
 Key = tuple[str, ...]
 LabeledValues = list[tuple[Mapping[str, str], float]]
@@ -294,7 +295,7 @@ class CustomMetrics:
             try:
                 value = self._evaluate(key)
             except Exception as error:  # noqa: BLE001 - a function of the user's own
-                message = f"{'/'.join(key)}: {type(error).__name__}: {error}"
+                message = f"{'/'.join(key)}: {error_text(error)}"
                 self._api.analytics.log("Metrics", "ReadFailed", message, "error")
                 continue
             if value is not None:

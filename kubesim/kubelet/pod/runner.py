@@ -55,6 +55,7 @@ from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_limits
 from kubesim.objects.wellknown import TERMINATION_GRACE_SECONDS
+from kubesim.usercode import error_text
 
 ERROR_EXIT_CODE = 1  # of a container whose usage model raised
 SANDBOX_CHANGED = "Pod sandbox changed, it will be killed and re-created."
@@ -320,7 +321,7 @@ class PodRunner:
     def _model_failed(self, containers: Sequence[ContainerState], error: Exception) -> None:
         """End the containers whose usage model raised; all others go on."""
         pod = self._context
-        message = f"{type(error).__name__}: {error}"
+        message = error_text(error)
         pod.log("PodError", f"Pod {pod.name} failed: {message}", "error")
         pod.event("Warning", "Failed", f"Error: {message}")
         for container in containers:

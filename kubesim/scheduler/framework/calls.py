@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from kubesim.scheduler.framework.profile import Enabled
 from kubesim.scheduler.framework.status import PluginFailed
+from kubesim.usercode import error_text
 
 
 def takes_state(method: Callable[..., object], arguments: int) -> bool:
@@ -83,6 +84,4 @@ def plugin_failure(enabled: Enabled, method: str, error: Exception) -> PluginFai
     """
     if isinstance(error, PluginFailed):
         return error
-    return PluginFailed(
-        f"running {method} of plugin {enabled.name!r}: {type(error).__name__}: {error}"
-    )
+    return PluginFailed(f"running {method} of plugin {enabled.name!r}: {error_text(error)}")
