@@ -3,7 +3,8 @@
 Everything that needs Jupyter, ipywidgets or Bokeh is in this package; kubesim itself needs none of
 them. The package imports them only on first use, so that `doctor()` can report a missing one.
 
-    session      the first and the last cell of a lesson: setup(), fresh_cluster(), finish()
+    session      the first and the last cell of a lesson: setup(), finish()
+    clusters     fresh_cluster(): the open clusters of lessons and panels
     health       doctor(): what is installed, and how to install what is missing
     kubectl      %%kubectl: the real kubectl against the lesson's cluster
     check        exercises: check(), hint(), solution(); questions
@@ -30,13 +31,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from lessons.check import quiz, todo
+from lessons.check import quiz
+from lessons.clusters import fresh_cluster
+from lessons.feedback.answers import todo
 from lessons.feedback.predictions import predict
 from lessons.feedback.progress_map import progress
 from lessons.health import doctor
 from lessons.pods import place, pod
 from lessons.scheduler.nodefill import fill
-from lessons.session import attempt, close_all, finish, fresh_cluster, setup
+from lessons.session import attempt, close_all, finish, setup
 
 if TYPE_CHECKING:
     from lessons.cockpit.panel import Cockpit

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lessons.feedback.answers import Form
+from lessons.feedback.answers import Form, todo
 from lessons.feedback.faults import in_a_notebook, no_exit, tell
 from lessons.feedback.hints import help_html
 from lessons.feedback.progress_file import remember_solved
@@ -37,19 +37,6 @@ class Endless(BaseException):
 
     This is not an `Exception`, so that an answer that catches all exceptions ends, too.
     """
-
-
-class _Todo:
-    """The value of an exercise that has not been attempted."""
-
-    def __repr__(self) -> str:
-        return "todo"
-
-    def __bool__(self) -> bool:
-        return False
-
-
-todo: Any = _Todo()
 
 
 @dataclass

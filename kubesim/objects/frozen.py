@@ -20,7 +20,7 @@ kubesim.errors.FrozenDocument: this document is shared with the store and every 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
@@ -118,3 +118,10 @@ def thaw(value: T) -> T:
     if isinstance(value, list):
         return [v if type(v) in _ATOMS else thaw(v) for v in value]  # type: ignore[return-value]  # plain, and equal
     return value
+
+
+def objects_in(value: object) -> Iterator[Document]:
+    """Yield the objects in a list; nothing if it is not a list (validation reports that)."""
+    return (
+        (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+    )

@@ -26,6 +26,7 @@ from kubesim.quantity import parse_cpu_milli, parse_memory, parse_quantity
 
 FINISHED = ("Succeeded", "Failed")
 GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
+CONTAINER_LISTS = ("containers", "initContainers")  # fields of a pod spec
 RESOURCES = ("cpu", "memory")  # the others do not matter
 GUARANTEED_SCORE, BEST_EFFORT_SCORE = -997, 1000
 CRITICAL_PRIORITY = 2_000_000_000  # SystemCriticalPriority: the lowest of the classes system-...

@@ -29,7 +29,7 @@ from kubesim import Cluster, Table
 from kubesim.simple import hpaconfig
 from kubesim.simple.autopod import NAME
 from kubesim.traffic import Constant
-from lessons import session
+from lessons import clusters
 from lessons.cockpit import still, tables
 from lessons.cockpit.chart import CHART, chart_data
 from lessons.cockpit.controls import HpaControls, TrafficControls, preset_model
@@ -72,7 +72,7 @@ class Cockpit(Panel):
         *,
         speed: float = SPEED,
         traffic: float | None = TRAFFIC,
-        seed: int = session.LESSON_SEED,
+        seed: int = clusters.LESSON_SEED,
         name: str = "main",
         running: bool = True,
         **options: Any,

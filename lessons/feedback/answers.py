@@ -17,6 +17,18 @@ Form = Callable[[object], str | None]
 """form(answer) -> None if the answer has the right form, else a sentence that names that form."""
 
 
+class _Todo:
+    """The value of an exercise that has not been attempted."""
+
+    def __repr__(self) -> str:
+        return "todo"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+todo: Any = _Todo()
+
 KINDS: dict[type, str] = {
     str: "a string",
     bool: "a truth value",

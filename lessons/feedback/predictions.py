@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lessons.check import todo
+from lessons.feedback.answers import todo
 from lessons.feedback.faults import short
 from lessons.feedback.progress_file import Prediction, remember_prediction
 

@@ -20,7 +20,7 @@ import ipywidgets as W
 from bokeh.models import LayoutDOM
 
 from kubesim import Cluster, Table
-from lessons import session
+from lessons import clusters
 from lessons.rollout import still
 from lessons.rollout.chart import CHART, chart_data
 from lessons.rollout.controls import (
@@ -75,7 +75,7 @@ class RolloutPanel(Panel):
         replicas: int = REPLICAS,
         surge: int = 25,
         unavailable: int = 25,
-        seed: int = session.LESSON_SEED,
+        seed: int = clusters.LESSON_SEED,
         name: str = "rollout",
         running: bool = True,
         **options: Any,

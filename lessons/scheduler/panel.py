@@ -28,7 +28,7 @@ from bokeh.models import LayoutDOM
 from kubesim import Cluster, Table
 from kubesim.objects import meta
 from kubesim.scheduler import NodeInfo, default_profile
-from lessons import session
+from lessons import clusters
 from lessons.pods import pod
 from lessons.scheduler import still
 from lessons.scheduler.chart import FillChart
@@ -121,7 +121,7 @@ class SchedulerPanel(Panel):
         weight: int = 0,
         speed: float = SPEED,
         pods: int = PODS,
-        seed: int = session.LESSON_SEED,
+        seed: int = clusters.LESSON_SEED,
         name: str = "scheduler",
         running: bool = True,
         **options: Any,

@@ -29,7 +29,7 @@ from bokeh.models import LayoutDOM
 
 from kubesim import Cluster
 from kubesim.errors import BadRequest, KubeSimError
-from lessons import session
+from lessons import clusters
 from lessons.ui import open_panels as panels
 from lessons.ui.css import STYLE
 from lessons.ui.html import error_html
@@ -98,7 +98,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
     def _fresh(self, clock: str, speed: float) -> None:
         """Replace the cluster by a new, paused one."""
         slot = f"cockpit/{self._name}"
-        self.cluster: Cluster = session.fresh_cluster(
+        self.cluster: Cluster = clusters.fresh_cluster(
             slot=slot, clock=clock, speed=speed, **self._options
         )
         self.cluster.clock.pause()
@@ -107,7 +107,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
             self._source = self.boot()
             self._source.pull()  # the state before any time has passed
         except KubeSimError:  # there is nothing to show
-            session.close_slot(slot)
+            clusters.close_slot(slot)
             raise
 
     # -- what a subclass defines ----------------------------------------------------------------
@@ -220,7 +220,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         if self._thread is not threading.current_thread():
             self._thread.join(5.0)
         panels.remove(self._name, self)
-        session.close_slot(f"cockpit/{self._name}")
+        clusters.close_slot(f"cockpit/{self._name}")
         self.live.close()
         super().close()
 

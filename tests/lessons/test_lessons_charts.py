@@ -11,11 +11,11 @@ from kubesim import Cluster
 from kubesim.errors import BadRequest
 from kubesim.traffic import Spike, Step
 from lessons import record
+from lessons.clusters import fresh_cluster
 from lessons.cockpit import tables
 from lessons.cockpit.chart import CHART, chart_data
 from lessons.cockpit.series import MAX_POINTS, MAX_ROWS, WorkloadSeries
 from lessons.cockpit.still import Still, svg
-from lessons.session import fresh_cluster
 from lessons.ui.charts.bokeh_chart import BokehChart
 from lessons.ui.charts.theme import LIGHT
 from lessons.ui.html import html_table

@@ -11,7 +11,7 @@ import pytest
 from panel_tools import from_the_page, wait_for
 
 from kubesim.errors import BadRequest, NotFound
-from lessons import Cockpit, session
+from lessons import Cockpit, clusters, session
 from lessons.cockpit.controls import PRESETS, preset_model
 from lessons.ui import open_panels as panels
 from lessons.ui import rest
@@ -336,7 +336,7 @@ def test_bad_arguments_are_refused_before_anything_starts() -> None:
         Cockpit("virtual", hpa=False)
     assert panels.names() == []
     assert session.threads() == []
-    assert session._open == {}
+    assert clusters.slots() == []
 
 
 def test_a_number_slider_reaches_as_far_as_it_must() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lessons import exercises, progress
-from lessons.check import Task, todo
+from lessons.check import Task
+from lessons.feedback.answers import todo
 
 LESSONS = sorted(path.stem for path in Path(exercises.__file__).parent.glob("l*.py"))
 TASKS = [

@@ -11,7 +11,18 @@ import pytest
 import lessons
 from kubesim import StatusError
 from kubesim.errors import ClockError, Conflict, NotFound
-from lessons import attempt, finish, fresh_cluster, health, predict, progress, quiz, session, todo
+from lessons import (
+    attempt,
+    clusters,
+    finish,
+    fresh_cluster,
+    health,
+    predict,
+    progress,
+    quiz,
+    session,
+    todo,
+)
 from lessons.check import Question, Task
 
 
@@ -42,7 +53,7 @@ def test_slots_do_not_disturb_each_other() -> None:
     mine = fresh_cluster(nodes=1)
     fresh_cluster(slot="cockpit/main", nodes=1)
     mine.sleep(1)
-    session.close_slot("cockpit/main")
+    clusters.close_slot("cockpit/main")
     mine.sleep(1)
     assert mine.clock.now() == 2
 
@@ -59,7 +70,7 @@ def test_finish_closes_the_lessons_cluster(capsys: Any) -> None:
 
 def test_lessons_have_a_seed_of_their_own() -> None:
     """So that stored outputs are the same everywhere; another one may be asked for."""
-    assert fresh_cluster(nodes=1).seed == session.LESSON_SEED
+    assert fresh_cluster(nodes=1).seed == clusters.LESSON_SEED
     assert fresh_cluster(nodes=1, seed=3).seed == 3
 
 

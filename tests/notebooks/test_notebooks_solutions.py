@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from lessons import kubectl, session
+from lessons import clusters, kubectl, session
 from lessons.check import Task
 from lessons.ui import open_panels as panels
 
@@ -67,7 +67,7 @@ def run(path: Path, answers: dict[str, Any]) -> dict[str, Any]:
             in_a_shell(source.removeprefix(SHELL))
             continue
         if source.startswith(KUBECTL):
-            kubectl.run_cell(source.removeprefix(KUBECTL), session._open["lesson"])
+            kubectl.run_cell(source.removeprefix(KUBECTL), clusters.cluster_of("lesson"))
             continue
         for task, variable in CHECKED.findall(source):
             before, check, after = source.partition(f"{task}.check({variable})")
@@ -96,7 +96,7 @@ def test_the_reference_solutions_pass_in_their_notebooks(path: Path, capsys: Any
     assert len(re.findall(r"^\[ OK \] \d\.\d", out, re.MULTILINE)) == len(tasks) >= 3
     assert "[MISS]" not in out
     assert "closed" in out.splitlines()[-1]
-    assert "lesson" not in session._open
+    assert "lesson" not in clusters.slots()
     assert panels.names() == PANELS.get(path.name[:2], [])
 
 

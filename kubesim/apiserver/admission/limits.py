@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
-from kubesim.apiserver.kinds.pods import CONTAINER_LISTS, objects_in
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import Forbidden
-from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.frozen import Document, ReadOnlyDocument, objects_in
+from kubesim.objects.pods import CONTAINER_LISTS
 from kubesim.objects.usage import Usage, amounts, pod_amounts, text_of
 from kubesim.quantity import Amount, parse_quantity
 from kubesim.store import KeyValue

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 
-from kubesim.apiserver.kinds.pods import objects_in
 from kubesim.apiserver.kinds.rules import (
     IP_RULE,
     MAX_DATA_BYTES,
@@ -23,7 +22,7 @@ from kubesim.apiserver.kinds.rules import (
 )
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import FieldErrors, fill
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, objects_in
 from kubesim.quantity import parse_quantity
 
 REQUIRED_KEYS = {  # type of secret -> keys that its data must have

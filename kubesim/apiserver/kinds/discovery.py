@@ -5,11 +5,10 @@ Source: pkg/apis/discovery/v1/defaults.go, pkg/apis/discovery/validation/validat
 
 from __future__ import annotations
 
-from kubesim.apiserver.kinds.pods import objects_in
 from kubesim.apiserver.kinds.rules import IP_RULE, valid_ip, validate_immutable
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import FieldErrors, fill
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, objects_in
 from kubesim.objects.wellknown import PORT_PROTOCOLS
 
 MAX_ENDPOINTS = 1000

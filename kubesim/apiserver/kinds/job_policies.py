@@ -6,9 +6,9 @@ validateIndexesFormat), pkg/apis/batch/v1/defaults.go.
 
 from __future__ import annotations
 
-from kubesim.apiserver.kinds.pods import CONTAINER_LISTS, objects_in
 from kubesim.apiserver.validation import FieldErrors, fill
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, objects_in
+from kubesim.objects.pods import CONTAINER_LISTS
 
 MAX_RULES = 20
 MAX_CODES = 255

@@ -6,14 +6,14 @@ plugin/pkg/admission/defaulttolerationseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 
 from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, objects_in
 from kubesim.objects.meta import valid_dns1123_label
-from kubesim.objects.pods import qos_class
+from kubesim.objects.pods import CONTAINER_LISTS, qos_class
 from kubesim.objects.wellknown import (
     DEFAULT_SCHEDULER,
     NOT_READY,
@@ -24,7 +24,6 @@ from kubesim.objects.wellknown import (
 )
 from kubesim.quantity import Amount, parse_cpu_milli, parse_memory, parse_quantity
 
-CONTAINER_LISTS = ("containers", "initContainers")
 PORT_RULE = "must be between 1 and 65535, inclusive"
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -75,13 +74,6 @@ def _default_container(container: Document) -> None:
         if isinstance(container.get(probe), dict):
             for field, value in PROBE_DEFAULTS.items():
                 fill(container[probe], field, value)
-
-
-def objects_in(value: object) -> Iterator[Document]:
-    """Yield the objects in a list; nothing if it is not a list (validation reports that)."""
-    return (
-        (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
-    )
 
 
 # -- validation of pod specs -----------------------------------------------------------------------

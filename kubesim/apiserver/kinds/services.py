@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
-from kubesim.apiserver.kinds.pods import PORT_RULE, objects_in
+from kubesim.apiserver.kinds.pods import PORT_RULE
 from kubesim.apiserver.kinds.rules import IMMUTABLE, IP_RULE, valid_ip
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill, validate_labels
 from kubesim.errors import Cause, Invalid
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, objects_in
 from kubesim.objects.meta import valid_dns1123_label, valid_dns1123_subdomain
 from kubesim.objects.wellknown import PORT_PROTOCOLS
 

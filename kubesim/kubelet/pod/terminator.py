@@ -56,7 +56,7 @@ class PodTerminator:
         self,
         context: PodContext,
         probes: PodProbes,
-        meter: Meter,
+        meter: Meter[ContainerState],
         status: PodStatusManager,
         *,
         exited: Callable[[], object],

@@ -9,10 +9,10 @@ Source: the role of cAdvisor and cgroups; pkg/kubelet/stats.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Timer, Worker
-from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_limits
@@ -30,7 +30,37 @@ Limits = tuple[int, int]
 """(CPU in millicores, memory in bytes); UNLIMITED without a limit."""
 
 
-class Meter:
+class TickLog(Protocol):
+    """Where each tick of a container is written."""
+
+    def append(self, second: float, /) -> object:
+        """Add a line: the second of the tick."""
+
+
+class MeteredContainer(Protocol):
+    """What the meter reads of a container."""
+
+    @property
+    def name(self) -> str:
+        """Of the container."""
+
+    @property
+    def spec(self) -> Document:
+        """Its entry in the pod's spec."""
+
+    @property
+    def restarts(self) -> int:
+        """Its restarts so far."""
+
+    @property
+    def log(self) -> TickLog:
+        """The log of its present run."""
+
+
+ContainerT = TypeVar("ContainerT", bound=MeteredContainer)
+
+
+class Meter(Generic[ContainerT]):
     """Ticks for the running containers of one pod, on the pod's worker.
 
     Args:
@@ -55,8 +85,8 @@ class Meter:
         load: Load | None,
         *,
         exceeds: frozenset[str],
-        killed: Callable[[ContainerState], object],
-        failed: Callable[[Sequence[ContainerState], Exception], object],
+        killed: Callable[[ContainerT], object],
+        failed: Callable[[Sequence[ContainerT], Exception], object],
     ) -> None:
         self._api = api
         self._worker = worker
@@ -70,7 +100,7 @@ class Meter:
         self._timer: Timer | None = None
         self._followed: list[tuple[str, int]] = []
 
-    def follow(self, running: Sequence[ContainerState]) -> None:
+    def follow(self, running: Sequence[ContainerT]) -> None:
         """Sample these containers from now on; restart the ticks if others ran before."""
         now_running = [(container.name, container.restarts) for container in running]
         before = self._followed
@@ -95,7 +125,7 @@ class Meter:
             self._timer = None
         self._followed = []
 
-    def _single(self, container: ContainerState) -> Callable[[], None]:
+    def _single(self, container: ContainerT) -> Callable[[], None]:
         """Return the tick of a pod with one container that uses the pod's model.
 
         It runs a million times a second on virtual time, so everything is bound beforehand: no
@@ -131,7 +161,7 @@ class Meter:
 
         return tick
 
-    def _several(self, containers: list[ContainerState]) -> Callable[[], None]:
+    def _several(self, containers: list[ContainerT]) -> Callable[[], None]:
         """Return the tick of a pod with several containers, or with models for single ones."""
         write = self._api.metrics_writer(*self._key)
         sharing = [container for container in containers if container.name not in self._models.own]
@@ -143,7 +173,7 @@ class Meter:
             if used is None:
                 return
             row: list[str | int] = []
-            over: list[ContainerState] = []
+            over: list[ContainerT] = []
             for container in containers:
                 cpu, memory = used[container.name]
                 most_cpu, most_memory = limits[container.name]
@@ -160,10 +190,10 @@ class Meter:
         return tick
 
     def _usages(
-        self, containers: list[ContainerState], sharing: list[ContainerState], moment: float
+        self, containers: list[ContainerT], sharing: list[ContainerT], moment: float
     ) -> dict[str, tuple[int, int]] | None:
         """Return (CPU, memory) of each container; None if a model raised."""
-        affected: Sequence[ContainerState] = sharing
+        affected: Sequence[ContainerT] = sharing
         try:
             requests = self._load(self._pod, moment) if self._load is not None else None
             usages: dict[str, tuple[int, int]] = {}
@@ -204,7 +234,7 @@ def split(names: Sequence[str], cpu: int, memory: int) -> dict[str, tuple[int, i
     return usages
 
 
-def limits_of(container: ContainerState) -> Limits:
+def limits_of(container: MeteredContainer) -> Limits:
     """Return what a container may use."""
     cpu, memory = container_limits(container.spec)
     return UNLIMITED if cpu is None else cpu, UNLIMITED if memory is None else memory
