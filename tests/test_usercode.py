@@ -8,7 +8,7 @@ import pytest
 
 from kubesim import Cluster
 from kubesim.usercode import error_text
-from lessons import session
+from lessons import clusters
 
 
 class BrokenAutoscaling:
@@ -79,7 +79,7 @@ def test_a_traffic_model_that_raises() -> None:
 
 def test_a_lesson_prints_an_error_once_below_the_cell(capsys: pytest.CaptureFixture[str]) -> None:
     """A learner who never asks `explain` sees it, too; twelve passes print one line."""
-    cluster = session.fresh_cluster(policy=BrokenAutoscaling())
+    cluster = clusters.fresh_cluster(policy=BrokenAutoscaling())
     try:
         cluster.sleep(60)
         assert capsys.readouterr().out == (
@@ -91,7 +91,7 @@ def test_a_lesson_prints_an_error_once_below_the_cell(capsys: pytest.CaptureFixt
 
 def test_a_panel_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """Its clusters run in threads, and a thread's output lands below any cell."""
-    cluster = session.fresh_cluster(slot="panel", policy=BrokenAutoscaling())
+    cluster = clusters.fresh_cluster(slot="panel", policy=BrokenAutoscaling())
     try:
         cluster.sleep(60)
         assert capsys.readouterr().out == ""
