@@ -86,7 +86,7 @@ def test_a_lesson_prints_an_error_once_below_the_cell(capsys: pytest.CaptureFixt
             f"[ERROR] HPA: PolicyFailed: auto-pod: the policy raised {AUTOSCALING}\n"
         )
     finally:
-        session.close_all()
+        clusters.close_all()
 
 
 def test_a_panel_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +96,7 @@ def test_a_panel_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
         cluster.sleep(60)
         assert capsys.readouterr().out == ""
     finally:
-        session.close_all()
+        clusters.close_all()
 
 
 def test_an_error_of_kubesim_itself_names_no_line_and_no_address() -> None:
