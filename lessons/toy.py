@@ -17,15 +17,15 @@ from kubesim.objects import Document, meta
 from kubesim.objects.pods import phase_of
 
 SEED = 7
-WANTED = 5
+DESIRED = 5
 KILL_EVERY_SECONDS = 10
 RESYNC_SECONDS = 30  # how often the controller runs even without events
-LOOK = "LOOK"  # the event of a resync
+RESYNC = "RESYNC"  # the event of a resync
 LABELS = {"app": "toy"}
 
 Pods = Sequence[Mapping[str, str]]
 React = Callable[[str, int, Pods], tuple[int, Sequence[str]]]
-"""react(event, wanted, pods) -> (number of pods to create, names of pods to delete)."""
+"""react(event, desired, pods) -> (number of pods to create, names of pods to delete)."""
 
 
 @dataclass
@@ -35,15 +35,15 @@ class Toy:
     Attributes:
         cluster: the cluster of the pods.
         react: your function.
-        wanted: the desired number of pods.
+        desired: the desired number of pods.
         lost: share of the watch events that never arrive, 0 to 1.
         twice: every event arrives twice.
-        acted: (wanted, pods seen, created, deleted) of each call.
+        acted: (desired, pods, created, deleted) of each call.
     """
 
     cluster: Cluster
     react: React
-    wanted: int = WANTED
+    desired: int = DESIRED
     lost: float = 0.0
     twice: bool = False
     acted: list[tuple[int, Pods, int, Sequence[str]]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Toy:
         self._kill_random = Random(SEED + 1)
         self._created = 0
         self._watch = self.cluster.api.watch("Pod")
-        for _ in range(self.wanted):
+        for _ in range(self.desired):
             self._create_pod()
 
     def pods(self) -> list[dict[str, str]]:
@@ -88,12 +88,12 @@ class Toy:
                     if self.twice:
                         self._deliver(event.type)
             if second % RESYNC_SECONDS == 0:
-                self._deliver(LOOK)
+                self._deliver(RESYNC)
 
     def _deliver(self, event: str) -> None:
-        seen = self.pods()
-        create, delete = self.react(event, self.wanted, seen)
-        self.acted.append((self.wanted, seen, create, delete))
+        pods = self.pods()
+        create, delete = self.react(event, self.desired, pods)
+        self.acted.append((self.desired, pods, create, delete))
         for _ in range(create):
             self._create_pod()
         for name in delete:
@@ -121,7 +121,7 @@ def race(
     """Let functions keep five pods each, while one pod is deleted every ten seconds.
 
     Args:
-        reactions: react(event, wanted, pods) -> pods to create; below 0: pods to delete.
+        reactions: react(event, desired, pods) -> pods to create; below 0: pods to delete.
         lost: share of the watch events that never arrive; the same events for each function.
         twice: every event arrives twice.
         seconds: simulated time.
@@ -142,13 +142,13 @@ def race(
             columns.append(counts)
     times = [every * (row + 1) for row in range(seconds // every)]
     names = [f"pods by {reaction.__name__}" for reaction in reactions]
-    rows = list(zip(times, [WANTED] * len(times), *columns, strict=True))
-    return Table(("time [s]", "wanted", *names), rows)
+    rows = list(zip(times, [DESIRED] * len(times), *columns, strict=True))
+    return Table(("time [s]", "desired", *names), rows)
 
 
 def _as_react(reaction: Callable[[str, int, Pods], int]) -> React:
-    def react(event: str, wanted: int, pods: Pods) -> tuple[int, Sequence[str]]:
-        number = reaction(event, wanted, pods)
+    def react(event: str, desired: int, pods: Pods) -> tuple[int, Sequence[str]]:
+        number = reaction(event, desired, pods)
         return max(0, number), [pod["name"] for pod in pods[: max(0, -number)]]
 
     return react

@@ -69,19 +69,19 @@ def _check_config(config: Document) -> str | None:
 class Ratchet:
     """The solution: as many pods as the ratio requires, and never fewer than now."""
 
-    def recommend(self, seen: Observation) -> int:
+    def recommend(self, observation: Observation) -> int:
         """Return the desired number of pods."""
-        return max(seen.current, ceil(pods_needed(seen)))
+        return max(observation.current, ceil(pods_needed(observation)))
 
 
 class _AlwaysOne:
-    def recommend(self, seen: Observation) -> int:
+    def recommend(self, observation: Observation) -> int:
         return 1
 
 
 class _Raises:
-    def recommend(self, seen: Observation) -> int:
-        return int(1 / (seen.current - seen.current))
+    def recommend(self, observation: Observation) -> int:
+        return int(1 / (observation.current - observation.current))
 
 
 def _check_policy(policy: type) -> str | None:
@@ -137,16 +137,17 @@ bonus = Task(
     "a policy that never scales down (bonus)",
     with_errors(_check_policy, "recommend"),
     (
-        "seen.current is the current number of pods; pods_needed(seen) how many the load needs.",
+        "observation.current is the current number of pods; pods_needed(observation) how many the "
+        "load needs.",
         "Round up with math.ceil: 4.3 pods are 5 pods.",
-        "Return max(seen.current, ceil(pods_needed(seen))).",
+        "Return max(observation.current, ceil(pods_needed(observation))).",
     ),
     """class Ratchet:
-    def recommend(self, seen):
-        return max(seen.current, ceil(pods_needed(seen)))""",
+    def recommend(self, observation):
+        return max(observation.current, ceil(pods_needed(observation)))""",
     Ratchet,
     (_AlwaysOne, _Raises),
-    a_class("Policy", "recommend", "seen"),
+    a_class("Policy", "recommend", "observation"),
 )
 
 questions = (

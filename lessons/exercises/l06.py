@@ -76,19 +76,19 @@ def _alive(pod: Mapping[str, str]) -> bool:
 def _check_in_a_cluster(reconcile: Reconcile) -> str | None:
     """Delete pods, let some end by themselves, lose events, and deliver the others twice."""
 
-    def react(_event: str, wanted: int, pods: Pods) -> tuple[int, Sequence[str]]:
-        return reconcile(wanted, pods)
+    def react(_event: str, desired: int, pods: Pods) -> tuple[int, Sequence[str]]:
+        return reconcile(desired, pods)
 
     with Cluster(nodes=2, seed=7, hpa=False) as cluster:
         toy = Toy(cluster, react, lost=LOST, twice=True)
-        for wanted in SIZES:
-            toy.wanted = wanted
+        for desired in SIZES:
+            toy.desired = desired
             toy.run(90, fail=True)
             toy.run(40, kill=False)  # time to settle
-            if len(toy.alive()) != wanted:
+            if len(toy.alive()) != desired:
                 return (
-                    f"with {LOST:.0%} of the events lost and the others delivered twice: {wanted} pods "
-                    f"are desired, but there are {len(toy.alive())}"
+                    f"with {LOST:.0%} of the events lost and the others delivered twice: "
+                    f"{desired} pods are desired, but there are {len(toy.alive())}"
                 )
     return None
 

@@ -181,23 +181,23 @@ class Doubling:
     def __init__(self) -> None:
         self.needs: list[float] = []
 
-    def recommend(self, seen: Observation) -> int:
+    def recommend(self, observation: Observation) -> int:
         """Return the desired number of pods."""
-        need = pods_needed(seen)
-        if need > 1.15 * len(seen.pods):
-            need = 2 * seen.current
+        need = pods_needed(observation)
+        if need > 1.15 * len(observation.pods):
+            need = 2 * observation.current
         self.needs = [*self.needs[-11:], need]
         return ceil(max(self.needs))
 
 
 class _AlwaysMaximum:
-    def recommend(self, seen: Observation) -> int:
-        return int(seen.maximum)
+    def recommend(self, observation: Observation) -> int:
+        return int(observation.maximum)
 
 
 class _NewestNeed:
-    def recommend(self, seen: Observation) -> int:
-        return ceil(pods_needed(seen))
+    def recommend(self, observation: Observation) -> int:
+        return ceil(pods_needed(observation))
 
 
 q1 = Task(
@@ -244,23 +244,23 @@ bonus = Task(
         "Keep the last needs in a list: the maximum over three minutes is a short window.",
         "A full pod reports at most 100 %, which is 1.25 times the target of 80 %. If the need "
         "is above 1.15 times the pods, they are full: return twice as many.",
-        "need = pods_needed(seen); if need > 1.15 * len(seen.pods): need = 2 * seen.current; then "
-        "the highest of the last twelve needs, rounded up.",
+        "need = pods_needed(observation); if need > 1.15 * len(observation.pods): "
+        "need = 2 * observation.current; then the highest of the last twelve needs, rounded up.",
     ),
     """class Doubling:
     def __init__(self):
         self.needs = []
 
-    def recommend(self, seen):
+    def recommend(self, observation):
         from lessons.tuning.tune import pods_needed
-        need = pods_needed(seen)
-        if need > 1.15 * len(seen.pods):
-            need = 2 * seen.current
+        need = pods_needed(observation)
+        if need > 1.15 * len(observation.pods):
+            need = 2 * observation.current
         self.needs = [*self.needs[-11:], need]
         return ceil(max(self.needs))""",
     Doubling,
     (_AlwaysMaximum, _NewestNeed),
-    a_class("Policy", "recommend", "seen"),
+    a_class("Policy", "recommend", "observation"),
 )
 
 questions = (

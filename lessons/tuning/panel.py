@@ -33,7 +33,7 @@ from lessons.ui.charts.bokeh_chart import BokehChart
 from lessons.ui.css import STYLE
 from lessons.ui.html import error_html, html_table
 from lessons.ui.live import Live
-from lessons.ui.still_output import display_panel, with_picture
+from lessons.ui.still_output import HOW_TO_SHOW, display_panel, with_picture
 from lessons.ui.transport import HALL_SCALE, hall_button
 from lessons.ui.widgets import (
     ROW,
@@ -259,7 +259,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         self._strip.value = error_html(self.error)
 
     def table(self, which: str = "scores", last: int = 12) -> Table:
-        """Return the charts as text: ``scores`` (beside A), ``load``, ``looks``, ``decisions``."""
+        """Return the charts as text: ``scores`` (beside A), ``load``, ``syncs``, ``decisions``."""
         if which == "scores" and self.kept is not None:
             return beside(A=self.kept, now=self.trial)
         return self.trial.table(which, last)
@@ -272,7 +272,8 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         return f"TuningPanel({self._name!r}): {self.trial}"
 
     def _repr_mimebundle_(self, **options: object) -> object:
-        return with_picture(super()._repr_mimebundle_(**options), repr(self), self.svg())
+        text = f"{self!r}\n({HOW_TO_SHOW})"
+        return with_picture(super()._repr_mimebundle_(**options), text, self.svg())
 
     def _ipython_display_(self, **options: object) -> None:
         display_panel(self._repr_mimebundle_(**options), self.svg())

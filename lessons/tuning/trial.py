@@ -1,7 +1,7 @@
 """The result of a trial: requests offered and served, latency, pods, and every decision of the HPA.
 
-A *look* is one evaluation of the autoscaler (every 15 s). The nearest in Kubernetes are the graphs
-of a load test beside `kubectl describe hpa`.
+A *sync* is one pass of the autoscaler, every 15 s: observe, decide, write. The nearest in
+Kubernetes are the graphs of a load test next to `kubectl describe hpa`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from kubesim.client.decisions import Decision
 from kubesim.errors import BadRequest
 from kubesim.experiment.scores import count_flaps, pod_seconds
 from kubesim.objects import ReadOnlyDocument
+from kubesim.quantity import count_of
 from kubesim.simple.autopod import NAME as HPA
 from kubesim.traffic import Flow
 from lessons.tuning.chart import CHART
@@ -23,7 +24,7 @@ from lessons.ui.charts.chart import NAN, ChartData, Columns, top
 
 POINTS = 240  # of a line in a chart
 COLUMNS = ("t", "offered", "served", "p95", "ready")
-WHICH = ("load", "looks", "decisions", "shadows", "scores")
+WHICH = ("load", "syncs", "decisions", "shadows", "scores")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Trial:
         begin: pods at the beginning.
         bounds: minReplicas and maxReplicas.
         flows: the traffic, second by second.
-        looks: every decision of the autoscaler, oldest first.
+        syncs: the decision of each sync of the autoscaler, oldest first.
         shadows: the decisions of the shadow policies, by name.
         stored: spec of the HPA, as the store has it.
     """
@@ -46,7 +47,7 @@ class Trial:
     begin: int
     bounds: tuple[int, int]
     flows: tuple[Flow, ...] = field(repr=False)
-    looks: tuple[Decision, ...] = field(repr=False)
+    syncs: tuple[Decision, ...] = field(repr=False)
     shadows: Mapping[str, tuple[Decision, ...]] = field(repr=False)
     stored: ReadOnlyDocument = field(repr=False)
 
@@ -59,8 +60,8 @@ class Trial:
 
     @property
     def decisions(self) -> list[Decision]:
-        """The looks that changed the number of pods."""
-        return [look for look in self.looks if look.data.get("written")]
+        """The syncs that changed the number of pods."""
+        return [sync for sync in self.syncs if sync.data.get("written")]
 
     @property
     def unmet_percent(self) -> float:
@@ -102,15 +103,15 @@ class Trial:
     # -- moments --------------------------------------------------------------------------------
 
     def at(self, second: float) -> Decision:
-        """Return the autoscaler's last look up to a second; printed, it shows the reasons.
+        """Return the autoscaler's last decision up to a second; printed, it shows the reasons.
 
         Raises:
-            BadRequest: there was no look yet.
+            BadRequest: the autoscaler had not decided anything by then.
         """
-        looks = [look for look in self.looks if look.time <= second]
-        if not looks:
+        syncs = [sync for sync in self.syncs if sync.time <= second]
+        if not syncs:
             raise BadRequest(f"the autoscaler had not decided anything by {second:g} s")
-        return looks[-1]
+        return syncs[-1]
 
     def when(self, test: Callable[[Flow], bool], after: float = 0.0) -> float | None:
         """Return the first second of the traffic for which a test holds, or None.
@@ -146,24 +147,24 @@ class Trial:
         )
 
     def steps(self) -> dict[str, list[float]]:
-        """Return columns: desired pods over time, and the recommendation of each look.
+        """Return columns: desired pods over time, and the recommendation of each sync.
 
-        ``t`` and ``desired`` belong together, and so do ``look_t`` and ``pods``.
+        ``t`` and ``desired`` belong together, and so do ``sync_t`` and ``pods``.
         """
         sizes = [*self.sizes, (self.seconds, self.sizes[-1][1])]
-        looks = [(d.time, d.data["proposal"]) for d in self.looks if d.data.get("proposal")]
+        syncs = [(d.time, d.data["proposal"]) for d in self.syncs if d.data.get("proposal")]
         return {
             "t": [time for time, _ in sizes],
             "desired": [float(size) for _, size in sizes],
-            "look_t": [time for time, _ in looks],
-            "pods": [float(pods) for _, pods in looks],
+            "sync_t": [time for time, _ in syncs],
+            "pods": [float(pods) for _, pods in syncs],
         }
 
     def table(self, which: str = "load", last: int = 12, every: float = 60.0) -> Table:
         """Return the run as text.
 
         Args:
-            which: ``load``, ``looks``, ``decisions``, ``shadows`` or ``scores``.
+            which: ``load``, ``syncs``, ``decisions``, ``shadows`` or ``scores``.
             last: at most this many rows, the newest.
             every: seconds between two rows of ``load``.
 
@@ -178,7 +179,7 @@ class Trial:
             return self._load_table(last, every)
         if which == "shadows":
             return self._shadow_table(last)
-        decisions = self.looks if which == "looks" else self.decisions
+        decisions = self.syncs if which == "syncs" else self.decisions
         rows = [
             (_whole(d.time), d.data["from"], d.data.get("proposal"), d.data["to"], d.binding)
             for d in decisions[-last:]
@@ -203,20 +204,20 @@ class Trial:
         return Table(columns, rows[-last:], "requests each second")
 
     def _shadow_table(self, last: int) -> Table:
-        """Return the looks at which a shadow policy decided differently."""
+        """Return the syncs at which a shadow policy decided differently."""
         names = list(self.shadows)
-        seen = {name: {d.time: d.data["to"] for d in self.shadows[name]} for name in names}
+        sizes = {name: {d.time: d.data["to"] for d in self.shadows[name]} for name in names}
         rows = [
             (
                 _whole(d.time),
                 d.data["from"],
                 d.data["to"],
-                *(seen[name].get(d.time) for name in names),
+                *(sizes[name].get(d.time) for name in names),
             )
-            for d in self.looks
+            for d in self.syncs
         ]
         rows = [row for row in rows if any(other not in (None, row[2]) for other in row[3:])]
-        title = f"{len(rows)} of {len(self.looks)} looks differ"
+        title = f"{len(rows)} of {len(self.syncs)} syncs differ"
         return Table(("time [s]", "pods", "real", *names), rows[-last:], title)
 
     # -- texts and pictures ---------------------------------------------------------------------
@@ -224,8 +225,8 @@ class Trial:
     def __str__(self) -> str:
         return (
             f"{self.title}: {self.unmet_percent:.1f} % unmet, slowest p95 {self.worst_p95:.1f} s, "
-            f"{self.pod_minutes:.0f} pod minutes, at most {self.most_pods} pods, "
-            f"{len(self.decisions)} scalings, {self.turns} turns"
+            f"{self.pod_minutes:.0f} pod minutes, at most {count_of(self.most_pods, 'pod')}, "
+            f"{count_of(len(self.decisions), 'scaling')}, {count_of(self.turns, 'turn')}"
         )
 
     __repr__ = __str__
@@ -244,7 +245,7 @@ class Trial:
                 "sizes": sizes,
                 "reference-sizes": reference_sizes,
                 "recommendations": {
-                    "t": sizes["look_t"],
+                    "t": sizes["sync_t"],
                     "pods": [min(pods, most) for pods in sizes["pods"]],
                 },
                 "trial-ups": self._marks(growing=True),

@@ -2,7 +2,7 @@
 
     tune(load="spike", target=60)                        a trial: picture, scores, tables, reasons
     tune(Tuning(target=95), load="spike")                the same, based on other settings
-    tune(window=0, up="1 pod in 60 s").table("looks")    what the autoscaler recommended and did
+    tune(window=0, up="1 pod in 60 s").table("syncs")    what the autoscaler recommended and did
 
 Each trial has its own cluster on the virtual clock, with scheduler, kubelets, metrics-server and
 HPA; half an hour takes a fraction of a second. Its pods request 200m of CPU, which is also their
@@ -217,26 +217,27 @@ def tune(
             begin=chosen.minimum,
             bounds=(chosen.minimum, chosen.maximum),
             flows=tuple(cluster.traffic.series(HPA).rows),
-            looks=tuple(cluster.decisions.of(f"hpa/{HPA}")),
+            syncs=tuple(cluster.decisions.of(f"hpa/{HPA}")),
             shadows=_shadows(cluster, shadows),
             stored=cluster.api.get("HorizontalPodAutoscaler", HPA)["spec"],
         )
 
 
-def pods_needed(seen: Observation) -> float:
+def pods_needed(observation: Observation) -> float:
     """Return how many pods the current load would keep at the target utilization.
 
     This is the CPU of the ready pods divided by what one pod uses at the target. A pod at its limit
     reports 100 %, however many requests wait, so the true need may be higher.
 
     Args:
-        seen: what a policy observes; its first metric is CPU utilization.
+        observation: what a policy observes; its first metric is CPU utilization.
     """
-    metric, reading = seen.metrics[0]
-    ready = [pod.name for pod in seen.pods if pod.ready is True and pod.name in reading.samples]
+    metric, reading = observation.metrics[0]
+    pods = [pod.name for pod in observation.pods if pod.ready is True]
+    ready = [name for name in pods if name in reading.samples]
     requested = sum(reading.requests[name] or 0 for name in ready)
     if not requested or not metric.utilization:
-        return float(seen.current)
+        return float(observation.current)
     used = sum(reading.samples[name].milli for name in ready)
     return len(ready) * 100 * used / (requested * metric.utilization)
 

@@ -36,7 +36,7 @@ from lessons.ui.html import error_html
 from lessons.ui.live import Live
 from lessons.ui.rest import Rest
 from lessons.ui.series import SeriesSource, run_in_slices
-from lessons.ui.still_output import display_panel, with_picture
+from lessons.ui.still_output import HOW_TO_SHOW, display_panel, with_picture
 from lessons.ui.transport import STEP_SECONDS, Transport, nearest
 
 HZ = 5.0  # repaints a second
@@ -240,7 +240,8 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         return f"{type(self).__name__}({self._name!r}, {self.clock} clock)"
 
     def _repr_mimebundle_(self, **options: object) -> object:
-        return with_picture(super()._repr_mimebundle_(**options), repr(self), self.svg())
+        text = f"{self!r}: {HOW_TO_SHOW}"
+        return with_picture(super()._repr_mimebundle_(**options), text, self.svg())
 
     def _ipython_display_(self, **options: object) -> None:
         display_panel(self._repr_mimebundle_(**options), self.svg())

@@ -17,6 +17,7 @@ ADVICE = (
     "This panel is not running. To start it, run the first code cell of this notebook, "
     "then this one."
 )
+HOW_TO_SHOW = "run this cell, and the panel appears here"
 _ALIVE = ".jp-OutputArea-child:has(.ks-cockpit:not(.jupyter-widgets-disconnected))"
 _LINE = ".jp-OutputArea-child:has(.ks-still)"
 # The picture waits a moment, so that it does not flash while the widget is being built.
@@ -36,11 +37,11 @@ def with_picture(bundle: object, text: str, picture: str) -> object:
 
     Args:
         bundle: MIME bundle of the widget, alone or with its metadata.
-        text: the panel in one line.
+        text: the panel in words, and `HOW_TO_SHOW`.
         picture: SVG of the panel.
     """
     data = _data_of(bundle)
-    data["text/plain"] = f"{text}: run this cell, and the panel appears here"
+    data["text/plain"] = text
     data[SVG] = picture
     return bundle
 

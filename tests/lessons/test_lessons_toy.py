@@ -8,17 +8,17 @@ from typing import Any
 import pytest
 
 from kubesim import Cluster
-from lessons.toy import LOOK, WANTED, Toy, race
+from lessons.toy import DESIRED, RESYNC, Toy, race
 
 
-def edge(event: str, _wanted: int, _pods: Any) -> int:
+def edge(event: str, _desired: int, _pods: Any) -> int:
     """A pod went, so make one."""
     return 1 if event == "DELETED" else 0
 
 
-def level(_event: str, wanted: int, pods: Any) -> int:
+def level(_event: str, desired: int, pods: Any) -> int:
     """So many are missing."""
-    return wanted - len(pods)
+    return desired - len(pods)
 
 
 @pytest.mark.parametrize(
@@ -29,29 +29,29 @@ def test_the_edge_triggered_function_drifts_and_the_level_triggered_does_not(
 ) -> None:
     """A lost event costs it a pod, a duplicate adds one; the level-triggered one stays at five."""
     last = race(edge, level, **options).rows[-1]
-    assert last == (300, WANTED, by_edge, WANTED)
+    assert last == (300, DESIRED, by_edge, DESIRED)
 
 
 def test_without_events_the_resync_is_enough() -> None:
     """Every event is lost: the resync every 30 seconds replaces the deleted pods."""
     calls: list[str] = []
 
-    def react(event: str, wanted: int, pods: Any) -> tuple[int, Sequence[str]]:
+    def react(event: str, desired: int, pods: Any) -> tuple[int, Sequence[str]]:
         calls.append(event)
-        return wanted - len(pods), []
+        return desired - len(pods), []
 
     with Cluster(nodes=1, hpa=False) as cluster:
         toy = Toy(cluster, react, lost=1.0)
         toy.run(90)
         toy.run(30, kill=False)
-        assert len(toy.alive()) == WANTED
-    assert calls == [LOOK] * 4
+        assert len(toy.alive()) == DESIRED
+    assert calls == [RESYNC] * 4
 
 
 def test_pods_that_end_by_themselves_are_seen_as_ended() -> None:
     """Each third pod fails; it is in the list with its phase, and not among the living."""
     with Cluster(nodes=1, hpa=False) as cluster:
-        toy = Toy(cluster, lambda _event, wanted, _pods: (max(0, wanted - len(toy.alive())), []))
+        toy = Toy(cluster, lambda _event, desired, _pods: (max(0, desired - len(toy.alive())), []))
         toy.run(60, fail=True)
         assert "Failed" in {pod["phase"] for pod in toy.pods()}
-        assert len(toy.alive()) == WANTED
+        assert len(toy.alive()) == DESIRED

@@ -106,7 +106,7 @@ def test_a_trial_has_tables_and_a_picture() -> None:
     root = ElementTree.fromstring(picture)
     assert root[0].text == f"{trial.title} (grey: ramp, target=50)"
     assert picture.count("bound by") == len(trial.decisions)
-    with pytest.raises(BadRequest, match="load, looks"):
+    with pytest.raises(BadRequest, match="load, syncs"):
         trial.table("weather")
     with pytest.raises(BadRequest, match="had not decided"):
         trial.at(1)
