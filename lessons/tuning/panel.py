@@ -6,7 +6,8 @@
     Keep as A   the current run stays behind the next ones, as thin grey lines
 
 Each change is a new trial: a new cluster with the same seed, half an hour of virtual time in a
-fraction of a second. So you never wait, and two settings meet exactly the same load.
+fraction of a second. So you never wait, and two settings meet exactly the same load. While nobody
+looks, the panel's thread waits for the next sign of life.
 
 Kubernetes has no counterpart; the nearest is a load test that is run again and again.
 """
@@ -33,6 +34,7 @@ from lessons.ui.charts.bokeh_chart import BokehChart
 from lessons.ui.css import STYLE
 from lessons.ui.html import error_html, html_table
 from lessons.ui.live import Live
+from lessons.ui.rest import Rest
 from lessons.ui.still_output import HOW_TO_SHOW, display_panel, with_picture
 from lessons.ui.transport import HALL_SCALE, hall_button
 from lessons.ui.widgets import (
@@ -102,8 +104,10 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         self._settled.set()
         self._lock = threading.RLock()  # guards tuning, trial and kept
         self._rendered: tuple[object, ...] | None = None
+        self._rest = Rest()
         self.charts = BokehChart(CHART)
         self.live = Live(self.charts.layout)
+        self.live.on_seen(self._rest.touch)
         self.live.layout = W.Layout(width="100%", min_width="0")
         self.live.add_class("ks-fill")
         cards = self._cards()
@@ -173,6 +177,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
             self._settled.clear()
             self._show_busy(True)
             self._pending.set()
+        self._rest.touch()
 
     def _show_busy(self, busy: bool) -> None:
         """Say that the charts are those of the run before; the new one is being computed."""
@@ -182,16 +187,19 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
     def set_hall(self, _on: bool) -> None:
         """Enlarge texts and lines, to be read from the back of a hall; the thread draws them."""
         (self.add_class if self.hall.value else self.remove_class)("ks-hall")
+        self._rest.touch()
 
     def keep_as_a(self) -> None:
         """Keep the current run behind the next ones."""
         with self._lock:
             self.kept = self.trial
+        self._rest.touch()
 
     def clear_a(self) -> None:
         """Show only the current run."""
         with self._lock:
             self.kept = None
+        self._rest.touch()
 
     def settled(self, seconds: float = SETTLED_SECONDS) -> bool:
         """Wait until the trial of the newest settings is done; return False on timeout."""
@@ -203,6 +211,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
             return
         self._open = False
         self._stop.set()
+        self._rest.touch()
         if self._thread is not threading.current_thread():
             self._thread.join(SETTLED_SECONDS)
         panels.remove(self._name, self)
@@ -217,6 +226,9 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
                 self._run_trial()
             self._render()
             self.live.flush()
+            self._rest.check()
+            if self._rest.resting and not self._pending.is_set():
+                self._rest.wait()
 
     def _run_trial(self) -> None:
         """Run a trial of the newest settings; a refusal is shown, and the last run stays."""

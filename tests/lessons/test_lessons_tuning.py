@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from panel_tools import from_the_page
+from panel_tools import from_the_page, wait_for
 
 from kubesim.autoscaler import Predictive
 from kubesim.errors import BadRequest
@@ -17,6 +18,8 @@ from lessons.tuning.panel import UPS, settings_text
 from lessons.tuning.trial import WHICH, beside
 from lessons.tuning.tune import policies
 from lessons.ui import open_panels as panels
+from lessons.ui import rest
+from lessons.ui.transport import HALL_SCALE
 
 # -- settings ----------------------------------------------------------------------------------
 
@@ -201,3 +204,55 @@ def test_a_panel_of_the_same_name_replaces_the_one_before() -> None:
     panel.close()
     panel.close()
     assert session.threads() == []
+
+
+# -- rest --------------------------------------------------------------------------------------
+
+
+def resting_panel(monkeypatch: pytest.MonkeyPatch) -> TuningPanel:
+    """A panel at which nobody has looked for a while."""
+    monkeypatch.setattr(rest, "REST_SECONDS", 0.2)
+    panel = TuningPanel(load="steady")
+    assert wait_for(lambda: panel._rest.resting)
+    return panel
+
+
+def test_its_thread_stops_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No poll, no repaint; with the next sign of life from a page it draws the chart."""
+    panel = resting_panel(monkeypatch)
+    polls: list[float] = []
+    wait = panel._pending.wait
+    monkeypatch.setattr(panel._pending, "wait", lambda seconds: polls.append(seconds) or wait(0.01))
+    wait_for(lambda: False, 0.5)
+    assert polls == []
+    trial = panel.charts._sources["trial"]
+    assert trial.data["t"] == []
+    panel.live.view_seen()
+    assert wait_for(lambda: len(trial.data["t"]) > 0)
+
+
+@pytest.mark.parametrize(
+    ("action", "done"),
+    [
+        (lambda panel: panel.set(target=50), lambda panel: "Utilization 50" in panel.stored.value),
+        (lambda panel: panel.keep_as_a(), lambda panel: ">A</th>" in panel.scores.value),
+        (
+            lambda panel: setattr(panel.hall, "value", True),
+            lambda panel: panel._rendered[-1] == HALL_SCALE,
+        ),
+    ],
+    ids=["a setting", "Keep as A", "the hall's size"],
+)
+def test_every_control_wakes_it(
+    action: Callable[[TuningPanel], object],
+    done: Callable[[TuningPanel], bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A resting panel does what is asked, and rests again."""
+    panel = resting_panel(monkeypatch)
+    assert not done(panel)
+    action(panel)
+    assert wait_for(lambda: done(panel))
+    assert wait_for(lambda: panel._rest.resting)
+    panel.close()
+    assert not panel._thread.is_alive()
