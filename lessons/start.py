@@ -17,10 +17,13 @@ import argparse
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import NamedTuple
 
 PACKAGE = Path(__file__).resolve().parent
@@ -29,6 +32,8 @@ FIRST = "notebooks/00_start_here.ipynb"
 DEFAULT_FOLDER = "my-lessons"
 PATTERNS = ("notebooks/*.ipynb", "docs/*.md", "docs/guides/*.md", "docs/images/*", "*.md")
 USAGE_ERROR = 2
+GRACE_SECONDS = 10.0  # for JupyterLab, to end its kernels and itself
+SIGNALLED = 128  # a shell's exit code for "ended by a signal" is this plus its number
 # What ipykernel tells JupyterLab about itself. Source: ipykernel, ipkernel.py and kernelspec.py.
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {
@@ -171,6 +176,47 @@ def jupyter_command(folder: Path, *, root: bool) -> list[str]:
     return [*command, "--allow-root"] if root else command
 
 
+def run_until_signalled(command: list[str], grace_seconds: float = GRACE_SECONDS) -> int:
+    """Run a command until it ends, or until this process is told to end; then end the command.
+
+    Ctrl-C, SIGTERM and a closed terminal end the command by SIGTERM, on which JupyterLab ends its
+    kernels without a question; a command that is still there after a while is killed.
+
+    Args:
+        command: the program and its arguments.
+        grace_seconds: the longest time that it may take to end.
+
+    Returns:
+        the command's exit code, or 128 plus the number of the signal.
+    """
+    received: list[int] = []
+    process: subprocess.Popen[bytes] | None = None
+
+    def end_command(number: int, _frame: FrameType | None = None) -> None:
+        received.append(number)
+        if process is None:
+            return  # it is being started
+        process.terminate()
+        if len(received) == 1:
+            killer = threading.Timer(grace_seconds, process.kill)
+            killer.daemon = True
+            killer.start()
+
+    endings = [
+        getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    ]
+    handlers = {number: signal.signal(number, end_command) for number in endings}
+    try:
+        process = subprocess.Popen(command)
+        if received:
+            end_command(received.pop())
+        code = process.wait()
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return SIGNALLED + received[0] if received else code
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code.
 
@@ -198,4 +244,4 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     print("JupyterLab opens with lesson 0; Ctrl-C ends it.", flush=True)
     root = hasattr(os, "geteuid") and os.geteuid() == 0
-    return subprocess.call([*jupyter_command(folder, root=root), *more])
+    return run_until_signalled([*jupyter_command(folder, root=root), *more])

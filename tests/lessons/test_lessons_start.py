@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -106,3 +113,83 @@ def test_jupyter_opens_lesson_0_in_the_learners_folder(tmp_path: Path) -> None:
     assert f"--ServerApp.root_dir={tmp_path}" in command
     assert "--allow-root" not in command
     assert jupyter_command(tmp_path, root=True)[-1] == "--allow-root"
+
+
+# -- the end of JupyterLab -----------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[2]
+# Stands in for JupyterLab: says its process id; ends on SIGTERM, or does not care about it.
+OBEDIENT = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + OBEDIENT
+START = """
+import sys
+from lessons.start import run_until_signalled
+sys.exit(run_until_signalled([sys.executable, "-c", sys.argv[1]], grace_seconds=0.5))
+"""
+
+
+def running(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@contextmanager
+def started(*arguments: str, **options: object) -> Iterator[subprocess.Popen[str]]:
+    """Run Python in a process of its own, and end that in any case."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        **options,  # type: ignore[call-overload]
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("program", [OBEDIENT, STUBBORN], ids=["obedient", "stubborn"])
+def test_a_signal_ends_the_program_that_was_started(program: str, number: int) -> None:
+    """One that does not end is killed; the exit code names the signal, as a shell's does."""
+    with started("-c", START, program) as process:
+        child = int(process.stdout.readline())
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number
+        assert not running(child)
+
+
+def test_a_program_that_ends_by_itself_leaves_its_exit_code() -> None:
+    """Without a signal nothing is killed and nothing waits."""
+    with started("-c", START, "raise SystemExit(3)") as process:
+        assert process.wait(20) == 3
+
+
+@pytest.mark.slow
+def test_sigterm_ends_jupyterlab(tmp_path: Path) -> None:
+    """As service managers, containers and closed terminals send it; the server answers no more."""
+    folders = {name: str(tmp_path / name) for name in ("config", "data", "runtime")}
+    environment = {
+        **os.environ,
+        **{f"JUPYTER_{name.upper()}_DIR": path for name, path in folders.items()},
+        "PYTHONPATH": str(ROOT),
+    }
+    command = ["-m", "lessons", "start", str(tmp_path / "mine"), "--no-browser", "--port=0"]
+    with started(*command, env=environment, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not (servers := list((tmp_path / "runtime").glob("jpserver-*.json"))):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.1)
+        server = int(servers[0].stem.removeprefix("jpserver-"))
+        assert running(server)
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+        assert not running(server)
