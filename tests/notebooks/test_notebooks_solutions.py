@@ -24,7 +24,7 @@ from lessons.ui import open_panels as panels
 pytestmark = pytest.mark.notebook
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
-SHELL = "%%bash\n"
+SHELL = re.compile(r"%%bash(?: --out (\w+))?\n")
 KUBECTL = "%%kubectl\n"
 PANELS = {"04": ["main"], "05": ["scheduler"], "06": ["rollout"], "07": ["tuning"]}
 CHECKED = re.compile(r"^(q\d|bonus)\.check\((\w+)\)", re.MULTILINE)
@@ -50,21 +50,22 @@ def code_cells(path: Path) -> list[str]:
     ]
 
 
-def in_a_shell(commands: str) -> None:
-    """Run the commands of a cell; they have to be there."""
+def in_a_shell(commands: str) -> str:
+    """Run the commands of a cell, which have to be there; return what they print."""
     if shutil.which("bash") is None or shutil.which("curl") is None:
         pytest.skip("no bash or no curl here")
     done = subprocess.run(["bash", "-c", commands], capture_output=True, text=True, timeout=30)
     assert done.stdout
     assert done.stderr == ""
+    return done.stdout
 
 
 def run(path: Path, answers: dict[str, Any]) -> dict[str, Any]:
     """Run a notebook; `answers` (task -> value) take the place of what is yet to do."""
     scope = vars(types.ModuleType("notebook"))
     for source in code_cells(path):
-        if source.startswith(SHELL):
-            in_a_shell(source.removeprefix(SHELL))
+        if shell := SHELL.match(source):
+            scope[shell[1] or "_"] = in_a_shell(source[shell.end() :])
             continue
         if source.startswith(KUBECTL):
             kubectl.run_cell(source.removeprefix(KUBECTL), clusters.cluster_of("lesson"))

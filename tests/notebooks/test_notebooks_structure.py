@@ -124,6 +124,16 @@ def test_no_stored_output_answers_a_prediction(path: Path) -> None:
             assert "the answer is" in json.dumps(cell["outputs"]), source(cell)
 
 
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_no_source_answers_a_prediction(path: Path) -> None:
+    """What is compared with a prediction is measured; it does not stand in the cell."""
+    for cell in filter(is_python, cells_of(path)):
+        for node in ast.walk(ast.parse(source(cell))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "predict":
+                names = [each for each in ast.walk(node.args[2]) if isinstance(each, ast.Name)]
+                assert names, source(cell)
+
+
 def test_lesson_0_invites_with_its_pictures() -> None:
     """It asks for no prediction, so its pictures and tables show what there is to come."""
     cells = cells_of(NOTEBOOKS[0])
