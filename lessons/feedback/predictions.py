@@ -5,8 +5,10 @@ Kubernetes has no counterpart.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
+from numbers import Real
 from typing import NamedTuple
 
 from lessons.feedback.answers import todo
@@ -124,8 +126,11 @@ def _judge_number(mine: object, really: float, within: float) -> Verdict:
 
 def _number(mine: object) -> float | None:
     """Return a number that was given as such, as text or as a word; None if it is none."""
-    if isinstance(mine, (int, float)) and not isinstance(mine, bool):
-        return float(mine)
+    if isinstance(mine, Real) and not isinstance(mine, bool):
+        try:
+            return float(mine)
+        except OverflowError:
+            return math.inf
     if isinstance(mine, (list, tuple)) and len(mine) == 1:
         return _number(mine[0])
     if not isinstance(mine, str):

@@ -6,6 +6,7 @@ import importlib
 import linecache
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,8 @@ def test_the_line_in_a_comprehension_is_told_with_the_function_around_it(
         (False, True, 0, "wrong"),
         ("perhaps", True, 0, "wrong"),
         (None, {"a": 1}, 0, "wrong"),
+        (10**400, 5, 3, "wrong"),
+        (Fraction(1, 2), 0.5, 0, "right"),
     ],
 )
 def test_predictions_are_compared_kindly(

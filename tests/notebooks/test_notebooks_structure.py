@@ -134,6 +134,12 @@ def test_no_source_answers_a_prediction(path: Path) -> None:
                 assert names, source(cell)
 
 
+def test_a_random_count_may_be_close() -> None:
+    """Whoever expects four of twelve pods on each of three nodes has understood it."""
+    code = "".join(source(cell) for cell in cells_of(NOTEBOOKS[5]))
+    assert 'predict("pods on node-1", my_guess, winners["node-1"], within=2)' in code
+
+
 def test_lesson_0_invites_with_its_pictures() -> None:
     """It asks for no prediction, so its pictures and tables show what there is to come."""
     cells = cells_of(NOTEBOOKS[0])
