@@ -37,7 +37,7 @@ $(READY): requirements.lock pyproject.toml
 
 lab: $(LAB_READY)  ## open the lessons in JupyterLab, in a folder of your own (LESSONS=my-lessons)
 	@echo "Opening the lessons in $(LESSONS)/: yours to change; an update never overwrites your work."
-	@$(BIN)/python -m lessons start $(LESSONS)
+	@$(BIN)/python -m lessons start "$(LESSONS)"
 
 serve: $(LAB_READY)  ## run the simulator's API server on http://127.0.0.1:8080
 	$(BIN)/python -m kubesim serve

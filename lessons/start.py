@@ -5,7 +5,8 @@ there with lesson 0. The lessons of the installation stay unchanged, so an updat
 your work, and `git pull` never conflicts with it:
 
 - a file that you have not changed is replaced by the newer one;
-- a file that you have changed stays, and the newer one is saved as ``NAME.new.ipynb``.
+- a file that you have changed stays, and the newer one is saved as ``NAME.new.ipynb``; if you have
+  worked in that file, too, it stays as well, and the newer one is ``NAME.new2.ipynb``.
 
 ``DIR/.kubesim-lessons.json`` holds the checksums of the copied files. Kubernetes has no
 counterpart.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import signal
@@ -53,12 +55,14 @@ class Copied(NamedTuple):
     Attributes:
         new: files that did not exist.
         updated: unchanged files that were replaced by newer ones.
-        kept: files that you have changed; a newer version is saved beside the file.
+        kept: files that you have changed.
+        newer: newer versions of kept files, saved beside them.
     """
 
     new: list[str]
     updated: list[str]
     kept: list[str]
+    newer: list[str]
 
 
 def course_folder() -> Path:
@@ -96,30 +100,56 @@ def copy_course(course: Path, folder: Path) -> Copied:
     Raises:
         ValueError: both folders are the same.
     """
-    if folder.resolve() == course.resolve():
+    if _is_original(folder.resolve(), course.resolve()):
         raise ValueError(f"{folder} holds the original lessons: choose another folder")
     before = _read_manifest(folder)
-    after: dict[str, str] = {}
-    result = Copied([], [], [])
+    after = dict(before)
+    result = Copied([], [], [], [])
     for name in course_files(course):
         data, target = _for_this_python((course / name).read_bytes(), name), folder / name
         after[name] = checksum = _checksum(data)
-        if not target.exists():
+        mine = target.read_bytes() if target.exists() else None
+        if mine is None:
             result.new.append(name)
-        elif (mine := _checksum(target.read_bytes())) == checksum:
-            continue
-        elif mine == before.get(name):
+        elif _checksum(mine) == before.get(name) != checksum:
             result.updated.append(name)
-        else:
+        elif _checksum(mine) != checksum:
             result.kept.append(name)
             if before.get(name) != checksum:
-                target.with_suffix(f".new{target.suffix}").write_bytes(data)
+                newer = _free_name(folder, name, before)
+                (folder / newer).write_bytes(data)
+                after[newer] = checksum
+                result.newer.append(newer)
             continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        if mine != data:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).write_text(json.dumps(after, indent=1, sort_keys=True) + "\n")
     return result
+
+
+def _is_original(folder: Path, course: Path) -> bool:
+    """Whether a folder is the course, or lies among its notebooks or pages."""
+    parts = (course / "notebooks", course / "docs")
+    return folder == course or any(folder.is_relative_to(part) for part in parts)
+
+
+def _free_name(folder: Path, name: str, before: dict[str, str]) -> str:
+    """Return where the newer version of a file may be saved.
+
+    Args:
+        folder: the learner's folder.
+        name: the file that the learner has changed.
+        before: the checksums of the last copy.
+    """
+    stem, suffix = os.path.splitext(name)
+    for number in itertools.count(1):
+        newer = f"{stem}.new{number if number > 1 else ''}{suffix}"
+        file = folder / newer
+        if not file.exists() or _checksum(file.read_bytes()) == before.get(newer):
+            return newer
+    raise AssertionError("unreachable")
 
 
 def _for_this_python(data: bytes, name: str) -> bytes:
@@ -153,7 +183,14 @@ def _read_manifest(folder: Path) -> dict[str, str]:
 
 
 def _checksum(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    """Return the checksum of a file; that of a notebook does not depend on the kernel's version."""
+    try:
+        notebook = json.loads(data)
+        for added in ("kernelspec", "language_info"):
+            notebook["metadata"].pop(added, None)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(json.dumps(notebook, sort_keys=True).encode()).hexdigest()
 
 
 def jupyter_command(folder: Path, *, root: bool) -> list[str]:
@@ -231,15 +268,22 @@ def main(arguments: list[str] | None = None) -> int:
     )
     start.add_argument("--no-lab", action="store_true", help="copy only; do not open JupyterLab")
     options, more = parser.parse_known_args(arguments)
+    if more and not more[0].startswith("-"):
+        parser.error(
+            f"one folder, please: {options.folder!r} or {more[0]!r}? Quote a name with spaces"
+        )
     folder = Path(options.folder)
     try:
         result = copy_course(course_folder(), folder)
     except (OSError, ValueError) as error:
         print(f"lessons start: {error}", file=sys.stderr)
         return USAGE_ERROR
-    print(f"Your lessons are in {folder}: {len(result.new)} new, {len(result.updated)} updated.")
-    for name in result.kept:
-        print(f"  {name}: yours is kept")
+    kept = f", {len(result.kept)} changed by you and kept" if result.kept else ""
+    print(
+        f"Your lessons are in {folder}: {len(result.new)} new, {len(result.updated)} updated{kept}."
+    )
+    for name in result.newer:
+        print(f"  the newer version of a lesson that you have changed: {name}")
     if options.no_lab:
         return 0
     print("JupyterLab opens with lesson 0; Ctrl-C ends it.", flush=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lessons import start
 from lessons.start import FIRST, Copied, copy_course, course_folder, jupyter_command, main
 
 LESSON = "notebooks/01.ipynb"
@@ -32,7 +33,7 @@ def course(tmp_path: Path) -> Path:
 def test_the_first_start_copies_everything(course: Path, tmp_path: Path) -> None:
     """Notebooks and the pages that they link to, at the same relative places."""
     result = copy_course(course, tmp_path / "mine")
-    assert result == Copied([FIRST, LESSON, "docs/kubectl.md"], [], [])
+    assert result == Copied([FIRST, LESSON, "docs/kubectl.md"], [], [], [])
     assert (tmp_path / "mine" / LESSON).read_text() == "one"
 
 
@@ -41,7 +42,7 @@ def test_a_second_start_changes_nothing(course: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     copy_course(course, mine)
     (mine / LESSON).write_text("my work")
-    assert copy_course(course, mine) == Copied([], [], [LESSON])
+    assert copy_course(course, mine) == Copied([], [], [LESSON], [])
     assert (mine / LESSON).read_text() == "my work"
     assert not (mine / "notebooks/01.new.ipynb").exists()
 
@@ -53,10 +54,48 @@ def test_an_update_replaces_what_is_unchanged_and_keeps_work(course: Path, tmp_p
     (mine / LESSON).write_text("my work")
     (course / LESSON).write_text("one, second edition")
     (course / FIRST).write_text("zero, second edition")
-    assert copy_course(course, mine) == Copied([], [FIRST], [LESSON])
+    assert copy_course(course, mine) == Copied([], [FIRST], [LESSON], ["notebooks/01.new.ipynb"])
     assert (mine / FIRST).read_text() == "zero, second edition"
     assert (mine / LESSON).read_text() == "my work"
     assert (mine / "notebooks/01.new.ipynb").read_text() == "one, second edition"
+
+
+def test_an_update_keeps_work_in_a_newer_lesson_as_well(course: Path, tmp_path: Path) -> None:
+    """Whoever went over to NAME.new.ipynb finds the third edition beside it."""
+    mine = tmp_path / "mine"
+    newer = [mine / f"notebooks/01.{name}.ipynb" for name in ("new", "new2")]
+    copy_course(course, mine)
+    (mine / LESSON).write_text("my work")
+    for edition in ("second", "third"):
+        (course / LESSON).write_text(edition)
+        assert copy_course(course, mine).newer == ["notebooks/01.new.ipynb"]
+        assert newer[0].read_text() == edition
+    newer[0].write_text("my work, continued")
+    (course / LESSON).write_text("fourth")
+    assert copy_course(course, mine).newer == ["notebooks/01.new2.ipynb"]
+    assert newer[0].read_text() == "my work, continued"
+    assert newer[1].read_text() == "fourth"
+    assert copy_course(course, mine).newer == []
+
+
+def test_a_new_python_is_no_new_lesson(
+    course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing comes beside a changed lesson; an unchanged one gets the metadata of this Python."""
+    cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": ["pods"]}
+    text = json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    for name in (FIRST, LESSON):
+        (course / name).write_text(text)
+    mine = tmp_path / "mine"
+    copy_course(course, mine)
+    (mine / LESSON).write_text((mine / LESSON).read_text().replace("pods", "my pods"))
+    monkeypatch.setitem(start.LANGUAGE, "version", "3.99.0")
+    assert copy_course(course, mine) == Copied([], [], [LESSON], [])
+    assert sorted(path.name for path in (mine / "notebooks").iterdir()) == [
+        "00_start_here.ipynb",
+        "01.ipynb",
+    ]
+    assert "3.99.0" in (mine / FIRST).read_text()
 
 
 def test_without_a_manifest_nothing_is_overwritten(course: Path, tmp_path: Path) -> None:
@@ -84,7 +123,7 @@ def test_a_copied_notebook_has_the_metadata_of_this_python(course: Path, tmp_pat
     assert copied["metadata"]["language_info"] == IPythonKernel.language_info
     kernel = copied["metadata"]["kernelspec"]
     assert kernel["display_name"] == get_kernel_dict()["display_name"]
-    assert copy_course(course, mine) == Copied([], [], [])
+    assert copy_course(course, mine) == Copied([], [], [], [])
 
 
 def test_the_original_lessons_are_not_a_working_folder(
@@ -94,7 +133,17 @@ def test_the_original_lessons_are_not_a_working_folder(
     with pytest.raises(ValueError, match="choose another folder"):
         copy_course(course, course)
     assert main(["start", "--no-lab", str(course_folder())]) == 2
+    assert main(["start", "--no-lab", str(course_folder() / "notebooks")]) == 2
     assert "choose another folder" in capsys.readouterr().err
+
+
+def test_a_folder_with_spaces_is_quoted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Otherwise its second word would be a notebook that JupyterLab is to open."""
+    with pytest.raises(SystemExit):
+        main(["start", "my", "lessons", "--no-lab"])
+    assert "Quote a name with spaces" in capsys.readouterr().err
+    recipe = (course_folder() / "Makefile").read_text()
+    assert 'lessons start "$(LESSONS)"' in recipe
 
 
 def test_the_real_course_is_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
