@@ -233,7 +233,13 @@ class Cluster:
         return pods_table(self.api, namespace)
 
     def get(self, kind: str, name: str = "", **options: Unpack[GetOptions]) -> Table:
-        """`kubectl get`: ``get("pods", wide=True)``; see `kubesim.ctl.get.get_table`."""
+        """`kubectl get`: ``get("pods", wide=True)``; see `kubesim.ctl.get.get_table`.
+
+        Args:
+            kind: any name of the kind.
+            name: of one object; "": all objects.
+            options: namespace, wide, label_selector, field_selector.
+        """
         return get_table(self.api, kind, name, **options)
 
     def hpa_config(self) -> Document:

@@ -64,7 +64,13 @@ class Representer(Protocol):
     """A dumper (yaml.representer.SafeRepresenter)."""
 
     def represent_scalar(self, tag: str, value: str, style: str | None = None) -> YamlNode:
-        """Return the node of a scalar."""
+        """Return the node of a scalar.
+
+        Args:
+            tag: YAML tag of the scalar.
+            value: its text.
+            style: the quotation mark; None: plain.
+        """
 
 
 class YamlClass(Protocol):
@@ -75,7 +81,13 @@ class YamlClass(Protocol):
     def add_implicit_resolver(
         self, tag: str, pattern: re.Pattern[str], first: list[str] | None
     ) -> None:
-        """Read plain scalars that match a pattern as values of a tag."""
+        """Read plain scalars that match a pattern as values of a tag.
+
+        Args:
+            tag: YAML tag of the values.
+            pattern: what their text matches.
+            first: the characters with which it may begin; None: any.
+        """
 
 
 class YamlLibrary(Protocol):

@@ -57,6 +57,10 @@ def close_all() -> None:
 def attempt(action: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Call an action that may be refused; print a refusal instead of raising it.
 
+    Args:
+        action: what to call.
+        arguments, options: the arguments of the call.
+
     >>> from kubesim.store import EtcdStore
     >>> attempt(EtcdStore().get, "key", revision=9)
     FutureRevision: revision 9 is in the future; the newest is 0

@@ -357,5 +357,11 @@ class Registry:
         return self._retired.get(kind.kind) is kind
 
     def at(self, group: str, version: str, plural: str) -> Kind | None:
-        """Return the kind at ``/apis/GROUP/VERSION/PLURAL``, or None."""
+        """Return the kind at ``/apis/GROUP/VERSION/PLURAL``, or None.
+
+        Args:
+            group: API group; "" for the core group.
+            version: version of the group.
+            plural: plural name of the kind, in lower case.
+        """
         return self.served.get((group, version, plural))

@@ -36,7 +36,6 @@ def fill(holder: Document, field: str, value: object) -> None:
 
 
 MUST_BE_STRING = "must be a string; quote it"
-
 MAX_SHOWN = 200  # characters of a value that a message repeats
 
 
@@ -55,11 +54,21 @@ class FieldErrors:
         self._add(path, "FieldValueRequired", "Required value", detail)
 
     def invalid(self, path: str, value: object, detail: str) -> None:
-        """Add the error that a value breaks a rule."""
+        """Add the error that a value breaks a rule.
+
+        Args:
+            path, value: of the field.
+            detail: the rule that it breaks.
+        """
         self._add(path, "FieldValueInvalid", f"Invalid value: {_shown(value)}", detail)
 
     def not_supported(self, path: str, value: object, supported: Iterable[str]) -> None:
-        """Add the error that a value is none of the supported ones."""
+        """Add the error that a value is none of the supported ones.
+
+        Args:
+            path, value: of the field.
+            supported: the allowed values.
+        """
         names = ", ".join(json.dumps(name) for name in supported)
         detail = f"supported values: {names}"
         self._add(path, "FieldValueNotSupported", f"Unsupported value: {_shown(value)}", detail)
@@ -78,7 +87,12 @@ class FieldErrors:
         self._add(path, "FieldValueTooLong", "Too long", detail)
 
     def too_many(self, path: str, count: int, limit: int) -> None:
-        """Add the error that a list has too many items."""
+        """Add the error that a list has too many items.
+
+        Args:
+            path: of the list.
+            count, limit: number of its items, and the largest allowed one.
+        """
         detail = f"must have at most {limit} items"
         self._add(path, "FieldValueTooMany", f"Too many: {count}", detail)
 
@@ -93,10 +107,8 @@ class FieldErrors:
         """Check an integer within bounds.
 
         Args:
-            path: path of the field.
-            value: its value.
-            least: the smallest allowed value.
-            most: the largest allowed value.
+            path, value: of the field.
+            least, most: the smallest and the largest allowed value.
             rule: the message for a smaller value; "": "must be greater than or equal to `least`".
 
         Returns:
@@ -152,8 +164,7 @@ class FieldErrors:
         """Check a value out of a fixed set.
 
         Args:
-            path: path of the field.
-            value: its value.
+            path, value: of the field.
             supported: the allowed values, in the order of the message.
 
         Returns:
@@ -170,8 +181,7 @@ class FieldErrors:
         """Parse a non-negative quantity; on failure record an error and return None.
 
         Args:
-            path: path of the field.
-            value: its value.
+            path, value: of the field.
             parse: parses it, for example `parse_memory`.
         """
         try:
@@ -190,8 +200,7 @@ class FieldErrors:
         """Check a quantity that must be greater than 0.
 
         Args:
-            path: path of the field.
-            value: its value.
+            path, value: of the field.
             parse: parses it, for example `parse_quantity`.
         """
         try:

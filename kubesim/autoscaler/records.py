@@ -225,6 +225,11 @@ def measured_text(result: Recommendation, before: str, between: str, after: str)
 def log_line(hpa: Document, seen: Observation, result: Recommendation) -> str:
     """Return one line for the lifecycle log.
 
+    Args:
+        hpa: the HPA.
+        seen: the observation of the pass.
+        result: the recommendation of the pass.
+
     >>> from kubesim.autoscaler.types import Observation
     >>> seen = Observation(0.0, 2, 10, (), ())
     >>> figures = {"metric": "cpu", "utilization": 93, "target": 70}

@@ -285,6 +285,9 @@ class MetricProposal:
 class MetricFailed(Exception):
     """One metric has no proposal.
 
+    Args:
+        message: why there is no proposal.
+
     Attributes:
         reason: of the condition, for example FailedGetResourceMetric.
         value_message: the message in the summary of the pass.

@@ -68,6 +68,11 @@ class Worker(Protocol):
         ticks that it missed. With `spread=True` the live clock may move the phase, by a hash of the
         worker's name, so that a thousand pods do not tick at the same instant; the virtual clock
         does not.
+
+        Args:
+            period_seconds: simulated seconds between two runs.
+            fn: the callback.
+            spread: the live clock may move the phase.
         """
 
     def stop(self, timeout_seconds: float = 5.0) -> bool:
@@ -150,6 +155,11 @@ class Clock(Protocol):
         """Let simulated time pass until the predicate holds; False after the (simulated) timeout.
 
         The virtual clock tests the predicate after each instant; the live one polls.
+
+        Args:
+            predicate: called until it returns True.
+            timeout_seconds: simulated seconds after which to give up.
+            poll_seconds: simulated seconds between two calls of the predicate.
         """
 
     def pause(self) -> None:

@@ -45,7 +45,14 @@ class LaneClock(Protocol):
 
 
 class LaneTimer:
-    """A callback that is due later."""
+    """A callback that is due later.
+
+    Args:
+        worker: the worker that runs the callback.
+        fn: the callback.
+        due: simulated second of the first run.
+        period: simulated seconds between two runs; 0: it runs once.
+    """
 
     __slots__ = ("cancelled", "due", "fn", "period", "start", "worker")
 
@@ -198,7 +205,15 @@ class ThreadLane:
 
 
 class LaneWorker:
-    """A serial lane of callbacks on the live clock."""
+    """A serial lane of callbacks on the live clock.
+
+    Args:
+        clock: the live clock.
+        name: unique name; with its own lane also the name of the thread.
+        lane: the lane that runs the callbacks.
+        owns_lane: the lane serves only this worker.
+        actor: the name in the audit log; "": `name`.
+    """
 
     __slots__ = ("_clock", "_lane", "actor", "busy", "name", "owns_lane", "stopped")
 

@@ -25,7 +25,14 @@ class WorkerQueue(Protocol):
 
 
 class VirtualTimer:
-    """A callback in the queue of the virtual clock."""
+    """A callback in the queue of the virtual clock.
+
+    Args:
+        worker: the worker that runs the callback.
+        fn: the callback.
+        due: simulated second of the first run.
+        period: simulated seconds between two runs; 0: it runs once.
+    """
 
     __slots__ = ("cancelled", "due", "fn", "period", "start", "ticks", "worker")
 
@@ -44,7 +51,14 @@ class VirtualTimer:
 
 
 class VirtualWorker:
-    """A worker of the virtual clock: a serial lane without a thread."""
+    """A worker of the virtual clock: a serial lane without a thread.
+
+    Args:
+        clock: the queue of the virtual clock.
+        name: unique name.
+        priority: order among callbacks that are due at the same second, lowest first.
+        actor: the name in the audit log; "": `name`.
+    """
 
     __slots__ = ("_clock", "actor", "name", "priority", "stopped")
 

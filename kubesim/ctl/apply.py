@@ -159,6 +159,11 @@ def apply(
 def diff(api: KubeAPI, manifest: Manifest, *, namespace: str | None = None) -> Table:
     """Return what `apply` would change, field by field: `kubectl diff`. Changes nothing.
 
+    Args:
+        api: the API server.
+        manifest: YAML or JSON text, a path, or documents.
+        namespace: of objects that name none; None: `default`.
+
     Returns:
         A table of object, field, and its value now and after; empty if nothing would change.
     """
@@ -182,6 +187,12 @@ def delete(
     ignore_not_found: bool = False,
 ) -> Table:
     """Delete the objects of a manifest: `kubectl delete -f`.
+
+    Args:
+        api: the API server.
+        manifest: YAML or JSON text, a path, or documents.
+        namespace: of objects that name none; None: `default`.
+        ignore_not_found: an object that does not exist is not an error.
 
     Raises:
         NotFound: an object does not exist; the others are deleted nevertheless.

@@ -305,6 +305,11 @@ class Drain:
 def cordon(api: KubeAPI, name: str, *, unschedulable: bool) -> bool:
     """Set or clear spec.unschedulable; return False if nothing had to change.
 
+    Args:
+        api: the API server.
+        name: of the node.
+        unschedulable: the new value.
+
     Raises:
         NotFound: no such node.
     """

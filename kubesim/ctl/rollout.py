@@ -247,7 +247,13 @@ def history(api: KubeAPI, reference: str) -> Table:
 
 
 def undo(api: KubeAPI, reference: str, to_revision: int | None = None) -> str:
-    """`Rollout.undo` of ``deployment/web``."""
+    """`Rollout.undo` of ``deployment/web``.
+
+    Args:
+        api: the API server.
+        reference: kind and name, for example ``deployment/web``.
+        to_revision: the revision to roll back to; None: the previous one.
+    """
     return Rollout(api, reference).undo(to_revision)
 
 

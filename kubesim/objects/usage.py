@@ -121,6 +121,11 @@ def is_in_scope(quota: ReadOnlyDocument, plural: str, document: ReadOnlyDocument
     """Whether a quota counts an object: quotas with scopes count only pods in these scopes.
 
     A quota with a `scopeSelector` (priority classes) counts nothing: these are not simulated.
+
+    Args:
+        quota: the ResourceQuota.
+        plural: plural name of the object's kind.
+        document: the object.
     """
     spec = quota.get("spec") or {}
     scopes = spec.get("scopes") or ()

@@ -203,7 +203,13 @@ class Store(Protocol):
     # -- writing ---------------------------------------------------------------------------------
 
     def set(self, key: str, value: object, *, lease: int = 0) -> int:
-        """Write one key whatever its state; return the revision of the write."""
+        """Write one key whatever its state; return the revision of the write.
+
+        Args:
+            key: the key.
+            value: a JSON document.
+            lease: id of the lease that the key ends with; 0: none.
+        """
 
     def delete(self, key: str) -> int | None:
         """Delete one key; return the revision of the deletion, None if there was no such key."""

@@ -62,7 +62,13 @@ class History:
         return reversed(self.changes[self._position(revision) :])
 
     def at(self, key: str, revision: int, present: KeyRevision | None) -> KeyRevision | None:
-        """Return the state of a key at a revision, given its present state."""
+        """Return the state of a key at a revision, given its present state.
+
+        Args:
+            key: the key.
+            revision: revision of the store.
+            present: the newest state of the key; None: it does not exist.
+        """
         if present is not None and present.mod_revision <= revision:
             return present
         for change in self.back_to(revision):
@@ -134,6 +140,12 @@ class Trigger:
 class Keyspace:
     """Keys, values and the newest changes.
 
+    Args:
+        history_limit: number of changes to objects that are kept.
+        sample_limit: number of changes to samples that are kept.
+        sample_prefix: prefix of the samples' keys.
+        expand: makes a document of a sample; None: samples are documents.
+
     Attributes:
         revision: of the newest write.
         objects: the history of everything but samples.
@@ -175,7 +187,13 @@ class Keyspace:
     def present(
         self, prefix: str, start_after: str = "", at_most: int | None = None
     ) -> list[KeyRevision]:
-        """Return the present keys under a prefix, in ascending order."""
+        """Return the present keys under a prefix, in ascending order.
+
+        Args:
+            prefix: prefix of the keys.
+            start_after: return only the keys after this one.
+            at_most: largest number of keys; None: all.
+        """
         keys, entries = self.keys, self.entries
         start = bisect_left(keys, max(prefix, start_after + "\0" if start_after else ""))
         with_samples = self._sees_samples(prefix)
@@ -191,7 +209,13 @@ class Keyspace:
         return [states[key] for key in sorted(states)[:at_most]]
 
     def past(self, prefix: str, revision: int, start_after: str = "") -> list[KeyRevision]:
-        """Return the keys at a revision: the present state with every later change undone."""
+        """Return the keys at a revision: the present state with every later change undone.
+
+        Args:
+            prefix: prefix of the keys.
+            revision: revision of the store.
+            start_after: return only the keys after this one.
+        """
         self.check_readable(prefix, revision)
         start = bisect_left(self.keys, prefix)
         end = bisect_left(self.keys, _after(prefix), lo=start) if prefix else len(self.keys)
@@ -225,7 +249,13 @@ class Keyspace:
         return changes
 
     def changes_where(self, prefix: str, revision: int, value: str) -> list[KeyChange]:
-        """Return those of the changes that concern a value of the prefix's trigger."""
+        """Return those of the changes that concern a value of the prefix's trigger.
+
+        Args:
+            prefix: prefix of the keys.
+            revision: return only the changes after it.
+            value: value of the trigger's field.
+        """
         compacted = self.objects.compacted
         if revision < compacted:
             raise Compacted(revision, compacted)

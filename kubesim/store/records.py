@@ -68,7 +68,12 @@ class KeyRevision:
 
 
 class SampleRevision(KeyRevision):
-    """A usage sample at one revision; `value` is expanded at the first read."""
+    """A usage sample at one revision; `value` is expanded at the first read.
+
+    Args:
+        sample: the sample as it was written.
+        expand: makes a document of a sample.
+    """
 
     __slots__ = ("_expand", "_sample")
 

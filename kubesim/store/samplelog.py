@@ -106,7 +106,14 @@ class SampleLog:
         self._add(Block(first, rows))
 
     def write(self, key: str, value: Document, lease: int, revision: int) -> None:
-        """Append a document that was written by `set`."""
+        """Append a document that was written by `set`.
+
+        Args:
+            key: the key.
+            value: the document.
+            lease: id of its lease; 0: none.
+            revision: revision of the write.
+        """
         self.latest[key] = row = (key, ManualWrite(value, lease))
         self._versions[key] += 1
         self._created.setdefault(key, revision)

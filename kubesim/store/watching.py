@@ -200,7 +200,11 @@ class ChangeSource:
         on_ready: Callable[[], None] | None,
         where: str | None,
     ) -> StoreWatch:
-        """Open a watch; arguments and errors are those of `EtcdStore.watch`."""
+        """Open a watch; the errors are those of `EtcdStore.watch`.
+
+        Args:
+            prefix, since_revision, on_ready, where: as for `EtcdStore.watch`.
+        """
         with self._lock:
             self._space.settle()
             start = self._space.revision if since_revision is None else since_revision

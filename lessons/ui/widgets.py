@@ -151,7 +151,13 @@ def dropdown(label: str, options: Sequence[object], value: object, tooltip: str)
 
 
 def icon_button(label: str, icon: str, tooltip: str) -> W.Button:
-    """Return a button; `icon` is the name of a Font Awesome icon."""
+    """Return a button with an icon.
+
+    Args:
+        label: text of the button.
+        icon: name of a Font Awesome icon.
+        tooltip: one line about the action.
+    """
     layout = W.Layout(width="auto", flex="0 0 auto")
     return W.Button(description=label, icon=icon, tooltip=tooltip, layout=layout)
 

@@ -281,7 +281,14 @@ def owned_values(kind: Kind, document: Document, subresource: str = "") -> Field
 
 
 def unmanaged_entry(kind: Kind, document: Document, manager: str, now: str) -> ManagedFieldsEntry:
-    """Return the entry that owns every field of an object whose ownership was not tracked."""
+    """Return the entry that owns every field of an object whose ownership was not tracked.
+
+    Args:
+        kind: kind of the object.
+        document: the object.
+        manager: name of the manager that owns the fields.
+        now: RFC 3339 string.
+    """
     writer = Writer(manager, UPDATE, kind.api_version)
     return ManagedFieldsEntry(writer, frozenset(owned_values(kind, document)), now)
 

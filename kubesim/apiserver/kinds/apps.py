@@ -73,7 +73,12 @@ def validate_replicaset(replicaset: Document, errors: FieldErrors) -> None:
 
 
 def validate_selector_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of the selector."""
+    """Forbid changes of the selector.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     same_spec_fields(new, old, ("selector",), errors)
 
 
@@ -237,7 +242,12 @@ def validate_statefulset(statefulset: Document, errors: FieldErrors) -> None:
 
 
 def validate_statefulset_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of selector, serviceName, podManagementPolicy and claim templates."""
+    """Forbid changes of selector, serviceName, podManagementPolicy and claim templates.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     before = {k: v for k, v in (old.get("spec") or {}).items() if k not in MUTABLE_FIELDS}
     after = {k: v for k, v in (new.get("spec") or {}).items() if k not in MUTABLE_FIELDS}
     if before != after:
@@ -253,7 +263,12 @@ def validate_statefulset_update(new: Document, old: Document, errors: FieldError
 
 
 def validate_revision_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of a ControllerRevision's data; only its number may change."""
+    """Forbid changes of a ControllerRevision's data; only its number may change.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     if new.get("data") != old.get("data"):
         errors.invalid("data", "...", IMMUTABLE)
 

@@ -97,7 +97,13 @@ def _default_template(spec: Document) -> None:
 
 
 def admit_job(api: ServerView, job: Document, old: Document | None) -> None:
-    """Generate a new Job's selector and the labels of its pods."""
+    """Generate a new Job's selector and the labels of its pods.
+
+    Args:
+        api: what an admission hook may use of the server.
+        job: the Job; it is changed in place.
+        old: the stored Job; None at creation.
+    """
     spec = job.get("spec")
     if old is not None or not isinstance(spec, dict):
         return
@@ -205,7 +211,12 @@ def _validate_policies(spec: Document, errors: FieldErrors) -> None:
 
 
 def validate_job_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of everything but parallelism, suspension, limits and deadlines."""
+    """Forbid changes of everything but parallelism, suspension, limits and deadlines.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     same_spec_fields(new, old, IMMUTABLE_FIELDS, errors)
     after, before = new.get("spec") or {}, old.get("spec") or {}
     if after.get("completions") != before.get("completions"):

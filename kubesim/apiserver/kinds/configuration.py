@@ -73,7 +73,12 @@ def validate_secret(secret: Document, errors: FieldErrors) -> None:
 
 
 def validate_secret_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of the type, and all changes of an immutable Secret."""
+    """Forbid changes of the type, and all changes of an immutable Secret.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     validate_immutable(new.get("type"), old.get("type"), "type", errors)
     validate_immutable_data(new, old, ("data", "immutable"), errors)
 
@@ -154,7 +159,12 @@ def validate_claim(claim: Document, errors: FieldErrors) -> None:
 
 
 def validate_claim_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of a claim, except of its size and its volume."""
+    """Forbid changes of a claim, except of its size and its volume.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     mutable = ("resources", "volumeName", "volumeAttributesClassName")
     before, after = (
         {k: v for k, v in (claim.get("spec") or {}).items() if k not in mutable}

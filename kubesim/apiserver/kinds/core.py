@@ -107,7 +107,12 @@ def validate_config_map(config: Document, errors: FieldErrors) -> None:
 
 
 def validate_config_map_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of an immutable ConfigMap."""
+    """Forbid changes of an immutable ConfigMap.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     validate_immutable_data(new, old, ("data", "binaryData", "immutable"), errors)
 
 

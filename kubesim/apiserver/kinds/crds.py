@@ -162,7 +162,12 @@ def _validate_version(version: Document, path: str, seen: set[str], errors: Fiel
 
 
 def validate_definition_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of group, scope, kind and plural."""
+    """Forbid changes of group, scope, kind and plural.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     same_spec_fields(new, old, ("group", "scope"), errors)
     names = (new.get("spec") or {}).get("names") or {}
     previous = (old.get("spec") or {}).get("names") or {}

@@ -53,7 +53,12 @@ def validate_slice(endpoints: Document, errors: FieldErrors) -> None:
 
 
 def validate_slice_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of the address type."""
+    """Forbid changes of the address type.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     validate_immutable(new.get("addressType"), old.get("addressType"), "addressType", errors)
 
 

@@ -290,7 +290,12 @@ POD_IS_FIXED = (
 
 
 def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of a pod's spec, except of images, the deadline and added tolerations."""
+    """Forbid changes of a pod's spec, except of images, the deadline and added tolerations.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     before, after = old.get("spec") or {}, new.get("spec") or {}
     if before == after:
         return

@@ -83,7 +83,12 @@ def _unknown_system_class(name: str, value: object, global_default: bool) -> str
 
 
 def validate_priority_class_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of value and preemption policy: pods carry the old ones."""
+    """Forbid changes of value and preemption policy: pods carry the old ones.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     if new.get("value") != old.get("value"):
         errors.forbidden("value", "may not be changed in an update.")
     before = old.get("preemptionPolicy")

@@ -73,7 +73,13 @@ def default_service(service: Document) -> None:
 
 
 def admit_service(api: ServerView, service: Document, old: Document | None) -> None:
-    """Allocate the cluster IP and node ports of a Service; an update keeps the allocated ones."""
+    """Allocate the cluster IP and node ports of a Service; an update keeps the allocated ones.
+
+    Args:
+        api: what an admission hook may use of the server.
+        service: the Service; it is changed in place.
+        old: the stored Service; None at creation.
+    """
     spec = service.get("spec")
     if not isinstance(spec, dict):
         return
@@ -256,7 +262,12 @@ def _validate_address(spec: Document, type_: object, errors: FieldErrors) -> Non
 
 
 def validate_service_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of the cluster IP, except from or to the type ExternalName."""
+    """Forbid changes of the cluster IP, except from or to the type ExternalName.
+
+    Args:
+        new, old: the object after and before the update.
+        errors: receives the violations.
+    """
     after, before = new.get("spec") or {}, old.get("spec") or {}
     is_allocated = "ExternalName" not in (after.get("type"), before.get("type"))
     if is_allocated and before.get("clusterIP") and after.get("clusterIP") != before["clusterIP"]:

@@ -71,7 +71,11 @@ class Shape:
 
 
 class Atom(Shape):
-    """Accepts a plain value of certain Python types."""
+    """Accepts a plain value of certain Python types.
+
+    Args:
+        types: the Python types of the value.
+    """
 
     __slots__ = ("plain", "types")
 

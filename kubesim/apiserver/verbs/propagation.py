@@ -51,10 +51,15 @@ def effective_policy(finalizers: Sequence[str], requested: str | None, default: 
 
 
 def finalizers_after(finalizers: Sequence[str], requested: str | None, default: str) -> list[str]:
-    """Return the finalizers of an object after a deletion request; arguments as above.
+    """Return the finalizers of an object after a deletion request.
 
     A later deletion with another policy replaces them: Background removes an object that waits for
     a foreground deletion.
+
+    Args:
+        finalizers: of the object.
+        requested: `propagationPolicy` of the request; None: not given.
+        default: of the kind; "": its dependents are not garbage collected.
     """
     required = COLLECTED.get(effective_policy(finalizers, requested, default))
     remaining = [name for name in finalizers if name not in COLLECTED.values() or name == required]

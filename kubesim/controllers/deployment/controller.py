@@ -44,6 +44,7 @@ class DeploymentController(Controller):
     Args:
         watch_latency_seconds: delay of the watch events of ReplicaSets; more than 0 lets tests
             and lessons observe a stale cache.
+        options: of the base class.
     """
 
     name = "deployment-controller"

@@ -50,6 +50,7 @@ class EndpointSliceController(Controller):
         max_endpoints: maximum number of endpoints in one slice.
         watch_latency_seconds: delay of the watch events of slices; more than 0 lets tests and
             lessons observe a stale cache.
+        options: of the base class.
     """
 
     name = "endpointslice-controller"

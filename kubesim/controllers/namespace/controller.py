@@ -45,6 +45,7 @@ class NamespaceController(Controller):
 
     Args:
         start_delay_seconds: time between the deletion request and the first round.
+        options: of the base class.
     """
 
     name = "namespace-controller"

@@ -57,6 +57,7 @@ class NodeLifecycleController(Controller):
         grace_seconds: node-monitor-grace-period, in seconds.
         startup_grace_seconds: grace period of nodes that never reported, in seconds.
         rates: arguments of `eviction_rate`: `rate`, `secondary_rate`, `large_zone`.
+        options: of the base class.
     """
 
     name = "node-controller"

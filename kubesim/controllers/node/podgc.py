@@ -70,6 +70,7 @@ class PodGarbageCollector(Controller):
     Args:
         terminated_threshold: number of finished pods to keep.
         quarantine_seconds: seconds that a node must be missing before its pods are deleted.
+        options: of the base class.
     """
 
     name = "pod-garbage-collector"

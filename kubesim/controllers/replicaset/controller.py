@@ -42,6 +42,7 @@ class ReplicaSetController(PodOwner):
     Args:
         watch_latency_seconds: delay of the watch events of pods; more than 0 lets tests and
             lessons observe a stale cache.
+        options: of the base class.
     """
 
     name = "replicaset-controller"

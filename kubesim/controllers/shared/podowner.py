@@ -31,6 +31,7 @@ class PodOwner(Controller):
     Args:
         watch_latency_seconds: delay of the watch events of pods; more than 0 lets tests and
             lessons observe a stale cache.
+        options: of the base class.
 
     Attributes:
         kind: kind of the objects that own the pods.

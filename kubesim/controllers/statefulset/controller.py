@@ -53,6 +53,7 @@ class StatefulSetController(Controller):
     Args:
         max_unavailable: the feature gate MaxUnavailableStatefulSet (alpha and off in 1.34): updates
             respect spec.updateStrategy.rollingUpdate.maxUnavailable.
+        options: of the base class.
     """
 
     name = "statefulset-controller"

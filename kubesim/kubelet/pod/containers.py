@@ -37,6 +37,10 @@ Timestamp = Callable[[float], str]
 class ContainerState:
     """What the kubelet knows of one container.
 
+    Args:
+        uid: of the pod.
+        behaviour: what the simulated container does.
+
     Attributes:
         spec: the container in the pod's spec.
         kind: main, init or sidecar.

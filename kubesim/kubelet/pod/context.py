@@ -118,7 +118,13 @@ class PodContext:
     def call_later(
         self, container: ContainerState, seconds: float, fn: Callable[[], object]
     ) -> None:
-        """Call `fn` after some seconds, unless the state of the container changes before."""
+        """Call `fn` after some seconds, unless the state of the container changes before.
+
+        Args:
+            container: the container.
+            seconds: simulated delay.
+            fn: the callback.
+        """
         container.timers.append(self.worker.call_later(seconds, fn))
 
     # -- reports ----------------------------------------------------------------------------------

@@ -163,7 +163,11 @@ class ClusterRoutes:
     def explain_in_namespace(
         self, _request: Request, kind: str, namespace: str, name: str
     ) -> Response:
-        """Return the decision records about an object of any namespace."""
+        """Return the decision records about an object of any namespace.
+
+        Args:
+            kind, namespace, name: of the object.
+        """
         path = name if namespace == "default" else f"{namespace}/{name}"
         return self._explain(f"{kind}/{path}")
 

@@ -163,7 +163,13 @@ class ScorePlugin(Protocol):
     def score(
         self,
     ) -> Callable[[Document, NodeInfo], float] | Callable[[Document, NodeInfo, CycleState], float]:
-        """score(pod, node, state): a raw score; without NormalizeScore within 0..100."""
+        """score(pod, node, state): a raw score; without NormalizeScore within 0..100.
+
+        Args:
+            pod: the pod.
+            node: a node that passed the filters.
+            state: cycle state, for what a plug-in keeps between its extension points.
+        """
 
 
 class NormalizeScorePlugin(Protocol):

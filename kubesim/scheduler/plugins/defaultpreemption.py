@@ -67,7 +67,13 @@ class DefaultPreemption:
         return Status()
 
     def post_filter(self, pod: Document, cycle: Cycle, state: CycleState) -> Status:
-        """Return success with the nominated node, or why preemption does not help."""
+        """Return success with the nominated node, or why preemption does not help.
+
+        Args:
+            pod: the pod that does not fit.
+            cycle: its scheduling cycle, with the status of each node.
+            state: its cycle state.
+        """
         handle = self._handle
         if handle is None:
             return Status.unschedulable()

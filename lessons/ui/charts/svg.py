@@ -98,7 +98,12 @@ def picture(title: str, description: str, body: str, height: int, theme: Theme) 
 
 
 def heading(title: str, x: float = LEFT, y: int = 16) -> str:
-    """Return a heading; names in backticks are set in a fixed-width font."""
+    """Return a heading; names in backticks are set in a fixed-width font.
+
+    Args:
+        title: the text.
+        x, y: left end and baseline, in pixels.
+    """
     return f'<text x="{x:.0f}" y="{y}" font-size="13" font-weight="bold">{styled(title)}</text>'
 
 
@@ -145,7 +150,13 @@ def frame(area: PlotArea, label: str, theme: Theme, *, time_label: bool = False)
 
 
 def line(style: LineStyle, points: Sequence[str], theme: Theme) -> str:
-    """Return a line through some points; "" if there are none."""
+    """Return a line through some points; "" if there are none.
+
+    Args:
+        style: colour, width and dash.
+        points: pairs of pixels, as the attribute `points` has them.
+        theme: colours.
+    """
     if not points:
         return ""
     corners = " ".join(points)
