@@ -19,8 +19,15 @@ from kubesim.apiserver.audit import AuditLog
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.clock.base import Clock, Streams
-from kubesim.errors import AlreadyExists, Conflict, Invalid, NotFound
-from kubesim.objects.frozen import Document, FrozenDict
+from kubesim.errors import (
+    AlreadyExists,
+    BadRequest,
+    Conflict,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+)
+from kubesim.objects.frozen import Document, FrozenDict, freeze
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import KeyValue, SampleStore, Store, TxnResult
 
@@ -53,6 +60,19 @@ def at_revision(value: Document, revision: int) -> Document:
     """Return the frozen object with a resourceVersion; all but its metadata is shared."""
     metadata = FrozenDict({**value["metadata"], "resourceVersion": str(revision)})
     return FrozenDict({**value, "metadata": metadata})
+
+
+def freeze_or_refuse(value: Document) -> Document:
+    """Return the frozen document.
+
+    Raises:
+        BadRequest: it holds a value that JSON cannot express.
+    """
+    try:
+        frozen: Document = freeze(value)
+    except (TypeError, ValueError) as error:
+        raise BadRequest(f"the object is not valid JSON: {error}") from error
+    return frozen
 
 
 class _StreamCopies:
@@ -131,6 +151,33 @@ class Core:
         if stream is None:
             stream = self._uid_streams[kind.plural] = self._streams(f"uids/{kind.plural}")
         return stream
+
+    def kind_of(self, document: object) -> Kind:
+        """Return the kind of a document that a client sent.
+
+        Raises:
+            BadRequest: the document names no kind, or a version that is not served.
+            NotFound: there is no such kind.
+            MethodNotAllowed: clients may not write objects of that kind.
+        """
+        if not isinstance(document, dict) or not document.get("kind"):
+            raise BadRequest("Object 'Kind' is missing", hint='write, for example, {"kind": "Pod"}')
+        registry = self.registry
+        name = str(document["kind"])
+        kind = registry.by_kind.get(name) or registry.find(name)
+        if kind.read_only:
+            raise MethodNotAllowed(NOT_ALLOWED)
+        if kind.custom and registry.is_retired(kind):
+            message = f'no matches for kind "{kind.kind}" in version "{kind.api_version}"'
+            raise NotFound(message, hint="its CustomResourceDefinition was deleted")
+        version = document.get("apiVersion", kind.api_version)
+        if version != kind.api_version and kind.version_of(str(version)) is None:
+            message = f'no matches for kind "{kind.kind}" in version "{version}"'
+            raise BadRequest(message, hint=f"use {kind.api_version}")
+        metadata = document.get("metadata")
+        if metadata is not None and not isinstance(metadata, dict):
+            raise BadRequest("metadata must be an object")
+        return kind
 
     # -- writing to the store --------------------------------------------------------------------
 
@@ -287,4 +334,12 @@ def raise_if_invalid(kind: Kind, name: str, errors: FieldErrors) -> None:
         raise Invalid(message, kind=kind.kind, group=kind.group, name=name, causes=causes)
 
 
-__all__ = ["NOT_ALLOWED", "Core", "at_revision", "raise_if_invalid", "streams_unchanged", "view_of"]
+__all__ = [
+    "NOT_ALLOWED",
+    "Core",
+    "at_revision",
+    "freeze_or_refuse",
+    "raise_if_invalid",
+    "streams_unchanged",
+    "view_of",
+]

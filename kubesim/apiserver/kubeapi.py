@@ -117,8 +117,8 @@ class KubeAPI:
     watch = method_of("reader", Reader.watch)
     watch_list = method_of("reader", Reader.watch_list)
 
-    # Writing (verbs/create, verbs/write, verbs/patch, verbs/apply)
-    kind_of = method_of("write_path", WritePath.kind_of)
+    # Writing (core, verbs/create, verbs/write, verbs/patch, verbs/apply)
+    kind_of = method_of("core", Core.kind_of)
     create = method_of("creator", ObjectCreator.create)
     update = method_of("writer", ObjectWriter.update)
     update_status = method_of("writer", ObjectWriter.update_status)

@@ -54,10 +54,6 @@ Compute = Callable[[ServerView], list[Document]]
 Convert = Callable[[Document], Document]
 
 
-def _nothing(*_arguments: object) -> None:
-    """Set no defaults, check no rules."""
-
-
 def _same(document: Document) -> Document:
     """Return the document itself: the versions differ in name alone."""
     return document
@@ -108,7 +104,8 @@ class Kind:
         version: for example ``v1``.
         namespaced: objects live in namespaces.
         short_names: further names that kubectl accepts.
-        default: sets the defaults of fields that the client left out, in place.
+        default: sets the defaults of fields that the client left out, in place; None: there are
+            none, as for the four rules that follow.
         admit: checks that need other objects, or the object's own uid: called with (server, new,
             old or None) after the defaults and before validation; may change or refuse the object.
         validate: reports every broken rule of a new or changed object.
@@ -148,15 +145,15 @@ class Kind:
     version: str = "v1"
     namespaced: bool = True
     short_names: tuple[str, ...] = ()
-    default: Default = _nothing
-    admit: Admit = _nothing
-    validate: Validate = _nothing
-    validate_update: ValidateUpdate = _nothing
+    default: Default | None = None
+    admit: Admit | None = None
+    validate: Validate | None = None
+    validate_update: ValidateUpdate | None = None
     valid_name: Callable[[object], bool] = valid_dns1123_subdomain
     name_rule: str = SUBDOMAIN_RULE
     status: bool = True
     status_at_creation: bool = False
-    validate_status: Validate = _nothing
+    validate_status: Validate | None = None
     counts_generation: bool = True
     scale: bool = False
     read_only: bool = False

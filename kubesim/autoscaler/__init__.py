@@ -1,8 +1,8 @@
 """The HorizontalPodAutoscaler: a pure policy, and the controller around it.
 
-Reading order: `types`, `constants`, `ratios`; in `policy`: replica_calculator, totals, metrics,
-normalize, horizontal, whatif; then hpa_spec, observer, records and horizontal; `metrics` has the
-metrics-server and the adapter.
+Reading order: `types`, `constants`; in `policy`: replica_calculator, totals, normalize, horizontal,
+then what only readers of a record need: steps, whatif; then hpa_spec, observer, records and
+horizontal; `metrics` has the metrics-server and the adapter.
 """
 
 from kubesim.autoscaler.constants import PolicyConstants, Rules, ScalingPolicy

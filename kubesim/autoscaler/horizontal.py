@@ -51,7 +51,7 @@ from kubesim.autoscaler.types import (
 )
 from kubesim.client import DecisionLog, EventRecorder, Informer, retry_on_conflict
 from kubesim.clock.base import Clock, Streams, Timer
-from kubesim.errors import NotFound, StatusError
+from kubesim.errors import Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import RESYNC_SECONDS, SYNC_PERIOD
@@ -323,20 +323,29 @@ class HorizontalController:
         )
 
     def _write_status(self, hpa: Document, render: Callable[[Document], Document]) -> None:
-        """Write what `render` returns for the newest HPA, if it differs from the stored status."""
+        """Write what `render` returns for the HPA, if it differs from its status.
+
+        The HPA is the one that the pass began with, as upstream. If another client has written it
+        since then, the newest one is read.
+        """
         if self.shadow:
             return
 
-        def write() -> None:
-            fresh = self.api.peek(KIND, meta.name_of(hpa), meta.namespace_of(hpa))
-            if fresh is None or meta.uid_of(fresh) != meta.uid_of(hpa):
-                return  # deleted in the meantime
-            status = render(fresh)
-            if status != fresh.get("status"):
-                self.api.update_status({**fresh, "status": status})
+        def write(current: Document) -> None:
+            status = render(current)
+            if status != current.get("status"):
+                self.api.update_status({**current, "status": status})
+
+        def write_newest() -> None:
+            newest = self.api.peek(KIND, meta.name_of(hpa), meta.namespace_of(hpa))
+            if newest is not None and meta.uid_of(newest) == meta.uid_of(hpa):
+                write(newest)  # otherwise it was deleted in the meantime
 
         try:
-            retry_on_conflict(write)
+            try:
+                write(hpa)
+            except (Conflict, NotFound):
+                retry_on_conflict(write_newest)
         except StatusError as error:
             self.counts["failed_status"] += 1
             self.recorder.event(hpa, "Warning", "FailedUpdateStatus", error.message)

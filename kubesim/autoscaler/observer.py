@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import attrgetter
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.verbs.metricsapis import MetricsAdapter, Usage
-from kubesim.autoscaler.constants import PolicyConstants
+from kubesim.autoscaler.constants import MAX_TOTAL, PolicyConstants
 from kubesim.autoscaler.hpa_spec import behavior_of, metrics_of
-from kubesim.autoscaler.ratios import added_up
 from kubesim.autoscaler.selector_index import SelectorIndex, anchor_of, labels_index
 from kubesim.autoscaler.types import Behavior, Metric, Observation, PodFacts, Reading, Sample, State
 from kubesim.client import Informer
@@ -33,16 +33,10 @@ from kubesim.errors import BadRequest
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.meta import get_condition
-from kubesim.objects.pods import (
-    container_requests,
-    containers_of,
-    is_sidecar,
-    phase_of,
-    pod_requests,
-)
+from kubesim.objects.pods import is_sidecar, pod_requests
 from kubesim.objects.selectors import Selector, parse_label_selector, selector_from
 from kubesim.objects.wellknown import RESYNC_SECONDS
-from kubesim.quantity import parse_cpu_milli
+from kubesim.quantity import Amount, parse_cpu_milli, parse_memory
 
 NO_SOURCE = "no metrics returned from {api} metrics API: this cluster has no source of such metrics"
 BY_NAME = attrgetter("name")
@@ -73,13 +67,13 @@ def facts_of(pod: Document, seconds_at: Callable[[str], float]) -> PodFacts:
         pod: the document.
         seconds_at: parses an RFC 3339 string (`clock.seconds_at`).
     """
-    condition = get_condition(pod, "Ready")
-    started = (pod.get("status") or {}).get("startTime")
+    condition, pod_status = get_condition(pod, "Ready"), pod.get("status") or {}
+    started = pod_status.get("startTime")
     changed = (condition or {}).get("lastTransitionTime")
     status = None if condition is None else str(condition.get("status"))
     return PodFacts(
         name=meta.name_of(pod),
-        phase=phase_of(pod),
+        phase=str(pod_status.get("phase") or "Pending"),
         terminating=meta.is_terminating(pod),
         ready=None if status is None else READY.get(status, "Unknown"),
         ready_changed=seconds_at(changed) if changed else 0.0,
@@ -109,11 +103,16 @@ def request_milli(pod: Document, resource: str, container: str = "") -> int | No
     total = 0
     counted = _counted(pod, container)
     for item in counted:
-        if resource not in ((item.get("resources") or {}).get("requests") or {}):
+        requests = (item.get("resources") or {}).get("requests") or {}
+        if resource not in requests:
             return None
-        request = container_requests(item)
-        total += request.cpu_milli if resource == "cpu" else request.memory_bytes * 1000
+        total += _milli(requests[resource], resource)
     return total if counted else None
+
+
+@lru_cache(maxsize=4096)  # thousands of pods share a handful of strings
+def _milli(amount: Amount, resource: str) -> int:
+    return parse_cpu_milli(amount) if resource == "cpu" else parse_memory(amount) * 1000
 
 
 def no_request(pod: Document, resource: str, container: str = "") -> str:
@@ -142,8 +141,10 @@ def _pod_level(pod: Document) -> ReadOnlyDocument:
 
 def _counted(pod: Document, container: str) -> list[Document]:
     """Return containers and sidecars; only the named one, if a name is given."""
-    init = (pod.get("spec") or {}).get("initContainers") or ()
-    running = [*containers_of(pod), *(item for item in init if is_sidecar(item))]
+    spec = pod.get("spec") or {}
+    running = list(spec.get("containers") or ())
+    if init := spec.get("initContainers"):
+        running += [item for item in init if is_sidecar(item)]
     return [item for item in running if not container or item["name"] == container]
 
 
@@ -291,7 +292,9 @@ class Observer:
             name = str(pod["metadata"]["name"])
             old = known.get(name)
             if old is None or old.pod is not pod:
-                old = _PodEntry(pod, name, facts_of(pod, self._clock.seconds_at))
+                facts = facts_of(pod, self._clock.seconds_at)
+                same = old is not None and old.pod["spec"] is pod["spec"]
+                old = _PodEntry(pod, name, facts, old.requests if old and same else {})
             selected.append(old)
         selected.sort(key=BY_NAME)
         entry.pods = {pod.name: pod for pod in selected}
@@ -364,6 +367,15 @@ class Observer:
         if not series:  # an empty response never counts as zero
             return Reading(error=f"{failure}: no metrics returned from external metrics API")
         return Reading(total_milli=added_up(series))
+
+
+def added_up(series: Iterable[int]) -> int:
+    """Return the sum of an external metric's series, at most the maximum of an int64.
+
+    >>> added_up([2**62, 2**62, 5]) == 2**63 - 1
+    True
+    """
+    return min(sum(series), MAX_TOTAL)
 
 
 def _described_name(entry: Document) -> str:

@@ -11,14 +11,14 @@ from math import isfinite, isnan
 
 from kubesim.autoscaler.constants import DEFAULTS, MAX_REPLICAS, PolicyConstants
 from kubesim.autoscaler.hpa_spec import SOURCE_FIELDS, default_metric
-from kubesim.autoscaler.ratios import quantity_text
-from kubesim.autoscaler.types import MetricProposal, Observation, Recommendation
+from kubesim.autoscaler.types import MetricProposal, Observation, Reading, Recommendation
 from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.meta import set_condition
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
+NO_READING = Reading()
 Condition = tuple[str, str, str, str]  # type, status, reason, message
 
 
@@ -114,6 +114,21 @@ def metric_status(entry: ReadOnlyDocument, proposal: MetricProposal | None) -> D
     return {"type": metric_type, source_field: {**body, "current": current}}
 
 
+def quantity_text(milli: int) -> str:
+    """Render milli units as a decimal quantity in its shortest form, as resource.Quantity does.
+
+    >>> quantity_text(150_000), quantity_text(4_500), quantity_text(2_000_000_000), quantity_text(0)
+    ('150', '4500m', '2M', '0')
+    """
+    if milli == 0:
+        return "0"
+    for suffix in ("m", "", "k", "M", "G", "T", "P"):
+        if milli % 1000:
+            return f"{milli}{suffix}"
+        milli //= 1000
+    return f"{milli}E"
+
+
 # -- decisions -----------------------------------------------------------------------------------
 
 
@@ -130,7 +145,7 @@ def decision_of(
     *,
     shadow: bool | str = False,
 ) -> Decision:
-    """Return the decision record of a pass.
+    """Return the decision record of a pass; that of the real algorithm is rendered on demand.
 
     Args:
         hpa: the HPA.
@@ -138,24 +153,32 @@ def decision_of(
         component: name of the controller.
         shadow: the policy decides without acting; a string: name of the policy.
     """
-    before, after = seen.current, result.replicas
-    if result.failed:
-        cause = "the policy failed" if "policy_error" in result.data else "no valid metric"
-        verdict = f"keep {_replicas(before)}: {cause}"
-    elif after == before:
-        verdict = f"keep {_replicas(before)}"
-    else:
-        verdict = f"{before} -> {_replicas(after)}"
-    if measured := measured_text(result, " (", ", target ", ")"):
-        verdict += measured
-    if outcome.error:
-        verdict += f"; not written: {outcome.error}"
+    plain, head = (
+        without_readings(seen),
+        {
+            "time": seen.now,
+            "revision": meta.resource_version_of(hpa),
+            "component": component,
+            "object": object_of(hpa, shadow=shadow),
+        },
+    )
+    if not result.is_rendered:
+        return Decision.on_demand(lambda: _body_of(plain, result, outcome, shadow), **head)
+    # A policy of the user's own may change its objects later, so its record is rendered at once.
+    return Decision.on_demand(lambda: _body_of(seen, result, outcome, shadow), **head).rendered()
+
+
+def _body_of(
+    seen: Observation, result: Recommendation, outcome: RescaleResult, shadow: bool | str
+) -> Document:
+    """Return the fields of a decision record that are rendered."""
+    verdict = _verdict(seen.current, result, outcome)
     data = {
         **dict.fromkeys(("utilization", "target", "average_milli", "ready")),
         "pods": len(seen.pods),
         **result.data,
-        "from": before,
-        "to": after,
+        "from": seen.current,
+        "to": result.replicas,
         "min": seen.minimum,
         "max": seen.maximum,
         "reason": result.reason,
@@ -168,17 +191,34 @@ def decision_of(
     }
     if shadow and isinstance(shadow, str):
         data["policy"] = shadow
-    return Decision(
-        time=seen.now,
-        revision=meta.resource_version_of(hpa),
-        component=component,
-        object=object_of(hpa, shadow=shadow),
-        verdict=f"shadow: {verdict}" if shadow else verdict,
-        steps=result.steps,
-        binding=result.binding,
-        would_change_if=result.would_change_if,
-        data=data,
-    )
+    return {
+        "verdict": f"shadow: {verdict}" if shadow else verdict,
+        "steps": result.steps,
+        "binding": result.binding,
+        "would_change_if": result.would_change_if,
+        "data": data,
+    }
+
+
+def _verdict(before: int, result: Recommendation, outcome: RescaleResult) -> str:
+    if result.failed:
+        cause = "the policy failed" if "policy_error" in result.data else "no valid metric"
+        verdict = f"keep {_replicas(before)}: {cause}"
+    elif result.replicas == before:
+        verdict = f"keep {_replicas(before)}"
+    else:
+        verdict = f"{before} -> {_replicas(result.replicas)}"
+    if measured := measured_text(result, " (", ", target ", ")"):
+        verdict += measured
+    if outcome.error:
+        verdict += f"; not written: {outcome.error}"
+    return verdict
+
+
+def without_readings(seen: Observation) -> Observation:
+    """Return an observation without pods and samples, for a record: its sums are all it needs."""
+    metrics = tuple([(metric, NO_READING) for metric, _ in seen.metrics])
+    return replace(seen, pods=(), metrics=metrics)
 
 
 def metric_figures(seen: Observation, result: Recommendation) -> list[Document]:

@@ -23,8 +23,7 @@ from typing import Any, Literal, Protocol, cast
 
 from kubesim.arguments import check_arguments, having
 from kubesim.autoscaler.constants import DEFAULTS, NO_RULES, PolicyConstants, Rules
-from kubesim.autoscaler.ratios import Tolerance
-from kubesim.client.decisions import RuleStep
+from kubesim.client.decisions import OnDemand, RuleStep
 from kubesim.objects.frozen import ReadOnlyDocument
 
 Log = tuple[tuple[int, float], ...]
@@ -223,6 +222,21 @@ class Observation:
         return self.current == 0 and self.minimum != 0
 
 
+class ToleranceRange(Protocol):
+    """The range of ratios that cause no change; see `policy.replica_calculator.Tolerance`."""
+
+    @property
+    def up(self) -> float:
+        """How far the ratio may be above 1."""
+
+    @property
+    def down(self) -> float:
+        """How far it may be below 1."""
+
+    def holds(self, ratio: float) -> bool:
+        """Whether the ratio is too close to 1 to act on."""
+
+
 class ProposalCurve(Protocol):
     """The proposal of a metric as a function of its measurement; used for explanations."""
 
@@ -235,7 +249,7 @@ class ProposalCurve(Protocol):
         """The measurement at which the ratio is 1, or 0."""
 
     @property
-    def tolerance(self) -> Tolerance:
+    def tolerance(self) -> ToleranceRange:
         """The tolerance around that level."""
 
     def attained(self, measured: int, *, rising: bool) -> int:
@@ -256,7 +270,7 @@ class ProposalCurve(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class MetricProposal:
+class MetricProposal(OnDemand):
     """The proposal of one metric.
 
     Attributes:
@@ -322,7 +336,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Recommendation:
+class Recommendation(OnDemand):
     """The outcome of one pass.
 
     Attributes:

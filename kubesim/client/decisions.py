@@ -11,9 +11,10 @@ No counterpart in Kubernetes.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import asdict, dataclass, field
 from html import escape
+from typing import TYPE_CHECKING, Self
 
 from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.table import html_table
@@ -21,6 +22,60 @@ from kubesim.table import html_table
 RING = 200  # decisions kept for each object
 _NONE = object()  # equals no signature
 OBJECTS = 5_000  # objects kept; the oldest is dropped first
+
+
+class OnDemand:
+    """The base of a frozen data class with slots; some fields may be rendered when one is read.
+
+    A pass that nobody asks about then costs no explanation. What is rendered depends on frozen
+    values alone, so it does not matter when that happens.
+
+    >>> @dataclass(frozen=True, slots=True)
+    ... class Pass(OnDemand):
+    ...     size: int
+    ...     reason: str = ""
+    >>> Pass.on_demand(lambda: {"reason": "above target"}, size=3)
+    Pass(size=3, reason='above target')
+    """
+
+    __slots__ = ("_render",)
+    _render: Callable[[], dict[str, object]] | None
+
+    @classmethod
+    def on_demand(cls, render: Callable[[], dict[str, object]], **fields: object) -> Self:
+        """Return a record.
+
+        Args:
+            render: returns the values of all other fields by name.
+            fields: those that are known.
+        """
+        record = object.__new__(cls)
+        for name, value in fields.items():
+            object.__setattr__(record, name, value)
+        object.__setattr__(record, "_render", render)
+        return record
+
+    @property
+    def is_rendered(self) -> bool:
+        """Whether no field is still to be rendered."""
+        return getattr(self, "_render", None) is None
+
+    def rendered(self) -> Self:
+        """Render all fields now, and return the record."""
+        render = getattr(self, "_render", None)
+        if render is not None:
+            for name, value in render().items():
+                object.__setattr__(self, name, value)
+            object.__setattr__(self, "_render", None)  # what it refers to is needed no longer
+        return self
+
+    if not TYPE_CHECKING:  # it would permit any name
+
+        def __getattr__(self, name: str) -> object:
+            # Called for a field without a value.
+            if name not in type(self).__dataclass_fields__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return object.__getattribute__(self.rendered(), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +96,7 @@ class RuleStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(OnDemand):
     """One decision of one component about one object.
 
     Attributes:

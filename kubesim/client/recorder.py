@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from hashlib import shake_128
 
 from kubesim.apiserver import KubeAPI
-from kubesim.clock import keyed_bytes
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -94,7 +94,7 @@ class EventRecorder:
     ) -> str:
         now = self._api.clock.timestamp()
         salt = f"{meta.uid_of(obj)}/{self._component}/{reason}/{message}/{self._api.clock.now()}"
-        name = f"{meta.name_of(obj)[:230]}.{keyed_bytes(salt, 8).hex()}"
+        name = f"{meta.name_of(obj)[:230]}.{shake_128(salt.encode()).hexdigest(8)}"
         event: Document = {
             "kind": "Event",
             "apiVersion": "v1",

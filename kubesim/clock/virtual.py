@@ -21,23 +21,94 @@ No counterpart in Kubernetes, whose tests fake time under real goroutines (k8s.i
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from heapq import heappop, heappush
 from random import Random
 
-from kubesim.clock.base import FailureHandler, Worker
+from kubesim.clock.base import Callback, FailureHandler, Worker
 from kubesim.clock.calendar import VIRTUAL_EPOCH, Calendar
-from kubesim.clock.interrupts import InterruptRequest, deferred_interrupts
-from kubesim.clock.virtualworker import VirtualTimer, VirtualWorker
-from kubesim.errors import ClockError, WorkerFailed
+from kubesim.clock.driving import DriverTurn
+from kubesim.errors import ClockError
 
-CALM_COLLECTOR = (50_000, 20, 100)  # see _driving
 Instant = tuple[float, int]  # (simulated second, priority)
+
+
+class VirtualTimer:
+    """A callback in the queue of the virtual clock.
+
+    Args:
+        worker: the worker that runs the callback.
+        fn: the callback.
+        due: simulated second of the first run.
+        period: simulated seconds between two runs; 0: it runs once.
+    """
+
+    __slots__ = ("cancelled", "due", "fn", "period", "start", "ticks", "worker")
+
+    def __init__(self, worker: VirtualWorker, fn: Callback, due: float, period: float) -> None:
+        self.worker = worker
+        self.fn = fn
+        self.due = due
+        self.period = period  # 0.0: runs once
+        self.start = due - period
+        self.ticks = 1
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """Cancel the callback; the queue drops it when its instant comes."""
+        self.cancelled = True
+
+
+class VirtualWorker:
+    """A worker of the virtual clock: a serial lane without a thread.
+
+    Args:
+        clock: the virtual clock.
+        name: unique name.
+        priority: order among callbacks that are due at the same second, lowest first.
+        actor: the name in the audit log; "": `name`.
+    """
+
+    __slots__ = ("_clock", "actor", "name", "priority", "stopped")
+
+    def __init__(self, clock: VirtualClock, name: str, priority: int, actor: str = "") -> None:
+        self._clock = clock
+        self.name = name
+        self.actor = actor or name
+        self.priority = priority
+        self.stopped = False
+
+    def call_soon(self, fn: Callback) -> None:
+        """Run `fn` at this instant, after the queued callbacks. Callable from any thread."""
+        self._clock.add(VirtualTimer(self, fn, self._clock.now(), 0.0))
+
+    def call_later(self, seconds: float, fn: Callback) -> VirtualTimer:
+        """Run `fn` after `seconds` of simulated time."""
+        timer = VirtualTimer(self, fn, self._clock.now() + max(0.0, seconds), 0.0)
+        self._clock.add(timer)
+        return timer
+
+    def every(self, period_seconds: float, fn: Callback, *, spread: bool = False) -> VirtualTimer:
+        """Run `fn` each period, first one period from now, without drift.
+
+        `spread` is ignored: on virtual time a thousand ticks at one instant are cheap.
+        """
+        if period_seconds <= 0:
+            raise ClockError(f"a period must be positive, not {period_seconds}")
+        timer = VirtualTimer(self, fn, self._clock.now() + period_seconds, period_seconds)
+        self._clock.add(timer)
+        return timer
+
+    def stop(self, timeout_seconds: float = 5.0) -> bool:
+        """Drop all pending callbacks; the worker is idle afterwards, since no thread runs."""
+        self.stopped = True
+        self._clock.forget(self)
+        return True
+
+
 _IteratorState = tuple[object, tuple[list[VirtualTimer]], int]
 
 
@@ -63,12 +134,8 @@ class VirtualClock:
         self._queue: dict[Instant, list[VirtualTimer]] = {}
         self._inbox: deque[VirtualTimer] = deque()  # from threads that do not drive
         self._workers: dict[str, VirtualWorker] = {}
-        self._turn = threading.Lock()  # held by the thread that drives
-        self._driver: int | None = None  # its identity
+        self._turn = DriverTurn()
         self._shuffle = Random(shuffle_seed) if shuffle_seed is not None else None
-        self._handler: FailureHandler | None = None
-        self._failure: WorkerFailed | None = None
-        self._interrupt = InterruptRequest()
         self._in_flight: VirtualTimer | None = None  # the callback that a second Ctrl-C ended
         self._walk: Iterator[VirtualTimer] | None = None  # over the bucket that runs now
         self._closed = False
@@ -92,7 +159,8 @@ class VirtualClock:
 
     def seconds_at(self, timestamp: str) -> float:
         """Parse an RFC 3339 string; return its simulated seconds."""
-        return self._calendar.seconds_at(timestamp)
+        second = self._timestamps.seconds.get(timestamp)
+        return self._calendar.seconds_at(timestamp) if second is None else second
 
     def worker(self, name: str, *, priority: int = 0, actor: str = "") -> VirtualWorker:
         """Return a new worker.
@@ -124,7 +192,7 @@ class VirtualClock:
 
     def inside_worker(self) -> bool:
         """Return whether the calling code runs inside a callback."""
-        return threading.get_ident() == self._driver
+        return threading.get_ident() == self._turn.driver
 
     def current_worker(self) -> str:
         """Return the name of the worker in whose callback the caller runs; "" outside of any."""
@@ -137,7 +205,7 @@ class VirtualClock:
         return worker.actor if worker is not None else ""
 
     def _running_worker(self) -> VirtualWorker | None:
-        if self._walk is None or threading.get_ident() != self._driver:
+        if self._walk is None or threading.get_ident() != self._turn.driver:
             return None
         # Callbacks run a million times a second: none is recorded, so the iterator tells which.
         # `iter(list).__reduce__()` is (iter, (list,), position of the next item).
@@ -147,7 +215,7 @@ class VirtualClock:
 
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that is called when a callback raises."""
-        self._handler = handler
+        self._turn.handler = handler
 
     # -- for the driver alone -------------------------------------------------------------------
 
@@ -160,7 +228,7 @@ class VirtualClock:
         """
         if not seconds >= 0:
             raise ClockError(f"time cannot go backwards: cannot sleep {seconds} s")
-        with self._driving():
+        with self._turn.taken(closed=self._closed):
             end = self._now + seconds
             while self._run_next(end):
                 pass
@@ -178,7 +246,7 @@ class VirtualClock:
         poll_seconds: float = 0.05,
     ) -> bool:
         """Let time pass until the predicate holds, tested after each instant."""
-        with self._driving():
+        with self._turn.taken(closed=self._closed):
             end = self._now + timeout_seconds
             while not predicate():
                 if not self._run_next(end):
@@ -224,7 +292,7 @@ class VirtualClock:
         """Queue a timer; from another thread it goes through the inbox."""
         if timer.worker.stopped:
             return
-        if threading.get_ident() == self._driver:
+        if threading.get_ident() == self._turn.driver:
             self._enqueue(timer)
         else:
             self._inbox.append(timer)
@@ -243,45 +311,10 @@ class VirtualClock:
         else:
             bucket.append(timer)
 
-    @contextmanager
-    def _driving(self) -> Iterator[None]:
-        """Become the driver, with higher thresholds of the garbage collector.
-
-        Each second of a large simulation makes thousands of short-lived tuples; at the default
-        thresholds the collector then traverses the whole heap again and again, at twice the cost of
-        the simulation itself. The caller's thresholds are restored afterwards.
-        """
-        me = threading.get_ident()
-        if self._driver == me:
-            raise ClockError(
-                "a callback cannot let time pass: only the driver (a cell, a test) may. "
-                "Use worker.call_later(seconds, ...) instead"
-            )
-        if self._closed:
-            raise ClockError("the clock is closed")
-        with self._turn:
-            thresholds = gc.get_threshold()
-            try:
-                with deferred_interrupts(self._interrupt):
-                    self._driver = me
-                    gc.set_threshold(*CALM_COLLECTOR)
-                    self._raise_failure()
-                    yield
-                    self._raise_failure()
-                self._interrupt.check()
-            finally:
-                gc.set_threshold(*thresholds)
-                self._driver = None
-
-    def _raise_failure(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure from failure.error
-
     def _run_next(self, end: float) -> bool:
         """Run the next instant if it is not after `end`; return False if there is none."""
-        if self._interrupt.requested:
-            self._interrupt.check()
+        if self._turn.interrupt.requested:
+            self._turn.interrupt.check()
         while self._inbox:
             timer = self._inbox.popleft()
             timer.due = max(timer.due, self._now)
@@ -338,7 +371,7 @@ class VirtualClock:
             try:
                 timer.fn()
             except Exception as error:  # noqa: BLE001 - the boundary of every component
-                self._failed(timer.worker.name, error)
+                self._turn.failed(timer.worker.name, error)
             except BaseException:
                 self._in_flight = None if period else timer  # a period is armed again already
                 raise
@@ -349,11 +382,6 @@ class VirtualClock:
             chosen = bucket[rng.randrange(len(bucket))].worker
             index = next(i for i, timer in enumerate(bucket) if timer.worker is chosen)
             self._run_bucket(iter([bucket.pop(index)]), priority)
-
-    def _failed(self, worker: str, error: Exception) -> None:
-        handled = self._handler is not None and self._handler(worker, error)
-        if not handled and self._failure is None:
-            self._failure = WorkerFailed(worker, error)
 
     def statistics(self) -> dict[str, float]:
         """Return counts for tests and tables."""

@@ -13,10 +13,10 @@ from __future__ import annotations
 from math import inf
 
 from kubesim.autoscaler.hpa_spec import behavior_of, metrics_of
-from kubesim.autoscaler.policy.horizontal import HorizontalPolicy
-from kubesim.autoscaler.policy.metrics import tolerances
+from kubesim.autoscaler.policy.figures import SampleSums
+from kubesim.autoscaler.policy.horizontal import HorizontalPolicy, tolerances
 from kubesim.autoscaler.policy.normalize import after_proposal, after_rescale, limits_at
-from kubesim.autoscaler.ratios import PodsTarget, SampleSums
+from kubesim.autoscaler.policy.replica_calculator import PodsTarget
 from kubesim.autoscaler.records import checked
 from kubesim.autoscaler.types import Metric, Observation, Reading, Sample, State
 from kubesim.experiment.fleet import Fleet

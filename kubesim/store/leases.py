@@ -11,13 +11,17 @@ from kubesim.errors import BadRequest, NotFound
 
 
 class Leases:
-    """Leases by id. Everything here is guarded by the store's lock."""
+    """Leases by id. Everything here is guarded by the store's lock.
+
+    Attributes:
+        keys: the attached keys of each lease; the store attaches and detaches them.
+    """
 
     def __init__(self) -> None:
         self._next = 1
         self._ttl: dict[int, float] = {}
         self._until: dict[int, float] = {}
-        self._keys: dict[int, set[str]] = {}
+        self.keys: dict[int, set[str]] = {}
 
     def grant(self, ttl_seconds: float, now: float) -> int:
         """Return the id of a new lease."""
@@ -26,7 +30,7 @@ class Leases:
         lease, self._next = self._next, self._next + 1
         self._ttl[lease] = ttl_seconds
         self._until[lease] = now + ttl_seconds
-        self._keys[lease] = set()
+        self.keys[lease] = set()
         return lease
 
     def keep_alive(self, lease: int, now: float) -> None:
@@ -34,20 +38,11 @@ class Leases:
         self.check(lease)
         self._until[lease] = now + self._ttl[lease]
 
-    def attach(self, lease: int, key: str) -> None:
-        """Attach a key to a lease."""
-        self.check(lease)
-        self._keys[lease].add(key)
-
-    def detach(self, lease: int, key: str) -> None:
-        """Detach a key from a lease."""
-        self._keys.get(lease, set()).discard(key)
-
     def revoke(self, lease: int) -> list[str]:
         """Remove a lease; return the keys that were attached to it, sorted."""
         self.check(lease)
         del self._ttl[lease], self._until[lease]
-        return sorted(self._keys.pop(lease))
+        return sorted(self.keys.pop(lease))
 
     def expired(self, now: float) -> list[int]:
         """Return the leases that have expired by `now`."""
@@ -62,7 +57,7 @@ class Leases:
         for lease, ttl, until in state:
             number = int(lease)
             self._ttl[number], self._until[number] = ttl, until
-            self._keys[number] = {key for key, of in keys.items() if of == number}
+            self.keys[number] = {key for key, of in keys.items() if of == number}
             self._next = max(self._next, number + 1)
 
     def check(self, lease: int) -> None:

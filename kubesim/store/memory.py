@@ -113,8 +113,13 @@ class EtcdStore:
     def revision(self) -> int:
         """Revision of the newest write; 0 for a store that was never written."""
         if self._space.journal:
-            self._journal.settle()
+            self._settle()
         return self._space.revision
+
+    def _settle(self) -> None:
+        """Give the samples of the journal their revisions, before something is read."""
+        with self._lock:
+            self._space.settle()
 
     @property
     def compact_revision(self) -> int:
@@ -128,7 +133,7 @@ class EtcdStore:
             Compacted, FutureRevision: that revision cannot be read.
         """
         if self._space.journal:
-            self._journal.settle()
+            self._settle()
         if revision is None:
             entry = self._space.entries.get(key)
             if entry is not None or not key.startswith(self._space.sample_prefix):
@@ -222,8 +227,8 @@ class EtcdStore:
         space = self._space
         with self._lock:
             self._space.settle()
-            if lease:
-                self._leases.check(lease)  # before anything is written
+            if lease and lease not in self._leases.keys:
+                self._leases.check(lease)  # raises, before anything is written
             for key, expected in compare:
                 entry = space.entries.get(key) or space.get(key)
                 if (entry.mod_revision if entry is not None else 0) != expected:
@@ -244,16 +249,19 @@ class EtcdStore:
         return result
 
     def _put(self, key: str, value: Document, revision: int, lease: int) -> None:
+        attached = self._leases.keys
+        if lease and lease not in attached:
+            self._leases.check(lease)  # raises
         if lease:
-            self._leases.attach(lease, key)
+            attached[lease].add(key)
         before = self._space.put(key, value, revision, lease)
-        if before and before != lease:
-            self._leases.detach(before, key)
+        if before and before != lease and before in attached:
+            attached[before].discard(key)
 
     def _remove(self, key: str, revision: int) -> bool:
         previous = self._space.remove(key, revision)
-        if previous is not None and previous.lease:
-            self._leases.detach(previous.lease, key)
+        if previous is not None and previous.lease in self._leases.keys:
+            self._leases.keys[previous.lease].discard(key)
         return previous is not None
 
     # -- watching -------------------------------------------------------------------------------
@@ -289,11 +297,9 @@ class EtcdStore:
     # -- usage samples --------------------------------------------------------------------------
 
     def put_sample(self, key: str, sample: Sample) -> int:
-        """Write a usage sample; return its revision.
+        """Write (seconds, window, ((container, CPU in milli, memory in bytes), ...)).
 
-        Args:
-            key: of the pod's samples, under `sample_prefix`.
-            sample: (seconds, window_seconds, ((container, cpu_milli, memory_bytes), ...)).
+        The key is that of the pod's samples, under `sample_prefix`. Returns the revision.
         """
         return self._journal.put(key, sample)
 
@@ -303,18 +309,12 @@ class EtcdStore:
 
     def sample(self, key: str) -> Sample | None:
         """Return the newest sample of a key as a tuple, or None."""
-        return self._journal.newest(key)
+        if self._space.journal:
+            self._settle()
+        return self._space.samples.newest(key)
 
     def samples_since(self, revision: int, limit: int | None = None) -> tuple[Samples, bool]:
-        """Return the samples after a revision, oldest first.
-
-        Args:
-            revision: the reader has seen all samples up to it.
-            limit: at most so many; None: all.
-
-        Returns:
-            (revision, key, sample) of each, and whether some are no longer kept.
-        """
+        """Return (revision, key, sample) after a revision, and whether some are no longer kept."""
         return self._journal.since(revision, limit)
 
     # -- leases and history ---------------------------------------------------------------------

@@ -184,6 +184,11 @@ class SampleLog:
 
     # -- reading --------------------------------------------------------------------------------
 
+    def newest(self, key: str) -> Sample | None:
+        """Return the newest sample of a key as a tuple, or None."""
+        row = self.latest.get(key)
+        return None if row is None or isinstance(row[1], ManualWrite) else sample_of(row)
+
     def get(self, key: str) -> KeyRevision | None:
         """Return a key's present state."""
         return self.present([key]).get(key) if key in self.latest else None

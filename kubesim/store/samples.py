@@ -1,4 +1,4 @@
-"""Writing and reading usage samples: the hottest path of the simulator.
+"""Writing usage samples: the hottest path of the simulator.
 
 A writer appends to a journal, in one atomic step and without the lock; the samples of the journal
 get their revisions before anything else is read or written (`Keyspace.settle`). This is group
@@ -14,7 +14,7 @@ from threading import Lock
 
 from kubesim.store.base import Sample, SampleWriter
 from kubesim.store.keyspace import Keyspace
-from kubesim.store.samplelog import ManualWrite, row_of, sample_of
+from kubesim.store.samplelog import row_of
 from kubesim.store.watching import WatchIndex
 
 JOURNAL_LIMIT = 1_000  # samples in the journal before a writer settles them itself
@@ -66,13 +66,6 @@ class SampleJournal:
 
         return write
 
-    def newest(self, key: str) -> Sample | None:
-        """Return the newest sample of a key as a tuple, or None."""
-        if self._space.journal:
-            self.settle()
-        row = self._space.samples.latest.get(key)
-        return None if row is None or isinstance(row[1], ManualWrite) else sample_of(row)
-
     def since(
         self, revision: int, limit: int | None = None
     ) -> tuple[list[tuple[int, str, Sample]], bool]:
@@ -82,10 +75,10 @@ class SampleJournal:
             log = self._space.samples
             return log.rows_after(revision, limit), revision < log.compacted
 
-    def settle(self, key: str = "") -> None:
+    def settle(self, key: str) -> None:
         """Give the journal's samples their revisions, and notify the watches of a key."""
         with self._lock:
             self._space.settle()
-            ready = self._watches.ready_for(key) if key else []
+            ready = self._watches.ready_for(key)
         for notify in ready:
             notify()

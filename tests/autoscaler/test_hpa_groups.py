@@ -6,7 +6,8 @@ import pytest
 from hpa_builders import OLD, cpu, decide, plain, pod, pods
 
 from kubesim.autoscaler import PolicyConstants, Sample
-from kubesim.autoscaler.policy.replica_calculator import Groups, group_pods, trusts_cpu
+from kubesim.autoscaler.policy.figures import Groups
+from kubesim.autoscaler.policy.replica_calculator import group_pods, trusts_cpu
 
 
 def group_of(groups: Groups, name: str = "p0") -> str:

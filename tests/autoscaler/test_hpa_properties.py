@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubesim.autoscaler import Behavior, HorizontalPolicy, Observation, State
-from kubesim.autoscaler.policy.metrics import propose
+from kubesim.autoscaler.policy.horizontal import propose
 from kubesim.autoscaler.policy.normalize import limits_at
 from kubesim.autoscaler.policy.whatif import zones
 from kubesim.autoscaler.types import MetricFailed

@@ -6,8 +6,14 @@ import pytest
 from hpa_builders import cpu, decide, plain, pod, pods, rules_of
 
 from kubesim.autoscaler import Behavior, Metric, PolicyConstants, Reading, Rules, Sample
-from kubesim.autoscaler.policy.replica_calculator import propose_per_pod
-from kubesim.autoscaler.ratios import Tolerance, added_up, ceiling, quantity_text, truncated
+from kubesim.autoscaler.observer import added_up
+from kubesim.autoscaler.policy.replica_calculator import (
+    Tolerance,
+    ceiling,
+    propose_per_pod,
+    truncated,
+)
+from kubesim.autoscaler.records import quantity_text
 
 
 @pytest.mark.parametrize(

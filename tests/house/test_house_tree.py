@@ -30,7 +30,6 @@ ROOMS: dict[str, list[set[str]]] = {
     ],
     "kubesim.autoscaler": [
         {"constants", "selector_index"},
-        {"ratios"},
         {"types"},
         {"hpa_spec", "metrics"},
         {"observer", "records"},

@@ -1,4 +1,4 @@
-"""The verb create, and what all writing verbs share: kind, options, namespace, validation.
+"""The verb create, and what all writing verbs share: options, namespace, validation.
 
 Every write is default -> admit -> validate -> compare-and-set. `write` has the other verbs.
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from kubesim.apiserver.admission import limits, quotas
-from kubesim.apiserver.core import NOT_ALLOWED, Core, raise_if_invalid, streams_unchanged
+from kubesim.apiserver.core import Core, freeze_or_refuse, raise_if_invalid, streams_unchanged
 from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.options import IGNORE, WriteOptions, is_valid, refuse_options
 from kubesim.apiserver.registry import Kind
@@ -24,16 +24,9 @@ from kubesim.apiserver.validation import (
     validate_name,
 )
 from kubesim.apiserver.verbs.versions import to_stored
-from kubesim.errors import (
-    AlreadyExists,
-    BadRequest,
-    Cause,
-    Forbidden,
-    MethodNotAllowed,
-    NotFound,
-)
+from kubesim.errors import AlreadyExists, BadRequest, Cause, Forbidden
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, freeze, thaw
+from kubesim.objects.frozen import Document, thaw
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 
 NAMESPACES = "/registry/namespaces/"
@@ -60,36 +53,9 @@ class WritePath:
 
     # -- the object that a client sent -----------------------------------------------------------
 
-    def kind_of(self, document: object) -> Kind:
-        """Return the kind of a document that a client sent.
-
-        Raises:
-            BadRequest: the document names no kind, or a version that is not served.
-            NotFound: there is no such kind.
-            MethodNotAllowed: clients may not write objects of that kind.
-        """
-        if not isinstance(document, dict) or not document.get("kind"):
-            raise BadRequest("Object 'Kind' is missing", hint='write, for example, {"kind": "Pod"}')
-        registry = self._core.registry
-        name = str(document["kind"])
-        kind = registry.by_kind.get(name) or registry.find(name)
-        if kind.read_only:
-            raise MethodNotAllowed(NOT_ALLOWED)
-        if kind.custom and registry.is_retired(kind):
-            message = f'no matches for kind "{kind.kind}" in version "{kind.api_version}"'
-            raise NotFound(message, hint="its CustomResourceDefinition was deleted")
-        version = document.get("apiVersion", kind.api_version)
-        if version != kind.api_version and kind.version_of(str(version)) is None:
-            message = f'no matches for kind "{kind.kind}" in version "{version}"'
-            raise BadRequest(message, hint=f"use {kind.api_version}")
-        metadata = document.get("metadata")
-        if metadata is not None and not isinstance(metadata, dict):
-            raise BadRequest("metadata must be an object")
-        return kind
-
     def prepare(self, document: Document) -> tuple[Kind, Document]:
         """Return the kind of a document, and a copy of it in the stored version."""
-        kind = self.kind_of(document)
+        kind = self._core.kind_of(document)
         new: Document = thaw(document)
         version = new.get("apiVersion") or kind.api_version
         if version != kind.api_version:
@@ -164,12 +130,14 @@ class WritePath:
         if old is None or metadata.get("generateName") != before.get("generateName"):
             validate_name(kind.valid_name, kind.name_rule, metadata, errors)
         validate_metadata(metadata, errors)
-        kind.validate(new, errors)
+        if kind.validate is not None:
+            kind.validate(new, errors)
         if old is not None and not errors.causes:
             # Immutable fields are compared only if every field has its right type.
             if "deletionTimestamp" in before:
                 validate_metadata_update(metadata, before, errors)
-            kind.validate_update(new, old, errors)
+            if kind.validate_update is not None:
+                kind.validate_update(new, old, errors)
         shape = shape_of(kind)
         if shape is not None and not shape.fits(new):
             check_document(kind, new, errors)
@@ -294,8 +262,10 @@ class ObjectCreator:
     def _admit(self, kind: Kind, new: Document) -> None:
         """Set the defaults of a new object, and check every rule."""
         core, store = self._core, self._core.store
-        kind.default(new)
-        kind.admit(core, new, None)
+        if kind.default is not None:
+            kind.default(new)
+        if kind.admit is not None:
+            kind.admit(core, new, None)
         namespace = new["metadata"].get("namespace", "")
         if kind.kind in limits.LIMITED_KINDS:
             ranges = store.list(f"{limits.PREFIX}{namespace}/").items
@@ -375,16 +345,3 @@ def check_options(asked: WriteOptions, verb: str) -> None:
     directive = asked.get("field_validation") or IGNORE
     if not is_valid(directive, asked.get("field_manager") or ""):
         refuse_options(asked, verb)
-
-
-def freeze_or_refuse(value: Document) -> Document:
-    """Return the frozen document.
-
-    Raises:
-        BadRequest: it holds a value that JSON cannot express.
-    """
-    try:
-        frozen: Document = freeze(value)
-    except (TypeError, ValueError) as error:
-        raise BadRequest(f"the object is not valid JSON: {error}") from error
-    return frozen

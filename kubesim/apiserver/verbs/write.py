@@ -13,20 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Unpack
 
-from kubesim.apiserver.core import Core, at_revision, raise_if_invalid, view_of
+from kubesim.apiserver.core import Core, at_revision, freeze_or_refuse, raise_if_invalid, view_of
 from kubesim.apiserver.fieldmanager.managed import keep_times
 from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.structural import check_status, status_shape_of
 from kubesim.apiserver.validation import FieldErrors
-from kubesim.apiserver.verbs.create import (
-    SET_BY_THE_SERVER,
-    WritePath,
-    freeze_or_refuse,
-)
+from kubesim.apiserver.verbs.create import SET_BY_THE_SERVER, WritePath
 from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import KeyValue
 
 Change = Callable[[Document], Document]
@@ -98,8 +95,10 @@ class ObjectWriter:
             changed: Document = thaw(new)
             if kind.status:
                 changed["status"] = {}  # no defaults for it: it stays as it is
-            kind.default(changed)
-            kind.admit(self._core, changed, old)
+            if kind.default is not None:
+                kind.default(changed)
+            if kind.admit is not None:
+                kind.admit(self._core, changed, old)
             if kind.status:
                 changed.pop("status", None)
                 if "status" in old:
@@ -131,7 +130,7 @@ class ObjectWriter:
             Conflict: as for `update`.
             NotFound: there is no such object, or the kind has no status.
         """
-        kind = self._path.kind_of(document)
+        kind = self._core.kind_of(document)
         if not kind.status:
             raise NotFound("the server could not find the requested resource", kind=kind.plural)
         if options:
@@ -159,11 +158,9 @@ class ObjectWriter:
             Conflict, NotFound: as for `update_status`.
         """
         metadata = document.get("metadata") or {}
-        identity: Document = {
-            "name": metadata.get("name"),
-            "namespace": metadata.get("namespace"),
-        }
-        self._path.set_namespace(kind, identity, None)
+        identity: Document = {"name": metadata.get("name")}
+        if kind.namespaced:
+            identity["namespace"] = metadata.get("namespace") or DEFAULT_NAMESPACE
         version, uid = metadata.get("resourceVersion"), metadata.get("uid")
         raw = document.get("status") or {}
         if managed is None:
@@ -193,13 +190,16 @@ class ObjectWriter:
     @staticmethod
     def _checked_status(kind: Kind, name: str, raw: Document) -> Document:
         """Return a status, frozen, after its validation."""
-        status = freeze_or_refuse(raw)
+        status, shape = freeze_or_refuse(raw), status_shape_of(kind)
+        fits = shape is not None and shape.fits(status)
+        if fits and kind.validate_status is None:
+            return status
         errors = FieldErrors()
         errors.mapping("status", status)
         if not errors.causes:
-            kind.validate_status({"status": status}, errors)
-            shape = status_shape_of(kind)
-            if shape is not None and not shape.fits(status):
+            if kind.validate_status is not None:
+                kind.validate_status({"status": status}, errors)
+            if shape is not None and not fits:
                 check_status(kind, status, errors)
         if errors.causes:
             raise_if_invalid(kind, name, errors)

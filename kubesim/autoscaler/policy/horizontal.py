@@ -13,30 +13,54 @@
 'the average utilization rose to 88% or fell to 75% (it is 80%)'
 
 Order of a pass: paused at zero, outside the bounds, otherwise each metric by itself; the largest
-proposal wins; stabilization, rate limits, bounds. Every rule leaves a step for `explain()`.
+proposal wins; stabilization, rate limits, bounds. Every rule leaves a step for `explain()`;
+steps and what-if are rendered when somebody reads them.
+
+A metric that cannot be read does not count as zero, since it might propose more than all others. So
+a scale-down by the remaining metrics is not done, while a scale-up is safe.
 
 Source: pkg/controller/podautoscaler/horizontal.go (reconcileAutoscaler,
-computeReplicasForMetrics).
+computeReplicasForMetrics, computeReplicasForMetric).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from kubesim.autoscaler.constants import PolicyConstants
 from kubesim.autoscaler.policy import whatif
-from kubesim.autoscaler.policy.metrics import MetricsResult, propose_for_metrics
-from kubesim.autoscaler.policy.normalize import (
-    Limited,
-    ReplicaLimits,
-    after_proposal,
-    limits_at,
-    period_start,
-    policy_limit,
+from kubesim.autoscaler.policy.failures import (
+    FAILURES,
+    PER_REQUEST,
+    not_measured,
+    not_usable,
+    without_proposal,
+    without_selector,
 )
-from kubesim.autoscaler.types import Change, Metric, Observation, Recommendation
+from kubesim.autoscaler.policy.figures import Failure, MetricsResult
+from kubesim.autoscaler.policy.normalize import Limited, ReplicaLimits, after_proposal, limits_at
+from kubesim.autoscaler.policy.replica_calculator import Tolerance, propose_per_pod
+from kubesim.autoscaler.policy.steps import (
+    LIMIT_MESSAGES,
+    SOURCE,
+    binding_of,
+    limit_steps,
+    metric_steps,
+)
+from kubesim.autoscaler.policy.totals import propose_total
+from kubesim.autoscaler.records import without_readings
+from kubesim.autoscaler.types import (
+    Behavior,
+    Change,
+    Metric,
+    MetricFailed,
+    MetricProposal,
+    Observation,
+    Reading,
+    Recommendation,
+)
 from kubesim.client.decisions import RuleStep
 
-SOURCE = "pkg/controller/podautoscaler/horizontal.go"
 GOT_SCALE = (
     "AbleToScale",
     "True",
@@ -44,13 +68,6 @@ GOT_SCALE = (
     "the HPA controller was able to get the target's current scale",
 )
 PAUSED = "scaling is disabled since the replica count of the target is zero"
-LIMIT_MESSAGES = {
-    "DesiredWithinRange": "the desired count is within the acceptable range",
-    "TooFewReplicas": "the desired replica count is less than the minimum replica count",
-    "TooManyReplicas": "the desired replica count is more than the maximum replica count",
-    "ScaleUpLimit": "the desired replica count is increasing faster than the maximum scale rate",
-    "ScaleDownLimit": "the desired replica count is decreasing faster than the maximum scale rate",
-}
 UNCHANGED = ("ReadyForNewScale", "recommended size matches current size")
 HOLDS_BACK_UP = (
     "ScaleUpStabilized",
@@ -96,25 +113,32 @@ def _recommend(seen: Observation, *, explained: bool) -> Recommendation:
     log = after_proposal(
         seen.state.recommendations, proposal, seen.now, seen.behavior, seen.constants
     )
-    changes = _changes(seen, weighed, limits, stable, limited) if explained else ()
-    return Recommendation(
+    stability = _stability(seen, proposal, stable)
+    plain = without_readings(seen)
+
+    def explain() -> dict[str, object]:
+        changes = _changes(plain, weighed, limits, stable, limited) if explained else ()
+        rules = limit_steps(plain, limits, proposal, stable, limited, stability[3])
+        return {
+            "steps": (*weighed.steps, *rules),
+            "binding": binding_of(weighed, stable, limited),
+            "would_change_if": whatif.sentence(plain, changes) if explained else "",
+            "changes": changes,
+        }
+
+    result = Recommendation.on_demand(
+        explain,
         replicas=limited.replicas,
         reason=_reason(weighed.metric, proposal, seen.current, limited.replicas),
-        conditions=(
-            GOT_SCALE,
-            *weighed.conditions,
-            _stability(seen, proposal, stable),
-            _limitation(stable, limited),
-        ),
+        conditions=(GOT_SCALE, *weighed.conditions, stability, _limitation(stable, limited)),
         events=weighed.events,
         readings=weighed.readings,
-        steps=(*weighed.steps, *_steps(seen, limits, proposal, stable, limited)),
-        binding=_binding(weighed, stable, limited),
-        would_change_if=whatif.sentence(seen, changes) if explained else "",
-        changes=changes,
+        failed=False,
         state=replace(seen.state, recommendations=log),
         data=_data(seen, limited.replicas, weighed, stable),
     )
+    # An exception refers to the frames in which it was raised, and these to all samples.
+    return result if weighed.failure is None else result.rendered()
 
 
 def _size(seen: Observation) -> int:
@@ -133,6 +157,111 @@ def limits_for(seen: Observation, now: float) -> ReplicaLimits:
         behavior=seen.behavior,
         constants=seen.constants,
     )
+
+
+# -- metrics ---------------------------------------------------------------------------------------
+
+
+def tolerance_of(seen: Observation) -> Tolerance:
+    """Return the tolerance of each direction: the HPA's own, otherwise the controller's."""
+    return tolerances(seen.behavior, seen.constants)
+
+
+def tolerances(behavior: Behavior | None, constants: PolicyConstants) -> Tolerance:
+    """Return the tolerance of each direction.
+
+    Args:
+        behavior: of the HPA; None: it has none.
+        constants: the controller's settings.
+    """
+    default = constants.tolerance
+    if behavior is None:
+        return Tolerance(default, default)
+    up, down = behavior.up.tolerance, behavior.down.tolerance
+    return Tolerance(default if up is None else up, default if down is None else down)
+
+
+def propose(metric: Metric, reading: Reading, seen: Observation) -> MetricProposal:
+    """Return the proposal of one metric.
+
+    Args:
+        metric: an entry of spec.metrics.
+        reading: what was measured.
+        seen: the observation of the pass.
+
+    Raises:
+        MetricFailed: there is no proposal; `reason` is that of the condition.
+    """
+    targetless = metric.average_milli is None and metric.utilization is None
+    if metric.type not in FAILURES or (metric.type in PER_REQUEST and targetless):
+        raise not_usable(metric)
+    try:
+        if reading.error:
+            raise ValueError(reading.error)
+        return _propose(metric, reading, seen)
+    except ValueError as error:
+        raise not_measured(metric, str(error)) from error
+
+
+def _propose(metric: Metric, reading: Reading, seen: Observation) -> MetricProposal:
+    if metric.type in ("Object", "External"):
+        return propose_total(
+            metric,
+            reading,
+            seen.pods,
+            current=seen.current,
+            status_replicas=seen.status_replicas,
+            tolerance=tolerance_of(seen),
+        )
+    if not metric.by_request and metric.average_milli is None:
+        raise ValueError("invalid pods metric source: no average value target was set")
+    return propose_per_pod(
+        metric,
+        reading,
+        seen.pods,
+        current=seen.current,
+        now=seen.now,
+        tolerance=tolerance_of(seen),
+        constants=seen.constants,
+    )
+
+
+def propose_for_metrics(seen: Observation) -> MetricsResult:
+    """Evaluate every metric and choose the largest proposal."""
+    if seen.selector_problem:
+        return without_selector(seen)
+    best: tuple[Metric, MetricProposal] | None = None
+    failures: list[Failure] = []
+    readings: list[MetricProposal | None] = []
+    for metric, reading in seen.metrics:
+        try:
+            proposal = propose(metric, reading, seen)
+        except MetricFailed as error:
+            failures.append(Failure(metric, error))
+            readings.append(None)
+            continue
+        readings.append(proposal)
+        # Upstream starts from 0, so that of several zeros the last is the one that is named.
+        if best is None or best[1].replicas == 0 or proposal.replicas > best[1].replicas:
+            best = (metric, proposal)
+    names = [metric.name for metric, _ in seen.metrics]
+    winner, chosen = best or (None, None)
+    size = 0 if chosen is None else chosen.replicas
+    followed = chosen is not None and not (failures and size < seen.current)
+    name = winner.description if winner is not None and followed else ""
+    message = f"the HPA was able to successfully calculate a replica count from {name}"
+    weighed = MetricsResult.on_demand(
+        lambda: {"steps": metric_steps(names, readings, failures, name, size)},
+        ok=followed,
+        metric=winner,
+        proposal=chosen,
+        rest=max([p.replicas for p in readings if p is not None and p is not chosen], default=0),
+        failure=failures[0] if failures else None,
+        readings=tuple(readings),
+        conditions=(("ScalingActive", "True", "ValidMetricFound", message),),
+        events=tuple([("Warning", f.error.reason, str(f.error)) for f in failures]),
+    )
+    return weighed if followed else without_proposal(seen, weighed, len(failures))
 
 
 # -- passes without metrics ------------------------------------------------------------------------
@@ -190,7 +319,7 @@ def _failed(seen: Observation, weighed: MetricsResult) -> Recommendation:
     )
 
 
-# -- conditions, steps and figures -----------------------------------------------------------------
+# -- conditions and figures ------------------------------------------------------------------------
 
 
 def _changes(
@@ -233,60 +362,6 @@ def _stability(seen: Observation, proposal: int, stable: int) -> tuple[str, str,
 def _limitation(stable: int, limited: Limited) -> tuple[str, str, str, str]:
     status = "True" if limited.replicas != stable else "False"
     return "ScalingLimited", status, limited.reason, LIMIT_MESSAGES[limited.reason]
-
-
-def _binding(weighed: MetricsResult, stable: int, limited: Limited) -> str:
-    proposal = weighed.proposal
-    if limited.replicas != stable or proposal is None:
-        return limited.reason
-    if stable != proposal.replicas:
-        return "stabilization"
-    return proposal.held or proposal.steps[-1].result
-
-
-def _steps(
-    seen: Observation, limits: ReplicaLimits, proposal: int, stable: int, limited: Limited
-) -> list[RuleStep]:
-    """Return the steps of stabilization, policies (with a behavior) and limits."""
-    inputs: dict[str, object] = {"proposal": proposal}
-    if seen.behavior is None:
-        inputs["window_seconds"] = seen.constants.downscale_window_seconds
-    else:
-        rules = seen.behavior.filled(seen.constants)
-        inputs["up_window_seconds"] = rules.up.window_seconds
-        inputs["down_window_seconds"] = rules.down.window_seconds
-    result = f"stabilized: {stable} (unchanged)"
-    if stable != proposal:
-        result = f"{proposal} becomes {stable}: {_stability(seen, proposal, stable)[3]}"
-    steps = [RuleStep("stabilize", inputs, result, f"{SOURCE} stabilizeRecommendation")]
-    if seen.behavior is not None and stable != seen.current:
-        steps.append(_policy_step(seen, limits, stable))
-    message = LIMIT_MESSAGES[limited.reason]
-    if limited.replicas != stable:
-        message = f"{stable} becomes {limited.replicas}: {message}"
-    inputs = {"wanted": stable, "low": limited.low, "high": limited.high}
-    steps.append(RuleStep("limit", inputs, message, f"{SOURCE} convertDesiredReplicas"))
-    return steps
-
-
-def _policy_step(seen: Observation, limits: ReplicaLimits, stable: int) -> RuleStep:
-    """Return the step of the scaling policies: the limit of each, and the overall limit."""
-    growing = stable > seen.current
-    behavior = seen.behavior.filled(seen.constants) if seen.behavior is not None else None
-    rules = None if behavior is None else behavior.up if growing else behavior.down
-    inputs: dict[str, object] = {"current": seen.current, "select": rules.select if rules else ""}
-    for policy in (rules.policies if rules else None) or ():
-        start = period_start(seen.current, seen.state, policy.period_seconds, seen.now)
-        name = f"{policy.type} {policy.value} per {policy.period_seconds:g} s"
-        inputs[name] = f"{start} -> {policy_limit(policy, start, up=growing)}"
-    limit = limits.rate_up if growing else limits.rate_down
-    direction = "up" if growing else "down"
-    return RuleStep(
-        "policies",
-        inputs,
-        f"{direction} to {limit}",
-        f"{SOURCE} calculateScale{direction.title()}Limit",
-    )
 
 
 def _data(

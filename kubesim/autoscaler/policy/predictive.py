@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kubesim.autoscaler.policy.horizontal import HorizontalPolicy, limits_for
-from kubesim.autoscaler.ratios import ceiling
+from kubesim.autoscaler.policy.replica_calculator import ceiling
 from kubesim.autoscaler.types import MetricProposal, Observation, Recommendation
 from kubesim.client.decisions import RuleStep
 from kubesim.quantity import count_of

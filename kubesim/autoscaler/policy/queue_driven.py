@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kubesim.autoscaler.ratios import ceiling
+from kubesim.autoscaler.policy.replica_calculator import ceiling
 from kubesim.autoscaler.records import from_error, from_number
 from kubesim.autoscaler.types import Log, Observation, Recommendation
 from kubesim.client.decisions import RuleStep

@@ -29,41 +29,155 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
-from kubesim.autoscaler.constants import DEFAULTS, PolicyConstants
-from kubesim.autoscaler.ratios import (
-    PodsTarget,
-    RatioResult,
-    SampleSums,
-    Tolerance,
-    truncated,
-)
+from kubesim.autoscaler.constants import DEFAULTS, MAX_REPLICAS, PolicyConstants
+from kubesim.autoscaler.policy.figures import Groups, PodFigures, RatioResult, SampleSums
+from kubesim.autoscaler.policy.steps import FULL_PERCENT, pod_steps
 from kubesim.autoscaler.types import Metric, MetricProposal, PodFacts, Reading, Sample
-from kubesim.client.decisions import RuleStep
 
-SOURCE = "pkg/controller/podautoscaler/replica_calculator.go"
-FULL_PERCENT = 100  # least assumed usage of a missing pod when scaling down, of its request
-DEFAULT_TOLERANCE = Tolerance()
-
-
-# -- which pods count ------------------------------------------------------------------------------
+# -- arithmetic: integers that truncate, doubles that do not round --------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Groups:
-    """The selected pods, by name.
+class Tolerance:
+    """The range of ratios that cause no change: from 1 - down to 1 + up, both included.
 
-    Attributes:
-        ready: their samples count.
-        unready: pending, starting, or never ready; their samples are dropped.
-        missing: without a sample.
-        ignored: terminating or failed; they take no part at all.
+    Up to Kubernetes 1.32 the test was abs(1 - ratio) <= 0.1, which acted at exactly 1.1.
     """
 
-    ready: tuple[str, ...] = ()
-    unready: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
+    up: float = 0.1
+    down: float = 0.1
+
+    def holds(self, ratio: float) -> bool:
+        """Whether the ratio is too close to 1 to act on."""
+        return (1.0 - self.down) <= ratio <= (1.0 + self.up)
+
+    def __str__(self) -> str:
+        return f"{1.0 - self.down:g}..{1.0 + self.up:g}"
+
+
+DEFAULT_TOLERANCE = Tolerance()
+
+
+def truncated(dividend: int, divisor: int) -> int:
+    """Divide integers as Go does: towards zero, also for negative values of custom metrics.
+
+    >>> truncated(7, 2), truncated(-7, 2)
+    (3, -3)
+    """
+    quotient = abs(dividend) // abs(divisor)
+    return quotient if (dividend < 0) == (divisor < 0) else -quotient
+
+
+def utilization_percent(used_milli: int, asked_milli: int) -> int:
+    """Return whole percent of the request: a quotient of sums, not a mean of percentages.
+
+    Args:
+        used_milli: sum of the samples.
+        asked_milli: sum of the requests.
+
+    Raises:
+        ValueError: the sum of the requests is 0.
+    """
+    if asked_milli == 0:
+        raise ValueError("no metrics returned matched known pods")
+    return truncated(used_milli * 100, asked_milli)
+
+
+def ratio_of(measured: int, target: int) -> float:
+    """Return measured / target as doubles, both converted first."""
+    return float(measured) / float(target)
+
+
+def ceiling(value: float) -> int:
+    """Round a double up to a number of pods, at most the maximum of an int32."""
+    return MAX_REPLICAS if value >= MAX_REPLICAS else ceil(value)
+
+
+@dataclass(frozen=True, slots=True)
+class PodsTarget:
+    """One metric of pods against its target, for the real measurement and for others.
+
+    It is a `types.ProposalCurve`.
+
+    Attributes:
+        tally: the sums of the samples.
+        target: percent, or milli for each pod.
+        by_request: the target is in percent of the request.
+        current: spec.replicas of the target.
+        tolerance: as configured.
+    """
+
+    tally: SampleSums
+    target: int
+    by_request: bool
+    current: int
+    tolerance: Tolerance
+
+    def measure(self, used: int, base: int) -> int:
+        """Return whole percent of the requests, or whole milli for each pod."""
+        return utilization_percent(used, base) if self.by_request else truncated(used, base)
+
+    @property
+    def measured(self) -> int:
+        """Percent or average of the first reading, which the status reports."""
+        return self.measure(self.tally.used, self.tally.base)
+
+    @property
+    def level(self) -> int:
+        """The measurement at which the ratio is 1: the target."""
+        return self.target
+
+    def decide(self, used: int) -> RatioResult:
+        """Return the proposal if the samples that count added up to `used`, in milli."""
+        tally = self.tally
+        first = ratio_of(self.measure(used, tally.base), self.target)
+        if not tally.missing and not (first > 1.0 and tally.unready):
+            held = "tolerance" if self.tolerance.holds(first) else ""
+            replicas = self.current if held else ceiling(first * tally.ready)
+            return RatioResult(replicas, first, None, 0, tally.ready, held)
+        base, count = tally.base, tally.entries
+        if first < 1.0:
+            used, base = used + tally.missing_use, base + tally.missing_base
+            count += tally.missing
+        elif first > 1.0:
+            base += tally.missing_base + tally.unready_base
+            count += tally.missing + tally.unready
+        measured = self.measure(used, base)
+        second = ratio_of(measured, self.target)
+        desired = ceiling(second * count)
+        held = self._damped(first, second, desired)
+        return RatioResult(self.current if held else desired, first, second, measured, count, held)
+
+    def _damped(self, first: float, second: float, wanted: int) -> str:
+        """Return the rule that keeps the current number after the second reading, or ""."""
+        if self.tolerance.holds(second):
+            return "tolerance"
+        if (first < 1.0 < second) or (second < 1.0 < first):
+            return "with estimates for missing and unready pods, the direction reverses"
+        if (second < 1.0 and wanted > self.current) or (second > 1.0 and wanted < self.current):
+            return "the number would move against the ratio"
+        return ""
+
+    def _used_at(self, measured: int, rising: bool) -> int:
+        """Return the least usage with that measurement; the largest one if it is to fall."""
+        scale = 100 if self.by_request else 1
+        base = self.tally.base
+        if rising:
+            return -(-measured * base // scale)
+        return -(-(measured + 1) * base // scale) - 1
+
+    def attained(self, measured: int, *, rising: bool) -> int:
+        """See `types.ProposalCurve`."""
+        return self.measure(self._used_at(measured, rising), self.tally.base)
+
+    def at(self, measured: int, *, rising: bool) -> int:
+        """See `types.ProposalCurve`."""
+        return self.decide(self._used_at(measured, rising)).replicas
+
+
+# -- which pods count ------------------------------------------------------------------------------
 
 
 def trusts_cpu(
@@ -174,16 +288,19 @@ def propose_per_pod(
     tally = sums_of(metric, reading, pods, groups)
     target = metric.utilization if metric.by_request else metric.average_milli
     curve = PodsTarget(tally, target or 0, metric.by_request, current, tolerance)
-    measured = curve.measured
+    measured, average = curve.measured, truncated(tally.used, tally.sampled)
     outcome = curve.decide(tally.used)
-    return MetricProposal(
+    counts = (tally.ready, tally.unready, tally.missing, len(groups.ignored))
+    figures = PodFigures(metric, counts, tally, curve.target, measured, average, outcome, tolerance)
+    return MetricProposal.on_demand(
+        lambda: {"steps": pod_steps(figures)},
         replicas=outcome.replicas,
         utilization=measured if metric.by_request else None,
-        average_milli=truncated(tally.used, tally.sampled),
+        average_milli=average,
+        value_milli=None,
         ratio=outcome.first if outcome.second is None else outcome.second,
         ready=tally.ready,
         held=outcome.held,
-        steps=_steps(metric, groups, curve, outcome),
         curve=curve,
     )
 
@@ -232,65 +349,3 @@ def sums_of(
         sum([requests[name] for name in groups.unready]),
         sum([requests[name] * percent // 100 for name in groups.missing]),
     )
-
-
-# -- steps of the decision record ------------------------------------------------------------------
-
-
-def _steps(
-    metric: Metric, groups: Groups, curve: PodsTarget, outcome: RatioResult
-) -> tuple[RuleStep, ...]:
-    tally = curve.tally
-    figures = {
-        "ready": len(groups.ready),
-        "unready": len(groups.unready),
-        "missing": len(groups.missing),
-        "ignored": len(groups.ignored),
-    }
-    ready = "1 pod counts" if len(groups.ready) == 1 else f"{len(groups.ready)} pods count"
-    steps = [
-        RuleStep("sort pods", figures, ready, f"{SOURCE} groupPods"),
-        _reading_step("first reading", curve, outcome.first, curve.measured, tally.entries),
-    ]
-    if outcome.second is not None:
-        steps.append(_assumption_step(metric, tally, outcome.first))
-        measured, count = outcome.second_measured, outcome.count
-        steps.append(_reading_step("second reading", curve, outcome.second, measured, count))
-    steps.append(proposal_step(outcome, curve.tolerance))
-    return tuple(steps)
-
-
-def _reading_step(rule: str, curve: PodsTarget, ratio: float, measured: int, pods: int) -> RuleStep:
-    inputs: dict[str, object] = {"pods": pods}
-    if curve.by_request:
-        inputs |= {"utilization_percent": measured, "target_percent": curve.target}
-        if rule == "first reading":
-            inputs["average_milli"] = truncated(curve.tally.used, curve.tally.sampled)
-    else:
-        inputs |= {"target_milli": curve.target, "average_milli": measured}
-    return RuleStep(rule, inputs, f"ratio {ratio:.4g}", f"{SOURCE} GetResourceReplicas")
-
-
-def _assumption_step(metric: Metric, tally: SampleSums, first: float) -> RuleStep:
-    inputs = {"missing": tally.missing, "unready": tally.unready}
-    if first > 1.0:
-        result = "missing and unready pods are assumed to use nothing"
-    elif first < 1.0:
-        share = max(FULL_PERCENT, metric.utilization or 0)
-        use = f"{share}% of their request" if metric.by_request else "exactly the target"
-        result = f"missing pods are assumed to use {use}"
-    else:
-        result = "exactly on target: nothing is assumed"
-    return RuleStep("assume", inputs, result, SOURCE)
-
-
-def proposal_step(outcome: RatioResult, tolerance: Tolerance) -> RuleStep:
-    """Return the last step of a proposal: the multiplication, or the rule that kept the number."""
-    ratio = outcome.first if outcome.second is None else outcome.second
-    if outcome.held == "tolerance":
-        result = f"ratio {ratio:.4g} is within {tolerance}: keep {outcome.replicas}"
-    elif outcome.held:
-        result = f"{outcome.held}: keep {outcome.replicas}"
-    else:
-        result = f"ceil({ratio:.4g} x {outcome.count}) = {outcome.replicas}"
-    return RuleStep("proposal", {"ratio": ratio, "pods": outcome.count}, result, SOURCE)

@@ -19,8 +19,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
-from kubesim.autoscaler.policy.replica_calculator import DEFAULT_TOLERANCE, proposal_step
-from kubesim.autoscaler.ratios import RatioResult, Tolerance, ceiling, ratio_of
+from kubesim.autoscaler.policy.figures import RatioResult
+from kubesim.autoscaler.policy.replica_calculator import (
+    DEFAULT_TOLERANCE,
+    Tolerance,
+    ceiling,
+    ratio_of,
+)
+from kubesim.autoscaler.policy.steps import proposal_step
 from kubesim.autoscaler.types import Metric, MetricProposal, PodFacts, Reading
 from kubesim.client.decisions import RuleStep
 

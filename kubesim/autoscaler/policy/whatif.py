@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kubesim.autoscaler.constants import MAX_REPLICAS, MAX_TOTAL
-from kubesim.autoscaler.policy.metrics import MetricsResult
+from kubesim.autoscaler.policy.figures import MetricsResult
 from kubesim.autoscaler.policy.normalize import Limited, ReplicaLimits
-from kubesim.autoscaler.ratios import quantity_text
+from kubesim.autoscaler.records import quantity_text
 from kubesim.autoscaler.types import Change, Metric, Observation, ProposalCurve
 
 REMEDIES = {
