@@ -21,8 +21,18 @@ none when scaling up. If the direction changes then, the number is kept.
 >>> propose_per_pod(Metric(utilization=60), reading, pods, current=4, now=0.0).replicas
 6
 
+kube-controller-manager adds int64 milli units, divides them as integers, and takes ratios and
+ceilings of doubles. The result depends on it, so the same is done here:
+
+>>> utilization_percent(1657, 3000)      # 55.23 % becomes 55 %: within the tolerance of a target 50
+55
+>>> Tolerance().holds(55 / 50), Tolerance().holds(56 / 50)
+(True, False)
+>>> ceil(124 / 60 * 15)                  # exactly 31, and in doubles a little more
+32
+
 Source: pkg/controller/podautoscaler/replica_calculator.go (GetResourceReplicas,
-calcPlainMetricReplicas, groupPods, calculateRequests).
+calcPlainMetricReplicas, groupPods, calculateRequests, Tolerances), metrics/utilization.go.
 """
 
 from __future__ import annotations
