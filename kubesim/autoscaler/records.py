@@ -16,6 +16,7 @@ from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.meta import set_condition
+from kubesim.quantity import count_of
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
 NO_READING = Reading()
@@ -132,10 +133,6 @@ def quantity_text(milli: int) -> str:
 # -- decisions -----------------------------------------------------------------------------------
 
 
-def _replicas(number: int) -> str:
-    return "1 replica" if number == 1 else f"{number} replicas"
-
-
 def decision_of(
     hpa: Document,
     seen: Observation,
@@ -153,19 +150,17 @@ def decision_of(
         component: name of the controller.
         shadow: the policy decides without acting; a string: name of the policy.
     """
-    plain, head = (
-        without_readings(seen),
-        {
-            "time": seen.now,
-            "revision": meta.resource_version_of(hpa),
-            "component": component,
-            "object": object_of(hpa, shadow=shadow),
-        },
+    complete = result.is_rendered
+    figures = seen if complete else without_readings(seen)
+    record = Decision.on_demand(
+        lambda: _body_of(figures, result, outcome, shadow),
+        time=seen.now,
+        revision=meta.resource_version_of(hpa),
+        component=component,
+        object=object_of(hpa, shadow=shadow),
     )
-    if not result.is_rendered:
-        return Decision.on_demand(lambda: _body_of(plain, result, outcome, shadow), **head)
     # A policy of the user's own may change its objects later, so its record is rendered at once.
-    return Decision.on_demand(lambda: _body_of(seen, result, outcome, shadow), **head).rendered()
+    return record.rendered() if complete else record
 
 
 def _body_of(
@@ -203,11 +198,11 @@ def _body_of(
 def _verdict(before: int, result: Recommendation, outcome: RescaleResult) -> str:
     if result.failed:
         cause = "the policy failed" if "policy_error" in result.data else "no valid metric"
-        verdict = f"keep {_replicas(before)}: {cause}"
+        verdict = f"keep {count_of(before, 'replica')}: {cause}"
     elif result.replicas == before:
-        verdict = f"keep {_replicas(before)}"
+        verdict = f"keep {count_of(before, 'replica')}"
     else:
-        verdict = f"{before} -> {_replicas(result.replicas)}"
+        verdict = f"{before} -> {count_of(result.replicas, 'replica')}"
     if measured := measured_text(result, " (", ", target ", ")"):
         verdict += measured
     if outcome.error:
