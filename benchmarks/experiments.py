@@ -43,14 +43,14 @@ class Peer:
         self.resize(1, 0.0)
         self.environment.process(self.autoscaler())
 
-    def resize(self, wanted: int, delay: float) -> None:
+    def resize(self, desired: int, delay: float) -> None:
         """New pods start; the newest go."""
-        for number in range(self.size, wanted):
+        for number in range(self.size, desired):
             self.environment.process(self.pod(number, delay))
-        for number in range(wanted, self.size):
+        for number in range(desired, self.size):
             self.ready.discard(number)
             self.used.pop(number, None)
-        self.size = wanted
+        self.size = desired
 
     def pod(self, number: int, delay: float) -> Generator[simpy.Event, Any, None]:
         """One pod: it starts, and works each second until it is taken away."""
@@ -75,23 +75,23 @@ class Peer:
             self.recommendations = [r for r in self.recommendations if now - r[0] <= WINDOW]
             self.recommendations.append((now, proposal))
             stable = max(size for _, size in self.recommendations)
-            wanted = max(1, min(stable, max(2 * current, 4), MOST))
-            if wanted != current:
-                self.resize(wanted, START)
+            desired = max(1, min(stable, max(2 * current, 4), MOST))
+            if desired != current:
+                self.resize(desired, START)
 
 
-def peer_run(traffic: Sine, duration: float, found: dict[str, float]) -> float:
+def peer_run(traffic: Sine, duration: float, totals: dict[str, float]) -> float:
     """Runs of 24 h per CPU second of the SimPy model."""
 
     def work() -> None:
         peer = Peer(traffic)
         peer.environment.run(until=duration)
-        found["peer"] = peer.pod_seconds
+        totals["peer"] = peer.pod_seconds
 
     return duration / DAY / cpu_seconds(work)
 
 
-def kubesim_run(traffic: Sine, duration: float, step: float, found: dict[str, float]) -> float:
+def kubesim_run(traffic: Sine, duration: float, step: float, totals: dict[str, float]) -> float:
     """Runs of 24 h per CPU second of kubesim's model."""
     world = World(
         cost_milli_per_rps=COST,
@@ -107,7 +107,7 @@ def kubesim_run(traffic: Sine, duration: float, step: float, found: dict[str, fl
 
     def work() -> None:
         run = simulate(contender, traffic, duration=duration, world=world)
-        found[f"step {step:g}"] = run.scores.pod_seconds
+        totals[f"step {step:g}"] = run.scores.pod_seconds
 
     return duration / DAY / cpu_seconds(work)
 
@@ -116,16 +116,16 @@ def run(quick: bool) -> list[BenchmarkRow]:
     """The rows of this benchmark."""
     duration = 7_200.0 if quick else 14_400.0
     traffic = Sine(base=660, amplitude=560, period_seconds=duration)
-    found: dict[str, float] = {}
+    totals: dict[str, float] = {}
     results = take_turns(
         3 if quick else 5,
-        each_second=lambda: kubesim_run(traffic, duration, 1.0, found),
-        each_look=lambda: kubesim_run(traffic, duration, SYNC, found),
-        peer=lambda: peer_run(traffic, duration, found),
+        each_second=lambda: kubesim_run(traffic, duration, 1.0, totals),
+        each_look=lambda: kubesim_run(traffic, duration, SYNC, totals),
+        peer=lambda: peer_run(traffic, duration, totals),
     )
-    for name, pod_seconds in found.items():
-        if abs(pod_seconds / found["peer"] - 1) > AGREE:
-            raise AssertionError(f"{name} disagrees with the peer: {found}")
+    for name, pod_seconds in totals.items():
+        if abs(pod_seconds / totals["peer"] - 1) > AGREE:
+            raise AssertionError(f"{name} disagrees with the peer: {totals}")
     unit, peer = "runs of 24 h per CPU s", "SimPy, a process per pod"
     return [
         row("HPA runs, every second", unit, results["each_second"], results["peer"], peer, mark=20),

@@ -111,7 +111,7 @@ class Watchers:
 
     def event(self, marker: str) -> float:
         """Milliseconds from the order to change a pod until the last stream has it."""
-        wanted, missing = marker.encode(), self._count
+        pattern, missing = marker.encode(), self._count
         start = time.perf_counter()
         self._server.change(marker)
         while missing:
@@ -121,7 +121,7 @@ class Watchers:
                 got = key.fileobj.recv(65_536)  # type: ignore[union-attr]
                 assert got, "the server ended a stream"
                 key.data.extend(got)
-                if wanted in key.data:
+                if pattern in key.data:
                     key.data.clear()
                     missing -= 1
         return (time.perf_counter() - start) * 1000
@@ -181,12 +181,12 @@ def run(quick: bool) -> list[BenchmarkRow]:
         row(
             f"Kubernetes {what}",
             unit,
-            found["kubesim"],
-            found[peer],
+            results["kubesim"],
+            results[peer],
             title,
             less_is_better=unit != "req/CPU s",
         )
-        for (what, unit), found in figures.items()
+        for (what, unit), results in figures.items()
         for peer, title in PEERS.items()
     ]
 

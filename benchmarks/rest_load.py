@@ -115,9 +115,9 @@ def _work(port: int, connections: int, requests: list[bytes], expected: int) -> 
         def begin(client: Client) -> None:
             request = next(waiting, None)
             if request is not None:
-                known = client.socket
+                current = client.socket
                 used = client.send(request)
-                if used is not known:
+                if used is not current:
                     selector.register(used, selectors.EVENT_READ, client)
 
         for _ in range(connections):
@@ -164,7 +164,7 @@ class Load:
         shares = [CONNECTIONS // count + (n < CONNECTIONS % count) for n in range(count)]
         parts = [requests[n::count] for n in range(count)]
         before = server.cpu()
-        found = self._pool.starmap(
+        answers = self._pool.starmap(
             _work,
             [
                 (server.port, share, part, expected)
@@ -172,7 +172,7 @@ class Load:
             ],
         )
         used = server.cpu() - before
-        return len(requests) / max(used, 1e-6), [body for part in found for body in part]
+        return len(requests) / max(used, 1e-6), [body for part in answers for body in part]
 
     def close(self) -> None:
         """End them."""
@@ -256,16 +256,16 @@ def _rates(results: dict[str, dict[str, list[float]]]) -> list[BenchmarkRow]:
 def _latency_rows(waits: dict[str, list[tuple[float, float]]]) -> list[BenchmarkRow]:
     rows: list[BenchmarkRow] = []
     for index, label in ((0, "p50"), (1, "p99")):
-        mine = [pair[index] for pair in waits["kubesim"]]
-        theirs = [pair[index] for pair in waits["aiohttp"]]
+        ours = [pair[index] for pair in waits["kubesim"]]
+        peers = [pair[index] for pair in waits["aiohttp"]]
         rows.append(
             {
                 "name": f"REST GET one, one client, {label}",
                 "unit": "ms",
-                "kubesim": statistics.median(mine),
-                "peer": statistics.median(theirs),
+                "kubesim": statistics.median(ours),
+                "peer": statistics.median(peers),
                 "peer_name": "aiohttp",
-                "ratio": median_ratio(theirs, mine),
+                "ratio": median_ratio(peers, ours),
             }
         )
     return rows

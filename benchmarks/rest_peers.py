@@ -58,8 +58,8 @@ def _cluster() -> tuple[Any, list[str]]:
     for number in range(PODS):
         pod = api.create_pod(f"pod-{number}")
         api.bind(f"pod-{number}", "default", "node-1")
-        known = api.get("Pod", f"pod-{number}")
-        api.update_status({**known, "status": {**known["status"], "phase": "Running"}})
+        stored = api.get("Pod", f"pod-{number}")
+        api.update_status({**stored, "status": {**stored["status"], "phase": "Running"}})
         api.metrics_writer("default", f"pod-{number}")(1.0, 1.0, "main", 134, 76_000_000)
         ids.append(pod["id"])
     return api, ids
@@ -142,18 +142,18 @@ def serve_naive(pipe: Any) -> None:
             self.wfile.write(body)
 
         def _watch(self) -> None:
-            mine: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+            events: queue.SimpleQueue[bytes] = queue.SimpleQueue()
             with lock:
-                streams.append(mine)
+                streams.append(events)
             try:
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
                 while True:
-                    self.wfile.write(mine.get())
+                    self.wfile.write(events.get())
             except OSError:
                 with lock:
-                    streams.remove(mine)
+                    streams.remove(events)
 
         def do_GET(self) -> None:
             if "watch=true" in self.path:
@@ -271,18 +271,18 @@ def _aiohttp_kube() -> tuple[list[Any], Callable[[str], None]]:
         return web.json_response(by_name[request.match_info["name"]])
 
     async def watch(request: Any) -> Any:
-        mine: asyncio.Queue[bytes] = asyncio.Queue()
-        streams.append(mine)
+        events: asyncio.Queue[bytes] = asyncio.Queue()
+        streams.append(events)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.enable_chunked_encoding()
         await response.prepare(request)
         try:
             while True:
-                await response.write(await mine.get())
+                await response.write(await events.get())
         except ConnectionResetError:
             return response  # the client hung up
         finally:
-            streams.remove(mine)
+            streams.remove(events)
 
     def tell(marker: str) -> None:
         line = _changed(by_name, marker)

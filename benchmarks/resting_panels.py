@@ -45,8 +45,8 @@ class Kernels:
         wanted: what each of them has to print.
     """
 
-    def __init__(self, count: int, code: str, wanted: str = "") -> None:
-        self._count, self._code, self._wanted = count, code, wanted
+    def __init__(self, count: int, code: str, pattern: str = "") -> None:
+        self._count, self._code, self._wanted = count, code, pattern
         self._managers: list[Any] = []
         self._clients: list[Any] = []
 

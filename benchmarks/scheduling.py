@@ -143,13 +143,13 @@ class Selects:
 
 def peer(nodes: int) -> Callable[[PeerPod], None]:
     """A function that places a pod with the peer's loop."""
-    known = [PeerNode(n) for n in range(nodes)]
+    peer_nodes = [PeerNode(n) for n in range(nodes)]
     filters: list[PeerFilter] = [Tolerates(), Selects(), Fits()]
     scores: list[tuple[PeerScore, int]] = [(Fits(), 1), (Balanced(), 1)]
     rng = Random(1)
 
     def place(pod: PeerPod) -> None:
-        feasible = [n for n in known if all(f.filter(pod, n) for f in filters)]
+        feasible = [n for n in peer_nodes if all(f.filter(pod, n) for f in filters)]
         totals = [sum(s.score(pod, n) * weight for s, weight in scores) for n in feasible]
         best = max(totals)
         winner = rng.choice([n for n, t in zip(feasible, totals, strict=True) if t == best])

@@ -118,10 +118,10 @@ def run(quick: bool) -> list[BenchmarkRow]:
         ),
     }
     rows = []
-    for name, (mine, peer, operations) in cases.items():
+    for name, (own, peer, operations) in cases.items():
         results = take_turns(
             rounds,
-            kubesim=partial(rate, mine, operations),
+            kubesim=partial(rate, own, operations),
             peer=partial(rate, peer, operations),
         )
         rows.append(

@@ -48,16 +48,16 @@ def run(quick: bool) -> list[BenchmarkRow]:
     rows = []
     for watchers in (0, 10, 1_000, 10_000):
         changes = 2_000 if watchers < 1_000 else 300
-        mine, theirs = [], []
+        own, peers = [], []
         for _ in range(rounds):
-            theirs.append(queues(watchers, changes))
-            mine.append(ours(watchers, changes))
+            peers.append(queues(watchers, changes))
+            own.append(ours(watchers, changes))
         rows.append(
             row(
                 f"a change with {watchers:,} watchers",
                 "us CPU",
-                mine,
-                theirs,
+                own,
+                peers,
                 "a queue for each watcher",
                 less_is_better=True,
                 mark=10.0 if watchers >= 1_000 else None,

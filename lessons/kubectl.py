@@ -67,16 +67,16 @@ def parse_cell(text: str) -> Iterator[Command]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         line, marked, mark = line.partition("<<")
-        given, mark = [], mark.strip(" '\"-")
+        input_lines, mark = [], mark.strip(" '\"-")
         if marked:
             for inner in lines:
                 if inner.strip() == mark:
                     break
-                given.append(f"{inner}\n")
+                input_lines.append(f"{inner}\n")
             else:
                 raise ValueError(f"the input of {line.strip()!r} does not end with {mark}")
         words = shlex.split(line)
-        yield Command(words[1:] if words[0] == "kubectl" else words, "".join(given))
+        yield Command(words[1:] if words[0] == "kubectl" else words, "".join(input_lines))
 
 
 def program() -> str | None:

@@ -121,10 +121,10 @@ def store(path: Path, notebook: nbformat.NotebookNode) -> None:
     outputs = separate(notebook)
     nbformat.write(notebook, path)
     stripped = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(id=name, outputs=found) for name, found in outputs.items()]
+        cells=[nbformat.v4.new_code_cell(id=name, outputs=each) for name, each in outputs.items()]
     )
     by_id = {cell.id: cell.outputs for cell in split_lines(stripped).cells}
-    for output in (output for found in by_id.values() for output in found):
+    for output in (output for cell_outputs in by_id.values() for output in cell_outputs):
         output.pop("execution_count", None)
     EXPECTED.mkdir(parents=True, exist_ok=True)
     expected_file(path).write_text(json.dumps(by_id, indent=1, ensure_ascii=False) + "\n")

@@ -108,12 +108,12 @@ def copy_course(course: Path, folder: Path) -> Copied:
     for name in course_files(course):
         data, target = _for_this_python((course / name).read_bytes(), name), folder / name
         after[name] = checksum = _checksum(data)
-        mine = target.read_bytes() if target.exists() else None
-        if mine is None:
+        present = target.read_bytes() if target.exists() else None
+        if present is None:
             result.new.append(name)
-        elif _checksum(mine) == before.get(name) != checksum:
+        elif _checksum(present) == before.get(name) != checksum:
             result.updated.append(name)
-        elif _checksum(mine) != checksum:
+        elif _checksum(present) != checksum:
             result.kept.append(name)
             if before.get(name) != checksum:
                 newer = _free_name(folder, name, before)
@@ -121,7 +121,7 @@ def copy_course(course: Path, folder: Path) -> Copied:
                 after[newer] = checksum
                 result.newer.append(newer)
             continue
-        if mine != data:
+        if present != data:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
     folder.mkdir(parents=True, exist_ok=True)

@@ -209,8 +209,8 @@ def _json_name(own_name: str, properties: Json) -> str | None:
     """Return the property that a field is: by its name, or by its name but for case and marks."""
     if own_name in properties:
         return own_name
-    wanted = _plain(own_name)
-    return next((name for name in properties if _plain(name) == wanted), None)
+    plain_name = _plain(own_name)
+    return next((name for name in properties if _plain(name) == plain_name), None)
 
 
 def _plain(name: str) -> str:

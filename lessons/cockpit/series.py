@@ -140,8 +140,8 @@ class WorkloadSeries:
             before, after = decision.data.get("from"), decision.data.get("to")
             if before is not None and after is not None and before != after:
                 why = f"{decision.verdict}; bound by: {decision.binding}"
-                seen = decision.data.get("average_milli")
-                self.marks.append(Mark(decision.time, before, after, seen, why))
+                average = decision.data.get("average_milli")
+                self.marks.append(Mark(decision.time, before, after, average, why))
 
     def _row(self, now: float) -> WorkloadRow:
         pods = [

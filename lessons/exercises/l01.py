@@ -40,8 +40,8 @@ class _BusyStore(EtcdStore):
             raise Endless
         if self.left > 0:
             self.left -= 1
-            known = self.get("counter")
-            super().txn([], [("counter", (known.value if known else 0) + 1)])
+            current = self.get("counter")
+            super().txn([], [("counter", (current.value if current else 0) + 1)])
         return super().txn(compare, puts, deletes, lease=lease)
 
 

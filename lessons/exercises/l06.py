@@ -179,18 +179,18 @@ def _check_sizes(sizes: Sequence[int]) -> str | None:
     ]
     right = proportional_sizes(states, replicas=WIDER, surge=after.surge)
     expected = (right["old"], right["new"])
-    given = tuple(sizes)
-    if given == expected:
+    answer = tuple(sizes)
+    if answer == expected:
         return None
     room = WIDER + after.surge
-    if sum(given) != room:
+    if sum(answer) != room:
         return (
-            f"{given[0]} + {given[1]} = {sum(given)}; together there can be {room}: "
+            f"{answer[0]} + {answer[1]} = {sum(answer)}; together there can be {room}: "
             f"{WIDER} replicas and their surge"
         )
-    if given[1] == STUCK[1]:
+    if answer[1] == STUCK[1]:
         return "the new ReplicaSet grows, too: its pods may still become ready"
-    if given[0] == STUCK[0]:
+    if answer[0] == STUCK[0]:
         return "the old ReplicaSet grows, too: the new pods may never become ready"
     return f"each one keeps its share: {STUCK[0]} and {STUCK[1]} of {sum(STUCK)}, now of {room}"
 

@@ -140,20 +140,20 @@ def duel(policy: object, loads: dict[str, LoadProfile]) -> dict[str, tuple[float
             world=usual.world(),
         )
         costs = {
-            who: fmean(cost(run) for run in result.runs if run.policy == who)
-            for who in ("mine", "built-in")
+            policy_name: fmean(cost(run) for run in result.runs if run.policy == policy_name)
+            for policy_name in ("mine", "built-in")
         }
         results[name] = (costs["mine"], costs["built-in"])
     return results
 
 
 def _check_policy(policy: type) -> str | None:
-    for name, (mine, theirs) in duel(policy, ARENA | IN_THE_CHECK).items():
-        if mine >= theirs:
-            known = " (the load that is only in the check)" if name in IN_THE_CHECK else ""
+    for name, (own_cost, builtin_cost) in duel(policy, ARENA | IN_THE_CHECK).items():
+        if own_cost >= builtin_cost:
+            note = " (the load that is only in the check)" if name in IN_THE_CHECK else ""
             return (
-                f"on {name!r}{known} yours costs {mine:.0f}, the built-in one costs {theirs:.0f}: "
-                + _advice(policy, name)
+                f"on {name!r}{note} yours costs {own_cost:.0f}, the built-in one costs "
+                f"{builtin_cost:.0f}: " + _advice(policy, name)
             )
     return None
 

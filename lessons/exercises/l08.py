@@ -123,8 +123,8 @@ def _check_applied(applied: Document) -> str | None:
         labels = dict(shop["metadata"].get("labels", {}))
         if labels.get("team") != "blue":
             return f"its labels are {labels}; team=blue is missing"
-        mine = next(e for e in shop["metadata"]["managedFields"] if e["manager"] == "bob")
-        shared = {"f:replicas", "f:selector", "f:template"} & set(mine["fieldsV1"]["f:spec"])
+        entry = next(e for e in shop["metadata"]["managedFields"] if e["manager"] == "bob")
+        shared = {"f:replicas", "f:selector", "f:template"} & set(entry["fieldsV1"]["f:spec"])
         if shared:
             listed = ", ".join(sorted(name.removeprefix("f:") for name in shared))
             return (

@@ -43,12 +43,12 @@ KINDS: dict[type, str] = {
 
 def a_function(name: str, *parameters: str) -> Form:
     """Return a test for a function that can be called with these parameters."""
-    wanted = f"write a function: def {name}({', '.join(parameters)})"
+    advice = f"write a function: def {name}({', '.join(parameters)})"
 
     def form(answer: object) -> str | None:
         if not callable(answer) or isinstance(answer, type):
-            return f"{_instead(answer)}; {wanted}"
-        return _call_problem(answer, parameters, wanted)
+            return f"{_instead(answer)}; {advice}"
+        return _call_problem(answer, parameters, advice)
 
     return form
 
@@ -61,17 +61,17 @@ def a_class(name: str, method: str, *parameters: str) -> Form:
         method: the method that it needs.
         *parameters: of the method, without self.
     """
-    wanted = f"write a class {name} with a method {method}({', '.join(('self', *parameters))})"
+    advice = f"write a class {name} with a method {method}({', '.join(('self', *parameters))})"
 
     def form(answer: object) -> str | None:
-        found = getattr(answer, method, None)
+        member = getattr(answer, method, None)
         if not isinstance(answer, type):
-            if callable(found):
+            if callable(member):
                 return f"give the class {type(answer).__name__} itself, without ()"
-            return f"{_instead(answer)}; {wanted}"
-        if not callable(found):
-            return f"the class {getattr(answer, '__name__', name)} has no method {method}; {wanted}"
-        return _call_problem(found, ("self", *parameters), wanted)
+            return f"{_instead(answer)}; {advice}"
+        if not callable(member):
+            return f"the class {getattr(answer, '__name__', name)} has no method {method}; {advice}"
+        return _call_problem(member, ("self", *parameters), advice)
 
     return form
 
@@ -122,14 +122,14 @@ def a_list_of(kind: type, count: int, example: str) -> Form:
     kinds = (int, float) if kind is int else kind
 
     def form(answer: object) -> str | None:
-        wanted = f"write a list of {count} {noun}, such as {example}"
+        advice = f"write a list of {count} {noun}, such as {example}"
         if not isinstance(answer, (list, tuple)):
-            return f"{_instead(answer)}; {wanted}"
+            return f"{_instead(answer)}; {advice}"
         if len(answer) != count:
-            return f"your list has {len(answer)} values; {wanted}"
+            return f"your list has {len(answer)} values; {advice}"
         for value in answer:
             if not isinstance(value, kinds) or isinstance(value, bool):
-                return f"{short(value)} is not one of the {noun}; {wanted}"
+                return f"{short(value)} is not one of the {noun}; {advice}"
         return None
 
     return form
@@ -154,7 +154,7 @@ def _instead(answer: object) -> str:
     return f"{short(answer)} is {kind}"
 
 
-def _call_problem(function: Callable[..., object], parameters: Any, wanted: str) -> str | None:
+def _call_problem(function: Callable[..., object], parameters: Any, advice: str) -> str | None:
     """Return what is wrong with a function's parameters; None if they fit, or are not known."""
     try:
         signature = inspect.signature(function)
@@ -164,7 +164,7 @@ def _call_problem(function: Callable[..., object], parameters: Any, wanted: str)
         signature.bind(*parameters)
     except TypeError:
         name = getattr(function, "__qualname__", "your function").rpartition("<locals>.")[2]
-        return f"{name}{signature} does not take ({', '.join(parameters)}); {wanted}"
+        return f"{name}{signature} does not take ({', '.join(parameters)}); {advice}"
     return None
 
 

@@ -51,8 +51,8 @@ def _values(frame: FrameType, text: str) -> list[str]:
         return []
     names = list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
     names += [name for name in re.findall(r"[A-Za-z_]\w*", text) if name in code.co_varnames]
-    known = [name for name in dict.fromkeys(names) if name in variables and name != "self"]
-    return [f"{name} = {short(variables[name])}" for name in known[:MAX_VALUES]]
+    local_names = [name for name in dict.fromkeys(names) if name in variables and name != "self"]
+    return [f"{name} = {short(variables[name])}" for name in local_names[:MAX_VALUES]]
 
 
 def short(value: object) -> str:

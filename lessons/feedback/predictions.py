@@ -69,18 +69,19 @@ def predict(what: str, mine: object, really: object, *, within: float = 0) -> No
         print(f"{what}: the answer is {really!r} (no prediction made).")
         return
     verdict = judge(mine, really, within=within)
-    said = short(mine)
+    guess = short(mine)
     if verdict.result == "right":
-        message = f"you said {said}, which is right."
+        message = f"you said {guess}, which is right."
     elif verdict.result == "close":
-        message = f"you said {said}, which is close: the answer is {really!r}."
+        message = f"you said {guess}, which is close: the answer is {really!r}."
     else:
-        message = f"you said {said}, but the answer is {really!r}. Find out why before you read on."
+        message = f"you said {guess}, but the answer is {really!r}. "
+        message += "Find out why before you read on."
     print(f"{what}: {message}{' ' + verdict.note if verdict.note else ''}")
-    remember_prediction(what, Prediction(said, short(really), verdict.result))
+    remember_prediction(what, Prediction(guess, short(really), verdict.result))
 
 
-def judge(mine: object, really: object, *, within: float = 0) -> Verdict:
+def judge(guess: object, really: object, *, within: float = 0) -> Verdict:
     """Compare a prediction with what happened.
 
     Case, spaces, hyphens, quotation marks, articles and plurals do not matter; a number may be
@@ -90,52 +91,52 @@ def judge(mine: object, really: object, *, within: float = 0) -> Verdict:
     ('right', 'right', 'The answer is a number.')
 
     Args:
-        mine: the prediction.
+        guess: the prediction.
         really: what happened.
         within: how far a number may be off and still count as close.
     """
     if isinstance(really, bool):
-        return _judge_truth(mine, really)
+        return _judge_truth(guess, really)
     if isinstance(really, (int, float)):
-        return _judge_number(mine, float(really), within)
+        return _judge_number(guess, float(really), within)
     if isinstance(really, str):
-        if isinstance(mine, str):
-            return Verdict("right" if _plain(mine) == _plain(really) else "wrong")
+        if isinstance(guess, str):
+            return Verdict("right" if _plain(guess) == _plain(really) else "wrong")
         return Verdict("wrong", "The answer is a word, in quotation marks.")
     if isinstance(really, (list, tuple)):
-        return _judge_list(mine, really, within)
-    return Verdict("right" if mine == really else "wrong")
+        return _judge_list(guess, really, within)
+    return Verdict("right" if guess == really else "wrong")
 
 
-def _judge_truth(mine: object, really: bool) -> Verdict:
-    value = TRUTH.get(mine.strip(QUOTES).casefold()) if isinstance(mine, str) else mine
+def _judge_truth(guess: object, really: bool) -> Verdict:
+    value = TRUTH.get(guess.strip(QUOTES).casefold()) if isinstance(guess, str) else guess
     if not isinstance(value, bool):
         return Verdict("wrong", "The answer is True or False.")
     return Verdict("right" if value == really else "wrong")
 
 
-def _judge_number(mine: object, really: float, within: float) -> Verdict:
-    value = _number(mine)
+def _judge_number(guess: object, really: float, within: float) -> Verdict:
+    value = _number(guess)
     if value is None:
         return Verdict("wrong", "The answer is a number.")
-    note = "A number needs no quotation marks." if isinstance(mine, str) else ""
+    note = "A number needs no quotation marks." if isinstance(guess, str) else ""
     if value == really:
         return Verdict("right", note)
     return Verdict("close" if abs(value - really) <= within else "wrong", note)
 
 
-def _number(mine: object) -> float | None:
+def _number(guess: object) -> float | None:
     """Return a number that was given as such, as text or as a word; None if it is none."""
-    if isinstance(mine, Real) and not isinstance(mine, bool):
+    if isinstance(guess, Real) and not isinstance(guess, bool):
         try:
-            return float(mine)
+            return float(guess)
         except OverflowError:
             return math.inf
-    if isinstance(mine, (list, tuple)) and len(mine) == 1:
-        return _number(mine[0])
-    if not isinstance(mine, str):
+    if isinstance(guess, (list, tuple)) and len(guess) == 1:
+        return _number(guess[0])
+    if not isinstance(guess, str):
         return None
-    text = mine.strip(QUOTES).casefold()
+    text = guess.strip(QUOTES).casefold()
     first = text.split(" ")[0]
     if first in WORDS:
         return float(WORDS.index(first))
@@ -143,17 +144,17 @@ def _number(mine: object) -> float | None:
     return float(match.group(1).replace(",", ".").replace("_", "")) if match else None
 
 
-def _judge_list(mine: object, really: Sequence[object], within: float) -> Verdict:
-    if isinstance(mine, str):
-        parts: Sequence[object] = [part for part in re.split(r"[,;\s\[\]()]+", mine) if part]
-    elif isinstance(mine, (list, tuple)):
-        parts = mine
+def _judge_list(guess: object, really: Sequence[object], within: float) -> Verdict:
+    if isinstance(guess, str):
+        parts: Sequence[object] = [part for part in re.split(r"[,;\s\[\]()]+", guess) if part]
+    elif isinstance(guess, (list, tuple)):
+        parts = guess
     else:
         return Verdict("wrong", f"The answer is a list of {len(really)}.")
     if len(parts) != len(really):
         return Verdict("wrong", f"The answer is a list of {len(really)}, yours has {len(parts)}.")
     each = {judge(a, b, within=within).result for a, b in zip(parts, really, strict=True)}
-    note = f"Write a list, such as {really!r}." if isinstance(mine, str) else ""
+    note = f"Write a list, such as {really!r}." if isinstance(guess, str) else ""
     return Verdict("wrong" if "wrong" in each else "close" if "close" in each else "right", note)
 
 

@@ -39,10 +39,10 @@ def _row(name: str, width: int, lessons: list[Lesson], done: Achievements) -> st
     exercises = [task for lesson in lessons for task in lesson.exercises]
     predictions = [name for lesson in lessons for name in lesson.predictions]
     solved = sum(task in done.solved for task in exercises)
-    made = [done.predictions[name] for name in predictions if name in done.predictions]
-    right = sum(prediction.result != "wrong" for prediction in made)
-    counts = f"{len(made)} of {len(predictions)}"
-    note = f", {right} right or close" if made else ""
+    recorded = [done.predictions[name] for name in predictions if name in done.predictions]
+    right = sum(prediction.result != "wrong" for prediction in recorded)
+    counts = f"{len(recorded)} of {len(predictions)}"
+    note = f", {right} right or close" if recorded else ""
     total = f"{solved} of {len(exercises)}"
     return f"{name:{width}}  {bar(solved, len(exercises))} {total:9}  {counts}{note}"
 

@@ -253,8 +253,8 @@ class SchedulerPanel(Panel):
         """
         if self.cluster.clock.virtual:
             return still.svg([read_nodes(self.cluster, f"{self!r}: the nodes now")])
-        mine = self.profile()  # plug-ins keep their cluster, so this one needs its own
-        with Cluster(**{**self._options, "profile": mine}) as cluster:
+        profile = self.profile()  # plug-ins keep their cluster, so this one needs its own
+        with Cluster(**{**self._options, "profile": profile}) as cluster:
             cluster.sleep(1.0)
             for number in range(self._pods):
                 cluster.api.create(pod(f"p{number + 1}", *FIRST))

@@ -91,7 +91,7 @@ class BokehChart:
     # -- building -------------------------------------------------------------------------------
 
     def _figure(self, plot: Plot) -> Any:
-        drawn = figure(
+        fig = figure(
             name=f"{plot.name}-figure",
             sizing_mode="stretch_both",
             styles={"flex": f"{plot.height} 1 0"},
@@ -101,48 +101,48 @@ class BokehChart:
             y_axis_label=plot.y_label,
             tools="",
         )
-        drawn.xaxis.axis_label_standoff = 2
-        drawn.xaxis.visible = plot is self._chart.plots[-1]  # one axis for all
+        fig.xaxis.axis_label_standoff = 2
+        fig.xaxis.visible = plot is self._chart.plots[-1]  # one axis for all
         least = 1 if plot.whole_numbers else 0
-        drawn.yaxis.ticker = BasicTicker(desired_num_ticks=Y_TICKS, min_interval=least)
+        fig.yaxis.ticker = BasicTicker(desired_num_ticks=Y_TICKS, min_interval=least)
         if plot.right_label:
             self._right[plot.name] = Range1d(start=0, end=130)
-            drawn.extra_y_ranges = {"right": self._right[plot.name]}
+            fig.extra_y_ranges = {"right": self._right[plot.name]}
             axis = LinearAxis(y_range_name="right", axis_label=plot.right_label)
             axis.ticker = BasicTicker(desired_num_ticks=Y_TICKS)
-            drawn.add_layout(axis, "right")
-        drawn_layers = [self._add(drawn, layer) for layer in plot.layers]
-        if markers := [each for each in drawn_layers if each is not None]:
-            drawn.add_tools(HoverTool(renderers=markers, tooltips=WHY))
-        set_plain_style(drawn, self.themed, self._right_border)
-        set_legend_above(drawn, self.themed)
+            fig.add_layout(axis, "right")
+        renderers = [self._add(fig, layer) for layer in plot.layers]
+        if markers := [each for each in renderers if each is not None]:
+            fig.add_tools(HoverTool(renderers=markers, tooltips=WHY))
+        set_plain_style(fig, self.themed, self._right_border)
+        set_legend_above(fig, self.themed)
         if plot.legend_columns:
-            drawn.legend[0].ncols = plot.legend_columns
-        return drawn
+            fig.legend[0].ncols = plot.legend_columns
+        return fig
 
-    def _add(self, drawn: Any, layer: Layer) -> DataRenderer | None:
+    def _add(self, fig: Any, layer: Layer) -> DataRenderer | None:
         """Add the glyphs of one layer to a figure; return the markers, if it has some."""
         source = self._sources[layer.source]
         match layer:
             case Curve():
-                self._add_curve(drawn, layer)
+                self._add_curve(fig, layer)
             case Band():
-                self._add_band(drawn, layer)
+                self._add_band(fig, layer)
             case Bundle():
-                self._add_bundle(drawn, layer)
+                self._add_bundle(fig, layer)
             case Markers():
-                return self._add_markers(drawn, layer)
+                return self._add_markers(fig, layer)
             case Dots():
-                dots = drawn.scatter("t", layer.y, source=source, legend_label=layer.label).glyph
+                dots = fig.scatter("t", layer.y, source=source, legend_label=layer.label).glyph
                 colour = f"line-{layer.style}"
                 self.themed.paint(dots, fill_color=colour, line_color=colour)
                 self.themed.size(dots, size=self._theme.lines[layer.style].width)
         return None
 
-    def _add_curve(self, drawn: Any, layer: Curve) -> None:
+    def _add_curve(self, fig: Any, layer: Curve) -> None:
         """Add a line; below an important one lies a wider line in the background's colour."""
         style, source = self._theme.lines[layer.style], self._sources[layer.source]
-        draw, how = (drawn.step, {"mode": "after"}) if layer.step else (drawn.line, {})
+        draw, how = (fig.step, {"mode": "after"}) if layer.step else (fig.line, {})
         if style.cased:
             below = draw("t", layer.y, source=source, line_alpha=0.8, **how).glyph
             self.themed.paint(below, line_color="background")
@@ -153,7 +153,7 @@ class BokehChart:
         self.themed.paint(line, line_color=f"line-{layer.style}")
         self.themed.size(line, line_width=style.width)
 
-    def _add_band(self, drawn: Any, layer: Band) -> None:
+    def _add_band(self, fig: Any, layer: Band) -> None:
         """Add an area.
 
         BokehJS 3.9 hangs on an empty `varea_step`, so stepped areas are drawn with `varea`.
@@ -162,7 +162,7 @@ class BokehChart:
         hatch: dict[str, Any] = {}
         if fill.hatch:
             hatch = {"hatch_pattern": fill.hatch, "hatch_alpha": 0.45}
-        area = drawn.varea(
+        area = fig.varea(
             x="t",
             y1=layer.low or 0,
             y2=layer.high,
@@ -173,13 +173,13 @@ class BokehChart:
         ).glyph
         self.themed.paint(area, fill_color=f"fill-{layer.style}", hatch_color="hatch")
 
-    def _add_bundle(self, drawn: Any, layer: Bundle) -> None:
+    def _add_bundle(self, fig: Any, layer: Bundle) -> None:
         source = self._sources[layer.source]
         source.data = {**source.data, **self._line_styles(0)}
         colours = range(len(self._theme.pods))
         mapper = CategoricalColorMapper(factors=[str(n) for n in colours])
         self.themed.paint_mapper(mapper, [f"pod-{n}" for n in colours])
-        lines = drawn.multi_line(
+        lines = fig.multi_line(
             "xs",
             "ys",
             source=source,
@@ -189,15 +189,15 @@ class BokehChart:
             legend_label=layer.label,
         )
         self.themed.size(lines.glyph, line_width=POD_WIDTH)
-        drawn.add_tools(HoverTool(renderers=[lines], tooltips="<b>@pod</b>"))
+        fig.add_tools(HoverTool(renderers=[lines], tooltips="<b>@pod</b>"))
 
-    def _add_markers(self, drawn: Any, layer: Markers) -> DataRenderer:
+    def _add_markers(self, fig: Any, layer: Markers) -> DataRenderer:
         source = self._sources[layer.source]
         if layer.moments:
-            moments = drawn.vspan("t", source=source).glyph
+            moments = fig.vspan("t", source=source).glyph
             self.themed.paint(moments, line_color="line-moment")
             self.themed.size(moments, line_width=self._theme.lines["moment"].width)
-        markers: GlyphRenderer[Any] = drawn.scatter(
+        markers: GlyphRenderer[Any] = fig.scatter(
             "t",
             layer.y,
             source=source,
@@ -215,14 +215,14 @@ class BokehChart:
         columns = self._chart.columns()
         bundles = self._bundles()
         for name, source in self._sources.items():
-            given = data.sources[name]
-            columns_now = {each: list(given[each]) for each in columns[name]}
+            columns_given = data.sources[name]
+            columns_now = {each: list(columns_given[each]) for each in columns[name]}
             if name in bundles:
-                columns_now |= self._line_styles(len(given["pod"]))
+                columns_now |= self._line_styles(len(columns_given["pod"]))
             source.data = columns_now
         for name, source in self._corners.items():
-            given = data.sources[name]
-            source.data = corners({each: given[each] for each in columns[name]})
+            columns_given = data.sources[name]
+            source.data = corners({each: columns_given[each] for each in columns[name]})
         self._show_optional()
 
     def _bundles(self) -> set[str]:
@@ -245,16 +245,16 @@ class BokehChart:
         else:
             end = max(data.end, LEAST_SECONDS)
             self._time.update(start=max(0.0, end - data.window), end=end)
-        for plot, drawn in zip(self._chart.plots, self.figures, strict=True):
+        for plot, fig in zip(self._chart.plots, self.figures, strict=True):
             if plot.name in data.tops:
-                drawn.y_range.end = data.tops[plot.name]
+                fig.y_range.end = data.tops[plot.name]
             if plot.name in data.right_tops:
                 self._right[plot.name].end = data.right_tops[plot.name]
 
     def _show_optional(self) -> None:
         """Name optional lines in the legends only while they have data."""
-        for plot, drawn in zip(self._chart.plots, self.figures, strict=True):
-            items = {item.label.value: item for item in drawn.legend[0].items}
+        for plot, fig in zip(self._chart.plots, self.figures, strict=True):
+            items = {item.label.value: item for item in fig.legend[0].items}
             for layer in plot.layers:
                 if isinstance(layer, Curve) and layer.optional:
                     items[layer.label].visible = bool(self._sources[layer.source].data["t"])
@@ -274,25 +274,25 @@ def corners(columns: Columns) -> dict[str, list[object]]:
     return out
 
 
-def set_plain_style(drawn: Any, themed: ThemedModels, right_border: int) -> None:
+def set_plain_style(fig: Any, themed: ThemedModels, right_border: int) -> None:
     """Give a figure legible labels, a faint grid, no ornaments, and borders that align.
 
     Args:
-        drawn: the figure; the page shines through it.
+        fig: the figure; the page shines through it.
         themed: sets colours and sizes.
         right_border: pixels to the right of the frame, at least.
     """
-    drawn.toolbar_location = None
-    drawn.background_fill_color = drawn.border_fill_color = None
-    drawn.min_border_right = right_border
-    drawn.min_border_top = drawn.min_border_bottom = 7
-    drawn.title.visible = False
-    themed.size(drawn, min_border_left=LEFT_BORDER)
-    themed.paint(drawn, outline_line_color="frame")
+    fig.toolbar_location = None
+    fig.background_fill_color = fig.border_fill_color = None
+    fig.min_border_right = right_border
+    fig.min_border_top = fig.min_border_bottom = 7
+    fig.title.visible = False
+    themed.size(fig, min_border_left=LEFT_BORDER)
+    themed.paint(fig, outline_line_color="frame")
     # Without a colour Bokeh leaves traces of the layout before in the border.
     colour = "background"
-    themed.paint_in_page(drawn, border_fill_color=colour, background_fill_color=colour)
-    for axis in drawn.axis:
+    themed.paint_in_page(fig, border_fill_color=colour, background_fill_color=colour)
+    for axis in fig.axis:
         axis.axis_label_text_font_style = "normal"
         axis.minor_tick_line_color = None
         themed.size(axis, axis_label_text_font_size=FONT_SIZE, major_label_text_font_size=FONT_SIZE)
@@ -303,13 +303,13 @@ def set_plain_style(drawn: Any, themed: ThemedModels, right_border: int) -> None
             axis_line_color="axis",
             major_tick_line_color="axis",
         )
-    for grid in drawn.grid:
+    for grid in fig.grid:
         themed.paint(grid, grid_line_color="grid")
 
 
-def set_legend_above(drawn: Any, themed: ThemedModels) -> None:
+def set_legend_above(fig: Any, themed: ThemedModels) -> None:
     """Put the legend above the plot, in one row, so that it hides nothing."""
-    legend = drawn.legend[0]
+    legend = fig.legend[0]
     legend.orientation = "horizontal"
     legend.location = "left"
     legend.glyph_height = 12
@@ -324,7 +324,7 @@ def set_legend_above(drawn: Any, themed: ThemedModels) -> None:
         spacing=10,
     )
     themed.paint(legend, label_text_color="text")
-    drawn.add_layout(legend, "above")
+    fig.add_layout(legend, "above")
 
 
 def _source(name: str, columns: Sequence[str]) -> ColumnDataSource:

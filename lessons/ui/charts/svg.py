@@ -88,12 +88,12 @@ def picture(title: str, description: str, body: str, height: int, theme: Theme) 
         height: in pixels.
         theme: colours.
     """
-    drawn = f'<rect width="{WIDTH}" height="{height}" fill="{theme.background}"/>{body}'
+    content = f'<rect width="{WIDTH}" height="{height}" fill="{theme.background}"/>{body}'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="ks-still" viewBox="0 0 {WIDTH} {height}" '
         f'width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="12" '
         f'fill="{theme.text}" role="img"><title>{escape(title)}</title>'
-        f"<desc>{escape(description)}</desc>{stylesheet(theme.text + drawn)}{drawn}</svg>"
+        f"<desc>{escape(description)}</desc>{stylesheet(theme.text + content)}{content}</svg>"
     )
 
 
