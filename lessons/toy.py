@@ -68,6 +68,10 @@ class Toy:
         """Return the names of the pods that are Pending or Running."""
         return [pod["name"] for pod in self.pods() if pod["phase"] in ("Pending", "Running")]
 
+    def resize(self, desired: int) -> None:
+        """Change the desired number of pods; the next event tells your function."""
+        self.desired = desired
+
     def run(self, seconds: int, *, kill: bool = True, fail: bool = False) -> None:
         """Let time pass, and deliver the watch events each second.
 

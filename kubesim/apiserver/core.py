@@ -51,9 +51,8 @@ def view_of(kv: KeyValue) -> Document:
     The store's revision is the object's resourceVersion. It is not stored inside the object, since
     it is known only after the write; as in the real API server it is set when the object is read.
     """
-    if kv.view is None:
-        kv.view = at_revision(kv.value, kv.mod_revision)
-    return kv.view  # type: ignore[no-any-return]
+    view = kv.view
+    return view if view is not None else kv.keep_view(at_revision(kv.value, kv.mod_revision))
 
 
 def at_revision(value: Document, revision: int) -> Document:

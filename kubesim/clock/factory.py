@@ -20,9 +20,7 @@ def make_clock(clock: str | Clock, speed: float = 1.0, max_threads: int = 1_000)
         BadRequest: there is no clock of that name.
     """
     if clock == "virtual":
-        virtual = VirtualClock()
-        virtual.speed = speed
-        return virtual
+        return VirtualClock(speed=speed)
     if clock == "live":
         return LiveClock(speed=speed, max_threads=max_threads)
     if isinstance(clock, str):

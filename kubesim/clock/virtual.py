@@ -122,11 +122,12 @@ class VirtualClock:
     Args:
         shuffle_seed: run the workers of one instant in a seeded random order instead of the order
             of registration, to find code that depends on it. Each worker stays a serial lane.
+        speed: the pace of a lesson's Play, in simulated seconds per wall second; drivers ignore it.
     """
 
     virtual = True
 
-    def __init__(self, *, shuffle_seed: int | None = None) -> None:
+    def __init__(self, *, shuffle_seed: int | None = None, speed: float = 1.0) -> None:
         self._now = 0.0
         self._calendar = Calendar(VIRTUAL_EPOCH)
         self._timestamps = self._calendar.timestamps
@@ -139,7 +140,7 @@ class VirtualClock:
         self._in_flight: VirtualTimer | None = None  # the callback that a second Ctrl-C ended
         self._walk: Iterator[VirtualTimer] | None = None  # over the bucket that runs now
         self._closed = False
-        self.speed = 1.0  # the pace of a lesson's Play; drivers ignore it
+        self.speed = speed
         self.paused = False
 
     # -- what components use --------------------------------------------------------------------

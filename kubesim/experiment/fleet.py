@@ -47,15 +47,12 @@ class Fleet:
         ready: number of pods that serve.
         youngest: second at which the newest pod became or becomes ready.
         capacity: requests that the ready pods can serve in a step.
-        counter: millicore seconds of a pod that was ready from the start.
-        cpu: millicores of each ready pod in the last step.
     """
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.pods = [Pod(_running(n, ALWAYS), ALWAYS) for n in range(world.pods)]
         self.starting: list[Pod] = []
-        self.counter = self.cpu = 0.0
         self._samples: dict[str, Sample] | None = {}  # None: all samples are `common`
         self.common: Sample | None = None
         self._scraped = (0.0, 0.0)  # (second, counter) of the last scrape
@@ -72,12 +69,17 @@ class Fleet:
         self.youngest = max([pod.ready_at for pod in self.pods], default=ALWAYS)
         self.common = None
 
-    def become_ready(self, now: float) -> None:
-        """Make the pods ready whose start has ended."""
+    def become_ready(self, now: float, counter: float) -> None:
+        """Make the pods ready whose start has ended.
+
+        Args:
+            now: simulated second.
+            counter: millicore seconds by now of a pod that was ready from the start.
+        """
         started = [pod for pod in self.starting if pod.ready_at <= now]
         for pod in started:
             pod.facts = _running(int(pod.facts.name[4:]), pod.ready_at, pod.facts.started)
-            pod.base = self.counter
+            pod.base = counter
             self.starting.remove(pod)
         if started:
             self._changed()
@@ -107,14 +109,18 @@ class Fleet:
             self._samples = {pod.facts.name: self.common for pod in self.pods}
         return self._samples
 
-    def scrape(self, now: float) -> None:
+    def scrape(self, now: float, counter: float) -> None:
         """Read all counters, as a metrics-server does.
 
         Pods that had started before the last scrape have used the same CPU since: they share one
         sample.
+
+        Args:
+            now: simulated second.
+            counter: millicore seconds by now of a pod that was ready from the start.
         """
         world, samples = self.world, {}
-        before, self._scraped = self._scraped, (now, self.counter)
+        before, self._scraped = self._scraped, (now, counter)
         first, last = Point(*before, 0, ALWAYS), Point(*self._scraped, 0, ALWAYS)
         common = self._sample(first, last)
         if self.pods and self.youngest + world.startup_seconds <= before[0]:
@@ -126,22 +132,27 @@ class Fleet:
             if pod.ready_at + world.startup_seconds <= before[0]:
                 samples[pod.facts.name] = common
                 continue
-            new = Point(now, self._used(pod, now), 0, pod.ready_at)
+            new = Point(now, self._used(pod, now, counter), 0, pod.ready_at)
             resolution = world.metrics_resolution or 0.0
             pod.points = (older, newer) = next_points(pod.points, new, resolution)
             if older is not None:
                 samples[pod.facts.name] = self._sample(older, newer)
         self._keep(samples, common)
 
-    def read_last_step(self, now: float) -> None:
-        """Read the last step of each pod that was ready in all of it; without a metrics-server."""
+    def read_last_step(self, now: float, cpu: float) -> None:
+        """Read the last step of each pod that was ready in all of it; without a metrics-server.
+
+        Args:
+            now: simulated second.
+            cpu: millicores of each ready pod in the last step.
+        """
         world, samples = self.world, {}
         limit, step = float(world.limit_milli), world.step_seconds
-        common = Sample(int(min(self.cpu, limit)), now, step)
+        common = Sample(int(min(cpu, limit)), now, step)
         if self.pods and self.youngest + max(world.startup_seconds, step) < now:
             self.common, self._samples = common, None
             return
-        young = Sample(int(min(self.cpu + world.startup_milli, limit)), now, step)
+        young = Sample(int(min(cpu + world.startup_milli, limit)), now, step)
         for pod in self.pods:
             if pod.ready_at <= now - step:
                 old = now - pod.ready_at > world.startup_seconds
@@ -153,10 +164,10 @@ class Fleet:
         alike = len(samples) == len(self.pods) > 0 and all(s is common for s in samples.values())
         self.common = common if alike else None
 
-    def _used(self, pod: Pod, now: float) -> float:
+    def _used(self, pod: Pod, now: float, counter: float) -> float:
         """Return the millicore seconds of a pod since it became ready."""
         young = min(now - pod.ready_at, self.world.startup_seconds) * self.world.startup_milli
-        return self.counter - pod.base + young
+        return counter - pod.base + young
 
     def _sample(self, before: Point, last: Point) -> Sample:
         second, window, cpu, _ = usage_between(before, last)

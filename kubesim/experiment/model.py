@@ -59,6 +59,8 @@ class Simulation:
         self._state = State()
         self._queue = FluidQueue(world.queue)
         self._fleet = Fleet(world)
+        self._cpu = 0.0  # millicores of each ready pod in the last step
+        self._counter = 0.0  # millicore seconds of a pod that was ready from the start
         self._arrived = self._queued = 0.0  # requests in the last step, and after it
         self.sizes: list[tuple[float, int]] = [(0.0, world.pods)]
         self.tally = LatencyTally(world.rate_of_a_pod)
@@ -74,9 +76,9 @@ class Simulation:
         slow_share, now, steps = _slow(world), 0.0, 0
         while now < duration:
             if fleet.starting:
-                fleet.become_ready(now)
+                fleet.become_ready(now, self._counter)
             if scrape and now >= next_scrape:
-                fleet.scrape(now)
+                fleet.scrape(now, self._counter)
                 next_scrape += scrape
             if now >= next_sync:
                 self._sync(now)
@@ -87,8 +89,8 @@ class Simulation:
                 share = arrivals / fleet.capacity
                 self.offered += arrivals
                 self._arrived, self._queued = arrivals, 0.0
-                fleet.cpu = cpu = idle + busy * share
-                fleet.counter += cpu * step
+                self._cpu = cpu = idle + busy * share
+                self._counter += cpu * step
                 calm[int(share * BINS)] += arrivals
                 if share > slow_share:
                     self.slow_seconds += step
@@ -99,11 +101,11 @@ class Simulation:
         return self._scores(duration)
 
     def _account(self, flow: Flow) -> None:
-        world, fleet, step = self.world, self._fleet, self.world.step_seconds
+        world, step = self.world, self.world.step_seconds
         if flow.ready:
             cpu = world.idle_milli + world.cost_milli_per_rps * flow.worked / step / flow.ready
-            fleet.cpu = min(cpu, float(world.limit_milli))
-            fleet.counter += fleet.cpu * step
+            self._cpu = min(cpu, float(world.limit_milli))
+            self._counter += self._cpu * step
         self._arrived, self._queued = flow.offered, flow.queued
         self.offered += flow.offered
         self.unmet += flow.unmet
@@ -129,7 +131,7 @@ class Simulation:
         contender, fleet = self.contender, self._fleet
         current = len(fleet.pods)
         if not self.world.metrics_resolution:
-            fleet.read_last_step(now)
+            fleet.read_last_step(now, self._cpu)
         if self._sync_alike(now, current):
             return
         observation = Observation(

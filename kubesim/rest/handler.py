@@ -234,15 +234,16 @@ class APIServerHandler:
         try:
             route = request.route
             if route is None:
-                request.origin = self._access.check(request)
-                request.route = route = self._router.find(request.method, request.segments)
+                origin = self._access.check(request)
+                route = self._router.find(request.method, request.segments)
+                request.route_to(route, origin)
             if self._users.configured and not is_kube_path(request.segments):
                 self._check_user(request)
             if self._read_only:
                 refuse_writes(request)
             response: Response = route[0](request, *route[1])
         except RequestRejected as rejection:
-            rejection.segments = request.segments
+            rejection.locate(request.segments)
             raise
         except StatusError as error:
             if is_kube_path(request.segments):
@@ -253,11 +254,7 @@ class APIServerHandler:
             self._analytics.log("REST", "InternalError", message, "error")
             return Response.error(500, "internal error; the server's log has more")
         if request.origin:
-            response.headers = {
-                **response.headers,
-                "Access-Control-Allow-Origin": request.origin,
-                "Vary": "Origin",
-            }
+            response.add_headers({"Access-Control-Allow-Origin": request.origin, "Vary": "Origin"})
         return response
 
     def reject(self, rejection: RequestRejected) -> Response:

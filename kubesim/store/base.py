@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
+from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import METRICS_GROUP
 
 PUT: Literal["PUT"] = "PUT"
@@ -45,11 +46,8 @@ class KeyValue(Protocol):
         mod_revision: revision of the write that made this value.
         version: number of writes since creation; 1 for the first.
         lease: id of the lease that the key is attached to; 0 for none.
-        view: a document derived from the value; the API server keeps the object with its
-            resourceVersion here, so that it is built once and not by each reader.
+        view: the document that `keep_view` was given; None before.
     """
-
-    view: Any
 
     @property
     def key(self) -> str:
@@ -78,6 +76,17 @@ class KeyValue(Protocol):
     @property
     def encoded(self) -> bytes:
         """The value as compact JSON in UTF-8; encoded once, then kept."""
+
+    @property
+    def view(self) -> Document | None:
+        """See the class."""
+
+    def keep_view(self, view: Document) -> Document:
+        """Keep a document that was derived from the value, and return it.
+
+        The API server keeps the object with its resourceVersion here, so that it is built once and
+        not by each reader.
+        """
 
 
 class WatchEvent(NamedTuple):

@@ -296,7 +296,11 @@ class Keyspace:
         # Last, so that a reader without the lock sees an empty journal only if all are settled.
         del self.journal[: len(rows)]
 
-    # The caller of these increments `revision`.
+    def commit(self, revision: int) -> None:
+        """Publish a revision after all of its keys were written or deleted."""
+        self.revision = revision
+
+    # The caller of these calls `commit` afterwards.
 
     def put(self, key: str, value: Document, revision: int, lease: int) -> int:
         """Write a key; return the lease that it was attached to before.

@@ -186,10 +186,11 @@ class EtcdStore:
         """
         frozen = freeze(value)
         with self._lock:
-            self._space.settle()
+            if self._space.journal:
+                self._space.settle()
             revision = self._space.revision + 1
             self._put(key, frozen, revision, lease)
-            self._space.revision = revision
+            self._space.commit(revision)
             ready = self._watches.ready_for(key, self._space.concerned(key))
         for notify in ready:
             notify()
@@ -226,7 +227,8 @@ class EtcdStore:
         frozen = [(key, freeze(value)) for key, value in puts]
         space = self._space
         with self._lock:
-            self._space.settle()
+            if space.journal:
+                space.settle()
             if lease and lease not in self._leases.keys:
                 self._leases.check(lease)  # raises, before anything is written
             for key, expected in compare:
@@ -240,7 +242,7 @@ class EtcdStore:
                 self._put(key, value, revision, lease)
                 touched.append(key)
             if touched:
-                space.revision = revision
+                space.commit(revision)
             result = TxnResult(True, space.revision, changed=len(touched))
             watches, concerned = self._watches, space.concerned
             ready = [n for key in touched for n in watches.ready_for(key, concerned(key))]

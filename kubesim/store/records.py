@@ -32,7 +32,7 @@ class KeyRevision:
 
     Attributes:
         value: the JSON document, frozen.
-        view: a document derived from the value, kept here by the reader that derives it.
+        view: a document derived from the value; see `keep_view`.
         key, create_revision, mod_revision, version, lease: as of `store.KeyValue`.
     """
 
@@ -56,6 +56,11 @@ class KeyRevision:
     def raw(self) -> Document | Sample:
         """What the store holds: the document, or the tuple of a sample."""
         return self.value
+
+    def keep_view(self, view: Document) -> Document:
+        """Keep a document that was derived from the value, for the next reader; return it."""
+        self.view = view
+        return view
 
     def deleted_at(self, revision: int) -> KeyRevision:
         """Return the last state of the key before its deletion at `revision`."""

@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 from operator import attrgetter, itemgetter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from kubesim.objects.frozen import Document
 from kubesim.store.base import DELETE, PUT, Sample
@@ -218,8 +218,9 @@ class SampleLog:
     def changes_after(self, prefix: str, revision: int) -> list[KeyChange]:
         """Return the changes under a prefix after a revision, oldest first."""
         facts: dict[str, tuple[int, int]] = {}
-        changes: list[KeyChange] = []
-        open_: dict[str, KeyChange] = {}  # changes whose previous state comes next, going back
+        changes: list[tuple[Literal["PUT", "DELETE"], KeyRevision]] = []
+        previous: dict[int, KeyRevision | None] = {}  # by position in `changes`
+        open_: dict[str, int] = {}  # positions whose previous state comes next, going back
         for at, row in self._back(revision):
             key = row[0]
             if not key.startswith(prefix):
@@ -229,22 +230,23 @@ class SampleLog:
             deleted = row[1] if isinstance(row[1], DeletedSample) else None
             if deleted is not None:
                 last = self._entry(at, deleted.row, deleted.create_revision, deleted.version)
-                change = KeyChange(DELETE, last, None)
+                changes.append((DELETE, last))
             else:
-                change = KeyChange(PUT, self._entry(at, row, *facts[key]), None)
+                entry = self._entry(at, row, *facts[key])
                 if key in open_:
-                    open_[key].previous = change.entry
+                    previous[open_[key]] = entry
+                changes.append((PUT, entry))
             _undo(row, facts)
             if key in facts:
-                open_[key] = change
+                open_[key] = len(changes) - 1
             else:
                 open_.pop(key, None)
-            changes.append(change)
         before = self._entries({key: facts[key] for key in open_}, self._back_from(revision))
-        for key, change in open_.items():
-            change.previous = before.get(key)
-        changes.reverse()
-        return changes
+        previous.update((position, before.get(key)) for key, position in open_.items())
+        return [
+            KeyChange(type, entry, previous.get(position))
+            for position, (type, entry) in reversed(list(enumerate(changes)))
+        ]
 
     def rows_after(self, revision: int, limit: int | None) -> list[tuple[int, str, Sample]]:
         """Return (revision, key, sample) of the plain samples after a revision, oldest first."""

@@ -149,9 +149,7 @@ class Traffic:
     def _put(self, route: Route) -> None:
         old = self._routes.get(route.name)
         if old is not None:  # charts go on reading, and waiting requests go on waiting
-            route.series = old.series
-            if old.service == route.service and old.queues and route.queues:
-                old.queue.rules, route.queue = route.queue.rules, old.queue
+            route.succeed(old)
         self._routes = {**self._routes, route.name: route}
         self._worker.call_soon(self._redistribute)
         if self._timer is None:
@@ -254,8 +252,7 @@ class Traffic:
             arrivals = self._arrivals(route, begin)
             capacity = route.capacity(routes) * STEP_SECONDS
             flow = route.queue.step(begin, arrivals, capacity, ready)
-            route.share = flow.worked / STEP_SECONDS / ready if ready else 0.0
-            route.series.append(flow)
+            route.record(flow, flow.worked / STEP_SECONDS / ready if ready else 0.0)
 
     def _arrivals(self, route: Route, begin: float) -> float:
         """Return the requests of one second; a model that raises is logged, and sends none."""
@@ -318,7 +315,7 @@ class Traffic:
         members = all_pods(slices)
         for uid in route.members - members:
             self._leave(route, uid)
-        route.members, route.ready = members, set(serving_pods(slices))
+        route.set_endpoints(members, serving_pods(slices))
         for pod in self._pods.list() if members.difference(route.rates) else ():
             if meta.uid_of(pod) in members:
                 self._enter(route, pod, meta.uid_of(pod))

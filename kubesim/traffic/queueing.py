@@ -161,6 +161,10 @@ class FluidQueue:
         self._total = 0.0
         self._again = 0.0
 
+    def change_rules(self, rules: Queue) -> None:
+        """Go on with the waiting requests by other rules."""
+        self.rules = rules
+
     @property
     def empty(self) -> bool:
         """Whether no request waits, and none is retried."""

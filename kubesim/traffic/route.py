@@ -5,13 +5,13 @@ No counterpart in Kubernetes; in the data plane, a Service.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
 from kubesim.objects.selectors import Selector
 from kubesim.traffic.models import TrafficModel
-from kubesim.traffic.queueing import FluidQueue
+from kubesim.traffic.queueing import Flow, FluidQueue
 from kubesim.traffic.series import Series
 
 
@@ -48,6 +48,36 @@ class Route:
     def queues(self) -> bool:
         """Whether requests wait or are retried on this route."""
         return self.queue.rules.limit > 0 or self.queue.rules.retries > 0
+
+    def succeed(self, old: Route) -> None:
+        """Take the place of a route: go on with its series, and with its waiting requests.
+
+        The requests go on waiting, by the new rules, if both routes have a queue and lead to the
+        same Service or to none.
+        """
+        self.series = old.series
+        if old.service == self.service and old.queues and self.queues:
+            old.queue.change_rules(self.queue.rules)
+            self.queue = old.queue
+
+    def set_endpoints(self, members: set[str], ready: Iterable[str]) -> None:
+        """Set the endpoints of the route's Service.
+
+        Args:
+            members: uids of all endpoints, ready or not.
+            ready: uids of those that get requests.
+        """
+        self.members, self.ready = members, set(ready)
+
+    def record(self, flow: Flow, share: float) -> None:
+        """Add a second to the series.
+
+        Args:
+            flow: what happened to the requests of that second.
+            share: requests a second that each ready pod worked on.
+        """
+        self.share = share
+        self.series.append(flow)
 
     def capacity(self, routes: Sequence[Route] = ()) -> float:
         """Return the requests per second that the ready pods can serve.

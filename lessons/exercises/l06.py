@@ -82,7 +82,7 @@ def _check_in_a_cluster(reconcile: Reconcile) -> str | None:
     with Cluster(nodes=2, seed=7, hpa=False) as cluster:
         toy = Toy(cluster, react, lost=LOST, twice=True)
         for desired in SIZES:
-            toy.desired = desired
+            toy.resize(desired)
             toy.run(90, fail=True)
             toy.run(40, kill=False)  # time to settle
             if len(toy.alive()) != desired:

@@ -173,7 +173,7 @@ class SchedulerPanel(Panel):
         cpu, memory = f"{self.pods.cpu.value}m", f"{self.pods.memory.value}Mi"
         for _ in range(self.pods.count.value if count is None else count):
             self.attempt(lambda: self._make(self.cluster, cpu, memory))
-        self._render_again()
+        self.render_again()
 
     def clear(self) -> None:
         """Delete every pod."""
@@ -181,36 +181,32 @@ class SchedulerPanel(Panel):
             if not meta.is_terminating(document):
                 name = meta.name_of(document)
                 self.attempt(lambda name=name: self.cluster.api.delete("Pod", name))  # type: ignore[misc]
-        self._render_again()
+        self.render_again()
 
     def cordon(self, name: str) -> None:
         """Cordon a node, or uncordon it."""
         node = self.cluster.node(name)
         self.attempt(node.cordon if node.schedulable else node.uncordon)
-        self._render_again()
+        self.render_again()
 
     def taint(self, name: str) -> None:
         """Add the taint ``dedicated=db:NoSchedule`` to a node, or remove it."""
         node = self.cluster.node(name)
         change = node.untaint if TAINT in node.taints() else node.taint
         self.attempt(lambda: change(TAINT))
-        self._render_again()
+        self.render_again()
 
     def set_weight(self, weight: int) -> None:
         """Restart the scheduler with this weight of the plug-in; 0: without the plug-in."""
         self.weight = weight
         with self._lock:
             self.attempt(lambda: self.cluster.restart_scheduler(self.profile()))
-        self._render_again()
+        self.render_again()
 
     def _make(self, cluster: Cluster, cpu: str, memory: str) -> None:
         self._made += 1
         self._newest = f"p{self._made}"
         cluster.api.create(pod(self._newest, cpu, memory))
-
-    def _render_again(self) -> None:
-        """Render with the next update, even if no time has passed."""
-        self._shown = (-1.0, False)
 
     # -- texts and pictures ---------------------------------------------------------------------
 

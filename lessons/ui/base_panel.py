@@ -195,7 +195,11 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
     def set_hall(self, on: bool) -> None:
         """Enlarge texts and lines, to be read from the back of a hall."""
         (self.add_class if on else self.remove_class)("ks-hall")
-        self._shown = (-1.0, False)  # redraw even if no time passes
+        self.render_again()
+
+    def render_again(self) -> None:
+        """Render with the next update, even if no time has passed."""
+        self._shown = (-1.0, False)
 
     def reset(self, clock: str | None = None) -> None:
         """Start over with a new cluster of the same seed; None: on the current clock."""

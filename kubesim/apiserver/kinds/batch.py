@@ -279,9 +279,9 @@ def validate_cronjob(cronjob: Document, errors: FieldErrors) -> None:
             "spec.selector", job_spec["selector"], "`selector` will be auto-generated"
         )
     validate_job_spec({"metadata": {"name": name}, "spec": job_spec}, template_errors)
-    errors.causes += [
+    errors.causes.extend(
         replace(cause, field=f"spec.jobTemplate.{cause.field}") for cause in template_errors.causes
-    ]
+    )
 
 
 def _validate_schedule(spec: Document, errors: FieldErrors) -> None:

@@ -129,7 +129,7 @@ class NamespaceController(Controller):
         remains.finalizers.update(carried)
         if not seconds and carried:
             seconds = FINALIZER_WAIT_SECONDS
-        remains.seconds = max(remains.seconds, seconds)
+        remains.wait_at_least(seconds)
 
     def _update_conditions(self, namespace: Document, remains: NamespaceContent) -> None:
         """Write the conditions if they changed."""

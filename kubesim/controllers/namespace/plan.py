@@ -65,6 +65,10 @@ class NamespaceContent:
     failures: list[str] = field(default_factory=list)
     seconds: int = 0
 
+    def wait_at_least(self, seconds: int) -> None:
+        """Raise the estimate to so many seconds, if it is lower."""
+        self.seconds = max(self.seconds, seconds)
+
 
 def grace_of_pods(pods: Iterable[Document], seconds_since_deletion: float) -> int:
     """Return the longest termination grace period of the pods that still run, in seconds.

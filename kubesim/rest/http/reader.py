@@ -214,7 +214,7 @@ class Connection:
         try:
             self._read_body(request, deadline)
         except RequestRejected as refusal:
-            refusal.segments = request.segments
+            refusal.locate(request.segments)
             raise
         self.connection.settimeout(self._idle_timeout)
         self.head = head
@@ -223,11 +223,11 @@ class Connection:
     def _read_body(self, request: Request, deadline: float) -> None:
         length = body_length(request)
         if length < 0:
-            request.body = self._take_chunks(deadline)
+            request.attach_body(self._take_chunks(deadline))
         elif length:
             if "expect" in request.headers:
                 self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.body = self._take(length, deadline)
+            request.attach_body(self._take(length, deadline))
 
     def _read_head(self, deadline: float) -> bytes:
         checked = 0  # bytes without the end of a head, and without an error

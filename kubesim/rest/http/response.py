@@ -48,6 +48,10 @@ class Response:
         self.headers = headers
         self.stream = stream
 
+    def add_headers(self, headers: Mapping[str, str]) -> None:
+        """Add headers; they replace those of the same name."""
+        self.headers = {**self.headers, **headers}
+
     @classmethod
     def json(
         cls, value: object, status: int = 200, headers: Mapping[str, str] = NO_HEADERS

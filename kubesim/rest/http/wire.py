@@ -53,12 +53,8 @@ class RequestRejected(Exception):
         message: what is wrong.
         close: the connection cannot be used any further.
         headers: headers of the response.
-
-    Attributes:
         segments: segments of the requested path, if the request was parsed that far.
     """
-
-    segments: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -67,11 +63,17 @@ class RequestRejected(Exception):
         *,
         close: bool = True,
         headers: Mapping[str, str] | None = None,
+        segments: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message)
         self.status = status
         self.close = close
         self.headers = dict(headers or {})
+        self.segments = segments
+
+    def locate(self, segments: tuple[str, ...]) -> None:
+        """Say which path was requested: it decides the form of the response."""
+        self.segments = segments
 
 
 @dataclass(slots=True)
@@ -86,8 +88,8 @@ class Request:
         headers: values by lower-case name.
         body: the raw body.
         keep_alive: the client may send another request on this connection.
-        origin: the Origin to allow in the response; set by the access rules.
-        route: the handler and the values of its placeholders; set by the router.
+        origin: the Origin to allow in the response; see `route_to`.
+        route: the handler and the values of its placeholders; see `route_to`.
         modern: the client speaks HTTP/1.1, not 1.0.
     """
 
@@ -102,6 +104,20 @@ class Request:
     route: tuple[Handler, tuple[str, ...]] | None = None
     modern: bool = True
     _parameters: dict[str, str] | None = None
+
+    def attach_body(self, body: bytes) -> None:
+        """Add the body, which is read after the head."""
+        self.body = body
+
+    def route_to(self, route: tuple[Handler, tuple[str, ...]], origin: str) -> None:
+        """Keep what the router and the access rules decided, also for the next such request.
+
+        Args:
+            route: the handler and the values of its placeholders.
+            origin: the Origin to allow in the response; "" for none.
+        """
+        self.route = route
+        self.origin = origin
 
     def parameter(self, name: str, default: str = "") -> str:
         """Return a query parameter that may occur only once.
@@ -347,9 +363,8 @@ def parse_head(head: bytes) -> Request:
     path, _, query = target.partition("?")
     if "#" in target or not (path.startswith("/") or (path == "*" and method == "OPTIONS")):
         raise RequestRejected(400, "the path must begin with /")
-    request = Request(method, path, _segments(path), query, headers, b"", keep_alive)
-    request.modern = modern
-    return request
+    segments = _segments(path)
+    return Request(method, path, segments, query, headers, b"", keep_alive, modern=modern)
 
 
 def _segments(path: str) -> tuple[str, ...]:
@@ -362,6 +377,5 @@ def _segments(path: str) -> tuple[str, ...]:
             raise ValueError("a lone %")
         return tuple(unquote_to_bytes(part).decode("utf-8") for part in parts)
     except ValueError as error:
-        refusal = RequestRejected(400, "the path is not properly encoded", close=False)
-        refusal.segments = tuple(parts)
-        raise refusal from error
+        message = "the path is not properly encoded"
+        raise RequestRejected(400, message, close=False, segments=tuple(parts)) from error

@@ -17,7 +17,7 @@ from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest, GenericStatusError, StatusError
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import META_GROUP
-from kubesim.rest.http.response import Response
+from kubesim.rest.http.response import NO_HEADERS, Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import Target
 from kubesim.rest.serializer.negotiation import Form
@@ -171,11 +171,10 @@ def object_response(
         status: HTTP code.
         warnings: texts for Warning headers; repeated ones are sent once.
     """
-    response = Response(status, encode(document).encode())
     texts = list(dict.fromkeys(warnings))[:WARNING_LIMIT]
-    if texts:
-        response.headers = {"Warning": ", ".join(f"299 - {_quoted(text)}" for text in texts)}
-    return response
+    lines = ", ".join(f"299 - {_quoted(text)}" for text in texts)
+    headers = {"Warning": lines} if texts else NO_HEADERS
+    return Response(status, encode(document).encode(), headers=headers)
 
 
 def error_response(error: StatusError) -> Response:
