@@ -1,7 +1,9 @@
 """TypedDicts of the kinds that are used most, generated from the API types. Pure.
 
 Each file holds the types that its roots reach and that no file before it holds, so that a file
-imports only from those before it.
+imports only from those before it. No field is `Required`, also if the API requires it: components
+read and write parts of objects (a status to merge, a spec before its defaults), and the API server
+checks what is complete.
 
 >>> python_type({"type": "array", "items": {"type": "string"}}, {})
 'list[str]'
@@ -19,11 +21,18 @@ from kubesim.apiserver.schema.data import Schema
 REF = "#/components/schemas/"
 CORE, META = "io.k8s.api.core.v1.", "io.k8s.apimachinery.pkg.apis.meta.v1."
 APPS, BATCH, SCALING = "io.k8s.api.apps.v1.", "io.k8s.api.batch.v1.", "io.k8s.api.autoscaling.v2."
+DISCOVERY, POLICY = "io.k8s.api.discovery.v1.", "io.k8s.api.policy.v1."
 # File -> what it holds, and the types that it begins with.
 FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "meta": (
         "Metadata, selectors and references that all kinds share.",
-        (f"{META}ObjectMeta", f"{META}LabelSelector", f"{CORE}LocalObjectReference"),
+        (
+            f"{META}ObjectMeta",
+            f"{META}LabelSelector",
+            f"{META}Condition",
+            f"{CORE}LocalObjectReference",
+            f"{CORE}ObjectReference",
+        ),
     ),
     "claims": (
         "PersistentVolumeClaim and its parts.",
@@ -52,31 +61,147 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
         (f"{CORE}Pod", f"{CORE}PodTemplateSpec"),
     ),
     "nodes": ("Node, its spec and its status.", (f"{CORE}Node",)),
-    "services": ("Service, its spec and its status.", (f"{CORE}Service",)),
-    "apps": (
-        "Deployment, ReplicaSet and StatefulSet.",
-        (f"{APPS}Deployment", f"{APPS}ReplicaSet", f"{APPS}StatefulSet"),
+    "services": (
+        "Service and EndpointSlice.",
+        (f"{CORE}Service", f"{DISCOVERY}EndpointSlice"),
     ),
-    "batch": ("Job, its spec and its status.", (f"{BATCH}Job",)),
+    "cluster": (
+        "Namespace, ResourceQuota, Event, Lease and PodDisruptionBudget.",
+        (
+            f"{CORE}Namespace",
+            f"{CORE}ResourceQuota",
+            f"{CORE}Event",
+            "io.k8s.api.coordination.v1.Lease",
+            f"{POLICY}PodDisruptionBudget",
+        ),
+    ),
+    "apps": (
+        "Deployment, ReplicaSet, StatefulSet, DaemonSet and ControllerRevision.",
+        tuple(
+            f"{APPS}{kind}"
+            for kind in (
+                "Deployment",
+                "ReplicaSet",
+                "StatefulSet",
+                "DaemonSet",
+                "ControllerRevision",
+            )
+        ),
+    ),
+    "batch": ("Job and CronJob.", (f"{BATCH}Job", f"{BATCH}CronJob")),
     "autoscaling": (
-        "HorizontalPodAutoscaler (autoscaling/v2).",
-        (f"{SCALING}HorizontalPodAutoscaler",),
+        "HorizontalPodAutoscaler (autoscaling/v2) and Scale.",
+        (f"{SCALING}HorizontalPodAutoscaler", "io.k8s.api.autoscaling.v1.Scale"),
     ),
 }
 EXPORTED = {
-    "apps": ("Deployment", "ReplicaSet", "StatefulSet"),
-    "autoscaling": ("HorizontalPodAutoscaler",),
-    "batch": ("Job",),
+    "affinity": (
+        "Affinity",
+        "NodeAffinity",
+        "NodeSelectorRequirement",
+        "NodeSelectorTerm",
+        "PodAffinityTerm",
+        "PreferredSchedulingTerm",
+        "Toleration",
+        "TopologySpreadConstraint",
+        "WeightedPodAffinityTerm",
+    ),
+    "apps": (
+        "ControllerRevision",
+        "DaemonSet",
+        "DaemonSetStatus",
+        "Deployment",
+        "DeploymentCondition",
+        "DeploymentSpec",
+        "DeploymentStatus",
+        "ReplicaSet",
+        "ReplicaSetCondition",
+        "ReplicaSetStatus",
+        "StatefulSet",
+        "StatefulSetSpec",
+        "StatefulSetStatus",
+    ),
+    "autoscaling": (
+        "CrossVersionObjectReference",
+        "HPAScalingRules",
+        "HorizontalPodAutoscaler",
+        "HorizontalPodAutoscalerSpec",
+        "HorizontalPodAutoscalerStatus",
+        "MetricSpec",
+        "MetricStatus",
+        "Scale",
+    ),
+    "batch": (
+        "CronJob",
+        "CronJobStatus",
+        "Job",
+        "JobCondition",
+        "JobSpec",
+        "JobStatus",
+        "PodFailurePolicyOnExitCodesRequirement",
+        "PodFailurePolicyOnPodConditionsPattern",
+        "PodFailurePolicyRule",
+        "SuccessPolicyRule",
+        "UncountedTerminatedPods",
+    ),
     "claims": ("PersistentVolumeClaim",),
-    "containers": ("Container",),
-    "meta": ("ObjectMeta",),
-    "nodes": ("Node",),
-    "pods": ("Pod", "PodSpec", "PodStatus"),
-    "services": ("Service",),
+    "cluster": (
+        "Event",
+        "Lease",
+        "Namespace",
+        "NamespaceCondition",
+        "NamespaceStatus",
+        "PodDisruptionBudget",
+        "PodDisruptionBudgetStatus",
+        "ResourceQuota",
+        "ResourceQuotaSpec",
+        "ResourceQuotaStatus",
+    ),
+    "containers": ("Container", "ContainerPort", "EnvVar", "Lifecycle", "Probe"),
+    "meta": (
+        "Condition",
+        "LabelSelector",
+        "LabelSelectorRequirement",
+        "ObjectMeta",
+        "ObjectReference",
+        "OwnerReference",
+    ),
+    "nodes": ("ContainerImage", "Node", "NodeCondition", "NodeSpec", "NodeStatus", "Taint"),
+    "pods": (
+        "ContainerState",
+        "ContainerStatus",
+        "Pod",
+        "PodCondition",
+        "PodSpec",
+        "PodStatus",
+        "PodTemplateSpec",
+    ),
+    "services": (
+        "Endpoint",
+        "EndpointPort",
+        "EndpointSlice",
+        "Service",
+        "ServicePort",
+        "ServiceSpec",
+    ),
+    "volumes": ("Volume",),
 }
 PLAIN = {"string": "str", "boolean": "bool", "integer": "int", "number": "float"}
 WIDTH = 100
 HEADER = "Generated by tools/update_kubernetes.py from the API types of Kubernetes; do not edit."
+PACKAGE = f'''"""TypedDicts of the most used kinds: what a type checker knows of a document.
+
+A function that takes or returns one kind says so (`pod: PodDict`); one that takes any kind takes
+a `Document` or a `ReadOnlyDocument` of `kubesim.objects.frozen`. At run time a TypedDict is a plain
+dict, and a stored, frozen document (`FrozenDict`) is a subclass of dict: both fit, and nothing is
+converted or checked. What comes from the store or a cache may not be changed, although its type
+does not say so. Each field may be missing, also one that the API requires.
+
+Import these under `TYPE_CHECKING`: no component needs them at run time.
+
+{HEADER}
+"""
+'''
 
 
 def generate(
@@ -173,21 +298,18 @@ def _module(
     body = "\n\n\n".join(classes)
     used = sorted({home for home in re.findall(r"\b(\w+)\.\w+Dict\b", body) if home in FILES})
     imports = f"from kubesim.objects.types import {', '.join(used)}\n" if used else ""
-    typing = "from typing import Required, TypedDict\n" if "Required[" in body else ""
-    typing = typing or "from typing import TypedDict\n"
-    head = f'"""{about}\n\n{HEADER}\n"""\n\nfrom __future__ import annotations\n\n{typing}'
+    head = f'"""{about}\n\n{HEADER}\n"""\n\nfrom __future__ import annotations\n\n'
+    head += "from typing import TypedDict\n"
     return head + (f"\n{imports}" if imports else "") + f"\n\n{body}\n"
 
 
 def _class(name: str, schema: Schema, description: str, names: Mapping[str, str]) -> str:
-    required = schema.get("required") or ()
     short = class_name(name)
     lines = [f"class {short}(TypedDict, total=False):", *_docstring(short, description), ""]
     for field, part in schema["properties"].items():
         if keyword.iskeyword(field) or not field.isidentifier():
             raise ValueError(f"{name}.{field} cannot be a field of a class")
-        written = python_type(part, names)
-        lines.append(f"    {field}: {f'Required[{written}]' if field in required else written}")
+        lines.append(f"    {field}: {python_type(part, names)}")
     return "\n".join(lines)
 
 
@@ -202,16 +324,14 @@ def _docstring(short: str, description: str) -> list[str]:
 
 
 def _package() -> str:
-    lines = [
-        '"""TypedDicts of the kinds that are used most: what a type checker knows of a document.',
-        "",
-        HEADER,
-        '"""',
-        "",
-    ]
+    lines = [PACKAGE]
     for file, exported in sorted(EXPORTED.items()):
-        names = ", ".join(map(class_name, exported))
-        lines.append(f"from kubesim.objects.types.{file} import {names}")
+        names = sorted(map(class_name, exported), key=str.casefold)
+        line = f"from kubesim.objects.types.{file} import {', '.join(names)}"
+        if len(line) > WIDTH:
+            listed = "".join(f"    {name},\n" for name in names)
+            line = f"from kubesim.objects.types.{file} import (\n{listed})"
+        lines.append(line)
     names_of_all = sorted(class_name(name) for parts in EXPORTED.values() for name in parts)
     return "\n".join(
         [*lines, "", "__all__ = [", *(f'    "{name}",' for name in names_of_all), "]", ""]

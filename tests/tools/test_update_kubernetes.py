@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 from kubesim.apiserver.schema import data
-from kubesim.objects.types import DeploymentDict, apps, containers, pods
+from kubesim.objects.types import DeploymentDict, apps, containers, meta, pods
 from tools import kubernetes_data, typed_dicts, update_kubernetes, zero_values
 from tools.kubernetes_data import build
 from tools.update_kubernetes import FIELDS, OUTPUT, TYPES, generate, main, unpack
@@ -134,7 +134,7 @@ def test_the_typed_dicts_match_the_data() -> None:
 
 
 def test_typed_dicts_have_the_fields_of_their_types() -> None:
-    """Names, requirements and annotations of a Deployment and a pod are those of the data."""
+    """Names and annotations of a Deployment and a pod are those of the data; none is required."""
     assert DeploymentDict.__annotations__.keys() == {
         "apiVersion",
         "kind",
@@ -144,9 +144,8 @@ def test_typed_dicts_have_the_fields_of_their_types() -> None:
     }
     spec = get_type_hints(apps.DeploymentSpecDict)
     assert spec["replicas"] is int and spec["template"] is pods.PodTemplateSpecDict
-    # The names are strings until they are resolved, so the class itself knows of no requirement.
-    written = apps.DeploymentSpecDict.__annotations__["selector"].__forward_arg__
-    assert written == "Required[meta.LabelSelectorDict]"
+    assert spec["selector"] is meta.LabelSelectorDict
+    assert not apps.DeploymentSpecDict.__required_keys__  # a part of a spec is one, too
     container = get_type_hints(pods.PodSpecDict)["containers"]
     assert get_args(container) == (containers.ContainerDict,)
 
