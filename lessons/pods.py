@@ -11,10 +11,15 @@ The nearest in Kubernetes is `kubectl run --dry-run=client -o yaml`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 from kubesim import Cluster
 from kubesim.objects import Document
+from kubesim.objects.kindnames import POD
 from kubesim.scheduler.framework.resources import request_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 
 def pod(
@@ -61,7 +66,7 @@ def place(cluster: Cluster, *pods: Document, seconds: float = 1.0) -> dict[str, 
 
 def where(cluster: Cluster, name: str) -> str:
     """Return the node of a pod; "" if the pod has no node or does not exist."""
-    document = cluster.api.peek("Pod", name, "default")
+    document = cluster.api.peek(POD, name, "default")
     return str(document["spec"].get("nodeName", "")) if document is not None else ""
 
 
@@ -71,5 +76,5 @@ def asks(document: Document) -> tuple[int, int]:
     >>> asks(pod("web", cpu="500m", memory="1Gi"))
     (500, 1073741824)
     """
-    request = request_of(document)
+    request = request_of(cast("PodDict", document))
     return request.cpu_milli, request.memory_bytes

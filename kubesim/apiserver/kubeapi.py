@@ -22,6 +22,8 @@ Source: kube-apiserver; k8s.io/apiserver/pkg/registry/generic.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from kubesim.analytics import Analytics
 from kubesim.apiserver.bootstrap import create_system_objects, default_registry
 from kubesim.apiserver.core import Core
@@ -40,9 +42,18 @@ from kubesim.apiserver.verbs.scale import ScaleSubresource
 from kubesim.apiserver.verbs.subresources import PodOperations
 from kubesim.apiserver.verbs.write import ObjectWriter
 from kubesim.clock.base import Clock, Streams
-from kubesim.simple.pods import SimplePods
+from kubesim.simple.pods import Creator, SimplePods
 from kubesim.simple.records import PodRecords
 from kubesim.store import Backend
+
+if TYPE_CHECKING:
+    from kubesim.apiserver.typedverbs import (
+        CreateVerb,
+        GetVerb,
+        PeekVerb,
+        SnapshotVerb,
+        UpdateVerb,
+    )
 
 
 class KubeAPI:
@@ -95,7 +106,8 @@ class KubeAPI:
         create_system_objects(core, self.creator)
         pods = kinds.find("Pod")
         self.seed = PodRecords(store, store, clock, pods.prefix, self.pods.log_lines)
-        self.simple = SimplePods(store, clock, self.seed, self.creator, self.deleter)
+        creator = cast(Creator, self.creator)  # of pods alone
+        self.simple = SimplePods(store, clock, self.seed, creator, self.deleter)
 
     @property
     def streams(self) -> Streams:
@@ -107,11 +119,11 @@ class KubeAPI:
         """The adapter that serves custom and external metrics, or None."""
         return self.metrics.adapter
 
-    # Reading (verbs/read)
-    get = method_of("reader", Reader.get)
-    peek = method_of("reader", Reader.peek)
+    # Reading (verbs/read; what a kind's name returns: typedverbs)
+    get = cast("GetVerb", method_of("reader", Reader.get))
+    peek = cast("PeekVerb", method_of("reader", Reader.peek))
     convert = method_of("reader", Reader.convert)
-    snapshot = method_of("reader", Reader.snapshot)
+    snapshot = cast("SnapshotVerb", method_of("reader", Reader.snapshot))
     list = method_of("reader", Reader.list)
     list_shared = method_of("reader", Reader.list_shared)
     watch = method_of("reader", Reader.watch)
@@ -119,9 +131,9 @@ class KubeAPI:
 
     # Writing (core, verbs/create, verbs/write, verbs/patch, verbs/apply)
     kind_of = method_of("core", Core.kind_of)
-    create = method_of("creator", ObjectCreator.create)
-    update = method_of("writer", ObjectWriter.update)
-    update_status = method_of("writer", ObjectWriter.update_status)
+    create = cast("CreateVerb", method_of("creator", ObjectCreator.create))
+    update = cast("UpdateVerb", method_of("writer", ObjectWriter.update))
+    update_status = cast("UpdateVerb", method_of("writer", ObjectWriter.update_status))
     finalize = method_of("writer", ObjectWriter.finalize)
     patch = method_of("patcher", Patcher.patch)
     apply = method_of("applier", Applier.apply)

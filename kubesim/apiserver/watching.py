@@ -9,11 +9,12 @@ Source: k8s.io/apiserver/pkg/storage/etcd3/watcher.go (transform).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple
 
 from kubesim.apiserver.core import at_revision, view_of
 from kubesim.errors import Cause, Compacted, Expired, FutureRevision, Timeout
 from kubesim.objects.frozen import Document, freeze
+from kubesim.objects.kindnames import D
 from kubesim.objects.meta import labels_of, resource_version_of
 from kubesim.objects.selectors import FieldSelector, Selector
 from kubesim.objects.wellknown import INITIAL_EVENTS_END
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
 
 
-class ResourceEvent(NamedTuple):
+class ResourceEvent(NamedTuple, Generic[D]):
     """One watch event.
 
     Attributes:
@@ -38,8 +39,8 @@ class ResourceEvent(NamedTuple):
     """
 
     type: EventType
-    object: Document
-    previous: Document | None
+    object: D
+    previous: D | None
     revision: int
 
 
@@ -76,7 +77,7 @@ class ResourceWatch:
         """Send a BOOKMARK after the initial objects, annotated as their end."""
         self._initial.append(self.bookmark({INITIAL_EVENTS_END: "true"}))
 
-    def bookmark(self, annotations: Document | None = None) -> ResourceEvent:
+    def bookmark(self, annotations: Document | None = None) -> ResourceEvent[Document]:
         """Return a BOOKMARK: all changes up to this watch's revision were returned."""
         revision = self._watch.revision
         metadata: Document = {"resourceVersion": str(revision)}
@@ -94,7 +95,7 @@ class ResourceWatch:
         """All matching changes up to this revision were returned."""
         return self._watch.revision
 
-    def poll(self, limit: int | None = None) -> list[ResourceEvent]:
+    def poll(self, limit: int | None = None) -> list[ResourceEvent[Document]]:
         """Return the events since the last poll, oldest first; [] if there are none.
 
         Args:
@@ -130,7 +131,7 @@ class ResourceWatch:
         self._initial = []
         self._watch.close()
 
-    def _transform(self, event: WatchEvent) -> ResourceEvent | None:
+    def _transform(self, event: WatchEvent) -> ResourceEvent[Document] | None:
         after = view_of(event.kv)
         before = view_of(event.previous) if event.previous is not None else None
         matched = before is not None and self._matches(before)

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI, ResourceEvent
@@ -54,12 +55,20 @@ from kubesim.clock.base import Clock, Streams, Timer
 from kubesim.errors import Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import HORIZONTAL_POD_AUTOSCALER
 from kubesim.objects.wellknown import RESYNC_SECONDS, SYNC_PERIOD
 from kubesim.quantity import parse_duration
 from kubesim.usercode import error_text
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        CrossVersionObjectReferenceDict,
+        HorizontalPodAutoscalerDict,
+        HorizontalPodAutoscalerStatusDict,
+        ScaleDict,
+    )
+
 COMPONENT = "horizontal-pod-autoscaler"
-KIND = "HorizontalPodAutoscaler"
 
 
 @dataclass
@@ -120,7 +129,11 @@ class HorizontalController:
         self._entries: dict[str, _SyncEntry] = {}
         self._observer = Observer(api, clock, self.worker, metrics, constants)
         self._hpas = Informer(
-            api, self.worker, KIND, on_event=self._hpa_event, resync_seconds=RESYNC_SECONDS
+            api,
+            self.worker,
+            HORIZONTAL_POD_AUTOSCALER,
+            on_event=self._hpa_event,
+            resync_seconds=RESYNC_SECONDS,
         )
 
     def start(self) -> None:
@@ -140,7 +153,7 @@ class HorizontalController:
 
     # -- schedule --------------------------------------------------------------------------------
 
-    def _hpa_event(self, event: ResourceEvent) -> None:
+    def _hpa_event(self, event: ResourceEvent[HorizontalPodAutoscalerDict]) -> None:
         key, uid = meta.key_of(event.object), meta.uid_of(event.object)
         entry = self._entries.get(key)
         if entry is not None and (event.type == "DELETED" or entry.uid != uid):
@@ -164,7 +177,7 @@ class HorizontalController:
     def _sync_later(self, key: str, seconds: float) -> Timer:
         return self.worker.call_later(seconds, lambda: self._sync(key))
 
-    def _period_of(self, hpa: Document) -> float:
+    def _period_of(self, hpa: HorizontalPodAutoscalerDict) -> float:
         """Return the sync period of an HPA in seconds, by its annotation."""
         text = meta.annotations_of(hpa).get(SYNC_PERIOD)
         if text is None:
@@ -192,16 +205,17 @@ class HorizontalController:
 
     # -- one pass --------------------------------------------------------------------------------
 
-    def _reconcile(self, hpa: Document, entry: _SyncEntry) -> None:
+    def _reconcile(self, hpa: HorizontalPodAutoscalerDict, entry: _SyncEntry) -> None:
         """Observe, decide, write the size and the status, and record the decision."""
         namespace, target = meta.namespace_of(hpa), hpa["spec"]["scaleTargetRef"]
         message = f"{short_name(hpa)}: the {target['kind']} {target['name']}"
         self.analytics.log("HPA", "Checking", message, "debug")
         try:
-            scale = self.api.get_scale(self._target_kind(target), target["name"], namespace)
+            read = self.api.get_scale(self._target_kind(target), target["name"], namespace)
         except StatusError as error:
             self._scale_unreadable(hpa, error)
             return
+        scale = cast("ScaleDict", read)
         seen = self._observer.observe(hpa, scale, entry.state)
         result = self._recommend(hpa, seen)
         if result is None:
@@ -228,7 +242,7 @@ class HorizontalController:
             hpa, lambda fresh: status_of(fresh, seen, result, outcome, now, self.constants)
         )
 
-    def _target_kind(self, target: Document) -> str:
+    def _target_kind(self, target: CrossVersionObjectReferenceDict) -> str:
         """Return the kind of a scaleTargetRef; its group has to match, its version does not.
 
         Raises:
@@ -240,7 +254,9 @@ class HorizontalController:
             return kind
         raise NotFound(f'no matches for kind "{kind}" in group "{group}"')
 
-    def _recommend(self, hpa: Document, seen: Observation) -> Recommendation | None:
+    def _recommend(
+        self, hpa: HorizontalPodAutoscalerDict, seen: Observation
+    ) -> Recommendation | None:
         """Call the policy; return None if it raised, which is reported and changes nothing."""
         try:
             return checked(seen, self.policy.recommend(seen))
@@ -254,7 +270,11 @@ class HorizontalController:
         return None
 
     def _rescale(
-        self, hpa: Document, scale: Document, seen: Observation, result: Recommendation
+        self,
+        hpa: HorizontalPodAutoscalerDict,
+        scale: ScaleDict,
+        seen: Observation,
+        result: Recommendation,
     ) -> RescaleResult:
         """Write the new size over the scale that was read.
 
@@ -284,7 +304,11 @@ class HorizontalController:
     # -- log, decision record, status ------------------------------------------------------------
 
     def _record(
-        self, hpa: Document, seen: Observation, result: Recommendation, outcome: RescaleResult
+        self,
+        hpa: HorizontalPodAutoscalerDict,
+        seen: Observation,
+        result: Recommendation,
+        outcome: RescaleResult,
     ) -> None:
         action, level, message = "NoScale", "debug", log_line(hpa, seen, result)
         if outcome.error:
@@ -299,13 +323,17 @@ class HorizontalController:
         self._record_decision(hpa, seen, result, outcome)
 
     def _record_decision(
-        self, hpa: Document, seen: Observation, result: Recommendation, outcome: RescaleResult
+        self,
+        hpa: HorizontalPodAutoscalerDict,
+        seen: Observation,
+        result: Recommendation,
+        outcome: RescaleResult,
     ) -> None:
         self.decisions.record(
             decision_of(hpa, seen, result, outcome, self.name, shadow=self.shadow)
         )
 
-    def _scale_unreadable(self, hpa: Document, error: StatusError) -> None:
+    def _scale_unreadable(self, hpa: HorizontalPodAutoscalerDict, error: StatusError) -> None:
         """Report that the target does not exist, or cannot be scaled."""
         message = (
             f"the HPA controller was unable to get the target's current scale: {error.message}"
@@ -322,7 +350,11 @@ class HorizontalController:
             hpa, lambda fresh: with_conditions(fresh.get("status") or {}, [condition], now)
         )
 
-    def _write_status(self, hpa: Document, render: Callable[[Document], Document]) -> None:
+    def _write_status(
+        self,
+        hpa: HorizontalPodAutoscalerDict,
+        render: Callable[[HorizontalPodAutoscalerDict], HorizontalPodAutoscalerStatusDict],
+    ) -> None:
         """Write what `render` returns for the HPA, if it differs from its status.
 
         The HPA is the one that the pass began with, as upstream. If another client has written it
@@ -331,13 +363,15 @@ class HorizontalController:
         if self.shadow:
             return
 
-        def write(current: Document) -> None:
+        def write(current: HorizontalPodAutoscalerDict) -> None:
             status = render(current)
             if status != current.get("status"):
                 self.api.update_status({**current, "status": status})
 
         def write_newest() -> None:
-            newest = self.api.peek(KIND, meta.name_of(hpa), meta.namespace_of(hpa))
+            newest = self.api.peek(
+                HORIZONTAL_POD_AUTOSCALER, meta.name_of(hpa), meta.namespace_of(hpa)
+            )
             if newest is not None and meta.uid_of(newest) == meta.uid_of(hpa):
                 write(newest)  # otherwise it was deleted in the meantime
 

@@ -10,11 +10,21 @@ Source: k8s.io/api/autoscaling/v2.
 from __future__ import annotations
 
 from math import ceil
+from typing import TYPE_CHECKING
 
 from kubesim.autoscaler.constants import DEFAULTS, PolicyConstants, Rules, ScalingPolicy
 from kubesim.autoscaler.types import Behavior, Metric
-from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.quantity import parse_quantity
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        HorizontalPodAutoscalerDict,
+        HPAScalingRulesDict,
+        LabelSelectorDict,
+        MetricSpecDict,
+        MetricTargetDict,
+    )
 
 SOURCE_FIELDS = {
     "Resource": "resource",
@@ -26,8 +36,8 @@ SOURCE_FIELDS = {
 
 
 def metrics_of(
-    hpa: Document, constants: PolicyConstants = DEFAULTS
-) -> list[tuple[Metric, Document]]:
+    hpa: HorizontalPodAutoscalerDict, constants: PolicyConstants = DEFAULTS
+) -> list[tuple[Metric, MetricSpecDict]]:
     """Return spec.metrics as records, each with its entry; the default metric for an empty list.
 
     Args:
@@ -38,16 +48,20 @@ def metrics_of(
     return [(metric_of(entry), entry) for entry in entries or (default_metric(constants),)]
 
 
-def default_metric(constants: PolicyConstants) -> Document:
+def default_metric(constants: PolicyConstants) -> MetricSpecDict:
     """Return the entry of spec.metrics that an HPA without metrics has: CPU utilization."""
-    target = {"type": "Utilization", "averageUtilization": constants.default_utilization}
+    target: MetricTargetDict = {
+        "type": "Utilization",
+        "averageUtilization": constants.default_utilization,
+    }
     return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
 
 
-def metric_of(entry: ReadOnlyDocument) -> Metric:
+def metric_of(entry: MetricSpecDict) -> Metric:
     """Return one entry of spec.metrics as a record; an unknown type is kept."""
     type_ = str(entry.get("type", ""))
-    source = entry.get(SOURCE_FIELDS.get(type_, "")) or {}
+    fields: ReadOnlyDocument = entry  # the name of the source follows from the type
+    source = fields.get(SOURCE_FIELDS.get(type_, "")) or {}
     target = source.get("target") or {}
     named = source if type_ in ("Resource", "ContainerResource") else source.get("metric") or {}
     return Metric(
@@ -63,7 +77,7 @@ def metric_of(entry: ReadOnlyDocument) -> Metric:
     )
 
 
-def selector_text(selector: ReadOnlyDocument | None) -> str:
+def selector_text(selector: LabelSelectorDict | None) -> str:
     """Render a label selector as Go prints it, as conditions and events show it.
 
     >>> selector_text({"matchLabels": {"queue": "mail"}})[:59]  # no expressions follow
@@ -88,7 +102,7 @@ def _milli(value: str | float | None) -> int | None:
     return None if value is None else ceil(parse_quantity(value) * 1000)
 
 
-def behavior_of(hpa: Document) -> Behavior | None:
+def behavior_of(hpa: HorizontalPodAutoscalerDict) -> Behavior | None:
     """Return spec.behavior as a record; `{}` is a behavior, too."""
     behavior = (hpa.get("spec") or {}).get("behavior")
     if behavior is None:
@@ -96,7 +110,7 @@ def behavior_of(hpa: Document) -> Behavior | None:
     return Behavior(_rules(behavior.get("scaleUp")), _rules(behavior.get("scaleDown")))
 
 
-def _rules(rules: ReadOnlyDocument | None) -> Rules:
+def _rules(rules: HPAScalingRulesDict | None) -> Rules:
     given = rules or {}
     window, policies = given.get("stabilizationWindowSeconds"), given.get("policies")
     tolerance = given.get("tolerance")

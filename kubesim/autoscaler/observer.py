@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.verbs.metricsapis import MetricsAdapter, Usage
@@ -31,12 +32,22 @@ from kubesim.client import Informer
 from kubesim.clock.base import Clock, Worker
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.kindnames import POD
 from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import is_sidecar, pod_requests
 from kubesim.objects.selectors import Selector, parse_label_selector, selector_from
 from kubesim.objects.wellknown import RESYNC_SECONDS
 from kubesim.quantity import Amount, parse_cpu_milli, parse_memory
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ContainerDict,
+        HorizontalPodAutoscalerDict,
+        HorizontalPodAutoscalerSpecDict,
+        MetricSpecDict,
+        PodDict,
+        ScaleDict,
+    )
 
 NO_SOURCE = "no metrics returned from {api} metrics API: this cluster has no source of such metrics"
 BY_NAME = attrgetter("name")
@@ -60,7 +71,7 @@ def sample_of(raw: Usage | None, resource: str, container: str = "") -> Sample |
     return Sample(sum(values) * unit, second, window) if values else None
 
 
-def facts_of(pod: Document, seconds_at: Callable[[str], float]) -> PodFacts:
+def facts_of(pod: PodDict, seconds_at: Callable[[str], float]) -> PodFacts:
     """Return the facts about a pod that the policy uses.
 
     Args:
@@ -81,7 +92,7 @@ def facts_of(pod: Document, seconds_at: Callable[[str], float]) -> PodFacts:
     )
 
 
-def request_milli(pod: Document, resource: str, container: str = "") -> int | None:
+def request_milli(pod: PodDict, resource: str, container: str = "") -> int | None:
     """Return the request of a pod, or of one of its containers, in milli units.
 
     It is None if a counted container has no request. Containers and sidecars count, ordinary init
@@ -115,7 +126,7 @@ def _milli(amount: Amount, resource: str) -> int:
     return parse_cpu_milli(amount) if resource == "cpu" else parse_memory(amount) * 1000
 
 
-def no_request(pod: Document, resource: str, container: str = "") -> str:
+def no_request(pod: PodDict, resource: str, container: str = "") -> str:
     """Return why `request_milli` is None, in upstream's words.
 
     Args:
@@ -135,11 +146,11 @@ def no_request(pod: Document, resource: str, container: str = "") -> str:
     return f"container {container} not found in Pod {name}"
 
 
-def _pod_level(pod: Document) -> ReadOnlyDocument:
+def _pod_level(pod: PodDict) -> dict[str, str | float]:
     return ((pod.get("spec") or {}).get("resources") or {}).get("requests") or {}
 
 
-def _counted(pod: Document, container: str) -> list[Document]:
+def _counted(pod: PodDict, container: str) -> list[ContainerDict]:
     """Return containers and sidecars; only the named one, if a name is given."""
     spec = pod.get("spec") or {}
     running = list(spec.get("containers") or ())
@@ -148,7 +159,7 @@ def _counted(pod: Document, container: str) -> list[Document]:
     return [item for item in running if not container or item["name"] == container]
 
 
-def _by_label(pod: Document) -> list[str]:
+def _by_label(pod: PodDict) -> list[str]:
     namespace = meta.namespace_of(pod)
     return [namespace, *(f"{namespace}/{label}" for label in labels_index(meta.labels_of(pod)))]
 
@@ -157,7 +168,7 @@ def _by_label(pod: Document) -> list[str]:
 class _PodEntry:
     """A selected pod with its facts, valid while the informer holds this very document."""
 
-    pod: Document
+    pod: PodDict
     name: str
     facts: PodFacts
     requests: dict[tuple[str, str], int | None] = field(default_factory=dict)
@@ -167,8 +178,8 @@ class _PodEntry:
 class _HpaEntry:
     """What was parsed for an HPA at earlier passes, since it rarely changes."""
 
-    spec: Document | None = None
-    metrics: Sequence[tuple[Metric, Document]] = ()
+    spec: HorizontalPodAutoscalerSpecDict | None = None
+    metrics: Sequence[tuple[Metric, MetricSpecDict]] = ()
     behavior: Behavior | None = None
     selector_text: str = ""
     selector: Selector = field(default_factory=Selector)
@@ -202,7 +213,7 @@ class Observer:
         self._index = SelectorIndex()
         self._entries: dict[str, _HpaEntry] = {}
         self.pods = Informer(
-            api, worker, "Pod", indexers={"label": _by_label}, resync_seconds=RESYNC_SECONDS
+            api, worker, POD, indexers={"label": _by_label}, resync_seconds=RESYNC_SECONDS
         )
 
     def forget(self, key: str) -> None:
@@ -210,7 +221,9 @@ class Observer:
         self._index.drop(key)
         self._entries.pop(key, None)
 
-    def observe(self, hpa: Document, scale: Document, state: State) -> Observation:
+    def observe(
+        self, hpa: HorizontalPodAutoscalerDict, scale: ScaleDict, state: State
+    ) -> Observation:
         """Return the input of one pass.
 
         Args:
@@ -285,7 +298,7 @@ class Observer:
         message = f"pods by selector {text} are controlled by multiple HPAs: [{names}]"
         return "AmbiguousSelector", message
 
-    def _update_pods(self, entry: _HpaEntry, pods: Iterable[Document]) -> None:
+    def _update_pods(self, entry: _HpaEntry, pods: Iterable[PodDict]) -> None:
         """Set the selected pods, sorted by name; facts of unchanged pods are kept."""
         known, selected = entry.pods, []
         for pod in pods:
@@ -302,7 +315,7 @@ class Observer:
     # -- metrics -----------------------------------------------------------------------------------
 
     def _read(
-        self, namespace: str, metric: Metric, entry: Document, pods: Iterable[_PodEntry]
+        self, namespace: str, metric: Metric, entry: MetricSpecDict, pods: Iterable[_PodEntry]
     ) -> Reading:
         """Return the present measurement of one metric; an error becomes `Reading.error`."""
         if metric.type in ("Resource", "ContainerResource"):
@@ -344,7 +357,7 @@ class Observer:
         return Reading(samples, requests, unrequested, error=error)
 
     def _read_custom(
-        self, namespace: str, metric: Metric, entry: Document, pods: Iterable[_PodEntry]
+        self, namespace: str, metric: Metric, entry: MetricSpecDict, pods: Iterable[_PodEntry]
     ) -> Reading:
         """Return a Pods, Object or External metric, from the adapter."""
         source, failure = self._source or self._api.metrics_adapter, _failure(namespace, metric)
@@ -378,11 +391,11 @@ def added_up(series: Iterable[int]) -> int:
     return min(sum(series), MAX_TOTAL)
 
 
-def _described_name(entry: Document) -> str:
+def _described_name(entry: MetricSpecDict) -> str:
     return str(entry["object"]["describedObject"]["name"])
 
 
-def _object_suffix(namespace: str, metric: Metric, entry: Document) -> str:
+def _object_suffix(namespace: str, metric: Metric, entry: MetricSpecDict) -> str:
     """Return the end of upstream's message about an Object metric."""
     if metric.type != "Object":
         return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, isnan
+from typing import TYPE_CHECKING, cast
 
 from kubesim.autoscaler.constants import DEFAULTS, MAX_REPLICAS, PolicyConstants
 from kubesim.autoscaler.hpa_spec import SOURCE_FIELDS, default_metric
@@ -17,6 +18,14 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.meta import set_condition
 from kubesim.quantity import count_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        HorizontalPodAutoscalerDict,
+        HorizontalPodAutoscalerStatusDict,
+        MetricSpecDict,
+        MetricStatusDict,
+    )
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
 NO_READING = Reading()
@@ -41,7 +50,9 @@ class RescaleResult:
 # -- status --------------------------------------------------------------------------------------
 
 
-def with_conditions(status: Document, conditions: Sequence[Condition], now: str) -> Document:
+def with_conditions(
+    status: HorizontalPodAutoscalerStatusDict, conditions: Sequence[Condition], now: str
+) -> HorizontalPodAutoscalerStatusDict:
     """Return the status with conditions set one after the other; a later one replaces an earlier.
 
     Args:
@@ -56,13 +67,13 @@ def with_conditions(status: Document, conditions: Sequence[Condition], now: str)
 
 
 def status_of(
-    hpa: Document,
+    hpa: HorizontalPodAutoscalerDict,
     seen: Observation,
     result: Recommendation,
     outcome: RescaleResult,
     now: str,
     constants: PolicyConstants = DEFAULTS,
-) -> Document:
+) -> HorizontalPodAutoscalerStatusDict:
     """Return the status of the HPA after a pass.
 
     Args:
@@ -77,7 +88,7 @@ def status_of(
     if result.failed or outcome.error:
         desired = old.get("desiredReplicas", 0)
     entries = hpa["spec"].get("metrics") or (default_metric(constants),)
-    new: Document = {
+    new: HorizontalPodAutoscalerStatusDict = {
         **with_conditions(old, (*result.conditions, *attempt), now),
         "currentReplicas": seen.current,
         "desiredReplicas": desired,
@@ -91,7 +102,7 @@ def status_of(
     return new
 
 
-def metric_status(entry: ReadOnlyDocument, proposal: MetricProposal | None) -> Document:
+def metric_status(entry: MetricSpecDict, proposal: MetricProposal | None) -> MetricStatusDict:
     """Return one entry of status.currentMetrics; a blank one for a metric that failed.
 
     Args:
@@ -102,7 +113,8 @@ def metric_status(entry: ReadOnlyDocument, proposal: MetricProposal | None) -> D
     if proposal is None or metric_type not in SOURCE_FIELDS:
         return {"type": ""}
     source_field = SOURCE_FIELDS[metric_type]
-    source = entry.get(source_field) or {}
+    fields: ReadOnlyDocument = entry
+    source = fields.get(source_field) or {}
     retained = ("name", "container", "metric", "describedObject")
     body: Document = {name: thaw(source[name]) for name in retained if name in source}
     current: Document = {}
@@ -112,7 +124,8 @@ def metric_status(entry: ReadOnlyDocument, proposal: MetricProposal | None) -> D
         current["averageValue"] = quantity_text(proposal.average_milli)
     if proposal.value_milli is not None:
         current["value"] = quantity_text(proposal.value_milli)
-    return {"type": metric_type, source_field: {**body, "current": current}}
+    shown = {"type": metric_type, source_field: {**body, "current": current}}
+    return cast("MetricStatusDict", shown)
 
 
 def quantity_text(milli: int) -> str:
@@ -134,7 +147,7 @@ def quantity_text(milli: int) -> str:
 
 
 def decision_of(
-    hpa: Document,
+    hpa: HorizontalPodAutoscalerDict,
     seen: Observation,
     result: Recommendation,
     outcome: RescaleResult,
@@ -257,7 +270,7 @@ def measured_text(result: Recommendation, before: str, between: str, after: str)
     return f"{before}{data.get('metric')} {figures[0]}{between}{figures[1]}{after}"
 
 
-def log_line(hpa: Document, seen: Observation, result: Recommendation) -> str:
+def log_line(hpa: HorizontalPodAutoscalerDict, seen: Observation, result: Recommendation) -> str:
     """Return one line for the lifecycle log.
 
     Args:
@@ -279,7 +292,12 @@ def log_line(hpa: Document, seen: Observation, result: Recommendation) -> str:
 
 
 def unreadable_scale(
-    hpa: Document, message: str, component: str, now: float, *, shadow: bool | str = False
+    hpa: HorizontalPodAutoscalerDict,
+    message: str,
+    component: str,
+    now: float,
+    *,
+    shadow: bool | str = False,
 ) -> Decision:
     """Return the record of a pass whose scale could not be read.
 
@@ -302,7 +320,7 @@ def unreadable_scale(
     )
 
 
-def object_of(hpa: Document, *, shadow: bool | str = False) -> str:
+def object_of(hpa: HorizontalPodAutoscalerDict, *, shadow: bool | str = False) -> str:
     """Return the name of an HPA in the decision log; each shadow policy has its own name.
 
     >>> web = {"metadata": {"name": "web", "namespace": "default"}}
@@ -315,7 +333,7 @@ def object_of(hpa: Document, *, shadow: bool | str = False) -> str:
     return f"hpa-shadow/{short_name(hpa)}{policy}"
 
 
-def short_name(hpa: Document) -> str:
+def short_name(hpa: HorizontalPodAutoscalerDict) -> str:
     """Return the name of an HPA, with the namespace unless that is `default`."""
     namespace, name = meta.namespace_of(hpa), meta.name_of(hpa)
     return name if namespace in ("default", "", None) else f"{namespace}/{name}"

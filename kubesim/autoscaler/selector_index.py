@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import Selector
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 
 class SelectorIndex:
@@ -51,7 +54,7 @@ class SelectorIndex:
         self._anchors[namespace, anchor_of(selector)].discard(key)
         self.per_namespace[namespace] -= 1
 
-    def selecting(self, namespace: str, pods: Iterable[Document]) -> list[str]:
+    def selecting(self, namespace: str, pods: Iterable[PodDict]) -> list[str]:
         """Return the keys of all HPAs that select at least one of these pods, sorted."""
         keys: set[str] = set()
         for pod in pods:

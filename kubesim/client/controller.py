@@ -17,7 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Unpack
+from typing import Protocol, Unpack, cast, overload
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client.decisions import Decision, RuleStep
@@ -27,10 +27,21 @@ from kubesim.client.tools import Tools
 from kubesim.client.workqueue import WorkQueue
 from kubesim.errors import AlreadyExists, Conflict, NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.kindnames import D, KindName
 from kubesim.objects.wellknown import RESYNC_SECONDS
 
 MAX_DELAY_SECONDS = 60.0  # longest back-off of a failing key; upstream 1000 s
+
+
+class InformerRun(Protocol):
+    """What the base class does with an informer, whatever the type of its objects."""
+
+    def start(self) -> None:
+        """List and watch."""
+
+    def stop(self) -> None:
+        """Close the watch."""
 
 
 class Controller(ABC):
@@ -67,8 +78,8 @@ class Controller(ABC):
         self.recorder = EventRecorder(tools.api, self.name)
         self.queue = WorkQueue(self.worker, self._process, max_delay_seconds=self.max_delay_seconds)
         self.counts: Counter[str] = Counter()
-        self._informers: list[Informer] = []
-        self._on_demand: list[Informer] = []
+        self._informers: list[InformerRun] = []
+        self._on_demand: list[InformerRun] = []
         self._resync_seconds = resync_seconds
         self.stopped = False
 
@@ -80,18 +91,36 @@ class Controller(ABC):
             key: ``namespace/name`` of the object, or another key that `informer` queues.
         """
 
+    @overload
+    def informer(
+        self,
+        kind: KindName[D],
+        keys_for: Callable[[ResourceEvent[D]], Iterable[str]],
+        *,
+        on_demand: bool = False,
+        **options: Unpack[InformerOptions[D]],
+    ) -> Informer[D]: ...
+    @overload
     def informer(
         self,
         kind: str,
-        keys_for: Callable[[ResourceEvent], Iterable[str]],
+        keys_for: Callable[[ResourceEvent[Document]], Iterable[str]],
         *,
         on_demand: bool = False,
-        **options: Unpack[InformerOptions],
-    ) -> Informer:
+        **options: Unpack[InformerOptions[Document]],
+    ) -> Informer[Document]: ...
+    def informer(
+        self,
+        kind: KindName[D] | str,
+        keys_for: Callable[[ResourceEvent[D]], Iterable[str]],
+        *,
+        on_demand: bool = False,
+        **options: Unpack[InformerOptions[D]],
+    ) -> Informer[D]:
         """Add an informer whose events queue keys; it is started with the controller.
 
         Args:
-            kind: any name of the kind.
+            kind: any name of the kind; one of `kubesim.objects.kindnames` says the type.
             keys_for: returns the keys to queue for an event.
             on_demand: the informer is started by `demand`, so that a controller without work costs
                 nothing.
@@ -101,16 +130,17 @@ class Controller(ABC):
             The informer.
         """
 
-        def on_event(event: ResourceEvent) -> None:
+        def on_event(event: ResourceEvent[D]) -> None:
             for key in keys_for(event):
                 self.queue.add(key)
 
         options.setdefault("resync_seconds", self._resync_seconds)
-        informer = Informer(self.api, self.worker, kind, on_event=on_event, **options)
+        known = cast("KindName[D]", kind)
+        informer = Informer(self.api, self.worker, known, on_event=on_event, **options)
         (self._on_demand if on_demand else self._informers).append(informer)
         return informer
 
-    def remove_informer(self, informer: Informer) -> None:
+    def remove_informer(self, informer: InformerRun) -> None:
         """Stop an informer that is no longer needed."""
         informer.stop()
         self._informers.remove(informer)
@@ -143,13 +173,13 @@ class Controller(ABC):
         """Return counts for tests and tables."""
         return {**self.counts, "queue": len(self.queue)}
 
-    def about(self, key: str) -> Document | None:
+    def about(self, key: str) -> ReadOnlyDocument | None:
         """Return the object of the Event about a failing key; None: no Event is written."""
         return None
 
     def decide(
         self,
-        obj: Document,
+        obj: ReadOnlyDocument,
         verdict: str,
         *,
         steps: Sequence[RuleStep] = (),
@@ -182,11 +212,11 @@ class Controller(ABC):
         )
         self.decisions.record_if_new(decision, signature, always=acted)
 
-    def last_signature(self, obj: Document) -> Hashable:
+    def last_signature(self, obj: ReadOnlyDocument) -> Hashable:
         """Return the signature of the last decision about an object, or None."""
         return self.decisions.signature_of(self.name, meta.reference_to(obj))
 
-    def forget_decisions(self, obj: Document) -> None:
+    def forget_decisions(self, obj: ReadOnlyDocument) -> None:
         """Forget the signature of the last decision about an object that was deleted."""
         self.decisions.forget(self.name, meta.reference_to(obj))
 

@@ -16,36 +16,49 @@ Source: k8s.io/client-go/tools/cache (shared_informer.go, reflector.go).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypedDict
+from typing import Generic, Protocol, TypedDict, cast
 
-from kubesim.apiserver import KubeAPI, ResourceEvent, ResourceWatch
+from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.clock.base import Timer, Worker
 from kubesim.errors import Expired
 from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import D, KindName
 from kubesim.objects.meta import key_of, labels_of, resource_version_of
 from kubesim.objects.selectors import parse_field_selector, parse_label_selector
 
-Indexer = Callable[[Document], Iterable[str]]
+Indexer = Callable[[D], Iterable[str]]
 
 
-class InformerOptions(TypedDict, total=False):
+class InformerOptions(TypedDict, Generic[D], total=False):
     """Options of an `Informer`."""
 
     namespace: str | None
     label_selector: str
     field_selector: str
-    indexers: Mapping[str, Indexer]
+    indexers: Mapping[str, Indexer[D]]
     latency_seconds: float
     resync_seconds: float
 
 
-class Informer:
-    """A cache of one kind. It runs on the component's worker, so that it needs no lock.
+class EventSource(Protocol[D]):
+    """A watch as the informer uses it, with the type of its objects."""
+
+    def poll(self) -> list[ResourceEvent[D]]:
+        """Return the events since the last poll."""
+
+    def close(self) -> None:
+        """End the watch."""
+
+
+class Informer(Generic[D]):
+    """A cache of one kind, whose objects have the type `D`.
+
+    It runs on the component's worker, so that it needs no lock.
 
     Args:
         api: the API server.
         worker: the component's serial lane.
-        kind: any name of the kind.
+        kind: any name of the kind; one of `kubesim.objects.kindnames` says the type of its objects.
         namespace: None: all namespaces.
         on_event: called for each change; it may only enqueue.
         label_selector, field_selector: cache only these objects.
@@ -58,19 +71,20 @@ class Informer:
         self,
         api: KubeAPI,
         worker: Worker,
-        kind: str,
+        kind: KindName[D] | str,
         *,
         namespace: str | None = None,
-        on_event: Callable[[ResourceEvent], None] | None = None,
+        on_event: Callable[[ResourceEvent[D]], None] | None = None,
         label_selector: str = "",
         field_selector: str = "",
-        indexers: Mapping[str, Indexer] | None = None,
+        indexers: Mapping[str, Indexer[D]] | None = None,
         latency_seconds: float = 0.0,
         resync_seconds: float = 0.0,
     ) -> None:
         self._api = api
         self._worker = worker
-        self._kind = kind
+        self._kind = cast("KindName[D]", kind)
+        self._kind_name = cast(str, kind)
         self._namespace = namespace
         self._on_event = on_event
         self._selectors = {"label_selector": label_selector, "field_selector": field_selector}
@@ -78,10 +92,10 @@ class Informer:
         self._fields = parse_field_selector(field_selector)
         self._latency = latency_seconds
         self._resync = resync_seconds
-        self._objects: dict[str, Document] = {}
+        self._objects: dict[str, D] = {}
         self._indexers = dict(indexers or {})
-        self._indexes: dict[str, dict[str, dict[str, Document]]] = {n: {} for n in self._indexers}
-        self._watch: ResourceWatch | None = None
+        self._indexes: dict[str, dict[str, dict[str, D]]] = {n: {} for n in self._indexers}
+        self._watch: EventSource[D] | None = None
         self._timer: Timer | None = None
         self._draining = False
         self._stopped = False
@@ -90,15 +104,15 @@ class Informer:
 
     # -- reading --------------------------------------------------------------------------------
 
-    def get(self, key: str) -> Document | None:
+    def get(self, key: str) -> D | None:
         """Return the cached object of a key (``namespace/name``), frozen, or None."""
         return self._objects.get(key)
 
-    def list(self) -> list[Document]:
+    def list(self) -> list[D]:
         """Return all cached objects, frozen, in the order in which they were first seen."""
         return list(self._objects.values())
 
-    def by_index(self, index: str, value: str) -> Iterable[Document]:
+    def by_index(self, index: str, value: str) -> Iterable[D]:
         """Return the cached objects for which an indexer returned a value."""
         return tuple(self._indexes[index].get(value, {}).values())
 
@@ -133,13 +147,14 @@ class Informer:
         if self._watch is not None:
             self._watch.close()
         objects, revision = self._api.snapshot(self._kind, self._namespace)
-        self._watch = self._api.watch(
-            self._kind,
+        watch = self._api.watch(
+            self._kind_name,
             self._namespace,
             resource_version=revision,
             on_ready=self._wake,
             **self._selectors,
         )
+        self._watch = cast("EventSource[D]", watch)
         self.relists += 1
         listed = {key_of(obj): obj for obj in objects if self._matches(obj)}
         for key in [key for key in self._objects if key not in listed]:
@@ -155,7 +170,7 @@ class Informer:
         self.synced = True
         self._wake()
 
-    def _matches(self, obj: Document) -> bool:
+    def _matches(self, obj: D) -> bool:
         return self._labels.matches(labels_of(obj)) and self._fields.matches(obj)
 
     def _wake(self) -> None:
@@ -178,7 +193,7 @@ class Informer:
             for event in events:
                 self._apply(event)
 
-    def _apply(self, event: ResourceEvent) -> None:
+    def _apply(self, event: ResourceEvent[D]) -> None:
         key = key_of(event.object)
         known = self._objects.pop(key, None) if event.type == "DELETED" else self._objects.get(key)
         if self._indexers:
@@ -191,7 +206,7 @@ class Informer:
         if self._on_event is not None:
             self._on_event(event)
 
-    def _reindex(self, key: str, old: Document | None, new: Document | None) -> None:
+    def _reindex(self, key: str, old: D | None, new: D | None) -> None:
         for name, indexer in self._indexers.items():
             index = self._indexes[name]
             if old is not None:
@@ -206,4 +221,4 @@ class Informer:
 
     def statistics(self) -> Document:
         """Return counts for tests and tables."""
-        return {"kind": self._kind, "objects": len(self._objects), "relists": self.relists}
+        return {"kind": self._kind_name, "objects": len(self._objects), "relists": self.relists}

@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import shake_128
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import EventDict, ObjectReferenceDict
 
 BURST = 25  # events about one object before the rate limit applies
 REFILL_SECONDS = 300.0  # then one more in five minutes
@@ -46,13 +50,13 @@ class EventRecorder:
 
     def event(
         self,
-        obj: Document,
+        obj: ReadOnlyDocument,
         type: str,
         reason: str,
         message: str,
         *,
         action: str = "",
-        related: Document | None = None,
+        related: ReadOnlyDocument | None = None,
     ) -> None:
         """Write an Event about an object. Never raises; an Event that cannot be written is logged.
 
@@ -84,18 +88,18 @@ class EventRecorder:
 
     def _create(
         self,
-        obj: Document,
+        obj: ReadOnlyDocument,
         namespace: str,
         type: str,
         reason: str,
         message: str,
         action: str,
-        related: Document | None,
+        related: ReadOnlyDocument | None,
     ) -> str:
         now = self._api.clock.timestamp()
         salt = f"{meta.uid_of(obj)}/{self._component}/{reason}/{message}/{self._api.clock.now()}"
         name = f"{meta.name_of(obj)[:230]}.{shake_128(salt.encode()).hexdigest(8)}"
-        event: Document = {
+        event: EventDict = {
             "kind": "Event",
             "apiVersion": "v1",
             "metadata": {"name": name, "namespace": namespace},
@@ -141,7 +145,7 @@ class EventRecorder:
         return True
 
 
-def _reference(obj: Document) -> Document:
+def _reference(obj: ReadOnlyDocument) -> ObjectReferenceDict:
     return {
         "kind": obj.get("kind", ""),
         "apiVersion": obj.get("apiVersion", ""),

@@ -5,22 +5,27 @@ Source: k8s.io/kubectl/pkg/describe/describe.go (describeNode, describeNodeResou
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kubesim.apiserver import KubeAPI
 from kubesim.client import Decision
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import POD
 from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
 from kubesim.objects.taints import taints_of
 from kubesim.quantity import MEBIBYTE, parse_cpu_milli, parse_memory
 from kubesim.table import Table
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict, TaintDict
 
-def pods_on(api: KubeAPI, node: str) -> list[Document]:
+
+def pods_on(api: KubeAPI, node: str) -> list[PodDict]:
     """Return the pods that are bound to a node, frozen, by key."""
-    return [pod for pod in api.snapshot("Pod")[0] if node_of(pod) == node]
+    return [pod for pod in api.snapshot(POD)[0] if node_of(pod) == node]
 
 
-def taint_text(taint: Document) -> str:
+def taint_text(taint: TaintDict) -> str:
     """Return a taint as kubectl writes it.
 
     >>> taint_text({"key": "dedicated", "value": "gpu", "effect": "NoSchedule"})
@@ -30,7 +35,7 @@ def taint_text(taint: Document) -> str:
     return f"{taint['key']}{value}:{taint['effect']}"
 
 
-def facts(node: Document, latest: Decision | None) -> list[tuple[str, str]]:
+def facts(node: NodeDict, latest: Decision | None) -> list[tuple[str, str]]:
     """Return (label, value) pairs: name, labels, taints, and the newest decision about the node."""
     labels = ", ".join(f"{key}={value}" for key, value in meta.labels_of(node).items())
     result = [
@@ -44,7 +49,7 @@ def facts(node: Document, latest: Decision | None) -> list[tuple[str, str]]:
     return result
 
 
-def conditions(node: Document) -> Table:
+def conditions(node: NodeDict) -> Table:
     """Return the conditions: type, status, last transition, reason, message."""
     fields = ("type", "status", "lastTransitionTime", "reason", "message")
     rows = [
@@ -73,7 +78,7 @@ def pods(api: KubeAPI, name: str) -> Table:
     return Table(columns, rows, f"pods on {name}")
 
 
-def allocated(api: KubeAPI, node: Document) -> Table:
+def allocated(api: KubeAPI, node: NodeDict) -> Table:
     """Return what the running pods of a node request, and what is allocatable."""
     running = [pod for pod in pods_on(api, meta.name_of(node)) if not is_finished(pod)]
     requested = sum(map(pod_requests, running), NOTHING)

@@ -21,14 +21,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import retry_on_conflict
 from kubesim.clock.base import Clock
 from kubesim.errors import NotFound, StatusError, TooManyRequests
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import NODE, POD
 from kubesim.objects.pods import is_finished
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 RETRY_SECONDS = 5.0  # between two attempts to evict a pod that a budget protects
 TIMEOUT_SECONDS = 600.0  # kubectl waits without limit; a lesson has to end
@@ -55,7 +59,7 @@ class DrainPlan:
         errors: messages about pods that block the drain; with one of them, no pod is evicted.
     """
 
-    evict: tuple[Document, ...]
+    evict: tuple[PodDict, ...]
     skipped: tuple[str, ...]
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
@@ -66,7 +70,7 @@ _EVICT: _Filtered = (True, "", False)
 
 
 def drain_plan(
-    pods: Sequence[Document],
+    pods: Sequence[PodDict],
     *,
     daemonset_exists: Callable[[str, str], bool] = lambda _namespace, _name: True,
     ignore_daemonsets: bool = True,
@@ -83,7 +87,7 @@ def drain_plan(
         force: evict pods without a controller, and pods of a deleted DaemonSet.
     """
 
-    def daemons(pod: Document) -> _Filtered:
+    def daemons(pod: PodDict) -> _Filtered:
         controller = meta.controller_of(pod)
         if controller is None or controller["kind"] != "DaemonSet" or is_finished(pod):
             return _EVICT
@@ -93,10 +97,10 @@ def drain_plan(
             return False, DAEMON_WARNING, False
         return False, DAEMON_FATAL, True
 
-    def mirrors(pod: Document) -> _Filtered:
+    def mirrors(pod: PodDict) -> _Filtered:
         return MIRROR_ANNOTATION not in meta.annotations_of(pod), "", False
 
-    def storage(pod: Document) -> _Filtered:
+    def storage(pod: PodDict) -> _Filtered:
         if is_finished(pod) or not _has_local_storage(pod):
             return _EVICT
         return (
@@ -105,12 +109,12 @@ def drain_plan(
             not (delete_emptydir_data),
         )
 
-    def bare(pod: Document) -> _Filtered:
+    def bare(pod: PodDict) -> _Filtered:
         if is_finished(pod) or meta.controller_of(pod) is not None:
             return _EVICT
         return force, BARE_WARNING if force else BARE_FATAL, not force
 
-    def filtered(pod: Document) -> _Filtered:
+    def filtered(pod: PodDict) -> _Filtered:
         """Return the first filter's result that keeps the pod, else the last one's, as kubectl."""
         result = _EVICT
         for rule in (daemons, mirrors, storage, bare):
@@ -130,7 +134,7 @@ def drain_plan(
     )
 
 
-def _grouped(template: str, messages: Iterable[tuple[Document, str]]) -> tuple[str, ...]:
+def _grouped(template: str, messages: Iterable[tuple[PodDict, str]]) -> tuple[str, ...]:
     """Return one line for each message, with the keys of its pods."""
     keys: dict[str, list[str]] = {}
     for pod, message in messages:
@@ -140,7 +144,7 @@ def _grouped(template: str, messages: Iterable[tuple[Document, str]]) -> tuple[s
     )
 
 
-def _has_local_storage(pod: Document) -> bool:
+def _has_local_storage(pod: PodDict) -> bool:
     return any("emptyDir" in volume for volume in (pod.get("spec") or {}).get("volumes") or ())
 
 
@@ -220,7 +224,7 @@ class Drain:
             return self.report
         begin = self._clock.now()
         pending = {meta.key_of(pod): pod for pod in plan.evict}
-        evicted: dict[str, Document] = {}
+        evicted: dict[str, PodDict] = {}
         retry_at = begin
         while pending or evicted:
             if pending and self._clock.now() >= retry_at:
@@ -240,10 +244,10 @@ class Drain:
         return self.report
 
     def _evict(
-        self, pending: dict[str, Document], evicted: dict[str, Document]
-    ) -> tuple[dict[str, Document], dict[str, Document]]:
+        self, pending: dict[str, PodDict], evicted: dict[str, PodDict]
+    ) -> tuple[dict[str, PodDict], dict[str, PodDict]]:
         """Evict each pending pod; return the pods to retry, and the evicted ones."""
-        refused: dict[str, Document] = {}
+        refused: dict[str, PodDict] = {}
         evicted = dict(evicted)
         for key, pod in pending.items():
             name, namespace = meta.name_of(pod), meta.namespace_of(pod)
@@ -269,22 +273,22 @@ class Drain:
                 evicted[key] = pod
         return refused, evicted
 
-    def _wait_for_any(self, pods: list[Document], seconds: float) -> None:
+    def _wait_for_any(self, pods: list[PodDict], seconds: float) -> None:
         """Let time pass until one of the pods is deleted, at most `seconds`."""
         self._clock.wait_until(lambda: any(map(self._is_deleted, pods)), seconds)
 
-    def _is_deleted(self, pod: Document) -> bool:
-        current = self._api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
+    def _is_deleted(self, pod: PodDict) -> bool:
+        current = self._api.peek(POD, meta.name_of(pod), meta.namespace_of(pod))
         return current is None or meta.uid_of(current) != meta.uid_of(pod)
 
-    def _report_if_deleted(self, key: str, pod: Document) -> bool:
+    def _report_if_deleted(self, key: str, pod: PodDict) -> bool:
         deleted = self._is_deleted(pod)
         if deleted:
             self.report.evicted.append(key)
             self._say(f"pod/{meta.name_of(pod)} evicted")
         return deleted
 
-    def _time_out(self, pending: dict[str, Document], evicted: dict[str, Document]) -> None:
+    def _time_out(self, pending: dict[str, PodDict], evicted: dict[str, PodDict]) -> None:
         reached = f"global timeout reached: {self._timeout:g}s"
         for pod in pending.values():
             place = f'pods/"{meta.name_of(pod)}" -n "{meta.namespace_of(pod)}"'
@@ -315,7 +319,7 @@ def cordon(api: KubeAPI, name: str, *, unschedulable: bool) -> bool:
     """
 
     def write() -> bool:
-        node = api.get("Node", name)
+        node = api.get(NODE, name)
         if bool(node["spec"].get("unschedulable")) is unschedulable:
             return False
         node["spec"].pop("unschedulable", None)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.printers.table import table_for
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import POD
 from kubesim.table import Table
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 
 class GetOptions(TypedDict, total=False):
@@ -27,7 +30,7 @@ def pods_table(api: KubeAPI, namespace: str | None = None) -> Table:
         api: the API server.
         namespace: None: all namespaces.
     """
-    pods, _ = api.snapshot("Pod", namespace)
+    pods, _ = api.snapshot(POD, namespace)
     rows = [_pod_row(api, pod) for pod in pods]
     return Table(
         ("pod", "status", "node", "cpu [m]", "memory [MB]", "restarts"), sorted(rows), "pods"
@@ -73,7 +76,7 @@ def get_table(
     return Table(headings, rows)
 
 
-def _pod_row(api: KubeAPI, pod: Document) -> tuple[object, ...]:
+def _pod_row(api: KubeAPI, pod: PodDict) -> tuple[object, ...]:
     sample = api.sample(meta.namespace_of(pod), meta.name_of(pod))
     containers = sample[2] if sample else ()
     status = pod.get("status", {})

@@ -20,7 +20,7 @@ Source: k8s.io/kubectl/pkg/cmd/{drain,taint}, pkg/describe/describe.go (describe
 from __future__ import annotations
 
 from html import escape
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import Decision, DecisionLog, RuleStep, retry_on_conflict
@@ -35,11 +35,14 @@ from kubesim.ctl.drain import (
 )
 from kubesim.errors import BadRequest, NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import DAEMON_SET, NODE
 from kubesim.objects.meta import is_condition_true
 from kubesim.objects.taints import same_taint, taints_of
 from kubesim.objects.wellknown import TAINT_EFFECTS
 from kubesim.table import Table
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, TaintDict
 
 DRAINING = "https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/"
 
@@ -80,18 +83,18 @@ class ClusterNode:
         self._decisions = decisions
         self._machine = machine
         if machine is None:
-            api.get("Node", name)
+            api.get(NODE, name)
 
     # -- reading --------------------------------------------------------------------------------
 
     @property
-    def document(self) -> Document:
+    def document(self) -> NodeDict:
         """The current Node object, as a copy that you may change.
 
         Raises:
             NotFound: the object was deleted.
         """
-        return self._api.get("Node", self.name)
+        return self._api.get(NODE, self.name)
 
     @property
     def ready(self) -> bool:
@@ -219,7 +222,7 @@ class ClusterNode:
         pods = describe_node.pods_on(self._api, self.name)
         plan = drain_plan(
             pods,
-            daemonset_exists=lambda ns, name: self._api.peek("DaemonSet", name, ns) is not None,
+            daemonset_exists=lambda ns, name: self._api.peek(DAEMON_SET, name, ns) is not None,
             ignore_daemonsets=ignore_daemonsets,
             delete_emptydir_data=delete_emptydir_data,
             force=force,
@@ -324,7 +327,7 @@ class ClusterNode:
         return f"<table>{facts}</table>{parts}"
 
 
-def parse_taint(text: str) -> Document:
+def parse_taint(text: str) -> TaintDict:
     """Parse a taint as kubectl writes it: ``key=value:Effect`` or ``key:Effect``.
 
     >>> parse_taint("dedicated=gpu:NoSchedule")

@@ -25,7 +25,7 @@ objectresumer.go, objectrestarter.go), pkg/cmd/rollout.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import retry_on_conflict
@@ -36,6 +36,9 @@ from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.progress import Progress, progress_of
 from kubesim.objects.references import parse_reference
 from kubesim.table import Table
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import DeploymentDict, PodTemplateSpecDict, ReplicaSetDict
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 CHANGE_CAUSE = "kubernetes.io/change-cause"
@@ -54,8 +57,8 @@ class RolloutRevision(NamedTuple):
 
     number: int
     cause: str
-    template: Document
-    holder: Document
+    template: PodTemplateSpecDict
+    holder: ReadOnlyDocument
 
 
 # -- one workload ----------------------------------------------------------------------------------
@@ -122,7 +125,8 @@ class Rollout:
             if number is not None:
                 cause = meta.annotations_of(holder).get(CHANGE_CAUSE, "")
                 bare = {k: v for k, v in revisions.without_hash(template).items() if k != "$patch"}
-                known.append(RolloutRevision(number, cause, thaw(bare), holder))
+                kept = cast("PodTemplateSpecDict", thaw(bare))
+                known.append(RolloutRevision(number, cause, kept, holder))
         return sorted(known, key=lambda revision: revision.number)
 
     # -- changing -------------------------------------------------------------------------------
@@ -165,7 +169,9 @@ class Rollout:
                 f"{wanted.number})"
             )
         if self._kind.kind == "Deployment":
-            self._api.update(revisions.rolled_back(workload, wanted.holder))
+            deployment = cast("DeploymentDict", workload)
+            holder = cast("ReplicaSetDict", wanted.holder)
+            self._api.update(revisions.rolled_back(deployment, holder))
         else:
             spec = {**workload["spec"], "template": wanted.template}
             self._api.update({**workload, "spec": spec})
@@ -272,6 +278,6 @@ def restart(api: KubeAPI, reference: str) -> str:
     return Rollout(api, reference).restart()
 
 
-def _images(template: ReadOnlyDocument) -> str:
+def _images(template: PodTemplateSpecDict) -> str:
     containers = (template.get("spec") or {}).get("containers") or ()
     return ", ".join(str(container.get("image", "")) for container in containers)

@@ -26,7 +26,7 @@ from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.audit import Write
 from kubesim.errors import NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.references import parse_reference
 from kubesim.table import Table
 
@@ -272,7 +272,7 @@ def _close(span: Span) -> float:
     return span.end
 
 
-def describe(before: Document | None, after: Document | None) -> str:
+def describe(before: ReadOnlyDocument | None, after: ReadOnlyDocument | None) -> str:
     """Return what a write did, in a few words; "" if it only changed counters or heartbeats."""
     if before is None:
         return "create"
@@ -297,7 +297,9 @@ def describe(before: Document | None, after: Document | None) -> str:
     return ", ".join(changes)
 
 
-def _transitions(before: Sequence[Document], after: Sequence[Document]) -> list[str]:
+def _transitions(
+    before: Sequence[ReadOnlyDocument], after: Sequence[ReadOnlyDocument]
+) -> list[str]:
     # A condition that was not set and is False now has not changed.
     known: dict[object, object] = {item.get("type"): "False" for item in after}
     known.update({item.get("type"): item.get("status") for item in before})
@@ -309,7 +311,7 @@ def _transitions(before: Sequence[Document], after: Sequence[Document]) -> list[
     ]
 
 
-def _parent(reached: dict[str, _Open], document: Document) -> _Open | None:
+def _parent(reached: dict[str, _Open], document: ReadOnlyDocument) -> _Open | None:
     for reference in document["metadata"].get("ownerReferences") or ():
         if reference.get("uid") in reached:
             return reached[reference["uid"]]
@@ -320,13 +322,13 @@ def _is_ready_pod(row: Write) -> bool:
     return row.after is not None and row.after.get("kind") == "Pod"
 
 
-def _document(row: Write) -> Document:
+def _document(row: Write) -> ReadOnlyDocument:
     document = row.before if row.after is None else row.after
     assert document is not None, "a write has an object before or after it"
     return document
 
 
-def _target_test(document: Document) -> Callable[[Document], bool]:
+def _target_test(document: ReadOnlyDocument) -> Callable[[ReadOnlyDocument], bool]:
     """Return a test for the object that an autoscaler scales; always false for other kinds."""
     target = (document.get("spec") or {}).get("scaleTargetRef") or {}
     if not target:
@@ -334,7 +336,7 @@ def _target_test(document: Document) -> Callable[[Document], bool]:
     group = _group_of(str(target.get("apiVersion", "")))
     wanted = target.get("kind"), meta.namespace_of(document), target.get("name"), group
 
-    def is_target(other: Document) -> bool:
+    def is_target(other: ReadOnlyDocument) -> bool:
         place = other.get("kind"), meta.namespace_of(other), meta.name_of(other)
         return (*place, _group_of(str(other.get("apiVersion", "")))) == wanted
 
@@ -345,6 +347,6 @@ def _group_of(api_version: str) -> str:
     return api_version.rpartition("/")[0]
 
 
-def called_of(document: Document) -> str:
+def called_of(document: ReadOnlyDocument) -> str:
     """Return an object as ``kind/name`` or ``kind/namespace/name``."""
     return meta.reference(str(document.get("kind", "")).lower(), meta.key_of(document))

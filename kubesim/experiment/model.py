@@ -11,6 +11,7 @@ Ours leaves out: full nodes, pods that fail, conflicts.
 from __future__ import annotations
 
 from math import inf
+from typing import TYPE_CHECKING, cast
 
 from kubesim.autoscaler.hpa_spec import behavior_of, metrics_of
 from kubesim.autoscaler.policy.figures import SampleSums
@@ -24,6 +25,9 @@ from kubesim.experiment.scores import BINS, LatencyTally, Run, Scores, count_fla
 from kubesim.experiment.setting import Contender, PolicySource, World
 from kubesim.traffic import Flow, TrafficModel
 from kubesim.traffic.queueing import MOST_LOADED, P95, FluidQueue
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import HorizontalPodAutoscalerDict
 
 TRAFFIC_METRICS = ("requests_per_second", "queue_length")
 
@@ -45,7 +49,7 @@ class Simulation:
         self.contender = contender
         self._rate = traffic.rate
         self._policy = contender.make_policy()
-        spec = {"spec": contender.spec()}
+        spec = cast("HorizontalPodAutoscalerDict", {"spec": contender.spec()})
         self._metrics: list[Metric] = [metric for metric, _ in metrics_of(spec)]
         self._behavior = behavior_of(spec)
         self._tolerance = tolerances(self._behavior, contender.constants)

@@ -11,8 +11,8 @@ pkg/kubelet/eviction/eviction_manager.go (Admit).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
 from kubesim.objects.nodeaffinity import NO_AFFINITY, wants_node
 from kubesim.objects.pods import (
     BEST_EFFORT,
@@ -25,17 +25,20 @@ from kubesim.objects.pods import (
 from kubesim.objects.taints import taints_of, tolerates
 from kubesim.objects.wellknown import MEMORY_PRESSURE, NO_EXECUTE, NO_SCHEDULE
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict, TaintDict
+
 NOT_TOLERATED = "node(s) had taints that the pod didn't tolerate"
 
 
 def admission(
-    pod: Document,
+    pod: PodDict,
     running: Mapping[str, PodResources],
     allocatable: PodResources,
     max_pods: int,
     *,
     memory_pressure: bool = False,
-    node: Document | None = None,
+    node: NodeDict | None = None,
 ) -> tuple[str, str] | None:
     """Return why a node refuses a pod, as (reason, message); None if it admits the pod.
 
@@ -64,7 +67,7 @@ def admission(
     return None if node is None else _misplaced(pod, node)
 
 
-def _misplaced(pod: Document, node: Document) -> tuple[str, str] | None:
+def _misplaced(pod: PodDict, node: NodeDict) -> tuple[str, str] | None:
     """Check the scheduler's rules that a kubelet applies again, since a pod may be bound by hand.
 
     NoSchedule taints are not among them: they concern the scheduler only.
@@ -78,10 +81,10 @@ def _misplaced(pod: Document, node: Document) -> tuple[str, str] | None:
     return None
 
 
-def _admitted_under_pressure(pod: Document) -> bool:
+def _admitted_under_pressure(pod: PodDict) -> bool:
     if int(pod["spec"].get("priority") or 0) >= CRITICAL_PRIORITY:
         return True
     if qos_class(pod) != BEST_EFFORT:
         return True
-    taint = {"key": MEMORY_PRESSURE, "effect": NO_SCHEDULE}
+    taint: TaintDict = {"key": MEMORY_PRESSURE, "effect": NO_SCHEDULE}
     return any(tolerates(toleration, taint) for toleration in pod["spec"].get("tolerations") or ())

@@ -29,13 +29,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubesim.client import Decision, RuleStep
 from kubesim.kubelet.pod.records import pod_record
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.pods import CRITICAL_PRIORITY
 from kubesim.quantity import MEBIBYTE
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 GRACE_SECONDS = 1.0  # of a hard eviction, since 1.31
 SOURCE = "https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/"
@@ -156,7 +159,7 @@ def eviction_message(threshold: int, available: int, candidate: EvictionCandidat
 
 def eviction_record(
     now: float,
-    pod: Document,
+    pod: PodDict,
     component: str,
     *,
     available: int,

@@ -8,6 +8,7 @@ Source: pkg/kubelet/eviction/eviction_manager.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import DecisionLog, EventRecorder
@@ -26,9 +27,11 @@ from kubesim.kubelet.eviction import (
 from kubesim.kubelet.nodestatus import HEALTHY, Fact, node_reference
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.pod.status import PodFailure
-from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_requests, containers_of, pod_requests
 from kubesim.quantity import parse_memory
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 CALM_SECONDS = 60.0  # between two checks while less than half of the memory is used
 PRESSED: Fact = (
@@ -153,7 +156,7 @@ class EvictionManager:
         if chosen is None:
             return
         runner: PodRunner = runners[chosen.key]
-        pod: Document = runner.pod
+        pod: PodDict = runner.pod
         message = eviction_message(self._threshold, available, chosen)
         self._recorder.event(pod, "Warning", "Evicted", message)
         self._decisions.record(

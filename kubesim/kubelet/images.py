@@ -27,11 +27,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.clock import keyed_bytes
 from kubesim.clock.base import Worker
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ContainerImageDict
 
 MISSING = ("does-not-exist", "missing")
 MB_PER_SECOND = 40.0  # bandwidth of the node
@@ -190,7 +192,7 @@ class ImageStore:
         """Note that a container uses an image, so that the node reports it."""
         self._sizes.setdefault(image, size_of(image))
 
-    def status(self) -> list[Document]:
+    def status(self) -> list[ContainerImageDict]:
         """Return status.images of the node: the largest fifty."""
         largest = sorted(self._sizes.items(), key=lambda item: (-item[1], item[0]))
         return [{"names": [name], "sizeBytes": size} for name, size in largest[:STATUS_IMAGES]]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from kubesim.client import EventRecorder, Informer, Tools
 from kubesim.kubelet.config import KubeletConfig
@@ -28,10 +29,13 @@ from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.podworkers import PodWorkers
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.workload import Factory
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import POD
 from kubesim.objects.pods import PodResources
 from kubesim.objects.wellknown import MAX_PODS, RESYNC_SECONDS
 from kubesim.quantity import parse_cpu_milli, parse_memory
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict
 
 REGISTER_RETRY_SECONDS = 1.0
 LOG_LINES = 100
@@ -131,17 +135,17 @@ class Kubelet:
             changed=self._reporter.report,
         )
 
-    def _informer(self) -> Informer:
+    def _informer(self) -> Informer[PodDict]:
         return Informer(
             self.api,
             self.worker,
-            "Pod",
+            POD,
             field_selector=f"spec.nodeName={self.node_name}",
             on_event=self._workers.pod_event,
             resync_seconds=RESYNC_SECONDS,
         )
 
-    def _node_document(self) -> Document:
+    def _node_document(self) -> NodeDict:
         return node_document(
             self.node_name,
             self._capacity,

@@ -14,6 +14,7 @@ pkg/kubelet/nodestatus/setters.go, k8s.io/component-helpers/apimachinery/lease.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import retry_on_conflict
@@ -21,8 +22,16 @@ from kubesim.clock import keyed_bytes
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest, NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import LEASE, NODE
 from kubesim.objects.wellknown import HOSTNAME_LABEL, LEASE_NAMESPACE
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ContainerImageDict,
+        NodeConditionDict,
+        NodeDict,
+        NodeStatusDict,
+    )
 
 LEASE_SECONDS = 10.0  # how often the lease is renewed: a quarter of its duration
 LEASE_DURATION_SECONDS = 40  # nodeLeaseDurationSeconds
@@ -48,7 +57,7 @@ HEALTHY: tuple[Fact, ...] = (
 # -- decisions: pure functions ---------------------------------------------------------------------
 
 
-def facts_of(conditions: Sequence[Document]) -> dict[str, Fact]:
+def facts_of(conditions: Sequence[NodeConditionDict]) -> dict[str, Fact]:
     """Return conditions by type, without their times."""
     return {
         str(c.get("type")): (
@@ -61,7 +70,9 @@ def facts_of(conditions: Sequence[Document]) -> dict[str, Fact]:
     }
 
 
-def reported_conditions(old: Sequence[Document], facts: Sequence[Fact], now: str) -> list[Document]:
+def reported_conditions(
+    old: Sequence[NodeConditionDict], facts: Sequence[Fact], now: str
+) -> list[NodeConditionDict]:
     """Return the node's conditions after a report; those of other components stay as they are.
 
     Args:
@@ -90,7 +101,7 @@ def reported_conditions(old: Sequence[Document], facts: Sequence[Fact], now: str
 
 
 def report_is_due(
-    conditions: Sequence[Document], facts: Sequence[Fact], since_report: float
+    conditions: Sequence[NodeConditionDict], facts: Sequence[Fact], since_report: float
 ) -> bool:
     """Whether the status is written now: it has changed, or the last report is 5 minutes old.
 
@@ -119,8 +130,8 @@ def node_document(
     facts: Sequence[Fact] = HEALTHY,
     *,
     allocatable: Mapping[str, str] | None = None,
-    images: Sequence[Document] = (),
-) -> Document:
+    images: Sequence[ContainerImageDict] = (),
+) -> NodeDict:
     """Return the Node object that a kubelet registers.
 
     Args:
@@ -174,7 +185,7 @@ def node_document(
     }
 
 
-def node_reference(name: str) -> Document:
+def node_reference(name: str) -> NodeDict:
     """Return the node as its kubelet's events refer to it: by name, also in place of the uid."""
     return {"kind": "Node", "apiVersion": "v1", "metadata": {"name": name, "uid": name}}
 
@@ -213,9 +224,9 @@ class NodeReporter:
         clock: Clock,
         name: str,
         *,
-        document: Callable[[], Document],
+        document: Callable[[], NodeDict],
         facts: Callable[[], Sequence[Fact]],
-        images: Callable[[], list[Document]] = list,
+        images: Callable[[], list[ContainerImageDict]] = list,
         pulls: Callable[[], int] = int,
         log: Callable[[str], None],
         event: Callable[[str, str, str], None],
@@ -238,7 +249,7 @@ class NodeReporter:
         """
         node = self._document()
         try:
-            if self._api.peek("Node", self._name) is None:
+            if self._api.peek(NODE, self._name) is None:
                 self._api.create(node)
             else:
                 retry_on_conflict(lambda: self._take_over(node["status"]))
@@ -248,7 +259,7 @@ class NodeReporter:
         self._reported_at = self._clock.now()
         return True
 
-    def _record_events(self, old: Document, status: Document) -> None:
+    def _record_events(self, old: NodeStatusDict, status: NodeStatusDict) -> None:
         """Record that the node was rebooted, or is ready again."""
         boot = (status.get("nodeInfo") or {}).get("bootID")
         before = (old.get("nodeInfo") or {}).get("bootID")
@@ -259,9 +270,9 @@ class NodeReporter:
         if ready is not None and ready[1] != "True":
             self._event("Normal", "NodeReady", f"Node {self._name} status is now: NodeReady")
 
-    def _take_over(self, status: Document) -> None:
+    def _take_over(self, status: NodeStatusDict) -> None:
         """Write the status of an existing Node object."""
-        existing = self._api.get("Node", self._name)
+        existing = self._api.get(NODE, self._name)
         old = existing.get("status") or {}
         conditions = reported_conditions(
             old.get("conditions") or (), self._facts(), self._clock.timestamp()
@@ -287,7 +298,7 @@ class NodeReporter:
             },
         }
         try:
-            if self._api.peek("Lease", self._name, LEASE_NAMESPACE) is None:
+            if self._api.peek(LEASE, self._name, LEASE_NAMESPACE) is None:
                 self._api.create(lease)
             else:
                 self._api.update(lease)
@@ -296,7 +307,7 @@ class NodeReporter:
 
     def report(self) -> bool:
         """Write the node's status if it is due; return whether it was written."""
-        node = self._api.peek("Node", self._name)
+        node = self._api.peek(NODE, self._name)
         if node is None:
             return False  # deleted: a kubelet registers its node only when it starts
         conditions = (node.get("status") or {}).get("conditions") or ()
@@ -307,7 +318,7 @@ class NodeReporter:
             return False
 
         def write() -> None:
-            current = self._api.get("Node", self._name)
+            current = self._api.get(NODE, self._name)
             status = current.get("status") or {}
             now, images = self._clock.timestamp(), self._images()
             fresh = reported_conditions(status.get("conditions") or (), self._facts(), now)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import EventRecorder, Tools, retry_on_conflict
@@ -28,8 +29,11 @@ from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.models import PodModels, known_models
 from kubesim.kubelet.usage.workload import Factory
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import NODE, POD
 from kubesim.objects.pods import NOTHING, PodResources, is_finished, pod_requests
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 
 class PodWorkers:
@@ -117,7 +121,7 @@ class PodWorkers:
 
     # -- watch events -----------------------------------------------------------------------------
 
-    def pod_event(self, event: ResourceEvent) -> None:
+    def pod_event(self, event: ResourceEvent[PodDict]) -> None:
         """React to a pod of this node that was bound, changed or deleted."""
         pod, key = event.object, meta.key_of(event.object)
         runner = self.runners.get(key)
@@ -137,7 +141,7 @@ class PodWorkers:
         elif pod["spec"].get("readinessGates"):
             runner.worker.call_soon(runner.refresh)
 
-    def _admit(self, key: str, pod: Document) -> None:
+    def _admit(self, key: str, pod: PodDict) -> None:
         """Admit a pod that was bound to this node, and start its worker; or refuse it."""
         refusal = admission(
             pod,
@@ -145,7 +149,7 @@ class PodWorkers:
             self._allocatable,
             self._max_pods,
             memory_pressure=self._memory_pressure(),
-            node=self._api.peek("Node", self._node_name),
+            node=self._api.peek(NODE, self._node_name),
         )
         if refusal is None:
             try:
@@ -204,7 +208,7 @@ class PodWorkers:
 
         return pull
 
-    def _terminate(self, key: str, pod: Document, runner: PodRunner | None) -> None:
+    def _terminate(self, key: str, pod: PodDict, runner: PodRunner | None) -> None:
         """Stop a pod that is being deleted."""
         if runner is None:  # it never ran here
             delete_pod_object(
@@ -235,7 +239,7 @@ class PodWorkers:
         if self.runners.get(key) is runner:
             self._requests.pop(key, None)
 
-    def _refuse(self, pod: Document, reason: str, message: str) -> None:
+    def _refuse(self, pod: PodDict, reason: str, message: str) -> None:
         self._counts["refused"] += 1
         self._log(f"Refused pod {meta.key_of(pod)}: {reason}")
         self._node_tools.recorder.event(pod, "Warning", reason, message)
@@ -256,7 +260,7 @@ class PodWorkers:
         key = meta.key_of(pod)
 
         def write() -> None:
-            current = self._api.get("Pod", meta.name_of(pod), meta.namespace_of(pod))
+            current = self._api.get(POD, meta.name_of(pod), meta.namespace_of(pod))
             if meta.uid_of(current) != meta.uid_of(pod):
                 return  # another pod of that name
             status = {

@@ -17,14 +17,17 @@ pkg/api/meta (SetStatusCondition), pkg/util/validation.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.frozen import ReadOnlyDocument
 
 if TYPE_CHECKING:
     from random import Random
 
+    from kubesim.objects.types import ConditionDict, OwnerReferenceDict
+
+C = TypeVar("C", bound=ReadOnlyDocument)  # the type of a condition: each kind has its own
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
 _SUBDOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*", re.ASCII)
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: no accidental words
@@ -117,7 +120,7 @@ def split_key(key: str) -> tuple[str | None, str]:
 
 def owner_reference(
     owner: ReadOnlyDocument, *, controller: bool = True, block_owner_deletion: bool = True
-) -> Document:
+) -> OwnerReferenceDict:
     """Return an ownerReference for the metadata of a dependent.
 
     Args:
@@ -135,12 +138,12 @@ def owner_reference(
     }
 
 
-def owners_of(document: ReadOnlyDocument) -> list[Document]:
+def owners_of(document: ReadOnlyDocument) -> list[OwnerReferenceDict]:
     """Return metadata.ownerReferences."""
     return metadata_of(document).get("ownerReferences") or []
 
 
-def controller_of(document: ReadOnlyDocument) -> Document | None:
+def controller_of(document: ReadOnlyDocument) -> OwnerReferenceDict | None:
     """Return the owner reference with controller=true, or None."""
     for owner in owners_of(document):
         if owner.get("controller"):
@@ -157,12 +160,20 @@ def is_owned_by(document: ReadOnlyDocument, owner: ReadOnlyDocument) -> bool:
 # -- conditions -------------------------------------------------------------------------------
 
 
-def get_condition(document: ReadOnlyDocument, type: str) -> Document | None:
+def get_condition(document: ReadOnlyDocument, type: str) -> ConditionDict | None:
     """Return the condition of a type in status.conditions, or None."""
     for condition in (document.get("status") or {}).get("conditions") or ():
         if condition.get("type") == type:
             return condition  # type: ignore[no-any-return]
     return None
+
+
+def find_condition(conditions: Iterable[C], type: str) -> C | None:
+    """Return the condition of a type in a list of conditions, or None.
+
+    Unlike `get_condition`, this keeps the fields that only one kind's conditions have.
+    """
+    return next((condition for condition in conditions if condition.get("type") == type), None)
 
 
 def is_condition_true(document: ReadOnlyDocument, type: str) -> bool:
@@ -172,13 +183,13 @@ def is_condition_true(document: ReadOnlyDocument, type: str) -> bool:
 
 
 def set_condition(
-    conditions: Sequence[Document],
+    conditions: Sequence[C],
     type: str,
     status: str,
     reason: str = "",
     message: str = "",
     now: str = "",
-) -> list[Document]:
+) -> list[C]:
     """Return a new list with one condition set; the others keep their place.
 
     lastTransitionTime changes only with the *status*, not with the reason.
@@ -188,14 +199,15 @@ def set_condition(
         type, status, reason, message: of the condition; status is "True", "False" or "Unknown".
         now: RFC 3339 time of a transition (`clock.timestamp()`); "": without a time.
     """
-    new: Document = {"type": type, "status": status}
+    new = {"type": type, "status": status}
     if now:
         new["lastTransitionTime"] = now
     if reason:
         new["reason"] = reason
     if message:
         new["message"] = message
-    result: list[Document] = []
+    written = cast("C", new)
+    result: list[C] = []
     replaced = False
     for condition in conditions:
         if condition.get("type") != type:
@@ -204,8 +216,8 @@ def set_condition(
         replaced = True
         if condition.get("status") == status and condition.get("lastTransitionTime"):
             new["lastTransitionTime"] = condition["lastTransitionTime"]
-        result.append(new)
-    return result if replaced else [*result, new]
+        result.append(written)
+    return result if replaced else [*result, written]
 
 
 # -- names --------------------------------------------------------------------------------------

@@ -14,34 +14,46 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.selectors import Requirement
 
-REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        AffinityDict,
+        NodeAffinityDict,
+        NodeDict,
+        NodeSelectorRequirementDict,
+        NodeSelectorTermDict,
+        PodSpecDict,
+    )
+
+REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 NAME_FIELD = "metadata.name"
 NO_AFFINITY = "node(s) didn't match Pod's node affinity/selector"
 _NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
-_EMPTY: ReadOnlyDocument = {}
+_NO_LABELS: Mapping[str, str] = {}
+_NO_AFFINITY: AffinityDict = {}
+_NO_NODE_AFFINITY: NodeAffinityDict = {}
 
 
-def node_affinity(pod_spec: ReadOnlyDocument) -> ReadOnlyDocument:
+def node_affinity(pod_spec: PodSpecDict) -> NodeAffinityDict:
     """Return affinity.nodeAffinity of a pod spec, or an empty one."""
-    return (pod_spec.get("affinity") or _EMPTY).get("nodeAffinity") or _EMPTY
+    return (pod_spec.get("affinity") or _NO_AFFINITY).get("nodeAffinity") or _NO_NODE_AFFINITY
 
 
-def required_terms(pod_spec: ReadOnlyDocument) -> list[Document] | None:
+def required_terms(pod_spec: PodSpecDict) -> list[NodeSelectorTermDict] | None:
     """Return the terms of the required node affinity of a pod spec, or None."""
     rule = node_affinity(pod_spec).get(REQUIRED)
     return None if rule is None else list(rule.get("nodeSelectorTerms") or ())
 
 
-def wants_node(pod_spec: ReadOnlyDocument, node: ReadOnlyDocument) -> bool:
+def wants_node(pod_spec: PodSpecDict, node: NodeDict) -> bool:
     """Whether a pod spec's nodeSelector and required node affinity allow a node."""
     labels = meta.labels_of(node)
-    selector = pod_spec.get("nodeSelector") or _EMPTY
+    selector = pod_spec.get("nodeSelector") or _NO_LABELS
     for key, value in selector.items():
         if key not in labels or labels[key] != value:
             return False
@@ -49,13 +61,13 @@ def wants_node(pod_spec: ReadOnlyDocument, node: ReadOnlyDocument) -> bool:
     return terms is None or selects(terms, node)
 
 
-def selects(terms: Iterable[ReadOnlyDocument] | None, node: ReadOnlyDocument) -> bool:
+def selects(terms: Iterable[NodeSelectorTermDict] | None, node: NodeDict) -> bool:
     """Whether a term of a node selector matches the node; no terms match no node."""
     labels, name = meta.labels_of(node), meta.name_of(node)
     return any(term_matches(term, labels, name) for term in terms or ())
 
 
-def term_matches(term: ReadOnlyDocument, labels: Mapping[str, str], name: str) -> bool:
+def term_matches(term: NodeSelectorTermDict, labels: Mapping[str, str], name: str) -> bool:
     """Whether one term matches a node: all its expressions and fields have to match.
 
     An empty or invalid term matches no node.
@@ -73,7 +85,7 @@ def term_matches(term: ReadOnlyDocument, labels: Mapping[str, str], name: str) -
     )
 
 
-def _expression(item: ReadOnlyDocument, labels: Mapping[str, str]) -> bool:
+def _expression(item: NodeSelectorRequirementDict, labels: Mapping[str, str]) -> bool:
     key, operator = item.get("key"), item.get("operator")
     values = tuple(item.get("values") or ())
     if not isinstance(key, str) or not key:
@@ -89,7 +101,7 @@ def _expression(item: ReadOnlyDocument, labels: Mapping[str, str]) -> bool:
     return valid and Requirement(key, str(operator), values).matches(labels)
 
 
-def _field(item: ReadOnlyDocument, name: str) -> bool:
+def _field(item: NodeSelectorRequirementDict, name: str) -> bool:
     """Whether a field expression matches; the only field is the name, with one value."""
     values = list(item.get("values") or ())
     if item.get("key") != NAME_FIELD or len(values) != 1:
@@ -99,7 +111,7 @@ def _field(item: ReadOnlyDocument, name: str) -> bool:
     return bool(item.get("operator") == "NotIn" and values[0] != name)
 
 
-def pinned(affinity: ReadOnlyDocument | None, node_name: str) -> Document:
+def pinned(affinity: AffinityDict | None, node_name: str) -> PodSpecDict:
     """Return an affinity that requires one node by name.
 
     It replaces the required terms, which the caller has checked before.
@@ -111,13 +123,20 @@ def pinned(affinity: ReadOnlyDocument | None, node_name: str) -> Document:
     Returns:
         A part of a pod spec: ``{"affinity": ...}``.
     """
-    field = {"key": NAME_FIELD, "operator": "In", "values": [node_name]}
-    rules = node_affinity({"affinity": affinity})
-    narrowed = {**rules, REQUIRED: {"nodeSelectorTerms": [{"matchFields": [field]}]}}
-    return {"affinity": {**(affinity or _EMPTY), "nodeAffinity": narrowed}}
+    field: NodeSelectorRequirementDict = {
+        "key": NAME_FIELD,
+        "operator": "In",
+        "values": [node_name],
+    }
+    rules = (affinity or _NO_AFFINITY).get("nodeAffinity") or _NO_NODE_AFFINITY
+    narrowed: NodeAffinityDict = {
+        **rules,
+        REQUIRED: {"nodeSelectorTerms": [{"matchFields": [field]}]},
+    }
+    return {"affinity": {**(affinity or _NO_AFFINITY), "nodeAffinity": narrowed}}
 
 
-def pinned_node(pod_spec: ReadOnlyDocument) -> str:
+def pinned_node(pod_spec: PodSpecDict) -> str:
     """Return the node to which a pod spec is pinned by name, or ""."""
     for term in required_terms(pod_spec) or ():
         for item in term.get("matchFields") or ():

@@ -18,11 +18,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.meta import is_condition_true, is_terminating
 from kubesim.quantity import parse_cpu_milli, parse_memory, parse_quantity
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ContainerDict, PodDict, PodSpecDict
 
 FINISHED = ("Succeeded", "Failed")
 GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
@@ -56,55 +59,53 @@ class PodResources(NamedTuple):
 NOTHING = PodResources(0, 0)
 
 
-def spec_of(pod: ReadOnlyDocument) -> ReadOnlyDocument:
+def spec_of(pod: PodDict) -> PodSpecDict:
     """Return the pod's spec, or an empty one."""
     return pod.get("spec") or {}
 
 
-def phase_of(pod: ReadOnlyDocument) -> str:
+def phase_of(pod: PodDict) -> str:
     """Return status.phase; Pending if it is not set."""
     return str((pod.get("status") or {}).get("phase") or "Pending")
 
 
-def is_finished(pod: ReadOnlyDocument) -> bool:
+def is_finished(pod: PodDict) -> bool:
     """Whether the phase is Succeeded or Failed: the pod will not run again."""
     return phase_of(pod) in FINISHED
 
 
-def is_active(pod: ReadOnlyDocument) -> bool:
+def is_active(pod: PodDict) -> bool:
     """Whether the pod is neither finished nor being deleted, so that it counts as a replica."""
     return not is_finished(pod) and not is_terminating(pod)
 
 
-def is_ready(pod: ReadOnlyDocument) -> bool:
+def is_ready(pod: PodDict) -> bool:
     """Whether the condition Ready is True."""
     return is_condition_true(pod, "Ready")
 
 
-def node_of(pod: ReadOnlyDocument) -> str:
+def node_of(pod: PodDict) -> str:
     """Return spec.nodeName; "" until the pod is bound."""
     return str((pod.get("spec") or {}).get("nodeName") or "")
 
 
-def restart_count(pod: ReadOnlyDocument) -> int:
+def restart_count(pod: PodDict) -> int:
     """Return the restarts of all containers."""
     statuses = (pod.get("status") or {}).get("containerStatuses") or ()
     return sum(int(status.get("restartCount") or 0) for status in statuses)
 
 
-def containers_of(pod: ReadOnlyDocument) -> list[ReadOnlyDocument]:
+def containers_of(pod: PodDict) -> list[ContainerDict]:
     """Return spec.containers."""
     return (pod.get("spec") or {}).get("containers") or []
 
 
-def is_sidecar(container: ReadOnlyDocument) -> bool:
+def is_sidecar(container: ContainerDict) -> bool:
     """Whether an init container is a sidecar, which runs next to the main containers."""
     return container.get("restartPolicy") == "Always"
 
 
-def container_requests(
-    container: ReadOnlyDocument, default: PodResources = NOTHING
-) -> PodResources:
+def container_requests(container: ContainerDict, default: PodResources = NOTHING) -> PodResources:
     """Return the requests of one container.
 
     Args:
@@ -119,7 +120,7 @@ def container_requests(
     )
 
 
-def container_limits(container: ReadOnlyDocument) -> tuple[int | None, int | None]:
+def container_limits(container: ContainerDict) -> tuple[int | None, int | None]:
     """Return the limits of a container: CPU in millicores, memory in bytes; None: no limit."""
     amounts = (container.get("resources") or {}).get("limits") or {}
     cpu, memory = amounts.get("cpu"), amounts.get("memory")
@@ -129,7 +130,7 @@ def container_limits(container: ReadOnlyDocument) -> tuple[int | None, int | Non
     )
 
 
-def pod_requests(pod: ReadOnlyDocument, default: PodResources = NOTHING) -> PodResources:
+def pod_requests(pod: PodDict, default: PodResources = NOTHING) -> PodResources:
     """Return what the scheduler reserves for a pod.
 
     That is the larger of the sum of main containers and sidecars, and the peak of the init phase,
@@ -150,10 +151,10 @@ def pod_requests(pod: ReadOnlyDocument, default: PodResources = NOTHING) -> PodR
     )
 
 
-def _effective(spec: ReadOnlyDocument, resource: str, unit: int, default: int) -> int:
+def _effective(spec: PodSpecDict, resource: str, unit: int, default: int) -> int:
     """Return a pod's request of one resource; sums are exact, and the result is rounded up."""
 
-    def request_of(holder: ReadOnlyDocument) -> int | Fraction:
+    def request_of(holder: ContainerDict) -> int | Fraction:
         amount = ((holder.get("resources") or {}).get("requests") or {}).get(resource)
         return default if amount is None else _exact(amount, unit)
 
@@ -184,13 +185,13 @@ def _exact(amount: str | int | float, unit: int) -> int | Fraction:
 # -- quality of service ---------------------------------------------------------------------------
 
 
-def all_containers(pod: ReadOnlyDocument) -> Iterator[ReadOnlyDocument]:
+def all_containers(pod: PodDict) -> Iterator[ContainerDict]:
     """Yield init containers, sidecars and main containers."""
     yield from (pod.get("spec") or {}).get("initContainers") or ()
     yield from containers_of(pod)
 
 
-def qos_class(pod: ReadOnlyDocument) -> str:
+def qos_class(pod: PodDict) -> str:
     """Return a pod's class: Guaranteed, Burstable or BestEffort.
 
     Only cpu and memory of all containers count; a quantity of zero counts as missing. Guaranteed:
@@ -202,10 +203,10 @@ def qos_class(pod: ReadOnlyDocument) -> str:
     Raises:
         ValueError: a quantity that cannot be parsed.
     """
-    sums: dict[str, Document] = {"requests": {}, "limits": {}}
+    sums: dict[str, dict[str, int | Fraction]] = {"requests": {}, "limits": {}}
     all_limited = True
     for container in all_containers(pod):
-        resources = container.get("resources") or {}
+        resources: ReadOnlyDocument = container.get("resources") or {}
         positive: dict[str, set[str]] = {}
         for side, total in sums.items():
             positive[side] = set()
@@ -223,7 +224,7 @@ def qos_class(pod: ReadOnlyDocument) -> str:
     return BURSTABLE
 
 
-def oom_score_adj(pod: ReadOnlyDocument, container: ReadOnlyDocument, capacity_bytes: int) -> int:
+def oom_score_adj(pod: PodDict, container: ContainerDict, capacity_bytes: int) -> int:
     """Return the oom_score_adj of a container: -997 (killed last) to 1000 (killed first).
 
     Args:

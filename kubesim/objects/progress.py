@@ -9,11 +9,14 @@ Source: k8s.io/kubectl/pkg/polymorphichelpers/rollout_status.go.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.meta import get_condition
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import DaemonSetDict, DeploymentDict, StatefulSetDict
 
 
 class Progress(NamedTuple):
@@ -38,13 +41,13 @@ def progress_of(workload: ReadOnlyDocument) -> Progress:
     """
     kind = workload.get("kind")
     if kind == "StatefulSet":
-        return _statefulset_progress(workload)
+        return _statefulset_progress(cast("StatefulSetDict", workload))
     if kind == "DaemonSet":
-        return _daemonset_progress(workload)
-    return _deployment_progress(workload)
+        return _daemonset_progress(cast("DaemonSetDict", workload))
+    return _deployment_progress(cast("DeploymentDict", workload))
 
 
-def _deployment_progress(deployment: ReadOnlyDocument) -> Progress:
+def _deployment_progress(deployment: DeploymentDict) -> Progress:
     name, status = meta.name_of(deployment), deployment.get("status") or {}
     if meta.generation_of(deployment) > status.get("observedGeneration", 0):
         return Progress("Waiting for deployment spec update to be observed...")
@@ -66,7 +69,7 @@ def _deployment_progress(deployment: ReadOnlyDocument) -> Progress:
     return Progress(waiting + state)
 
 
-def _statefulset_progress(statefulset: ReadOnlyDocument) -> Progress:
+def _statefulset_progress(statefulset: StatefulSetDict) -> Progress:
     spec, status = statefulset["spec"], statefulset.get("status") or {}
     strategy = spec.get("updateStrategy") or {}
     if strategy.get("type", "RollingUpdate") != "RollingUpdate":
@@ -93,7 +96,7 @@ def _statefulset_progress(statefulset: ReadOnlyDocument) -> Progress:
     return Progress(f"statefulset rolling update complete {state}", done=True)
 
 
-def _daemonset_progress(daemonset: ReadOnlyDocument) -> Progress:
+def _daemonset_progress(daemonset: DaemonSetDict) -> Progress:
     name, status = meta.name_of(daemonset), daemonset.get("status") or {}
     strategy = daemonset["spec"].get("updateStrategy") or {}
     if strategy.get("type", "RollingUpdate") != "RollingUpdate":

@@ -15,9 +15,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import ReadOnlyDocument
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import LabelSelectorDict
 
 _NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
 _KEY = rf"(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?{_NAME}"
@@ -131,7 +135,7 @@ def _requirement(part: str) -> Requirement:
     )
 
 
-def selector_from(document: ReadOnlyDocument | None) -> Selector:
+def selector_from(document: LabelSelectorDict | None) -> Selector:
     """Parse a LabelSelector document (matchLabels, matchExpressions).
 
     As by metav1.LabelSelectorAsSelector, None matches nothing and an empty document everything.

@@ -13,11 +13,13 @@ pkg/apis/core/v1/helper (GetMatchingTolerations), pkg/util/taints.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document, ReadOnlyDocument
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, TaintDict, TolerationDict
 
 
-def tolerates(toleration: ReadOnlyDocument, taint: ReadOnlyDocument) -> bool:
+def tolerates(toleration: TolerationDict, taint: TaintDict) -> bool:
     """Whether one toleration tolerates one taint.
 
     An empty effect or key matches all; Exists needs no value; Equal (the default) needs the same
@@ -35,20 +37,20 @@ def tolerates(toleration: ReadOnlyDocument, taint: ReadOnlyDocument) -> bool:
     return bool(operator == "Equal" and same)
 
 
-def same_taint(one: ReadOnlyDocument, other: ReadOnlyDocument) -> bool:
+def same_taint(one: TaintDict, other: TaintDict) -> bool:
     """Whether two taints have the same key and effect, which identify a taint."""
     return one.get("key") == other.get("key") and one.get("effect") == other.get("effect")
 
 
-def taints_of(node: ReadOnlyDocument, effect: str = "") -> list[Document]:
+def taints_of(node: NodeDict, effect: str = "") -> list[TaintDict]:
     """Return spec.taints of a node; with an effect: only taints of that effect."""
     taints = (node.get("spec") or {}).get("taints") or ()
     return [taint for taint in taints if not effect or taint.get("effect") == effect]
 
 
 def with_taints(
-    taints: Iterable[Document], add: Sequence[Document], remove: Sequence[Document]
-) -> list[Document]:
+    taints: Iterable[TaintDict], add: Sequence[TaintDict], remove: Sequence[TaintDict]
+) -> list[TaintDict]:
     """Return taints with some set and some removed; the others keep their place.
 
     Args:
@@ -67,7 +69,7 @@ def with_taints(
 
 
 def eviction_delay(
-    taints: Sequence[ReadOnlyDocument], tolerations: Sequence[ReadOnlyDocument]
+    taints: Sequence[TaintDict], tolerations: Sequence[TolerationDict]
 ) -> float | None:
     """Return the seconds that a pod may stay on a node with NoExecute taints.
 

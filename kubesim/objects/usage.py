@@ -16,10 +16,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from math import ceil
+from typing import TYPE_CHECKING, cast
 
 from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.pods import BEST_EFFORT, containers_of, is_finished, qos_class
 from kubesim.quantity import format_cpu, format_memory, parse_quantity
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict, ResourceQuotaDict
 
 Usage = dict[str, Fraction]
 SIDES = ("requests", "limits")
@@ -64,7 +68,7 @@ def added(parts: Iterable[Usage]) -> Usage:
     return total
 
 
-def pod_amounts(pod: ReadOnlyDocument, side: str) -> Usage:
+def pod_amounts(pod: PodDict, side: str) -> Usage:
     """Return the requests or limits of a whole pod.
 
     Main containers and sidecars add up. An init container runs before them, so that only what it
@@ -90,7 +94,7 @@ def usage_of(plural: str, group: str, document: ReadOnlyDocument) -> Usage:
         plural, group: of the kind.
         document: the object.
     """
-    if plural == "pods" and is_finished(document):
+    if plural == "pods" and is_finished(cast("PodDict", document)):
         return {}
     count = f"count/{plural}.{group}" if group else f"count/{plural}"
     usage: Usage = {count: ONE}
@@ -100,7 +104,7 @@ def usage_of(plural: str, group: str, document: ReadOnlyDocument) -> Usage:
         return usage
     if plural == "pods":
         for side in SIDES:
-            for name, value in pod_amounts(document, side).items():
+            for name, value in pod_amounts(cast("PodDict", document), side).items():
                 usage[f"{side}.{name}"] = value
                 if side == "requests":
                     usage[name] = value
@@ -117,7 +121,7 @@ def usage_of(plural: str, group: str, document: ReadOnlyDocument) -> Usage:
     return usage
 
 
-def is_in_scope(quota: ReadOnlyDocument, plural: str, document: ReadOnlyDocument) -> bool:
+def is_in_scope(quota: ResourceQuotaDict, plural: str, document: ReadOnlyDocument) -> bool:
     """Whether a quota counts an object: quotas with scopes count only pods in these scopes.
 
     A quota with a `scopeSelector` (priority classes) counts nothing: these are not simulated.
@@ -133,10 +137,10 @@ def is_in_scope(quota: ReadOnlyDocument, plural: str, document: ReadOnlyDocument
         return False
     if scopes and plural != "pods":
         return False
-    return all(_is_in(str(scope), document) for scope in scopes)
+    return all(_is_in(str(scope), cast("PodDict", document)) for scope in scopes)
 
 
-def _is_in(scope: str, pod: ReadOnlyDocument) -> bool:
+def _is_in(scope: str, pod: PodDict) -> bool:
     has_deadline = (pod.get("spec") or {}).get("activeDeadlineSeconds") is not None
     match scope:
         case "Terminating":

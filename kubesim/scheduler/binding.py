@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from kubesim.clock.base import Timer, Worker
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.quantity import format_duration
 from kubesim.scheduler.framework.calls import PluginMethod
 from kubesim.scheduler.framework.cycle import Cycle
@@ -25,6 +24,9 @@ from kubesim.scheduler.framework.profile import Enabled
 from kubesim.scheduler.framework.runtime import Framework, as_status
 from kubesim.scheduler.framework.status import SUCCESS, Code, PluginFailed, Status
 from kubesim.scheduler.plugins.defaultbinder import DefaultBinder
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 MAX_PERMIT_SECONDS = 15 * 60.0  # maxTimeout of a Permit plug-in's wait
 
@@ -42,7 +44,7 @@ class Placement:
         timeouts: Permit plug-in -> time-out in simulated seconds.
     """
 
-    pod: Document
+    pod: PodDict
     node: str
     state: CycleState
     cycle: Cycle

@@ -9,12 +9,17 @@ Source: pkg/scheduler/backend/cache/cache.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import ReadOnlyDocument
+from kubesim.objects.kindnames import NAMESPACE, POD_DISRUPTION_BUDGET, SERVICE
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import ObjectLister, Snapshot, by_zone
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict, PodDisruptionBudgetDict, ServiceDict
 
 LOG_LIMIT = 50_000  # changes of nodes that `changed_since` can return
 
@@ -31,22 +36,22 @@ class ApiLister:
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Return the labels of a namespace."""
-        namespace = self._api.peek("Namespace", name)
+        namespace = self._api.peek(NAMESPACE, name)
         return {} if namespace is None else meta.labels_of(namespace)
 
-    def services(self, namespace: str) -> Sequence[Document]:
+    def services(self, namespace: str) -> Sequence[ServiceDict]:
         """Return the Services of a namespace."""
-        return list(self._api.snapshot("Service", namespace)[0])
+        return list(self._api.snapshot(SERVICE, namespace)[0])
 
-    def workload(self, kind: str, name: str, namespace: str) -> Document | None:
+    def workload(self, kind: str, name: str, namespace: str) -> ReadOnlyDocument | None:
         """Return a ReplicaSet or StatefulSet, or None; None for another kind."""
         if kind not in ("ReplicaSet", "StatefulSet"):
             return None
         return self._api.peek(kind, name, namespace)
 
-    def budgets(self) -> Sequence[Document]:
+    def budgets(self) -> Sequence[PodDisruptionBudgetDict]:
         """Return all PodDisruptionBudgets."""
-        return list(self._api.snapshot("PodDisruptionBudget")[0])
+        return list(self._api.snapshot(POD_DISRUPTION_BUDGET)[0])
 
 
 class NodeCache:
@@ -68,7 +73,7 @@ class NodeCache:
         self.log: list[str] = []
         self.log_start = 0
         self._lister = lister
-        self._placed: dict[str, tuple[str, Document]] = {}  # pod key -> (node, pod)
+        self._placed: dict[str, tuple[str, PodDict]] = {}  # pod key -> (node, pod)
         self._assumed: set[str] = set()
         self._affine_nodes: set[str] = set()
         self._orphans: dict[str, set[str]] = {}  # unknown node -> keys of its pods
@@ -87,7 +92,7 @@ class NodeCache:
 
     # -- nodes ------------------------------------------------------------------------------------
 
-    def set_node(self, node: Document) -> None:
+    def set_node(self, node: NodeDict) -> None:
         """Add a node, or replace its document."""
         name = meta.name_of(node)
         info = self.nodes.get(name)
@@ -100,7 +105,7 @@ class NodeCache:
             info.set_node(node)
         self._new_epoch()
 
-    def refresh_node(self, node: Document) -> None:
+    def refresh_node(self, node: NodeDict) -> None:
         """Replace a node's document by one that differs in nothing that the scheduler reads."""
         self.nodes[meta.name_of(node)].refresh_node(node)
 
@@ -119,9 +124,9 @@ class NodeCache:
 
     # -- pods -------------------------------------------------------------------------------------
 
-    def assume(self, pod: Document, node: str) -> None:
+    def assume(self, pod: PodDict, node: str) -> None:
         """Count a pod on the node that it is about to be bound to."""
-        bound = {**pod, "spec": {**pod["spec"], "nodeName": node}}
+        bound: PodDict = {**pod, "spec": {**pod["spec"], "nodeName": node}}
         self._put(pod, bound, node)
         self._assumed.add(meta.key_of(pod))
 
@@ -129,7 +134,7 @@ class NodeCache:
         """Return whether a pod is counted on a node and no watch event has confirmed it yet."""
         return key in self._assumed
 
-    def count(self, pod: Document, node: str) -> bool:
+    def count(self, pod: PodDict, node: str) -> bool:
         """Count a bound pod; return whether this is new.
 
         A pod is new if it was not counted on that node, or was only assumed there.
@@ -141,7 +146,7 @@ class NodeCache:
         self._put(pod, pod, node)
         return is_new
 
-    def _put(self, pod: Document, counted: Document, node: str) -> None:
+    def _put(self, pod: PodDict, counted: PodDict, node: str) -> None:
         key = meta.key_of(pod)
         known = self._placed.get(key)
         if known is not None and known[0] != node:
@@ -154,7 +159,7 @@ class NodeCache:
             info.add(counted)
             self._mark_changed(node)
 
-    def release(self, key: str) -> tuple[str, Document] | None:
+    def release(self, key: str) -> tuple[str, PodDict] | None:
         """No longer count a pod; return its node and its last state, or None if it was unknown."""
         known = self._placed.pop(key, None)
         self._assumed.discard(key)
@@ -168,12 +173,12 @@ class NodeCache:
             self._orphans.get(known[0], set()).discard(key)
         return known
 
-    def placed(self, key: str) -> Document | None:
+    def placed(self, key: str) -> PodDict | None:
         """Return the pod as it is counted, or None."""
         known = self._placed.get(key)
         return None if known is None else known[1]
 
-    def node_document(self, name: str) -> Document | None:
+    def node_document(self, name: str) -> NodeDict | None:
         """Return the document of a node, or None."""
         info = self.nodes.get(name)
         return None if info is None else info.node

@@ -6,12 +6,11 @@ Source: pkg/scheduler/eventhandlers.go.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.clock.base import Clock
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.scheduler.cache import NodeCache
 from kubesim.scheduler.framework import events
@@ -19,6 +18,9 @@ from kubesim.scheduler.framework.events import ClusterEvent
 from kubesim.scheduler.framework.handle import Nominator
 from kubesim.scheduler.loop import SchedulingLoop
 from kubesim.scheduler.queue import SchedulingQueue
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict
 
 _Parts: TypeAlias = tuple[object, ...]
 
@@ -46,7 +48,7 @@ class EventHandlers:
         queue: SchedulingQueue,
         nominator: Nominator,
         loop: SchedulingLoop,
-        is_gated: Callable[[Document, bool], bool],
+        is_gated: Callable[[PodDict, bool], bool],
         reject_waiting: Callable[[str, str], bool],
     ) -> None:
         self._name = scheduler_name
@@ -58,7 +60,7 @@ class EventHandlers:
         self._is_gated = is_gated
         self._reject_waiting = reject_waiting
 
-    def node_event(self, event: ResourceEvent) -> None:
+    def node_event(self, event: ResourceEvent[NodeDict]) -> None:
         """Handle the addition, change or deletion of a node."""
         name, before = meta.name_of(event.object), event.previous
         if event.type == "DELETED":
@@ -73,7 +75,7 @@ class EventHandlers:
         else:
             self._cache.refresh_node(event.object)  # a heartbeat: it could help no pod
 
-    def pod_event(self, event: ResourceEvent) -> None:
+    def pod_event(self, event: ResourceEvent[PodDict]) -> None:
         """Handle the addition, change or deletion of a pod."""
         pod, key = event.object, meta.key_of(event.object)
         if event.type == "DELETED" or is_finished(pod):
@@ -97,7 +99,7 @@ class EventHandlers:
         self._queue.remove(key)
         self._nominator.remove(key)
 
-    def _count(self, pod: Document, key: str, node: str) -> None:
+    def _count(self, pod: PodDict, key: str, node: str) -> None:
         before, is_new = self._cache.placed(key), self._cache.count(pod, node)
         document = self._cache.node_document(node)
         if is_new:
@@ -105,7 +107,7 @@ class EventHandlers:
         elif before is not None and _relevant_to_others(before) != _relevant_to_others(pod):
             self._loop.move(ClusterEvent(events.POD_UPDATE, before, pod, document))
 
-    def _pending(self, pod: Document, before: Document | None) -> None:
+    def _pending(self, pod: PodDict, before: PodDict | None) -> None:
         key, nominated = meta.key_of(pod), _nominated(pod)
         if before is None or _nominated(before) != nominated:
             if nominated:
@@ -125,22 +127,22 @@ class EventHandlers:
         self._loop.wake()
 
 
-def _capacity_of(node: Document) -> _Parts:
+def _capacity_of(node: NodeDict) -> _Parts:
     """Return the parts of a node that filters and scores read."""
     status = node.get("status") or {}
     return node.get("spec"), status.get("allocatable"), meta.labels_of(node), status.get("images")
 
 
-def _relevant_to_others(pod: Document) -> _Parts:
+def _relevant_to_others(pod: PodDict) -> _Parts:
     """Return the parts of an assigned pod that matter to other pods; its status does not."""
     return pod.get("spec"), meta.labels_of(pod), meta.is_terminating(pod)
 
 
-def _relevant_to_plugins(pod: Document) -> _Parts:
+def _relevant_to_plugins(pod: PodDict) -> _Parts:
     """Return the parts of a pending pod that plug-ins read."""
     metadata = pod.get("metadata") or {}
     return pod.get("spec"), metadata.get("labels"), metadata.get("annotations")
 
 
-def _nominated(pod: Document) -> str:
+def _nominated(pod: PodDict) -> str:
     return str((pod.get("status") or {}).get("nominatedNodeName") or "")

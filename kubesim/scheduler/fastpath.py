@@ -29,9 +29,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from kubesim.objects.frozen import Document
 from kubesim.scheduler.cache import NodeCache
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
@@ -43,12 +42,15 @@ from kubesim.scheduler.framework.status import PluginFailed
 from kubesim.scheduler.search import Search, nodes_to_find
 from kubesim.scheduler.totals_tree import INFEASIBLE, TotalsTree
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
+
 LEAST_NODES = 100  # below this, the plain loop is fast and its explanations are complete
 CLASSES = 32  # trees in the cache
 SEEN = 1_000  # classes remembered after their first pod; the second pod builds the tree
 
 
-Local: TypeAlias = Callable[[Document, Snapshot], bool]
+Local: TypeAlias = Callable[["PodDict", Snapshot], bool]
 
 
 def local_checks(framework: Framework) -> list[Local] | None:
@@ -65,7 +67,7 @@ def local_checks(framework: Framework) -> list[Local] | None:
     return checks
 
 
-def is_local(framework: Framework, pod: Document, snapshot: Snapshot) -> bool:
+def is_local(framework: Framework, pod: PodDict, snapshot: Snapshot) -> bool:
     """Return whether every plug-in that filters or scores is local for this pod.
 
     Args:
@@ -113,7 +115,7 @@ class FastSearch:
         self._epoch = -1
         self.used = 0
 
-    def find_node(self, pod: Document, state: CycleState, cycle: Cycle) -> str | None:
+    def find_node(self, pod: PodDict, state: CycleState, cycle: Cycle) -> str | None:
         """Do the same as `Search.find_node`, with the same result and the same effects.
 
         Args:
@@ -157,7 +159,7 @@ class FastSearch:
 
     # -- trees ------------------------------------------------------------------------------------
 
-    def _tree(self, pod: Document, state: CycleState) -> TotalsTree | None:
+    def _tree(self, pod: PodDict, state: CycleState) -> TotalsTree | None:
         """Return the up-to-date tree of the pod's class; None if the plain loop is needed."""
         search, snapshot = self._plain, state.snapshot
         if len(snapshot) < self._least or len(search.nominator):
@@ -196,7 +198,7 @@ class FastSearch:
         known.position = self._cache.position()
         return known.tree
 
-    def _evaluator(self, pod: Document, state: CycleState) -> Callable[[NodeInfo], int] | None:
+    def _evaluator(self, pod: PodDict, state: CycleState) -> Callable[[NodeInfo], int] | None:
         """Return a function from a node to its total or INFEASIBLE.
 
         Return None if PreFilter limits the nodes or refuses the pod.

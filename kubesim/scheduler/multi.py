@@ -15,6 +15,7 @@ from typing import TypeAlias
 from kubesim.apiserver import KubeAPI
 from kubesim.client import Tools
 from kubesim.errors import BadRequest
+from kubesim.objects.kindnames import NODE, POD
 from kubesim.objects.pods import node_of
 from kubesim.objects.wellknown import DEFAULT_SCHEDULER
 from kubesim.scheduler.cache import ApiLister
@@ -84,8 +85,8 @@ def restarted(old: Scheduler, profile: ProfileSource | PlacementPolicy, tools: T
 
 def current_snapshot(api: KubeAPI) -> Snapshot:
     """Build a snapshot of nodes and bound pods from the API server, without a scheduler's cache."""
-    nodes = {n["metadata"]["name"]: NodeInfo(n) for n in api.snapshot("Node")[0]}
-    for pod in api.snapshot("Pod")[0]:
+    nodes = {n["metadata"]["name"]: NodeInfo(n) for n in api.snapshot(NODE)[0]}
+    for pod in api.snapshot(POD)[0]:
         if node_of(pod) in nodes:
             nodes[node_of(pod)].add(pod)
     return Snapshot(by_zone(nodes.values()), ApiLister(api))
@@ -106,7 +107,7 @@ def proposals_for(
         The smallest changes first; [] if the pod is not pending or nothing was found. For a pod
         whose schedulerName no scheduler serves: that alone.
     """
-    pod = api.peek("Pod", name, namespace)
+    pod = api.peek(POD, name, namespace)
     if pod is None or node_of(pod):
         return []
     desired = pod["spec"].get("schedulerName")

@@ -15,21 +15,23 @@ No counterpart in Kubernetes, where a second scheduler is its own program.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.status import PluginFailed, Status
 from kubesim.usercode import error_text
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
+
 
 @runtime_checkable
 class PlacementPolicy(Protocol):
     """A scheduler in one method; `name` defaults to the class's name."""
 
-    def choose(self, pod: Document, nodes: list[NodeInfo], /) -> NodeInfo | str | None:
+    def choose(self, pod: PodDict, nodes: list[NodeInfo], /) -> NodeInfo | str | None:
         """Return a node or its name; None: no node is good enough."""
 
 
@@ -44,7 +46,7 @@ class PolicySearch:
         self._policy = policy
         self.name = str(getattr(policy, "name", type(policy).__name__))
 
-    def find_node(self, pod: Document, state: CycleState, cycle: Cycle) -> str | None:
+    def find_node(self, pod: PodDict, state: CycleState, cycle: Cycle) -> str | None:
         """Return the name of the node that the policy chose, or None.
 
         Args:

@@ -22,18 +22,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from math import floor
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.events import ANYTHING, ClusterEvent
 from kubesim.scheduler.framework.podinfo import priority_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 INITIAL_BACKOFF_SECONDS = 1.0
 MAX_BACKOFF_SECONDS = 10.0
 MAX_UNSCHEDULABLE_SECONDS = 300.0  # after that a pod is tried again in any case
 POOLS = ("active", "trying", "backoff", "unschedulable", "gated")
-Hint: TypeAlias = Callable[[Document, Iterable[str], ClusterEvent], bool]
+Hint: TypeAlias = Callable[["PodDict", Iterable[str], ClusterEvent], bool]
 """hint(pod, plug-ins that refused it, event) -> whether the event could help."""
 
 
@@ -63,7 +65,7 @@ class QueuedPod:
         serial: number of its current heap entry; entries with another number are stale.
     """
 
-    pod: Document
+    pod: PodDict
     key: str
     since: float
     refusals: int = 0
@@ -156,7 +158,7 @@ class SchedulingQueue:
 
     # -- adding and removing -----------------------------------------------------------------------
 
-    def add(self, pod: Document, now: float, *, gated: bool = False) -> None:
+    def add(self, pod: PodDict, now: float, *, gated: bool = False) -> None:
         """Add a pod; if it is queued already, only replace its document.
 
         Args:
@@ -175,7 +177,7 @@ class SchedulingQueue:
         else:
             self._activate(known)
 
-    def update(self, pod: Document, now: float, event: ClusterEvent, *, gated: bool) -> None:
+    def update(self, pod: PodDict, now: float, event: ClusterEvent, *, gated: bool) -> None:
         """Replace the document of a pod whose spec or labels changed; that may help it.
 
         Args:

@@ -25,7 +25,7 @@ from kubesim.client import DecisionLog, EventRecorder, Informer
 from kubesim.clock.base import Clock, Streams
 from kubesim.errors import Conflict, NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import NODE, POD, D, KindName
 from kubesim.objects.pods import node_of
 from kubesim.objects.wellknown import DEFAULT_SCHEDULER, RESYNC_SECONDS
 from kubesim.scheduler.binding import BindingCycle, Placement
@@ -50,6 +50,8 @@ from kubesim.scheduler.search import Search, post_filter
 
 if TYPE_CHECKING:
     from random import Random
+
+    from kubesim.objects.types import PodDict
 
 
 class Scheduler:
@@ -120,8 +122,8 @@ class Scheduler:
         self._analytics = analytics
         self._loop = SchedulingLoop(self.worker, clock, self.queue, self._schedule)
         self._handlers = self._make_handlers()
-        self._nodes = self._informer("Node", self._handlers.node_event)
-        self._pods = self._informer("Pod", self._handlers.pod_event)
+        self._nodes = self._informer(NODE, self._handlers.node_event)
+        self._pods = self._informer(POD, self._handlers.pod_event)
 
     def _make_handle(self, analytics: Analytics, decisions: DecisionLog, rng: Random) -> Handle:
         return Handle(
@@ -151,7 +153,9 @@ class Scheduler:
             reject_waiting=self.binding.reject,
         )
 
-    def _informer(self, kind: str, on_event: Callable[[ResourceEvent], None]) -> Informer:
+    def _informer(
+        self, kind: KindName[D], on_event: Callable[[ResourceEvent[D]], None]
+    ) -> Informer[D]:
         return Informer(
             self.api, self.worker, kind, on_event=on_event, resync_seconds=RESYNC_SECONDS
         )
@@ -175,7 +179,7 @@ class Scheduler:
 
     # -- plug-ins that decide on the queue --------------------------------------------------------
 
-    def _is_gated(self, pod: Document, known: bool) -> bool:
+    def _is_gated(self, pod: PodDict, known: bool) -> bool:
         """Return whether PreEnqueue holds the pod back; that leaves a record, but no Event."""
         try:
             status = self.framework.gate(pod)
@@ -203,7 +207,7 @@ class Scheduler:
             self._complain(error)
             return (-one.priority, one.since) < (-other.priority, other.since)
 
-    def _hint(self, pod: Document, plugins: Iterable[str], event: ClusterEvent) -> bool:
+    def _hint(self, pod: PodDict, plugins: Iterable[str], event: ClusterEvent) -> bool:
         """Return whether an event could help; a plug-in whose hint fails counts as saying yes."""
         for name in plugins:
             try:
@@ -255,7 +259,7 @@ class Scheduler:
         pod, key = placement.pod, placement.key
         self._handlers.release(key)
         if error is not None and isinstance(error.__cause__, (Conflict, NotFound)):
-            fresh = self.api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
+            fresh = self.api.peek(POD, meta.name_of(pod), meta.namespace_of(pod))
             if fresh is None or node_of(fresh) or meta.is_terminating(fresh):
                 self.queue.remove(key)  # deleted, or bound by another client: a watch event follows
                 return
@@ -269,7 +273,7 @@ class Scheduler:
 
     def _refuse(
         self,
-        pod: Document,
+        pod: PodDict,
         cycle: Cycle,
         message: str,
         nominated: str | None,
@@ -287,7 +291,7 @@ class Scheduler:
         )
         self.report.failed(pod, cycle, self.framework, message, "Unschedulable", nominated)
 
-    def _fail(self, pod: Document, cycle: Cycle, error: Exception) -> None:
+    def _fail(self, pod: PodDict, cycle: Cycle, error: Exception) -> None:
         self.counts["errors"] += 1
         self._complain(error)
         self.nominator.remove(meta.key_of(pod))

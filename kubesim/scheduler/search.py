@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.calls import PluginMethod
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
@@ -20,6 +19,8 @@ from kubesim.scheduler.framework.status import Code, Status
 
 if TYPE_CHECKING:
     from random import Random
+
+    from kubesim.objects.types import PodDict
 
 ALWAYS_SEARCHED = 100  # minFeasibleNodesToFind: a smaller cluster is searched as a whole
 LEAST_PERCENT = 5  # minFeasibleNodesPercentageToFind
@@ -67,7 +68,7 @@ class Search:
         self.percentage = percentage
         self.start = 0
 
-    def find_node(self, pod: Document, state: CycleState, cycle: Cycle) -> str | None:
+    def find_node(self, pod: PodDict, state: CycleState, cycle: Cycle) -> str | None:
         """Return the name of the best node for a pod, or None.
 
         Args:
@@ -105,7 +106,7 @@ class Search:
         return winners[0] if len(winners) == 1 else self.rng.choice(winners)
 
     def _nominated(
-        self, pod: Document, state: CycleState, status: Status, cycle: Cycle
+        self, pod: PodDict, state: CycleState, status: Status, cycle: Cycle
     ) -> list[NodeInfo]:
         """Return [the node that the pod is nominated to] if it is feasible: it needs no scoring."""
         name = (pod.get("status") or {}).get("nominatedNodeName")
@@ -120,7 +121,7 @@ class Search:
         return [node]
 
     def _filter(
-        self, pod: Document, nodes: Sequence[NodeInfo], state: CycleState, cycle: Cycle
+        self, pod: PodDict, nodes: Sequence[NodeInfo], state: CycleState, cycle: Cycle
     ) -> list[NodeInfo]:
         total = len(nodes)
         if total == 0:
@@ -149,7 +150,7 @@ class Search:
         self.start = position % total
 
 
-def post_filter(framework: Framework, pod: Document, cycle: Cycle, state: CycleState) -> Status:
+def post_filter(framework: Framework, pod: PodDict, cycle: Cycle, state: CycleState) -> Status:
     """Run PostFilter until a plug-in makes room for the pod.
 
     Success ends the chain, and so does an unresolvable refusal; other reasons are collected.

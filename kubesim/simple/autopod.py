@@ -7,8 +7,13 @@ The HorizontalPodAutoscaler of the same name keeps their number.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import SYNC_PERIOD
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import StatefulSetDict
 
 NAME = "auto-pod"
 TARGET_CPU = 70  # percent of the request
@@ -20,7 +25,7 @@ CPU_LIMIT = "500m"
 MEMORY_REQUEST = "128Mi"
 
 
-def workload(name: str = NAME, replicas: int = MIN_PODS) -> Document:
+def workload(name: str = NAME, replicas: int = MIN_PODS) -> StatefulSetDict:
     """Return the StatefulSet that the autoscaler scales."""
     labels = {"app": name}
     return {

@@ -13,14 +13,22 @@ No counterpart in Kubernetes, where it is `kubectl edit hpa auto-pod`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kubesim.errors import BadRequest, Conflict, NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.kindnames import HORIZONTAL_POD_AUTOSCALER, KindName
 from kubesim.objects.wellknown import SYNC_PERIOD
 from kubesim.quantity import parse_duration
 from kubesim.simple.autopod import INTERVAL, NAME
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        HorizontalPodAutoscalerDict,
+        HorizontalPodAutoscalerSpecDict,
+        MetricTargetDict,
+    )
 
 KIND = "HorizontalPodAutoscaler"
 KEYS = ("target_cpu", "min_pods", "max_pods", "interval")
@@ -36,14 +44,16 @@ Config = Document
 class ObjectClient(Protocol):
     """The API server's verbs that this file uses."""
 
-    def peek(self, kind: str, name: str, /) -> Document | None:
+    def peek(
+        self, kind: KindName[HorizontalPodAutoscalerDict], name: str, /
+    ) -> HorizontalPodAutoscalerDict | None:
         """Return one object, or None."""
 
-    def update(self, document: Document, /) -> Document:
+    def update(self, document: HorizontalPodAutoscalerDict, /) -> HorizontalPodAutoscalerDict:
         """Replace an object; return it as it was stored."""
 
 
-def config_of(hpa: Document) -> Config:
+def config_of(hpa: HorizontalPodAutoscalerDict) -> Config:
     """Return the configuration of an HPA."""
     spec = hpa["spec"]
     return {
@@ -54,7 +64,9 @@ def config_of(hpa: Document) -> Config:
     }
 
 
-def apply_config(hpa: Document, changes: Mapping[str, object]) -> Document:
+def apply_config(
+    hpa: HorizontalPodAutoscalerDict, changes: Mapping[str, object]
+) -> HorizontalPodAutoscalerDict:
     """Return a changed copy of an HPA; keys left out keep their values.
 
     Raises:
@@ -72,7 +84,7 @@ def apply_config(hpa: Document, changes: Mapping[str, object]) -> Document:
             f"min_pods must not be above max_pods: {new['min_pods']} > {new['max_pods']}"
         )
     _check_interval(new["interval"])
-    changed: Document = thaw(hpa)
+    changed: HorizontalPodAutoscalerDict = thaw(hpa)
     changed["spec"]["minReplicas"] = new["min_pods"]
     changed["spec"]["maxReplicas"] = new["max_pods"]
     _cpu_target(changed["spec"])["averageUtilization"] = new["target_cpu"]
@@ -86,7 +98,7 @@ def read(api: ObjectClient) -> Config:
     Raises:
         NotFound: "HPA not configured".
     """
-    hpa = api.peek(KIND, NAME)
+    hpa = api.peek(HORIZONTAL_POD_AUTOSCALER, NAME)
     if hpa is None:
         raise NotFound("HPA not configured")
     return config_of(hpa)
@@ -100,7 +112,7 @@ def write(api: ObjectClient, changes: Mapping[str, object]) -> Config:
         BadRequest: a bad value; nothing is changed.
     """
     for attempt in range(ATTEMPTS):
-        hpa = api.peek(KIND, NAME)
+        hpa = api.peek(HORIZONTAL_POD_AUTOSCALER, NAME)
         if hpa is None:
             raise NotFound("HPA not configured")
         try:
@@ -111,13 +123,12 @@ def write(api: ObjectClient, changes: Mapping[str, object]) -> Config:
     raise AssertionError("unreachable")
 
 
-def _cpu_target(spec: Document) -> Document:
+def _cpu_target(spec: HorizontalPodAutoscalerSpecDict) -> MetricTargetDict:
     """Return the target of the CPU metric; {} if the HPA has no such metric."""
     for metric in spec.get("metrics") or ():
         resource = metric.get("resource") or {}
         if metric.get("type") == "Resource" and resource.get("name") == "cpu":
-            target: Document = resource["target"]
-            return target
+            return resource["target"]
     return {}
 
 

@@ -9,14 +9,16 @@ No counterpart in Kubernetes, where it is `kubectl describe node`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.meta import is_condition_true
 from kubesim.objects.pods import NOTHING, is_finished, node_of, pod_requests
 from kubesim.quantity import MEBIBYTE, MEGABYTE
 from kubesim.store import Sample
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict
 
 LOG_LINES = 10  # newest lines of the kubelet's log
 
@@ -43,15 +45,15 @@ class NodeRecord(TypedDict):
     cpu: int
     memory: int
     logs: list[str]
-    capacity: Mapping[str, str]
-    allocatable: Mapping[str, str]
+    capacity: Mapping[str, str | float]
+    allocatable: Mapping[str, str | float]
     requested: NodeRequests
     pods: list[str]
 
 
 def node_records(
-    nodes: Iterable[Document],
-    pods: Iterable[Document],
+    nodes: Iterable[NodeDict],
+    pods: Iterable[PodDict],
     sample_of: SampleReader,
     log_of: NodeLogReader,
 ) -> list[NodeRecord]:
@@ -63,7 +65,7 @@ def node_records(
         sample_of: reads the newest usage sample of a pod.
         log_of: reads the log of a node's kubelet.
     """
-    by_node: dict[str, list[Document]] = {}
+    by_node: dict[str, list[PodDict]] = {}
     for pod in pods:
         if node_of(pod) and not is_finished(pod):
             by_node.setdefault(node_of(pod), []).append(pod)
@@ -75,8 +77,8 @@ def node_records(
 
 
 def _record(
-    node: Document,
-    pods: Sequence[Document],
+    node: NodeDict,
+    pods: Sequence[PodDict],
     sample_of: SampleReader,
     log: Sequence[tuple[float, str]],
 ) -> NodeRecord:

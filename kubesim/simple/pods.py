@@ -8,7 +8,7 @@ No counterpart in Kubernetes, where all of this is done with the generic verbs.
 from __future__ import annotations
 
 from math import isfinite
-from typing import Protocol, TypedDict
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from kubesim.clock.base import Clock
 from kubesim.errors import AlreadyExists, BadRequest, NotFound, Timeout
@@ -17,6 +17,9 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE, EXIT_CODE, RUN_SECONDS
 from kubesim.quantity import MEGABYTE
 from kubesim.store import KeyValue, Sample, Store, Watch
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ContainerDict, ObjectMetaDict, PodDict, PodSpecDict
 
 DELETE_PATIENCE_SECONDS = 5.0  # beyond the grace period
 WAIT_SECONDS = 0.5  # wall time of one wait, so that a change of speed or a pause is noticed
@@ -35,7 +38,7 @@ class PodRecord(TypedDict):
     node: str
 
 
-def bare_pod(name: str, run_seconds: float | None = None, exit_code: int = 0) -> Document:
+def bare_pod(name: str, run_seconds: float | None = None, exit_code: int = 0) -> PodDict:
     """Return the manifest of a pod without a controller.
 
     Args:
@@ -43,20 +46,20 @@ def bare_pod(name: str, run_seconds: float | None = None, exit_code: int = 0) ->
         run_seconds: the pod ends by itself after so many seconds; None: it runs until deleted.
         exit_code: of its container, if it ends by itself.
     """
-    container = {
+    container: ContainerDict = {
         "name": "main",
         "image": "kubesim/pod",
         "resources": {"requests": {"cpu": "200m", "memory": "128Mi"}},
     }
-    metadata: Document = {"name": name, "namespace": DEFAULT_NAMESPACE}
-    spec: Document = {"containers": [container]}
+    metadata: ObjectMetaDict = {"name": name, "namespace": DEFAULT_NAMESPACE}
+    spec: PodSpecDict = {"containers": [container]}
     if run_seconds is not None:
         spec["restartPolicy"] = "Never"
         metadata["annotations"] = {RUN_SECONDS: str(run_seconds), EXIT_CODE: str(exit_code)}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def record_of(pod: Document, sample: Sample | None, lines: list[str]) -> PodRecord:
+def record_of(pod: PodDict, sample: Sample | None, lines: list[str]) -> PodRecord:
     """Return the record of a pod.
 
     Args:
@@ -95,7 +98,7 @@ class PodIndex(Protocol):
 class Creator(Protocol):
     """The API server's verb that creates."""
 
-    def create(self, document: Document, /) -> Document:
+    def create(self, document: PodDict, /) -> PodDict:
         """Create an object; return it as it was stored."""
 
 

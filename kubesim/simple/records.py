@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from kubesim.clock.base import Clock
 from kubesim.errors import Compacted, NotFound, WatchClosed
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.simple.pods import PodRecord, record_of
 from kubesim.store import (
     PUT,
@@ -33,7 +33,10 @@ from kubesim.store import (
     sample_key,
 )
 
-LogReader = Callable[[Document], Sequence[tuple[float, str]]]
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
+
+LogReader = Callable[["PodDict"], Sequence[tuple[float, str]]]
 """reader(pod) -> the kept log lines of the pod with their simulated seconds."""
 
 LOG_LINES = 10  # newest lines in a record; `pod_logs` has all that are kept
@@ -199,7 +202,7 @@ class PodRecords:
         for kv in present.items:
             self._entry_of(kv)
 
-    def _lines(self, pod: Document) -> list[str]:
+    def _lines(self, pod: PodDict) -> list[str]:
         return [line for _, line in self._log_lines(pod)[-LOG_LINES:]]
 
     def _bytes(self, entry: PodEntry, kv: KeyValue, sample: Sample | None, now: float) -> bytes:

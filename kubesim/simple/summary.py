@@ -14,11 +14,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from kubesim.analytics import LEVELS, LogRow
-from kubesim.objects.frozen import Document
 from kubesim.objects.pods import phase_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict
 
 PHASES = ("Pending", "Running", "Succeeded", "Failed", "Unknown")  # core/v1 PodPhase
 STATUSES = ("True", "False", "Unknown")  # core/v1 ConditionStatus
@@ -62,7 +64,7 @@ class Summary(TypedDict):
 
 
 def summarize(
-    rows: Sequence[LogRow], pods: Sequence[Document], nodes: Sequence[Document], *, lost: int = 0
+    rows: Sequence[LogRow], pods: Sequence[PodDict], nodes: Sequence[NodeDict], *, lost: int = 0
 ) -> Summary:
     """Count log rows, pods and nodes. Pure.
 
@@ -93,7 +95,7 @@ def summarize(
     }
 
 
-def nodes_by_condition(nodes: Iterable[Document]) -> dict[str, dict[str, int]]:
+def nodes_by_condition(nodes: Iterable[NodeDict]) -> dict[str, dict[str, int]]:
     """Count nodes by condition type and condition status. Pure.
 
     >>> ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}

@@ -21,6 +21,7 @@ pkg/controller/endpointslice; pkg/proxy/topology.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.client import Informer
@@ -28,6 +29,7 @@ from kubesim.clock.base import Clock, Timer
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import ENDPOINT_SLICE, POD
 from kubesim.objects.pods import is_ready, phase_of
 from kubesim.objects.selectors import parse_label_selector
 from kubesim.objects.wellknown import RESYNC_SECONDS, SERVICE_NAME_LABEL
@@ -38,7 +40,10 @@ from kubesim.traffic.route import Route
 from kubesim.traffic.series import SeriesPage, Totals
 from kubesim.usercode import error_text
 
-Capacity = Callable[[Document], float]
+if TYPE_CHECKING:
+    from kubesim.objects.types import EndpointSliceDict, PodDict
+
+Capacity = Callable[["PodDict"], float]
 """Requests per second that a pod can serve; infinite if its workload model has no limit."""
 
 
@@ -66,9 +71,11 @@ class Traffic:
         self._of_pod: dict[str, tuple[Route, ...]] = {}  # uid -> its routes
         self.routed: Mapping[str, object] = self._of_pod  # always the same object
         self._timer: Timer | None = None
-        self._slices: Informer | None = None  # None until there is traffic to a Service
+        self._slices: Informer[EndpointSliceDict] | None = (
+            None  # None until there is traffic to a Service
+        )
         self._pods = Informer(
-            api, self._worker, "Pod", on_event=self._pod_event, resync_seconds=RESYNC_SECONDS
+            api, self._worker, POD, on_event=self._pod_event, resync_seconds=RESYNC_SECONDS
         )
 
     def start(self) -> None:
@@ -132,7 +139,7 @@ class Traffic:
             self._slices = Informer(
                 self._api,
                 self._worker,
-                "EndpointSlice",
+                ENDPOINT_SLICE,
                 on_event=self._slice_event,
                 indexers={"service": _by_service},
                 resync_seconds=RESYNC_SECONDS,
@@ -157,7 +164,7 @@ class Traffic:
 
     # -- reading --------------------------------------------------------------------------------
 
-    def load_for(self, pod: Document, now: float) -> float | None:
+    def load_for(self, pod: PodDict, now: float) -> float | None:
         """Return the requests per second that reach one pod; None without a route to it."""
         if not self._of_pod:
             return None  # no traffic: the most frequent case, at each tick of each pod
@@ -263,7 +270,7 @@ class Traffic:
             self._api.analytics.log("Traffic", "ModelFailed", message, "error")
             return 0.0
 
-    def _pod_event(self, event: ResourceEvent) -> None:
+    def _pod_event(self, event: ResourceEvent[PodDict]) -> None:
         pod, uid = event.object, meta.uid_of(event.object)
         stopped = event.type == "DELETED" or phase_of(pod) != "Running"
         for route in self._routes.values():
@@ -283,7 +290,7 @@ class Traffic:
             else:
                 route.ready.discard(uid)
 
-    def _enter(self, route: Route, pod: Document, uid: str) -> None:
+    def _enter(self, route: Route, pod: PodDict, uid: str) -> None:
         known = self._of_pod.get(uid, ())
         if route not in known:
             self._of_pod[uid] = (*known, route)
@@ -301,7 +308,7 @@ class Traffic:
         route.ready.discard(uid)
         route.rates.pop(uid, None)
 
-    def _slice_event(self, event: ResourceEvent) -> None:
+    def _slice_event(self, event: ResourceEvent[EndpointSliceDict]) -> None:
         service = _service_of(event.object)
         for route in self._routes.values():
             if route.service == service:
@@ -337,9 +344,9 @@ def _check_model(model: object) -> None:
         raise BadRequest(f"{model!r} is not a traffic model; it needs a method rate(now)")
 
 
-def _service_of(slice: Document) -> tuple[str, str]:
+def _service_of(slice: EndpointSliceDict) -> tuple[str, str]:
     return meta.namespace_of(slice), meta.labels_of(slice).get(SERVICE_NAME_LABEL, "")
 
 
-def _by_service(slice: Document) -> list[str]:
+def _by_service(slice: EndpointSliceDict) -> list[str]:
     return ["/".join(_service_of(slice))]

@@ -13,11 +13,13 @@ Source: pkg/proxy/topology.go (CategorizeEndpoints), k8s.io/api/discovery/v1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
+if TYPE_CHECKING:
+    from kubesim.objects.types import EndpointConditionsDict, EndpointSliceDict
 
 
-def serving_pods(slices: Iterable[Document]) -> tuple[str, ...]:
+def serving_pods(slices: Iterable[EndpointSliceDict]) -> tuple[str, ...]:
     """Return the uids of the pods that get requests, sorted and without duplicates.
 
     These are the ready endpoints; a missing condition counts as true. If no endpoint is ready, they
@@ -36,12 +38,12 @@ def serving_pods(slices: Iterable[Document]) -> tuple[str, ...]:
     return tuple(sorted(ready or terminating))
 
 
-def all_pods(slices: Iterable[Document]) -> set[str]:
+def all_pods(slices: Iterable[EndpointSliceDict]) -> set[str]:
     """Return the uids of all pods in the EndpointSlices of one Service, ready or not."""
     return {uid for uid, _ in _endpoints(slices)}
 
 
-def _endpoints(slices: Iterable[Document]) -> Iterator[tuple[str, Document]]:
+def _endpoints(slices: Iterable[EndpointSliceDict]) -> Iterator[tuple[str, EndpointConditionsDict]]:
     """Yield (uid, conditions) of each endpoint that is a pod."""
     for slice in slices:
         for endpoint in slice.get("endpoints") or ():

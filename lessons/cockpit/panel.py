@@ -20,7 +20,7 @@ Kubernetes has no counterpart; the nearest is a Grafana dashboard beside `kubect
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import ipywidgets as W
 from bokeh.models import LayoutDOM
@@ -39,6 +39,9 @@ from lessons.ui.base_panel import Panel
 from lessons.ui.charts.bokeh_chart import BokehChart
 from lessons.ui.series import SeriesSource
 from lessons.ui.widgets import PATIENCE_SECONDS, dashboard
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import HorizontalPodAutoscalerDict
 
 SPEED = 20.0  # simulated seconds per second
 TRAFFIC = 30.0  # requests per second at the beginning
@@ -134,7 +137,9 @@ class Cockpit(Panel):
         """Read the autoscaler's configuration from its watch."""
         for event in self._hpa_watch.poll():
             if event.type != "DELETED" and event.object["metadata"]["name"] == NAME:
-                self._config = hpaconfig.config_of(event.object)
+                self._config = hpaconfig.config_of(
+                    cast("HorizontalPodAutoscalerDict", event.object)
+                )
 
     def draw(self) -> None:
         """Redraw the charts."""

@@ -16,6 +16,7 @@ from kubesim import Cluster
 from kubesim.errors import NotFound
 from kubesim.kubelet.usage.workload import COST_MILLI_PER_RPS, DEFAULT_CAPACITY_MILLI, IDLE_MILLI
 from kubesim.objects import Document, ReadOnlyDocument, meta
+from kubesim.objects.kindnames import POD, STATEFUL_SET
 from kubesim.objects.pods import (
     container_limits,
     containers_of,
@@ -146,14 +147,14 @@ class WorkloadSeries:
     def _row(self, now: float) -> WorkloadRow:
         pods = [
             pod
-            for pod in self.cluster.api.snapshot("Pod", "default")[0]
+            for pod in self.cluster.api.snapshot(POD, "default")[0]
             if meta.labels_of(pod).get("app") == NAME
         ]
         try:
             self.config = self.cluster.hpa_config()
         except NotFound:
             self.config = {}
-        workload = self.cluster.api.peek("StatefulSet", NAME)
+        workload = self.cluster.api.peek(STATEFUL_SET, NAME)
         self.request_milli, capacity = _per_pod(workload)
         usage = []
         for pod in pods:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from kubesim import Cluster, StatusError
 from kubesim.objects import Document
+from kubesim.objects.kindnames import POD
 from kubesim.scheduler import NodeInfo, default_profile
 from kubesim.scheduler.framework.interface import POINTS
 from kubesim.scheduler.policy import PlacementPolicy
@@ -17,7 +18,10 @@ from lessons.feedback.answers import a_class, a_dict, a_score, with_errors
 from lessons.pods import asks, place, pod, where
 from lessons.scheduler.nodes import read_nodes
 
-Score = Callable[[Document, NodeInfo], float]
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
+
+Score = Callable[["PodDict", NodeInfo], float]
 SIZES = {"large": "8", "medium": "4", "small": "2"}  # cores
 
 
@@ -30,7 +34,7 @@ class _Own:
         plugin = answer() if isinstance(answer, type) else answer
         self._function = cast(Score, getattr(plugin, "score", plugin))
 
-    def score(self, pod: Document, node: NodeInfo) -> float:
+    def score(self, pod: PodDict, node: NodeInfo) -> float:
         """Return what the answer returns; the framework checks it."""
         return self._function(pod, node)
 
@@ -149,7 +153,7 @@ def _check_change(change: Document) -> str | None:
     if len(change) != 1:
         return 'answer with a dict of one field of the spec: {"field": value}'
     with stuck() as cluster:
-        spec = cluster.api.get("Pod", "report")["spec"]
+        spec = cluster.api.get(POD, "report")["spec"]
         if list(change) == ["tolerations"]:
             change = {"tolerations": [*spec.get("tolerations", []), *change["tolerations"]]}
         try:
@@ -161,7 +165,7 @@ def _check_change(change: Document) -> str | None:
         if not where(cluster, "report"):
             message = cluster.explain("pod/report").latest.verdict
             return f"it still waits: {message.partition(' preemption')[0]}"
-        added = cluster.api.get("Pod", "report")["spec"]["tolerations"]
+        added = cluster.api.get(POD, "report")["spec"]["tolerations"]
         if any(not toleration.get("key") for toleration in added):
             return "it runs, but now it tolerates every taint, even that of a failed node; name the key"
     return None
@@ -210,7 +214,7 @@ def _check_scheduler(policy: type) -> str | None:
         if where(cluster, "giant"):
             return "`giant` requests 5 cores, and no node has them: return None for it"
         for number in range(len(WORKLOADS)):
-            status = cluster.api.get("Pod", f"p{number}")["status"]
+            status = cluster.api.get(POD, f"p{number}")["status"]
             if status["phase"] == "Failed":
                 node = where(cluster, f"p{number}")
                 return f"{node} was overloaded: its kubelet rejected p{number} ({status['reason']})"

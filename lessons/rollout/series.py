@@ -16,6 +16,7 @@ from kubesim import Cluster, Table
 from kubesim.controllers.deployment import revisions
 from kubesim.controllers.deployment.rolling import max_unavailable_of, resolve_fenceposts
 from kubesim.objects import meta
+from kubesim.objects.kindnames import DEPLOYMENT, POD, REPLICA_SET
 from kubesim.objects.pods import is_active, is_ready
 from lessons.rollout.deployments import NAME
 from lessons.ui.charts.chart import Columns
@@ -171,19 +172,19 @@ class RolloutSeries:
 
 def stage_of(cluster: Cluster) -> Stage:
     """Return the progress of the Deployment `web` now; an empty stage if it does not exist."""
-    now, deployment = cluster.clock.now(), cluster.api.peek("Deployment", NAME)
+    now, deployment = cluster.clock.now(), cluster.api.peek(DEPLOYMENT, NAME)
     if deployment is None:
         return Stage(now)
     sets = [
         replicaset
-        for replicaset in cluster.api.snapshot("ReplicaSet", "default")[0]
+        for replicaset in cluster.api.snapshot(REPLICA_SET, "default")[0]
         if meta.is_owned_by(replicaset, deployment)
     ]
     new = revisions.find_new(deployment, sets)
     new_uid = meta.uid_of(new) if new is not None else ""
     uids = {meta.uid_of(replicaset) for replicaset in sets}
     counts: Counter[str] = Counter()
-    for pod in cluster.api.snapshot("Pod", "default")[0]:
+    for pod in cluster.api.snapshot(POD, "default")[0]:
         owner = meta.controller_of(pod)
         if owner is not None and owner["uid"] in uids and is_active(pod):
             version = "new" if owner["uid"] == new_uid else "old"

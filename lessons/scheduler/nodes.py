@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from kubesim import Cluster, Table
 from kubesim.ctl.describe_node import taint_text
 from kubesim.objects import meta
+from kubesim.objects.kindnames import POD
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.objects.wellknown import UNSCHEDULABLE, ZONE_LABEL
 from kubesim.quantity import MEBIBYTE
@@ -114,7 +115,7 @@ class Fill:
 def read_nodes(cluster: Cluster, title: str = "") -> Fill:
     """Return the nodes and the requests of their pods."""
     nodes = sorted(current_snapshot(cluster.api).nodes, key=lambda node: natural(node.name))
-    pods = cluster.api.snapshot("Pod")[0]
+    pods = cluster.api.snapshot(POD)[0]
     waiting = [meta.name_of(pod) for pod in pods if not node_of(pod) and not is_finished(pod)]
     return Fill(title, tuple(map(_row, nodes)), tuple(sorted(waiting, key=natural)))
 

@@ -27,6 +27,7 @@ from bokeh.models import LayoutDOM
 
 from kubesim import Cluster, Table
 from kubesim.objects import meta
+from kubesim.objects.kindnames import NODE, POD
 from kubesim.scheduler import NodeInfo, default_profile
 from lessons import clusters
 from lessons.pods import pod
@@ -177,7 +178,7 @@ class SchedulerPanel(Panel):
 
     def clear(self) -> None:
         """Delete every pod."""
-        for document in self.cluster.api.snapshot("Pod")[0]:
+        for document in self.cluster.api.snapshot(POD)[0]:
             if not meta.is_terminating(document):
                 name = meta.name_of(document)
                 self.attempt(lambda name=name: self.cluster.api.delete("Pod", name))  # type: ignore[misc]
@@ -213,7 +214,7 @@ class SchedulerPanel(Panel):
     def poll(self) -> None:
         """Create the first pods once all nodes exist."""
         nodes = len(self.cluster.kubelets)
-        if self._owed and len(self.cluster.api.snapshot("Node")[0]) >= nodes:
+        if self._owed and len(self.cluster.api.snapshot(NODE)[0]) >= nodes:
             count, self._owed = self._owed, 0
             for _ in range(count):
                 self.attempt(lambda: self._make(self.cluster, *FIRST))

@@ -24,6 +24,7 @@ from kubesim.errors import BadRequest
 from kubesim.experiment import Contender, Run, World
 from kubesim.experiment.cluster_run import built
 from kubesim.objects import Document
+from kubesim.objects.kindnames import HORIZONTAL_POD_AUTOSCALER, STATEFUL_SET
 from kubesim.traffic import Queue, TrafficModel
 from lessons.tuning.loads import load_of
 from lessons.tuning.trial import HPA, Trial
@@ -219,7 +220,7 @@ def tune(
             flows=tuple(cluster.traffic.series(HPA).rows),
             syncs=tuple(cluster.decisions.of(f"hpa/{HPA}")),
             shadows=_shadows(cluster, shadows),
-            stored=cluster.api.get("HorizontalPodAutoscaler", HPA)["spec"],
+            stored=cluster.api.get(HORIZONTAL_POD_AUTOSCALER, HPA)["spec"],
         )
 
 
@@ -258,7 +259,7 @@ def _shadows(cluster: Cluster, named: dict[str, Any] | None) -> dict[str, tuple[
 
 def _probe(cluster: Cluster, seconds: float) -> None:
     """Give the pods a readiness probe that fails for the first seconds."""
-    workload = cluster.api.get("StatefulSet", HPA)
+    workload = cluster.api.get(STATEFUL_SET, HPA)
     workload["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = {
         "httpGet": {"path": "/", "port": 80},
         "initialDelaySeconds": int(seconds),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import Forbidden
@@ -18,6 +19,9 @@ from kubesim.objects.pods import CONTAINER_LISTS
 from kubesim.objects.usage import Usage, amounts, pod_amounts, text_of
 from kubesim.quantity import Amount, parse_quantity
 from kubesim.store import KeyValue
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 PREFIX = "/registry/limitranges/"
 ANNOTATION = "kubernetes.io/limit-ranger"
@@ -98,7 +102,10 @@ def breaches(kind: str, document: Document, items: Iterable[ReadOnlyDocument]) -
                     usage = {side: amounts(container, side) for side in ("requests", "limits")}
                     violations += _outside(item, type_, usage)
         elif kind == "Pod" and type_ == "Pod":
-            usage = {side: pod_amounts(document, side) for side in ("requests", "limits")}
+            usage = {
+                side: pod_amounts(cast("PodDict", document), side)
+                for side in ("requests", "limits")
+            }
             violations += _outside(item, type_, usage)
     return violations
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.errors import Forbidden
-from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.frozen import Document
 from kubesim.objects.pods import containers_of
 from kubesim.objects.usage import (
     Usage,
@@ -29,6 +30,9 @@ from kubesim.objects.usage import (
 )
 from kubesim.quantity import Amount, parse_quantity
 from kubesim.store import KeyValue
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict, ResourceQuotaDict
 
 PREFIX = "/registry/resourcequotas/"
 COMPUTE = ("cpu", "memory")  # every container must name them where a quota limits them
@@ -57,7 +61,7 @@ def admit_quota(
         if not is_in_scope(kv.value, kind.plural, document):
             continue
         name = kv.value["metadata"]["name"]
-        if kind.kind == "Pod" and (missing := missing_resources(document, hard)):
+        if kind.kind == "Pod" and (missing := missing_resources(cast("PodDict", document), hard)):
             raise _refused(kind, document, f"failed quota: {name}: must specify {missing}")
         if requested:
             stored = server.store.list(kind.prefix_of(namespace)).items
@@ -66,12 +70,12 @@ def admit_quota(
                 raise _refused(kind, document, message)
 
 
-def hard_of(quota: ReadOnlyDocument) -> dict[str, Amount]:
+def hard_of(quota: ResourceQuotaDict) -> dict[str, Amount]:
     """Return the limits of a quota: name -> quantity, not parsed."""
     return (quota.get("spec") or {}).get("hard") or {}
 
 
-def used_of(quota: ReadOnlyDocument, kind: Kind, documents: Iterable[Document]) -> Usage:
+def used_of(quota: ResourceQuotaDict, kind: Kind, documents: Iterable[Document]) -> Usage:
     """Return how much of a quota the objects of one kind use.
 
     Args:
@@ -86,7 +90,7 @@ def used_of(quota: ReadOnlyDocument, kind: Kind, documents: Iterable[Document]) 
     )
 
 
-def missing_resources(pod: ReadOnlyDocument, hard: Mapping[str, Amount]) -> str:
+def missing_resources(pod: PodDict, hard: Mapping[str, Amount]) -> str:
     """Return the limited resources that containers do not name: ``limits.cpu for: a,b``."""
     missing = []
     for name in sorted(hard):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
+from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill
 from kubesim.objects.frozen import Document, objects_in
@@ -23,6 +24,9 @@ from kubesim.objects.wellknown import (
     UNREACHABLE,
 )
 from kubesim.quantity import Amount, parse_cpu_milli, parse_memory, parse_quantity
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 PORT_RULE = "must be between 1 and 65535, inclusive"
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
@@ -264,7 +268,7 @@ def _scheduling_gated(spec: Document) -> Document:
 def _qos_class(pod: Document) -> Document:
     """Return status.qosClass; {} for a spec that validation is going to refuse."""
     try:
-        return {"qosClass": qos_class(pod)}
+        return {"qosClass": qos_class(cast("PodDict", pod))}
     except (ValueError, TypeError, AttributeError):
         return {}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver.kinds.pods import default_pod_spec, validate_pod_spec
 from kubesim.apiserver.validation import (
@@ -22,6 +23,9 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import is_percentage, number_in
 from kubesim.objects.meta import MAX_NAME
 from kubesim.objects.selectors import Selector, selector_from
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import LabelSelectorDict
 
 PERCENT_RULE = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
@@ -198,7 +202,7 @@ def validate_selector(selector: object, path: str, errors: FieldErrors) -> Selec
     if len(errors.causes) > before:
         return None
     try:
-        return selector_from(document)
+        return selector_from(cast("LabelSelectorDict", document))
     except (BadRequest, KeyError, TypeError, AttributeError) as error:
         errors.invalid(path, selector, f"invalid label selector: {error}")
         return None

@@ -14,12 +14,15 @@ Source: pkg/printers/internalversion/printers.go; metav1.TableColumnDefinition.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from kubesim.apiserver.printers.ages import Ages
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.selectors import selector_from
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import LabelSelectorDict
 
 NONE = "<none>"
 UNSET = "<unset>"
@@ -204,7 +207,7 @@ def selector_text(selector: object) -> str:
     if selector is not None and not isinstance(selector, dict):
         return NONE
     try:
-        return str(selector_from(selector)) or NONE
+        return str(selector_from(cast("LabelSelectorDict | None", selector))) or NONE
     except (BadRequest, AttributeError, KeyError, TypeError):
         return NONE  # a malformed selector selects no pod
 

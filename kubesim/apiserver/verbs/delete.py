@@ -12,6 +12,8 @@ pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from kubesim.apiserver.core import NOT_ALLOWED, Core, at_revision, view_of
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.verbs.propagation import check_policy, finalizers_after
@@ -22,6 +24,9 @@ from kubesim.objects.frozen import Document, freeze, thaw
 from kubesim.objects.meta import name_of, namespace_of, uid_of
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE, TERMINATION_GRACE_SECONDS
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 PROTECTED_NAMESPACES = ("default", "kube-public", "kube-system")
 
@@ -201,7 +206,10 @@ class Deleter:
 
 def _grace_seconds(kind: Kind, old: Document, requested: int | None) -> int:
     """Return the seconds to stop in: 0 for all but pods that are bound and not finished."""
-    if kind.kind != "Pod" or not node_of(old) or is_finished(old):
+    if kind.kind != "Pod":
+        return 0
+    pod = cast("PodDict", old)
+    if not node_of(pod) or is_finished(pod):
         return 0
     if requested is None:
         of_pod = old["spec"].get("terminationGracePeriodSeconds")

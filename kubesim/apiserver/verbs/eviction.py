@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver.core import Core, view_of
 from kubesim.apiserver.verbs.delete import Deleter
@@ -32,6 +33,14 @@ from kubesim.objects.pods import is_finished, is_ready, phase_of
 from kubesim.objects.selectors import selector_from
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE, DISRUPTION_TARGET
 from kubesim.store import KeyValue
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ConditionDict,
+        PodDict,
+        PodDisruptionBudgetDict,
+        PodDisruptionBudgetStatusDict,
+    )
 
 RETRY_SECONDS = 10  # Retry-After while a budget's status is not up to date
 MAX_DISRUPTED_PODS = 2000  # evictions that the disruption controller has not confirmed yet
@@ -98,7 +107,12 @@ def eviction_verdict(
     return EvictionVerdict.CONSUME if budget.allowed > 0 else EvictionVerdict.REFUSE
 
 
-def budget_status(budget: Document) -> BudgetStatus:
+def _budget_in(kv: KeyValue) -> PodDisruptionBudgetDict:
+    """Return a stored PodDisruptionBudget with its resourceVersion."""
+    return cast("PodDisruptionBudgetDict", view_of(kv))
+
+
+def budget_status(budget: PodDisruptionBudgetDict) -> BudgetStatus:
     """Read the figures of a PodDisruptionBudget; missing ones count 0."""
     status, spec = budget.get("status") or {}, budget.get("spec") or {}
     return BudgetStatus(
@@ -110,7 +124,7 @@ def budget_status(budget: Document) -> BudgetStatus:
     )
 
 
-def why_refused(budget: Document) -> str:
+def why_refused(budget: PodDisruptionBudgetDict) -> str:
     """Return the message of the cause, for a budget that allows no disruption now."""
     name, status = meta.name_of(budget), budget_status(budget)
     condition = get_condition(budget, DISRUPTION_ALLOWED) or {}
@@ -127,7 +141,7 @@ def why_refused(budget: Document) -> str:
     return f"{base} does not allow evicting pods currently"
 
 
-def allowed_condition(status: Document, now: str) -> list[Document]:
+def allowed_condition(status: PodDisruptionBudgetStatusDict, now: str) -> list[ConditionDict]:
     """Return status.conditions with DisruptionAllowed as the allowed disruptions require.
 
     Args:
@@ -141,8 +155,8 @@ def allowed_condition(status: Document, now: str) -> list[Document]:
 
 
 def budget_condition(
-    status: Document, state: str, reason: str, message: str, now: str
-) -> list[Document]:
+    status: PodDisruptionBudgetStatusDict, state: str, reason: str, message: str, now: str
+) -> list[ConditionDict]:
     """Return status.conditions with DisruptionAllowed and its observedGeneration set.
 
     Args:
@@ -207,10 +221,10 @@ class Evictions:
             if kv is None:
                 raise core.not_found(kind, name, namespace)
             core.check_preconditions(kind, kv, uid, resource_version)
-            pod = kv.value
+            pod = cast("PodDict", kv.value)
             budgets = self.budgets_of(pod)
             verdict = eviction_verdict(
-                [budget_status(view_of(budget)) for budget in budgets],
+                [budget_status(_budget_in(budget)) for budget in budgets],
                 phase=phase_of(pod),
                 terminating=meta.is_terminating(pod),
                 ready=is_ready(pod),
@@ -239,7 +253,7 @@ class Evictions:
                 continue
             return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
 
-    def budgets_of(self, pod: Document) -> list[KeyValue]:
+    def budgets_of(self, pod: PodDict) -> list[KeyValue]:
         """Return the budgets whose selector matches the pod."""
         kind = self._core.registry.find("PodDisruptionBudget")
         labels = meta.labels_of(pod)
@@ -249,9 +263,9 @@ class Evictions:
             if selector_from((kv.value.get("spec") or {}).get("selector")).matches(labels)
         ]
 
-    def _consume(self, budget: KeyValue, pod: Document, dry_run: bool) -> bool:
+    def _consume(self, budget: KeyValue, pod: PodDict, dry_run: bool) -> bool:
         """Take one disruption from a budget; return False if the budget changed in the meantime."""
-        status = budget.value["status"]
+        status: PodDisruptionBudgetStatusDict = budget.value["status"]
         disrupted = status.get("disruptedPods") or {}
         name = meta.name_of(budget.value)
         if len(disrupted) > MAX_DISRUPTED_PODS:
@@ -265,7 +279,11 @@ class Evictions:
         now = self._core.clock.timestamp()
         remaining = status["disruptionsAllowed"] - 1
         disrupted = {**disrupted, meta.name_of(pod): now}
-        new = {**status, "disruptionsAllowed": remaining, "disruptedPods": disrupted}
+        new: PodDisruptionBudgetStatusDict = {
+            **status,
+            "disruptionsAllowed": remaining,
+            "disruptedPods": disrupted,
+        }
         if remaining == 0:
             new["conditions"] = allowed_condition(new, now)
         document: Document = freeze({**budget.value, "status": new})
@@ -298,7 +316,7 @@ def _raise_refusal(verdict: EvictionVerdict, budgets: list[KeyValue]) -> None:
         cause = Cause("", DISRUPTION_BUDGET, message)
         raise TooManyRequests(REFUSED, causes=[cause], retry_after_seconds=RETRY_SECONDS)
     if verdict is EvictionVerdict.REFUSE:
-        cause = Cause("", DISRUPTION_BUDGET, why_refused(view_of(budgets[0])))
+        cause = Cause("", DISRUPTION_BUDGET, why_refused(_budget_in(budgets[0])))
         raise TooManyRequests(REFUSED, causes=[cause])
 
 

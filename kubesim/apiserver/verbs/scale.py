@@ -6,6 +6,8 @@ apiextensions-apiserver/pkg/registry/customresource (scale of custom kinds).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from kubesim.apiserver.core import Core, at_revision, view_of
 from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.registry import Kind
@@ -15,6 +17,9 @@ from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.selectors import selector_from
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import KeyValue
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import LabelSelectorDict
 
 KEPT_SELECTORS = 4096
 SHOWN_METADATA = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -133,7 +138,8 @@ class ScaleSubresource:
         """Return a selector as a string, which is kept: workloads hardly ever change theirs."""
         known, string = self._selectors.get(key, (None, ""))
         if known is not selector or selector is None:
-            string = str(selector_from(selector if isinstance(selector, dict) else None))
+            parsed = cast("LabelSelectorDict", selector) if isinstance(selector, dict) else None
+            string = str(selector_from(parsed))
             if len(self._selectors) >= KEPT_SELECTORS:
                 self._selectors.clear()
             self._selectors[key] = (selector, string)

@@ -6,15 +6,19 @@ Source: pkg/registry/core/pod/storage (BindingREST, LogREST), k8s.io/metrics.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver.core import Core
 from kubesim.errors import BadRequest, Cause, Conflict, Invalid
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, freeze
+from kubesim.objects.frozen import freeze
 from kubesim.objects.meta import set_condition
 from kubesim.objects.pods import containers_of, node_of
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import Sample, SampleWriter, sample_key
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 LogLines = list[tuple[float, str]]
 LogSource = Callable[..., LogLines]
@@ -109,7 +113,7 @@ class PodOperations:
         return source("", "", None) if source is not None else []
 
     def log_lines(
-        self, pod: Document, container: str | None = None, *, previous: bool = False
+        self, pod: PodDict, container: str | None = None, *, previous: bool = False
     ) -> LogLines:
         """Return the kept log lines of a pod with their simulated seconds; [] before it is bound.
 
@@ -155,17 +159,18 @@ class PodOperations:
         kv = core.store.get(kind.key(namespace or DEFAULT_NAMESPACE, name))
         if kv is None:
             raise core.not_found(kind, name, namespace)
-        container = _log_container(kv.value, name, container, previous)
+        pod = cast("PodDict", kv.value)
+        container = _log_container(pod, name, container, previous)
         if tail_lines is not None and tail_lines < 0:
             rule = f"Invalid value: {tail_lines}: must be greater than or equal to 0"
             cause = Cause("tailLines", "FieldValueInvalid", rule)
             message = f'PodLogOptions "{name}" is invalid: tailLines: {rule}'
             raise Invalid(message, kind="PodLogOptions", name=name, causes=[cause])
-        lines = [line for _, line in self.log_lines(kv.value, container, previous=previous)]
+        lines = [line for _, line in self.log_lines(pod, container, previous=previous)]
         return lines if tail_lines is None else lines[len(lines) - min(tail_lines, len(lines)) :]
 
 
-def _log_container(pod: Document, name: str, container: str | None, previous: bool) -> str | None:
+def _log_container(pod: PodDict, name: str, container: str | None, previous: bool) -> str | None:
     """Return the container whose log is read; None: the pod's only one, in its present run."""
     main = [str(item.get("name")) for item in containers_of(pod)]
     init = (pod.get("spec") or {}).get("initContainers") or ()
@@ -184,7 +189,7 @@ def _log_container(pod: Document, name: str, container: str | None, previous: bo
     return container
 
 
-def _check_bindable(pod: Document, name: str) -> None:
+def _check_bindable(pod: PodDict, name: str) -> None:
     """Refuse to bind a pod that has a node or is being deleted."""
     if node_of(pod):
         reason = f'pod {name} is already assigned to node "{node_of(pod)}"'

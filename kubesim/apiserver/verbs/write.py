@@ -22,7 +22,7 @@ from kubesim.apiserver.schema.structural import check_status, status_shape_of
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.apiserver.verbs.create import SET_BY_THE_SERVER, WritePath
 from kubesim.errors import NotFound
-from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import KeyValue
 
@@ -207,7 +207,7 @@ class ObjectWriter:
 
     # -- namespaces ------------------------------------------------------------------------------
 
-    def finalize(self, document: Document, *, dry_run: bool = False) -> Document:
+    def finalize(self, document: ReadOnlyDocument, *, dry_run: bool = False) -> Document:
         """Replace a namespace's own finalizers (spec.finalizers) and nothing else of it.
 
         A namespace that is being deleted is removed once these and metadata.finalizers are empty.

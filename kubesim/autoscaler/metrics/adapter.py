@@ -40,6 +40,7 @@ from kubesim.autoscaler.types import Sample
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
+from kubesim.objects.kindnames import POD
 from kubesim.objects.selectors import parse_label_selector
 from kubesim.usercode import error_text
 
@@ -253,7 +254,7 @@ class CustomMetrics:
             return None if result is None else float(result)
         if name != PER_POD or self._traffic is None:
             return None
-        document = self._api.peek("Pod", pod, namespace)
+        document = self._api.peek(POD, pod, namespace)
         if document is None:
             return None
         load = self._traffic.load_for(document, self._clock.now())
@@ -305,7 +306,7 @@ class CustomMetrics:
     def _keys(self) -> list[Key]:
         """Return the keys of all metrics that have a value now, sorted."""
         built_in = BUILT_IN if self._traffic is not None else ()
-        pods = [(meta.namespace_of(p), meta.name_of(p)) for p in self._api.snapshot("Pod")[0]]
+        pods = [(meta.namespace_of(p), meta.name_of(p)) for p in self._api.snapshot(POD)[0]]
         spaces = {where for where, _ in pods} | {"default"}
         of_pods = {*self._pods, *((where, PER_POD) for where in spaces)}
         objects = {*self._objects}

@@ -34,6 +34,7 @@ from kubesim.apiserver.verbs.metricsapis import Usage
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import POD
 
 LEAST_RESOLUTION_SECONDS = 10.0
 FRESH_SECONDS = 10.0  # least age of a container that may count from its start
@@ -220,7 +221,7 @@ class MetricsServer:
     def _started(self, key: str) -> tuple[str, Mapping[str, float]]:
         """Return (uid, second at which each container started) of a pod."""
         namespace, _, name = key.partition("/")
-        pod = self._api.peek("Pod", name, namespace) or {}
+        pod = self._api.peek(POD, name, namespace) or {}
         starts = {}
         for status in (pod.get("status") or {}).get("containerStatuses") or ():
             running = (status.get("state") or {}).get("running") or {}

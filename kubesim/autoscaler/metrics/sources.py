@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, isfinite
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from kubesim.arguments import Check, check_arguments
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 BUILT_IN = (
     "requests_per_second",
@@ -34,7 +36,7 @@ PodValue = Callable[[str, float], float | None] | float
 class TrafficFigures(Protocol):
     """The figures of the traffic that the adapter serves."""
 
-    def load_for(self, pod: Document, now: float) -> float | None:
+    def load_for(self, pod: PodDict, now: float) -> float | None:
         """Return the requests per second that reach one pod; None: no traffic is routed to it."""
 
     def figures(self) -> Mapping[str, Mapping[str, float]]:

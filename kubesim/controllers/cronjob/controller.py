@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, RuleStep, Tools
@@ -20,7 +21,18 @@ from kubesim.controllers.job.facts import final_condition
 from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.cron import parse_schedule
-from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.frozen import thaw
+from kubesim.objects.kindnames import CRON_JOB, JOB
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        CronJobDict,
+        CronJobStatusDict,
+        JobDict,
+        JobTemplateSpecDict,
+        ObjectMetaDict,
+        ObjectReferenceDict,
+    )
 
 SCHEDULE_DELTA_SECONDS = 0.1  # nextScheduleDelta: added to the next scheduled time
 SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
@@ -33,15 +45,15 @@ class CronJobController(Controller):
 
     def __init__(self, tools: Tools, **options: float) -> None:
         super().__init__(tools, **options)
-        self._cronjobs = self.informer("CronJob", self._cronjob_changed)
+        self._cronjobs = self.informer(CRON_JOB, self._cronjob_changed)
         self._jobs = self.informer(
-            "Job", self._job_changed, on_demand=True, indexers={"owner": _owner_uid}
+            JOB, self._job_changed, on_demand=True, indexers={"owner": _owner_uid}
         )
         self._due: dict[str, float] = {}
 
     # -- watch events ---------------------------------------------------------------------------
 
-    def _cronjob_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _cronjob_changed(self, event: ResourceEvent[CronJobDict]) -> Iterable[str]:
         key = meta.key_of(event.object)
         if event.type == "DELETED":
             self._due.pop(key, None)
@@ -50,14 +62,14 @@ class CronJobController(Controller):
         self.demand()
         yield key
 
-    def _job_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _job_changed(self, event: ResourceEvent[JobDict]) -> Iterable[str]:
         controller = meta.controller_of(event.object)
         if controller is not None and controller["kind"] == "CronJob":
             yield f"{meta.namespace_of(event.object)}/{controller['name']}"
 
     # -- reconcile ------------------------------------------------------------------------------
 
-    def about(self, key: str) -> Document | None:
+    def about(self, key: str) -> CronJobDict | None:
         """Return the CronJob itself."""
         return self._cronjobs.get(key)
 
@@ -67,7 +79,7 @@ class CronJobController(Controller):
         if cronjob is None:
             return  # the garbage collector deletes its Jobs
         jobs = list(self._jobs.by_index("owner", meta.uid_of(cronjob)))
-        status: Document = thaw(cronjob.get("status") or {})
+        status: CronJobStatusDict = thaw(cronjob.get("status") or {})
         status["active"] = self._still_active(cronjob, status, jobs)
         if not meta.is_terminating(cronjob):
             self._start_job_if_due(key, cronjob, status)
@@ -78,15 +90,15 @@ class CronJobController(Controller):
             self.api.update_status({**cronjob, "status": status})
 
     def _still_active(
-        self, cronjob: Document, status: Document, jobs: Sequence[Document]
-    ) -> list[Document]:
+        self, cronjob: CronJobDict, status: CronJobStatusDict, jobs: Sequence[JobDict]
+    ) -> list[ObjectReferenceDict]:
         """Return status.active without finished and deleted Jobs; record an Event for each."""
         by_uid = {meta.uid_of(job): job for job in jobs}
-        active: list[Document] = []
+        active: list[ObjectReferenceDict] = []
         for reference in status.get("active") or ():
             job = by_uid.get(reference["uid"])
             if job is None:
-                job = self.api.peek("Job", reference["name"], meta.namespace_of(cronjob))
+                job = self.api.peek(JOB, reference["name"], meta.namespace_of(cronjob))
             if job is None or meta.uid_of(job) != reference["uid"]:
                 message = f"Active job went missing: {reference['name']}"
                 self.recorder.event(cronjob, "Normal", "MissingJob", message)
@@ -102,7 +114,7 @@ class CronJobController(Controller):
                 status["lastSuccessfulTime"] = max(status.get("lastSuccessfulTime", ""), completed)
         return active
 
-    def _start_job_if_due(self, key: str, cronjob: Document, status: Document) -> None:
+    def _start_job_if_due(self, key: str, cronjob: CronJobDict, status: CronJobStatusDict) -> None:
         """Create the Job of a scheduled time that is due; update the status in place."""
         spec = cronjob["spec"]
         last = status.get("lastScheduleTime")
@@ -151,14 +163,14 @@ class CronJobController(Controller):
 
     # -- jobs and decision records --------------------------------------------------------------
 
-    def _create(self, cronjob: Document, scheduled: datetime) -> Document | None:
+    def _create(self, cronjob: CronJobDict, scheduled: datetime) -> JobDict | None:
         """Create the Job of a scheduled time; return None if it exists and is finished."""
         job = job_from(cronjob, scheduled)
         name, namespace = job["metadata"]["name"], meta.namespace_of(cronjob)
         try:
             created = self.api.create(job)
         except AlreadyExists:
-            known = self.api.peek("Job", name, namespace)
+            known = self.api.peek(JOB, name, namespace)
             if known is None or not meta.is_owned_by(known, cronjob):
                 raise
             return None if final_condition(known) is not None else known
@@ -170,7 +182,7 @@ class CronJobController(Controller):
         self.recorder.event(cronjob, "Normal", "SuccessfulCreate", f"Created job {name}")
         return created
 
-    def _delete(self, cronjob: Document, name: str, uid: str) -> None:
+    def _delete(self, cronjob: CronJobDict, name: str, uid: str) -> None:
         namespace = meta.namespace_of(cronjob)
         try:
             self.api.delete("Job", name, namespace, uid=uid, propagation_policy="Background")
@@ -179,20 +191,21 @@ class CronJobController(Controller):
         self.counts["deleted"] += 1
         self.recorder.event(cronjob, "Normal", "SuccessfulDelete", f"Deleted job {name}")
 
-    def _delete_old_jobs(self, cronjob: Document, jobs: Sequence[Document]) -> None:
+    def _delete_old_jobs(self, cronjob: CronJobDict, jobs: Sequence[JobDict]) -> None:
         """Delete finished Jobs beyond the history limits."""
         finished = [(job, final_condition(job)) for job in jobs if not meta.is_terminating(job)]
-        for type, field in (
-            ("Complete", "successfulJobsHistoryLimit"),
-            ("Failed", "failedJobsHistoryLimit"),
+        spec = cronjob["spec"]
+        for type, limit in (
+            ("Complete", spec.get("successfulJobsHistoryLimit")),
+            ("Failed", spec.get("failedJobsHistoryLimit")),
         ):
             of_type = [
                 job for job, final in finished if final is not None and final["type"] == type
             ]
-            for job in beyond_history_limit(of_type, cronjob["spec"].get(field)):
+            for job in beyond_history_limit(of_type, limit):
                 self._delete(cronjob, meta.name_of(job), meta.uid_of(job))
 
-    def _record(self, cronjob: Document, decided: CronPlan, active: int) -> None:
+    def _record(self, cronjob: CronJobDict, decided: CronPlan, active: int) -> None:
         spec = cronjob["spec"]
         inputs = {"schedule": spec["schedule"], "policy": spec["concurrencyPolicy"]}
         verdict = f"nothing to do: {decided.reason}"
@@ -210,14 +223,14 @@ class CronJobController(Controller):
         )
 
 
-def job_from(cronjob: Document, scheduled: datetime) -> Document:
+def job_from(cronjob: CronJobDict, scheduled: datetime) -> JobDict:
     """Return the Job of one scheduled time; its name contains the minute, so it is unique."""
-    template: Document = thaw(cronjob["spec"]["jobTemplate"])
+    template: JobTemplateSpecDict = thaw(cronjob["spec"]["jobTemplate"])
     template_metadata = template.get("metadata") or {}
     minutes = int((scheduled - datetime(1970, 1, 1)).total_seconds()) // 60
     annotations = dict(template_metadata.get("annotations") or {})
     annotations[SCHEDULED_AT] = f"{scheduled.isoformat(timespec='seconds')}Z"
-    metadata: Document = {
+    metadata: ObjectMetaDict = {
         "name": f"{meta.name_of(cronjob)}-{minutes}",
         "namespace": meta.namespace_of(cronjob),
         "annotations": annotations,
@@ -228,12 +241,18 @@ def job_from(cronjob: Document, scheduled: datetime) -> Document:
     return {"kind": "Job", "apiVersion": "batch/v1", "metadata": metadata, "spec": template["spec"]}
 
 
-def _reference(job: Document) -> Document:
+def _reference(job: JobDict) -> ObjectReferenceDict:
     metadata = job["metadata"]
-    fields = {field: metadata[field] for field in ("name", "namespace", "uid", "resourceVersion")}
-    return {"kind": "Job", "apiVersion": "batch/v1", **fields}
+    return {
+        "kind": "Job",
+        "apiVersion": "batch/v1",
+        "name": metadata["name"],
+        "namespace": metadata["namespace"],
+        "uid": metadata["uid"],
+        "resourceVersion": metadata["resourceVersion"],
+    }
 
 
-def _owner_uid(job: Document) -> Iterable[str]:
+def _owner_uid(job: JobDict) -> Iterable[str]:
     controller = meta.controller_of(job)
     return [controller["uid"]] if controller is not None else []

@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.objects.cron import Schedule
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import JobDict
 
 MANY_MISSED = 100  # above it an Event is recorded
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"
@@ -129,7 +131,7 @@ def plan(
     return CronPlan(due.latest, replace, "a start is due", event, wait)
 
 
-def beyond_history_limit(jobs: Sequence[Document], limit: int | None) -> list[Document]:
+def beyond_history_limit(jobs: Sequence[JobDict], limit: int | None) -> list[JobDict]:
     """Return the finished Jobs beyond the history limit: the oldest by startTime, then by name.
 
     Args:

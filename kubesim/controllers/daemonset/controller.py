@@ -14,6 +14,7 @@ Source: pkg/controller/daemon/daemon_controller.go, update.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import RuleStep, Tools
@@ -48,16 +49,19 @@ from kubesim.controllers.daemonset.plan import (
 from kubesim.controllers.shared.podowner import PodOwner, error_message, slow_start
 from kubesim.errors import AlreadyExists
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import CONTROLLER_REVISION, NODE
 from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import is_finished, node_of, phase_of
 from kubesim.objects.wellknown import REVISION_HASH_LABEL
 from kubesim.quantity import count_of
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import ControllerRevisionDict, DaemonSetDict, NodeDict, PodDict
+
 PodsByNode = Mapping[str, Sequence[DaemonPod]]
 
 
-class DaemonSetController(PodOwner):
+class DaemonSetController(PodOwner["DaemonSetDict"]):
     """Reconciles DaemonSets, one key at a time.
 
     Args:
@@ -70,20 +74,20 @@ class DaemonSetController(PodOwner):
 
     def __init__(self, tools: Tools, **options: float) -> None:
         super().__init__(tools, **options)
-        self._nodes = self.informer("Node", self._node_changed, on_demand=True)
+        self._nodes = self.informer(NODE, self._node_changed, on_demand=True)
         self._backoff = FailedPodBackOff()
         self._verdicts: dict[tuple[str, str], tuple[object, object, object, NodeVerdict]] = {}
 
     # -- watch events ---------------------------------------------------------------------------
 
-    def _owner_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _owner_changed(self, event: ResourceEvent[DaemonSetDict]) -> Iterable[str]:
         if event.type == "DELETED":
             uid = meta.uid_of(event.object)
             self._backoff.forget(f"{uid}/")
             self._verdicts = {k: v for k, v in self._verdicts.items() if k[0] != uid}
         yield from super()._owner_changed(event)
 
-    def _node_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _node_changed(self, event: ResourceEvent[NodeDict]) -> Iterable[str]:
         node, before = event.object, event.previous
         for daemonset in self.owners.list():
             if event.type == "MODIFIED" and before is not None:
@@ -130,7 +134,7 @@ class DaemonSetController(PodOwner):
 
     # -- reading --------------------------------------------------------------------------------
 
-    def _verdict(self, daemonset: Document, node: Document) -> NodeVerdict:
+    def _verdict(self, daemonset: DaemonSetDict, node: NodeDict) -> NodeVerdict:
         """Return whether a node is eligible; cached until the template or the node changes."""
         key = meta.uid_of(daemonset), meta.name_of(node)
         facts = daemonset["spec"]["template"], node["metadata"].get("labels"), node.get("spec")
@@ -141,7 +145,7 @@ class DaemonSetController(PodOwner):
         self._verdicts[key] = (*facts, verdict)
         return verdict
 
-    def _by_node(self, documents: Iterable[Document]) -> dict[str, list[DaemonPod]]:
+    def _by_node(self, documents: Iterable[PodDict]) -> dict[str, list[DaemonPod]]:
         """Group pods by the node that they run on or were created for.
 
         Finished pods that are terminating are omitted: only a finalizer keeps them.
@@ -153,7 +157,7 @@ class DaemonSetController(PodOwner):
                 by_node.setdefault(node, []).append(self._facts(pod, node))
         return by_node
 
-    def _facts(self, pod: Document, node: str) -> DaemonPod:
+    def _facts(self, pod: PodDict, node: str) -> DaemonPod:
         ready = get_condition(pod, "Ready") or {}
         since = ready.get("lastTransitionTime")
         return DaemonPod(
@@ -168,7 +172,7 @@ class DaemonSetController(PodOwner):
             revision=meta.labels_of(pod).get(REVISION_HASH_LABEL, ""),
         )
 
-    def _rules(self, daemonset: Document, revision: str, desired: int) -> DaemonRules:
+    def _rules(self, daemonset: DaemonSetDict, revision: str, desired: int) -> DaemonRules:
         spec = daemonset["spec"]
         rolling = spec["updateStrategy"].get("rollingUpdate") or {}
         limits = rolling.get("maxUnavailable"), rolling.get("maxSurge")
@@ -177,9 +181,9 @@ class DaemonSetController(PodOwner):
 
     # -- revision history -----------------------------------------------------------------------
 
-    def _sync_history(self, daemonset: Document) -> tuple[str, list[Document]]:
+    def _sync_history(self, daemonset: DaemonSetDict) -> tuple[str, list[ControllerRevisionDict]]:
         """Store the current template as a revision; return its hash, and the old revisions."""
-        revisions, _ = self.api.snapshot("ControllerRevision", meta.namespace_of(daemonset))
+        revisions, _ = self.api.snapshot(CONTROLLER_REVISION, meta.namespace_of(daemonset))
         owned = [revision for revision in revisions if meta.is_owned_by(revision, daemonset)]
         current = matching(daemonset, owned)
         old = [revision for revision in owned if revision is not current]
@@ -192,17 +196,21 @@ class DaemonSetController(PodOwner):
                 self._count_collision(daemonset)
                 raise
         elif current["revision"] < number:  # the template was rolled back
-            current = self.api.update({**current, "revision": number})
+            renumbered: ControllerRevisionDict = {**current, "revision": number}
+            current = self.api.update(renumbered)
         return str(meta.labels_of(current)[REVISION_HASH_LABEL]), old
 
-    def _count_collision(self, daemonset: Document) -> None:
+    def _count_collision(self, daemonset: DaemonSetDict) -> None:
         """Increment collisionCount: another template has the same hash, so the next one differs."""
         status = daemonset.get("status") or {}
         count = (status.get("collisionCount") or 0) + 1
         self.api.update_status({**daemonset, "status": {**status, "collisionCount": count}})
 
     def _clean_up_history(
-        self, daemonset: Document, old: Sequence[Document], pods: Iterable[Document]
+        self,
+        daemonset: DaemonSetDict,
+        old: Sequence[ControllerRevisionDict],
+        pods: Iterable[PodDict],
     ) -> None:
         live = {meta.labels_of(pod).get(REVISION_HASH_LABEL, "") for pod in pods}
         limit = daemonset["spec"]["revisionHistoryLimit"]
@@ -215,9 +223,9 @@ class DaemonSetController(PodOwner):
     def _sync_pods(
         self,
         key: str,
-        daemonset: Document,
+        daemonset: DaemonSetDict,
         wanted: NodePodsPlan | RollingUpdatePlan,
-        documents: Mapping[str, Document],
+        documents: Mapping[str, PodDict],
         revision: str,
     ) -> list[Exception]:
         """Create pods with slow start, then delete pods; return the errors."""
@@ -235,7 +243,9 @@ class DaemonSetController(PodOwner):
                 failures.append(error)
         return failures
 
-    def _report_finished_pods(self, key: str, daemonset: Document, node_pods: NodePodsPlan) -> None:
+    def _report_finished_pods(
+        self, key: str, daemonset: DaemonSetDict, node_pods: NodePodsPlan
+    ) -> None:
         """Record Events about finished pods, and update the back-off of failed ones."""
         namespace, now = meta.namespace_of(daemonset), self.clock.now()
         uid = meta.uid_of(daemonset)
@@ -257,7 +267,7 @@ class DaemonSetController(PodOwner):
     def _write_status(
         self,
         key: str,
-        daemonset: Document,
+        daemonset: DaemonSetDict,
         nodes: Sequence[DaemonNode],
         pods: PodsByNode,
         rules: DaemonRules,
@@ -279,7 +289,7 @@ class DaemonSetController(PodOwner):
 
     def _record(
         self,
-        daemonset: Document,
+        daemonset: DaemonSetDict,
         verdicts: Sequence[tuple[str, NodeVerdict]],
         rules: DaemonRules,
         node_pods: NodePodsPlan,
@@ -322,7 +332,7 @@ class DaemonSetController(PodOwner):
         )
 
 
-def _equal_for_daemons(one: Document, other: Document) -> bool:
+def _equal_for_daemons(one: NodeDict, other: NodeDict) -> bool:
     """Return whether two states of a node have the same labels and taints."""
     taints = [(node.get("spec") or {}).get("taints") for node in (one, other)]
     return taints[0] == taints[1] and meta.labels_of(one) == meta.labels_of(other)

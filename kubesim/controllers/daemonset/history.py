@@ -15,25 +15,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING
 
 from kubesim.controllers.deployment.revisions import pod_template_hash
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import REVISION_HASH_LABEL
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ControllerRevisionDict,
+        DaemonSetDict,
+        ObjectMetaDict,
+        OwnerReferenceDict,
+    )
 
-def hash_of(daemonset: Document) -> str:
+
+def hash_of(daemonset: DaemonSetDict) -> str:
     """Return the hash of the current template, which also depends on the collision count."""
     collisions = (daemonset.get("status") or {}).get("collisionCount")
     return pod_template_hash(daemonset["spec"]["template"], collisions)
 
 
-def patch_of(daemonset: Document) -> Document:
+def patch_of(daemonset: DaemonSetDict) -> dict[str, object]:
     """Return the data of a ControllerRevision: a patch that restores the template."""
     return {"spec": {"template": {**daemonset["spec"]["template"], "$patch": "replace"}}}
 
 
-def matching(daemonset: Document, revisions: Iterable[Document]) -> Document | None:
+def matching(
+    daemonset: DaemonSetDict, revisions: Iterable[ControllerRevisionDict]
+) -> ControllerRevisionDict | None:
     """Return the revision of the current template; of several, the newest."""
     patch = patch_of(daemonset)
     same = [revision for revision in revisions if revision.get("data") == patch]
@@ -42,12 +52,14 @@ def matching(daemonset: Document, revisions: Iterable[Document]) -> Document | N
     )
 
 
-def next_number(revisions: Iterable[Document]) -> int:
+def next_number(revisions: Iterable[ControllerRevisionDict]) -> int:
     """Return one more than the greatest revision number."""
     return max((int(revision["revision"]) for revision in revisions), default=0) + 1
 
 
-def new_revision(daemonset: Document, owner_reference: Document, number: int) -> Document:
+def new_revision(
+    daemonset: DaemonSetDict, owner_reference: OwnerReferenceDict, number: int
+) -> ControllerRevisionDict:
     """Return the ControllerRevision to create for the current template.
 
     Args:
@@ -57,7 +69,7 @@ def new_revision(daemonset: Document, owner_reference: Document, number: int) ->
     """
     template_hash = hash_of(daemonset)
     template_metadata = daemonset["spec"]["template"].get("metadata") or {}
-    metadata: Document = {
+    metadata: ObjectMetaDict = {
         "name": f"{meta.name_of(daemonset)}-{template_hash}",
         "namespace": meta.namespace_of(daemonset),
         "labels": {**(template_metadata.get("labels") or {}), REVISION_HASH_LABEL: template_hash},
@@ -75,8 +87,8 @@ def new_revision(daemonset: Document, owner_reference: Document, number: int) ->
 
 
 def beyond_history_limit(
-    old: Sequence[Document], limit: int, *, live: AbstractSet[str]
-) -> list[Document]:
+    old: Sequence[ControllerRevisionDict], limit: int, *, live: AbstractSet[str]
+) -> list[ControllerRevisionDict]:
     """Return the old revisions to delete: beyond the limit, oldest first, none that pods use.
 
     Args:

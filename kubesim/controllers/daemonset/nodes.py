@@ -16,10 +16,9 @@ pkg/controller/daemon/util/daemonset_util.go.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.nodeaffinity import pinned, pinned_node, wants_node
 from kubesim.objects.pods import node_of
 from kubesim.objects.taints import taints_of, tolerates
@@ -36,6 +35,19 @@ from kubesim.objects.wellknown import (
     UNREACHABLE,
     UNSCHEDULABLE,
 )
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        DaemonSetDict,
+        NodeDict,
+        ObjectMetaDict,
+        OwnerReferenceDict,
+        PodDict,
+        PodSpecDict,
+        PodTemplateSpecDict,
+        TaintDict,
+        TolerationDict,
+    )
 
 GENERATION_LABEL = "pod-template-generation"
 NO_EXECUTE_TAINTS = (NOT_READY, UNREACHABLE)
@@ -56,7 +68,7 @@ class NodeVerdict(NamedTuple):
     why: str = ""
 
 
-def daemon_tolerations(pod_spec: Document) -> list[Document]:
+def daemon_tolerations(pod_spec: PodSpecDict) -> list[TolerationDict]:
     """Return the template's tolerations with those that the controller adds to every daemon pod.
 
     Args:
@@ -68,7 +80,7 @@ def daemon_tolerations(pod_spec: Document) -> list[Document]:
         desired.append((NETWORK_UNAVAILABLE, NO_SCHEDULE))
     tolerations = list(pod_spec.get("tolerations") or ())
     for key, effect in desired:
-        added = {"key": key, "operator": "Exists", "effect": effect}
+        added: TolerationDict = {"key": key, "operator": "Exists", "effect": effect}
         same = [
             index
             for index, known in enumerate(tolerations)
@@ -81,7 +93,7 @@ def daemon_tolerations(pod_spec: Document) -> list[Document]:
     return tolerations
 
 
-def verdict_on(template: Document, node: Document) -> NodeVerdict:
+def verdict_on(template: PodTemplateSpecDict, node: NodeDict) -> NodeVerdict:
     """Decide whether a pod should run on a node, and whether one that runs there may stay.
 
     Args:
@@ -104,18 +116,18 @@ def verdict_on(template: Document, node: Document) -> NodeVerdict:
     if not untolerated:
         return NodeVerdict(True, True)
     evicts = any(taint.get("effect") == "NoExecute" for taint in untolerated)
-    taint = _format_taint(untolerated[0])
-    return NodeVerdict(False, not evicts, f"taint {taint} is not tolerated")
+    shown = _format_taint(untolerated[0])
+    return NodeVerdict(False, not evicts, f"taint {shown} is not tolerated")
 
 
-def _format_taint(taint: Document) -> str:
+def _format_taint(taint: TaintDict) -> str:
     value = f"={taint['value']}" if taint.get("value") else ""
     return f"{taint.get('key')}{value}:{taint.get('effect')}"
 
 
 def daemon_pod(
-    daemonset: Document, owner_reference: Document, node_name: str, revision: str
-) -> Document:
+    daemonset: DaemonSetDict, owner_reference: OwnerReferenceDict, node_name: str, revision: str
+) -> PodDict:
     """Return the pod to create for one node; the API server generates its name.
 
     Args:
@@ -129,16 +141,17 @@ def daemon_pod(
     labels = {**(template_metadata.get("labels") or {}), REVISION_HASH_LABEL: revision}
     if generation := meta.annotations_of(daemonset).get(TEMPLATE_GENERATION):
         labels[GENERATION_LABEL] = generation
-    metadata: Document = {
+    metadata: ObjectMetaDict = {
         "generateName": f"{meta.name_of(daemonset)}-",
         "namespace": meta.namespace_of(daemonset),
         "labels": labels,
         "ownerReferences": [owner_reference],
     }
-    for field in ("annotations", "finalizers"):
-        if template_metadata.get(field):
-            metadata[field] = template_metadata[field]
-    spec = {
+    if template_metadata.get("annotations"):
+        metadata["annotations"] = template_metadata["annotations"]
+    if template_metadata.get("finalizers"):
+        metadata["finalizers"] = template_metadata["finalizers"]
+    spec: PodSpecDict = {
         **pod_spec,
         **pinned(pod_spec.get("affinity"), node_name),
         "tolerations": daemon_tolerations(pod_spec),
@@ -146,7 +159,7 @@ def daemon_pod(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def target_of(pod: Document) -> str:
+def target_of(pod: PodDict) -> str:
     """Return the node that a pod is bound to, or was created for, or ""."""
     return node_of(pod) or pinned_node(pod.get("spec") or {})
 

@@ -19,11 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import scaled_value
 from kubesim.quantity import count_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import DaemonSetStatusDict
 
 BURST_REPLICAS = 250  # pods created or deleted in one sync, at most
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/"
@@ -340,7 +342,7 @@ def status_of(
     pods: Mapping[str, Sequence[DaemonPod]],
     rules: DaemonRules,
     now: float,
-) -> Document:
+) -> DaemonSetStatusDict:
     """Return the counters of status; some of them are omitted when they are zero.
 
     Args:
@@ -368,13 +370,14 @@ def status_of(
         "numberAvailable": available,
         "numberUnavailable": desired - available,
     }
-    return {
+    status = {
         "desiredNumberScheduled": desired,
         "currentNumberScheduled": current,
         "numberMisscheduled": misscheduled,
         "numberReady": ready,
         **{name: count for name, count in omitted_if_zero.items() if count},
     }
+    return cast("DaemonSetStatusDict", status)
 
 
 def next_available(

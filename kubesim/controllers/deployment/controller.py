@@ -16,6 +16,7 @@ rollback.go, progress.go, util/deployment_util.go.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Tools
@@ -27,9 +28,13 @@ from kubesim.controllers.deployment.sync import DeploymentSync
 from kubesim.controllers.shared.controllerrefs import claim
 from kubesim.controllers.shared.podstatus import why_not_ready
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import ReadOnlyDocument
+from kubesim.objects.kindnames import DEPLOYMENT, POD, REPLICA_SET
 from kubesim.objects.pods import is_finished
 from kubesim.objects.selectors import Selector, selector_from
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import DeploymentDict, OwnerReferenceDict, PodDict, ReplicaSetDict
 
 MAX_RETRIES = 15  # failures in a row after which a key is dropped (maxRetries)
 POD_RECHECK_SECONDS = 1.0  # between a change of a waiting rollout's pod and the next sync
@@ -56,29 +61,29 @@ class DeploymentController(Controller):
     ) -> None:
         super().__init__(tools, **options)
         self._deployments = self.informer(
-            "Deployment",
+            DEPLOYMENT,
             self._deployment_changed,
             indexers={"namespace": lambda deployment: [meta.namespace_of(deployment)]},
         )
         self._sets = self.informer(
-            "ReplicaSet",
+            REPLICA_SET,
             self._set_changed,
             indexers={"owner": _controller_uid_or_namespace},
             latency_seconds=watch_latency_seconds,
         )
-        self._pods = self.informer("Pod", self._pod_changed, indexers={"owner": _controller_uid})
+        self._pods = self.informer(POD, self._pod_changed, indexers={"owner": _controller_uid})
         self._selectors: dict[str, Selector] = {}  # by uid of the Deployment: it is immutable
         self._pod_rechecks: set[str] = set()  # keys that are queued for a change of a pod
 
     # -- watch events ---------------------------------------------------------------------------
 
-    def _deployment_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _deployment_changed(self, event: ResourceEvent[DeploymentDict]) -> Iterable[str]:
         if event.type == "DELETED":
             self._selectors.pop(meta.uid_of(event.object), None)
             self.forget_decisions(event.object)
         yield meta.key_of(event.object)
 
-    def _set_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _set_changed(self, event: ResourceEvent[ReplicaSetDict]) -> Iterable[str]:
         replicaset = event.object
         controller = meta.controller_of(replicaset)
         if event.previous is not None:
@@ -90,13 +95,13 @@ class DeploymentController(Controller):
         elif event.type != "DELETED":
             yield from self._keys_of_adopters(replicaset)
 
-    def _keys_of_adopters(self, replicaset: Document) -> Iterable[str]:
+    def _keys_of_adopters(self, replicaset: ReplicaSetDict) -> Iterable[str]:
         labels = meta.labels_of(replicaset)
         for deployment in self._deployments.by_index("namespace", meta.namespace_of(replicaset)):
             if self._selector(deployment).matches(labels):
                 yield meta.key_of(deployment)
 
-    def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
         """Queue a Recreate rollout when an old pod is deleted, and a waiting one on pod changes.
 
         Upstream does only the first. Ours also syncs a second after a pod's reason changes, so that
@@ -125,7 +130,7 @@ class DeploymentController(Controller):
 
     # -- reconcile ------------------------------------------------------------------------------
 
-    def about(self, key: str) -> Document | None:
+    def about(self, key: str) -> DeploymentDict | None:
         """Return the Deployment itself."""
         return self._deployments.get(key)
 
@@ -157,7 +162,7 @@ class DeploymentController(Controller):
             self.queue.add_after(key, sync.recheck)
         self._record(state, sync.plan, pods_changed)
 
-    def _refuse(self, deployment: Document) -> None:
+    def _refuse(self, deployment: DeploymentDict) -> None:
         """Reject a Deployment whose empty selector would select every pod of the namespace."""
         self.recorder.event(deployment, "Warning", "SelectingAll", SELECTING_ALL)
         status, generation = deployment.get("status") or {}, meta.generation_of(deployment)
@@ -165,7 +170,7 @@ class DeploymentController(Controller):
             observed = {**status, "observedGeneration": generation}
             self.api.update_status({**deployment, "status": observed})
 
-    def _selector(self, deployment: Document) -> Selector:
+    def _selector(self, deployment: DeploymentDict) -> Selector:
         uid = meta.uid_of(deployment)
         selector = self._selectors.get(uid)
         if selector is None:
@@ -173,10 +178,10 @@ class DeploymentController(Controller):
             self._selectors[uid] = selector
         return selector
 
-    def _pods_of(self, replicaset: Document) -> Iterable[Document]:
+    def _pods_of(self, replicaset: ReplicaSetDict) -> Iterable[PodDict]:
         return self._pods.by_index("owner", meta.uid_of(replicaset))
 
-    def _count_old_pods(self, sets: Iterable[Document], new_name: str) -> int:
+    def _count_old_pods(self, sets: Iterable[ReplicaSetDict], new_name: str) -> int:
         """Count the unfinished pods of all ReplicaSets but one; terminating pods count."""
         return sum(
             not is_finished(pod)
@@ -234,16 +239,16 @@ class DeploymentController(Controller):
         )
 
 
-def _key_of_owner(replicaset: Document, controller: Document) -> Iterable[str]:
+def _key_of_owner(replicaset: ReplicaSetDict, controller: OwnerReferenceDict) -> Iterable[str]:
     if controller["kind"] == "Deployment":
         yield f"{meta.namespace_of(replicaset)}/{controller['name']}"
 
 
-def _controller_uid(obj: Document) -> Iterable[str]:
+def _controller_uid(obj: ReadOnlyDocument) -> Iterable[str]:
     controller = meta.controller_of(obj)
     return [controller["uid"]] if controller is not None else []
 
 
-def _controller_uid_or_namespace(replicaset: Document) -> Iterable[str]:
+def _controller_uid_or_namespace(replicaset: ReplicaSetDict) -> Iterable[str]:
     """Index ReplicaSets by the uid of their controller, and orphans by their namespace."""
     return _controller_uid(replicaset) or [meta.namespace_of(replicaset)]

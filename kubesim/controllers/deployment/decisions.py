@@ -6,13 +6,15 @@ No counterpart in Kubernetes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.client import RuleStep
 from kubesim.controllers.deployment import progress
 from kubesim.controllers.shared.podstatus import families, reasons_of
-from kubesim.objects.frozen import Document
 from kubesim.objects.meta import get_condition
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import DeploymentDict, PodDict, ReplicaSetDict
 
 WAITING = "waiting"
 PROGRESS_SOURCE = (
@@ -60,7 +62,7 @@ def signature_of(
 
 
 def new_pod_steps(
-    deployment: Document, new: Document | None, pods: Iterable[Document]
+    deployment: DeploymentDict, new: ReplicaSetDict | None, pods: Iterable[PodDict]
 ) -> list[RuleStep]:
     """Return why the pods of the new ReplicaSet are not available.
 
@@ -90,7 +92,7 @@ def new_pod_steps(
     return steps
 
 
-def deadline_step(deployment: Document, seconds_at: Callable[[str], float]) -> RuleStep:
+def deadline_step(deployment: DeploymentDict, seconds_at: Callable[[str], float]) -> RuleStep:
     """Return when the progress deadline of a waiting rollout passes.
 
     Args:
@@ -98,7 +100,7 @@ def deadline_step(deployment: Document, seconds_at: Callable[[str], float]) -> R
         seconds_at: converts an RFC 3339 timestamp to seconds.
     """
     deadline = progress.deadline_of(deployment)
-    condition = get_condition(deployment, progress.PROGRESSING)
+    condition = progress.progressing_of(deployment)
     if deadline is None or condition is None:
         return RuleStep("progress deadline", {}, "no deadline is set", PROGRESS_SOURCE)
     updated = condition["lastUpdateTime"]

@@ -15,6 +15,7 @@ util/deployment_util.go (SetDeploymentCondition, DeploymentTimedOut).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
 
 from kubesim.controllers.deployment.rolling import (
     RolloutStatus,
@@ -23,9 +24,16 @@ from kubesim.controllers.deployment.rolling import (
     is_progressing,
 )
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
-from kubesim.objects.meta import get_condition
+from kubesim.objects.meta import find_condition, get_condition
 from kubesim.objects.wellknown import MAX_INT32
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        DeploymentConditionDict,
+        DeploymentDict,
+        DeploymentStatusDict,
+        ReplicaSetDict,
+    )
 
 AVAILABLE, PROGRESSING, FAILURE = "Available", "Progressing", "ReplicaFailure"
 TIMED_OUT = "ProgressDeadlineExceeded"
@@ -36,13 +44,15 @@ RECHECK_MARGIN_SECONDS = 1.0  # after the deadline: it is compared strictly
 _RECHECK_EPSILON_SECONDS = 0.001
 
 
-def deadline_of(deployment: Document) -> int | None:
+def deadline_of(deployment: DeploymentDict) -> int | None:
     """Return spec.progressDeadlineSeconds; None if there is no deadline."""
     seconds = deployment["spec"].get("progressDeadlineSeconds")
     return None if seconds is None or seconds == NO_DEADLINE else int(seconds)
 
 
-def condition(type: str, status: str, reason: str, message: str, now: str) -> Document:
+def condition(
+    type: str, status: str, reason: str, message: str, now: str
+) -> DeploymentConditionDict:
     """Return a condition of a Deployment.
 
     Args:
@@ -59,7 +69,14 @@ def condition(type: str, status: str, reason: str, message: str, now: str) -> Do
     }
 
 
-def with_condition(conditions: Sequence[Document], new: Document) -> list[Document]:
+def progressing_of(deployment: DeploymentDict) -> DeploymentConditionDict | None:
+    """Return the condition Progressing of a Deployment, or None."""
+    return find_condition((deployment.get("status") or {}).get("conditions") or (), PROGRESSING)
+
+
+def with_condition(
+    conditions: Sequence[DeploymentConditionDict], new: DeploymentConditionDict
+) -> list[DeploymentConditionDict]:
     """Return the conditions with one set, at the end.
 
     Equal status and reason change nothing; equal status keeps lastTransitionTime.
@@ -68,17 +85,19 @@ def with_condition(conditions: Sequence[Document], new: Document) -> list[Docume
         if known.get("type") == new["type"] and known.get("status") == new["status"]:
             if known.get("reason") == new["reason"]:
                 return list(conditions)
-            new = {**new, "lastTransitionTime": known.get("lastTransitionTime")}
+            new = {**new, "lastTransitionTime": cast(str, known.get("lastTransitionTime"))}
     return [*without_condition(conditions, new["type"]), new]
 
 
-def without_condition(conditions: Sequence[Document], type: str) -> list[Document]:
+def without_condition(
+    conditions: Sequence[DeploymentConditionDict], type: str
+) -> list[DeploymentConditionDict]:
     """Return the conditions without the one of a type."""
     return [known for known in conditions if known.get("type") != type]
 
 
 def counters(
-    deployment: Document, new: Document | None, replicasets: Sequence[Document]
+    deployment: DeploymentDict, new: ReplicaSetDict | None, replicasets: Sequence[ReplicaSetDict]
 ) -> dict[str, int]:
     """Return the counters of a Deployment: sums over the status of its ReplicaSets.
 
@@ -88,28 +107,26 @@ def counters(
         replicasets: all of its ReplicaSets, the new one included.
     """
 
-    def total(field: str) -> int:
-        return sum((rs.get("status") or {}).get(field, 0) for rs in replicasets)
-
-    available = total("availableReplicas")
+    statuses = [rs.get("status") or {} for rs in replicasets]
+    available = sum(status.get("availableReplicas", 0) for status in statuses)
     desired = sum(rs["spec"].get("replicas", 0) for rs in replicasets)
     return {
         "observedGeneration": meta.generation_of(deployment),
-        "replicas": total("replicas"),
+        "replicas": sum(status.get("replicas", 0) for status in statuses),
         "updatedReplicas": ((new or {}).get("status") or {}).get("replicas", 0),
-        "readyReplicas": total("readyReplicas"),
+        "readyReplicas": sum(status.get("readyReplicas", 0) for status in statuses),
         "availableReplicas": available,
         "unavailableReplicas": max(0, desired - available),
     }
 
 
 def basic_status(
-    deployment: Document,
-    new: Document | None,
-    replicasets: Sequence[Document],
+    deployment: DeploymentDict,
+    new: ReplicaSetDict | None,
+    replicasets: Sequence[ReplicaSetDict],
     max_unavailable: int,
     now: str,
-) -> Document:
+) -> DeploymentStatusDict:
     """Return the status with counters and the condition Available; zero counters are omitted.
 
     Progressing and ReplicaFailure stay as they are.
@@ -127,7 +144,8 @@ def basic_status(
     else:
         message = "Deployment does not have minimum availability."
         available = condition(AVAILABLE, "False", "MinimumReplicasUnavailable", message, now)
-    status: Document = {name: count for name, count in counts.items() if count}
+    shown = {name: count for name, count in counts.items() if count}
+    status = cast("DeploymentStatusDict", shown)
     if old.get("collisionCount") is not None:
         status["collisionCount"] = old["collisionCount"]
     status["conditions"] = with_condition(old.get("conditions") or (), available)
@@ -135,14 +153,14 @@ def basic_status(
 
 
 def rollout_status(
-    deployment: Document,
-    new: Document | None,
-    replicasets: Sequence[Document],
+    deployment: DeploymentDict,
+    new: ReplicaSetDict | None,
+    replicasets: Sequence[ReplicaSetDict],
     max_unavailable: int,
     stamp: str,
     now: float,
     seconds_at: Callable[[str], float],
-) -> Document:
+) -> DeploymentStatusDict:
     """Return the whole status after a sync of the rollout, with Progressing and ReplicaFailure.
 
     Args:
@@ -154,7 +172,7 @@ def rollout_status(
     status = basic_status(deployment, new, replicasets, max_unavailable, stamp)
     conditions = status["conditions"]
     deadline = deadline_of(deployment)
-    known = get_condition(deployment, PROGRESSING)
+    known = progressing_of(deployment)
     if deadline is None:
         conditions = without_condition(conditions, PROGRESSING)
     else:
@@ -175,17 +193,17 @@ def rollout_status(
 
 
 def _update_progressing(
-    deployment: Document,
-    status: Document,
-    conditions: list[Document],
+    deployment: DeploymentDict,
+    status: DeploymentStatusDict,
+    conditions: list[DeploymentConditionDict],
     subject: str,
     deadline: int,
     stamp: str,
     now: float,
     seconds_at: Callable[[str], float],
-) -> list[Document]:
+) -> list[DeploymentConditionDict]:
     """Set Progressing while a rollout is under way: complete, progressing or timed out."""
-    known = get_condition(deployment, PROGRESSING)
+    known = progressing_of(deployment)
     before, after = figures_of(deployment.get("status") or {}), figures_of(status)
     if is_complete(after, deployment["spec"]["replicas"]):
         message = f"{subject} has successfully progressed."
@@ -194,7 +212,7 @@ def _update_progressing(
         message = f"{subject} is progressing."
         new = condition(PROGRESSING, "True", "ReplicaSetUpdated", message, stamp)
         if known is not None and known.get("status") == "True":
-            new["lastTransitionTime"] = known.get("lastTransitionTime")
+            new["lastTransitionTime"] = cast(str, known.get("lastTransitionTime"))
         return [*without_condition(conditions, PROGRESSING), new]
     if known is None:
         return conditions
@@ -206,16 +224,19 @@ def _update_progressing(
     return conditions
 
 
-def _replica_failure(new: Document | None, replicasets: Sequence[Document]) -> Document | None:
+def _replica_failure(
+    new: ReplicaSetDict | None, replicasets: Sequence[ReplicaSetDict]
+) -> DeploymentConditionDict | None:
     """Return the first ReplicaFailure condition; the new ReplicaSet comes first."""
     for replicaset in ([new] if new is not None else []) + list(replicasets):
         failure = get_condition(replicaset, FAILURE)
         if failure is not None:
-            return {**failure, "lastUpdateTime": failure.get("lastTransitionTime")}
+            updated = cast(str, failure.get("lastTransitionTime"))
+            return cast("DeploymentConditionDict", {**failure, "lastUpdateTime": updated})
     return None
 
 
-def figures_of(status: Document, generation: int | None = None) -> RolloutStatus:
+def figures_of(status: DeploymentStatusDict, generation: int | None = None) -> RolloutStatus:
     """Return the counters of a Deployment's status.
 
     Args:
@@ -231,14 +252,14 @@ def figures_of(status: Document, generation: int | None = None) -> RolloutStatus
     )
 
 
-def pause_condition(deployment: Document, now: str) -> Document | None:
+def pause_condition(deployment: DeploymentDict, now: str) -> DeploymentConditionDict | None:
     """Return the condition Progressing after a pause or resume; None if it does not change.
 
     A rollout that timed out stays so, paused or not; resuming resets the deadline.
     """
     if deadline_of(deployment) is None:
         return None
-    known = get_condition(deployment, PROGRESSING) or {}
+    known = progressing_of(deployment) or {}
     if known.get("reason") == TIMED_OUT:
         return None
     paused, was_paused = bool(deployment["spec"].get("paused")), known.get("reason") == PAUSED
@@ -250,7 +271,7 @@ def pause_condition(deployment: Document, now: str) -> Document | None:
 
 
 def recheck_after(
-    deployment: Document, now: float, seconds_at: Callable[[str], float]
+    deployment: DeploymentDict, now: float, seconds_at: Callable[[str], float]
 ) -> float | None:
     """Return the seconds after which progress must be checked again; None: never.
 
@@ -259,7 +280,7 @@ def recheck_after(
         now: in seconds.
         seconds_at: converts an RFC 3339 timestamp to seconds.
     """
-    deadline, known = deadline_of(deployment), get_condition(deployment, PROGRESSING)
+    deadline, known = deadline_of(deployment), progressing_of(deployment)
     if deadline is None or known is None or known.get("reason") in (TIMED_OUT, FINISHED):
         return None
     figures = figures_of(deployment.get("status") or {})

@@ -8,6 +8,7 @@ Source: pkg/controller/deployment/sync.go (getNewReplicaSet, scaleReplicaSet, cl
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import EventRecorder
@@ -17,9 +18,12 @@ from kubesim.controllers.deployment.state import SyncState
 from kubesim.controllers.deployment.status import StatusWriter
 from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import REPLICA_SET
 from kubesim.objects.meta import get_condition
 from kubesim.quantity import count_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import DeploymentDict, ReplicaSetDict
 
 FAILED_CREATE = "ReplicaSetCreateError"
 
@@ -65,15 +69,12 @@ class ReplicaSetControl:
         min_ready_seconds = state.deployment["spec"].get("minReadySeconds") or 0
         if desired != present or (new["spec"].get("minReadySeconds") or 0) != min_ready_seconds:
             before, after = present.get(revisions.REVISION), desired.get(revisions.REVISION)
-            state.new_written(
-                self._api.update(
-                    {
-                        **new,
-                        "metadata": {**metadata, "annotations": desired},
-                        "spec": {**new["spec"], "minReadySeconds": min_ready_seconds},
-                    }
-                )
-            )
+            changed: ReplicaSetDict = {
+                **new,
+                "metadata": {**metadata, "annotations": desired},
+                "spec": {**new["spec"], "minReadySeconds": min_ready_seconds},
+            }
+            state.new_written(self._api.update(changed))
             if before != after:
                 name = meta.name_of(new)
                 state.record(f"{name} is revision {after} now, it was {before}")
@@ -89,11 +90,11 @@ class ReplicaSetControl:
         if annotations.get(revisions.REVISION) != revision:
             metadata = deployment["metadata"]
             annotations = {**annotations, revisions.REVISION: revision}
-            self._state.deployment_written(
-                self._api.update(
-                    {**deployment, "metadata": {**metadata, "annotations": annotations}}
-                )
-            )
+            changed: DeploymentDict = {
+                **deployment,
+                "metadata": {**metadata, "annotations": annotations},
+            }
+            self._state.deployment_written(self._api.update(changed))
 
     # -- creation -------------------------------------------------------------------------------
 
@@ -140,14 +141,14 @@ class ReplicaSetControl:
             self._status.set_progressing("True", "NewReplicaSetCreated", message)
         return created
 
-    def _existing_or_collision(self, name: str) -> Document:
+    def _existing_or_collision(self, name: str) -> ReplicaSetDict:
         """Return the ReplicaSet of that name if it is the wanted one: the cache is stale.
 
         Raises:
             AlreadyExists: a hash collision.
         """
         deployment = self._state.deployment
-        existing = self._api.peek("ReplicaSet", name, meta.namespace_of(deployment))
+        existing = self._api.peek(REPLICA_SET, name, meta.namespace_of(deployment))
         if (
             existing is not None
             and meta.is_owned_by(existing, deployment)
@@ -170,18 +171,19 @@ class ReplicaSetControl:
                 replicas = by_name[name]["spec"]["replicas"]
                 self._scale(by_name[name], plan.sizes.get(name, replicas))
 
-    def _scale(self, replicaset: Document, size: int) -> None:
+    def _scale(self, replicaset: ReplicaSetDict, size: int) -> None:
         before, name = replicaset["spec"]["replicas"], meta.name_of(replicaset)
         facts = self._state.facts()
         desired = revisions.replicas_annotations(facts.replicas, facts.surge)
         present = meta.annotations_of(replicaset)
         if size == before and all(present.get(key) == value for key, value in desired.items()):
             return
-        metadata = {**replicaset["metadata"], "annotations": {**present, **desired}}
-        written = self._api.update(
-            {**replicaset, "metadata": metadata, "spec": {**replicaset["spec"], "replicas": size}}
-        )
-        self._state.replicaset_written(replicaset, written)
+        changed: ReplicaSetDict = {
+            **replicaset,
+            "metadata": {**replicaset["metadata"], "annotations": {**present, **desired}},
+            "spec": {**replicaset["spec"], "replicas": size},
+        }
+        self._state.replicaset_written(replicaset, self._api.update(changed))
         if size != before:
             self._counts["scaled"] += 1
             self._state.record(f"scale {name} {before} -> {size}")

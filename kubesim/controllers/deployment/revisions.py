@@ -17,10 +17,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.wellknown import LAST_APPLIED, POD_TEMPLATE_HASH_LABEL
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        DeploymentDict,
+        ObjectMetaDict,
+        OwnerReferenceDict,
+        PodTemplateSpecDict,
+        ReplicaSetDict,
+        ReplicaSetSpecDict,
+    )
 
 PREFIX = "deployment.kubernetes.io/"
 REVISION = f"{PREFIX}revision"
@@ -57,7 +68,7 @@ def encode_hash(number: int) -> str:
     return "".join(meta.SUFFIX_ALPHABET[ord(digit) % 27] for digit in str(number))
 
 
-def pod_template_hash(template: Document, collisions: int | None = None) -> str:
+def pod_template_hash(template: PodTemplateSpecDict, collisions: int | None = None) -> str:
     """Return the pod-template-hash of a template.
 
     Upstream hashes a dump of Go's memory, which is not reproducible outside Go; ours hashes the
@@ -73,9 +84,9 @@ def pod_template_hash(template: Document, collisions: int | None = None) -> str:
     return encode_hash(fnv1a_32(data))
 
 
-def without_hash(template: Document) -> Document:
+def without_hash(template: PodTemplateSpecDict) -> PodTemplateSpecDict:
     """Return a template without the label pod-template-hash."""
-    metadata = dict(template.get("metadata") or {})
+    metadata: ObjectMetaDict = {**(template.get("metadata") or {})}
     labels = {
         k: v
         for k, v in (metadata.pop("labels", None) or {}).items()
@@ -86,7 +97,7 @@ def without_hash(template: Document) -> Document:
     return {**template, "metadata": metadata}
 
 
-def equal_ignoring_hash(one: Document, other: Document) -> bool:
+def equal_ignoring_hash(one: PodTemplateSpecDict, other: PodTemplateSpecDict) -> bool:
     """Return whether two templates are equal apart from the label pod-template-hash.
 
     Empty fields equal missing ones (apiequality.Semantic): clients written in Go send
@@ -107,14 +118,16 @@ def _without_empty(value: object) -> object:
     return value
 
 
-def oldest_first(replicasets: Iterable[Document]) -> list[Document]:
+def oldest_first(replicasets: Iterable[ReplicaSetDict]) -> list[ReplicaSetDict]:
     """Sort ReplicaSets by creation time, ties by name."""
     return sorted(
         replicasets, key=lambda rs: (rs["metadata"]["creationTimestamp"], meta.name_of(rs))
     )
 
 
-def find_new(deployment: Document, replicasets: Iterable[Document]) -> Document | None:
+def find_new(
+    deployment: DeploymentDict, replicasets: Iterable[ReplicaSetDict]
+) -> ReplicaSetDict | None:
     """Return the oldest ReplicaSet of the current template; its duplicates count as old."""
     template = deployment["spec"]["template"]
     for replicaset in oldest_first(replicasets):
@@ -126,12 +139,12 @@ def find_new(deployment: Document, replicasets: Iterable[Document]) -> Document 
 # -- annotations -----------------------------------------------------------------------------------
 
 
-def revision_of(document: Document) -> int | None:
+def revision_of(document: ReadOnlyDocument) -> int | None:
     """Return the annotation revision; None if it is missing or malformed."""
     return _number(meta.annotations_of(document).get(REVISION))
 
 
-def number_in(document: Document, annotation: str) -> int | None:
+def number_in(document: ReadOnlyDocument, annotation: str) -> int | None:
     """Return an annotation as a number; None if it is missing or malformed."""
     return _number(meta.annotations_of(document).get(annotation))
 
@@ -142,12 +155,12 @@ def _number(value: str | None) -> int | None:
     return int(value)
 
 
-def next_revision(old: Iterable[Document]) -> int:
+def next_revision(old: Iterable[ReplicaSetDict]) -> int:
     """Return one more than the greatest revision of the old ReplicaSets."""
     return max((revision_of(replicaset) or 0 for replicaset in old), default=0) + 1
 
 
-def previous_revision(replicasets: Iterable[Document]) -> int:
+def previous_revision(replicasets: Iterable[ReplicaSetDict]) -> int:
     """Return the second greatest revision, to which a rollback goes by default, or 0.
 
     >>> previous_revision([{"metadata": {"annotations": {REVISION: n}}} for n in ("1", "4", "3")])
@@ -157,12 +170,12 @@ def previous_revision(replicasets: Iterable[Document]) -> int:
     return known[1] if len(known) > 1 else 0
 
 
-def rollback_target(deployment: Document) -> int | None:
+def rollback_target(deployment: DeploymentDict) -> int | None:
     """Return the revision in the legacy rollback annotation; 0: the previous one; None: none."""
     return number_in(deployment, ROLLBACK_TO)
 
 
-def rolled_back(deployment: Document, replicaset: Document | None) -> Document:
+def rolled_back(deployment: DeploymentDict, replicaset: ReplicaSetDict | None) -> DeploymentDict:
     """Return the Deployment without its rollback annotation, and with a ReplicaSet's template.
 
     Args:
@@ -184,13 +197,13 @@ def rolled_back(deployment: Document, replicaset: Document | None) -> Document:
 
 
 def new_replica_set(
-    deployment: Document,
-    owner_reference: Document,
+    deployment: DeploymentDict,
+    owner_reference: OwnerReferenceDict,
     *,
     size: int,
     surge: int,
     revision: int,
-) -> Document:
+) -> ReplicaSetDict:
     """Return the ReplicaSet to create for the current template.
 
     Args:
@@ -208,7 +221,7 @@ def new_replica_set(
     selector = spec["selector"]
     match = {**(selector.get("matchLabels") or {}), POD_TEMPLATE_HASH_LABEL: template_hash}
     annotations = annotations_for_new(deployment, {}, revision)
-    replicaset_spec: Document = {
+    replicaset_spec: ReplicaSetSpecDict = {
         "replicas": size,
         "selector": {**selector, "matchLabels": match},
         "template": {**spec["template"], "metadata": {**metadata, "labels": labels}},
@@ -229,7 +242,7 @@ def new_replica_set(
     }
 
 
-def name_of_new(deployment: Document) -> str:
+def name_of_new(deployment: DeploymentDict) -> str:
     """Return the name of the ReplicaSet to create for the current template."""
     collisions = (deployment.get("status") or {}).get("collisionCount")
     template_hash = pod_template_hash(deployment["spec"]["template"], collisions)
@@ -247,7 +260,7 @@ def replicas_annotations(replicas: int, surge: int) -> dict[str, str]:
 
 
 def annotations_for_new(
-    deployment: Document, present: Mapping[str, str], revision: int
+    deployment: DeploymentDict, present: Mapping[str, str], revision: int
 ) -> dict[str, str]:
     """Return the annotations of the new ReplicaSet: the Deployment's, and a raised revision.
 
@@ -283,7 +296,7 @@ def _append_revision_history(history: str, revision: str) -> str:
 # -- history ---------------------------------------------------------------------------------------
 
 
-def beyond_history_limit(old: Sequence[Document], limit: int | None) -> list[Document]:
+def beyond_history_limit(old: Sequence[ReplicaSetDict], limit: int | None) -> list[ReplicaSetDict]:
     """Return the old ReplicaSets to delete for the revision history limit.
 
     Candidates are the excess ones with the lowest revisions; a candidate that still has pods is
@@ -301,7 +314,7 @@ def beyond_history_limit(old: Sequence[Document], limit: int | None) -> list[Doc
     return [replicaset for replicaset in excess if _is_empty(replicaset)]
 
 
-def _is_empty(replicaset: Document) -> bool:
+def _is_empty(replicaset: ReplicaSetDict) -> bool:
     status = replicaset.get("status") or {}
     return (
         not status.get("replicas")

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kubesim.controllers.deployment import progress, revisions
 from kubesim.controllers.deployment.plan import DeploymentFacts, OwnedSet
 from kubesim.controllers.deployment.rolling import ReplicaSetState, resolve_fenceposts
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import DeploymentDict, ReplicaSetDict
 
 
 @dataclass
@@ -32,16 +35,16 @@ class SyncState:
         actions: what this sync did, for the decision record.
     """
 
-    deployment: Document
-    sets: Sequence[Document]
+    deployment: DeploymentDict
+    sets: Sequence[ReplicaSetDict]
     count_old_pods: Callable[[str], int]
     seconds_at: Callable[[str], float]
-    new: Document | None = None
-    old: list[Document] = field(default_factory=list)
+    new: ReplicaSetDict | None = None
+    old: list[ReplicaSetDict] = field(default_factory=list)
     actions: list[str] = field(default_factory=list)
 
     @property
-    def everything(self) -> list[Document]:
+    def everything(self) -> list[ReplicaSetDict]:
         """All ReplicaSets, the new one last."""
         return self.old if self.new is None else [*self.old, self.new]
 
@@ -64,15 +67,15 @@ class SyncState:
         """Append an action to the list for the decision record."""
         self.actions.append(action)
 
-    def deployment_written(self, written: Document) -> None:
+    def deployment_written(self, written: DeploymentDict) -> None:
         """Replace the Deployment by the document that a write returned."""
         self.deployment = written
 
-    def new_written(self, written: Document) -> None:
+    def new_written(self, written: ReplicaSetDict) -> None:
         """Set the new ReplicaSet to the document that a write returned."""
         self.new = written
 
-    def replicaset_written(self, replicaset: Document, written: Document) -> None:
+    def replicaset_written(self, replicaset: ReplicaSetDict, written: ReplicaSetDict) -> None:
         """Replace a ReplicaSet by the document that a write returned."""
         if self.new is replicaset:
             self.new = written
@@ -100,7 +103,7 @@ class SyncState:
             new_name=name or revisions.name_of_new(self.deployment),
         )
 
-    def _owned_set(self, replicaset: Document) -> OwnedSet:
+    def _owned_set(self, replicaset: ReplicaSetDict) -> OwnedSet:
         status = replicaset.get("status") or {}
         state = ReplicaSetState(
             name=meta.name_of(replicaset),

@@ -5,11 +5,15 @@ Source: pkg/controller/deployment/sync.go (syncDeploymentStatus), progress.go.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Clock
 from kubesim.controllers.deployment import progress
 from kubesim.controllers.deployment.state import SyncState
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import DeploymentConditionDict, DeploymentDict, DeploymentStatusDict
 
 
 class StatusWriter:
@@ -26,15 +30,16 @@ class StatusWriter:
         self._clock = clock
         self._state = state
 
-    def write(self, status: Document) -> bool:
+    def write(self, status: DeploymentStatusDict) -> bool:
         """Write the status if it changed; return whether it did."""
         deployment = self._state.deployment
         if status == (deployment.get("status") or {}):
             return False
-        self._state.deployment_written(self._api.update_status({**deployment, "status": status}))
+        changed: DeploymentDict = {**deployment, "status": status}
+        self._state.deployment_written(self._api.update_status(changed))
         return True
 
-    def set_condition(self, condition: Document) -> None:
+    def set_condition(self, condition: DeploymentConditionDict) -> None:
         """Write the status with one condition set."""
         status = self._state.deployment.get("status") or {}
         conditions = progress.with_condition(status.get("conditions") or (), condition)

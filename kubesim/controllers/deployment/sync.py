@@ -10,6 +10,7 @@ rolling.go, recreate.go, rollback.go, progress.go (syncRolloutStatus).
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import EventRecorder
@@ -22,8 +23,10 @@ from kubesim.controllers.deployment.scaling import explain_no_op, is_scaling_eve
 from kubesim.controllers.deployment.state import SyncState
 from kubesim.controllers.deployment.status import StatusWriter
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.meta import get_condition
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import DeploymentStatusDict, ReplicaSetDict
 
 
 class DeploymentSync:
@@ -125,7 +128,7 @@ class DeploymentSync:
                 return
         self._refuse_rollback("RevisionNotFound", "Unable to find the revision to rollback to.")
 
-    def _roll_back_to(self, replicaset: Document, revision: int) -> None:
+    def _roll_back_to(self, replicaset: ReplicaSetDict, revision: int) -> None:
         deployment = self._state.deployment
         name = meta.name_of(deployment)
         current, target = deployment["spec"]["template"], replicaset["spec"]["template"]
@@ -166,7 +169,7 @@ class DeploymentSync:
             self._status.set_condition(condition)
             self._state.record(condition["message"])
 
-    def _basic_status(self) -> Document:
+    def _basic_status(self) -> DeploymentStatusDict:
         state = self._state
         now = self._clock.timestamp()
         unavailable = state.facts().unavailable

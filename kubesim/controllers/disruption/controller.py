@@ -15,6 +15,7 @@ k8s.io/component-helpers/apps/poddisruptionbudget/helpers.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.apiserver.verbs.eviction import SYNC_FAILED, allowed_condition, budget_condition
@@ -32,9 +33,19 @@ from kubesim.controllers.shared.pod_events import affected_labels
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import POD, POD_DISRUPTION_BUDGET
 from kubesim.objects.pods import is_ready
 from kubesim.objects.selectors import Selector, selector_from
 from kubesim.quantity import count_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        LabelSelectorDict,
+        OwnerReferenceDict,
+        PodDict,
+        PodDisruptionBudgetDict,
+        PodDisruptionBudgetStatusDict,
+    )
 
 RECHECK_MARGIN_SECONDS = 0.001  # a pod is overdue strictly after the timeout
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/pods/disruptions/"
@@ -53,12 +64,12 @@ class DisruptionController(Controller):
     def __init__(self, tools: Tools, **options: float) -> None:
         super().__init__(tools, **options)
         self._budgets = self.informer(
-            "PodDisruptionBudget",
+            POD_DISRUPTION_BUDGET,
             self._budget_changed,
             indexers={"namespace": lambda budget: [meta.namespace_of(budget)]},
         )
         self._pods = self.informer(
-            "Pod",
+            POD,
             self._pod_changed,
             on_demand=True,
             indexers={"namespace": lambda pod: [meta.namespace_of(pod)]},
@@ -67,7 +78,7 @@ class DisruptionController(Controller):
 
     # -- watch events ---------------------------------------------------------------------------
 
-    def _budget_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _budget_changed(self, event: ResourceEvent[PodDisruptionBudgetDict]) -> Iterable[str]:
         if event.type != "DELETED":
             self.demand()
         else:
@@ -75,7 +86,7 @@ class DisruptionController(Controller):
             self.forget_decisions(event.object)
         yield meta.key_of(event.object)
 
-    def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
         labels = affected_labels(event, _relevant_state)
         if not labels:
             return
@@ -86,7 +97,7 @@ class DisruptionController(Controller):
 
     # -- reconcile ------------------------------------------------------------------------------
 
-    def about(self, key: str) -> Document | None:
+    def about(self, key: str) -> PodDisruptionBudgetDict | None:
         """Return the budget itself."""
         return self._budgets.get(key)
 
@@ -110,12 +121,14 @@ class DisruptionController(Controller):
             self.recorder.event(budget, "Warning", "UnmanagedPods", message)
         self._write(key, budget, pods, expected)
 
-    def _pods_of(self, budget: Document) -> list[Document]:
+    def _pods_of(self, budget: PodDisruptionBudgetDict) -> list[PodDict]:
         selector = _selector_of(budget)
         pods = self._pods.by_index("namespace", meta.namespace_of(budget))
         return [pod for pod in pods if selector.matches(meta.labels_of(pod))]
 
-    def _expected(self, budget: Document, pods: Sequence[Document]) -> tuple[int, list[str]]:
+    def _expected(
+        self, budget: PodDisruptionBudgetDict, pods: Sequence[PodDict]
+    ) -> tuple[int, list[str]]:
         """Return the number of expected pods, and the names of pods without a controller."""
         spec = budget["spec"]
         if spec.get("maxUnavailable") is None:
@@ -136,7 +149,7 @@ class DisruptionController(Controller):
                 scales[uid] = scale
         return sum(scales.values()), unmanaged
 
-    def _scale_of(self, controller: Document, pod: Document) -> tuple[str, int]:
+    def _scale_of(self, controller: OwnerReferenceDict, pod: PodDict) -> tuple[str, int]:
         """Return uid and spec.replicas of a pod's controller, or of its Deployment."""
         namespace = meta.namespace_of(pod)
         owner = self._owner(controller, namespace)
@@ -148,7 +161,7 @@ class DisruptionController(Controller):
             raise CountFailed(f'found no controllers for pod "{meta.name_of(pod)}"')
         return meta.uid_of(owner), int(owner["spec"].get("replicas", 1))
 
-    def _owner(self, reference: Document, namespace: str) -> Document | None:
+    def _owner(self, reference: OwnerReferenceDict, namespace: str) -> Document | None:
         """Return the object that a reference refers to; None if it is gone or was recreated.
 
         Raises:
@@ -165,7 +178,9 @@ class DisruptionController(Controller):
 
     # -- status and decision records ------------------------------------------------------------
 
-    def _write(self, key: str, budget: Document, pods: list[Document], expected: int) -> None:
+    def _write(
+        self, key: str, budget: PodDisruptionBudgetDict, pods: list[PodDict], expected: int
+    ) -> None:
         old, now = budget.get("status") or {}, self.clock.now()
         facts = [BudgetPod(meta.name_of(p), is_ready(p), meta.is_terminating(p)) for p in pods]
         seconds_at = self.clock.seconds_at
@@ -173,7 +188,7 @@ class DisruptionController(Controller):
         healthy = healthy_pods(facts, disrupted.kept, now, seconds_at)
         desired = desired_healthy(budget_of(budget), expected)
         allowed = disruptions_allowed(healthy=healthy, desired=desired, expected=expected)
-        new: Document = {
+        new: PodDisruptionBudgetStatusDict = {
             "observedGeneration": meta.generation_of(budget),
             "disruptionsAllowed": allowed,
             "currentHealthy": healthy,
@@ -182,7 +197,7 @@ class DisruptionController(Controller):
         }
         if disrupted.kept:
             new["disruptedPods"] = disrupted.kept
-        with_old = {**new, "conditions": old.get("conditions") or ()}
+        with_old: PodDisruptionBudgetStatusDict = {**new, "conditions": old.get("conditions") or []}
         new["conditions"] = allowed_condition(with_old, self.clock.timestamp())
         if new != old:
             self.api.update_status({**budget, "status": new})
@@ -194,10 +209,10 @@ class DisruptionController(Controller):
         leaving = sum(pod.terminating for pod in facts)
         self._record(budget, new, leaving, "")
 
-    def _fail_safe(self, budget: Document, reason: str) -> None:
+    def _fail_safe(self, budget: PodDisruptionBudgetDict, reason: str) -> None:
         """Allow no disruption while the number of expected pods is unknown."""
         old = budget.get("status") or {}
-        status: Document = {
+        status: PodDisruptionBudgetStatusDict = {
             "currentHealthy": 0,
             "desiredHealthy": 0,
             "expectedPods": 0,
@@ -211,7 +226,7 @@ class DisruptionController(Controller):
         self._record(budget, status, 0, reason)
 
     def _report_overdue(
-        self, budget: Document, pods: Sequence[Document], disrupted: Disrupted
+        self, budget: PodDisruptionBudgetDict, pods: Sequence[PodDict], disrupted: Disrupted
     ) -> None:
         name = f"{meta.namespace_of(budget)}/{meta.name_of(budget)}"
         for pod in pods:
@@ -220,7 +235,11 @@ class DisruptionController(Controller):
                 self.recorder.event(pod, "Warning", "NotDeleted", message)
 
     def _record_evictions(
-        self, key: str, budget: Document, disrupted: Mapping[str, str], status: Document
+        self,
+        key: str,
+        budget: PodDisruptionBudgetDict,
+        disrupted: Mapping[str, str],
+        status: PodDisruptionBudgetStatusDict,
     ) -> None:
         """Record a decision for each pod that was evicted since the last sync.
 
@@ -230,7 +249,8 @@ class DisruptionController(Controller):
             status: its new status.
         """
         known, self._disrupted[key] = self._disrupted.get(key, {}), dict(disrupted)
-        counts = {field: status[field] for field in ("currentHealthy", "desiredHealthy")}
+        healthy, desired = status["currentHealthy"], status["desiredHealthy"]
+        counts = {"currentHealthy": healthy, "desiredHealthy": desired}
         binding = f"budget {meta.name_of(budget)} allowed a disruption, and has one less now"
         for name, time in disrupted.items():
             if known.get(name) != time:
@@ -243,7 +263,13 @@ class DisruptionController(Controller):
                     would_change_if="the budget had allowed none: then 429, try again later",
                 )
 
-    def _record(self, budget: Document, status: Document, leaving: int, failure: str) -> None:
+    def _record(
+        self,
+        budget: PodDisruptionBudgetDict,
+        status: PodDisruptionBudgetStatusDict,
+        leaving: int,
+        failure: str,
+    ) -> None:
         """Record a decision, unless it says what the last one said.
 
         Args:
@@ -259,8 +285,11 @@ class DisruptionController(Controller):
         if failure:
             verdict = f"no eviction is allowed: {failure}"
         spec = budget["spec"]
-        fields = ("minAvailable", "maxUnavailable")
-        rule = {field: spec[field] for field in fields if spec.get(field) is not None}
+        fields = (
+            ("minAvailable", spec.get("minAvailable")),
+            ("maxUnavailable", spec.get("maxUnavailable")),
+        )
+        rule = {field: value for field, value in fields if value is not None}
         counts = {"healthy": healthy, "terminating": leaving}
         counts["disrupted_pods"] = len(status.get("disruptedPods") or ())
         binding = failure or (
@@ -294,14 +323,14 @@ class DisruptionController(Controller):
 # -- from documents --------------------------------------------------------------------------------
 
 
-def budget_of(budget: Document) -> Budget:
+def budget_of(budget: PodDisruptionBudgetDict) -> Budget:
     """Return the spec of a PodDisruptionBudget's document."""
     spec = budget.get("spec") or {}
     always = spec.get("unhealthyPodEvictionPolicy") == "AlwaysAllow"
     return Budget(spec.get("minAvailable"), spec.get("maxUnavailable"), always)
 
 
-def unmanaged_message(selector: Document | None) -> str:
+def unmanaged_message(selector: LabelSelectorDict | None) -> str:
     """Return the message of the event UnmanagedPods, with the selector as Go prints it."""
     labels = (selector or {}).get("matchLabels") or {}
     pairs = "".join(f"{key}: {labels[key]}," for key in sorted(labels))
@@ -322,11 +351,11 @@ def unmanaged_message(selector: Document | None) -> str:
     )
 
 
-def _selector_of(budget: Document) -> Selector:
+def _selector_of(budget: PodDisruptionBudgetDict) -> Selector:
     return selector_from((budget.get("spec") or {}).get("selector"))
 
 
-def _relevant_state(pod: Document) -> tuple[object, ...]:
+def _relevant_state(pod: PodDict) -> tuple[object, ...]:
     """Return the part of a pod on which budgets depend."""
     controller = meta.controller_of(pod) or {}
     return meta.labels_of(pod), meta.is_terminating(pod), is_ready(pod), controller.get("uid")

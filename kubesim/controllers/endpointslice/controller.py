@@ -15,6 +15,7 @@ Source: pkg/controller/endpointslice/endpointslice_controller.go, k8s.io/endpoin
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, RuleStep, Tools
@@ -35,10 +36,13 @@ from kubesim.controllers.endpointslice.reconciler import (
 from kubesim.controllers.shared.pod_events import affected_labels
 from kubesim.errors import AlreadyExists, Conflict, NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import ENDPOINT_SLICE, NODE, POD, SERVICE
 from kubesim.objects.pods import is_finished, is_ready, node_of
 from kubesim.objects.wellknown import SERVICE_NAME_LABEL, ZONE_LABEL
 from kubesim.quantity import count_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import EndpointSliceDict, PodDict, ServiceDict
 
 DELETED = 0  # in place of a revision: the slice was deleted
 
@@ -66,25 +70,25 @@ class EndpointSliceController(Controller):
         super().__init__(tools, **options)
         self._max_endpoints = max_endpoints
         self._services = self.informer(
-            "Service",
+            SERVICE,
             self._service_changed,
             indexers={"namespace": lambda service: [meta.namespace_of(service)]},
         )
         self._slices = self.informer(
-            "EndpointSlice",
+            ENDPOINT_SLICE,
             self._slice_changed,
             label_selector=f"{MANAGED_BY}={MANAGER}",
             indexers={"service": lambda endpoint_slice: [_service_key(endpoint_slice)]},
             latency_seconds=watch_latency_seconds,
         )
         self._pods = self.informer(
-            "Pod", self._pod_changed, on_demand=True, indexers={"label": _label_pairs}
+            POD, self._pod_changed, on_demand=True, indexers={"label": _label_pairs}
         )
         self._written: dict[str, dict[str, int]] = {}  # Service -> slice -> revision, or DELETED
 
     # -- watch events ---------------------------------------------------------------------------
 
-    def _service_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _service_changed(self, event: ResourceEvent[ServiceDict]) -> Iterable[str]:
         if event.type == "DELETED":
             self._written.pop(meta.key_of(event.object), None)
             self.forget_decisions(event.object)
@@ -92,7 +96,7 @@ class EndpointSliceController(Controller):
             self.demand()
         yield meta.key_of(event.object)
 
-    def _slice_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _slice_changed(self, event: ResourceEvent[EndpointSliceDict]) -> Iterable[str]:
         key = _service_key(event.object)
         if event.type == "DELETED":
             self._written.get(key, {}).pop(meta.key_of(event.object), None)
@@ -100,7 +104,7 @@ class EndpointSliceController(Controller):
         if event.previous is not None and _service_key(event.previous) != key:
             yield _service_key(event.previous)
 
-    def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
         labels = affected_labels(event, _relevant_state)
         if not labels:
             return
@@ -110,7 +114,7 @@ class EndpointSliceController(Controller):
 
     # -- reconcile ------------------------------------------------------------------------------
 
-    def about(self, key: str) -> Document | None:
+    def about(self, key: str) -> ServiceDict | None:
         """Return the Service."""
         return self._services.get(key)
 
@@ -148,19 +152,19 @@ class EndpointSliceController(Controller):
                 observed = meta.resource_version_of(cached) >= revision
             else:  # not observed yet, or deleted before the cache ever showed it
                 namespace, short = meta.split_key(name)
-                observed = self.api.peek("EndpointSlice", short, namespace) is None
+                observed = self.api.peek(ENDPOINT_SLICE, short, namespace) is None
             if observed:
                 del written[name]
         if written:
             self.counts["waited"] += 1
         return bool(written)
 
-    def _pods_of(self, service: Document) -> tuple[list[Document], dict[str, str], list[str]]:
+    def _pods_of(self, service: ServiceDict) -> tuple[list[PodDict], dict[str, str], list[str]]:
         """Return the endpoint pods, why others are none, and those whose node is missing."""
         namespace = meta.namespace_of(service)
         pair = next(iter(sorted(service["spec"]["selector"].items())))
         publish = service["spec"].get("publishNotReadyAddresses")
-        endpoints: list[Document] = []
+        endpoints: list[PodDict] = []
         left_out: dict[str, str] = {}
         without_node: list[str] = []
         for pod in self._pods.by_index("label", f"{namespace}/{pair[0]}={pair[1]}"):
@@ -169,14 +173,14 @@ class EndpointSliceController(Controller):
             name, node = meta.name_of(pod), node_of(pod)
             if is_finished(pod):
                 left_out[name] = why_left_out(pod)
-            elif node and not publish and self.api.peek("Node", node) is None:
+            elif node and not publish and self.api.peek(NODE, node) is None:
                 left_out[name] = f"its node {node} does not exist"
                 without_node.append(name)
             else:
                 endpoints.append(pod)
         return sorted(endpoints, key=meta.name_of), left_out, without_node
 
-    def _entries(self, service: Document, family: str, pods: list[Document]) -> list[Entry]:
+    def _entries(self, service: ServiceDict, family: str, pods: list[PodDict]) -> list[Entry]:
         """Return the ports and the endpoint of each pod with an address of the family."""
         return [
             (ports_of(pod, service), endpoint_of(pod, service, family, self._zone_of(node_of(pod))))
@@ -185,12 +189,12 @@ class EndpointSliceController(Controller):
         ]
 
     def _zone_of(self, node_name: str) -> str:
-        node = self.api.peek("Node", node_name) if node_name else None
+        node = self.api.peek(NODE, node_name) if node_name else None
         return "" if node is None else str(meta.labels_of(node).get(ZONE_LABEL, ""))
 
     # -- writes and decision records ------------------------------------------------------------
 
-    def _write(self, key: str, service: Document, writes: Writes) -> int:
+    def _write(self, key: str, service: ServiceDict, writes: Writes) -> int:
         """Create, update and delete slices; return how many were written."""
         written = self._written.setdefault(key, {})
         try:
@@ -218,7 +222,7 @@ class EndpointSliceController(Controller):
         return len(writes.create) + len(writes.update) + len(writes.delete)
 
     def _record(
-        self, service: Document, pods: list[Document], left_out: Mapping[str, str], written: int
+        self, service: ServiceDict, pods: list[PodDict], left_out: Mapping[str, str], written: int
     ) -> None:
         """Record a decision, unless nothing was written and it says what the last one said.
 
@@ -261,18 +265,18 @@ class EndpointSliceController(Controller):
 # -- from documents --------------------------------------------------------------------------------
 
 
-def _is_managed(service: Document) -> bool:
+def _is_managed(service: ServiceDict) -> bool:
     """Return whether a Service has a selector and is not of type ExternalName."""
     spec = service.get("spec") or {}
     return bool(spec.get("selector")) and spec.get("type") != "ExternalName"
 
 
-def _selects(service: Document, labels: Mapping[str, str]) -> bool:
-    selector = service["spec"].get("selector")
+def _selects(service: ServiceDict, labels: Mapping[str, str]) -> bool:
+    selector = service["spec"].get("selector") or {}
     return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
 
 
-def _relevant_state(pod: Document) -> tuple[object, ...]:
+def _relevant_state(pod: PodDict) -> tuple[object, ...]:
     """Return the part of a pod on which endpoints depend."""
     status, spec = pod.get("status") or {}, pod.get("spec") or {}
     return (
@@ -287,11 +291,11 @@ def _relevant_state(pod: Document) -> tuple[object, ...]:
     )
 
 
-def _service_key(endpoint_slice: Document) -> str:
+def _service_key(endpoint_slice: EndpointSliceDict) -> str:
     labels = meta.labels_of(endpoint_slice)
     return f"{meta.namespace_of(endpoint_slice)}/{labels.get(SERVICE_NAME_LABEL, '')}"
 
 
-def _label_pairs(pod: Document) -> Iterable[str]:
+def _label_pairs(pod: PodDict) -> Iterable[str]:
     namespace = meta.namespace_of(pod)
     return [f"{namespace}/{key}={value}" for key, value in meta.labels_of(pod).items()]

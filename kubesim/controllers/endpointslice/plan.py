@@ -18,10 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.pods import containers_of, is_finished, is_ready, is_sidecar, node_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        EndpointDict,
+        EndpointPortDict,
+        PodDict,
+        ServiceDict,
+        ServicePortDict,
+    )
 
 MAX_ENDPOINTS = 100  # --max-endpoints-per-slice
 SOURCE = "https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/"
@@ -38,7 +47,7 @@ class SliceState:
     """
 
     name: str
-    endpoints: Sequence[Document]
+    endpoints: Sequence[EndpointDict]
     relabel: bool = False
 
 
@@ -52,15 +61,15 @@ class SlicePlan:
         delete: names of slices that become empty.
     """
 
-    create: tuple[list[Document], ...] = ()
-    update: Mapping[str, list[Document]] = field(default_factory=dict)
+    create: tuple[list[EndpointDict], ...] = ()
+    update: Mapping[str, list[EndpointDict]] = field(default_factory=dict)
     delete: tuple[str, ...] = ()
 
 
 # -- endpoints -------------------------------------------------------------------------------------
 
 
-def why_left_out(pod: Document, family: str = "IPv4") -> str:
+def why_left_out(pod: PodDict, family: str = "IPv4") -> str:
     """Return why a pod that the selector matches is no endpoint; "" if it is one.
 
     Args:
@@ -74,14 +83,14 @@ def why_left_out(pod: Document, family: str = "IPv4") -> str:
     return ""
 
 
-def addresses_of(pod: Document, family: str) -> list[str]:
+def addresses_of(pod: PodDict, family: str) -> list[str]:
     """Return the pod's addresses of a family (IPv4 or IPv6)."""
     status = pod.get("status") or {}
     addresses = [item.get("ip") for item in status.get("podIPs") or ()] or [status.get("podIP")]
     return [ip for ip in addresses if ip and (":" in ip) == (family == "IPv6")]
 
 
-def endpoint_of(pod: Document, service: Document, family: str, zone: str = "") -> Document:
+def endpoint_of(pod: PodDict, service: ServiceDict, family: str, zone: str = "") -> EndpointDict:
     """Return a pod as an endpoint: its address, and whether it receives requests.
 
     serving is the pod's readiness; ready is the same, but False for a terminating pod, and True for
@@ -94,7 +103,7 @@ def endpoint_of(pod: Document, service: Document, family: str, zone: str = "") -
     """
     serving, terminating = is_ready(pod), meta.is_terminating(pod)
     publish = bool((service.get("spec") or {}).get("publishNotReadyAddresses"))
-    endpoint: Document = {
+    endpoint: EndpointDict = {
         "addresses": addresses_of(pod, family),
         "conditions": {
             "ready": publish or (serving and not terminating),
@@ -118,14 +127,14 @@ def endpoint_of(pod: Document, service: Document, family: str, zone: str = "") -
     return endpoint
 
 
-def ports_of(pod: Document, service: Document) -> list[Document]:
+def ports_of(pod: PodDict, service: ServiceDict) -> list[EndpointPortDict]:
     """Return the Service's ports on a pod; a named port that the pod lacks is omitted."""
-    ports: list[Document] = []
+    ports: list[EndpointPortDict] = []
     for port in (service.get("spec") or {}).get("ports") or ():
         number = _port_number(pod, port)
         if number is None:
             continue
-        entry: Document = {
+        entry: EndpointPortDict = {
             "name": port.get("name") or "",
             "protocol": port.get("protocol") or "TCP",
             "port": number,
@@ -136,7 +145,7 @@ def ports_of(pod: Document, service: Document) -> list[Document]:
     return ports
 
 
-def _port_number(pod: Document, port: Document) -> int | None:
+def _port_number(pod: PodDict, port: ServicePortDict) -> int | None:
     target = port.get("targetPort")
     if isinstance(target, int):
         return target
@@ -149,7 +158,7 @@ def _port_number(pod: Document, port: Document) -> int | None:
     return None
 
 
-def port_key(ports: Iterable[Document]) -> tuple[object, ...]:
+def port_key(ports: Iterable[EndpointPortDict]) -> tuple[object, ...]:
     """Return a key that is equal for equal port lists in any order."""
     fields = ("name", "protocol", "port", "appProtocol")
     return tuple(sorted(tuple(str(port.get(field) or "") for field in fields) for port in ports))
@@ -158,7 +167,7 @@ def port_key(ports: Iterable[Document]) -> tuple[object, ...]:
 # -- slices ----------------------------------------------------------------------------------------
 
 
-def identity_of(endpoint: Document) -> tuple[object, ...]:
+def identity_of(endpoint: EndpointDict) -> tuple[object, ...]:
     """Return a key that is equal for the same endpoint, whatever its conditions are."""
     target = endpoint.get("targetRef") or {}
     pod = (target.get("namespace"), target.get("name"), endpoint.get("hostname"))
@@ -166,7 +175,7 @@ def identity_of(endpoint: Document) -> tuple[object, ...]:
 
 
 def plan_slices(
-    existing: Sequence[SliceState], desired: Sequence[Document], most: int = MAX_ENDPOINTS
+    existing: Sequence[SliceState], desired: Sequence[EndpointDict], most: int = MAX_ENDPOINTS
 ) -> SlicePlan:
     """Decide which slices to write so that they hold the desired endpoints, with few writes.
 
@@ -180,8 +189,8 @@ def plan_slices(
         most: maximum number of endpoints in a slice.
     """
     wanted = {identity_of(endpoint): endpoint for endpoint in desired}
-    update: dict[str, list[Document]] = {}
-    unchanged: dict[str, list[Document]] = {}
+    update: dict[str, list[EndpointDict]] = {}
+    unchanged: dict[str, list[EndpointDict]] = {}
     delete: list[str] = []
     for state in existing:
         held = [(endpoint, wanted.pop(identity_of(endpoint), None)) for endpoint in state.endpoints]
@@ -195,7 +204,7 @@ def plan_slices(
     remaining = list(wanted.values())
     for endpoints in sorted(update.values(), key=len, reverse=True):
         _fill(endpoints, remaining, most)
-    create: list[list[Document]] = []
+    create: list[list[EndpointDict]] = []
     while remaining:
         name = best_fit({n: len(e) for n, e in unchanged.items()}, len(remaining), most)
         if name is None:
@@ -222,7 +231,7 @@ def best_fit(sizes: Mapping[str, int], count: int, most: int = MAX_ENDPOINTS) ->
     return min(fits, key=lambda name: (fits[name], name), default=None)
 
 
-def _fill(endpoints: list[Document], left: list[Document], most: int) -> None:
+def _fill(endpoints: list[EndpointDict], left: list[EndpointDict], most: int) -> None:
     """Move endpoints from `left` to `endpoints` until the slice is full."""
     room = max(0, most - len(endpoints))
     endpoints += left[:room]

@@ -10,17 +10,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kubesim.controllers.endpointslice.plan import MAX_ENDPOINTS, SliceState, plan_slices, port_key
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import SERVICE_NAME_LABEL
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        EndpointDict,
+        EndpointPortDict,
+        EndpointSliceDict,
+        ObjectMetaDict,
+        ServiceDict,
+    )
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 HEADLESS = "service.kubernetes.io/headless"
 MANAGER = "endpointslice-controller.k8s.io"
 
-Entry = tuple[list[Document], Document]
+Entry = tuple[list["EndpointPortDict"], "EndpointDict"]
 """The ports of a pod, and the pod as an endpoint."""
 
 
@@ -28,16 +37,16 @@ Entry = tuple[list[Document], Document]
 class Writes:
     """EndpointSlice documents to create, update and delete."""
 
-    create: list[Document] = field(default_factory=list)
-    update: list[Document] = field(default_factory=list)
-    delete: list[Document] = field(default_factory=list)
+    create: list[EndpointSliceDict] = field(default_factory=list)
+    update: list[EndpointSliceDict] = field(default_factory=list)
+    delete: list[EndpointSliceDict] = field(default_factory=list)
 
 
 def writes_for(
-    service: Document,
+    service: ServiceDict,
     family: str,
     entries: Sequence[Entry],
-    existing: Sequence[Document],
+    existing: Sequence[EndpointSliceDict],
     most: int = MAX_ENDPOINTS,
 ) -> Writes:
     """Return the writes for one address family.
@@ -49,10 +58,10 @@ def writes_for(
         existing: the Service's slices of that address type.
         most: maximum number of endpoints in a slice.
     """
-    desired: dict[tuple[object, ...], tuple[list[Document], list[Document]]] = {}
+    desired: dict[tuple[object, ...], tuple[list[EndpointPortDict], list[EndpointDict]]] = {}
     for ports, endpoint in entries:
         desired.setdefault(port_key(ports), (ports, []))[1].append(endpoint)
-    grouped: dict[tuple[object, ...], list[Document]] = {}
+    grouped: dict[tuple[object, ...], list[EndpointSliceDict]] = {}
     for each in existing:
         grouped.setdefault(port_key(each.get("ports") or ()), []).append(each)
     labels = labels_for(service)
@@ -73,7 +82,7 @@ def writes_for(
     return writes
 
 
-def labels_for(service: Document) -> dict[str, str]:
+def labels_for(service: ServiceDict) -> dict[str, str]:
     """Return the labels of a Service's slices: its own, and those of the controller."""
     reserved = (SERVICE_NAME_LABEL, MANAGED_BY, HEADLESS)
     labels = {k: v for k, v in meta.labels_of(service).items() if k not in reserved}
@@ -83,8 +92,8 @@ def labels_for(service: Document) -> dict[str, str]:
 
 
 def new_slice(
-    service: Document, family: str, ports: list[Document], endpoints: list[Document]
-) -> Document:
+    service: ServiceDict, family: str, ports: list[EndpointPortDict], endpoints: list[EndpointDict]
+) -> EndpointSliceDict:
     """Return a slice to create.
 
     Args:
@@ -107,18 +116,20 @@ def new_slice(
     }
 
 
-def _updated(current: Document, labels: dict[str, str], endpoints: list[Document]) -> Document:
-    metadata = {**current["metadata"], "labels": labels}
+def _updated(
+    current: EndpointSliceDict, labels: dict[str, str], endpoints: list[EndpointDict]
+) -> EndpointSliceDict:
+    metadata: ObjectMetaDict = {**current["metadata"], "labels": labels}
     return {**current, "metadata": metadata, "endpoints": endpoints}
 
 
-def _state_of(current: Document, labels: dict[str, str]) -> SliceState:
+def _state_of(current: EndpointSliceDict, labels: dict[str, str]) -> SliceState:
     relabel = meta.labels_of(current) != labels
     return SliceState(meta.name_of(current), current.get("endpoints") or [], relabel)
 
 
 def _keep_placeholder(
-    service: Document, family: str, existing: Sequence[Document], writes: Writes
+    service: ServiceDict, family: str, existing: Sequence[EndpointSliceDict], writes: Writes
 ) -> None:
     """Keep one empty slice for a Service without endpoints."""
     if writes.create or len(existing) > len(writes.delete):
@@ -133,7 +144,7 @@ def _keep_placeholder(
     writes.create.append(empty)
 
 
-def _reuse_deleted(service: Document, labels: dict[str, str], writes: Writes) -> None:
+def _reuse_deleted(service: ServiceDict, labels: dict[str, str], writes: Writes) -> None:
     """Update slices that would be deleted in place of creating new ones."""
     for current in list(writes.delete):
         if not writes.create:

@@ -16,6 +16,7 @@ Source: pkg/controller/garbagecollector/garbagecollector.go, graph_builder.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.apiserver.registry import Kind
@@ -33,6 +34,9 @@ from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import OwnerReferenceDict
+
 IGNORED = ("Event",)  # as upstream: they are many and have no owners
 DISCOVERY_SECONDS = 30.0  # how often the registry is read for new kinds
 SOURCE = "https://kubernetes.io/docs/concepts/architecture/garbage-collection/"
@@ -45,7 +49,7 @@ class GarbageCollector(Controller):
 
     def __init__(self, tools: Tools, **options: float) -> None:
         super().__init__(tools, **options)
-        self._caches: dict[str, Informer] = {}
+        self._caches: dict[str, Informer[Document]] = {}
         self._known: dict[str, str] = {}  # uid -> key of each existing object
         self._prefixes: dict[str, str] = {}  # kind -> store prefix of its objects
         self._discover_kinds()
@@ -55,7 +59,7 @@ class GarbageCollector(Controller):
         super().start()
         self.worker.every(DISCOVERY_SECONDS, self._start_discovered)
 
-    def _discover_kinds(self) -> list[Informer]:
+    def _discover_kinds(self) -> list[Informer[Document]]:
         """Return new informers for kinds that are new, or whose storage prefix changed."""
         kinds = {kind.kind: kind.prefix for kind in self.api.registry.kinds() if _collectable(kind)}
         new_kinds = [kind for kind, prefix in kinds.items() if self._prefixes.get(kind) != prefix]
@@ -73,7 +77,7 @@ class GarbageCollector(Controller):
 
     # -- watch events ---------------------------------------------------------------------------
 
-    def _object_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _object_changed(self, event: ResourceEvent[Document]) -> Iterable[str]:
         obj, before = event.object, event.previous
         uid, key = meta.uid_of(obj), _key(obj)
         if event.type == "DELETED":
@@ -105,7 +109,7 @@ class GarbageCollector(Controller):
         yield from (_key(dependent) for dependent in self._dependents(uid))
         yield from self._waiting_owners(meta.owners_of(obj))
 
-    def _waiting_owners(self, owners: list[Document]) -> Iterable[str]:
+    def _waiting_owners(self, owners: list[OwnerReferenceDict]) -> Iterable[str]:
         for owner in owners:
             key = self._known.get(owner["uid"])
             cached = self._cached(key) if key else None
@@ -180,7 +184,7 @@ class GarbageCollector(Controller):
                 reason = f"its owner waits for its deletion: {names}"
             self._record(obj, f"delete {{name}}: {reason}", states)
 
-    def _state(self, owner: Document, dependent: Document) -> OwnerState:
+    def _state(self, owner: OwnerReferenceDict, dependent: Document) -> OwnerState:
         """Return what an owner reference refers to, read from the store."""
         try:
             kind = self.api.registry.find(owner["kind"])
@@ -197,7 +201,9 @@ class GarbageCollector(Controller):
             return OwnerState.DANGLING
         return OwnerState.WAITING if waits_in_foreground(current) else OwnerState.SOLID
 
-    def _report_other_namespace(self, owner: Document, dependent: Document, kind: Kind) -> None:
+    def _report_other_namespace(
+        self, owner: OwnerReferenceDict, dependent: Document, kind: Kind
+    ) -> None:
         """Record an Event if an absent owner exists in another namespace."""
         known = self._cached(self._known.get(owner["uid"], f"{kind.kind}/"))
         namespace = meta.namespace_of(dependent)
@@ -299,7 +305,7 @@ def _owner_uids(obj: Document) -> Iterable[str]:
     return [owner["uid"] for owner in meta.owners_of(obj)]
 
 
-def _set_owners(obj: Document, owners: list[Document]) -> None:
+def _set_owners(obj: Document, owners: list[OwnerReferenceDict]) -> None:
     obj["metadata"]["ownerReferences"] = owners
 
 

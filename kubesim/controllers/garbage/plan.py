@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kubesim.apiserver.verbs.propagation import (
     BACKGROUND,
@@ -23,7 +23,10 @@ from kubesim.apiserver.verbs.propagation import (
     effective_policy,
 )
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import ReadOnlyDocument
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import OwnerReferenceDict
 
 
 class OwnerState(Enum):
@@ -80,7 +83,7 @@ def plan(
     return GarbagePlan("delete", policy=effective_policy(finalizers, None, BACKGROUND))
 
 
-def blocks(dependent: Document, owner_uid: str) -> bool:
+def blocks(dependent: ReadOnlyDocument, owner_uid: str) -> bool:
     """Return whether a dependent blocks the foreground deletion of an owner."""
     return any(
         owner.get("uid") == owner_uid and owner.get("blockOwnerDeletion")
@@ -88,13 +91,13 @@ def blocks(dependent: Document, owner_uid: str) -> bool:
     )
 
 
-def without_owners(dependent: Document, uids: Iterable[str]) -> list[Document]:
+def without_owners(dependent: ReadOnlyDocument, uids: Iterable[str]) -> list[OwnerReferenceDict]:
     """Return the owner references of an object without those to the given uids."""
     removed = set(uids)
     return [owner for owner in meta.owners_of(dependent) if owner.get("uid") not in removed]
 
 
-def waits_in_foreground(obj: Document) -> bool:
+def waits_in_foreground(obj: ReadOnlyDocument) -> bool:
     """Return whether an object is being deleted in the foreground: its dependents first."""
     return meta.is_terminating(obj) and FOREGROUND_FINALIZER in (
         obj["metadata"].get("finalizers") or ()

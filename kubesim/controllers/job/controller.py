@@ -16,6 +16,7 @@ Source: pkg/controller/job/job_controller.go, pkg/controller/ttlafterfinished.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Tools
@@ -53,14 +54,16 @@ from kubesim.controllers.job.tracking import track_finished_pods
 from kubesim.controllers.shared.podowner import PodOwner, slow_start
 from kubesim.errors import NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import JobConditionDict, JobDict, JobStatusDict, PodDict
 
 SYNC_BATCH_SECONDS = 1.0  # SyncJobBatchPeriod: pod events are collected this long
 MIN_WAIT_SECONDS = 0.001  # a rounding error must not cause an endless loop
 ORPHAN = "orphan:"  # prefix of the key of a pod whose Job was deleted
 
 
-class JobController(PodOwner):
+class JobController(PodOwner["JobDict"]):
     """Reconciles Jobs by key, and pods whose Job was deleted by ``orphan:`` key.
 
     Args:
@@ -80,7 +83,7 @@ class JobController(PodOwner):
 
     # -- watch events ---------------------------------------------------------------------------
 
-    def _owner_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _owner_changed(self, event: ResourceEvent[JobDict]) -> Iterable[str]:
         job, before, key = event.object, event.previous, meta.key_of(event.object)
         yield from super()._owner_changed(event) if event.type == "DELETED" else ()
         if event.type == "DELETED":
@@ -95,7 +98,7 @@ class JobController(PodOwner):
         else:
             yield key
 
-    def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
         pod, uid = event.object, meta.uid_of(event.object)
         tracked = FINALIZER in (pod["metadata"].get("finalizers") or ())
         if event.type == "DELETED" or not tracked:
@@ -124,7 +127,7 @@ class JobController(PodOwner):
             self._due[key] = at
             self.queue.add_after(key, at - now)
 
-    def _job_of(self, pod: Document) -> Document | None:
+    def _job_of(self, pod: PodDict) -> JobDict | None:
         """Return the cached Job that controls a pod; None if it does not exist (any more)."""
         controller = meta.controller_of(pod)
         if controller is None or controller["kind"] != self.kind:
@@ -175,7 +178,7 @@ class JobController(PodOwner):
     def _manage_job(
         self,
         key: str,
-        job: Document,
+        job: JobDict,
         spec: JobSpec,
         state: JobState,
         view: JobView,
@@ -211,20 +214,21 @@ class JobController(PodOwner):
 
     # -- pods -----------------------------------------------------------------------------------
 
-    def _pods_of(self, job: Document) -> list[Document]:
+    def _pods_of(self, job: JobDict) -> list[PodDict]:
         """Adopt and release pods; return the Job's pods. Adopted ones get the finalizer."""
         before = {meta.uid_of(pod) for pod in self.pods.by_index("owner", meta.uid_of(job))}
-        pods = []
+        pods: list[PodDict] = []
         for pod in self.claimed(job):
             if meta.uid_of(pod) not in before and not meta.is_terminating(pod):
                 finalizers = pod["metadata"].get("finalizers") or []
                 patch = {"metadata": {"finalizers": [*finalizers, FINALIZER]}}
-                pod = self.api.patch("Pod", meta.name_of(pod), patch, meta.namespace_of(pod))
+                patched = self.api.patch("Pod", meta.name_of(pod), patch, meta.namespace_of(pod))
+                pod = cast("PodDict", patched)
             pods.append(pod)
         return pods
 
     def _create(
-        self, key: str, job: Document, spec: JobSpec, view: JobView, plan: JobPlan
+        self, key: str, job: JobDict, spec: JobSpec, view: JobView, plan: JobPlan
     ) -> tuple[JobPlan, int, list[Exception]]:
         """Create pods with slow start; return the executed plan, the number created, the errors."""
         indexes: Sequence[int | None] = [None] * plan.create
@@ -249,7 +253,7 @@ class JobController(PodOwner):
         return plan, created[0], failures
 
     def _delete(
-        self, key: str, job: Document, pods: Iterable[JobPod], *, release: bool
+        self, key: str, job: JobDict, pods: Iterable[JobPod], *, release: bool
     ) -> tuple[set[str], list[Exception]]:
         """Delete pods; with `release` their finalizer is removed first, so they never count.
 
@@ -296,7 +300,7 @@ class JobController(PodOwner):
     def _track(
         self,
         key: str,
-        job: Document,
+        job: JobDict,
         spec: JobSpec,
         state: JobState,
         pods: Sequence[JobPod],
@@ -331,7 +335,7 @@ class JobController(PodOwner):
             if error is not None:
                 raise error
 
-    def _report_finished(self, job: Document, spec: JobSpec, finish: Finish, count: int) -> None:
+    def _report_finished(self, job: JobDict, spec: JobSpec, finish: Finish, count: int) -> None:
         """Record the Events of a finished Job, of whose pods `count` succeeded."""
         if not finish.success:
             self.recorder.event(job, "Warning", finish.reason, finish.message)
@@ -341,13 +345,14 @@ class JobController(PodOwner):
             self.recorder.event(job, "Warning", "TooManySucceededPods", message)
         self.recorder.event(job, "Normal", "Completed", "Job completed")
 
-    def _write(self, job: Document, stored: Document, status: Document) -> Document:
+    def _write(self, job: JobDict, stored: JobDict, status: JobStatusDict) -> JobDict:
         """Write the status if it differs from the stored one; return the newest document."""
         if status == (stored.get("status") or {}):
             return job
-        return self.api.update_status({**job, "status": status})
+        changed: JobDict = {**job, "status": status}
+        return self.api.update_status(changed)
 
-    def _delete_after_ttl(self, key: str, job: Document, condition: Document) -> None:
+    def _delete_after_ttl(self, key: str, job: JobDict, condition: JobConditionDict) -> None:
         """Delete a finished Job, its pods first, once ttlSecondsAfterFinished has passed."""
         seconds = job["spec"].get("ttlSecondsAfterFinished")
         if seconds is None or meta.is_terminating(job):
@@ -368,7 +373,7 @@ class JobController(PodOwner):
         )
         self.counts["expired"] += 1
 
-    def _record(self, job: Document, spec: JobSpec, view: JobView, result: SyncResult) -> None:
+    def _record(self, job: JobDict, spec: JobSpec, view: JobView, result: SyncResult) -> None:
         decision = decision_of(job, spec, view, result, now=self.clock.now(), component=self.name)
         signature = f"{decision.verdict}; {decision.binding}"
         acted = bool(result.plan.create or result.plan.delete)

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubesim.controllers.job.backoff import parse_indexes
 from kubesim.controllers.shared.ranking import RankedPod, rank_of
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
-from kubesim.objects.meta import get_condition
+from kubesim.objects.meta import find_condition, get_condition
 from kubesim.objects.pods import FINISHED, restart_count
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ContainerStatusDict,
+        JobConditionDict,
+        JobDict,
+        PodDict,
+        PodFailurePolicyRuleDict,
+        SuccessPolicyRuleDict,
+    )
 
 FINALIZER = "batch.kubernetes.io/job-tracking"
 INDEX = "batch.kubernetes.io/job-completion-index"
@@ -105,8 +115,8 @@ class JobSpec:
     only_failed: bool = False
     on_failure: bool = False
     deleting: bool = False
-    failure_rules: Sequence[Document] | None = None
-    success_rules: Sequence[Document] = ()
+    failure_rules: Sequence[PodFailurePolicyRuleDict] | None = None
+    success_rules: Sequence[SuccessPolicyRuleDict] = ()
 
     def failed(self, pod: JobPod) -> bool:
         """Return whether a pod failed, or is terminating and `only_failed` is not set."""
@@ -148,7 +158,7 @@ class JobState:
 # -- from documents --------------------------------------------------------------------------------
 
 
-def spec_of(job: Document) -> JobSpec:
+def spec_of(job: JobDict) -> JobSpec:
     """Return the spec of a Job's document."""
     spec = job["spec"]
     policy = spec.get("podFailurePolicy")
@@ -170,7 +180,7 @@ def spec_of(job: Document) -> JobSpec:
     )
 
 
-def state_of(job: Document, seconds_at: Callable[[str], float]) -> JobState:
+def state_of(job: JobDict, seconds_at: Callable[[str], float]) -> JobState:
     """Return the status of a Job's document."""
     status = job.get("status") or {}
     uncounted = status.get("uncountedTerminatedPods") or {}
@@ -191,22 +201,22 @@ def state_of(job: Document, seconds_at: Callable[[str], float]) -> JobState:
     )
 
 
-def _true(job: Document, type: str) -> tuple[str, str] | None:
+def _true(job: JobDict, type: str) -> tuple[str, str] | None:
     condition = get_condition(job, type)
     if condition is None or condition.get("status") != "True":
         return None
     return condition.get("reason", ""), condition.get("message", "")
 
 
-def final_condition(job: Document) -> Document | None:
+def final_condition(job: JobDict) -> JobConditionDict | None:
     """Return the condition Complete or Failed that is True; None: the Job is not finished."""
     for type in ("Complete", "Failed"):
         if _true(job, type) is not None:
-            return get_condition(job, type)
+            return find_condition(job["status"]["conditions"], type)
     return None
 
 
-def pod_facts(pod: Document, seconds_at: Callable[[str], float]) -> JobPod:
+def pod_facts(pod: PodDict, seconds_at: Callable[[str], float]) -> JobPod:
     """Return the facts of a pod's document."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     annotations = meta.annotations_of(pod)
@@ -228,14 +238,14 @@ def pod_facts(pod: Document, seconds_at: Callable[[str], float]) -> JobPod:
     )
 
 
-def _exits(statuses: Iterable[Document]) -> Iterable[tuple[str, int]]:
+def _exits(statuses: Iterable[ContainerStatusDict]) -> Iterable[tuple[str, int]]:
     for item in statuses:
         terminated = (item.get("state") or {}).get("terminated")
         if terminated is not None:
             yield item.get("name", ""), terminated.get("exitCode") or 0
 
 
-def finished_at(pod: Document, seconds_at: Callable[[str], float]) -> float:
+def finished_at(pod: PodDict, seconds_at: Callable[[str], float]) -> float:
     """Return the second at which a pod finished.
 
     That is when its last container terminated; else when Ready became False, when it was deleted,

@@ -10,6 +10,7 @@ podGenerateNameWithIndex, getNewIndexFailureCountValue), job_controller.go (mana
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from kubesim.controllers.job.facts import (
     FINALIZER,
@@ -21,7 +22,15 @@ from kubesim.controllers.job.facts import (
 )
 from kubesim.controllers.job.policies import match_failure
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ContainerDict,
+        JobDict,
+        ObjectMetaDict,
+        OwnerReferenceDict,
+        PodDict,
+    )
 
 MAX_BASE = 58  # characters of a generateName; a suffix of five characters follows
 INDEX_ENV = "JOB_COMPLETION_INDEX"
@@ -53,11 +62,11 @@ def failure_counts(spec: JobSpec, failed: JobPod | None) -> dict[str, str]:
 
 
 def job_pod(
-    job: Document,
-    owner_reference: Document,
+    job: JobDict,
+    owner_reference: OwnerReferenceDict,
     index: int | None = None,
     notes: Mapping[str, str] | None = None,
-) -> Document:
+) -> PodDict:
     """Return the pod to create for a Job; the API server generates its name.
 
     Args:
@@ -81,7 +90,7 @@ def job_pod(
                 pod_spec[field] = [
                     _add_completion_index_env(container) for container in pod_spec[field]
                 ]
-    metadata: Document = {
+    metadata: ObjectMetaDict = {
         "generateName": name_base(meta.name_of(job), index),
         "namespace": meta.namespace_of(job),
         "labels": labels,
@@ -93,7 +102,7 @@ def job_pod(
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod_spec}
 
 
-def _add_completion_index_env(container: Document) -> Document:
+def _add_completion_index_env(container: ContainerDict) -> ContainerDict:
     """Return the container with JOB_COMPLETION_INDEX in its env, unless that is set already."""
     env = list(container.get("env") or ())
     if any(variable.get("name") == INDEX_ENV for variable in env):

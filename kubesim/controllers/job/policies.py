@@ -16,13 +16,18 @@ Source: pkg/controller/job/pod_failure_policy.go, success_policy.go.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.controllers.job.backoff import parse_indexes
 from kubesim.controllers.job.facts import JobPod
-from kubesim.objects.frozen import Document
 
-Rules = Sequence[Document]
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        PodFailurePolicyOnExitCodesRequirementDict,
+        PodFailurePolicyOnPodConditionsPatternDict,
+        PodFailurePolicyRuleDict,
+        SuccessPolicyRuleDict,
+    )
 
 
 class FailureMatch(NamedTuple):
@@ -39,7 +44,7 @@ class FailureMatch(NamedTuple):
     message: str = ""
 
 
-def match_failure(rules: Rules | None, pod: JobPod) -> FailureMatch:
+def match_failure(rules: Sequence[PodFailurePolicyRuleDict] | None, pod: JobPod) -> FailureMatch:
     """Return how the first matching rule treats a failed pod.
 
     Args:
@@ -67,7 +72,9 @@ def match_failure(rules: Rules | None, pod: JobPod) -> FailureMatch:
     return FailureMatch()
 
 
-def _matching_container(requirement: Document, pod: JobPod) -> tuple[str, int] | None:
+def _matching_container(
+    requirement: PodFailurePolicyOnExitCodesRequirementDict, pod: JobPod
+) -> tuple[str, int] | None:
     """Return the first container whose exit code is in (In) or not in (NotIn) the values."""
     name, codes = requirement.get("containerName"), requirement.get("values") or ()
     for container, code in pod.exits:
@@ -78,14 +85,18 @@ def _matching_container(requirement: Document, pod: JobPod) -> tuple[str, int] |
     return None
 
 
-def _matching_condition(patterns: Sequence[Document], pod: JobPod) -> str:
+def _matching_condition(
+    patterns: Sequence[PodFailurePolicyOnPodConditionsPatternDict], pod: JobPod
+) -> str:
     for pattern in patterns:
         if (pattern.get("type"), pattern.get("status") or "True") in pod.conditions:
             return str(pattern["type"])
     return ""
 
 
-def match_success(rules: Rules, completions: int, succeeded: frozenset[int]) -> str:
+def match_success(
+    rules: Sequence[SuccessPolicyRuleDict], completions: int, succeeded: frozenset[int]
+) -> str:
     """Return the message of the first successPolicy rule that is met; "" if none is.
 
     Args:

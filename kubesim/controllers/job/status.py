@@ -9,7 +9,7 @@ Source: pkg/controller/job/job_controller.go (trackJobStatusAndRemoveFinalizers,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kubesim.client import Decision, RuleStep
 from kubesim.controllers.job.backoff import format_indexes
@@ -18,8 +18,15 @@ from kubesim.controllers.job.plan import SOURCE, Finish, JobPlan, JobView
 from kubesim.controllers.job.tracking import TerminatedPodCounts, TrackedPods, job_condition
 from kubesim.controllers.shared.podowner import error_message
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.quantity import count_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        JobConditionDict,
+        JobDict,
+        JobStatusDict,
+        UncountedTerminatedPodsDict,
+    )
 
 
 class SyncResult(NamedTuple):
@@ -43,8 +50,8 @@ class SyncResult(NamedTuple):
 
 
 def suspension(
-    conditions: Sequence[Document], suspended: bool, now: str
-) -> tuple[list[Document], tuple[str, str] | None]:
+    conditions: Sequence[JobConditionDict], suspended: bool, now: str
+) -> tuple[list[JobConditionDict], tuple[str, str] | None]:
     """Return the conditions with Suspended set, and (reason, message) of an Event, or None.
 
     Args:
@@ -60,14 +67,14 @@ def suspension(
 
 
 def status_before_release(
-    old: Document,
+    old: JobStatusDict,
     spec: JobSpec,
     view: JobView,
     result: SyncResult,
     tracked: TrackedPods,
-    conditions: Sequence[Document],
+    conditions: Sequence[JobConditionDict],
     now: str,
-) -> Document:
+) -> JobStatusDict:
     """Return the status to write before finalizers are removed.
 
     Args:
@@ -78,7 +85,7 @@ def status_before_release(
         conditions: the conditions, with Suspended updated.
         now: RFC 3339 timestamp.
     """
-    status = {
+    status: JobStatusDict = {
         **old,
         **_counters(spec, tracked.counts),
         "active": result.active,
@@ -98,8 +105,12 @@ def status_before_release(
 
 
 def status_after_release(
-    status: Document, spec: JobSpec, counts: TerminatedPodCounts, finish: Finish | None, now: str
-) -> Document:
+    status: JobStatusDict,
+    spec: JobSpec,
+    counts: TerminatedPodCounts,
+    finish: Finish | None,
+    now: str,
+) -> JobStatusDict:
     """Return the status to write after finalizers were removed.
 
     Args:
@@ -109,7 +120,7 @@ def status_after_release(
         finish: how the Job finished, if nothing is left to wait for.
         now: RFC 3339 timestamp.
     """
-    new = {**status, **_counters(spec, counts)}
+    new: JobStatusDict = {**status, **_counters(spec, counts)}
     if finish is not None:
         type = "Complete" if finish.success else "Failed"
         old = status.get("conditions") or ()
@@ -119,23 +130,28 @@ def status_after_release(
     return _without_empty_fields(new)
 
 
-def _counters(spec: JobSpec, counts: TerminatedPodCounts) -> Document:
-    uncounted = {"succeeded": list(counts.noted_succeeded), "failed": list(counts.noted_failed)}
+def _counters(spec: JobSpec, counts: TerminatedPodCounts) -> JobStatusDict:
+    uncounted: UncountedTerminatedPodsDict = {}
+    if counts.noted_succeeded:
+        uncounted["succeeded"] = list(counts.noted_succeeded)
+    if counts.noted_failed:
+        uncounted["failed"] = list(counts.noted_failed)
     return {
         "succeeded": counts.succeeded,
         "failed": counts.failed,
-        "uncountedTerminatedPods": {field: uids for field, uids in uncounted.items() if uids},
+        "uncountedTerminatedPods": uncounted,
     }
 
 
-def _without_empty_fields(status: Document) -> Document:
+def _without_empty_fields(status: JobStatusDict) -> JobStatusDict:
     """Return the status without the optional fields that are empty."""
     optional = ("active", "succeeded", "failed", "completedIndexes", "conditions")
-    return {field: value for field, value in status.items() if value or field not in optional}
+    kept = {field: value for field, value in status.items() if value or field not in optional}
+    return cast("JobStatusDict", kept)
 
 
 def decision_of(
-    job: Document,
+    job: JobDict,
     spec: JobSpec,
     view: JobView,
     result: SyncResult,

@@ -16,13 +16,15 @@ cleanUncountedPodsWithoutFinalizers).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.controllers.job.facts import JobPod, JobSpec, JobState
 from kubesim.controllers.job.plan import Finish, JobView
 from kubesim.controllers.job.policies import match_failure
-from kubesim.objects.frozen import Document
 from kubesim.objects.meta import set_condition
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import JobConditionDict
 
 MAX_UNCOUNTED = 500  # uids in one write of uncountedTerminatedPods
 
@@ -133,8 +135,13 @@ def _may_remove_finalizer(spec: JobSpec, view: JobView, pod: JobPod, finish: Fin
 
 
 def job_condition(
-    conditions: Sequence[Document], type: str, status: str, reason: str, message: str, now: str
-) -> list[Document]:
+    conditions: Sequence[JobConditionDict],
+    type: str,
+    status: str,
+    reason: str,
+    message: str,
+    now: str,
+) -> list[JobConditionDict]:
     """Return the conditions with one set; a False condition is set only if it is present.
 
     Args:
@@ -151,5 +158,7 @@ def job_condition(
     ):
         return list(conditions)
     result = set_condition(conditions, type, status, reason, message, now)
-    times = {"lastProbeTime": now, "lastTransitionTime": now}
-    return [{**item, **times} if item["type"] == type else item for item in result]
+    return [
+        {**item, "lastProbeTime": now, "lastTransitionTime": now} if item["type"] == type else item
+        for item in result
+    ]

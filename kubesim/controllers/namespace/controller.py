@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.apiserver.registry import Kind
@@ -34,8 +35,11 @@ from kubesim.controllers.namespace.plan import (
 )
 from kubesim.errors import Conflict, NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import NAMESPACE
 from kubesim.quantity import count_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NamespaceDict, PodDict
 
 SOURCE = "https://kubernetes.io/docs/concepts/overview/working-with-objects/namespaces/"
 
@@ -55,9 +59,9 @@ class NamespaceController(Controller):
     ) -> None:
         super().__init__(tools, **options)
         self._delay = start_delay_seconds
-        self._namespaces = self.informer("Namespace", self._namespace_changed)
+        self._namespaces = self.informer(NAMESPACE, self._namespace_changed)
 
-    def _namespace_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _namespace_changed(self, event: ResourceEvent[NamespaceDict]) -> Iterable[str]:
         namespace = event.object
         if event.type != "DELETED" and meta.is_terminating(namespace):
             self.queue.add_after(meta.name_of(namespace), self._delay)
@@ -65,7 +69,7 @@ class NamespaceController(Controller):
 
     def reconcile(self, key: str) -> None:
         """Delete the content, report what remains, then requeue the key or finalize."""
-        namespace = self.api.peek("Namespace", key)
+        namespace = self.api.peek(NAMESPACE, key)
         if namespace is None or not meta.is_terminating(namespace):
             return
         if FINALIZER not in ((namespace.get("spec") or {}).get("finalizers") or ()):
@@ -79,7 +83,7 @@ class NamespaceController(Controller):
         else:
             self._remove_finalizer(key)
 
-    def _delete_content(self, namespace: Document) -> NamespaceContent:
+    def _delete_content(self, namespace: NamespaceDict) -> NamespaceContent:
         """Delete the pods first, the other kinds once no pod is left."""
         since = self.clock.now() - self.clock.seconds_at(namespace["metadata"]["deletionTimestamp"])
         remains = NamespaceContent()
@@ -102,7 +106,7 @@ class NamespaceController(Controller):
         self, kind: Kind, namespace: str, since: float, remains: NamespaceContent
     ) -> None:
         objects, _ = self.api.snapshot(kind.kind, namespace)
-        seconds = grace_of_pods(objects, since) if kind.kind == "Pod" else 0
+        seconds = grace_of_pods(cast("list[PodDict]", objects), since) if kind.kind == "Pod" else 0
         for obj in objects:
             if meta.is_terminating(obj):
                 continue
@@ -131,7 +135,7 @@ class NamespaceController(Controller):
             seconds = FINALIZER_WAIT_SECONDS
         remains.wait_at_least(seconds)
 
-    def _update_conditions(self, namespace: Document, remains: NamespaceContent) -> None:
+    def _update_conditions(self, namespace: NamespaceDict, remains: NamespaceContent) -> None:
         """Write the conditions if they changed."""
         status = namespace.get("status") or {}
         old = status.get("conditions") or ()
@@ -141,7 +145,7 @@ class NamespaceController(Controller):
             self.api.update_status({**namespace, "status": status})
 
     def _remove_finalizer(self, name: str) -> None:
-        current = self.api.get("Namespace", name)
+        current = self.api.get(NAMESPACE, name)
         finalizers = current["spec"].get("finalizers") or []
         current["spec"]["finalizers"] = [name for name in finalizers if name != FINALIZER]
         self.api.finalize(current)
@@ -150,7 +154,7 @@ class NamespaceController(Controller):
         reason = f"it waits for its finalizers {remaining}" if remaining else "it is deleted"
         self._record(current, f"finalize {name}: it is empty; {reason}", (), "")
 
-    def _record_wait(self, namespace: Document, remains: NamespaceContent, wait: int) -> None:
+    def _record_wait(self, namespace: NamespaceDict, remains: NamespaceContent, wait: int) -> None:
         resources = dict(remains.resources)
         step = RuleStep(
             "remaining content",
@@ -174,7 +178,7 @@ class NamespaceController(Controller):
         return count_of(count, f"{singular}{suffix}", f"{plural}{suffix}")
 
     def _record(
-        self, namespace: Document, verdict: str, steps: tuple[RuleStep, ...], change: str
+        self, namespace: NamespaceDict, verdict: str, steps: tuple[RuleStep, ...], change: str
     ) -> None:
         self.decide(
             namespace,

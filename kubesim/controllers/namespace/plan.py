@@ -15,10 +15,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
 from kubesim.objects.meta import set_condition
 from kubesim.objects.pods import is_finished
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NamespaceConditionDict, PodDict
 
 START_DELAY_SECONDS = 5.0  # namespaceDeletionGracePeriod: creations in flight come to an end
 FINALIZER_WAIT_SECONDS = 15  # finalizerEstimateSeconds
@@ -70,7 +73,7 @@ class NamespaceContent:
         self.seconds = max(self.seconds, seconds)
 
 
-def grace_of_pods(pods: Iterable[Document], seconds_since_deletion: float) -> int:
+def grace_of_pods(pods: Iterable[PodDict], seconds_since_deletion: float) -> int:
     """Return the longest termination grace period of the pods that still run, in seconds.
 
     Args:
@@ -124,8 +127,8 @@ def conditions_for(remains: NamespaceContent) -> list[tuple[str, str, str, str]]
 
 
 def with_conditions(
-    old: Sequence[Document], wanted: Sequence[tuple[str, str, str, str]], now: str
-) -> list[Document]:
+    old: Sequence[NamespaceConditionDict], wanted: Sequence[tuple[str, str, str, str]], now: str
+) -> list[NamespaceConditionDict]:
     """Return the conditions with those of `wanted` set; a changed status gets a new time.
 
     Args:

@@ -6,12 +6,15 @@ No counterpart in Kubernetes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from kubesim.client import Decision, DecisionLog, RuleStep
 from kubesim.clock.base import Clock
 from kubesim.controllers.node.zones import ZoneState
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, TaintDict
 
 LEASES = "https://kubernetes.io/docs/concepts/architecture/nodes/#node-heartbeats"
 RATES = "https://kubernetes.io/docs/concepts/architecture/nodes/#rate-limits-on-eviction"
@@ -33,7 +36,7 @@ class NodeDecisions:
         self._clock = clock
         self._component = component
 
-    def record_not_ready(self, node: Document, probe: float, grace: float, period: float) -> None:
+    def record_not_ready(self, node: NodeDict, probe: float, grace: float, period: float) -> None:
         """Record that the conditions of a node became Unknown.
 
         Args:
@@ -62,7 +65,7 @@ class NodeDecisions:
         )
 
     def record_queued(
-        self, node: Document, taint: Document, state: ZoneState, rate: float, waiting: int
+        self, node: NodeDict, taint: TaintDict, state: ZoneState, rate: float, waiting: int
     ) -> None:
         """Record that a node is queued for its NoExecute taint.
 
@@ -84,7 +87,7 @@ class NodeDecisions:
             {"zone": state.value, "rate": rate},
         )
 
-    def record_tainted(self, node: Document, taint: Document, rate: float) -> None:
+    def record_tainted(self, node: NodeDict, taint: TaintDict, rate: float) -> None:
         """Record that a node got its NoExecute taint, which evicts its pods.
 
         Args:
@@ -106,7 +109,7 @@ class NodeDecisions:
             {"taint": taint["key"]},
         )
 
-    def record_cleared(self, node: Document, *, ready: bool) -> None:
+    def record_cleared(self, node: NodeDict, *, ready: bool) -> None:
         """Record that a node lost its NoExecute taint, or its place in the queue for it."""
         name = meta.name_of(node)
         if ready:
@@ -160,7 +163,7 @@ class NodeDecisions:
 
     def _record(
         self,
-        node: Document,
+        node: NodeDict,
         verdict: str,
         steps: tuple[RuleStep, ...],
         binding: str,

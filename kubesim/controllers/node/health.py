@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import (
     DISK_PRESSURE,
     MEMORY_PRESSURE,
@@ -32,6 +32,9 @@ from kubesim.objects.wellknown import (
     UNREACHABLE,
     UNSCHEDULABLE,
 )
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeConditionDict, NodeDict, TaintDict
 
 MONITOR_SECONDS = 5.0  # --node-monitor-period
 GRACE_SECONDS = 50.0  # --node-monitor-grace-period; 40 s before 1.32
@@ -113,7 +116,9 @@ def is_silent(
     return now > health.probe + (grace_seconds if has_ready else startup_grace_seconds)
 
 
-def unknown_conditions(conditions: Sequence[Document], *, created: str, now: str) -> list[Document]:
+def unknown_conditions(
+    conditions: Sequence[NodeConditionDict], *, created: str, now: str
+) -> list[NodeConditionDict]:
     """Return the conditions of an unresponsive node: those of its kubelet become Unknown.
 
     Args:
@@ -121,7 +126,7 @@ def unknown_conditions(conditions: Sequence[Document], *, created: str, now: str
         created, now: RFC 3339 timestamps: heartbeat of conditions that were never reported, and
             time of the transition.
     """
-    result: list[Document] = []
+    result: list[NodeConditionDict] = []
     for condition in conditions:
         if condition.get("type") in KUBELETS_CONDITIONS and condition.get("status") != "Unknown":
             condition = {
@@ -148,7 +153,9 @@ def unknown_conditions(conditions: Sequence[Document], *, created: str, now: str
     return result
 
 
-def scheduling_taints(conditions: Sequence[Document], unschedulable: bool) -> list[Document]:
+def scheduling_taints(
+    conditions: Sequence[NodeConditionDict], unschedulable: bool
+) -> list[TaintDict]:
     """Return the NoSchedule taints that a node should have.
 
     Args:
@@ -169,8 +176,8 @@ def scheduling_taints(conditions: Sequence[Document], unschedulable: bool) -> li
 
 
 def taint_changes(
-    present: Sequence[Document], wanted: Sequence[Document]
-) -> tuple[list[Document], list[Document]]:
+    present: Sequence[TaintDict], wanted: Sequence[TaintDict]
+) -> tuple[list[TaintDict], list[TaintDict]]:
     """Return (taints to add, taints to remove), so that a node has the wanted NoSchedule taints.
 
     Taints with other keys or effects are ignored.
@@ -189,7 +196,7 @@ def taint_changes(
     return add, [taint for taint in managed if taint["key"] not in want]
 
 
-def eviction_taint(ready: str) -> tuple[Document, Document] | None:
+def eviction_taint(ready: str) -> tuple[TaintDict, TaintDict] | None:
     """Return (NoExecute taint of a Ready status, the opposite one); None if the node is Ready.
 
     Args:
@@ -202,7 +209,7 @@ def eviction_taint(ready: str) -> tuple[Document, Document] | None:
     return {"key": key, "effect": NO_EXECUTE}, {"key": other, "effect": NO_EXECUTE}
 
 
-def ready_status(node: Document) -> tuple[str, str] | None:
+def ready_status(node: NodeDict) -> tuple[str, str] | None:
     """Return (status, lastHeartbeatTime) of a node's Ready condition; None if it has none."""
     for condition in (node.get("status") or {}).get("conditions") or ():
         if condition.get("type") == "Ready":

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Tools
@@ -40,13 +41,18 @@ from kubesim.controllers.node.zones import (
 )
 from kubesim.errors import StatusError
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import LEASE, NODE, POD
 from kubesim.objects.pods import is_ready, node_of
 from kubesim.objects.taints import same_taint, taints_of
 from kubesim.objects.wellknown import LEASE_NAMESPACE, NO_EXECUTE
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict, TaintDict
+
 MONITOR, EVICT = "monitor", "evict"  # keys next to ``taints/NODE`` and ``pod/NAMESPACE/NAME``
-BOTH_TAINTS = [{"key": key, "effect": NO_EXECUTE} for key in health.NO_EXECUTE_KEYS.values()]
+BOTH_TAINTS: list[TaintDict] = [
+    {"key": key, "effect": NO_EXECUTE} for key in health.NO_EXECUTE_KEYS.values()
+]
 
 
 class NodeLifecycleController(Controller):
@@ -76,10 +82,10 @@ class NodeLifecycleController(Controller):
         self._period = monitor_seconds
         self._grace, self._startup_grace = grace_seconds, startup_grace_seconds
         self._rates: EvictionRates = rates or {}
-        self._nodes = self.informer("Node", self._node_changed)
-        self._pods = self.informer("Pod", self._pod_changed, indexers={"node": _node_name})
+        self._nodes = self.informer(NODE, self._node_changed)
+        self._pods = self.informer(POD, self._pod_changed, indexers={"node": _node_name})
         self._health: dict[str, health.Health] = {}
-        self._known: dict[str, Document] = {}
+        self._known: dict[str, NodeDict] = {}
         self._retry: set[str] = set()  # nodes with pods that could not be marked
         self._last_check = 0.0
         self._zones: dict[str, ZoneState] = {}
@@ -95,11 +101,11 @@ class NodeLifecycleController(Controller):
 
     # -- watch events ---------------------------------------------------------------------------
 
-    def _node_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _node_changed(self, event: ResourceEvent[NodeDict]) -> Iterable[str]:
         if event.type != "DELETED" and any(_wrong_taints(event.object)):
             yield f"taints/{meta.name_of(event.object)}"
 
-    def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
         """Queue a pod that was bound to a node that is not Ready."""
         pod = event.object
         name = node_of(pod)
@@ -129,7 +135,7 @@ class NodeLifecycleController(Controller):
 
     def _monitor_node_health(self) -> None:
         """Check every node, then update the zone states and schedule evictions."""
-        nodes, _ = self.api.snapshot("Node")
+        nodes, _ = self.api.snapshot(NODE)
         self._reset_grace_after_stall()
         self._register_new_nodes(nodes)
         zones: dict[str, list[bool]] = {}
@@ -177,7 +183,7 @@ class NodeLifecycleController(Controller):
         for name, seen in self._health.items():
             self._health[name] = health.Health(now, seen.heartbeat, seen.renewed)
 
-    def _register_new_nodes(self, nodes: Sequence[Document]) -> None:
+    def _register_new_nodes(self, nodes: Sequence[NodeDict]) -> None:
         """Record Events about new and removed nodes; create their zones' eviction queues."""
         present = {meta.name_of(node): node for node in nodes}
         for name, node in present.items():
@@ -197,7 +203,7 @@ class NodeLifecycleController(Controller):
                 queue.remove(name)
         self._known = present
 
-    def _update_node_health(self, name: str, node: Document) -> str | None:
+    def _update_node_health(self, name: str, node: NodeDict) -> str | None:
         """Check the lease and heartbeat of a node; write Unknown conditions after the grace period.
 
         Returns:
@@ -234,7 +240,7 @@ class NodeLifecycleController(Controller):
 
     def _lease_renew_time(self, name: str) -> str | None:
         """Return renewTime of a node's Lease; None if it has none."""
-        lease = self.api.peek("Lease", name, LEASE_NAMESPACE)
+        lease = self.api.peek(LEASE, name, LEASE_NAMESPACE)
         return (lease.get("spec") or {}).get("renewTime") if lease is not None else None
 
     def _try(self, what: str, write: Callable[[], bool]) -> bool:
@@ -267,7 +273,7 @@ class NodeLifecycleController(Controller):
                 self._retry.add(name)
                 self._log_failed_write(f"the status of pod {meta.key_of(pod)}", error)
 
-    def _mark_not_ready(self, pod: Document) -> None:
+    def _mark_not_ready(self, pod: PodDict) -> None:
         if is_ready(pod) and mark_not_ready(self.api, pod):
             self.recorder.event(pod, "Warning", "NodeNotReady", "Node is not ready")
             self.counts["pods_marked"] += 1
@@ -276,12 +282,12 @@ class NodeLifecycleController(Controller):
 
     def _taint_by_conditions(self, name: str) -> None:
         """Update the NoSchedule taints by conditions and spec.unschedulable."""
-        node = self.api.peek("Node", name)
+        node = self.api.peek(NODE, name)
         if node is not None:
             add, remove = _wrong_taints(node)
             swap_taints(self.api, name, add, remove)
 
-    def _queue_eviction(self, name: str, node: Document, ready: str) -> None:
+    def _queue_eviction(self, name: str, node: NodeDict, ready: str) -> None:
         """Queue a node for its NoExecute taint, swap the taint it has, or remove it.
 
         `ready` is the condition *before* this check, so a node is queued one check after it became
@@ -302,7 +308,7 @@ class NodeLifecycleController(Controller):
             state = self._zones.get(zone_of(node), ZoneState.INITIAL)
             self._node_decisions.record_queued(node, taint, state, queue.rate, len(queue))
 
-    def _mark_reachable(self, node: Document) -> None:
+    def _mark_reachable(self, node: NodeDict) -> None:
         """Remove a node's NoExecute taints, and its place in the eviction queue."""
         name = meta.name_of(node)
         queued = 0
@@ -319,7 +325,7 @@ class NodeLifecycleController(Controller):
 
     # -- evictions ------------------------------------------------------------------------------
 
-    def _update_zone_states(self, zones: dict[str, list[bool]], nodes: Sequence[Document]) -> None:
+    def _update_zone_states(self, zones: dict[str, list[bool]], nodes: Sequence[NodeDict]) -> None:
         now = self.clock.now()
         states = {
             zone: zone_state(ready=sum(ready), not_ready=len(ready) - sum(ready))
@@ -358,7 +364,7 @@ class NodeLifecycleController(Controller):
         """Taint the nodes that the eviction rates allow."""
         for queue in self._queues.values():
             while (name := queue.take(self.clock.now())) is not None:
-                node = self.api.peek("Node", name)
+                node = self.api.peek(NODE, name)
                 ready = health.ready_status(node) if node is not None else None
                 desired = health.eviction_taint(ready[0]) if ready is not None else None
                 if node is not None and desired is not None:
@@ -369,17 +375,17 @@ class NodeLifecycleController(Controller):
         self._schedule_evictions()
 
 
-def _node_name(pod: Document) -> Iterable[str]:
+def _node_name(pod: PodDict) -> Iterable[str]:
     return [node_of(pod)]
 
 
-def _is_not_ready(node: Document) -> bool:
+def _is_not_ready(node: NodeDict) -> bool:
     """Return whether a node has a Ready condition that is not True."""
     ready = health.ready_status(node)
     return ready is not None and ready[0] != "True"
 
 
-def _wrong_taints(node: Document) -> tuple[list[Document], list[Document]]:
+def _wrong_taints(node: NodeDict) -> tuple[list[TaintDict], list[TaintDict]]:
     """Return (missing NoSchedule taints, superfluous NoSchedule taints)."""
     conditions = (node.get("status") or {}).get("conditions") or ()
     cordoned = bool((node.get("spec") or {}).get("unschedulable"))

@@ -13,15 +13,19 @@ Source: pkg/controller/podgc/gc_controller.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, RuleStep, Tools, retry_on_conflict
 from kubesim.errors import NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import NODE, POD, D
 from kubesim.objects.meta import is_condition_true, set_condition
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.quantity import count_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict, PodStatusDict
 
 PERIOD_SECONDS = 20.0  # gcCheckPeriod
 TERMINATED_THRESHOLD = 12_500  # --terminated-pod-gc-threshold; 0 or less: never
@@ -34,7 +38,7 @@ SOURCE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-
 # -- decisions -------------------------------------------------------------------------------------
 
 
-def beyond_threshold(pods: Sequence[Document], threshold: int) -> list[Document]:
+def beyond_threshold(pods: Sequence[PodDict], threshold: int) -> list[PodDict]:
     """Return the finished pods to delete: evicted ones first, then the oldest, ties by name.
 
     Args:
@@ -48,13 +52,13 @@ def beyond_threshold(pods: Sequence[Document], threshold: int) -> list[Document]
     return finished[: max(0, len(finished) - threshold)]
 
 
-def _age_rank(pod: Document) -> tuple[bool, str, str]:
+def _age_rank(pod: PodDict) -> tuple[bool, str, str]:
     status = pod.get("status") or {}
     evicted = status.get("phase") == "Failed" and status.get("reason") == "Evicted"
     return not evicted, pod["metadata"].get("creationTimestamp") or "", meta.name_of(pod)
 
 
-def is_out_of_service(node: Document) -> bool:
+def is_out_of_service(node: NodeDict) -> bool:
     """Return whether a node is not Ready and has the taint out-of-service."""
     taints = (node.get("spec") or {}).get("taints") or ()
     tainted = any(taint.get("key") == OUT_OF_SERVICE for taint in taints)
@@ -87,9 +91,9 @@ class PodGarbageCollector(Controller):
         self._threshold = terminated_threshold
         self._quarantine = quarantine_seconds
         self._pods = self.informer(
-            "Pod", _no_keys, indexers={"node": _node_indexer, "terminating": _terminating_indexer}
+            POD, _no_keys, indexers={"node": _node_indexer, "terminating": _terminating_indexer}
         )
-        self._nodes = self.informer("Node", _no_keys)
+        self._nodes = self.informer(NODE, _no_keys)
         self._missing_since: dict[str, float] = {}  # by name of a node that pods refer to
 
     def start(self) -> None:
@@ -121,7 +125,7 @@ class PodGarbageCollector(Controller):
         missing = {node for node in named if node and self._nodes.get(node) is None}
         self._missing_since = {node: self._missing_since.get(node, now) for node in sorted(missing)}
         for node, since in self._missing_since.items():
-            if now - since < self._quarantine or self.api.peek("Node", node) is not None:
+            if now - since < self._quarantine or self.api.peek(NODE, node) is not None:
                 continue
             for pod in self._pods.by_index("node", node):
                 reason = f"its node {node} has been gone for {now - since:g} s"
@@ -129,7 +133,7 @@ class PodGarbageCollector(Controller):
                 self._collect(pod, reason, "orphaned", change, gone_node=True)
 
     def _collect(
-        self, pod: Document, reason: str, rule: str, change: str, *, gone_node: bool = False
+        self, pod: PodDict, reason: str, rule: str, change: str, *, gone_node: bool = False
     ) -> None:
         """Set a pod to Failed, and delete it by force.
 
@@ -155,11 +159,11 @@ class PodGarbageCollector(Controller):
             would_change_if=change,
         )
 
-    def _set_failed(self, pod: Document, gone_node: bool) -> None:
-        current = self.api.get("Pod", meta.name_of(pod), meta.namespace_of(pod))
+    def _set_failed(self, pod: PodDict, gone_node: bool) -> None:
+        current = self.api.get(POD, meta.name_of(pod), meta.namespace_of(pod))
         if meta.uid_of(current) != meta.uid_of(pod) or is_finished(current):
             return
-        status = {**(current.get("status") or {}), "phase": "Failed"}
+        status: PodStatusDict = {**(current.get("status") or {}), "phase": "Failed"}
         if gone_node:
             status["conditions"] = set_condition(
                 status.get("conditions") or (),
@@ -172,14 +176,14 @@ class PodGarbageCollector(Controller):
         self.api.update_status({**current, "status": status})
 
 
-def _node_indexer(pod: Document) -> Iterable[str]:
+def _node_indexer(pod: PodDict) -> Iterable[str]:
     return (node_of(pod),)
 
 
-def _terminating_indexer(pod: Document) -> Iterable[str]:
+def _terminating_indexer(pod: PodDict) -> Iterable[str]:
     return ("True",) if meta.is_terminating(pod) else ()
 
 
-def _no_keys(_event: ResourceEvent) -> Iterable[str]:
+def _no_keys(_event: ResourceEvent[D]) -> Iterable[str]:
     """Return no keys: the collector is driven by the clock, events only update its caches."""
     return ()

@@ -16,17 +16,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, RuleStep, Tools, retry_on_conflict
 from kubesim.clock.base import Timer
 from kubesim.errors import NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import NODE, POD
 from kubesim.objects.meta import get_condition, set_condition
 from kubesim.objects.pods import node_of
 from kubesim.objects.taints import eviction_delay, taints_of
 from kubesim.objects.wellknown import NO_EXECUTE
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict, TaintDict
 
 SOURCE = (
     "https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/"
@@ -79,21 +83,21 @@ class TaintEvictionController(Controller):
 
     def __init__(self, tools: Tools, **options: float) -> None:
         super().__init__(tools, **options)
-        self._nodes = self.informer("Node", self._node_changed)
-        self._pods = self.informer("Pod", self._pod_changed, indexers={"node": _node_name})
-        self._tainted: dict[str, list[Document]] = {}  # node -> its NoExecute taints
+        self._nodes = self.informer(NODE, self._node_changed)
+        self._pods = self.informer(POD, self._pod_changed, indexers={"node": _node_name})
+        self._tainted: dict[str, list[TaintDict]] = {}  # node -> its NoExecute taints
         self._pending: dict[str, _PendingEviction] = {}  # by key of the pod
         self._evicted: dict[str, str] = {}  # key of a pod whose deletion was requested -> uid
 
     # -- watch events ---------------------------------------------------------------------------
 
-    def _node_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _node_changed(self, event: ResourceEvent[NodeDict]) -> Iterable[str]:
         name = meta.name_of(event.object)
         taints = [] if event.type == "DELETED" else taints_of(event.object, NO_EXECUTE)
         if taints != self._tainted.get(name, []):
             yield f"node/{name}"
 
-    def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
         pod, before, key = event.object, event.previous, meta.key_of(event.object)
         if event.type == "DELETED":
             if key in self._pending or key in self._evicted:
@@ -154,7 +158,7 @@ class TaintEvictionController(Controller):
                 self._cancel(key, pod, "it is evicted at once instead")
             self._start_timer(key, pod, taints, delay)
 
-    def _start_timer(self, key: str, pod: Document, taints: list[Document], delay: float) -> None:
+    def _start_timer(self, key: str, pod: PodDict, taints: list[TaintDict], delay: float) -> None:
         now, pending = self.clock.now(), self._pending.get(key)
         if pending is not None:
             if keeps_clock(pending.started, pending.due, delay, now):
@@ -165,7 +169,7 @@ class TaintEvictionController(Controller):
         self._pending[key] = _PendingEviction(meta.uid_of(pod), now, due, timer)
         self._record_eviction(pod, taints, delay, due)
 
-    def _cancel(self, key: str, pod: Document | None, reason: str) -> None:
+    def _cancel(self, key: str, pod: PodDict | None, reason: str) -> None:
         """Cancel the timer of a pod, if one runs."""
         pending = self._pending.pop(key, None)
         if pending is None:
@@ -198,7 +202,7 @@ class TaintEvictionController(Controller):
         if pending is None and key not in self._evicted:
             return  # cancelled in the meantime
         namespace, name = meta.split_key(key)
-        pod = self.api.peek("Pod", name, namespace)
+        pod = self.api.peek(POD, name, namespace)
         if pod is None or (pending is not None and pending.uid != meta.uid_of(pod)):
             return
         if self._evicted.get(key) != meta.uid_of(pod):
@@ -212,8 +216,8 @@ class TaintEvictionController(Controller):
             return
         self.counts["evicted"] += 1
 
-    def _set_disruption_target(self, pod: Document) -> None:
-        current = self.api.get("Pod", meta.name_of(pod), meta.namespace_of(pod))
+    def _set_disruption_target(self, pod: PodDict) -> None:
+        current = self.api.get(POD, meta.name_of(pod), meta.namespace_of(pod))
         known = get_condition(current, "DisruptionTarget")
         if meta.uid_of(current) != meta.uid_of(pod) or (
             known is not None and known.get("reason") == "DeletionByTaintManager"
@@ -233,7 +237,7 @@ class TaintEvictionController(Controller):
     # -- decision records -----------------------------------------------------------------------
 
     def _record_eviction(
-        self, pod: Document, taints: list[Document], delay: float, due: float
+        self, pod: PodDict, taints: list[TaintDict], delay: float, due: float
     ) -> None:
         node = node_of(pod)
         names = ", ".join(f"{taint['key']}:{NO_EXECUTE}" for taint in taints)
@@ -253,5 +257,5 @@ class TaintEvictionController(Controller):
         )
 
 
-def _node_name(pod: Document) -> Iterable[str]:
+def _node_name(pod: PodDict) -> Iterable[str]:
     return [node_of(pod)]

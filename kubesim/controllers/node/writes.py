@@ -6,18 +6,22 @@ Source: pkg/controller/util/node/controller_utils.go (SwapNodeControllerTaint, M
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import retry_on_conflict
 from kubesim.controllers.node.health import ready_status, unknown_conditions
 from kubesim.errors import NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import NODE, POD
 from kubesim.objects.meta import get_condition
 from kubesim.objects.taints import same_taint, taints_of, with_taints
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict, TaintDict
 
-def write_unknown(api: KubeAPI, node: Document) -> bool:
+
+def write_unknown(api: KubeAPI, node: NodeDict) -> bool:
     """Set the conditions of an unresponsive node to Unknown.
 
     Returns:
@@ -29,7 +33,7 @@ def write_unknown(api: KubeAPI, node: Document) -> bool:
     """
 
     def write() -> bool:
-        current = api.get("Node", meta.name_of(node))
+        current = api.get(NODE, meta.name_of(node))
         if ready_status(current) != ready_status(node):
             return False
         status = current.get("status") or {}
@@ -45,7 +49,7 @@ def write_unknown(api: KubeAPI, node: Document) -> bool:
 
 
 def swap_taints(
-    api: KubeAPI, name: str, add: Sequence[Document], remove: Sequence[Document]
+    api: KubeAPI, name: str, add: Sequence[TaintDict], remove: Sequence[TaintDict]
 ) -> bool:
     """Add and remove taints of a node in one write; return whether it changed.
 
@@ -62,10 +66,10 @@ def swap_taints(
     """
 
     def write() -> bool:
-        node = api.get("Node", name)
+        node = api.get(NODE, name)
         old = taints_of(node)
         now = api.clock.timestamp()
-        added = [
+        added: list[TaintDict] = [
             {**taint, "timeAdded": now}
             for taint in add
             if not any(same_taint(taint, known) for known in old)
@@ -80,7 +84,7 @@ def swap_taints(
     return retry_on_conflict(write)
 
 
-def mark_not_ready(api: KubeAPI, pod: Document) -> bool:
+def mark_not_ready(api: KubeAPI, pod: PodDict) -> bool:
     """Set a pod's Ready condition to False; return whether it changed.
 
     Raises:
@@ -88,7 +92,7 @@ def mark_not_ready(api: KubeAPI, pod: Document) -> bool:
     """
 
     def write() -> bool:
-        current = api.get("Pod", meta.name_of(pod), meta.namespace_of(pod))
+        current = api.get(POD, meta.name_of(pod), meta.namespace_of(pod))
         ready = get_condition(current, "Ready")
         if meta.uid_of(current) != meta.uid_of(pod) or ready is None:
             return False

@@ -17,11 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import REGION_LABEL, ZONE_LABEL
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict
 
 EVICTION_RATE = 0.1  # nodes per second: one in ten seconds (--node-eviction-rate)
 SECONDARY_RATE = 0.01  # in a large zone that is partly down (--secondary-node-eviction-rate)
@@ -41,14 +43,14 @@ class ZoneState(Enum):
     FULL = "FullDisruption"
 
 
-def zone_of(node: Document) -> str:
+def zone_of(node: NodeDict) -> str:
     """Return the zone of a node as ``region/zone``; "" for nodes without labels: one zone."""
     labels = meta.labels_of(node)
     region, zone = labels.get(REGION_LABEL, ""), labels.get(ZONE_LABEL, "")
     return f"{region}/{zone}" if region or zone else ""
 
 
-def counts_for_disruption(node: Document) -> bool:
+def counts_for_disruption(node: NodeDict) -> bool:
     """Return whether a node counts for its zone state: not if labelled exclude-disruption."""
     return EXCLUDE_LABEL not in meta.labels_of(node)
 

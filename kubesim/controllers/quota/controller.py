@@ -14,14 +14,19 @@ Source: pkg/controller/resourcequota/resource_quota_controller.go.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import Kind, ResourceEvent
 from kubesim.client import Controller, Tools
 from kubesim.controllers.quota.plan import object_count_resources, status_of
 from kubesim.errors import NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.kindnames import RESOURCE_QUOTA
 from kubesim.objects.usage import Usage, added, is_in_scope, usage_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ResourceQuotaDict
 
 COUNTED_KINDS = (  # the kinds that quotas usually limit
     "Pod",
@@ -44,7 +49,7 @@ class ResourceQuotaController(Controller):
     def __init__(self, tools: Tools, **options: float) -> None:
         super().__init__(tools, **options)
         self._quotas = self.informer(
-            "ResourceQuota",
+            RESOURCE_QUOTA,
             self._quota_changed,
             indexers={"namespace": lambda quota: [meta.namespace_of(quota)]},
         )
@@ -60,12 +65,12 @@ class ResourceQuotaController(Controller):
 
     # -- watch events ---------------------------------------------------------------------------
 
-    def _quota_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _quota_changed(self, event: ResourceEvent[ResourceQuotaDict]) -> Iterable[str]:
         if event.type != "DELETED":
             self.demand()
             yield meta.key_of(event.object)
 
-    def _counted_object_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _counted_object_changed(self, event: ResourceEvent[Document]) -> Iterable[str]:
         obj, before = event.object, event.previous
         if before is not None and event.type == "MODIFIED":
             if obj.get("spec") == before.get("spec") and _phase(obj) == _phase(before):
@@ -75,7 +80,7 @@ class ResourceQuotaController(Controller):
 
     # -- reconcile ------------------------------------------------------------------------------
 
-    def about(self, key: str) -> Document | None:
+    def about(self, key: str) -> ResourceQuotaDict | None:
         """Return the quota itself."""
         return self._quotas.get(key)
 
@@ -89,7 +94,7 @@ class ResourceQuotaController(Controller):
             self.api.update_status({**quota, "status": status})
             self.counts["statuses"] += 1
 
-    def _usage(self, quota: Document) -> Usage:
+    def _usage(self, quota: ResourceQuotaDict) -> Usage:
         """Return the usage of every resource in the quota's namespace."""
         usages = []
         for name, informer in self._counted.items():
@@ -102,7 +107,7 @@ class ResourceQuotaController(Controller):
             usages += [usage_of(kind.plural, kind.group, document) for document in documents]
         return added(usages)
 
-    def _further_kinds(self, quota: Document) -> list[Kind]:
+    def _further_kinds(self, quota: ResourceQuotaDict) -> list[Kind]:
         """Return the kinds that the quota counts by name and for which there is no informer."""
         kinds = []
         for resource in object_count_resources(quota):
@@ -115,5 +120,5 @@ class ResourceQuotaController(Controller):
         return kinds
 
 
-def _phase(document: Document) -> object:
+def _phase(document: ReadOnlyDocument) -> object:
     return (document.get("status") or {}).get("phase")

@@ -10,12 +10,15 @@ Source: pkg/controller/resourcequota/resource_quota_controller.go (syncResourceQ
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
 from kubesim.objects.usage import Usage, text_of
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import ResourceQuotaDict, ResourceQuotaStatusDict
 
-def status_of(quota: Document, used: Usage) -> Document:
+
+def status_of(quota: ResourceQuotaDict, used: Usage) -> ResourceQuotaStatusDict:
     """Return the status of a quota: its hard limits, and the usage of the resources they name.
 
     Args:
@@ -23,11 +26,13 @@ def status_of(quota: Document, used: Usage) -> Document:
         used: usage of every resource in the quota's namespace.
     """
     hard = (quota.get("spec") or {}).get("hard") or {}
-    shown = {name: text_of(name, used.get(name, Fraction(0))) for name in hard}
+    shown: dict[str, str | float] = {
+        name: text_of(name, used.get(name, Fraction(0))) for name in hard
+    }
     return {"hard": dict(hard), "used": shown}
 
 
-def object_count_resources(quota: Document) -> list[str]:
+def object_count_resources(quota: ResourceQuotaDict) -> list[str]:
     """Return the resources that a quota counts by name, without their prefix ``count/``.
 
     >>> object_count_resources({"spec": {"hard": {"count/leases.coordination.k8s.io": "5"}}})

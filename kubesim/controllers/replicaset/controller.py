@@ -12,7 +12,8 @@ Source: pkg/controller/replicaset/replica_set.go, replica_set_utils.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import RuleStep, Tools
@@ -32,11 +33,13 @@ from kubesim.controllers.shared.controllerrefs import claim
 from kubesim.controllers.shared.podowner import PodOwner, error_message, slow_start
 from kubesim.controllers.shared.ranking import DELETION_COST, parse_deletion_cost, rank_of
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.quantity import count_of
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict, ReplicaSetDict
 
-class ReplicaSetController(PodOwner):
+
+class ReplicaSetController(PodOwner["ReplicaSetDict"]):
     """Reconciles ReplicaSets, one key at a time.
 
     Args:
@@ -53,16 +56,16 @@ class ReplicaSetController(PodOwner):
         self, tools: Tools, *, watch_latency_seconds: float = 0.0, **options: float
     ) -> None:
         super().__init__(tools, watch_latency_seconds=watch_latency_seconds, **options)
-        self._facts: dict[str, tuple[Document, object, ReplicaPod]] = {}  # by uid of the pod
+        self._facts: dict[str, tuple[PodDict, object, ReplicaPod]] = {}  # by uid of the pod
 
-    def owner_indexers(self) -> dict[str, Indexer]:
+    def owner_indexers(self) -> dict[str, Indexer[ReplicaSetDict]]:
         """Index ReplicaSets by namespace and by their Deployment's uid."""
         return {**super().owner_indexers(), "owner": _controller_uid}
 
     def about(self, key: str) -> None:
         """Record no Event about a failing key: FailedCreate and FailedDelete report the error."""
 
-    def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
         if event.type == "DELETED":
             self._facts.pop(meta.uid_of(event.object), None)
         return super()._pod_changed(event)
@@ -91,7 +94,7 @@ class ReplicaSetController(PodOwner):
             raise failures[0]
 
     def _manage_replicas(
-        self, key: str, replicaset: Document, decided: ReplicaPlan, pods: Sequence[ReplicaPod]
+        self, key: str, replicaset: ReplicaSetDict, decided: ReplicaPlan, pods: Sequence[ReplicaPod]
     ) -> list[Exception]:
         """Create or delete pods; return the errors."""
         if decided.create:
@@ -105,11 +108,11 @@ class ReplicaSetController(PodOwner):
 
     # -- reading --------------------------------------------------------------------------------
 
-    def _pods_of(self, replicaset: Document) -> list[ReplicaPod]:
+    def _pods_of(self, replicaset: ReplicaSetDict) -> list[ReplicaPod]:
         """Adopt and release pods; return the facts of those that the ReplicaSet controls."""
         labels = (replicaset["spec"]["template"].get("metadata") or {}).get("labels")
         facts: list[ReplicaPod] = []
-        changed: list[Document] = []
+        changed: list[PodDict] = []
         for pod in self.pods.by_index("owner", meta.uid_of(replicaset)):
             known = self._facts.get(pod["metadata"]["uid"])
             if known is not None and known[0] is pod and known[1] is labels:
@@ -123,7 +126,7 @@ class ReplicaSetController(PodOwner):
             facts.append(fact)
         return facts
 
-    def _related_pods(self, replicaset: Document) -> dict[str, int]:
+    def _related_pods(self, replicaset: ReplicaSetDict) -> dict[str, int]:
         """Count the active pods on each node, of all ReplicaSets of the same Deployment."""
         controller = meta.controller_of(replicaset)
         if controller is None or replicaset["spec"]["replicas"] == 0:
@@ -141,7 +144,7 @@ class ReplicaSetController(PodOwner):
     def _write_status(
         self,
         key: str,
-        replicaset: Document,
+        replicaset: ReplicaSetDict,
         pods: Sequence[ReplicaPod],
         failures: Sequence[Exception],
     ) -> None:
@@ -165,7 +168,7 @@ class ReplicaSetController(PodOwner):
 
     def _record(
         self,
-        replicaset: Document,
+        replicaset: ReplicaSetDict,
         pods: Sequence[ReplicaPod],
         decided: ReplicaPlan,
         failures: Sequence[Exception],
@@ -200,7 +203,7 @@ class ReplicaSetController(PodOwner):
 
 
 def facts_of(
-    pod: Document, template_labels: Document, seconds_at: Callable[[str], float]
+    pod: PodDict, template_labels: Mapping[str, str], seconds_at: Callable[[str], float]
 ) -> ReplicaPod:
     """Return the facts of a pod that the plan uses.
 
@@ -216,6 +219,6 @@ def facts_of(
     return ReplicaPod(metadata["name"], rank, "deletionTimestamp" in metadata, complete)
 
 
-def _controller_uid(replicaset: Document) -> Iterable[str]:
+def _controller_uid(replicaset: ReplicaSetDict) -> Iterable[str]:
     controller = meta.controller_of(replicaset)
     return [controller["uid"]] if controller is not None else []

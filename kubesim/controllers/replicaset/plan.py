@@ -18,12 +18,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 from kubesim.controllers.shared.ranking import RankedPod, rank_for_deletion
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.meta import set_condition
 from kubesim.objects.pods import FINISHED
 from kubesim.quantity import count_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ObjectMetaDict,
+        OwnerReferenceDict,
+        PodDict,
+        PodTemplateSpecDict,
+        ReplicaSetConditionDict,
+        ReplicaSetStatusDict,
+    )
 
 BURST_REPLICAS = 500  # pods created or deleted in one sync, at most
 REPLICA_FAILURE = "ReplicaFailure"  # the only condition type of a ReplicaSet
@@ -128,7 +139,7 @@ def pods_on_nodes(pods: Iterable[ReplicaPod]) -> Counter[str]:
 
 def status_of(
     pods: Sequence[ReplicaPod], *, min_ready_seconds: int, generation: int, now: float
-) -> Document:
+) -> ReplicaSetStatusDict:
     """Return the counters of status; those that are zero are omitted, except `replicas`.
 
     Args:
@@ -153,7 +164,8 @@ def status_of(
         "availableReplicas": available,
         "observedGeneration": generation,
     }
-    return {"replicas": replicas, **{name: count for name, count in counters.items() if count}}
+    status = {"replicas": replicas, **{name: count for name, count in counters.items() if count}}
+    return cast("ReplicaSetStatusDict", status)
 
 
 def next_available(pods: Iterable[ReplicaPod], min_ready_seconds: int, now: float) -> float | None:
@@ -171,8 +183,8 @@ def next_available(pods: Iterable[ReplicaPod], min_ready_seconds: int, now: floa
 
 
 def failure_condition(
-    conditions: Sequence[Document], error: str, *, creating: bool, timestamp: str
-) -> list[Document]:
+    conditions: Sequence[ReplicaSetConditionDict], error: str, *, creating: bool, timestamp: str
+) -> list[ReplicaSetConditionDict]:
     """Return status.conditions with ReplicaFailure set after an error, removed without one.
 
     A ReplicaFailure that is present is not refreshed.
@@ -192,7 +204,9 @@ def failure_condition(
     return list(conditions)
 
 
-def pod_from(template: Document, owner: Document, owner_ref: Document) -> Document:
+def pod_from(
+    template: PodTemplateSpecDict, owner: ReadOnlyDocument, owner_ref: OwnerReferenceDict
+) -> PodDict:
     """Return the pod to create from a template; the API server generates its name.
 
     Args:
@@ -201,12 +215,15 @@ def pod_from(template: Document, owner: Document, owner_ref: Document) -> Docume
         owner_ref: the controllerRef to the owner.
     """
     template_metadata = template.get("metadata") or {}
-    metadata: Document = {
+    metadata: ObjectMetaDict = {
         "generateName": f"{owner['metadata']['name']}-",
         "namespace": owner["metadata"].get("namespace", ""),
         "ownerReferences": [owner_ref],
     }
-    for field in ("labels", "annotations", "finalizers"):
-        if template_metadata.get(field):
-            metadata[field] = template_metadata[field]
+    if template_metadata.get("labels"):
+        metadata["labels"] = template_metadata["labels"]
+    if template_metadata.get("annotations"):
+        metadata["annotations"] = template_metadata["annotations"]
+    if template_metadata.get("finalizers"):
+        metadata["finalizers"] = template_metadata["finalizers"]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}

@@ -15,18 +15,19 @@ Source: pkg/controller/controller_ref_manager.go (ClaimObject, AdoptPod, Release
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, cast
 
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import Invalid, NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import ReadOnlyDocument
+from kubesim.objects.kindnames import D
 from kubesim.objects.selectors import Selector
 
 ClaimAction = Literal["keep", "adopt", "release", "ignore"]
 
 
-def claim_action(owner: Document, selector: Selector, obj: Document) -> ClaimAction:
+def claim_action(owner: ReadOnlyDocument, selector: Selector, obj: ReadOnlyDocument) -> ClaimAction:
     """Decide whether an owner keeps, adopts, releases or ignores an object of its namespace.
 
     Args:
@@ -48,8 +49,8 @@ def claim_action(owner: Document, selector: Selector, obj: Document) -> ClaimAct
 
 
 def claim(
-    api: KubeAPI, owner: Document, selector: Selector, objects: Iterable[Document]
-) -> list[Document]:
+    api: KubeAPI, owner: ReadOnlyDocument, selector: Selector, objects: Iterable[D]
+) -> list[D]:
     """Adopt and release objects; return those that the owner controls afterwards.
 
     Before the first adoption the owner is read from the API server: an owner that was deleted and
@@ -82,7 +83,7 @@ def claim(
     return claimed
 
 
-def adopt(api: KubeAPI, owner: Document, obj: Document) -> Document | None:
+def adopt(api: KubeAPI, owner: ReadOnlyDocument, obj: D) -> D | None:
     """Set the controllerRef of an orphan.
 
     Args:
@@ -96,7 +97,7 @@ def adopt(api: KubeAPI, owner: Document, obj: Document) -> Document | None:
     return _patch_controller_ref(api, obj, meta.owner_reference(owner))
 
 
-def release(api: KubeAPI, owner: Document, obj: Document) -> None:
+def release(api: KubeAPI, owner: ReadOnlyDocument, obj: ReadOnlyDocument) -> None:
     """Remove the owner's controllerRef from an object.
 
     Args:
@@ -107,7 +108,7 @@ def release(api: KubeAPI, owner: Document, obj: Document) -> None:
     _patch_controller_ref(api, obj, {"$patch": "delete", "uid": meta.uid_of(owner)})
 
 
-def _check_can_adopt(api: KubeAPI, owner: Document) -> None:
+def _check_can_adopt(api: KubeAPI, owner: ReadOnlyDocument) -> None:
     """Raise NotFound if the owner was deleted, recreated, or is terminating."""
     kind, name = owner["kind"], meta.name_of(owner)
     fresh = api.peek(kind, name, meta.namespace_of(owner))
@@ -117,11 +118,12 @@ def _check_can_adopt(api: KubeAPI, owner: Document) -> None:
         raise NotFound(f"{kind} {meta.key_of(owner)} has just been deleted", kind=kind, name=name)
 
 
-def _patch_controller_ref(api: KubeAPI, obj: Document, reference: Document) -> Document | None:
+def _patch_controller_ref(api: KubeAPI, obj: D, reference: ReadOnlyDocument) -> D | None:
     """Patch one owner reference; return None if the object is gone or controlled by now."""
     patch = {"metadata": {"uid": meta.uid_of(obj), "ownerReferences": [reference]}}
     name, namespace = meta.name_of(obj), meta.namespace_of(obj)
     try:
-        return api.patch(obj["kind"], name, patch, namespace, patch_type="strategic")
+        written = api.patch(obj["kind"], name, patch, namespace, patch_type="strategic")
     except (NotFound, Invalid):
         return None
+    return cast("D", written)  # of the kind of `obj`

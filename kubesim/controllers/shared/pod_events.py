@@ -7,14 +7,17 @@ pkg/controller/disruption/disruption.go (updatePod).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 
 def affected_labels(
-    event: ResourceEvent, relevant_state: Callable[[Document], object]
+    event: ResourceEvent[PodDict], relevant_state: Callable[[PodDict], object]
 ) -> list[Mapping[str, str]]:
     """Return the label sets whose selectors a pod event affects: the pod's new and old labels.
 

@@ -10,6 +10,7 @@ controller_ref_manager.go; pkg/controller/replicaset/replica_set.go (slowStartBa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Generic, cast
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, Tools
@@ -19,14 +20,17 @@ from kubesim.controllers.shared.expectations import Expectations
 from kubesim.controllers.shared.ranking import slow_start_batches
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import POD, D, KindName
 from kubesim.objects.selectors import Selector, selector_from
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import OwnerReferenceDict, PodDict
 
 RETRY_MARGIN_SECONDS = 0.001  # after the moment at which expectations expire
 
 
-class PodOwner(Controller):
-    """Base of controllers whose objects own pods.
+class PodOwner(Controller, Generic[D]):
+    """Base of controllers whose objects, of the type `D`, own pods.
 
     Args:
         watch_latency_seconds: delay of the watch events of pods; more than 0 lets tests and
@@ -48,9 +52,11 @@ class PodOwner(Controller):
         self, tools: Tools, *, watch_latency_seconds: float = 0.0, **options: float
     ) -> None:
         super().__init__(tools, **options)
-        self.owners = self.informer(self.kind, self._owner_changed, indexers=self.owner_indexers())
+        self.owners = self.informer(
+            cast("KindName[D]", self.kind), self._owner_changed, indexers=self.owner_indexers()
+        )
         self.pods = self.informer(
-            "Pod",
+            POD,
             self._pod_changed,
             on_demand=self.pods_on_demand,
             indexers={"owner": _controller_uid_or_namespace},
@@ -59,17 +65,17 @@ class PodOwner(Controller):
         self.expectations = Expectations()
         self._selectors: dict[str, Selector] = {}  # by uid of the owner: it is immutable
 
-    def owner_indexers(self) -> dict[str, Indexer]:
+    def owner_indexers(self) -> dict[str, Indexer[D]]:
         """Return the indexes of the owners' informer."""
         return {"namespace": lambda owner: [meta.namespace_of(owner)]}
 
-    def about(self, key: str) -> Document | None:
+    def about(self, key: str) -> D | None:
         """Return the owner itself."""
         return self.owners.get(key)
 
     # -- watch events ---------------------------------------------------------------------------
 
-    def _owner_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _owner_changed(self, event: ResourceEvent[D]) -> Iterable[str]:
         key = meta.key_of(event.object)
         if event.type == "DELETED":
             self.expectations.delete_expectations(key)
@@ -79,7 +85,7 @@ class PodOwner(Controller):
             self.demand()
         yield key
 
-    def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
         pod, uid = event.object, meta.uid_of(event.object)
         if event.type == "DELETED" or meta.is_terminating(pod):
             self.expectations.deletion_observed(uid)
@@ -95,11 +101,11 @@ class PodOwner(Controller):
         elif event.type != "DELETED" and _may_be_adoptable(event):
             yield from self._keys_of_adopters(pod)
 
-    def _key_of_owner(self, pod: Document, controller: Document) -> Iterable[str]:
+    def _key_of_owner(self, pod: PodDict, controller: OwnerReferenceDict) -> Iterable[str]:
         if controller["kind"] == self.kind:
             yield f"{meta.namespace_of(pod)}/{controller['name']}"
 
-    def _keys_of_adopters(self, orphan: Document) -> Iterable[str]:
+    def _keys_of_adopters(self, orphan: PodDict) -> Iterable[str]:
         """Yield the keys of the owners whose selector matches an orphan."""
         labels = meta.labels_of(orphan)
         for owner in self.owners.by_index("namespace", meta.namespace_of(orphan)):
@@ -108,7 +114,7 @@ class PodOwner(Controller):
 
     # -- reading --------------------------------------------------------------------------------
 
-    def selector(self, owner: Document) -> Selector:
+    def selector(self, owner: D) -> Selector:
         """Return an owner's spec.selector, which is parsed once."""
         uid = meta.uid_of(owner)
         selector = self._selectors.get(uid)
@@ -117,7 +123,7 @@ class PodOwner(Controller):
             self._selectors[uid] = selector
         return selector
 
-    def claimed(self, owner: Document) -> list[Document]:
+    def claimed(self, owner: D) -> list[PodDict]:
         """Adopt and release pods; return those that the owner controls afterwards."""
         candidates = [
             *self.pods.by_index("owner", meta.uid_of(owner)),
@@ -137,7 +143,7 @@ class PodOwner(Controller):
 
     # -- pod control ----------------------------------------------------------------------------
 
-    def create_pod(self, key: str, owner: Document, pod: Document) -> Exception | None:
+    def create_pod(self, key: str, owner: D, pod: PodDict) -> Exception | None:
         """Create a pod and record an Event.
 
         Args:
@@ -165,7 +171,7 @@ class PodOwner(Controller):
         self.recorder.event(owner, "Normal", "SuccessfulCreate", message)
         return None
 
-    def delete_pod(self, key: str, owner: Document, name: str, uid: str) -> Exception | None:
+    def delete_pod(self, key: str, owner: D, name: str, uid: str) -> Exception | None:
         """Delete a pod and record an Event.
 
         Args:
@@ -214,7 +220,7 @@ def error_message(error: BaseException) -> str:
     return error.message if isinstance(error, StatusError) else str(error)
 
 
-def _may_be_adoptable(event: ResourceEvent) -> bool:
+def _may_be_adoptable(event: ResourceEvent[PodDict]) -> bool:
     """Return whether an orphan is new, or its labels or controllerRef changed."""
     before = event.previous
     return before is None or (
@@ -223,7 +229,7 @@ def _may_be_adoptable(event: ResourceEvent) -> bool:
     )
 
 
-def _controller_uid_or_namespace(pod: Document) -> Iterable[str]:
+def _controller_uid_or_namespace(pod: PodDict) -> Iterable[str]:
     """Index pods by the uid of their controller, and orphans by their namespace."""
     controller = meta.controller_of(pod)
     return [meta.namespace_of(pod) if controller is None else controller["uid"]]

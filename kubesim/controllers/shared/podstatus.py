@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import is_ready, node_of, phase_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 # Reasons that normally pass by themselves: nothing is wrong with the pod yet.
 STARTING = frozenset({"Pending", "ContainerCreating", "PodInitializing", "Terminating", "Ready"})
@@ -31,7 +34,7 @@ FAMILIES = {
 }
 
 
-def why_not_ready(pod: Document) -> str:
+def why_not_ready(pod: PodDict) -> str:
     """Return the reason that `kubectl get pods` shows; "Ready" if the pod is ready.
 
     Args:
@@ -60,7 +63,7 @@ def why_not_ready(pod: Document) -> str:
     return "not ready" if phase == "Running" else phase
 
 
-def reasons_of(pods: Iterable[Document]) -> dict[str, int]:
+def reasons_of(pods: Iterable[PodDict]) -> dict[str, int]:
     """Count the pods by `why_not_ready`, the most frequent reason first, ties by name.
 
     >>> reasons_of([{"status": {"phase": "Running"}}, {}, {}])

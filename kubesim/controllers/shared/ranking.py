@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
 from math import frexp
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
 from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import node_of, phase_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 PHASE_RANK = {"Pending": 0, "Unknown": 1, "Running": 2}
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -49,7 +52,7 @@ class RankedPod:
     related_on_node: int = 1
 
 
-def rank_of(pod: Document, seconds_at: Callable[[str], float], deletion_cost: int = 0) -> RankedPod:
+def rank_of(pod: PodDict, seconds_at: Callable[[str], float], deletion_cost: int = 0) -> RankedPod:
     """Return the facts of a pod that the deletion ranking compares.
 
     Args:

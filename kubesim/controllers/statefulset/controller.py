@@ -15,6 +15,7 @@ pkg/controller/history/controller_history.go.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, RuleStep, Tools
@@ -35,11 +36,21 @@ from kubesim.controllers.statefulset.plan import (
 from kubesim.controllers.statefulset.volumeclaims import keep_claims, missing_claims, volumes_of
 from kubesim.errors import AlreadyExists, NotFound
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.frozen import thaw
+from kubesim.objects.kindnames import CONTROLLER_REVISION, POD, STATEFUL_SET
 from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import is_ready, phase_of
 from kubesim.objects.selectors import selector_from
 from kubesim.objects.wellknown import REVISION_HASH_LABEL
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ControllerRevisionDict,
+        PodDict,
+        PodTemplateSpecDict,
+        StatefulSetDict,
+        StatefulSetStatusDict,
+    )
 
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 INDEX_LABEL = "apps.kubernetes.io/pod-index"
@@ -61,17 +72,17 @@ class StatefulSetController(Controller):
     def __init__(self, tools: Tools, *, max_unavailable: bool = False, **options: float) -> None:
         super().__init__(tools, **options)
         self._max_unavailable_enabled = max_unavailable
-        self._sets = self.informer("StatefulSet", self._set_changed)
+        self._sets = self.informer(STATEFUL_SET, self._set_changed)
         self._pods = self.informer(
-            "Pod", self._pod_changed, indexers={"owner": _owner_uid_or_namespace}
+            POD, self._pod_changed, indexers={"owner": _owner_uid_or_namespace}
         )
 
-    def _set_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _set_changed(self, event: ResourceEvent[StatefulSetDict]) -> Iterable[str]:
         if event.type == "DELETED":
             self.forget_decisions(event.object)
         yield meta.key_of(event.object)
 
-    def _pod_changed(self, event: ResourceEvent) -> Iterable[str]:
+    def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
         pod = event.object
         controller = meta.controller_of(pod)
         if controller is not None:
@@ -82,7 +93,7 @@ class StatefulSetController(Controller):
             if parent and self._sets.get(f"{meta.namespace_of(pod)}/{parent}") is not None:
                 yield f"{meta.namespace_of(pod)}/{parent}"
 
-    def about(self, key: str) -> Document | None:
+    def about(self, key: str) -> StatefulSetDict | None:
         """Return the StatefulSet itself."""
         return self._sets.get(key)
 
@@ -115,9 +126,9 @@ class StatefulSetController(Controller):
 
     # -- reading --------------------------------------------------------------------------------
 
-    def _pods_of(self, statefulset: Document) -> dict[int, Document]:
+    def _pods_of(self, statefulset: StatefulSetDict) -> dict[int, PodDict]:
         """Adopt and release pods; return those that the StatefulSet controls, by ordinal."""
-        by_ordinal: dict[int, Document] = {}
+        by_ordinal: dict[int, PodDict] = {}
         name = meta.name_of(statefulset)
         candidates = [
             *self._pods.by_index("owner", meta.uid_of(statefulset)),
@@ -131,7 +142,7 @@ class StatefulSetController(Controller):
                 by_ordinal[ordinal] = pod
         return dict(sorted(by_ordinal.items()))
 
-    def _spec_of(self, statefulset: Document) -> SetSpec:
+    def _spec_of(self, statefulset: StatefulSetDict) -> SetSpec:
         spec = statefulset["spec"]
         strategy = spec.get("updateStrategy") or {}
         rolling = strategy.get("rollingUpdate") or {}
@@ -150,7 +161,7 @@ class StatefulSetController(Controller):
             max_unavailable=max_unavailable if self._max_unavailable_enabled else None,
         )
 
-    def _facts(self, ordinal: int, pod: Document) -> SetPod:
+    def _facts(self, ordinal: int, pod: PodDict) -> SetPod:
         condition = get_condition(pod, "Ready") or {}
         since = condition.get("lastTransitionTime")
         return SetPod(
@@ -164,14 +175,14 @@ class StatefulSetController(Controller):
 
     # -- revision history -----------------------------------------------------------------------
 
-    def _owned_revisions(self, statefulset: Document) -> list[Document]:
+    def _owned_revisions(self, statefulset: StatefulSetDict) -> list[ControllerRevisionDict]:
         namespace = meta.namespace_of(statefulset)
-        revisions = self.api.snapshot("ControllerRevision", namespace)[0]
+        revisions = self.api.snapshot(CONTROLLER_REVISION, namespace)[0]
         return [revision for revision in revisions if meta.is_owned_by(revision, statefulset)]
 
-    def _ensure_revision(self, statefulset: Document, name: str) -> None:
+    def _ensure_revision(self, statefulset: StatefulSetDict, name: str) -> None:
         """Store the current template as a revision; a reused revision gets the next number."""
-        known = self.api.peek("ControllerRevision", name, meta.namespace_of(statefulset))
+        known = self.api.peek(CONTROLLER_REVISION, name, meta.namespace_of(statefulset))
         status = statefulset.get("status") or {}
         if known is not None and status.get("updateRevision") == name:
             return
@@ -181,7 +192,9 @@ class StatefulSetController(Controller):
         elif meta.is_owned_by(known, statefulset) and revisions.number_of(known) < number - 1:
             self.api.update({**known, "revision": number})
 
-    def _truncate_history(self, statefulset: Document, status: Document) -> None:
+    def _truncate_history(
+        self, statefulset: StatefulSetDict, status: StatefulSetStatusDict
+    ) -> None:
         """Delete unused revisions beyond revisionHistoryLimit."""
         limit = statefulset["spec"].get("revisionHistoryLimit")
         known = self._owned_revisions(statefulset)
@@ -198,17 +211,19 @@ class StatefulSetController(Controller):
             except NotFound:
                 continue
 
-    def _template(self, statefulset: Document, revision: str, spec: SetSpec) -> Document:
+    def _template(
+        self, statefulset: StatefulSetDict, revision: str, spec: SetSpec
+    ) -> PodTemplateSpecDict:
         if revision != spec.update_revision:
             namespace = meta.namespace_of(statefulset)
-            stored = self.api.peek("ControllerRevision", revision, namespace)
+            stored = self.api.peek(CONTROLLER_REVISION, revision, namespace)
             if stored is not None:
                 return revisions.template_of(stored)
         return thaw(statefulset["spec"]["template"])
 
     # -- pods -----------------------------------------------------------------------------------
 
-    def _create(self, statefulset: Document, spec: SetSpec, ordinal: int) -> None:
+    def _create(self, statefulset: StatefulSetDict, spec: SetSpec, ordinal: int) -> None:
         name = f"{spec.name}-{ordinal}"
         current = (statefulset.get("status") or {}).get("currentRevision", "")
         revision = revision_for(spec, ordinal, current)
@@ -216,11 +231,8 @@ class StatefulSetController(Controller):
         metadata = template.setdefault("metadata", {})
         labels = metadata.setdefault("labels", {})
         labels.update({REVISION_HASH_LABEL: revision, NAME_LABEL: name, INDEX_LABEL: str(ordinal)})
-        metadata.update(
-            name=name,
-            namespace=meta.namespace_of(statefulset),
-            ownerReferences=[meta.owner_reference(statefulset)],
-        )
+        metadata["name"], metadata["namespace"] = name, meta.namespace_of(statefulset)
+        metadata["ownerReferences"] = [meta.owner_reference(statefulset)]
         template["spec"].setdefault("hostname", name)
         template["spec"].setdefault("subdomain", statefulset["spec"].get("serviceName", ""))
         if statefulset["spec"].get("volumeClaimTemplates"):
@@ -240,7 +252,7 @@ class StatefulSetController(Controller):
         self.counts["created"] += 1
         self._record_event(statefulset, "create", f"{subject} successful")
 
-    def _create_claims(self, statefulset: Document, pod: str, ordinal: int) -> None:
+    def _create_claims(self, statefulset: StatefulSetDict, pod: str, ordinal: int) -> None:
         """Create the claims of a pod that do not exist; existing ones are used again."""
         subject = f"Pod {pod} in StatefulSet {meta.name_of(statefulset)}"
         for desired in missing_claims(self.api, statefulset, pod, ordinal):
@@ -253,7 +265,7 @@ class StatefulSetController(Controller):
                 raise
             self._record_event(statefulset, "create", f"Claim {name} {subject} success")
 
-    def _delete(self, statefulset: Document, pod: Document) -> None:
+    def _delete(self, statefulset: StatefulSetDict, pod: PodDict) -> None:
         name = meta.name_of(pod)
         subject = f"Pod {name} in StatefulSet {meta.name_of(statefulset)}"
         try:
@@ -269,7 +281,7 @@ class StatefulSetController(Controller):
         self._record_event(statefulset, "delete", f"{subject} successful")
 
     def _record_event(
-        self, statefulset: Document, verb: str, rest: str, *, ok: bool = True
+        self, statefulset: StatefulSetDict, verb: str, rest: str, *, ok: bool = True
     ) -> None:
         reason = ("Successful" if ok else "Failed") + verb.title()
         kind = "Normal" if ok else "Warning"
@@ -277,7 +289,9 @@ class StatefulSetController(Controller):
 
     # -- status and decision records ------------------------------------------------------------
 
-    def _write_status(self, statefulset: Document, spec: SetSpec, facts: list[SetPod]) -> None:
+    def _write_status(
+        self, statefulset: StatefulSetDict, spec: SetSpec, facts: list[SetPod]
+    ) -> None:
         old = statefulset.get("status") or {}
         new = status_of(spec, facts, old.get("currentRevision", ""), self.clock.now())
         new["observedGeneration"] = meta.generation_of(statefulset)
@@ -287,7 +301,7 @@ class StatefulSetController(Controller):
             self._truncate_history(statefulset, new)
 
     def _record(
-        self, statefulset: Document, pods: dict[int, Document], decided: StatefulSetPlan
+        self, statefulset: StatefulSetDict, pods: dict[int, PodDict], decided: StatefulSetPlan
     ) -> None:
         steps, change = self._explain(statefulset, pods, decided)
         name = meta.name_of(statefulset)
@@ -305,7 +319,7 @@ class StatefulSetController(Controller):
         )
 
     def _explain(
-        self, statefulset: Document, pods: dict[int, Document], decided: StatefulSetPlan
+        self, statefulset: StatefulSetDict, pods: dict[int, PodDict], decided: StatefulSetPlan
     ) -> tuple[list[RuleStep], str]:
         """Return the steps of a decision, what a blocking pod waits for, and what would help."""
         spec, facts = statefulset["spec"], [self._facts(o, pod) for o, pod in pods.items()]
@@ -335,7 +349,7 @@ class StatefulSetController(Controller):
         return steps, change
 
 
-def _owner_uid_or_namespace(pod: Document) -> Iterable[str]:
+def _owner_uid_or_namespace(pod: PodDict) -> Iterable[str]:
     """Index pods by the uid of their controller, and orphans by their namespace."""
     controller = meta.controller_of(pod)
     return [controller["uid"] if controller is not None else meta.namespace_of(pod)]

@@ -18,10 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import scaled_value
 from kubesim.quantity import count_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import StatefulSetStatusDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +269,9 @@ def resolve_max_unavailable(value: int | str | None, replicas: int) -> int:
     return max(1, scaled_value(1 if value is None else value, replicas, round_up=False))
 
 
-def status_of(spec: SetSpec, pods: Sequence[SetPod], current_revision: str, now: float) -> Document:
+def status_of(
+    spec: SetSpec, pods: Sequence[SetPod], current_revision: str, now: float
+) -> StatefulSetStatusDict:
     """Return the status of a StatefulSet.
 
     Terminating pods count as replicas, but not as current or updated.

@@ -14,16 +14,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, cast
 
 from kubesim.clock import keyed_bytes
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.frozen import ReadOnlyDocument, thaw
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ControllerRevisionDict,
+        ObjectMetaDict,
+        PodTemplateSpecDict,
+        StatefulSetDict,
+    )
 
 HASH_LABEL = "controller.kubernetes.io/hash"  # of revisions
 REPLACE = {"$patch": "replace"}  # a strategic merge patch then replaces the whole template
 
 
-def template_hash(template: Document) -> str:
+def template_hash(template: PodTemplateSpecDict) -> str:
     """Return a stable hash of a template.
 
     Upstream hashes a dump of Go's memory, which is not reproducible outside Go.
@@ -33,7 +42,7 @@ def template_hash(template: Document) -> str:
     return "".join(meta.SUFFIX_ALPHABET[ord(digit) % 27] for digit in str(number))
 
 
-def template_revision(set_name: str, template: Document) -> str:
+def template_revision(set_name: str, template: PodTemplateSpecDict) -> str:
     """Return the name of a template's revision.
 
     Args:
@@ -43,17 +52,17 @@ def template_revision(set_name: str, template: Document) -> str:
     return f"{set_name}-{template_hash(template)}"
 
 
-def number_of(revision: Document) -> int:
+def number_of(revision: ControllerRevisionDict) -> int:
     """Return a revision's number; 0 if it has none."""
     return int(revision.get("revision") or 0)
 
 
-def next_number(known: Iterable[Document]) -> int:
+def next_number(known: Iterable[ControllerRevisionDict]) -> int:
     """Return one more than the greatest revision number."""
     return max(map(number_of, known), default=0) + 1
 
 
-def revision_document(statefulset: Document, number: int) -> Document:
+def revision_document(statefulset: StatefulSetDict, number: int) -> ControllerRevisionDict:
     """Return the ControllerRevision to create for the current template.
 
     Args:
@@ -62,7 +71,7 @@ def revision_document(statefulset: Document, number: int) -> Document:
     """
     template = statefulset["spec"]["template"]
     labels = {**meta.labels_of(template), HASH_LABEL: template_hash(template)}
-    metadata: Document = {
+    metadata: ObjectMetaDict = {
         "name": template_revision(meta.name_of(statefulset), template),
         "namespace": meta.namespace_of(statefulset),
         "labels": labels,
@@ -78,16 +87,17 @@ def revision_document(statefulset: Document, number: int) -> Document:
     }
 
 
-def template_of(revision: Document) -> Document:
+def template_of(revision: ControllerRevisionDict) -> PodTemplateSpecDict:
     """Return a modifiable copy of the template that a revision stores."""
-    template: Document = thaw(revision["data"]["spec"]["template"])
+    data: ReadOnlyDocument = revision["data"]
+    template = thaw(data["spec"]["template"])
     template.pop("$patch", None)
-    return template
+    return cast("PodTemplateSpecDict", template)
 
 
 def beyond_history_limit(
-    known: Sequence[Document], live: Collection[str], limit: int
-) -> list[Document]:
+    known: Sequence[ControllerRevisionDict], live: Collection[str], limit: int
+) -> list[ControllerRevisionDict]:
     """Return the revisions to delete for the revision history limit, lowest numbers first.
 
     Args:

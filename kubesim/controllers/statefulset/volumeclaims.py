@@ -17,15 +17,27 @@ updateClaimOwnerRefForSetAndPod, hasStaleOwnerRef).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import Conflict
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import PERSISTENT_VOLUME_CLAIM
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ObjectMetaDict,
+        OwnerReferenceDict,
+        PersistentVolumeClaimDict,
+        PodDict,
+        StatefulSetDict,
+        VolumeDict,
+    )
 
 KIND = "PersistentVolumeClaim"
 
 
-def claims_of(statefulset: Document, ordinal: int) -> list[Document]:
+def claims_of(statefulset: StatefulSetDict, ordinal: int) -> list[PersistentVolumeClaimDict]:
     """Return the claims of one pod, in the order of their templates.
 
     Args:
@@ -34,10 +46,10 @@ def claims_of(statefulset: Document, ordinal: int) -> list[Document]:
     """
     spec = statefulset["spec"]
     selected = (spec.get("selector") or {}).get("matchLabels") or {}
-    claims = []
+    claims: list[PersistentVolumeClaimDict] = []
     for template in spec.get("volumeClaimTemplates") or ():
-        metadata = {
-            **meta.metadata_of(template),
+        metadata: ObjectMetaDict = {
+            **(template.get("metadata") or {}),
             "name": f"{meta.name_of(template)}-{meta.name_of(statefulset)}-{ordinal}",
             "namespace": meta.namespace_of(statefulset),
             "labels": {**meta.labels_of(template), **selected},
@@ -46,7 +58,9 @@ def claims_of(statefulset: Document, ordinal: int) -> list[Document]:
     return claims
 
 
-def volumes_of(statefulset: Document, ordinal: int, volumes: list[Document]) -> list[Document]:
+def volumes_of(
+    statefulset: StatefulSetDict, ordinal: int, volumes: list[VolumeDict]
+) -> list[VolumeDict]:
     """Return spec.volumes of one pod: its claims, then the template's volumes of other names.
 
     Args:
@@ -56,14 +70,14 @@ def volumes_of(statefulset: Document, ordinal: int, volumes: list[Document]) -> 
     """
     templates = statefulset["spec"].get("volumeClaimTemplates") or ()
     names = [meta.name_of(template) for template in templates]
-    claimed = [
+    claimed: list[VolumeDict] = [
         {"name": name, "persistentVolumeClaim": {"claimName": meta.name_of(claim)}}
         for name, claim in zip(names, claims_of(statefulset, ordinal), strict=True)
     ]
     return claimed + [volume for volume in volumes if volume.get("name") not in names]
 
 
-def deletes(statefulset: Document) -> tuple[bool, bool]:
+def deletes(statefulset: StatefulSetDict) -> tuple[bool, bool]:
     """Return whether claims are deleted (with the StatefulSet, when their pod is scaled down).
 
     >>> deletes({"spec": {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}})
@@ -74,12 +88,12 @@ def deletes(statefulset: Document) -> tuple[bool, bool]:
 
 
 def owners_wanted(
-    claim: Document,
-    statefulset: Document,
-    pod: Document,
+    claim: PersistentVolumeClaimDict,
+    statefulset: StatefulSetDict,
+    pod: PodDict,
     *,
     condemned: bool,
-) -> list[Document]:
+) -> list[OwnerReferenceDict]:
     """Return metadata.ownerReferences of a claim by the retention policy.
 
     Args:
@@ -96,7 +110,7 @@ def owners_wanted(
     return owners
 
 
-def is_stale(claim: Document, pod_name: str) -> bool:
+def is_stale(claim: PersistentVolumeClaimDict, pod_name: str) -> bool:
     """Return whether a claim is being deleted with the previous pod of that name.
 
     Args:
@@ -112,7 +126,9 @@ def is_stale(claim: Document, pod_name: str) -> bool:
 # -- through the API server ------------------------------------------------------------------------
 
 
-def missing_claims(api: KubeAPI, statefulset: Document, pod: str, ordinal: int) -> list[Document]:
+def missing_claims(
+    api: KubeAPI, statefulset: StatefulSetDict, pod: str, ordinal: int
+) -> list[PersistentVolumeClaimDict]:
     """Return the claims to create before a pod.
 
     Args:
@@ -126,7 +142,7 @@ def missing_claims(api: KubeAPI, statefulset: Document, pod: str, ordinal: int) 
     """
     missing = []
     for desired in claims_of(statefulset, ordinal):
-        known = api.peek(KIND, meta.name_of(desired), meta.namespace_of(desired))
+        known = api.peek(PERSISTENT_VOLUME_CLAIM, meta.name_of(desired), meta.namespace_of(desired))
         if known is None:
             missing.append(desired)
         elif is_stale(known, pod):
@@ -136,7 +152,7 @@ def missing_claims(api: KubeAPI, statefulset: Document, pod: str, ordinal: int) 
 
 
 def keep_claims(
-    api: KubeAPI, statefulset: Document, pod: Document, ordinal: int, *, condemned: bool
+    api: KubeAPI, statefulset: StatefulSetDict, pod: PodDict, ordinal: int, *, condemned: bool
 ) -> None:
     """Update the owner references of a pod's claims, before any pod is deleted.
 
@@ -147,7 +163,7 @@ def keep_claims(
         condemned: the ordinal is beyond spec.replicas.
     """
     for desired in claims_of(statefulset, ordinal):
-        claim = api.peek(KIND, meta.name_of(desired), meta.namespace_of(desired))
+        claim = api.peek(PERSISTENT_VOLUME_CLAIM, meta.name_of(desired), meta.namespace_of(desired))
         if claim is None or meta.is_terminating(claim):
             continue
         owners = owners_wanted(claim, statefulset, pod, condemned=condemned)

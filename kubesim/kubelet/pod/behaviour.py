@@ -18,12 +18,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from math import inf
+from typing import TYPE_CHECKING
 
 from kubesim.clock.streams import keyed_fraction
 from kubesim.kubelet.images import MISSING
 from kubesim.kubelet.pod.phase import INIT, MAIN
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import (
     EXIT_CODE,
     PROBE,
@@ -34,6 +34,9 @@ from kubesim.objects.wellknown import (
     TERMINATION_MESSAGE,
     WORKLOAD,
 )
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ContainerDict, PodDict
 
 START_DELAY_SECONDS = 1.0  # to set up the pod's sandbox, as the original took to start a pod
 INIT_SECONDS = 1.0  # default run time of an init container
@@ -109,7 +112,7 @@ ONCE = Behaviour(run_seconds=INIT_SECONDS)
 PREFIX = "kubesim.dev/"
 
 
-def behaviour_of(pod: Document, container: str, kind: str, warn: Warn) -> Behaviour:
+def behaviour_of(pod: PodDict, container: str, kind: str, warn: Warn) -> Behaviour:
     """Return how a container behaves, by its pod's annotations.
 
     Args:
@@ -147,7 +150,7 @@ def behaviour_of(pod: Document, container: str, kind: str, warn: Warn) -> Behavi
     )
 
 
-def start_delay(pod: Document, warn: Warn) -> float:
+def start_delay(pod: PodDict, warn: Warn) -> float:
     """Return the seconds from a pod's admission to the start of its first container.
 
     Args:
@@ -195,7 +198,7 @@ def _answers(annotation: str, value: str | None, warn: Warn) -> Answers:
         return Answers()
 
 
-def start_error(container: Document) -> str:
+def start_error(container: ContainerDict) -> str:
     """Return why a container's process cannot be started; "" if it can.
 
     The rule of this simulator: a command whose program is named ``does-not-exist`` or ``missing``
@@ -218,7 +221,7 @@ def start_error(container: Document) -> str:
     )
 
 
-def may_exceed_memory(pod: Document, container: str) -> bool:
+def may_exceed_memory(pod: PodDict, container: str) -> bool:
     """Whether the usage model of a container may exceed the memory limit, so that it is OOM-killed.
 
     The built-in models draw memory at random or use a default: they stay below a limit, as a

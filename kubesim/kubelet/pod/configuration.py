@@ -21,8 +21,18 @@ pkg/util/goroutinemap/exponentialbackoff.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ConfigMapVolumeSourceDict,
+        ContainerDict,
+        PodDict,
+        SecretVolumeSourceDict,
+        VolumeDict,
+    )
 
 RETRY_SECONDS = 10.0  # backOffPeriod, after CreateContainerConfigError
 MOUNT_FIRST_SECONDS, MOUNT_MOST_SECONDS = 0.5, 122.0  # back-off of a failed mount
@@ -33,7 +43,7 @@ Find = Callable[[str, str], Document | None]
 CONFIG_MAP, SECRET = "ConfigMap", "Secret"
 
 
-def missing_for_container(container: Document, namespace: str, find: Find) -> str:
+def missing_for_container(container: ContainerDict, namespace: str, find: Find) -> str:
     """Return why a container's environment cannot be resolved; "" if it can.
 
     Args:
@@ -53,7 +63,7 @@ def missing_for_container(container: Document, namespace: str, find: Find) -> st
     return ""
 
 
-def missing_for_volumes(pod: Document, find: Find) -> str:
+def missing_for_volumes(pod: PodDict, find: Find) -> str:
     """Return why a pod's volumes cannot be mounted, as Event FailedMount says it; "" if they can.
 
     Args:
@@ -61,14 +71,9 @@ def missing_for_volumes(pod: Document, find: Find) -> str:
         find: looks up a ConfigMap or Secret.
     """
     for volume in (pod.get("spec") or {}).get("volumes") or ():
-        for kind, field, name_field in (
-            (CONFIG_MAP, "configMap", "name"),
-            (SECRET, "secret", "secretName"),
-        ):
-            source = volume.get(field)
-            if not source or source.get("optional"):
+        for kind, source, name in _volume_sources(volume):
+            if source.get("optional"):
                 continue
-            name = str(source.get(name_field) or "")
             existing = find(kind, name)
             failed = f'MountVolume.SetUp failed for volume "{volume.get("name")}" : '
             if existing is None:
@@ -78,6 +83,16 @@ def missing_for_volumes(pod: Document, find: Find) -> str:
                     what = "configmap" if kind == CONFIG_MAP else "secret"
                     return f"{failed}{what} references non-existent {what} key: {item.get('key')}"
     return ""
+
+
+def _volume_sources(
+    volume: VolumeDict,
+) -> Iterator[tuple[str, ConfigMapVolumeSourceDict | SecretVolumeSourceDict, str]]:
+    """Yield (kind, source, name) of the ConfigMap or Secret that a volume shows."""
+    if of_config_map := volume.get("configMap"):
+        yield CONFIG_MAP, of_config_map, str(of_config_map.get("name") or "")
+    if of_secret := volume.get("secret"):
+        yield SECRET, of_secret, str(of_secret.get("secretName") or "")
 
 
 def mount_delay(attempt: int) -> float:
@@ -92,17 +107,19 @@ def mount_delay(attempt: int) -> float:
     return min(MOUNT_FIRST_SECONDS * float(1 << min(attempt, 10)), MOUNT_MOST_SECONDS)
 
 
-def _environment(container: Document) -> Iterator[tuple[str, Document]]:
+def _environment(container: ContainerDict) -> Iterator[tuple[str, ReadOnlyDocument]]:
     """Yield (kind, reference) of each ConfigMap and Secret that the environment refers to."""
     for source in container.get("envFrom") or ():
-        for kind, field in ((CONFIG_MAP, "configMapRef"), (SECRET, "secretRef")):
-            if source.get(field):
-                yield kind, source[field]
+        if config_map := source.get("configMapRef"):
+            yield CONFIG_MAP, config_map
+        if secret := source.get("secretRef"):
+            yield SECRET, secret
     for variable in container.get("env") or ():
         origin = variable.get("valueFrom") or {}
-        for kind, field in ((CONFIG_MAP, "configMapKeyRef"), (SECRET, "secretKeyRef")):
-            if origin.get(field):
-                yield kind, origin[field]
+        if key_of_config_map := origin.get("configMapKeyRef"):
+            yield CONFIG_MAP, key_of_config_map
+        if key_of_secret := origin.get("secretKeyRef"):
+            yield SECRET, key_of_secret
 
 
 def _keys(source: Document) -> set[str]:

@@ -12,14 +12,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING, cast
 
 from kubesim.clock import keyed_bytes
 from kubesim.clock.base import Timer
 from kubesim.kubelet.pod.backoff import CrashBackOff, PullBackOff
 from kubesim.kubelet.pod.behaviour import Behaviour
 from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, SIDECAR, TERMINATED, WAITING, Container
-from kubesim.objects.frozen import Document
 from kubesim.objects.pods import is_sidecar
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ContainerDict,
+        ContainerStateDict,
+        ContainerStateTerminatedDict,
+        ContainerStateWaitingDict,
+        ContainerStatusDict,
+        PodDict,
+    )
 
 LOG_LINES = 100  # kept for each run of a container
 LOST_EXIT_CODE = 255  # reported by a runtime for a container whose end it did not see
@@ -83,7 +93,7 @@ class ContainerState:
         "uid",
     )
 
-    def __init__(self, spec: Document, kind: str, uid: str, behaviour: Behaviour) -> None:
+    def __init__(self, spec: ContainerDict, kind: str, uid: str, behaviour: Behaviour) -> None:
         self.spec = spec
         self.kind = kind
         self.uid = uid
@@ -94,8 +104,8 @@ class ContainerState:
         self.restarts = 0
         self.started = self.ready = False
         self.started_at = self.exited_at = 0.0
-        self.ended: Document | None = None
-        self.last: Document | None = None
+        self.ended: ContainerStateTerminatedDict | None = None
+        self.last: ContainerStateTerminatedDict | None = None
         self.backoff = CrashBackOff()
         self.pulls: PullBackOff | None = None  # created by the first failed pull
         self.busy = self.killed = self.stopping = False
@@ -168,7 +178,7 @@ class ContainerState:
         if final_message := message or self.behaviour.termination_message:
             self.ended["message"] = final_message[:MESSAGE_LENGTH]
 
-    def restore(self, status: Document, now: float, timestamp: Timestamp) -> None:
+    def restore(self, status: ContainerStatusDict, now: float, timestamp: Timestamp) -> None:
         """Take over the state in a pod's status, after the kubelet lost its memory.
 
         A container that ran is now terminated, with the exit code of an end that nobody saw.
@@ -182,12 +192,13 @@ class ContainerState:
         self.restarts = int(status.get("restartCount") or 0)
         self.last = (status.get("lastState") or {}).get("terminated")
         if "terminated" in state:
-            self.state, self.ended = TERMINATED, dict(state["terminated"])
+            self.state, self.ended = TERMINATED, {**state["terminated"]}
         elif "running" in state:
             self.exit(now, LOST_EXIT_CODE, "Unknown", "", timestamp)
-            self.ended = {**(self.ended or {}), "startedAt": state["running"].get("startedAt")}
+            started = cast(str, state["running"].get("startedAt"))
+            self.ended = {**(self.ended or {}), "startedAt": started}
         elif self.last is not None:
-            self.state, self.ended, self.last = TERMINATED, dict(self.last), None
+            self.state, self.ended, self.last = TERMINATED, {**self.last}, None
             self.started = self.ready = False
         self.exited_at = now
 
@@ -258,9 +269,9 @@ class ContainerState:
         run = keyed_bytes(f"container/{self.uid}/{self.name}/{self.restarts}", 32)
         return f"kubesim://{run.hex()}"
 
-    def status(self, timestamp: Timestamp) -> Document:
+    def status(self, timestamp: Timestamp) -> ContainerStatusDict:
         """Return its entry in containerStatuses or initContainerStatuses."""
-        status: Document = {
+        status: ContainerStatusDict = {
             "name": self.name,
             "image": self.image,
             "imageID": image_id(self.image) if self.state != WAITING or self.has_run_before else "",
@@ -276,12 +287,14 @@ class ContainerState:
                 status["containerID"] = self.id
         return status
 
-    def _state(self, timestamp: Timestamp) -> Document:
+    def _state(self, timestamp: Timestamp) -> ContainerStateDict:
         if self.state == RUNNING:
             return {"running": {"startedAt": timestamp(self.started_at)}}
         if self.state == TERMINATED:
-            return {"terminated": self.ended}
-        waiting = {"reason": self.reason} | ({"message": self.message} if self.message else {})
+            return {"terminated": self.ended or {}}
+        waiting: ContainerStateWaitingDict = {"reason": self.reason}
+        if self.message:
+            waiting["message"] = self.message
         return {"waiting": waiting}
 
 
@@ -292,7 +305,7 @@ def image_id(image: str) -> str:
 
 
 def container_states(
-    pod: Document, behaviour: Callable[[str, str], Behaviour]
+    pod: PodDict, behaviour: Callable[[str, str], Behaviour]
 ) -> list[ContainerState]:
     """Return the waiting containers of a pod: init containers and sidecars, then main ones.
 
@@ -301,8 +314,8 @@ def container_states(
         behaviour: called as behaviour(container name, kind).
     """
     uid, spec = str(pod["metadata"]["uid"]), pod.get("spec") or {}
-    inits: list[Document] = spec.get("initContainers") or []
-    entries: list[tuple[Document, str]] = [
+    inits: list[ContainerDict] = spec.get("initContainers") or []
+    entries: list[tuple[ContainerDict, str]] = [
         *((entry, SIDECAR if is_sidecar(entry) else INIT) for entry in inits),
         *((entry, MAIN) for entry in spec.get("containers") or ()),
     ]

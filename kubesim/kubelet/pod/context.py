@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
@@ -19,6 +20,9 @@ from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import TERMINATION_GRACE_SECONDS
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ class PodContext:
         self,
         api: KubeAPI,
         worker: Worker,
-        pod: Document,
+        pod: PodDict,
         models: PodModels,
         tools: NodeTools,
         ip: str,

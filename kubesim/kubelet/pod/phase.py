@@ -24,9 +24,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
 from kubesim.objects.meta import set_condition
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodConditionDict, PodDict
 
 MAIN, INIT, SIDECAR = "main", "init", "sidecar"
 WAITING, RUNNING, TERMINATED, NO_STATUS = "waiting", "running", "terminated", ""
@@ -133,7 +136,7 @@ def should_restart(restart_policy: str, exit_code: int, *, deleted: bool = False
     return restart_policy == "Always" or exit_code != 0
 
 
-def ran_before(pod: Document) -> bool:
+def ran_before(pod: PodDict) -> bool:
     """Whether the status has containers that ran, from before the kubelet lost its memory."""
     status = pod.get("status") or {}
     known = [
@@ -149,14 +152,14 @@ def ran_before(pod: Document) -> bool:
 
 
 def conditions(
-    old: Sequence[Document],
+    old: Sequence[PodConditionDict],
     containers: Sequence[Container],
     pod_phase: str,
     now: str,
     gates: Sequence[str] = (),
     *,
     sandbox: bool = True,
-) -> list[Document]:
+) -> list[PodConditionDict]:
     """Return a pod's conditions with those that a kubelet writes.
 
     Args:

@@ -24,11 +24,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 from kubesim.clock.base import Timer, Worker
 from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.context import PodContext
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ContainerDict, ProbeDict
 
 STARTUP, LIVENESS, READINESS = "startup", "liveness", "readiness"
 KINDS = (STARTUP, LIVENESS, READINESS)
@@ -84,7 +87,7 @@ class ProbeState:
         self.on_hold = False
 
 
-def failure_output(kind: str, probe: Document, ip: str, *, timed_out: bool) -> str:
+def failure_output(kind: str, probe: ProbeDict, ip: str, *, timed_out: bool) -> str:
     """Return the output of a failed attempt, as the probe's handler words it.
 
     Args:
@@ -138,6 +141,16 @@ class ProbeResult:
     threshold: int
 
 
+def probes_of(container: ContainerDict) -> dict[str, ProbeDict]:
+    """Return the probes of a container by kind."""
+    probes = (
+        (STARTUP, container.get("startupProbe")),
+        (LIVENESS, container.get("livenessProbe")),
+        (READINESS, container.get("readinessProbe")),
+    )
+    return {kind: probe for kind, probe in probes if probe}
+
+
 class Prober:
     """Runs the probes of one container on its pod's worker.
 
@@ -153,7 +166,7 @@ class Prober:
 
     def __init__(
         self,
-        container: Document,
+        container: ContainerDict,
         worker: Worker,
         now: Callable[[], float],
         *,
@@ -162,7 +175,7 @@ class Prober:
         ip: str,
         report: Callable[[ProbeResult], object],
     ) -> None:
-        self._specs = {k: container[f"{k}Probe"] for k in KINDS if container.get(f"{k}Probe")}
+        self._specs = probes_of(container)
         self._states = {
             kind: ProbeState(
                 kind,
@@ -281,7 +294,7 @@ class PodProbes:
                 report=partial(report, container),
             )
             for container in context.containers
-            if any(container.spec.get(f"{kind}Probe") for kind in KINDS)
+            if probes_of(container.spec)
         }
 
     def _healthy(self, container: ContainerState, kind: str, age: float) -> bool:

@@ -9,13 +9,16 @@ No counterpart in Kubernetes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from kubesim.client import Decision, RuleStep
 from kubesim.kubelet.pod.backoff import FORGET_SECONDS, MAX_SECONDS
 from kubesim.kubelet.pod.probes import ProbeResult
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.quantity import count_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 LIFECYCLE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/"
 IMAGES = "https://kubernetes.io/docs/concepts/containers/images/"
@@ -30,7 +33,7 @@ RESOURCES = "https://kubernetes.io/docs/concepts/configuration/manage-resources-
 
 def pod_record(
     now: float,
-    pod: Document,
+    pod: PodDict,
     component: str,
     verdict: str,
     *steps: RuleStep,
@@ -61,7 +64,7 @@ def pod_record(
 
 def restart_record(
     now: float,
-    pod: Document,
+    pod: PodDict,
     component: str,
     *,
     container: str,
@@ -118,7 +121,7 @@ def restart_record(
 
 
 def probe_record(
-    now: float, pod: Document, component: str, container: str, result: ProbeResult
+    now: float, pod: PodDict, component: str, container: str, result: ProbeResult
 ) -> Decision:
     """Return how a probe changed the state of a container.
 
@@ -158,7 +161,7 @@ def probe_record(
 
 def image_record(
     now: float,
-    pod: Document,
+    pod: PodDict,
     component: str,
     container: str,
     reason: str,
@@ -186,7 +189,7 @@ def image_record(
 
 
 def waiting_record(
-    now: float, pod: Document, component: str, what: str, message: str, wait: float
+    now: float, pod: PodDict, component: str, what: str, message: str, wait: float
 ) -> Decision:
     """Return why a container, or the volumes of its pod, wait for a ConfigMap or a Secret.
 
@@ -209,7 +212,7 @@ def waiting_record(
 
 def refusal_record(
     now: float,
-    pod: Document,
+    pod: PodDict,
     component: str,
     reason: str,
     message: str,
@@ -235,7 +238,7 @@ def refusal_record(
 
 
 def ended_record(
-    now: float, pod: Document, component: str, reason: str, message: str, change: str
+    now: float, pod: PodDict, component: str, reason: str, message: str, change: str
 ) -> Decision:
     """Return why a kubelet ended a pod.
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Worker
@@ -52,10 +53,12 @@ from kubesim.kubelet.pod.termination import KILL_EXIT_CODE
 from kubesim.kubelet.pod.terminator import PodTerminator
 from kubesim.kubelet.usage.meter import Load, Meter
 from kubesim.kubelet.usage.models import PodModels
-from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_limits
 from kubesim.objects.wellknown import TERMINATION_GRACE_SECONDS
 from kubesim.usercode import error_text
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 ERROR_EXIT_CODE = 1  # of a container whose usage model raised
 SANDBOX_CHANGED = "Pod sandbox changed, it will be killed and re-created."
@@ -76,7 +79,7 @@ class PodRunner:
         self,
         api: KubeAPI,
         worker: Worker,
-        pod: Document,
+        pod: PodDict,
         models: PodModels,
         tools: NodeTools,
         ip: str,
@@ -206,11 +209,8 @@ class PodRunner:
         """
         pod = self._context
         status = pod.pod["status"]
-        known = {
-            str(entry["name"]): entry
-            for field in ("containerStatuses", "initContainerStatuses")
-            for entry in status.get(field) or ()
-        }
+        entries = status.get("containerStatuses") or [], status.get("initContainerStatuses") or []
+        known = {str(entry["name"]): entry for statuses in entries for entry in statuses}
         for container in pod.containers:
             if container.name in known:
                 container.restore(known[container.name], pod.now(), pod.timestamp)

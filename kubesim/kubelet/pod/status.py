@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import Conflict, NotFound
@@ -18,9 +19,12 @@ from kubesim.kubelet.pod.containers import ContainerState, Timestamp
 from kubesim.kubelet.pod.context import PodContext
 from kubesim.kubelet.pod.phase import MAIN, RUNNING, conditions, phase
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import POD
 from kubesim.objects.meta import set_condition
 from kubesim.objects.pods import FINISHED
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict, PodStatusDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class PodStatusManager:
     def _write(self, *, ended: bool, failure: PodFailure | None) -> bool:
         pod = self._context
 
-        def render(newest: Document) -> Document:
+        def render(newest: PodDict) -> PodStatusDict:
             return pod_status(
                 newest,
                 pod.containers,
@@ -88,7 +92,7 @@ class PodStatusManager:
 
 
 def pod_status(
-    pod: Document,
+    pod: PodDict,
     containers: Sequence[ContainerState],
     *,
     ip: str,
@@ -98,7 +102,7 @@ def pod_status(
     ended: bool = False,
     failure: PodFailure | None = None,
     sandbox: bool = True,
-) -> Document:
+) -> PodStatusDict:
     """Return the pod's status: phase, conditions, one entry for each container.
 
     Args:
@@ -120,7 +124,7 @@ def pod_status(
     new_conditions = conditions(before, facts, pod_phase, now, gates, sandbox=sandbox)
     if pod_phase in FINISHED and any(c.state == RUNNING for c in containers):
         pod_phase = str(old.get("phase") or "Pending")  # a final phase waits for the last container
-    status: Document = {
+    status: PodStatusDict = {
         **old,
         "phase": pod_phase,
         "conditions": new_conditions,
@@ -149,7 +153,7 @@ def pod_status(
 
 
 def write_status(
-    api: KubeAPI, namespace: str, name: str, uid: str, render: Callable[[Document], Document]
+    api: KubeAPI, namespace: str, name: str, uid: str, render: Callable[[PodDict], PodStatusDict]
 ) -> bool:
     """Write the status over the newest state of this very pod; return False if it is gone.
 
@@ -159,7 +163,7 @@ def write_status(
         render: returns the status for the newest state of the pod.
     """
     while True:
-        pod = api.peek("Pod", name, namespace)
+        pod = api.peek(POD, name, namespace)
         if pod is None or meta.uid_of(pod) != uid:
             return False
         try:
@@ -179,7 +183,7 @@ def delete_pod_object(api: KubeAPI, namespace: str, name: str, uid: str) -> None
         namespace, name, uid: of the pod.
     """
     while True:
-        existing = api.peek("Pod", name, namespace)
+        existing = api.peek(POD, name, namespace)
         if existing is None or meta.uid_of(existing) != uid:
             return
         try:

@@ -20,12 +20,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.clock.base import Worker
 from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.phase import RUNNING, SIDECAR
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ContainerDict
 
 MINIMUM_SECONDS = 2.0  # minimumGracePeriodInSeconds: after SIGTERM, whatever is left
 TERM_EXIT_CODE = 143  # 128 + SIGTERM: a process that does not catch it
@@ -62,7 +64,7 @@ def stop_times(now: float, deadline: float, pre_stop_seconds: float, stop_second
     return Stop(term_at, min(exit_at, kill_at), exit_at > kill_at)
 
 
-def pre_stop_seconds(container: Document) -> float:
+def pre_stop_seconds(container: ContainerDict) -> float:
     """Return how many seconds a container's preStop hook takes.
 
     A ``sleep`` action states it; in a command, each ``sleep N`` counts; other commands and HTTP

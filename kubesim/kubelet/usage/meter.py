@@ -9,19 +9,21 @@ Source: the role of cAdvisor and cgroups; pkg/kubelet/stats.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Timer, Worker
 from kubesim.kubelet.usage.models import PodModels
-from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_limits
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ContainerDict, PodDict
 
 TICK_SECONDS = 1.0
 UNLIMITED = 1 << 62
 ALWAYS = (True,)  # a load without the attribute `routed` is called at each tick
 
-Load = Callable[[Document, float], float | None]
+Load = Callable[["PodDict", float], float | None]
 """load(pod, second) -> requests per second that reach the pod, or None.
 
 It may have an attribute `routed`, a collection that is empty while no traffic is routed to any pod;
@@ -45,7 +47,7 @@ class MeteredContainer(Protocol):
         """Of the container."""
 
     @property
-    def spec(self) -> Document:
+    def spec(self) -> ContainerDict:
         """Its entry in the pod's spec."""
 
     @property
@@ -80,7 +82,7 @@ class Meter(Generic[ContainerT]):
         api: KubeAPI,
         worker: Worker,
         key: tuple[str, str],
-        pod: Document,
+        pod: PodDict,
         models: PodModels,
         load: Load | None,
         *,
@@ -212,7 +214,7 @@ class Meter(Generic[ContainerT]):
         return usages
 
 
-def _no_load(_pod: Document, _now: float) -> None:
+def _no_load(_pod: PodDict, _now: float) -> None:
     """Return the load of a pod without traffic."""
 
 

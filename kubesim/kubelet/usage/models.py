@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import inf
+from typing import TYPE_CHECKING
 
 from kubesim.arguments import check_arguments, function, mapping_of
 from kubesim.errors import BadRequest
@@ -27,10 +28,12 @@ from kubesim.kubelet.usage.workload import (
     make_workload,
 )
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.pods import containers_of
 from kubesim.objects.wellknown import WORKLOAD
 from kubesim.quantity import MEGABYTE
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ObjectMetaDict, PodDict
 
 
 class LeakWorkload:
@@ -97,7 +100,7 @@ def known_models(factories: Mapping[str, Factory] | None) -> dict[str, Factory]:
     return {**BUILT_IN, **(factories or {})}
 
 
-def capacities(seed: int, factories: Mapping[str, Factory] | None) -> Callable[[Document], float]:
+def capacities(seed: int, factories: Mapping[str, Factory] | None) -> Callable[[PodDict], float]:
     """Return a function from a pod to the requests per second that it can serve.
 
     Args:
@@ -120,7 +123,7 @@ class PodModels:
         BadRequest: an annotation cannot be used. A factory of a user's own may raise anything.
     """
 
-    def __init__(self, seed: int, pod: Document, factories: Mapping[str, Factory]) -> None:
+    def __init__(self, seed: int, pod: PodDict, factories: Mapping[str, Factory]) -> None:
         self._seed = seed
         self._pod = pod
         self._factories = factories
@@ -142,8 +145,8 @@ class PodModels:
             for c in (*(spec.get("initContainers") or ()), *spec["containers"])
             if c["name"] == container
         ]
-        metadata = {**self._pod["metadata"], "annotations": annotations}
-        pod = {**self._pod, "metadata": metadata, "spec": {**spec, "containers": alone}}
+        metadata: ObjectMetaDict = {**self._pod["metadata"], "annotations": annotations}
+        pod: PodDict = {**self._pod, "metadata": metadata, "spec": {**spec, "containers": alone}}
         return make_workload(self._seed, pod, self._factories)
 
     def ceiling(self) -> float:

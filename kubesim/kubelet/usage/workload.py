@@ -27,7 +27,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from kubesim.clock.streams import BLOCK_SECONDS, keyed_bytes
 from kubesim.errors import BadRequest
@@ -36,6 +36,9 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_limits, containers_of
 from kubesim.objects.wellknown import WORKLOAD
 from kubesim.quantity import MEGABYTE
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 SEED_CPU = (100, 200)  # millicores, both ends included
 SEED_MEMORY = (50, 100)  # MB
@@ -85,7 +88,7 @@ class Context:
     """
 
     seed: int
-    pod: Document
+    pod: PodDict
     options: Document
 
 
@@ -226,7 +229,7 @@ class DefaultWorkload:
 
 
 def make_workload(
-    seed: int, pod: Document, factories: Mapping[str, Factory] | None = None
+    seed: int, pod: PodDict, factories: Mapping[str, Factory] | None = None
 ) -> Workload:
     """Create the model that a pod's annotation names.
 
@@ -259,7 +262,7 @@ def make_workload(
     return loaded if model == "load" else DefaultWorkload(idle, loaded)
 
 
-def _options_of(pod: Document) -> Document:
+def _options_of(pod: PodDict) -> Document:
     """Parse the workload annotation of a pod; {} if it has none."""
     value = meta.annotations_of(pod).get(WORKLOAD)
     if value is None:
@@ -292,7 +295,7 @@ def checked_model(name: str, model: object) -> Workload:
 
 
 def capacity_of(
-    pod: Document, seed: int = 0, factories: Mapping[str, Factory] | None = None
+    pod: PodDict, seed: int = 0, factories: Mapping[str, Factory] | None = None
 ) -> float:
     """Return the requests per second that a pod can serve: `capacity_rps()` of its model.
 

@@ -20,14 +20,17 @@ import json
 import shlex
 import time
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.errors import GenericStatusError
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import name_of
 from kubesim.objects.pods import containers_of
 from kubesim.rest.http.wire import Request
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # of RFC 6455
@@ -49,9 +52,7 @@ class CommandResult(NamedTuple):
     code: int = 0
 
 
-def run_command(
-    pod: Mapping[str, object], container: str, command: Sequence[str], now: str
-) -> CommandResult:
+def run_command(pod: PodDict, container: str, command: Sequence[str], now: str) -> CommandResult:
     """Return the result of a command in a container. Pure.
 
     Args:
@@ -96,7 +97,7 @@ def run_command(
     return CommandResult("", message, NOT_FOUND)
 
 
-def environment_of(pod: Mapping[str, object], container: str) -> dict[str, str]:
+def environment_of(pod: PodDict, container: str) -> dict[str, str]:
     """Return the environment of a container: the variables whose values the pod's spec contains."""
     environment = {"PATH": "/usr/bin:/bin", "HOSTNAME": name_of(pod), "HOME": "/root"}
     for entry in containers_of(pod):

@@ -6,17 +6,20 @@ Source: pkg/registry/core/pod/rest/log.go, pkg/kubelet/kuberuntime/logs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest, NotFound
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import POD
 from kubesim.objects.meta import name_of, namespace_of, uid_of
 from kubesim.objects.pods import containers_of, is_finished, node_of
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import flag, number
 from kubesim.rest.kube.watch import LAST_CHUNK, chunk
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ContainerStatusDict, PodDict
 
 Lines = Sequence[tuple[float, str]]
 FINAL_PULLS = 2  # empty pulls from a finished container before its stream ends
@@ -106,7 +109,7 @@ def _stamp(clock: Clock, seconds: float) -> str:
     return f"{clock.timestamp(whole)[:-1]}.{round((seconds - whole) * 1e9) % 10**9:09d}Z"
 
 
-def find_container(pod: Document, options: LogOptions) -> str:
+def find_container(pod: PodDict, options: LogOptions) -> str:
     """Return the name of the container whose log is requested.
 
     Raises:
@@ -121,7 +124,8 @@ def find_container(pod: Document, options: LogOptions) -> str:
         *(status.get("containerStatuses") or ()),
         *(status.get("initContainerStatuses") or ()),
     ]
-    current: Document = next((item for item in statuses if item.get("name") == container), {})
+    nothing: ContainerStatusDict = {}
+    current = next((item for item in statuses if item.get("name") == container), nothing)
     if options.previous:
         if not (current.get("lastState") or {}).get("terminated"):
             raise BadRequest(
@@ -143,7 +147,7 @@ class LogFollower:
         options: of the request.
     """
 
-    def __init__(self, api: KubeAPI, pod: Document, container: str, options: LogOptions) -> None:
+    def __init__(self, api: KubeAPI, pod: PodDict, container: str, options: LogOptions) -> None:
         self.done = False
         self._api = api
         self._pod = pod
@@ -189,7 +193,7 @@ class LogFollower:
     def _is_finished(self) -> bool:
         """Whether the pod has finished, was deleted, or was replaced by one of the same name."""
         try:
-            pod = self._api.get("Pod", name_of(self._pod), namespace_of(self._pod))
+            pod = self._api.get(POD, name_of(self._pod), namespace_of(self._pod))
         except NotFound:
             return True
         return is_finished(pod) or uid_of(pod) != uid_of(self._pod)

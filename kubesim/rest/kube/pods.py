@@ -11,6 +11,7 @@ from collections.abc import Callable
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.errors import BadRequest, GenericStatusError, MethodNotAllowed, TooManyRequests
+from kubesim.objects.kindnames import POD
 from kubesim.objects.meta import is_terminating
 from kubesim.objects.pods import containers_of, node_of
 from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response
@@ -86,7 +87,7 @@ class PodHandlers:
             tail_lines=options.tail,
             previous=options.previous,
         )
-        pod = api.get("Pod", info.name, target.namespace)
+        pod = api.get(POD, info.name, target.namespace)
         container = find_container(pod, options)
         if options.follow and not options.previous and request.method == "GET":
             self.check_room()
@@ -163,7 +164,7 @@ class PodHandlers:
         if request.method not in ("GET", "POST"):
             raise MethodNotAllowed(NOT_ALLOWED)
         api, command = self._api, request.parameters("command")
-        pod = api.get("Pod", target.info.name, target.namespace)
+        pod = api.get(POD, target.info.name, target.namespace)
         if not command or not command[0]:
             raise BadRequest("you must specify at least one command for the container")
         names = [str(entry.get("name")) for entry in containers_of(pod)]
@@ -189,7 +190,7 @@ class PodHandlers:
 
     def reject(self, _request: Request, target: Target) -> Response:
         """Reject a subresource that needs a real process in the container."""
-        self._api.get("Pod", target.info.name, target.namespace)
+        self._api.get(POD, target.info.name, target.namespace)
         feature = UNSUPPORTED[target.info.subresource.partition("/")[0]]
         raise GenericStatusError(
             501, f"{feature} is not supported by the simulator: there is no process to connect to"

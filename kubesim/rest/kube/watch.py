@@ -131,7 +131,7 @@ class KubeWatch:
         if initial:
             self._first += self._bookmark(since, initial=True)
 
-    def _line(self, event: ResourceEvent) -> bytes:
+    def _line(self, event: ResourceEvent[Document]) -> bytes:
         """Serialize an event; once for all clients that accept the same representation."""
         document, first = event.object, not self._head_sent
         self._head_sent = True

@@ -21,6 +21,7 @@ from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Clock
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import NODE, POD
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.simple.summary import summarize
@@ -72,7 +73,7 @@ class LogRoutes:
     def summary(self, _request: Request) -> Response:
         """Return counts of log rows, pods by phase and nodes by condition."""
         page = self._analytics.since(0)
-        pods, nodes = self._api.snapshot("Pod")[0], self._api.snapshot("Node")[0]
+        pods, nodes = self._api.snapshot(POD)[0], self._api.snapshot(NODE)[0]
         return Response.json(summarize(page.rows, pods, nodes, lost=page.lost))
 
 

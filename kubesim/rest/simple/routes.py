@@ -28,6 +28,7 @@ from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import BadRequest, NotFound
 from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import NODE, POD
 from kubesim.rest.handler import Router
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
@@ -136,7 +137,7 @@ class ClusterRoutes:
     def nodes(self, _request: Request) -> Response:
         """Return the records of all nodes."""
         api = self._api
-        nodes, pods = api.snapshot("Node")[0], api.snapshot("Pod")[0]
+        nodes, pods = api.snapshot(NODE)[0], api.snapshot(POD)[0]
         return Response.json(node_records(nodes, pods, api.sample, api.node_log))
 
     def events(self, _request: Request) -> Response:

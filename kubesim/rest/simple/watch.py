@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.errors import BadRequest, Expired
+from kubesim.objects.frozen import Document
 from kubesim.rest.http import streams
 from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response
 from kubesim.rest.http.streams import StreamWriter
@@ -99,7 +100,7 @@ class ChangeStream:
         self._sse = sse
         self._encodings = encodings
         self._last_sent = time.monotonic()  # wall time, for heartbeats
-        objects: list[ResourceEvent] = []
+        objects: list[ResourceEvent[Document]] = []
         start: str | int = since
         if not since:
             listed, start = api.snapshot(kind)
@@ -142,7 +143,7 @@ class ChangeStream:
         text = f"event: EXPIRED\ndata: {body}\n\n" if self._sse else f"{body}\n"
         return text.encode()
 
-    def _bytes(self, event: ResourceEvent) -> bytes:
+    def _bytes(self, event: ResourceEvent[Document]) -> bytes:
         """Serialize an event; once for all clients of a format."""
         key = (event.revision, event.object["metadata"].get("uid", ""), self._sse)
         cached = self._encodings.get(key)

@@ -5,6 +5,8 @@ No counterpart in Kubernetes, where the reasons are counted and the scores are l
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kubesim.client import Decision, RuleStep
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -13,6 +15,9 @@ from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.podinfo import pod_info
 from kubesim.scheduler.framework.runtime import Framework
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
+
 SOURCE = "https://kubernetes.io/docs/concepts/scheduling-eviction/kube-scheduler/"
 MAX_NODES = 100  # rows of a record's table
 
@@ -20,7 +25,7 @@ MAX_NODES = 100  # rows of a record's table
 def attempt_record(
     now: float,
     component: str,
-    pod: Document,
+    pod: PodDict,
     cycle: Cycle,
     framework: Framework,
     node: str | None,
@@ -66,7 +71,7 @@ def attempt_record(
     )
 
 
-def _filter_step(pod: Document, cycle: Cycle) -> RuleStep:
+def _filter_step(pod: PodDict, cycle: Cycle) -> RuleStep:
     request = pod_info(pod).request
     refused = {n: s for n, s in cycle.statuses.items() if not s.ok}
     requested = {"cpu_milli": request.cpu_milli, "memory_bytes": request.memory_bytes}

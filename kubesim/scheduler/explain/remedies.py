@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -30,6 +30,19 @@ from kubesim.scheduler.plugins.spread_counts import (
 )
 from kubesim.scheduler.plugins.tainttoleration import HARD, untolerated_taint
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ContainerDict,
+        NodeDict,
+        NodeSelectorTermDict,
+        NodeSpecDict,
+        PodAffinityDict,
+        PodAntiAffinityDict,
+        PodDict,
+        PodSpecDict,
+        TolerationDict,
+    )
+
 
 class TrialChange:
     """Copies of a pod and of the cluster, and the changes made to them.
@@ -46,7 +59,7 @@ class TrialChange:
         weight: how large the changes are.
     """
 
-    def __init__(self, pod: Document, snapshot: Snapshot, name: str, prefer: str) -> None:
+    def __init__(self, pod: PodDict, snapshot: Snapshot, name: str, prefer: str) -> None:
         self.pod = pod
         self.snapshot = Snapshot(list(snapshot.nodes), snapshot.world)
         self._copied: set[str] = set()
@@ -112,7 +125,7 @@ def fix_fit(trial: TrialChange, status: Status) -> bool:
     return True
 
 
-def reduce_request(pod: Document, resource: str, most: int) -> bool:
+def reduce_request(pod: PodDict, resource: str, most: int) -> bool:
     """Reduce the requests of a pod so that it requests at most `most` of one resource.
 
     Args:
@@ -127,7 +140,7 @@ def reduce_request(pod: Document, resource: str, most: int) -> bool:
         return False
     spec = pod["spec"]
     unit = 1000 if resource == "cpu" else 1
-    holders = [spec] if resource in _requests(spec) else []
+    holders: list[ContainerDict | PodSpecDict] = [spec] if resource in _requests(spec) else []
     if not holders:
         holders = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     for _ in range(len(holders) + 1):
@@ -141,9 +154,8 @@ def reduce_request(pod: Document, resource: str, most: int) -> bool:
     return request_of(pod)[resource] <= most
 
 
-def _requests(holder: Document) -> Document:
-    requests: Document = holder.setdefault("resources", {}).setdefault("requests", {})
-    return requests
+def _requests(holder: ContainerDict | PodSpecDict) -> dict[str, str | float]:
+    return holder.setdefault("resources", {}).setdefault("requests", {})
 
 
 def _remove_cheapest_pod(trial: TrialChange, short: list[str]) -> bool:
@@ -177,13 +189,18 @@ def _remove(trial: TrialChange, node: NodeInfo, key: str) -> bool:
 # -- node -----------------------------------------------------------------------------------------
 
 
-def _change_node(trial: TrialChange, **parts: object) -> None:
-    """Replace labels or fields of spec in the node's document."""
+def _change_node(
+    trial: TrialChange, *, labels: dict[str, str] | None = None, spec: NodeSpecDict | None = None
+) -> None:
+    """Replace the labels or fields of spec in the node's document."""
     node = trial.node.node
-    new = {**node, "metadata": {**node["metadata"]}, "spec": {**(node.get("spec") or {})}}
-    if "labels" in parts:
-        new["metadata"]["labels"] = parts.pop("labels")
-    new["spec"].update(parts)
+    new: NodeDict = {
+        **node,
+        "metadata": {**node["metadata"]},
+        "spec": {**(node.get("spec") or {}), **(spec or {})},
+    }
+    if labels is not None:
+        new["metadata"]["labels"] = labels
     trial.node.set_node(new)
 
 
@@ -192,7 +209,7 @@ def fix_cordon(trial: TrialChange, status: Status) -> bool:
     taints = [
         taint for taint in trial.node.taints if taint.get("key") != UNSCHEDULABLE_TAINT["key"]
     ]
-    _change_node(trial, unschedulable=False, taints=taints)
+    _change_node(trial, spec={"unschedulable": False, "taints": taints})
     name = trial.node.name
     return trial.note(f"uncordon {name}", 1.0, "uncordon", node=name)
 
@@ -202,8 +219,8 @@ def fix_taint(trial: TrialChange, status: Status) -> bool:
     taint = untolerated_taint(trial.pod, trial.node.taints, HARD)
     if taint is None:
         return False
-    key, value, effect = taint.get("key", ""), taint.get("value") or "", taint.get("effect")
-    toleration = {"key": key, "operator": "Equal", "value": value, "effect": effect}
+    key, value, effect = taint.get("key", ""), taint.get("value") or "", taint["effect"]
+    toleration: TolerationDict = {"key": key, "operator": "Equal", "value": value, "effect": effect}
     trial.pod["spec"].setdefault("tolerations", []).append(toleration)
     shown = f"{key}={value}:{effect}" if value else f"{key}:{effect}"
     return trial.note(f"tolerate the taint {shown}", 1.0, "toleration", **toleration)
@@ -229,7 +246,7 @@ def fix_selector(trial: TrialChange, status: Status) -> bool:
 
 
 def _labels_for(
-    terms: list[Document], labels: Mapping[str, str], name: str
+    terms: list[NodeSelectorTermDict], labels: Mapping[str, str], name: str
 ) -> dict[str, str] | None:
     """Return the fewest labels that make one of the terms match, or None."""
     best: dict[str, str] | None = None
@@ -301,7 +318,11 @@ def fix_affinity(trial: TrialChange, status: Status) -> bool:
     if "anti-affinity" in reason and trial.prefer == "pods" and _remove_anti_affine_pod(trial):
         return True
     field = "podAntiAffinity" if "anti-affinity" in reason else "podAffinity"
-    rule = affinity.get(field) or {}
+    rule: PodAffinityDict | PodAntiAffinityDict = (
+        affinity.get("podAntiAffinity")
+        if "anti-affinity" in reason
+        else affinity.get("podAffinity")
+    ) or {}
     if not rule.pop("requiredDuringSchedulingIgnoredDuringExecution", None):
         return False
     return trial.note(f"drop its required {field}", 2.0, "affinity", field=field)

@@ -6,11 +6,12 @@ Source: pkg/scheduler/schedule_one.go (handleSchedulingFailure, updatePod).
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from kubesim.client import Decision, RuleStep, retry_on_conflict
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import POD
 from kubesim.objects.meta import get_condition, set_condition
 from kubesim.objects.pods import node_of
 from kubesim.scheduler.explain.records import SOURCE, attempt_record
@@ -19,6 +20,9 @@ from kubesim.scheduler.framework.handle import Handle
 from kubesim.scheduler.framework.messages import event_note
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.status import Status
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 
 class AttemptReporter:
@@ -31,7 +35,7 @@ class AttemptReporter:
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
 
-    def bound(self, pod: Document, node: str, cycle: Cycle, framework: Framework) -> None:
+    def bound(self, pod: PodDict, node: str, cycle: Cycle, framework: Framework) -> None:
         """Report a bound pod; the API server set its condition together with the binding.
 
         Args:
@@ -44,7 +48,7 @@ class AttemptReporter:
         self._handle.recorder.event(pod, "Normal", "Scheduled", message, action="Binding")
         self._record(pod, cycle, framework, node, message)
 
-    def gated(self, pod: Document, status: Status) -> None:
+    def gated(self, pod: PodDict, status: Status) -> None:
         """Record that PreEnqueue holds a pod back; upstream writes no Event and no condition.
 
         Args:
@@ -67,7 +71,7 @@ class AttemptReporter:
 
     def failed(
         self,
-        pod: Document,
+        pod: PodDict,
         cycle: Cycle,
         framework: Framework,
         message: str,
@@ -91,7 +95,7 @@ class AttemptReporter:
         self._write(pod, reason, message, nominated)
 
     def _record(
-        self, pod: Document, cycle: Cycle, framework: Framework, node: str | None, message: str
+        self, pod: PodDict, cycle: Cycle, framework: Framework, node: str | None, message: str
     ) -> None:
         handle = self._handle
         new = attempt_record(
@@ -103,12 +107,12 @@ class AttemptReporter:
             new = replace(new, data={**new.data, "table": last.data["table"]})
         handle.decisions.record(new)
 
-    def _write(self, pod: Document, reason: str, message: str, nominated: str | None) -> None:
+    def _write(self, pod: PodDict, reason: str, message: str, nominated: str | None) -> None:
         """Write the condition and the nomination, unless they are up to date."""
         handle = self._handle
 
         def write() -> None:
-            fresh = handle.api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
+            fresh = handle.api.peek(POD, meta.name_of(pod), meta.namespace_of(pod))
             if fresh is None or node_of(fresh) or meta.uid_of(fresh) != meta.uid_of(pod):
                 return
             status = fresh.get("status") or {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from kubesim.objects.frozen import Document, thaw
 from kubesim.scheduler.explain.remedies import REMEDIES, TrialChange
@@ -19,6 +19,9 @@ from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import PluginFailed, Status
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 MAX_STEPS = 4  # a proposal has at most that many changes
 MAX_NODES = 100  # nodes to try
@@ -72,7 +75,7 @@ class ChangeProposal:
 
 
 def smallest_changes(
-    pod: Document, snapshot: Snapshot, framework: Framework, limit: int = MAX_PROPOSALS
+    pod: PodDict, snapshot: Snapshot, framework: Framework, limit: int = MAX_PROPOSALS
 ) -> list[ChangeProposal]:
     """Propose what would let a pending pod fit.
 
@@ -104,7 +107,7 @@ def smallest_changes(
     return sorted(best, key=rank)[:limit]
 
 
-def status_on(pod: Document, snapshot: Snapshot, framework: Framework, name: str) -> Status:
+def status_on(pod: PodDict, snapshot: Snapshot, framework: Framework, name: str) -> Status:
     """Run PreFilter and Filter for one node.
 
     Args:
@@ -123,7 +126,7 @@ def status_on(pod: Document, snapshot: Snapshot, framework: Framework, name: str
 
 
 def _propose(
-    pod: Document, snapshot: Snapshot, framework: Framework, name: str, prefer: str
+    pod: PodDict, snapshot: Snapshot, framework: Framework, name: str, prefer: str
 ) -> ChangeProposal | None:
     """Apply remedies for one node until the pod passes; None if that takes too many changes."""
     trial = TrialChange(thaw(pod), snapshot, name, prefer)

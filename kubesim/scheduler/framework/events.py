@@ -10,9 +10,13 @@ Source: pkg/scheduler/framework/events.go, pkg/scheduler/eventhandlers.go.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import ReadOnlyDocument
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict
 
 NODE_ADD = "NodeAdd"
 NODE_UPDATE = "NodeUpdate"
@@ -36,9 +40,9 @@ class ClusterEvent:
     """
 
     kind: str
-    old: Document | None = None
-    new: Document | None = None
-    node: Document | None = None
+    old: ReadOnlyDocument | None = None
+    new: ReadOnlyDocument | None = None
+    node: NodeDict | None = None
 
     @property
     def about_node(self) -> bool:

@@ -16,7 +16,6 @@ from kubesim.apiserver import KubeAPI
 from kubesim.client import DecisionLog, EventRecorder
 from kubesim.clock.base import Clock
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import priority_of
@@ -27,15 +26,17 @@ from kubesim.scheduler.framework.status import Status
 if TYPE_CHECKING:
     from random import Random
 
+    from kubesim.objects.types import PodDict
+
 
 class Nominator:
     """The pods that preemption is making room for, by node."""
 
     def __init__(self) -> None:
         self._node: dict[str, str] = {}
-        self._pods: dict[str, dict[str, Document]] = {}
+        self._pods: dict[str, dict[str, PodDict]] = {}
 
-    def add(self, pod: Document, node: str) -> None:
+    def add(self, pod: PodDict, node: str) -> None:
         """Nominate a pod to a node; an earlier nomination ends."""
         key = meta.key_of(pod)
         self.remove(key)
@@ -55,7 +56,7 @@ class Nominator:
         """Return the node that a pod is nominated to; "" without a nomination."""
         return self._node.get(key, "")
 
-    def pods_for_node(self, node: str) -> list[Document]:
+    def pods_for_node(self, node: str) -> list[PodDict]:
         """Return the pods that are nominated to a node."""
         return list(self._pods.get(node, {}).values())
 
@@ -64,7 +65,7 @@ class Nominator:
 
 
 def filter_with_nominated(
-    framework: Framework, nominator: Nominator, pod: Document, node: NodeInfo, state: CycleState
+    framework: Framework, nominator: Nominator, pod: PodDict, node: NodeInfo, state: CycleState
 ) -> Status:
     """Filter one node, considering nominated pods of equal or higher priority.
 

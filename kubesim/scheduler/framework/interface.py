@@ -46,9 +46,8 @@ Source: pkg/scheduler/framework/interface.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.events import ClusterEvent
@@ -56,25 +55,28 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import Status
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
+
 Answer: TypeAlias = Status | bool | None
 """What a plug-in may return: a Status; None and True mean success."""
 
-OnPod: TypeAlias = Callable[[Document], Answer] | Callable[[Document, CycleState], Answer]
+OnPod: TypeAlias = Callable[["PodDict"], Answer] | Callable[["PodDict", CycleState], Answer]
 OnNode: TypeAlias = (
-    Callable[[Document, NodeInfo], Answer] | Callable[[Document, NodeInfo, CycleState], Answer]
+    Callable[["PodDict", NodeInfo], Answer] | Callable[["PodDict", NodeInfo, CycleState], Answer]
 )
 OnNodeName: TypeAlias = (
-    Callable[[Document, str], Answer] | Callable[[Document, str, CycleState], Answer]
+    Callable[["PodDict", str], Answer] | Callable[["PodDict", str, CycleState], Answer]
 )
 OnPlacement: TypeAlias = (
-    Callable[[Document, str], object] | Callable[[Document, str, CycleState], object]
+    Callable[["PodDict", str], object] | Callable[["PodDict", str, CycleState], object]
 )
 
 
 class PreEnqueuePlugin(Protocol):
     """PreEnqueue: keep a pod out of the active queue until it is ready to be scheduled."""
 
-    def pre_enqueue(self, pod: Document, /) -> Answer:
+    def pre_enqueue(self, pod: PodDict, /) -> Answer:
         """Return success, or a refusal: the pod then waits without being tried."""
 
 
@@ -109,7 +111,7 @@ class PreFilterPlugin(Protocol):
 class PreFilterExtensions(Protocol):
     """Preemption tries out what would be if pods came or went; the plug-in updates its counts."""
 
-    def add_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState, /) -> None:
+    def add_pod(self, pod: PodDict, other: PodDict, node: NodeInfo, state: CycleState, /) -> None:
         """Count another pod on a node.
 
         Args:
@@ -120,7 +122,7 @@ class PreFilterExtensions(Protocol):
         """
 
     def remove_pod(
-        self, pod: Document, other: Document, node: NodeInfo, state: CycleState, /
+        self, pod: PodDict, other: PodDict, node: NodeInfo, state: CycleState, /
     ) -> None:
         """No longer count another pod on a node; the arguments are those of `add_pod`."""
 
@@ -139,7 +141,7 @@ class PostFilterPlugin(Protocol):
     @property
     def post_filter(
         self,
-    ) -> Callable[[Document, Cycle], Answer] | Callable[[Document, Cycle, CycleState], Answer]:
+    ) -> Callable[[PodDict, Cycle], Answer] | Callable[[PodDict, Cycle, CycleState], Answer]:
         """post_filter(pod, cycle, state): success with `nominated`, or why no room can be made."""
 
 
@@ -150,8 +152,8 @@ class PreScorePlugin(Protocol):
     def pre_score(
         self,
     ) -> (
-        Callable[[Document, Sequence[NodeInfo]], Answer]
-        | Callable[[Document, Sequence[NodeInfo], CycleState], Answer]
+        Callable[[PodDict, Sequence[NodeInfo]], Answer]
+        | Callable[[PodDict, Sequence[NodeInfo], CycleState], Answer]
     ):
         """pre_score(pod, nodes, state): success, or SKIP: the plug-in does not score this pod."""
 
@@ -162,7 +164,7 @@ class ScorePlugin(Protocol):
     @property
     def score(
         self,
-    ) -> Callable[[Document, NodeInfo], float] | Callable[[Document, NodeInfo, CycleState], float]:
+    ) -> Callable[[PodDict, NodeInfo], float] | Callable[[PodDict, NodeInfo, CycleState], float]:
         """score(pod, node, state): a raw score; without NormalizeScore within 0..100.
 
         Args:
@@ -232,7 +234,7 @@ class PostBindPlugin(Protocol):
 class EnqueueExtensions(Protocol):
     """Queueing hint: say whether an event could make a pod schedulable that was refused."""
 
-    def hint(self, pod: Document, event: ClusterEvent, /) -> bool:
+    def hint(self, pod: PodDict, event: ClusterEvent, /) -> bool:
         """Return whether the event could help; without this method every event could."""
 
 
@@ -240,7 +242,7 @@ class LocalPlugin(Protocol):
     """A plug-in whose answers depend on one node and on the pod's class only (see `fastpath`)."""
 
     @property
-    def local(self) -> bool | Callable[[Document, Snapshot], bool]:
+    def local(self) -> bool | Callable[[PodDict, Snapshot], bool]:
         """True, or local(pod, snapshot) -> whether that holds for this pod in this cluster."""
 
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import ceil
+from typing import TYPE_CHECKING
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.pods import is_finished
 from kubesim.quantity import parse_quantity
 from kubesim.scheduler.framework.podinfo import HostPort, PodInfo, pod_info
 from kubesim.scheduler.framework.resources import Resources, offered_by
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict, TaintDict
 
 _EMPTY: ReadOnlyDocument = {}
 
@@ -63,29 +67,29 @@ class NodeInfo:
         "version",
     )
 
-    def __init__(self, node: Document, pods: Iterable[Document] = ()) -> None:
+    def __init__(self, node: NodeDict, pods: Iterable[PodDict] = ()) -> None:
         self.requested = Resources()
         self.scoring = Resources()
-        self.pods: dict[str, Document] = {}
+        self.pods: dict[str, PodDict] = {}
         self.infos: dict[str, PodInfo] = {}
-        self.affine: dict[str, Document] = {}
+        self.affine: dict[str, PodDict] = {}
         self.version = 0
         self.counted: dict[Hashable, tuple[int, int]] = {}
         self.set_node(node)
         for pod in pods:
             self.add(pod)
 
-    def refresh_node(self, node: Document) -> None:
+    def refresh_node(self, node: NodeDict) -> None:
         """Replace the document by one that differs in nothing that the scheduler reads."""
         self.node = node
 
-    def set_node(self, node: Document) -> None:
+    def set_node(self, node: NodeDict) -> None:
         """Replace the Node document by a newer one."""
         self.node = node
         self.name = meta.name_of(node)
         self.labels: Mapping[str, str] = meta.labels_of(node)
         spec, status = node.get("spec") or _EMPTY, node.get("status") or _EMPTY
-        self.taints: Sequence[Document] = spec.get("taints") or ()
+        self.taints: Sequence[TaintDict] = spec.get("taints") or ()
         self.unschedulable = bool(spec.get("unschedulable"))
         self.allocatable = offered_by(node)
         self.max_pods = ceil(parse_quantity((status.get("allocatable") or {}).get("pods", 0)))
@@ -99,7 +103,7 @@ class NodeInfo:
         }
         self.version += 1
 
-    def add(self, pod: Document) -> None:
+    def add(self, pod: PodDict) -> None:
         """Add a pod; an older state of it is replaced, a finished pod is left out."""
         key = meta.key_of(pod)
         self.remove(key)

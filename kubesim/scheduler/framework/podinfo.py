@@ -7,13 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubesim.errors import BadRequest
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, FrozenDict, ReadOnlyDocument
+from kubesim.objects.frozen import FrozenDict, ReadOnlyDocument
 from kubesim.objects.pods import is_sidecar
 from kubesim.objects.selectors import Requirement, Selector, selector_from
 from kubesim.scheduler.framework.resources import Resources, request_of, scoring_of
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        LabelSelectorDict,
+        PodAffinityDict,
+        PodAffinityTermDict,
+        PodAntiAffinityDict,
+        PodDict,
+    )
 
 HostPort = tuple[str, str, int]  # address, protocol, port on the host
 CACHED_CLASSES = 4_096  # classes of pods in the cache before it is cleared
@@ -38,7 +48,7 @@ class AffinityTerm:
     topology_key: str
     weight: int = 0
 
-    def matches(self, pod: Document, namespace_labels: Mapping[str, str]) -> bool:
+    def matches(self, pod: PodDict, namespace_labels: Mapping[str, str]) -> bool:
         """Return whether the term selects this pod, whose namespace has these labels."""
         if meta.namespace_of(pod) not in self.namespaces:
             if not self.namespace_selector.matches(namespace_labels):
@@ -77,7 +87,7 @@ class PodInfo:
         )
 
 
-def class_of(pod: Document) -> str:
+def class_of(pod: PodDict) -> str:
     """Return a string that is the same for pods which the scheduler cannot tell apart.
 
     It contains namespace, labels, owners and spec, but not the pod's name, hostname and node.
@@ -98,9 +108,9 @@ class _Parser:
     def __init__(self, placed: bool) -> None:
         self._placed = placed
         self._cache: dict[str, PodInfo] = {}
-        self._last: tuple[Document | None, PodInfo | None] = (None, None)
+        self._last: tuple[ReadOnlyDocument | None, PodInfo | None] = (None, None)
 
-    def parse(self, pod: Document) -> PodInfo:
+    def parse(self, pod: PodDict) -> PodInfo:
         last, info = self._last
         if last is pod and info is not None:  # the same pod on one node after the other
             return info
@@ -117,7 +127,7 @@ class _Parser:
         return known
 
 
-def _allocated_sizes(pod: Document) -> str:
+def _allocated_sizes(pod: PodDict) -> str:
     """Return the resources allocated by an in-place resize as a string; "" without one."""
     status = pod.get("status") or {}
     listed = status.get("containerStatuses") or (), status.get("initContainerStatuses") or ()
@@ -132,7 +142,7 @@ def _allocated_sizes(pod: Document) -> str:
 _incoming, _placed = _Parser(placed=False), _Parser(placed=True)
 
 
-def pod_info(pod: Document, *, placed: bool = False) -> PodInfo:
+def pod_info(pod: PodDict, *, placed: bool = False) -> PodInfo:
     """Parse a pod, or return the cached result for its class.
 
     Args:
@@ -142,12 +152,12 @@ def pod_info(pod: Document, *, placed: bool = False) -> PodInfo:
     return (_placed if placed else _incoming).parse(pod)
 
 
-def priority_of(pod: Document) -> int:
+def priority_of(pod: PodDict) -> int:
     """Return spec.priority; 0 if the pod has none."""
     return int((pod.get("spec") or {}).get("priority") or 0)
 
 
-def _parse(pod: Document, placed: bool) -> PodInfo:
+def _parse(pod: PodDict, placed: bool) -> PodInfo:
     rules = (pod.get("spec") or {}).get("affinity") or {}
     affinity = rules.get("podAffinity") or {}
     anti_affinity = rules.get("podAntiAffinity") or {}
@@ -162,7 +172,7 @@ def _parse(pod: Document, placed: bool) -> PodInfo:
     )
 
 
-def host_ports(pod: Document) -> tuple[HostPort, ...]:
+def host_ports(pod: PodDict) -> tuple[HostPort, ...]:
     """Return the host ports of a pod's containers and sidecars, not of ordinary init containers."""
     spec = pod.get("spec") or {}
     sidecars = [c for c in spec.get("initContainers") or () if is_sidecar(c)]
@@ -186,12 +196,16 @@ def ports_clash(one: HostPort, other: HostPort) -> bool:
     return one[0] == other[0] or "0.0.0.0" in (one[0], other[0])
 
 
-def _required(pod: Document, rule: ReadOnlyDocument) -> tuple[AffinityTerm, ...]:
+def _required(
+    pod: PodDict, rule: PodAffinityDict | PodAntiAffinityDict
+) -> tuple[AffinityTerm, ...]:
     terms = rule.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
     return tuple(_term(pod, term) for term in terms)
 
 
-def _preferred(pod: Document, rule: ReadOnlyDocument) -> tuple[AffinityTerm, ...]:
+def _preferred(
+    pod: PodDict, rule: PodAffinityDict | PodAntiAffinityDict
+) -> tuple[AffinityTerm, ...]:
     terms = rule.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
     return tuple(
         _term(pod, item.get("podAffinityTerm") or {}, int(item.get("weight") or 0))
@@ -199,7 +213,7 @@ def _preferred(pod: Document, rule: ReadOnlyDocument) -> tuple[AffinityTerm, ...
     )
 
 
-def _term(pod: Document, term: ReadOnlyDocument, weight: int = 0) -> AffinityTerm:
+def _term(pod: PodDict, term: PodAffinityTermDict, weight: int = 0) -> AffinityTerm:
     names, selector = term.get("namespaces") or (), term.get("namespaceSelector")
     own = (meta.namespace_of(pod),) if not names and selector is None else ()
     return AffinityTerm(
@@ -212,16 +226,17 @@ def _term(pod: Document, term: ReadOnlyDocument, weight: int = 0) -> AffinityTer
 
 
 def _with_label_keys(
-    selector: Selector, term: ReadOnlyDocument, labels: Mapping[str, str]
+    selector: Selector, term: PodAffinityTermDict, labels: Mapping[str, str]
 ) -> Selector:
     """Add the requirements of matchLabelKeys and mismatchLabelKeys, from the pod's own labels.
 
     The API server merges them at creation; merging them again changes nothing.
     """
+    equal, different = term.get("matchLabelKeys") or (), term.get("mismatchLabelKeys") or ()
     more = [
         Requirement(key, operator, (labels[key],))
-        for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn"))
-        for key in term.get(field) or ()
+        for keys, operator in ((equal, "In"), (different, "NotIn"))
+        for key in keys
         if key in labels
     ]
     if selector.nothing or not more:
@@ -229,7 +244,7 @@ def _with_label_keys(
     return Selector((*selector.requirements, *more))
 
 
-def selector_or_nothing(document: ReadOnlyDocument | None) -> Selector:
+def selector_or_nothing(document: LabelSelectorDict | None) -> Selector:
     """Parse a LabelSelector; a missing or malformed one selects nothing, an empty one all pods."""
     try:
         return selector_from(document)

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.objects.meta import get_condition
 from kubesim.objects.wellknown import DISRUPTION_TARGET
 from kubesim.scheduler.framework.cycle_state import CycleState
@@ -23,12 +22,15 @@ from kubesim.scheduler.framework.podinfo import priority_of, selector_or_nothing
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.status import Status
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict, PodDisruptionBudgetDict
+
 NO_VICTIMS = "No preemption victims found for incoming pod"
 NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NEVER = "not eligible due to preemptionPolicy=Never."
 TERMINATING = "not eligible due to a terminating pod on the nominated node."
 BY_SCHEDULER = "PreemptionByScheduler"
-Started: TypeAlias = Callable[[Document], float]
+Started: TypeAlias = Callable[["PodDict"], float]
 """started(pod) -> simulated second at which the pod started; the current one if it has not."""
 
 
@@ -43,11 +45,11 @@ class PreemptionCandidate:
     """
 
     node: str
-    victims: tuple[Document, ...]
+    victims: tuple[PodDict, ...]
     violations: int = 0
 
 
-def why_not_eligible(pod: Document, node: NodeInfo | None, unresolvable: bool) -> str:
+def why_not_eligible(pod: PodDict, node: NodeInfo | None, unresolvable: bool) -> str:
     """Return why a pod may not preempt others now; "" if it may.
 
     Args:
@@ -65,7 +67,7 @@ def why_not_eligible(pod: Document, node: NodeInfo | None, unresolvable: bool) -
     return ""
 
 
-def is_terminating_victim(pod: Document) -> bool:
+def is_terminating_victim(pod: PodDict) -> bool:
     """Return whether a pod is being deleted because a scheduler preempted it."""
     condition = get_condition(pod, DISRUPTION_TARGET) or {}
     return (
@@ -75,14 +77,14 @@ def is_terminating_victim(pod: Document) -> bool:
     )
 
 
-def importance(pod: Document, started: Started) -> tuple[int, float]:
+def importance(pod: PodDict, started: Started) -> tuple[int, float]:
     """Return the sorting key for victims: higher priority first, then earlier start."""
     return (-priority_of(pod), started(pod))
 
 
 def split_by_budgets(
-    pods: Sequence[Document], budgets: Sequence[Document]
-) -> tuple[list[Document], list[Document]]:
+    pods: Sequence[PodDict], budgets: Sequence[PodDisruptionBudgetDict]
+) -> tuple[list[PodDict], list[PodDict]]:
     """Split pods by whether their deletion would violate a PodDisruptionBudget.
 
     Args:
@@ -93,8 +95,8 @@ def split_by_budgets(
         (pods that violate a budget, the other pods), each in the given order.
     """
     allowed = [int((b.get("status") or {}).get("disruptionsAllowed") or 0) for b in budgets]
-    violating: list[Document] = []
-    others: list[Document] = []
+    violating: list[PodDict] = []
+    others: list[PodDict] = []
     for pod in pods:
         violates = False
         labels = meta.labels_of(pod)
@@ -115,10 +117,10 @@ def split_by_budgets(
 def select_victims(
     framework: Framework,
     nominator: Nominator,
-    pod: Document,
+    pod: PodDict,
     node: NodeInfo,
     state: CycleState,
-    budgets: Sequence[Document],
+    budgets: Sequence[PodDisruptionBudgetDict],
     started: Started,
 ) -> PreemptionCandidate | Status:
     """Select the pods to delete from one node so that a pod fits.
@@ -149,9 +151,9 @@ def select_victims(
         return status
     lower.sort(key=lambda other: importance(other, started))
     violating, others = split_by_budgets(lower, budgets)
-    victims: list[Document] = []
+    victims: list[PodDict] = []
 
-    def reprieve(other: Document) -> bool:
+    def reprieve(other: PodDict) -> bool:
         framework.add_pod(pod, other, node, state)
         if filter_with_nominated(framework, nominator, pod, node, state).ok:
             return True
@@ -171,7 +173,7 @@ def select_victims(
 def find_candidates(
     framework: Framework,
     nominator: Nominator,
-    pod: Document,
+    pod: PodDict,
     nodes: Sequence[NodeInfo],
     state: CycleState,
     started: Started,

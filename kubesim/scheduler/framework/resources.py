@@ -21,10 +21,13 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.pods import is_sidecar
 from kubesim.quantity import parse_quantity
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ContainerDict, ContainerStatusDict, NodeDict, PodDict
 
 DEFAULT_MILLI_CPU = 100  # DefaultMilliCPURequest
 DEFAULT_MEMORY = 200 * 1024 * 1024  # DefaultMemoryRequest, bytes; called 200 MB, is 200 MiB
@@ -83,7 +86,7 @@ def is_known(resource: str) -> bool:
     return resource in ("cpu", "memory", "ephemeral-storage") or is_counted(resource)
 
 
-def offered_by(node: Document) -> Resources:
+def offered_by(node: NodeDict) -> Resources:
     """Return status.allocatable of a node; capacity is never read.
 
     Raises:
@@ -98,7 +101,7 @@ def offered_by(node: Document) -> Resources:
 
 
 def request_of(
-    pod: Document,
+    pod: PodDict,
     *,
     defaults: Mapping[str, int] = _NO_DEFAULTS,
     pod_level: bool = True,
@@ -124,7 +127,9 @@ def request_of(
     spec = pod.get("spec") or {}
     main, init = spec.get("containers") or (), spec.get("initContainers") or ()
     statuses = _resized(pod) if placed else {}
-    whole = (spec.get("resources") or {}).get("requests") or {} if pod_level else {}
+    whole: Mapping[str, str | float] = {}
+    if pod_level:
+        whole = (spec.get("resources") or {}).get("requests") or {}
     overhead = spec.get("overhead") or {}
     amounts = [(item, _amounts(item, statuses)) for item in (*main, *init)]
     names: dict[str, None] = dict.fromkeys(defaults)
@@ -144,7 +149,7 @@ def request_of(
     return request
 
 
-def scoring_of(pod: Document, *, placed: bool = False) -> Resources:
+def scoring_of(pod: PodDict, *, placed: bool = False) -> Resources:
     """Return the CPU and memory that a pod counts for when nodes are scored.
 
     Args:
@@ -162,7 +167,7 @@ def scoring_of(pod: Document, *, placed: bool = False) -> Resources:
 
 
 def _together(
-    main: Iterable[int | Fraction], init: Iterable[tuple[ReadOnlyDocument, int | Fraction]]
+    main: Iterable[int | Fraction], init: Iterable[tuple[ContainerDict, int | Fraction]]
 ) -> int | Fraction:
     sidecars: int | Fraction = 0
     peak: int | Fraction = 0
@@ -176,7 +181,7 @@ def _together(
 
 
 def _amounts(
-    container: ReadOnlyDocument, statuses: Mapping[str, ReadOnlyDocument]
+    container: ContainerDict, statuses: Mapping[str, ContainerStatusDict]
 ) -> dict[str, int | Fraction]:
     named = (container.get("resources") or {}).get("requests") or {}
     amounts = {name: _exact(amount, _unit(name)) for name, amount in named.items()}
@@ -189,7 +194,7 @@ def _amounts(
     return amounts
 
 
-def _resized(pod: Document) -> dict[str, ReadOnlyDocument]:
+def _resized(pod: PodDict) -> dict[str, ContainerStatusDict]:
     """Return container name -> status, for each container with allocated resources."""
     status = pod.get("status") or {}
     listed = (

@@ -8,9 +8,8 @@ Source: pkg/scheduler/framework/runtime/framework.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from kubesim.objects.frozen import Document
 from kubesim.objects.meta import key_of
 from kubesim.scheduler.framework.calls import PluginMethod, call, plugin_failure
 from kubesim.scheduler.framework.cycle import Cycle
@@ -21,6 +20,9 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.profile import Enabled, Entry, Profile, make_profile
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Code, PluginFailed, Status
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 MAX_NODE_SCORE = 100
 MIN_NODE_SCORE = 0
@@ -64,7 +66,7 @@ class Framework:
 
     # -- once per pod ------------------------------------------------------------------------------
 
-    def gate(self, pod: Document) -> Status:
+    def gate(self, pod: PodDict) -> Status:
         """Run PreEnqueue; return the first refusal, or success."""
         for enabled in self._gates:
             status = as_status(enabled, "pre_enqueue", call(enabled, "pre_enqueue", pod))
@@ -72,7 +74,7 @@ class Framework:
                 return status.by(enabled.name)
         return SUCCESS
 
-    def pre_filter(self, pod: Document, state: CycleState, cycle: Cycle | None = None) -> Status:
+    def pre_filter(self, pod: PodDict, state: CycleState, cycle: Cycle | None = None) -> Status:
         """Run PreFilter; `nodes` of the result are the nodes to filter, None for all.
 
         An unresolvable refusal ends the loop at once; an ordinary one is returned after all
@@ -114,7 +116,7 @@ class Framework:
 
     # -- filters ----------------------------------------------------------------------------------
 
-    def filter(self, pod: Document, node: NodeInfo, state: CycleState | None = None) -> Status:
+    def filter(self, pod: PodDict, node: NodeInfo, state: CycleState | None = None) -> Status:
         """Run the filters on one node; return the first refusal, or success.
 
         Args:
@@ -146,7 +148,7 @@ class Framework:
             raise plugin_failure(run.enabled, "filter", error) from error
         return SUCCESS
 
-    def add_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
+    def add_pod(self, pod: PodDict, other: PodDict, node: NodeInfo, state: CycleState) -> None:
         """Add another pod to a copy of a node, and to the plug-ins' counts.
 
         Args:
@@ -158,7 +160,7 @@ class Framework:
         node.add(other)
         self._change("add_pod", pod, other, node, state)
 
-    def remove_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
+    def remove_pod(self, pod: PodDict, other: PodDict, node: NodeInfo, state: CycleState) -> None:
         """Remove another pod from a copy of a node, and from the plug-ins' counts.
 
         Args:
@@ -171,7 +173,7 @@ class Framework:
         self._change("remove_pod", pod, other, node, state)
 
     def _change(
-        self, method: str, pod: Document, other: Document, node: NodeInfo, state: CycleState
+        self, method: str, pod: PodDict, other: PodDict, node: NodeInfo, state: CycleState
     ) -> None:
         for enabled in self._extensions:
             if enabled.name not in state.skip_filter:
@@ -181,7 +183,7 @@ class Framework:
 
     def score(
         self,
-        pod: Document,
+        pod: PodDict,
         nodes: Sequence[NodeInfo],
         cycle: Cycle,
         state: CycleState | None = None,
@@ -211,7 +213,7 @@ class Framework:
             cycle.raw[run.name] = cast("dict[str, float]", raw)  # `_normalized` checked it
             cycle.scores[run.name] = scores
 
-    def pre_score(self, pod: Document, nodes: Sequence[NodeInfo], state: CycleState) -> None:
+    def pre_score(self, pod: PodDict, nodes: Sequence[NodeInfo], state: CycleState) -> None:
         """Run PreScore on the feasible nodes; plug-ins that return Skip are not scored.
 
         Args:
@@ -224,7 +226,7 @@ class Framework:
             if answer is False or as_status(pre.enabled, "pre_score", answer).code is Code.SKIP:
                 state.skip_score.add(name)  # adds nothing to any node's total
 
-    def total_of_one(self, pod: Document, node: NodeInfo, state: CycleState) -> int:
+    def total_of_one(self, pod: PodDict, node: NodeInfo, state: CycleState) -> int:
         """Return the total of one node; valid while all plug-ins are `local` (see fastpath).
 
         Args:
@@ -271,7 +273,7 @@ class Framework:
         """Return the weight of a plug-in in this profile; 1 if it is not in it."""
         return self._weights.get(plugin, 1)
 
-    def could_help(self, plugin: str, pod: Document, event: ClusterEvent) -> bool:
+    def could_help(self, plugin: str, pod: PodDict, event: ClusterEvent) -> bool:
         """Ask a plug-in that refused a pod for its queueing hint.
 
         Args:

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.pods import node_of
 from kubesim.objects.wellknown import (
     NAMESPACE_NAME_LABEL,
@@ -30,6 +30,9 @@ from kubesim.objects.wellknown import (
 )
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict, PodDisruptionBudgetDict, ServiceDict
+
 
 class ObjectLister(Protocol):
     """Reads the objects that plug-ins need other than nodes and pods."""
@@ -37,10 +40,10 @@ class ObjectLister(Protocol):
     def namespace_labels(self, name: str) -> Mapping[str, str]:
         """Return the labels of a namespace."""
 
-    def services(self, namespace: str) -> Sequence[Document]:
+    def services(self, namespace: str) -> Sequence[ServiceDict]:
         """Return the Services of a namespace."""
 
-    def workload(self, kind: str, name: str, namespace: str) -> Document | None:
+    def workload(self, kind: str, name: str, namespace: str) -> ReadOnlyDocument | None:
         """Return a workload, or None.
 
         Args:
@@ -49,7 +52,7 @@ class ObjectLister(Protocol):
             namespace: its namespace.
         """
 
-    def budgets(self) -> Sequence[Document]:
+    def budgets(self) -> Sequence[PodDisruptionBudgetDict]:
         """Return all PodDisruptionBudgets."""
 
 
@@ -60,10 +63,10 @@ class DocumentLister:
         objects: Namespaces, Services, ReplicaSets, StatefulSets, PodDisruptionBudgets.
     """
 
-    def __init__(self, objects: Iterable[Document] = ()) -> None:
+    def __init__(self, objects: Iterable[ReadOnlyDocument] = ()) -> None:
         self._objects = list(objects)
 
-    def _of(self, kind: str) -> list[Document]:
+    def _of(self, kind: str) -> list[ReadOnlyDocument]:
         return [item for item in self._objects if item.get("kind") == kind]
 
     def namespace_labels(self, name: str) -> Mapping[str, str]:
@@ -71,20 +74,21 @@ class DocumentLister:
         namespace = next((n for n in self._of("Namespace") if meta.name_of(n) == name), {})
         return {NAMESPACE_NAME_LABEL: name, **meta.labels_of(namespace)}
 
-    def services(self, namespace: str) -> Sequence[Document]:
+    def services(self, namespace: str) -> Sequence[ServiceDict]:
         """Return the Services of a namespace."""
-        return [s for s in self._of("Service") if meta.namespace_of(s) == namespace]
+        listed = [s for s in self._of("Service") if meta.namespace_of(s) == namespace]
+        return cast("list[ServiceDict]", listed)
 
-    def workload(self, kind: str, name: str, namespace: str) -> Document | None:
+    def workload(self, kind: str, name: str, namespace: str) -> ReadOnlyDocument | None:
         """Return the workload of that kind and name, or None."""
         for item in self._of(kind):
             if (meta.namespace_of(item), meta.name_of(item)) == (namespace, name):
                 return item
         return None
 
-    def budgets(self) -> Sequence[Document]:
+    def budgets(self) -> Sequence[PodDisruptionBudgetDict]:
         """Return all PodDisruptionBudgets."""
-        return self._of("PodDisruptionBudget")
+        return cast("list[PodDisruptionBudgetDict]", self._of("PodDisruptionBudget"))
 
 
 class Snapshot:
@@ -112,9 +116,9 @@ class Snapshot:
     @classmethod
     def of(
         cls,
-        nodes: Iterable[Document],
-        pods: Iterable[Document] = (),
-        objects: Iterable[Document] = (),
+        nodes: Iterable[NodeDict],
+        pods: Iterable[PodDict] = (),
+        objects: Iterable[ReadOnlyDocument] = (),
     ) -> Snapshot:
         """Build a snapshot from documents.
 

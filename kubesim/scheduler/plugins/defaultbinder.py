@@ -5,11 +5,15 @@ Source: pkg/scheduler/framework/plugins/defaultbinder/default_binder.go.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kubesim.apiserver import KubeAPI
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.handle import Handle
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 
 class DefaultBinder:
@@ -24,7 +28,7 @@ class DefaultBinder:
         """Take the API client from the scheduler's handle."""
         self._api = handle.api
 
-    def bind(self, pod: Document, node: str) -> Status:
+    def bind(self, pod: PodDict, node: str) -> Status:
         """Bind the pod to the node; without an API client, skip.
 
         Raises:

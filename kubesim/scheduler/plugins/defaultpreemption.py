@@ -11,11 +11,12 @@ pkg/scheduler/framework/preemption/executor.go (prepareCandidate).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
 
 from kubesim.client import Decision, RuleStep, retry_on_conflict
 from kubesim.errors import NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import POD
 from kubesim.objects.meta import set_condition
 from kubesim.objects.wellknown import DISRUPTION_TARGET
 from kubesim.scheduler.framework.cycle import Cycle
@@ -33,6 +34,9 @@ from kubesim.scheduler.framework.preemption import (
     why_not_eligible,
 )
 from kubesim.scheduler.framework.status import Code, Status
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict, PodStatusDict
 
 MIN_CANDIDATES_PERCENT = 10  # minCandidateNodesPercentage
 MIN_CANDIDATES = 100  # minCandidateNodesAbsolute
@@ -60,13 +64,13 @@ class DefaultPreemption:
         """Receive the scheduler's handle."""
         self._handle = handle
 
-    def pre_enqueue(self, pod: Document) -> Status:
+    def pre_enqueue(self, pod: PodDict) -> Status:
         """Hold back a pod while its victims are being deleted."""
         if meta.uid_of(pod) in self._preempting:
             return Status.unschedulable("waiting for the preemption for this pod to be finished")
         return Status()
 
-    def post_filter(self, pod: Document, cycle: Cycle, state: CycleState) -> Status:
+    def post_filter(self, pod: PodDict, cycle: Cycle, state: CycleState) -> Status:
         """Return success with the nominated node, or why preemption does not help.
 
         Args:
@@ -77,7 +81,7 @@ class DefaultPreemption:
         handle = self._handle
         if handle is None:
             return Status.unschedulable()
-        fresh = handle.api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
+        fresh = handle.api.peek(POD, meta.name_of(pod), meta.namespace_of(pod))
         if fresh is None:
             return Status.unschedulable()
         snapshot = state.snapshot
@@ -130,13 +134,13 @@ class _Preemption:
     def __init__(self, handle: Handle) -> None:
         self._handle = handle
 
-    def started(self, pod: Document) -> float:
+    def started(self, pod: PodDict) -> float:
         """Return the simulated second at which a pod started; the current one if it has not."""
         start_time = (pod.get("status") or {}).get("startTime")
         clock = self._handle.clock
         return float(clock.seconds_at(start_time) if start_time else clock.now())
 
-    def run(self, pod: Document, chosen: PreemptionCandidate) -> None:
+    def run(self, pod: PodDict, chosen: PreemptionCandidate) -> None:
         """Delete the victims, and end nominations of lower priority to the same node.
 
         Args:
@@ -157,12 +161,12 @@ class _Preemption:
                 handle.nominator.remove(meta.key_of(other))
                 self._write_status(other, _without_nomination)
 
-    def _delete(self, victim: Document) -> None:
+    def _delete(self, victim: PodDict) -> None:
         """Set the victim's DisruptionTarget condition, then delete it with its grace period."""
         handle = self._handle
         message = f"{handle.scheduler_name}: preempting to accommodate a higher priority pod"
 
-        def add_condition(status: Document) -> Document:
+        def add_condition(status: PodStatusDict) -> PodStatusDict:
             conditions = set_condition(
                 status.get("conditions") or (),
                 DISRUPTION_TARGET,
@@ -181,11 +185,11 @@ class _Preemption:
             note = f"{meta.key_of(victim)} was deleted before it could be preempted"
             handle.analytics.log(handle.scheduler_name, "VictimGone", note, "debug")
 
-    def _write_status(self, pod: Document, change: Callable[[Document], Document]) -> None:
+    def _write_status(self, pod: PodDict, change: Callable[[PodStatusDict], PodStatusDict]) -> None:
         handle = self._handle
 
         def write() -> None:
-            fresh = handle.api.peek("Pod", meta.name_of(pod), meta.namespace_of(pod))
+            fresh = handle.api.peek(POD, meta.name_of(pod), meta.namespace_of(pod))
             if fresh is not None:
                 handle.api.update_status({**fresh, "status": change(fresh.get("status") or {})})
 
@@ -196,7 +200,7 @@ class _Preemption:
             handle.analytics.log(handle.scheduler_name, "StatusLost", note, "warn")
 
     def _record(
-        self, pod: Document, victim: Document, chosen: PreemptionCandidate, message: str
+        self, pod: PodDict, victim: PodDict, chosen: PreemptionCandidate, message: str
     ) -> Decision:
         priority, victim_priority = priority_of(pod), priority_of(victim)
         return Decision(
@@ -225,5 +229,6 @@ class _Preemption:
         )
 
 
-def _without_nomination(status: Document) -> Document:
-    return {key: value for key, value in status.items() if key != "nominatedNodeName"}
+def _without_nomination(status: PodStatusDict) -> PodStatusDict:
+    kept = {key: value for key, value in status.items() if key != "nominatedNodeName"}
+    return cast("PodStatusDict", kept)

@@ -5,9 +5,13 @@ Source: pkg/scheduler/framework/plugins/dynamicresources/dynamicresources.go (Po
 
 from __future__ import annotations
 
-from kubesim.objects.frozen import Document
+from typing import TYPE_CHECKING
+
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.status import Status
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 
 class DynamicResources:
@@ -19,6 +23,6 @@ class DynamicResources:
 
     name = "DynamicResources"
 
-    def post_filter(self, pod: Document, cycle: Cycle) -> Status:
+    def post_filter(self, pod: PodDict, cycle: Cycle) -> Status:
         """Refuse: there is never a claim that could be deallocated."""
         return Status.unschedulable("no new claims to deallocate")

@@ -5,10 +5,14 @@ Source: pkg/scheduler/framework/plugins/imagelocality/image_locality.go.
 
 from __future__ import annotations
 
-from kubesim.objects.frozen import Document
+from typing import TYPE_CHECKING
+
 from kubesim.quantity import MEBIBYTE
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 LEAST_BYTES = 23 * MEBIBYTE  # below this, pulling takes little time anyway
 MOST_BYTES = 1000 * MEBIBYTE  # per container
@@ -20,7 +24,7 @@ class ImageLocality:
     name = "ImageLocality"
     local = True  # the nodes that have an image change only when nodes do (see fastpath)
 
-    def score(self, pod: Document, node: NodeInfo, state: CycleState) -> int:
+    def score(self, pod: PodDict, node: NodeInfo, state: CycleState) -> int:
         """Return 0 to 100."""
         spec = pod.get("spec") or {}
         containers = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))

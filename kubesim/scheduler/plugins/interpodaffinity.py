@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.events import POD_ITSELF, ClusterEvent
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import AffinityTerm, PodInfo, pod_info
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 HARD_POD_AFFINITY_WEIGHT = 1
 REASON_AFFINITY = "node(s) didn't match pod affinity rules"
@@ -64,13 +67,13 @@ class InterPodAffinity:
         self._hard_weight = hard_weight
         self._ignore = ignore_wishes_of_placed
 
-    def local(self, pod: Document, snapshot: Snapshot) -> bool:
+    def local(self, pod: PodDict, snapshot: Snapshot) -> bool:
         """Return True while neither the pod nor any existing pod has terms (see fastpath)."""
         return not pod_info(pod).has_affinity and not snapshot.any_affine()
 
     # -- filter -----------------------------------------------------------------------------------
 
-    def pre_filter(self, pod: Document, state: CycleState) -> Status:
+    def pre_filter(self, pod: PodDict, state: CycleState) -> Status:
         """Count the matching pods of each topology domain."""
         info, world = pod_info(pod), state.snapshot.world
         if not info.affinity and not info.anti_affinity and not state.snapshot.any_affine():
@@ -91,16 +94,16 @@ class InterPodAffinity:
         state[self.name] = counts
         return SUCCESS
 
-    def add_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
+    def add_pod(self, pod: PodDict, other: PodDict, node: NodeInfo, state: CycleState) -> None:
         """Count one more pod on that node."""
         self._change(pod, other, node, state, 1)
 
-    def remove_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
+    def remove_pod(self, pod: PodDict, other: PodDict, node: NodeInfo, state: CycleState) -> None:
         """Count one pod less on that node."""
         self._change(pod, other, node, state, -1)
 
     def _change(
-        self, pod: Document, other: Document, node: NodeInfo, state: CycleState, by: int
+        self, pod: PodDict, other: PodDict, node: NodeInfo, state: CycleState, by: int
     ) -> None:
         counts: AffinityCounts | None = state.get(self.name)
         if counts is None:
@@ -118,7 +121,7 @@ class InterPodAffinity:
         labels = world.namespace_labels(meta.namespace_of(other))
         _count_own(counts, pod_info(pod), other, labels, node.labels, by)
 
-    def filter(self, pod: Document, node: NodeInfo, state: CycleState) -> Status:
+    def filter(self, pod: PodDict, node: NodeInfo, state: CycleState) -> Status:
         """Check the pod's affinity, its anti-affinity, and the anti-affinity of existing pods."""
         counts: AffinityCounts = state[self.name]
         info = pod_info(pod)
@@ -136,7 +139,7 @@ class InterPodAffinity:
 
     def _satisfies_affinity(
         self,
-        pod: Document,
+        pod: PodDict,
         info: PodInfo,
         node: NodeInfo,
         counts: AffinityCounts,
@@ -157,7 +160,7 @@ class InterPodAffinity:
 
     # -- score ------------------------------------------------------------------------------------
 
-    def pre_score(self, pod: Document, nodes: Sequence[NodeInfo], state: CycleState) -> Status:
+    def pre_score(self, pod: PodDict, nodes: Sequence[NodeInfo], state: CycleState) -> Status:
         """Sum up, for each topology domain, the weights of the matching preferred terms."""
         info, world = pod_info(pod), state.snapshot.world
         preferences = bool(info.preferred_affinity or info.preferred_anti_affinity)
@@ -180,7 +183,7 @@ class InterPodAffinity:
         state[f"{self.name}/score"] = scores
         return SUCCESS
 
-    def score(self, pod: Document, node: NodeInfo, state: CycleState) -> int:
+    def score(self, pod: PodDict, node: NodeInfo, state: CycleState) -> int:
         """Return the sum over the topology domains that the node belongs to."""
         scores: dict[Domain, int] = state[f"{self.name}/score"]
         return sum(scores.get(domain, 0) for domain in node.labels.items())
@@ -195,7 +198,7 @@ class InterPodAffinity:
 
     # -- hints ------------------------------------------------------------------------------------
 
-    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+    def hint(self, pod: PodDict, event: ClusterEvent) -> bool:
         """Return whether a change of pods or nodes may satisfy a required term."""
         info = pod_info(pod)
         if event.kind == POD_ITSELF:
@@ -204,7 +207,7 @@ class InterPodAffinity:
             pods = [p for p in (event.old, event.new) if p is not None]
             if event.old is not None and event.new is not None and not event.labels_changed():
                 return False
-            return any(_concerns(info, pod, other) for other in pods)
+            return any(_concerns(info, pod, cast("PodDict", other)) for other in pods)
         if not event.labels_changed() or event.new is None:
             return False
         labels = meta.labels_of(event.new)
@@ -212,13 +215,13 @@ class InterPodAffinity:
         return not terms or any(term.topology_key in labels for term in terms)
 
 
-def _concerns(info: PodInfo, pod: Document, other: Document) -> bool:
+def _concerns(info: PodInfo, pod: PodDict, other: PodDict) -> bool:
     """Return whether a required term of one of the two pods may select the other one.
 
     Namespaces selected by label are assumed to match: a hint may err in that direction only.
     """
 
-    def may_select(term: AffinityTerm, target: Document) -> bool:
+    def may_select(term: AffinityTerm, target: PodDict) -> bool:
         inside = meta.namespace_of(target) in term.namespaces or not term.namespace_selector.nothing
         return inside and term.selector.matches(meta.labels_of(target))
 
@@ -226,7 +229,7 @@ def _concerns(info: PodInfo, pod: Document, other: Document) -> bool:
     return own or any(may_select(t, pod) for t in pod_info(other, placed=True).anti_affinity)
 
 
-def _matches_all(terms: Sequence[AffinityTerm], pod: Document, labels: Labels) -> bool:
+def _matches_all(terms: Sequence[AffinityTerm], pod: PodDict, labels: Labels) -> bool:
     return bool(terms) and all(term.matches(pod, labels) for term in terms)
 
 
@@ -241,7 +244,7 @@ def _count(counter: Counter[Domain], term: AffinityTerm, node_labels: Labels, by
 
 def _count_existing(
     counter: Counter[Domain],
-    pod: Document,
+    pod: PodDict,
     labels: Labels,
     existing: PodInfo,
     node: Labels,
@@ -253,7 +256,7 @@ def _count_existing(
 
 
 def _count_own(
-    counts: AffinityCounts, info: PodInfo, other: Document, labels: Labels, node: Labels, by: int
+    counts: AffinityCounts, info: PodInfo, other: PodDict, labels: Labels, node: Labels, by: int
 ) -> None:
     if _matches_all(info.affinity, other, labels):
         for term in info.affinity:
@@ -266,7 +269,7 @@ def _count_own(
 def _add(
     scores: dict[Domain, int],
     terms: Sequence[AffinityTerm],
-    target: Document,
+    target: PodDict,
     labels: Labels,
     node: NodeInfo,
     sign: int,

@@ -5,7 +5,8 @@ Source: pkg/scheduler/framework/plugins/nodeaffinity/node_affinity.go.
 
 from __future__ import annotations
 
-from kubesim.objects.frozen import Document, ReadOnlyDocument
+from typing import TYPE_CHECKING, cast
+
 from kubesim.objects.nodeaffinity import (
     NAME_FIELD,
     NO_AFFINITY,
@@ -24,6 +25,15 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        NodeAffinityDict,
+        NodeDict,
+        NodeSelectorTermDict,
+        PodDict,
+        PreferredSchedulingTermDict,
+    )
+
 REASON_ENFORCED = "node(s) didn't match scheduler-enforced node affinity"
 REASON_CONFLICT = "pod affinity terms conflict"
 
@@ -37,19 +47,19 @@ class NodeAffinity:
 
     name = "NodeAffinity"
 
-    def __init__(self, added_affinity: ReadOnlyDocument | None = None) -> None:
+    def __init__(self, added_affinity: NodeAffinityDict | None = None) -> None:
         added = added_affinity or {}
         rule = added.get(REQUIRED)
         self._added = None if rule is None else list(rule.get("nodeSelectorTerms") or ())
         self._added_preferences = list(added.get(PREFERRED) or ())
 
-    def local(self, pod: Document, snapshot: Snapshot) -> bool:
+    def local(self, pod: PodDict, snapshot: Snapshot) -> bool:
         """Return True without preferences and without pinned node names (see fastpath)."""
         return (
             not self._preferences(pod) and _pinned_names(required_terms(spec_of(pod)) or []) is None
         )
 
-    def pre_filter(self, pod: Document, state: CycleState) -> Status:
+    def pre_filter(self, pod: PodDict, state: CycleState) -> Status:
         """Limit the attempt to the named nodes if every required term names some."""
         terms = required_terms(spec_of(pod))
         selector = spec_of(pod).get("nodeSelector")
@@ -60,17 +70,17 @@ class NodeAffinity:
             return SUCCESS
         return Status.only(names) if names else Status.unresolvable(REASON_CONFLICT)
 
-    def filter(self, pod: Document, node: NodeInfo) -> Status:
+    def filter(self, pod: PodDict, node: NodeInfo) -> Status:
         """Check the configured rule first, then nodeSelector and the required terms."""
         if self._added is not None and not selects(self._added, node.node):
             return Status.unresolvable(REASON_ENFORCED)
         return SUCCESS if wants_node(spec_of(pod), node.node) else Status.unresolvable(NO_AFFINITY)
 
-    def pre_score(self, pod: Document, nodes: list[NodeInfo]) -> Status:
+    def pre_score(self, pod: PodDict, nodes: list[NodeInfo]) -> Status:
         """Skip a pod without preferred terms."""
         return SUCCESS if self._preferences(pod) else SKIP
 
-    def score(self, pod: Document, node: NodeInfo) -> int:
+    def score(self, pod: PodDict, node: NodeInfo) -> int:
         """Return the sum of the weights of the preferred terms that match the node."""
         return sum(
             int(term["weight"])
@@ -83,22 +93,21 @@ class NodeAffinity:
         most = max(scores.values(), default=0)
         return {name: 100 * score // most if most else 0 for name, score in scores.items()}
 
-    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+    def hint(self, pod: PodDict, event: ClusterEvent) -> bool:
         """Return whether a node matches now and did not before, or the pod's rules changed."""
         if event.kind == POD_ITSELF:
             return event.spec_changed("nodeSelector", "affinity")
         if event.kind not in (NODE_ADD, NODE_UPDATE) or event.new is None:
             return False
-        return self._matches(pod, event.new) and not (
-            event.old is not None and self._matches(pod, event.old)
-        )
+        node, known = cast("NodeDict", event.new), cast("NodeDict | None", event.old)
+        return self._matches(pod, node) and not (known is not None and self._matches(pod, known))
 
-    def _matches(self, pod: Document, node: Document) -> bool:
+    def _matches(self, pod: PodDict, node: NodeDict) -> bool:
         return (self._added is None or selects(self._added, node)) and wants_node(
             spec_of(pod), node
         )
 
-    def _preferences(self, pod: Document) -> list[Document]:
+    def _preferences(self, pod: PodDict) -> list[PreferredSchedulingTermDict]:
         own = node_affinity(spec_of(pod)).get(PREFERRED) or ()
         return [
             term
@@ -111,7 +120,7 @@ class NodeAffinity:
         ]
 
 
-def _pinned_names(terms: list[Document]) -> frozenset[str] | None:
+def _pinned_names(terms: list[NodeSelectorTermDict]) -> frozenset[str] | None:
     """Return the node names that the terms allow; None unless every term names some."""
     union: frozenset[str] = frozenset()
     for term in terms:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
+from typing import TYPE_CHECKING, cast
 
 from kubesim.errors import BadRequest
-from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.scheduler.framework.events import (
     NODE_ADD,
     NODE_UPDATE,
@@ -26,6 +27,9 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.podinfo import pod_info
 from kubesim.scheduler.framework.resources import is_counted, is_extended, offered_by, request_of
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Status
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict
 
 BEST = 100
 LEAST = "LeastAllocated"
@@ -72,7 +76,7 @@ class NodeResourcesFit:
         self._ignored = frozenset(ignored_resources)
         self._ignored_groups = frozenset(ignored_groups)
 
-    def filter(self, pod: Document, node: NodeInfo) -> Status:
+    def filter(self, pod: PodDict, node: NodeInfo) -> Status:
         """Collect all shortages; a request above the node's whole allocatable is unresolvable."""
         reasons = []
         if len(node.pods) + 1 > node.max_pods:
@@ -89,7 +93,7 @@ class NodeResourcesFit:
             return SUCCESS
         return Status.unresolvable(*reasons) if too_large else Status.unschedulable(*reasons)
 
-    def score(self, pod: Document, node: NodeInfo) -> int:
+    def score(self, pod: PodDict, node: NodeInfo) -> int:
         """Return the weighted mean of the strategy's scores of the resources."""
         info = pod_info(pod)
         parts = []
@@ -106,24 +110,27 @@ class NodeResourcesFit:
                 parts.append((total, capacity, weight))
         return mean_score(self.strategy, parts, self._shape)
 
-    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+    def hint(self, pod: PodDict, event: ClusterEvent) -> bool:
         """Return whether resources were freed, or a node that can hold the pod came or grew."""
         if event.kind == POD_ITSELF:
-            return event.old is None or request_of(event.old) != request_of(pod)
+            before = cast("PodDict | None", event.old)
+            return before is None or request_of(before) != request_of(pod)
         if event.kind == POD_DELETE:
             return True
         if event.kind == POD_UPDATE and event.old is not None and event.new is not None:
-            before, after = request_of(event.old, placed=True), request_of(event.new, placed=True)
-            return any(after[resource] < amount for resource, amount in before.items())
+            was = request_of(cast("PodDict", event.old), placed=True)
+            now = request_of(cast("PodDict", event.new), placed=True)
+            return any(now[resource] < amount for resource, amount in was.items())
         if event.kind not in (NODE_ADD, NODE_UPDATE) or event.new is None:
             return False
-        new = offered_by(event.new)
+        node, known = cast("NodeDict", event.new), cast("NodeDict | None", event.old)
+        new = offered_by(node)
         request = request_of(pod)
         if any(request[r] > new[r] for r in self._to_check(request)):
             return False
-        if event.old is None:
+        if known is None:
             return True
-        old, more_pods = offered_by(event.old), _max_pods(event.new) > _max_pods(event.old)
+        old, more_pods = offered_by(known), _max_pods(node) > _max_pods(known)
         return more_pods or any(new[resource] > old[resource] for resource in new)
 
     def _to_check(self, request: Mapping[str, int]) -> list[str]:
@@ -153,12 +160,12 @@ class NodeResourcesBalancedAllocation:
     def __init__(self, resources: Iterable[str] = ("cpu", "memory")) -> None:
         self.resources = tuple(resources)
 
-    def pre_score(self, pod: Document, nodes: list[NodeInfo]) -> Status:
+    def pre_score(self, pod: PodDict, nodes: list[NodeInfo]) -> Status:
         """Skip a pod that requests none of the resources."""
         request = pod_info(pod).request
         return SUCCESS if any(request[resource] for resource in self.resources) else SKIP
 
-    def score(self, pod: Document, node: NodeInfo) -> int:
+    def score(self, pod: PodDict, node: NodeInfo) -> int:
         """Return 100 minus the deviation of the used fractions; without default requests."""
         request = pod_info(pod).request
         pairs = []
@@ -169,7 +176,7 @@ class NodeResourcesBalancedAllocation:
         return balanced(pairs)
 
 
-def _max_pods(node: Document) -> int:
+def _max_pods(node: NodeDict) -> int:
     allocatable: ReadOnlyDocument = (node.get("status") or {}).get("allocatable") or {}
     return int(allocatable.get("pods", 0))
 

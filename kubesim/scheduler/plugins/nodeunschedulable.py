@@ -5,14 +5,18 @@ Source: pkg/scheduler/framework/plugins/nodeunschedulable/node_unschedulable.go.
 
 from __future__ import annotations
 
-from kubesim.objects.frozen import Document
+from typing import TYPE_CHECKING
+
 from kubesim.objects.wellknown import UNSCHEDULABLE
 from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.status import SUCCESS, Status
 from kubesim.scheduler.plugins.tainttoleration import untolerated_taint
 
-UNSCHEDULABLE_TAINT = {"key": UNSCHEDULABLE, "effect": "NoSchedule"}
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict, TaintDict
+
+UNSCHEDULABLE_TAINT: TaintDict = {"key": UNSCHEDULABLE, "effect": "NoSchedule"}
 
 
 class NodeUnschedulable:
@@ -21,7 +25,7 @@ class NodeUnschedulable:
     name = "NodeUnschedulable"
     local = True
 
-    def filter(self, pod: Document, node: NodeInfo) -> Status:
+    def filter(self, pod: PodDict, node: NodeInfo) -> Status:
         """Refuse a node with spec.unschedulable."""
         if not node.unschedulable:
             return SUCCESS
@@ -29,7 +33,7 @@ class NodeUnschedulable:
             return SUCCESS
         return Status.unresolvable("node(s) were unschedulable")
 
-    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+    def hint(self, pod: PodDict, event: ClusterEvent) -> bool:
         """Return whether a node is schedulable now, or the pod got another toleration."""
         if event.kind == POD_ITSELF:
             return event.spec_changed("tolerations")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
@@ -27,6 +27,9 @@ from kubesim.scheduler.plugins.spread_counts import (
     default_constraints,
     has_all_keys,
 )
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import NodeDict, PodDict, TopologySpreadConstraintDict
 
 REASON = "node(s) didn't match pod topology spread constraints"
 REASON_LABEL = f"{REASON} (missing required label)"
@@ -69,27 +72,29 @@ class PodTopologySpread:
 
     def __init__(
         self,
-        default_constraints: Iterable[ReadOnlyDocument] = (),
+        default_constraints: Iterable[TopologySpreadConstraintDict] = (),
         system_defaults: bool = True,
     ) -> None:
         listed = list(default_constraints)
         self._system = system_defaults and not listed
-        self._defaults: Sequence[ReadOnlyDocument] = SYSTEM_DEFAULTS if self._system else listed
+        self._defaults: Sequence[TopologySpreadConstraintDict] = (
+            SYSTEM_DEFAULTS if self._system else listed
+        )
 
-    def local(self, pod: Document, snapshot: Snapshot) -> bool:
+    def local(self, pod: PodDict, snapshot: Snapshot) -> bool:
         """Return True if no constraint applies to the pod (see fastpath)."""
         return not self._constraints(pod, snapshot, HARD_WHEN) and not self._constraints(
             pod, snapshot, SOFT_WHEN
         )
 
-    def _constraints(self, pod: Document, snapshot: Snapshot, when: str) -> list[Constraint]:
+    def _constraints(self, pod: PodDict, snapshot: Snapshot, when: str) -> list[Constraint]:
         if (pod.get("spec") or {}).get("topologySpreadConstraints"):
             return constraints_of(pod, when)
         return default_constraints(pod, snapshot.world, self._defaults, when)
 
     # -- filter -----------------------------------------------------------------------------------
 
-    def pre_filter(self, pod: Document, state: CycleState) -> Status:
+    def pre_filter(self, pod: PodDict, state: CycleState) -> Status:
         """Count the pods of each topology domain."""
         constraints = self._constraints(pod, state.snapshot, HARD_WHEN)
         if not constraints:
@@ -107,16 +112,16 @@ class PodTopologySpread:
         state[self.name] = HardCounts(constraints, counts)
         return SUCCESS
 
-    def add_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
+    def add_pod(self, pod: PodDict, other: PodDict, node: NodeInfo, state: CycleState) -> None:
         """Count one more pod on that node."""
         self._change(pod, other, node, state, 1)
 
-    def remove_pod(self, pod: Document, other: Document, node: NodeInfo, state: CycleState) -> None:
+    def remove_pod(self, pod: PodDict, other: PodDict, node: NodeInfo, state: CycleState) -> None:
         """Count one pod less; as upstream, also a terminating one that was not counted."""
         self._change(pod, other, node, state, -1)
 
     def _change(
-        self, pod: Document, other: Document, node: NodeInfo, state: CycleState, by: int
+        self, pod: PodDict, other: PodDict, node: NodeInfo, state: CycleState, by: int
     ) -> None:
         counted: HardCounts | None = state.get(self.name)
         if counted is None or meta.namespace_of(other) != meta.namespace_of(pod):
@@ -129,7 +134,7 @@ class PodTopologySpread:
                 value = node.labels[constraint.key]
                 counted.counts[i][value] = counted.counts[i].get(value, 0) + by
 
-    def filter(self, pod: Document, node: NodeInfo, state: CycleState) -> Status:
+    def filter(self, pod: PodDict, node: NodeInfo, state: CycleState) -> Status:
         """Refuse a node if the pod would raise the skew of its domain above maxSkew."""
         counted: HardCounts = state[self.name]
         labels = meta.labels_of(pod)
@@ -145,7 +150,7 @@ class PodTopologySpread:
 
     # -- score ------------------------------------------------------------------------------------
 
-    def pre_score(self, pod: Document, nodes: list[NodeInfo], state: CycleState) -> Status:
+    def pre_score(self, pod: PodDict, nodes: list[NodeInfo], state: CycleState) -> Status:
         """Count pods for the ScheduleAnyway constraints; skip a pod without any."""
         constraints = self._constraints(pod, state.snapshot, SOFT_WHEN)
         if not constraints:
@@ -156,7 +161,7 @@ class PodTopologySpread:
         )
         return SUCCESS
 
-    def score(self, pod: Document, node: NodeInfo, state: CycleState) -> int:
+    def score(self, pod: PodDict, node: NodeInfo, state: CycleState) -> int:
         """Return the raw score: the more pods in the node's domains, the higher."""
         counted: SoftCounts = state[f"{self.name}/score"]
         return counted.raw(node)
@@ -168,7 +173,7 @@ class PodTopologySpread:
 
     # -- hints ------------------------------------------------------------------------------------
 
-    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+    def hint(self, pod: PodDict, event: ClusterEvent) -> bool:
         """Return whether a counted pod, or a node with the topology keys, changed."""
         if event.kind == POD_ITSELF:
             return event.labels_changed()
@@ -185,5 +190,7 @@ class PodTopologySpread:
             return False
         if event.kind == NODE_ADD and not constraints:
             return True
-        nodes = [NodeInfo(node) for node in (event.old, event.new) if node is not None]
+        nodes = [
+            NodeInfo(cast("NodeDict", node)) for node in (event.old, event.new) if node is not None
+        ]
         return any(has_all_keys(node, constraints) for node in nodes)

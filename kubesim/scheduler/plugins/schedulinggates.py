@@ -5,9 +5,13 @@ Source: pkg/scheduler/framework/plugins/schedulinggates/scheduling_gates.go.
 
 from __future__ import annotations
 
-from kubesim.objects.frozen import Document
+from typing import TYPE_CHECKING
+
 from kubesim.scheduler.framework.events import POD_ITSELF, ClusterEvent
 from kubesim.scheduler.framework.status import SUCCESS, Status
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict
 
 
 class SchedulingGates:
@@ -15,7 +19,7 @@ class SchedulingGates:
 
     name = "SchedulingGates"
 
-    def pre_enqueue(self, pod: Document) -> Status:
+    def pre_enqueue(self, pod: PodDict) -> Status:
         """Refuse a pod that has gates."""
         gates = (pod.get("spec") or {}).get("schedulingGates")
         if not gates:
@@ -23,6 +27,6 @@ class SchedulingGates:
         names = " ".join(str(gate.get("name", "")) for gate in gates)
         return Status.unresolvable(f"waiting for scheduling gates: [{names}]")
 
-    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+    def hint(self, pod: PodDict, event: ClusterEvent) -> bool:
         """Return whether the pod's last gate was removed."""
         return event.kind == POD_ITSELF and not (pod.get("spec") or {}).get("schedulingGates")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log
+from typing import TYPE_CHECKING
 
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.nodeaffinity import wants_node
 from kubesim.objects.pods import spec_of
 from kubesim.objects.selectors import Requirement, Selector
@@ -21,11 +21,14 @@ from kubesim.scheduler.framework.podinfo import selector_or_nothing
 from kubesim.scheduler.framework.snapshot import ObjectLister
 from kubesim.scheduler.plugins.tainttoleration import HARD, untolerated_taint
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict, TopologySpreadConstraintDict
+
 HARD_WHEN, SOFT_WHEN = "DoNotSchedule", "ScheduleAnyway"
 WORKLOADS = ("ReplicaSet", "StatefulSet", "ReplicationController")
 CACHED_COUNTS = 64  # selectors per node whose count of pods is cached
 # For pods without constraints of their own: buildDefaultConstraints, systemDefaultConstraints.
-SYSTEM_DEFAULTS: Sequence[ReadOnlyDocument] = (
+SYSTEM_DEFAULTS: Sequence[TopologySpreadConstraintDict] = (
     {"topologyKey": HOSTNAME_LABEL, "whenUnsatisfiable": SOFT_WHEN, "maxSkew": 3},
     {"topologyKey": ZONE_LABEL, "whenUnsatisfiable": SOFT_WHEN, "maxSkew": 5},
 )
@@ -51,14 +54,14 @@ class Constraint:
     honor_affinity: bool = True
     honor_taints: bool = False
 
-    def includes(self, pod: Document, node: NodeInfo) -> bool:
+    def includes(self, pod: PodDict, node: NodeInfo) -> bool:
         """Return whether the node inclusion policies include this node."""
         if self.honor_affinity and not wants_node(spec_of(pod), node.node):
             return False
         return not (self.honor_taints and untolerated_taint(pod, node.taints, HARD) is not None)
 
 
-def constraints_of(pod: Document, when: str) -> list[Constraint]:
+def constraints_of(pod: PodDict, when: str) -> list[Constraint]:
     """Parse the pod's own constraints whose whenUnsatisfiable is `when`."""
     listed = (pod.get("spec") or {}).get("topologySpreadConstraints") or ()
     return [
@@ -69,7 +72,7 @@ def constraints_of(pod: Document, when: str) -> list[Constraint]:
 
 
 def default_constraints(
-    pod: Document, world: ObjectLister, defaults: Iterable[ReadOnlyDocument], when: str
+    pod: PodDict, world: ObjectLister, defaults: Iterable[TopologySpreadConstraintDict], when: str
 ) -> list[Constraint]:
     """Parse the default constraints, for a pod that belongs to a Service or a workload.
 
@@ -86,7 +89,7 @@ def default_constraints(
     return [] if selector.empty else [_constraint(item, selector) for item in desired]
 
 
-def owners_selector(pod: Document, world: ObjectLister) -> Selector:
+def owners_selector(pod: PodDict, world: ObjectLister) -> Selector:
     """Merge the selectors of the Services and of the workload that the pod belongs to."""
     namespace, labels = meta.namespace_of(pod), meta.labels_of(pod)
     pairs: dict[str, str] = {}
@@ -107,7 +110,7 @@ def owners_selector(pod: Document, world: ObjectLister) -> Selector:
     return Selector((*own, *more))
 
 
-def _constraint(item: ReadOnlyDocument, selector: Selector) -> Constraint:
+def _constraint(item: TopologySpreadConstraintDict, selector: Selector) -> Constraint:
     return Constraint(
         key=str(item.get("topologyKey") or ""),
         max_skew=int(item.get("maxSkew") or 1),
@@ -118,7 +121,7 @@ def _constraint(item: ReadOnlyDocument, selector: Selector) -> Constraint:
     )
 
 
-def _selector(item: ReadOnlyDocument, pod: Document) -> Selector:
+def _selector(item: TopologySpreadConstraintDict, pod: PodDict) -> Selector:
     selector, labels = selector_or_nothing(item.get("labelSelector")), meta.labels_of(pod)
     more = [
         Requirement(key, "In", (labels[key],))
@@ -211,7 +214,7 @@ class SoftCounts:
 
 
 def count_soft(
-    pod: Document,
+    pod: PodDict,
     constraints: list[Constraint],
     candidates: Sequence[NodeInfo],
     nodes: Iterable[NodeInfo],

@@ -6,8 +6,8 @@ Source: pkg/scheduler/framework/plugins/tainttoleration, k8s.io/component-helper
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
 from kubesim.objects.taints import tolerates
 from kubesim.objects.wellknown import NO_EXECUTE, NO_SCHEDULE, PREFER_NO_SCHEDULE
 from kubesim.scheduler.framework.events import NODE_ADD, NODE_UPDATE, POD_ITSELF, ClusterEvent
@@ -15,13 +15,16 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import SUCCESS, Status
 
+if TYPE_CHECKING:
+    from kubesim.objects.types import PodDict, TaintDict
+
 HARD = (NO_SCHEDULE, NO_EXECUTE)
 BEST = 100
 
 
 def untolerated_taint(
-    pod: Document, taints: Iterable[Document], effects: tuple[str, ...]
-) -> Document | None:
+    pod: PodDict, taints: Iterable[TaintDict], effects: tuple[str, ...]
+) -> TaintDict | None:
     """Return the first taint with one of the effects that the pod does not tolerate, or None.
 
     Args:
@@ -41,11 +44,11 @@ class TaintToleration:
 
     name = "TaintToleration"
 
-    def local(self, pod: Document, snapshot: Snapshot) -> bool:
+    def local(self, pod: PodDict, snapshot: Snapshot) -> bool:
         """Return True without PreferNoSchedule taints: all nodes score the same (see fastpath)."""
         return not snapshot.any_soft_taint()
 
-    def filter(self, pod: Document, node: NodeInfo) -> Status:
+    def filter(self, pod: PodDict, node: NodeInfo) -> Status:
         """Refuse a node with an untolerated NoSchedule or NoExecute taint."""
         if not node.taints:
             return SUCCESS
@@ -55,7 +58,7 @@ class TaintToleration:
         shown = f"{taint.get('key', '')}: {taint.get('value') or ''}"
         return Status.unresolvable(f"node(s) had untolerated taint {{{shown}}}")
 
-    def score(self, pod: Document, node: NodeInfo) -> int:
+    def score(self, pod: PodDict, node: NodeInfo) -> int:
         """Return the number of untolerated PreferNoSchedule taints; `normalize` reverses it."""
         if not node.taints:
             return 0
@@ -77,7 +80,7 @@ class TaintToleration:
             return dict.fromkeys(scores, BEST)
         return {name: BEST - BEST * score // most for name, score in scores.items()}
 
-    def hint(self, pod: Document, event: ClusterEvent) -> bool:
+    def hint(self, pod: PodDict, event: ClusterEvent) -> bool:
         """Return whether a node became tolerable, or the pod got another toleration."""
         if event.kind == POD_ITSELF:
             return event.spec_changed("tolerations")
