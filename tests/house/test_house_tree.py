@@ -22,7 +22,7 @@ ROOMS: dict[str, list[set[str]]] = {
     "kubesim.apiserver": [
         {"audit", "parts", "validation"},
         {"options", "registry"},
-        {"admission", "core", "printers", "schema"},
+        {"admission", "core", "printers", "schema", "typedverbs"},
         {"fieldmanager", "kinds", "patch", "watching"},
         {"customkinds", "verbs"},
         {"bootstrap"},
@@ -51,7 +51,7 @@ ROOMS: dict[str, list[set[str]]] = {
     ],
     "kubesim.objects": [
         {"cron", "frozen", "intstr", "types", "wellknown"},
-        {"meta", "selectors", "taints"},
+        {"kindnames", "meta", "selectors", "taints"},
         {"nodeaffinity", "pods", "progress", "references"},
         {"usage"},
     ],
