@@ -92,7 +92,8 @@ def explained(method: Method) -> set[str]:
         each = classes.pop()
         docstring = ast.get_docstring(each) or ""
         names |= section(docstring, "Args") | section(docstring, "Attributes")
-        bases = (base.id for base in each.bases if isinstance(base, ast.Name))
+        plain = (base.value if isinstance(base, ast.Subscript) else base for base in each.bases)
+        bases = (base.id for base in plain if isinstance(base, ast.Name))
         classes += [CLASSES[base] for base in bases if base in CLASSES]
     return names
 
