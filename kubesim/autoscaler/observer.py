@@ -40,14 +40,9 @@ from kubesim.objects.wellknown import RESYNC_SECONDS
 from kubesim.quantity import Amount, parse_cpu_milli, parse_memory
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import (
-        ContainerDict,
-        HorizontalPodAutoscalerDict,
-        HorizontalPodAutoscalerSpecDict,
-        MetricSpecDict,
-        PodDict,
-        ScaleDict,
-    )
+    from kubesim.objects.types import ContainerDict, MetricSpecDict, PodDict, ScaleDict
+    from kubesim.objects.types import HorizontalPodAutoscalerDict as HPADict
+    from kubesim.objects.types import HorizontalPodAutoscalerSpecDict as HPASpecDict
 
 NO_SOURCE = "no metrics returned from {api} metrics API: this cluster has no source of such metrics"
 BY_NAME = attrgetter("name")
@@ -178,7 +173,7 @@ class _PodEntry:
 class _HpaEntry:
     """What was parsed for an HPA at earlier passes, since it rarely changes."""
 
-    spec: HorizontalPodAutoscalerSpecDict | None = None
+    spec: HPASpecDict | None = None
     metrics: Sequence[tuple[Metric, MetricSpecDict]] = ()
     behavior: Behavior | None = None
     selector_text: str = ""
@@ -221,9 +216,7 @@ class Observer:
         self._index.drop(key)
         self._entries.pop(key, None)
 
-    def observe(
-        self, hpa: HorizontalPodAutoscalerDict, scale: ScaleDict, state: State
-    ) -> Observation:
+    def observe(self, hpa: HPADict, scale: ScaleDict, state: State) -> Observation:
         """Return the input of one pass.
 
         Args:
@@ -248,9 +241,7 @@ class Observer:
             now=self._clock.now(),
             current=current,
             maximum=maximum,
-            metrics=tuple(
-                [(m, self._read(namespace, m, document, pods)) for m, document in entry.metrics]
-            ),
+            metrics=tuple([(m, self._read(namespace, m, e, pods)) for m, e in entry.metrics]),
             pods=tuple([pod.facts for pod in pods]),
             name=meta.name_of(hpa),
             status_replicas=int(status.get("replicas") or 0),

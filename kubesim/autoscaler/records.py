@@ -20,12 +20,9 @@ from kubesim.objects.meta import set_condition
 from kubesim.quantity import count_of
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import (
-        HorizontalPodAutoscalerDict,
-        HorizontalPodAutoscalerStatusDict,
-        MetricSpecDict,
-        MetricStatusDict,
-    )
+    from kubesim.objects.types import HorizontalPodAutoscalerDict as HPADict
+    from kubesim.objects.types import HorizontalPodAutoscalerStatusDict as HPAStatus
+    from kubesim.objects.types import MetricSpecDict, MetricStatusDict
 
 SOURCE = "pkg/controller/podautoscaler/horizontal.go"
 NO_READING = Reading()
@@ -47,12 +44,7 @@ class RescaleResult:
     condition: Condition | None = None
 
 
-# -- status --------------------------------------------------------------------------------------
-
-
-def with_conditions(
-    status: HorizontalPodAutoscalerStatusDict, conditions: Sequence[Condition], now: str
-) -> HorizontalPodAutoscalerStatusDict:
+def with_conditions(status: HPAStatus, conditions: Sequence[Condition], now: str) -> HPAStatus:
     """Return the status with conditions set one after the other; a later one replaces an earlier.
 
     Args:
@@ -67,13 +59,13 @@ def with_conditions(
 
 
 def status_of(
-    hpa: HorizontalPodAutoscalerDict,
+    hpa: HPADict,
     seen: Observation,
     result: Recommendation,
     outcome: RescaleResult,
     now: str,
     constants: PolicyConstants = DEFAULTS,
-) -> HorizontalPodAutoscalerStatusDict:
+) -> HPAStatus:
     """Return the status of the HPA after a pass.
 
     Args:
@@ -88,14 +80,12 @@ def status_of(
     if result.failed or outcome.error:
         desired = old.get("desiredReplicas", 0)
     entries = hpa["spec"].get("metrics") or (default_metric(constants),)
-    new: HorizontalPodAutoscalerStatusDict = {
+    readings = zip(entries, result.readings, strict=False)
+    new: HPAStatus = {
         **with_conditions(old, (*result.conditions, *attempt), now),
         "currentReplicas": seen.current,
         "desiredReplicas": desired,
-        "currentMetrics": [
-            metric_status(entry, proposal)
-            for entry, proposal in zip(entries, result.readings, strict=False)
-        ],
+        "currentMetrics": [metric_status(entry, proposal) for entry, proposal in readings],
     }
     if outcome.written:
         new["lastScaleTime"] = now
@@ -113,8 +103,7 @@ def metric_status(entry: MetricSpecDict, proposal: MetricProposal | None) -> Met
     if proposal is None or metric_type not in SOURCE_FIELDS:
         return {"type": ""}
     source_field = SOURCE_FIELDS[metric_type]
-    fields: ReadOnlyDocument = entry
-    source = fields.get(source_field) or {}
+    source = cast("ReadOnlyDocument", entry).get(source_field) or {}
     retained = ("name", "container", "metric", "describedObject")
     body: Document = {name: thaw(source[name]) for name in retained if name in source}
     current: Document = {}
@@ -124,8 +113,8 @@ def metric_status(entry: MetricSpecDict, proposal: MetricProposal | None) -> Met
         current["averageValue"] = quantity_text(proposal.average_milli)
     if proposal.value_milli is not None:
         current["value"] = quantity_text(proposal.value_milli)
-    shown = {"type": metric_type, source_field: {**body, "current": current}}
-    return cast("MetricStatusDict", shown)
+    body["current"] = current
+    return cast("MetricStatusDict", {"type": metric_type, source_field: body})
 
 
 def quantity_text(milli: int) -> str:
@@ -147,7 +136,7 @@ def quantity_text(milli: int) -> str:
 
 
 def decision_of(
-    hpa: HorizontalPodAutoscalerDict,
+    hpa: HPADict,
     seen: Observation,
     result: Recommendation,
     outcome: RescaleResult,
@@ -270,7 +259,7 @@ def measured_text(result: Recommendation, before: str, between: str, after: str)
     return f"{before}{data.get('metric')} {figures[0]}{between}{figures[1]}{after}"
 
 
-def log_line(hpa: HorizontalPodAutoscalerDict, seen: Observation, result: Recommendation) -> str:
+def log_line(hpa: HPADict, seen: Observation, result: Recommendation) -> str:
     """Return one line for the lifecycle log.
 
     Args:
@@ -292,12 +281,7 @@ def log_line(hpa: HorizontalPodAutoscalerDict, seen: Observation, result: Recomm
 
 
 def unreadable_scale(
-    hpa: HorizontalPodAutoscalerDict,
-    message: str,
-    component: str,
-    now: float,
-    *,
-    shadow: bool | str = False,
+    hpa: HPADict, message: str, component: str, now: float, *, shadow: bool | str = False
 ) -> Decision:
     """Return the record of a pass whose scale could not be read.
 
@@ -320,7 +304,7 @@ def unreadable_scale(
     )
 
 
-def object_of(hpa: HorizontalPodAutoscalerDict, *, shadow: bool | str = False) -> str:
+def object_of(hpa: HPADict, *, shadow: bool | str = False) -> str:
     """Return the name of an HPA in the decision log; each shadow policy has its own name.
 
     >>> web = {"metadata": {"name": "web", "namespace": "default"}}
@@ -333,7 +317,7 @@ def object_of(hpa: HorizontalPodAutoscalerDict, *, shadow: bool | str = False) -
     return f"hpa-shadow/{short_name(hpa)}{policy}"
 
 
-def short_name(hpa: HorizontalPodAutoscalerDict) -> str:
+def short_name(hpa: HPADict) -> str:
     """Return the name of an HPA, with the namespace unless that is `default`."""
     namespace, name = meta.namespace_of(hpa), meta.name_of(hpa)
     return name if namespace in ("default", "", None) else f"{namespace}/{name}"
