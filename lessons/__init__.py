@@ -12,7 +12,7 @@ them. The package imports them only on first use, so that `doctor()` can report 
     exercises/   the tasks of each lesson
     pods         short ways to write pods and to see where they go
     toy          a miniature controller, and what lost watch events do to it
-    start        `python -m lessons start` copies the lessons into a folder of your own
+    start        `python -m lessons start` copies the lessons into your own folder
     refresh      `python -m lessons.refresh` stores the outputs of the notebooks
 
     cockpit/     the panel of a cluster with an autoscaler; record(): a run as a picture

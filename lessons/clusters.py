@@ -37,7 +37,7 @@ def fresh_cluster(*, slot: str = LESSON, **options: Any) -> Cluster:
     Args:
         slot: the owner of the cluster: the lesson, or a panel.
         options: options of `kubesim.Cluster`; the default seed is 7. On the virtual clock, errors
-            that components log are printed, for example those of a policy of your own.
+            that components log are printed, for example those of your own policy.
     """
     options.setdefault("seed", LESSON_SEED)
     if slot == LESSON and options.get("clock", "virtual") == "virtual":

@@ -95,7 +95,7 @@ def run_cell(text: str, cluster: Cluster) -> None:
 
 
 def _run(executable: str, command: Command, cluster: Cluster) -> str:
-    """Return the output of one command; time passes meanwhile."""
+    """Return the output of one command; simulated time passes while it runs."""
     address = server_of(cluster)
     environment = {**os.environ, "HOME": str(_home()), "KUBECONFIG": ""}
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as stdin:

@@ -56,7 +56,7 @@ class Copied(NamedTuple):
         new: files that did not exist.
         updated: unchanged files that were replaced by newer ones.
         kept: files that you have changed.
-        newer: newer versions of kept files, saved beside them.
+        newer: newer versions of kept files, saved next to them.
     """
 
     new: list[str]

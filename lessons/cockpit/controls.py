@@ -1,4 +1,4 @@
-"""The cockpit's controls: the settings that you want, and beside them what the store has.
+"""The cockpit's controls: the desired settings, and what the store has.
 
 A slider that was just touched is left alone for a moment; otherwise it follows the store, where
 other clients (`curl`, `kubectl`) may write, too. The nearest in Kubernetes is `kubectl edit hpa`.

@@ -15,7 +15,7 @@ and stored settings apart. `lessons.ui.base_panel` runs the clock and the update
     Cockpit("virtual", speed=50)    the same panel without threads for pods; Run advances the time
     Cockpit(policy=Mine())          further options are those of `kubesim.Cluster`
 
-Kubernetes has no counterpart; the nearest is a Grafana dashboard beside `kubectl edit hpa`.
+Kubernetes has no counterpart; the nearest is a Grafana dashboard next to `kubectl edit hpa`.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Cockpit(Panel):
         return self.charts.layout
 
     def below(self) -> list[W.Widget]:
-        """Return the cards beside the charts, the texts, and the tables."""
+        """Return the cards next to the charts, the texts, and the tables."""
         self.live.add_class("ks-fill")
         cards, summary = (self.traffic.box, self.hpa.box), self.summary
         texts = (summary.why, summary.feed)

@@ -1,4 +1,4 @@
-"""The texts beside the cockpit's charts: the latest decision and its reasons, pods, events.
+"""The texts of the cockpit: the latest decision and its reasons, pods, events.
 
 Each plot also has a table, for people who cannot see the plot. The nearest in Kubernetes are
 `kubectl describe hpa`, `kubectl get pods` and `kubectl get events`.

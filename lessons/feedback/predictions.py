@@ -48,7 +48,7 @@ class Verdict(NamedTuple):
 
 
 def predict(what: str, mine: object, really: object, *, within: float = 0) -> None:
-    """Print a prediction beside what happened; predictions are recorded, but never graded.
+    """Print a prediction and what happened; predictions are recorded, but never graded.
 
     >>> predict("pods after two minutes", 5, 5)
     pods after two minutes: you said 5, which is right.

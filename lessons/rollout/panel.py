@@ -4,7 +4,7 @@
     deployment    replicas, maxSurge, maxUnavailable: desired settings, and what the store has
     rollout       the next version, a bad image, pause, undo, a pod to delete
     chart         old and new pods, ready and not ready, between the two bounds
-    beside it     the controller's latest decision with its reasons, the ReplicaSets, the passes
+    texts         the controller's latest decision with its reasons, the ReplicaSets, the passes
 
     RolloutPanel()             pods are threads, five simulated seconds a second
     RolloutPanel("virtual")    the same panel without threads for pods; Run advances the time
@@ -111,7 +111,7 @@ class RolloutPanel(Panel):
         return self.charts.layout
 
     def below(self) -> list[W.Widget]:
-        """Return the cards beside the chart, the texts, and the table."""
+        """Return the cards next to the chart, the texts, and the table."""
         self.live.add_class("ks-fill")
         cards, texts = (self.version.box, self.deployment.box), self.summary
         body = dashboard(cards, (self.live, texts.sets), (texts.why, texts.feed))

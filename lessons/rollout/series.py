@@ -4,7 +4,7 @@ As in `lessons.cockpit.series`, the chart reads the cluster from time to time, a
 not depend on it. Each pass of the Deployment controller that changed a size is kept, with its
 reason from the decision records.
 
-The nearest relative in Kubernetes is `kubectl rollout status --watch` beside `kubectl get rs`.
+The nearest in Kubernetes is `kubectl rollout status --watch` next to `kubectl get rs`.
 """
 
 from __future__ import annotations

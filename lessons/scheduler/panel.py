@@ -2,7 +2,7 @@
 
     transport     Run, Pause, Step, speed, the clock; Reset stands apart
     pods          what the next pods request, and how many of them
-    nodes         cordon, taint; the weight of a plug-in beside the default ones
+    nodes         cordon, taint; the weight of a plug-in that runs with the default ones
     chart         CPU and memory of each node, pods as segments
     below it      how a pod was placed, node by plug-in; for a waiting pod, what would let it fit
 
@@ -162,7 +162,7 @@ class SchedulerPanel(Panel):
         return self.charts.layout
 
     def below(self) -> list[W.Widget]:
-        """Return the cards beside the chart, the texts, and the chosen pod's table."""
+        """Return the cards next to the chart, the texts, and the chosen pod's table."""
         cards, texts = (self.pods.box, self.nodes.box), self.summary
         body = dashboard(cards, (self.live, texts.waiting), (texts.happened,))
         return [body, texts.box]

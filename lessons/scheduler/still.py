@@ -42,7 +42,7 @@ class Column:
     Attributes:
         x, width: left edge, and pixels.
         full: pixels of 100 %.
-        wide: there is room for figures beside the bars.
+        wide: there is room for figures to the right of the bars.
     """
 
     x: float

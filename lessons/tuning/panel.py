@@ -2,7 +2,7 @@
 
     settings    target, bounds, window, policies, start-up, metrics, and the load
     chart       offered and served requests, latency, pods with recommendations and decisions
-    beside it   the scores, the settings that the store has, every scaling with its reason
+    texts       the scores, the settings that the store has, every scaling with its reason
     Keep as A   the current run stays behind the next ones, as thin grey lines
 
 Each change is a new trial: a new cluster with the same seed, half an hour of virtual time in a
@@ -271,7 +271,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         self._strip.value = error_html(self.error)
 
     def table(self, which: str = "scores", last: int = 12) -> Table:
-        """Return the charts as text: ``scores`` (beside A), ``load``, ``syncs``, ``decisions``."""
+        """Return the charts as text: ``scores`` (with A), ``load``, ``syncs``, ``decisions``."""
         if which == "scores" and self.kept is not None:
             return beside(A=self.kept, now=self.trial)
         return self.trial.table(which, last)

@@ -180,7 +180,7 @@ def tune(
     seed: int = SEED,
     **changes: Any,
 ) -> Trial:
-    """Try settings in a cluster of their own, on the virtual clock.
+    """Try settings in a new cluster, on the virtual clock.
 
     Args:
         tuning: settings to start from; None: the defaults.

@@ -1,4 +1,4 @@
-"""The base class of the live panels: a cluster of its own, a transport bar, and an update thread.
+"""The base class of the live panels: its own cluster, a transport bar, and an update thread.
 
 A subclass defines the layout and the contents. This class runs the clock, replaces the panel when
 its cell runs again, rests while nobody looks, and reports refusals and failures. Each panel has one
@@ -14,7 +14,7 @@ Bokeh models. The simulation does not depend on it.
     reset_view()  clear the texts after Reset
     last_error()  the newest error that a component reported
 
-Kubernetes has no counterpart; the nearest is a Grafana dashboard beside `kubectl edit`.
+Kubernetes has no counterpart; the nearest is a Grafana dashboard next to `kubectl edit`.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ STYLE = """<style>
 .ks-cockpit .ks-number:has(.noUi-active) .widget-readout { display: block; position: absolute;
   right: 2px; top: 2px; width: 56px; min-width: 0; z-index: 2; font-weight: 600;
   text-align: left; background: var(--jp-layout-color1, Canvas); }
-/* Cards beside the charts; side by side above them where the page is too narrow for that. */
+/* Cards to the left of the charts; on a narrow page side by side above them. */
 .ks-cockpit { container-type: inline-size; }
 @container (max-width: 719px) {
   .ks-cards { flex-direction: row !important; }

@@ -2,8 +2,8 @@
 
 JupyterLab stores the outputs of a cell, but the widget lives in the kernel. After a restart of the
 kernel, or on the next day, the page has nothing to show for it except an error. So a panel makes
-three outputs: the widget, a line that says what to do, and the picture. A style sheet beside the
-line shows either the widget or the other two. Kubernetes has no counterpart.
+three outputs: the widget, a line that says what to do, and the picture. A style sheet next to
+the line shows either the widget or the other two. Kubernetes has no counterpart.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ Each slider has a number box, so a keyboard or a screen reader works as well as 
 handle is dragged, the number that it would set covers the box; the value is written on release.
 
 Three parties move a slider: the user in the page, code in a cell, and the panel's own thread, which
-syncs the slider when another client writes to the store. Callbacks of the page arrive on a thread
-of their own, even while a cell runs. So a callback acts on the value that it received and not on
+syncs the slider when another client writes to the store. Callbacks of the page arrive on their own
+thread, even while a cell runs. So a callback acts on the value that it received and not on
 the slider's value by then, and what the panel's thread sets is not written back: see `syncing`.
 
 Kubernetes has no counterpart.
@@ -165,7 +165,7 @@ def icon_button(label: str, icon: str, tooltip: str) -> W.Button:
 def dashboard(
     cards: Sequence[W.Widget], charts: Sequence[W.Widget], texts: Sequence[W.Widget]
 ) -> W.Box:
-    """Return the body of a panel: the cards beside the charts, so that both are seen at once.
+    """Return the body of a panel: the cards next to the charts, so that both are visible at once.
 
     On a wide page the texts stand to the right of the charts, else below them. On a page that is
     too narrow for two columns, the cards stand side by side above the charts.
@@ -194,7 +194,7 @@ def _column(widgets: Sequence[W.Widget], name: str, flex: str) -> W.Box:
 
 
 def heading(title: str, note: str) -> W.HTML:
-    """Return the heading of a card, with a note beside it."""
+    """Return the heading of a card, with a note."""
     return W.HTML(f"<div class='ks-head'>{title} <span>{note}</span></div>")
 
 

@@ -226,7 +226,7 @@ class BokehChart:
         self._show_optional()
 
     def _bundles(self) -> set[str]:
-        """Return the names of the sources whose lines have styles of their own."""
+        """Return the names of the sources whose lines have their own styles."""
         layers = (layer for plot in self._chart.plots for layer in plot.layers)
         return {layer.source for layer in layers if isinstance(layer, Bundle)}
 

@@ -14,7 +14,7 @@ from lessons.ui.charts.chart import TIME_LABEL
 from lessons.ui.charts.theme import CASING, FillStyle, LineStyle, Theme, stylesheet
 
 WIDTH = 760  # pixels of a picture
-LEFT, RIGHT = 58, 16  # room beside a plot
+LEFT, RIGHT = 58, 16  # room to the left and right of a plot
 LEGEND_ROW = 17  # pixels from one row of a legend to the next
 TICK_ROOM = 21  # pixels from one tick of a y axis to the next, at least
 TIME_TICKS = 10  # at most this many steps between ticks of the time axis
