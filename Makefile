@@ -9,7 +9,7 @@ LAB_READY := $(VENV)/.lab-ready
 LESSONS ?= my-lessons
 
 .DEFAULT_GOAL := help
-.PHONY: help lab serve test quick check unit coverage witness notebooks docs browser bench lock clean
+.PHONY: help lab serve test quick check unit live coverage witness replay solved notebooks docs browser bench lock clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -27,11 +27,17 @@ $(LAB_READY): requirements-lab.lock pyproject.toml
 	@$(PIP) install --no-deps -e .
 	@touch $(LAB_READY)
 
+# uv installs the same list with the same checksums in a fraction of pip's time. It is in the list, too;
+# where it cannot be had, or cannot reach the index that pip is configured for, pip does all of it.
 $(READY): requirements.lock pyproject.toml
 	@$(NEEDS_PYTHON)
-	@echo "Setting up .venv with everything that the tests need. This takes about two minutes, once."
+	@echo "Setting up .venv with everything that the tests need. This takes about half a minute, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(PIP) install --require-hashes -r requirements.lock
+	@awk '/^[^ ]/ {mine = /^uv==/} mine' requirements.lock > $(VENV)/uv.lock
+	@{ $(PIP) install --require-hashes -r $(VENV)/uv.lock && \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; } || \
+	  { echo "uv did not install the packages; pip does, in about two minutes."; \
+	    $(PIP) install --require-hashes -r requirements.lock; }
 	@$(PIP) install --no-deps -e .
 	@touch $(READY) $(LAB_READY)
 
@@ -42,7 +48,12 @@ lab: $(LAB_READY)  ## open the lessons in JupyterLab, in a folder of your own (L
 serve: $(LAB_READY)  ## run the simulator's API server on http://127.0.0.1:8080
 	$(BIN)/python -m kubesim serve
 
-test: check unit witness notebooks docs browser  ## everything that CI runs
+# What needs one core alone runs in pairs, each part's output in one piece; the rest uses all cores itself.
+SIDE_BY_SIDE = -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+
+test: $(READY)  ## everything that CI runs
+	$(MAKE) $(SIDE_BY_SIDE) check witness docs replay
+	$(MAKE) unit live solved browser
 
 quick: $(READY)  ## what to run at every save: no threads, nothing slow (under a minute on two cores)
 	$(BIN)/python -m pytest -q -n auto --hypothesis-profile=quick -m "not live and not slow and not notebook and not witness and not browser"
@@ -52,21 +63,29 @@ check: $(READY)  ## types and lint
 	$(BIN)/ruff format --check kubesim lessons tests benchmarks tools
 	$(BIN)/mypy
 
-unit: $(READY)  ## unit, property, contract, scenario, live and house-rule tests
-	$(BIN)/python -m pytest -q -n auto $(COVERAGE) -m "not live and not notebook and not witness and not browser"
-	@# Tests with real threads measure each other if they run side by side.
-	$(BIN)/python -m pytest -q -m "live and not notebook and not witness and not browser"
+VIRTUAL = not live and not notebook and not witness and not browser
+
+unit: $(READY)  ## unit, property, contract, scenario and house-rule tests, on virtual time
+	$(BIN)/python -m pytest -q -n auto $(COVERAGE) -m "$(VIRTUAL)"
+
+live: $(READY)  ## tests with real threads, servers and clients
+	@# They wait more than they compute. No test assumes that it has a core to itself.
+	$(BIN)/python -m pytest -q -n 4 -m "live and not notebook and not witness and not browser"
 
 coverage: $(READY)  ## how much of the code the tests on virtual time run, with a floor
-	$(MAKE) unit COVERAGE="--cov --cov-report=term"
+	$(BIN)/python -m pytest -q -n auto --cov --cov-report=term -m "$(VIRTUAL)"
 
 witness: $(READY)  ## real threads switched at opcodes: the store is correct, and a mistake would be found
 	$(BIN)/python -m pytest -q -m witness tests/store
 
-notebooks: $(READY)  ## replay the lessons, compare the graded outputs, run them solved and unsolved
+notebooks: replay solved  ## replay the lessons, compare the graded outputs, run them solved and unsolved
+
+replay: $(READY)
 	@# The notebooks hold no outputs, so that no prediction is given away: the copies do.
 	$(BIN)/python -m lessons.refresh --executed test-results/notebooks
 	$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-cell-timeout=120 --nbval-kernel-startup-timeout=120 test-results/notebooks
+
+solved: $(READY)
 	$(BIN)/python -m pytest -q -n auto -m notebook tests/notebooks
 
 docs: $(READY)  ## build the documentation site into site/, in strict mode
@@ -74,15 +93,15 @@ docs: $(READY)  ## build the documentation site into site/, in strict mode
 
 browser: $(READY)  ## a real JupyterLab in headless Chromium (skipped with a reason where there is none)
 	@# A browser on a busy machine may time out: what failed is tried once more, alone.
-	$(BIN)/python -m pytest -q -m browser tests/browser || \
+	$(BIN)/python -m pytest -q -n 2 -m browser tests/browser || \
 	  $(BIN)/python -m pytest -q -m browser --last-failed --last-failed-no-failures none tests/browser
 
 bench: $(READY)  ## benchmarks against named peers, printed as ratios
 	$(BIN)/python benchmarks/run.py
 
-UV_COMPILE = uv pip compile --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet
+UV_COMPILE = $(BIN)/uv pip compile --no-strip-extras --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header --quiet
 
-lock:  ## refresh requirements.lock and requirements-lab.lock (needs uv)
+lock: $(READY)  ## refresh requirements.lock and requirements-lab.lock
 	$(UV_COMPILE) --extra lab --extra k8s --extra test --extra docs --extra bench pyproject.toml -o requirements.lock
 	$(UV_COMPILE) --extra lab --extra k8s -c requirements.lock pyproject.toml -o requirements-lab.lock
 

@@ -6,6 +6,7 @@ uses `wait_for_function`, which Playwright's driver ends even while the page's t
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 COCKPIT = "04_autoscaler.ipynb"
@@ -68,6 +69,17 @@ OUTCOME = """() => {
   };
 }"""
 
+# Fulfilled when no box of a panel has moved or changed its size for half a second.
+SETTLED = """async () => {
+  const parts = '.ks-cockpit, .ks-card, .ks-charts > *, .ks-cockpit .noUi-target';
+  const boxes = () => JSON.stringify(
+    [...document.querySelectorAll(parts)].map(each => each.getBoundingClientRect()));
+  for (let last = '', same = 0; same < 5; last = boxes()) {
+    await new Promise(done => setTimeout(done, 100));
+    same = boxes() === last ? same + 1 : 0;
+  }
+}"""
+
 
 def evaluate(page: Any, script: str, arg: Any = None, timeout: float = TIMEOUT) -> Any:
     """Call a JavaScript function in the page, once, and return what it returns or promises.
@@ -104,9 +116,9 @@ def run_cells(page: Any, *texts: str) -> None:
 
 
 def run_cockpit(page: Any, url: str) -> None:
-    """Open lesson 4, run all its cells, and wait until the cockpit's chart moves."""
+    """Open lesson 4, run its first cell and the cockpit's, and wait until the chart moves."""
     open_notebook(page, url, COCKPIT)
-    evaluate(page, RUN_ALL, timeout=RUN_ALL_TIMEOUT)
+    run_cells(page, "setup()", "Cockpit(")
     page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
     wait_until_more(page, "metrics", "t", 5)
 
@@ -117,10 +129,15 @@ def wait_until_more(page: Any, source: str, column: str, than: float) -> None:
     page.wait_for_function(newest, arg=than, timeout=TIMEOUT)
 
 
+def settle(page: Any) -> None:
+    """Wait until the panels on the page have their places and sizes."""
+    evaluate(page, SETTLED)
+
+
 def wait_for_kernel(page: Any, code: str, wanted: str) -> None:
     """Run code in the kernel until it prints what is wanted."""
-    printed = ""
-    for _ in range(60):
+    printed, end = "", time.monotonic() + TIMEOUT / 1_000
+    while time.monotonic() < end:
         printed = execute(page, code)
         if printed == wanted:
             return

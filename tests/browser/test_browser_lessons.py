@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from lab_page import (
+    COCKPIT,
     LAST,
     OUTCOME,
     PODS,
@@ -19,6 +20,7 @@ from lab_page import (
     open_notebook,
     press,
     run_cockpit,
+    settle,
     wait_for_kernel,
     wait_until_more,
 )
@@ -46,7 +48,10 @@ def test_a_page_that_hangs_fails_instead_of_waiting(browser: Any, script: str) -
 def test_the_cockpit_moves_with_the_cluster(page: Any, lab: tuple[str, Path]) -> None:
     """Run all: the chart grows; sliders change the HPA and the traffic; the pods follow."""
     url, _home = lab
-    run_cockpit(page, url)
+    open_notebook(page, url, COCKPIT)
+    evaluate(page, RUN_ALL, timeout=RUN_ALL_TIMEOUT)
+    page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
+    wait_until_more(page, "metrics", "t", 5)
     wait_until_more(page, "metrics", "t", evaluate(page, LAST, ["metrics", "t"]) + 20)
 
     target = "print(cockpit.cluster.hpa_config()['target_cpu'])"
@@ -68,7 +73,7 @@ def test_the_cockpit_moves_with_the_cluster(page: Any, lab: tuple[str, Path]) ->
     assert execute(page, "print(repr(cockpit.error))") == "''"
 
     page.locator("body").hover(position={"x": 5, "y": 5}, force=True)
-    page.wait_for_timeout(4_000)
+    settle(page)
     RESULTS.mkdir(exist_ok=True)
     page.locator(".ks-cockpit").screenshot(path=str(RESULTS / "cockpit.png"))
     assert page.console_errors == []

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lab_page import TIMEOUT, evaluate, execute, open_notebook, run_cells
+from lab_page import (
+    TIMEOUT,
+    evaluate,
+    execute,
+    open_notebook,
+    run_cells,
+    settle,
+    wait_for_kernel,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -32,6 +41,7 @@ SCREENS = {  # name -> width, theme; all are 768 pixels high
 CHANGE_THEME = """async theme => {
   await window.jupyterapp.commands.execute('apputils:change-theme', {theme});
 }"""
+THEME = "theme => document.body.dataset.jpThemeName === theme"
 TO_TOP = """() => {
   document.querySelector('.ks-cockpit').scrollIntoView({block: 'start'});
 }"""
@@ -47,6 +57,7 @@ EDGES = """() => {
     wide: all('.ks-card').filter(each => each.scrollWidth > each.clientWidth + 1).length,
   };
 }"""
+LETTERS = "print(p.charts.figures[0].yaxis[0].major_label_text_font_size)"
 NAMES = """() => [...document.querySelectorAll('.ks-cockpit .noUi-handle')]
   .map(each => each.getAttribute('aria-label'))"""
 DRAWN = """() => (window.Bokeh?.documents || []).some(
@@ -83,7 +94,7 @@ def panel(request: pytest.FixtureRequest, page: Any, lab: tuple[str, Path]) -> s
     run_cells(page, f"name='{name}'")
     page.locator(".ks-cockpit .ks-charts").wait_for(timeout=TIMEOUT)
     page.wait_for_function(DRAWN, timeout=TIMEOUT)
-    page.wait_for_timeout(3_000)
+    settle(page)
     return name
 
 
@@ -95,6 +106,17 @@ def brightness(page: Any) -> float:
     return float(sum(grey.tobytes()) / 255 / 64 / 64)
 
 
+def has_its_colours(page: Any, theme: str) -> bool:
+    """Wait for charts that are light in a light theme, dark in a dark one; False if they stay."""
+    end = time.monotonic() + TIMEOUT / 1_000
+    while time.monotonic() < end:
+        bright = brightness(page)
+        if bright > 0.6 if theme == LIGHT else bright < 0.45:
+            return True
+        page.wait_for_timeout(200)
+    return False
+
+
 @pytest.mark.parametrize("panel", PANELS, indirect=True)
 def test_a_panel_fits_the_screen_and_follows_the_theme(
     page: Any, panel: str, tmp_path: Path
@@ -103,18 +125,16 @@ def test_a_panel_fits_the_screen_and_follows_the_theme(
     for screen, (width, theme) in SCREENS.items():
         page.set_viewport_size({"width": width, "height": 768})
         evaluate(page, CHANGE_THEME, theme)
-        page.wait_for_timeout(1_500)
+        page.wait_for_function(THEME, arg=theme, timeout=TIMEOUT)
+        assert has_its_colours(page, theme), screen
+        settle(page)
         evaluate(page, TO_TOP)
-        page.wait_for_timeout(1_500)
+        settle(page)
         page.screenshot(path=str(tmp_path / f"{panel}-{screen}.png"))
         edges = evaluate(page, EDGES)
         assert edges["sliders"] <= edges["window"], (screen, edges)
         assert edges["charts"] <= edges["window"], (screen, edges)
         assert edges["wide"] == 0, screen
-        if theme == LIGHT:
-            assert brightness(page) > 0.6, screen
-        else:
-            assert brightness(page) < 0.45, screen
     evaluate(page, CHANGE_THEME, LIGHT)
     assert page.console_errors == []
 
@@ -123,13 +143,13 @@ def test_a_panel_fits_the_screen_and_follows_the_theme(
 def test_a_hall_and_a_screen_reader(page: Any, panel: str, tmp_path: Path) -> None:
     """Bigger letters by one button; sliders have names; the number follows while dragging."""
     page.get_by_role("button", name="Hall").click()
-    page.wait_for_timeout(2_000)
+    wait_for_kernel(page, LETTERS, "18px")
+    settle(page)
     evaluate(page, TO_TOP)
-    page.wait_for_timeout(1_000)
+    settle(page)
     page.screenshot(path=str(tmp_path / "hall.png"))
     edges = evaluate(page, EDGES)
     assert max(edges["sliders"], edges["charts"]) <= edges["window"]
-    assert execute(page, "print(p.charts.figures[0].yaxis[0].major_label_text_font_size)") == "18px"
     assert evaluate(page, NAMES) == ["requests/s", "target [%]", "min pods", "max pods"]
     assert page.get_by_role("slider", name="target [%]").count() == 1
 

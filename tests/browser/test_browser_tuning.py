@@ -12,6 +12,7 @@ from lab_page import (
     execute,
     open_notebook,
     press,
+    settle,
     wait_until_more,
 )
 
@@ -51,7 +52,7 @@ def test_a_knob_of_the_tuning_panel_is_a_new_run(page: Any, lab: tuple[str, Path
     assert execute(page, "print(panel.settled(), panel.tuning.target)") == "True 50"
     assert execute(page, "print(panel.table().columns)") == "('score', 'A', 'now')"
 
-    page.wait_for_timeout(1_500)
+    settle(page)
     RESULTS.mkdir(exist_ok=True)
     page.locator(".ks-cockpit").screenshot(path=str(RESULTS / "tuning.png"))
     assert page.console_errors == []

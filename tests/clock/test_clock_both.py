@@ -12,6 +12,7 @@ from kubesim.clock import LiveClock, VirtualClock
 from kubesim.errors import ClockError, WorkerFailed
 
 SPEED = 50.0
+PATIENCE = 3_000.0  # simulated seconds: a minute on the live clock, for machines that are busy
 
 
 @pytest.fixture(params=["virtual", pytest.param("live", marks=pytest.mark.live)])
@@ -31,7 +32,7 @@ def test_call_soon_keeps_the_order_of_a_worker(clock: Any) -> None:
     worker = clock.worker("w")
     for number in range(20):
         worker.call_soon(lambda n=number: seen.append(n))
-    assert clock.wait_until(lambda: len(seen) == 20, 30)
+    assert clock.wait_until(lambda: len(seen) == 20, PATIENCE)
     assert seen == list(range(20))
 
 
@@ -40,8 +41,9 @@ def test_call_later_runs_at_its_time_and_not_before(clock: Any) -> None:
     seen: list[float] = []
     clock.worker("w").call_later(5, lambda: seen.append(clock.now()))
     clock.sleep(4)
-    assert seen == []
-    assert clock.wait_until(lambda: bool(seen), 30)
+    before = list(seen)
+    assert before == [] or clock.now() >= 5  # a busy machine may sleep longer
+    assert clock.wait_until(lambda: bool(seen), PATIENCE)
     assert seen[0] >= 5
     if clock.virtual:
         assert seen == [5.0]
@@ -51,7 +53,7 @@ def test_every_keeps_its_phase(clock: Any) -> None:
     """start + n * period, without drift."""
     seen: list[float] = []
     clock.worker("w").every(2.0, lambda: seen.append(clock.now()))
-    assert clock.wait_until(lambda: len(seen) >= 5, 60)
+    assert clock.wait_until(lambda: len(seen) >= 5, PATIENCE)
     assert all(moment >= 2.0 * number for number, moment in enumerate(seen, 1))
     if clock.virtual:
         assert seen == [2.0, 4.0, 6.0, 8.0, 10.0]
@@ -113,7 +115,7 @@ def test_a_callback_cannot_let_time_pass(clock: Any, verb: str) -> None:
             raised.append(error)
 
     clock.worker("w").call_soon(misuse)
-    assert clock.wait_until(lambda: bool(raised), 30)
+    assert clock.wait_until(lambda: bool(raised), PATIENCE)
     assert "call_later" in str(raised[0])
 
 
@@ -126,7 +128,7 @@ def test_a_callback_that_raises_is_heard_of_and_the_worker_lives_on(clock: Any) 
     with pytest.raises(WorkerFailed, match=r"'mine'.*ZeroDivisionError"):
         for _ in range(100):
             clock.sleep(1)
-    assert clock.wait_until(lambda: seen == [1], 30)
+    assert clock.wait_until(lambda: seen == [1], PATIENCE)
 
 
 def test_a_failure_handler_may_deal_with_it(clock: Any) -> None:
@@ -134,7 +136,7 @@ def test_a_failure_handler_may_deal_with_it(clock: Any) -> None:
     heard: list[tuple[str, BaseException]] = []
     clock.on_failure(lambda name, error: heard.append((name, error)) or True)
     clock.worker("mine").call_soon(lambda: 1 / 0)
-    assert clock.wait_until(lambda: bool(heard), 30)
+    assert clock.wait_until(lambda: bool(heard), PATIENCE)
     assert heard[0][0] == "mine"
 
 
@@ -144,7 +146,7 @@ def test_a_callback_can_be_told_whose_it_is(clock: Any) -> None:
     for name in ("one", "two"):
         clock.worker(name).call_later(0.5, lambda: seen.append(clock.current_worker()))
     assert clock.current_worker() == ""
-    assert clock.wait_until(lambda: len(seen) == 2, 30)
+    assert clock.wait_until(lambda: len(seen) == 2, PATIENCE)
     assert sorted(seen) == ["one", "two"]
     assert clock.current_worker() == ""
 
@@ -158,7 +160,7 @@ def test_a_worker_may_belong_to_a_component(clock: Any) -> None:
 
     clock.worker("pod/default/web", actor="kubelet/node-1").call_later(0.5, note)
     clock.worker("scheduler").call_later(0.5, note)
-    assert clock.wait_until(lambda: len(seen) == 2, 30)
+    assert clock.wait_until(lambda: len(seen) == 2, PATIENCE)
     assert sorted(seen) == [("pod/default/web", "kubelet/node-1"), ("scheduler", "scheduler")]
     assert clock.current_actor() == ""
 

@@ -6,7 +6,6 @@ import http.client
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -204,11 +203,9 @@ def test_streams_end_when_the_server_does(served: tuple[Cluster, Kube]) -> None:
     thread = threading.Thread(target=lambda: found.extend(_until_cut(ask, path)))
     thread.start()
     assert eventually(lambda: len(ask.server.streams) == 1)
-    started = time.monotonic()
     ask.server.close()
-    thread.join(10)
+    thread.join(30)  # the watch itself would go on for half an hour
     assert not thread.is_alive()
-    assert time.monotonic() - started < 5
     assert found == []
 
 
