@@ -48,12 +48,16 @@ STYLE = """<style>
 .ks-cockpit .ks-number:has(.noUi-active) .widget-readout { display: block; position: absolute;
   right: 2px; top: 2px; width: 56px; min-width: 0; z-index: 2; font-weight: 600;
   text-align: left; background: var(--jp-layout-color1, Canvas); }
-/* Cards to the left of the charts; on a narrow page side by side above them. */
+/* Cards to the left of the charts; on a narrow page above them, side by side or stacked. */
 .ks-cockpit { container-type: inline-size; }
 @container (max-width: 719px) {
   .ks-cards { flex-direction: row !important; }
   .ks-cards > .ks-card { flex: 1 1 0 !important; }
   .ks-cockpit .ks-fill { height: clamp(300px, calc(100vh - 440px), 560px); }
+}
+@container (max-width: 479px) {
+  .ks-cards { flex-direction: column !important; }
+  .ks-cards > .ks-card { flex: none !important; }
 }
 .ks-cockpit table.ks-table { border-collapse: collapse; width: 100%; font-size: var(--ks-font);
   line-height: 1.4; font-variant-numeric: tabular-nums; }

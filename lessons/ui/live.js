@@ -1,5 +1,5 @@
 // The page's side of lessons/ui/live.py. Runs once for each view of a live chart; `image` is an
-// element inside the view, LIBRARY_VERSION and HEARTBEAT_SECONDS are defined by live.py.
+// element inside the view; live.py defines LIBRARY_VERSION, HEARTBEAT_SECONDS and DROP_SECONDS.
 const start = tries => {
   const root = image.closest(".ks-live");
   const part = name => root.querySelector(".ks-live-" + name);
@@ -63,7 +63,7 @@ const start = tries => {
     if (index >= 0) bokeh().documents.splice(index, 1);
     chart.clear();
     chart = null;
-    part("chart").replaceChildren();
+    part("chart")?.replaceChildren();  // the view's parts may be gone already
   };
 
   // Tell the kernel that somebody looks: at once, and then again and again.
@@ -82,7 +82,7 @@ const start = tries => {
       document.addEventListener("visibilitychange", beat);
       beat();
     } else {
-      removal = setTimeout(drop, 30000);
+      removal = setTimeout(drop, DROP_SECONDS * 1000);
     }
   }).observe(root.closest(".ks-cockpit") || root);
   const changes = {childList: true, characterData: true, subtree: true};

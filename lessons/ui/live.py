@@ -40,6 +40,7 @@ from bokeh.models import LayoutDOM
 from bokeh.resources import Resources
 
 HEARTBEAT_SECONDS = 15.0  # time between two signs of life from a page
+DROP_SECONDS = 30.0  # after which a chart that was scrolled away, or replaced, is freed
 LIBRARY_SECONDS = 30.0  # how long the text of BokehJS stays in the widget
 # An image of one pixel: its `onload` runs in every page, also after a reload, as scripts do not.
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA="
@@ -63,7 +64,7 @@ def script() -> str:
     """Return the page's script, as an HTML attribute."""
     head = (
         f"const image = this, LIBRARY_VERSION = {json.dumps(bokeh.__version__)},"
-        f" HEARTBEAT_SECONDS = {HEARTBEAT_SECONDS};\n"
+        f" HEARTBEAT_SECONDS = {HEARTBEAT_SECONDS}, DROP_SECONDS = {DROP_SECONDS};\n"
     )
     body = files("lessons.ui").joinpath("live.js").read_text(encoding="utf-8")
     return escape(head + body)

@@ -103,9 +103,12 @@ class Transport:
         """Return the row: what moves time on the left, clock and Reset on the right."""
         left = W.HBox(
             [self.run, self.pause, self.step, self.speed, self.status],
-            layout=W.Layout(align_items="center"),
+            layout=W.Layout(align_items="center", flex_flow="row wrap"),
         )
-        right = W.HBox([self.clock, self.hall, self.reset], layout=W.Layout(align_items="center"))
+        right = W.HBox(
+            [self.clock, self.hall, self.reset],
+            layout=W.Layout(align_items="center", flex_flow="row wrap"),
+        )
         return W.Box(
             [left, right],
             layout=W.Layout(

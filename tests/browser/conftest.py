@@ -148,6 +148,8 @@ def page(browser: Any) -> Iterator[Any]:
     tab = context.new_page()
     tab.on("websocket", note)
     tab.console_errors = []
+    tab.script_errors = []
+    tab.on("pageerror", lambda error: tab.script_errors.append(str(error)))
     tab.on(
         "console",
         lambda message: (

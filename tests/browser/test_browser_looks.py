@@ -166,3 +166,28 @@ def test_a_hall_and_a_screen_reader(page: Any, panel: str, tmp_path: Path) -> No
     page.mouse.up()
     readout.wait_for(state="hidden", timeout=TIMEOUT)
     page.get_by_text(f"target {dragged} %").wait_for(timeout=TIMEOUT)
+
+
+# Widths of the slider tracks, and the labels of buttons that are cut off.
+CUT = """() => {
+  const all = selector => [...document.querySelectorAll('.ks-cockpit ' + selector)];
+  return {
+    tracks: all('.noUi-target').map(each => each.getBoundingClientRect().width),
+    buttons: all('button').filter(each => each.scrollWidth > each.clientWidth + 1)
+      .map(each => each.textContent),
+  };
+}"""
+
+
+@pytest.mark.parametrize("panel", ["cockpit"], indirect=True)
+def test_a_column_beside_the_file_browser(page: Any, panel: str, tmp_path: Path) -> None:
+    """In 350 pixels the cards stand one below the other, and every control can be used."""
+    page.set_viewport_size({"width": 700, "height": 768})
+    page.wait_for_timeout(1_500)
+    evaluate(page, TO_TOP)
+    page.wait_for_timeout(1_000)
+    page.screenshot(path=str(tmp_path / "column.png"))
+    assert page.locator(".ks-cockpit").bounding_box()["width"] < 400
+    cut = evaluate(page, CUT)
+    assert cut["buttons"] == []
+    assert min(cut["tracks"]) > 60, cut

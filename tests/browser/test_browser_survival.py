@@ -32,7 +32,7 @@ RESTART = """() => {
 }"""
 SHORT_LIMITS = """
 from lessons.ui import live, rest
-live.HEARTBEAT_SECONDS, rest.REST_SECONDS = 1.0, 3.0
+live.HEARTBEAT_SECONDS, live.DROP_SECONDS, rest.REST_SECONDS = 1.0, 1.0, 3.0
 """
 # Writes down what the kernel does while no page asks it: simulated time, CPU seconds, the state.
 DIARY = """
@@ -186,3 +186,10 @@ def test_a_panel_rests_while_nobody_looks(page: Any, lab: tuple[str, Path]) -> N
     open_notebook(page, url, COCKPIT)
     page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
     wait_until_more(page, "metrics", "t", left + 5)
+
+    execute(page, SHORT_LIMITS)
+    run_cells(page, "Cockpit(")  # the new view is there; the old one is freed
+    page.wait_for_timeout(3_000)
+    run_cells(page, "Cockpit(")
+    page.wait_for_timeout(3_000)
+    assert page.script_errors == []
