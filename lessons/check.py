@@ -86,9 +86,7 @@ class Task:
                 return (self.form and self.form(value)) or self.test(value)
         except Endless:
             return "your answer repeats the same call again and again and never ends"
-        except KeyboardInterrupt:
-            return "interrupted: does your answer ever end?"
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - the learner's own code runs here
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the learner's own code runs here
             return tell(error)
 
     def _offer_help(self) -> None:

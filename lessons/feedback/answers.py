@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from kubesim.quantity import count_of
 from lessons.feedback.faults import short
 
 Form = Callable[[object], str | None]
@@ -126,7 +127,7 @@ def a_list_of(kind: type, count: int, example: str) -> Form:
         if not isinstance(answer, (list, tuple)):
             return f"{_instead(answer)}; {advice}"
         if len(answer) != count:
-            return f"your list has {len(answer)} values; {advice}"
+            return f"your list has {count_of(len(answer), 'value')}; {advice}"
         for value in answer:
             if not isinstance(value, kinds) or isinstance(value, bool):
                 return f"{short(value)} is not one of the {noun}; {advice}"

@@ -26,8 +26,8 @@ def tell(error: BaseException) -> str:
     Args:
         error: as it was caught, with its traceback.
     """
-    lines = [_what(error)]
     frame, number = innermost_frame(error, [LESSONS])
+    lines = [_what(error, frame)]
     if frame is not None:
         lines.append(f"in {line_text(frame, number)}")
         if values := _values(frame, source_line(frame, number)):
@@ -35,13 +35,16 @@ def tell(error: BaseException) -> str:
     return "\n       ".join(lines)
 
 
-def _what(error: BaseException) -> str:
+def _what(error: BaseException, frame: FrameType | None) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted: does your answer ever end?"
     if isinstance(error, SystemExit):
         return "your answer calls exit(), which ends a program: return instead"
     if isinstance(error, RecursionError):
         return "your answer calls itself again and again and never ends (RecursionError)"
     message = message_of(error)
-    return f"your answer raised {type(error).__name__}{': ' + message if message else ''}"
+    whose = "your answer raised" if frame else "using your answer raised"
+    return f"{whose} {type(error).__name__}{': ' + message if message else ''}"
 
 
 def _values(frame: FrameType, text: str) -> list[str]:

@@ -44,6 +44,7 @@ BODIES = {
     "a mistake": ("return {'a': arguments[0]}['b']", "KeyError: 'b'"),
     "exit": ("raise SystemExit", "exit()"),
     "endless": ("return mine(*arguments)", "never ends"),
+    "interrupted": ("raise KeyboardInterrupt", "does your answer ever end?"),
 }
 
 
@@ -88,8 +89,15 @@ def test_an_error_is_told_with_its_line_and_values(
     assert printed.startswith(f"[MISS] {task.id} ")
     assert told in printed
     assert f"in line 2 of {where}: {body}" in printed
-    assert "with arguments = " in printed or case == "exit"
+    assert "with arguments = " in printed or body.startswith("raise")
     assert " at 0x" not in printed
+
+
+def test_an_answer_without_code_raised_nothing_itself(capsys: Any) -> None:
+    """A dict of another shape than the exercise expects does not raise; using it does."""
+    task = next(task for task in TASKS if task.id == "2.3")
+    assert task.check({"metadata": 5}) is False
+    assert "using your answer raised AttributeError" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.id)
@@ -135,7 +143,7 @@ def test_a_function_with_other_parameters_is_told_which_it_needs(task: Task, cap
         (a_score("pod"), type("P", (), {"score": lambda self, pod: 1}), None),
         (a_score("pod"), type("P", (), {"score": lambda self, pod: 1})(), None),
         (a_score("pod"), 3, "3 is a number; write a function: def score(pod)"),
-        (a_list_of(int, 2, "[1, 2]"), [1], "your list has 1 values; write a list of 2 numbers"),
+        (a_list_of(int, 2, "[1, 2]"), [1], "your list has 1 value; write a list of 2 numbers"),
         (a_list_of(int, 2, "[1, 2]"), [1, "2"], "'2' is not one of the numbers"),
         (a_list_of(str, 1, "['a']"), ("a",), None),
     ],
