@@ -19,6 +19,8 @@ import hashlib
 import itertools
 import json
 import os
+import posixpath
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +35,8 @@ MANIFEST = ".kubesim-lessons.json"
 FIRST = "notebooks/00_start_here.ipynb"
 DEFAULT_FOLDER = "my-lessons"
 PATTERNS = ("notebooks/*.ipynb", "docs/*.md", "docs/guides/*.md", "docs/images/*", "*.md")
+SOURCE = "https://github.com/kubesim-lab/kubesim/blob/main"
+LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#\s]+)")  # a relative link of a Markdown page
 USAGE_ERROR = 2
 GRACE_SECONDS = 10.0  # for JupyterLab, to end its kernels and itself
 SIGNALLED = 128  # a shell's exit code for "ended by a signal" is this plus its number
@@ -105,8 +109,9 @@ def copy_course(course: Path, folder: Path) -> Copied:
     before = _read_manifest(folder)
     after = dict(before)
     result = Copied([], [], [], [])
-    for name in course_files(course):
-        data, target = _for_this_python((course / name).read_bytes(), name), folder / name
+    names = list(course_files(course))
+    for name in names:
+        data, target = _for_the_copy((course / name).read_bytes(), name, names), folder / name
         after[name] = checksum = _checksum(data)
         present = target.read_bytes() if target.exists() else None
         if present is None:
@@ -150,6 +155,25 @@ def _free_name(folder: Path, name: str, before: dict[str, str]) -> str:
         if not file.exists() or _checksum(file.read_bytes()) == before.get(newer):
             return newer
     raise AssertionError("unreachable")
+
+
+def _for_the_copy(data: bytes, name: str, names: list[str]) -> bytes:
+    """Return a file as it stands in the copy.
+
+    Args:
+        data: the content of the file.
+        name: its path.
+        names: the paths of all files of the copy; a link of a page to another file leads to GitHub.
+    """
+    if not name.endswith(".md"):
+        return _for_this_python(data, name)
+
+    def outward(link: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(name), link[1]))
+        copied = any(f"{each}/".startswith(f"{path}/") for each in names)
+        return link[0] if copied else f"]({SOURCE}/{path}"
+
+    return LINK.sub(outward, data.decode()).encode()
 
 
 def _for_this_python(data: bytes, name: str) -> bytes:

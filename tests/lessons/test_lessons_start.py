@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -153,6 +154,19 @@ def test_the_real_course_is_complete(tmp_path: Path, capsys: pytest.CaptureFixtu
     for name in ("docs/kubectl.md", "docs/experiments.md", "CONTRIBUTING.md"):
         assert (tmp_path / "mine" / name).exists()
     assert "new" in capsys.readouterr().out
+
+
+def test_no_link_of_the_copy_is_broken(tmp_path: Path) -> None:
+    """A link to a file that is not copied leads to GitHub; the others stay relative."""
+    mine = tmp_path / "mine"
+    main(["start", "--no-lab", str(mine)])
+    outward = 0
+    for page in mine.rglob("*.md"):
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text()):
+            outward += link.startswith(start.SOURCE)
+            assert ":" in link or (page.parent / link).exists(), (page.name, link)
+    assert outward
+    assert "](docs/guides/" in (mine / "README.md").read_text()
 
 
 def test_jupyter_opens_lesson_0_in_the_learners_folder(tmp_path: Path) -> None:
