@@ -23,14 +23,13 @@ class DriverTurn:
     Attributes:
         driver: identity of the thread that has it now; None: no thread.
         interrupt: Ctrl-C during the turn.
-        handler: called when a callback raises; it returns whether it dealt with it.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # held by the thread that drives
         self.driver: int | None = None
         self.interrupt = InterruptRequest()
-        self.handler: FailureHandler | None = None
+        self._handler: FailureHandler | None = None
         self._failure: WorkerFailed | None = None
 
     @contextmanager
@@ -70,9 +69,13 @@ class DriverTurn:
                 gc.set_threshold(*thresholds)
                 self.driver = None
 
+    def on_failure(self, handler: FailureHandler) -> None:
+        """Set the handler that is called when a callback raises."""
+        self._handler = handler
+
     def failed(self, worker: str, error: Exception) -> None:
         """Report that a callback of a worker raised; the driver raises the first such error."""
-        handled = self.handler is not None and self.handler(worker, error)
+        handled = self._handler is not None and self._handler(worker, error)
         if not handled and self._failure is None:
             self._failure = WorkerFailed(worker, error)
 

@@ -216,7 +216,7 @@ class VirtualClock:
 
     def on_failure(self, handler: FailureHandler) -> None:
         """Set the handler that is called when a callback raises."""
-        self._turn.handler = handler
+        self._turn.on_failure(handler)
 
     # -- for the driver alone -------------------------------------------------------------------
 

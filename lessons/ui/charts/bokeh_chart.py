@@ -247,9 +247,9 @@ class BokehChart:
             self._time.update(start=max(0.0, end - data.window), end=end)
         for plot, fig in zip(self._chart.plots, self.figures, strict=True):
             if plot.name in data.tops:
-                fig.y_range.end = data.tops[plot.name]
+                fig.y_range.update(end=data.tops[plot.name])
             if plot.name in data.right_tops:
-                self._right[plot.name].end = data.right_tops[plot.name]
+                self._right[plot.name].update(end=data.right_tops[plot.name])
 
     def _show_optional(self) -> None:
         """Name optional lines in the legends only while they have data."""
