@@ -74,10 +74,10 @@ def whole_number(least: int | None = None, most: int | None = None) -> Check:
     def check(value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, Integral):
             return "a whole number"
-        given = int(value)
-        if most is not None and given > most:
+        parsed = int(value)
+        if most is not None and parsed > most:
             return f"{least} to {most}" if least is not None else f"{most} or less"
-        if least is not None and given < least:
+        if least is not None and parsed < least:
             return f"{least} or more" if most is None else f"{least} to {most}"
         return None
 
@@ -97,8 +97,8 @@ def number(least: float = 0.0, *, above: bool = False, unit: str = "") -> Check:
     def check(value: object) -> str | None:
         if isinstance(value, bool) or not isinstance(value, Real):
             return "a number"
-        given = float(value)
-        fits = isfinite(given) and (given > least if above else given >= least)
+        parsed = float(value)
+        fits = isfinite(parsed) and (parsed > least if above else parsed >= least)
         return None if fits else expected.rstrip()
 
     return check

@@ -285,16 +285,16 @@ class WorkerFailed(KubeSimError):
         self.error = error
 
 
-def mapping_hint(name: str, known: Mapping[str, object] | Sequence[str], limit: int = 6) -> str:
+def mapping_hint(name: str, available: Mapping[str, object] | Sequence[str], limit: int = 6) -> str:
     """Return a short 'available: a, b, c' hint for a NotFound error.
 
     Args:
         name: the name that does not exist.
-        known: the names that exist.
+        available: the names that exist.
         limit: maximal number of names in the hint.
     """
-    names = sorted(known)[:limit]
+    names = sorted(available)[:limit]
     if not names:
         return "there are none yet"
-    more = "" if len(known) <= limit else f", ... {len(known) - limit} more"
+    more = "" if len(available) <= limit else f", ... {len(available) - limit} more"
     return f"no {name!r} here; available: {', '.join(names)}{more}"

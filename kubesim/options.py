@@ -92,13 +92,13 @@ def check_cluster_options(options: Mapping[str, object]) -> None:
     check_arguments(CLUSTER, {name: options[name] for name in CLUSTER})
 
 
-def check_call(**given: object) -> None:
+def check_call(**arguments: object) -> None:
     """Raise an error for the first argument of a method of `Cluster` that makes no sense.
 
     Raises:
         BadRequest: says what was expected, and how to correct it.
     """
-    check_arguments(METHODS, given)
+    check_arguments(METHODS, arguments)
 
 
 def check_node_options(name: str, options: NodeOptions) -> None:

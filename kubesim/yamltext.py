@@ -173,14 +173,14 @@ def render(documents: Iterable[object]) -> str:
     return "---\n".join(texts)
 
 
-def _size(value: object, known: dict[int, int]) -> int:
+def _size(value: object, sizes: dict[int, int]) -> int:
     """Return the number of values with every alias expanded; shared values are visited once."""
     if not isinstance(value, (dict, list)):
         return 1
-    if id(value) not in known:
+    if id(value) not in sizes:
         inside = value.values() if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_size(item, known) for item in inside)
-    return known[id(value)]
+        sizes[id(value)] = 1 + sum(_size(item, sizes) for item in inside)
+    return sizes[id(value)]
 
 
 # -- the loader ----------------------------------------------------------------------------------
@@ -196,13 +196,13 @@ def _loader() -> object:
         yaml_implicit_resolvers = _resolvers(base, dropped=("timestamp", "int", "float"))
 
         def construct_mapping(self, node: YamlNode, deep: bool = False) -> dict[str, object]:
-            seen: set[str] = set()
+            keys: set[str] = set()
             for key_node, _ in node.value:
                 key = _key(self.construct_object(key_node, deep=True))
-                if key in seen:
+                if key in keys:
                     line = key_node.start_mark.line + 1
                     raise BadRequest(f'line {line}: key "{key}" already set in map')
-                seen.add(key)
+                keys.add(key)
             self.flatten_mapping(node)  # "<<" merges the members of another mapping
             return {
                 _key(self.construct_object(key_node, deep=True)): self.construct_object(

@@ -277,7 +277,7 @@ class Registry:
         old = self.find(kind.kind)
         self.by_kind[kind.kind] = kind
         for names in (self._own, self._shared):
-            names.update({name: kind for name, known in names.items() if known is old})
+            names.update({name: kind for name, registered in names.items() if registered is old})
         self._serve()
 
     def find(self, name: str) -> Kind:

@@ -161,12 +161,12 @@ class Informer(Generic[D]):
             last = self._objects[key]
             self._apply(ResourceEvent("DELETED", last, last, revision))
         for key, obj in listed.items():
-            known = self._objects.get(key)
+            cached = self._objects.get(key)
             version = resource_version_of(obj)
-            if known is None:
+            if cached is None:
                 self._apply(ResourceEvent("ADDED", obj, None, version))
-            elif version != resource_version_of(known):
-                self._apply(ResourceEvent("MODIFIED", obj, known, version))
+            elif version != resource_version_of(cached):
+                self._apply(ResourceEvent("MODIFIED", obj, cached, version))
         self.synced = True
         self._wake()
 
@@ -195,14 +195,14 @@ class Informer(Generic[D]):
 
     def _apply(self, event: ResourceEvent[D]) -> None:
         key = key_of(event.object)
-        known = self._objects.pop(key, None) if event.type == "DELETED" else self._objects.get(key)
+        cached = self._objects.pop(key, None) if event.type == "DELETED" else self._objects.get(key)
         if self._indexers:
-            self._reindex(key, known, None if event.type == "DELETED" else event.object)
+            self._reindex(key, cached, None if event.type == "DELETED" else event.object)
         if event.type != "DELETED":
             self._objects[key] = event.object
-        if event.previous is not known:
+        if event.previous is not cached:
             # What the component saw last; it is older if events were lost in between.
-            event = event._replace(previous=known)
+            event = event._replace(previous=cached)
         if self._on_event is not None:
             self._on_event(event)
 

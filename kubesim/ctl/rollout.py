@@ -114,7 +114,7 @@ class Rollout:
         """Return the revisions by number; templates without a number are left out."""
         workload = self._get()
         keeper = "ReplicaSet" if self._kind.kind == "Deployment" else "ControllerRevision"
-        known = []
+        result = []
         for holder in self._api.snapshot(keeper, self.namespace)[0]:
             if not meta.is_owned_by(holder, workload):
                 continue
@@ -126,8 +126,8 @@ class Rollout:
                 cause = meta.annotations_of(holder).get(CHANGE_CAUSE, "")
                 bare = {k: v for k, v in revisions.without_hash(template).items() if k != "$patch"}
                 kept = cast("PodTemplateSpecDict", thaw(bare))
-                known.append(RolloutRevision(number, cause, kept, holder))
-        return sorted(known, key=lambda revision: revision.number)
+                result.append(RolloutRevision(number, cause, kept, holder))
+        return sorted(result, key=lambda revision: revision.number)
 
     # -- changing -------------------------------------------------------------------------------
 
@@ -144,36 +144,37 @@ class Rollout:
         return retry_on_conflict(lambda: self._undo(to_revision or 0))
 
     def _undo(self, number: int) -> str:
-        workload, known = self._get(), self.versions()
+        workload, versions = self._get(), self.versions()
         if workload["spec"].get("paused"):
             raise BadRequest(
                 "you cannot rollback a paused deployment; resume it first with "
                 f"'kubectl rollout resume' and try again: {self._shown}",
                 hint="call rollout(...).resume() first",
             )
-        if number == 0 and len(known) < 2:
+        if number == 0 and len(versions) < 2:
             kind = self._kind.kind.lower()
             raise BadRequest(
                 f'no rollout history found for {kind} "{self.name}"',
                 hint="its template was never changed, so that there is no earlier revision",
             )
-        wanted = known[-2] if number == 0 else next((v for v in known if v.number == number), None)
-        if wanted is None:
+        candidates = versions[-2:-1] if number == 0 else versions
+        target = next((v for v in candidates if number in (0, v.number)), None)
+        if target is None:
             raise NotFound(
                 f"unable to find specified revision {number} in history",
-                hint=f"revisions: {', '.join(str(v.number) for v in known) or 'none'}",
+                hint=f"revisions: {', '.join(str(v.number) for v in versions) or 'none'}",
             )
-        if revisions.equal_ignoring_hash(workload["spec"]["template"], wanted.template):
+        if revisions.equal_ignoring_hash(workload["spec"]["template"], target.template):
             return (
                 f"{self._shown} skipped rollback (current template already matches revision "
-                f"{wanted.number})"
+                f"{target.number})"
             )
         if self._kind.kind == "Deployment":
             deployment = cast("DeploymentDict", workload)
-            holder = cast("ReplicaSetDict", wanted.holder)
+            holder = cast("ReplicaSetDict", target.holder)
             self._api.update(revisions.rolled_back(deployment, holder))
         else:
-            spec = {**workload["spec"], "template": wanted.template}
+            spec = {**workload["spec"], "template": target.template}
             self._api.update({**workload, "spec": spec})
         return f"{self._shown} rolled back"
 

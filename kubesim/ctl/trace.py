@@ -234,12 +234,12 @@ def build(rows: Sequence[Write], called: str) -> Span:
         uid = meta.uid_of(document)
         if row.key == first.key and is_request(row):
             break  # the next request about it
-        known = reached.get(uid)
+        open_span = reached.get(uid)
         change = describe(row.before, row.after)
-        if known is not None:
-            if change and not known.settled:
-                _add(known, row, change, known.span.object)
-            known.settled = known.settled or (_is_ready_pod(row) and "Ready=True" in change)
+        if open_span is not None:
+            if change and not open_span.settled:
+                _add(open_span, row, change, open_span.span.object)
+            open_span.settled = open_span.settled or (_is_ready_pod(row) and "Ready=True" in change)
             continue
         parent = _parent(reached, document)
         if parent is None and is_target(document) and row.actor.startswith("horizontal"):
@@ -256,13 +256,13 @@ def _span_name(change: str, object: str) -> str:
     return f"{change} {object}" if change in ("create", "remove") else f"{object}: {change}"
 
 
-def _add(known: _Open, row: Write, name: str, object: str, *, moves: bool = True) -> Span:
+def _add(parent: _Open, row: Write, name: str, object: str, *, moves: bool = True) -> Span:
     """Add a step below an object that was reached."""
-    span = Span(name, row.actor, object, known.last, row.time, row.time, row.revision)
-    known.span.children.append(span)
+    span = Span(name, row.actor, object, parent.last, row.time, row.time, row.revision)
+    parent.span.children.append(span)
     if moves:  # the object's next step waits from here on
-        known.last = row.time
-    known.settled = False if "deletion" in name else known.settled
+        parent.last = row.time
+    parent.settled = False if "deletion" in name else parent.settled
     return span
 
 
@@ -282,13 +282,13 @@ def describe(before: ReadOnlyDocument | None, after: ReadOnlyDocument | None) ->
     if meta.is_terminating(after) and not meta.is_terminating(before):
         grace = after["metadata"].get("deletionGracePeriodSeconds", 0)
         changes.append(f"mark for deletion, {grace} s to stop")
-    was, spec = before.get("spec") or {}, after.get("spec") or {}
-    if spec.get("nodeName") != was.get("nodeName"):
+    old_spec, spec = before.get("spec") or {}, after.get("spec") or {}
+    if spec.get("nodeName") != old_spec.get("nodeName"):
         changes.append(f"bind to {spec.get('nodeName')}")
-    elif spec.get("replicas") != was.get("replicas"):
-        changes.append(f"replicas {was.get('replicas')} -> {spec.get('replicas')}")
-    elif spec != was:
-        fields = sorted(key for key in {*spec, *was} if spec.get(key) != was.get(key))
+    elif spec.get("replicas") != old_spec.get("replicas"):
+        changes.append(f"replicas {old_spec.get('replicas')} -> {spec.get('replicas')}")
+    elif spec != old_spec:
+        fields = sorted(key for key in {*spec, *old_spec} if spec.get(key) != old_spec.get(key))
         changes.append(f"change {', '.join(fields)}")
     old, new = before.get("status") or {}, after.get("status") or {}
     if old.get("phase") != new.get("phase"):
@@ -301,13 +301,13 @@ def _transitions(
     before: Sequence[ReadOnlyDocument], after: Sequence[ReadOnlyDocument]
 ) -> list[str]:
     # A condition that was not set and is False now has not changed.
-    known: dict[object, object] = {item.get("type"): "False" for item in after}
-    known.update({item.get("type"): item.get("status") for item in before})
+    statuses: dict[object, object] = {item.get("type"): "False" for item in after}
+    statuses.update({item.get("type"): item.get("status") for item in before})
     return [
         f"{item.get('type')}={item.get('status')}"
         for item in after
         if item.get("type") not in SILENT_CONDITIONS
-        and known.get(item.get("type")) != item.get("status")
+        and statuses.get(item.get("type")) != item.get("status")
     ]
 
 
@@ -334,11 +334,11 @@ def _target_test(document: ReadOnlyDocument) -> Callable[[ReadOnlyDocument], boo
     if not target:
         return lambda _: False
     group = _group_of(str(target.get("apiVersion", "")))
-    wanted = target.get("kind"), meta.namespace_of(document), target.get("name"), group
+    identity = target.get("kind"), meta.namespace_of(document), target.get("name"), group
 
     def is_target(other: ReadOnlyDocument) -> bool:
         place = other.get("kind"), meta.namespace_of(other), meta.name_of(other)
-        return (*place, _group_of(str(other.get("apiVersion", "")))) == wanted
+        return (*place, _group_of(str(other.get("apiVersion", "")))) == identity
 
     return is_target
 

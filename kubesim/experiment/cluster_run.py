@@ -118,13 +118,13 @@ def _create(cluster: Cluster, contender: Contender, world: World) -> None:
 
 def _watch(cluster: Cluster, world: World, duration: float) -> Run:
     """Let time pass, and compute the scores."""
-    tally, cursor, decided = LatencyTally(), 0, 0
+    tally, cursor, decision_cursor = LatencyTally(), 0, 0
     sizes: list[tuple[float, int]] = [(0.0, world.pods)]
     offered = unmet = slow = 0.0
-    left = duration
-    while left > 0:
-        cluster.sleep(min(left, PAGE_SECONDS))
-        left -= PAGE_SECONDS
+    remaining_seconds = duration
+    while remaining_seconds > 0:
+        cluster.sleep(min(remaining_seconds, PAGE_SECONDS))
+        remaining_seconds -= PAGE_SECONDS
         page = cluster.traffic.series(autopod.NAME, cursor)
         cursor = page.cursor
         for flow in page.rows:
@@ -133,7 +133,7 @@ def _watch(cluster: Cluster, world: World, duration: float) -> Run:
             unmet += flow.unmet
             late = flow.p95 is not None and flow.p95 > world.latency_target_seconds
             slow += flow.unmet > 0 or late
-        decisions, decided = cluster.decisions.since(decided, f"hpa/{autopod.NAME}")
+        decisions, decision_cursor = cluster.decisions.since(decision_cursor, f"hpa/{autopod.NAME}")
         sizes += [(d.time, int(d.data["to"])) for d in decisions if d.data.get("written")]
     scores = Scores(
         pod_seconds=pod_seconds(sizes, duration),

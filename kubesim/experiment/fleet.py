@@ -84,19 +84,19 @@ class Fleet:
         if started:
             self._changed()
 
-    def resize(self, wanted: int, now: float) -> None:
+    def resize(self, replicas: int, now: float) -> None:
         """Create pods, or delete the newest ones, as a StatefulSet does."""
         self._samples = retained = dict(self.samples)
-        for number in range(len(self.pods), wanted):
+        for number in range(len(self.pods), replicas):
             facts = PodFacts(f"pod-{number}", "Pending", False, False, now, now)
             pod = Pod(facts, now + self.world.start_seconds)
             self.pods.append(pod)
             self.starting.append(pod)
-        for pod in self.pods[wanted:]:
+        for pod in self.pods[replicas:]:
             retained.pop(pod.facts.name, None)
             if pod in self.starting:
                 self.starting.remove(pod)
-        del self.pods[wanted:]
+        del self.pods[replicas:]
         self._changed()
 
     # -- measuring --------------------------------------------------------------------------------

@@ -80,9 +80,9 @@ def rank_for_eviction(candidates: Sequence[EvictionCandidate]) -> list[EvictionC
 
     def rank(candidate: EvictionCandidate) -> tuple[bool, bool, int, int]:
         usage = candidate.usage or 0
-        known = candidate.usage is not None
+        measured = candidate.usage is not None
         excess = usage - candidate.request
-        return known, not candidate.above_request, candidate.priority, -excess if known else 0
+        return measured, not candidate.above_request, candidate.priority, -excess if measured else 0
 
     return sorted(candidates, key=rank)
 

@@ -81,11 +81,11 @@ def reported_conditions(
         now: RFC 3339 string: the heartbeat time of each, and the transition time of those whose
             status changed.
     """
-    known = {str(c.get("type")): c for c in old}
+    by_type = {str(c.get("type")): c for c in old}
     own = {fact[0] for fact in facts}
     result = [c for c in old if c.get("type") not in own]
     for type, status, reason, message in facts:
-        before = known.get(type, {})
+        before = by_type.get(type, {})
         retained = before.get("lastTransitionTime") if before.get("status") == status else None
         result.append(
             {

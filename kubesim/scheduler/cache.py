@@ -140,16 +140,16 @@ class NodeCache:
         A pod is new if it was not counted on that node, or was only assumed there.
         """
         key = meta.key_of(pod)
-        known = self._placed.get(key)
-        is_new = known is None or known[0] != node or key in self._assumed
+        placement = self._placed.get(key)
+        is_new = placement is None or placement[0] != node or key in self._assumed
         self._assumed.discard(key)
         self._put(pod, pod, node)
         return is_new
 
     def _put(self, pod: PodDict, counted: PodDict, node: str) -> None:
         key = meta.key_of(pod)
-        known = self._placed.get(key)
-        if known is not None and known[0] != node:
+        placement = self._placed.get(key)
+        if placement is not None and placement[0] != node:
             self.release(key)
         self._placed[key] = (node, counted)
         info = self.nodes.get(node)
@@ -161,22 +161,22 @@ class NodeCache:
 
     def release(self, key: str) -> tuple[str, PodDict] | None:
         """No longer count a pod; return its node and its last state, or None if it was unknown."""
-        known = self._placed.pop(key, None)
+        placement = self._placed.pop(key, None)
         self._assumed.discard(key)
-        if known is None:
+        if placement is None:
             return None
-        info = self.nodes.get(known[0])
+        info = self.nodes.get(placement[0])
         if info is not None:
             info.remove(key)
-            self._mark_changed(known[0])
+            self._mark_changed(placement[0])
         else:
-            self._orphans.get(known[0], set()).discard(key)
-        return known
+            self._orphans.get(placement[0], set()).discard(key)
+        return placement
 
     def placed(self, key: str) -> PodDict | None:
         """Return the pod as it is counted, or None."""
-        known = self._placed.get(key)
-        return None if known is None else known[1]
+        placement = self._placed.get(key)
+        return None if placement is None else placement[1]
 
     def node_document(self, name: str) -> NodeDict | None:
         """Return the document of a node, or None."""

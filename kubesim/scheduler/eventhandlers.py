@@ -114,9 +114,9 @@ class EventHandlers:
                 self._nominator.add(pod, nominated)
             else:
                 self._nominator.remove(key)
-        known = self._queue.get(key) is not None
-        gated = self._is_gated(pod, known)
-        if not known:
+        is_queued = self._queue.get(key) is not None
+        gated = self._is_gated(pod, is_queued)
+        if not is_queued:
             self._queue.add(pod, self._clock.now(), gated=gated)
         elif before is not None and _relevant_to_plugins(before) != _relevant_to_plugins(pod):
             event = ClusterEvent(events.POD_ITSELF, before, pod)

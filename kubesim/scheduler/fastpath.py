@@ -174,8 +174,8 @@ class FastSearch:
             self._leaves = {node.name: i for i, node in enumerate(snapshot.nodes)}
             self._epoch = self._cache.epoch
         name = class_of(pod)
-        known = self._classes.get(name)
-        if known is None:
+        cached = self._classes.get(name)
+        if cached is None:
             if name not in self._seen:
                 self._seen[name] = None
                 while len(self._seen) > SEEN:
@@ -186,17 +186,17 @@ class FastSearch:
         evaluate = self._evaluator(pod, state)
         if evaluate is None:
             return None
-        changed = None if known is None else self._cache.changed_since(known.position)
-        if known is None or changed is None:
-            known = _CachedClass(TotalsTree.of([evaluate(node) for node in snapshot.nodes]))
-            self._classes[name] = known
+        changed = None if cached is None else self._cache.changed_since(cached.position)
+        if cached is None or changed is None:
+            cached = _CachedClass(TotalsTree.of([evaluate(node) for node in snapshot.nodes]))
+            self._classes[name] = cached
             while len(self._classes) > CLASSES:
                 self._classes.popitem(last=False)
         else:
             for node in changed:
-                known.tree.set(self._leaves[node], evaluate(snapshot[node]))
-        known.position = self._cache.position()
-        return known.tree
+                cached.tree.set(self._leaves[node], evaluate(snapshot[node]))
+        cached.position = self._cache.position()
+        return cached.tree
 
     def _evaluator(self, pod: PodDict, state: CycleState) -> Callable[[NodeInfo], int] | None:
         """Return a function from a node to its total or INFEASIBLE.

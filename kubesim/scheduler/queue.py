@@ -167,15 +167,15 @@ class SchedulingQueue:
             gated: whether a PreEnqueue plug-in holds it back.
         """
         key = meta.key_of(pod)
-        known = self._pods.get(key)
-        if known is not None:
-            known.pod = pod
+        queued = self._pods.get(key)
+        if queued is not None:
+            queued.pod = pod
             return
-        known = self._pods[key] = QueuedPod(pod, key, now)
+        queued = self._pods[key] = QueuedPod(pod, key, now)
         if gated:
-            self._put(known, "gated")
+            self._put(queued, "gated")
         else:
-            self._activate(known)
+            self._activate(queued)
 
     def update(self, pod: PodDict, now: float, event: ClusterEvent, *, gated: bool) -> None:
         """Replace the document of a pod whose spec or labels changed; that may help it.
@@ -186,22 +186,22 @@ class SchedulingQueue:
             event: the change.
             gated: whether a PreEnqueue plug-in holds it back.
         """
-        known = self._pods.get(meta.key_of(pod))
-        if known is None:
+        queued = self._pods.get(meta.key_of(pod))
+        if queued is None:
             self.add(pod, now, gated=gated)
             return
-        reprioritized = priority_of(pod) != known.priority
-        known.pod = pod
-        if known.pool == "trying":
-            self._in_flight.setdefault(known.key, []).append(event)
+        reprioritized = priority_of(pod) != queued.priority
+        queued.pod = pod
+        if queued.pool == "trying":
+            self._in_flight.setdefault(queued.key, []).append(event)
         elif gated:
-            self._put(known, "gated")
-        elif known.pool == "gated":
-            self._activate(known)
-        elif known.pool == "unschedulable" and self._helps(known, event):
-            self._requeue(known, now)
-        elif known.pool == "active" and reprioritized:
-            self._activate(known)
+            self._put(queued, "gated")
+        elif queued.pool == "gated":
+            self._activate(queued)
+        elif queued.pool == "unschedulable" and self._helps(queued, event):
+            self._requeue(queued, now)
+        elif queued.pool == "active" and reprioritized:
+            self._activate(queued)
 
     def remove(self, key: str) -> None:
         """Remove a pod that was bound or deleted."""
@@ -250,7 +250,7 @@ class SchedulingQueue:
             The pod, in its new pool; None if it is no longer in the queue.
         """
         pod = self._pods.get(key)
-        seen = self._in_flight.pop(key, [])
+        missed_events = self._in_flight.pop(key, [])
         if pod is None:
             return None
         pod.since = now
@@ -258,7 +258,7 @@ class SchedulingQueue:
         if pod.refused_by:
             pod.refusals += 1
             pod.errors = 0
-            if any(self._helps(pod, event) for event in seen):
+            if any(self._helps(pod, event) for event in missed_events):
                 self._back_off(pod)
             else:
                 self._put(pod, "unschedulable")

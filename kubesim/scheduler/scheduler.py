@@ -179,14 +179,14 @@ class Scheduler:
 
     # -- plug-ins that decide on the queue --------------------------------------------------------
 
-    def _is_gated(self, pod: PodDict, known: bool) -> bool:
+    def _is_gated(self, pod: PodDict, is_queued: bool) -> bool:
         """Return whether PreEnqueue holds the pod back; that leaves a record, but no Event."""
         try:
             status = self.framework.gate(pod)
         except PluginFailed as error:
             self._complain(error)
             return False
-        if not status.ok and not known:
+        if not status.ok and not is_queued:
             self.report.gated(pod, status)
         return not status.ok
 

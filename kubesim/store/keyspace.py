@@ -204,8 +204,8 @@ class Keyspace:
             if at_most is not None:
                 end = min(end, start + at_most)
             return [entries[key] for key in keys[start:end]]
-        wanted = [k for k in self.samples.latest if k.startswith(prefix) and k > start_after]
-        states = self.samples.present(wanted) | {key: entries[key] for key in keys[start:end]}
+        sample_keys = [k for k in self.samples.latest if k.startswith(prefix) and k > start_after]
+        states = self.samples.present(sample_keys) | {key: entries[key] for key in keys[start:end]}
         return [states[key] for key in sorted(states)[:at_most]]
 
     def past(self, prefix: str, revision: int, start_after: str = "") -> list[KeyRevision]:
@@ -259,7 +259,7 @@ class Keyspace:
         compacted = self.objects.compacted
         if revision < compacted:
             raise Compacted(revision, compacted)
-        trigger = next(known for known in self.triggers if known.prefix == prefix)
+        trigger = next(each for each in self.triggers if each.prefix == prefix)
         return trigger.after(revision, value)
 
     def _compacted(self, prefix: str) -> int:

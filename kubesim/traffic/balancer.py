@@ -291,16 +291,16 @@ class Traffic:
                 route.ready.discard(uid)
 
     def _enter(self, route: Route, pod: PodDict, uid: str) -> None:
-        known = self._of_pod.get(uid, ())
-        if route not in known:
-            self._of_pod[uid] = (*known, route)
+        routes = self._of_pod.get(uid, ())
+        if route not in routes:
+            self._of_pod[uid] = (*routes, route)
         if uid not in route.rates and self._capacity is not None:
             route.rates[uid] = self._capacity(pod)
 
     def _leave(self, route: Route, uid: str) -> None:
-        known = self._of_pod.get(uid, ())
-        if route in known:
-            remaining = tuple(other for other in known if other is not route)
+        routes = self._of_pod.get(uid, ())
+        if route in routes:
+            remaining = tuple(other for other in routes if other is not route)
             if remaining:
                 self._of_pod[uid] = remaining
             else:

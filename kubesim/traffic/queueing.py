@@ -247,16 +247,16 @@ class FluidQueue:
         remaining, old = amount, 0.0
         while self._waiting and remaining > 0:
             first = self._waiting[0]
-            taken = min(first.amount, remaining)
-            end = first.begin + (first.end - first.begin) * taken / first.amount
+            removed = min(first.amount, remaining)
+            end = first.begin + (first.end - first.begin) * removed / first.amount
             if first.begin < cut:
                 whole = end <= cut or end <= first.begin
-                old += taken if whole else taken * (cut - first.begin) / (end - first.begin)
-            remaining -= taken
-            if taken == first.amount:
+                old += removed if whole else removed * (cut - first.begin) / (end - first.begin)
+            remaining -= removed
+            if removed == first.amount:
                 self._waiting.popleft()
             else:
-                first.begin, first.amount = end, first.amount - taken
+                first.begin, first.amount = end, first.amount - removed
         self._total = self._total - amount if self._waiting else 0.0
         return float(amount), old
 

@@ -99,8 +99,8 @@ class Route:
             return 0.0
         if self.queues:
             return self.share
-        known, rate = self._rate
-        if known != now:  # each pod asks in the same second
+        computed_at, rate = self._rate
+        if computed_at != now:  # each pod asks in the same second
             rate = self.model.rate(now)
             self._rate = (now, rate)
         return rate / sharing

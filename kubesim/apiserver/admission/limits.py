@@ -69,11 +69,11 @@ def apply_defaults(pod: Document, items: Iterable[ReadOnlyDocument]) -> None:
             resources = container.get("resources")
             if not isinstance(resources, dict):
                 continue
-            for side, wanted in defaults.items():
+            for side, amount_of in defaults.items():
                 existing = resources.get(side) or {}
-                added = sorted(name for name in wanted if name not in existing)
+                added = sorted(name for name in amount_of if name not in existing)
                 if added and isinstance(existing, dict):
-                    resources[side] = {**existing, **{name: wanted[name] for name in added}}
+                    resources[side] = {**existing, **{name: amount_of[name] for name in added}}
                     noun = f"{NOUNS[field]} {container.get('name')}"
                     notes.append(f"{', '.join(added)} {side.removesuffix('s')} for {noun}")
     if notes and isinstance(pod["metadata"].get("annotations") or {}, dict):

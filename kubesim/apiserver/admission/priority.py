@@ -62,11 +62,11 @@ def admit_pod(api: ServerView, pod: Document, old: Document | None) -> None:
         return
     name, classes = spec.get("priorityClassName"), _classes(api)
     if name:
-        chosen = next((known for known in classes if meta.name_of(known) == name), None)
+        chosen = next((each for each in classes if meta.name_of(each) == name), None)
         if chosen is None:
             raise _refused(pod, f"no PriorityClass with name {name} was found")
     else:
-        chosen = next((known for known in classes if known.get("globalDefault")), None)
+        chosen = next((each for each in classes if each.get("globalDefault")), None)
         if chosen is not None:
             spec["priorityClassName"] = meta.name_of(chosen)
     priority = chosen["value"] if chosen else 0

@@ -76,7 +76,7 @@ class FieldManager:
                 return
             manager = self._actor()
         writer = Writer(manager, UPDATE, kind.api_version, subresource)
-        was, now = (owned_values(kind, d, subresource) for d in (old, new))
-        if was != now:
-            entries = after_update(entries_of(new), was, now, writer, self._timestamp())
+        old_set, new_set = (owned_values(kind, d, subresource) for d in (old, new))
+        if old_set != new_set:
+            entries = after_update(entries_of(new), old_set, new_set, writer, self._timestamp())
             metadata["managedFields"] = documents_of(entries)

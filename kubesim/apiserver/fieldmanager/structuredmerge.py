@@ -233,22 +233,22 @@ def merge(live: object, applied: object, schema: Schema) -> Any:
     if isinstance(live, list) and isinstance(applied, list):
         keys = keys_of(schema, [*live, *applied])
         if keys:
-            wanted = {key_step(item, keys): item for item in applied}
-            return _merge_items(live, wanted, keys, item_schema(schema))
+            applied_items = {key_step(item, keys): item for item in applied}
+            return _merge_items(live, applied_items, keys, item_schema(schema))
         if is_set(schema, [*live, *applied]):
             return [*live, *(item for item in applied if item not in live)]
     return thaw(applied)
 
 
 def _merge_items(
-    live: list[Document], wanted: dict[str, Document], keys: tuple[str, ...], schema: Schema
+    live: list[Document], applied: dict[str, Document], keys: tuple[str, ...], schema: Schema
 ) -> list[Document]:
     """Return the items: those that exist keep their places, new ones follow."""
     result: list[Document] = []
     for item in live:
         step = key_step(item, keys)
-        result.append(merge(item, wanted.pop(step), schema) if step in wanted else item)
-    return [*result, *(thaw(item) for item in wanted.values())]
+        result.append(merge(item, applied.pop(step), schema) if step in applied else item)
+    return [*result, *(thaw(item) for item in applied.values())]
 
 
 def without(document: Document, paths: Iterable[Path], schema: Schema) -> Document:
@@ -275,14 +275,14 @@ def _below(value: object, paths: list[Path], schema: Schema) -> object:
     keys = keys_of(schema, value)
     if not keys:
         return [item for item in value if value_step(item) not in removed]
-    inner, kept = item_schema(schema), []
+    inner, items = item_schema(schema), []
     for item in value:
         below = removed.get(key_step(item, keys))
         if below is None:
-            kept.append(item)
+            items.append(item)
         elif (SELF,) not in below:
-            kept.append(_below(item, below, inner))
-    return kept
+            items.append(_below(item, below, inner))
+    return items
 
 
 def _without_fields(value: Document, removed: dict[str, list[Path]], schema: Schema) -> Document:

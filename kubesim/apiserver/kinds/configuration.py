@@ -119,14 +119,14 @@ def default_limits(limits: Document) -> None:
 def validate_limits(limits: Document, errors: FieldErrors) -> None:
     """Validate a LimitRange: each type once, all limits quantities."""
     spec = errors.mapping("spec", limits.get("spec"))
-    seen: set[str] = set()
+    types: set[str] = set()
     for path, item in errors.items("spec.limits", spec.get("limits")):
         kind = str(item.get("type") or "")
         if kind not in LIMIT_TYPES and "/" not in kind:
             errors.invalid(f"{path}.type", kind, "must be a standard limit type or fully qualified")
-        if kind in seen:
+        if kind in types:
             errors.duplicate(f"{path}.type", kind)
-        seen.add(kind)
+        types.add(kind)
         for field in ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio"):
             _amounts(f"{path}.{field}", item.get(field), errors)
 

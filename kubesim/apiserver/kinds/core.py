@@ -68,15 +68,15 @@ def default_node(node: Document) -> None:
 def validate_node(node: Document, errors: FieldErrors) -> None:
     """Validate taints: a key, an effect, and each pair of them once."""
     spec = errors.mapping("spec", node.get("spec"))
-    seen = []
+    effects = []
     for path, taint in errors.items("spec.taints", spec.get("taints")):
         key, effect = taint.get("key"), taint.get("effect")
         if not key:
             errors.required(f"{path}.key", "name part must be non-empty")
         errors.one_of(f"{path}.effect", effect, TAINT_EFFECTS)
-        if (key, effect) in seen:
+        if (key, effect) in effects:
             errors.duplicate(path, taint)
-        seen.append((key, effect))
+        effects.append((key, effect))
     validate_node_status(node, errors)
 
 

@@ -135,20 +135,20 @@ def validate_definition(definition: Document, errors: FieldErrors) -> None:
     versions = errors.items("spec.versions", spec.get("versions"))
     if sum(version.get("storage") is True for _, version in versions) != 1:
         errors.invalid("spec.versions", spec.get("versions"), ONE_STORAGE)
-    seen: set[str] = set()
+    version_names: set[str] = set()
     for path, version in versions:
-        _validate_version(version, path, seen, errors)
+        _validate_version(version, path, version_names, errors)
 
 
-def _validate_version(version: Document, path: str, seen: set[str], errors: FieldErrors) -> None:
+def _validate_version(version: Document, path: str, names: set[str], errors: FieldErrors) -> None:
     name = version.get("name")
     if not name:
         errors.required(f"{path}.name")
     elif not valid_dns1123_label(name):
         errors.invalid(f"{path}.name", name, LABEL_RULE)
-    if str(name) in seen:
+    if str(name) in names:
         errors.duplicate(f"{path}.name", name)
-    seen.add(str(name))
+    names.add(str(name))
     schema = errors.mapping(f"{path}.schema", version.get("schema")).get("openAPIV3Schema")
     inside = f"{path}.schema.openAPIV3Schema"
     if schema is None:

@@ -93,10 +93,10 @@ def validate_pod_spec(spec: Document, path: str, errors: FieldErrors) -> None:
     """
     if not spec.get("containers"):
         errors.required(f"{path}.containers")
-    seen: set[str] = set()
+    names: set[str] = set()
     for field in CONTAINER_LISTS:
         for item_path, container in errors.items(f"{path}.{field}", spec.get(field)):
-            _validate_container(container, item_path, seen, errors)
+            _validate_container(container, item_path, names, errors)
     policy = spec.get("restartPolicy")
     if policy not in RESTART_POLICIES:
         errors.not_supported(f"{path}.restartPolicy", policy, RESTART_POLICIES)
@@ -123,17 +123,17 @@ def validate_pod_spec(spec: Document, path: str, errors: FieldErrors) -> None:
 
 
 def _validate_container(
-    container: Document, path: str, seen: set[str], errors: FieldErrors
+    container: Document, path: str, names: set[str], errors: FieldErrors
 ) -> None:
     name = container.get("name")
     if not name:
         errors.required(f"{path}.name")
     elif not isinstance(name, str) or not _is_label(name):
         errors.invalid(f"{path}.name", name, LABEL_RULE)
-    elif name in seen:
+    elif name in names:
         errors.duplicate(f"{path}.name", name)
     else:
-        seen.add(str(name))
+        names.add(str(name))
     image = container.get("image")
     if not image or not isinstance(image, str):
         errors.required(f"{path}.image")

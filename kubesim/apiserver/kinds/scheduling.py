@@ -72,10 +72,10 @@ def validate_priority_class(priority: Document, errors: FieldErrors) -> None:
 
 def _unknown_system_class(name: str, value: object, global_default: bool) -> str:
     """Return why this is not one of the system's classes; "" if it is."""
-    for known in SYSTEM_CLASSES:
-        if known["metadata"]["name"] == name:
-            if value != known["value"]:
-                return f"value of {name} PriorityClass must be {known['value']}"
+    for each in SYSTEM_CLASSES:
+        if each["metadata"]["name"] == name:
+            if value != each["value"]:
+                return f"value of {name} PriorityClass must be {each['value']}"
             if global_default:
                 return f"globalDefault of {name} PriorityClass must be false"
             return ""

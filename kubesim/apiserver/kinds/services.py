@@ -197,7 +197,7 @@ def validate_service(service: Document, errors: FieldErrors) -> None:
 
 def _validate_ports(ports: list[tuple[str, Document]], type_: object, errors: FieldErrors) -> None:
     names: set[str] = set()
-    seen: list[tuple[object, object]] = []
+    port_keys: list[tuple[object, object]] = []
     for path, port in ports:
         name = port.get("name")
         if not name and len(ports) > 1:
@@ -222,9 +222,9 @@ def _validate_ports(ports: list[tuple[str, Document]], type_: object, errors: Fi
         elif node_port and node_port not in NODE_PORTS:
             detail = "provided port is not in the valid range. The range of valid ports is "
             errors.invalid(f"{path}.nodePort", node_port, f"{detail}30000-32767")
-        if _port_key(port) in seen:
+        if _port_key(port) in port_keys:
             errors.duplicate(path, {"protocol": port.get("protocol"), "port": port.get("port")})
-        seen.append(_port_key(port))
+        port_keys.append(_port_key(port))
 
 
 def valid_port_name(name: str) -> bool:

@@ -24,16 +24,16 @@ from kubesim.objects.wellknown import LAST_APPLIED
 
 def annotated(document: Document) -> Document:
     """Return a copy of a manifest that carries itself as the last applied configuration."""
-    wanted: Document = thaw(document)
-    metadata = wanted.setdefault("metadata", {})
+    result: Document = thaw(document)
+    metadata = result.setdefault("metadata", {})
     annotations = metadata.get("annotations") or {}
     if not isinstance(annotations, dict):
         raise BadRequest("metadata.annotations must be an object")
     annotations.pop(LAST_APPLIED, None)
     metadata["annotations"] = annotations
-    configuration = json.dumps(wanted, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    configuration = json.dumps(result, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     metadata["annotations"] = {**annotations, LAST_APPLIED: configuration + "\n"}
-    return wanted
+    return result
 
 
 def last_applied(live: Document) -> Document:
@@ -45,35 +45,35 @@ def last_applied(live: Document) -> Document:
     return configuration if isinstance(configuration, dict) else {}
 
 
-def strategic(original: Document, wanted: Document, live: Document) -> Document:
+def strategic(original: Document, modified: Document, live: Document) -> Document:
     """Return the patch for a built-in kind: keyed lists are merged item by item.
 
     Args:
         original: the configuration that was applied last.
-        wanted: the configuration to apply, with its kind and apiVersion.
+        modified: the configuration to apply, with its kind and apiVersion.
         live: the object as the server has it.
     """
-    return _objects(original, wanted, live, place_of(wanted, live))
+    return _objects(original, modified, live, place_of(modified, live))
 
 
-def merging(original: Document, wanted: Document, live: Document) -> Document:
+def merging(original: Document, modified: Document, live: Document) -> Document:
     """Return the patch for a custom kind (RFC 7386): lists are replaced.
 
     Args:
-        original, wanted, live: as for `strategic`.
+        original, modified, live: as for `strategic`.
     """
-    return _objects(original, wanted, live, None)
+    return _objects(original, modified, live, None)
 
 
-def _objects(original: object, wanted: Document, live: object, place: Place | None) -> Document:
+def _objects(original: object, modified: Document, live: object, place: Place | None) -> Document:
     """Return the patch of an object; without a place lists are replaced (RFC 7386)."""
     before = original if isinstance(original, dict) else {}
     current = live if isinstance(live, dict) else {}
     patch: Document = {}
     for field in before:
-        if wanted.get(field) is None and field in current:
+        if modified.get(field) is None and field in current:
             patch[field] = None
-    for field, value in wanted.items():
+    for field, value in modified.items():
         if value is None or (field in current and current[field] == value):
             continue
         inner_place = place.below(field) if place is not None else None
@@ -91,21 +91,21 @@ def _objects(original: object, wanted: Document, live: object, place: Place | No
     return patch
 
 
-def _lists(place: Place, original: object, wanted: list[object], live: list[object]) -> Document:
+def _lists(place: Place, original: object, modified: list[object], live: list[object]) -> Document:
     """Return what is to be sent of a list."""
     before = original if isinstance(original, list) else []
     if place.is_set:
         patch: Document = {}
-        if added := [item for item in wanted if item not in live]:
+        if added := [item for item in modified if item not in live]:
             patch[place.name] = added
-        if removed := [item for item in before if item not in wanted and item in live]:
+        if removed := [item for item in before if item not in modified and item in live]:
             patch[REMOVE + place.name] = removed
         return patch
-    wanted_items, live_items = (_keyed_items(items, place) for items in (wanted, live))
-    if wanted_items is None or live_items is None:
-        return {place.name: thaw(wanted)}
+    modified_items, live_items = (_keyed_items(items, place) for items in (modified, live))
+    if modified_items is None or live_items is None:
+        return {place.name: thaw(modified)}
     former = [item for item in before if isinstance(item, dict) and _key_of(item, place)]
-    return _keyed(place, former, wanted_items, live_items)
+    return _keyed(place, former, modified_items, live_items)
 
 
 def _keyed_items(items: list[object], place: Place) -> list[Document] | None:
@@ -115,12 +115,12 @@ def _keyed_items(items: list[object], place: Place) -> list[Document] | None:
 
 
 def _keyed(
-    place: Place, original: list[Document], wanted: list[Document], live: list[Document]
+    place: Place, original: list[Document], modified: list[Document], live: list[Document]
 ) -> Document:
     current = {_identity(item, place): item for item in live}
     before = {_identity(item, place): item for item in original}
     items = []
-    for item in wanted:
+    for item in modified:
         identity = _identity(item, place)
         key = _key_of(item, place)
         if identity not in current:
@@ -129,17 +129,17 @@ def _keyed(
             if place.retains_keys:
                 inner[RETAIN] = sorted(item)
             items.append({**inner, key: item[key]})
-    identities = {_identity(item, place) for item in wanted}
+    identities = {_identity(item, place) for item in modified}
     removed = [item for identity, item in before.items() if identity not in identities]
     items += [
         {DIRECTIVE: "delete", (key := _key_of(item, place)): item[key]}
         for item in removed
         if _identity(item, place) in current
     ]
-    order = [{(key := _key_of(item, place)): item[key]} for item in wanted]
+    order = [{(key := _key_of(item, place)): item[key]} for item in modified]
     common = [identity for identity in current if identity in identities]
     moved = common != [
-        identity for item in wanted if (identity := _identity(item, place)) in current
+        identity for item in modified if (identity := _identity(item, place)) in current
     ]
     if not items and not moved:
         return {}

@@ -175,8 +175,8 @@ def _selected(items: list[object], index: str, condition: str) -> list[object]:
         return items
     if index:
         return items[int(index) : int(index) + 1]
-    wanted = _FILTER.search(condition)
-    if wanted is None:
+    match = _FILTER.search(condition)
+    if match is None:
         return []
-    path, value = wanted.groups()
+    path, value = match.groups()
     return [item for item in items if value in map(str, json_path(item, f".{path}"))]

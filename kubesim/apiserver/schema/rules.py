@@ -140,15 +140,15 @@ def _no_duplicates(schema: Schema) -> Rule:
     is_map = schema[LIST_TYPE] == "map"
 
     def rule(value: object, path: str) -> Iterator[Fault]:
-        seen = set()
+        identities = set()
         for index, item in enumerate(value if isinstance(value, list) else ()):
             if is_map and not isinstance(item, dict):
                 continue
             identity = {key: item.get(key) for key in keys} if is_map else item
             key = json.dumps(identity, sort_keys=True)
-            if key in seen:
+            if key in identities:
                 yield Fault(f"{path}[{index}]", identity, reason="duplicate")
-            seen.add(key)
+            identities.add(key)
 
     return rule
 

@@ -91,10 +91,10 @@ class Applier:
             NotFound: the status of an object that does not exist.
         """
         core = self._core
-        kind, wanted = self._check(document, name, namespace, options)
+        kind, applied = self._check(document, name, namespace, options)
         if subresource not in ("", "status") or (subresource and not kind.status):
             raise NotFound("the server could not find the requested resource", kind=kind.plural)
-        metadata = wanted["metadata"]
+        metadata = applied["metadata"]
         manager = Writer(options["field_manager"], APPLY, kind.api_version, subresource)
         key = kind.key(metadata.get("namespace", ""), metadata["name"])
         for attempt in range(1, PATCH_ATTEMPTS + 1):
@@ -103,10 +103,10 @@ class Applier:
                 raise core.not_found(kind, metadata["name"], metadata.get("namespace"))
             try:
                 if kv is None:
-                    return self._create(kind, wanted, manager, dry_run)
+                    return self._create(kind, applied, manager, dry_run)
                 uid, version = metadata.get("uid"), metadata.get("resourceVersion")
                 core.check_preconditions(kind, kv, uid, version)
-                new, managed = self._merge(kind, kv.view or view_of(kv), wanted, manager, force)
+                new, managed = self._merge(kind, kv.view or view_of(kv), applied, manager, force)
             except AlreadyExists:
                 continue  # another client has created it in the meantime
             try:
@@ -128,9 +128,9 @@ class Applier:
             causes = [Cause("fieldManager", "FieldValueRequired", rule)]
             message = f'PatchOptions.meta.k8s.io "" is invalid: fieldManager: {rule}'
             raise Invalid(message, kind="PatchOptions", group=META_GROUP, causes=causes)
-        kind, wanted = self._path.prepare(document)
+        kind, applied = self._path.prepare(document)
         self._path.check_fields(kind, document, options, "Patch")
-        metadata = wanted["metadata"]
+        metadata = applied["metadata"]
         if metadata.get("managedFields") is not None:
             raise BadRequest("metadata.managedFields must be nil")
         named = metadata.setdefault("name", name)
@@ -141,40 +141,40 @@ class Applier:
                 f"the name of the object ({named}) does not match the name on the URL ({name})"
             )
         self._path.set_namespace(kind, metadata, namespace)
-        return kind, wanted
+        return kind, applied
 
-    def _create(self, kind: Kind, wanted: Document, manager: Writer, dry_run: bool) -> Document:
+    def _create(self, kind: Kind, applied: Document, manager: Writer, dry_run: bool) -> Document:
         """Create the object; the client owns the fields that it sent, and not the defaults."""
-        if wanted["metadata"].get("uid"):
-            raise self._core.conflict(kind, wanted["metadata"]["name"])
-        paths = frozenset(owned_values(kind, wanted))
+        if applied["metadata"].get("uid"):
+            raise self._core.conflict(kind, applied["metadata"]["name"])
+        paths = frozenset(owned_values(kind, applied))
         entry = ManagedFieldsEntry(manager, paths, self._core.clock.timestamp())
-        return self._creator.insert(kind, thaw(wanted), dry_run, managed=documents_of([entry]))
+        return self._creator.insert(kind, thaw(applied), dry_run, managed=documents_of([entry]))
 
     def _merge(
-        self, kind: Kind, old: Document, wanted: Document, manager: Writer, force: bool
+        self, kind: Kind, old: Document, applied: Document, manager: Writer, force: bool
     ) -> tuple[Document, list[Document]]:
         """Return the object with the configuration merged into it, and its managedFields."""
         subresource, schema = manager.subresource, typed_schema(kind)
-        live, named = (owned_values(kind, document, subresource) for document in (old, wanted))
+        live, named = (owned_values(kind, document, subresource) for document in (old, applied))
         now = self._core.clock.timestamp()
         entries = entries_of(old) or [unmanaged_entry(kind, old, BEFORE, now)]
-        applied = after_apply(entries, live, named, manager, now, force=force)
-        if applied.conflicts and not force:
-            raise conflict_error(applied.conflicts)
-        status = {"status": wanted.get("status") or {}}
-        part = status if subresource else _without_server_fields(kind, wanted)
-        merged = merge(without(thaw(old), applied.gone, schema), part, schema)
+        result = after_apply(entries, live, named, manager, now, force=force)
+        if result.conflicts and not force:
+            raise conflict_error(result.conflicts)
+        status = {"status": applied.get("status") or {}}
+        part = status if subresource else _without_server_fields(kind, applied)
+        merged = merge(without(thaw(old), result.gone, schema), part, schema)
         merged["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
-        return merged, documents_of(_without_paths(applied.entries, applied.gone))
+        return merged, documents_of(_without_paths(result.entries, result.gone))
 
 
-def _without_server_fields(kind: Kind, wanted: Document) -> Document:
+def _without_server_fields(kind: Kind, applied: Document) -> Document:
     """Return the part of a configuration that an apply to the object itself merges."""
-    part = {k: v for k, v in wanted.items() if k not in ("apiVersion", "kind")}
+    part = {k: v for k, v in applied.items() if k not in ("apiVersion", "kind")}
     if kind.status:
         part.pop("status", None)
-    metadata = wanted["metadata"]
+    metadata = applied["metadata"]
     part["metadata"] = {k: v for k, v in metadata.items() if k not in UNAPPLIED_METADATA}
     return part
 

@@ -78,7 +78,7 @@ def check_policy(policy: object, kind: str, name: str) -> None:
     """
     if policy is None or policy in POLICIES:
         return
-    listed = ", ".join(f'"{known}"' for known in POLICIES)
+    listed = ", ".join(f'"{each}"' for each in POLICIES)
     reason = f'Unsupported value: "{policy}": supported values: {listed}'
     cause = Cause("propagationPolicy", "FieldValueNotSupported", reason)
     message = f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {reason}'

@@ -136,8 +136,8 @@ class ScaleSubresource:
 
     def _selector_string(self, key: str, selector: object) -> str:
         """Return a selector as a string, which is kept: workloads hardly ever change theirs."""
-        known, string = self._selectors.get(key, (None, ""))
-        if known is not selector or selector is None:
+        cached, string = self._selectors.get(key, (None, ""))
+        if cached is not selector or selector is None:
             parsed = cast("LabelSelectorDict", selector) if isinstance(selector, dict) else None
             string = str(selector_from(parsed))
             if len(self._selectors) >= KEPT_SELECTORS:

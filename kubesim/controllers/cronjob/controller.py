@@ -170,10 +170,10 @@ class CronJobController(Controller):
         try:
             created = self.api.create(job)
         except AlreadyExists:
-            known = self.api.peek(JOB, name, namespace)
-            if known is None or not meta.is_owned_by(known, cronjob):
+            existing = self.api.peek(JOB, name, namespace)
+            if existing is None or not meta.is_owned_by(existing, cronjob):
                 raise
-            return None if final_condition(known) is not None else known
+            return None if final_condition(existing) is not None else existing
         except StatusError as error:
             message = f"Error creating job: {error.message}"
             self.recorder.event(cronjob, "Warning", "FailedCreate", message)
@@ -205,21 +205,21 @@ class CronJobController(Controller):
             for job in beyond_history_limit(of_type, limit):
                 self._delete(cronjob, meta.name_of(job), meta.uid_of(job))
 
-    def _record(self, cronjob: CronJobDict, decided: CronPlan, active: int) -> None:
+    def _record(self, cronjob: CronJobDict, plan: CronPlan, active: int) -> None:
         spec = cronjob["spec"]
         inputs = {"schedule": spec["schedule"], "policy": spec["concurrencyPolicy"]}
-        verdict = f"nothing to do: {decided.reason}"
-        if decided.start is not None:
-            verdict = f"start the Job of {decided.start.isoformat(timespec='minutes')}"
-        wait = "never" if decided.wait is None else f"in {decided.wait:g} s"
+        verdict = f"nothing to do: {plan.reason}"
+        if plan.start is not None:
+            verdict = f"start the Job of {plan.start.isoformat(timespec='minutes')}"
+        wait = "never" if plan.wait is None else f"in {plan.wait:g} s"
         self.decide(
             cronjob,
             verdict,
-            steps=(RuleStep("schedule", {**inputs, "active": active}, decided.reason, SOURCE),),
-            binding=decided.reason,
+            steps=(RuleStep("schedule", {**inputs, "active": active}, plan.reason, SOURCE),),
+            binding=plan.reason,
             would_change_if=f"the next start is due ({wait}), or the spec changes",
-            signature=decided.reason,
-            acted=decided.start is not None,
+            signature=plan.reason,
+            acted=plan.start is not None,
         )
 
 

@@ -138,9 +138,9 @@ class DaemonSetController(PodOwner["DaemonSetDict"]):
         """Return whether a node is eligible; cached until the template or the node changes."""
         key = meta.uid_of(daemonset), meta.name_of(node)
         facts = daemonset["spec"]["template"], node["metadata"].get("labels"), node.get("spec")
-        known = self._verdicts.get(key)
-        if known is not None and all(a is b for a, b in zip(known, facts, strict=False)):
-            return known[3]
+        cached = self._verdicts.get(key)
+        if cached is not None and all(a is b for a, b in zip(cached, facts, strict=False)):
+            return cached[3]
         verdict = verdict_on(facts[0], node)
         self._verdicts[key] = (*facts, verdict)
         return verdict
@@ -224,20 +224,20 @@ class DaemonSetController(PodOwner["DaemonSetDict"]):
         self,
         key: str,
         daemonset: DaemonSetDict,
-        wanted: NodePodsPlan | RollingUpdatePlan,
+        plan: NodePodsPlan | RollingUpdatePlan,
         documents: Mapping[str, PodDict],
         revision: str,
     ) -> list[Exception]:
         """Create pods with slow start, then delete pods; return the errors."""
         owner = meta.owner_reference(daemonset)
-        names: Iterator[str] = iter(wanted.create)
+        names: Iterator[str] = iter(plan.create)
 
         def create() -> Exception | None:
             pod = daemon_pod(daemonset, owner, next(names), revision)
             return self.create_pod(key, daemonset, pod)
 
-        failures = slow_start(min(len(wanted.create), BURST_REPLICAS), create)
-        for name in wanted.delete[:BURST_REPLICAS]:
+        failures = slow_start(min(len(plan.create), BURST_REPLICAS), create)
+        for name in plan.delete[:BURST_REPLICAS]:
             error = self.delete_pod(key, daemonset, name, meta.uid_of(documents[name]))
             if error is not None:
                 failures.append(error)

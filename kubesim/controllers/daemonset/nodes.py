@@ -83,8 +83,8 @@ def daemon_tolerations(pod_spec: PodSpecDict) -> list[TolerationDict]:
         added: TolerationDict = {"key": key, "operator": "Exists", "effect": effect}
         same = [
             index
-            for index, known in enumerate(tolerations)
-            if {k: v for k, v in known.items() if v and k != "tolerationSeconds"} == added
+            for index, existing in enumerate(tolerations)
+            if {k: v for k, v in existing.items() if v and k != "tolerationSeconds"} == added
         ]
         if same:
             tolerations[same[0]] = added  # without tolerationSeconds

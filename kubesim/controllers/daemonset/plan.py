@@ -202,8 +202,8 @@ def plan_node_pods(
                 create.append(node.name)  # without waiting for the terminating pod
             delete += _surplus_pods(running, rules, now)
     # A pod that was created for a deleted node will never be scheduled.
-    known = {node.name for node in nodes}
-    stranded = (p for name, on_node in pods.items() if name not in known for p in on_node)
+    node_names = {node.name for node in nodes}
+    stranded = (p for name, on_node in pods.items() if name not in node_names for p in on_node)
     delete += [pod.name for pod in stranded if not pod.bound and not pod.terminating]
     delete += [pod.name for pod in (*failed, *succeeded)]
     return NodePodsPlan(

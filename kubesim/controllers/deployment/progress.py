@@ -81,11 +81,11 @@ def with_condition(
 
     Equal status and reason change nothing; equal status keeps lastTransitionTime.
     """
-    for known in conditions:
-        if known.get("type") == new["type"] and known.get("status") == new["status"]:
-            if known.get("reason") == new["reason"]:
+    for existing in conditions:
+        if existing.get("type") == new["type"] and existing.get("status") == new["status"]:
+            if existing.get("reason") == new["reason"]:
                 return list(conditions)
-            new = {**new, "lastTransitionTime": cast(str, known.get("lastTransitionTime"))}
+            new = {**new, "lastTransitionTime": cast(str, existing.get("lastTransitionTime"))}
     return [*without_condition(conditions, new["type"]), new]
 
 
@@ -93,7 +93,7 @@ def without_condition(
     conditions: Sequence[DeploymentConditionDict], type: str
 ) -> list[DeploymentConditionDict]:
     """Return the conditions without the one of a type."""
-    return [known for known in conditions if known.get("type") != type]
+    return [condition for condition in conditions if condition.get("type") != type]
 
 
 def counters(
@@ -172,11 +172,11 @@ def rollout_status(
     status = basic_status(deployment, new, replicasets, max_unavailable, stamp)
     conditions = status["conditions"]
     deadline = deadline_of(deployment)
-    known = progressing_of(deployment)
+    progressing = progressing_of(deployment)
     if deadline is None:
         conditions = without_condition(conditions, PROGRESSING)
     else:
-        finished = known is not None and known.get("reason") == FINISHED
+        finished = progressing is not None and progressing.get("reason") == FINISHED
         if not finished or status.get("replicas", 0) != status.get("updatedReplicas", 0):
             subject = f'ReplicaSet "{meta.name_of(new)}"' if new is not None else ""
             subject = subject or f'Deployment "{meta.name_of(deployment)}"'
@@ -203,7 +203,7 @@ def _update_progressing(
     seconds_at: Callable[[str], float],
 ) -> list[DeploymentConditionDict]:
     """Set Progressing while a rollout is under way: complete, progressing or timed out."""
-    known = progressing_of(deployment)
+    progressing = progressing_of(deployment)
     before, after = figures_of(deployment.get("status") or {}), figures_of(status)
     if is_complete(after, deployment["spec"]["replicas"]):
         message = f"{subject} has successfully progressed."
@@ -211,13 +211,13 @@ def _update_progressing(
     if is_progressing(before, after):
         message = f"{subject} is progressing."
         new = condition(PROGRESSING, "True", "ReplicaSetUpdated", message, stamp)
-        if known is not None and known.get("status") == "True":
-            new["lastTransitionTime"] = cast(str, known.get("lastTransitionTime"))
+        if progressing is not None and progressing.get("status") == "True":
+            new["lastTransitionTime"] = cast(str, progressing.get("lastTransitionTime"))
         return [*without_condition(conditions, PROGRESSING), new]
-    if known is None:
+    if progressing is None:
         return conditions
-    since = seconds_at(known["lastUpdateTime"])
-    if has_timed_out(str(known.get("reason")), since, deadline, now):
+    since = seconds_at(progressing["lastUpdateTime"])
+    if has_timed_out(str(progressing.get("reason")), since, deadline, now):
         message = f"{subject} has timed out progressing."
         new = condition(PROGRESSING, "False", TIMED_OUT, message, stamp)
         return with_condition(conditions, new)
@@ -259,10 +259,10 @@ def pause_condition(deployment: DeploymentDict, now: str) -> DeploymentCondition
     """
     if deadline_of(deployment) is None:
         return None
-    known = progressing_of(deployment) or {}
-    if known.get("reason") == TIMED_OUT:
+    progressing = progressing_of(deployment) or {}
+    if progressing.get("reason") == TIMED_OUT:
         return None
-    paused, was_paused = bool(deployment["spec"].get("paused")), known.get("reason") == PAUSED
+    paused, was_paused = bool(deployment["spec"].get("paused")), progressing.get("reason") == PAUSED
     if paused and not was_paused:
         return condition(PROGRESSING, "Unknown", PAUSED, "Deployment is paused", now)
     if not paused and was_paused:
@@ -280,13 +280,13 @@ def recheck_after(
         now: in seconds.
         seconds_at: converts an RFC 3339 timestamp to seconds.
     """
-    deadline, known = deadline_of(deployment), progressing_of(deployment)
-    if deadline is None or known is None or known.get("reason") in (TIMED_OUT, FINISHED):
+    deadline, condition = deadline_of(deployment), progressing_of(deployment)
+    if deadline is None or condition is None or condition.get("reason") in (TIMED_OUT, FINISHED):
         return None
     figures = figures_of(deployment.get("status") or {})
     if is_complete(figures, deployment["spec"]["replicas"]):
         return None
-    remaining = seconds_at(known["lastUpdateTime"]) + deadline - now
+    remaining = seconds_at(condition["lastUpdateTime"]) + deadline - now
     # Below a second upstream requeues at once, repeatedly; ours once, just after the deadline.
     if remaining < 1.0:
         return max(remaining, 0.0) + _RECHECK_EPSILON_SECONDS

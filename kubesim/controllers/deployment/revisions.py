@@ -166,8 +166,8 @@ def previous_revision(replicasets: Iterable[ReplicaSetDict]) -> int:
     >>> previous_revision([{"metadata": {"annotations": {REVISION: n}}} for n in ("1", "4", "3")])
     3
     """
-    known = sorted((revision_of(rs) or 0 for rs in replicasets), reverse=True)
-    return known[1] if len(known) > 1 else 0
+    numbers = sorted((revision_of(rs) or 0 for rs in replicasets), reverse=True)
+    return numbers[1] if len(numbers) > 1 else 0
 
 
 def rollback_target(deployment: DeploymentDict) -> int | None:

@@ -132,20 +132,20 @@ def scale_down_old(
     if allowed <= 0 or everything == new.replicas:
         return {}
     sizes: dict[str, int] = {}
-    taken = 0
+    removed = 0
     for rs in ordered:
-        take = min(allowed - taken, rs.replicas - rs.available)
+        take = min(allowed - removed, rs.replicas - rs.available)
         if take > 0:
             sizes[rs.name] = rs.replicas - take
-            taken += take
+            removed += take
     budget = sum(rs.available for rs in ordered) + new.available - min_available
-    taken = 0
+    removed = 0
     for rs in ordered:
         size = sizes.get(rs.name, rs.replicas)
-        take = min(size, budget - taken)
+        take = min(size, budget - removed)
         if take > 0:
             sizes[rs.name] = size - take
-            taken += take
+            removed += take
     return sizes
 
 

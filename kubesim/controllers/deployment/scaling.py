@@ -104,21 +104,21 @@ def _is_saturated(facts: DeploymentFacts, new: OwnedSet) -> bool:
     return new.state.replicas == new.desired == new.state.available == desired
 
 
-def explain_no_op(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:
+def explain_no_op(plan: PassPlan, facts: DeploymentFacts) -> PassPlan:
     """Explain a scaling event that changes nothing, and therefore blocks the rollout.
 
     Upstream writes no annotation when there is nothing to scale, so the next sync finds the same
     scaling event, and the rollout never continues.
 
     Args:
-        decided: the plan of `scale`.
+        plan: the plan of `scale`.
         facts: the facts after the sync.
 
     Returns:
         The plan, with the explanation if the scaling event remains.
     """
-    if decided.sizes or decided.refresh or not is_scaling_event(facts):
-        return decided
+    if plan.sizes or plan.refresh or not is_scaling_event(facts):
+        return plan
     figures = {
         owned.state.name: owned.desired
         for owned in facts.everything
@@ -129,9 +129,9 @@ def explain_no_op(decided: PassPlan, facts: DeploymentFacts) -> PassPlan:
     result += "each sync only scales, and changes nothing"
     step = RuleStep("scaling event", {"replicas": facts.replicas, **figures}, result, PROPORTIONAL)
     return replace(
-        decided,
-        steps=(*decided.steps, step),
-        binding=f"a scaling event that never ends; {decided.binding}",
+        plan,
+        steps=(*plan.steps, step),
+        binding=f"a scaling event that never ends; {plan.binding}",
         unless="spec.replicas is changed once more",
         waiting=True,
     )

@@ -137,14 +137,14 @@ class DisruptionController(Controller):
             if isinstance(spec["minAvailable"], int):
                 return len(pods), []
         scales: dict[str, int] = {}
-        known: set[str] = set()
+        counted_uids: set[str] = set()
         unmanaged: list[str] = []
         for pod in pods:
             controller = meta.controller_of(pod)
             if controller is None:
                 unmanaged.append(meta.name_of(pod))
-            elif controller["uid"] not in known:
-                known.add(controller["uid"])
+            elif controller["uid"] not in counted_uids:
+                counted_uids.add(controller["uid"])
                 uid, scale = self._scale_of(controller, pod)
                 scales[uid] = scale
         return sum(scales.values()), unmanaged
@@ -248,12 +248,12 @@ class DisruptionController(Controller):
             disrupted: its status.disruptedPods before this sync.
             status: its new status.
         """
-        known, self._disrupted[key] = self._disrupted.get(key, {}), dict(disrupted)
+        previous, self._disrupted[key] = self._disrupted.get(key, {}), dict(disrupted)
         healthy, desired = status["currentHealthy"], status["desiredHealthy"]
         counts = {"currentHealthy": healthy, "desiredHealthy": desired}
         binding = f"budget {meta.name_of(budget)} allowed a disruption, and has one less now"
         for name, time in disrupted.items():
-            if known.get(name) != time:
+            if previous.get(name) != time:
                 metadata = {**budget["metadata"], "name": name}
                 self.decide(
                     {"kind": "Pod", "metadata": metadata},

@@ -188,20 +188,22 @@ def plan_slices(
         desired: the endpoints, in order of placement.
         most: maximum number of endpoints in a slice.
     """
-    wanted = {identity_of(endpoint): endpoint for endpoint in desired}
+    to_place = {identity_of(endpoint): endpoint for endpoint in desired}
     update: dict[str, list[EndpointDict]] = {}
     unchanged: dict[str, list[EndpointDict]] = {}
     delete: list[str] = []
     for state in existing:
-        held = [(endpoint, wanted.pop(identity_of(endpoint), None)) for endpoint in state.endpoints]
-        retained = [new for _, new in held if new is not None]
+        pairs = [
+            (endpoint, to_place.pop(identity_of(endpoint), None)) for endpoint in state.endpoints
+        ]
+        retained = [new for _, new in pairs if new is not None]
         if state.endpoints and not retained:
             delete.append(state.name)
-        elif state.relabel or any(old != new for old, new in held):
+        elif state.relabel or any(old != new for old, new in pairs):
             update[state.name] = retained
         else:
             unchanged[state.name] = retained
-    remaining = list(wanted.values())
+    remaining = list(to_place.values())
     for endpoints in sorted(update.values(), key=len, reverse=True):
         _fill(endpoints, remaining, most)
     create: list[list[EndpointDict]] = []
@@ -231,8 +233,8 @@ def best_fit(sizes: Mapping[str, int], count: int, most: int = MAX_ENDPOINTS) ->
     return min(fits, key=lambda name: (fits[name], name), default=None)
 
 
-def _fill(endpoints: list[EndpointDict], left: list[EndpointDict], most: int) -> None:
-    """Move endpoints from `left` to `endpoints` until the slice is full."""
+def _fill(endpoints: list[EndpointDict], remaining: list[EndpointDict], most: int) -> None:
+    """Move endpoints from `remaining` to `endpoints` until the slice is full."""
     room = max(0, most - len(endpoints))
-    endpoints += left[:room]
-    del left[:room]
+    endpoints += remaining[:room]
+    del remaining[:room]

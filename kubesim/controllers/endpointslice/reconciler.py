@@ -73,9 +73,9 @@ def writes_for(
         by_name = {meta.name_of(each): each for each in grouped.get(key, ())}
         states = [_state_of(each, labels) for each in by_name.values()]
         planned = plan_slices(states, endpoints, most)
-        writes.create += [new_slice(service, family, ports, held) for held in planned.create]
-        for name, held in planned.update.items():
-            writes.update.append(_updated(by_name[name], labels, held))
+        writes.create += [new_slice(service, family, ports, members) for members in planned.create]
+        for name, members in planned.update.items():
+            writes.update.append(_updated(by_name[name], labels, members))
         writes.delete += [by_name[name] for name in planned.delete]
     _keep_placeholder(service, family, existing, writes)
     _reuse_deleted(service, labels, writes)

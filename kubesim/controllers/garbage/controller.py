@@ -154,18 +154,18 @@ class GarbageCollector(Controller):
         self._execute(key, obj, decision, states)
 
     def _execute(
-        self, key: str, obj: Document, decided: GarbagePlan, states: list[tuple[str, OwnerState]]
+        self, key: str, obj: Document, plan: GarbagePlan, states: list[tuple[str, OwnerState]]
     ) -> None:
-        if decided.action == "later":
+        if plan.action == "later":
             self.queue.add_after(key, DISCOVERY_SECONDS)
-        elif decided.action == "strip":
-            self._rewrite(obj, lambda now: _set_owners(now, without_owners(now, decided.strip)))
+        elif plan.action == "strip":
+            self._rewrite(obj, lambda now: _set_owners(now, without_owners(now, plan.strip)))
             self.counts["stripped"] += 1
             self._record(
                 obj, "keep {name}: an owner exists; references to the others are removed", states
             )
-        elif decided.action == "delete":
-            if decided.unblock:
+        elif plan.action == "delete":
+            if plan.unblock:
                 self._rewrite(obj, _unblock)
                 obj = self.api.get(obj["kind"], meta.name_of(obj), meta.namespace_of(obj))
             self.api.delete(
@@ -174,7 +174,7 @@ class GarbageCollector(Controller):
                 meta.namespace_of(obj),
                 uid=meta.uid_of(obj),
                 resource_version=meta.resource_version_of(obj),
-                propagation_policy=decided.policy,
+                propagation_policy=plan.policy,
             )
             self.counts["collected"] += 1
             names = ", ".join(f"{owner['kind']} {owner['name']}" for owner in meta.owners_of(obj))
@@ -205,9 +205,9 @@ class GarbageCollector(Controller):
         self, owner: OwnerReferenceDict, dependent: Document, kind: Kind
     ) -> None:
         """Record an Event if an absent owner exists in another namespace."""
-        known = self._cached(self._known.get(owner["uid"], f"{kind.kind}/"))
+        cached = self._cached(self._known.get(owner["uid"], f"{kind.kind}/"))
         namespace = meta.namespace_of(dependent)
-        if known is None or not kind.namespaced or meta.namespace_of(known) == namespace:
+        if cached is None or not kind.namespaced or meta.namespace_of(cached) == namespace:
             return
         message = (
             f"ownerRef [{owner['apiVersion']}/{owner['kind']}, namespace: {namespace}, "

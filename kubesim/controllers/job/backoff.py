@@ -78,8 +78,8 @@ def missing_indexes(
         succeeded, active, failed: indexes that get no new pod.
         limit: maximum number of indexes.
     """
-    taken = succeeded | active | failed
-    free = (index for index in range(completions) if index not in taken)
+    used = succeeded | active | failed
+    free = (index for index in range(completions) if index not in used)
     return list(islice(free, max(0, limit)))
 
 
@@ -141,8 +141,8 @@ class BackoffRecord(NamedTuple):
         if succeeded:
             late = [time for time in failed if time > max(succeeded)]
             return BackoffRecord(len(late), max(late, default=None))
-        known = [] if self.last is None else [self.last]
-        return BackoffRecord(self.failures + len(failed), max([*known, *failed], default=None))
+        earlier = [] if self.last is None else [self.last]
+        return BackoffRecord(self.failures + len(failed), max([*earlier, *failed], default=None))
 
     def remaining(self, now: float) -> float:
         """Return the seconds until the back-off is over; 0: a pod may be created now."""

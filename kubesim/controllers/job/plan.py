@@ -171,8 +171,8 @@ def _delayed_pods(
             continue
         if index in finished or index in running:
             continue
-        known = delayed.get(index)
-        if known is None or (known.attempts, known.finished) <= (pod.attempts, pod.finished):
+        other = delayed.get(index)
+        if other is None or (other.attempts, other.finished) <= (pod.attempts, pod.finished):
             delayed[index] = pod
     return delayed
 

@@ -37,14 +37,14 @@ class TerminatedPodCounts(NamedTuple):
     noted_succeeded: tuple[str, ...] = ()
     noted_failed: tuple[str, ...] = ()
 
-    def settled(self, held: Collection[str]) -> TerminatedPodCounts:
+    def settled(self, tracked: Collection[str]) -> TerminatedPodCounts:
         """Return the counts after the uids without finalizer are counted.
 
         Args:
-            held: uids of pods that still carry the finalizer.
+            tracked: uids of pods that still carry the finalizer.
         """
-        succeeded = tuple(uid for uid in self.noted_succeeded if uid in held)
-        failed = tuple(uid for uid in self.noted_failed if uid in held)
+        succeeded = tuple(uid for uid in self.noted_succeeded if uid in tracked)
+        failed = tuple(uid for uid in self.noted_failed if uid in tracked)
         return TerminatedPodCounts(
             self.succeeded + len(self.noted_succeeded) - len(succeeded),
             self.failed + len(self.noted_failed) - len(failed),
@@ -93,12 +93,12 @@ def track_finished_pods(
         released: uids of pods whose finalizer was removed, which the cache does not show yet.
     """
     tracked = [pod for pod in pods if pod.tracked and pod.uid not in released]
-    held = frozenset(pod.uid for pod in tracked)
+    tracked_uids = frozenset(pod.uid for pod in tracked)
     known_counts = TerminatedPodCounts(
         state.succeeded, state.failed, state.uncounted_succeeded, state.uncounted_failed
-    ).settled(held)
+    ).settled(tracked_uids)
     succeeded, failed = list(known_counts.noted_succeeded), list(known_counts.noted_failed)
-    known = {*succeeded, *failed}
+    counted_uids = {*succeeded, *failed}
     completed, new_indexes = set(state.completed), 0
     release: list[JobPod] = []
     full = False
@@ -107,21 +107,21 @@ def track_finished_pods(
             continue
         release.append(pod)
         if pod.rank.phase == "Succeeded" and pod.uid not in failed:
-            if not spec.indexed and pod.uid not in known:
+            if not spec.indexed and pod.uid not in counted_uids:
                 succeeded.append(pod.uid)
             elif spec.indexed and spec.valid(pod.index) and pod.index not in completed:
                 completed.add(pod.index or 0)
                 new_indexes += 1
         elif spec.failed(pod) or (finish is not None and not finish.success):
             counts = match_failure(spec.failure_rules, pod).counts
-            if pod.uid not in known and spec.valid(pod.index) and counts:
+            if pod.uid not in counted_uids and spec.valid(pod.index) and counts:
                 failed.append(pod.uid)
         full = new_indexes + len(succeeded) + len(failed) >= MAX_UNCOUNTED
         if full:
             break
     total = len(completed) if spec.indexed else known_counts.succeeded
     counts_now = TerminatedPodCounts(total, known_counts.failed, tuple(succeeded), tuple(failed))
-    return TrackedPods(counts_now, frozenset(completed), tuple(release), held, full)
+    return TrackedPods(counts_now, frozenset(completed), tuple(release), tracked_uids, full)
 
 
 def _may_remove_finalizer(spec: JobSpec, view: JobView, pod: JobPod, finish: Finish | None) -> bool:
@@ -149,12 +149,12 @@ def job_condition(
         type, status, reason, message: of the condition.
         now: RFC 3339 timestamp.
     """
-    known = next((item for item in conditions if item.get("type") == type), None)
-    if known is None and status == "False":
+    existing = next((item for item in conditions if item.get("type") == type), None)
+    if existing is None and status == "False":
         return list(conditions)
     desired = (status, reason, message)
-    if known is not None and desired == tuple(
-        known.get(field, "") for field in ("status", "reason", "message")
+    if existing is not None and desired == tuple(
+        existing.get(field, "") for field in ("status", "reason", "message")
     ):
         return list(conditions)
     result = set_condition(conditions, type, status, reason, message, now)

@@ -127,16 +127,16 @@ def conditions_for(remains: NamespaceContent) -> list[tuple[str, str, str, str]]
 
 
 def with_conditions(
-    old: Sequence[NamespaceConditionDict], wanted: Sequence[tuple[str, str, str, str]], now: str
+    old: Sequence[NamespaceConditionDict], updates: Sequence[tuple[str, str, str, str]], now: str
 ) -> list[NamespaceConditionDict]:
-    """Return the conditions with those of `wanted` set; a changed status gets a new time.
+    """Return the conditions with those of `updates` set; a changed status gets a new time.
 
     Args:
         old: status.conditions of the namespace.
-        wanted: (type, status, reason, message) of each condition to set.
+        updates: (type, status, reason, message) of each condition to set.
         now: RFC 3339 timestamp.
     """
     conditions = list(old)
-    for type, status, reason, message in wanted:
+    for type, status, reason, message in updates:
         conditions = set_condition(conditions, type, status, reason, message, now)
     return conditions

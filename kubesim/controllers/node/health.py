@@ -91,10 +91,10 @@ def observe(
             probe = now
     elif before.heartbeat != heartbeat:
         probe = now
-    known = before.renewed if before is not None else None
-    if renewed is not None and (known is None or renewed > known):
-        probe, known = now, renewed
-    return Health(probe, heartbeat, known)
+    last_renewed = before.renewed if before is not None else None
+    if renewed is not None and (last_renewed is None or renewed > last_renewed):
+        probe, last_renewed = now, renewed
+    return Health(probe, heartbeat, last_renewed)
 
 
 def is_silent(

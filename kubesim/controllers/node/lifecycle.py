@@ -180,8 +180,8 @@ class NodeLifecycleController(Controller):
 
     def _restart_probes(self) -> None:
         now = self.clock.now()
-        for name, seen in self._health.items():
-            self._health[name] = health.Health(now, seen.heartbeat, seen.renewed)
+        for name, node_health in self._health.items():
+            self._health[name] = health.Health(now, node_health.heartbeat, node_health.renewed)
 
     def _register_new_nodes(self, nodes: Sequence[NodeDict]) -> None:
         """Record Events about new and removed nodes; create their zones' eviction queues."""
@@ -214,7 +214,7 @@ class NodeLifecycleController(Controller):
         """
         observed, now = health.ready_status(node), self.clock.now()
         created = node["metadata"]["creationTimestamp"]
-        seen = self._health[name] = health.observe(
+        node_health = self._health[name] = health.observe(
             self._health.get(name),
             created=self.clock.seconds_at(created),
             heartbeat=observed[1] if observed is not None else None,
@@ -222,7 +222,7 @@ class NodeLifecycleController(Controller):
             now=now,
         )
         silent = health.is_silent(
-            seen,
+            node_health,
             has_ready=observed is not None,
             now=now,
             grace_seconds=self._grace,
@@ -234,7 +234,7 @@ class NodeLifecycleController(Controller):
         if not write_unknown(self.api, node):
             return status  # it has reported since: the next check sees it
         grace = self._grace if observed is not None else self._startup_grace
-        self._node_decisions.record_not_ready(node, seen.probe, grace, self._period)
+        self._node_decisions.record_not_ready(node, node_health.probe, grace, self._period)
         self.counts["unknown"] += 1
         return "Unknown"
 
@@ -298,7 +298,7 @@ class NodeLifecycleController(Controller):
             self._mark_reachable(node)
             return
         taint, opposite = desired
-        if any(same_taint(opposite, known) for known in taints_of(node)):
+        if any(same_taint(opposite, present) for present in taints_of(node)):
             self._try(
                 f"a taint of {name}", partial(swap_taints, self.api, name, [taint], [opposite])
             )
@@ -316,7 +316,7 @@ class NodeLifecycleController(Controller):
             queued += queue.remove(name)
         taints = taints_of(node, NO_EXECUTE)
         tainted = bool(taints) and any(
-            same_taint(t, known) for t in BOTH_TAINTS for known in taints
+            same_taint(t, present) for t in BOTH_TAINTS for present in taints
         )
         if tainted:
             self._try(f"a taint of {name}", partial(swap_taints, self.api, name, [], BOTH_TAINTS))

@@ -218,9 +218,9 @@ class TaintEvictionController(Controller):
 
     def _set_disruption_target(self, pod: PodDict) -> None:
         current = self.api.get(POD, meta.name_of(pod), meta.namespace_of(pod))
-        known = get_condition(current, "DisruptionTarget")
+        existing = get_condition(current, "DisruptionTarget")
         if meta.uid_of(current) != meta.uid_of(pod) or (
-            known is not None and known.get("reason") == "DeletionByTaintManager"
+            existing is not None and existing.get("reason") == "DeletionByTaintManager"
         ):
             return
         status = current.get("status") or {}

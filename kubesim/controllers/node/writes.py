@@ -72,7 +72,7 @@ def swap_taints(
         added: list[TaintDict] = [
             {**taint, "timeAdded": now}
             for taint in add
-            if not any(same_taint(taint, known) for known in old)
+            if not any(same_taint(taint, present) for present in old)
         ]
         new = with_taints(old, added, remove)
         if new == old:

@@ -159,10 +159,10 @@ class EvictionQueue:
 
     def remove(self, node: str) -> bool:
         """Remove a node that is Ready; return whether it was queued or had been evicted."""
-        known = node in self
+        queued = node in self
         self._waiting.pop(node, None)
         self._served.discard(node)
-        return known
+        return queued
 
     def serve(self, node: str) -> None:
         """Mark a node as evicted."""
@@ -194,6 +194,6 @@ class EvictionQueue:
         if self.rate <= 0:
             return False
         tokens = self._filled(now)
-        taken = tokens >= 1.0 - TOKEN_EPSILON
-        self._tokens, self._since = max(0.0, tokens - 1.0) if taken else tokens, now
-        return taken
+        allowed = tokens >= 1.0 - TOKEN_EPSILON
+        self._tokens, self._since = max(0.0, tokens - 1.0) if allowed else tokens, now
+        return allowed

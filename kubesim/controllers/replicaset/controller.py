@@ -94,16 +94,16 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
             raise failures[0]
 
     def _manage_replicas(
-        self, key: str, replicaset: ReplicaSetDict, decided: ReplicaPlan, pods: Sequence[ReplicaPod]
+        self, key: str, replicaset: ReplicaSetDict, plan: ReplicaPlan, pods: Sequence[ReplicaPod]
     ) -> list[Exception]:
         """Create or delete pods; return the errors."""
-        if decided.create:
+        if plan.create:
             pod = pod_from(
                 replicaset["spec"]["template"], replicaset, meta.owner_reference(replicaset)
             )
-            return slow_start(decided.create, lambda: self.create_pod(key, replicaset, pod))
-        uids = {pod.name: pod.rank.uid for pod in pods} if decided.delete else {}
-        results = (self.delete_pod(key, replicaset, name, uids[name]) for name in decided.delete)
+            return slow_start(plan.create, lambda: self.create_pod(key, replicaset, pod))
+        uids = {pod.name: pod.rank.uid for pod in pods} if plan.delete else {}
+        results = (self.delete_pod(key, replicaset, name, uids[name]) for name in plan.delete)
         return [error for error in results if error is not None]
 
     # -- reading --------------------------------------------------------------------------------
@@ -114,9 +114,9 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
         facts: list[ReplicaPod] = []
         changed: list[PodDict] = []
         for pod in self.pods.by_index("owner", meta.uid_of(replicaset)):
-            known = self._facts.get(pod["metadata"]["uid"])
-            if known is not None and known[0] is pod and known[1] is labels:
-                facts.append(known[2])
+            cached = self._facts.get(pod["metadata"]["uid"])
+            if cached is not None and cached[0] is pod and cached[1] is labels:
+                facts.append(cached[2])
             else:
                 changed.append(pod)
         changed += self.pods.by_index("owner", meta.namespace_of(replicaset))
@@ -134,9 +134,9 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
         pods: list[ReplicaPod] = []
         for other in self.owners.by_index("owner", controller["uid"]):
             for pod in self.pods.by_index("owner", meta.uid_of(other)):
-                known = self._facts.get(meta.uid_of(pod))
-                if known is not None:
-                    pods.append(known[2])
+                cached = self._facts.get(meta.uid_of(pod))
+                if cached is not None:
+                    pods.append(cached[2])
         return pods_on_nodes(pods)
 
     # -- status and decision records ------------------------------------------------------------
@@ -170,23 +170,23 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
         self,
         replicaset: ReplicaSetDict,
         pods: Sequence[ReplicaPod],
-        decided: ReplicaPlan,
+        plan: ReplicaPlan,
         failures: Sequence[Exception],
     ) -> None:
-        acted = bool(decided.create or decided.delete)
-        if not acted and self.last_signature(replicaset) == decided.reason:
+        acted = bool(plan.create or plan.delete)
+        if not acted and self.last_signature(replicaset) == plan.reason:
             return
         inputs = {
             "replicas": replicaset["spec"]["replicas"],
             "active": sum(pod.active for pod in pods),
             "terminating": sum(pod.terminating for pod in pods),
         }
-        verdict = f"nothing to do: {decided.reason}"
-        if decided.create:
-            verdict = f"create {count_of(decided.create, 'pod')}"
-        elif decided.delete:
-            verdict = f"delete {', '.join(decided.delete)}"
-        steps = [RuleStep("compare", inputs, decided.reason, SOURCE)]
+        verdict = f"nothing to do: {plan.reason}"
+        if plan.create:
+            verdict = f"create {count_of(plan.create, 'pod')}"
+        elif plan.delete:
+            verdict = f"delete {', '.join(plan.delete)}"
+        steps = [RuleStep("compare", inputs, plan.reason, SOURCE)]
         error = error_message(failures[0]) if failures else ""
         if error:
             steps.append(RuleStep("slow start", {}, f"stopped: {error}", SOURCE))
@@ -194,10 +194,10 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
             replicaset,
             verdict,
             steps=steps,
-            binding=error or decided.reason,
+            binding=error or plan.reason,
             would_change_if="spec.replicas changes, or a pod ends, is deleted or is released",
-            data={"create": decided.create, "delete": list(decided.delete)},
-            signature=decided.reason,
+            data={"create": plan.create, "delete": list(plan.delete)},
+            signature=plan.reason,
             acted=acted,
         )
 

@@ -182,28 +182,28 @@ class StatefulSetController(Controller):
 
     def _ensure_revision(self, statefulset: StatefulSetDict, name: str) -> None:
         """Store the current template as a revision; a reused revision gets the next number."""
-        known = self.api.peek(CONTROLLER_REVISION, name, meta.namespace_of(statefulset))
+        existing = self.api.peek(CONTROLLER_REVISION, name, meta.namespace_of(statefulset))
         status = statefulset.get("status") or {}
-        if known is not None and status.get("updateRevision") == name:
+        if existing is not None and status.get("updateRevision") == name:
             return
         number = revisions.next_number(self._owned_revisions(statefulset))
-        if known is None:
+        if existing is None:
             self.api.create(revisions.revision_document(statefulset, number))
-        elif meta.is_owned_by(known, statefulset) and revisions.number_of(known) < number - 1:
-            self.api.update({**known, "revision": number})
+        elif meta.is_owned_by(existing, statefulset) and revisions.number_of(existing) < number - 1:
+            self.api.update({**existing, "revision": number})
 
     def _truncate_history(
         self, statefulset: StatefulSetDict, status: StatefulSetStatusDict
     ) -> None:
         """Delete unused revisions beyond revisionHistoryLimit."""
         limit = statefulset["spec"].get("revisionHistoryLimit")
-        known = self._owned_revisions(statefulset)
-        if limit is None or len(known) <= limit:
+        owned = self._owned_revisions(statefulset)
+        if limit is None or len(owned) <= limit:
             return
         pods = self._pods.by_index("owner", meta.uid_of(statefulset))
         live = {meta.labels_of(pod).get(REVISION_HASH_LABEL, "") for pod in pods}
         live |= {status["currentRevision"], status["updateRevision"]}
-        for revision in revisions.beyond_history_limit(known, live, limit):
+        for revision in revisions.beyond_history_limit(owned, live, limit):
             try:
                 self.api.delete(
                     "ControllerRevision", meta.name_of(revision), meta.namespace_of(revision)
@@ -301,25 +301,25 @@ class StatefulSetController(Controller):
             self._truncate_history(statefulset, new)
 
     def _record(
-        self, statefulset: StatefulSetDict, pods: dict[int, PodDict], decided: StatefulSetPlan
+        self, statefulset: StatefulSetDict, pods: dict[int, PodDict], plan: StatefulSetPlan
     ) -> None:
-        steps, change = self._explain(statefulset, pods, decided)
+        steps, change = self._explain(statefulset, pods, plan)
         name = meta.name_of(statefulset)
-        actions = [f"create {name}-{ordinal}" for ordinal in decided.create]
-        actions += [f"delete {name}-{ordinal}" for ordinal in decided.delete]
+        actions = [f"create {name}-{ordinal}" for ordinal in plan.create]
+        actions += [f"delete {name}-{ordinal}" for ordinal in plan.delete]
         self.decide(
             statefulset,
-            ", ".join(actions) or f"nothing to do: {decided.reason}",
+            ", ".join(actions) or f"nothing to do: {plan.reason}",
             steps=steps,
-            binding=decided.reason,
+            binding=plan.reason,
             would_change_if=change,
-            data={"create": list(decided.create), "delete": list(decided.delete)},
-            signature=decided.reason + "".join(str(dict(step.inputs)) for step in steps[1:]),
+            data={"create": list(plan.create), "delete": list(plan.delete)},
+            signature=plan.reason + "".join(str(dict(step.inputs)) for step in steps[1:]),
             acted=bool(actions),
         )
 
     def _explain(
-        self, statefulset: StatefulSetDict, pods: dict[int, PodDict], decided: StatefulSetPlan
+        self, statefulset: StatefulSetDict, pods: dict[int, PodDict], plan: StatefulSetPlan
     ) -> tuple[list[RuleStep], str]:
         """Return the steps of a decision, what a blocking pod waits for, and what would help."""
         spec, facts = statefulset["spec"], [self._facts(o, pod) for o, pod in pods.items()]
@@ -329,9 +329,9 @@ class StatefulSetController(Controller):
             "healthy": sum(pod.healthy for pod in facts),
             "policy": spec["podManagementPolicy"],
         }
-        steps = [RuleStep("compare", inputs, decided.reason, SOURCE)]
-        pod = pods.get(decided.waits_for) if decided.waits_for is not None else None
-        if pod is None or decided.create or decided.delete:
+        steps = [RuleStep("compare", inputs, plan.reason, SOURCE)]
+        pod = pods.get(plan.waits_for) if plan.waits_for is not None else None
+        if pod is None or plan.create or plan.delete:
             return steps, "spec.replicas, the template, or a pod's state changes"
         name, reason = meta.name_of(pod), why_not_ready(pod)
         if reason not in STARTING:
@@ -339,7 +339,7 @@ class StatefulSetController(Controller):
         change = f"{name} becomes available"
         set_spec = self._spec_of(statefulset)
         current = meta.labels_of(pod).get(REVISION_HASH_LABEL, "")
-        desired = revision_for(set_spec, decided.waits_for or 0, current)
+        desired = revision_for(set_spec, plan.waits_for or 0, current)
         if current != desired and not set_spec.parallel and not meta.is_terminating(pod):
             result = f"{name} is of {current}; a pod that is not ready is not replaced by {desired}"
             steps.append(

@@ -128,18 +128,18 @@ def plan(spec: SetSpec, pods: Sequence[SetPod], now: float) -> StatefulSetPlan:
 def _parallel(
     spec: SetSpec,
     by_ordinal: dict[int, SetPod],
-    wanted: range,
+    ordinals: range,
     condemned: list[SetPod],
     now: float,
 ) -> StatefulSetPlan:
-    create = tuple(ordinal for ordinal in wanted if ordinal not in by_ordinal)
-    finished = [by_ordinal[o] for o in wanted if o in by_ordinal and _is_finished(by_ordinal[o])]
+    create = tuple(ordinal for ordinal in ordinals if ordinal not in by_ordinal)
+    finished = [by_ordinal[o] for o in ordinals if o in by_ordinal and _is_finished(by_ordinal[o])]
     surplus = [pod for pod in condemned if not pod.terminating]
     # The update sees the pods as this sync leaves them: created and terminating ones included.
     after = dict(by_ordinal)
     after |= {o: SetPod(o, "Pending", ready=False, revision=spec.update_revision) for o in create}
     after |= {pod.ordinal: replace(pod, terminating=True) for pod in finished}
-    update = _update(spec, after, wanted, now)
+    update = _update(spec, after, ordinals, now)
     delete = tuple(
         sorted({*(pod.ordinal for pod in [*finished, *surplus]), *update.delete}, reverse=True)
     )
@@ -160,11 +160,11 @@ def _parallel(
 def _ordered(
     spec: SetSpec,
     by_ordinal: dict[int, SetPod],
-    wanted: range,
+    ordinals: range,
     condemned: list[SetPod],
     now: float,
 ) -> StatefulSetPlan:
-    for ordinal in wanted:
+    for ordinal in ordinals:
         pod = by_ordinal.get(ordinal)
         if pod is None:
             return StatefulSetPlan(create=(ordinal,), reason=f"{_name(spec, ordinal)} is missing")
@@ -175,7 +175,7 @@ def _ordered(
             return blocked
     if condemned:
         return _scale_down(spec, by_ordinal, condemned)
-    return _update(spec, by_ordinal, wanted, now)
+    return _update(spec, by_ordinal, ordinals, now)
 
 
 def _scale_down(
@@ -209,14 +209,14 @@ def _blocked(spec: SetSpec, pod: SetPod, now: float) -> StatefulSetPlan | None:
 
 
 def _update(
-    spec: SetSpec, by_ordinal: dict[int, SetPod], wanted: range, now: float
+    spec: SetSpec, by_ordinal: dict[int, SetPod], ordinals: range, now: float
 ) -> StatefulSetPlan:
     """Delete the first pod of an older revision, from the highest ordinal to the partition."""
     if not spec.rolling:
         return StatefulSetPlan(reason="matches spec (updates are made on delete)")
     if spec.max_unavailable is not None:
-        return _update_with_max_unavailable(spec, spec.max_unavailable, by_ordinal, wanted, now)
-    for ordinal in reversed(wanted[spec.partition :]):
+        return _update_with_max_unavailable(spec, spec.max_unavailable, by_ordinal, ordinals, now)
+    for ordinal in reversed(ordinals[spec.partition :]):
         pod = by_ordinal.get(ordinal)
         if pod is None:
             break
@@ -229,14 +229,14 @@ def _update(
 
 
 def _update_with_max_unavailable(
-    spec: SetSpec, limit: int, by_ordinal: dict[int, SetPod], wanted: range, now: float
+    spec: SetSpec, limit: int, by_ordinal: dict[int, SetPod], ordinals: range, now: float
 ) -> StatefulSetPlan:
     """Delete as many pods of older revisions as maxUnavailable allows (feature gate)."""
-    pods = [by_ordinal[ordinal] for ordinal in wanted if ordinal in by_ordinal]
+    pods = [by_ordinal[ordinal] for ordinal in ordinals if ordinal in by_ordinal]
     unavailable = [pod for pod in pods if not pod.available(spec.min_ready_seconds, now)]
     old = [
         ordinal
-        for ordinal in reversed(wanted[spec.partition :])
+        for ordinal in reversed(ordinals[spec.partition :])
         if ordinal in by_ordinal
         and by_ordinal[ordinal].revision != spec.update_revision
         and not by_ordinal[ordinal].terminating

@@ -57,9 +57,9 @@ def number_of(revision: ControllerRevisionDict) -> int:
     return int(revision.get("revision") or 0)
 
 
-def next_number(known: Iterable[ControllerRevisionDict]) -> int:
+def next_number(existing: Iterable[ControllerRevisionDict]) -> int:
     """Return one more than the greatest revision number."""
-    return max(map(number_of, known), default=0) + 1
+    return max(map(number_of, existing), default=0) + 1
 
 
 def revision_document(statefulset: StatefulSetDict, number: int) -> ControllerRevisionDict:
@@ -96,12 +96,12 @@ def template_of(revision: ControllerRevisionDict) -> PodTemplateSpecDict:
 
 
 def beyond_history_limit(
-    known: Sequence[ControllerRevisionDict], live: Collection[str], limit: int
+    existing: Sequence[ControllerRevisionDict], live: Collection[str], limit: int
 ) -> list[ControllerRevisionDict]:
     """Return the revisions to delete for the revision history limit, lowest numbers first.
 
     Args:
-        known: the StatefulSet's revisions.
+        existing: the StatefulSet's revisions.
         live: names of revisions in use (current, update, and of every pod); they never count.
         limit: spec.revisionHistoryLimit.
 
@@ -109,6 +109,6 @@ def beyond_history_limit(
     >>> [meta.name_of(revision) for revision in beyond_history_limit(known, {"a"}, 1)]
     ['b', 'c']
     """
-    unused = [revision for revision in known if meta.name_of(revision) not in live]
+    unused = [revision for revision in existing if meta.name_of(revision) not in live]
     unused.sort(key=lambda revision: (number_of(revision), meta.name_of(revision)))
     return unused[: max(0, len(unused) - limit)]

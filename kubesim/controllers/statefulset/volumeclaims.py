@@ -142,10 +142,10 @@ def missing_claims(
     """
     missing = []
     for desired in claims_of(statefulset, ordinal):
-        known = api.peek(PERSISTENT_VOLUME_CLAIM, meta.name_of(desired), meta.namespace_of(desired))
-        if known is None:
+        claim = api.peek(PERSISTENT_VOLUME_CLAIM, meta.name_of(desired), meta.namespace_of(desired))
+        if claim is None:
             missing.append(desired)
-        elif is_stale(known, pod):
+        elif is_stale(claim, pod):
             message = f"claim {meta.name_of(desired)} is about to be deleted; {pod} waits for it"
             raise Conflict(message, kind="persistentvolumeclaims", name=meta.name_of(desired))
     return missing

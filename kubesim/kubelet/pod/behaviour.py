@@ -187,11 +187,11 @@ def parse_seconds(
 def _answers(annotation: str, value: str | None, warn: Warn) -> Answers:
     if value is None:
         return Answers()
-    known = [known.name for known in fields(Answers)]
+    names = [names.name for names in fields(Answers)]
     try:
         options = json.loads(value)
-        if not isinstance(options, dict) or not set(options) <= set(known):
-            raise ValueError(f"its fields are: {', '.join(known)}")
+        if not isinstance(options, dict) or not set(options) <= set(names):
+            raise ValueError(f"its fields are: {', '.join(names)}")
         return Answers(**{name: float(number) for name, number in options.items()})
     except (ValueError, TypeError) as error:
         warn(f"annotation {annotation}: {value[:60]!r} is ignored: {error}")

@@ -139,7 +139,7 @@ def should_restart(restart_policy: str, exit_code: int, *, deleted: bool = False
 def ran_before(pod: PodDict) -> bool:
     """Whether the status has containers that ran, from before the kubelet lost its memory."""
     status = pod.get("status") or {}
-    known = [
+    statuses = [
         *(status.get("containerStatuses") or ()),
         *(status.get("initContainerStatuses") or ()),
     ]
@@ -147,7 +147,7 @@ def ran_before(pod: PodDict) -> bool:
         "running" in (c.get("state") or {})
         or "terminated" in (c.get("state") or {})
         or int(c.get("restartCount") or 0) > 0
-        for c in known
+        for c in statuses
     )
 
 

@@ -210,10 +210,10 @@ class PodRunner:
         pod = self._context
         status = pod.pod["status"]
         entries = status.get("containerStatuses") or [], status.get("initContainerStatuses") or []
-        known = {str(entry["name"]): entry for statuses in entries for entry in statuses}
+        by_name = {str(entry["name"]): entry for statuses in entries for entry in statuses}
         for container in pod.containers:
-            if container.name in known:
-                container.restore(known[container.name], pod.now(), pod.timestamp)
+            if container.name in by_name:
+                container.restore(by_name[container.name], pod.now(), pod.timestamp)
         again = [c for c in pod.containers if c.kind == MAIN and self._is_restarted(c)]
         if not again or pod.restart_policy == "Never":
             return  # terminated containers stay terminated; those that never ran are started

@@ -70,8 +70,8 @@ def _leak(context: Context) -> Workload:
     try:
         return LeakWorkload(**context.options)
     except TypeError as error:
-        known = "start_mb, mb_per_second, cpu_milli"
-        raise BadRequest(f"annotation {WORKLOAD}: options of 'leak' are: {known}") from error
+        names = "start_mb, mb_per_second, cpu_milli"
+        raise BadRequest(f"annotation {WORKLOAD}: options of 'leak' are: {names}") from error
 
 
 def ceiling_of(model: Workload) -> float:
@@ -107,8 +107,8 @@ def capacities(seed: int, factories: Mapping[str, Factory] | None) -> Callable[[
         seed: the cluster's seed.
         factories: models of the cluster's own, by name; see `capacity_of`.
     """
-    known = known_models(factories)
-    return lambda pod: capacity_of(pod, seed, known)
+    models = known_models(factories)
+    return lambda pod: capacity_of(pod, seed, models)
 
 
 class PodModels:

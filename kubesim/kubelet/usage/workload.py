@@ -250,15 +250,15 @@ def make_workload(
     if model == "seed":
         return idle
     if model not in ("default", "load"):
-        known = ", ".join(sorted({"default", "load", "seed", *(factories or ())}))
-        raise BadRequest(f"annotation {WORKLOAD}: unknown model {model!r}; known models: {known}")
+        names = ", ".join(sorted({"default", "load", "seed", *(factories or ())}))
+        raise BadRequest(f"annotation {WORKLOAD}: unknown model {model!r}; known models: {names}")
     limit = container_limits(containers_of(pod)[0])[0]
     options.setdefault("capacity_milli", DEFAULT_CAPACITY_MILLI if limit is None else limit)
     try:
         loaded = LoadWorkload(seed, meta.uid_of(pod), **options)
     except TypeError as error:
-        known = ", ".join(LOAD_OPTIONS)
-        raise BadRequest(f"annotation {WORKLOAD}: options of {model!r} are: {known}") from error
+        names = ", ".join(LOAD_OPTIONS)
+        raise BadRequest(f"annotation {WORKLOAD}: options of {model!r} are: {names}") from error
     return loaded if model == "load" else DefaultWorkload(idle, loaded)
 
 

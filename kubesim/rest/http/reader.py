@@ -152,9 +152,9 @@ class Connection:
             if not data:
                 raise ConnectionClosed
             self.busy = True
-            known = self._heads.find(data)
-            if known is not None:
-                return known
+            cached = self._heads.find(data)
+            if cached is not None:
+                return cached
             self._buffer = data
         self.busy = True
         self.since = time.monotonic()
@@ -187,13 +187,13 @@ class Connection:
 
     def detach_socket(self) -> socket.socket:
         """Return the socket, non-blocking, for the caller to use and close."""
-        given = self.connection
-        if isinstance(given, ssl.SSLSocket):
+        detached = self.connection
+        if isinstance(detached, ssl.SSLSocket):
             self.connection = socket.socket()  # a stand-in, which shut() and close() may close
         else:
-            given = socket.socket(fileno=given.detach())
-        given.setblocking(False)
-        return given
+            detached = socket.socket(fileno=detached.detach())
+        detached.setblocking(False)
+        return detached
 
     def shut(self) -> None:
         """Shut the connection down; the thread that reads it wakes up and closes it."""

@@ -153,17 +153,17 @@ def set_kind(document: Document, kind: str, api_version: str) -> None:
     Raises:
         BadRequest: the document is of another kind or version.
     """
-    given, version = document.get("kind") or kind, document.get("apiVersion") or api_version
+    body_kind, version = document.get("kind") or kind, document.get("apiVersion") or api_version
     if version != api_version:
         raise BadRequest(
             f"the API version in the data ({version}) does not match the expected API version "
             f"({api_version})"
         )
-    if given != kind:
+    if body_kind != kind:
         short = api_version.rpartition("/")[2]
         raise BadRequest(
-            f'{given} in version "{short}" cannot be handled as a {kind}: converting '
-            f"({short}.{given}) to ({short}.{kind}): unknown conversion"
+            f'{body_kind} in version "{short}" cannot be handled as a {kind}: converting '
+            f"({short}.{body_kind}) to ({short}.{kind}): unknown conversion"
         )
     document["kind"], document["apiVersion"] = kind, api_version
 

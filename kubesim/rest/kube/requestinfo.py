@@ -287,16 +287,16 @@ def delete_query(request: Request, body: object) -> DeleteQuery:
     """
     if body is not None and not isinstance(body, dict):
         raise BadRequest("the body of a deletion must be a DeleteOptions object")
-    given: Document = body or {}
-    if given.get("kind", "DeleteOptions") != "DeleteOptions":
-        raise BadRequest(f"a deletion accepts DeleteOptions, not {str(given['kind'])[:60]!r}")
-    grace = given.get("gracePeriodSeconds")
+    options: Document = body or {}
+    if options.get("kind", "DeleteOptions") != "DeleteOptions":
+        raise BadRequest(f"a deletion accepts DeleteOptions, not {str(options['kind'])[:60]!r}")
+    grace = options.get("gracePeriodSeconds")
     if grace is None:
         grace = number(request, "gracePeriodSeconds")
     if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
         raise BadRequest("gracePeriodSeconds must be an integer")
-    policy = given.get("propagationPolicy") or request.parameter("propagationPolicy")
-    if given.get("orphanDependents") or flag(request, "orphanDependents"):
+    policy = options.get("propagationPolicy") or request.parameter("propagationPolicy")
+    if options.get("orphanDependents") or flag(request, "orphanDependents"):
         policy = "Orphan"
     if policy and policy not in PROPAGATION:
         supported = '"Foreground", "Background", "Orphan", nil'
@@ -304,7 +304,7 @@ def delete_query(request: Request, body: object) -> DeleteQuery:
         cause = Cause("propagationPolicy", "FieldValueNotSupported", rule)
         message = f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {rule}'
         raise Invalid(message, kind="DeleteOptions", group=META_GROUP, causes=[cause])
-    conditions, stages = given.get("preconditions"), given.get("dryRun")
+    conditions, stages = options.get("preconditions"), options.get("dryRun")
     conditions = {} if conditions is None else conditions
     stages = [] if stages is None else stages
     if not isinstance(conditions, dict) or not isinstance(stages, list):
@@ -319,8 +319,8 @@ def delete_query(request: Request, body: object) -> DeleteQuery:
     )
 
 
-def _optional_string(given: Document, key: str) -> str | None:
-    value = given.get(key)
+def _optional_string(document: Document, key: str) -> str | None:
+    value = document.get(key)
     if value is not None and not isinstance(value, str):
         raise BadRequest(f"preconditions.{key} must be a string")
     return value

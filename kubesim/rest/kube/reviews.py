@@ -44,18 +44,18 @@ def attributes_of(spec: Spec) -> RequestAttributes:
         raise BadRequest(
             "exactly one of nonResourceAttributes or resourceAttributes must be specified"
         )
-    given = resource if path is None else path
-    if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
+    attributes = resource if path is None else path
+    if not isinstance(attributes, dict) or not all(isinstance(v, str) for v in attributes.values()):
         raise BadRequest("the attributes of a review must be strings")
     if path is not None:
-        return RequestAttributes(given.get("verb", ""), path=given.get("path", "") or "/")
-    part = given.get("subresource", "")
+        return RequestAttributes(attributes.get("verb", ""), path=attributes.get("path", "") or "/")
+    part = attributes.get("subresource", "")
     return RequestAttributes(
-        given.get("verb", ""),
-        given.get("group", ""),
-        given.get("resource", "") + (f"/{part}" if part else ""),
-        given.get("namespace", ""),
-        given.get("name", ""),
+        attributes.get("verb", ""),
+        attributes.get("group", ""),
+        attributes.get("resource", "") + (f"/{part}" if part else ""),
+        attributes.get("namespace", ""),
+        attributes.get("name", ""),
     )
 
 

@@ -101,10 +101,10 @@ def message(name: str, data: bytes, depth: int) -> Document:
     """
     if depth == 0:
         raise ValueError("nested too deep")
-    known = fields_of(name)
+    by_number = fields_of(name)
     document: Document = {}
     for number, wire, raw in _fields(data):
-        field = known.get(number)
+        field = by_number.get(number)
         if field is None:
             if raw:
                 _refuse(name, number)

@@ -148,8 +148,8 @@ def reduce_request(pod: PodDict, resource: str, most: int) -> bool:
         if excess <= 0:
             return True
         largest = max(holders, key=lambda h: parse_quantity(_requests(h).get(resource, 0)))
-        held = parse_quantity(_requests(largest).get(resource, 0)) * unit
-        rest = max(0, int(held) - excess)
+        requested = parse_quantity(_requests(largest).get(resource, 0)) * unit
+        rest = max(0, int(requested) - excess)
         _requests(largest)[resource] = f"{rest}m" if resource == "cpu" else str(rest)
     return request_of(pod)[resource] <= most
 
@@ -163,10 +163,10 @@ def _remove_cheapest_pod(trial: TrialChange, short: list[str]) -> bool:
     node, request = trial.node, pod_info(trial.pod).request
 
     def missing(key: str) -> float:
-        held = node.infos[key].request
+        freed = node.infos[key].request
         gap = 0.0
         for resource in short:
-            free = node.allocatable[resource] - node.requested[resource] + held[resource]
+            free = node.allocatable[resource] - node.requested[resource] + freed[resource]
             if request[resource] > node.allocatable[resource]:
                 return inf
             gap += max(0, request[resource] - free) / max(1, request[resource])

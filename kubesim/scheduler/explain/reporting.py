@@ -116,11 +116,11 @@ class AttemptReporter:
             if fresh is None or node_of(fresh) or meta.uid_of(fresh) != meta.uid_of(pod):
                 return
             status = fresh.get("status") or {}
-            known = get_condition(fresh, "PodScheduled") or {}
+            existing = get_condition(fresh, "PodScheduled") or {}
             current = status.get("nominatedNodeName") or ""
             desired = current if nominated is None else nominated
-            same = known.get("status") == "False" and known.get("reason") == reason
-            if same and known.get("message") == message and current == desired:
+            same = existing.get("status") == "False" and existing.get("reason") == reason
+            if same and existing.get("message") == message and current == desired:
                 return
             conditions = set_condition(
                 status.get("conditions") or (),

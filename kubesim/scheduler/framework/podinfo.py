@@ -117,14 +117,14 @@ class _Parser:
         key = class_of(pod)
         if self._placed:
             key += _allocated_sizes(pod)
-        known = self._cache.get(key)
-        if known is None:
+        cached = self._cache.get(key)
+        if cached is None:
             if len(self._cache) >= CACHED_CLASSES:
                 self._cache.clear()
-            known = self._cache[key] = _parse(pod, self._placed)
+            cached = self._cache[key] = _parse(pod, self._placed)
         if type(pod) is FrozenDict:  # a plain dict may be changed in place before the next call
-            self._last = (pod, known)
-        return known
+            self._last = (pod, cached)
+        return cached
 
 
 def _allocated_sizes(pod: PodDict) -> str:

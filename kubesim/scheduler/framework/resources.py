@@ -133,13 +133,13 @@ def request_of(
     overhead = spec.get("overhead") or {}
     amounts = [(item, _amounts(item, statuses)) for item in (*main, *init)]
     names: dict[str, None] = dict.fromkeys(defaults)
-    for holder in (*(held for _, held in amounts), whole, overhead):
+    for holder in (*(resources for _, resources in amounts), whole, overhead):
         names.update(dict.fromkeys(holder))
     request = Resources()
     for resource in names:
         if not is_known(resource):
             continue
-        named = [held.get(resource, defaults.get(resource, 0)) for _, held in amounts]
+        named = [resources.get(resource, defaults.get(resource, 0)) for _, resources in amounts]
         total = _together(named[: len(main)], list(zip(init, named[len(main) :], strict=True)))
         if resource in whole and _can_be_pod_level(resource):
             total = _exact(whole[resource], _unit(resource))
@@ -188,8 +188,8 @@ def _amounts(
     status = statuses.get(str(container.get("name")))
     if status is not None:
         actual = (status.get("resources") or {}).get("requests") or {}
-        for held in (status.get("allocatedResources") or {}, actual):
-            for name, amount in held.items():
+        for resources in (status.get("allocatedResources") or {}, actual):
+            for name, amount in resources.items():
                 amounts[name] = max(amounts.get(name, 0), _exact(amount, _unit(name)))
     return amounts
 
