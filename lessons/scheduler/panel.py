@@ -154,7 +154,7 @@ class SchedulerPanel(Panel):
     def controls(self) -> LayoutDOM:
         """Build the chart and the cards; return the figure."""
         self.charts = FillChart()
-        self.summary = PlacementSummary(self._render_again)
+        self.summary = PlacementSummary(self.render_again)
         self.pods = PodControls(self.create, self.clear)
         nodes = [kubelet.node_name for kubelet in self.cluster.kubelets]
         actions = {"cordon": self.cordon, "taint": self.taint}
