@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from api_builders import a_config_map, a_job, a_node, a_pod, a_service, a_workload, an_hpa
 
-from kubesim.apiserver import Kind, KubeAPI, default_registry
+from kubesim.apiserver import Kind, KubeAPI, default_registry, printers
 from kubesim.apiserver.printers.ages import human_duration
 from kubesim.apiserver.printers.table import cells, columns, json_path, table_for
+from kubesim.apiserver.schema import data
 from kubesim.clock import VirtualClock
 from kubesim.cluster import Cluster
 from kubesim.errors import MethodNotAllowed
@@ -502,3 +506,33 @@ def test_the_table_of_a_cluster() -> None:
         assert wide.column("Node") == ["node-1"]
         assert cluster.get("pod", "web").column("Name") == ["web"]
         assert len(cluster.get("pods", label_selector="app=none")) == 0
+
+
+# -- paths -----------------------------------------------------------------------------------------
+
+READERS = {"at", "count", "integer_at", "labels_at", "length_at", "mapping", "objects", "part"}
+READERS |= {"selector_at"}
+METRICS = {"cpu", "memory", "usage", "window"}  # fields of metrics.k8s.io
+
+
+def _fields_read(source: str) -> Iterator[tuple[int, str]]:
+    """Yield (line, field) of each part of each path by which a printer reads a document."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        paths = node.args[1:] if name in READERS else node.args[:1] if name == "get" else []
+        for path in paths:
+            if isinstance(path, ast.Constant) and isinstance(path.value, str):
+                yield from ((node.lineno, field) for field in path.value.split("."))
+
+
+def test_printers_read_fields_that_exist() -> None:
+    """No path is misspelt: printers read documents of any shape, so the type checker cannot see."""
+    known = {field for schema in data.types().values() for field in schema.get("properties") or ()}
+    folder = Path(printers.__file__).parent
+    read = [(p.name, *each) for p in folder.glob("*.py") for each in _fields_read(p.read_text())]
+    assert len(read) > 250
+    assert [each for each in read if each[2] not in known | METRICS] == []
+    assert (1, "phse") in _fields_read('part(pod, "status", "phse")')
+    assert (1, "nodName") in _fields_read('at(column("Node", ""), "spec.nodName")')

@@ -51,7 +51,8 @@ UNTYPED = {"Any", "Document", "ReadOnlyDocument", "dict", "object"}
 # shape is wrong: they show what is stored.
 GENERIC = ("apiserver", "rest", "store")
 
-# Names `Document` and `ReadOnlyDocument` in the code, as measured; they may only become fewer.
+# Names `Document` and `ReadOnlyDocument` in the code. Measured: 189 and 595; before the TypedDicts
+# were used 1,127 and 597.
 MOST_IN_COMPONENTS = 200
 MOST_IN_GENERIC_ROOMS = 600
 
@@ -113,11 +114,10 @@ def test_a_parameter_that_is_named_like_a_kind_has_its_type() -> None:
 
 def test_a_function_that_takes_any_document_would_be_found() -> None:
     """The rule sees a plain document, one in a list, and one that may be None; and no other."""
-    sample = "def f(a: Document, b: list[Document], c: 'dict[str, Any] | None', d: list[PodDict]): ..."
-    function = ast.parse(sample).body[0]
-    assert isinstance(function, ast.FunctionDef)
-    annotations = [each.annotation for each in function.args.args]
-    assert [is_untyped(each) for each in annotations if each is not None] == [1, 1, 1, 0]
+    untyped = ("Document", "list[Document]", "'dict[str, Any] | None'", "ReadOnlyDocument")
+    typed = ("PodDict", "list[PodDict]", "dict[str, PodDict]", "NodeInfo", "'PodDict | None'")
+    assert all(is_untyped(ast.parse(each, mode="eval").body) for each in untyped)
+    assert not any(is_untyped(ast.parse(each, mode="eval").body) for each in typed)
 
 
 def _documents(files: list[Source]) -> Counter[str]:
