@@ -98,7 +98,7 @@ class Cockpit(Panel):
         self.charts = BokehChart(CHART)
         self.hpa = HpaControls(self.cluster.hpa_config(), self.set_hpa)
         self.traffic = TrafficControls(self._traffic, self._route)
-        self.summary = CockpitSummary()
+        self.summary = CockpitSummary(self.render_again)
         return self.charts.layout
 
     def below(self) -> list[W.Widget]:

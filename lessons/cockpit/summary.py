@@ -7,6 +7,7 @@ Each plot also has a table, for people who cannot see the plot. The nearest in K
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import ipywidgets as W
 
@@ -16,6 +17,7 @@ from kubesim.simple.autopod import NAME
 from lessons.cockpit import tables
 from lessons.cockpit.series import WorkloadSeries
 from lessons.ui.html import decision_html, html_table
+from lessons.ui.widgets import Details
 
 FEED_ROWS = 7
 POD_ROWS = 10
@@ -31,17 +33,17 @@ class CockpitSummary:
         why, feed: the newest decision; the events.
         strip: one cell for each pod.
         details: the pods, and the charts as tables, collapsed.
+
+    Args:
+        refresh: called when one of them is opened or closed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, refresh: Callable[[], object]) -> None:
         self.why, self.pods, self.feed, self.strip = (W.HTML() for _ in range(4))
         self.tables = [W.HTML() for _ in TABLES]
-        row = W.Layout(display="flex", flex_flow="row wrap", width="100%", grid_gap="36px")
-        self.details = W.Accordion(
-            [self.pods, W.Box(self.tables, layout=row)],
-            titles=("Pods", "The charts as tables"),
-            selected_index=None,
-        )
+        row = W.Layout(flex_flow="row wrap", width="100%", grid_gap="36px")
+        tables_row = W.HBox(self.tables, layout=row)
+        self.details = Details({"Pods": self.pods, "The charts as tables": tables_row}, refresh)
         self.reset()
 
     def reset(self) -> None:
@@ -64,7 +66,7 @@ class CockpitSummary:
         self.why.value = decision_html(latest, changes[: -CHANGES - 1 : -1])
         pods = tables.pods_sorted(cluster.pods("default").rows)
         self.strip.value = tables.strip_html(pods, series.request_milli)
-        if self.details.selected_index == 0:
+        if self.details.is_open(0):
             self.pods.value = tables.pods_html(pods)
         page = cluster.analytics.since(self._cursor, level="info")
         self._cursor = page.cursor
@@ -74,7 +76,7 @@ class CockpitSummary:
         for logged in page.rows:
             if logged.level == "error":
                 self._last_error = logged
-        if self.details.selected_index == 1:
+        if self.details.is_open(1):
             for widget, which in zip(self.tables, TABLES, strict=True):
                 table = tables.of(series, which, POD_ROWS)
                 widget.value = html_table(table.columns, table.rows, table.title)

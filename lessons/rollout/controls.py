@@ -21,6 +21,7 @@ from lessons.rollout.series import RolloutSeries, Stage
 from lessons.ui.html import decision_html, html_table
 from lessons.ui.widgets import (
     PATIENCE_SECONDS,
+    Details,
     NumberSlider,
     StoreWriter,
     fact,
@@ -134,13 +135,14 @@ class RolloutSummary:
     Attributes:
         why, sets, feed: the newest decision, the ReplicaSets, the passes.
         details: the chart as a table, collapsed.
+
+    Args:
+        refresh: called when the table is opened or closed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, refresh: Callable[[], object]) -> None:
         self.why, self.sets, self.feed, self.table = W.HTML(), W.HTML(), W.HTML(), W.HTML()
-        self.details = W.Accordion(
-            [self.table], titles=("The chart as a table",), selected_index=None
-        )
+        self.details = Details({"The chart as a table": self.table}, refresh)
 
     def render(self, cluster: Cluster, series: RolloutSeries) -> None:
         """Update the texts."""
@@ -154,7 +156,7 @@ class RolloutSummary:
         self.sets.value = html_table(columns, rows[:-6:-1], "ReplicaSets, newest first")
         passes = [(round(each.time), each.why) for each in series.passes[: -FEED_ROWS - 1 : -1]]
         self.feed.value = html_table(("t [s]", "pass"), passes, "Passes that changed a size")
-        if self.details.selected_index is not None:
+        if self.details.is_open(0):
             table = series.table()
             self.table.value = html_table(table.columns, table.rows, "pods")
 

@@ -98,7 +98,7 @@ class RolloutPanel(Panel):
     def controls(self) -> LayoutDOM:
         """Build the chart and the cards; return the figure."""
         self.charts = BokehChart(CHART)
-        self.summary = RolloutSummary()
+        self.summary = RolloutSummary(self.render_again)
         self.deployment = DeploymentControls(options_of(self._document), self.set)
         actions = {
             "good": self.roll_out,

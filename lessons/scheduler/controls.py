@@ -23,6 +23,7 @@ from lessons.scheduler.nodes import Fill
 from lessons.ui.html import html_table, natural
 from lessons.ui.widgets import (
     Change,
+    Details,
     NumberSlider,
     fact,
     heading,
@@ -143,8 +144,8 @@ class PlacementSummary:
         )
         self.pod.observe(lambda _change: choose(), "value")
         self.why, self.waiting, self.happened, self.nodes = (W.HTML() for _ in range(4))
-        table = W.Accordion([self.nodes], titles=("The chart as a table",), selected_index=None)
-        self.box = W.VBox([self.pod, self.why, table])
+        self.details = Details({"The chart as a table": self.nodes}, choose)
+        self.box = W.VBox([self.pod, self.why, self.details])
         self.reset()
 
     def reset(self) -> None:

@@ -102,7 +102,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
             slot=slot, clock=clock, speed=speed, **self._options
         )
         self.cluster.clock.pause()
-        self._shown = (-1.0, False)  # what is on the screen: second, and whether a page is there
+        self.render_again()
         try:
             self._source = self.boot()
             self._source.pull()  # the state before any time has passed

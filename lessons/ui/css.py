@@ -11,6 +11,7 @@ from __future__ import annotations
 PAGE = """<style>
 body[data-jp-theme-light="true"] .jp-RenderedSVG img { color-scheme: light; }
 body[data-jp-theme-light="false"] .jp-RenderedSVG img { color-scheme: dark; }
+.jp-RenderedSVG img { max-width: max(100%, 480px); height: auto; }
 </style>"""
 STYLE = """<style>
 .ks-cockpit { border: 1px solid var(--jp-border-color2, #8884); border-radius: 8px;
@@ -21,13 +22,18 @@ STYLE = """<style>
   height: 100%; }
 .ks-cockpit.ks-hall { --ks-font: 18px; --jp-widgets-font-size: 18px;
   --jp-widgets-inline-height: 34px; }
-.ks-cockpit.ks-hall .ks-cards { flex-basis: 320px !important; }
+.ks-cockpit.ks-hall .ks-cards { flex-basis: 345px !important; }
 .ks-hall .ks-number .widget-label, .ks-hall .ks-card > .widget-dropdown .widget-label {
   width: 7em !important; }
 .ks-cockpit.ks-hall .ks-number input, .ks-cockpit.ks-hall .ks-number .widget-inline-hbox {
   font-size: 18px; }
 .ks-cockpit .ks-card { border: 1px solid var(--jp-border-color2, #8884); border-radius: 6px;
   padding: 2px 10px 6px; box-sizing: border-box; overflow: hidden; }
+/* The arrow of ipywidgets is dark grey in every theme. */
+body[data-jp-theme-light="false"] .ks-cockpit {
+  --jp-widgets-dropdown-arrow: url("data:image/svg+xml,\
+%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'%3E\
+%3Cpath fill='none' stroke='white' stroke-width='2' d='M5 7l4 4 4-4'/%3E%3C/svg%3E"); }
 .ks-cockpit .widget-html-content { line-height: 1.4; color: inherit; }
 .ks-cockpit .widget-html { margin: 1px 2px; }
 .ks-cockpit .ks-head { font-weight: 600; font-size: calc(var(--ks-font) + 1px); padding: 2px 0; }
@@ -35,13 +41,14 @@ STYLE = """<style>
   color: var(--jp-ui-font-color1, inherit); }
 .ks-cockpit .ks-fact { font-size: var(--ks-font); }
 .ks-cockpit .ks-clock { font-family: var(--jp-code-font-family, monospace);
-  font-size: calc(var(--ks-font) + 3px); font-weight: 600; padding: 0 10px 0 12px; }
+  font-size: calc(var(--ks-font) + 3px); font-weight: 600; padding: 0 10px 0 12px;
+  white-space: nowrap; }
 .ks-cockpit .ks-state { font-size: var(--ks-font); color: var(--jp-ui-font-color1, inherit); }
 .ks-cockpit .ks-error { border-left: 6px solid #b00020; background: #fdecea; color: #5f0010;
   padding: 6px 10px; font-size: calc(var(--ks-font) + 1px); margin: 4px 0; }
 .ks-cockpit .ks-speed .widget-label { position: absolute; clip-path: inset(50%); width: 1px; }
-.ks-cockpit :focus-visible { outline: 2px solid var(--jp-brand-color1, Highlight);
-  outline-offset: 1px; }
+.ks-cockpit :focus-visible { outline: 2px solid var(--jp-brand-color1, Highlight) !important;
+  outline-offset: 1px !important; }
 /* While a handle is dragged, the number that it would set covers the number box. */
 .ks-cockpit .ks-number { position: relative; }
 .ks-cockpit .ks-number .widget-readout { display: none; }
@@ -54,6 +61,10 @@ STYLE = """<style>
   .ks-cards { flex-direction: row !important; }
   .ks-cards > .ks-card { flex: 1 1 0 !important; }
   .ks-cockpit .ks-fill { height: clamp(300px, calc(100vh - 440px), 560px); }
+  .ks-cockpit.ks-hall .ks-fill { height: 480px; }
+}
+@container (max-width: 479px) {
+  .ks-cards { flex-direction: column !important; }
 }
 @container (max-width: 479px) {
   .ks-cards { flex-direction: column !important; }

@@ -43,10 +43,37 @@ const start = tries => {
         each => each.roots().some(model => model.id === item.root_id));
       serials = {};
       patch();
+      nameControls();
     } finally {
       embedding = false;
     }
   };
+  // Names for screen readers, which ipywidgets and Bokeh leave out; a figure is no tab stop.
+  const nameControls = () => {
+    const panel = root.closest(".ks-cockpit") || root;
+    const each = (selector, act, parent = panel) => parent.querySelectorAll(selector).forEach(act);
+    each(".ks-number, .widget-slider", row => {
+      const label = row.querySelector(".widget-label")?.textContent;
+      if (!label) return;
+      each(".noUi-handle, input", part => part.setAttribute("aria-label", label), row);
+    });
+    each(".widget-toggle-button", button => button.setAttribute(
+      "aria-pressed", button.classList.contains("mod-active")));
+    const unfocus = parent => each("*", element => {
+      if (element.tabIndex >= 0) element.tabIndex = -1;
+      if (element.shadowRoot) unfocus(element.shadowRoot);
+    }, parent);
+    unfocus(part("chart"));
+  };
+  // The keys of a control are not JupyterLab's shortcuts; those with Ctrl, Alt or Meta still are.
+  if (!window.kubesimKeys) {
+    window.kubesimKeys = event => {
+      if (!event.target.closest?.(".ks-cockpit")) return;
+      const plain = !(event.ctrlKey || event.altKey || event.metaKey);
+      event.target.toggleAttribute("data-lm-suppress-shortcuts", plain);
+    };
+    window.addEventListener("keydown", window.kubesimKeys, true);
+  }
   const patch = () => {
     const text = part("patch").textContent;
     if (!chart || !text) return;
@@ -70,6 +97,7 @@ const start = tries => {
   const beat = () => {
     if (!visible || document.visibilityState !== "visible") return;
     embed();
+    nameControls();
     press("hello");
   };
   new IntersectionObserver(entries => {
@@ -85,6 +113,8 @@ const start = tries => {
       removal = setTimeout(drop, DROP_SECONDS * 1000);
     }
   }).observe(root.closest(".ks-cockpit") || root);
+  new MutationObserver(nameControls).observe(
+    root.closest(".ks-cockpit") || root, {attributeFilter: ["class"], subtree: true});
   const changes = {childList: true, characterData: true, subtree: true};
   new MutationObserver(embed).observe(part("library"), changes);
   new MutationObserver(patch).observe(part("patch"), changes);

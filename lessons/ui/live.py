@@ -98,7 +98,7 @@ class Live(W.Box):  # type: ignore[misc]
         self._frame = _part(
             W.HTML(
                 f'{STYLE}<img hidden alt="" src="{PIXEL}" onload="{script()}">'
-                "<div class='ks-live-chart'></div>"
+                "<div class='ks-live-chart' role='img' aria-label='the charts of this panel'></div>"
             ),
             "frame",
         )

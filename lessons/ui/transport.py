@@ -55,7 +55,7 @@ class Transport:
     """
 
     def __init__(self, driver: Driver, clock: str, speed: float) -> None:
-        button = W.Layout(width="auto")
+        button = W.Layout(width="auto", flex="0 0 auto")
         self.run = W.Button(description="Run", icon="play", tooltip="let time run", layout=button)
         self.pause = W.Button(
             description="Pause", icon="pause", tooltip="pause the clock", layout=button

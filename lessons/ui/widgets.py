@@ -25,6 +25,7 @@ import ipywidgets as W
 LABEL_WIDTH = "76px"
 BOX_WIDTH = "58px"
 PATIENCE_SECONDS = 1.5  # a control that was touched this recently does not follow the store
+CLOSED, OPEN = "caret-right", "caret-down"  # icons of Font Awesome
 ROW = {"display": "flex", "flex_flow": "row wrap", "width": "100%"}  # layout of a box
 
 Change = Mapping[str, Any]
@@ -191,6 +192,47 @@ def _column(widgets: Sequence[W.Widget], name: str, flex: str) -> W.Box:
     column = W.Box(list(widgets), layout=layout)
     column.add_class(name)
     return column
+
+
+class Details(W.VBox):  # type: ignore[misc]
+    """Parts of a panel that are shown on demand; a button opens and closes each of them.
+
+    The titles of ipywidgets' Accordion cannot be reached by keyboard; buttons can.
+
+    Args:
+        parts: title -> widget; all of them are closed at first.
+        on_toggle: called after a part was opened or closed.
+
+    Attributes:
+        buttons: one for each part, in the same order.
+    """
+
+    def __init__(
+        self, parts: Mapping[str, W.Widget], on_toggle: Callable[[], object] = bool
+    ) -> None:
+        self._parts, self._on_toggle = list(parts.values()), on_toggle
+        self.buttons = [
+            W.ToggleButton(description=title, icon=CLOSED, layout=W.Layout(width="auto"))
+            for title in parts
+        ]
+        self._show()
+        for button in self.buttons:
+            button.observe(self._toggled, "value")
+        row = W.HBox(self.buttons, layout=W.Layout(flex_flow="row wrap"))
+        super().__init__([row, *self._parts])
+
+    def is_open(self, number: int) -> bool:
+        """Return whether a part is shown."""
+        return bool(self.buttons[number].value)
+
+    def _toggled(self, _change: Change) -> None:
+        self._show()
+        self._on_toggle()
+
+    def _show(self) -> None:
+        for button, part in zip(self.buttons, self._parts, strict=True):
+            button.icon = OPEN if button.value else CLOSED
+            part.layout.display = None if button.value else "none"
 
 
 def heading(title: str, note: str) -> W.HTML:

@@ -208,7 +208,7 @@ def test_texts_say_what_the_charts_show() -> None:
     assert "Would change if:" in cockpit.summary.why.value
     assert cockpit.summary.strip.value.count("<i ") == 3
     assert cockpit.summary.pods.value == ""  # nobody reads it
-    cockpit.summary.details.selected_index = 0
+    cockpit.summary.details.buttons[0].value = True
     cockpit.step(1)
     cockpit.update()
     cockpit.repaint()
@@ -216,7 +216,7 @@ def test_texts_say_what_the_charts_show() -> None:
     assert "auto-pod-2" in cockpit.summary.pods.value
     assert "Pod auto-pod-2 is running" in cockpit.summary.feed.value
     assert "30/s arrive, all are served" in cockpit.traffic.status.value
-    cockpit.summary.details.selected_index = 1
+    cockpit.summary.details.buttons[1].value = True
     cockpit.step(5)
     cockpit.repaint()
     assert all("<th scope='col'" in widget.value for widget in cockpit.summary.tables)

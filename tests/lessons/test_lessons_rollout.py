@@ -185,7 +185,7 @@ def test_texts_and_tables_say_what_the_chart_shows() -> None:
     panel = paused_panel()
     panel.step(20)
     panel.roll_out()
-    panel.summary.details.selected_index = 0
+    panel.summary.details.buttons[0].value = True
     panel.step(5)
     panel.update()
     panel.repaint()

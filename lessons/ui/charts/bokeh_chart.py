@@ -16,6 +16,7 @@ from bokeh.models import (
     BasicTicker,
     CategoricalColorMapper,
     ColumnDataSource,
+    CustomJS,
     HoverTool,
     LinearAxis,
     Range1d,
@@ -115,9 +116,7 @@ class BokehChart:
         if markers := [each for each in renderers if each is not None]:
             fig.add_tools(HoverTool(renderers=markers, tooltips=WHY))
         set_plain_style(fig, self.themed, self._right_border)
-        set_legend_above(fig, self.themed)
-        if plot.legend_columns:
-            fig.legend[0].ncols = plot.legend_columns
+        set_legend_above(fig, self.themed, plot.legend_columns)
         return fig
 
     def _add(self, fig: Any, layer: Layer) -> DataRenderer | None:
@@ -274,6 +273,9 @@ def corners(columns: Columns) -> dict[str, list[object]]:
     return out
 
 
+TRANSPARENT = "#00000000"
+
+
 def set_plain_style(fig: Any, themed: ThemedModels, right_border: int) -> None:
     """Give a figure legible labels, a faint grid, no ornaments, and borders that align.
 
@@ -283,7 +285,8 @@ def set_plain_style(fig: Any, themed: ThemedModels, right_border: int) -> None:
         right_border: pixels to the right of the frame, at least.
     """
     fig.toolbar_location = None
-    fig.background_fill_color = fig.border_fill_color = None
+    # Transparent, and not None: without a fill, Bokeh draws the outline around the canvas, too.
+    fig.background_fill_color = fig.border_fill_color = TRANSPARENT
     fig.min_border_right = right_border
     fig.min_border_top = fig.min_border_bottom = 7
     fig.title.visible = False
@@ -307,8 +310,39 @@ def set_plain_style(fig: Any, themed: ThemedModels, right_border: int) -> None:
         themed.paint(grid, grid_line_color="grid")
 
 
-def set_legend_above(fig: Any, themed: ThemedModels) -> None:
-    """Put the legend above the plot, in one row, so that it hides nothing."""
+# In the page: so many legend entries in a row, and so many ticks, as the plot has room for.
+FIT_TO_ROOM = """
+const font = parseFloat(legend.label_text_font_size);
+const ticks = Math.max(2, Math.min(most_ticks, Math.floor(figure.inner_height / font / 2)));
+for (const ticker of tickers)
+  if (ticker.desired_num_ticks !== ticks)
+    setTimeout(() => ticker.setv({desired_num_ticks: ticks}, {sync: false}), 0);
+const pen = document.createElement('canvas').getContext('2d');
+pen.font = `${legend.label_text_font_size} ${legend.label_text_font}`;
+const widths = labels.map(
+  each => pen.measureText(each).width + legend.glyph_width + legend.label_standoff + 4);
+const shown = widths.filter((_width, n) => legend.items[n].visible);
+const row_width = columns => {
+  let sum = (columns - 1) * legend.spacing;
+  for (let column = 0; column < columns; column++)
+    sum += Math.max(0, ...shown.filter((_width, n) => n % columns === column));
+  return sum;
+};
+let columns = Math.min(most, shown.length);
+while (columns > 1 && row_width(columns) > figure.inner_width) columns--;
+if (columns > 0 && columns !== legend.ncols)
+  setTimeout(() => legend.setv({ncols: columns}, {sync: false}), 0);
+"""
+
+
+def set_legend_above(fig: Any, themed: ThemedModels, columns: int = 0) -> None:
+    """Put the legend above the plot, so that it hides nothing.
+
+    Args:
+        fig: the figure.
+        themed: colours and sizes of the chart.
+        columns: entries in a row, 0: all; fewer if the plot is too narrow for them.
+    """
     legend = fig.legend[0]
     legend.orientation = "horizontal"
     legend.location = "left"
@@ -325,6 +359,22 @@ def set_legend_above(fig: Any, themed: ThemedModels) -> None:
     )
     themed.paint(legend, label_text_color="text")
     fig.add_layout(legend, "above")
+    labels = [item.label.value for item in legend.items]
+    legend.ncols = columns or len(labels)
+    arguments = {
+        "legend": legend,
+        "figure": fig,
+        "labels": labels,
+        "most": legend.ncols,
+        "tickers": [axis.ticker for axis in fig.yaxis],
+        "most_ticks": Y_TICKS,
+    }
+    fit = CustomJS(args=arguments, code=FIT_TO_ROOM)
+    fig.js_on_change("inner_width", fit)
+    fig.js_on_change("inner_height", fit)
+    legend.js_on_change("label_text_font_size", fit)
+    for item in legend.items:
+        item.js_on_change("visible", fit)
 
 
 def _source(name: str, columns: Sequence[str]) -> ColumnDataSource:

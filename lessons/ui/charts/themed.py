@@ -39,16 +39,8 @@ const repaint = () => {
     model.setv(values, {sync: false});
   });
 };
-const name_sliders = () => {
-  for (const slider of document.querySelectorAll('.ks-cockpit .widget-slider')) {
-    const label = slider.querySelector('.widget-label')?.textContent;
-    for (const handle of slider.querySelectorAll('.noUi-handle'))
-      handle.setAttribute('aria-label', label);
-  }
-};
 const own = models[0].document;
 repaint();
-for (const wait of [0, 300, 1500, 5000]) setTimeout(name_sliders, wait);
 const observer = new MutationObserver(() => {
   if (own.roots().length === 0) observer.disconnect();
   else repaint();
