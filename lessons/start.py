@@ -217,6 +217,22 @@ def _checksum(data: bytes) -> str:
     return hashlib.sha256(json.dumps(notebook, sort_keys=True).encode()).hexdigest()
 
 
+def sign_course(folder: Path) -> None:
+    """Sign the notebooks of a folder that are as they were copied.
+
+    JupyterLab shows stored pictures only of a notebook that is signed, or that was run on this
+    machine.
+    """
+    from nbformat import read
+    from nbformat.sign import NotebookNotary
+
+    notary = NotebookNotary()
+    for name, checksum in _read_manifest(folder).items():
+        file = folder / name
+        if file.suffix == ".ipynb" and file.is_file() and _checksum(file.read_bytes()) == checksum:
+            notary.sign(read(file, as_version=4))
+
+
 def jupyter_command(folder: Path, *, root: bool) -> list[str]:
     """Return the command that opens JupyterLab in a learner's folder, with lesson 0.
 
@@ -310,6 +326,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"  the newer version of a lesson that you have changed: {name}")
     if options.no_lab:
         return 0
+    sign_course(folder)
     print("JupyterLab opens with lesson 0; Ctrl-C ends it.", flush=True)
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     return run_until_signalled([*jupyter_command(folder, root=root), *more])

@@ -77,6 +77,9 @@ def test_the_printed_address_opens_lesson_0(page: Any, started: tuple[str, Path]
     assert page.locator(".jp-Dialog").count() == 0
     assert page.get_by_text("Would you like to get notified").count() == 0
     assert (folder / "notebooks/00_start_here.ipynb").is_file()
+    picture = page.locator(".jp-RenderedSVG img").first  # a signed notebook: JupyterLab shows it
+    picture.scroll_into_view_if_needed(timeout=TIMEOUT)
+    assert picture.bounding_box()["width"] > 400
 
 
 def test_the_links_of_lesson_0_open(page: Any, started: tuple[str, Path]) -> None:
