@@ -47,8 +47,10 @@ body[data-jp-theme-light="false"] .ks-cockpit {
 .ks-cockpit .ks-error { border-left: 6px solid #b00020; background: #fdecea; color: #5f0010;
   padding: 6px 10px; font-size: calc(var(--ks-font) + 1px); margin: 4px 0; }
 .ks-cockpit .ks-speed .widget-label { position: absolute; clip-path: inset(50%); width: 1px; }
+/* Both: ipywidgets forbids some controls an outline, and forced colours know no shadow. */
 .ks-cockpit :focus-visible { outline: 2px solid var(--jp-brand-color1, Highlight) !important;
-  outline-offset: 1px !important; }
+  outline-offset: 0 !important;
+  box-shadow: 0 0 0 2px var(--jp-brand-color1, Highlight) !important; }
 /* While a handle is dragged, the number that it would set covers the number box. */
 .ks-cockpit .ks-number { position: relative; }
 .ks-cockpit .ks-number .widget-readout { display: none; }

@@ -60,9 +60,10 @@ FOCUSED = """() => {
   if (!element.closest('.ks-cockpit')) return [];
   const style = getComputedStyle(element);
   const outline = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+  const ring = style.boxShadow.endsWith('0px 0px 0px 2px');
   const name = element.getAttribute('aria-label') || element.labels?.[0]?.textContent
     || element.textContent;
-  return [name.trim(), outline && element.matches(':focus-visible')];
+  return [name.trim(), (outline || ring) && element.matches(':focus-visible')];
 }"""
 
 
