@@ -67,9 +67,6 @@ body[data-jp-theme-light="false"] .ks-cockpit {
 }
 @container (max-width: 479px) {
   .ks-cards { flex-direction: column !important; }
-}
-@container (max-width: 479px) {
-  .ks-cards { flex-direction: column !important; }
   .ks-cards > .ks-card { flex: none !important; }
 }
 .ks-cockpit table.ks-table { border-collapse: collapse; width: 100%; font-size: var(--ks-font);

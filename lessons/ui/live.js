@@ -63,7 +63,7 @@ const start = tries => {
       if (element.tabIndex >= 0) element.tabIndex = -1;
       if (element.shadowRoot) unfocus(element.shadowRoot);
     }, parent);
-    unfocus(part("chart"));
+    if (part("chart")) unfocus(part("chart"));
   };
   // The keys of a control are not JupyterLab's shortcuts; those with Ctrl, Alt or Meta still are.
   if (!window.kubesimKeys) {
