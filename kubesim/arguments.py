@@ -13,8 +13,8 @@ No counterpart in Kubernetes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from math import isfinite
+from collections.abc import Callable, Iterable, Mapping
+from math import isfinite, isnan
 from numbers import Integral, Real
 
 from kubesim.errors import BadRequest
@@ -104,6 +104,20 @@ def number(least: float = 0.0, *, above: bool = False, unit: str = "") -> Check:
     return check
 
 
+def real_number(value: object) -> str | None:
+    """Expect a number of any sign, also an infinite one; NaN, True and False are not numbers."""
+    fits = isinstance(value, Real) and not isinstance(value, bool) and not isnan(value)
+    return None if fits else "a number"
+
+
+def finite_number(value: object) -> str | None:
+    """Expect a finite number of any sign; True and False are not numbers."""
+    expected = real_number(value)
+    if expected is None and isinstance(value, Real) and not isfinite(value):
+        return "a finite number"
+    return expected
+
+
 def flag(value: object) -> str | None:
     """Expect True or False."""
     return None if isinstance(value, bool) else "True or False"
@@ -158,6 +172,26 @@ def having(method: str, expected: str) -> Check:
         return None if fits else expected
 
     return check
+
+
+def list_of(check: Check, expected: str) -> Check:
+    """Expect a list or tuple of values that pass a check."""
+
+    def checked(value: object) -> str | None:
+        fits = isinstance(value, (list, tuple)) and all(check(item) is None for item in value)
+        return None if fits else f"a list of {expected}"
+
+    return checked
+
+
+def collection_of(expected: str) -> Check:
+    """Expect an iterable that is not a string, whose items would be single characters."""
+
+    def checked(value: object) -> str | None:
+        fits = isinstance(value, Iterable) and not isinstance(value, (str, bytes))
+        return None if fits else f"a list of {expected}"
+
+    return checked
 
 
 def mapping_of(check: Check, expected: str) -> Check:

@@ -50,7 +50,7 @@ from kubesim.kubelet.usage.workload import Factory
 from kubesim.machines import Machines
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import MAX_PODS
-from kubesim.options import NodeOptions, check_call, check_cluster_options
+from kubesim.options import NodeOptions, check_call, check_cluster_options, check_options
 from kubesim.rest import RestServer
 from kubesim.scheduler import Scheduler
 from kubesim.scheduler.multi import Schedulers, make_schedulers, proposals_for, restarted
@@ -230,6 +230,7 @@ class Cluster:
 
     def pods(self, namespace: str | None = None) -> Table:
         """Return a table of the pods: name, phase, node, CPU, memory, restarts."""
+        check_options("get", namespace=namespace)
         return pods_table(self.api, namespace)
 
     def get(self, kind: str, name: str = "", **options: Unpack[GetOptions]) -> Table:
@@ -240,6 +241,7 @@ class Cluster:
             name: of one object; "": all objects.
             options: namespace, wide, label_selector, field_selector.
         """
+        check_options("get", kind=kind, name=name, **options)
         return get_table(self.api, kind, name, **options)
 
     def hpa_config(self) -> Document:
@@ -327,11 +329,13 @@ class Cluster:
     def apply(self, manifest: manifests.Manifest, **options: Unpack[ApplyOptions]) -> Table:
         """`kubectl apply -f`: a path, YAML or dictionaries; see `kubesim.ctl.apply`."""
         check_call(manifest=manifest)
+        check_options("apply", **options)
         return manifests.apply(self.api, manifest, **options)
 
     def delete(self, manifest: manifests.Manifest, **options: Unpack[DeleteOptions]) -> Table:
         """`kubectl delete -f`: the objects of a manifest; see `kubesim.ctl.apply`."""
         check_call(manifest=manifest)
+        check_options("delete", **options)
         return manifests.delete(self.api, manifest, **options)
 
     # -- time: for the driver alone -------------------------------------------------------------
@@ -343,6 +347,7 @@ class Cluster:
 
     def wait_until(self, predicate: Callable[[], bool], timeout_seconds: float = 60.0) -> bool:
         """Let simulated time pass until the predicate holds; False after the timeout."""
+        check_call(predicate=predicate, timeout_seconds=timeout_seconds)
         return self.clock.wait_until(predicate, timeout_seconds)
 
     # -- serving and ending ---------------------------------------------------------------------
@@ -355,6 +360,7 @@ class Cluster:
             options: see `RestServer`: ``token``, ``users``, ``tls``, ``read_only`` ...
         """
         check_call(host=host, port=port)
+        check_options("serve", **options)
         server = RestServer(
             self.api,
             host=host,

@@ -44,11 +44,36 @@ CLUSTER: Mapping[str, Check] = {
 METHODS: Mapping[str, Check] = {
     "reference": arguments.instance_of(str, 'a string such as "pod/web-0"'),
     "seconds": arguments.instance_of((int, float), "a number"),
+    "predicate": arguments.function,
+    "timeout_seconds": arguments.real_number,
     "manifest": arguments.instance_of(
         (str, Path, Mapping, Iterable), "a path, YAML, or dictionaries"
     ),
     "host": arguments.instance_of(str, "a string"),
     "port": arguments.whole_number(0, 65_535),
+}
+
+STRING = arguments.instance_of(str, "a string")
+NAMESPACE = arguments.optional(STRING)
+OPTIONS: Mapping[str, Mapping[str, Check]] = {
+    "get": {
+        "kind": arguments.instance_of(str, 'a string such as "pods"'),
+        "name": STRING,
+        "namespace": NAMESPACE,
+        "wide": arguments.flag,
+        "label_selector": arguments.instance_of(str, 'a string such as "app=web"'),
+        "field_selector": arguments.instance_of(str, 'a string such as "spec.nodeName=node-1"'),
+    },
+    "apply": {"namespace": NAMESPACE, "dry_run": arguments.flag},
+    "delete": {"namespace": NAMESPACE, "ignore_not_found": arguments.flag},
+    "serve": {
+        "token": arguments.optional(STRING),
+        "users": arguments.collection_of("users"),
+        "allowed_hosts": arguments.collection_of("host names"),
+        "allowed_origins": arguments.collection_of("origins"),
+        "tls": arguments.flag,
+        "read_only": arguments.flag,
+    },
 }
 
 NODE: Mapping[str, Check] = {
@@ -99,6 +124,19 @@ def check_call(**arguments: object) -> None:
         BadRequest: says what was expected, and how to correct it.
     """
     check_arguments(METHODS, arguments)
+
+
+def check_options(method: str, **given: object) -> None:
+    """Raise an error for the first option of a method of `Cluster` that makes no sense.
+
+    Args:
+        method: ``get``, ``apply``, ``delete`` or ``serve``.
+        given: the options by name.
+
+    Raises:
+        BadRequest: says what was expected; for an unknown option: which ones there are.
+    """
+    check_arguments(OPTIONS[method], given)
 
 
 def check_node_options(name: str, options: NodeOptions) -> None:

@@ -19,10 +19,20 @@ Source: k8s.io/kubectl/pkg/cmd/{drain,taint}, pkg/describe/describe.go (describe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Protocol
 
 from kubesim.apiserver import KubeAPI
+from kubesim.arguments import (
+    Check,
+    check_arguments,
+    flag,
+    instance_of,
+    optional,
+    real_number,
+    whole_number,
+)
 from kubesim.client import Decision, DecisionLog, RuleStep, retry_on_conflict
 from kubesim.clock.base import Clock
 from kubesim.ctl import describe_node
@@ -44,6 +54,18 @@ from kubesim.table import Table
 if TYPE_CHECKING:
     from kubesim.objects.types import NodeDict, TaintDict
 
+
+TAINT: Mapping[str, Check] = {
+    "text": instance_of(str, 'a string such as "key=value:NoSchedule"'),
+    "overwrite": flag,
+}
+DRAIN: Mapping[str, Check] = {
+    "grace_period_seconds": optional(whole_number(0)),
+    "timeout_seconds": real_number,
+    "ignore_daemonsets": flag,
+    "delete_emptydir_data": flag,
+    "force": flag,
+}
 DRAINING = "https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/"
 
 
@@ -148,6 +170,7 @@ class ClusterNode:
         Raises:
             BadRequest: the taint has another form, or exists and `overwrite` is False.
         """
+        check_arguments(TAINT, {"text": text, "overwrite": overwrite})
         new = parse_taint(text)
 
         def write() -> None:
@@ -171,6 +194,7 @@ class ClusterNode:
         Raises:
             BadRequest: there is no such taint.
         """
+        check_arguments(TAINT, {"text": text})
         pattern, _, effect = text.removesuffix("-").partition(":")
         key = pattern.partition("=")[0]
 
@@ -208,9 +232,18 @@ class ClusterNode:
             What happened, in kubectl's words; `drained` says whether it succeeded.
 
         Raises:
+            BadRequest: an argument of another type.
             NotFound: no such node.
             ClockError: called from a worker.
         """
+        options: dict[str, object] = {
+            "grace_period_seconds": grace_period_seconds,
+            "timeout_seconds": timeout_seconds,
+            "ignore_daemonsets": ignore_daemonsets,
+            "delete_emptydir_data": delete_emptydir_data,
+            "force": force,
+        }
+        check_arguments(DRAIN, options)
         run = Drain(
             self._api,
             self._clock,

@@ -21,11 +21,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from kubesim import arguments
+from kubesim.arguments import Check, check_arguments
 from kubesim.errors import BadRequest
 from kubesim.experiment.cluster_run import run_in_cluster
 from kubesim.experiment.model import simulate
 from kubesim.experiment.scores import Run, Scores
-from kubesim.experiment.setting import Contender, PolicySource, World
+from kubesim.experiment.setting import IS_WORLD, Contender, PolicySource, World
 from kubesim.table import Table
 from kubesim.traffic import Poisson, TrafficModel
 
@@ -40,6 +42,22 @@ FIGURES = (
     "flaps",
     "most pods",
 )
+
+
+def _is_load(value: object) -> str | None:
+    """Expect a traffic model, or a function that returns one."""
+    return None if callable(getattr(value, "rate", value)) else "a traffic model"
+
+
+WHOLE_NUMBERS = arguments.list_of(arguments.whole_number(), "whole numbers")
+OPTIONS: Mapping[str, Check] = {
+    "policies": arguments.mapping_of(lambda policy: None, "policies"),
+    "traffic": arguments.mapping_of(_is_load, "traffic models"),
+    "seeds": arguments.instance_of(Iterable, "a list of whole numbers"),
+    "duration": arguments.finite_number,
+    "world": IS_WORLD,
+    "executor": arguments.optional(arguments.having("submit", "an executor")),
+}
 
 Load = TrafficModel | Callable[[int], TrafficModel]
 """A traffic model, whose requests arrive at random; or a function from a seed to a model."""
@@ -172,11 +190,15 @@ def compare(
         The runs and their tables.
 
     Raises:
-        BadRequest: no policy, traffic or seed, no duration above 0, or an unknown detail.
+        BadRequest: no policy, traffic or seed, no duration above 0, an unknown detail, or an
+            argument of another type.
     """
     if detail not in DETAILS:
         raise BadRequest(f"there is no detail {detail!r}", hint=f"write {' or '.join(DETAILS)}")
+    given = {"policies": policies, "traffic": traffic, "seeds": seeds, "duration": duration}
+    check_arguments(OPTIONS, {**given, "world": world, "executor": executor})
     numbers = tuple(seeds)
+    check_arguments({"seeds": WHOLE_NUMBERS}, {"seeds": numbers})
     if not (policies and traffic and numbers and duration > 0):
         raise BadRequest("compare() needs a policy, a traffic, a seed and a duration above 0")
     tasks = [

@@ -10,9 +10,12 @@ Ours leaves out: full nodes, pods that fail, conflicts.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, cast
 
+from kubesim import arguments
+from kubesim.arguments import Check, check_arguments
 from kubesim.autoscaler.hpa_spec import behavior_of, metrics_of
 from kubesim.autoscaler.policy.figures import SampleSums
 from kubesim.autoscaler.policy.horizontal import HorizontalPolicy, tolerances
@@ -22,7 +25,7 @@ from kubesim.autoscaler.records import checked
 from kubesim.autoscaler.types import Metric, Observation, Reading, Sample, State
 from kubesim.experiment.fleet import Fleet
 from kubesim.experiment.scores import BINS, LatencyTally, Run, Scores, count_flaps, pod_seconds
-from kubesim.experiment.setting import Contender, PolicySource, World
+from kubesim.experiment.setting import IS_WORLD, Contender, PolicySource, World
 from kubesim.traffic import Flow, TrafficModel
 from kubesim.traffic.queueing import MOST_LOADED, P95, FluidQueue
 
@@ -30,6 +33,11 @@ if TYPE_CHECKING:
     from kubesim.objects.types import HorizontalPodAutoscalerDict
 
 TRAFFIC_METRICS = ("requests_per_second", "queue_length")
+OPTIONS: Mapping[str, Check] = {
+    "traffic": arguments.having("rate", "a traffic model, with a method rate(now)"),
+    "duration": arguments.number(unit="seconds"),
+    "world": IS_WORLD,
+}
 
 
 class Simulation:
@@ -229,7 +237,11 @@ def simulate(
 
     Returns:
         The scores, and the sizes over time.
+
+    Raises:
+        BadRequest: an argument of another type.
     """
+    check_arguments(OPTIONS, {"traffic": traffic, "duration": duration, "world": world})
     chosen = contender if isinstance(contender, Contender) else Contender(policy=contender)
     simulation = Simulation(chosen, traffic, world or World())
     scores = simulation.run(duration)

@@ -5,10 +5,12 @@ No counterpart in Kubernetes; the fields are those of an HPA and of a pod, with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
+from kubesim import arguments
+from kubesim.arguments import Check, check_arguments
 from kubesim.autoscaler import AutoscalingPolicy, HorizontalPolicy, PolicyConstants
 from kubesim.autoscaler.constants import DEFAULTS, SYNC_PERIOD_SECONDS
 from kubesim.errors import BadRequest
@@ -16,6 +18,30 @@ from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.traffic import Queue
 
 QUEUE = Queue()
+MAPPING = arguments.instance_of(Mapping, "a mapping, as in a manifest")
+WORLD: Mapping[str, Check] = {
+    "cost_milli_per_rps": arguments.real_number,
+    "idle_milli": arguments.real_number,
+    "request_milli": arguments.number(above=True),
+    "limit_milli": arguments.real_number,
+    "start_seconds": arguments.real_number,
+    "startup_seconds": arguments.number(),
+    "startup_milli": arguments.number(),
+    "pods": arguments.whole_number(),
+    "queue": arguments.instance_of(Queue, "a Queue"),
+    "metrics_resolution": arguments.optional(arguments.number(unit="seconds")),
+    "latency_target_seconds": arguments.real_number,
+    "step_seconds": arguments.real_number,
+}
+CONTENDER: Mapping[str, Check] = {
+    "target": arguments.whole_number(1),
+    "minimum": arguments.whole_number(),
+    "maximum": arguments.whole_number(),
+    "metrics": arguments.list_of(MAPPING, "metrics, as in a manifest"),
+    "behavior": arguments.optional(MAPPING),
+    "sync_seconds": arguments.real_number,
+    "constants": arguments.instance_of(PolicyConstants, "PolicyConstants"),
+}
 PolicySource = AutoscalingPolicy | Callable[[], AutoscalingPolicy]
 """A policy, its class, or a function that returns one."""
 
@@ -38,7 +64,7 @@ class World:
         step_seconds: step of the model; 1 is the resolution of traffic models.
 
     Raises:
-        BadRequest: numbers that make no sense together.
+        BadRequest: no numbers, or numbers that make no sense together.
     """
 
     cost_milli_per_rps: float = 10.0
@@ -55,6 +81,7 @@ class World:
     step_seconds: float = 1.0
 
     def __post_init__(self) -> None:
+        check_arguments(WORLD, {name: getattr(self, name) for name in WORLD})
         if not (self.cost_milli_per_rps > 0 and self.limit_milli > self.idle_milli >= 0):
             raise BadRequest(
                 "cost_milli_per_rps must be above 0, idle_milli 0 or more, limit_milli above it"
@@ -66,6 +93,9 @@ class World:
     def rate_of_a_pod(self) -> float:
         """Requests per second that one pod can serve."""
         return (self.limit_milli - self.idle_milli) / self.cost_milli_per_rps
+
+
+IS_WORLD = arguments.optional(arguments.instance_of(World, "a World"))
 
 
 @dataclass(frozen=True)
@@ -83,7 +113,7 @@ class Contender:
         constants: settings of the real algorithm.
 
     Raises:
-        BadRequest: not a policy, or bounds or a period out of range.
+        BadRequest: not a policy, bounds or a period out of range, or a field of another type.
     """
 
     policy: PolicySource = HorizontalPolicy
@@ -96,6 +126,7 @@ class Contender:
     constants: PolicyConstants = DEFAULTS
 
     def __post_init__(self) -> None:
+        check_arguments(CONTENDER, {name: getattr(self, name) for name in CONTENDER})
         if not (0 <= self.minimum <= self.maximum and self.maximum >= 1 and self.sync_seconds > 0):
             raise BadRequest(
                 "a contender needs 0 <= minimum <= maximum, 1 <= maximum and sync_seconds above 0, "

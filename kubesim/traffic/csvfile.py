@@ -12,10 +12,17 @@ from __future__ import annotations
 import csv
 from os import PathLike, fspath
 
+from kubesim.arguments import check_arguments, finite_number, instance_of
 from kubesim.errors import BadRequest
 from kubesim.traffic.models import Replay
 
 MINUTE = 60.0
+OPTIONS = {
+    "path": instance_of((str, PathLike), "the path of a file"),
+    "interval_seconds": finite_number,
+    "column": instance_of((str, int, type(None)), "the name or the index of a column, or None"),
+    "scale": finite_number,
+}
 
 
 def from_csv(
@@ -38,8 +45,11 @@ def from_csv(
         A traffic model that replays the file.
 
     Raises:
-        BadRequest: the file cannot be read, or a line is wrong; the message says which line.
+        BadRequest: the file cannot be read, or a line is wrong; the message says which line. Or an
+            argument of another type.
     """
+    given = {"path": path, "interval_seconds": interval_seconds, "column": column, "scale": scale}
+    check_arguments(OPTIONS, given)
     if not interval_seconds > 0:
         raise BadRequest(f"interval_seconds must be more than 0, not {interval_seconds!r}")
     place: int | None = column if isinstance(column, int) else None

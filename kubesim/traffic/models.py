@@ -15,12 +15,19 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
-from math import cos, exp, pi, sin, sqrt
+from dataclasses import dataclass, fields
+from math import cos, exp, isfinite, pi, sin, sqrt
 from statistics import NormalDist
 from typing import Protocol
 
-from kubesim.arguments import number
+from kubesim.arguments import (
+    check_arguments,
+    finite_number,
+    having,
+    number,
+    real_number,
+    whole_number,
+)
 from kubesim.clock.streams import BLOCK_SECONDS, keyed_bytes, keyed_fraction
 from kubesim.errors import BadRequest
 
@@ -30,6 +37,11 @@ WEEKEND = (5, 6)  # days of the week, the first being 0
 FEW = 64.0  # requests per second up to which a Poisson number is drawn exactly
 DRAW_BYTES = 6
 NORMAL = NormalDist()
+FIELDS = {
+    "model": having("rate", "a traffic model"),
+    "relative": finite_number,
+    "seed": whole_number(),
+}
 
 
 class TrafficModel(Protocol):
@@ -39,11 +51,22 @@ class TrafficModel(Protocol):
         """Return the requests per second at a simulated second; 0 or more."""
 
 
+def _check_fields(model: object) -> None:
+    """Raise BadRequest for a field that is not a number; times (`_seconds`) may be infinite."""
+    for field in fields(model):  # type: ignore[arg-type]  # it is a dataclass
+        name = field.name
+        default = real_number if name.endswith("seconds") else finite_number
+        check_arguments({name: FIELDS.get(name, default)}, {name: getattr(model, name)})
+
+
 @dataclass(frozen=True)
 class Constant:
     """The same rate at all times."""
 
     requests_per_second: float
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
     def rate(self, now: float) -> float:
         """Return the requests per second."""
@@ -78,6 +101,9 @@ class Step:
     after: float
     at_seconds: float
 
+    def __post_init__(self) -> None:
+        _check_fields(self)
+
     def rate(self, now: float) -> float:
         """Return the requests per second."""
         return float(self.before if now < self.at_seconds else self.after)
@@ -91,6 +117,9 @@ class Ramp:
     end: float
     begin_seconds: float
     seconds: float
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
     def rate(self, now: float) -> float:
         """Return the requests per second."""
@@ -109,6 +138,9 @@ class Spike:
     at_seconds: float
     seconds: float
 
+    def __post_init__(self) -> None:
+        _check_fields(self)
+
     def rate(self, now: float) -> float:
         """Return the requests per second."""
         inside = self.at_seconds <= now < self.at_seconds + self.seconds
@@ -123,6 +155,9 @@ class Sine:
     amplitude: float
     period_seconds: float = DAY_SECONDS
     phase_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
     def rate(self, now: float) -> float:
         """Return the requests per second."""
@@ -146,6 +181,9 @@ class Diurnal:
     peak_seconds: float = PEAK_SECONDS
     sharpness: float = 1.0
     weekend: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_fields(self)
 
     def rate(self, now: float) -> float:
         """Return the requests per second."""
@@ -172,7 +210,8 @@ class Poisson:
     __slots__ = ("_block", "_draws", "model", "seed")
 
     def __init__(self, model: TrafficModel | float, seed: int = 0) -> None:
-        self.model = Constant(float(model)) if isinstance(model, (int, float)) else model
+        check_arguments(FIELDS, {"seed": seed})
+        self.model = traffic_model(model)
         self.seed = seed
         self._block = -1
         self._draws = b""
@@ -226,6 +265,9 @@ class Noisy:
     relative: float = 0.1
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        _check_fields(self)
+
     def rate(self, now: float) -> float:
         """Return the requests per second."""
         draw = keyed_fraction(f"traffic/{self.seed}/{int(now)}")
@@ -239,11 +281,16 @@ class Replay:
         points: (second, requests per second) pairs; each rate holds until the next pair.
 
     Raises:
-        BadRequest: no pair, or seconds that do not rise.
+        BadRequest: no pair, an entry that is no pair of numbers, or seconds that do not rise.
     """
 
     def __init__(self, points: Iterable[tuple[float, float]]) -> None:
-        self._points = [(float(second), float(rate)) for second, rate in points]
+        try:
+            self._points = [(float(second), float(rate)) for second, rate in points]
+        except (TypeError, ValueError) as error:
+            raise BadRequest(f"a replay needs (second, rate) pairs of numbers: {error}") from error
+        if not all(isfinite(value) for point in self._points for value in point):
+            raise BadRequest("the numbers of a replay must be finite")
         self._seconds = [second for second, _ in self._points]
         if not self._points:
             raise BadRequest("a replay needs at least one (second, rate) pair")

@@ -37,12 +37,19 @@ from dataclasses import dataclass
 from math import inf, log
 from typing import NamedTuple
 
+from kubesim.arguments import check_arguments, flag, real_number
 from kubesim.errors import BadRequest
 
 LIMIT = 1_000.0  # requests that may wait
 TIMEOUT_SECONDS = 5.0  # how long a client waits
 MOST_LOADED = 0.95  # highest load in the M/M/1 formula, as a share of a pod's rate
 STEP_SECONDS = 1.0
+QUEUE_FIELDS = {
+    "limit": real_number,
+    "timeout_seconds": real_number,
+    "retries": real_number,
+    "wasted_work": flag,
+}
 P50, P95, P99 = (-log(1.0 - share) for share in (0.5, 0.95, 0.99))  # of an exponential of mean 1
 
 
@@ -58,7 +65,8 @@ class Queue:
             vain.
 
     Raises:
-        BadRequest: a negative limit, a time-out that is not above 0, a share not from 0 to 1.
+        BadRequest: a negative limit, a time-out that is not above 0, a share not from 0 to 1, or
+            no numbers.
     """
 
     limit: float = LIMIT
@@ -67,6 +75,7 @@ class Queue:
     wasted_work: bool = False
 
     def __post_init__(self) -> None:
+        check_arguments(QUEUE_FIELDS, {name: getattr(self, name) for name in QUEUE_FIELDS})
         if not self.limit >= 0:
             raise BadRequest(f"a queue's limit must be 0 or more, not {self.limit!r}")
         if not self.timeout_seconds > 0:
