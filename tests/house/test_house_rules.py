@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from source_tree import ROOT, Source, import_cycles, sources
@@ -46,8 +48,16 @@ MAY_USE = {
     "sched": set(),
     "asyncio": set(),
     "secrets": {"rest", "__main__"},  # tokens must not come from the seed
+    "uuid": set(),
+    "concurrent": {"experiment"},  # an executor that the caller gives
+    "multiprocessing": set(),
+    "_thread": set(),
 }
-FORBIDDEN_CALLS = re.compile(r"datetime\.(now|utcnow|today)|uuid\.?uuid[14]|date\.today")
+FORBIDDEN_CALLS = re.compile(
+    r"\b(datetime|dt)\.(now|utcnow|today)\b|\bdate\.today\b|\burandom\b|\b__import__\b"
+)
+# Names that `kubesim/__init__.py` imports at their first use, and the modules they are in.
+LAZY = {"Cluster": "cluster"}
 
 # Packages that the core uses if they are installed, where, and why; a message says what to install.
 OPTIONAL = {
@@ -97,7 +107,7 @@ def test_imports_follow_the_layers() -> None:
             parts = module.split(".")
             if parts[0] != "kubesim" or len(parts) < 2:
                 continue
-            other = parts[1]
+            other = LAZY.get(parts[1], parts[1])
             if other != here and _is_module(other) and RANK[other] >= RANK[here]:
                 broken.append(f"{source.where}:{line}: {here} may not import {other}")
     report(broken)
@@ -220,16 +230,27 @@ def _undocumented(source: Source) -> list[str]:
     }
     broken = []
     for node in ast.walk(tree):
-        if not isinstance(node, (ast.ClassDef, ast.FunctionDef)) or node.name.startswith("_"):
+        if not isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if node.name.startswith("_"):
             continue
         if id(node) in private or id(node) in nested:
             continue
         if any("overload" in ast.dump(d) or "setter" in ast.dump(d) for d in node.decorator_list):
             continue
-        protocol_member = len(node.body) == 1 and isinstance(node.body[0], ast.Expr)
-        if not ast.get_docstring(node) and not protocol_member:
+        if not ast.get_docstring(node) and not _is_stub(node):
             broken.append(f"{source.where}:{node.lineno}: {node.name} has no docstring")
     return broken
+
+
+def _is_stub(node: ast.AST) -> bool:
+    """Whether the body of a function is ``...`` alone, as in an overload."""
+    return (
+        isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and len(node.body) == 1
+        and isinstance(node.body[0], ast.Expr)
+        and isinstance(node.body[0].value, ast.Constant)
+    )
 
 
 def test_public_names_are_documented() -> None:
@@ -243,14 +264,62 @@ def test_no_exception_is_swallowed() -> None:
     broken = []
     for source in KUBESIM:
         for node in ast.walk(source.tree):
-            if isinstance(node, ast.ExceptHandler):
-                broad = node.type is None or (
-                    isinstance(node.type, ast.Name)
-                    and node.type.id in {"Exception", "BaseException"}
-                )
-                if broad and all(isinstance(statement, ast.Pass) for statement in node.body):
+            if isinstance(node, ast.ExceptHandler) and _names_all_errors(node.type):
+                if all(_does_nothing(statement) for statement in node.body):
+                    broken.append(f"{source.where}:{node.lineno}: say what failed")
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+                if any(_names_all_errors(argument) for argument in node.args):
                     broken.append(f"{source.where}:{node.lineno}: say what failed")
     report(broken)
+
+
+def _names_all_errors(errors: ast.expr | None) -> bool:
+    """Whether the errors of an except clause are all, or those of a tuple with `Exception`."""
+    broad = {"Exception", "BaseException"}
+    return errors is None or any(
+        isinstance(name, ast.Name) and name.id in broad for name in ast.walk(errors)
+    )
+
+
+def _does_nothing(statement: ast.stmt) -> bool:
+    constant = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+    return constant or isinstance(statement, (ast.Pass, ast.Continue))
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (test_imports_follow_the_layers, "from kubesim import Cluster"),
+        (test_imports_follow_the_layers, "from kubesim import cluster"),
+        (test_time_and_randomness_come_from_the_clock, "from uuid import uuid4"),
+        (test_time_and_randomness_come_from_the_clock, "import concurrent.futures"),
+        (test_time_and_randomness_come_from_the_clock, "dt.now(UTC)"),
+        (test_time_and_randomness_come_from_the_clock, "os.urandom(3)"),
+        (test_public_names_are_documented, "def shout(word):\n    print(word)"),
+        (test_public_names_are_documented, "async def shout(word):\n    print(word)"),
+        (test_no_exception_is_swallowed, "try:\n    x\nexcept (KeyError, Exception):\n    pass"),
+        (test_no_exception_is_swallowed, "try:\n    x\nexcept Exception:\n    ..."),
+        (test_no_exception_is_swallowed, "with contextlib.suppress(Exception):\n    x"),
+    ],
+)
+def test_a_broken_rule_would_be_found(
+    rule: Callable[[], None], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each rule fails for a file that breaks it, and passes for one that does not."""
+    module = sys.modules[__name__]
+    for content, broken in (("", False), (text, True)):
+        path = tmp_path / "kubesim" / "store" / "module.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'"""A module."""\n\n{content}\n')
+        source = Source(path, "kubesim.store.module")
+        monkeypatch.setattr(Source, "where", str(path))
+        monkeypatch.setattr(module, "KUBESIM", [source])
+        monkeypatch.setattr(module, "PYTHON", [source])
+        if broken:
+            with pytest.raises(pytest.fail.Exception):
+                rule()
+        else:
+            rule()
 
 
 def test_no_unfinished_work_and_no_machine_paths() -> None:
