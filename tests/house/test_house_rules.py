@@ -327,7 +327,10 @@ def test_no_unfinished_work_and_no_machine_paths() -> None:
     marks = re.compile("TO" + "DO|FIX" + "ME|NotImplemented" + "Error")
     paths = re.compile(r"(?<![\w.])/(work|root|home)/[a-z]")
     texts = [source.path for source in PYTHON]
-    for pattern in ("tests/**/*.py", "tools/**/*.py", "benchmarks/**/*.py", "*.md", "docs/**/*.md"):
+    python = ("tests/**/*.py", "tools/**/*.py", "benchmarks/**/*.py")
+    pages = ("*.md", "docs/**/*.md", "docs/**/*.csv")
+    settings = ("Makefile", "*.toml", "*.yml", "*.yaml", "*.cff", "*.in", "setup.py")
+    for pattern in (*python, *pages, *settings):
         texts += sorted(ROOT.glob(pattern))
     texts += [*sorted(ROOT.glob("notebooks/*.ipynb")), *sorted(ROOT.glob(".github/**/*.*"))]
     broken = []
