@@ -49,7 +49,7 @@ _REFERENCE = re.compile(
 
 
 def valid_reference(image: str) -> bool:
-    """Whether a string is an image reference: [registry/]name[:tag][@digest]."""
+    """Whether a string is an image reference: ``[registry/]name[:tag][@digest]``."""
     return _REFERENCE.fullmatch(image) is not None
 
 

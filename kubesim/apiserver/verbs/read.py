@@ -117,8 +117,9 @@ class Reader:
         Args:
             kind: any name of the kind.
             namespace: None: all namespaces.
-            label_selector, field_selector, resource_version, resource_version_match, limit,
-                continue_token: see `ListOptions`. All pages of a list show one snapshot.
+            label_selector, field_selector: see `ListOptions`.
+            resource_version, resource_version_match: see `ListOptions`.
+            limit, continue_token: see `ListOptions`. All pages of a list show one snapshot.
 
         Raises:
             BadRequest: a malformed selector, token or limit.
@@ -152,8 +153,8 @@ class Reader:
 
         Args:
             kind, namespace: as for `list`.
-            label_selector, field_selector, resource_version, resource_version_match, limit,
-                continue_token: see `ListOptions`.
+            label_selector, field_selector: see `ListOptions`.
+            resource_version, resource_version_match, limit, continue_token: see `ListOptions`.
 
         Raises:
             BadRequest, Expired, Timeout: as for `list`.

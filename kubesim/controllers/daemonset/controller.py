@@ -65,8 +65,9 @@ class DaemonSetController(PodOwner["DaemonSetDict"]):
     """Reconciles DaemonSets, one key at a time.
 
     Args:
-        watch_latency_seconds: delay of the watch events of pods; more than 0 lets tests and
-            lessons observe a stale cache.
+        tools: of the cluster.
+        options: ``watch_latency_seconds``, the delay of the watch events of pods; more than 0
+            lets tests and lessons observe a stale cache.
     """
 
     name = "daemonset-controller"

@@ -67,8 +67,9 @@ class JobController(PodOwner["JobDict"]):
     """Reconciles Jobs by key, and pods whose Job was deleted by ``orphan:`` key.
 
     Args:
-        watch_latency_seconds: delay of the watch events of pods; more than 0 lets tests and
-            lessons observe a stale cache.
+        tools: of the cluster.
+        options: ``watch_latency_seconds``, the delay of the watch events of pods; more than 0
+            lets tests and lessons observe a stale cache.
     """
 
     name = "job-controller"
