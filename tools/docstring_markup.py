@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import griffe
 
 SECTION = re.compile(r"^(Args|Attributes):\s*$")
+ARGS = re.compile(r"^Args:\s*$", re.M)
 SEVERAL = re.compile(r"^(\s+)(\*{0,2}\w+(?:, \*{0,2}\w+)+): (.*)$")
 
 
@@ -77,4 +78,7 @@ class DocstringMarkup(griffe.Extension):
     def on_object(self, *, obj: griffe.Object, **_options: object) -> None:
         """Prepare the docstring of a module, class, function or attribute."""
         if obj.docstring:
-            obj.docstring.value = prepare(obj.docstring.value)
+            text = prepare(obj.docstring.value)
+            if obj.is_attribute:  # a property that returns a function has Args of that function
+                text = ARGS.sub("Called with:", text)
+            obj.docstring.value = text

@@ -167,8 +167,10 @@ class ScorePlugin(Protocol):
     ) -> Callable[[PodDict, NodeInfo], float] | Callable[[PodDict, NodeInfo, CycleState], float]:
         """score(pod, node, state): a raw score; without NormalizeScore within 0..100.
 
-        The node is one that passed the filters; the cycle state is for what a plug-in keeps between
-        its extension points.
+        Args:
+            pod: the pod.
+            node: a node that passed the filters.
+            state: cycle state, for what a plug-in keeps between its extension points.
         """
 
 
