@@ -16,7 +16,7 @@ Source: k8s.io/client-go/tools/cache (shared_informer.go, reflector.go).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Generic, Protocol, TypedDict, cast
+from typing import Any, Generic, Protocol, TypedDict, Unpack, cast, overload
 
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.clock.base import Timer, Worker
@@ -67,17 +67,37 @@ class Informer(Generic[D]):
         resync_seconds: seconds between two lists, which repair a lost event; 0: list once.
     """
 
+    @overload
     def __init__(
         self,
         api: KubeAPI,
         worker: Worker,
-        kind: KindName[D] | str,
+        kind: KindName[D],
+        *,
+        on_event: Callable[[ResourceEvent[D]], None] | None = None,
+        **options: Unpack[InformerOptions[D]],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Informer[Document],
+        api: KubeAPI,
+        worker: Worker,
+        kind: str,
+        *,
+        on_event: Callable[[ResourceEvent[Document]], None] | None = None,
+        **options: Unpack[InformerOptions[Document]],
+    ) -> None: ...
+    def __init__(
+        self,
+        api: KubeAPI,
+        worker: Worker,
+        kind: KindName[Any] | str,
         *,
         namespace: str | None = None,
-        on_event: Callable[[ResourceEvent[D]], None] | None = None,
+        on_event: Callable[[ResourceEvent[Any]], None] | None = None,
         label_selector: str = "",
         field_selector: str = "",
-        indexers: Mapping[str, Indexer[D]] | None = None,
+        indexers: Mapping[str, Indexer[Any]] | None = None,
         latency_seconds: float = 0.0,
         resync_seconds: float = 0.0,
     ) -> None:
