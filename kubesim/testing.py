@@ -29,6 +29,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Protocol
 
+from kubesim.arguments import check_arguments, instance_of, optional
 from kubesim.cluster import Cluster
 from kubesim.errors import BadRequest
 
@@ -68,6 +69,7 @@ class Lab:
     ) -> None:
         if options.get("clock", "virtual") != "virtual":
             raise BadRequest("a Lab runs on virtual time", hint='use Cluster(clock="live")')
+        check_arguments({"serve": optional(instance_of(dict, "a dictionary"))}, {"serve": serve})
         self.cluster = Cluster(**{"hpa": False, **options})
         self._lock = threading.Lock()  # time has one driver at a time: the test or its thread
         self._folder = TemporaryDirectory(prefix="kubesim-")

@@ -14,12 +14,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from kubesim import Cluster
+from kubesim.arguments import check_arguments, instance_of, mapping_of, optional
 from kubesim.objects import Document
 from kubesim.objects.kindnames import POD
 from kubesim.scheduler.framework.resources import request_of
 
 if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
+
+
+LABELS = optional(mapping_of(instance_of(str, "a string"), "strings"))
 
 
 def pod(
@@ -37,7 +41,11 @@ def pod(
         cpu, memory: requests, as Kubernetes quantities; "" requests nothing.
         labels: labels of the pod.
         spec: further fields of its spec, for example ``nodeSelector={"disk": "ssd"}``.
+
+    Raises:
+        BadRequest: labels of another type.
     """
+    check_arguments({"labels": LABELS}, {"labels": labels})
     requests = {key: value for key, value in (("cpu", cpu), ("memory", memory)) if value}
     container = {"name": "main", "image": "app:1", "resources": {"requests": requests}}
     return {

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+import lessons
 from kubesim import Cluster
 from kubesim.errors import BadRequest
 from kubesim.experiment import Contender, World, compare, simulate
+from kubesim.testing import Lab
 from kubesim.traffic import (
     Constant,
     Diurnal,
@@ -117,6 +119,8 @@ def test_experiments(make: Callable[[], object], message: str) -> None:
         (lambda c: c.delete([], dry_run=True), "there is no option 'dry_run'"),
         (lambda c: c.serve(token=3), "token must be a string, or None, not 3"),
         (lambda c: c.serve(allowed_hosts="hub"), "allowed_hosts must be a list of host names"),
+        (lambda c: Lab(serve="x"), "serve must be a dictionary, or None, not 'x'"),
+        (lambda c: Lab(settle="5"), "seconds must be a number"),
         (lambda c: c.serve(tsl=True), "there is no option 'tsl' .*tls"),
         (lambda c: c.node("node-1").taint(None), "text must be a string such as"),
         (lambda c: c.node("node-1").taint("a:NoSchedule", overwrite=1), "overwrite must be True"),
@@ -133,3 +137,33 @@ def test_methods_of_a_cluster(call: Callable[[Cluster], object], message: str) -
         with pytest.raises(BadRequest, match=message):
             call(cluster)
         assert cluster.api.store.revision == revision
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: lessons.Cockpit(speed="fast"), "speed must be a number, not 'fast'"),
+        (lambda: lessons.Cockpit(name=["a"]), "name must be a string"),
+        (lambda: lessons.RolloutPanel(running="no"), "running must be True or False"),
+        (lambda: lessons.SchedulerPanel(weight=None), "weight must be a whole number"),
+        (lambda: lessons.SchedulerPanel(pods="3"), r"pods must be a whole number.*write pods=3"),
+        (lambda: lessons.TuningPanel(70), "tuning must be a Tuning, or None, not 70"),
+        (lambda: lessons.TuningPanel(seed="x"), "seed must be a whole number"),
+        (lambda: lessons.record(None, 60), "cluster must be a Cluster, not None"),
+        (lambda: lessons.watch_rollout("web", 60), "cluster must be a Cluster, not 'web'"),
+        (lambda: lessons.fill(3), "cluster must be a Cluster, not 3"),
+        (lambda: lessons.pod("p", labels="app=web"), "labels must be a mapping from names to"),
+    ],
+)
+def test_lessons(make: Callable[[], object], message: str) -> None:
+    """A panel is not opened, and no time passes."""
+    pytest.importorskip("ipywidgets", reason="the lessons' packages are not installed")
+    with pytest.raises(BadRequest, match=message):
+        make()
+
+
+@pytest.mark.parametrize("seconds", ["60", NAN, -1])
+def test_a_recorded_run_takes_seconds(seconds: Any) -> None:
+    """A finite number of 0 or more."""
+    with Cluster(nodes=1) as cluster, pytest.raises(BadRequest, match="seconds must be"):
+        lessons.record(cluster, seconds)

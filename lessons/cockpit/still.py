@@ -11,7 +11,7 @@ from lessons.cockpit import tables
 from lessons.cockpit.chart import CHART, chart_data
 from lessons.cockpit.series import WorkloadSeries
 from lessons.ui.charts import svg_chart
-from lessons.ui.series import RecordedRun, run_in_slices
+from lessons.ui.series import RecordedRun, check_run, run_in_slices
 
 SLICE_SECONDS = 1.0
 
@@ -58,7 +58,11 @@ def record(
 
     Returns:
         the run; as the last value of a cell it shows its picture.
+
+    Raises:
+        BadRequest: an argument of another type.
     """
+    check_run(cluster=cluster, seconds=seconds, title=title, slice_seconds=slice_seconds)
     series = WorkloadSeries(cluster, window=max(seconds, 1.0) + cluster.clock.now())
     series.pull()
     run_in_slices(series, seconds, cluster.sleep, slice_seconds)

@@ -10,7 +10,7 @@ from kubesim import Cluster, Table
 from lessons.rollout.chart import CHART, chart_data
 from lessons.rollout.series import RolloutSeries
 from lessons.ui.charts import svg_chart
-from lessons.ui.series import RecordedRun, run_in_slices
+from lessons.ui.series import RecordedRun, check_run, run_in_slices
 
 SLICE_SECONDS = 1.0
 
@@ -61,7 +61,11 @@ def watch_rollout(
 
     Returns:
         the run; as the last value of a cell it shows its picture.
+
+    Raises:
+        BadRequest: an argument of another type.
     """
+    check_run(cluster=cluster, seconds=seconds, title=title, slice_seconds=slice_seconds)
     series = RolloutSeries(cluster, window=seconds)
     series.pull()
     run_in_slices(series, seconds, cluster.sleep, slice_seconds)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from kubesim import Cluster, Table
 from lessons.scheduler import still
 from lessons.scheduler.nodes import Fill, read_nodes
+from lessons.ui.series import check_run
 
 
 class NodeFill:
@@ -60,5 +61,9 @@ def fill(cluster: Cluster, title: str = "How full the nodes are") -> NodeFill:
 
     Returns:
         text, table and picture; as the last value of a cell it shows its picture.
+
+    Raises:
+        BadRequest: an argument of another type.
     """
+    check_run(cluster=cluster, title=title)
     return NodeFill(read_nodes(cluster, title))

@@ -18,7 +18,7 @@ The nearest in the world of Kubernetes is the kube-scheduler-simulator.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ import ipywidgets as W
 from bokeh.models import LayoutDOM
 
 from kubesim import Cluster, Table
+from kubesim.arguments import Check, check_arguments, whole_number
 from kubesim.objects import meta
 from kubesim.objects.kindnames import NODE, POD
 from kubesim.scheduler import NodeInfo, default_profile
@@ -39,6 +40,7 @@ from lessons.ui.base_panel import Panel
 from lessons.ui.series import SeriesSource
 from lessons.ui.widgets import dashboard
 
+ARGUMENTS: Mapping[str, Check] = {"weight": whole_number(0), "pods": whole_number(0)}
 SPEED = 5.0  # simulated seconds per second
 PODS = 6  # at the beginning
 FIRST = ("500m", "512Mi")  # what each of them requests
@@ -127,6 +129,7 @@ class SchedulerPanel(Panel):
         running: bool = True,
         **options: Any,
     ) -> None:
+        check_arguments(ARGUMENTS, {"weight": weight, "pods": pods})
         self._plugin = plugin if plugin is not None else Pack()
         self._plugin_name = str(getattr(self._plugin, "name", type(self._plugin).__name__))
         self.weight = weight

@@ -15,7 +15,7 @@ Kubernetes has no counterpart; the nearest is a load test that is run again and 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from html import escape
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 import ipywidgets as W
 
 from kubesim import Table
+from kubesim.arguments import Check, check_arguments, instance_of, optional, whole_number
 from kubesim.errors import KubeSimError
 from kubesim.objects import ReadOnlyDocument
 from lessons.tuning.chart import CHART
@@ -48,6 +49,11 @@ from lessons.ui.widgets import (
     icon_button,
 )
 
+ARGUMENTS: Mapping[str, Check] = {
+    "tuning": optional(instance_of(Tuning, "a Tuning")),
+    "name": instance_of(str, "a string"),
+    "seed": whole_number(),
+}
 PERIOD_SECONDS = 0.1  # how often the thread checks for new settings
 SETTLED_SECONDS = 30.0
 DECISIONS = 12
@@ -81,7 +87,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         error: why the settings were refused; "" if they were not.
 
     Raises:
-        BadRequest, Invalid: the initial settings are not valid.
+        BadRequest, Invalid: the initial settings are not valid, or an argument is of another type.
     """
 
     _open = False
@@ -94,6 +100,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         seed: int = SEED,
         **settings: Any,
     ) -> None:
+        check_arguments(ARGUMENTS, {"tuning": tuning, "name": name, "seed": seed})
         panels.close(name)
         self._name, self._seed = name, seed
         self.tuning = replace(tuning or Tuning(), **settings)

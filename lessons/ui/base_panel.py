@@ -27,7 +27,8 @@ from typing import Any
 import ipywidgets as W
 from bokeh.models import LayoutDOM
 
-from kubesim import Cluster
+from kubesim import Cluster, arguments
+from kubesim.arguments import Check, check_arguments
 from kubesim.errors import BadRequest, KubeSimError
 from lessons import clusters
 from lessons.ui import open_panels as panels
@@ -39,6 +40,11 @@ from lessons.ui.series import SeriesSource, run_in_slices
 from lessons.ui.still_output import HOW_TO_SHOW, display_panel, with_picture
 from lessons.ui.transport import STEP_SECONDS, Transport, nearest
 
+ARGUMENTS: Mapping[str, Check] = {
+    "speed": arguments.number(above=True),
+    "name": arguments.instance_of(str, "a string"),
+    "running": arguments.flag,
+}
 HZ = 5.0  # repaints a second
 POLLS = 4  # updates from the cluster between two repaints
 SLICE_SECONDS = 1.0  # virtual clock: simulated time between two updates
@@ -63,7 +69,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
         live: the widget that shows the charts.
 
     Raises:
-        BadRequest: the clock is neither "live" nor "virtual".
+        BadRequest: the clock is neither "live" nor "virtual", or an argument is of another type.
     """
 
     _open = False
@@ -73,6 +79,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
     ) -> None:
         if clock not in ("live", "virtual"):
             raise BadRequest(f"unknown clock {clock!r}", hint='use "live" or "virtual"')
+        check_arguments(ARGUMENTS, {"speed": speed, "name": name, "running": running})
         panels.close(name)
         self._name = name
         self._options = dict(options)

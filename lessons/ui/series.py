@@ -7,8 +7,18 @@ chart and does not depend on one. The nearest in Kubernetes is a scrape by Prome
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
+
+from kubesim import Cluster, arguments
+from kubesim.arguments import Check, check_arguments
+
+RUN: Mapping[str, Check] = {
+    "cluster": arguments.instance_of(Cluster, "a Cluster"),
+    "seconds": arguments.number(unit="seconds"),
+    "title": arguments.instance_of(str, "a string"),
+    "slice_seconds": arguments.number(above=True, unit="seconds"),
+}
 
 
 class Timed(Protocol):
@@ -48,6 +58,15 @@ def run_in_slices(
     for _ in range(slices):
         sleep(seconds / slices)
         series.pull()
+
+
+def check_run(**given: object) -> None:
+    """Raise an error for the first argument of a recorded run that makes no sense.
+
+    Raises:
+        BadRequest: says what was expected.
+    """
+    check_arguments(RUN, given)
 
 
 S = TypeVar("S", bound=SeriesSource)

@@ -19,7 +19,10 @@ SEARCHED = """
     reference, partition, pod disruption budget, preemption, priority class, QoS class, quota,
     readiness probe, reconcile, resourceVersion, resync, revision history, rolling update,
     server-side apply, sidecar, slow start, stabilization window, strategic merge patch, surge,
-    taint, toleration, topology spread, virtual time, watch, work queue
+    taint, toleration, topology spread, virtual time, watch, work queue, completion mode,
+    concurrency policy, generateName, headless service, HPA behavior, liveness probe,
+    minReadySeconds, percentage of nodes to score, pod affinity, pod management policy, pod
+    template hash, RBAC rule, readiness gate, time to live
 """
 
 
