@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 VIRTUAL_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 """The date at which every virtual clock starts, so that runs are repeatable byte for byte."""
 
+RFC_3339 = "%Y-%m-%dT%H:%M:%SZ"
 CACHED_TIMESTAMPS = 512  # all pods of one second need the same string
 
 
@@ -16,9 +17,6 @@ class Timestamps(dict[int, str]):
     Args:
         epoch: the UTC date at which the simulated second was 0.
 
-    Attributes:
-        seconds: the second of each string that is here, so that it need not be parsed.
-
     >>> Timestamps(VIRTUAL_EPOCH)[61]
     '2025-01-01T00:01:01Z'
     """
@@ -26,15 +24,12 @@ class Timestamps(dict[int, str]):
     def __init__(self, epoch: datetime) -> None:
         super().__init__()
         self._epoch = epoch.replace(microsecond=0)
-        self.seconds: dict[str, float] = {}
 
     def __missing__(self, second: int) -> str:
         if len(self) >= CACHED_TIMESTAMPS:
             self.clear()
-            self.seconds.clear()
-        formatted = (self._epoch + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        formatted = (self._epoch + timedelta(seconds=second)).strftime(RFC_3339)
         self[second] = formatted
-        self.seconds[formatted] = float(second)
         return formatted
 
 

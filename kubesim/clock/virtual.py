@@ -24,12 +24,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from random import Random
 
 from kubesim.clock.base import Callback, FailureHandler, Worker
-from kubesim.clock.calendar import VIRTUAL_EPOCH, Calendar
+from kubesim.clock.calendar import CACHED_TIMESTAMPS, RFC_3339, VIRTUAL_EPOCH, Calendar
 from kubesim.clock.driving import DriverTurn
 from kubesim.errors import ClockError
 
@@ -130,7 +130,8 @@ class VirtualClock:
     def __init__(self, *, shuffle_seed: int | None = None, speed: float = 1.0) -> None:
         self._now = 0.0
         self._calendar = Calendar(VIRTUAL_EPOCH)
-        self._timestamps = self._calendar.timestamps
+        self._timestamps: dict[int, str] = {}  # by second
+        self._seconds: dict[str, float] = {}  # the same the other way round
         self._instants: list[Instant] = []  # heap
         self._queue: dict[Instant, list[VirtualTimer]] = {}
         self._inbox: deque[VirtualTimer] = deque()  # from threads that do not drive
@@ -156,11 +157,20 @@ class VirtualClock:
 
     def timestamp(self, seconds: float | None = None) -> str:
         """Return `now()` (or the given second) as RFC 3339, whole seconds."""
-        return self._timestamps[int(self._now if seconds is None else seconds)]
+        second = int(self._now if seconds is None else seconds)
+        return self._timestamps.get(second) or self._format(second)
+
+    def _format(self, second: int) -> str:
+        if len(self._timestamps) >= CACHED_TIMESTAMPS:
+            self._timestamps.clear()
+            self._seconds.clear()
+        timestamp = (VIRTUAL_EPOCH + timedelta(seconds=second)).strftime(RFC_3339)
+        self._timestamps[second], self._seconds[timestamp] = timestamp, float(second)
+        return timestamp
 
     def seconds_at(self, timestamp: str) -> float:
         """Parse an RFC 3339 string; return its simulated seconds."""
-        second = self._timestamps.seconds.get(timestamp)
+        second = self._seconds.get(timestamp)
         return self._calendar.seconds_at(timestamp) if second is None else second
 
     def worker(self, name: str, *, priority: int = 0, actor: str = "") -> VirtualWorker:
