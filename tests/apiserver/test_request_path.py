@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.request_path import MOST_FILES, RELEASE_0_2_0, counts
+from benchmarks.request_path import MOST_FILES, RELEASE_0_2_0, counts, find_passes
 
 
 @pytest.fixture(scope="module")
@@ -24,3 +24,18 @@ def test_a_request_enters_few_files(
     files, calls = measured[request_name]
     assert files <= MOST_FILES[request_name]
     assert calls <= RELEASE_0_2_0[request_name][1]
+
+
+def test_each_pass_of_the_autoscaler_enters_at_most_half_the_files() -> None:
+    """In minutes with and without load, for the largest pass of each sort."""
+    passes = find_passes(seconds=240.0)
+    rescaling, ordinary = passes.rescaling.counts[0], passes.ordinary.counts[0]
+    assert 0 < rescaling <= RELEASE_0_2_0["HPA pass that rescales"][0] / 2
+    assert 0 < ordinary <= RELEASE_0_2_0["HPA pass that keeps the size"][0] / 2
+
+
+def test_no_pass_renders_its_explanation() -> None:
+    """What-if and steps are rendered when somebody reads the record."""
+    passes = find_passes()
+    for profile in (passes.rescaling, passes.ordinary):
+        assert not {path for path in profile.calls if path.endswith(("whatif.py", "steps.py"))}
