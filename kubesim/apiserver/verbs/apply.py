@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from kubesim.apiserver.core import Core, view_of
+from kubesim.apiserver.core import Core, at_revision
 from kubesim.apiserver.fieldmanager.managed import (
     APPLY,
     BEFORE,
@@ -106,7 +106,8 @@ class Applier:
                     return self._create(kind, applied, manager, dry_run)
                 uid, version = metadata.get("uid"), metadata.get("resourceVersion")
                 core.check_preconditions(kind, kv, uid, version)
-                new, managed = self._merge(kind, kv.view or view_of(kv), applied, manager, force)
+                old = kv.view or at_revision(kv.value, kv.mod_revision)
+                new, managed = self._merge(kind, old, applied, manager, force)
             except AlreadyExists:
                 continue  # another client has created it in the meantime
             try:
