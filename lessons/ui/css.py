@@ -68,6 +68,7 @@ body[data-jp-theme-light="false"] .ks-cockpit {
 @container (max-width: 479px) {
   .ks-cards { flex-direction: column !important; }
   .ks-cards > .ks-card { flex: none !important; }
+  .ks-cockpit .ks-fill { height: 460px; }
 }
 .ks-cockpit table.ks-table { border-collapse: collapse; width: 100%; font-size: var(--ks-font);
   line-height: 1.4; font-variant-numeric: tabular-nums; }
