@@ -12,6 +12,7 @@ from typing import Any, cast
 from bokeh.models import (
     CategoricalColorMapper,
     ColumnDataSource,
+    CustomJS,
     FactorRange,
     FixedTicker,
     HoverTool,
@@ -43,6 +44,26 @@ SEGMENTS = ("y", "left", "right", "middle", "pod", "label", "colour", "asks")
 WHOLES = ("y", "right", "hatch", "figures")
 MARKED = ("y", "left", "right")
 TIP = "<b>@pod</b>: @asks"
+# In the page: room for the texts beside the bars, and no name that is wider than its segment.
+FIT_TEXTS = """
+const inner = figure.inner_width, range = figure.x_range;
+if (!inner) return;
+const pen = document.createElement('canvas').getContext('2d');
+const plain = spec => spec.value ?? spec;
+pen.font = `${plain(glyph.text_font_size)} ${plain(glyph.text_font)}`;
+const width = text => pen.measureText(text).width;
+const bars = Math.max(100, ...Array.from(segments.data.right));
+const beside = Math.max(0, ...Array.from(wholes.data.figures, width)) + 16;
+const end = bars * inner / Math.max(inner - beside, inner * 0.3);
+const {pod, left, right} = segments.data;
+const label = Array.from(pod, (name, n) =>
+  (right[n] - left[n]) / end * inner > width(name) + 3 ? name : '');
+setTimeout(() => {
+  if (Math.abs(range.end - end) > 0.01) range.setv({end}, {sync: false});
+  if (label.join() !== Array.from(segments.data.label).join())
+    segments.setv({data: {...segments.data, label}}, {sync: false});
+}, 0);
+"""
 
 
 class FillChart:
@@ -83,7 +104,7 @@ class FillChart:
         (nodes,) = plot.yaxis
         nodes.group_label_orientation = "horizontal"
         self.themed.size(nodes, group_text_font_size=FONT_SIZE)
-        self.themed.paint(nodes, group_text_color="text")
+        self.themed.paint(nodes, group_text_color="text", separator_line_color="grid")
         plot.ygrid.visible = False
         return cast(LayoutDOM, plot)
 
@@ -119,6 +140,17 @@ class FillChart:
             text.text_baseline = "middle"
             themed.size(text, text_font_size="11px")
             themed.paint(text, text_color="text")
+        arguments = {
+            "figure": plot,
+            "segments": self._segments,
+            "wholes": self._wholes,
+            "glyph": figures,
+        }
+        fit = CustomJS(args=arguments, code=FIT_TEXTS)
+        plot.js_on_change("inner_width", fit)
+        plot.x_range.js_on_change("end", fit)
+        for source in (self._segments, self._wholes):
+            source.js_on_change("data", fit)
         plot.add_tools(HoverTool(renderers=[pods], tooltips=TIP))
 
     def scale(self, factor: float) -> None:

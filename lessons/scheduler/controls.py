@@ -90,7 +90,7 @@ class NodeControls:
         self.node = W.Dropdown(
             options=nodes,
             description="node",
-            style={"description_width": "34px"},
+            style={"description_width": "auto"},
             layout=W.Layout(width="auto", flex="1 1 130px"),
         )
         self.cordon = icon_button("Cordon / open", "lock", "kubectl cordon or uncordon")

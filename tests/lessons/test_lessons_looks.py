@@ -20,7 +20,7 @@ from lessons.scheduler.nodes import read_nodes
 from lessons.tuning.panel import TuningPanel
 from lessons.ui import css
 from lessons.ui.charts import svg
-from lessons.ui.charts.bokeh_chart import TRANSPARENT, BokehChart
+from lessons.ui.charts.bokeh_chart import BokehChart
 from lessons.ui.charts.theme import CONTRAST, DARK, LIGHT, PAGE, THEMES, Theme, contrast, stylesheet
 from lessons.ui.charts.themed import scaled
 from lessons.ui.html import html_table, natural
@@ -103,7 +103,7 @@ def test_a_live_chart_lets_the_page_choose() -> None:
     """Transparent figures; the script has a colour for every model, in every theme."""
     chart = BokehChart(CHART)
     for figure in chart.figures:
-        assert figure.background_fill_color == figure.border_fill_color == TRANSPARENT
+        assert figure.background_fill_color is None and figure.border_fill_color is None
         assert figure.yaxis[0].major_label_text_color == LIGHT.text
     (script,) = chart.layout.document.callbacks._js_event_callbacks["document_ready"]
     names = set(LIGHT.colours())

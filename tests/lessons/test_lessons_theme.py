@@ -15,7 +15,7 @@ from lessons.scheduler.chart import FillChart, segments_of
 from lessons.scheduler.nodes import Fill, NodeRow, Part
 from lessons.tuning import chart as tuning
 from lessons.ui.charts import svg_chart
-from lessons.ui.charts.bokeh_chart import TRANSPARENT, BokehChart
+from lessons.ui.charts.bokeh_chart import BokehChart
 from lessons.ui.charts.chart import Band, Bundle, Chart, ChartData, Curve, Dots, Markers, Plot
 from lessons.ui.charts.theme import LIGHT, FillStyle, LineStyle
 
@@ -82,7 +82,7 @@ def test_a_theme_changes_both_drawings(name: str) -> None:
     picture = svg_chart.draw(chart, data, "title", "in words", DARK)
     assert not [colour for colour in light_lines | {"white"} if f'"{colour}"' in picture]
     for figure in BokehChart(chart, DARK).figures:
-        assert figure.background_fill_color == figure.border_fill_color == TRANSPARENT  # the page's
+        assert figure.background_fill_color is figure.border_fill_color is None  # the page's
         for each in figure.renderers:
             assert str(getattr(each.glyph, "line_color", None)) not in light_lines
         assert figure.legend[0].label_text_color == "#eeeeee"
@@ -119,5 +119,5 @@ def test_the_node_chart_is_described_once_too() -> None:
     assert 'fill="#101010"' in picture and '"white"' not in picture
     live = FillChart(DARK)
     live.draw(fill, "web-0")
-    assert live.layout.background_fill_color == TRANSPARENT  # the page's
+    assert live.layout.background_fill_color is None  # the page's
     assert live.layout.yaxis[0].major_label_text_color == "#eeeeee"

@@ -273,9 +273,6 @@ def corners(columns: Columns) -> dict[str, list[object]]:
     return out
 
 
-TRANSPARENT = "#00000000"
-
-
 def set_plain_style(fig: Any, themed: ThemedModels, right_border: int) -> None:
     """Give a figure legible labels, a faint grid, no ornaments, and borders that align.
 
@@ -285,8 +282,9 @@ def set_plain_style(fig: Any, themed: ThemedModels, right_border: int) -> None:
         right_border: pixels to the right of the frame, at least.
     """
     fig.toolbar_location = None
-    # Transparent, and not None: without a fill, Bokeh draws the outline around the canvas, too.
-    fig.background_fill_color = fig.border_fill_color = TRANSPARENT
+    fig.background_fill_color = fig.border_fill_color = None
+    # Bokeh clears half of the first row and column of pixels; the layout before shines through.
+    fig.styles = {**fig.styles, "clip-path": "inset(1px 0px 0px 1px)"}
     fig.min_border_right = right_border
     fig.min_border_top = fig.min_border_bottom = 7
     fig.title.visible = False
