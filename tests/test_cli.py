@@ -114,7 +114,7 @@ def test_created_pods_are_printed_as_the_original_prints_them() -> None:
     """[INFO] KubeAPI: CreatedPod: ID=..., Name=auto-pod-0, then the pod starting."""
     with serving("--speed", "20") as (process, url, lines):
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=120)
         printed = "\n".join(lines) + out
         assert "[INFO] KubeAPI: CreatedPod: ID=" in printed
         assert ", Name=auto-pod-0" in printed
@@ -128,7 +128,7 @@ def test_the_first_lines_are_those_of_the_original() -> None:
         while not any(record["logs"] for record in ask(f"{url}/api/pods")[1]):
             pass  # it has not started yet
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=120)
         printed = "\n".join(lines) + out
         printed_actions = re.findall(r"\[INFO\] (EtcdStore|KubeAPI|Pod): (\w+)", printed)
         assert printed_actions[:3] == [
@@ -147,7 +147,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
     """Exit code 0, a last line, no traceback."""
     with serving() as (process, _url, _lines):
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 0
         assert "Stopped" in out
         assert err == ""
@@ -159,7 +159,7 @@ def test_three_signals_at_once_end_it(attempt: int) -> None:
     with serving("--no-hpa", "--seed", str(attempt)) as (process, _url, _lines):
         for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
             process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert (process.returncode, err) == (0, "")
         assert "Stopped" in out
 
@@ -176,7 +176,7 @@ def test_signals_are_noticed_whatever_the_shell_did(tmp_path: Path) -> None:
                 assert process.poll() is None, log.read_text()
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=30) == 0
+            assert process.wait(timeout=120) == 0
         finally:
             process.kill()
     assert "Stopped" in log.read_text()
@@ -283,7 +283,7 @@ def saved(tmp_path: Path) -> Iterator[Path]:
 def test_kubectl_lists_pods_with_the_kubeconfig_that_serve_prints(saved: Path) -> None:
     """Copied from the screen into a file, it is all that kubectl needs."""
     command = ["kubectl", "--kubeconfig", str(saved), "get", "pods", "-o", "name"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "pod/web\n"), done.stderr
 
 

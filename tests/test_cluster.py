@@ -187,7 +187,7 @@ def test_on_the_live_clock_each_pod_is_a_thread_named_after_it() -> None:
     with Cluster(nodes=2, seed=1, clock="live", speed=20) as cluster:
         cluster.api.create_pod("by-hand")
         assert cluster.wait_until(
-            lambda: [p["status"] for p in cluster.api.list_pods()] == ["Running"] * 2, 60
+            lambda: [p["status"] for p in cluster.api.list_pods()] == ["Running"] * 2, 3_000
         )
         names = {thread.name for thread in threading.enumerate()} - before
         assert "pod/default/by-hand" in names
@@ -202,7 +202,7 @@ def test_delete_answers_after_the_pod_is_gone_on_threads_too() -> None:
     with Cluster(nodes=1, seed=1, clock="live", speed=20, hpa=False) as cluster:
         watch = cluster.api.watch("Pod")
         identity = cluster.api.create_pod("by-hand")["id"]
-        cluster.wait_until(lambda: cluster.api.get_pod(identity)["status"] == "Running", 60)
+        cluster.wait_until(lambda: cluster.api.get_pod(identity)["status"] == "Running", 3_000)
         cluster.api.delete_pod(identity)
         assert cluster.api.list_pods() == []
         events = watch.poll()

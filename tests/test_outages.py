@@ -35,17 +35,17 @@ def test_what_was_missed_is_done_after_a_restart(kind: str) -> None:
     """Pods that were deleted during the outage are replaced after the list."""
     with Cluster(nodes=2, hpa=False, clock=kind, speed=50) as cluster:
         cluster.api.create(web(4))
-        assert cluster.wait_until(lambda: len(names(cluster)) == 4)
+        assert cluster.wait_until(lambda: len(names(cluster)) == 4, 3_000)
         controller = cluster.controller("replicaset-controller")
         controller.crash()
         assert repr(controller) == "replicaset-controller: crashed"
         for name in sorted(names(cluster))[:3]:
             cluster.api.delete("Pod", name)
-        assert cluster.wait_until(lambda: len(names(cluster)) == 1)
+        assert cluster.wait_until(lambda: len(names(cluster)) == 1, 3_000)
         cluster.sleep(30)
         assert len(names(cluster)) == 1
         controller.restart()
-        assert cluster.wait_until(lambda: len(names(cluster)) == 4)
+        assert cluster.wait_until(lambda: len(names(cluster)) == 4, 3_000)
         assert cluster.controller("replicaset-controller").running
 
 

@@ -37,7 +37,7 @@ def test_the_kubelet_of_its_node_writes_a_pod_s_status(clock: str) -> None:
             conditions = cluster.api.get("Pod", "web").get("status", {}).get("conditions", ())
             return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
-        assert cluster.wait_until(is_ready, 600)
+        assert cluster.wait_until(is_ready, 3_000)
         stored = cluster.api.get("Pod", "web")
         kubelet = f"kubelet/{stored['spec']['nodeName']}"
         rows = [r for r in cluster.api.audit.rows() if r.key == "/registry/pods/default/web"]

@@ -410,7 +410,7 @@ def test_on_the_live_clock_it_is_one_named_thread() -> None:
         world = World(clock=clock)
         world.workload(replicas=7)
         world.hpa(high=5, period="1s")
-        assert clock.wait_until(lambda: world.size() == 5, 60)
+        assert clock.wait_until(lambda: world.size() == 5, 3_000)
         assert "horizontal-pod-autoscaler" in clock.workers()
         world.controller.stop()
     finally:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from lab_page import (
+    OUTCOME,
     TIMEOUT,
     evaluate,
     execute,
@@ -92,6 +93,7 @@ def panel(request: pytest.FixtureRequest, page: Any, lab: tuple[str, Path]) -> s
     open_notebook(page, url, f"look-{name}.ipynb")
     run_cells(page, "setup()", "from lessons import")
     run_cells(page, f"name='{name}'")
+    assert evaluate(page, OUTCOME)["failed"] == []
     page.locator(".ks-cockpit .ks-charts").wait_for(timeout=TIMEOUT)
     page.wait_for_function(DRAWN, timeout=TIMEOUT)
     settle(page)

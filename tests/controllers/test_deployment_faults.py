@@ -262,12 +262,12 @@ def test_a_rollout_on_the_live_clock() -> None:
     with Cluster(nodes=2, seed=1, hpa=False, clock="live", speed=20) as cluster:
         cluster.api.create(deployment(replicas=4))
         web = cluster.rollout("deploy/web")
-        assert cluster.wait_until(lambda: web.progress().done, 60)
+        assert cluster.wait_until(lambda: web.progress().done, 3_000)
         watch = cluster.api.watch("ReplicaSet", resource_version="0")
         change(cluster, "2")
-        assert cluster.wait_until(lambda: web.progress().done, 120)
+        assert cluster.wait_until(lambda: web.progress().done, 3_000)
         within_limits(cluster, watch, 4, 1, 1)
-        assert cluster.wait_until(lambda: versions(cluster) == {"2": 4}, 60)
+        assert cluster.wait_until(lambda: versions(cluster) == {"2": 4}, 3_000)
 
 
 def test_a_refused_replica_set_is_reported_and_dropped(cluster: Cluster) -> None:

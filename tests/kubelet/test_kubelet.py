@@ -301,11 +301,11 @@ def test_deleting_during_a_tick_never_resurrects_a_pod() -> None:
             for number in range(60):
                 cluster.api.create_pod(f"p{number}")
             cluster.wait_until(
-                lambda: sum(p["status"] == "Running" for p in cluster.api.list_pods()) > 40, 200
+                lambda: sum(p["status"] == "Running" for p in cluster.api.list_pods()) > 40, 3_000
             )
             for record in cluster.api.list_pods():
                 cluster.api.delete("Pod", record["name"])
-            assert cluster.wait_until(lambda: cluster.api.list_pods() == [], 500)
+            assert cluster.wait_until(lambda: cluster.api.list_pods() == [], 3_000)
             cluster.sleep(20)
             assert cluster.api.list_pods() == []
             assert not any(t.name.startswith("pod/") for t in threading.enumerate())

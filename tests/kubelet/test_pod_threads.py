@@ -47,12 +47,12 @@ def test_threads_of_pods_end_with_their_pods() -> None:
         for made in pods_with_everything(40):
             cluster.api.create(made)
         assert cluster.wait_until(
-            lambda: sum(p["status"] == "Running" for p in cluster.api.list_pods()) > 20, 300
+            lambda: sum(p["status"] == "Running" for p in cluster.api.list_pods()) > 20, 3_000
         )
         for record in cluster.api.list_pods():
             cluster.api.delete("Pod", record["name"])
-        assert cluster.wait_until(lambda: cluster.api.list_pods() == [], 500)
-        assert cluster.wait_until(lambda: pod_threads() == 0, 100)
+        assert cluster.wait_until(lambda: cluster.api.list_pods() == [], 3_000)
+        assert cluster.wait_until(lambda: pod_threads() == 0, 3_000)
         assert not cluster.failures
 
 
@@ -63,7 +63,7 @@ def test_closing_a_cluster_does_not_wait_for_any_grace() -> None:
         for number in range(20):
             cluster.api.create(a_pod(f"p{number}", notes={"stop-seconds": "never"}))
         assert cluster.wait_until(
-            lambda: [p["status"] for p in cluster.api.list_pods()] == ["Running"] * 20, 100
+            lambda: [p["status"] for p in cluster.api.list_pods()] == ["Running"] * 20, 3_000
         )
         assert pod_threads() == 20
         for number in range(20):

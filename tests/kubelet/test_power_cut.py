@@ -211,14 +211,14 @@ def test_a_power_cut_on_threads() -> None:
         def running() -> int:
             return sum(thread.name.startswith("pod/") for thread in threading.enumerate())
 
-        assert cluster.wait_until(lambda: running() == 20, 200)
+        assert cluster.wait_until(lambda: running() == 20, 3_000)
         cluster.wait_until(
-            lambda: all(record["status"] == "Running" for record in cluster.api.list_pods()), 200
+            lambda: all(record["status"] == "Running" for record in cluster.api.list_pods()), 3_000
         )
         the_kubelet(cluster).fail()
         assert running() == 0
         the_kubelet(cluster).recover()
-        assert cluster.wait_until(lambda: running() == 20, 200)
+        assert cluster.wait_until(lambda: running() == 20, 3_000)
         assert not cluster.failures
 
 

@@ -13,7 +13,7 @@ def from_the_page(widget: Any, value: Any, key: str = "value") -> None:
     widget._handle_msg({"content": {"data": state}, "buffers": []})
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Give the panel's thread wall time until a condition holds; return whether it did."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

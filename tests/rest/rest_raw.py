@@ -118,7 +118,7 @@ def check_unharmed(served: Served) -> None:
     assert served.analytics.since(level="error").rows == []
 
 
-def eventually(holds: Callable[[], bool], patience: float = 15.0) -> bool:
+def eventually(holds: Callable[[], bool], patience: float = 60.0) -> bool:
     """Whether something comes true; looks again and again."""
     end = time.monotonic() + patience
     while not holds():

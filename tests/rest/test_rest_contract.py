@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from rest_raw import eventually
 
 from kubesim import Cluster
 from kubesim.errors import BadRequest
@@ -208,10 +209,7 @@ def test_a_stream_shows_what_is_and_then_every_change(cluster: Cluster, server: 
         target=lambda: lines.extend(read_lines(server, "/api/watch?kind=Pod&format=jsonl", 4))
     )
     thread.start()
-    for _ in range(100):
-        if len(server.streams):
-            break
-        time.sleep(0.02)
+    assert eventually(lambda: len(server.streams) > 0)
     cluster.api.create_pod("later")
     cluster.sleep(5)
     thread.join(15)
@@ -292,11 +290,7 @@ def test_starting_and_stopping_on_one_port_leaks_nothing(cluster: Cluster) -> No
         server.close()
         server.close()
         stream.close()
-    for _ in range(100):
-        if threading.active_count() <= before:
-            break
-        time.sleep(0.02)
-    assert threading.active_count() <= before
+    assert eventually(lambda: threading.active_count() <= before)
 
 
 def test_half_open_connections_do_not_stop_others(server: RestServer) -> None:
