@@ -5,8 +5,8 @@ their metrics, calls the policy, and writes the new size, the status, an Event a
 record. The policy is a pure function (`policy.horizontal.HorizontalPolicy`), or one of your own:
 
     class Cautious:
-        def recommend(self, seen):             # an Observation; see kubesim.autoscaler.types
-            return seen.current + (seen.current < 5)
+        def recommend(self, observation):      # see kubesim.autoscaler.types.Observation
+            return observation.current + (observation.current < 5)
 
     Cluster(policy=Cautious())
 
@@ -216,8 +216,8 @@ class HorizontalController:
             self._scale_unreadable(hpa, error)
             return
         scale = cast("ScaleDict", read)
-        seen = self._observer.observe(hpa, scale, entry.state)
-        result = self._recommend(hpa, seen)
+        observation = self._observer.observe(hpa, scale, entry.state)
+        result = self._recommend(hpa, observation)
         if result is None:
             return
         entry.state = result.state
@@ -225,21 +225,21 @@ class HorizontalController:
         if not self.shadow:
             for type, reason, message in result.events:
                 self.recorder.event(hpa, type, reason, message)
-            if result.replicas != seen.current and not result.failed:
-                outcome = self._rescale(hpa, scale, seen, result)
+            if result.replicas != observation.current and not result.failed:
+                outcome = self._rescale(hpa, scale, observation, result)
             if outcome.written:
                 entry.state = after_rescale(
                     result.state,
-                    seen.current,
+                    observation.current,
                     result.replicas,
                     self.clock.now(),
-                    seen.behavior,
+                    observation.behavior,
                     self.constants,
                 )
-        self._record(hpa, seen, result, outcome)
+        self._record(hpa, observation, result, outcome)
         now = self.clock.timestamp()
         self._write_status(
-            hpa, lambda fresh: status_of(fresh, seen, result, outcome, now, self.constants)
+            hpa, lambda fresh: status_of(fresh, observation, result, outcome, now, self.constants)
         )
 
     def _target_kind(self, target: CrossVersionObjectReferenceDict) -> str:
@@ -255,25 +255,25 @@ class HorizontalController:
         raise NotFound(f'no matches for kind "{kind}" in group "{group}"')
 
     def _recommend(
-        self, hpa: HorizontalPodAutoscalerDict, seen: Observation
+        self, hpa: HorizontalPodAutoscalerDict, observation: Observation
     ) -> Recommendation | None:
         """Call the policy; return None if it raised, which is reported and changes nothing."""
         try:
-            return checked(seen, self.policy.recommend(seen))
+            return checked(observation, self.policy.recommend(observation))
         except Exception as error:  # noqa: BLE001 - a policy of the user's own
             message = f"the policy raised {error_text(error)}"
         self.counts["policy_errors"] += 1
         if not self.shadow:
             self.recorder.event(hpa, "Warning", "PolicyFailed", message)
         self.analytics.log("HPA", "PolicyFailed", f"{short_name(hpa)}: {message}", "error")
-        self._record_decision(hpa, seen, from_error(seen, message), RescaleResult())
+        self._record_decision(hpa, observation, from_error(observation, message), RescaleResult())
         return None
 
     def _rescale(
         self,
         hpa: HorizontalPodAutoscalerDict,
         scale: ScaleDict,
-        seen: Observation,
+        observation: Observation,
         result: Recommendation,
     ) -> RescaleResult:
         """Write the new size over the scale that was read.
@@ -306,31 +306,34 @@ class HorizontalController:
     def _record(
         self,
         hpa: HorizontalPodAutoscalerDict,
-        seen: Observation,
+        observation: Observation,
         result: Recommendation,
         outcome: RescaleResult,
     ) -> None:
-        action, level, message = "NoScale", "debug", log_line(hpa, seen, result)
+        action, level, message = "NoScale", "debug", log_line(hpa, observation, result)
         if outcome.error:
             action, level, message = "ScaleFailed", "error", f"{message}: {outcome.error}"
         elif result.failed:
             level = "warn"
         elif outcome.written:
-            action, level = "ScaleUp" if result.replicas > seen.current else "ScaleDown", "info"
+            action, level = (
+                "ScaleUp" if result.replicas > observation.current else "ScaleDown",
+                "info",
+            )
         if self.shadow:
             action, level = "Shadow", "debug"
         self.analytics.log("HPA", action, message, level)
-        self._record_decision(hpa, seen, result, outcome)
+        self._record_decision(hpa, observation, result, outcome)
 
     def _record_decision(
         self,
         hpa: HorizontalPodAutoscalerDict,
-        seen: Observation,
+        observation: Observation,
         result: Recommendation,
         outcome: RescaleResult,
     ) -> None:
         self.decisions.record(
-            decision_of(hpa, seen, result, outcome, self.name, shadow=self.shadow)
+            decision_of(hpa, observation, result, outcome, self.name, shadow=self.shadow)
         )
 
     def _scale_unreadable(self, hpa: HorizontalPodAutoscalerDict, error: StatusError) -> None:

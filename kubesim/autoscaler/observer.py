@@ -291,10 +291,10 @@ class Observer:
 
     def _update_pods(self, entry: _HpaEntry, pods: Iterable[PodDict]) -> None:
         """Set the selected pods, sorted by name; facts of unchanged pods are kept."""
-        known, selected = entry.pods, []
+        previous, selected = entry.pods, []
         for pod in pods:
             name = str(pod["metadata"]["name"])
-            old = known.get(name)
+            old = previous.get(name)
             if old is None or old.pod is not pod:
                 facts = facts_of(pod, self._clock.seconds_at)
                 same = old is not None and old.pod["spec"] is pod["spec"]

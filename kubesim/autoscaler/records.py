@@ -60,7 +60,7 @@ def with_conditions(status: HPAStatus, conditions: Sequence[Condition], now: str
 
 def status_of(
     hpa: HPADict,
-    seen: Observation,
+    observation: Observation,
     result: Recommendation,
     outcome: RescaleResult,
     now: str,
@@ -70,20 +70,20 @@ def status_of(
 
     Args:
         hpa: the newest HPA, with its old status.
-        seen, result, outcome: of the pass.
+        observation, result, outcome: of the pass.
         now: RFC 3339 string.
         constants: settings of the algorithm.
     """
     old = hpa.get("status") or {}
     attempt = () if outcome.condition is None else (outcome.condition,)
-    desired = result.replicas if outcome.written else seen.current
+    desired = result.replicas if outcome.written else observation.current
     if result.failed or outcome.error:
         desired = old.get("desiredReplicas", 0)
     entries = hpa["spec"].get("metrics") or (default_metric(constants),)
     readings = zip(entries, result.readings, strict=False)
     new: HPAStatus = {
         **with_conditions(old, (*result.conditions, *attempt), now),
-        "currentReplicas": seen.current,
+        "currentReplicas": observation.current,
         "desiredReplicas": desired,
         "currentMetrics": [metric_status(entry, proposal) for entry, proposal in readings],
     }
@@ -137,7 +137,7 @@ def quantity_text(milli: int) -> str:
 
 def decision_of(
     hpa: HPADict,
-    seen: Observation,
+    observation: Observation,
     result: Recommendation,
     outcome: RescaleResult,
     component: str,
@@ -148,15 +148,15 @@ def decision_of(
 
     Args:
         hpa: the HPA.
-        seen, result, outcome: of the pass.
+        observation, result, outcome: of the pass.
         component: name of the controller.
         shadow: the policy decides without acting; a string: name of the policy.
     """
     complete = result.is_rendered
-    figures = seen if complete else without_readings(seen)
+    figures = observation if complete else without_readings(observation)
     record = Decision.on_demand(
         lambda: _body_of(figures, result, outcome, shadow),
-        time=seen.now,
+        time=observation.now,
         revision=meta.resource_version_of(hpa),
         component=component,
         object=object_of(hpa, shadow=shadow),
@@ -166,21 +166,21 @@ def decision_of(
 
 
 def _body_of(
-    seen: Observation, result: Recommendation, outcome: RescaleResult, shadow: bool | str
+    observation: Observation, result: Recommendation, outcome: RescaleResult, shadow: bool | str
 ) -> Document:
     """Return the fields of a decision record that are rendered."""
-    verdict = _verdict(seen.current, result, outcome)
+    verdict = _verdict(observation.current, result, outcome)
     data = {
         **dict.fromkeys(("utilization", "target", "average_milli", "ready")),
-        "pods": len(seen.pods),
+        "pods": len(observation.pods),
         **result.data,
-        "from": seen.current,
+        "from": observation.current,
         "to": result.replicas,
-        "min": seen.minimum,
-        "max": seen.maximum,
+        "min": observation.minimum,
+        "max": observation.maximum,
         "reason": result.reason,
         "written": outcome.written,
-        "metrics": metric_figures(seen, result),
+        "metrics": metric_figures(observation, result),
         "changes": [
             {"kind": c.kind, "value": c.value, "replicas": c.replicas, "text": c.text}
             for c in result.changes
@@ -212,21 +212,21 @@ def _verdict(before: int, result: Recommendation, outcome: RescaleResult) -> str
     return verdict
 
 
-def without_readings(seen: Observation) -> Observation:
+def without_readings(observation: Observation) -> Observation:
     """Return an observation without pods and samples, for a record: its sums are all it needs."""
-    metrics = tuple([(metric, NO_READING) for metric, _ in seen.metrics])
-    return replace(seen, pods=(), metrics=metrics)
+    metrics = tuple([(metric, NO_READING) for metric, _ in observation.metrics])
+    return replace(observation, pods=(), metrics=metrics)
 
 
-def metric_figures(seen: Observation, result: Recommendation) -> list[Document]:
+def metric_figures(observation: Observation, result: Recommendation) -> list[Document]:
     """Return measurement and proposal of each metric as JSON values; [] for a pass without metrics.
 
     Args:
-        seen: the observation of the pass.
+        observation: the observation of the pass.
         result: its recommendation; the proposal of a failed metric is None.
     """
     rows = []
-    for (metric, _), proposal in zip(seen.metrics, result.readings, strict=False):
+    for (metric, _), proposal in zip(observation.metrics, result.readings, strict=False):
         figures: Document = {"metric": metric.description, "proposal": None}
         if proposal is not None:
             curve = proposal.curve
@@ -259,23 +259,21 @@ def measured_text(result: Recommendation, before: str, between: str, after: str)
     return f"{before}{data.get('metric')} {figures[0]}{between}{figures[1]}{after}"
 
 
-def log_line(hpa: HPADict, seen: Observation, result: Recommendation) -> str:
+def log_line(hpa: HPADict, observation: Observation, result: Recommendation) -> str:
     """Return one line for the lifecycle log.
 
     Args:
-        hpa: the HPA.
-        seen: the observation of the pass.
-        result: the recommendation of the pass.
+        hpa, observation, result: of the pass.
 
     >>> from kubesim.autoscaler.types import Observation
-    >>> seen = Observation(0.0, 2, 10, (), ())
+    >>> observation = Observation(0.0, 2, 10, (), ())
     >>> figures = {"metric": "cpu", "utilization": 93, "target": 70}
-    >>> log_line({"metadata": {"name": "auto-pod"}}, seen, Recommendation(4, data=figures))
+    >>> log_line({"metadata": {"name": "auto-pod"}}, observation, Recommendation(4, data=figures))
     'auto-pod: 2 -> 4 replicas, cpu 93% of request against target 70%'
     """
-    change = f"{seen.current} -> {result.replicas}"
-    if result.replicas == seen.current:
-        change = f"keeps {seen.current}"
+    change = f"{observation.current} -> {result.replicas}"
+    if result.replicas == observation.current:
+        change = f"keeps {observation.current}"
     reason = measured_text(result, "", " against target ", "") or result.reason or result.binding
     return f"{short_name(hpa)}: {change} replicas, {reason}"
 
@@ -326,42 +324,43 @@ def short_name(hpa: HPADict) -> str:
 # -- policies of your own ------------------------------------------------------------------------
 
 
-def checked(seen: Observation, answer: object) -> Recommendation:
+def checked(observation: Observation, answer: object) -> Recommendation:
     """Return the result of a policy, between minReplicas and maxReplicas; a paused target stays 0.
 
     The real algorithm respects these bounds itself, so its results are not changed.
 
     Args:
-        seen: the observation of the pass.
+        observation: the observation of the pass.
         answer: the return value of `recommend`.
 
     Raises:
         TypeError: it is neither a recommendation nor a number.
     """
-    result = answer if isinstance(answer, Recommendation) else from_number(seen, answer)
-    if result.failed or result.replicas == seen.current:
+    result = answer if isinstance(answer, Recommendation) else from_number(observation, answer)
+    if result.failed or result.replicas == observation.current:
         return result
-    if seen.current and seen.minimum <= result.replicas <= seen.maximum:
+    low, high = observation.minimum, observation.maximum
+    if observation.current and low <= result.replicas <= high:
         return result  # within the bounds, and not paused
-    allowed = 0 if seen.paused else min(max(result.replicas, seen.minimum), seen.maximum)
+    allowed = 0 if observation.paused else min(max(result.replicas, low), high)
     if result.replicas == allowed:
         return result
-    inputs = {"min": seen.minimum, "max": seen.maximum}
+    inputs = {"min": low, "max": high}
     step = RuleStep("bounds", inputs, f"{result.replicas} becomes {allowed}")
     return replace(
         result,
         replicas=allowed,
-        reason=result.reason if allowed != seen.current else "",
+        reason=result.reason if allowed != observation.current else "",
         steps=(*result.steps, step),
         binding="the bounds",
     )
 
 
-def from_number(seen: Observation, number: object) -> Recommendation:
+def from_number(observation: Observation, number: object) -> Recommendation:
     """Return the recommendation for a plain number of replicas.
 
     Args:
-        seen: the observation of the pass.
+        observation: the observation of the pass.
         number: the return value of `recommend`.
 
     Raises:
@@ -371,29 +370,30 @@ def from_number(seen: Observation, number: object) -> Recommendation:
         raise TypeError(f"recommend() returned {number!r}; return a number of replicas")
     desired = round(max(0, min(number, MAX_REPLICAS)))
     got_scale = "the HPA controller was able to get the target's current scale"
+    step = RuleStep("policy", {"current": observation.current}, f"the policy wants {desired}")
     return Recommendation(
         desired,
-        reason="policy" if desired != seen.current else "",
+        reason="policy" if desired != observation.current else "",
         conditions=(
             ("AbleToScale", "True", "SucceededGetScale", got_scale),
             ("ScalingActive", "True", "ValidMetricFound", "a policy of your own decided"),
         ),
-        steps=(RuleStep("policy", {"current": seen.current}, f"the policy wants {desired}"),),
+        steps=(step,),
         binding="the policy",
         would_change_if="the policy returned another number",
-        state=seen.state,
-        data={"ready": sum(pod.ready is True for pod in seen.pods), "proposal": desired},
+        state=observation.state,
+        data={"ready": sum(pod.ready is True for pod in observation.pods), "proposal": desired},
     )
 
 
-def from_error(seen: Observation, message: str) -> Recommendation:
+def from_error(observation: Observation, message: str) -> Recommendation:
     """Return the recommendation for a policy that raised: nothing changes."""
     return Recommendation(
-        seen.current,
+        observation.current,
         failed=True,
-        steps=(RuleStep("policy", {"current": seen.current}, message),),
+        steps=(RuleStep("policy", {"current": observation.current}, message),),
         binding=message,
         would_change_if="the policy returned a number of replicas",
-        state=seen.state,
+        state=observation.state,
         data={"policy_error": message},
     )

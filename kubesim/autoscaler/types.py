@@ -4,9 +4,9 @@ These types need no clock and no API server, so a case from a bug report can be 
 
 >>> pods = tuple(PodFacts(f"p{n}", started=-999) for n in range(2))
 >>> reading = Reading({"p0": Sample(90), "p1": Sample(110)}, {"p0": 100, "p1": 100})
->>> seen = Observation(now=0.0, current=2, maximum=10, pods=pods,
-...                    metrics=((Metric(utilization=50), reading),))
->>> len(seen.pods), seen.minimum
+>>> observation = Observation(now=0.0, current=2, maximum=10, pods=pods,
+...                          metrics=((Metric(utilization=50), reading),))
+>>> len(observation.pods), observation.minimum
 (2, 1)
 
 Units: times are seconds on any common clock. Amounts are integer *milli* units: millicores of CPU,

@@ -135,8 +135,8 @@ class Controller(ABC):
                 self.queue.add(key)
 
         options.setdefault("resync_seconds", self._resync_seconds)
-        known = cast("KindName[D]", kind)
-        informer = Informer(self.api, self.worker, known, on_event=on_event, **options)
+        name = cast("KindName[D]", kind)
+        informer = Informer(self.api, self.worker, name, on_event=on_event, **options)
         (self._on_demand if on_demand else self._informers).append(informer)
         return informer
 

@@ -215,10 +215,10 @@ class DecisionLog:
         Returns:
             Whether it was recorded.
         """
-        known = self._signatures.setdefault(decision.component, {})
-        if not always and known.get(decision.object, _NONE) == signature:
+        signatures = self._signatures.setdefault(decision.component, {})
+        if not always and signatures.get(decision.object, _NONE) == signature:
             return False
-        known[decision.object] = signature
+        signatures[decision.object] = signature
         self.record(decision)
         return True
 

@@ -122,10 +122,10 @@ class EventRecorder:
 
     def _count(self, namespace: str, name: str) -> bool:
         """Increase the count of an Event; return False if it was deleted (Events last an hour)."""
-        known = self._api.peek("Event", name, namespace)
-        if known is None:
+        existing = self._api.peek("Event", name, namespace)
+        if existing is None:
             return False
-        patch = {"count": known["count"] + 1, "lastTimestamp": self._api.clock.timestamp()}
+        patch = {"count": existing["count"] + 1, "lastTimestamp": self._api.clock.timestamp()}
         try:
             self._api.patch("Event", name, patch, namespace)
         except NotFound:

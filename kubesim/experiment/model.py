@@ -194,11 +194,11 @@ class Simulation:
             self._scale(current, size, now)
         return True
 
-    def _scale(self, current: int, wanted: int, now: float) -> None:
+    def _scale(self, current: int, desired: int, now: float) -> None:
         constants = self.contender.constants
-        self._state = after_rescale(self._state, current, wanted, now, self._behavior, constants)
-        self._fleet.resize(wanted, now)
-        self.sizes.append((now, wanted))
+        self._state = after_rescale(self._state, current, desired, now, self._behavior, constants)
+        self._fleet.resize(desired, now)
+        self.sizes.append((now, desired))
 
     def _reading(self, metric: Metric, now: float) -> Reading:
         fleet, step = self._fleet, self.world.step_seconds

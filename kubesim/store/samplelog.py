@@ -285,14 +285,14 @@ class SampleLog:
         self, facts: dict[str, tuple[int, int]], back: Iterator[tuple[int, SampleRow]]
     ) -> dict[str, KeyRevision]:
         """Return the states of keys whose (create_revision, version) are known."""
-        wanted = dict(facts)
+        missing = dict(facts)
         states: dict[str, KeyRevision] = {}
-        for at, row in back if wanted else ():
-            if row[0] in wanted:
-                states[row[0]] = self._entry(at, row, *wanted.pop(row[0]))
-                if not wanted:
+        for at, row in back if missing else ():
+            if row[0] in missing:
+                states[row[0]] = self._entry(at, row, *missing.pop(row[0]))
+                if not missing:
                     break
-        for key, (created, version) in wanted.items():
+        for key, (created, version) in missing.items():
             at, row = self._base_revisions[key], self._base[key]
             states[key] = self._entry(at, row, created, version)
         return states

@@ -44,11 +44,7 @@ class Method(NamedTuple):
 
 
 def section(docstring: str, title: str) -> set[str]:
-    """Return the names that a section of a docstring explains.
-
-    >>> sorted(section("Do.\\n\\nArgs:\\n    a, *b: one\\n        or two: lines.\\n", "Args"))
-    ['a', 'b']
-    """
+    """Return the names that a section of a docstring explains."""
     match = re.search(rf"^{title}:\n((?:    .*\n?|\n)*)", docstring, re.M)
     names = re.findall(r"^    ([\w*][^:]*?):(?:\s|$)", match[1], re.M) if match else []
     return {name.strip().lstrip("*") for each in names for name in each.split(",")}
@@ -120,3 +116,80 @@ def test_parameters_are_explained() -> None:
             place = f"{method.source.where}:{node.lineno}"
             broken.append(f"{place}: {owner}{node.name} does not explain {', '.join(missing)}")
     report(broken)
+
+
+# ------------------------------------------------------------------------------- names
+
+# Participles and pronouns: a local variable says what it holds (`existing`, `message`, `plan`).
+VAGUE = {
+    "asked",
+    "care",
+    "drawn",
+    "found",
+    "gone",
+    "held",
+    "known",
+    "made",
+    "mended",
+    "mine",
+    "news",
+    "said",
+    "seen",
+    "somebody",
+    "taken",
+    "there",
+    "told",
+    "wanted",
+    "who",
+    "whoever",
+    "wish",
+}
+# Parameters of functions in ARCHITECTURE.md's table, and of what the lessons export, are stable.
+STABLE = {
+    ("kubesim.apiserver.admission.quotas", "exceeded", "asked"),
+    ("kubesim.apiserver.fieldmanager.managed", "after_apply", "wanted"),
+    ("kubesim.apiserver.schema.strict", "check_fields", "asked"),
+    ("kubesim.apiserver.schema.strict", "check_patched", "asked"),
+    ("kubesim.apiserver.verbs.create", "check_options", "asked"),
+    ("kubesim.autoscaler.metrics.metrics_server", "next_points", "known"),
+    ("kubesim.autoscaler.policy.horizontal", "propose", "seen"),
+    ("kubesim.autoscaler.policy.horizontal", "propose_for_metrics", "seen"),
+    ("kubesim.controllers.node.health", "taint_changes", "wanted"),
+    ("kubesim.scheduler.framework.preemption", "find_candidates", "wanted"),
+    ("lessons.feedback.predictions", "predict", "mine"),
+}
+
+
+def vague_names(function: Function) -> dict[str, int]:
+    """Return the vague names of a function's parameters and local variables, with their lines."""
+    names: dict[str, int] = {}
+    for node in ast.walk(function):
+        match node:
+            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) if name in VAGUE:
+                names.setdefault(name, node.lineno)
+    return names
+
+
+def test_local_variables_say_what_they_hold() -> None:
+    """No parameter or local variable is called `found`, `seen`, `wanted`, `said` ..."""
+    broken = []
+    for source in PYTHON:
+        for node in ast.walk(source.tree):
+            if isinstance(node, Function):
+                broken += [
+                    f"{source.where}:{line}: {node.name} has a variable {name!r}"
+                    for name, line in vague_names(node).items()
+                    if (source.name, node.name, name) not in STABLE
+                ]
+    report(broken)
+
+
+def test_a_broken_rule_of_words_would_be_found() -> None:
+    """A section ends where its indentation does; parameters, locals and loop variables count."""
+    docstring = "Do.\n\nArgs:\n    a, *b: one\n        or two: lines.\n\nRaises:\n    C: never.\n"
+    assert section(docstring, "Args") == {"a", "b"}
+    function = ast.parse(
+        "def f(seen):\n    found, plan = g(seen)\n    for known in plan: ..."
+    ).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    assert vague_names(function) == {"seen": 1, "found": 2, "known": 3}

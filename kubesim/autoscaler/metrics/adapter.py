@@ -194,8 +194,8 @@ class CustomMetrics:
             name: of the metric.
             pods: their names.
         """
-        known = self._pods.get((namespace, name))
-        window = DEFAULTS.custom_window_seconds if known is None else known.window
+        source = self._pods.get((namespace, name))
+        window = DEFAULTS.custom_window_seconds if source is None else source.window
         second = self._clock.now() if not self.resolution else self._read_at
         values = {pod: self._value(("pod", namespace, name, pod)) for pod in pods}
         return {
@@ -216,8 +216,8 @@ class CustomMetrics:
         """
         value = self._value(("object", namespace, kind, object_name, name))
         if not isinstance(value, float):
-            known = ", ".join(self.names()) or "none"
-            raise LookupError(f"no metric {name} of {kind} {object_name}; there are: {known}")
+            names = ", ".join(self.names()) or "none"
+            raise LookupError(f"no metric {name} of {kind} {object_name}; there are: {names}")
         return milli_of(value)
 
     def external_metric(self, namespace: str, name: str, selector: str) -> Sequence[int]:

@@ -214,8 +214,8 @@ class MetricsServer:
             points: dict[str, tuple[Point | None, Point]] = {}
             for name, count in pod.counts.items():
                 new = Point(count.time, count.cpu, count.memory, count.started)
-                known = pod.points.get(name, (None, None))
-                points[name] = next_points(known, new, self.resolution)
+                points_before = pod.points.get(name, (None, None))
+                points[name] = next_points(points_before, new, self.resolution)
             pod.points = points
 
     def _started(self, key: str) -> tuple[str, Mapping[str, float]]:

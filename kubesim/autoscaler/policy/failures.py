@@ -68,11 +68,13 @@ def _inner(metric: Metric) -> str:
     return ""
 
 
-def without_proposal(seen: Observation, weighed: MetricsResult, failures: int) -> MetricsResult:
+def without_proposal(
+    observation: Observation, weighed: MetricsResult, failures: int
+) -> MetricsResult:
     """Fail the pass with the reason of the first failing metric.
 
     Args:
-        seen: the observation of the pass.
+        observation: the observation of the pass.
         weighed: the result of its metrics.
         failures: number of metrics that failed.
     """
@@ -81,12 +83,12 @@ def without_proposal(seen: Observation, weighed: MetricsResult, failures: int) -
         error = weighed.failure.error
         reason, message, first = error.reason, str(error), error.value_message
     summary = (
-        f"invalid metrics ({failures} invalid out of {len(seen.metrics)}), first error is: "
+        f"invalid metrics ({failures} invalid out of {len(observation.metrics)}), first error is: "
         f"{first or message}"
     )
     steps = weighed.steps
     if weighed.proposal is not None:
-        desired = {"wanted": weighed.proposal.replicas, "current": seen.current}
+        desired = {"wanted": weighed.proposal.replicas, "current": observation.current}
         result = "a failed metric might propose more: no scale-down without it"
         steps += (
             RuleStep("failed metrics", desired, result, f"{SOURCE} computeReplicasForMetrics"),
@@ -104,9 +106,9 @@ def without_proposal(seen: Observation, weighed: MetricsResult, failures: int) -
     )
 
 
-def without_selector(seen: Observation) -> MetricsResult:
+def without_selector(observation: Observation) -> MetricsResult:
     """Fail the pass: the selector is empty or malformed, or another HPA selects the same pods."""
-    reason, message = seen.selector_problem, seen.selector_message
+    reason, message = observation.selector_problem, observation.selector_message
     condition = ("ScalingActive", "False", reason, message)
     if reason == "SelectorRequired":
         message = "selector is required"

@@ -4,9 +4,9 @@
 >>> pods = tuple(PodFacts(f"p{n}", started=-999) for n in range(4))
 >>> samples = {pod.name: Sample(200) for pod in pods}
 >>> reading = Reading(samples, requests=dict.fromkeys(samples, 250))
->>> seen = Observation(now=0.0, current=4, maximum=10, pods=pods,
-...                    metrics=((Metric(utilization=50), reading),))
->>> result = HorizontalPolicy().recommend(seen)
+>>> observation = Observation(now=0.0, current=4, maximum=10, pods=pods,
+...                          metrics=((Metric(utilization=50), reading),))
+>>> result = HorizontalPolicy().recommend(observation)
 >>> result.replicas, result.reason, result.binding
 (7, 'cpu resource utilization (percentage of request) above target', 'ceil(1.6 x 4) = 7')
 >>> result.would_change_if
@@ -96,25 +96,30 @@ class HorizontalPolicy:
         return _recommend(observation, explained=self.explained)
 
 
-def _recommend(seen: Observation, *, explained: bool) -> Recommendation:
-    if seen.state.recommendations is None:
+def _recommend(observation: Observation, *, explained: bool) -> Recommendation:
+    if observation.state.recommendations is None:
         # The size at the very first pass; it delays the first scale-down by a window.
-        first = ((seen.current, seen.now),)
-        seen = replace(seen, state=replace(seen.state, recommendations=first))
-    if not seen.minimum <= seen.current <= seen.maximum:  # a paused target is below its minimum
-        return _without_metrics(seen, explained=explained)
-    weighed = propose_for_metrics(seen)
+        first = ((observation.current, observation.now),)
+        observation = replace(observation, state=replace(observation.state, recommendations=first))
+    # A paused target is below its minimum.
+    if not observation.minimum <= observation.current <= observation.maximum:
+        return _without_metrics(observation, explained=explained)
+    weighed = propose_for_metrics(observation)
     if not weighed.ok or weighed.metric is None or weighed.proposal is None:
-        return _failed(seen, weighed)
-    limits = limits_for(seen, seen.now)
+        return _failed(observation, weighed)
+    limits = limits_for(observation, observation.now)
     proposal = weighed.proposal.replicas
     stable = limits.stabilize(proposal)
     limited = limits.limit(stable)
     log = after_proposal(
-        seen.state.recommendations, proposal, seen.now, seen.behavior, seen.constants
+        observation.state.recommendations,
+        proposal,
+        observation.now,
+        observation.behavior,
+        observation.constants,
     )
-    stability = _stability(seen, proposal, stable)
-    plain = without_readings(seen)
+    stability = _stability(observation, proposal, stable)
+    plain = without_readings(observation)
 
     def explain() -> dict[str, object]:
         changes = _changes(plain, weighed, limits, stable, limited) if explained else ()
@@ -129,42 +134,42 @@ def _recommend(seen: Observation, *, explained: bool) -> Recommendation:
     result = Recommendation.on_demand(
         explain,
         replicas=limited.replicas,
-        reason=_reason(weighed.metric, proposal, seen.current, limited.replicas),
+        reason=_reason(weighed.metric, proposal, observation.current, limited.replicas),
         conditions=(GOT_SCALE, *weighed.conditions, stability, _limitation(stable, limited)),
         events=weighed.events,
         readings=weighed.readings,
         failed=False,
-        state=replace(seen.state, recommendations=log),
-        data=_data(seen, limited.replicas, weighed, stable),
+        state=replace(observation.state, recommendations=log),
+        data=_data(observation, limited.replicas, weighed, stable),
     )
     # An exception refers to the frames in which it was raised, and these to all samples.
     return result if weighed.failure is None else result.rendered()
 
 
-def _size(seen: Observation) -> int:
+def _size(observation: Observation) -> int:
     """Return the result of a pass, without its explanation."""
-    return _recommend(seen, explained=False).replicas
+    return _recommend(observation, explained=False).replicas
 
 
-def limits_for(seen: Observation, now: float) -> ReplicaLimits:
+def limits_for(observation: Observation, now: float) -> ReplicaLimits:
     """Return the limits of an observation at a second, which may be later than its own."""
     return limits_at(
         now=now,
-        current=seen.current,
-        minimum=seen.minimum,
-        maximum=seen.maximum,
-        state=seen.state,
-        behavior=seen.behavior,
-        constants=seen.constants,
+        current=observation.current,
+        minimum=observation.minimum,
+        maximum=observation.maximum,
+        state=observation.state,
+        behavior=observation.behavior,
+        constants=observation.constants,
     )
 
 
 # -- metrics ---------------------------------------------------------------------------------------
 
 
-def tolerance_of(seen: Observation) -> Tolerance:
+def tolerance_of(observation: Observation) -> Tolerance:
     """Return the tolerance of each direction: the HPA's own, otherwise the controller's."""
-    return tolerances(seen.behavior, seen.constants)
+    return tolerances(observation.behavior, observation.constants)
 
 
 def tolerances(behavior: Behavior | None, constants: PolicyConstants) -> Tolerance:
@@ -203,26 +208,26 @@ def propose(metric: Metric, reading: Reading, seen: Observation) -> MetricPropos
         raise not_measured(metric, str(error)) from error
 
 
-def _propose(metric: Metric, reading: Reading, seen: Observation) -> MetricProposal:
+def _propose(metric: Metric, reading: Reading, observation: Observation) -> MetricProposal:
     if metric.type in ("Object", "External"):
         return propose_total(
             metric,
             reading,
-            seen.pods,
-            current=seen.current,
-            status_replicas=seen.status_replicas,
-            tolerance=tolerance_of(seen),
+            observation.pods,
+            current=observation.current,
+            status_replicas=observation.status_replicas,
+            tolerance=tolerance_of(observation),
         )
     if not metric.by_request and metric.average_milli is None:
         raise ValueError("invalid pods metric source: no average value target was set")
     return propose_per_pod(
         metric,
         reading,
-        seen.pods,
-        current=seen.current,
-        now=seen.now,
-        tolerance=tolerance_of(seen),
-        constants=seen.constants,
+        observation.pods,
+        current=observation.current,
+        now=observation.now,
+        tolerance=tolerance_of(observation),
+        constants=observation.constants,
     )
 
 
@@ -267,55 +272,56 @@ def propose_for_metrics(seen: Observation) -> MetricsResult:
 # -- passes without metrics ------------------------------------------------------------------------
 
 
-def _without_metrics(seen: Observation, *, explained: bool) -> Recommendation:
+def _without_metrics(observation: Observation, *, explained: bool) -> Recommendation:
     """Return the result of a pass that is paused at zero, or outside the bounds.
 
     No metric, policy, window or tolerance takes part, and nothing is added to the recommendation
     log.
     """
     conditions: tuple[tuple[str, str, str, str], ...] = (GOT_SCALE,)
-    if seen.paused:
+    if observation.paused:
         replicas, reason, binding = 0, "", "replicas is 0: autoscaling is paused"
         rule, result = "paused", PAUSED
         conditions = (GOT_SCALE, ("ScalingActive", "False", "ScalingDisabled", PAUSED))
-    elif seen.current > seen.maximum:
-        replicas, binding = seen.maximum, "maxReplicas"
+    elif observation.current > observation.maximum:
+        replicas, binding = observation.maximum, "maxReplicas"
         reason = "Current number of replicas above Spec.MaxReplicas"
         rule, result = "bounds", f"above max: {replicas}"
     else:
-        replicas, binding = seen.minimum, "minReplicas"
+        replicas, binding = observation.minimum, "minReplicas"
         reason = "Current number of replicas below Spec.MinReplicas"
         rule, result = "bounds", f"below min: {replicas}"
-    inputs = {"current": seen.current, "min": seen.minimum, "max": seen.maximum}
-    changes = tuple(whatif.shortcut_changes(seen, replicas, _size)) if explained else ()
+    bounds = {"min": observation.minimum, "max": observation.maximum}
+    inputs = {"current": observation.current, **bounds}
+    changes = tuple(whatif.shortcut_changes(observation, replicas, _size)) if explained else ()
     return Recommendation(
         replicas=replicas,
         reason=reason,
         conditions=conditions,
         steps=(RuleStep(rule, inputs, result, f"{SOURCE} reconcileAutoscaler"),),
         binding=binding,
-        would_change_if=whatif.sentence(seen, changes) if explained else "",
+        would_change_if=whatif.sentence(observation, changes) if explained else "",
         changes=changes,
-        state=seen.state,
-        data=_data(seen, replicas, None, replicas),
+        state=observation.state,
+        data=_data(observation, replicas, None, replicas),
     )
 
 
-def _failed(seen: Observation, weighed: MetricsResult) -> Recommendation:
+def _failed(observation: Observation, weighed: MetricsResult) -> Recommendation:
     """Return the result of a pass whose selector or metrics failed: nothing is scaled or logged."""
-    changes = tuple(whatif.failed_changes(seen, weighed))
+    changes = tuple(whatif.failed_changes(observation, weighed))
     return Recommendation(
-        replicas=seen.current,
+        replicas=observation.current,
         conditions=(GOT_SCALE, *weighed.conditions),
         events=weighed.events,
         readings=weighed.readings,
         failed=True,
         steps=weighed.steps,
-        binding="selector" if seen.selector_problem else "metrics failed",
-        would_change_if=whatif.sentence(seen, changes),
+        binding="selector" if observation.selector_problem else "metrics failed",
+        would_change_if=whatif.sentence(observation, changes),
         changes=changes,
-        state=seen.state,
-        data=_data(seen, seen.current, weighed, seen.current),
+        state=observation.state,
+        data=_data(observation, observation.current, weighed, observation.current),
     )
 
 
@@ -323,7 +329,7 @@ def _failed(seen: Observation, weighed: MetricsResult) -> Recommendation:
 
 
 def _changes(
-    seen: Observation,
+    observation: Observation,
     weighed: MetricsResult,
     limits: ReplicaLimits,
     stable: int,
@@ -336,10 +342,10 @@ def _changes(
     elif stable != proposal:
 
         def later(now: float) -> ReplicaLimits:
-            return limits_for(seen, now)
+            return limits_for(observation, now)
 
-        changes += whatif.time_changes(seen, proposal, stable, limited.replicas, later)
-    changes += whatif.measured_changes(seen, weighed, limits, limited.replicas)
+        changes += whatif.time_changes(observation, proposal, stable, limited.replicas, later)
+    changes += whatif.measured_changes(observation, weighed, limits, limited.replicas)
     return tuple(changes)
 
 
@@ -352,10 +358,10 @@ def _reason(metric: Metric, proposal: int, current: int, replicas: int) -> str:
     )
 
 
-def _stability(seen: Observation, proposal: int, stable: int) -> tuple[str, str, str, str]:
+def _stability(observation: Observation, proposal: int, stable: int) -> tuple[str, str, str, str]:
     if stable == proposal:
         return "AbleToScale", "True", *UNCHANGED
-    growing = seen.behavior is not None and proposal >= seen.current
+    growing = observation.behavior is not None and proposal >= observation.current
     return "AbleToScale", "True", *(HOLDS_BACK_UP if growing else HOLDS_BACK_DOWN)
 
 
@@ -365,13 +371,14 @@ def _limitation(stable: int, limited: Limited) -> tuple[str, str, str, str]:
 
 
 def _data(
-    seen: Observation, replicas: int, weighed: MetricsResult | None, stable: int
+    observation: Observation, replicas: int, weighed: MetricsResult | None, stable: int
 ) -> dict[str, object]:
     """Return the figures for charts: the sizes, and the winning metric against its target."""
     metric = None if weighed is None else weighed.metric
     proposal = None if weighed is None else weighed.proposal
     data: dict[str, object] = dict.fromkeys(("metric", "utilization", "target", "average_milli"))
-    data |= {"from": seen.current, "to": replicas, "pods": len(seen.pods), "stable": stable}
+    data |= {"from": observation.current, "to": replicas}
+    data |= {"pods": len(observation.pods), "stable": stable}
     data |= {"ready": None, "proposal": None}
     if metric is None or proposal is None or proposal.curve is None:
         return data

@@ -255,9 +255,9 @@ def after_proposal(
     if behavior is not None:
         rules = behavior.filled(constants)
         longest = max(rules.up.window_seconds or 0.0, rules.down.window_seconds or 0.0)
-    known = log or ()
-    outdated = [index for index, (_, at) in enumerate(known) if now - at > longest]
-    return remember(known, (proposal, now), outdated)
+    entries = log or ()
+    outdated = [index for index, (_, at) in enumerate(entries) if now - at > longest]
+    return remember(entries, (proposal, now), outdated)
 
 
 def after_rescale(

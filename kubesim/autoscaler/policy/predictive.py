@@ -83,24 +83,26 @@ class Predictive:
 
     def recommend(self, observation: Observation) -> Recommendation:
         """Return the recommendation; the demand so far is in `observation.state.memory`."""
-        seen, result = observation, self._real.recommend(observation)
+        result = self._real.recommend(observation)
         demands = [demand_of(p) for p in result.readings if p is not None]
         if result.failed or not demands:
             return result
-        known: History = seen.state.memory or ()
-        recent = tuple(point for point in known if seen.now - point[0] <= self.history)
-        points = (*recent, (seen.now, max(demands)))
+        points_before: History = observation.state.memory or ()
+        recent = tuple(
+            point for point in points_before if observation.now - point[0] <= self.history
+        )
+        points = (*recent, (observation.now, max(demands)))
         result = replace(result, state=replace(result.state, memory=points))
         if len(points) < LEAST_POINTS:
             return result
-        expected = trend(points, seen.now + self.ahead)
-        return self._raised(seen, result, points, expected)
+        expected = trend(points, observation.now + self.ahead)
+        return self._raised(observation, result, points, expected)
 
     def _raised(
-        self, seen: Observation, result: Recommendation, points: History, expected: float
+        self, observation: Observation, result: Recommendation, points: History, expected: float
     ) -> Recommendation:
         """Return the real recommendation, raised to the expected demand as far as limits permit."""
-        limits = limits_for(seen, seen.now)
+        limits = limits_for(observation, observation.now)
         desired = ceiling(max(0.0, expected))
         inputs = {
             "points": len(points),
@@ -108,14 +110,14 @@ class Predictive:
             "demand_expected_pods": round(expected, 3),
             "ahead_seconds": self.ahead,
         }
-        size = limits.final(desired) if desired > seen.current else result.replicas
+        size = limits.final(desired) if desired > observation.current else result.replicas
         data = {**result.data, "expected": expected, "to": max(size, result.replicas)}
         if size <= result.replicas:
             step = RuleStep("predict", inputs, f"the real algorithm's {result.replicas} will do")
             return replace(result, steps=(*result.steps, step), data=data)
         step = RuleStep("predict", inputs, f"{count_of(desired, 'pod')} will be needed: {size} now")
         log = tuple(
-            (max(pods, desired) if at == seen.now else pods, at)
+            (max(pods, desired) if at == observation.now else pods, at)
             for pods, at in result.state.recommendations or ()
         )
         return replace(

@@ -84,22 +84,30 @@ class QueueDriven:
 
     def recommend(self, observation: Observation) -> Recommendation:
         """Return the recommendation of a pass; earlier passes are in `observation.state.memory`."""
-        seen = observation
-        total = next((r.total_milli for _, r in seen.metrics if r.total_milli is not None), None)
+        total = next(
+            (r.total_milli for _, r in observation.metrics if r.total_milli is not None), None
+        )
         if total is None:
-            errors = [reading.error for _, reading in seen.metrics if reading.error]
-            return from_error(seen, errors[0] if errors else "the HPA has no queue metric")
-        queue, ready = total / 1000, sum(pod.ready is True for pod in seen.pods)
-        last: QueueMemory | None = seen.state.memory
+            errors = [reading.error for _, reading in observation.metrics if reading.error]
+            return from_error(observation, errors[0] if errors else "the HPA has no queue metric")
+        queue, ready = total / 1000, sum(pod.ready is True for pod in observation.pods)
+        last: QueueMemory | None = observation.state.memory
         growth = 0.0
-        if last is not None and seen.now > last.time:
-            growth = (queue - last.queue) / (seen.now - last.time)
+        if last is not None and observation.now > last.time:
+            growth = (queue - last.queue) / (observation.now - last.time)
         # Pods at a queue are busy: the arrival rate is what they serve plus the growth.
         arriving = growth + (ready * self.per_pod if queue > 0 else 0.0)
         needed = pods_for(queue, arriving, self.per_pod, self.drain)
-        known = () if last is None else last.needs
-        needs = (*((n, at) for n, at in known if seen.now - at < self.cooldown), (needed, seen.now))
-        size = needed if needed >= seen.current else min(seen.current, max(n for n, _ in needs))
+        earlier = () if last is None else last.needs
+        needs = (
+            *((n, at) for n, at in earlier if observation.now - at < self.cooldown),
+            (needed, observation.now),
+        )
+        size = (
+            needed
+            if needed >= observation.current
+            else min(observation.current, max(n for n, _ in needs))
+        )
         figures = {
             "queue": queue,
             "growth_per_second": round(growth, 3),
@@ -111,16 +119,18 @@ class QueueDriven:
                 "queue", figures, f"{count_of(needed, 'pod')} would empty it in {self.drain:g} s"
             ),
             RuleStep(
-                "cooldown", {"seconds": self.cooldown, "current": seen.current}, f"take {size}"
+                "cooldown",
+                {"seconds": self.cooldown, "current": observation.current},
+                f"take {size}",
             ),
         )
-        result = from_number(seen, size)
+        result = from_number(observation, size)
         return replace(
             result,
-            reason=f"{queue:g} messages wait" if size != seen.current else "",
+            reason=f"{queue:g} messages wait" if size != observation.current else "",
             steps=steps,
             binding="cooldown" if size != needed else "queue",
             would_change_if=f"the queue were not {queue:g} long, or grew otherwise",
-            state=replace(seen.state, memory=QueueMemory(seen.now, queue, needs)),
+            state=replace(observation.state, memory=QueueMemory(observation.now, queue, needs)),
             data={**result.data, "queue": queue, "needed": needed},
         )

@@ -144,9 +144,9 @@ class PodsTarget:
         tally = self.tally
         first = ratio_of(self.measure(used, tally.base), self.target)
         if not tally.missing and not (first > 1.0 and tally.unready):
-            held = "tolerance" if self.tolerance.holds(first) else ""
-            replicas = self.current if held else ceiling(first * tally.ready)
-            return RatioResult(replicas, first, None, 0, tally.ready, held)
+            damper = "tolerance" if self.tolerance.holds(first) else ""
+            replicas = self.current if damper else ceiling(first * tally.ready)
+            return RatioResult(replicas, first, None, 0, tally.ready, damper)
         base, count = tally.base, tally.entries
         if first < 1.0:
             used, base = used + tally.missing_use, base + tally.missing_base
@@ -157,16 +157,18 @@ class PodsTarget:
         measured = self.measure(used, base)
         second = ratio_of(measured, self.target)
         desired = ceiling(second * count)
-        held = self._damped(first, second, desired)
-        return RatioResult(self.current if held else desired, first, second, measured, count, held)
+        damper = self._damped(first, second, desired)
+        return RatioResult(
+            self.current if damper else desired, first, second, measured, count, damper
+        )
 
-    def _damped(self, first: float, second: float, wanted: int) -> str:
+    def _damped(self, first: float, second: float, desired: int) -> str:
         """Return the rule that keeps the current number after the second reading, or ""."""
         if self.tolerance.holds(second):
             return "tolerance"
         if (first < 1.0 < second) or (second < 1.0 < first):
             return "with estimates for missing and unready pods, the direction reverses"
-        if (second < 1.0 and wanted > self.current) or (second > 1.0 and wanted < self.current):
+        if (second < 1.0 and desired > self.current) or (second > 1.0 and desired < self.current):
             return "the number would move against the ratio"
         return ""
 
@@ -344,15 +346,15 @@ def sums_of(
         return SampleSums(used, entries, entries, entries, *counts, missing, unready, assumed)
     check_requests(metric, reading, pods)
     requests = {name: milli for name, milli in reading.requests.items() if milli is not None}
-    known = [name for name in values if name in requests]
-    requested = sum([requests[name] for name in known])
+    with_request = [name for name in values if name in requests]
+    requested = sum([requests[name] for name in with_request])
     if requested == 0:
         raise ValueError("no metrics returned matched known pods")
     percent = max(FULL_PERCENT, metric.utilization or 0)
     return SampleSums(
-        sum([values[name] for name in known]),
+        sum([values[name] for name in with_request]),
         requested,
-        len(known),
+        len(with_request),
         len(values),
         *counts,
         sum([requests[name] for name in groups.missing]),

@@ -146,7 +146,7 @@ def binding_of(weighed: MetricsResult, stable: int, limited: Limited) -> str:
 
 
 def limit_steps(
-    seen: Observation,
+    observation: Observation,
     limits: ReplicaLimits,
     proposal: int,
     stable: int,
@@ -156,25 +156,25 @@ def limit_steps(
     """Return the steps of stabilization, policies (with a behavior) and limits.
 
     Args:
-        seen: the observation of the pass; its pods and samples are not read.
+        observation: the observation of the pass; its pods and samples are not read.
         limits: of the pass.
         proposal, stable, limited: the number of replicas as proposed, after stabilization, and
             after the limits.
         stability: the message of the condition AbleToScale.
     """
     inputs: dict[str, object] = {"proposal": proposal}
-    if seen.behavior is None:
-        inputs["window_seconds"] = seen.constants.downscale_window_seconds
+    if observation.behavior is None:
+        inputs["window_seconds"] = observation.constants.downscale_window_seconds
     else:
-        rules = seen.behavior.filled(seen.constants)
+        rules = observation.behavior.filled(observation.constants)
         inputs["up_window_seconds"] = rules.up.window_seconds
         inputs["down_window_seconds"] = rules.down.window_seconds
     result = f"stabilized: {stable} (unchanged)"
     if stable != proposal:
         result = f"{proposal} becomes {stable}: {stability}"
     steps = [RuleStep("stabilize", inputs, result, f"{SOURCE} stabilizeRecommendation")]
-    if seen.behavior is not None and stable != seen.current:
-        steps.append(_policy_step(seen, limits, stable))
+    if observation.behavior is not None and stable != observation.current:
+        steps.append(_policy_step(observation, limits, stable))
     message = LIMIT_MESSAGES[limited.reason]
     if limited.replicas != stable:
         message = f"{stable} becomes {limited.replicas}: {message}"
@@ -183,14 +183,23 @@ def limit_steps(
     return steps
 
 
-def _policy_step(seen: Observation, limits: ReplicaLimits, stable: int) -> RuleStep:
+def _policy_step(observation: Observation, limits: ReplicaLimits, stable: int) -> RuleStep:
     """Return the step of the scaling policies: the limit of each, and the overall limit."""
-    growing = stable > seen.current
-    behavior = seen.behavior.filled(seen.constants) if seen.behavior is not None else None
+    growing = stable > observation.current
+    behavior = (
+        observation.behavior.filled(observation.constants)
+        if observation.behavior is not None
+        else None
+    )
     rules = None if behavior is None else behavior.up if growing else behavior.down
-    inputs: dict[str, object] = {"current": seen.current, "select": rules.select if rules else ""}
+    inputs: dict[str, object] = {
+        "current": observation.current,
+        "select": rules.select if rules else "",
+    }
     for policy in (rules.policies if rules else None) or ():
-        start = period_start(seen.current, seen.state, policy.period_seconds, seen.now)
+        start = period_start(
+            observation.current, observation.state, policy.period_seconds, observation.now
+        )
         name = f"{policy.type} {policy.value} per {policy.period_seconds:g} s"
         inputs[name] = f"{start} -> {policy_limit(policy, start, up=growing)}"
     limit = limits.rate_up if growing else limits.rate_down

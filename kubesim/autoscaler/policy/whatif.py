@@ -108,12 +108,12 @@ def _bisect(same: int, other: int, differs: Callable[[int], bool]) -> int:
 
 
 def measured_changes(
-    seen: Observation, weighed: MetricsResult, corridor: ReplicaLimits, here: int
+    observation: Observation, weighed: MetricsResult, corridor: ReplicaLimits, here: int
 ) -> list[Change]:
     """Return how far the winning metric would have to rise or fall, all else being equal.
 
     Args:
-        seen: the observation of the pass.
+        observation: the observation of the pass.
         weighed: the result of its metrics.
         corridor: its limits.
         here: its result.
@@ -125,10 +125,10 @@ def measured_changes(
     def size(replicas: int | None) -> int:
         most = weighed.rest if replicas is None else max(replicas, weighed.rest)
         unknown = replicas is None or weighed.failure is not None
-        held = unknown and most < seen.current  # no scale-down without a failed metric
-        return seen.current if held else corridor.final(most)
+        blocked = unknown and most < observation.current  # no scale-down without a failed metric
+        return observation.current if blocked else corridor.final(most)
 
-    subject, render = _describe(seen, weighed.metric)
+    subject, render = _describe(observation, weighed.metric)
     now = f"(it is {render(curve.measured)})"
     place = next(i for i, p in enumerate(weighed.readings) if p is weighed.proposal)
     changes = []
@@ -151,9 +151,9 @@ def measured_changes(
     return changes
 
 
-def _describe(seen: Observation, metric: Metric) -> tuple[str, Callable[[int], str]]:
+def _describe(observation: Observation, metric: Metric) -> tuple[str, Callable[[int], str]]:
     """Return the name of a measurement, and a function that renders its values."""
-    of = f" of {metric.name}" if len(seen.metrics) > 1 or metric.type != "Resource" else ""
+    of = f" of {metric.name}" if len(observation.metrics) > 1 or metric.type != "Resource" else ""
     if metric.by_request:
         return f"the average utilization{of}", lambda value: f"{value}%"
     if metric.type in ("Object", "External"):
@@ -205,7 +205,7 @@ def limit_changes(corridor: ReplicaLimits, proposal: int, limited: Limited) -> l
 
 
 def time_changes(
-    seen: Observation,
+    observation: Observation,
     proposal: int,
     stable: int,
     here: int,
@@ -214,19 +214,19 @@ def time_changes(
     """Return when the same proposal would be followed, since the entries that hold it are outdated.
 
     Args:
-        seen: the observation of the pass.
+        observation: the observation of the pass.
         proposal, stable, here: the number as proposed, after stabilization, and in the end.
         later: returns the limits of a pass at a later second.
     """
-    constants, log = seen.constants, seen.state.recommendations or ()
+    constants, log = observation.constants, observation.state.recommendations or ()
     margin, word = 1e-6, "after"  # without a behavior an entry as old as the window counts
     window = constants.downscale_window_seconds
     growing = proposal > stable
-    if seen.behavior is not None:
-        rules = seen.behavior.filled(constants)
+    if observation.behavior is not None:
+        rules = observation.behavior.filled(constants)
         window = (rules.up if growing else rules.down).window_seconds or 0.0
         margin, word = 0.0, "at"
-    recent = [(size, at) for size, at in log if 0 <= seen.now - at <= window]
+    recent = [(size, at) for size, at in log if 0 <= observation.now - at <= window]
     # The result stays until the youngest entry with this number, or with less change, is outdated.
     holding = [at for size, at in recent if (size <= stable if growing else size >= stable)]
     if not holding:
@@ -235,7 +235,7 @@ def time_changes(
         due = at + window + margin
         corridor = later(due)
         size = corridor.final(proposal)
-        if due > seen.now and size != here and corridor.stabilize(proposal) != stable:
+        if due > observation.now and size != here and corridor.stabilize(proposal) != stable:
             text = (
                 f"no recommendation of {stable} were younger than {window:g} s "
                 f"({word} t={at + window:g} s)"
@@ -248,26 +248,26 @@ def time_changes(
 
 
 def shortcut_changes(
-    seen: Observation, here: int, size: Callable[[Observation], int]
+    observation: Observation, here: int, size: Callable[[Observation], int]
 ) -> list[Change]:
     """Return what would change the result of a pass that is paused, or outside the bounds.
 
     Args:
-        seen: the observation of the pass.
+        observation: the observation of the pass.
         here: its result.
         size: returns the result for another observation.
     """
-    if seen.paused:
+    if observation.paused:
         text = "somebody scaled the target to 1 or more by hand"
-        options = [("current", 1, replace(seen, current=1), text)]
-    elif seen.current > seen.maximum:
-        high = seen.maximum + 1
-        text = f"maxReplicas were above {seen.maximum}"
-        options = [("maximum", high, replace(seen, maximum=high), text)]
+        options = [("current", 1, replace(observation, current=1), text)]
+    elif observation.current > observation.maximum:
+        high = observation.maximum + 1
+        text = f"maxReplicas were above {observation.maximum}"
+        options = [("maximum", high, replace(observation, maximum=high), text)]
     else:
-        low = seen.minimum - 1
-        text = f"minReplicas were below {seen.minimum}"
-        options = [("minimum", low, replace(seen, minimum=low), text)]
+        low = observation.minimum - 1
+        text = f"minReplicas were below {observation.minimum}"
+        options = [("minimum", low, replace(observation, minimum=low), text)]
     return [
         Change(kind, value, size(other), text)
         for kind, value, other, text in options
@@ -275,22 +275,22 @@ def shortcut_changes(
     ]
 
 
-def failed_changes(seen: Observation, weighed: MetricsResult) -> list[Change]:
+def failed_changes(observation: Observation, weighed: MetricsResult) -> list[Change]:
     """Return what has to be corrected before a failed pass can change anything."""
-    if seen.selector_problem:
-        text = REMEDIES.get(seen.selector_problem, "the selector were usable")
-        return [Change("selector", 0, seen.current, text)]
+    if observation.selector_problem:
+        text = REMEDIES.get(observation.selector_problem, "the selector were usable")
+        return [Change("selector", 0, observation.current, text)]
     if weighed.failure is None:
-        return [Change("metric", 0, seen.current, "the HPA had a metric")]
+        return [Change("metric", 0, observation.current, "the HPA had a metric")]
     text = f"{weighed.failure.metric.described()} could be read"
-    return [Change("metric", 0, seen.current, text)]
+    return [Change("metric", 0, observation.current, text)]
 
 
-def sentence(seen: Observation, changes: Sequence[Change]) -> str:
+def sentence(observation: Observation, changes: Sequence[Change]) -> str:
     """Render the changes as one sentence, a rise and a fall together.
 
     Args:
-        seen: the observation of the pass.
+        observation: the observation of the pass.
         changes: the smallest changes, the most useful one first.
 
     >>> rise = Change("measured", 78, 5, "the average utilization rose to 78% (it is 72%)")
@@ -299,8 +299,8 @@ def sentence(seen: Observation, changes: Sequence[Change]) -> str:
     'the average utilization rose to 78% or fell to 52% (it is 72%)'
     """
     if not changes:
-        if seen.minimum == seen.maximum:
-            return f"minReplicas and maxReplicas were not both {seen.maximum}"
+        if observation.minimum == observation.maximum:
+            return f"minReplicas and maxReplicas were not both {observation.maximum}"
         return "more than one thing changed at once"
     first = changes[0]
     if first.kind == "measured" and len(changes) > 1:

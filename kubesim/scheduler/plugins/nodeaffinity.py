@@ -99,8 +99,8 @@ class NodeAffinity:
             return event.spec_changed("nodeSelector", "affinity")
         if event.kind not in (NODE_ADD, NODE_UPDATE) or event.new is None:
             return False
-        node, known = cast("NodeDict", event.new), cast("NodeDict | None", event.old)
-        return self._matches(pod, node) and not (known is not None and self._matches(pod, known))
+        node, before = cast("NodeDict", event.new), cast("NodeDict | None", event.old)
+        return self._matches(pod, node) and not (before is not None and self._matches(pod, before))
 
     def _matches(self, pod: PodDict, node: NodeDict) -> bool:
         return (self._added is None or selects(self._added, node)) and wants_node(

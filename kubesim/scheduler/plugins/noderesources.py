@@ -123,14 +123,14 @@ class NodeResourcesFit:
             return any(now[resource] < amount for resource, amount in was.items())
         if event.kind not in (NODE_ADD, NODE_UPDATE) or event.new is None:
             return False
-        node, known = cast("NodeDict", event.new), cast("NodeDict | None", event.old)
+        node, old_node = cast("NodeDict", event.new), cast("NodeDict | None", event.old)
         new = offered_by(node)
         request = request_of(pod)
         if any(request[r] > new[r] for r in self._to_check(request)):
             return False
-        if known is None:
+        if old_node is None:
             return True
-        old, more_pods = offered_by(known), _max_pods(node) > _max_pods(known)
+        old, more_pods = offered_by(old_node), _max_pods(node) > _max_pods(old_node)
         return more_pods or any(new[resource] > old[resource] for resource in new)
 
     def _to_check(self, request: Mapping[str, int]) -> list[str]:
