@@ -123,30 +123,30 @@ def import_graph(files: Iterable[Source]) -> dict[str, set[str]]:
     return graph
 
 
-def rooms_of(package: str, graph: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Return the imports between the rooms of a package: its modules, and its folders as a whole.
+def members_of(package: str, graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Return the imports between the members of a package: its modules, and its folders as a whole.
 
-    The package's own `__init__` is the room `__init__`. So ``kubesim.rest`` has the rooms `http`,
-    `kube`, `server` ... and an import of `rest.kube.routes` in `rest.handler` is one from the room
-    `handler` to the room `kube`.
+    The package's own `__init__` is the member `__init__`. So ``kubesim.rest`` has the members `http`,
+    `kube`, `server` ... and an import of `rest.kube.routes` in `rest.handler` is one from the member
+    `handler` to the member `kube`.
 
     Args:
         package: dotted name of the package.
         graph: module -> the modules that it imports.
     """
 
-    def room(module: str) -> str:
+    def member(module: str) -> str:
         inside = module.removeprefix(package).removeprefix(".")
         return inside.split(".")[0] or "__init__"
 
     def is_inside(module: str) -> bool:
         return module == package or module.startswith(f"{package}.")
 
-    rooms: dict[str, set[str]] = {}
+    members: dict[str, set[str]] = {}
     for module in filter(is_inside, graph):
-        here = rooms.setdefault(room(module), set())
-        here |= {room(other) for other in graph[module] if is_inside(other)}
-    return {name: others - {name} for name, others in rooms.items()}
+        here = members.setdefault(member(module), set())
+        here |= {member(other) for other in graph[module] if is_inside(other)}
+    return {name: others - {name} for name, others in members.items()}
 
 
 def import_cycles(graph: dict[str, set[str]]) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Rules about the whole tree: import cycles, rooms, folders, class names, few untyped places.
+"""Rules about the whole tree: import cycles, members, folders, class names, few untyped places.
 
 Each rule is one test that lists every place that breaks it.
 """
@@ -10,15 +10,15 @@ import re
 from collections import Counter, defaultdict
 
 import pytest
-from source_tree import ROOT, import_cycles, import_graph, rooms_of, sources
+from source_tree import ROOT, import_cycles, import_graph, members_of, sources
 
 PYTHON = sources("kubesim", "lessons")
 IMPORTS = import_graph(PYTHON)
 PACKAGES = [source.name for source in PYTHON if source.path.name == "__init__.py"]
 
-# The rooms of a package are its modules and its folders. A room imports from the rows above its
+# The members of a package are its modules and its folders. A member imports from the rows above its
 # own, never from its own row or a row below. Every package that has folders is listed.
-ROOMS: dict[str, list[set[str]]] = {
+INNER_LAYERS: dict[str, list[set[str]]] = {
     "kubesim.apiserver": [
         {"audit", "parts", "validation"},
         {"options", "registry"},
@@ -100,53 +100,53 @@ def test_no_modules_import_each_other(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", [name for name in PACKAGES if name != "kubesim"])
-def test_no_rooms_of_a_package_import_each_other(package: str) -> None:
+def test_no_members_of_a_package_import_each_other(package: str) -> None:
     """The modules and folders of a package form no cycle, each folder taken as one.
 
     So no two folders next to each other import each other, and no module of a package imports from
-    a folder whose files import that module. A package's own `__init__` is a room, too: it exports
+    a folder whose files import that module. A package's own `__init__` is a member, too: it exports
     what is inside, so nothing inside imports it. Imports in functions and for type checkers count.
-    The rooms of kubesim itself are ranked by LAYERS in `test_house_rules.py`.
+    The members of kubesim itself are ranked by LAYERS in `test_house_rules.py`.
     """
-    report([" <-> ".join(cycle) for cycle in import_cycles(rooms_of(package, IMPORTS))])
+    report([" <-> ".join(cycle) for cycle in import_cycles(members_of(package, IMPORTS))])
 
 
-def test_a_cycle_of_rooms_would_be_found() -> None:
+def test_a_cycle_of_members_would_be_found() -> None:
     """Between two folders, between a module and a folder, and through the package's `__init__`."""
     folders = {"p.a.x": {"p.b.y"}, "p.b.y": {"p.b.z"}, "p.b.z": set(), "p.a.w": set()}
-    assert import_cycles(rooms_of("p", folders)) == []
-    assert import_cycles(rooms_of("p", {**folders, "p.b.z": {"p.a.w"}})) == [["a", "b"]]
+    assert import_cycles(members_of("p", folders)) == []
+    assert import_cycles(members_of("p", {**folders, "p.b.z": {"p.a.w"}})) == [["a", "b"]]
     module = {"p.low": {"p.a.x"}, "p.a.x": set(), "p.a.y": {"p.low"}, "q.a": {"p.low"}}
-    assert import_cycles(rooms_of("p", module)) == [["a", "low"]]
-    assert import_cycles(rooms_of("p", {"p": {"p.low"}, "p.low": {"p"}})) == [["__init__", "low"]]
+    assert import_cycles(members_of("p", module)) == [["a", "low"]]
+    assert import_cycles(members_of("p", {"p": {"p.low"}, "p.low": {"p"}})) == [["__init__", "low"]]
 
 
-@pytest.mark.parametrize("package", ROOMS)
-def test_rooms_import_from_the_rows_above_them(package: str) -> None:
-    """Inside a package the ranks of ROOMS hold, and each room stands there once."""
-    rooms = rooms_of(package, IMPORTS)
-    del rooms["__init__"]
-    listed = [room for row in ROOMS[package] for room in row]
-    rank = {room: number for number, row in enumerate(ROOMS[package]) for room in row}
+@pytest.mark.parametrize("package", INNER_LAYERS)
+def test_members_import_from_the_rows_above_them(package: str) -> None:
+    """Inside a package the ranks of INNER_LAYERS hold, and each member stands there once."""
+    members, rows = members_of(package, IMPORTS), INNER_LAYERS[package]
+    del members["__init__"]
+    listed = [member for row in rows for member in row]
+    rank = {member: number for number, row in enumerate(rows) for member in row}
     report(
         [
-            *(f"ROOMS[{package!r}] does not list {room}" for room in rooms if room not in rank),
-            *(f"ROOMS[{package!r}] lists {room}" for room in listed if room not in rooms),
-            *(f"ROOMS[{package!r}] lists {room} twice" for room in rank if listed.count(room) > 1),
+            *(f"{package}: {name} is not listed" for name in members if name not in rank),
+            *(f"{package}: {name} does not exist" for name in listed if name not in members),
+            *(f"{package}: {name} is listed twice" for name in rank if listed.count(name) > 1),
             *(
-                f"{package}: {room} may not import {other}"
-                for room, others in rooms.items()
+                f"{package}: {member} may not import {other}"
+                for member, others in members.items()
                 for other in others
-                if rank.get(other, -1) >= rank.get(room, len(rank))
+                if rank.get(other, -1) >= rank.get(member, len(rank))
             ),
         ]
     )
 
 
-def test_every_package_with_folders_ranks_its_rooms() -> None:
-    """ROOMS lists each package that has folders; those of kubesim are ranked by LAYERS."""
+def test_every_package_with_folders_ranks_its_members() -> None:
+    """INNER_LAYERS lists each package that has folders; those of kubesim are ranked by LAYERS."""
     with_folders = {name.rpartition(".")[0] for name in PACKAGES} - {"", "kubesim"}
-    assert set(ROOMS) == with_folders
+    assert set(INNER_LAYERS) == with_folders
 
 
 # A controller and its plan belong together even where there is no third file.
