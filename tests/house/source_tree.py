@@ -126,9 +126,9 @@ def import_graph(files: Iterable[Source]) -> dict[str, set[str]]:
 def members_of(package: str, graph: dict[str, set[str]]) -> dict[str, set[str]]:
     """Return the imports between the members of a package: its modules, and its folders as a whole.
 
-    The package's own `__init__` is the member `__init__`. So ``kubesim.rest`` has the members `http`,
-    `kube`, `server` ... and an import of `rest.kube.routes` in `rest.handler` is one from the member
-    `handler` to the member `kube`.
+    The package's own `__init__` is the member `__init__`. So ``kubesim.rest`` has the members
+    `http`, `kube`, `server` ...; `rest.handler` imports `rest.kube.routes`: that is an import from
+    `handler` to `kube`.
 
     Args:
         package: dotted name of the package.
