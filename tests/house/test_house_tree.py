@@ -191,7 +191,9 @@ def test_any_stays_rare() -> None:
     count = Counter(
         {
             source.where: sum(
-                isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(source.tree)
+                (isinstance(node, ast.Name) and node.id == "Any")
+                or (isinstance(node, ast.Attribute) and node.attr == "Any")
+                for node in ast.walk(source.tree)
             )
             for source in PYTHON
         }
