@@ -51,10 +51,15 @@ def facts(node: NodeDict, latest: Decision | None) -> list[tuple[str, str]]:
 
 def conditions(node: NodeDict) -> Table:
     """Return the conditions: type, status, last transition, reason, message."""
-    fields = ("type", "status", "lastTransitionTime", "reason", "message")
     rows = [
-        tuple(condition.get(field) for field in fields)
-        for condition in (node.get("status") or {}).get("conditions") or ()
+        (
+            c.get("type"),
+            c.get("status"),
+            c.get("lastTransitionTime"),
+            c.get("reason"),
+            c.get("message"),
+        )
+        for c in (node.get("status") or {}).get("conditions") or ()
     ]
     return Table(("type", "status", "since", "reason", "message"), rows, "conditions")
 

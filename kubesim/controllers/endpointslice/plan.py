@@ -160,8 +160,11 @@ def _port_number(pod: PodDict, port: ServicePortDict) -> int | None:
 
 def port_key(ports: Iterable[EndpointPortDict]) -> tuple[object, ...]:
     """Return a key that is equal for equal port lists in any order."""
-    fields = ("name", "protocol", "port", "appProtocol")
-    return tuple(sorted(tuple(str(port.get(field) or "") for field in fields) for port in ports))
+    parts = (
+        (port.get("name"), port.get("protocol"), port.get("port"), port.get("appProtocol"))
+        for port in ports
+    )
+    return tuple(sorted(tuple(str(part or "") for part in each) for each in parts))
 
 
 # -- slices ----------------------------------------------------------------------------------------
