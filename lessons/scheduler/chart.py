@@ -32,7 +32,7 @@ from lessons.scheduler.bars import (
     group_numbers,
 )
 from lessons.scheduler.nodes import Fill
-from lessons.ui.charts.bokeh_chart import FONT_SIZE, NARROW_BORDER, set_plain_style
+from lessons.ui.charts.figure_style import FONT_SIZE, NARROW_BORDER, set_plain_style
 from lessons.ui.charts.theme import LIGHT, Theme
 from lessons.ui.charts.themed import ThemedModels
 
