@@ -72,19 +72,19 @@ class Cluster:
     Args:
         nodes: number of nodes, ``node-1`` ...
         seed: the only source of randomness; same seed on the virtual clock, same run.
-        clock: "virtual", "live", or a clock of your own.
+        clock: "virtual", "live", or your own clock.
         speed: simulated seconds per wall second (live).
         hpa: start with the workload ``auto-pod`` and its autoscaler.
         node_cpu, node_memory, max_pods: capacity of each node, as Kubernetes quantities.
         sink: called with each printed log line, for example `print`.
-        policy: an autoscaling policy of your own in place of the real algorithm.
+        policy: your own autoscaling policy in place of the real algorithm.
         shadow_policies: policies by name that only record what they would do; see `shadows`.
         metrics_resolution: seconds between two scrapes of the metrics-server, at least 10;
             None: no metrics-server, autoscalers see each pod's last second.
         custom_metrics_resolution: seconds between two readings of `metrics`; 0: read on demand.
-        profile: a scheduler profile of your own; see `Scheduler`.
+        profile: your own scheduler profile; see `Scheduler`.
         schedulers: further schedulers by name: profiles, or policies with choose(pod, nodes).
-        workloads: workload models of your own, by name (see kubesim.kubelet.usage.workload).
+        workloads: your own workload models, by name (see kubesim.kubelet.usage.workload).
         digest: keep a running digest of the whole history, for `digest()`.
         history_limit: changes that the store keeps before it compacts.
         max_threads: on the live clock, workers above this number share one paced thread.

@@ -1,7 +1,7 @@
 """The machines of a cluster: each runs a kubelet, which registers itself as a node.
 
 The kubelets are the only components whose number changes while a cluster runs: `Cluster.add_node`
-switches another machine on. A machine without options of its own is like the first ones.
+switches another machine on. A machine without its own options is like the first ones.
 
 Real counterpart: what a cloud provider or an administrator does before `kubeadm join`.
 """
@@ -24,7 +24,7 @@ class Machines:
     Args:
         tools: the parts of the cluster that all components share.
         traffic: tells each kubelet how many requests reach its pods.
-        workloads: workload models by name, besides those of kubesim.
+        workloads: workload models by name, in addition to those of kubesim.
         number: how many machines there are at first: ``node-1`` ...
         options: of each machine, unless it is added with others.
 

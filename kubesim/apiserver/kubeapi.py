@@ -163,7 +163,7 @@ class KubeAPI:
     custom_metrics = method_of("metrics", MetricsApis.custom_metrics)
     external_metrics = method_of("metrics", MetricsApis.external_metrics)
 
-    # Kinds of your own (customkinds)
+    # Your own kinds (customkinds)
     register_kind = method_of("custom_kinds", CustomKinds.register_kind)
 
     # The original simulator's methods (kubesim.simple.pods)

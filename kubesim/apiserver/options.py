@@ -75,8 +75,7 @@ class ListOptions:
             errors = FieldErrors()
             match = self.resource_version_match
             errors.not_supported("resourceVersionMatch", match, ("", *MATCHES))
-            message = f'ListOptions.meta.k8s.io "" is invalid: {errors.causes[0].message}'
-            raise Invalid(message, kind="ListOptions", group=META_GROUP, causes=errors.causes)
+            refuse_options("ListOptions", errors)
 
 
 def parse_resource_version(value: str | int | None) -> int:
@@ -102,25 +101,12 @@ def is_valid(directive: str, manager: str) -> bool:
     return directive in DIRECTIVES and len(manager) <= MAX_MANAGER and manager.isprintable()
 
 
-def refuse_options(options: WriteOptions, verb: str) -> NoReturn:
-    """Refuse invalid options of a write.
-
-    Args:
-        options: as the client sent them.
-        verb: Create, Update or Patch, for the message.
+def refuse_options(kind: str, errors: FieldErrors) -> NoReturn:
+    """Refuse the options of a request, a document of that kind.
 
     Raises:
-        Invalid: always: an unknown directive, or a manager's name that is too long.
+        Invalid: always.
     """
-    directive = options.get("field_validation") or IGNORE
-    manager = options.get("field_manager") or ""
-    errors = FieldErrors()
-    if directive not in DIRECTIVES:
-        errors.not_supported("fieldValidation", directive, ("", *DIRECTIVES))
-    if len(manager) > MAX_MANAGER:
-        errors.too_long("fieldManager", MAX_MANAGER)
-    elif not manager.isprintable():
-        errors.invalid("fieldManager", manager, "should only contain printable characters")
     details = "; ".join(f"{cause.field}: {cause.message}" for cause in errors.causes)
-    message = f'{verb}Options.meta.k8s.io "" is invalid: {details}'
-    raise Invalid(message, kind=f"{verb}Options", group=META_GROUP, causes=errors.causes)
+    message = f'{kind}.meta.k8s.io "" is invalid: {details}'
+    raise Invalid(message, kind=kind, group=META_GROUP, causes=errors.causes)

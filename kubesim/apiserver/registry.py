@@ -1,7 +1,7 @@
 """The kinds that the API server serves.
 
 A `Kind` holds the names and the scope of a kind, its defaults and its validation. A further kind is
-one `Kind(...)` in the file of its group; kinds of your own can be registered at run time.
+one `Kind(...)` in the file of its group; your own kinds can be registered at run time.
 `ServerView` is what the hooks of a kind may use of the API server.
 
 Source: k8s.io/apiserver/pkg/registry/rest (strategies), pkg/registry/*/strategy.go; for kinds of
@@ -120,7 +120,7 @@ class Kind:
         read_only: written by the simulator's own paths, not by create and update.
         compute: computes the objects when they are read, instead of the store; they have no watch.
         ttl_seconds: objects expire so long after their creation, by a lease of the store; 0: never.
-        trigger_field: watches that select on this field are only notified of their own value.
+        trigger_field: watches that select on this field are only notified of changes of that value.
         selectable_fields: field selectors other than metadata.name and metadata.namespace.
         categories: groups of kinds to ask for together: ``all``.
         singular: the name of one object; "": the kind in lower case.

@@ -2,7 +2,7 @@
 
 Each HPA is synced once in its period. A pass reads the scale of the target, the selected pods and
 their metrics, calls the policy, and writes the new size, the status, an Event and a decision
-record. The policy is a pure function (`policy.horizontal.HorizontalPolicy`), or one of your own:
+record. The policy is a pure function (`policy.horizontal.HorizontalPolicy`), or your own:
 
     class Cautious:
         def recommend(self, observation):      # see kubesim.autoscaler.types.Observation

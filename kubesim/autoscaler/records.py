@@ -321,7 +321,7 @@ def short_name(hpa: HPADict) -> str:
     return name if namespace in ("default", "", None) else f"{namespace}/{name}"
 
 
-# -- policies of your own ------------------------------------------------------------------------
+# -- your own policies ---------------------------------------------------------------------------
 
 
 def checked(observation: Observation, answer: object) -> Recommendation:

@@ -172,7 +172,7 @@ class State:
     Attributes:
         recommendations: (replicas, time) of earlier passes; None before the very first pass.
         ups, downs: (change, time) of earlier scalings, kept only with a behavior.
-        memory: an object that a policy of your own keeps for its next pass over this HPA; the real
+        memory: an object that your own policy keeps for its next pass over this HPA; the real
             algorithm passes it on unchanged.
     """
 

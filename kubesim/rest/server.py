@@ -47,7 +47,7 @@ class RestServer:
         analytics: the log that /api/logs returns; internal errors are added to it.
         allowed_hosts, allowed_origins: further ones in addition to loopback, for proxies and hubs.
         token: bearer token that every request must carry; needed for other hosts than loopback.
-        users: users with tokens and rules of their own, in place of `token` (see `users`).
+        users: users with their own tokens and rules, in place of `token` (see `users`).
         tls: speak TLS, with a new self-signed certificate.
         read_only: reject every request that would change something.
         statistics: returns the counts of the components, for /metrics.

@@ -149,7 +149,7 @@ def configured_profile(config: ReadOnlyDocument, **more: Factory) -> Profile:
 
     Args:
         config: one entry of ``profiles``: ``plugins`` and ``pluginConfig``.
-        more: plug-ins of your own by name: functions from their args.
+        more: your own plug-ins by name: functions from their args.
 
     >>> packed = configured_profile({"pluginConfig": [{"name": "NodeResourcesFit", "args": {
     ...     "scoringStrategy": {"type": "MostAllocated"}}}]})

@@ -45,7 +45,7 @@ FIELDS = {
 
 
 class TrafficModel(Protocol):
-    """Requests per second over time; a model of your own needs this one method."""
+    """Requests per second over time; your own model needs this one method."""
 
     def rate(self, now: float) -> float:
         """Return the requests per second at a simulated second; 0 or more."""

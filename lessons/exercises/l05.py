@@ -371,7 +371,7 @@ questions = (
             "a": (
                 "the victim is deleted, and the pod waits until it has ended",
                 True,
-                "meanwhile status.nominatedNodeName reserves the room for it",
+                "in the meantime status.nominatedNodeName reserves the room for it",
             ),
             "b": (
                 "the pod takes the victim's place at once",

@@ -13,7 +13,14 @@ from typing import Unpack
 from kubesim.apiserver.admission import limits, quotas
 from kubesim.apiserver.core import Core, freeze_or_refuse, raise_if_invalid, streams_unchanged
 from kubesim.apiserver.fieldmanager.manager import FieldManager
-from kubesim.apiserver.options import IGNORE, WriteOptions, is_valid, refuse_options
+from kubesim.apiserver.options import (
+    DIRECTIVES,
+    IGNORE,
+    MAX_MANAGER,
+    WriteOptions,
+    is_valid,
+    refuse_options,
+)
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema import strict
 from kubesim.apiserver.schema.structural import check_document, full_shape_of, shape_of
@@ -342,6 +349,14 @@ def check_options(asked: WriteOptions, verb: str) -> None:
     Raises:
         Invalid: an unknown directive, or a manager's name that is too long.
     """
-    directive = asked.get("field_validation") or IGNORE
-    if not is_valid(directive, asked.get("field_manager") or ""):
-        refuse_options(asked, verb)
+    directive, manager = asked.get("field_validation") or IGNORE, asked.get("field_manager") or ""
+    if is_valid(directive, manager):
+        return
+    errors = FieldErrors()
+    if directive not in DIRECTIVES:
+        errors.not_supported("fieldValidation", directive, ("", *DIRECTIVES))
+    if len(manager) > MAX_MANAGER:
+        errors.too_long("fieldManager", MAX_MANAGER)
+    elif not manager.isprintable():
+        errors.invalid("fieldManager", manager, "should only contain printable characters")
+    refuse_options(f"{verb}Options", errors)

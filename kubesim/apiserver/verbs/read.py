@@ -270,7 +270,7 @@ class Reader:
         initial: Documents = []
         if since == 0:
             initial, since = self.snapshot(kind, namespace)
-        # A kubelet is notified of the pods of its own node only.
+        # A kubelet is notified only of the pods of its own node.
         trigger = fields.value_of(resource.trigger_field) if prefix == resource.prefix else None
         store = self._core.store
         watch = open_watch(store.watch, prefix, since, on_ready, resource.resource, trigger)

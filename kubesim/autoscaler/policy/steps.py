@@ -169,7 +169,7 @@ def limit_steps(
         rules = observation.behavior.filled(observation.constants)
         inputs["up_window_seconds"] = rules.up.window_seconds
         inputs["down_window_seconds"] = rules.down.window_seconds
-    result = f"stabilized: {stable} (unchanged)"
+    result = f"unchanged: {stable}"
     if stable != proposal:
         result = f"{proposal} becomes {stable}: {stability}"
     steps = [RuleStep("stabilize", inputs, result, f"{SOURCE} stabilizeRecommendation")]

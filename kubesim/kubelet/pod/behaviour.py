@@ -1,7 +1,7 @@
 """The simulated process of a container: when it exits, how it stops, what its probes answer.
 
 A simulated container has no process. Annotations of its pod say how it behaves
-(`kubesim.objects.wellknown`), and a workload model of your own may answer its probes with a
+(`kubesim.objects.wellknown`), and your own workload model may answer its probes with a
 method ``probe(kind, now) -> bool``.
 
 >>> pod = {"metadata": {"annotations": {"kubesim.dev/probe": '{"ready_after_seconds": 20}'}}}
@@ -225,7 +225,7 @@ def may_exceed_memory(pod: PodDict, container: str) -> bool:
     """Whether the usage model of a container may exceed the memory limit, so that it is OOM-killed.
 
     The built-in models draw memory at random or use a default: they stay below a limit, as a
-    program that knows its limit would. A model of your own, or one with an amount in its
+    program that knows its limit would. Your own model, or one with an amount in its
     annotation, is not capped.
 
     Args:

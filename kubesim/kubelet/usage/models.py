@@ -152,7 +152,7 @@ class PodModels:
     def ceiling(self) -> float:
         """Return the most memory that these models use, in bytes; infinite if one has no bound.
 
-        A model of your own may state its bound in an attribute ``memory_ceiling`` (bytes).
+        Your own model may state its bound in an attribute ``memory_ceiling`` (bytes).
         """
         return sum(ceiling_of(model) for model in (self.pod, *self.own.values()))
 

@@ -5,7 +5,7 @@ A model is a class with one method:
     usage(now, load) -> (CPU in millicores, memory in bytes)
 
 `now` is the simulated second; `load` the requests per second that reach this pod, or None if no
-traffic is routed to it. A model of your own is ten lines; register it with
+traffic is routed to it. Your own model is ten lines; register it with
 ``Cluster(workloads={"mine": lambda context: Mine()})`` and choose it with the annotation
 ``kubesim.dev/workload: '{"model": "mine"}'``.
 
@@ -236,7 +236,7 @@ def make_workload(
     Args:
         seed: the cluster's seed.
         pod: the pod.
-        factories: models of your own, by name.
+        factories: your own models, by name.
 
     Raises:
         BadRequest: the annotation is not a JSON object, or has an unknown model or option; or a
@@ -305,7 +305,7 @@ def capacity_of(
     Args:
         pod: the pod.
         seed: the cluster's seed.
-        factories: models of your own, by name.
+        factories: your own models, by name.
     """
     try:
         workload = make_workload(seed, pod, factories)

@@ -3,7 +3,7 @@
 Version 3 is generated from the registry and its schemas, one document for each group and version.
 The `patch` operation of a kind lists the parameter `fieldValidation`, by which kubectl knows that
 it may leave validation to the server. No strategic merge is listed among its formats: kubectl then
-trusts the merge keys of its own types, and not a schema's.
+trusts the merge keys of its built-in types, and not a schema's.
 
 Version 2 is served as an empty protobuf document, which is a valid one: kubectl 1.27 and 1.28
 refuse to apply without it, and read the rest from version 3.

@@ -104,7 +104,7 @@ class Verbs:
         return Response(200, self._cache.many(self._transformer(request, target), listed))
 
     def _usage(self, target: Target, labels: str) -> Document:
-        """List PodMetrics by the labels of their pods: samples have no labels of their own."""
+        """List PodMetrics by the labels of their pods: samples have no labels."""
         pods = self._api.list("Pod", target.namespace, label_selector=labels)["items"]
         labels_by_key = {key_of(pod): pod["metadata"].get("labels", {}) for pod in pods}
         listed = self._api.list(target.kind.kind, target.namespace)

@@ -63,7 +63,7 @@ class PodTopologySpread:
     """Filter by DoNotSchedule constraints, score by ScheduleAnyway constraints.
 
     Args:
-        default_constraints: for pods without constraints of their own.
+        default_constraints: for pods without constraints.
         system_defaults: without `default_constraints`, use upstream's (host and zone, both
             ScheduleAnyway).
     """

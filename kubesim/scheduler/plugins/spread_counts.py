@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HARD_WHEN, SOFT_WHEN = "DoNotSchedule", "ScheduleAnyway"
 WORKLOADS = ("ReplicaSet", "StatefulSet", "ReplicationController")
 CACHED_COUNTS = 64  # selectors per node whose count of pods is cached
-# For pods without constraints of their own: buildDefaultConstraints, systemDefaultConstraints.
+# For pods without constraints: buildDefaultConstraints, systemDefaultConstraints.
 SYSTEM_DEFAULTS: Sequence[TopologySpreadConstraintDict] = (
     {"topologyKey": HOSTNAME_LABEL, "whenUnsatisfiable": SOFT_WHEN, "maxSkew": 3},
     {"topologyKey": ZONE_LABEL, "whenUnsatisfiable": SOFT_WHEN, "maxSkew": 5},
