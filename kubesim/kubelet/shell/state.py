@@ -1,0 +1,169 @@
+"""What a running shell remembers: variables, functions, files, directory and options."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from kubesim.kubelet.shell.files import FileSystem
+from kubesim.kubelet.shell.steps import Budget, Input, Run, ShellError
+from kubesim.kubelet.shell.syntax import Command
+
+MAX_VARIABLES = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a program sees of the container in which it runs.
+
+    Attributes:
+        hostname: the pod's.
+        files: the container's file system.
+        now: returns simulated seconds since 1970.
+        random: returns an integer from 0 to 32767.
+        resolve: returns the IP addresses of a DNS name; empty if there is no such name.
+    """
+
+    hostname: str
+    files: FileSystem
+    now: Callable[[], float]
+    random: Callable[[], int] = lambda: 0
+    resolve: Callable[[str], Iterable[str]] = lambda _name: ()
+
+
+@dataclass(slots=True)
+class ShellOptions:
+    """The options that `set` changes: -e, -u, -x."""
+
+    errexit: bool = False
+    nounset: bool = False
+    xtrace: bool = False
+
+
+@dataclass(slots=True)
+class ShellState:
+    """The state of one shell; a subshell has a copy.
+
+    Attributes:
+        machine: the container.
+        variables: by name.
+        exported: names of the variables that programs see.
+        name: of the shell or script: ``$0``.
+        positional: ``$1``, ``$2``, ...
+        functions: by name.
+        directory: the working directory.
+        status: exit code of the last command: ``$?``.
+        depth: commands that are inside one another.
+        budget: shared with its subshells.
+    """
+
+    machine: Machine
+    variables: dict[str, str]
+    exported: set[str]
+    name: str = "sh"
+    positional: list[str] = field(default_factory=list)
+    functions: dict[str, Command] = field(default_factory=dict)
+    directory: str = "/"
+    status: int = 0
+    depth: int = 0
+    budget: Budget = field(default_factory=Budget)
+    options: ShellOptions = field(default_factory=ShellOptions)
+
+    @classmethod
+    def of(cls, machine: Machine, environment: Mapping[str, str], directory: str) -> ShellState:
+        """Return the state of a new shell.
+
+        Args:
+            machine: the container.
+            environment: all exported.
+            directory: the working directory.
+        """
+        return cls(machine, dict(environment), set(environment), directory=directory)
+
+    @property
+    def files(self) -> FileSystem:
+        """The container's files."""
+        return self.machine.files
+
+    @property
+    def is_bash(self) -> bool:
+        """Whether the shell is bash, which expands braces."""
+        return self.name == "bash"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The exported variables."""
+        return {k: v for k, v in self.variables.items() if k in self.exported}
+
+    def copy(self) -> ShellState:
+        """Return the state of a subshell."""
+        return replace(
+            self,
+            variables=dict(self.variables),
+            exported=set(self.exported),
+            positional=list(self.positional),
+            functions=dict(self.functions),
+            options=replace(self.options),
+        )
+
+    def get(self, name: str) -> str | None:
+        """Return the value of a parameter; None if it is not set."""
+        if name.isdigit():
+            index = int(name)
+            if index == 0:
+                return self.name
+            return self.positional[index - 1] if index <= len(self.positional) else None
+        special = {
+            "?": str(self.status),
+            "#": str(len(self.positional)),
+            "@": " ".join(self.positional),
+            "*": " ".join(self.positional),
+            "$": "1",  # a container's first process
+            "!": "",
+            "-": "",
+        }
+        if name in special:
+            return special[name]
+        if name == "RANDOM" and name not in self.variables:
+            return str(self.machine.random())
+        if name == "PWD":
+            return self.directory
+        return self.variables.get(name)
+
+    def set(self, name: str, value: str) -> None:
+        """Set a variable.
+
+        Raises:
+            ShellError: there are too many.
+        """
+        if name not in self.variables and len(self.variables) >= MAX_VARIABLES:
+            raise ShellError("too many variables")
+        self.variables[name] = value
+
+    def path(self, path: str) -> str:
+        """Return the absolute form of a path."""
+        absolute = posixpath.normpath(posixpath.join(self.directory, path or "."))
+        return "/" + absolute.lstrip("/")
+
+
+class Call(NamedTuple):
+    """One call of a program.
+
+    Attributes:
+        run: run(state, words, stdin) runs another program.
+        state: of the shell that calls it; a program does not change it.
+        name: as it was called.
+        words: the arguments.
+        stdin: what it reads.
+    """
+
+    run: Callable[[ShellState, list[str], Input], Run]
+    state: ShellState
+    name: str
+    words: list[str]
+    stdin: Input
+
+
+Program = Callable[[Call], Run]
