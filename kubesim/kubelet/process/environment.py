@@ -1,0 +1,234 @@
+"""The environment variables of a container, and ``$(NAME)`` in its command.
+
+Later sources override earlier ones: Services of the namespace, `envFrom`, `env`.
+
+>>> pod = {"metadata": {"name": "web-0", "labels": {"app": "web"}}, "spec": {}}
+>>> field = {"fieldRef": {"fieldPath": "metadata.labels['app']"}}
+>>> container = {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "$(A)-$(X)-$$(A)"},
+...                      {"name": "APP", "valueFrom": field}]}
+>>> own = environment_of(container, Sources(pod))
+>>> own["B"], own["APP"], own["HOSTNAME"]
+('1-$(X)-$(A)', 'web', 'web-0')
+
+Source: pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables, podFieldSelectorRuntimeValue),
+pkg/kubelet/envvars/envvars.go, third_party/forked/golang/expansion/expand.go.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+from kubesim.objects.pods import all_containers, container_limits, container_requests
+from kubesim.quantity import parse_quantity
+
+Find = Callable[[str, str], Document | None]
+"""find(kind, name) -> the object in the pod's namespace, or None."""
+
+CONFIG_MAP, SECRET = "ConfigMap", "Secret"
+DEFAULTS = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+REFERENCE = re.compile(r"\$(\$|\(([^()]*)\))")
+SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the values of variables come from.
+
+    Attributes:
+        pod: the pod.
+        find: looks up ConfigMaps and Secrets.
+        services: of the pod's namespace, and the Service ``kubernetes``.
+        ip, host_ip: addresses of the pod and its node.
+        allocatable: of the node: (CPU in millicores, memory in bytes), for a container without
+            limits.
+    """
+
+    pod: Document
+    find: Find = lambda _kind, _name: None
+    services: Sequence[Document] = ()
+    ip: str = ""
+    host_ip: str = ""
+    allocatable: tuple[int, int] = (0, 0)
+
+
+def environment_of(container: Document, sources: Sources) -> dict[str, str]:
+    """Return the variables of a container, in the order in which they are defined.
+
+    Args:
+        container: an entry of the pod's spec.
+        sources: where values come from.
+    """
+    spec = sources.pod.get("spec") or {}
+    variables = {**DEFAULTS, "HOSTNAME": hostname_of(sources.pod)}
+    if spec.get("enableServiceLinks") is not False:
+        variables |= service_variables(sources.services)
+    for source in container.get("envFrom") or ():
+        prefix = str(source.get("prefix") or "")
+        for kind, field in ((CONFIG_MAP, "configMapRef"), (SECRET, "secretRef")):
+            reference = source.get(field)
+            if reference:
+                data = data_of(kind, sources.find(kind, str(reference.get("name") or "")))
+                variables |= {f"{prefix}{key}": value for key, value in data.items()}
+    for entry in container.get("env") or ():
+        if entry.get("valueFrom"):
+            value = _value_from(entry["valueFrom"], container, sources)
+        else:
+            value = expand(str(entry.get("value") or ""), variables)
+        if value is not None:
+            variables[str(entry.get("name"))] = value
+    return variables
+
+
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """Replace ``$(NAME)`` by the variable's value; ``$$`` is a dollar sign.
+
+    A reference to a variable that does not exist stays as it is.
+
+    Args:
+        text: of a command, an argument or a variable.
+        variables: by name.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        if match[1] == "$":
+            return "$"
+        return variables.get(match[2], match[0])
+
+    return REFERENCE.sub(replace, text)
+
+
+def hostname_of(pod: Document) -> str:
+    """Return the host name that a pod sees: spec.hostname, or its name."""
+    return str((pod.get("spec") or {}).get("hostname") or meta.name_of(pod))
+
+
+def service_variables(services: Iterable[Document]) -> dict[str, str]:
+    """Return the variables that describe Services, as Docker's links did.
+
+    Args:
+        services: headless ones are left out.
+    """
+    variables: dict[str, str] = {}
+    for service in services:
+        spec = service.get("spec") or {}
+        ip = str(spec.get("clusterIP") or "")
+        ports = spec.get("ports") or ()
+        if ip in ("", "None") or not ports:
+            continue
+        prefix = meta.name_of(service).upper().replace("-", "_")
+        variables[f"{prefix}_SERVICE_HOST"] = ip
+        variables[f"{prefix}_SERVICE_PORT"] = str(ports[0].get("port"))
+        for port in ports:
+            if port.get("name"):
+                name = str(port["name"]).upper().replace("-", "_")
+                variables[f"{prefix}_SERVICE_PORT_{name}"] = str(port.get("port"))
+        for index, port in enumerate(ports):
+            protocol = str(port.get("protocol") or "TCP")
+            url = f"{protocol.lower()}://{ip}:{port.get('port')}"
+            if index == 0:
+                variables[f"{prefix}_PORT"] = url
+            stem = f"{prefix}_PORT_{port.get('port')}_{protocol.upper()}"
+            variables |= {
+                stem: url,
+                f"{stem}_PROTO": protocol.lower(),
+                f"{stem}_PORT": str(port.get("port")),
+                f"{stem}_ADDR": ip,
+            }
+    return variables
+
+
+def data_of(kind: str, document: Document | None) -> dict[str, str]:
+    """Return the entries of a ConfigMap or Secret as strings; binary ones as far as they are text.
+
+    Args:
+        kind: ConfigMap or Secret.
+        document: the object; None: there is none.
+    """
+    if document is None:
+        return {}
+    data = {str(key): str(value) for key, value in (document.get("data") or {}).items()}
+    encoded = data if kind == SECRET else (document.get("binaryData") or {})
+    decoded = {str(key): _decode(str(value)) for key, value in encoded.items()}
+    return decoded if kind == SECRET else {**data, **decoded}
+
+
+def _decode(value: str) -> str:
+    try:
+        return b64decode(value).decode("utf-8", "replace")
+    except ValueError:
+        return ""
+
+
+def _value_from(origin: Document, container: Document, sources: Sources) -> str | None:
+    """Return the value of a variable with `valueFrom`; None if the optional source is missing."""
+    for kind, field in ((CONFIG_MAP, "configMapKeyRef"), (SECRET, "secretKeyRef")):
+        reference = origin.get(field)
+        if reference:
+            data = data_of(kind, sources.find(kind, str(reference.get("name") or "")))
+            return data.get(str(reference.get("key")))
+    if origin.get("fieldRef"):
+        return field_value(str(origin["fieldRef"].get("fieldPath")), sources)
+    if origin.get("resourceFieldRef"):
+        return resource_value(origin["resourceFieldRef"], container, sources)
+    return None
+
+
+def field_value(path: str, sources: Sources) -> str:
+    """Return a field of the pod, as the downward API delivers it.
+
+    Args:
+        path: such as ``metadata.name`` or ``metadata.labels['app']``.
+        sources: the pod and its addresses.
+    """
+    pod = sources.pod
+    spec = pod.get("spec") or {}
+    subscript = SUBSCRIPT.fullmatch(path)
+    if subscript is not None:
+        return str((meta.metadata_of(pod).get(subscript[1]) or {}).get(subscript[2], ""))
+    if path in ("metadata.labels", "metadata.annotations"):
+        entries = meta.metadata_of(pod).get(path.partition(".")[2]) or {}
+        return "\n".join(f'{key}="{value}"' for key, value in sorted(entries.items()))
+    values = {
+        "metadata.name": meta.name_of(pod),
+        "metadata.namespace": meta.namespace_of(pod),
+        "metadata.uid": meta.uid_of(pod),
+        "spec.nodeName": spec.get("nodeName"),
+        "spec.serviceAccountName": spec.get("serviceAccountName") or "default",
+        "status.hostIP": sources.host_ip,
+        "status.hostIPs": sources.host_ip,
+        "status.podIP": sources.ip,
+        "status.podIPs": sources.ip,
+    }
+    return str(values.get(path) or "")
+
+
+def resource_value(reference: Document, container: Document, sources: Sources) -> str:
+    """Return a request or limit in units of its divisor, rounded up.
+
+    Args:
+        reference: a resourceFieldRef.
+        container: whose resources are meant if the reference names none.
+        sources: the pod, and what the node offers where there is no limit.
+    """
+    named = reference.get("containerName")
+    if named:
+        container = next(
+            (dict(c) for c in all_containers(sources.pod) if c.get("name") == named), container
+        )
+    field, _, resource = str(reference.get("resource")).partition(".")
+    amounts = container_limits(container) if field == "limits" else container_requests(container)
+    index = {"cpu": 0, "memory": 1}.get(resource)
+    if index is None:
+        return "0"
+    amount = amounts[index]
+    if amount is None:
+        amount = sources.allocatable[index] if field == "limits" else 0
+    base = amount / 1000 if index == 0 else float(amount)
+    divisor = parse_quantity(str(reference.get("divisor") or "1")) or 1
+    return str(ceil(base / float(divisor)))

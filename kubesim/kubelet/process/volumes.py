@@ -1,0 +1,167 @@
+"""The files that a container sees: its volumes, and what the kubelet writes into each container.
+
+ConfigMaps and Secrets are read at each access, so that a mounted file follows its object (the real
+kubelet takes up to a minute for it); a file mounted with `subPath` does so, too.
+
+>>> pod = {"metadata": {"name": "web-0", "namespace": "shop"},
+...        "spec": {"volumes": [{"name": "v", "configMap": {"name": "c"}}]}}
+>>> container = {"volumeMounts": [{"name": "v", "mountPath": "/etc/web"}]}
+>>> sources = Sources(pod, find=lambda kind, name: {"data": {"color": "blue"}})
+>>> files = file_system(container, sources, PodVolumes(sources))
+>>> files.names("/etc/web"), files.read("/etc/web/color"), files.read("/etc/hostname")
+(['color'], 'blue', 'web-0\\n')
+
+Source: pkg/volume/configmap, secret, downwardapi, projected, emptydir; pkg/kubelet/kubelet_pods.go
+(makeMounts, ensureHostsFile).
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+
+from kubesim.kubelet.process.environment import (
+    CONFIG_MAP,
+    SECRET,
+    Sources,
+    data_of,
+    field_value,
+    hostname_of,
+    resource_value,
+)
+from kubesim.kubelet.shell.files import FileSystem, Volume
+from kubesim.objects import meta
+from kubesim.objects.frozen import Document
+
+ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+CLUSTER_DOMAIN = "cluster.local"
+DNS_ADDRESS = "10.96.0.10"
+TERMINATION_PATH = "/dev/termination-log"
+
+Persistent = Callable[[str, str], Volume]
+"""persistent(kind, name) -> the volume behind a claim or a host path."""
+
+
+class PodVolumes:
+    """The volumes of one pod; its containers share them.
+
+    Args:
+        sources: the pod, and where ConfigMaps and Secrets are found.
+        persistent: returns volumes that outlive the pod; None: each is new.
+    """
+
+    def __init__(self, sources: Sources, persistent: Persistent | None = None) -> None:
+        self._sources = sources
+        self._persistent = persistent
+        self._volumes: dict[str, Volume] = {}
+        specs = (sources.pod.get("spec") or {}).get("volumes") or ()
+        self._specs: dict[str, Document] = {str(spec.get("name")): spec for spec in specs}
+
+    def volume(self, name: str) -> Volume:
+        """Return a volume of the pod by its name."""
+        if name not in self._volumes:
+            self._volumes[name] = self._make(self._specs.get(name) or {})
+        return self._volumes[name]
+
+    def _make(self, spec: Document) -> Volume:
+        if any(spec.get(field) for field in ("configMap", "secret", "downwardAPI", "projected")):
+            return Volume(lambda: self._files(spec))
+        if self._persistent is not None:
+            if spec.get("persistentVolumeClaim"):
+                claim = str(spec["persistentVolumeClaim"].get("claimName"))
+                return self._persistent("PersistentVolumeClaim", claim)
+            if spec.get("hostPath"):
+                return self._persistent("hostPath", str(spec["hostPath"].get("path")))
+        return Volume()
+
+    def _files(self, spec: Document) -> Mapping[str, str]:
+        """Return the files of a read-only volume at this moment."""
+        files: dict[str, str] = {}
+        for source in (spec.get("projected") or {}).get("sources") or (spec,):
+            if source.get("configMap") is not None:
+                files |= self._entries(CONFIG_MAP, source["configMap"])
+            if source.get("secret") is not None:
+                files |= self._entries(SECRET, source["secret"])
+            if source.get("downwardAPI"):
+                files |= self._fields(source["downwardAPI"])
+            if source.get("serviceAccountToken"):
+                token = source["serviceAccountToken"]
+                files[str(token.get("path") or "token")] = (
+                    f"simulated-{meta.uid_of(self._sources.pod)}"
+                )
+        return files
+
+    def _entries(self, kind: str, source: Document) -> dict[str, str]:
+        name = str(source.get("secretName") or source.get("name") or "")
+        data = data_of(kind, self._sources.find(kind, name))
+        items = source.get("items")
+        if not items:
+            return data
+        return {
+            str(item.get("path")): data[str(item.get("key"))]
+            for item in items
+            if str(item.get("key")) in data
+        }
+
+    def _fields(self, source: Document) -> dict[str, str]:
+        files: dict[str, str] = {}
+        for item in source.get("items") or ():
+            if item.get("fieldRef"):
+                value = field_value(str(item["fieldRef"].get("fieldPath")), self._sources)
+            else:
+                value = resource_value(item.get("resourceFieldRef") or {}, {}, self._sources)
+            files[str(item.get("path"))] = value
+        return files
+
+
+def file_system(container: Document, sources: Sources, volumes: PodVolumes) -> FileSystem:
+    """Return the files of a new container.
+
+    Args:
+        container: an entry of the pod's spec.
+        sources: the pod.
+        volumes: of the pod.
+    """
+    pod = sources.pod
+    hostname, namespace = hostname_of(pod), meta.namespace_of(pod) or "default"
+    domain = f"svc.{CLUSTER_DOMAIN}"
+    files = {
+        "/etc/hostname": f"{hostname}\n",
+        "/etc/hosts": f"127.0.0.1\tlocalhost\n{sources.ip or '127.0.1.1'}\t{hostname}\n",
+        "/etc/resolv.conf": f"search {namespace}.{domain} {domain} {CLUSTER_DOMAIN}\n"
+        f"nameserver {DNS_ADDRESS}\noptions ndots:5\n",
+    }
+    mounts: dict[str, Volume] = {}
+    if (pod.get("spec") or {}).get("automountServiceAccountToken") is not False:
+        mounts[ACCOUNT_PATH] = Volume(lambda: {"namespace": namespace})
+    for mount in container.get("volumeMounts") or ():
+        volume = volumes.volume(str(mount.get("name")))
+        path = posixpath.normpath("/" + str(mount.get("mountPath") or "").strip("/"))
+        if mount.get("subPath"):
+            volume = _below(volume, str(mount["subPath"]).strip("/"))
+        if mount.get("readOnly") and not volume.read_only:
+            volume = _read_only(volume)
+        mounts[path] = volume
+    return FileSystem(files, mounts)
+
+
+def _read_only(volume: Volume) -> Volume:
+    """Return a view of a volume that cannot be written."""
+    return Volume(lambda: {path: volume.read(path) or "" for path in volume.paths()})
+
+
+def _below(volume: Volume, path: str) -> Volume:
+    """Return a view of a file, or of a directory, of a volume."""
+
+    def files() -> dict[str, str]:
+        single = volume.read(path)
+        if single is not None:
+            return {"": single}
+        prefix = f"{path}/"
+        return {
+            each[len(prefix) :]: volume.read(each) or ""
+            for each in volume.paths()
+            if each.startswith(prefix)
+        }
+
+    return Volume(files)
