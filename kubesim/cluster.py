@@ -44,7 +44,7 @@ from kubesim.ctl.outages import ControllerHandle
 from kubesim.ctl.rollout import Rollout
 from kubesim.ctl.trace import Trace, trace
 from kubesim.errors import BadRequest, WorkerFailed
-from kubesim.kubelet import KubeletConfig
+from kubesim.kubelet import JOB_SECONDS, KubeletConfig
 from kubesim.kubelet.usage.models import capacities
 from kubesim.kubelet.usage.workload import Factory
 from kubesim.machines import Machines
@@ -89,6 +89,7 @@ class Cluster:
         history_limit: changes that the store keeps before it compacts.
         max_threads: on the live clock, workers above this number share one paced thread.
         kubelet: reserved resources, eviction thresholds and image pulls of all nodes.
+        job_seconds: how long a program with an end runs if its command is not understood.
 
     Raises:
         BadRequest: an argument that makes no sense; the message says what was expected.
@@ -117,6 +118,7 @@ class Cluster:
         history_limit: int = 10_000,
         max_threads: int = 1_000,
         kubelet: KubeletConfig | None = None,
+        job_seconds: float = JOB_SECONDS,
     ) -> None:
         check_cluster_options(locals())
         self.seed = seed
@@ -142,6 +144,7 @@ class Cluster:
         self.traffic = Traffic(self.api, self.clock, capacities(seed, workloads))
         self.tools = tools
         options = NodeOptions(cpu=node_cpu, memory=node_memory, max_pods=max_pods, config=kubelet)
+        options["job_seconds"] = job_seconds
         self._machines = Machines(tools, self.traffic, workloads, nodes, options)
         self.kubelets = self._machines.kubelets
         self.schedulers = make_schedulers(tools, profile, schedulers)

@@ -38,6 +38,7 @@ CLUSTER: Mapping[str, Check] = {
     "digest": arguments.flag,
     "history_limit": arguments.whole_number(1),
     "max_threads": arguments.whole_number(1),
+    "job_seconds": arguments.number(unit="seconds"),
     "kubelet": arguments.optional(arguments.instance_of(KubeletConfig, "a KubeletConfig")),
 }
 
@@ -81,6 +82,7 @@ NODE: Mapping[str, Check] = {
     "cpu": arguments.cpu_quantity,
     "memory": arguments.memory_quantity,
     "max_pods": arguments.whole_number(0),
+    "job_seconds": arguments.number(unit="seconds"),
     "labels": arguments.optional(
         arguments.mapping_of(arguments.instance_of(str, "a string"), "strings")
     ),
@@ -96,6 +98,7 @@ class NodeOptions(TypedDict, total=False):
         max_pods: how many pods the node takes.
         labels: in addition to its hostname, architecture and operating system.
         config: reserved resources, eviction thresholds and image pulls.
+        job_seconds: how long a program with an end runs if its command is not understood.
     """
 
     cpu: str
@@ -103,6 +106,7 @@ class NodeOptions(TypedDict, total=False):
     max_pods: int
     labels: Mapping[str, str] | None
     config: KubeletConfig | None
+    job_seconds: float
 
 
 def check_cluster_options(options: Mapping[str, object]) -> None:

@@ -151,6 +151,8 @@ class KubeAPI:
     node_log = method_of("pods", PodOperations.node_log)
     log_lines = method_of("pods", PodOperations.log_lines)
     pod_logs = method_of("pods", PodOperations.pod_logs)
+    register_command_runner = method_of("pods", PodOperations.register_command_runner)
+    exec = method_of("pods", PodOperations.exec)
 
     # Metrics (verbs/subresources, verbs/metricsapis)
     metrics_writer = method_of("pods", PodOperations.metrics_writer)

@@ -3,6 +3,15 @@
 from kubesim.kubelet.config import KubeletConfig
 from kubesim.kubelet.images import ImagePulls
 from kubesim.kubelet.kubelet import Kubelet
+from kubesim.kubelet.pod.behaviour import JOB_SECONDS
 from kubesim.kubelet.usage.workload import LoadWorkload, SeedWorkload, Workload
 
-__all__ = ["ImagePulls", "Kubelet", "KubeletConfig", "LoadWorkload", "SeedWorkload", "Workload"]
+__all__ = [
+    "JOB_SECONDS",
+    "ImagePulls",
+    "Kubelet",
+    "KubeletConfig",
+    "LoadWorkload",
+    "SeedWorkload",
+    "Workload",
+]

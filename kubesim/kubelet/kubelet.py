@@ -11,11 +11,13 @@ Source: pkg/kubelet/kubelet.go (syncLoop, HandlePodAdditions), pkg/kubelet/pod_w
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kubesim.apiserver.verbs.subresources import CommandResult
 from kubesim.client import EventRecorder, Informer, Tools
+from kubesim.errors import BadRequest
 from kubesim.kubelet.config import KubeletConfig
 from kubesim.kubelet.eviction_manager import EvictionManager
 from kubesim.kubelet.images import ImageStore
@@ -25,8 +27,10 @@ from kubesim.kubelet.nodestatus import (
     node_document,
     node_reference,
 )
+from kubesim.kubelet.pod.behaviour import JOB_SECONDS
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.podworkers import PodWorkers
+from kubesim.kubelet.shell.files import Volume
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.workload import Factory
 from kubesim.objects.kindnames import POD
@@ -52,6 +56,7 @@ class Kubelet:
         workloads: workload models by name.
         labels: of the node, in addition to its hostname.
         config: reserves, eviction thresholds, image pulls.
+        job_seconds: how long a program with an end runs if its command is not understood.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Kubelet:
         workloads: Mapping[str, Factory] | None = None,
         labels: Mapping[str, str] | None = None,
         config: KubeletConfig | None = None,
+        job_seconds: float = JOB_SECONDS,
     ) -> None:
         self.name = f"kubelet/{node_name}"
         self.node_name = node_name
@@ -87,7 +93,8 @@ class Kubelet:
         self._labels = dict(labels or {})
         self._log: deque[tuple[float, str]] = deque(maxlen=LOG_LINES)
         self._load, self._known_workloads = load, workloads
-        self._max_pods = max_pods
+        self._max_pods, self._job_seconds = max_pods, job_seconds
+        self._volumes: dict[tuple[str, str], Volume] = {}  # on the node's disk
         self._evictions: EvictionManager
         self._workers = self._pod_workers()
         self._reporter = NodeReporter(
@@ -119,6 +126,8 @@ class Kubelet:
             counts=self.counts,
             memory_pressure=lambda: self._evictions.under_pressure,
             log=self._write_line,
+            job_seconds=self._job_seconds,
+            volumes=self._volumes,
             previous=previous,
         )
 
@@ -159,6 +168,7 @@ class Kubelet:
     def start(self) -> None:
         """Register the node and begin to watch for pods."""
         self.api.register_log_source(self.node_name, self.logs)
+        self.api.register_command_runner(self.node_name, self.exec)
         self.worker.call_soon(self._register)
         self.worker.every(LEASE_SECONDS, self._heartbeat)
         self._pods.start()
@@ -229,6 +239,23 @@ class Kubelet:
         if self.down:
             return []
         return self._workers.logs(namespace, pod, container, previous=previous)
+
+    def exec(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], stdin: str
+    ) -> CommandResult:
+        """Run a command in a container to its end; from any thread.
+
+        Args:
+            namespace, pod, container: which container.
+            command: the program and its arguments.
+            stdin: what it reads.
+
+        Raises:
+            BadRequest: the container does not run, or the node is down.
+        """
+        if self.down:
+            raise BadRequest(f"error dialing backend: node {self.node_name} does not answer")
+        return self._workers.exec(namespace, pod, container, command, stdin)
 
     # -- the node -------------------------------------------------------------------------------
 

@@ -10,10 +10,11 @@ pkg/kubelet/pod_workers.go.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
+from kubesim.apiserver.verbs.subresources import CommandResult
 from kubesim.client import EventRecorder, Tools, retry_on_conflict
 from kubesim.clock.base import Worker
 from kubesim.errors import BadRequest, ClockError, NotFound
@@ -25,6 +26,7 @@ from kubesim.kubelet.pod.image_manager import Pull
 from kubesim.kubelet.pod.records import refusal_record
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.pod.status import delete_pod_object
+from kubesim.kubelet.shell.files import Volume
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.models import PodModels, known_models
 from kubesim.kubelet.usage.workload import Factory
@@ -49,6 +51,8 @@ class PodWorkers:
         recorder, log: where events and lines of the kubelet's log go.
         counts: of the kubelet's statistics.
         memory_pressure: whether the node is short of memory.
+        job_seconds: how long a program with an end runs if its command is not understood.
+        volumes: by kind and name: those that outlive a pod.
         previous: runners of the pods at the time of a power cut, by key: their logs are on the
             disk.
     """
@@ -68,6 +72,8 @@ class PodWorkers:
         counts: Counter[str],
         memory_pressure: Callable[[], bool],
         log: Callable[[str], None],
+        job_seconds: float,
+        volumes: dict[tuple[str, str], Volume],
         previous: Mapping[str, PodRunner] | None = None,
     ) -> None:
         self._api, self._clock, self._worker = tools.api, tools.clock, worker
@@ -81,6 +87,9 @@ class PodWorkers:
             recorder=recorder,
             analytics=tools.analytics,
             decisions=tools.decisions,
+            job_seconds=job_seconds,
+            allocatable=(allocatable.cpu_milli, allocatable.memory_bytes),
+            volumes=volumes,
         )
         self._counts, self._log = counts, log
         self._memory_pressure = memory_pressure
@@ -112,6 +121,15 @@ class PodWorkers:
             where = f'container "{container}" in pod "{pod}"'
             raise BadRequest(f"previous terminated {where} not found")
         return runner.lines(container, previous=previous)
+
+    def exec(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], stdin: str
+    ) -> CommandResult:
+        """Run a command in a container; see `Kubelet.exec`."""
+        runner = self.runners.get(f"{namespace}/{pod}")
+        if runner is None:
+            raise BadRequest(f'container not found ("{container}")')
+        return runner.exec(container, command, stdin)
 
     def forget_removed_pods(self) -> None:
         """Drop the logs of pods whose objects were removed while the node was down."""

@@ -43,7 +43,8 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"cronjob", "daemonset"},  # CronJobs make Jobs; DaemonSets hash templates as Deployments do
     ],
     "kubesim.kubelet": [
-        {"admission", "images", "nodestatus", "usage"},
+        {"admission", "images", "nodestatus", "shell", "usage"},
+        {"process"},
         {"config", "pod"},
         {"eviction", "podworkers"},
         {"eviction_manager"},

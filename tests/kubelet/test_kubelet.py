@@ -176,7 +176,8 @@ class Explodes:
 
 def test_an_exception_in_a_pod_fails_that_pod_alone() -> None:
     """Restarted by its policy or Failed, reported as Event and log row; the others go on."""
-    with Cluster(nodes=1, hpa=False, workloads={"bad": lambda _c: Explodes()}) as cluster:
+    workloads = {"bad": lambda _c: Explodes()}
+    with Cluster(nodes=1, hpa=False, workloads=workloads, job_seconds=60) as cluster:
         for name, policy in (("never", "Never"), ("always", "Always")):
             pod = crashing(name)
             pod["metadata"]["annotations"] = {"kubesim.dev/workload": '{"model": "bad"}'}

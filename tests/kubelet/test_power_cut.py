@@ -18,7 +18,7 @@ PRESSED = ("MemoryPressure", "True", "KubeletHasInsufficientMemory", "")
 @pytest.fixture
 def cluster() -> Any:
     """One node, no autoscaler."""
-    with Cluster(nodes=1, seed=1, hpa=False) as made:
+    with Cluster(nodes=1, seed=1, hpa=False, job_seconds=3_600) as made:
         yield made
 
 

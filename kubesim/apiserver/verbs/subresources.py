@@ -1,19 +1,20 @@
-"""Binding, usage samples and logs: the subresources of pods.
+"""Binding, usage samples, logs and exec: the subresources of pods.
 
-Source: pkg/registry/core/pod/storage (BindingREST, LogREST), k8s.io/metrics.
+Source: pkg/registry/core/pod/storage (BindingREST, LogREST), pkg/registry/core/pod/rest (ExecREST),
+k8s.io/metrics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kubesim.apiserver.core import Core
 from kubesim.errors import BadRequest, Cause, Conflict, Invalid
 from kubesim.objects import meta
 from kubesim.objects.frozen import freeze
 from kubesim.objects.meta import set_condition
-from kubesim.objects.pods import containers_of, node_of
+from kubesim.objects.pods import all_containers, containers_of, node_of
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import Sample, SampleWriter, sample_key
 
@@ -26,8 +27,50 @@ LogSource = Callable[..., LogLines]
 argument True: the lines of the container's previous run."""
 
 
+class OutputChunk(NamedTuple):
+    """A piece of a command's output.
+
+    Attributes:
+        second: since the command began.
+        stream: 1 is stdout, 2 is stderr.
+        text: the output.
+    """
+
+    second: float
+    stream: int
+    text: str
+
+
+class CommandResult(NamedTuple):
+    """The result of a command in a container.
+
+    Attributes:
+        chunks: its output, oldest first.
+        code: its exit code.
+        seconds: simulated seconds that it took.
+    """
+
+    chunks: tuple[OutputChunk, ...] = ()
+    code: int = 0
+    seconds: float = 0.0
+
+    @property
+    def stdout(self) -> str:
+        """All that it wrote to stdout."""
+        return "".join(chunk.text for chunk in self.chunks if chunk.stream == 1)
+
+    @property
+    def stderr(self) -> str:
+        """All that it wrote to stderr."""
+        return "".join(chunk.text for chunk in self.chunks if chunk.stream == 2)
+
+
+CommandRunner = Callable[[str, str, str, Sequence[str], str], CommandResult]
+"""runner(namespace, pod, container, command, stdin) runs a command in a container of a node."""
+
+
 class PodOperations:
-    """bind, usage samples and logs.
+    """bind, usage samples, logs and exec.
 
     Args:
         core: of the server.
@@ -36,6 +79,7 @@ class PodOperations:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._log_sources: dict[str, LogSource] = {}  # by node
+        self._command_runners: dict[str, CommandRunner] = {}  # by node
 
     # -- binding ---------------------------------------------------------------------------------
 
@@ -168,6 +212,61 @@ class PodOperations:
             raise Invalid(message, kind="PodLogOptions", name=name, causes=[cause])
         lines = [line for _, line in self.log_lines(pod, container, previous=previous)]
         return lines if tail_lines is None else lines[len(lines) - min(tail_lines, len(lines)) :]
+
+    # -- exec ------------------------------------------------------------------------------------
+
+    def register_command_runner(self, node_name: str, runner: CommandRunner) -> None:
+        """Register the kubelet that runs commands in the pods of a node.
+
+        Args:
+            node_name: of the node.
+            runner: runs one command.
+        """
+        self._command_runners[node_name] = runner
+
+    def exec(
+        self,
+        name: str,
+        command: Sequence[str],
+        namespace: str | None = None,
+        *,
+        container: str | None = None,
+        stdin: str = "",
+    ) -> CommandResult:
+        """Run a command in a container: `kubectl exec`. No simulated time passes.
+
+        Args:
+            name: of the pod.
+            command: the program and its arguments.
+            namespace: None: ``default``.
+            container: None: the first one.
+            stdin: what the command reads.
+
+        Returns:
+            Its output, exit code and duration; code 127 if the program is not simulated.
+
+        Raises:
+            NotFound: there is no such pod.
+            BadRequest: the command is empty, there is no such container, or it does not run.
+        """
+        core, kind = self._core, self._core.registry.find("Pod")
+        kv = core.store.get(kind.key(namespace or DEFAULT_NAMESPACE, name))
+        if kv is None:
+            raise core.not_found(kind, name, namespace)
+        pod = kv.value
+        words = [] if isinstance(command, str) else [str(word) for word in command]
+        if not words or not words[0]:
+            raise BadRequest(
+                "you must specify at least one command for the container",
+                hint='write, for example, ["sh", "-c", "echo hi"]',
+            )
+        container = container or str(containers_of(pod)[0].get("name"))
+        if container not in [str(each.get("name")) for each in all_containers(pod)]:
+            raise BadRequest(f"container {container[:60]} is not valid for pod {name}")
+        runner = self._command_runners.get(node_of(pod))
+        if runner is None or meta.is_terminating(pod):
+            raise BadRequest(f"pod {name} does not have a host assigned")
+        return runner(meta.namespace_of(pod), name, container, words, stdin)
 
 
 def _log_container(pod: PodDict, name: str, container: str | None, previous: bool) -> str | None:

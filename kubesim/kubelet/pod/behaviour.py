@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from kubesim.objects.types import ContainerDict, PodDict
 
 START_DELAY_SECONDS = 1.0  # to set up the pod's sandbox, as the original took to start a pod
-INIT_SECONDS = 1.0  # default run time of an init container
+INIT_SECONDS = 1.0  # run time of an init container whose command is not understood
+JOB_SECONDS = 5.0  # run time of a main container of that sort in a pod that is not restarted always
+TERM_EXIT_CODE = 143  # 128 + SIGTERM: a process that does not catch it
 MOST_SECONDS = 1e9
 
 Warn = Callable[[str], object]
@@ -91,7 +93,7 @@ class Behaviour:
     """How the process of one container behaves.
 
     Attributes:
-        run_seconds: time after which it exits by itself; None: never.
+        run_seconds: time after which it exits by itself; None: by its program, or never.
         exit_code: its exit code then.
         stop_seconds: from SIGTERM to its end; infinite if it ignores SIGTERM.
         stop_exit_code: its exit code after SIGTERM.
@@ -107,8 +109,8 @@ class Behaviour:
     answers: Answers = field(default_factory=Answers)
 
 
-FOREVER = Behaviour()
-ONCE = Behaviour(run_seconds=INIT_SECONDS)
+SERVER = Behaviour()
+WORK = Behaviour(stop_exit_code=TERM_EXIT_CODE)  # fails when it is interrupted
 PREFIX = "kubesim.dev/"
 
 
@@ -122,8 +124,9 @@ def behaviour_of(pod: PodDict, container: str, kind: str, warn: Warn) -> Behavio
         warn: called for each annotation that cannot be used; its default holds then.
     """
     annotations = meta.annotations_of(pod)
+    works = has_an_end(pod, kind)
     if not any(name.startswith(PREFIX) for name in annotations):
-        return ONCE if kind == INIT else FOREVER  # shared by all pods without such annotations
+        return WORK if works else SERVER  # shared by all pods without such annotations
 
     def value_of(annotation: str) -> tuple[str, str | None]:
         own = f"{annotation}.{container}"
@@ -135,11 +138,8 @@ def behaviour_of(pod: PodDict, container: str, kind: str, warn: Warn) -> Behavio
         return parse_seconds(*value_of(annotation), default, warn)
 
     ignores = value_of(STOP_SECONDS)[1] == "never"
-    run_seconds = number(RUN_SECONDS, INIT_SECONDS if kind == INIT else None)
-    # Work that has an end fails when it is interrupted; a server that is stopped succeeds.
-    policy = (pod.get("spec") or {}).get("restartPolicy")
-    works = run_seconds is not None and policy in ("Never", "OnFailure")
-    stop_code = 143.0 if ignores or works else 0.0
+    run_seconds = number(RUN_SECONDS, None)
+    stop_code = float(TERM_EXIT_CODE) if ignores or works else 0.0
     return Behaviour(
         run_seconds=run_seconds,
         exit_code=int(number(EXIT_CODE, 0.0) or 0),
@@ -148,6 +148,17 @@ def behaviour_of(pod: PodDict, container: str, kind: str, warn: Warn) -> Behavio
         termination_message=value_of(TERMINATION_MESSAGE)[1] or "",
         answers=_answers(*value_of(PROBE), warn),
     )
+
+
+def has_an_end(pod: PodDict, kind: str) -> bool:
+    """Whether a container's program is work with an end, and not a server.
+
+    Args:
+        pod: the pod.
+        kind: main, init or sidecar.
+    """
+    policy = (pod.get("spec") or {}).get("restartPolicy")
+    return kind == INIT or (kind == MAIN and policy in ("Never", "OnFailure"))
 
 
 def start_delay(pod: PodDict, warn: Warn) -> float:

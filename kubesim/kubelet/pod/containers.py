@@ -19,6 +19,8 @@ from kubesim.clock.base import Timer
 from kubesim.kubelet.pod.backoff import CrashBackOff, PullBackOff
 from kubesim.kubelet.pod.behaviour import Behaviour
 from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, SIDECAR, TERMINATED, WAITING, Container
+from kubesim.kubelet.process.process import Process
+from kubesim.kubelet.usage.meter import TickLog
 from kubesim.objects.pods import is_sidecar
 
 if TYPE_CHECKING:
@@ -44,6 +46,16 @@ Timestamp = Callable[[float], str]
 """timestamp(second) -> RFC 3339 string."""
 
 
+class _NoLog:
+    """A log that keeps nothing."""
+
+    def append(self, second: float, /) -> None:
+        """Forget the line."""
+
+
+_NO_LOG = _NoLog()
+
+
 class ContainerState:
     """What the kubelet knows of one container.
 
@@ -65,6 +77,7 @@ class ContainerState:
         killed: the kubelet killed it for a failed probe, so it is started again.
         stopping: it received SIGTERM or runs its preStop hook, and has not exited yet.
         timers: the timers of its present state.
+        process: its program, if its command is understood.
     """
 
     __slots__ = (
@@ -80,6 +93,7 @@ class ContainerState:
         "message",
         "name",
         "previous_log",
+        "process",
         "pulls",
         "ready",
         "reason",
@@ -110,6 +124,7 @@ class ContainerState:
         self.pulls: PullBackOff | None = None  # created by the first failed pull
         self.busy = self.killed = self.stopping = False
         self.timers: list[Timer] = []
+        self.process: Process | None = None
         self.log: Log = deque(maxlen=LOG_LINES)
         self.previous_log: Log | None = None
 
@@ -153,6 +168,11 @@ class ContainerState:
         self.wait("")
         self.state, self.started_at = RUNNING, now
         self.busy = self.killed = self.stopping = False
+        self.process = None
+
+    def attach(self, process: Process) -> None:
+        """Let it run a program, whose lines are its log."""
+        self.process = process
 
     def exit(self, now: float, code: int, reason: str, message: str, timestamp: Timestamp) -> None:
         """Make it terminated.
@@ -165,6 +185,8 @@ class ContainerState:
             timestamp: renders seconds.
         """
         self.cancel_timers()
+        if self.process is not None:
+            self.process.stop()
         self.state, self.exited_at = TERMINATED, now
         self.started = self.stopping = False
         self.ready = self.kind == INIT and code == 0
@@ -256,6 +278,11 @@ class ContainerState:
         if self.state == WAITING and self.last is not None:
             return self.log
         return self.previous_log
+
+    @property
+    def tick_log(self) -> TickLog:
+        """Where its ticks are written: its log, unless its own program writes that."""
+        return self.log if self.process is None else _NO_LOG
 
     def write_line(self, now: float, line: str) -> None:
         """Append a line to its log."""

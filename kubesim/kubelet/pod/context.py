@@ -6,7 +6,7 @@ Source: pkg/kubelet/kubelet_pods.go, pkg/kubelet/pod_workers.go.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kubesim.analytics import Analytics
@@ -14,8 +14,13 @@ from kubesim.apiserver import KubeAPI
 from kubesim.client import Decision, EventRecorder
 from kubesim.client.decisions import DecisionLog
 from kubesim.clock.base import Worker
-from kubesim.kubelet.pod.behaviour import behaviour_of
+from kubesim.kubelet.pod.behaviour import JOB_SECONDS, behaviour_of
 from kubesim.kubelet.pod.containers import ContainerState, container_states
+from kubesim.kubelet.process.dns import resolve
+from kubesim.kubelet.process.environment import Sources
+from kubesim.kubelet.process.programs import PodPrograms
+from kubesim.kubelet.process.volumes import PodVolumes
+from kubesim.kubelet.shell.files import Volume
 from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -33,6 +38,9 @@ class NodeTools:
         host_ip: the node's address.
         component: name of the kubelet in decision records: ``kubelet/node-1``.
         recorder, analytics, decisions: where events, log lines and decision records go.
+        job_seconds: how long a program with an end runs if its command is not understood.
+        allocatable: of the node: CPU in millicores and memory in bytes.
+        volumes: by kind and name: those that outlive a pod.
     """
 
     host_ip: str
@@ -40,6 +48,9 @@ class NodeTools:
     recorder: EventRecorder
     analytics: Analytics
     decisions: DecisionLog
+    job_seconds: float = JOB_SECONDS
+    allocatable: tuple[int, int] = (0, 0)
+    volumes: dict[tuple[str, str], Volume] = field(default_factory=dict)
 
 
 class PodContext:
@@ -62,6 +73,7 @@ class PodContext:
     """
 
     __slots__ = (
+        "_programs",
         "api",
         "by_name",
         "component",
@@ -101,6 +113,7 @@ class PodContext:
         self.containers = container_states(
             pod, lambda name, kind: behaviour_of(pod, name, kind, self.warnings.append)
         )
+        self._programs: PodPrograms | None = None  # created for the first command that is run
         self.by_name = {container.name: container for container in self.containers}
 
     @property
@@ -118,6 +131,38 @@ class PodContext:
     def find(self, kind: str, name: str) -> Document | None:
         """Return an object of the pod's namespace, or None."""
         return self.api.peek(kind, name, self.namespace)
+
+    # -- programs ---------------------------------------------------------------------------------
+
+    @property
+    def programs(self) -> PodPrograms:
+        """Runs the commands of its containers, probes and hooks."""
+        if self._programs is None:
+            volumes = PodVolumes(self._sources(), self._persistent_volume)
+            self._programs = PodPrograms(self._sources, self.api.clock, volumes, self._resolve)
+        return self._programs
+
+    def _sources(self) -> Sources:
+        services = self.api.list_shared("Service", self.namespace)["items"]
+        return Sources(self.pod, self.find, services, self.ip, self.host_ip, self.tools.allocatable)
+
+    def _persistent_volume(self, kind: str, name: str) -> Volume:
+        where = name if kind == "hostPath" else f"{self.namespace}/{name}"
+        return self.tools.volumes.setdefault((kind, where), Volume())
+
+    def _resolve(self, name: str) -> list[str]:
+        return resolve(name, self.namespace, self.api.peek, self._ready_addresses)
+
+    def _ready_addresses(self, service: str, namespace: str) -> list[str]:
+        """Return the IP addresses of the ready pods behind a Service."""
+        selector = f"kubernetes.io/service-name={service}"
+        slices = self.api.list_shared("EndpointSlice", namespace, label_selector=selector)["items"]
+        return [
+            str(endpoint["addresses"][0])
+            for each in slices
+            for endpoint in each.get("endpoints") or ()
+            if (endpoint.get("conditions") or {}).get("ready")
+        ]
 
     def call_later(
         self, container: ContainerState, seconds: float, fn: Callable[[], object]

@@ -27,6 +27,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kubesim.clock.base import Timer, Worker
+from kubesim.kubelet.pod.behaviour import Answers
 from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.context import PodContext
 
@@ -158,7 +159,8 @@ class Prober:
         container: its spec.
         worker: the pod's.
         now: the clock.
-        healthy: answers an attempt: healthy(kind, seconds since the container started).
+        attempt: makes an attempt: attempt(kind, seconds since the container started, timeout)
+            returns whether it succeeds, and its output.
         response_seconds: how long an answer takes.
         ip: of the pod, for messages.
         report: called after each attempt.
@@ -170,7 +172,7 @@ class Prober:
         worker: Worker,
         now: Callable[[], float],
         *,
-        healthy: Callable[[str, float], bool],
+        attempt: Callable[[str, float, float], tuple[bool, str]],
         response_seconds: float,
         ip: str,
         report: Callable[[ProbeResult], object],
@@ -186,7 +188,7 @@ class Prober:
         }
         self._worker = worker
         self._now = now
-        self._healthy = healthy
+        self._check = attempt
         self._response = response_seconds
         self._ip = ip
         self._report = report
@@ -250,11 +252,15 @@ class Prober:
     def _complete(self, kind: str, planned: float, timed_out: bool) -> None:
         """Count the attempt, schedule the next one, and report."""
         state, spec = self._states[kind], self._specs[kind]
-        ok = not timed_out and self._healthy(kind, planned - self._started_at)
+        ok, output = False, ""
+        if not timed_out:
+            timeout = float(spec.get("timeoutSeconds") or TIMEOUT_SECONDS)
+            ok, output = self._check(kind, planned - self._started_at, timeout)
         before, threshold = state.result, state.failure_threshold
         failures = 0 if ok else (state.failures if not state.on_hold else 0) + 1
         after = state.observe(ok)
-        output = "" if ok else failure_output(kind, spec, self._ip, timed_out=timed_out)
+        if not ok:
+            output = output or failure_output(kind, spec, self._ip, timed_out=timed_out)
         self._timers.pop(kind, None)
         done = kind == STARTUP and after is True
         if not state.on_hold and not done:
@@ -288,7 +294,7 @@ class PodProbes:
                 container.spec,
                 context.worker,
                 context.now,
-                healthy=partial(self._healthy, container),
+                attempt=partial(self._attempt, container),
                 response_seconds=container.behaviour.answers.response_seconds,
                 ip=context.ip,
                 report=partial(report, container),
@@ -297,14 +303,35 @@ class PodProbes:
             if probes_of(container.spec)
         }
 
-    def _healthy(self, container: ContainerState, kind: str, age: float) -> bool:
+    def _attempt(
+        self, container: ContainerState, kind: str, age: float, timeout: float
+    ) -> tuple[bool, str]:
+        """Make an attempt; a workload model decides first, then an annotation, then the command.
+
+        Args:
+            container: whose probe it is.
+            kind: startup, liveness or readiness.
+            age: seconds since it started.
+            timeout: seconds that a command may take.
+        """
         models = self._context.models
         model = models.own.get(container.name, models.pod)
         probe = getattr(model, "probe", None)
         if callable(probe):
-            return bool(probe(kind, self._context.now()))
+            return bool(probe(kind, self._context.now())), ""
+        answers = container.behaviour.answers
+        command = (container.spec[f"{kind}Probe"].get("exec") or {}).get("command")
+        if command and answers == Answers():
+            result = self._context.programs.run(container.spec, command)
+            if result is not None and result.seconds > timeout:
+                return (
+                    False,
+                    f'command "{" ".join(map(str, command))}" timed out after {timeout:g}s',
+                )
+            if result is not None:
+                return result.code == 0, (result.stdout + result.stderr).strip()
         draw = f"{container.uid}/{container.name}/{container.restarts}/{kind}/{age}"
-        return container.behaviour.answers.healthy(kind, age, draw)
+        return answers.healthy(kind, age, draw), ""
 
     def has(self, container: ContainerState, kind: str) -> bool:
         """Whether a container has a probe of that kind."""

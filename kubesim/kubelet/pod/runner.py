@@ -29,10 +29,17 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.verbs.subresources import CommandResult
 from kubesim.clock.base import Worker
+from kubesim.errors import BadRequest
 from kubesim.kubelet.images import ImageStore
 from kubesim.kubelet.pod import records
-from kubesim.kubelet.pod.behaviour import may_exceed_memory, start_delay
+from kubesim.kubelet.pod.behaviour import (
+    INIT_SECONDS,
+    has_an_end,
+    may_exceed_memory,
+    start_delay,
+)
 from kubesim.kubelet.pod.configuration import missing_for_volumes, mount_delay
 from kubesim.kubelet.pod.containers import (
     CREATING,
@@ -45,12 +52,14 @@ from kubesim.kubelet.pod.containers import (
 from kubesim.kubelet.pod.context import NodeTools, PodContext
 from kubesim.kubelet.pod.image_manager import Pull
 from kubesim.kubelet.pod.lifecycle import plan
-from kubesim.kubelet.pod.phase import MAIN, RUNNING, TERMINATED, ran_before, should_restart
+from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, TERMINATED, ran_before, should_restart
 from kubesim.kubelet.pod.probes import READINESS, STARTUP, PodProbes, ProbeResult
 from kubesim.kubelet.pod.starter import ContainerStarter
 from kubesim.kubelet.pod.status import PodFailure, PodStatusManager
 from kubesim.kubelet.pod.termination import KILL_EXIT_CODE
 from kubesim.kubelet.pod.terminator import PodTerminator
+from kubesim.kubelet.process.process import Process
+from kubesim.kubelet.process.programs import not_found
 from kubesim.kubelet.usage.meter import Load, Meter
 from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects.pods import container_limits
@@ -199,6 +208,23 @@ class PodRunner:
         state = self._context.by_name.get(container)
         return state is not None and state.log_before is not None
 
+    def exec(self, container: str, command: Sequence[str], stdin: str) -> CommandResult:
+        """Run a command in a container to its end; from any thread.
+
+        Args:
+            container: its name.
+            command: the program and its arguments.
+            stdin: what it reads.
+
+        Raises:
+            BadRequest: the container does not run.
+        """
+        state = self._context.by_name.get(container)
+        if state is None or state.state != RUNNING:
+            raise BadRequest(f'container not found ("{container}")')
+        result = self._context.programs.run(state.spec, command, stdin)
+        return result or not_found(command)
+
     # -- start ------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
@@ -275,13 +301,38 @@ class PodRunner:
             return
         if any(container.kind == MAIN for container in started):
             pod.log("PodRunning", f"Pod {pod.name} is running")
+        for container in started:
+            self._run_program(container)
         self._terminator.follow_usage()
         for container in started:
             self._probes.container_started(container)
-            seconds = container.behaviour.run_seconds
-            if seconds is not None:
-                code = container.behaviour.exit_code
-                pod.call_later(container, seconds, partial(self._terminator.exit, container, code))
+
+    def _run_program(self, container: ContainerState) -> None:
+        """Begin to run a container's program; an annotation that says when it exits wins."""
+        pod, behaviour = self._context, container.behaviour
+        seconds, code = behaviour.run_seconds, behaviour.exit_code
+        run = pod.programs.main(container.spec) if seconds is None else None
+        if run is not None:
+            process = Process(
+                run,
+                pod.worker,
+                write=lambda _stream, line: container.write_line(pod.now(), line),
+                exited=partial(self._terminator.exit, container),
+                foreign=lambda _words: self._default_seconds(container),
+            )
+            container.attach(process)
+            pod.call_later(container, 0.0, process.go_on)
+            return
+        seconds = self._default_seconds(container) if seconds is None else seconds
+        if seconds is not None:
+            pod.call_later(container, seconds, partial(self._terminator.exit, container, code))
+
+    def _default_seconds(self, container: ContainerState) -> float | None:
+        """Return how long a program runs that is not simulated; None: it is a server."""
+        pod = self._context
+        if not has_an_end(pod.pod, container.kind):
+            return None
+        return INIT_SECONDS if container.kind == INIT else pod.tools.job_seconds
 
     # -- probes and usage -------------------------------------------------------------------------
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from kubesim.objects.types import ContainerDict
 
 MINIMUM_SECONDS = 2.0  # minimumGracePeriodInSeconds: after SIGTERM, whatever is left
-TERM_EXIT_CODE = 143  # 128 + SIGTERM: a process that does not catch it
 KILL_EXIT_CODE = 137  # 128 + SIGKILL
 _SLEEP = re.compile(r"\bsleep\s+(\d+(?:\.\d+)?)")
 
@@ -105,6 +104,7 @@ class Stopper:
         worker, now: the pod's worker and the clock.
         deadline: second at which the grace period ends.
         killing: called with each container when its turn comes.
+        pre_stop: runs a container's preStop hook; returns how many seconds that takes.
         exited: called with each container that is gone, and its exit code.
         changed: called when some containers are gone and others are not.
         done: called when all are gone.
@@ -118,6 +118,7 @@ class Stopper:
         "_groups",
         "_killing",
         "_now",
+        "_pre_stop",
         "_stopping",
         "_worker",
     )
@@ -130,6 +131,7 @@ class Stopper:
         deadline: float,
         *,
         killing: Callable[[ContainerState], object],
+        pre_stop: Callable[[ContainerState], float],
         exited: Callable[[ContainerState, int], object],
         changed: Callable[[], object],
         done: Callable[[], object],
@@ -144,10 +146,12 @@ class Stopper:
         self._now = now
         self._deadline = deadline
         self._killing = killing
+        self._pre_stop = pre_stop
         self._exited = exited
         self._changed = changed
         self._done = done
-        self._stopping: dict[str, tuple[ContainerState, float]] = {}  # by name, since when
+        # By name: the container, since when, and the seconds of its preStop hook.
+        self._stopping: dict[str, tuple[ContainerState, float, float]] = {}
 
     def begin(self) -> None:
         """Stop the first group, and the next ones as far as that takes no time."""
@@ -155,9 +159,10 @@ class Stopper:
             for container in self._groups.pop(0):
                 if container.state == RUNNING:  # it may have ended by itself in the meantime
                     container.begin_stop()
-                    self._stopping[container.name] = (container, self._now())
                     self._killing(container)
-            for container, _ in list(self._stopping.values()):
+                    entry = (container, self._now(), self._pre_stop(container))
+                    self._stopping[container.name] = entry
+            for container, _, _ in list(self._stopping.values()):
                 self._schedule(container)
         if not self._stopping:
             self._done()
@@ -167,7 +172,7 @@ class Stopper:
         if deadline >= self._deadline:
             return
         self._deadline = deadline
-        for container, _ in list(self._stopping.values()):
+        for container, _, _ in list(self._stopping.values()):
             self._schedule(container)
         if not self._stopping:
             self.begin()
@@ -180,8 +185,7 @@ class Stopper:
     def _schedule(self, container: ContainerState) -> None:
         """Compute when a container is gone, and set the timer for it."""
         container.cancel_timers()
-        _, since = self._stopping[container.name]
-        pre_stop = pre_stop_seconds(container.spec)
+        _, since, pre_stop = self._stopping[container.name]
         times = stop_times(since, self._deadline, pre_stop, container.behaviour.stop_seconds)
         code = KILL_EXIT_CODE if times.killed else container.behaviour.stop_exit_code
         wait = times.exit_at - self._now()

@@ -10,14 +10,15 @@ from collections.abc import Callable
 
 from kubesim.clock.base import Timer
 from kubesim.kubelet.pod import records
-from kubesim.kubelet.pod.containers import ContainerState
+from kubesim.kubelet.pod.containers import ContainerState, copy_log
 from kubesim.kubelet.pod.context import PodContext
 from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, SIDECAR, TERMINATED
 from kubesim.kubelet.pod.probes import PodProbes
 from kubesim.kubelet.pod.status import PodFailure, PodStatusManager, delete_pod_object
-from kubesim.kubelet.pod.termination import KILL_EXIT_CODE, Stopper
+from kubesim.kubelet.pod.termination import KILL_EXIT_CODE, Stopper, pre_stop_seconds
 from kubesim.kubelet.usage.meter import Meter
 
+FALLBACK_LINES, FALLBACK_LENGTH = 80, 2048  # of the log, as a termination message
 STOP_LINE = "[stop] Pod is stopping..."
 DEADLINE = PodFailure(
     "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
@@ -151,7 +152,8 @@ class PodTerminator:
         for container in pod.containers:
             container.cancel_timers()
             container.release()
-            if container.state == RUNNING and container.kind != SIDECAR:
+            own_log = container.kind == SIDECAR or container.process is not None
+            if container.state == RUNNING and not own_log:
                 container.write_line(pod.now(), STOP_LINE)
         self._stop(grace_seconds)
 
@@ -164,6 +166,7 @@ class PodTerminator:
             pod.now,
             now + grace_seconds,
             killing=lambda c: pod.event("Normal", "Killing", f"Stopping container {c.name}"),
+            pre_stop=self._run_pre_stop,
             exited=self._terminated,
             changed=self._status.write,
             done=self._conclude,
@@ -226,8 +229,9 @@ class PodTerminator:
             reason, message: of its termination; "": by the exit code.
         """
         if container.state == RUNNING and not self.over:
-            now = self._context.now()
-            container.write_line(now, f"[exit] Pod exited with code {code}")
+            if container.process is None:
+                now = self._context.now()
+                container.write_line(now, f"[exit] Pod exited with code {code}")
             self._terminated(container, code, reason, message)
 
     def kill(self, container: ContainerState, probe_kind: str) -> None:
@@ -254,10 +258,23 @@ class PodTerminator:
             pod.now,
             pod.now() + grace,
             killing=lambda _: pod.event("Normal", "Killing", message),
+            pre_stop=self._run_pre_stop,
             exited=exited,
             changed=self._status.write,
             done=lambda: None,
         ).begin()
+
+    def _run_pre_stop(self, container: ContainerState) -> float:
+        """Run a container's preStop hook; return the seconds that it takes."""
+        pod = self._context
+        hook = (container.spec.get("lifecycle") or {}).get("preStop") or {}
+        command = (hook.get("exec") or {}).get("command")
+        result = pod.programs.run(container.spec, command) if command else None
+        if result is None:
+            return pre_stop_seconds(container.spec)
+        if result.code:
+            pod.event("Warning", "FailedPreStopHook", "PreStopHook failed")
+        return result.seconds
 
     def follow_usage(self) -> None:
         """Sample the usage of the containers that run now."""
@@ -271,9 +288,21 @@ class PodTerminator:
         if container.state != RUNNING or self.over:
             return
         self._probes.container_stopped(container)
+        message = message or self._last_words(container, code)
         container.exit(self._context.now(), code, reason, message, self._context.timestamp)
         if self._stopper is None:
             self._exited()
             return
         self.follow_usage()
         self._stopper.left(container)
+
+    def _last_words(self, container: ContainerState, code: int) -> str:
+        """Return the termination message that a program left: its file, or the end of its log."""
+        if container.process is None:
+            return ""
+        message = self._context.programs.termination_message(container.spec)
+        fallback = container.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError"
+        if message or code == 0 or not fallback:
+            return message
+        lines = [line for _, line in copy_log(container.log)][-FALLBACK_LINES:]
+        return "".join(f"{line}\n" for line in lines)[-FALLBACK_LENGTH:]

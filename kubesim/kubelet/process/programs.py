@@ -7,36 +7,24 @@ Source: pkg/kubelet/kubelet_pods.go (GenerateRunContainerOptions), pkg/kubelet/c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
+from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
 from kubesim.clock.base import Clock
 from kubesim.clock.streams import keyed_fraction
 from kubesim.kubelet.process.environment import Sources, environment_of, expand, hostname_of
 from kubesim.kubelet.process.volumes import TERMINATION_PATH, PodVolumes, file_system
 from kubesim.kubelet.shell.process import start
-from kubesim.kubelet.shell.state import Machine
-from kubesim.kubelet.shell.steps import ForeignProgram, Output, Run, Sleep
+from kubesim.kubelet.shell.programs import PROGRAMS
+from kubesim.kubelet.shell.state import ContainerHost
+from kubesim.kubelet.shell.steps import NOT_FOUND, STDERR, Output, Run, Sleep
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 
-MAX_OUTPUT = 65_536  # characters of a command that a probe or a hook runs
+MAX_OUTPUT = 1 << 20  # characters of a command of a probe, a hook or `kubectl exec`
+MOST_SECONDS = 3_600.0  # simulated, of such a command
+KILL_EXIT_CODE = 137  # 128 + SIGKILL
 
 Resolve = Callable[[str], Iterable[str]]
-
-
-class CommandResult(NamedTuple):
-    """What a command printed, its exit code, and how long it took.
-
-    Attributes:
-        stdout, stderr: its output.
-        code: its exit code.
-        seconds: simulated seconds that it slept.
-    """
-
-    stdout: str
-    stderr: str = ""
-    code: int = 0
-    seconds: float = 0.0
 
 
 class PodPrograms:
@@ -57,7 +45,7 @@ class PodPrograms:
         resolve: Resolve = lambda _name: (),
     ) -> None:
         self._sources, self._clock, self._volumes, self._resolve = sources, clock, volumes, resolve
-        self._machines: dict[str, Machine] = {}
+        self._hosts: dict[str, ContainerHost] = {}
         self._draws = 0
 
     def main(self, container: Document) -> Run | None:
@@ -69,7 +57,7 @@ class PodPrograms:
         command = [*(container.get("command") or ()), *(container.get("args") or ())]
         if not command:
             return None  # what its image runs is not known
-        self._machines.pop(str(container.get("name")), None)  # a new container has new files
+        self._hosts.pop(str(container.get("name")), None)  # a new container has new files
         return self.command(container, command, expands=True)
 
     def command(
@@ -86,43 +74,48 @@ class PodPrograms:
             container: an entry of the pod's spec.
             command: the program and its arguments.
             stdin: what it reads.
-            expands: whether ``$(NAME)`` in the command is replaced.
+            expands: whether it is the container's own command: ``$(NAME)`` is replaced, and other
+                programs that it calls run as well.
         """
         sources = self._sources()
         variables = environment_of(container, sources)
         words = [expand(str(w), variables) if expands else str(w) for w in command]
         directory = str(container.get("workingDir") or "/")
-        return start(words, self._machine(container, sources), variables, directory, stdin)
+        host = self._host(container, sources)
+        return start(words, host, variables, directory, stdin, foreign=expands)
 
-    def run(self, container: Document, command: Sequence[object]) -> CommandResult | None:
+    def run(
+        self, container: Document, command: Sequence[object], stdin: str = ""
+    ) -> CommandResult | None:
         """Run a command to its end at once, as probes do; None if it is not simulated.
 
         Args:
             container: an entry of the pod's spec.
             command: the program and its arguments.
+            stdin: what it reads.
         """
-        run = self.command(container, command)
+        run = self.command(container, command, stdin)
         return None if run is None else run_to_end(run)
 
     def termination_message(self, container: Document) -> str:
         """Return what a container has written to its terminationMessagePath."""
-        machine = self._machines.get(str(container.get("name")))
+        host = self._hosts.get(str(container.get("name")))
         path = str(container.get("terminationMessagePath") or TERMINATION_PATH)
-        if machine is None or not machine.files.is_file(path):
+        if host is None or not host.files.is_file(path):
             return ""
-        return machine.files.read(path)
+        return host.files.read(path)
 
-    def _machine(self, container: Document, sources: Sources) -> Machine:
+    def _host(self, container: Document, sources: Sources) -> ContainerHost:
         name = str(container.get("name"))
-        if name not in self._machines:
-            self._machines[name] = Machine(
+        if name not in self._hosts:
+            self._hosts[name] = ContainerHost(
                 hostname=hostname_of(sources.pod),
                 files=file_system(container, sources, self._volumes),
                 now=lambda: self._clock.epoch.timestamp() + self._clock.now(),
                 random=self._random,
                 resolve=self._resolve,
             )
-        return self._machines[name]
+        return self._hosts[name]
 
     def _random(self) -> int:
         self._draws += 1
@@ -130,29 +123,35 @@ class PodPrograms:
         return int(keyed_fraction(key) * 32_768)
 
 
-def run_to_end(run: Run, most_seconds: float = 3_600.0) -> CommandResult:
+def run_to_end(run: Run, most_seconds: float = MOST_SECONDS) -> CommandResult:
     """Run a program to its end without waiting for its pauses.
 
     Args:
         run: the program.
-        most_seconds: it is ended after so many simulated seconds.
+        most_seconds: it is killed after so many simulated seconds.
     """
-    texts: dict[int, list[str]] = {1: [], 2: []}
+    chunks: list[OutputChunk] = []
     size, seconds = 0, 0.0
-    while True:
+    while size <= MAX_OUTPUT and seconds <= most_seconds:
         try:
             step = next(run)
         except StopIteration as end:
-            return CommandResult("".join(texts[1]), "".join(texts[2]), int(end.value), seconds)
+            return CommandResult(tuple(chunks), int(end.value), seconds)
         if isinstance(step, Output):
             size += len(step.text)
-            texts[step.stream].append(step.text)
+            chunks.append(OutputChunk(seconds, step.stream, step.text))
         elif isinstance(step, Sleep):
             seconds += step.seconds
-        elif isinstance(step, ForeignProgram):
-            texts[2].append(f"sh: {step.words[0]}: not found\n")
-            run.close()
-            return CommandResult("".join(texts[1]), "".join(texts[2]), 127, seconds)
-        if size > MAX_OUTPUT or seconds > most_seconds:
-            run.close()
-            return CommandResult("".join(texts[1]), "".join(texts[2]), 137, seconds)
+    run.close()
+    return CommandResult(tuple(chunks), KILL_EXIT_CODE, min(seconds, most_seconds))
+
+
+def not_found(command: Sequence[str]) -> CommandResult:
+    """Return the result of a command that is not simulated.
+
+    Args:
+        command: the program and its arguments.
+    """
+    known = ", ".join(sorted({*PROGRAMS, "sh"}))
+    message = f'"{command[0][:60]}": not found; available commands: {known}\n'
+    return CommandResult((OutputChunk(0.0, STDERR, message),), NOT_FOUND)

@@ -146,7 +146,7 @@ def _date_parts(moment: datetime, template: str) -> list[str]:
 
 
 def _date_part(moment: datetime, letter: str) -> str:
-    """Format one directive of `date`, without the locale of the machine."""
+    """Format one directive of `date`, without the locale of the host."""
     own = {
         "n": "\n",
         "N": f"{moment.microsecond * 1000:09d}",

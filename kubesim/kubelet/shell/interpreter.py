@@ -1,8 +1,8 @@
 """Run a shell program: walk its syntax tree, yield what it does, return its exit code.
 
 >>> from kubesim.kubelet.shell.files import FileSystem
->>> from kubesim.kubelet.shell.state import Machine, ShellState
->>> state = ShellState.of(Machine("web-0", FileSystem(), lambda: 0.0), {"A": "1"}, "/")
+>>> from kubesim.kubelet.shell.state import ContainerHost, ShellState
+>>> state = ShellState.of(ContainerHost("web-0", FileSystem(), lambda: 0.0), {"A": "1"}, "/")
 >>> from kubesim.kubelet.shell.parser import parse
 >>> for step in Interpreter(state).execute(parse("for i in a b; do echo $A$i; sleep 1; done")):
 ...     print(step)
@@ -276,8 +276,8 @@ class Interpreter:
                 return 0 if shell is None else (yield from shell)
             program = PROGRAMS.get(base)
             if program is None:
-                if not name:
-                    yield complaint(f"{state.name}: : not found")
+                if not name or not state.foreign:
+                    yield complaint(f"{state.name}: {name}: not found")
                     return NOT_FOUND
                 yield ForeignProgram(tuple(words))
                 return 0

@@ -65,9 +65,9 @@ def parse(source: str) -> CommandList:
 class Parser:
     """A parser by recursive descent; `reader` reads the characters and words."""
 
-    def __init__(self, source: str, start: int = 0) -> None:
-        self.reader = WordReader(source, start, substitution=_substitution)
-        self._depth = 0
+    def __init__(self, source: str, start: int = 0, depth: int = 0) -> None:
+        self.reader = WordReader(source, start, substitution=self._substitution)
+        self._depth = depth
 
     # -- lists ------------------------------------------------------------------------------------
 
@@ -324,6 +324,13 @@ class Parser:
         default = 0 if operator.startswith("<") else 1
         return [Redirect(default if descriptor is None else descriptor, operator, target)]
 
+    def _substitution(self, source: str, start: int) -> tuple[Command, int]:
+        """Parse the commands of ``$(...)`` from behind the parenthesis; also return the end."""
+        parser = Parser(source, start, self._depth)
+        body = parser.command_list()
+        parser.reader.expect(")")
+        return body, parser.reader.position
+
     # -- reserved words ---------------------------------------------------------------------------
 
     def _accept(self, reserved: str) -> bool:
@@ -351,11 +358,3 @@ def _as_assignment(word: Word) -> Assignment | None:
         return None
     rest = (Literal(value, quoted=False), *word.parts[1:]) if value else word.parts[1:]
     return Assignment(name, Word(rest))
-
-
-def _substitution(source: str, start: int) -> tuple[Command, int]:
-    """Parse the commands of ``$(...)`` from behind the parenthesis; also return the end."""
-    parser = Parser(source, start)
-    body = parser.command_list()
-    parser.reader.expect(")")
-    return body, parser.reader.position

@@ -1,10 +1,10 @@
 """The program that a container's command names, if the simulator understands it.
 
 >>> from kubesim.kubelet.shell.files import FileSystem
->>> machine = Machine("web-0", FileSystem(), lambda: 0.0)
->>> list(start(["sh", "-c", "echo $HOME; exit 3"], machine, {"HOME": "/root"}))
+>>> host = ContainerHost("web-0", FileSystem(), lambda: 0.0)
+>>> list(start(["sh", "-c", "echo $HOME; exit 3"], host, {"HOME": "/root"}))
 [Output(stream=1, text='/root\\n')]
->>> start(["nginx", "-g", "daemon off;"], machine, {}) is None
+>>> start(["nginx", "-g", "daemon off;"], host, {}) is None
 True
 
 Ours keeps: a shell with its command string or a script from a mounted file, and the programs of
@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from kubesim.kubelet.shell.interpreter import SHELLS, Interpreter, run_shell
 from kubesim.kubelet.shell.programs import PROGRAMS
-from kubesim.kubelet.shell.state import Machine, ShellState
+from kubesim.kubelet.shell.state import ContainerHost, ShellState
 from kubesim.kubelet.shell.steps import (
     EMPTY,
     USAGE_ERROR,
@@ -35,19 +35,22 @@ INIT_PROGRAMS = frozenset({"tini", "dumb-init"})
 
 def start(
     command: Sequence[str],
-    machine: Machine,
+    host: ContainerHost,
     environment: Mapping[str, str],
     directory: str = "/",
     stdin: str = "",
+    *,
+    foreign: bool = True,
 ) -> Run | None:
     """Return the running program of a command; None if the program is foreign.
 
     Args:
         command: the program and its arguments.
-        machine: the container.
+        host: the container.
         environment: its variables.
         directory: the working directory.
         stdin: what it reads.
+        foreign: whether other programs that it calls run all the same; False: they are not found.
     """
     words = [str(word) for word in command]
     while words and posixpath.basename(words[0]) in INIT_PROGRAMS:
@@ -55,7 +58,8 @@ def start(
     if not words:
         return None
     name = posixpath.basename(words[0])
-    state = ShellState.of(machine, environment, directory)
+    state = ShellState.of(host, environment, directory)
+    state.foreign = foreign
     entered: Input = TextInput(stdin) if stdin else EMPTY
     if name in SHELLS:
         state.name = name

@@ -94,13 +94,13 @@ def _false(_call: Call) -> Run:
 
 
 def _hostname(call: Call) -> Run:
-    yield line(call.state.machine.hostname)
+    yield line(call.state.host.hostname)
     return 0
 
 
 def _date(call: Call) -> Run:
     words = [word for word in call.words if word not in ("-u", "--utc")]
-    text, error = format_date(call.state.machine.now(), words)
+    text, error = format_date(call.state.host.now(), words)
     yield complaint(f"date: {error}") if error else line(text)
     return int(bool(error))
 
@@ -148,7 +148,7 @@ def _id(_call: Call) -> Run:
 
 
 def _uname(call: Call) -> Run:
-    host = call.state.machine.hostname
+    host = call.state.host.hostname
     words = {
         "-n": host,
         "-m": "x86_64",
@@ -244,7 +244,7 @@ def _xargs(call: Call) -> Run:
 
 def _nslookup(call: Call) -> Run:
     name = next((word for word in call.words if not word.startswith("-")), "")
-    addresses = list(call.state.machine.resolve(name))
+    addresses = list(call.state.host.resolve(name))
     yield Output(STDOUT, "Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\n")
     if not addresses:
         yield line(f"** server can't find {name}: NXDOMAIN")

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from kubesim.kubelet.shell.files import FileSystem
-from kubesim.kubelet.shell.steps import Budget, Input, Run, ShellError
+from kubesim.kubelet.shell.steps import CommandBudget, Input, Run, ShellError
 from kubesim.kubelet.shell.syntax import Command
 
 MAX_VARIABLES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class ContainerHost:
     """What a program sees of the container in which it runs.
 
     Attributes:
@@ -47,7 +47,7 @@ class ShellState:
     """The state of one shell; a subshell has a copy.
 
     Attributes:
-        machine: the container.
+        host: the container.
         variables: by name.
         exported: names of the variables that programs see.
         name: of the shell or script: ``$0``.
@@ -57,9 +57,11 @@ class ShellState:
         status: exit code of the last command: ``$?``.
         depth: commands that are inside one another.
         budget: shared with its subshells.
+        foreign: whether a program that is not simulated runs all the same; otherwise it is "not
+            found", as in `kubectl exec`.
     """
 
-    machine: Machine
+    host: ContainerHost
     variables: dict[str, str]
     exported: set[str]
     name: str = "sh"
@@ -68,24 +70,25 @@ class ShellState:
     directory: str = "/"
     status: int = 0
     depth: int = 0
-    budget: Budget = field(default_factory=Budget)
+    foreign: bool = True
+    budget: CommandBudget = field(default_factory=CommandBudget)
     options: ShellOptions = field(default_factory=ShellOptions)
 
     @classmethod
-    def of(cls, machine: Machine, environment: Mapping[str, str], directory: str) -> ShellState:
+    def of(cls, host: ContainerHost, environment: Mapping[str, str], directory: str) -> ShellState:
         """Return the state of a new shell.
 
         Args:
-            machine: the container.
+            host: the container.
             environment: all exported.
             directory: the working directory.
         """
-        return cls(machine, dict(environment), set(environment), directory=directory)
+        return cls(host, dict(environment), set(environment), directory=directory)
 
     @property
     def files(self) -> FileSystem:
         """The container's files."""
-        return self.machine.files
+        return self.host.files
 
     @property
     def is_bash(self) -> bool:
@@ -127,7 +130,7 @@ class ShellState:
         if name in special:
             return special[name]
         if name == "RANDOM" and name not in self.variables:
-            return str(self.machine.random())
+            return str(self.host.random())
         if name == "PWD":
             return self.directory
         return self.variables.get(name)

@@ -48,7 +48,7 @@ Run = Generator[Step, None, int]
 """A program that runs: its steps, and at last its exit code."""
 
 
-class Budget:
+class CommandBudget:
     """The commands that a program, its subshells included, runs without a pause.
 
     After `COMMANDS_PER_SECOND` of them it pauses for a second; each further burst doubles the

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kubesim.kubelet.shell.steps import ShellError
+from kubesim.kubelet.shell.steps import NESTING, ShellError
 from kubesim.kubelet.shell.syntax import (
     ArithmeticExpansion,
     Command,
@@ -46,6 +46,7 @@ class WordReader:
         self._source = source
         self._substitution = substitution
         self._nested = position > 0
+        self._depth = 0
 
     # -- characters -------------------------------------------------------------------------------
 
@@ -194,6 +195,14 @@ class WordReader:
 
     def _expansion(self, *, quoted: bool) -> Part:
         """Read what begins with a dollar sign or a backquote."""
+        if self._depth >= NESTING:
+            raise ShellError("syntax error: nested too deeply")
+        self._depth += 1
+        part = self._any_expansion(quoted)
+        self._depth -= 1
+        return part
+
+    def _any_expansion(self, quoted: bool) -> Part:
         source = self._source
         if source[self.position] == "`":
             return self._backquoted(quoted)

@@ -55,8 +55,8 @@ class MeteredContainer(Protocol):
         """Its restarts so far."""
 
     @property
-    def log(self) -> TickLog:
-        """The log of its present run."""
+    def tick_log(self) -> TickLog:
+        """The log of its present run; one that keeps nothing if its own program writes the log."""
 
 
 ContainerT = TypeVar("ContainerT", bound=MeteredContainer)
@@ -137,7 +137,7 @@ class Meter(Generic[ContainerT]):
         now, usage, pod = self._api.clock.now, self._models.pod.usage, self._pod
         load = self._load or _no_load
         routed = getattr(load, "routed", ALWAYS)
-        log, name = container.log.append, container.name
+        log, name = container.tick_log.append, container.name
         most_cpu, most_memory = limits_of(container)
         exceeds = name in self._exceeds
         limited = (most_cpu, most_memory) != (UNLIMITED, UNLIMITED)
@@ -182,7 +182,7 @@ class Meter(Generic[ContainerT]):
                 if memory > most_memory and container.name in self._exceeds:
                     over.append(container)
                     continue
-                container.log.append(moment)
+                container.tick_log.append(moment)
                 row += (container.name, min(cpu, most_cpu), min(memory, most_memory))
             if row:
                 write(moment, TICK_SECONDS, *row)

@@ -1,14 +1,8 @@
-"""`kubectl exec`: a few harmless commands in a simulated container, over a websocket.
+"""`kubectl exec`: the output of a command in a simulated container, over a websocket.
 
-A simulated container has no process, so the output of these commands is derived from the pod. The
-protocol is the real one: binary frames whose first byte is a channel (1 stdout, 2 stderr, 3 error:
-the result as a Status). SPDY, which kubectl used before 1.30, is not supported.
-
->>> pod = {"metadata": {"name": "web-0"}, "spec": {"containers": [{"name": "c", "image": "x"}]}}
->>> run_command(pod, "c", ["echo", "hi"], "2025-01-01T00:00:00Z")
-CommandResult(stdout='hi\\n', stderr='', code=0)
->>> run_command(pod, "c", ["sh", "-c", "hostname"], "2025-01-01T00:00:00Z").stdout
-'web-0\\n'
+The protocol is the real one: binary frames whose first byte is a channel (1 stdout, 2 stderr, 3
+error: the result as a Status). SPDY, which kubectl used before 1.30, is not supported. Each piece
+of output is sent at its simulated second.
 
 Source: k8s.io/apiserver/pkg/util/wsstream, k8s.io/apimachinery/pkg/util/remotecommand; RFC 6455.
 """
@@ -17,97 +11,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 import time
 from base64 import b64encode
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections import deque
+from math import inf
 
+from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
+from kubesim.clock.base import Clock
 from kubesim.errors import GenericStatusError
 from kubesim.objects.frozen import Document
-from kubesim.objects.meta import name_of
-from kubesim.objects.pods import containers_of
 from kubesim.rest.http.wire import Request
-
-if TYPE_CHECKING:
-    from kubesim.objects.types import PodDict
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # of RFC 6455
-STDOUT, STDERR, ERROR = 1, 2, 3
+ERROR = 3  # channel of the exit status
 LINGER_SECONDS = 1.0  # for the client to close the connection
 FRAME_BYTES = 32_768
-NOT_FOUND = 127
-COMMANDS = (
-    "cat /etc/hostname, date, echo, env, false, hostname, id, ls, printenv, pwd, sh -c, true, "
-    "uname, whoami"
-)
-
-
-class CommandResult(NamedTuple):
-    """The output of a command and its exit code."""
-
-    stdout: str
-    stderr: str = ""
-    code: int = 0
-
-
-def run_command(pod: PodDict, container: str, command: Sequence[str], now: str) -> CommandResult:
-    """Return the result of a command in a container. Pure.
-
-    Args:
-        pod: the pod.
-        container: the name of the container.
-        command: the program and its arguments.
-        now: the simulated time, RFC 3339.
-    """
-    name, words = str(command[0]).rpartition("/")[2], [str(word) for word in command[1:]]
-    if name in ("sh", "bash") and len(words) == 2 and words[0] == "-c":
-        try:
-            inner = shlex.split(words[1])
-        except ValueError as error:
-            return CommandResult("", f"{name}: {error}\n", 2)
-        return run_command(pod, container, inner, now) if inner else CommandResult("")
-    environment = environment_of(pod, container)
-    if name == "printenv" and words:
-        values = [environment[word] for word in words if word in environment]
-        return CommandResult(
-            "".join(f"{value}\n" for value in values), code=int(len(values) < len(words))
-        )
-    hostname = name_of(pod)
-    outputs = {
-        "hostname": hostname,
-        "whoami": "root",
-        "id": "uid=0(root) gid=0(root) groups=0(root)",
-        "pwd": "/",
-        "ls": "bin\ndev\netc\nproc\ntmp\nusr\nvar",
-        "date": now,
-        "uname": "Linux",
-        "echo": " ".join(words),
-        "env": "\n".join(f"{key}={value}" for key, value in environment.items()),
-    }
-    outputs["printenv"] = outputs["env"]
-    if name == "cat" and words == ["/etc/hostname"]:
-        return CommandResult(f"{hostname}\n")
-    if name in ("true", "false"):
-        return CommandResult("", code=int(name == "false"))
-    if name in outputs:
-        return CommandResult(f"{outputs[name]}\n")
-    message = f'"{name[:60]}": not found; available commands: {COMMANDS}\n'
-    return CommandResult("", message, NOT_FOUND)
-
-
-def environment_of(pod: PodDict, container: str) -> dict[str, str]:
-    """Return the environment of a container: the variables whose values the pod's spec contains."""
-    environment = {"PATH": "/usr/bin:/bin", "HOSTNAME": name_of(pod), "HOME": "/root"}
-    for entry in containers_of(pod):
-        if entry.get("name") == container:
-            for variable in entry.get("env") or ():
-                environment[str(variable.get("name"))] = str(variable.get("value", ""))
-    return environment
-
-
-# -- the websocket -------------------------------------------------------------------------------
 
 
 def handshake(request: Request) -> bytes:
@@ -130,15 +49,19 @@ def handshake(request: Request) -> bytes:
     ).encode()
 
 
-def frames(result: CommandResult) -> bytes:
-    """Return the websocket frames of a command's output, its exit status and a close frame."""
-    data = bytearray()
-    for channel, text in ((STDOUT, result.stdout), (STDERR, result.stderr)):
-        raw = text.encode()
-        for at in range(0, len(raw), FRAME_BYTES):
-            data += _frame(bytes([channel]) + raw[at : at + FRAME_BYTES])
-    data += _frame(bytes([ERROR]) + json.dumps(exit_status(result.code)).encode())
-    return bytes(data) + _frame(b"\x03\xe8", opcode=8)  # 1000: normal closure
+def frames(chunk: OutputChunk) -> bytes:
+    """Return the websocket frames of a piece of output."""
+    raw = chunk.text.encode()
+    return b"".join(
+        _frame(bytes([chunk.stream]) + raw[at : at + FRAME_BYTES])
+        for at in range(0, len(raw), FRAME_BYTES)
+    )
+
+
+def closing_frames(code: int) -> bytes:
+    """Return the frames of an exit status and of the end of the connection."""
+    status = _frame(bytes([ERROR]) + json.dumps(exit_status(code)).encode())
+    return status + _frame(b"\x03\xe8", opcode=8)  # 1000: normal closure
 
 
 def exit_status(code: int) -> Document:
@@ -163,23 +86,35 @@ def _frame(payload: bytes, opcode: int = 2) -> bytes:
     return head + payload
 
 
-class StaticSource:
-    """A stream source with fixed bytes; the connection stays open for a moment after them."""
+class CommandSource:
+    """The stream of a command: its output in its own time, then its exit status.
 
-    def __init__(self, data: bytes) -> None:
+    Args:
+        result: of the command.
+        clock: on a virtual one, which nobody moves during a request, all is sent at once.
+    """
+
+    def __init__(self, result: CommandResult, clock: Clock) -> None:
         self.done = False
-        self._data = data
+        self._clock = clock
+        self._began = -inf if clock.virtual else clock.now()
+        self._chunks = deque(result.chunks)
+        self._end: tuple[float, int] | None = (result.seconds, result.code)
         self._until = 0.0
 
     def pull(self, waiting: int) -> bytes:
-        """Return all bytes once, then end the stream after LINGER_SECONDS."""
-        if self._data:
-            data, self._data = self._data, b""
-            return data
-        if not waiting and not self._until:
-            self._until = time.monotonic() + LINGER_SECONDS
-        self.done = bool(self._until) and time.monotonic() > self._until
-        return b""
+        """Return the output that is due; end the stream LINGER_SECONDS after the exit status."""
+        elapsed = self._clock.now() - self._began
+        data = b""
+        while self._chunks and self._chunks[0].second <= elapsed:
+            data += frames(self._chunks.popleft())
+        if self._end is not None and not self._chunks and self._end[0] <= elapsed:
+            data += closing_frames(self._end[1])
+            self._end = None
+        elif self._end is None and not waiting:
+            self._until = self._until or time.monotonic() + LINGER_SECONDS
+            self.done = time.monotonic() > self._until
+        return data
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""

@@ -12,8 +12,6 @@ from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.errors import BadRequest, GenericStatusError, MethodNotAllowed, TooManyRequests
 from kubesim.objects.kindnames import POD
-from kubesim.objects.meta import is_terminating
-from kubesim.objects.pods import containers_of, node_of
 from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request
@@ -164,15 +162,9 @@ class PodHandlers:
         if request.method not in ("GET", "POST"):
             raise MethodNotAllowed(NOT_ALLOWED)
         api, command = self._api, request.parameters("command")
-        pod = api.get(POD, target.info.name, target.namespace)
+        api.get(POD, target.info.name, target.namespace)
         if not command or not command[0]:
             raise BadRequest("you must specify at least one command for the container")
-        names = [str(entry.get("name")) for entry in containers_of(pod)]
-        container = request.parameter("container") or names[0]
-        if container not in names:
-            raise BadRequest(f"container {container[:60]} is not valid for pod {target.info.name}")
-        if not node_of(pod) or is_terminating(pod):
-            raise BadRequest(f"pod {target.info.name} does not have a host assigned")
         if request.headers.get("upgrade", "").lower() != "websocket" or request.method != "GET":
             raise GenericStatusError(
                 501,
@@ -180,10 +172,15 @@ class PodHandlers:
                 "older kubectl, use kubectl logs and kubectl describe",
             )
         head = execute.handshake(request)
-        result = execute.run_command(pod, container, command, api.clock.timestamp())
+        result = api.exec(
+            target.info.name,
+            command,
+            target.namespace,
+            container=request.parameter("container") or None,
+        )
 
         def hand_over(connection: socket.socket, _head: bytes) -> None:
-            source = execute.StaticSource(execute.frames(result))
+            source = execute.CommandSource(result, api.clock)
             self._streams.open(connection, head, lambda _on_ready: source)
 
         return Response(101, stream=hand_over)
