@@ -19,6 +19,7 @@ from types import FrameType
 
 from kubesim.cluster import Cluster
 from kubesim.errors import KubeSimError
+from kubesim.kubelet import JOB_SECONDS
 from kubesim.quantity import parse_duration
 from kubesim.rest import RestServer
 from kubesim.rest.kubeconfig import kubeconfig_text
@@ -85,6 +86,7 @@ def serve(options: argparse.Namespace) -> int:
             speed=options.speed,
             hpa=not options.no_hpa,
             sink=_print_line,
+            job_seconds=options.job_seconds,
         )
         try:
             _start_server(options, cluster)
@@ -244,6 +246,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     served.add_argument("--seed", type=int, default=0, help="seed of all randomness (0)")
     served.add_argument("--no-hpa", action="store_true", help="boot without auto-pod and its HPA")
+    served.add_argument(
+        "--job-seconds",
+        type=_seconds,
+        default=JOB_SECONDS,
+        help=f"run time of work whose command is not simulated ({JOB_SECONDS:g})",
+    )
     served.add_argument("--token", help="require this bearer token (needed beyond loopback)")
     served.add_argument("--users", metavar="FILE", help="users with tokens and rules, as JSON")
     served.add_argument("--tls", action="store_true", help="serve over TLS; needs openssl")
@@ -293,6 +301,16 @@ def _speed(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a valid speed; use a number from 0.01 to 1000"
         )
+    return value
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds; use 5 or 0.5")
     return value
 
 

@@ -136,7 +136,7 @@ def test_every_option_of_a_cluster_has_a_check_and_its_default_passes() -> None:
         ({"name": 7}, "name must be a string, not 7"),
         (
             {"cores": 4},
-            "there is no option 'cores' \\(options: name, cpu, memory, max_pods, job_seconds, labels",
+            "there is no option 'cores' \\(options: name, cpu, memory, max_pods, job_seconds",
         ),
     ],
 )

@@ -89,7 +89,9 @@ WORKLOAD = "kubesim.dev/workload"
 `kubesim.kubelet.usage.workload`."""
 
 RUN_SECONDS = "kubesim.dev/run-seconds"
-"""Seconds of running after which a container exits by itself."""
+"""Seconds of running after which a container exits by itself. If missing, its command decides
+(`kubesim.kubelet.shell`); one that is not understood runs on if it is a server, and ends after
+`job_seconds` if it is work (a restartPolicy other than Always)."""
 
 EXIT_CODE = "kubesim.dev/exit-code"
 """Exit code of a container that exits by itself; 0 if missing."""
@@ -102,8 +104,7 @@ STOP_SECONDS = "kubesim.dev/stop-seconds"
 
 STOP_EXIT_CODE = "kubesim.dev/stop-exit-code"
 """Exit code of a container that ends after SIGTERM. If missing: 0 for a server, which catches the
-signal; 143 for a container that ignores it, and for work that has an end (run-seconds, and a
-restartPolicy other than Always)."""
+signal; 143 for a container that ignores it, and for work (a restartPolicy other than Always)."""
 
 TERMINATION_MESSAGE = "kubesim.dev/termination-message"
 """What a container writes to its terminationMessagePath before it exits."""

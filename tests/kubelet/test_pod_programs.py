@@ -142,14 +142,14 @@ def test_a_restart_is_a_new_process(cluster: Cluster) -> None:
 
 def test_init_containers_hand_over_files(cluster: Cluster) -> None:
     """An emptyDir is shared by the containers of a pod; a failing init container is repeated."""
-    document = sh("p", "cat /work/greeting", volumeMounts=[{"name": "w", "mountPath": "/work"}])
+    document = sh("p", "cat /shared/greeting", volumeMounts=[{"name": "w", "mountPath": "/shared"}])
     document["spec"]["volumes"] = [{"name": "w", "emptyDir": {}}]
     document["spec"]["initContainers"] = [
         {
             "name": "prepare",
             "image": "busybox",
-            "command": ["sh", "-c", "echo hello > /work/greeting; sleep 7"],
-            "volumeMounts": [{"name": "w", "mountPath": "/work"}],
+            "command": ["sh", "-c", "echo hello > /shared/greeting; sleep 7"],
+            "volumeMounts": [{"name": "w", "mountPath": "/shared"}],
         }
     ]
     cluster.api.create(document)
@@ -196,7 +196,8 @@ def test_mounted_objects(cluster: Cluster) -> None:
     """A file follows its object; items choose keys and paths; the mount is read-only."""
     data = {"a.txt": "one", "b.txt": "two"}
     cluster.api.create({"kind": "ConfigMap", "metadata": {"name": "c"}, "data": data})
-    script = "ls /etc/web; cat /etc/web/first; echo; sleep 20; cat /etc/web/first; echo; touch /etc/web/x"
+    show = "cat /etc/web/first; echo"
+    script = f"ls /etc/web; {show}; sleep 20; {show}; touch /etc/web/x"
     document = sh("p", script, volumeMounts=[{"name": "v", "mountPath": "/etc/web"}])
     items = [{"key": "a.txt", "path": "first"}]
     document["spec"]["volumes"] = [{"name": "v", "configMap": {"name": "c", "items": items}}]
