@@ -291,7 +291,13 @@ class Interpreter:
                     state.variables[key] = value
 
     def run_program(self, state: ShellState, words: list[str], stdin: Input) -> Run:
-        """Run a program with another state, as `env`, `timeout` and `xargs` do."""
+        """Run a program with another state, as `env`, `timeout` and `xargs` do.
+
+        Args:
+            state: variables and options of the program.
+            words: its name and arguments.
+            stdin: what it reads.
+        """
         return (yield from Interpreter(state).run(words, stdin))
 
     def _function(self, body: Command, arguments: list[str], stdin: Input) -> Run:
@@ -346,7 +352,13 @@ def _leaves(control: LoopControl) -> bool:
 
 
 def run_shell(state: ShellState, words: list[str], stdin: Input) -> Run | None:
-    """Return the run of `sh` with these arguments; None for a shell that waits for a terminal."""
+    """Return the run of a shell; None for one that waits for a terminal.
+
+    Args:
+        state: of the new shell.
+        words: its arguments: options, then a command string or a script and its parameters.
+        stdin: what it reads.
+    """
     flags = ""
     while words and words[0][:1] in ("-", "+") and len(words[0]) > 1:
         word = words[0]

@@ -63,7 +63,13 @@ def parse(source: str) -> CommandList:
 
 
 class Parser:
-    """A parser by recursive descent; `reader` reads the characters and words."""
+    """A parser by recursive descent; `reader` reads the characters and words.
+
+    Args:
+        source: the program.
+        start: index of the first character.
+        depth: command substitutions around it.
+    """
 
     def __init__(self, source: str, start: int = 0, depth: int = 0) -> None:
         self.reader = WordReader(source, start, substitution=self._substitution)
