@@ -21,7 +21,7 @@ Source: pkg/kubelet/prober/worker.go (doProbe), prober.go, prober_manager.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -88,6 +88,11 @@ class ProbeState:
         self.on_hold = False
 
 
+def command_timed_out(command: Sequence[str], seconds: float) -> str:
+    """Return the output of a command that was not finished within timeoutSeconds."""
+    return f'command "{" ".join(map(str, command))}" timed out after {seconds:g}s'
+
+
 def failure_output(kind: str, probe: ProbeDict, ip: str, *, timed_out: bool) -> str:
     """Return the output of a failed attempt, as the probe's handler words it.
 
@@ -114,9 +119,8 @@ def failure_output(kind: str, probe: ProbeDict, ip: str, *, timed_out: bool) -> 
             return f'timeout: failed to connect service "{ip}" within {seconds:g}s'
         return 'service unhealthy (responded with "NOT_SERVING")'
     if timed_out:
-        command = " ".join(map(str, (probe.get("exec") or {}).get("command") or ()))
-        seconds = probe.get("timeoutSeconds") or TIMEOUT_SECONDS
-        return f'command "{command}" timed out after {seconds:g}s'
+        command = (probe.get("exec") or {}).get("command") or ()
+        return command_timed_out(command, probe.get("timeoutSeconds") or TIMEOUT_SECONDS)
     return ""
 
 
@@ -320,14 +324,11 @@ class PodProbes:
         if callable(probe):
             return bool(probe(kind, self._context.now())), ""
         answers = container.behaviour.answers
-        command = (container.spec[f"{kind}Probe"].get("exec") or {}).get("command")
+        command = (probes_of(container.spec)[kind].get("exec") or {}).get("command")
         if command and answers == Answers():
             result = self._context.programs.run(container.spec, command)
             if result is not None and result.seconds > timeout:
-                return (
-                    False,
-                    f'command "{" ".join(map(str, command))}" timed out after {timeout:g}s',
-                )
+                return False, command_timed_out(command, timeout)
             if result is not None:
                 return result.code == 0, (result.stdout + result.stderr).strip()
         draw = f"{container.uid}/{container.name}/{container.restarts}/{kind}/{age}"

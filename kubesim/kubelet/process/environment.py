@@ -21,11 +21,20 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING, cast
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.pods import all_containers, container_limits, container_requests
 from kubesim.quantity import parse_quantity
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import (
+        ContainerDict,
+        PodDict,
+        ServiceDict,
+    )
+
 
 Find = Callable[[str, str], Document | None]
 """find(kind, name) -> the object in the pod's namespace, or None."""
@@ -49,15 +58,15 @@ class Sources:
             limits.
     """
 
-    pod: Document
+    pod: PodDict
     find: Find = lambda _kind, _name: None
-    services: Sequence[Document] = ()
+    services: Sequence[ServiceDict] = ()
     ip: str = ""
     host_ip: str = ""
     allocatable: tuple[int, int] = (0, 0)
 
 
-def environment_of(container: Document, sources: Sources) -> dict[str, str]:
+def environment_of(container: ContainerDict, sources: Sources) -> dict[str, str]:
     """Return the variables of a container, in the order in which they are defined.
 
     Args:
@@ -70,14 +79,14 @@ def environment_of(container: Document, sources: Sources) -> dict[str, str]:
         variables |= service_variables(sources.services)
     for source in container.get("envFrom") or ():
         prefix = str(source.get("prefix") or "")
-        for kind, field in ((CONFIG_MAP, "configMapRef"), (SECRET, "secretRef")):
-            reference = source.get(field)
+        references = (CONFIG_MAP, source.get("configMapRef")), (SECRET, source.get("secretRef"))
+        for kind, reference in references:
             if reference:
                 data = data_of(kind, sources.find(kind, str(reference.get("name") or "")))
                 variables |= {f"{prefix}{key}": value for key, value in data.items()}
     for entry in container.get("env") or ():
         if entry.get("valueFrom"):
-            value = _value_from(entry["valueFrom"], container, sources)
+            value = _value_from(cast("Document", entry["valueFrom"]), container, sources)
         else:
             value = expand(str(entry.get("value") or ""), variables)
         if value is not None:
@@ -103,12 +112,12 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return REFERENCE.sub(replace, text)
 
 
-def hostname_of(pod: Document) -> str:
+def hostname_of(pod: PodDict) -> str:
     """Return the host name that a pod sees: spec.hostname, or its name."""
     return str((pod.get("spec") or {}).get("hostname") or meta.name_of(pod))
 
 
-def service_variables(services: Iterable[Document]) -> dict[str, str]:
+def service_variables(services: Iterable[ServiceDict]) -> dict[str, str]:
     """Return the variables that describe Services, as Docker's links did.
 
     Args:
@@ -165,7 +174,7 @@ def _decode(value: str) -> str:
         return ""
 
 
-def _value_from(origin: Document, container: Document, sources: Sources) -> str | None:
+def _value_from(origin: Document, container: ContainerDict, sources: Sources) -> str | None:
     """Return the value of a variable with `valueFrom`; None if the optional source is missing."""
     for kind, field in ((CONFIG_MAP, "configMapKeyRef"), (SECRET, "secretKeyRef")):
         reference = origin.get(field)
@@ -208,7 +217,7 @@ def field_value(path: str, sources: Sources) -> str:
     return str(values.get(path) or "")
 
 
-def resource_value(reference: Document, container: Document, sources: Sources) -> str:
+def resource_value(reference: Document, container: ContainerDict, sources: Sources) -> str:
     """Return a request or limit in units of its divisor, rounded up.
 
     Args:
@@ -219,7 +228,7 @@ def resource_value(reference: Document, container: Document, sources: Sources) -
     named = reference.get("containerName")
     if named:
         container = next(
-            (dict(c) for c in all_containers(sources.pod) if c.get("name") == named), container
+            (c for c in all_containers(sources.pod) if c.get("name") == named), container
         )
     field, _, resource = str(reference.get("resource")).partition(".")
     amounts = container_limits(container) if field == "limits" else container_requests(container)

@@ -7,6 +7,7 @@ Source: pkg/kubelet/kubelet_pods.go (GenerateRunContainerOptions), pkg/kubelet/c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
 from kubesim.clock.base import Clock
@@ -18,7 +19,10 @@ from kubesim.kubelet.shell.programs import PROGRAMS
 from kubesim.kubelet.shell.state import ContainerHost
 from kubesim.kubelet.shell.steps import NOT_FOUND, STDERR, Output, Run, Sleep
 from kubesim.objects import meta
-from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ContainerDict
+
 
 MAX_OUTPUT = 1 << 20  # characters of a command of a probe, a hook or `kubectl exec`
 MOST_SECONDS = 3_600.0  # simulated, of such a command
@@ -48,7 +52,7 @@ class PodPrograms:
         self._hosts: dict[str, ContainerHost] = {}
         self._draws = 0
 
-    def main(self, container: Document) -> Run | None:
+    def main(self, container: ContainerDict) -> Run | None:
         """Return the program of a container that starts now; None if it is not simulated.
 
         Args:
@@ -62,7 +66,7 @@ class PodPrograms:
 
     def command(
         self,
-        container: Document,
+        container: ContainerDict,
         command: Sequence[object],
         stdin: str = "",
         *,
@@ -85,7 +89,7 @@ class PodPrograms:
         return start(words, host, variables, directory, stdin, foreign=expands)
 
     def run(
-        self, container: Document, command: Sequence[object], stdin: str = ""
+        self, container: ContainerDict, command: Sequence[object], stdin: str = ""
     ) -> CommandResult | None:
         """Run a command to its end at once, as probes do; None if it is not simulated.
 
@@ -97,7 +101,7 @@ class PodPrograms:
         run = self.command(container, command, stdin)
         return None if run is None else run_to_end(run)
 
-    def termination_message(self, container: Document) -> str:
+    def termination_message(self, container: ContainerDict) -> str:
         """Return what a container has written to its terminationMessagePath."""
         host = self._hosts.get(str(container.get("name")))
         path = str(container.get("terminationMessagePath") or TERMINATION_PATH)
@@ -105,7 +109,7 @@ class PodPrograms:
             return ""
         return host.files.read(path)
 
-    def _host(self, container: Document, sources: Sources) -> ContainerHost:
+    def _host(self, container: ContainerDict, sources: Sources) -> ContainerHost:
         name = str(container.get("name"))
         if name not in self._hosts:
             self._hosts[name] = ContainerHost(

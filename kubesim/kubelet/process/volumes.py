@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, cast
 
 from kubesim.kubelet.process.environment import (
     CONFIG_MAP,
@@ -32,6 +33,10 @@ from kubesim.kubelet.process.environment import (
 from kubesim.kubelet.shell.files import FileSystem, Volume
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import ContainerDict
+
 
 ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 CLUSTER_DOMAIN = "cluster.local"
@@ -55,7 +60,7 @@ class PodVolumes:
         self._persistent = persistent
         self._volumes: dict[str, Volume] = {}
         specs = (sources.pod.get("spec") or {}).get("volumes") or ()
-        self._specs: dict[str, Document] = {str(spec.get("name")): spec for spec in specs}
+        self._specs = {str(spec.get("name")): cast("Document", spec) for spec in specs}
 
     def volume(self, name: str) -> Volume:
         """Return a volume of the pod by its name."""
@@ -114,7 +119,7 @@ class PodVolumes:
         return files
 
 
-def file_system(container: Document, sources: Sources, volumes: PodVolumes) -> FileSystem:
+def file_system(container: ContainerDict, sources: Sources, volumes: PodVolumes) -> FileSystem:
     """Return the files of a new container.
 
     Args:

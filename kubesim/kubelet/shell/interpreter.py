@@ -50,6 +50,7 @@ from kubesim.kubelet.shell.steps import (
     ShellError,
     Step,
     complaint,
+    fail,
 )
 from kubesim.kubelet.shell.syntax import (
     AndOr,
@@ -212,7 +213,7 @@ class Interpreter:
             try:
                 code = yield from self.execute(loop.body, stdin)
             except LoopControl as control:
-                if _leaves(control):
+                if control.ends_loop():
                     return 0
         return code
 
@@ -227,7 +228,7 @@ class Interpreter:
                     return code
                 code = yield from self.execute(loop.body, stdin)
             except LoopControl as control:
-                if _leaves(control):
+                if control.ends_loop():
                     return 0
 
     # -- simple commands --------------------------------------------------------------------------
@@ -341,13 +342,6 @@ class Interpreter:
                 yield step
 
 
-def _leaves(control: LoopControl) -> bool:
-    """Whether a loop ends at `break` or `continue`; raise it again for the loops outside of it."""
-    if control.levels > 1:
-        raise LoopControl(control.levels - 1, again=control.again)
-    return not control.again
-
-
 # -- shells --------------------------------------------------------------------------------------
 
 
@@ -373,7 +367,7 @@ def run_shell(state: ShellState, words: list[str], stdin: Input) -> Run | None:
     options.errexit, options.nounset, options.xtrace = ("e" in flags, "u" in flags, "x" in flags)
     if "c" in flags:
         if not words:
-            return _fails(f"{state.name}: -c requires an argument", USAGE_ERROR)
+            return fail(f"{state.name}: -c requires an argument", USAGE_ERROR)
         state.positional = words[2:]
         return _source(state, words[0], stdin)
     if not words:
@@ -382,7 +376,7 @@ def run_shell(state: ShellState, words: list[str], stdin: Input) -> Run | None:
     try:
         text = state.files.read(state.path(words[0]))
     except FileError as error:
-        return _fails(f"{state.name}: can't open '{words[0]}': {error}", NOT_FOUND)
+        return fail(f"{state.name}: can't open '{words[0]}': {error}", NOT_FOUND)
     return _source(state, text, stdin)
 
 
@@ -391,7 +385,7 @@ def _source(state: ShellState, text: str, stdin: Input) -> Run:
     try:
         program = parse(text)
     except ShellError as error:
-        return _fails(f"{state.name}: {error}", USAGE_ERROR)
+        return fail(f"{state.name}: {error}", USAGE_ERROR)
     return Interpreter(state).program(program, stdin)
 
 
@@ -401,8 +395,3 @@ def _interactive(state: ShellState, stdin: Input) -> Run:
     while part := (yield from stdin.read_line()):
         text += part
     return (yield from _source(state, text, EMPTY))
-
-
-def _fails(message: str, code: int) -> Run:
-    yield complaint(message)
-    return code

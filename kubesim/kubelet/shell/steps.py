@@ -106,6 +106,12 @@ class LoopControl(Exception):
         self.levels = levels
         self.again = again
 
+    def ends_loop(self) -> bool:
+        """Whether the loop that catches it ends; it is raised again for the loops around that."""
+        if self.levels > 1:
+            raise LoopControl(self.levels - 1, again=self.again)
+        return not self.again
+
 
 def line(text: str) -> Output:
     """Return a line on stdout."""
@@ -115,6 +121,17 @@ def line(text: str) -> Output:
 def complaint(text: str) -> Output:
     """Return a line on stderr."""
     return Output(STDERR, text + "\n")
+
+
+def fail(message: str, code: int) -> Run:
+    """Return a program that prints an error and ends.
+
+    Args:
+        message: for stderr.
+        code: the exit code.
+    """
+    yield complaint(message)
+    return code
 
 
 # -- standard input ------------------------------------------------------------------------------
