@@ -89,7 +89,7 @@ def _cd(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) -> Ru
     if not state.files.is_directory(path):
         yield complaint(f"{state.name}: cd: can't cd to {target}: No such file or directory")
         return USAGE_ERROR
-    state.directory = path
+    state.change_directory(path)
     return 0
 
 
@@ -129,12 +129,11 @@ def _unset(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) ->
 
 def _set(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) -> Run:
     """Set options and positional parameters."""
-    options = state.options
     rest = list(words)
     while rest and rest[0][:1] in "+-" and len(rest[0]) > 1:
         word = rest.pop(0)
         if word == "--":
-            state.positional = rest
+            state.set_arguments(rest)
             return 0
         value = word[0] == "-"
         if word[1:] == "o":
@@ -144,11 +143,9 @@ def _set(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) -> R
             letters = word[1:].replace("o", "")
             if word[1:].endswith("o") and rest:  # set -euo pipefail
                 rest.pop(0)
-        options.errexit = value if "e" in letters else options.errexit
-        options.nounset = value if "u" in letters else options.nounset
-        options.xtrace = value if "x" in letters else options.xtrace
+        state.set_options(letters, value=value)
     if rest:
-        state.positional = rest
+        state.set_arguments(rest)
     if not words:
         for name, text in sorted(state.variables.items()):
             yield line(f"{name}='{text}'")

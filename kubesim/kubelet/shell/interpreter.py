@@ -34,7 +34,6 @@ from kubesim.kubelet.shell.redirection import redirect
 from kubesim.kubelet.shell.state import Call, ShellState
 from kubesim.kubelet.shell.steps import (
     EMPTY,
-    NESTING,
     NOT_FOUND,
     OUTPUT_BYTES,
     STDOUT,
@@ -110,14 +109,9 @@ class Interpreter:
             stdin: what it reads.
         """
         state = self._state
-        if state.depth >= NESTING:
-            raise ShellError("maximum nested commands reached")
-        state.depth += 1
-        try:
+        with state.one_deeper():
             code = yield from self._dispatch(command, stdin)
-        finally:
-            state.depth -= 1
-        state.status = code
+        state.finish(code)
         if code and state.options.errexit and not self._condition:
             if isinstance(command, SimpleCommand | Pipeline | Subshell):
                 raise ExitShell(code)
@@ -127,11 +121,7 @@ class Interpreter:
         """Run the commands that were put in the background, one after the other."""
         while self._background:
             command = self._background.pop(0)
-            if self._state.depth >= NESTING:
-                raise ShellError("maximum nested commands reached")
-            state = self._state.copy()
-            state.depth += 1
-            yield from Interpreter(state).program(command)
+            yield from Interpreter(self._state.nested()).program(command)
         return 0
 
     def _dispatch(self, command: Command, stdin: Input) -> Run:
@@ -259,11 +249,7 @@ class Interpreter:
             assigned: variables of this command alone.
         """
         state, name = self._state, words[0]
-        before = {key: state.variables.get(key) for key in assigned or ()}
-        newly_exported = set(before) - state.exported
-        state.variables.update(assigned or {})
-        state.exported |= newly_exported
-        try:
+        with state.with_variables(assigned or {}):
             if name in state.functions:
                 return (yield from self._function(state.functions[name], words[1:], stdin))
             builtin = BUILTINS.get(name)
@@ -271,25 +257,15 @@ class Interpreter:
                 return (yield from builtin(self, state, words[1:], stdin))
             base = name.rpartition("/")[2]
             if base in SHELLS:
-                state_inside = state.copy()
-                state_inside.depth += 1
-                shell = run_shell(state_inside, words[1:], stdin)
+                shell = run_shell(state.nested(base), words[1:], stdin)
                 return 0 if shell is None else (yield from shell)
             program = PROGRAMS.get(base)
-            if program is None:
-                if not name or not state.foreign:
-                    yield complaint(f"{state.name}: {name}: not found")
-                    return NOT_FOUND
+            if program is not None:
+                return (yield from program(Call(self.run_program, state, name, words[1:], stdin)))
+            if name and state.foreign:
                 yield ForeignProgram(tuple(words))
                 return 0
-            return (yield from program(Call(self.run_program, state, words[0], words[1:], stdin)))
-        finally:
-            state.exported -= newly_exported
-            for key, value in before.items():
-                if value is None:
-                    state.variables.pop(key, None)
-                else:
-                    state.variables[key] = value
+            return (yield from fail(f"{state.name}: {name}: not found", NOT_FOUND))
 
     def run_program(self, state: ShellState, words: list[str], stdin: Input) -> Run:
         """Run a program with another state, as `env`, `timeout` and `xargs` do.
@@ -303,13 +279,13 @@ class Interpreter:
 
     def _function(self, body: Command, arguments: list[str], stdin: Input) -> Run:
         state = self._state
-        positional, state.positional = state.positional, arguments
+        before = state.set_arguments(arguments)
         try:
             return (yield from self.execute(body, stdin))
         except ReturnFromFunction as end:
             return end.code
         finally:
-            state.positional = positional
+            state.set_arguments(before)
 
     # -- pipes and redirections -------------------------------------------------------------------
 
@@ -331,7 +307,8 @@ class Interpreter:
             try:
                 step = next(run)
             except StopIteration as end:
-                self._state.status = self._substituted = int(end.value)
+                self._substituted = int(end.value)
+                self._state.finish(self._substituted)
                 return "".join(texts)
             if isinstance(step, Output) and step.stream == STDOUT:
                 size += len(step.text)
@@ -363,16 +340,15 @@ def run_shell(state: ShellState, words: list[str], stdin: Input) -> Run | None:
             flags += word[1:]
             if word.endswith("o") and words:  # sh -o pipefail -c ...
                 words = words[1:]
-    options = state.options
-    options.errexit, options.nounset, options.xtrace = ("e" in flags, "u" in flags, "x" in flags)
+    state.set_options(flags)
     if "c" in flags:
         if not words:
             return fail(f"{state.name}: -c requires an argument", USAGE_ERROR)
-        state.positional = words[2:]
+        state.set_arguments(words[2:])
         return _source(state, words[0], stdin)
     if not words:
         return None if stdin is EMPTY else _interactive(state, stdin)
-    state.positional = words[1:]
+    state.set_arguments(words[1:])
     try:
         text = state.files.read(state.path(words[0]))
     except FileError as error:

@@ -58,11 +58,10 @@ def start(
     if not words:
         return None
     name = posixpath.basename(words[0])
-    state = ShellState.of(host, environment, directory)
-    state.foreign = foreign
+    shell = name if name in SHELLS else "sh"
+    state = ShellState.of(host, environment, directory, name=shell, foreign=foreign)
     entered: Input = TextInput(stdin) if stdin else EMPTY
     if name in SHELLS:
-        state.name = name
         return run_shell(state, words[1:], entered)
     if name in PROGRAMS:
         return _program(state, words, entered)

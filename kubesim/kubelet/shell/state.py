@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from kubesim.kubelet.shell.files import FileSystem
-from kubesim.kubelet.shell.steps import CommandBudget, Input, Run, ShellError
+from kubesim.kubelet.shell.steps import NESTING, CommandBudget, Input, Run, ShellError
 from kubesim.kubelet.shell.syntax import Command
 
 MAX_VARIABLES = 1_000
@@ -75,15 +76,26 @@ class ShellState:
     options: ShellOptions = field(default_factory=ShellOptions)
 
     @classmethod
-    def of(cls, host: ContainerHost, environment: Mapping[str, str], directory: str) -> ShellState:
+    def of(
+        cls,
+        host: ContainerHost,
+        environment: Mapping[str, str],
+        directory: str,
+        *,
+        name: str = "sh",
+        foreign: bool = True,
+    ) -> ShellState:
         """Return the state of a new shell.
 
         Args:
             host: the container.
             environment: all exported.
             directory: the working directory.
+            name: of the shell.
+            foreign: see the attribute.
         """
-        return cls(host, dict(environment), set(environment), directory=directory)
+        variables, exported = dict(environment), set(environment)
+        return cls(host, variables, exported, name=name, directory=directory, foreign=foreign)
 
     @property
     def files(self) -> FileSystem:
@@ -110,6 +122,76 @@ class ShellState:
             functions=dict(self.functions),
             options=replace(self.options),
         )
+
+    def nested(self, name: str = "") -> ShellState:
+        """Return the state of a shell that this one starts, one level deeper.
+
+        Args:
+            name: of the shell; "": the same.
+
+        Raises:
+            ShellError: it is too deep.
+        """
+        if self.depth >= NESTING:
+            raise ShellError("maximum nested commands reached")
+        return replace(self.copy(), depth=self.depth + 1, name=name or self.name)
+
+    @contextmanager
+    def one_deeper(self) -> Iterator[None]:
+        """Count a command that is inside others.
+
+        Raises:
+            ShellError: it is too deep.
+        """
+        if self.depth >= NESTING:
+            raise ShellError("maximum nested commands reached")
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
+    @contextmanager
+    def with_variables(self, assigned: Mapping[str, str]) -> Iterator[None]:
+        """Set and export variables for one command."""
+        before = {name: self.variables.get(name) for name in assigned}
+        exported = set(assigned) - self.exported
+        self.variables.update(assigned)
+        self.exported |= exported
+        try:
+            yield
+        finally:
+            self.exported -= exported
+            for name, value in before.items():
+                if value is None:
+                    self.variables.pop(name, None)
+                else:
+                    self.variables[name] = value
+
+    def finish(self, code: int) -> None:
+        """Note the exit code of a command."""
+        self.status = code
+
+    def set_arguments(self, words: list[str]) -> list[str]:
+        """Set the positional parameters; return the former ones."""
+        before, self.positional = self.positional, words
+        return before
+
+    def set_options(self, letters: str, *, value: bool = True) -> None:
+        """Switch the options of these letters on or off; others are ignored.
+
+        Args:
+            letters: of `set`: e, u, x.
+            value: on or off.
+        """
+        options = self.options
+        options.errexit = value if "e" in letters else options.errexit
+        options.nounset = value if "u" in letters else options.nounset
+        options.xtrace = value if "x" in letters else options.xtrace
+
+    def change_directory(self, path: str) -> None:
+        """Set the working directory, as an absolute path."""
+        self.directory = path
 
     def get(self, name: str) -> str | None:
         """Return the value of a parameter; None if it is not set."""
