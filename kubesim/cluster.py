@@ -137,22 +137,21 @@ class Cluster:
         self.store = self._make_store(history_limit)
         self._digest = HistoryDigest(self.store) if digest else None
         self.api = KubeAPI(self.store, self.clock, self.streams, analytics=self.analytics)
-        tools = Tools(self.api, self.clock, self.streams, self.analytics, self.decisions)
+        self.tools = Tools(self.api, self.clock, self.streams, self.analytics, self.decisions)
 
         # The clients of the API server. Requests of users to pods do not pass through it: the load
         # balancer tells the kubelets directly how many arrive.
         self.traffic = Traffic(self.api, self.clock, capacities(seed, workloads))
-        self.tools = tools
         options = NodeOptions(cpu=node_cpu, memory=node_memory, max_pods=max_pods, config=kubelet)
         options["job_seconds"] = job_seconds
-        self._machines = Machines(tools, self.traffic, workloads, nodes, options)
+        self._machines = Machines(self.tools, self.traffic, workloads, nodes, options)
         self.kubelets = self._machines.kubelets
-        self.schedulers = make_schedulers(tools, profile, schedulers)
-        self.controllers = [controller(tools) for controller in CONTROLLERS]
+        self.schedulers = make_schedulers(self.tools, profile, schedulers)
+        self.controllers = [controller(self.tools) for controller in CONTROLLERS]
         resolutions = metrics_resolution, custom_metrics_resolution
         self.metrics_server, self.metrics = make_metrics(self.api, self.traffic, *resolutions)
-        self._shadows = shadow_controllers(self.api, shadow_policies, **tools.options())
-        self.autoscaler = HorizontalController(self.api, policy=policy, **tools.options())
+        self._shadows = shadow_controllers(self.api, shadow_policies, **self.tools.options())
+        self.autoscaler = HorizontalController(self.api, policy=policy, **self.tools.options())
         self._start(hpa)
 
     def _make_store(self, history_limit: int) -> EtcdStore:

@@ -169,6 +169,12 @@ def test_what_bash_adds(program: str, stdout: str) -> None:
     assert output("bash", "-c", program)[0] == stdout
 
 
+def test_a_shell_inside_of_a_shell() -> None:
+    """It has the exported variables, and options of its own."""
+    program = "A=1; export B=2; set -e; sh -c 'false; echo \"[$A][$B]\"'; echo x | bash -c 'cat'"
+    assert output("sh", "-c", program)[0] == "[][2]\nx\n"
+
+
 def test_time_passes_in_sleep_and_timeout() -> None:
     """Simulated seconds, by unit; `timeout` ends a program with 143."""
     assert output("sh", "-c", "sleep 2; sleep 1m; sleep 0.5")[3] == 62.5

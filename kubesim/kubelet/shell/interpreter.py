@@ -257,7 +257,7 @@ class Interpreter:
                 return (yield from builtin(self, state, words[1:], stdin))
             base = name.rpartition("/")[2]
             if base in SHELLS:
-                shell = run_shell(state.nested(base), words[1:], stdin)
+                shell = run_shell(state.new_shell(base), words[1:], stdin)
                 return 0 if shell is None else (yield from shell)
             program = PROGRAMS.get(base)
             if program is not None:

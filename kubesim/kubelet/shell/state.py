@@ -123,18 +123,33 @@ class ShellState:
             options=replace(self.options),
         )
 
-    def nested(self, name: str = "") -> ShellState:
-        """Return the state of a shell that this one starts, one level deeper.
-
-        Args:
-            name: of the shell; "": the same.
+    def nested(self) -> ShellState:
+        """Return the state of a subshell, one level deeper.
 
         Raises:
             ShellError: it is too deep.
         """
         if self.depth >= NESTING:
             raise ShellError("maximum nested commands reached")
-        return replace(self.copy(), depth=self.depth + 1, name=name or self.name)
+        return replace(self.copy(), depth=self.depth + 1)
+
+    def new_shell(self, name: str) -> ShellState:
+        """Return the state of another shell that this one starts; it has what is exported.
+
+        Args:
+            name: of the shell.
+
+        Raises:
+            ShellError: it is too deep.
+        """
+        return replace(
+            self.nested(),
+            name=name,
+            variables=self.environment,
+            exported=set(self.environment),
+            functions={},
+            options=ShellOptions(),
+        )
 
     @contextmanager
     def one_deeper(self) -> Iterator[None]:
