@@ -24,10 +24,11 @@ from kubesim.kubelet.shell.files import Volume
 from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.kindnames import ENDPOINT_SLICE, SERVICE
 from kubesim.objects.wellknown import TERMINATION_GRACE_SECONDS
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import PodDict
+    from kubesim.objects.types import PodDict, ServiceDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class PodContext:
         return self._programs
 
     def _sources(self) -> Sources:
-        services = self.api.list_shared("Service", self.namespace)["items"]
+        services = self.api.list_shared(SERVICE, self.namespace)["items"]
         return Sources(self.pod, self.find, services, self.ip, self.host_ip, self.tools.allocatable)
 
     def _persistent_volume(self, kind: str, name: str) -> Volume:
@@ -151,12 +152,15 @@ class PodContext:
         return self.tools.volumes.setdefault((kind, where), Volume())
 
     def _resolve(self, name: str) -> list[str]:
-        return resolve(name, self.namespace, self.api.peek, self._ready_addresses)
+        return resolve(name, self.namespace, self._service, self._ready_addresses)
+
+    def _service(self, name: str, namespace: str) -> ServiceDict | None:
+        return self.api.peek(SERVICE, name, namespace)
 
     def _ready_addresses(self, service: str, namespace: str) -> list[str]:
         """Return the IP addresses of the ready pods behind a Service."""
         selector = f"kubernetes.io/service-name={service}"
-        slices = self.api.list_shared("EndpointSlice", namespace, label_selector=selector)["items"]
+        slices = self.api.list_shared(ENDPOINT_SLICE, namespace, label_selector=selector)["items"]
         return [
             str(endpoint["addresses"][0])
             for each in slices

@@ -7,11 +7,13 @@ pkg/kubelet/network/dns/dns.go (the search domains of a pod).
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from kubesim.objects.frozen import Document
+if TYPE_CHECKING:
+    from kubesim.objects.types import ServiceDict
 
-Lookup = Callable[[str, str, str], Document | None]
-"""lookup(kind, name, namespace) -> the object, or None."""
+Lookup = Callable[[str, str], "ServiceDict | None"]
+"""lookup(name, namespace) -> the Service, or None."""
 Endpoints = Callable[[str, str], list[str]]
 """endpoints(service, namespace) -> the IP addresses of its ready pods."""
 
@@ -24,11 +26,11 @@ def resolve(name: str, namespace: str, lookup: Lookup, endpoints: Endpoints) -> 
     Args:
         name: such as ``web``, ``web.shop`` or ``web.shop.svc.cluster.local``.
         namespace: of the pod that asks.
-        lookup: finds Services.
+        lookup: finds a Service.
         endpoints: the pods behind a headless Service.
 
     >>> service = {"spec": {"clusterIP": "10.96.0.7"}}
-    >>> find = lambda kind, name, namespace: service if name == "web" else None
+    >>> find = lambda name, namespace: service if name == "web" else None
     >>> resolve("web.shop.svc.cluster.local", "default", find, lambda *_: [])
     ['10.96.0.7']
     >>> resolve("nothing", "default", find, lambda *_: [])
@@ -41,7 +43,7 @@ def resolve(name: str, namespace: str, lookup: Lookup, endpoints: Endpoints) -> 
     if "." in service_namespace:
         return []
     service_namespace = service_namespace or namespace
-    service = lookup("Service", service_name, service_namespace)
+    service = lookup(service_name, service_namespace)
     if service is None:
         return []
     spec = service.get("spec") or {}
