@@ -24,7 +24,7 @@ from kubesim.kubelet.shell.files import Volume
 from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.objects.kindnames import ENDPOINT_SLICE, SERVICE
+from kubesim.objects.kindnames import SERVICE
 from kubesim.objects.wellknown import TERMINATION_GRACE_SECONDS
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class PodContext:
         return self._programs
 
     def _sources(self) -> Sources:
-        services = self.api.list_shared(SERVICE, self.namespace)["items"]
+        services = self.api.list_shared("Service", self.namespace)["items"]
         return Sources(self.pod, self.find, services, self.ip, self.host_ip, self.tools.allocatable)
 
     def _persistent_volume(self, kind: str, name: str) -> Volume:
@@ -160,7 +160,7 @@ class PodContext:
     def _ready_addresses(self, service: str, namespace: str) -> list[str]:
         """Return the IP addresses of the ready pods behind a Service."""
         selector = f"kubernetes.io/service-name={service}"
-        slices = self.api.list_shared(ENDPOINT_SLICE, namespace, label_selector=selector)["items"]
+        slices = self.api.list_shared("EndpointSlice", namespace, label_selector=selector)["items"]
         return [
             str(endpoint["addresses"][0])
             for each in slices

@@ -189,8 +189,8 @@ class Expander:
         files = self._state.files
         path = self._state.path(directory or ("/" if slash else "."))
         names = files.names(path) if files.is_directory(path) else []
-        found = [n for n in names if fnmatchcase(n, last) and not n.startswith(".")]
-        return [f"{directory}{slash}{name}" for name in found] or [pattern]
+        matching = [n for n in names if fnmatchcase(n, last) and not n.startswith(".")]
+        return [f"{directory}{slash}{name}" for name in matching] or [pattern]
 
 
 def _groups(pieces: list[Piece]) -> list[list[Piece]]:
