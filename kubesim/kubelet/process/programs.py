@@ -156,6 +156,6 @@ def not_found(command: Sequence[str]) -> CommandResult:
     Args:
         command: the program and its arguments.
     """
-    known = ", ".join(sorted({*PROGRAMS, "sh"}))
-    message = f'"{command[0][:60]}": not found; available commands: {known}\n'
+    commands = ", ".join(sorted({*PROGRAMS, "sh"}))
+    message = f'"{command[0][:60]}": not found; available commands: {commands}\n'
     return CommandResult((OutputChunk(0.0, STDERR, message),), NOT_FOUND)
