@@ -248,7 +248,7 @@ def validate_metadata_update(metadata: Document, old: Document, errors: FieldErr
     Args:
         metadata: of the new object.
         old: of the stored object.
-        errors: gets the broken rules.
+        errors: receives the violations.
     """
     if "deletionTimestamp" not in old:
         return
@@ -270,7 +270,7 @@ def validate_name(
     Args:
         valid_name, rule: of the kind: whether a name is valid, and the same as a message.
         metadata: of the object.
-        errors: gets the broken rules.
+        errors: receives the violations.
     """
     base = metadata.get("generateName")
     if base is not None and not isinstance(base, str):

@@ -48,11 +48,11 @@ def deferred_interrupts(request: InterruptRequest) -> Iterator[None]:
 
     Only the main thread receives signals; a handler that the program has installed stays.
     """
-    ours = (
+    is_default = (
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     )
-    if not ours:
+    if not is_default:
         yield
         return
     before = signal.signal(signal.SIGINT, request._handle)

@@ -79,7 +79,7 @@ class Simulation:
         self.offered = self.unmet = self.slow_seconds = 0.0
 
     def run(self, duration: float) -> Scores:
-        """Simulate so many seconds, and return the scores."""
+        """Simulate that many seconds, and return the scores."""
         world, fleet, step = self.world, self._fleet, self.world.step_seconds
         sync, scrape = self.contender.sync_seconds, world.metrics_resolution or 0.0
         next_sync, next_scrape = sync, scrape

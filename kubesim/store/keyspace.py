@@ -87,7 +87,7 @@ class History:
 class Trigger:
     """The kept changes of keys under a prefix, by the value of one field before or after them.
 
-    A hundred kubelets each watch the pods of their own node. Without an index every change of a pod
+    Each of a hundred kubelets watches the pods of its node. Without an index every change of a pod
     notifies all of them, and 99 discard it. The real API server has such an index for this field
     (indexedTriggerFunc, indexedWatchers of its watch cache); ours is in the store.
 

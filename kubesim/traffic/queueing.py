@@ -103,7 +103,7 @@ class Flow(NamedTuple):
             was served.
         waited: mean seconds that the served requests waited; a part of the latency.
         mean_service: mean seconds of the exponential part of the latency.
-        worked: requests that the pods worked on: served, or in vain.
+        worked: requests that the pods worked on: served, or wasted because the client had given up.
         retried: requests that were sent again and arrived in this step.
         again: requests that timed out or were lost in this step and will be sent again.
     """

@@ -125,14 +125,14 @@ PODS = {
     "db-1": {"app": "db", "tier": "back", "release": "stable"},
     "job-1": {"app": "job"},
 }
-WANTED = {"web-1", "db-1"}
+EXPECTED = {"web-1", "db-1"}
 
 
 def _check_selector(text: str) -> str | None:
     selected = {name for name, labels in PODS.items() if parse_label_selector(text).matches(labels)}
-    if selected == WANTED:
+    if selected == EXPECTED:
         return None
-    return f"it selects {sorted(selected)} instead of {sorted(WANTED)}"
+    return f"it selects {sorted(selected)} instead of {sorted(EXPECTED)}"
 
 
 def _check_patch(patch: Document) -> str | None:

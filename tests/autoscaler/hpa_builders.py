@@ -64,14 +64,14 @@ def broken(type: str = "External", error: str = "no answer", **metric: Any) -> A
 def seen(
     *metrics: tuple[Metric, Reading], current: int = 1, state: State | None = None, **more: Any
 ) -> Observation:
-    """One pass; the recommendation log exists and is empty unless a state is given."""
+    """Run one pass; the recommendation log is empty unless a state is given."""
     facts = {"pods": pods(current), "maximum": 100, "now": NOW, "status_replicas": current, **more}
     state = State(recommendations=()) if state is None else state
     return Observation(metrics=metrics, current=current, state=state, **facts)
 
 
 def decide(*metrics: tuple[Metric, Reading], current: int = 1, **more: Any) -> Recommendation:
-    """What the real algorithm recommends."""
+    """Return what the real algorithm recommends."""
     return HorizontalPolicy().recommend(seen(*metrics, current=current, **more))
 
 

@@ -38,7 +38,7 @@ class World:
         self.controller = self.start(**options)
 
     def start(self, **options: Any) -> HorizontalController:
-        """A further controller on the same world, started."""
+        """Return another started controller of the same API server."""
         controller = HorizontalController(
             self.api, self.clock, self.streams, self.analytics, self.decisions, **options
         )
@@ -48,7 +48,7 @@ class World:
     # -- objects ---------------------------------------------------------------------------------
 
     def workload(self, name: str = "web", replicas: int = 1, *, app: str = "", **more: Any) -> Any:
-        """A StatefulSet with label app=NAME; nobody makes its pods but `run`."""
+        """Create a StatefulSet with label app=NAME; only `run` creates its pods."""
         labels = {"app": app or name}
         container = {"name": "main", "image": "web", "resources": {"requests": {"cpu": "200m"}}}
         return self.api.create(

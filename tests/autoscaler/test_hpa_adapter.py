@@ -123,7 +123,7 @@ def test_a_queue_s_length_is_a_metric(cluster: Cluster) -> None:
 
 
 def test_what_is_not_there_fails_with_a_reason(cluster: Cluster) -> None:
-    """No series is no zero; a missing object metric lists what there is."""
+    """A missing series is not zero; the error for an object metric lists those that exist."""
     cluster.metrics.external("messages", 5)
     watch(cluster, external("letters", averageValue="10"))
     cluster.sleep(6)

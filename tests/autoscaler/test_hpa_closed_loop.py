@@ -166,7 +166,7 @@ def test_without_a_window_the_size_flaps() -> None:
 
 @pytest.mark.parametrize(("resolution", "scraped"), [(15, 210), (60, 240)])
 def test_metrics_that_lag_react_later(resolution: float, scraped: float) -> None:
-    """The same step of load at 200: with a metrics-server nobody knows before its next scrape."""
+    """The same step of load at 200: with a metrics-server it is unknown before the next scrape."""
     first = {}
     for lag in (None, resolution):
         with Cluster(nodes=3, seed=1, metrics_resolution=lag) as cluster:
@@ -178,7 +178,7 @@ def test_metrics_that_lag_react_later(resolution: float, scraped: float) -> None
 
 
 def test_metrics_that_lag_overshoot() -> None:
-    """A queue drains while the figures still tell of the full one, so that pods are added in vain:
+    """A queue drains while the metrics still show the full one, so pods are added for nothing:
     with a figure each minute more pods are made than with one each second."""
     most = {}
     for lag in (None, 60):

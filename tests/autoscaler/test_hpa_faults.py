@@ -64,7 +64,7 @@ def a_world(replicas: int = 1, **options: Any) -> World:
     ],
 )
 def test_a_bad_target_is_told_and_the_loop_goes_on(reference, said) -> None:
-    """Each pass anew: condition, event, decision, log row; nothing else is touched."""
+    """Each pass sets the condition and adds an event, a decision and a log row, nothing else."""
     world = a_world()
     world.workload("db")
     world.run(1, "db")
@@ -196,7 +196,7 @@ def test_a_conflict_on_the_scale_costs_one_pass() -> None:
 
 
 def test_a_failed_write_keeps_the_size_that_was_written_last() -> None:
-    """desiredReplicas stays 2, though the target was scaled to 5 by hand meanwhile."""
+    """desiredReplicas stays 2, although the target was scaled to 5 manually in the meantime."""
     world = a_world(replicas=2)
     world.hpa()
     world.steady(50, 50, seconds=16)
@@ -235,7 +235,7 @@ def test_a_conflict_on_the_status_is_retried() -> None:
 
 
 def test_a_status_that_cannot_be_written_is_told() -> None:
-    """The scale is written all the same."""
+    """The scale is written nevertheless."""
     world = a_world()
     world.api.status_conflicts = 1000
     world.hpa()

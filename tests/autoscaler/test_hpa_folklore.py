@@ -147,7 +147,7 @@ def test_the_request_is_the_yardstick_not_the_limit() -> None:
 
 
 def test_a_sidecar_s_request_counts_as_well() -> None:
-    """A busy container of 500m beside an idle sidecar that asks for 500m: 50 %, not 100 %."""
+    """A busy container of 500m and an idle sidecar that requests 500m: 50 %, not 100 %."""
     whole = (Metric(utilization=60), Reading({"p0": Sample(500, NOW, 15.0)}, {"p0": 1000}))
     main = (
         Metric("ContainerResource", "cpu", "main", utilization=60),
@@ -157,7 +157,7 @@ def test_a_sidecar_s_request_counts_as_well() -> None:
 
 
 def test_two_metrics_never_average() -> None:
-    """CPU wants 2, the queue 9: the largest, not something between."""
+    """CPU proposes 2, the queue 9: the largest counts, not a mean."""
     assert decide(cpu(100, 100, 100, 100, 100), external(9, average=1), current=5).replicas == 9
 
 

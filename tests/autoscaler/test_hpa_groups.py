@@ -39,7 +39,7 @@ def group_of(groups: Groups, name: str = "p0") -> str:
     ],
 )
 def test_every_pod_is_in_exactly_one_group(facts, sampled, cpu_group, other_group) -> None:
-    """The order of the tests decides; only CPU knows starting pods."""
+    """The order of the rules decides; only CPU has a rule for starting pods."""
     samples = {"p0": Sample(100, 1000.0, 15.0)} if sampled else {}
     for is_cpu, wanted in ((True, cpu_group), (False, other_group)):
         groups = group_pods([pod(**facts)], samples, cpu=is_cpu, now=1000.0)
@@ -75,7 +75,7 @@ def test_every_pod_is_in_exactly_one_group(facts, sampled, cpu_group, other_grou
 def test_cpu_samples_of_starting_pods_are_suspect(
     now, ready, changed, time, window, trusted
 ) -> None:
-    """Each boundary of the two start-up rules, equal and just beside it."""
+    """Each boundary of the two start-up rules, at the boundary and just off it."""
     facts = pod(started=0.0, ready=ready, ready_changed=changed)
     assert trusts_cpu(facts, Sample(1, time, window), float(now)) is trusted
 
@@ -133,7 +133,7 @@ def test_one_pod_without_a_request_breaks_utilization(state) -> None:
 
 
 def test_a_pod_that_was_never_asked_for_its_request_breaks_it_too() -> None:
-    """No entry is no request."""
+    """A pod without an entry has no request."""
     metric, reading = cpu(600)
     assert decide((metric, reading), current=2, pods=pods(2)).failed
 

@@ -257,7 +257,7 @@ def test_outside_the_bounds_it_acts_without_metrics(size, low, high, after, reas
 
 
 def test_scaled_to_zero_by_hand_it_is_paused(world: World) -> None:
-    """The condition says so; after a scale-up by hand it goes on."""
+    """The condition says so; after a manual scale-up the HPA continues."""
     world.hpa()
     world.resize(0)
     world.steady(200, seconds=31)
@@ -334,7 +334,7 @@ def test_a_policy_s_budget_is_kept_over_passes(world: World) -> None:
 
 
 def test_a_deleted_hpa_is_forgotten(world: World) -> None:
-    """A new one of the same name starts empty: its window begins anew."""
+    """A new HPA of the same name starts empty: its window starts again."""
     world.resize(3)
     world.run(2, first=1)
     world.hpa()

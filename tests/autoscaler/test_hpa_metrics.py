@@ -78,7 +78,7 @@ def test_each_type_fails_with_its_own_reason(type, reason) -> None:
 
 
 def test_messages_are_upstream_s() -> None:
-    """The words that a search engine knows."""
+    """The message is upstream's, so that a web search finds it."""
     metric, _ = cpu(1)
     error = "unable to get metrics for resource cpu: no metrics returned from resource metrics API"
     result = decide((metric, Reading(error=error)))
@@ -121,7 +121,7 @@ def test_the_readings_keep_their_places() -> None:
 
 
 def test_the_winner_is_named() -> None:
-    """In the condition, the event and a step of its own."""
+    """It is in the condition, the event and its own step."""
     result = decide(cpu(500, 500, 500, 500), external(800, average=100), current=4)
     assert result.reason == "external metric queue(nil) above target"
     assert result.conditions[1][3].endswith("a replica count from external metric queue(nil)")

@@ -51,7 +51,7 @@ def test_the_highest_of_the_window_is_taken() -> None:
 
 
 def test_history_can_push_the_size_up_without_a_behavior() -> None:
-    """After a manual scale-down: there is no bound by the present size."""
+    """After a manual scale-down the current size is not a bound."""
     assert limits([(8, 900.0)], current=2).stabilize(2) == 8
     assert limits([(8, 900.0)], current=2, behavior=Behavior()).stabilize(2) == 2
 

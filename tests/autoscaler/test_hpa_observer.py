@@ -69,7 +69,7 @@ def test_a_changed_pod_has_new_facts_at_the_next_pass(world: World, policy: Reco
 def test_an_edited_hpa_and_a_relabelled_pod_count_at_the_next_pass(
     world: World, policy: Recorder
 ) -> None:
-    """Target and behavior are parsed anew; a pod without the label is not selected any more."""
+    """Target and behavior are parsed again; a pod without the label is no longer selected."""
     world.steady(50, 50, seconds=20)
     target = {"type": "Utilization", "averageUtilization": 70}
     metric = {"type": "Resource", "resource": {"name": "cpu", "target": target}}

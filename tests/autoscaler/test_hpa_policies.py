@@ -42,7 +42,7 @@ def seen(now: float, current: int, percent: float, state: State, **more: Any) ->
 
 
 def play(policy: Any, loads: list[float], current: int = 4) -> list[Any]:
-    """One pass each 15 s; its state comes back, its recommendations are not followed."""
+    """A shadow has one pass every 15 s; its state is kept, its recommendations are not followed."""
     state, found = State(), []
     for index, percent in enumerate(loads):
         result = policy.recommend(seen(15.0 * index, current, percent, state))
@@ -170,7 +170,7 @@ def test_rates_of_nothing_are_refused(per_pod: float, drain: float) -> None:
 
 
 def test_the_queue_driven_policy_empties_a_real_queue() -> None:
-    """100 requests/s on auto-pod with a CPU-blind policy: within two minutes nobody waits."""
+    """100 requests/s and a policy that ignores CPU: after two minutes no request waits."""
     from kubesim.traffic import Queue
 
     metric = {

@@ -57,7 +57,7 @@ def test_the_result_is_between_min_and_max(seen: Observation) -> None:
 @many
 @given(observations())
 def test_the_same_input_gives_the_same_output(seen: Observation) -> None:
-    """The policy has no memory of its own."""
+    """The policy keeps no state between passes."""
     assert recommend(seen) == recommend(seen)
 
 

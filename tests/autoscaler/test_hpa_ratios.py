@@ -216,7 +216,7 @@ def test_unready_pods_stay_out_when_shrinking() -> None:
 
 
 def test_unready_pods_alone_call_for_no_second_reading_when_shrinking() -> None:
-    """Six ready pods of a workload that wants 2: ceil(0.6 x 6) = 4, and nothing holds that."""
+    """Six ready pods of a workload with 2 desired: ceil(0.6 x 6) = 4, and no rule damps that."""
     young = pod("p6", started=995.0, ready=False, ready_changed=995.0)
     result = decide(cpu(*[300] * 6, 900), current=2, pods=(*pods(6), young))
     assert (result.data["proposal"], "second reading" in rules_of(result)) == (4, False)

@@ -18,7 +18,7 @@ def a_world(replicas: int = 1, **options: Any) -> World:
 
 
 def test_no_sample_at_all_fails_with_upstream_s_words() -> None:
-    """Then samples come, and it goes on."""
+    """Once samples arrive, the HPA continues."""
     world = a_world()
     world.hpa()
     world.clock.sleep(16)

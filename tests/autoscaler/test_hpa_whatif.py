@@ -251,7 +251,7 @@ def test_the_flip_of_a_held_size() -> None:
 
 
 def test_another_metric_can_make_a_fall_pointless() -> None:
-    """Both want 8, and 8 is the burst limit: neither alone would change it."""
+    """Both propose 8, and 8 is the burst limit: neither alone would change it."""
     both = decide(cpu(*[960] * 4), external(8, average=1), current=4, status_replicas=999)
     assert (both.replicas, both.changes) == (8, ())
     assert both.would_change_if == "more than one thing changed at once"

@@ -41,7 +41,7 @@ def a_world(replicas: int, waiting: list[float], **target: str) -> World:
 
 @pytest.mark.parametrize("target", [{"averageValue": "10"}, {"value": "10"}])
 def test_it_goes_to_zero_and_comes_back(target: dict[str, str]) -> None:
-    """An empty queue needs nobody; 35 messages at 10 each need 4 pods, from nothing."""
+    """An empty queue needs no pod; 35 messages at 10 each need 4 pods, from zero."""
     waiting = [0.0]
     world = a_world(2, waiting, **target)
     world.clock.sleep(16)
@@ -58,7 +58,7 @@ def test_it_goes_to_zero_and_comes_back(target: dict[str, str]) -> None:
 
 
 def test_zero_by_hand_is_no_pause_when_the_minimum_is_zero() -> None:
-    """With minReplicas 0 the metrics are evaluated all the same."""
+    """With minReplicas 0 the metrics are evaluated nevertheless."""
     waiting = [20.0]
     world = a_world(3, waiting, averageValue="10")
     world.resize(0)
@@ -67,7 +67,7 @@ def test_zero_by_hand_is_no_pause_when_the_minimum_is_zero() -> None:
 
 
 def test_a_metric_that_fails_leaves_zero_at_zero() -> None:
-    """Nobody knows whether somebody is needed."""
+    """It is unknown whether pods are needed."""
     waiting = [float("nan")]
     world = a_world(2, waiting, averageValue="10")
     world.resize(0)

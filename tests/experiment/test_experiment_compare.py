@@ -16,7 +16,7 @@ from kubesim.traffic import Constant, Diurnal, Poisson, Queue, Ramp, Sine, Spike
 
 
 class Fixed:
-    """A policy that wants a number."""
+    """A policy that always recommends the same number."""
 
     def __init__(self, pods: int = 3) -> None:
         self.pods = pods

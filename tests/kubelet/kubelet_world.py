@@ -9,7 +9,7 @@ from kubesim import Cluster
 
 
 def container(name: str = "main", **fields: Any) -> dict[str, Any]:
-    """One container of a spec."""
+    """Return one container of a spec."""
     return {"name": name, "image": "x", **fields}
 
 
@@ -20,7 +20,7 @@ def a_pod(
     notes: dict[str, Any] | None = None,
     **spec: Any,
 ) -> dict[str, Any]:
-    """A pod; annotations are given without their prefix, values that are no texts as JSON."""
+    """Return a pod; annotations have no prefix here, and values other than strings become JSON."""
     annotations = {
         f"kubesim.dev/{key}": value if isinstance(value, str) else json.dumps(value)
         for key, value in (notes or {}).items()
@@ -32,34 +32,34 @@ def a_pod(
 
 
 def status(cluster: Cluster, name: str = "p") -> dict[str, Any]:
-    """A pod's status."""
+    """Return a pod's status."""
     return cluster.api.get("Pod", name)["status"]
 
 
 def main(cluster: Cluster, name: str = "p", container: str = "main") -> dict[str, Any]:
-    """The status of one container, of any kind."""
+    """Return the status of one container, of any kind."""
     found = status(cluster, name)
     every = [*found.get("containerStatuses", ()), *found.get("initContainerStatuses", ())]
     return next(entry for entry in every if entry["name"] == container)
 
 
 def condition(cluster: Cluster, type: str, name: str = "p") -> dict[str, Any]:
-    """One condition of a pod."""
+    """Return one condition of a pod."""
     return next(c for c in status(cluster, name)["conditions"] if c["type"] == type)
 
 
 def events(cluster: Cluster, name: str = "p") -> list[tuple[str, str, str, int]]:
-    """(type, reason, message, count) about one object, in the order of their first time."""
+    """Return (type, reason, message, count) of the events about one object, oldest first."""
     found = [e for e in cluster.api.list("Event")["items"] if e["involvedObject"]["name"] == name]
     found.sort(key=lambda e: (e["firstTimestamp"], int(e["metadata"]["resourceVersion"])))
     return [(e["type"], e["reason"], e["message"], e["count"]) for e in found]
 
 
 def reasons(cluster: Cluster, name: str = "p") -> list[str]:
-    """Reasons of the events about one object."""
+    """Return the reasons of the events about one object."""
     return [reason for _, reason, _, _ in events(cluster, name)]
 
 
 def probe(**fields: Any) -> dict[str, Any]:
-    """A probe by HTTP."""
+    """Return an HTTP probe."""
     return {"httpGet": {"path": "/healthz", "port": 8080}, **fields}

@@ -37,7 +37,7 @@ W, R, T = "waiting", "running", "terminated"
     ],
 )
 def test_phases(containers: list[Container], policy: str, ended: bool, expected: str) -> None:
-    """CrashLoopBackOff is no phase; Always never succeeds unless it is ended."""
+    """CrashLoopBackOff is not a phase; a pod with Always never succeeds unless it is deleted."""
     assert phase(containers, policy, ended=ended) == expected
 
 
@@ -118,7 +118,7 @@ def test_a_crash_loop_on_the_clock(cluster: Cluster) -> None:
 
 
 def test_on_failure_stops_at_success(cluster: Cluster) -> None:
-    """Exit 0 is the end; a failed one goes on."""
+    """A container that exits with 0 stays completed; one that fails is restarted."""
     good, bad = crashing("good"), crashing("bad")
     good["metadata"]["annotations"]["kubesim.dev/exit-code"] = "0"
     for pod in (good, bad):
@@ -220,7 +220,7 @@ def test_a_node_refuses_what_does_not_fit(cluster: Cluster) -> None:
 
 
 def test_usage_is_a_pure_function_of_seed_pod_and_second() -> None:
-    """Adding a pod, or asking in another order, changes nobody's numbers."""
+    """Adding a pod, or reading in another order, changes the usage of no other pod."""
     one, two = SeedWorkload(7, "a"), SeedWorkload(7, "a")
     forward = [one.usage(float(t), None) for t in range(200)]
     backward = [two.usage(float(t), None) for t in reversed(range(200))]

@@ -86,7 +86,7 @@ def test_a_sidecar_starts_before_and_stops_after_the_main_container(cluster: Clu
 
 
 def test_a_sidecar_that_has_to_be_killed_spoils_no_success(cluster: Cluster) -> None:
-    """137 of a sidecar is no failure of the work."""
+    """A sidecar that exits with 137 does not make the pod fail."""
     notes = {"run-seconds": "5", "stop-seconds.proxy": "never"}
     proxy = container("proxy", restartPolicy="Always")
     spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 4}
@@ -182,7 +182,7 @@ def test_a_command_that_is_not_in_the_image(
 
 
 def test_addresses(cluster: Cluster) -> None:
-    """A pod knows its own and its node's."""
+    """A pod's status has its own address and its node's."""
     cluster.api.create(a_pod())
     cluster.sleep(3)
     node = cluster.api.get("Node", "node-1")["status"]["addresses"][0]["address"]

@@ -38,7 +38,7 @@ def test_a_leak_meets_its_limit(cluster: Cluster) -> None:
 
 
 def test_only_the_container_above_its_limit_is_killed(cluster: Cluster) -> None:
-    """Each has a model and a limit of its own."""
+    """Each container has its own model and its own limit."""
     limited = {"resources": {"limits": {"memory": "80M"}}}
     notes = {"workload.b": {"model": "leak", "mb_per_second": 10}}
     cluster.api.create(

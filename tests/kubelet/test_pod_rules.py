@@ -310,7 +310,7 @@ def test_annotations_of_one_container_win() -> None:
     ],
 )
 def test_an_annotation_without_sense_is_told_and_left_out(notes: dict[str, str]) -> None:
-    """The default is taken, and somebody hears of it."""
+    """The default is used, and a warning is recorded."""
     said: list[str] = []
     found = behaviour_of(noted(**notes), "a", "main", said.append)
     assert (found.run_seconds, found.stop_seconds, found.answers) == (None, 0, Answers())

@@ -92,7 +92,7 @@ def test_sidecars_stop_after_the_main_containers_in_reverse(cluster: Cluster) ->
 
 
 def test_readiness_goes_on_while_a_pod_stops_and_liveness_does_not(cluster: Cluster) -> None:
-    """A draining pod may say that it is not ready; nobody kills it for that."""
+    """A draining pod may report that it is not ready; it is not killed for that."""
     web = container(readinessProbe=probe(periodSeconds=1), livenessProbe=probe(periodSeconds=1))
     notes = {
         "probe": {"fail_readiness_at": 10, "fail_liveness_at": 10},

@@ -137,7 +137,7 @@ def test_a_deleted_pod_hangs_until_the_power_is_back(cluster: Cluster) -> None:
 def test_what_ran_is_started_again_by_its_policy(
     cluster: Cluster, policy: str, phase: str, restarts: int
 ) -> None:
-    """Its containers died with 255, reason Unknown; a start after a power cut waits for nobody."""
+    """Its containers ended with 255, reason Unknown; after that they start without back-off."""
     cluster.api.create(pod("p", policy))
     cluster.sleep(15)
     the_kubelet(cluster).fail()
@@ -155,7 +155,7 @@ def test_what_ran_is_started_again_by_its_policy(
 
 
 def test_a_pod_that_was_forgotten_meanwhile_stays_gone(cluster: Cluster) -> None:
-    """Removed by force in the dark, and made anew under its name: the new one is a first start."""
+    """A pod that is force-deleted and created again during the outage starts for the first time."""
     cluster.api.create(pod("gone"))
     cluster.api.create(pod("again"))
     cluster.sleep(15)
@@ -282,7 +282,7 @@ def test_a_crash_loop_forgets_its_back_off_in_a_power_cut(cluster: Cluster) -> N
 
 
 def test_a_returning_node_says_so(cluster: Cluster) -> None:
-    """Rebooted with its boot id; NodeReady if somebody had thought it was not."""
+    """The events are Rebooted with the boot id, and NodeReady if the node was not ready before."""
     cluster.sleep(5)
     assert not {e[1] for e in events(cluster, "node-1")} & {"Rebooted", "NodeReady"}
     the_kubelet(cluster).fail()
@@ -302,7 +302,7 @@ def test_a_returning_node_says_so(cluster: Cluster) -> None:
 
 
 def test_a_pull_that_was_under_way_is_lost(cluster: Cluster) -> None:
-    """It begins anew on the returned node."""
+    """It starts again on the returned node."""
     config = KubeletConfig(image_pull=ImagePulls(mb_per_second=1, sizes={"big:1": 100_000_000}))
     with Cluster(nodes=1, seed=1, hpa=False, kubelet=config) as slow:
         slow.api.create(a_pod("p", container(image="big:1")))

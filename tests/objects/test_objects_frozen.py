@@ -111,6 +111,6 @@ def test_frozen_parts_are_shared_and_copies_are_not() -> None:
     "value", [{"a": {1, 2}}, {1: "a"}, {"a": object()}, [float("nan")], {"a": float("inf")}, b"x"]
 )
 def test_what_json_has_no_word_for_is_refused(value: Any) -> None:
-    """Sets, objects, keys that are no strings, NaN: refused when frozen, not when served."""
+    """Sets, objects, keys other than strings, and NaN are refused when frozen, not when served."""
     with pytest.raises((TypeError, ValueError)):
         freeze(value)

@@ -82,7 +82,7 @@ def test_scoring_requests_use_a_default_per_container() -> None:
 
 
 def test_container_limits() -> None:
-    """None where there is no limit."""
+    """A container without a limit has the limit None."""
     limits = {"resources": {"limits": {"cpu": "500m"}}}
     assert pods.container_limits(limits) == (500, None)
 

@@ -163,7 +163,7 @@ def test_the_scaling_of_a_kind_with_an_irregular_plural_is_in_the_trace() -> Non
 
 
 def test_decisions_about_what_is_no_object_are_found_by_their_name() -> None:
-    """A zone, or a shadow policy in another namespace, is no kind of the server."""
+    """A zone, or a shadow policy in another namespace, is not a kind of the server."""
     from kubesim.client import Decision
 
     with Cluster(nodes=0, hpa=False) as cluster:

@@ -70,7 +70,7 @@ def test_ready_pods_share_equally_and_more_pods_have_less_each() -> None:
 
 
 def test_a_pod_on_its_way_out_gets_no_more() -> None:
-    """Ready and not terminating: that is who serves."""
+    """Pods that are ready and not terminating serve requests."""
     with Cluster(nodes=1, seed=1) as cluster:
         cluster.set_traffic(30)
         cluster.sleep(3)

@@ -37,7 +37,7 @@ def test_what_becomes_of_requests(rules, seconds, expected) -> None:
 
 
 def test_nobody_is_served_after_the_time_out() -> None:
-    """Four times too many for a minute: those who are served waited at most about the time-out."""
+    """The load is four times the capacity: served requests waited about the time-out at most."""
     queue = FluidQueue(Queue(limit=1e9, timeout_seconds=5))
     flows = [queue.step(float(t), 200, 50, 1) for t in range(60)]
     assert max(flow.waited for flow in flows) == pytest.approx(5.0, abs=0.01)
@@ -82,7 +82,7 @@ def play(rules: Queue, seconds: int, capacity: float = 48) -> list[Flow]:
 
 
 def test_retries_and_wasted_work_keep_a_service_down() -> None:
-    """The load is back to normal for minutes, the pods work at full speed, and nobody is served:
+    """The load has been normal for minutes, the pods work at full speed, and no request is served:
     each answer comes too late, and its client has asked again."""
     flows = play(Queue(1000, 5, retries=0.9, wasted_work=True), 600)
     assert flows[40].served == 40

@@ -213,7 +213,7 @@ def test_a_series_is_bounded_and_counts_what_is_lost() -> None:
 
 
 def test_new_traffic_under_the_same_name_goes_on() -> None:
-    """Those who wait still wait, and the series has no break."""
+    """Waiting requests keep waiting, and the series has no gap."""
     with a_cluster() as cluster:
         cluster.set_traffic(100, queue=Queue(1000, 60))
         cluster.sleep(4)
@@ -238,7 +238,7 @@ def test_no_traffic_costs_no_second() -> None:
 
 
 def test_a_model_that_raises_is_told_and_sends_nothing() -> None:
-    """An error row in the log; the balancer goes on."""
+    """The balancer logs an error row and continues."""
 
     class Broken:
         def rate(self, now: float) -> float:
@@ -306,7 +306,7 @@ def test_a_deployment_behind_a_real_service() -> None:
 
 
 def test_a_retry_storm_outlives_its_cause_until_there_are_more_pods() -> None:
-    """40 requests/s are no load for one pod; after half a minute of 120 it serves nobody any more.
+    """One pod can serve 40 requests/s; after half a minute of 120 it serves no request in time.
     The autoscaler, let loose, ends it."""
     patience = Queue(limit=400, timeout_seconds=5, retries=0.9, wasted_work=True)
     with a_cluster(1) as cluster:

@@ -11,7 +11,7 @@ real server prunes them.
 >>> errors.causes[0].field, errors.causes[0].message
 ('spec.size', 'Invalid value: 0: spec.size in body should be greater than or equal to 1')
 
-Source: k8s.io/kube-openapi/pkg/validation (errors/schema.go has the words),
+Source: k8s.io/kube-openapi/pkg/validation (errors/schema.go has the messages),
 apiextensions-apiserver/pkg/apiserver/{validation,schema/defaulting}.
 """
 
@@ -54,12 +54,12 @@ TYPES = ("array", "boolean", "integer", "number", "object", "string")
 
 
 def check_schema(schema: object, path: str, errors: FieldErrors) -> None:
-    """Add what is wrong with a schema itself: its types, patterns and parts.
+    """Validate a schema itself: its types, patterns and parts.
 
     Args:
-        schema: what a definition gives as one.
+        schema: the schema in a definition.
         path: of the schema in the definition.
-        errors: where the faults are added.
+        errors: receives the violations.
     """
     if not isinstance(schema, dict):
         errors.mapping(path, schema)
@@ -94,13 +94,13 @@ def check_schema(schema: object, path: str, errors: FieldErrors) -> None:
 def check(schema: Schema, value: object, path: str, errors: FieldErrors) -> None:
     """Add every rule of the schema that a value breaks.
 
-    Whoever checks many values compiles the schema once (`compile_schema`).
+    To check many values, compile the schema once (`compile_schema`).
 
     Args:
         schema: of a custom kind, or a part of one.
         value: an object, or the part of it.
         path: of the value in its object; "" is the object itself.
-        errors: where the faults are added.
+        errors: receives the violations.
     """
     check_shape(compile_schema(schema), value, path, errors)
 

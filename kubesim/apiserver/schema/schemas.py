@@ -108,7 +108,7 @@ REFERENCES = _References()
 
 
 def type_name_of(schema: Schema) -> str:
-    """Return the short name of what a reference means: ``PodSpec``; "" if it is none."""
+    """Return the short name of a reference's type: ``PodSpec``; "" if it is not a reference."""
     return str(schema.get("$ref", "")).rpartition(".")[2]
 
 

@@ -23,7 +23,7 @@ from kubesim.objects.pods import is_finished
 if TYPE_CHECKING:
     from kubesim.objects.types import NamespaceConditionDict, PodDict
 
-START_DELAY_SECONDS = 5.0  # namespaceDeletionGracePeriod: creations in flight come to an end
+START_DELAY_SECONDS = 5.0  # namespaceDeletionGracePeriod: requests in flight finish
 FINALIZER_WAIT_SECONDS = 15  # finalizerEstimateSeconds
 FINALIZER = "kubernetes"
 
@@ -69,7 +69,7 @@ class NamespaceContent:
     seconds: int = 0
 
     def wait_at_least(self, seconds: int) -> None:
-        """Raise the estimate to so many seconds, if it is lower."""
+        """Raise the estimate to at least that many seconds."""
         self.seconds = max(self.seconds, seconds)
 
 

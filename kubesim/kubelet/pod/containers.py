@@ -203,7 +203,7 @@ class ContainerState:
     def restore(self, status: ContainerStatusDict, now: float, timestamp: Timestamp) -> None:
         """Take over the state in a pod's status, after the kubelet lost its memory.
 
-        A container that ran is now terminated, with the exit code of an end that nobody saw.
+        A container that ran is now terminated, with the exit code of an end that was not observed.
 
         Args:
             status: its entry in containerStatuses or initContainerStatuses.

@@ -178,7 +178,7 @@ class Stopper:
             self.begin()
 
     def left(self, container: ContainerState) -> None:
-        """Note that a container which was told to stop ended by itself."""
+        """Record that a container that was asked to stop exited by itself."""
         if self._stopping.pop(container.name, None) is not None and not self._stopping:
             self.begin()
 

@@ -1,7 +1,7 @@
 """Streaming responses: watches and followed logs, all written by one thread.
 
-A handler hands its socket over together with a `Source`. Whoever has new data for a source (the
-store's watches) only signals that there is some. A client that does not read delays no other
+A handler hands its socket over together with a `Source`. A component with new data for a source
+(the store's watches) only signals that there is some. A client that does not read delays no other
 client; its source bounds how many bytes wait for it.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go.

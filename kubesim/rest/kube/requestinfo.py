@@ -188,7 +188,7 @@ class ListQuery(NamedTuple):
         watch: send changes in place of a list.
         bookmarks: allowWatchBookmarks.
         initial: sendInitialEvents: first the existing objects, then a bookmark.
-        seconds: timeoutSeconds: the watch ends after so many seconds of wall time.
+        seconds: timeoutSeconds: the watch ends after that many seconds of wall time.
     """
 
     labels: str

@@ -50,7 +50,7 @@ class Cycle:
         """Return the status of a node, evaluated or not."""
         return self.statuses.get(node) or self.absent or Status.unresolvable()
 
-    # -- what the search found ---------------------------------------------------------------------
+    # -- recording the search ---------------------------------------------------------------------
 
     def refuse_pod(self, status: Status) -> None:
         """Record that PreFilter refused the pod for all nodes."""
@@ -92,7 +92,7 @@ class Cycle:
         self.ties = nodes
 
     def end_post_filter(self, status: Status) -> None:
-        """Record the message of PostFilter, if it made no room."""
+        """Record the message of PostFilter, if it did not succeed."""
         self.post_filter = "" if status.ok else status.message
 
     def preempt(self, victims: Iterable[str]) -> None:

@@ -55,7 +55,7 @@ class InterPodAffinity:
 
     Args:
         hard_weight: what an existing pod's required affinity to the incoming pod adds to the score.
-        ignore_wishes_of_placed: a pod without preferred terms of its own is not scored by
+        ignore_wishes_of_placed: a pod without preferred terms is not scored by
             those of existing pods (ignorePreferredTermsOfExistingPods).
     """
 

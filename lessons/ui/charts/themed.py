@@ -1,9 +1,9 @@
 """Bokeh models that follow the theme of the page, and that can be enlarged for a hall.
 
 Bokeh draws on a canvas, which style sheets do not reach. So a small script in the page sets the
-colours, and sets them again when JupyterLab's theme changes. It tells the kernel nothing: two pages
-may show one panel in two themes. The script also gives the sliders of the panel their names, which
-ipywidgets does not tell a screen reader.
+colours, and sets them again when JupyterLab's theme changes. It sends nothing to the kernel: two
+pages may show one panel in two themes. The script also gives the sliders of the panel their names,
+which ipywidgets does not tell a screen reader.
 
 Kubernetes has no counterpart.
 """
@@ -83,7 +83,7 @@ class ThemedModels:
         self._painted.append((mapper, {"palette": keys}))
 
     def size(self, model: Model, **sizes: float | str) -> None:
-        """Set properties of a model to numbers of pixels, or to texts as ``12px``."""
+        """Set properties of a model to numbers of pixels, or to strings such as ``12px``."""
         model.update(**sizes)
         self._sized.append((model, sizes))
 
