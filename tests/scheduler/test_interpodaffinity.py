@@ -218,7 +218,7 @@ def test_wishes_of_those_who_are_there_count() -> None:
     }
     heavy = [InterPodAffinity(hard_weight=20)]
     assert scored(heavy, incoming, snapshot).raw["InterPodAffinity"]["c"] == 20
-    deaf = [InterPodAffinity(ignore_wishes_of_placed=True)]
+    deaf = [InterPodAffinity(ignore_preferred_of_existing=True)]
     assert scored(deaf, incoming, snapshot).scores == {}
     assert scored(PLUGIN, incoming, snapshot).scores["InterPodAffinity"] == {
         "a": 100,

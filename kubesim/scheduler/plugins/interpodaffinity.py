@@ -55,17 +55,19 @@ class InterPodAffinity:
 
     Args:
         hard_weight: what an existing pod's required affinity to the incoming pod adds to the score.
-        ignore_wishes_of_placed: a pod without preferred terms is not scored by
+        ignore_preferred_of_existing: a pod without preferred terms is not scored by
             those of existing pods (ignorePreferredTermsOfExistingPods).
     """
 
     name = "InterPodAffinity"
 
     def __init__(
-        self, hard_weight: int = HARD_POD_AFFINITY_WEIGHT, ignore_wishes_of_placed: bool = False
+        self,
+        hard_weight: int = HARD_POD_AFFINITY_WEIGHT,
+        ignore_preferred_of_existing: bool = False,
     ) -> None:
         self._hard_weight = hard_weight
-        self._ignore = ignore_wishes_of_placed
+        self._ignore = ignore_preferred_of_existing
 
     def local(self, pod: PodDict, snapshot: Snapshot) -> bool:
         """Return True while neither the pod nor any existing pod has terms (see fastpath)."""
