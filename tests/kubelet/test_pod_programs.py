@@ -276,6 +276,8 @@ def test_exec_runs_in_the_container(cluster: Cluster) -> None:
     cluster.sleep(5)
     result = cluster.api.exec("p", ["sh", "-c", "cat /tmp/x; sleep 2; echo bad >&2; exit 4"])
     assert (result.stdout, result.stderr, result.code, result.seconds) == ("1\n", "bad\n", 4, 2.0)
+    clock = cluster.api.exec("p", ["sh", "-c", "date +%s; sleep 5; date +%s"]).stdout.split()
+    assert int(clock[1]) - int(clock[0]) == 5
     assert cluster.api.exec("p", ["cat"], stdin="a\nb\n").stdout == "a\nb\n"
     unknown = cluster.api.exec("p", ["vim"])
     assert unknown.code == 127

@@ -7,6 +7,7 @@ Source: pkg/kubelet/kubelet_pods.go (GenerateRunContainerOptions), pkg/kubelet/c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
@@ -29,6 +30,19 @@ MOST_SECONDS = 3_600.0  # simulated, of such a command
 KILL_EXIT_CODE = 137  # 128 + SIGKILL
 
 Resolve = Callable[[str], Iterable[str]]
+
+
+class SkippedTime:
+    """The seconds that a program has slept while nobody waited; its clock is ahead by them."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Skip some more seconds."""
+        self.seconds += seconds
 
 
 class PodPrograms:
@@ -62,31 +76,10 @@ class PodPrograms:
         if not command:
             return None  # what its image runs is not known
         self._hosts.pop(str(container.get("name")), None)  # a new container has new files
-        return self.command(container, command, expands=True)
-
-    def command(
-        self,
-        container: ContainerDict,
-        command: Sequence[object],
-        stdin: str = "",
-        *,
-        expands: bool = False,
-    ) -> Run | None:
-        """Return a program that runs in a container; None if it is not simulated.
-
-        Args:
-            container: an entry of the pod's spec.
-            command: the program and its arguments.
-            stdin: what it reads.
-            expands: whether it is the container's own command: ``$(NAME)`` is replaced, and other
-                programs that it calls run as well.
-        """
         sources = self._sources()
         variables = environment_of(container, sources)
-        words = [expand(str(w), variables) if expands else str(w) for w in command]
-        directory = str(container.get("workingDir") or "/")
-        host = self._host(container, sources)
-        return start(words, host, variables, directory, stdin, foreign=expands)
+        words = [expand(str(word), variables) for word in command]
+        return start(words, self._host(container, sources), variables, directory_of(container))
 
     def run(
         self, container: ContainerDict, command: Sequence[object], stdin: str = ""
@@ -98,8 +91,12 @@ class PodPrograms:
             command: the program and its arguments.
             stdin: what it reads.
         """
-        run = self.command(container, command, stdin)
-        return None if run is None else run_to_end(run)
+        sources, skipped = self._sources(), SkippedTime()
+        host = self._host(container, sources)
+        ahead = replace(host, now=lambda: host.now() + skipped.seconds)
+        words, variables = [str(word) for word in command], environment_of(container, sources)
+        run = start(words, ahead, variables, directory_of(container), stdin, foreign=False)
+        return None if run is None else run_to_end(run, skipped)
 
     def termination_message(self, container: ContainerDict) -> str:
         """Return what a container has written to its terminationMessagePath."""
@@ -127,27 +124,33 @@ class PodPrograms:
         return int(keyed_fraction(key) * 32_768)
 
 
-def run_to_end(run: Run, most_seconds: float = MOST_SECONDS) -> CommandResult:
+def directory_of(container: ContainerDict) -> str:
+    """Return the directory in which a container's programs start."""
+    return str(container.get("workingDir") or "/")
+
+
+def run_to_end(run: Run, skipped: SkippedTime | None = None) -> CommandResult:
     """Run a program to its end without waiting for its pauses.
 
     Args:
-        run: the program.
-        most_seconds: it is killed after so many simulated seconds.
+        run: the program; it is killed after MOST_SECONDS, or when it has printed too much.
+        skipped: the time that its clock is ahead.
     """
+    skipped = skipped or SkippedTime()
     chunks: list[OutputChunk] = []
-    size, seconds = 0, 0.0
-    while size <= MAX_OUTPUT and seconds <= most_seconds:
+    size = 0
+    while size <= MAX_OUTPUT and skipped.seconds <= MOST_SECONDS:
         try:
             step = next(run)
         except StopIteration as end:
-            return CommandResult(tuple(chunks), int(end.value), seconds)
+            return CommandResult(tuple(chunks), int(end.value), skipped.seconds)
         if isinstance(step, Output):
             size += len(step.text)
-            chunks.append(OutputChunk(seconds, step.stream, step.text))
+            chunks.append(OutputChunk(skipped.seconds, step.stream, step.text))
         elif isinstance(step, Sleep):
-            seconds += step.seconds
+            skipped.add(step.seconds)
     run.close()
-    return CommandResult(tuple(chunks), KILL_EXIT_CODE, min(seconds, most_seconds))
+    return CommandResult(tuple(chunks), KILL_EXIT_CODE, min(skipped.seconds, MOST_SECONDS))
 
 
 def not_found(command: Sequence[str]) -> CommandResult:
