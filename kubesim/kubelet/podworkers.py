@@ -156,6 +156,8 @@ class PodWorkers:
                 self._admit(key, pod)
             elif key in self._previous and self._previous[key].uid == meta.uid_of(pod):
                 self.runners[key] = self._previous.pop(key)  # it had ended before the power cut
+        elif pod["metadata"].get("generation") != runner.pod["metadata"].get("generation"):
+            runner.worker.call_soon(lambda: runner.update(pod))
         elif pod["spec"].get("readinessGates"):
             runner.worker.call_soon(runner.refresh)
 

@@ -78,6 +78,8 @@ class ContainerState:
         stopping: it received SIGTERM or runs its preStop hook, and has not exited yet.
         timers: the timers of its present state.
         process: its program, if its command is understood.
+        run_image: the image of its present or last run, which the status shows: the spec may name
+            another one by now.
     """
 
     __slots__ = (
@@ -98,6 +100,7 @@ class ContainerState:
         "ready",
         "reason",
         "restarts",
+        "run_image",
         "spec",
         "started",
         "started_at",
@@ -125,6 +128,7 @@ class ContainerState:
         self.busy = self.killed = self.stopping = False
         self.timers: list[Timer] = []
         self.process: Process | None = None
+        self.run_image = ""
         self.log: Log = deque(maxlen=LOG_LINES)
         self.previous_log: Log | None = None
 
@@ -132,6 +136,14 @@ class ContainerState:
     def image(self) -> str:
         """The image as written in the spec."""
         return str(self.spec.get("image", ""))
+
+    @property
+    def runs_another_definition(self) -> bool:
+        """Whether it runs, and the spec names another image by now.
+
+        Source: pkg/kubelet/container/helpers.go (HashContainer: of the name and the image).
+        """
+        return self.state == RUNNING and self.run_image != self.image
 
     @property
     def has_run_before(self) -> bool:
@@ -166,7 +178,7 @@ class ContainerState:
             self.restarts += 1
             self.previous_log, self.log = self.log, deque(maxlen=LOG_LINES)
         self.wait("")
-        self.state, self.started_at = RUNNING, now
+        self.state, self.started_at, self.run_image = RUNNING, now, self.image
         self.busy = self.killed = self.stopping = False
         self.process = None
 
@@ -223,6 +235,7 @@ class ContainerState:
             self.state, self.ended, self.last = TERMINATED, {**self.last}, None
             self.started = self.ready = False
         self.exited_at = now
+        self.run_image = str(status.get("image") or "") if self.has_run_before else ""
 
     def give_up(self, now: float, timestamp: Timestamp) -> None:
         """Make a container that waits terminated, since its pod is deleted.
@@ -233,6 +246,21 @@ class ContainerState:
             self.state, self.ended, self.last = TERMINATED, self.last, None
         else:
             self.exit(now, 0, "Completed", "", timestamp)
+
+    def follow(self, spec: ContainerDict) -> None:
+        """Take over its entry in a changed spec.
+
+        The back-offs of another image start over, since their keys name the image.
+        Source: pkg/kubelet/kuberuntime/kuberuntime_manager.go (doBackOff: GetStableKey).
+        """
+        if spec.get("image") != self.spec.get("image"):
+            self.backoff, self.pulls = CrashBackOff(), None
+        self.spec = spec
+
+    def renew(self) -> None:
+        """Make it startable again after its end, whatever the policy of its pod, without a delay."""
+        self.wait(CREATING)
+        self.busy = False
 
     def hold(self) -> None:
         """Mark it busy: a timer or an image pull starts it, not the next sync."""
@@ -298,17 +326,18 @@ class ContainerState:
 
     def status(self, timestamp: Timestamp) -> ContainerStatusDict:
         """Return its entry in containerStatuses or initContainerStatuses."""
+        began = self.state != WAITING or self.has_run_before
         status: ContainerStatusDict = {
             "name": self.name,
-            "image": self.image,
-            "imageID": image_id(self.image) if self.state != WAITING or self.has_run_before else "",
+            "image": self.run_image or self.image,
+            "imageID": image_id(self.run_image or self.image) if began else "",
             "ready": self.ready,
             "started": self.started,
             "restartCount": self.restarts,
             "state": self._state(timestamp),
             "lastState": {"terminated": self.last} if self.last is not None else {},
         }
-        if self.state != WAITING or self.has_run_before:
+        if began:
             status["containerID"] = (self.ended or self.last or {}).get("containerID", self.id)
             if self.state == RUNNING:
                 status["containerID"] = self.id

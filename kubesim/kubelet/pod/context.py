@@ -60,7 +60,7 @@ class PodContext:
     Args:
         api: the API server.
         worker: the pod's own serial lane.
-        pod: as it was bound.
+        pod: as it was bound; `follow` takes over a later spec.
         models: its usage models.
         tools: of its kubelet.
         ip: its address.
@@ -167,6 +167,13 @@ class PodContext:
             for endpoint in each.get("endpoints") or ()
             if (endpoint.get("conditions") or {}).get("ready")
         ]
+
+    def follow(self, pod: PodDict) -> None:
+        """Take over a changed spec: of the pod, and of its containers."""
+        self.pod = pod
+        spec = pod["spec"]
+        for entry in (*(spec.get("initContainers") or ()), *spec["containers"]):
+            self.by_name[str(entry["name"])].follow(entry)
 
     def call_later(
         self, container: ContainerState, seconds: float, fn: Callable[[], object]

@@ -62,7 +62,7 @@ class ImageManager:
         else:
             container.hold()
             self._context.event("Normal", "Pulling", f'Pulling image "{image}"')
-            self._pull(image, lambda result: self._pulled(container, result))
+            self._pull(image, lambda result: self._pulled(container, image, result))
 
     def _fail_for_good(
         self, container: ContainerState, reason: str, event: str, message: str
@@ -74,9 +74,9 @@ class ImageManager:
         self._context.event("Warning", "Failed", f"Error: {reason}")
         self._decide(container, reason, message, 0.0)
 
-    def _pulled(self, container: ContainerState, result: Pulled) -> None:
-        if not container.busy:
-            return  # it was stopped in the meantime
+    def _pulled(self, container: ContainerState, image: str, result: Pulled) -> None:
+        if not container.busy or container.image != image:
+            return  # it was stopped in the meantime, or its spec names another image by now
         pod = self._context
         if not result.error:
             container.pull_succeeded()

@@ -120,6 +120,32 @@ def restart_record(
     )
 
 
+def replaced_record(
+    now: float, pod: PodDict, component: str, container: str, before: str, image: str
+) -> Decision:
+    """Return why a running container is replaced.
+
+    Args:
+        now, pod, component: see `pod_record`.
+        container: its name.
+        before, image: the image that it runs, and the one that the spec names by now.
+    """
+    return pod_record(
+        now,
+        pod,
+        component,
+        f"container {container} is replaced: its definition changed",
+        RuleStep(
+            "definition",
+            {"runs": before, "spec": image},
+            "its image in the spec is another one: it is killed and started again",
+            LIFECYCLE,
+        ),
+        binding="definition",
+        would_change_if=f"the image in the spec were still {before}",
+    )
+
+
 def probe_record(
     now: float, pod: PodDict, component: str, container: str, result: ProbeResult
 ) -> Decision:

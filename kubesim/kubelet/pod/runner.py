@@ -16,7 +16,7 @@ A `PodRunner` holds the parts of a pod and decides which of them acts: `Containe
 
 Ours keeps: phases, conditions, container statuses, init containers and sidecars, images, probes,
 restart with back-off, graceful termination, limits, deadlines, events and logs. It leaves out:
-volumes, postStart hooks, ephemeral containers.
+postStart hooks, ephemeral containers.
 
 Source: pkg/kubelet/pod_workers.go, kuberuntime/kuberuntime_manager.go (SyncPod, killPod).
 """
@@ -24,7 +24,6 @@ Source: pkg/kubelet/pod_workers.go, kuberuntime/kuberuntime_manager.go (SyncPod,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -34,12 +33,7 @@ from kubesim.clock.base import Worker
 from kubesim.errors import BadRequest
 from kubesim.kubelet.images import ImageStore
 from kubesim.kubelet.pod import records
-from kubesim.kubelet.pod.behaviour import (
-    INIT_SECONDS,
-    has_an_end,
-    may_exceed_memory,
-    start_delay,
-)
+from kubesim.kubelet.pod.behaviour import may_exceed_memory, start_delay
 from kubesim.kubelet.pod.configuration import missing_for_volumes, mount_delay
 from kubesim.kubelet.pod.containers import (
     CREATING,
@@ -58,7 +52,6 @@ from kubesim.kubelet.pod.starter import ContainerStarter
 from kubesim.kubelet.pod.status import PodFailure, PodStatusManager
 from kubesim.kubelet.pod.termination import KILL_EXIT_CODE
 from kubesim.kubelet.pod.terminator import PodTerminator
-from kubesim.kubelet.process.process import Process
 from kubesim.kubelet.process.programs import not_found
 from kubesim.kubelet.usage.meter import Load, Meter
 from kubesim.kubelet.usage.models import PodModels
@@ -100,7 +93,7 @@ class PodRunner:
         previous: PodRunner | None = None,
     ) -> None:
         context = self._context = PodContext(api, worker, pod, models, tools, ip)
-        self.worker, self.pod = worker, pod
+        self.worker = worker
         self.name, self.namespace, self.uid = context.name, context.namespace, context.uid
         self.memory_ceiling = _memory_ceiling(context)
         self._status = PodStatusManager(context)
@@ -131,12 +124,18 @@ class PodRunner:
             images,
             pull,
             sync=self._sync,
+            exit=self._terminator.exit,
             ending=lambda: self._terminator.ending,
         )
         self._new_sandbox = False
         if previous is not None:
             for container in context.containers:
                 container.log.extend(previous._context.by_name[container.name].log)
+
+    @property
+    def pod(self) -> PodDict:
+        """The pod with the spec that the kubelet follows now."""
+        return self._context.pod
 
     @property
     def ending(self) -> bool:
@@ -155,15 +154,36 @@ class PodRunner:
             self._recover()
         self._status.write()
         self._terminator.call_later(start_delay(pod.pod, pod.warn_annotation), self._mount_volumes)
-        deadline = pod.pod["spec"].get("activeDeadlineSeconds")
-        if deadline is not None:
-            remaining = pod.active_since + float(deadline) - pod.now()
-            self._terminator.call_later(remaining, self._terminator.deadline_passed)
+        self._terminator.follow_deadline()
 
     def refresh(self) -> None:
         """Write the status again, since conditions of readiness gates may have changed."""
         if not self._terminator.over:
             self._status.write()
+
+    def update(self, pod: PodDict) -> None:
+        """Follow a changed spec: another image, a deadline.
+
+        A container that runs another image is replaced; one that waits is tried again at once. An
+        init container that runs already is not changed.
+        """
+        if self._terminator.ending:
+            return
+        before = {c.name: c.image for c in self._context.containers}
+        self._context.follow(pod)
+        self._terminator.follow_deadline()
+        waits = False
+        for container in self._context.containers:
+            if container.image != before[container.name] and container.busy:
+                container.cancel_timers()
+                container.release()
+                waits = True
+        for container in self._context.containers:
+            if container.runs_another_definition and container.kind != INIT:
+                if not container.stopping:
+                    self._terminator.replace(container)
+        if waits:
+            self._sync()
 
     def stop(self, grace_seconds: float = TERMINATION_GRACE_SECONDS) -> None:
         """Stop gracefully since the pod is being deleted, then delete its object for good.
@@ -302,37 +322,10 @@ class PodRunner:
         if any(container.kind == MAIN for container in started):
             pod.log("PodRunning", f"Pod {pod.name} is running")
         for container in started:
-            self._run_program(container)
+            self._starter.run_program(container)
         self._terminator.follow_usage()
         for container in started:
             self._probes.container_started(container)
-
-    def _run_program(self, container: ContainerState) -> None:
-        """Begin to run a container's program; an annotation that says when it exits wins."""
-        pod, behaviour = self._context, container.behaviour
-        seconds, code = behaviour.run_seconds, behaviour.exit_code
-        run = pod.programs.main(container.spec) if seconds is None else None
-        if run is not None:
-            process = Process(
-                run,
-                pod.worker,
-                write=lambda _stream, line: container.write_line(pod.now(), line),
-                exited=partial(self._terminator.exit, container),
-                foreign=lambda _words: self._default_seconds(container),
-            )
-            container.attach(process)
-            pod.call_later(container, 0.0, process.go_on)
-            return
-        seconds = self._default_seconds(container) if seconds is None else seconds
-        if seconds is not None:
-            pod.call_later(container, seconds, partial(self._terminator.exit, container, code))
-
-    def _default_seconds(self, container: ContainerState) -> float | None:
-        """Return how long a program runs that is not simulated; None: it is a server."""
-        pod = self._context
-        if not has_an_end(pod.pod, container.kind):
-            return None
-        return INIT_SECONDS if container.kind == INIT else pod.tools.job_seconds
 
     # -- probes and usage -------------------------------------------------------------------------
 

@@ -7,10 +7,11 @@ kuberuntime_manager.go (doBackOff).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from kubesim.kubelet.images import ImageStore
 from kubesim.kubelet.pod import records
-from kubesim.kubelet.pod.behaviour import start_error
+from kubesim.kubelet.pod.behaviour import INIT_SECONDS, has_an_end, start_error
 from kubesim.kubelet.pod.configuration import RETRY_SECONDS, missing_for_container
 from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.context import PodContext
@@ -18,6 +19,7 @@ from kubesim.kubelet.pod.image_manager import ImageManager, Pull
 from kubesim.kubelet.pod.phase import INIT, RUNNING
 from kubesim.kubelet.pod.probes import READINESS, STARTUP, PodProbes
 from kubesim.kubelet.pod.status import PodStatusManager
+from kubesim.kubelet.process.process import Process
 
 START_ERROR_CODE = 128  # exit code of a container whose process could not be started
 
@@ -31,12 +33,14 @@ class ContainerStarter:
         status: written while a container waits for its image.
         images, pull: the node's images, and how to ask for one.
         sync: called after a container was started by a timer or an image pull.
+        exit: called with a container whose program ends, and its exit code.
         ending: whether the pod is stopping or has stopped.
     """
 
     __slots__ = (
         "_context",
         "_ending",
+        "_exit",
         "_image_manager",
         "_images",
         "_probes",
@@ -55,11 +59,12 @@ class ContainerStarter:
         pull: Pull,
         *,
         sync: Callable[[], object],
+        exit: Callable[[ContainerState, int], object],
         ending: Callable[[], bool],
     ) -> None:
         self._context, self._probes, self._status = context, probes, status
         self._images, self._pull = images, pull
-        self._sync, self._ending = sync, ending
+        self._sync, self._exit, self._ending = sync, exit, ending
         self._image_manager: ImageManager | None = None  # created when an image is not present
         self._started: list[ContainerState] = []
 
@@ -184,3 +189,30 @@ class ContainerStarter:
         container.set_probe_results(started=started, ready=ready)
         pod.event("Normal", "Started", f"Started container {container.name}")
         self._started.append(container)
+
+    def run_program(self, container: ContainerState) -> None:
+        """Begin to run a container's program; an annotation that says when it exits wins."""
+        pod, behaviour = self._context, container.behaviour
+        seconds, code = behaviour.run_seconds, behaviour.exit_code
+        run = pod.programs.main(container.spec) if seconds is None else None
+        if run is not None:
+            process = Process(
+                run,
+                pod.worker,
+                write=lambda _stream, line: container.write_line(pod.now(), line),
+                exited=partial(self._exit, container),
+                foreign=lambda _words: self._default_seconds(container),
+            )
+            container.attach(process)
+            pod.call_later(container, 0.0, process.go_on)
+            return
+        seconds = self._default_seconds(container) if seconds is None else seconds
+        if seconds is not None:
+            pod.call_later(container, seconds, partial(self._exit, container, code))
+
+    def _default_seconds(self, container: ContainerState) -> float | None:
+        """Return how long a program runs that is not simulated; None: it is a server."""
+        pod = self._context
+        if not has_an_end(pod.pod, container.kind):
+            return None
+        return INIT_SECONDS if container.kind == INIT else pod.tools.job_seconds

@@ -129,6 +129,14 @@ class PodTerminator:
         )
         self.fail(DEADLINE, pod.grace_seconds)
 
+    def follow_deadline(self) -> None:
+        """Set the timer of activeDeadlineSeconds; call it again when that has become shorter."""
+        pod = self._context
+        deadline = pod.pod["spec"].get("activeDeadlineSeconds")
+        if deadline is not None:
+            remaining = pod.active_since + float(deadline) - pod.now()
+            self.call_later(remaining, self.deadline_passed)
+
     def terminate(self) -> None:
         """Stop what still runs, since no main container will run again."""
         pod = self._context
@@ -248,15 +256,58 @@ class PodTerminator:
         if pod.restart_policy != "Never":
             message = f"{message}, will be restarted"
 
+        if container.kind == SIDECAR:
+            message = f"Init container {container.name} failed {probe_kind} probe"
+
         def exited(container: ContainerState, code: int) -> None:
             container.mark_killed()
             self._terminated(container, code)
 
+        self._stop_one(container, message, grace, exited)
+
+    def replace(self, container: ContainerState) -> None:
+        """Kill a container whose definition changed; it is started again whatever the policy.
+
+        Source: pkg/kubelet/kuberuntime/kuberuntime_manager.go (computePodActions,
+        computeInitContainerActions).
+        """
+        pod = self._context
+        message = f"Container {container.name} definition changed, will be restarted"
+        if container.kind == SIDECAR:
+            message = f"Init container {container.name} definition changed"
+        before = container.run_image
+        pod.decide(
+            records.replaced_record(
+                pod.now(), pod.pod, pod.component, container.name, before, container.image
+            )
+        )
+
+        def exited(container: ContainerState, code: int) -> None:
+            self._terminated(container, code, again=True)
+
+        self._stop_one(container, message, pod.grace_seconds, exited)
+
+    def _stop_one(
+        self,
+        container: ContainerState,
+        message: str,
+        grace_seconds: float,
+        exited: Callable[[ContainerState, int], object],
+    ) -> None:
+        """Stop one container of a pod that goes on.
+
+        Args:
+            container: which.
+            message: of the Event.
+            grace_seconds: from now.
+            exited: called with the container and its exit code.
+        """
+        pod = self._context
         Stopper(
             [container],
             pod.worker,
             pod.now,
-            pod.now() + grace,
+            pod.now() + grace_seconds,
             killing=lambda _: pod.event("Normal", "Killing", message),
             pre_stop=self._run_pre_stop,
             exited=exited,
@@ -282,15 +333,30 @@ class PodTerminator:
         self._meter.follow([c for c in containers if c.state == RUNNING and c.kind != INIT])
 
     def _terminated(
-        self, container: ContainerState, code: int, reason: str = "", message: str = ""
+        self,
+        container: ContainerState,
+        code: int,
+        reason: str = "",
+        message: str = "",
+        *,
+        again: bool = False,
     ) -> None:
-        """Note that a container has terminated, for whatever reason."""
+        """Note that a container has terminated, for whatever reason.
+
+        Args:
+            container: which.
+            code: exit code.
+            reason, message: of its termination; "": by the exit code, or its last words.
+            again: it is started again, whatever the policy of its pod.
+        """
         if container.state != RUNNING or self.over:
             return
         self._probes.container_stopped(container)
         message = message or self._last_words(container, code)
         container.exit(self._context.now(), code, reason, message, self._context.timestamp)
         if self._stopper is None:
+            if again:
+                container.renew()
             self._exited()
             return
         self.follow_usage()
