@@ -1,4 +1,4 @@
-"""A running pod's spec changes: the kubelet follows it (kuberuntime_manager.go, computePodActions)."""
+"""The kubelet follows a changed spec, as computePodActions in kuberuntime_manager.go does."""
 
 from __future__ import annotations
 

@@ -258,7 +258,7 @@ class ContainerState:
         self.spec = spec
 
     def renew(self) -> None:
-        """Make it startable again after its end, whatever the policy of its pod, without a delay."""
+        """Make it startable again at once after its end, whatever the policy of its pod."""
         self.wait(CREATING)
         self.busy = False
 
