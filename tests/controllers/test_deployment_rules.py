@@ -21,6 +21,7 @@ from kubesim.controllers.deployment.rolling import (
     proportional_sizes,
 )
 from kubesim.controllers.deployment.scaling import is_scaling_event, scale
+from kubesim.controllers.shared import template_hash
 from kubesim.objects.wellknown import LAST_APPLIED
 
 
@@ -392,14 +393,14 @@ def test_history_spares_what_is_not_settled() -> None:
 
 def test_hashes_and_names() -> None:
     """Digits in the suffix alphabet; a collision gives another text; the label does not count."""
-    assert revisions.encode_hash(1234567890) == "56789bcdf4"
+    assert template_hash.encode_hash(1234567890) == "56789bcdf4"
     template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}
-    text = revisions.pod_template_hash(template)
-    assert text == revisions.pod_template_hash(dict(reversed(template.items())))
+    text = template_hash.pod_template_hash(template)
+    assert text == template_hash.pod_template_hash(dict(reversed(template.items())))
     assert set(text) <= set("456789bcdf")
     assert len(text) <= 10
-    assert text != revisions.pod_template_hash(template, 0)
-    assert revisions.pod_template_hash(template, 0) != revisions.pod_template_hash(template, 1)
+    assert text != template_hash.pod_template_hash(template, 0)
+    assert template_hash.pod_template_hash(template, 0) != template_hash.pod_template_hash(template, 1)
     marked = {**template, "metadata": {"labels": {"app": "web", "pod-template-hash": "5"}}}
     assert revisions.equal_ignoring_hash(template, marked)
     assert not revisions.equal_ignoring_hash(template, {**template, "spec": {"x": 1}})

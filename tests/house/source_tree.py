@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from textwrap import dedent
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +85,13 @@ def _modules(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
         module = node.module or ""
         yield module
         yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def module(name: str, text: str) -> Source:
+    """Return a source of a package `p` that is on no disk, for the tests of the rules."""
+    source = Source(ROOT / "p" / f"{name}.py", f"p.{name}")
+    source.__dict__["text"] = dedent(text)
+    return source
 
 
 def sources(*folders: str) -> list[Source]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from textwrap import dedent
-
 import pytest
 from attribute_owners import foreign_settings
-from source_tree import ROOT, Source, sources
+from source_tree import module, sources
 
 OWNERS = """
     from dataclasses import dataclass, field
@@ -83,13 +81,6 @@ import ipywidgets as W
 from p import owners
 from p.owners import Base, Pod
 """
-
-
-def module(name: str, text: str) -> Source:
-    """Return a source of a package `p` that is on no disk."""
-    source = Source(ROOT / "p" / f"{name}.py", f"p.{name}")
-    source.__dict__["text"] = dedent(text)
-    return source
 
 
 def owners_named(text: str) -> list[str]:

@@ -8,9 +8,18 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 import pytest
-from source_tree import ROOT, import_cycles, import_graph, members_of, sources
+from source_tree import (
+    ROOT,
+    Source,
+    import_cycles,
+    import_graph,
+    members_of,
+    module,
+    sources,
+)
 
 PYTHON = sources("kubesim", "lessons")
 IMPORTS = import_graph(PYTHON)
@@ -39,8 +48,16 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
     ],
     "kubesim.controllers": [
         {"garbage", "namespace", "node", "quota", "shared"},
-        {"deployment", "disruption", "endpointslice", "job", "replicaset", "statefulset"},
-        {"cronjob", "daemonset"},  # CronJobs make Jobs; DaemonSets hash templates as Deployments do
+        {
+            "daemonset",
+            "deployment",
+            "disruption",
+            "endpointslice",
+            "job",
+            "replicaset",
+            "statefulset",
+        },
+        {"cronjob"},  # CronJobs make Jobs
     ],
     "kubesim.kubelet": [
         {"admission", "images", "nodestatus", "shell", "usage"},
@@ -174,17 +191,62 @@ def test_a_folder_holds_four_to_sixteen_files_and_the_tree_has_three_levels() ->
 
 def test_a_class_name_stands_once() -> None:
     """One word has one meaning in the whole tree."""
-    places: dict[str, list[str]] = defaultdict(list)
-    for source in PYTHON:
-        for node in source.tree.body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places[node.name].append(source.where)
     report(
-        [f"{name}: {', '.join(where)}" for name, where in sorted(places.items()) if len(where) > 1]
+        [
+            f"{name}: {', '.join(where)}"
+            for name, where in sorted(class_places(PYTHON).items())
+            if len(where) > 1
+        ]
     )
 
 
+def class_places(files: Iterable[Source]) -> dict[str, list[str]]:
+    """Return the public classes by name, with the files that define them, once for each class.
+
+    Also those inside of an `if`, a function or another class.
+    """
+    places: dict[str, list[str]] = defaultdict(list)
+    for source in files:
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(source.where)
+    return places
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class Pod: ...",
+        "if True:\n    class Pod: ...",
+        "if True: ...\nelse:\n    class Pod: ...",
+        "try:\n    import yaml\nexcept ImportError:\n    class Pod: ...",
+        "def pods():\n    class Pod: ...",
+        "class _Pods:\n    class Pod: ...",
+    ],
+)
+def test_a_class_name_that_stands_twice_would_be_found(text: str) -> None:
+    """Also if one of the two is inside of another statement; a private class does not count."""
+    files = [module("one", "class Pod: ..."), module("other", text)]
+    assert class_places(files) == {"Pod": ["p/one.py", "p/other.py"]}
+    files = [module("one", "class _Pod: ..."), module("other", text.replace("Pod", "_Pod"))]
+    assert class_places(files) == {}
+
+
 ANY_LIMIT = 300
+
+
+def any_count(files: Iterable[Source]) -> Counter[str]:
+    """Return how often each file writes `Any` or `typing.Any`; importing it does not count."""
+    return Counter(
+        {
+            source.where: sum(
+                (isinstance(node, ast.Name) and node.id == "Any")
+                or (isinstance(node, ast.Attribute) and node.attr == "Any")
+                for node in ast.walk(source.tree)
+            )
+            for source in files
+        }
+    )
 
 
 def test_any_stays_rare() -> None:
@@ -192,14 +254,17 @@ def test_any_stays_rare() -> None:
 
     `Document` hides one; `test_documents_stay_rare` in test_house_types.py counts these.
     """
-    count = Counter(
-        {
-            source.where: sum(
-                (isinstance(node, ast.Name) and node.id == "Any")
-                or (isinstance(node, ast.Attribute) and node.attr == "Any")
-                for node in ast.walk(source.tree)
-            )
-            for source in PYTHON
-        }
-    )
+    count = any_count(PYTHON)
     assert count.total() < ANY_LIMIT, (count.total(), count.most_common(10))
+
+
+def test_any_would_be_found() -> None:
+    """By its own name, by its module's, in a type's arguments; a string or an import is none."""
+    text = """
+    import typing
+    from typing import Any
+
+    def f(a: Any, b: typing.Any, c: dict[str, typing.Any]) -> "str":
+        return "Any"
+    """
+    assert any_count([module("one", text)]) == {"p/one.py": 3}

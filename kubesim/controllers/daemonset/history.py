@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
-from kubesim.controllers.deployment.revisions import pod_template_hash
+from kubesim.controllers.shared.template_hash import pod_template_hash
 from kubesim.objects import meta
 from kubesim.objects.wellknown import REVISION_HASH_LABEL
 

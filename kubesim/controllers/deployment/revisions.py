@@ -4,8 +4,6 @@ Each template of a Deployment is kept as a ReplicaSet whose revision is an annot
 does not reuse the old revision: the old ReplicaSet gets the next number, and its previous number is
 appended to the annotation `revision-history`.
 
->>> pod_template_hash({"spec": {"containers": []}}) == pod_template_hash({"spec": {}})
-False
 >>> next_revision([{"metadata": {"annotations": {REVISION: "3"}}}, {"metadata": {}}])
 4
 
@@ -15,10 +13,10 @@ EqualIgnoreHash, FindNewReplicaSet), pkg/controller/deployment/sync.go (cleanupD
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from kubesim.controllers.shared.template_hash import pod_template_hash
 from kubesim.objects import meta
 from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.wellknown import LAST_APPLIED, POD_TEMPLATE_HASH_LABEL
@@ -45,43 +43,6 @@ _EMPTY_VALUES: tuple[object, ...] = (None, "", [], {})
 
 
 # -- names and templates ---------------------------------------------------------------------------
-
-
-def fnv1a_32(data: bytes) -> int:
-    """Return the 32-bit FNV-1a hash of some bytes.
-
-    >>> hex(fnv1a_32(b"a"))
-    '0xe40c292c'
-    """
-    value = 0x811C9DC5
-    for byte in data:
-        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
-    return value
-
-
-def encode_hash(number: int) -> str:
-    """Encode a number with the ten symbols of pod-template-hash.
-
-    >>> encode_hash(1234567890)
-    '56789bcdf4'
-    """
-    return "".join(meta.SUFFIX_ALPHABET[ord(digit) % 27] for digit in str(number))
-
-
-def pod_template_hash(template: PodTemplateSpecDict, collisions: int | None = None) -> str:
-    """Return the pod-template-hash of a template.
-
-    Upstream hashes a dump of Go's memory, which is not reproducible outside Go; ours hashes the
-    template as canonical JSON.
-
-    Args:
-        template: spec.template of the Deployment.
-        collisions: status.collisionCount, which changes the hash after a collision.
-    """
-    data = json.dumps(template, sort_keys=True, separators=(",", ":")).encode()
-    if collisions is not None:
-        data += collisions.to_bytes(8, "little")
-    return encode_hash(fnv1a_32(data))
 
 
 def without_hash(template: PodTemplateSpecDict) -> PodTemplateSpecDict:
