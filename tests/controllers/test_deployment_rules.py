@@ -400,7 +400,8 @@ def test_hashes_and_names() -> None:
     assert set(text) <= set("456789bcdf")
     assert len(text) <= 10
     assert text != template_hash.pod_template_hash(template, 0)
-    assert template_hash.pod_template_hash(template, 0) != template_hash.pod_template_hash(template, 1)
+    first, second = (template_hash.pod_template_hash(template, count) for count in (0, 1))
+    assert first != second
     marked = {**template, "metadata": {"labels": {"app": "web", "pod-template-hash": "5"}}}
     assert revisions.equal_ignoring_hash(template, marked)
     assert not revisions.equal_ignoring_hash(template, {**template, "spec": {"x": 1}})

@@ -151,6 +151,18 @@ def test_what_is_malformed_is_refused(data: bytes) -> None:
         protobuf.decode(data)
 
 
+ENVELOPE = envelope("v1", "ConfigMap", b"")
+WHOLE = envelope("v1", "ConfigMap", text(1, text(1, "a")) + text(3, text(1, "k") + text(2, b"v")))
+BETWEEN_FIELDS = len(ENVELOPE) - 2, len(WHOLE)  # an empty field takes two bytes
+
+
+@pytest.mark.parametrize("end", sorted({*range(5, len(WHOLE))} - {*BETWEEN_FIELDS}))
+def test_a_body_that_is_cut_off_is_told_as_upstream_tells_it(end: int) -> None:
+    """In a tag, a length or a value: io.ErrUnexpectedEOF of the generated decoders."""
+    with pytest.raises(BadRequest, match=r"^the body is malformed protobuf: unexpected EOF$"):
+        protobuf.decode(WHOLE[:end])
+
+
 KINDS = sorted(data.kinds())
 
 

@@ -137,6 +137,34 @@ def test_a_dry_run_changes_nothing(served: tuple[Cluster, Kube]) -> None:
     assert cluster.store.revision == before
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", f"{MAPS}?dryRun=foo", "CreateOptions"),
+        ("PUT", f"{MAPS}/dry?dryRun=foo", "UpdateOptions"),
+        ("PATCH", f"{MAPS}/dry?dryRun=foo", "PatchOptions"),
+        ("DELETE", f"{MAPS}/dry?dryRun=foo", "DeleteOptions"),
+    ],
+)
+def test_an_unknown_stage_of_a_dry_run_is_refused_as_upstream_does(
+    ask: Kube, method: str, path: str, kind: str
+) -> None:
+    """By the kind of the request's options, with all stages that the request named."""
+    body = config_map("dry") if method in ("POST", "PUT") else {} if method == "PATCH" else None
+    rule = 'Unsupported value: ["foo"]: supported values: "All"'
+    media = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    refused = ask(method, path, body, media)
+    assert refused.status == 422
+    assert refused.body["message"] == f'{kind}.meta.k8s.io "" is invalid: dryRun: {rule}'
+    assert refused.body["details"] == {
+        "group": "meta.k8s.io",
+        "kind": kind,
+        "causes": [{"reason": "FieldValueNotSupported", "message": rule, "field": "dryRun"}],
+    }
+    both = ask(method, path.replace("=foo", "=All&dryRun=foo"), body, media)
+    assert '["All", "foo"]: supported' in both.body["message"]
+
+
 def test_lists_are_selected_and_paged(ask: Kube) -> None:
     """Labels, fields, limit with continue: all pages show one snapshot."""
     for index in range(5):

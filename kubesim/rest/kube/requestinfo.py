@@ -22,7 +22,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from kubesim.apiserver.options import refuse_options
 from kubesim.apiserver.registry import Kind, Registry
+from kubesim.apiserver.validation import FieldErrors
 from kubesim.apiserver.verbs.versions import in_version
 from kubesim.errors import BadRequest, Cause, Invalid, NotFound
 from kubesim.objects.frozen import Document
@@ -164,18 +166,23 @@ def number(request: Request, name: str, least: int | None = None) -> int | None:
     return value
 
 
-def dry_run(values: list[str]) -> bool:
+def dry_run(stages: list[str], kind: str = "CreateOptions") -> bool:
     """Return whether the parameter `dryRun` asks for a dry run.
+
+    Args:
+        stages: the values of the parameter.
+        kind: of the request's options, as messages name it.
 
     Raises:
         Invalid: an unknown stage.
+
+    Source: k8s.io/apimachinery/pkg/apis/meta/v1/validation (ValidateDryRun).
     """
-    for value in values:
-        if value != "All":
-            rule = f'Unsupported value: "{value[:40]}": supported values: "All"'
-            cause = Cause("dryRun", "FieldValueNotSupported", rule)
-            raise Invalid(f"dryRun: {rule}", causes=[cause])
-    return bool(values)
+    if any(stage != "All" for stage in stages):
+        errors = FieldErrors()
+        errors.not_supported("dryRun", stages, ("All",))
+        refuse_options(kind, errors)
+    return bool(stages)
 
 
 class ListQuery(NamedTuple):
@@ -315,7 +322,7 @@ def delete_query(request: Request, body: object) -> DeleteQuery:
         _optional_string(conditions, "uid"),
         _optional_string(conditions, "resourceVersion"),
         str(policy or ""),
-        dry_run(stages),
+        dry_run(stages, "DeleteOptions"),
     )
 
 

@@ -143,7 +143,7 @@ class Verbs:
         if not target.info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
         document, duplicates = bodies.read_object(request, target)
-        dry = dry_run(request.parameters("dryRun"))
+        dry = dry_run(request.parameters("dryRun"), "UpdateOptions")
         options, warnings = _write_options(request, duplicates)
         if target.info.subresource == "scale":
             return object_response(self._scale(target, document, dry, options["field_manager"]))
@@ -174,7 +174,7 @@ class Verbs:
             raise MethodNotAllowed(NOT_ALLOWED)
         patch_type, body = bodies.read_patch(request, target, custom=kind.custom)
         options, warnings = _write_options(request, body.duplicates)
-        dry = dry_run(request.parameters("dryRun"))
+        dry = dry_run(request.parameters("dryRun"), "PatchOptions")
         if patch_type == "apply":
             return self._apply(request, target, body, options, warnings, dry)
         changed = self._api.patch(

@@ -33,6 +33,7 @@ MAGIC = b"k8s\0"
 OPTIONS = frozenset({"CreateOptions", "DeleteOptions", "PatchOptions", "UpdateOptions"})
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
 DEPTH = 100  # of messages inside messages
+CUT_OFF = "unexpected EOF"  # io.ErrUnexpectedEOF, as the generated decoders return it
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIRE_OF = {"string": _BYTES, "bytes": _BYTES, "double": _FIXED64} | dict.fromkeys(
     ("bool", "int32", "int64"), _VARINT
@@ -67,7 +68,7 @@ def decode(data: bytes) -> Document:
         return _envelope(data[len(MAGIC) :], DEPTH)
     except BadRequest:
         raise
-    except (ValueError, IndexError, struct.error, OverflowError, RecursionError) as error:
+    except (ValueError, struct.error, OverflowError, RecursionError) as error:
         raise BadRequest(f"the body is malformed protobuf: {error}"[:200]) from error
 
 
@@ -97,7 +98,7 @@ def message(name: str, data: bytes, depth: int) -> Document:
 
     Raises:
         BadRequest: a field of it is not known.
-        ValueError, IndexError, struct.error: it is malformed.
+        ValueError, struct.error: it is malformed.
     """
     if depth == 0:
         raise ValueError("nested too deep")
@@ -305,12 +306,12 @@ def _fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
         elif wire == _BYTES:
             length, at = _varint(data, at)
             if at + length > end:
-                raise ValueError("a field is cut off")
+                raise ValueError(CUT_OFF)
             value, at = data[at : at + length], at + length
         elif wire in (_FIXED64, _FIXED32):
             size = 8 if wire == _FIXED64 else 4
             if at + size > end:
-                raise ValueError("a field is cut off")
+                raise ValueError(CUT_OFF)
             value, at = int.from_bytes(data[at : at + size], "little"), at + size
         else:
             raise ValueError(f"wire type {wire}")
@@ -320,6 +321,8 @@ def _fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
+        if at == len(data):
+            raise ValueError(CUT_OFF)
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
