@@ -28,13 +28,16 @@ the audit log of the API server; clients can read neither.
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple, TypedDict, Unpack
 
 from kubesim.table import Table
+from kubesim.usercode import error_text
 
 LEVELS = ("debug", "info", "warn", "error")
 _RANKS = {level: rank for rank, level in enumerate(LEVELS)}
@@ -118,8 +121,12 @@ class Analytics:
     Args:
         now: returns the simulated second.
         capacity: maximal number of rows; the oldest are dropped.
-        sink: called with the printed form of each row of at least `sink_level`.
+        sink: called with the printed form of each row of at least `sink_level`. The log never harms
+            the components that write to it: a sink that raises is not called again.
         sink_level: the lowest level that is printed.
+
+    Attributes:
+        unprinted: number of rows that the sink did not get, from the one at which it raised.
     """
 
     def __init__(
@@ -135,6 +142,8 @@ class Analytics:
         self._serials = iter(range(1, 1 << 62))
         self._sink = sink
         self._sink_rank = _rank(sink_level)
+        self._sink_failed = False
+        self.unprinted = 0
         self._samples: SampleReader | None = None
 
     def log(self, component: str, action: str, message: str, level: str = "info") -> None:
@@ -155,7 +164,22 @@ class Analytics:
         row = LogRow(next(self._serials), self._now(), level, component, action, message)
         self._rows.append(row)
         if self._sink is not None and rank >= self._sink_rank:
-            self._sink(str(row))
+            self._print(self._sink, row)
+
+    def _print(self, sink: Callable[[str], None], row: LogRow) -> None:
+        """Pass a row to the sink; switch the sink off, with one warning, if it raises."""
+        if self._sink_failed:
+            self.unprinted += 1
+            return
+        try:
+            sink(str(row))
+        except Exception as error:  # noqa: BLE001 - the sink is the user's
+            self._sink_failed = True
+            self.unprinted += 1
+            message = f"the sink is switched off: it raised {error_text(error)}"
+            self.log("Analytics", "SinkFailed", message, "warn")
+            with suppress(RuntimeWarning):  # a filter may turn the warning into an error
+                warnings.warn(message, RuntimeWarning, stacklevel=3)
 
     def since(
         self,

@@ -84,6 +84,15 @@ def whole_number(least: int | None = None, most: int | None = None) -> Check:
     return check
 
 
+def count(most: int) -> Check:
+    """Expect a whole number from 0 to `most`; only a larger one is told the upper bound."""
+
+    def check(value: object) -> str | None:
+        return whole_number(0)(value) or whole_number(0, most)(value)
+
+    return check
+
+
 def number(least: float = 0.0, *, above: bool = False, unit: str = "") -> Check:
     """Expect a finite number; True and False are not numbers.
 

@@ -70,13 +70,13 @@ class Cluster:
     """A control plane, its nodes and its pods, in this process.
 
     Args:
-        nodes: number of nodes, ``node-1`` ...
+        nodes: number of nodes, ``node-1`` ...; at most 5,000, as a real cluster.
         seed: the only source of randomness; same seed on the virtual clock, same run.
         clock: "virtual", "live", or your own clock.
         speed: simulated seconds per wall second (live).
         hpa: start with the workload ``auto-pod`` and its autoscaler.
         node_cpu, node_memory, max_pods: capacity of each node, as Kubernetes quantities.
-        sink: called with each printed log line, for example `print`.
+        sink: called with each printed log line, for example `print`; switched off if it raises.
         policy: your own autoscaling policy in place of the real algorithm.
         shadow_policies: policies by name that only record what they would do; see `shadows`.
         metrics_resolution: seconds between two scrapes of the metrics-server, at least 10;

@@ -11,10 +11,11 @@ from kubesim.arguments import Check, check_arguments
 from kubesim.clock.base import Clock
 from kubesim.kubelet import KubeletConfig
 
+MOST_NODES = 5_000  # Kubernetes is tested with as many
 POLICY = arguments.having("recommend", "an object with a method recommend(observation)")
 
 CLUSTER: Mapping[str, Check] = {
-    "nodes": arguments.whole_number(0),
+    "nodes": arguments.count(MOST_NODES),
     "seed": arguments.whole_number(),
     "clock": arguments.instance_of((str, Clock), '"virtual", "live" or a clock'),
     "speed": arguments.number(above=True),

@@ -21,8 +21,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
+from kubesim.arguments import check_arguments, instance_of, list_of
 from lessons.feedback.answers import Form, todo
 from lessons.feedback.faults import in_a_notebook, no_exit, tell
 from lessons.feedback.hints import help_html
@@ -30,6 +31,21 @@ from lessons.feedback.progress_file import remember_solved
 
 Test = Callable[[Any], str | None]
 """test(value) -> None if the answer is right, else a sentence that says what is wrong."""
+
+
+class Outcome(int):
+    """True or False, as a number that a notebook does not show below the cell that ends with it."""
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+    def _ipython_display_(self) -> None:
+        """Show nothing: the feedback has been printed."""
+
+
+def _outcome(right: bool) -> bool:
+    """Return whether an answer is right, in a notebook without a display of its own."""
+    return cast("bool", Outcome(right)) if in_a_notebook() else right
 
 
 class Endless(BaseException):
@@ -65,7 +81,10 @@ class Task:
     _shown: int = field(default=0, repr=False)
 
     def check(self, value: Any = todo) -> bool | None:
-        """Print whether an answer is right, and return it; None means not attempted."""
+        """Print whether an answer is right, and return it; None means not attempted.
+
+        As the last value of a notebook's cell the result shows nothing more: see `Outcome`.
+        """
         if value is todo or value is None:
             print(f"[ .. ] {self.id} {self.title}: not attempted yet")
             self._offer_help()
@@ -74,10 +93,10 @@ class Task:
         if message is None:
             print(f"[ OK ] {self.id} {self.title}")
             remember_solved(self.id)
-            return True
+            return _outcome(True)
         print(f"[MISS] {self.id} {self.title}: {message}")
         self._offer_help()
-        return False
+        return _outcome(False)
 
     def _problem(self, value: Any) -> str | None:
         """Return what is wrong with an answer; None if it is right."""
@@ -137,9 +156,15 @@ class Question:
         choice = self.choices.get(str(letter).strip().lower())
         if choice is None:
             print(f"answer with one of: {', '.join(self.choices)}")
-            return False
+            return _outcome(False)
         print(f"[{' OK ' if choice[1] else 'MISS'}] {choice[2]}")
-        return choice[1]
+        return _outcome(choice[1])
+
+
+QUIZ = {
+    "questions": list_of(instance_of(Question, "a question"), "questions"),
+    "answers": instance_of(str, 'a string such as "bac"'),
+}
 
 
 def quiz(questions: Sequence[Question], answers: str = "") -> None:
@@ -148,7 +173,11 @@ def quiz(questions: Sequence[Question], answers: str = "") -> None:
     Args:
         questions: the questions of a lesson.
         answers: one letter for each question, for example ``"bac"``; "" only asks.
+
+    Raises:
+        BadRequest: no list of questions, or answers that are not a string.
     """
+    check_arguments(QUIZ, {"questions": questions, "answers": answers})
     for number, question in enumerate(questions):
         if number:
             print()

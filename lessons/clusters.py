@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 from kubesim import Cluster
+from kubesim.arguments import check_arguments, instance_of
 
 LESSON_SEED = 7
 LESSON = "lesson"  # the slot of the cells; each panel has its own
@@ -38,7 +39,11 @@ def fresh_cluster(*, slot: str = LESSON, **options: Any) -> Cluster:
         slot: the owner of the cluster: the lesson, or a panel.
         options: options of `kubesim.Cluster`; the default seed is 7. On the virtual clock, errors
             that components log are printed, for example those of your own policy.
+
+    Raises:
+        BadRequest: the slot is not a string, or an option makes no sense.
     """
+    check_arguments({"slot": instance_of(str, "a string")}, {"slot": slot})
     options.setdefault("seed", LESSON_SEED)
     if slot == LESSON and options.get("clock", "virtual") == "virtual":
         options.setdefault("sink", _ErrorPrinter())  # a live clock's threads must not print

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
 
 
-LABELS = optional(mapping_of(instance_of(str, "a string"), "strings"))
+STRING = instance_of(str, "a string")
+OPTIONS = {"name": STRING, "labels": optional(mapping_of(STRING, "strings"))}
 
 
 def pod(
@@ -43,9 +44,9 @@ def pod(
         spec: further fields of its spec, for example ``nodeSelector={"disk": "ssd"}``.
 
     Raises:
-        BadRequest: labels of another type.
+        BadRequest: a name or labels of another type.
     """
-    check_arguments({"labels": LABELS}, {"labels": labels})
+    check_arguments(OPTIONS, {"name": name, "labels": labels})
     requests = {key: value for key, value in (("cpu", cpu), ("memory", memory)) if value}
     container = {"name": "main", "image": "app:1", "resources": {"requests": requests}}
     return {
@@ -65,7 +66,11 @@ def place(cluster: Cluster, *pods: Document, seconds: float = 1.0) -> dict[str, 
 
     Returns:
         the node of each pod, by the pod's name; "" for a pod that waits.
+
+    Raises:
+        BadRequest: the first argument is not a cluster.
     """
+    check_arguments({"cluster": instance_of(Cluster, "a Cluster")}, {"cluster": cluster})
     for document in pods:
         cluster.api.create(document)
         cluster.sleep(seconds)

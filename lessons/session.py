@@ -12,6 +12,7 @@ from typing import Any
 
 from kubesim import KUBERNETES_VERSION, KubeSimError, StatusError
 from kubesim import __version__ as kubesim_version
+from kubesim.arguments import check_arguments, function
 from lessons import clusters, kubectl
 from lessons.ui import css
 from lessons.ui import open_panels as panels
@@ -67,7 +68,11 @@ def attempt(action: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
 
     Returns:
         the result of the action; None if it was refused.
+
+    Raises:
+        BadRequest: the action is not a function.
     """
+    check_arguments({"action": function}, {"action": action})
     try:
         return action(*arguments, **options)
     except StatusError as error:

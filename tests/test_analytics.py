@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
+from kubesim import Cluster
 from kubesim.analytics import Analytics
 from kubesim.table import Table
 
@@ -32,6 +34,51 @@ def test_debug_rows_are_kept_but_not_printed() -> None:
     log.log("KubeAPI", "GetKey", "x", "debug")
     assert printed == []
     assert len(log.since().rows) == 1
+
+
+def fail(_line: str) -> None:
+    """A sink that raises."""
+    raise OSError("no space left on device")
+
+
+@pytest.mark.parametrize(
+    ("sink", "error"),
+    [
+        (fail, "OSError: no space left on device in line 3 of `fail`: raise OSError"),
+        (lambda: 1, "TypeError: .* takes 0 positional arguments but 1 was given"),
+        (3, "TypeError: 'int' object is not callable"),
+    ],
+)
+def test_a_sink_that_raises_is_switched_off_with_one_warning(sink: Any, error: str) -> None:
+    """The writers notice nothing; the warning and the number of unprinted rows remain."""
+    log = Analytics(lambda: 0.0, sink=sink)
+    with pytest.warns(RuntimeWarning, match=f"the sink is switched off: it raised {error}") as got:
+        for number in range(3):
+            log.log("KubeAPI", "CreatedPod", str(number))
+    assert len(got) == 1
+    assert [row.message for row in log.since(component="KubeAPI").rows] == ["0", "1", "2"]
+    (row,) = log.since(action="SinkFailed").rows
+    assert (row.component, row.level) == ("Analytics", "warn")
+    assert log.unprinted == 4  # the three rows, and the one about the sink
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_warning_that_is_an_error_harms_no_writer() -> None:
+    """Under ``python -W error``, too."""
+    log = Analytics(lambda: 0.0, sink=fail)
+    log.log("KubeAPI", "CreatedPod", "x")
+    assert len(log.since().rows) == 2
+
+
+@pytest.mark.filterwarnings("ignore:the sink is switched off")
+@pytest.mark.parametrize("sink", [fail, lambda: 1])
+def test_a_cluster_works_without_its_sink(sink: Any) -> None:
+    """No component fails, and the workload gets its pod."""
+    with Cluster(nodes=1, sink=sink) as cluster:
+        cluster.sleep(30)
+        assert not cluster.failures
+        assert {pod["status"] for pod in cluster.api.list_pods()} == {"Running"}
+        assert cluster.analytics.unprinted > 5
 
 
 def test_a_cursor_sees_each_row_once() -> None:

@@ -45,6 +45,8 @@ class Policy:
         ("nodes", True, "nodes must be a whole number, not True"),
         ("nodes", None, "nodes must be a whole number, not None"),
         ("nodes", -1, "nodes must be 0 or more, not -1"),
+        ("nodes", 5_001, "nodes must be 0 to 5000, not 5001"),
+        ("nodes", 10**30, "nodes must be 0 to 5000, not 10000"),
         ("seed", "x", "seed must be a whole number, not 'x'"),
         ("seed", 1.0, "seed must be a whole number, not 1.0"),
         ("clock", "virtuel", "there is no clock 'virtuel'"),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import NamedTuple
 
+from kubesim.arguments import check_arguments, instance_of, number
 from lessons.feedback.answers import todo
 from lessons.feedback.faults import short
 from lessons.feedback.progress_file import Prediction, remember_prediction
@@ -30,7 +31,14 @@ WORDS = [
     "eleven",
     "twelve",
 ]
+ARGUMENTS = {"what": instance_of(str, "a string"), "within": number()}
 TRUTH = {"yes": True, "true": True, "y": True, "no": False, "false": False, "n": False}
+SYNONYMS = {  # as `_plain` returns them
+    "apiserver": "server",
+    "kubeapiserver": "server",
+    "denied": "refused",
+    "rejected": "refused",
+}
 QUOTES = "'\"`“”‘’ \t\n"
 NUMBER = re.compile(r"(?:about|around|~|≈)?\s*([-+]?\d[\d_]*(?:[.,]\d+)?)\s*(?:%|[a-z][a-z/ ]*)?")
 
@@ -64,7 +72,11 @@ def predict(what: str, mine: object, really: object, *, within: float = 0) -> No
         mine: your prediction; `todo` if you made none.
         really: what happened.
         within: how far a number may be off and still count as close.
+
+    Raises:
+        BadRequest: `what` is not a string, or `within` not a number of 0 or more.
     """
+    check_arguments(ARGUMENTS, {"what": what, "within": within})
     if mine is todo or mine is None or (isinstance(mine, str) and not mine.strip(QUOTES)):
         print(f"{what}: the answer is {really!r} (no prediction made).")
         return
@@ -84,8 +96,8 @@ def predict(what: str, mine: object, really: object, *, within: float = 0) -> No
 def judge(guess: object, really: object, *, within: float = 0) -> Verdict:
     """Compare a prediction with what happened.
 
-    Case, spaces, hyphens, quotation marks, articles and plurals do not matter; a number may be
-    written as text or as a word.
+    Case, spaces, hyphens, quotation marks, articles, plurals and a few synonyms do not matter; a
+    number may be written as text or as a word.
 
     >>> judge("pods", "Pod").result, judge("3", 3).result, judge("many", 3).note
     ('right', 'right', 'The answer is a number.')
@@ -159,12 +171,17 @@ def _judge_list(guess: object, really: Sequence[object], within: float) -> Verdi
 
 
 def _plain(text: str) -> str:
-    """Return a text without case, separators, quotation marks, articles and plural endings."""
+    """Return a text without case, separators, quotation marks, articles and plural endings.
+
+    >>> _plain("the API server"), _plain('"Servers"')
+    ('server', 'server')
+    """
     words = re.split(r"[\s_\-/]+", text.strip(QUOTES + ".!?").casefold())
     if len(words) > 1 and words[0] in ("the", "a", "an"):
         words = words[1:]
     joined = "".join(words)
     for ending, singular in (("ies", "y"), ("sses", "ss"), ("s", "")):
         if joined.endswith(ending) and not joined.endswith("ss"):
-            return joined.removesuffix(ending) + singular
-    return joined
+            joined = joined.removesuffix(ending) + singular
+            break
+    return SYNONYMS.get(joined, joined)

@@ -220,6 +220,10 @@ def test_the_line_in_a_comprehension_is_told_with_the_function_around_it(
         ("policies", "policy", 0, "right"),
         ("ReplicaSet controller", "replicaset-controller", 0, "right"),
         ("server", "the server", 0, "right"),
+        ("the API server", "the server", 0, "right"),
+        ("kube-apiserver", "the server", 0, "right"),
+        ("rejected", "refused", 0, "right"),
+        ("kubectl", "the server", 0, "wrong"),
         ("large", "medium", 0, "wrong"),
         (5, "medium", 0, "wrong"),
         ("always!", "Always", 0, "right"),
@@ -406,3 +410,25 @@ def test_in_a_notebook_the_buttons_stand_below_an_open_exercise(
     assert len(shown) == 2
     assert shown[0] == shown[1] != {}
     assert set(shown[0]) == {"text/html", "text/plain"}
+
+
+def test_a_check_at_the_end_of_a_cell_shows_its_feedback_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No ``[1]: False`` below it; the value still counts as True or False, for questions, too."""
+    from IPython.core.formatters import DisplayFormatter
+
+    import lessons.check
+
+    monkeypatch.setattr(lessons.check, "in_a_notebook", lambda: True)
+    monkeypatch.setattr(Task, "_offer_help", lambda _task: None)
+    task = next(task for task in TASKS if task.id == "1.3")
+    question = lessons.check.Question("?", {"a": ("yes", True, "so"), "b": ("no", False, "so")})
+    for right, wrong in (
+        (task.check(1), task.check(3)),
+        (question.answer("a"), question.answer("b")),
+    ):
+        assert right and right == True and not wrong and wrong == False  # noqa: E712
+        assert (repr(right), f"{wrong}") == ("True", "False")
+        assert DisplayFormatter().format(right) == DisplayFormatter().format(wrong) == ({}, {})
+    assert task.check(todo) is None

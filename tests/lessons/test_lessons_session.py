@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 import lessons
 from kubesim import StatusError
-from kubesim.errors import ClockError, Conflict, NotFound
+from kubesim.errors import BadRequest, ClockError, Conflict, NotFound
 from lessons import (
     attempt,
     clusters,
@@ -90,6 +91,29 @@ def test_a_refusal_is_an_answer_and_no_traceback(capsys: Any) -> None:
     assert attempt(lambda a, b: a + b, 1, b=2) == 3
     with pytest.raises(ZeroDivisionError):  # a mistake in the learner's code is no answer
         attempt(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda: attempt(None), "action must be a function, not None"),
+        (lambda: quiz(None), "questions must be a list of questions, not None"),
+        (lambda: quiz([3]), "questions must be a list of questions"),
+        (lambda: quiz([], 3), "answers must be a string such as"),
+        (lambda: predict([], 1, 2), "what must be a string"),
+        (lambda: predict("a", 1, 2, within=-1), "within must be at least 0"),
+        (lambda: predict("a", 1, 2, within="x"), "within must be a number"),
+        (lambda: fresh_cluster(slot=[]), "slot must be a string"),
+        (lambda: lessons.place(None), "cluster must be a Cluster"),
+        (lambda: lessons.pod(None), "name must be a string"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused(call: Callable[[], object], expected: str) -> None:
+    """With the sentence that every door of kubesim has; a mistake in a call is no answer."""
+    open_before = clusters.slots()
+    with pytest.raises(BadRequest, match=expected):
+        call()
+    assert clusters.slots() == open_before
 
 
 def test_predictions_are_echoed_and_never_graded(capsys: Any) -> None:
