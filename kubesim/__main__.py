@@ -107,11 +107,11 @@ def _start_server(options: argparse.Namespace, cluster: Cluster) -> None:
         users=read_users(options.users) if options.users else (),
         tls=options.tls,
         read_only=options.read_only,
+        kubeconfig=options.kubeconfig,
     )
     about = f"{options.nodes} nodes, seed {options.seed}"
     _print_line(f"[INFO] REST: Listening: {server.url} ({about})")
     if options.kubeconfig:
-        server.kubeconfig(options.kubeconfig)
         _print_line(f"[INFO] REST: Kubeconfig: written to {options.kubeconfig}")
     kubectl, kubeconfig = _kubectl_command(options, server.url), _kubeconfig_notes(options, server)
     _print_line(EXAMPLES.format(url=server.url, kubectl=kubectl, kubeconfig=kubeconfig))

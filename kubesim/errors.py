@@ -117,10 +117,10 @@ class StatusError(KubeSimError):
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
-            "code": self.code,
         }
         if details:
             document["details"] = details
+        document["code"] = self.code
         return document
 
 

@@ -75,6 +75,7 @@ OPTIONS: Mapping[str, Mapping[str, Check]] = {
         "allowed_origins": arguments.collection_of("origins"),
         "tls": arguments.flag,
         "read_only": arguments.flag,
+        "kubeconfig": arguments.optional(arguments.instance_of((str, Path), "a path")),
     },
 }
 

@@ -114,6 +114,8 @@ class Kind:
         name_rule: the same rule as a message.
         status: has a status that only `update_status` writes.
         status_at_creation: the creator may send the status, too (a kubelet registers its node so).
+        zero_status: fields that a status always has: numbers and structures that Go's encoder
+            writes even if they are zero (no `omitempty`); None: there are none.
         validate_status: reports every broken rule of a status that is written.
         counts_generation: metadata.generation counts the changes of spec.
         scale: has a scale subresource (spec.replicas, status.replicas).
@@ -153,6 +155,7 @@ class Kind:
     name_rule: str = SUBDOMAIN_RULE
     status: bool = True
     status_at_creation: bool = False
+    zero_status: Document | None = None
     validate_status: Validate | None = None
     counts_generation: bool = True
     scale: bool = False

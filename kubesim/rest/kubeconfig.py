@@ -3,7 +3,9 @@
 >>> print(kubeconfig_text("http://127.0.0.1:8080").splitlines()[4])
     server: "http://127.0.0.1:8080"
 
-There is always a user entry, if only an empty one: some clients (lightkube) fail without it.
+There is always a user entry, if only an empty one: some clients (lightkube) fail without it. Over
+TLS it always holds a token, since kubectl asks for a user name and a password otherwise. Over plain
+HTTP the file says `insecure-skip-tls-verify`: without it the JavaScript client refuses the server.
 
 Source: k8s.io/client-go/tools/clientcmd/api/v1 (Config).
 """
@@ -14,6 +16,7 @@ import json
 from base64 import b64encode
 
 NAME = "kubesim"
+UNCHECKED_TOKEN = "not-checked"  # of a TLS server that requires none
 
 
 def kubeconfig_text(
@@ -31,6 +34,9 @@ def kubeconfig_text(
     cluster = f"    server: {quote(server)}\n"
     if authority is not None:
         cluster += f"    certificate-authority-data: {b64encode(authority.encode()).decode()}\n"
+    else:
+        cluster += "    insecure-skip-tls-verify: true\n"
+    token = token or (UNCHECKED_TOKEN if authority is not None else None)
     entry = f"  user:\n    token: {quote(token)}\n" if token else "  user: {}\n"
     return (
         "apiVersion: v1\nkind: Config\nclusters:\n"

@@ -51,6 +51,7 @@ class RestServer:
         tls: speak TLS, with a new self-signed certificate.
         read_only: reject every request that would change something.
         statistics: returns the counts of the components, for /metrics.
+        kubeconfig: a file to write the kubeconfig to, before the server accepts connections.
 
     Raises:
         BadRequest: another host than loopback without a token; TLS without the program openssl.
@@ -71,6 +72,7 @@ class RestServer:
         tls: bool = False,
         read_only: bool = False,
         statistics: Callable[[], Statistics] | None = None,
+        kubeconfig: str | Path | None = None,
     ) -> None:
         self.users = Users(users)
         if host not in LOOPBACK_ADDRESSES and not token and not self.users.configured:
@@ -98,6 +100,7 @@ class RestServer:
         self.heads = HeadCache()
         self.caches_heads = not self.users.configured
         self._requested_port = port
+        self._kubeconfig_path = kubeconfig
         self._http: HTTPServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -139,7 +142,8 @@ class RestServer:
         """Bind the address and serve it in background threads.
 
         Raises:
-            OSError: the port is in use; the message says what to do.
+            OSError: the port is in use; the message says what to do. Or the kubeconfig cannot be
+                written.
         """
         if self._http is not None:
             return self
@@ -151,6 +155,14 @@ class RestServer:
                 "Another server may be using it: stop that server, or choose another port "
                 "(--port 8081, or --port 0 for any free one)"
             ) from error
+        try:
+            if self._kubeconfig_path is not None:
+                self.kubeconfig(self._kubeconfig_path)
+            self._http.server_activate()
+        except OSError:
+            http, self._http = self._http, None
+            http.server_close()
+            raise
         self.streams.start()
         self._thread = threading.Thread(
             target=self._http.serve_forever, args=(0.05,), name="rest", daemon=True

@@ -242,7 +242,7 @@ def test_update_leaves_status_and_server_fields_alone(api: KubeAPI) -> None:
     new["status"] = {"replicas": 99}
     new["metadata"].update(creationTimestamp="1999", deletionTimestamp="x", generation=50)
     updated = api.update(new)
-    assert updated["status"] == {"replicas": 2}
+    assert updated["status"] == {"replicas": 2, "availableReplicas": 0}
     assert updated["metadata"]["creationTimestamp"] == old["metadata"]["creationTimestamp"]
     assert updated["metadata"]["uid"] == old["metadata"]["uid"]
     assert "deletionTimestamp" not in updated["metadata"]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
 import ssl
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kube_http import MAPS, PODS, Kube, config_map, kube
+from kubectl_tool import found, usual
 
 from kubesim.__main__ import main
 from kubesim.errors import BadRequest
+from kubesim.rest.kubeconfig import kubeconfig_text
 from kubesim.rest.users import ADMIN, RequestAttributes, Rule, User, read_users
 
 pytestmark = pytest.mark.live
@@ -239,3 +243,26 @@ def test_an_administrator_may_impersonate_other_users() -> None:
         assert ask("DELETE", f"{PODS}/auto-pod-0", **both).status == 403
         refused = ask("GET", PODS, Authorization=bearer(ANN), Impersonate_User="boss")
         assert 'cannot impersonate resource "users"' in refused.body["message"]
+
+
+def test_a_kubeconfig_says_all_that_clients_insist_on() -> None:
+    """Over TLS a token, though none is asked for; over plain HTTP that no certificate counts."""
+    plain = kubeconfig_text("http://127.0.0.1:8080")
+    assert "    insecure-skip-tls-verify: true\n" in plain and "user: {}" in plain
+    secure = kubeconfig_text("https://127.0.0.1:8080", authority="PEM")
+    assert '    token: "not-checked"\n' in secure and "insecure" not in secure
+    assert '    token: "mine"\n' in kubeconfig_text("https://a", authority="PEM", token="mine")
+
+
+@pytest.mark.parametrize("version", usual(found()))
+def test_kubectl_asks_for_no_password_over_tls(version: str, tmp_path: Path) -> None:
+    """`serve --tls` without a token: the kubeconfig is all that kubectl needs."""
+    with kube(tls=True) as (_, ask):
+        config = tmp_path / "config"
+        ask.server.kubeconfig(config)
+        command = [found()[version], "--kubeconfig", str(config), "get", "nodes", "-o", "name"]
+        environment = {**os.environ, "HOME": str(tmp_path)}
+        shown = subprocess.run(
+            command, capture_output=True, text=True, input="", timeout=60, env=environment
+        )
+    assert (shown.returncode, shown.stdout.split()) == (0, ["node/node-1", "node/node-2"])

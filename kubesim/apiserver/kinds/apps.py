@@ -27,6 +27,12 @@ from kubesim.objects.wellknown import TEMPLATE_GENERATION
 REVISION_HISTORY_LIMIT = 10
 ROLLING = "25%"  # maxSurge and maxUnavailable of a Deployment
 PROGRESS_DEADLINE_SECONDS = 600
+DAEMONSET_COUNTS = (  # of a status that are always written
+    "currentNumberScheduled",
+    "numberMisscheduled",
+    "desiredNumberScheduled",
+    "numberReady",
+)
 MUTABLE_FIELDS = (  # of a StatefulSet's spec
     "replicas",
     "ordinals",
@@ -262,6 +268,11 @@ def validate_statefulset_update(new: Document, old: Document, errors: FieldError
 # -- ControllerRevision and Lease ------------------------------------------------------------------
 
 
+def default_revision(revision: Document) -> None:
+    """Default to revision 0, which is always written."""
+    fill(revision, "revision", 0)
+
+
 def validate_revision_update(new: Document, old: Document, errors: FieldErrors) -> None:
     """Forbid changes of a ControllerRevision's data; only its number may change.
 
@@ -292,12 +303,14 @@ KINDS = (
         default=default_statefulset,
         validate=validate_statefulset,
         validate_update=validate_statefulset_update,
+        zero_status={"replicas": 0, "availableReplicas": 0},
         scale=True,
     ),
     Kind(
         "ControllerRevision",
         "controllerrevisions",
         group="apps",
+        default=default_revision,
         validate_update=validate_revision_update,
         status=False,
     ),
@@ -318,6 +331,7 @@ KINDS = (
         default=default_replicaset,
         validate=validate_replicaset,
         validate_update=validate_selector_update,
+        zero_status={"replicas": 0},
         scale=True,
         selectable_fields=("status.replicas",),
     ),
@@ -342,5 +356,6 @@ KINDS = (
         admit=admit_daemonset,
         validate=validate_daemonset,
         validate_update=validate_selector_update,
+        zero_status=dict.fromkeys(DAEMONSET_COUNTS, 0),
     ),
 )

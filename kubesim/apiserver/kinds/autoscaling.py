@@ -265,5 +265,6 @@ def kinds(*, scale_to_zero: bool = False) -> tuple[Kind, ...]:
             versions=(KindVersion("v1", to_v2, from_v2),),
             default=default_hpa,
             validate=validate_hpa_to_zero if scale_to_zero else validate_hpa,
+            zero_status={"desiredReplicas": 0},
         ),
     )

@@ -23,6 +23,7 @@ PREFIX = "autoscaling.alpha.kubernetes.io/"
 METRICS, BEHAVIOR = f"{PREFIX}metrics", f"{PREFIX}behavior"
 CONDITIONS, CURRENT = f"{PREFIX}conditions", f"{PREFIX}current-metrics"
 TARGET = "targetCPUUtilizationPercentage"
+ALWAYS_WRITTEN = ("currentReplicas", "desiredReplicas")  # of a status in v1: no omitempty
 CURRENT_CPU = "currentCPUUtilizationPercentage"
 
 
@@ -39,6 +40,8 @@ def from_v2(hpa: Document) -> Document:
         carried[METRICS] = [metric for metric in metrics if metric is not cpu]
         carried[BEHAVIOR] = spec.pop("behavior", None)
     if isinstance(status, dict):
+        for field in ALWAYS_WRITTEN:
+            status.setdefault(field, 0)
         current = status.pop("currentMetrics", None) or []
         cpu = next((metric for metric in current if _cpu_use(metric) is not None), None)
         if cpu is not None:
@@ -75,6 +78,9 @@ def to_v2(hpa: Document) -> Document:
         if carried.get(BEHAVIOR):
             spec["behavior"] = carried[BEHAVIOR]
     if isinstance(status, dict):
+        for field in ALWAYS_WRITTEN:
+            if status.get(field) == 0:
+                del status[field]
         used = status.pop(CURRENT_CPU, None)
         if carried.get(CURRENT):
             status["currentMetrics"] = carried[CURRENT]

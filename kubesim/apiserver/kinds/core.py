@@ -20,6 +20,7 @@ from kubesim.objects.meta import valid_dns1123_label
 from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, TAINT_EFFECTS
 from kubesim.quantity import parse_quantity
 
+NAMESPACE_FINALIZER = "kubernetes"  # FinalizerKubernetes
 EVENT_TTL_SECONDS = 3600.0  # kube-apiserver --event-ttl
 
 
@@ -27,21 +28,35 @@ EVENT_TTL_SECONDS = 3600.0  # kube-apiserver --event-ttl
 
 
 def default_namespace(namespace: Document) -> None:
-    """Set phase, finalizer and the label with the namespace's name."""
+    """Set the phase and the label with the namespace's name."""
     metadata = namespace["metadata"]
     fill(metadata, "labels", {})
     if isinstance(metadata["labels"], dict):
         metadata["labels"][NAMESPACE_NAME_LABEL] = metadata.get("name", "")
-    fill(namespace, "spec", {"finalizers": ["kubernetes"]})
+    fill(namespace, "spec", {})
     fill(namespace, "status", {"phase": "Active"})
 
 
 def admit_namespace(_server: ServerView, namespace: Document, old: Document | None) -> None:
-    """Keep spec.finalizers in an update: only `finalize` changes them."""
+    """Add the finalizer ``kubernetes`` to a new namespace; later only `finalize` changes them.
+
+    Without this finalizer the namespace's content would outlive it. Clients in Go send an empty
+    spec.
+
+    Source: pkg/registry/core/namespace/strategy.go (PrepareForCreate, PrepareForUpdate).
+    """
     spec = namespace.get("spec")
-    if old is not None and isinstance(spec, dict):
+    if not isinstance(spec, dict):
+        return
+    if old is None:
+        finalizers = spec.get("finalizers")
+        if finalizers is None:
+            spec["finalizers"] = [NAMESPACE_FINALIZER]
+        elif isinstance(finalizers, list) and NAMESPACE_FINALIZER not in finalizers:
+            finalizers.append(NAMESPACE_FINALIZER)
+    else:
         before = (old.get("spec") or {}).get("finalizers")
-        if before is None:
+        if not before:
             spec.pop("finalizers", None)
         else:
             spec["finalizers"] = list(before)

@@ -49,5 +49,6 @@ KINDS = (
         default=default_budget,
         validate=validate_budget,
         validate_status=validate_budget_status,
+        zero_status=dict.fromkeys(COUNTS, 0),
     ),
 )

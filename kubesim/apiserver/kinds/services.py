@@ -285,6 +285,7 @@ KINDS = (
         admit=admit_service,
         validate=validate_service,
         validate_update=validate_service_update,
+        zero_status={"loadBalancer": {}},
         valid_name=valid_service_name,
         name_rule=NAME_RULE,
         counts_generation=False,

@@ -247,6 +247,8 @@ class ObjectCreator:
             metadata.pop(field, None)
         if kind.status and not kind.status_at_creation:
             new.pop("status", None)  # a client sets the desired state; components write the status
+            if kind.zero_status:
+                new["status"] = thaw(kind.zero_status)
         metadata["uid"] = meta.new_uid(core.uid_stream(kind))
         base = "" if metadata.get("name") else metadata.get("generateName")
         for attempt in range(1, GENERATE_ATTEMPTS + 1):

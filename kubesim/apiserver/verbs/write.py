@@ -163,6 +163,8 @@ class ObjectWriter:
             identity["namespace"] = metadata.get("namespace") or DEFAULT_NAMESPACE
         version, uid = metadata.get("resourceVersion"), metadata.get("uid")
         raw = document.get("status") or {}
+        if kind.zero_status and isinstance(raw, dict):
+            raw = {**raw, **{k: v for k, v in kind.zero_status.items() if raw.get(k) is None}}
         if managed is None:
             kv = self._core.store.get(
                 kind.key(identity.get("namespace", ""), str(identity["name"] or ""))
@@ -224,7 +226,10 @@ class ObjectWriter:
         finalizers = list((document.get("spec") or {}).get("finalizers") or ())
 
         def change(old: Document) -> Document:
-            return {**old, "spec": {**(old.get("spec") or {}), "finalizers": finalizers}}
+            spec = {k: v for k, v in (old.get("spec") or {}).items() if k != "finalizers"}
+            if finalizers:
+                spec["finalizers"] = finalizers
+            return {**old, "spec": spec}
 
         return self._swap(
             self._core.registry.find("Namespace"),

@@ -156,7 +156,10 @@ class ConnectionOwner(Protocol):
 
 
 class HTTPServer(ThreadingHTTPServer):
-    """http.server with a large backlog, and sockets that can be handed over to the streams."""
+    """http.server with a large backlog, and sockets that can be handed over to the streams.
+
+    The constructor binds the address; `server_activate` lets clients connect.
+    """
 
     request_queue_size = BACKLOG
     daemon_threads = True
@@ -167,7 +170,12 @@ class HTTPServer(ThreadingHTTPServer):
         self.owner = owner
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
-        super().__init__(address, ConnectionHandler)
+        super().__init__(address, ConnectionHandler, bind_and_activate=False)
+        try:
+            self.server_bind()
+        except OSError:
+            self.server_close()
+            raise
 
     def server_bind(self) -> None:
         """Bind without a DNS query for the server's own name, which can take seconds offline."""
@@ -249,7 +257,10 @@ class ConnectionHandler(BaseHTTPRequestHandler):
             response = owner.reject(rejection)
             close = rejection.close
         if response.stream is not None and not head_only:
-            head = render_head(response, length=None, close=True)
+            # A chunked stream says itself where it ends. The official Python client waits a minute
+            # when it stops a watch whose head announces the end of the connection.
+            chunked = "Transfer-Encoding" in response.headers
+            head = render_head(response, length=None, close=not chunked)
             response.stream(connection.detach_socket(), head)
             return False
         connection.send(render(response, close=close, head_only=head_only))

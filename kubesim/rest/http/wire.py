@@ -36,7 +36,7 @@ JSON_TYPES = ("application/json", *SIMPLE_TYPES)
 _REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)")
 _ABSOLUTE = re.compile("https?://([^/?#]*)", re.ASCII | re.IGNORECASE)
-CHUNKED_PATHS = ("/api/v1/", "/apis/")
+OBJECT_PATHS = ("/api/v1/", "/apis/")
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[\x20-\x7e]*)?", re.ASCII)
 _LENGTH = re.compile("[0-9]{1,18}", re.ASCII)
 _SINGLE_HEADERS = ("host", "content-length", "transfer-encoding", "content-type", "authorization")
@@ -120,20 +120,25 @@ class Request:
         self.origin = origin
 
     def parameter(self, name: str, default: str = "") -> str:
-        """Return a query parameter that may occur only once.
+        """Return a query parameter; its first value where Kubernetes' objects are served.
 
         Args:
             name: of the parameter.
             default: the value if the query does not name it.
 
         Raises:
-            RequestRejected: 400, the query is malformed or a parameter occurs twice.
+            RequestRejected: 400, the query is malformed, or a parameter of the simulator's own
+                routes occurs twice.
+
+        Source: k8s.io/apimachinery/pkg/runtime/converter.go (Convert_Slice_string_To_string).
         """
         if self._parameters is None:
             pairs = [pair for pair in self._pairs() if pair[0] not in REPEATED]
             self._parameters = dict(pairs)
             if len(self._parameters) != len(pairs):
-                raise RequestRejected(400, "duplicate query parameter", close=False)
+                if not self.path.startswith(OBJECT_PATHS):
+                    raise RequestRejected(400, "duplicate query parameter", close=False)
+                self._parameters = dict(reversed(pairs))  # of several values the first counts
         return self._parameters.get(name, default)
 
     def parameters(self, name: str) -> list[str]:
@@ -283,7 +288,7 @@ def body_length(request: Request) -> int:
     headers = request.headers
     if "transfer-encoding" in headers:
         chunked = headers["transfer-encoding"].lower() == "chunked" and request.modern
-        if chunked and "content-length" not in headers and request.path.startswith(CHUNKED_PATHS):
+        if chunked and "content-length" not in headers and request.path.startswith(OBJECT_PATHS):
             return -1
         raise RequestRejected(411, "send the body with Content-Length, not with Transfer-Encoding")
     text = headers.get("content-length")

@@ -174,7 +174,15 @@ def object_response(
     texts = list(dict.fromkeys(warnings))[:WARNING_LIMIT]
     lines = ", ".join(f"299 - {_quoted(text)}" for text in texts)
     headers = {"Warning": lines} if texts else NO_HEADERS
-    return Response(status, encode(document).encode(), headers=headers)
+    return Response(status, encode_line(document), headers=headers)
+
+
+def encode_line(document: Mapping[str, object]) -> bytes:
+    """Return a document as JSON that ends with a newline, as Go's encoder writes it.
+
+    Source: k8s.io/apimachinery/pkg/runtime/serializer/json (doEncode).
+    """
+    return f"{encode(document)}\n".encode()
 
 
 def error_response(error: StatusError) -> Response:
@@ -184,8 +192,8 @@ def error_response(error: StatusError) -> Response:
         headers["Retry-After"] = str(error.retry_after_seconds)
     status = error.status()
     if not error.kind and not error.name and status.get("details") is None:
-        status["details"] = {}
-    return Response(error.code, encode(status).encode(), headers=headers)
+        status["details"], status["code"] = {}, status.pop("code")
+    return Response(error.code, encode_line(status), headers=headers)
 
 
 def rejection_response(code: int, message: str, headers: dict[str, str]) -> Response:
@@ -197,7 +205,7 @@ def rejection_response(code: int, message: str, headers: dict[str, str]) -> Resp
         headers: headers of the response, for example Allow.
     """
     status = GenericStatusError(code, message).status()
-    return Response(code, encode(status).encode(), headers=headers)
+    return Response(code, encode_line(status), headers=headers)
 
 
 def success_response(details: Mapping[str, object], status: int = 200) -> Response:

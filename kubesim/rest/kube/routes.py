@@ -30,6 +30,7 @@ from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.kube import bodies, discovery, metrics
 from kubesim.rest.kube.discovery import AGGREGATED, Resource
+from kubesim.rest.kube.health import serve_health
 from kubesim.rest.kube.openapi import OpenAPI
 from kubesim.rest.kube.pods import PodHandlers
 from kubesim.rest.kube.requestinfo import (
@@ -194,8 +195,8 @@ class KubeRoutes:
                 document = discovery.api_resources(self.resources(), group, version)
             case ("version",):
                 document = dict(BUILD)
-            case ("livez" | "readyz", *_) if len(segments) <= 2:
-                return Response(200, b"ok", "text/plain; charset=utf-8")
+            case ("livez" | "readyz", *_):
+                return serve_health(request, segments)
             case ("openapi", "v2") | ("openapi", "v3", *_):
                 return self._openapi.serve(request, segments[1:])
             case _:

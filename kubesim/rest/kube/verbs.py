@@ -35,7 +35,27 @@ from kubesim.rest.kube.response import Transformer, include_of, object_response,
 from kubesim.rest.serializer.negotiation import OBJECTS, form_of
 
 Warnings = list[str]
-RETURNED_KINDS = ("Pod", "Namespace", "Service")  # DELETE responds with the object, not a Status
+RETURNED_KINDS = frozenset(  # DELETE responds with the object, not a Status: ReturnDeletedObject
+    {
+        "Namespace",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Pod",
+        "PodTemplate",
+        "ResourceQuota",
+        "Service",
+        "ServiceAccount",
+        "DeviceClass.resource.k8s.io",
+        "ResourceClaim.resource.k8s.io",
+        "ResourceClaimTemplate.resource.k8s.io",
+        "CSIDriver.storage.k8s.io",
+        "CSINode.storage.k8s.io",
+        "CSIStorageCapacity.storage.k8s.io",
+        "StorageClass.storage.k8s.io",
+        "VolumeAttachment.storage.k8s.io",
+        "VolumeAttributesClass.storage.k8s.io",
+    }
+)
 
 
 class CollectionDeleteArguments(TypedDict):
@@ -229,11 +249,15 @@ class Verbs:
     # -- deleting --------------------------------------------------------------------------------
 
     def delete(self, request: Request, target: Target) -> Response:
-        """Delete an object; the response is the object while it terminates, else a Status."""
+        """Delete an object; the response is the object while it terminates, else a Status.
+
+        The objects of some kinds are always returned.
+        Source: pkg/registry/*/*/storage/storage.go (ReturnDeletedObject).
+        """
         options = delete_query(request, bodies.read_options(request))
         kind, name = target.kind, target.info.name
         last = self._api.delete(kind.kind, name, target.namespace, **_deletion(options))
-        if kind.kind in RETURNED_KINDS or "deletionTimestamp" in last["metadata"]:
+        if kind.qualified_kind in RETURNED_KINDS or "deletionTimestamp" in last["metadata"]:
             return object_response(self._transformer(request, target).one(last))
         details = {"name": name, "kind": kind.plural, "uid": last["metadata"].get("uid", "")}
         if kind.group:

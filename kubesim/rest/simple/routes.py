@@ -33,6 +33,7 @@ from kubesim.rest.handler import Router
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request
+from kubesim.rest.kube.health import serve_health
 from kubesim.rest.simple.logs import LogRoutes
 from kubesim.rest.simple.pods import PodRoutes
 from kubesim.rest.simple.watch import WatchRoute
@@ -104,7 +105,7 @@ def make_router(
     router.add("GET", "/api/explain/:kind/:name", cluster.explain)
     router.add("GET", "/api/explain/:kind/:namespace/:name", cluster.explain_in_namespace)
     router.add("GET", "/health", lambda _request: Response.json({"status": "ok"}))
-    router.add("GET", "/healthz", lambda _request: Response(200, b"ok", "text/plain"))
+    router.add("GET", "/healthz", lambda request: serve_health(request, ("healthz",)))
     router.add("GET", "/", lambda _request: Response.json({"routes": ROUTES}))
     return router
 
