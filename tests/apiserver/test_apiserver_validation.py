@@ -9,7 +9,7 @@ from api_builders import a_config_map, a_node, a_pod, a_statefulset, labelled
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.kinds.pods import POD_IS_FIXED
-from kubesim.errors import Invalid
+from kubesim.errors import BadRequest, Invalid
 
 MAIN = {"name": "main", "image": "nginx"}
 
@@ -31,16 +31,12 @@ def causes_of(refused: pytest.ExceptionInfo[Invalid]) -> list[tuple[str, str]]:
 POD_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("spec.containers", "Required", "", {"containers": []}),
     ("spec.containers", "Required", "", {"containers": None}),
-    ("spec.containers", "Invalid", "must be a list", {"containers": {"main": MAIN}}),
-    ("spec.containers[0]", "Invalid", "must be an object", {"containers": ["main"]}),
     ("spec.containers[0].name", "Required", "", main(name=None)),
     ("spec.containers[0].name", "Invalid", "RFC 1123 label", main(name="Main")),
-    ("spec.containers[0].name", "Invalid", "RFC 1123 label", main(name=["x"])),
     ("spec.containers[1].name", "Duplicate", '"main"', {"containers": [MAIN, MAIN]}),
     ("spec.initContainers[0].name", "Duplicate", "", {**main(), "initContainers": [MAIN]}),
     ("spec.containers[0].image", "Required", "", main(image="")),
     ("spec.containers[0].image", "Invalid", "whitespace", main(image=" nginx")),
-    ("spec.containers[0].resources.requests[cpu]", "Invalid", "", resources(requests={"cpu": "x"})),
     (
         "spec.containers[0].resources.requests[memory]",
         "Invalid",
@@ -59,7 +55,6 @@ POD_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
         "must be less than or equal to memory limit of 1Mi",
         resources(requests={"memory": "2M"}, limits={"memory": "1Mi"}),
     ),
-    ("spec.containers[0].resources", "Invalid", "must be an object", main(resources="lots")),
     ("spec.containers[0].ports[0].containerPort", "Required", "", main(ports=[{"name": "x"}])),
     (
         "spec.containers[0].ports[0].containerPort",
@@ -82,14 +77,6 @@ POD_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
         {"terminationGracePeriodSeconds": -1},
     ),
     ("spec.activeDeadlineSeconds", "Invalid", "", {"activeDeadlineSeconds": 0}),
-    (
-        "spec.nodeSelector[disk]",
-        "Invalid",
-        "must be a string; quote it",
-        {"nodeSelector": {"disk": 1}},
-    ),
-    ("spec.nodeName", "Invalid", "must be a string", {"nodeName": 1}),
-    ("spec.overhead[cpu]", "Invalid", "", {"overhead": {"cpu": "x"}}),
     (
         "spec.tolerations[0].operator",
         "NotSupported",
@@ -325,8 +312,6 @@ STS_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
         {"selector": {"matchLabels": {"app": "other"}}},
     ),
     ("spec.replicas", "Invalid", "must be greater than or equal to 0", {"replicas": -1}),
-    ("spec.replicas", "Invalid", "must be less than or equal to", {"replicas": 10**12}),
-    ("spec.replicas", "Invalid", "whole number", {"replicas": 1.5}),
     ("spec.podManagementPolicy", "Invalid", "'Parallel'", {"podManagementPolicy": "Random"}),
     ("spec.updateStrategy", "Invalid", "'OnDelete'", {"updateStrategy": {"type": "Recreate"}}),
     (
@@ -336,7 +321,6 @@ STS_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
         {"updateStrategy": {"rollingUpdate": {"partition": -1}}},
     ),
     ("spec.minReadySeconds", "Invalid", "", {"minReadySeconds": -1}),
-    ("spec.revisionHistoryLimit", "Invalid", "", {"revisionHistoryLimit": "ten"}),
 ]
 
 
@@ -360,7 +344,7 @@ def test_a_template_of_a_statefulset(api: KubeAPI) -> None:
         api.create(workload)
     workload = a_statefulset()
     workload["spec"]["template"]["metadata"]["labels"]["size"] = 3
-    with pytest.raises(Invalid, match=r"template.metadata.labels\[size\]"):
+    with pytest.raises(BadRequest, match=r"ObjectMeta.spec.template.metadata.labels"):
         api.create(workload)
     workload["spec"]["template"] = None
     with pytest.raises(Invalid):
@@ -425,7 +409,7 @@ def test_rules_of_a_node(api: KubeAPI) -> None:
 
 def test_rules_of_a_config_map(api: KubeAPI) -> None:
     """Values are strings; an immutable ConfigMap cannot change."""
-    with pytest.raises(Invalid, match=r"data\[port\]: Invalid value: 80"):
+    with pytest.raises(BadRequest, match=r"cannot unmarshal number into .*ConfigMap.data"):
         api.create({**a_config_map(), "data": {"port": 80}})
     api.create({**a_config_map(colour="blue"), "immutable": True})
     with pytest.raises(Invalid, match="field is immutable when `immutable` is set"):
@@ -457,36 +441,23 @@ METADATA_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("metadata.name", "Required", "name or generateName is required", {"name": None}),
     ("metadata.name", "Invalid", "a lowercase RFC 1123 subdomain must consist", {"name": "Web"}),
     ("metadata.name", "Invalid", "RFC 1123", {"name": "web\n"}),
-    ("metadata.name", "Invalid", "RFC 1123", {"name": 7}),
     ("metadata.name", "Invalid", "no more than 253 bytes", {"name": "a" * 254}),
     ("metadata.generateName", "Invalid", "RFC 1123", {"generateName": "Web-"}),
-    ("metadata.generateName", "Invalid", "must be a string", {"generateName": 5}),
     ("metadata.labels", "Invalid", "name part must consist of", {"labels": {"a b": "c"}}),
     ("metadata.labels", "Invalid", "prefix part", {"labels": {"Up.io/a": "c"}}),
     ("metadata.labels", "Invalid", "prefix part must be non-empty", {"labels": {"/a": "c"}}),
     ("metadata.labels", "Invalid", "no more than 63 bytes", {"labels": {"a" * 64: "c"}}),
     ("metadata.labels", "Invalid", "no more than 63 bytes", {"labels": {"a": "c" * 64}}),
     ("metadata.labels", "Invalid", "a valid label must be", {"labels": {"a": "-c"}}),
-    ("metadata.labels[a]", "Invalid", "must be a string; quote it", {"labels": {"a": 1}}),
-    ("metadata.labels", "Invalid", "must be an object", {"labels": ["a"]}),
     ("metadata.annotations", "Invalid", "name part", {"annotations": {"a b": "c"}}),
-    (
-        "metadata.annotations[a]",
-        "Invalid",
-        "must be a string; quote it",
-        {"annotations": {"a": True}},
-    ),
     ("metadata.annotations", "TooLong", "262144 bytes", {"annotations": {"a": "x" * 262144}}),
-    ("metadata.finalizers", "Invalid", "must be a list", {"finalizers": "a"}),
     ("metadata.finalizers", "Invalid", "name part", {"finalizers": ["a b"]}),
-    ("metadata.finalizers", "Invalid", "must be a string", {"finalizers": [1]}),
     (
         "metadata.ownerReferences.uid",
         "Invalid",
         "must not be empty",
         {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "a"}]},
     ),
-    ("metadata.ownerReferences", "Invalid", "must be a list", {"ownerReferences": {}}),
 ]
 
 

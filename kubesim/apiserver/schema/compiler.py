@@ -8,9 +8,23 @@ Source: k8s.io/apimachinery/pkg/runtime (decoding), k8s.io/kube-openapi/pkg/vali
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from re import Pattern
+
 from kubesim.apiserver.schema import rules
 from kubesim.apiserver.schema.data import Schema
-from kubesim.apiserver.schema.faults import DECODER, OPENAPI, WIDTHS, Expected, Messages
+from kubesim.apiserver.schema.faults import (
+    BASE64,
+    DECODER,
+    OPENAPI,
+    QUANTITY_TYPE,
+    WIDTHS,
+    Expected,
+    Messages,
+    base64_error,
+    quantity_error,
+)
+from kubesim.apiserver.schema.faults import QUANTITY as WELL_FORMED_QUANTITY
 from kubesim.apiserver.schema.schemas import resolve, type_name_of
 from kubesim.apiserver.schema.shapes import (
     AnyType,
@@ -18,7 +32,7 @@ from kubesim.apiserver.schema.shapes import (
     Atom,
     Fields,
     ObjectShape,
-    Ruled,
+    Parsed,
     Shape,
     Whole,
 )
@@ -55,7 +69,7 @@ class Compiler:
         if self._with_rules:
             before, after = rules.rules_of(schema, lambda part: self.compile(part, owner))
             if before or after:
-                return Ruled(shape, before, after)
+                return rules.Ruled(shape, before, after)
         return shape
 
     def _referenced(self, reference: str, schema: Schema) -> Shape:
@@ -69,13 +83,16 @@ class Compiler:
         kind = schema.get("type")
         if schema.get(INT_OR_STRING):
             return self._atom(schema, owner, "intstr.IntOrString", int, str)
-        if schema.get(QUANTITY):  # its own rules look at the text
-            return self._atom(schema, owner, "resource.Quantity", int, float, str)
+        if schema.get(QUANTITY):
+            pattern, parse_error = WELL_FORMED_QUANTITY, quantity_error
+            return self._parsed(schema, owner, QUANTITY_TYPE, pattern, parse_error, True)
         match kind:
             case "object":
                 return self._object(schema, owner)
             case "array":
                 return self._array(schema, owner)
+            case "string" if schema.get("format") == "byte" and not self._with_rules:
+                return self._parsed(schema, owner, "[]uint8", BASE64, base64_error, False)
             case "string":
                 return self._atom(schema, owner, "string", str)
             case "boolean":
@@ -105,6 +122,18 @@ class Compiler:
     def _atom(self, schema: Schema, owner: str, go_type: str, *types: type) -> Shape:
         expected = self._expected(schema, owner, go_type)
         return Atom(self._messages, expected, self._nullable(schema), types)
+
+    def _parsed(
+        self,
+        schema: Schema,
+        owner: str,
+        go_type: str,
+        pattern: Pattern[str],
+        parse_error: Callable[[str], str],
+        numbers: bool,
+    ) -> Shape:
+        expected, nullable = self._expected(schema, owner, go_type), self._nullable(schema)
+        return Parsed(self._messages, expected, nullable, pattern, parse_error, numbers)
 
     def _whole(self, schema: Schema, owner: str) -> Shape:
         width = str(schema.get("format", "int32"))

@@ -19,6 +19,10 @@ from typing import NamedTuple
 
 from kubesim.apiserver.validation import FieldErrors
 
+QUANTITY_TYPE = "resource.Quantity"
+QUANTITY_FORMAT = (
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+)
 WIDTHS = {"int32": 2**31, "int64": 2**63}
 
 
@@ -102,6 +106,8 @@ def type_of(value: object) -> str:
 
 
 def _decoder_message(expected: Expected, value: object, path: str) -> Fault:
+    if expected.type == QUANTITY_TYPE:
+        return Fault(path, value, QUANTITY_FORMAT)
     match value:
         case bool():
             kind = "bool"
@@ -109,7 +115,7 @@ def _decoder_message(expected: Expected, value: object, path: str) -> Fault:
             kind = f"number {value}" if expected.type in WIDTHS else "number"
         case _:
             kind = type_of(value)
-    where = re.sub(r"\[\d+\]", "", path)
+    where = re.sub(r"\[.*?\]", "", path)
     into = f"Go struct field {expected.owner}.{where}"
     return Fault(path, value, f"json: cannot unmarshal {kind} into {into} of type {expected.type}")
 
@@ -122,6 +128,71 @@ def _openapi_message(expected: Expected, value: object, path: str) -> Fault:
 
 DECODER = Messages(_decoder_message, null_is_absent=True)
 OPENAPI = Messages(_openapi_message, null_is_absent=False)
+
+
+# -- text that the decoder parses ------------------------------------------------------------------
+
+_NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)"
+QUANTITY = re.compile(  # of at most 40 characters: more than any quantity needs
+    r"(?=.{0,40}\Z)" + _NUMBER + r"([eE][+-]?[0-9]{1,2}|[numkMGTPE]|[KMGTPE]i)?", re.ASCII
+)
+_QUANTITY_PARTS = re.compile(r"[+-]?[0-9.]+[eEinumkKMGTP]*[-+]?[0-9]*", re.ASCII)
+_QUANTITY_NUMBER = re.compile(_NUMBER + r"([^0-9.].*)?", re.ASCII)
+
+
+def quantity_error(text: str) -> str:
+    """Return what is wrong with a quantity, or "".
+
+    >>> quantity_error("100m"), quantity_error("1Mb") == QUANTITY_FORMAT
+    ('', True)
+    >>> quantity_error("1KiM"), quantity_error("1.2.3")
+    ("unable to parse quantity's suffix", 'unable to parse numeric part of quantity')
+
+    Source: k8s.io/apimachinery/pkg/api/resource/quantity.go (ParseQuantity).
+    """
+    if QUANTITY.fullmatch(text):
+        return ""
+    if not _QUANTITY_PARTS.fullmatch(text):
+        return QUANTITY_FORMAT
+    if not _QUANTITY_NUMBER.fullmatch(text):
+        return "unable to parse numeric part of quantity"
+    return "unable to parse quantity's suffix"
+
+
+BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", re.ASCII)
+_NEWLINES = str.maketrans("", "", "\r\n")
+
+
+def base64_error(text: str) -> str:
+    r"""Return what is wrong with text in base 64, or ""; line breaks in it are ignored.
+
+    >>> base64_error("aGk="), base64_error("aG\nk="), base64_error("no base64!")
+    ('', '', 'illegal base64 data at input byte 2')
+
+    Source: Go's encoding/base64 (CorruptInputError), which names the byte where decoding stops.
+    """
+    plain = text.translate(_NEWLINES)
+    match = BASE64.match(plain)
+    end = match.end() if match else 0
+    if end == len(plain):
+        return ""
+    rest = plain[end:]
+    is_padded = end > 0 and plain[end - 1] == "="
+    alphabet = re.match(r"[A-Za-z0-9+/]*", rest, re.ASCII)
+    letters = 0 if is_padded or alphabet is None else alphabet.end()
+    if rest[letters:] == "=" and letters == 2:
+        letters += 1  # the second sign of the padding is missing
+    stop = end if letters == len(rest) and "=" not in rest else end + letters
+    return f"illegal base64 data at input byte {_place(text, stop)}"
+
+
+def _place(text: str, position: int) -> int:
+    """Return the place of a character in a text with line breaks; the text's length for its end."""
+    places = [place for place, letter in enumerate(text) if letter not in "\r\n"]
+    return places[position] if position < len(places) else len(text)
+
+
+# -- paths -----------------------------------------------------------------------------------------
 
 
 def join(path: str, name: str) -> str:

@@ -13,10 +13,59 @@ from collections.abc import Callable, Iterator
 
 from kubesim.apiserver.schema.data import Schema
 from kubesim.apiserver.schema.faults import Fault, join, type_of
-from kubesim.apiserver.schema.shapes import Rule, Shape
+from kubesim.apiserver.schema.shapes import Shape
 
 Compile = Callable[[Schema], Shape]
+Rule = Callable[[object, str], Iterator[Fault]]
+"""rule(value, path): what is wrong with a value of the right type."""
 Rules = tuple[Rule, ...]
+
+
+class Ruled(Shape):
+    """A place with rules beyond its type.
+
+    Args:
+        shape: the type.
+        before, after: the rules that report before the parts of the value, and after them.
+    """
+
+    __slots__ = ("_after", "_before", "_shape")
+
+    def __init__(self, shape: Shape, before: tuple[Rule, ...], after: tuple[Rule, ...]) -> None:
+        super().__init__(shape.messages, shape.expected, shape.nullable)
+        self._shape = shape
+        self._before = before
+        self._after = after
+
+    def accepts(self, value: object) -> bool:
+        """Return whether the value is of the type."""
+        return self._shape.accepts(value)
+
+    def fits(self, value: object) -> bool:
+        """Return whether the value is of the type, its parts fit and it breaks no rule."""
+        if value is None and self.nullable:
+            return True
+        if not self._shape.fits(value):
+            return False
+        return not any(
+            True for rules in (self._before, self._after) for rule in rules for _ in rule(value, "")
+        )
+
+    def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
+        """Yield the broken rules and the faults of the parts."""
+        for rule in self._before:
+            yield from rule(value, path)
+        yield from self._shape.inner_faults(value, path)
+        for rule in self._after:
+            yield from rule(value, path)
+
+    def has_no_unknown_fields(self, value: object) -> bool:
+        """Return whether the type has every field of the value."""
+        return self._shape.has_no_unknown_fields(value)
+
+    def unknown(self, value: object, path: str) -> Iterator[str]:
+        """Yield the unknown fields of the value."""
+        yield from self._shape.unknown(value, path)
 
 
 def rules_of(schema: Schema, compile_part: Compile) -> tuple[Rules, Rules]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import isfinite
+from re import Pattern
 from typing import NamedTuple
 
 from kubesim.apiserver.schema.data import Schema
@@ -119,6 +120,47 @@ class Whole(Shape):
     def fits(self, value: object) -> bool:
         """Return whether the value is a whole number within the limits, or null where allowed."""
         return self.accepts(value) or (value is None and self.nullable)
+
+
+class Parsed(Shape):
+    """A place for text that the decoder parses, so that malformed text cannot be decoded.
+
+    Args:
+        pattern: of well-formed text.
+        parse_error: returns what is wrong with a text that does not match the pattern, or "".
+        numbers: whether numbers are accepted, too, as quantities may be.
+    """
+
+    __slots__ = ("numbers", "parse_error", "pattern")
+
+    def __init__(
+        self,
+        messages: Messages,
+        expected: Expected,
+        nullable: bool,
+        pattern: Pattern[str],
+        parse_error: Callable[[str], str],
+        numbers: bool,
+    ) -> None:
+        super().__init__(messages, expected, nullable)
+        self.pattern = pattern
+        self.parse_error = parse_error
+        self.numbers = numbers
+
+    def accepts(self, value: object) -> bool:
+        """Return whether the value is text, or a number where numbers are accepted."""
+        return type(value) is str or (self.numbers and type(value) in (int, float))
+
+    def fits(self, value: object) -> bool:
+        """Return whether the value is well-formed text, an accepted number, or null."""
+        if type(value) is str:
+            return self.pattern.fullmatch(value) is not None or not self.parse_error(value)
+        return self.accepts(value) or (value is None and self.nullable)
+
+    def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
+        """Yield what the parser says of malformed text."""
+        if type(value) is str and (error := self.parse_error(value)):
+            yield Fault(path, value, error)
 
 
 class Fields(NamedTuple):
@@ -320,54 +362,3 @@ class AnyType(Shape):
         for part in self._parts:
             if isinstance(part, ArrayShape):
                 yield from part.unknown(value, path)
-
-
-Rule = Callable[[object, str], Iterator[Fault]]
-"""rule(value, path): what is wrong with a value of the right type."""
-
-
-class Ruled(Shape):
-    """A place with rules beyond its type.
-
-    Args:
-        shape: the type.
-        before, after: the rules that report before the parts of the value, and after them.
-    """
-
-    __slots__ = ("_after", "_before", "_shape")
-
-    def __init__(self, shape: Shape, before: tuple[Rule, ...], after: tuple[Rule, ...]) -> None:
-        super().__init__(shape.messages, shape.expected, shape.nullable)
-        self._shape = shape
-        self._before = before
-        self._after = after
-
-    def accepts(self, value: object) -> bool:
-        """Return whether the value is of the type."""
-        return self._shape.accepts(value)
-
-    def fits(self, value: object) -> bool:
-        """Return whether the value is of the type, its parts fit and it breaks no rule."""
-        if value is None and self.nullable:
-            return True
-        if not self._shape.fits(value):
-            return False
-        return not any(
-            True for rules in (self._before, self._after) for rule in rules for _ in rule(value, "")
-        )
-
-    def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
-        """Yield the broken rules and the faults of the parts."""
-        for rule in self._before:
-            yield from rule(value, path)
-        yield from self._shape.inner_faults(value, path)
-        for rule in self._after:
-            yield from rule(value, path)
-
-    def has_no_unknown_fields(self, value: object) -> bool:
-        """Return whether the type has every field of the value."""
-        return self._shape.has_no_unknown_fields(value)
-
-    def unknown(self, value: object, path: str) -> Iterator[str]:
-        """Yield the unknown fields of the value."""
-        yield from self._shape.unknown(value, path)

@@ -10,8 +10,8 @@ Wrong types are reported in the words of Go's decoder, which names the innermost
 >>> check({"replicas": "three"}, "spec")[0].detail
 'json: cannot unmarshal string into Go struct field Spec.spec.replicas of type int32'
 
-The real server stops at the first wrong type with 400; ours collects them all with their paths as
-422, as it does for every other rule (decision 3).
+As in the real server, the first wrong type is a BadRequest: the document cannot be decoded. So the
+rules of the kinds see values of the right types alone.
 
 Source: sigs.k8s.io/json (UnmarshalTypeError, UnmarshalStrict), k8s.io/apimachinery/pkg/runtime.
 """
@@ -34,17 +34,61 @@ from kubesim.apiserver.schema.schemas import (
 )
 from kubesim.apiserver.schema.shapes import Shape
 from kubesim.apiserver.validation import FieldErrors
+from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 
 Check = Callable[[object, str], "list[Fault] | None"]
 """check(value, path) -> faults, or None."""
 
 
+def wrong_type(kind: Kind, document: Document) -> str:
+    """Return what the decoder says of the first wrong type in an object, or ""."""
+    shape = shape_of(kind)
+    if shape is None:
+        return ""
+    return next((fault.detail for fault in shape.faults(document, "") if fault.detail), "")
+
+
+def refuse_wrong_types(kind: Kind, document: Document) -> None:
+    """Refuse an object that cannot be decoded.
+
+    Raises:
+        BadRequest: a value has another type than its field, or is a malformed quantity or base 64.
+
+    Source: k8s.io/apiserver/pkg/endpoints/handlers/create.go (transformDecodeError).
+    """
+    if detail := wrong_type(kind, document):
+        raise _undecodable(kind, detail)
+
+
+def wrong_type_in_status(kind: Kind, status: object) -> str:
+    """Return what the decoder says of the first wrong type in a status, or ""."""
+    shape = status_shape_of(kind)
+    if shape is None:
+        return ""
+    return next((fault.detail for fault in shape.faults(status, "status") if fault.detail), "")
+
+
+def refuse_wrong_types_in_status(kind: Kind, status: Document) -> None:
+    """Refuse a status that cannot be decoded.
+
+    Raises:
+        BadRequest: as for `refuse_wrong_types`.
+    """
+    if detail := wrong_type_in_status(kind, status):
+        raise _undecodable(kind, detail)
+
+
+def _undecodable(kind: Kind, detail: str) -> BadRequest:
+    named = f'{kind.kind} in version "{kind.version}"'
+    return BadRequest(f"{named} cannot be handled as a {kind.kind}: {detail}")
+
+
 def check_document(kind: Kind, document: Document, errors: FieldErrors) -> None:
-    """Add what the kind's own rules did not find: wrong types, and missing fields.
+    """Add the missing fields that the kind's own rules did not find.
 
     Nothing is reported twice: a path that the kind's rules complained about, or a part of it, is
-    left to them. The status is checked by `check_status`.
+    left to them.
 
     Args:
         kind: the kind of the object; one without a schema has nothing to check.
@@ -59,23 +103,7 @@ def check_document(kind: Kind, document: Document, errors: FieldErrors) -> None:
         if any(_covers(field, fault.path) or _covers(fault.path, field) for field in reported):
             continue
         # A missing field of the metadata is a matter of the rules of metadata.
-        if fault.detail or not fault.path.startswith("metadata."):
-            fault.report(errors)
-
-
-def check_status(kind: Kind, status: Document, errors: FieldErrors) -> None:
-    """Add the wrong types in a status; its writer alone answers for what is missing in it.
-
-    Args:
-        kind: the kind of the object; one without a schema has nothing to check.
-        status: the status.
-        errors: what the kind's rules found; faults are added to it.
-    """
-    shape = status_shape_of(kind)
-    if shape is None or shape.fits(status):
-        return
-    for fault in shape.faults(status, "status"):
-        if fault.detail and not any(_covers(cause.field, fault.path) for cause in errors.causes):
+        if not fault.path.startswith("metadata."):
             fault.report(errors)
 
 

@@ -23,7 +23,12 @@ from kubesim.apiserver.options import (
 )
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema import strict
-from kubesim.apiserver.schema.structural import check_document, full_shape_of, shape_of
+from kubesim.apiserver.schema.structural import (
+    check_document,
+    full_shape_of,
+    refuse_wrong_types,
+    shape_of,
+)
 from kubesim.apiserver.validation import (
     FieldErrors,
     validate_metadata,
@@ -129,8 +134,13 @@ class WritePath:
             old: the object that it replaces; None: it is created.
 
         Raises:
+            BadRequest: a value has another type than its field.
             Invalid: rules are broken; `causes` has each.
         """
+        shape = shape_of(kind)
+        fits = shape is None or shape.fits(new)
+        if not fits:
+            refuse_wrong_types(kind, new)
         errors = FieldErrors()
         metadata = new["metadata"]
         before: Document = {} if old is None else old["metadata"]
@@ -140,13 +150,11 @@ class WritePath:
         if kind.validate is not None:
             kind.validate(new, errors)
         if old is not None and not errors.causes:
-            # Immutable fields are compared only if every field has its right type.
             if "deletionTimestamp" in before:
                 validate_metadata_update(metadata, before, errors)
             if kind.validate_update is not None:
                 kind.validate_update(new, old, errors)
-        shape = shape_of(kind)
-        if shape is not None and not shape.fits(new):
+        if not fits:
             check_document(kind, new, errors)
         if errors.causes:
             raise_if_invalid(kind, str(metadata.get("name", "")), errors)

@@ -19,6 +19,7 @@ from kubesim.apiserver.patch.merge import merge_patch
 from kubesim.apiserver.patch.strategic import strategic_patch
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.strict import SHOWN, check_patched
+from kubesim.apiserver.schema.structural import wrong_type, wrong_type_in_status
 from kubesim.apiserver.verbs.create import check_options
 from kubesim.apiserver.verbs.scale import ScaleSubresource
 from kubesim.apiserver.verbs.versions import in_version
@@ -120,6 +121,9 @@ class Patcher:
                 )
                 if demanded or attempt == PATCH_ATTEMPTS:
                     raise
+            except BadRequest:
+                _refuse_undecodable(resource, new, patch)
+                raise
             else:
                 if subresource == "scale":
                     return result
@@ -171,10 +175,24 @@ def _check_shapes(old: Document, part: Document, patch: Document) -> None:
             _check_shapes(existing, value, patch)
             continue
         go_type = GO_TYPES.get(type(value), "number")
-        shown = json.dumps(json.dumps(patch, default=str)[:SHOWN])
-        message = f"Invalid value: {shown}: cannot restore map from {go_type}"
-        cause = Cause("patch", "FieldValueInvalid", message)
-        raise Invalid(f' "" is invalid: patch: {message}', causes=[cause])
+        raise _invalid_patch(patch, f"cannot restore map from {go_type}")
+
+
+def _refuse_undecodable(kind: Kind, new: Document, patch: object) -> None:
+    """Refuse a patch that gives a field a value of another type.
+
+    Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go (applyPatchToCurrentObject,
+    applyPatchToObject): 422, where a whole object that cannot be decoded is 400.
+    """
+    if detail := wrong_type(kind, new) or wrong_type_in_status(kind, new.get("status")):
+        raise _invalid_patch(patch, detail)
+
+
+def _invalid_patch(patch: object, detail: str) -> Invalid:
+    shown = json.dumps(json.dumps(patch, default=str)[:SHOWN])
+    message = f"Invalid value: {shown}: {detail}"
+    cause = Cause("patch", "FieldValueInvalid", message)
+    return Invalid(f' "" is invalid: patch: {message}', causes=[cause])
 
 
 def _check_identity(old: Document, new: object) -> None:

@@ -18,7 +18,7 @@ from kubesim.apiserver.fieldmanager.managed import keep_times
 from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.structural import check_status, status_shape_of
+from kubesim.apiserver.schema.structural import refuse_wrong_types_in_status, status_shape_of
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.apiserver.verbs.create import SET_BY_THE_SERVER, WritePath
 from kubesim.errors import NotFound
@@ -196,13 +196,12 @@ class ObjectWriter:
         fits = shape is not None and shape.fits(status)
         if fits and kind.validate_status is None:
             return status
+        if not fits:
+            refuse_wrong_types_in_status(kind, status)
         errors = FieldErrors()
         errors.mapping("status", status)
-        if not errors.causes:
-            if kind.validate_status is not None:
-                kind.validate_status({"status": status}, errors)
-            if shape is not None and not fits:
-                check_status(kind, status, errors)
+        if not errors.causes and kind.validate_status is not None:
+            kind.validate_status({"status": status}, errors)
         if errors.causes:
             raise_if_invalid(kind, name, errors)
         return status
