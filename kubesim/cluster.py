@@ -20,13 +20,13 @@ cmd/kube-controller-manager, which starts the controllers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Unpack
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.kinds.metrics import SAMPLE_PREFIX, document_maker
+from kubesim.apiserver.bootstrap import make_store
 from kubesim.autoscaler import AutoscalingPolicy, HorizontalController
 from kubesim.autoscaler.metrics.adapter import make_metrics
 from kubesim.autoscaler.shadow import shadow_controllers, side_by_side
@@ -44,7 +44,7 @@ from kubesim.ctl.outages import ControllerHandle
 from kubesim.ctl.rollout import Rollout
 from kubesim.ctl.trace import Trace, trace
 from kubesim.errors import BadRequest, WorkerFailed
-from kubesim.kubelet import JOB_SECONDS, KubeletConfig
+from kubesim.kubelet import JOB_SECONDS, KubeletConfig, Stage
 from kubesim.kubelet.usage.models import capacities
 from kubesim.kubelet.usage.workload import Factory
 from kubesim.machines import Machines
@@ -57,7 +57,7 @@ from kubesim.scheduler.multi import Schedulers, make_schedulers, proposals_for, 
 from kubesim.scheduler.policy import PlacementPolicy
 from kubesim.scheduler.registry import ProfileSource
 from kubesim.simple import autopod, hpaconfig
-from kubesim.store import EtcdStore, HistoryDigest
+from kubesim.store import HistoryDigest
 from kubesim.table import Table
 from kubesim.traffic import Queue, Traffic, TrafficModel
 from kubesim.traffic.models import traffic_model
@@ -90,6 +90,7 @@ class Cluster:
         max_threads: on the live clock, workers above this number share one paced thread.
         kubelet: reserved resources, eviction thresholds and image pulls of all nodes.
         job_seconds: how long a program with an end runs if its command is not understood.
+        stages: rules about the life of pods, chosen by label (see `kubesim.kubelet.Stage`).
 
     Raises:
         BadRequest: an argument that makes no sense; the message says what was expected.
@@ -119,6 +120,7 @@ class Cluster:
         max_threads: int = 1_000,
         kubelet: KubeletConfig | None = None,
         job_seconds: float = JOB_SECONDS,
+        stages: Sequence[Stage] = (),
     ) -> None:
         check_cluster_options(locals())
         self.seed = seed
@@ -134,7 +136,7 @@ class Cluster:
         self.decisions = DecisionLog()
 
         # etcd, and the API server as the only door to it.
-        self.store = self._make_store(history_limit)
+        self.store = make_store(history_limit, self.clock, self.analytics)
         self._digest = HistoryDigest(self.store) if digest else None
         self.api = KubeAPI(self.store, self.clock, self.streams, analytics=self.analytics)
         self.tools = Tools(self.api, self.clock, self.streams, self.analytics, self.decisions)
@@ -143,7 +145,7 @@ class Cluster:
         # balancer tells the kubelets directly how many arrive.
         self.traffic = Traffic(self.api, self.clock, capacities(seed, workloads))
         options = NodeOptions(cpu=node_cpu, memory=node_memory, max_pods=max_pods, config=kubelet)
-        options["job_seconds"] = job_seconds
+        options |= {"job_seconds": job_seconds, "stages": stages}
         self._machines = Machines(self.tools, self.traffic, workloads, nodes, options)
         self.kubelets = self._machines.kubelets
         self.schedulers = make_schedulers(self.tools, profile, schedulers)
@@ -153,16 +155,6 @@ class Cluster:
         self._shadows = shadow_controllers(self.api, shadow_policies, **self.tools.options())
         self.autoscaler = HorizontalController(self.api, policy=policy, **self.tools.options())
         self._start(hpa)
-
-    def _make_store(self, history_limit: int) -> EtcdStore:
-        store = EtcdStore(
-            history_limit=history_limit,
-            sample_prefix=SAMPLE_PREFIX,
-            sample_document=document_maker(self.clock.timestamp),
-            analytics=self.analytics,
-        )
-        self.analytics.attach_samples(store.samples_since)
-        return store
 
     def _start(self, hpa: bool) -> None:
         if self._digest is not None:

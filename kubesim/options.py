@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
 from kubesim import arguments
 from kubesim.arguments import Check, check_arguments
 from kubesim.clock.base import Clock
-from kubesim.kubelet import KubeletConfig
+from kubesim.kubelet import KubeletConfig, Stage
 
 MOST_NODES = 5_000  # Kubernetes is tested with as many
 POLICY = arguments.having("recommend", "an object with a method recommend(observation)")
+
+STAGES = arguments.list_of(arguments.instance_of(Stage, "a Stage"), "Stages")
 
 CLUSTER: Mapping[str, Check] = {
     "nodes": arguments.count(MOST_NODES),
@@ -40,6 +42,7 @@ CLUSTER: Mapping[str, Check] = {
     "history_limit": arguments.whole_number(1),
     "max_threads": arguments.whole_number(1),
     "job_seconds": arguments.number(unit="seconds"),
+    "stages": STAGES,
     "kubelet": arguments.optional(arguments.instance_of(KubeletConfig, "a KubeletConfig")),
 }
 
@@ -85,6 +88,7 @@ NODE: Mapping[str, Check] = {
     "memory": arguments.memory_quantity,
     "max_pods": arguments.whole_number(0),
     "job_seconds": arguments.number(unit="seconds"),
+    "stages": STAGES,
     "labels": arguments.optional(
         arguments.mapping_of(arguments.instance_of(str, "a string"), "strings")
     ),
@@ -101,6 +105,7 @@ class NodeOptions(TypedDict, total=False):
         labels: in addition to its hostname, architecture and operating system.
         config: reserved resources, eviction thresholds and image pulls.
         job_seconds: how long a program with an end runs if its command is not understood.
+        stages: rules about the life of pods.
     """
 
     cpu: str
@@ -109,6 +114,7 @@ class NodeOptions(TypedDict, total=False):
     labels: Mapping[str, str] | None
     config: KubeletConfig | None
     job_seconds: float
+    stages: Sequence[Stage]
 
 
 def check_cluster_options(options: Mapping[str, object]) -> None:

@@ -6,6 +6,7 @@ pkg/apis/scheduling/v1/helpers.go (SystemPriorityClasses).
 
 from __future__ import annotations
 
+from kubesim.analytics import Analytics
 from kubesim.apiserver.core import Core
 from kubesim.apiserver.kinds import (
     apps,
@@ -22,8 +23,10 @@ from kubesim.apiserver.kinds import (
 )
 from kubesim.apiserver.registry import Registry
 from kubesim.apiserver.verbs.create import ObjectCreator
+from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.meta import name_of
+from kubesim.store import EtcdStore
 
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
@@ -45,6 +48,24 @@ def default_registry(*, scale_to_zero: bool = False) -> Registry:
     ]
     groups = (discovery, policy, scheduling, crds, metrics)
     return Registry([*first, *(kind for group in groups for kind in group.KINDS)])
+
+
+def make_store(history_limit: int, clock: Clock, analytics: Analytics) -> EtcdStore:
+    """Return the store of a new cluster, which keeps objects and usage samples.
+
+    Args:
+        history_limit: changes that it keeps before it compacts.
+        clock: writes the timestamps of samples.
+        analytics: the log; it is told of each sample.
+    """
+    store = EtcdStore(
+        history_limit=history_limit,
+        sample_prefix=metrics.SAMPLE_PREFIX,
+        sample_document=metrics.document_maker(clock.timestamp),
+        analytics=analytics,
+    )
+    analytics.attach_samples(store.samples_since)
+    return store
 
 
 def create_system_objects(server: Core, creator: ObjectCreator) -> None:

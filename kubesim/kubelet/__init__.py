@@ -4,6 +4,7 @@ from kubesim.kubelet.config import KubeletConfig
 from kubesim.kubelet.images import ImagePulls
 from kubesim.kubelet.kubelet import Kubelet
 from kubesim.kubelet.pod.behaviour import JOB_SECONDS
+from kubesim.kubelet.stages import Stage
 from kubesim.kubelet.usage.workload import LoadWorkload, SeedWorkload, Workload
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "KubeletConfig",
     "LoadWorkload",
     "SeedWorkload",
+    "Stage",
     "Workload",
 ]

@@ -31,6 +31,7 @@ from kubesim.kubelet.pod.behaviour import JOB_SECONDS
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.podworkers import PodWorkers
 from kubesim.kubelet.shell.files import Volume
+from kubesim.kubelet.stages import Stage
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.workload import Factory
 from kubesim.objects.kindnames import POD
@@ -57,6 +58,7 @@ class Kubelet:
         labels: of the node, in addition to its hostname.
         config: reserves, eviction thresholds, image pulls.
         job_seconds: how long a program with an end runs if its command is not understood.
+        stages: rules about the life of pods.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Kubelet:
         labels: Mapping[str, str] | None = None,
         config: KubeletConfig | None = None,
         job_seconds: float = JOB_SECONDS,
+        stages: Sequence[Stage] = (),
     ) -> None:
         self.name = f"kubelet/{node_name}"
         self.node_name = node_name
@@ -94,6 +97,7 @@ class Kubelet:
         self._log: deque[tuple[float, str]] = deque(maxlen=LOG_LINES)
         self._load, self._known_workloads = load, workloads
         self._max_pods, self._job_seconds = max_pods, job_seconds
+        self._stages = tuple(stages)
         self._volumes: dict[tuple[str, str], Volume] = {}  # on the node's disk
         self._evictions: EvictionManager
         self._workers = self._pod_workers()
@@ -128,6 +132,7 @@ class Kubelet:
             log=self._write_line,
             job_seconds=self._job_seconds,
             volumes=self._volumes,
+            stages=self._stages,
             previous=previous,
         )
 

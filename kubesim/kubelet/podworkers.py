@@ -27,6 +27,7 @@ from kubesim.kubelet.pod.records import refusal_record
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.pod.status import delete_pod_object
 from kubesim.kubelet.shell.files import Volume
+from kubesim.kubelet.stages import Stage, describe
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.models import PodModels, known_models
 from kubesim.kubelet.usage.workload import Factory
@@ -53,6 +54,7 @@ class PodWorkers:
         memory_pressure: whether the node is short of memory.
         job_seconds: how long a program with an end runs if its command is not understood.
         volumes: by kind and name: those that outlive a pod.
+        stages: rules about the life of pods.
         previous: runners of the pods at the time of a power cut, by key: their logs are on the
             disk.
     """
@@ -74,6 +76,7 @@ class PodWorkers:
         log: Callable[[str], None],
         job_seconds: float,
         volumes: dict[tuple[str, str], Volume],
+        stages: Sequence[Stage],
         previous: Mapping[str, PodRunner] | None = None,
     ) -> None:
         self._api, self._clock, self._worker = tools.api, tools.clock, worker
@@ -91,7 +94,7 @@ class PodWorkers:
             allocatable=(allocatable.cpu_milli, allocatable.memory_bytes),
             volumes=volumes,
         )
-        self._counts, self._log = counts, log
+        self._counts, self._log, self._stages = counts, log, stages
         self._memory_pressure = memory_pressure
         self._subnet = int(node_number(node_name)) % 256
         self.runners: dict[str, PodRunner] = {}  # by key, kept until the object is gone
@@ -173,6 +176,7 @@ class PodWorkers:
         )
         if refusal is None:
             try:
+                pod = describe(pod, self._stages)
                 models = PodModels(self._seed, pod, self._models)
             except Exception as error:  # noqa: BLE001 - a user's factory, or a bad annotation
                 refusal = "InvalidWorkload", f"{error}"

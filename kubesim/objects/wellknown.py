@@ -112,5 +112,8 @@ TERMINATION_MESSAGE = "kubesim.dev/termination-message"
 PROBE = "kubesim.dev/probe"
 """How a container answers its probes: JSON; see `kubesim.kubelet.pod.behaviour`."""
 
+STAGE = "kubesim.dev/stage"
+"""A stage of this pod's own: JSON; see `kubesim.kubelet.stages`."""
+
 SYNC_PERIOD = "kubesim.dev/sync-period"
 """On an HPA: its sync period, as a Go duration. In Kubernetes a flag, 15 s for all HPAs."""

@@ -60,7 +60,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"cronjob"},  # CronJobs make Jobs
     ],
     "kubesim.kubelet": [
-        {"admission", "images", "nodestatus", "shell", "usage"},
+        {"admission", "images", "nodestatus", "shell", "stages", "usage"},
         {"process"},
         {"config", "pod"},
         {"eviction", "podworkers"},
