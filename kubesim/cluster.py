@@ -44,7 +44,7 @@ from kubesim.ctl.outages import ControllerHandle
 from kubesim.ctl.rollout import Rollout
 from kubesim.ctl.trace import Trace, trace
 from kubesim.errors import BadRequest, WorkerFailed
-from kubesim.kubelet import JOB_SECONDS, KubeletConfig, Stage
+from kubesim.kubelet import JOB_SECONDS, KubeletConfig, PodStage
 from kubesim.kubelet.usage.models import capacities
 from kubesim.kubelet.usage.workload import Factory
 from kubesim.machines import Machines
@@ -90,7 +90,7 @@ class Cluster:
         max_threads: on the live clock, workers above this number share one paced thread.
         kubelet: reserved resources, eviction thresholds and image pulls of all nodes.
         job_seconds: how long a program with an end runs if its command is not understood.
-        stages: rules about the life of pods, chosen by label (see `kubesim.kubelet.Stage`).
+        stages: rules about the life of pods, chosen by label (see `kubesim.kubelet.PodStage`).
 
     Raises:
         BadRequest: an argument that makes no sense; the message says what was expected.
@@ -120,7 +120,7 @@ class Cluster:
         max_threads: int = 1_000,
         kubelet: KubeletConfig | None = None,
         job_seconds: float = JOB_SECONDS,
-        stages: Sequence[Stage] = (),
+        stages: Sequence[PodStage] = (),
     ) -> None:
         check_cluster_options(locals())
         self.seed = seed

@@ -9,12 +9,12 @@ from typing import TypedDict
 from kubesim import arguments
 from kubesim.arguments import Check, check_arguments
 from kubesim.clock.base import Clock
-from kubesim.kubelet import KubeletConfig, Stage
+from kubesim.kubelet import KubeletConfig, PodStage
 
 MOST_NODES = 5_000  # Kubernetes is tested with as many
 POLICY = arguments.having("recommend", "an object with a method recommend(observation)")
 
-STAGES = arguments.list_of(arguments.instance_of(Stage, "a Stage"), "Stages")
+STAGES = arguments.list_of(arguments.instance_of(PodStage, "a PodStage"), "Stages")
 
 CLUSTER: Mapping[str, Check] = {
     "nodes": arguments.count(MOST_NODES),
@@ -114,7 +114,7 @@ class NodeOptions(TypedDict, total=False):
     labels: Mapping[str, str] | None
     config: KubeletConfig | None
     job_seconds: float
-    stages: Sequence[Stage]
+    stages: Sequence[PodStage]
 
 
 def check_cluster_options(options: Mapping[str, object]) -> None:

@@ -4,7 +4,7 @@ from kubesim.kubelet.config import KubeletConfig
 from kubesim.kubelet.images import ImagePulls
 from kubesim.kubelet.kubelet import Kubelet
 from kubesim.kubelet.pod.behaviour import JOB_SECONDS
-from kubesim.kubelet.stages import Stage
+from kubesim.kubelet.stages import PodStage
 from kubesim.kubelet.usage.workload import LoadWorkload, SeedWorkload, Workload
 
 __all__ = [
@@ -13,7 +13,7 @@ __all__ = [
     "Kubelet",
     "KubeletConfig",
     "LoadWorkload",
+    "PodStage",
     "SeedWorkload",
-    "Stage",
     "Workload",
 ]

@@ -31,7 +31,7 @@ from kubesim.kubelet.pod.behaviour import JOB_SECONDS
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.podworkers import PodWorkers
 from kubesim.kubelet.shell.files import Volume
-from kubesim.kubelet.stages import Stage
+from kubesim.kubelet.stages import PodStage
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.workload import Factory
 from kubesim.objects.kindnames import POD
@@ -74,7 +74,7 @@ class Kubelet:
         labels: Mapping[str, str] | None = None,
         config: KubeletConfig | None = None,
         job_seconds: float = JOB_SECONDS,
-        stages: Sequence[Stage] = (),
+        stages: Sequence[PodStage] = (),
     ) -> None:
         self.name = f"kubelet/{node_name}"
         self.node_name = node_name

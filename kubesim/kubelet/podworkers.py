@@ -27,7 +27,7 @@ from kubesim.kubelet.pod.records import refusal_record
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.pod.status import delete_pod_object
 from kubesim.kubelet.shell.files import Volume
-from kubesim.kubelet.stages import Stage, describe
+from kubesim.kubelet.stages import PodStage, describe
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.models import PodModels, known_models
 from kubesim.kubelet.usage.workload import Factory
@@ -76,7 +76,7 @@ class PodWorkers:
         log: Callable[[str], None],
         job_seconds: float,
         volumes: dict[tuple[str, str], Volume],
-        stages: Sequence[Stage],
+        stages: Sequence[PodStage],
         previous: Mapping[str, PodRunner] | None = None,
     ) -> None:
         self._api, self._clock, self._worker = tools.api, tools.clock, worker

@@ -1,6 +1,6 @@
 """Stages: rules about the life of pods, chosen by label, for a whole cluster.
 
->>> slow = Stage("app=web", start_seconds=20, fail_share=0.05)
+>>> slow = PodStage("app=web", start_seconds=20, fail_share=0.05)
 >>> pod = {"metadata": {"uid": "u-1", "labels": {"app": "web"}}}
 >>> describe(pod, [slow])["metadata"]["annotations"]
 {'kubesim.dev/start-seconds': '20'}
@@ -42,7 +42,7 @@ FAILURE_SECONDS = 1.0  # after which a pod exits that was drawn to fail
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class PodStage:
     """A rule about the life of some pods.
 
     Attributes:
@@ -104,7 +104,7 @@ class Stage:
         return {name: f"{value:g}" for name, value in values.items() if value is not None}
 
 
-def describe(pod: PodDict, stages: Sequence[Stage]) -> PodDict:
+def describe(pod: PodDict, stages: Sequence[PodStage]) -> PodDict:
     """Return a pod with the annotations of the stages that are about it; the pod itself if none is.
 
     Args:
@@ -127,13 +127,13 @@ def describe(pod: PodDict, stages: Sequence[Stage]) -> PodDict:
     return {**pod, "metadata": {**metadata, "annotations": {**annotations, **own}}}
 
 
-def stage_of(text: str) -> Stage:
+def stage_of(text: str) -> PodStage:
     """Parse the annotation of a pod.
 
     Raises:
-        BadRequest: it is not a JSON object with the fields of a `Stage` but the selector.
+        BadRequest: it is not a JSON object with the fields of a `PodStage` but the selector.
     """
-    names = [field.name for field in fields(Stage)[1:]]
+    names = [field.name for field in fields(PodStage)[1:]]
     try:
         values = json.loads(text)
     except ValueError as error:
@@ -142,4 +142,4 @@ def stage_of(text: str) -> Stage:
         raise BadRequest(
             f"annotation {STAGE} must be an object; its fields are: {', '.join(names)}"
         )
-    return Stage(**values)
+    return PodStage(**values)

@@ -8,7 +8,7 @@ import pytest
 
 from kubesim import Cluster
 from kubesim.errors import BadRequest
-from kubesim.kubelet import Stage
+from kubesim.kubelet import PodStage
 from kubesim.kubelet.stages import describe
 from kubesim.objects.wellknown import RUN_SECONDS, START_SECONDS
 
@@ -30,7 +30,7 @@ def phases(cluster: Cluster) -> dict[str, str]:
 
 def test_pods_with_a_label_start_slowly() -> None:
     """The others are not concerned; an annotation of the pod wins."""
-    with Cluster(nodes=1, hpa=False, stages=[Stage("app=web", start_seconds=20)]) as cluster:
+    with Cluster(nodes=1, hpa=False, stages=[PodStage("app=web", start_seconds=20)]) as cluster:
         for each in (pod("slow"), pod("other", "db"), pod("own", start_seconds="5")):
             cluster.api.create(each)
         cluster.sleep(10)
@@ -43,7 +43,7 @@ def test_a_share_of_pods_fails() -> None:
     """The same ones for the same seed; about as many as the share says."""
     outcomes = []
     for _ in range(2):
-        stage = Stage(fail_share=0.3, run_seconds=3)
+        stage = PodStage(fail_share=0.3, run_seconds=3)
         with Cluster(nodes=2, hpa=False, seed=4, stages=[stage]) as cluster:
             for number in range(100):
                 cluster.api.create(pod(f"p{number}", policy="Never"))
@@ -68,7 +68,7 @@ def test_a_pod_may_have_a_stage_of_its_own() -> None:
 
 def test_later_stages_override_earlier_ones() -> None:
     """Field by field."""
-    stages = [Stage(start_seconds=1, run_seconds=9), Stage("app=web", start_seconds=2)]
+    stages = [PodStage(start_seconds=1, run_seconds=9), PodStage("app=web", start_seconds=2)]
     described = describe({"metadata": {"labels": {"app": "web"}, "uid": "u"}}, stages)
     assert described["metadata"]["annotations"] == {START_SECONDS: "2", RUN_SECONDS: "9"}
 
@@ -86,6 +86,6 @@ def test_later_stages_override_earlier_ones() -> None:
 def test_a_stage_that_makes_no_sense_says_so(fields: dict[str, Any], message: str) -> None:
     """At once, and not when a pod is started."""
     with pytest.raises(BadRequest, match=message):
-        Stage(**fields)
+        PodStage(**fields)
     with pytest.raises(BadRequest, match="stages must be"):
         Cluster(stages=[{"start_seconds": 3}])  # type: ignore[list-item]
