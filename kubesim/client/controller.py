@@ -5,8 +5,9 @@ does what is missing. It is *level-triggered*: it does not matter which event qu
 often, or how late. Running it twice does no harm, and the next event or the resync makes up for a
 lost event.
 
-An error in `reconcile` affects only its key: it is logged, reported as an Event, and the key is
-retried after a back-off.
+An error in `reconcile` affects only its key: it is logged, and the key is retried after a back-off.
+An error in the controller's own code is an Event of the object as well; an answer of the API server
+is not: a controller has its own Events for these, such as FailedCreate.
 
 Source: k8s.io/sample-controller/controller.go; community/contributors/devel/sig-api-machinery/
 controllers.md.
@@ -25,7 +26,7 @@ from kubesim.client.informer import Informer, InformerOptions
 from kubesim.client.recorder import EventRecorder
 from kubesim.client.tools import Tools
 from kubesim.client.workqueue import WorkQueue
-from kubesim.errors import AlreadyExists, Conflict, NotFound
+from kubesim.errors import AlreadyExists, Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.kindnames import D, KindName
@@ -234,7 +235,7 @@ class Controller(ABC):
             then = f"trying again in {delay:g} s" if delay is not None else "given up"
             message = f"{key}: {type(error).__name__}: {error}; {then}"
             self.analytics.log(self.name, "ReconcileFailed", message, "error")
-            obj = self.about(key)
+            obj = None if isinstance(error, StatusError) else self.about(key)
             if obj is not None:
                 self.recorder.event(obj, "Warning", "ReconcileFailed", f"{error}")
         else:

@@ -24,6 +24,8 @@ from datetime import datetime
 from random import Random
 from typing import Protocol, runtime_checkable
 
+from kubesim.clock.calendar import Calendar
+
 Callback = Callable[[], object]
 FailureHandler = Callable[[str, BaseException], bool]
 """Called as handler(worker_name, error); returns True if it has handled the failure."""
@@ -104,6 +106,10 @@ class Clock(Protocol):
     @property
     def paused(self) -> bool:
         """True while time stands still."""
+
+    @property
+    def calendar(self) -> Calendar:
+        """Converts between simulated seconds and dates."""
 
     def now(self) -> float:
         """Return the simulated seconds since the start. Never goes back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 VIRTUAL_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
@@ -46,6 +47,22 @@ class Calendar:
     def __init__(self, epoch: datetime) -> None:
         self.epoch = epoch
         self.timestamps = Timestamps(epoch)
+        self._lock = threading.Lock()
+        self._nanoseconds = 0
+
+    def unique_nanoseconds(self, seconds: float) -> int:
+        """Return a simulated second as nanoseconds since 1970, above all that it returned before.
+
+        On the virtual clock many things happen in one instant; their order is kept.
+
+        >>> calendar = Calendar(VIRTUAL_EPOCH)
+        >>> [calendar.unique_nanoseconds(1.5) for _ in range(2)]
+        [1735689601500000000, 1735689601500000001]
+        """
+        moment = int(self.epoch.timestamp()) * 1_000_000_000 + round(seconds * 1e9)
+        with self._lock:
+            self._nanoseconds = max(moment, self._nanoseconds + 1)
+            return self._nanoseconds
 
     def seconds_at(self, timestamp: str) -> float:
         """Parse an RFC 3339 string; return its simulated seconds. Fractions and offsets count.

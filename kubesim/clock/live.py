@@ -49,7 +49,7 @@ class LiveClock:
     virtual = False
 
     def __init__(self, *, speed: float = 1.0, max_threads: int = MAX_THREADS) -> None:
-        self._calendar = Calendar(datetime.now(UTC))
+        self.calendar = Calendar(datetime.now(UTC))
         self._max_threads = max_threads
         # Guards the five fields below, from which the present second follows. No callback is called
         # while it is held.
@@ -72,7 +72,7 @@ class LiveClock:
     @property
     def epoch(self) -> datetime:
         """The UTC date and time at which the clock was made."""
-        return self._calendar.epoch
+        return self.calendar.epoch
 
     def now(self) -> float:
         """Return the simulated seconds since the start; never goes back."""
@@ -91,11 +91,11 @@ class LiveClock:
 
     def timestamp(self, seconds: float | None = None) -> str:
         """Return `now()` (or the given second) as RFC 3339, whole seconds."""
-        return self._calendar.timestamps[int(self.now() if seconds is None else seconds)]
+        return self.calendar.timestamps[int(self.now() if seconds is None else seconds)]
 
     def seconds_at(self, timestamp: str) -> float:
         """Parse an RFC 3339 string; return its simulated seconds."""
-        return self._calendar.seconds_at(timestamp)
+        return self.calendar.seconds_at(timestamp)
 
     @property
     def speed(self) -> float:

@@ -129,7 +129,7 @@ class VirtualClock:
 
     def __init__(self, *, shuffle_seed: int | None = None, speed: float = 1.0) -> None:
         self._now = 0.0
-        self._calendar = Calendar(VIRTUAL_EPOCH)
+        self.calendar = Calendar(VIRTUAL_EPOCH)
         self._timestamps: dict[int, str] = {}  # by second
         self._seconds: dict[str, float] = {}  # the same the other way round
         self._instants: list[Instant] = []  # heap
@@ -149,7 +149,7 @@ class VirtualClock:
     @property
     def epoch(self) -> datetime:
         """2025-01-01T00:00:00Z, in every run."""
-        return self._calendar.epoch
+        return self.calendar.epoch
 
     def now(self) -> float:
         """Return the simulated seconds since the start."""
@@ -171,7 +171,7 @@ class VirtualClock:
     def seconds_at(self, timestamp: str) -> float:
         """Parse an RFC 3339 string; return its simulated seconds."""
         second = self._seconds.get(timestamp)
-        return self._calendar.seconds_at(timestamp) if second is None else second
+        return self.calendar.seconds_at(timestamp) if second is None else second
 
     def worker(self, name: str, *, priority: int = 0, actor: str = "") -> VirtualWorker:
         """Return a new worker.

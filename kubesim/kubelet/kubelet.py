@@ -84,7 +84,7 @@ class Kubelet:
         self.analytics = tools.analytics
         self.decisions = tools.decisions
         self.worker = clock.worker(self.name)
-        self.recorder = EventRecorder(api, "kubelet")
+        self.recorder = EventRecorder(api, "kubelet", node_name)
         self.counts: Counter[str] = Counter()
         self._capacity = {"cpu": str(cpu), "memory": str(memory), "pods": str(max_pods)}
         self.config = config or KubeletConfig()

@@ -16,6 +16,7 @@ from kubesim.client.decisions import DecisionLog
 from kubesim.clock.base import Worker
 from kubesim.kubelet.pod.behaviour import JOB_SECONDS, behaviour_of
 from kubesim.kubelet.pod.containers import ContainerState, container_states
+from kubesim.kubelet.pod.phase import MAIN
 from kubesim.kubelet.process.dns import resolve
 from kubesim.kubelet.process.environment import Sources
 from kubesim.kubelet.process.programs import PodPrograms
@@ -189,9 +190,20 @@ class PodContext:
 
     # -- reports ----------------------------------------------------------------------------------
 
-    def event(self, type: str, reason: str, message: str) -> None:
-        """Record an Event about the pod."""
-        self.tools.recorder.event(self.pod, type, reason, message)
+    def event(
+        self, type: str, reason: str, message: str, container: ContainerState | None = None
+    ) -> None:
+        """Record an Event about the pod.
+
+        Args:
+            type, reason, message: see `EventRecorder.event`.
+            container: the one that it is about; None: the pod as a whole.
+        """
+        path = ""
+        if container is not None:
+            field = "containers" if container.kind == MAIN else "initContainers"
+            path = f"spec.{field}{{{container.name}}}"
+        self.tools.recorder.event(self.pod, type, reason, message, field_path=path)
 
     def warn_annotation(self, message: str) -> None:
         """Record the Event about an annotation that cannot be used."""

@@ -61,7 +61,7 @@ class ImageManager:
             self._fail_for_good(container, "ErrImageNeverPull", "ErrImageNeverPull", message)
         else:
             container.hold()
-            self._context.event("Normal", "Pulling", f'Pulling image "{image}"')
+            self._context.event("Normal", "Pulling", f'Pulling image "{image}"', container)
             self._pull(image, lambda result: self._pulled(container, image, result))
 
     def _fail_for_good(
@@ -70,8 +70,8 @@ class ImageManager:
         """Make a container wait that no further attempt can start."""
         container.hold()
         container.wait(reason, message)
-        self._context.event("Warning", event, message)
-        self._context.event("Warning", "Failed", f"Error: {reason}")
+        self._context.event("Warning", event, message, container)
+        self._context.event("Warning", "Failed", f"Error: {reason}", container)
         self._decide(container, reason, message, 0.0)
 
     def _pulled(self, container: ContainerState, image: str, result: Pulled) -> None:
@@ -80,12 +80,17 @@ class ImageManager:
         pod = self._context
         if not result.error:
             container.pull_succeeded()
-            pod.event("Normal", "Pulled", result.message)
+            pod.event("Normal", "Pulled", result.message, container)
             self._ready(container)
             return
         container.wait("ErrImagePull", result.error)
-        pod.event("Warning", "Failed", f'Failed to pull image "{container.image}": {result.error}')
-        pod.event("Warning", "Failed", "Error: ErrImagePull")
+        pod.event(
+            "Warning",
+            "Failed",
+            f'Failed to pull image "{container.image}": {result.error}',
+            container,
+        )
+        pod.event("Warning", "Failed", "Error: ErrImagePull", container)
         delay = container.pull_failed()
         self._decide(container, "ErrImagePull", result.error, delay)
         self._status.write()
@@ -95,8 +100,8 @@ class ImageManager:
     def _back_off(self, container: ContainerState, error: str) -> None:
         message = f'Back-off pulling image "{container.image}"'
         container.wait("ImagePullBackOff", f"{message}: ErrImagePull: {error}")
-        self._context.event("Normal", "BackOff", message)
-        self._context.event("Warning", "Failed", "Error: ImagePullBackOff")
+        self._context.event("Normal", "BackOff", message, container)
+        self._context.event("Warning", "Failed", "Error: ImagePullBackOff", container)
         self._status.write()
 
     def _pull_again(self, container: ContainerState) -> None:

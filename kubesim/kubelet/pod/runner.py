@@ -337,7 +337,7 @@ class PodRunner:
         changed = result.after is not result.before
         if not result.ok:
             message = f"{result.kind.capitalize()} probe failed: {result.output}"
-            pod.event("Warning", "Unhealthy", message)
+            pod.event("Warning", "Unhealthy", message, container)
         if changed or result.failures == 1:
             pod.decide(
                 records.probe_record(pod.now(), pod.pod, pod.component, container.name, result)

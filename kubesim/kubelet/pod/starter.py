@@ -92,7 +92,7 @@ class ContainerStarter:
         waiting = f"back-off {delay:g}s restarting failed container={container.name} pod={pod_id}"
         container.wait("CrashLoopBackOff", waiting)
         message = f"Back-off restarting failed container {container.name} in pod {pod_id}"
-        pod.event("Warning", "BackOff", message)
+        pod.event("Warning", "BackOff", message, container)
         pod.log("PodBackOff", f"Pod {pod.name} waits {delay:g}s before its next start", "warn")
         remaining = container.exited_at + delay - pod.now()
         pod.call_later(container, remaining, lambda: self._launch_held(container))
@@ -126,7 +126,7 @@ class ContainerStarter:
         policy = str(container.spec.get("imagePullPolicy") or "IfNotPresent")
         if self._images.has(container.image, policy):
             message = f'Container image "{container.image}" already present on machine'
-            self._context.event("Normal", "Pulled", message)
+            self._context.event("Normal", "Pulled", message, container)
             self._images.note(container.image)
             self._configure(container)
             return
@@ -161,7 +161,7 @@ class ContainerStarter:
             return
         container.hold()
         container.wait("CreateContainerConfigError", missing)
-        pod.event("Warning", "Failed", f"Error: {missing}")
+        pod.event("Warning", "Failed", f"Error: {missing}", container)
         pod.decide(
             records.waiting_record(
                 pod.now(), pod.pod, pod.component, container.name, missing, RETRY_SECONDS
@@ -179,15 +179,15 @@ class ContainerStarter:
             except Exception as error:  # noqa: BLE001 - a user's factory: the old model goes on
                 pod.log("PodError", f"Pod {pod.name}: no new model: {error}", "error")
         container.run(pod.now())
-        pod.event("Normal", "Created", f"Created container {container.name}")
+        pod.event("Normal", "Created", f"Created container: {container.name}", container)
         if error_message := start_error(container.spec):
-            pod.event("Warning", "Failed", f"Error: {error_message}")
+            pod.event("Warning", "Failed", f"Error: {error_message}", container)
             container.exit(pod.now(), START_ERROR_CODE, "StartError", error_message, pod.timestamp)
             return
         started = not self._probes.has(container, STARTUP) and container.kind != INIT
         ready = started and not self._probes.has(container, READINESS)
         container.set_probe_results(started=started, ready=ready)
-        pod.event("Normal", "Started", f"Started container {container.name}")
+        pod.event("Normal", "Started", f"Started container {container.name}", container)
         self._started.append(container)
 
     def run_program(self, container: ContainerState) -> None:

@@ -173,7 +173,7 @@ class PodTerminator:
             pod.worker,
             pod.now,
             now + grace_seconds,
-            killing=lambda c: pod.event("Normal", "Killing", f"Stopping container {c.name}"),
+            killing=lambda c: pod.event("Normal", "Killing", f"Stopping container {c.name}", c),
             pre_stop=self._run_pre_stop,
             exited=self._terminated,
             changed=self._status.write,
@@ -308,7 +308,7 @@ class PodTerminator:
             pod.worker,
             pod.now,
             pod.now() + grace_seconds,
-            killing=lambda _: pod.event("Normal", "Killing", message),
+            killing=lambda c: pod.event("Normal", "Killing", message, c),
             pre_stop=self._run_pre_stop,
             exited=exited,
             changed=self._status.write,
@@ -324,7 +324,7 @@ class PodTerminator:
         if result is None:
             return pre_stop_seconds(container.spec)
         if result.code:
-            pod.event("Warning", "FailedPreStopHook", "PreStopHook failed")
+            pod.event("Warning", "FailedPreStopHook", "PreStopHook failed", container)
         return result.seconds
 
     def follow_usage(self) -> None:
