@@ -9,7 +9,6 @@ Source: staging/src/k8s.io/api/core/v1/types.go (ContainerStatus), pkg/kubelet/k
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
@@ -19,6 +18,7 @@ from kubesim.clock.base import Timer
 from kubesim.kubelet.pod.backoff import CrashBackOff, PullBackOff
 from kubesim.kubelet.pod.behaviour import Behaviour
 from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, SIDECAR, TERMINATED, WAITING, Container
+from kubesim.kubelet.process.logs import NO_LOG, Line, Log, copy_log, new_log
 from kubesim.kubelet.process.process import Process
 from kubesim.kubelet.usage.meter import TickLog
 from kubesim.objects.pods import is_sidecar
@@ -33,27 +33,12 @@ if TYPE_CHECKING:
         PodDict,
     )
 
-LOG_LINES = 100  # kept for each run of a container
 LOST_EXIT_CODE = 255  # reported by a runtime for a container whose end it did not see
 MESSAGE_LENGTH = 4096  # MaxContainerTerminationMessageLength
 CREATING, INITIALIZING = "ContainerCreating", "PodInitializing"
-TICK_LINE = "[tick] Pod is running..."
 
-Line = tuple[float, str]
-Log = deque[Line | float]
-"""Log lines with their seconds; a bare second stands for `TICK_LINE` at that second."""
 Timestamp = Callable[[float], str]
 """timestamp(second) -> RFC 3339 string."""
-
-
-class _NoLog:
-    """A log that keeps nothing."""
-
-    def append(self, second: float, /) -> None:
-        """Forget the line."""
-
-
-_NO_LOG = _NoLog()
 
 
 class ContainerState:
@@ -74,6 +59,7 @@ class ContainerState:
         ended: its termination as a document, while it is terminated.
         last: the termination before the present state.
         busy: a timer or an image pull will start it; the runner must not.
+        in_hook: it runs, and its postStart hook has not ended: its status says that it waits.
         killed: the kubelet killed it for a failed probe, so it is started again.
         stopping: it received SIGTERM or runs its preStop hook, and has not exited yet.
         timers: the timers of its present state.
@@ -88,6 +74,7 @@ class ContainerState:
         "busy",
         "ended",
         "exited_at",
+        "in_hook",
         "killed",
         "kind",
         "last",
@@ -125,11 +112,11 @@ class ContainerState:
         self.last: ContainerStateTerminatedDict | None = None
         self.backoff = CrashBackOff()
         self.pulls: PullBackOff | None = None  # created by the first failed pull
-        self.busy = self.killed = self.stopping = False
+        self.busy = self.killed = self.stopping = self.in_hook = False
         self.timers: list[Timer] = []
         self.process: Process | None = None
         self.run_image = ""
-        self.log: Log = deque(maxlen=LOG_LINES)
+        self.log: Log = new_log()
         self.previous_log: Log | None = None
 
     @property
@@ -153,7 +140,7 @@ class ContainerState:
     def facts(self) -> Container:
         """Return its state as the pure rules take it."""
         return Container(
-            self.state,
+            WAITING if self.in_hook else self.state,
             int(self.ended["exitCode"]) if self.ended else 0,
             self.restarts,
             self.ready,
@@ -176,11 +163,19 @@ class ContainerState:
         """Make it run: a new process with a new log."""
         if self.has_run_before:
             self.restarts += 1
-            self.previous_log, self.log = self.log, deque(maxlen=LOG_LINES)
+            self.previous_log, self.log = self.log, new_log()
         self.wait("")
         self.state, self.started_at, self.run_image = RUNNING, now, self.image
         self.busy = self.killed = self.stopping = False
         self.process = None
+
+    def begin_hook(self) -> None:
+        """Note that it runs, and that its postStart hook begins."""
+        self.in_hook, self.reason = True, CREATING
+
+    def end_hook(self) -> None:
+        """Note that its postStart hook has succeeded."""
+        self.in_hook = False
 
     def attach(self, process: Process) -> None:
         """Let it run a program, whose lines are its log."""
@@ -200,7 +195,7 @@ class ContainerState:
         if self.process is not None:
             self.process.stop()
         self.state, self.exited_at = TERMINATED, now
-        self.started = self.stopping = False
+        self.started = self.stopping = self.in_hook = False
         self.ready = self.kind == INIT and code == 0
         self.ended = {
             "exitCode": code,
@@ -310,7 +305,7 @@ class ContainerState:
     @property
     def tick_log(self) -> TickLog:
         """Where its ticks are written: its log, unless its own program writes that."""
-        return self.log if self.process is None else _NO_LOG
+        return self.log if self.process is None else NO_LOG
 
     def write_line(self, now: float, line: str) -> None:
         """Append a line to its log."""
@@ -344,7 +339,7 @@ class ContainerState:
         return status
 
     def _state(self, timestamp: Timestamp) -> ContainerStateDict:
-        if self.state == RUNNING:
+        if self.state == RUNNING and not self.in_hook:
             return {"running": {"startedAt": timestamp(self.started_at)}}
         if self.state == TERMINATED:
             return {"terminated": self.ended or {}}
@@ -388,13 +383,3 @@ def merge_logs(containers: Sequence[ContainerState]) -> list[Line]:
     """Return the log lines of several containers in the order of time; from any thread."""
     lines = [line for container in containers for line in copy_log(container.log)]
     return sorted(lines, key=lambda line: line[0]) if len(containers) > 1 else lines
-
-
-def copy_log(log: Log) -> list[Line]:
-    """Return the lines of a log with their seconds; from any thread."""
-    while True:
-        try:
-            retained = list(log)
-        except RuntimeError:  # appended to while it was copied: try again
-            continue
-        return [line if isinstance(line, tuple) else (line, TICK_LINE) for line in retained]

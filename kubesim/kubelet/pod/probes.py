@@ -208,10 +208,10 @@ class Prober:
         seconds = self._specs[kind].get("terminationGracePeriodSeconds")
         return None if seconds is None else int(seconds)
 
-    def container_started(self) -> None:
-        """Reset all results for a new container, and begin to probe it."""
+    def container_started(self, started_at: float) -> None:
+        """Reset all results for a container that started at that second, and begin to probe it."""
         self.cancel()
-        self._started_at = self._now()
+        self._started_at = started_at
         for state in self._states.values():
             state.new_container()
         first = [STARTUP] if STARTUP in self._specs else [LIVENESS, READINESS]
@@ -346,7 +346,7 @@ class PodProbes:
     def container_started(self, container: ContainerState) -> None:
         """Begin to probe a container that has just started."""
         if container.name in self._probers:
-            self._probers[container.name].container_started()
+            self._probers[container.name].container_started(container.started_at)
 
     def container_stopped(self, container: ContainerState) -> None:
         """Cancel the probes of a container that has terminated."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
 
 LIFECYCLE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/"
+HOOKS = "https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/"
 IMAGES = "https://kubernetes.io/docs/concepts/containers/images/"
 REMEDIES = {
     "InvalidWorkload": "the annotation were corrected",
@@ -143,6 +144,24 @@ def replaced_record(
         ),
         binding="definition",
         would_change_if=f"the image in the spec were still {before}",
+    )
+
+
+def hook_record(now: float, pod: PodDict, component: str, container: str) -> Decision:
+    """Return why a container is killed right after its start.
+
+    Args:
+        now, pod, component: see `pod_record`.
+        container: its name.
+    """
+    return pod_record(
+        now,
+        pod,
+        component,
+        f"container {container} is killed: its postStart hook failed",
+        RuleStep("postStart hook", {}, "failed", HOOKS),
+        binding="postStart hook",
+        would_change_if="the handler in lifecycle.postStart succeeded (exit code 0)",
     )
 
 

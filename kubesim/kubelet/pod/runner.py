@@ -15,8 +15,8 @@ A `PodRunner` holds the parts of a pod and decides which of them acts: `Containe
 `PodTerminator`, `PodProbes`, `Meter` and `PodStatusManager`, which all share one `PodContext`.
 
 Ours keeps: phases, conditions, container statuses, init containers and sidecars, images, probes,
-restart with back-off, graceful termination, limits, deadlines, events and logs. It leaves out:
-postStart hooks, ephemeral containers.
+hooks, restart with back-off, graceful termination, limits, deadlines, events and logs. It leaves
+out: ephemeral containers.
 
 Source: pkg/kubelet/pod_workers.go, kuberuntime/kuberuntime_manager.go (SyncPod, killPod).
 """
@@ -39,8 +39,6 @@ from kubesim.kubelet.pod.containers import (
     CREATING,
     INITIALIZING,
     ContainerState,
-    Line,
-    copy_log,
     merge_logs,
 )
 from kubesim.kubelet.pod.context import NodeTools, PodContext
@@ -52,6 +50,7 @@ from kubesim.kubelet.pod.starter import ContainerStarter
 from kubesim.kubelet.pod.status import PodFailure, PodStatusManager
 from kubesim.kubelet.pod.termination import KILL_EXIT_CODE
 from kubesim.kubelet.pod.terminator import PodTerminator
+from kubesim.kubelet.process.logs import Line, copy_log
 from kubesim.kubelet.process.programs import not_found
 from kubesim.kubelet.usage.meter import Load, Meter
 from kubesim.kubelet.usage.models import PodModels
@@ -125,6 +124,7 @@ class PodRunner:
             pull,
             sync=self._sync,
             exit=self._terminator.exit,
+            hook_failed=self._terminator.hook_failed,
             ending=lambda: self._terminator.ending,
         )
         self._new_sandbox = False
@@ -303,12 +303,14 @@ class PodRunner:
             killed = frozenset(c.name for c in pod.containers if c.killed)
             actions = plan(facts, pod.restart_policy, killed, new_sandbox=self._new_sandbox)
             due = [pod.by_name[name] for name in actions.start if not pod.by_name[name].busy]
-            if not due:
+            if not due or any(container.in_hook for container in pod.containers):
                 break
             for container in due:
                 if container.kind == MAIN:
                     self._new_sandbox = False
                 self._starter.start(container)
+                if container.in_hook:
+                    break  # the next containers are started after its postStart hook
         if actions.over:
             self._terminator.terminate()
         else:
@@ -323,9 +325,12 @@ class PodRunner:
             pod.log("PodRunning", f"Pod {pod.name} is running")
         for container in started:
             self._starter.run_program(container)
+            if container.in_hook:
+                self._starter.run_post_start(container)
         self._terminator.follow_usage()
         for container in started:
-            self._probes.container_started(container)
+            if not container.in_hook:
+                self._probes.container_started(container)
 
     # -- probes and usage -------------------------------------------------------------------------
 

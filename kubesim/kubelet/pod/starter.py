@@ -19,6 +19,7 @@ from kubesim.kubelet.pod.image_manager import ImageManager, Pull
 from kubesim.kubelet.pod.phase import INIT, RUNNING
 from kubesim.kubelet.pod.probes import READINESS, STARTUP, PodProbes
 from kubesim.kubelet.pod.status import PodStatusManager
+from kubesim.kubelet.process.hooks import run_hook
 from kubesim.kubelet.process.process import Process
 
 START_ERROR_CODE = 128  # exit code of a container whose process could not be started
@@ -34,6 +35,7 @@ class ContainerStarter:
         images, pull: the node's images, and how to ask for one.
         sync: called after a container was started by a timer or an image pull.
         exit: called with a container whose program ends, and its exit code.
+        hook_failed: called with a container whose postStart hook failed.
         ending: whether the pod is stopping or has stopped.
     """
 
@@ -41,6 +43,7 @@ class ContainerStarter:
         "_context",
         "_ending",
         "_exit",
+        "_hook_failed",
         "_image_manager",
         "_images",
         "_probes",
@@ -60,11 +63,13 @@ class ContainerStarter:
         *,
         sync: Callable[[], object],
         exit: Callable[[ContainerState, int], object],
+        hook_failed: Callable[[ContainerState], object],
         ending: Callable[[], bool],
     ) -> None:
         self._context, self._probes, self._status = context, probes, status
         self._images, self._pull = images, pull
         self._sync, self._exit, self._ending = sync, exit, ending
+        self._hook_failed = hook_failed
         self._image_manager: ImageManager | None = None  # created when an image is not present
         self._started: list[ContainerState] = []
 
@@ -184,11 +189,38 @@ class ContainerStarter:
             pod.event("Warning", "Failed", f"Error: {error_message}", container)
             container.exit(pod.now(), START_ERROR_CODE, "StartError", error_message, pod.timestamp)
             return
+        if (container.spec.get("lifecycle") or {}).get("postStart") and container.kind != INIT:
+            container.begin_hook()
+        else:
+            self._set_first_results(container)
+        pod.event("Normal", "Started", f"Started container {container.name}", container)
+        self._started.append(container)
+
+    def _set_first_results(self, container: ContainerState) -> None:
+        """Without such probes, a container is started and ready at once."""
         started = not self._probes.has(container, STARTUP) and container.kind != INIT
         ready = started and not self._probes.has(container, READINESS)
         container.set_probe_results(started=started, ready=ready)
-        pod.event("Normal", "Started", f"Started container {container.name}", container)
-        self._started.append(container)
+
+    def run_post_start(self, container: ContainerState) -> None:
+        """Run the postStart hook of a container that has just been started.
+
+        Until it has ended, the container counts as waiting, no other one is started, and no probe
+        runs. Its effects on files come at once, before the program of the container goes on.
+        """
+        pod = self._context
+        hook = (container.spec.get("lifecycle") or {}).get("postStart") or {}
+        result = run_hook(hook, partial(pod.programs.run, container.spec))
+        end = self._hook_succeeded if result.ok else self._hook_failed
+        pod.call_later(container, result.seconds, partial(end, container))
+
+    def _hook_succeeded(self, container: ContainerState) -> None:
+        if not container.in_hook or self._ending():
+            return
+        container.end_hook()
+        self._set_first_results(container)
+        self._probes.container_started(container)
+        self._sync()
 
     def run_program(self, container: ContainerState) -> None:
         """Begin to run a container's program; an annotation that says when it exits wins."""

@@ -18,20 +18,19 @@ kuberuntime_termination_order.go.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.clock.base import Worker
 from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.phase import RUNNING, SIDECAR
+from kubesim.kubelet.process.hooks import handler_seconds
 
 if TYPE_CHECKING:
     from kubesim.objects.types import ContainerDict
 
 MINIMUM_SECONDS = 2.0  # minimumGracePeriodInSeconds: after SIGTERM, whatever is left
 KILL_EXIT_CODE = 137  # 128 + SIGKILL
-_SLEEP = re.compile(r"\bsleep\s+(\d+(?:\.\d+)?)")
 
 
 class Stop(NamedTuple):
@@ -64,21 +63,14 @@ def stop_times(now: float, deadline: float, pre_stop_seconds: float, stop_second
 
 
 def pre_stop_seconds(container: ContainerDict) -> float:
-    """Return how many seconds a container's preStop hook takes.
-
-    A ``sleep`` action states it; in a command, each ``sleep N`` counts; other commands and HTTP
-    requests take no time.
+    """Return how many seconds a container's preStop hook takes if its command is not simulated.
 
     >>> pre_stop_seconds({"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}})
     5.0
     >>> pre_stop_seconds({"lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", "sleep 7"]}}}})
     7.0
     """
-    hook = (container.get("lifecycle") or {}).get("preStop") or {}
-    if hook.get("sleep"):
-        return float(hook["sleep"].get("seconds") or 0)
-    command = " ".join(map(str, (hook.get("exec") or {}).get("command") or ()))
-    return sum(float(seconds) for seconds in _SLEEP.findall(command))
+    return handler_seconds((container.get("lifecycle") or {}).get("preStop") or {})
 
 
 def stop_order(mains: Sequence[str], sidecars: Sequence[str]) -> list[list[str]]:

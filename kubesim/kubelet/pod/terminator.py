@@ -7,15 +7,18 @@ pkg/kubelet/kubelet.go (SyncTerminatingPod, SyncTerminatedPod), pkg/kubelet/acti
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from kubesim.clock.base import Timer
 from kubesim.kubelet.pod import records
-from kubesim.kubelet.pod.containers import ContainerState, copy_log
+from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.context import PodContext
 from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, SIDECAR, TERMINATED
 from kubesim.kubelet.pod.probes import PodProbes
 from kubesim.kubelet.pod.status import PodFailure, PodStatusManager, delete_pod_object
-from kubesim.kubelet.pod.termination import KILL_EXIT_CODE, Stopper, pre_stop_seconds
+from kubesim.kubelet.pod.termination import KILL_EXIT_CODE, Stopper
+from kubesim.kubelet.process.hooks import run_hook
+from kubesim.kubelet.process.logs import copy_log
 from kubesim.kubelet.usage.meter import Meter
 
 FALLBACK_LINES, FALLBACK_LENGTH = 80, 2048  # of the log, as a termination message
@@ -287,6 +290,16 @@ class PodTerminator:
 
         self._stop_one(container, message, pod.grace_seconds, exited)
 
+    def hook_failed(self, container: ContainerState) -> None:
+        """Kill a container whose postStart hook failed; the policy of its pod decides on the rest.
+
+        Source: pkg/kubelet/kuberuntime/kuberuntime_container.go (startContainer).
+        """
+        pod = self._context
+        pod.event("Warning", "FailedPostStartHook", "PostStartHook failed", container)
+        pod.decide(records.hook_record(pod.now(), pod.pod, pod.component, container.name))
+        self._stop_one(container, "FailedPostStartHook", pod.grace_seconds, self._terminated)
+
     def _stop_one(
         self,
         container: ContainerState,
@@ -318,12 +331,11 @@ class PodTerminator:
     def _run_pre_stop(self, container: ContainerState) -> float:
         """Run a container's preStop hook; return the seconds that it takes."""
         pod = self._context
-        hook = (container.spec.get("lifecycle") or {}).get("preStop") or {}
-        command = (hook.get("exec") or {}).get("command")
-        result = pod.programs.run(container.spec, command) if command else None
-        if result is None:
-            return pre_stop_seconds(container.spec)
-        if result.code:
+        hook = (container.spec.get("lifecycle") or {}).get("preStop")
+        if hook is None:
+            return 0.0
+        result = run_hook(hook, partial(pod.programs.run, container.spec))
+        if not result.ok:
             pod.event("Warning", "FailedPreStopHook", "PreStopHook failed", container)
         return result.seconds
 
