@@ -117,6 +117,7 @@ class Kind:
         zero_status: fields that a status always has: numbers and structures that Go's encoder
             writes even if they are zero (no `omitempty`); None: there are none.
         validate_status: reports every broken rule of a status that is written.
+        validate_status_update: the same, called with the object before and after: (new, old).
         counts_generation: metadata.generation counts the changes of spec.
         scale: has a scale subresource (spec.replicas, status.replicas).
         read_only: written by the simulator's own paths, not by create and update.
@@ -157,6 +158,7 @@ class Kind:
     status_at_creation: bool = False
     zero_status: Document | None = None
     validate_status: Validate | None = None
+    validate_status_update: ValidateUpdate | None = None
     counts_generation: bool = True
     scale: bool = False
     read_only: bool = False

@@ -1,14 +1,31 @@
-"""IntOrString: a number, or a percentage of another number, such as ``maxSurge: 25%``.
+"""Numbers in strings, and IntOrString: a number, or a percentage such as ``maxSurge: 25%``.
 
 >>> scaled_value("25%", 10, round_up=True), scaled_value("25%", 10, round_up=False)
 (3, 2)
 >>> scaled_value(3, 10, round_up=True)
 3
 
-Source: k8s.io/apimachinery/pkg/util/intstr (GetScaledValueFromIntOrPercent).
+Source: k8s.io/apimachinery/pkg/util/intstr (GetScaledValueFromIntOrPercent); Go's strconv.Atoi.
 """
 
 from __future__ import annotations
+
+import re
+
+_INTEGER = re.compile(r"([+-]?)0*([0-9]{1,19})", re.ASCII)
+
+
+def parse_int(text: str) -> int | None:
+    """Parse a whole number of 64 bits as Go's strconv.Atoi does; None if it is not one.
+
+    >>> parse_int("-07"), parse_int("9223372036854775808"), parse_int("1.0"), parse_int("")
+    (-7, None, None, None)
+    """
+    match = _INTEGER.fullmatch(text)
+    if match is None:
+        return None
+    number = int(match[1] + match[2])
+    return number if -(2**63) <= number < 2**63 else None
 
 
 def is_percentage(value: str) -> bool:

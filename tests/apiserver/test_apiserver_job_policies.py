@@ -155,3 +155,76 @@ def test_strings_of_indexes(text: Any, total: int, complaint: str) -> None:
     result = read_indexes(text, 5)
     assert result[0] == total
     assert complaint in result[1] if complaint else result[1] == ""
+
+
+PARSING = "error parsing completedIndexes"
+OVERLAP = "failedIndexes and completedIndexes overlap at index: 1"
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "field", "text"),
+    [
+        (
+            {},
+            {"completedIndexes": "0,1-foo"},
+            "completedIndexes",
+            f'Invalid value: "0,1-foo": {PARSING}: cannot convert string to integer for index: '
+            '"foo"',
+        ),
+        ({}, {"completedIndexes": "3,1"}, "completedIndexes", "non-increasing order"),
+        ({}, {"completedIndexes": "5"}, "completedIndexes", 'too large index: "5"'),
+        ({}, {"completedIndexes": "9" * 5000}, "completedIndexes", "cannot convert string"),
+        ({}, {"failedIndexes": "1"}, "failedIndexes", "when backoffLimitPerIndex is null"),
+        (
+            {"completionMode": "NonIndexed"},
+            {"completedIndexes": "1"},
+            "completedIndexes",
+            "cannot set non-empty completedIndexes when non-indexed completion mode",
+        ),
+        (
+            {"backoffLimitPerIndex": 1},
+            {"failedIndexes": "x"},
+            "failedIndexes",
+            "error parsing failedIndexes",
+        ),
+        (
+            {"backoffLimitPerIndex": 1},
+            {"completedIndexes": "0-2", "failedIndexes": "1,3"},
+            "failedIndexes",
+            OVERLAP,
+        ),
+        ({}, {"failed": 1}, "failed", "Invalid value: 1: cannot decrease the failed counter"),
+        ({}, {"failed": 2, "succeeded": 0}, "succeeded", "cannot decrease the succeeded counter"),
+        (
+            {},
+            {"failed": 2, "succeeded": 1, "conditions": []},
+            "conditions",
+            "Invalid value: cannot disable the terminal FailureTarget=True condition",
+        ),
+    ],
+)
+def test_a_job_status_that_is_refused(
+    api: KubeAPI, spec: dict[str, Any], status: dict[str, Any], field: str, text: str
+) -> None:
+    """Index lists are parsed where they change; counters and verdicts only go forward."""
+    created = api.create(job(**spec))
+    ends = [{"type": "FailureTarget", "status": "True"}]
+    before = {"failed": 2, "succeeded": 1, "conditions": ends}
+    api.update_status({**created, "metadata": {"name": "j"}, "status": before})
+    new = {**before, **status}
+    with pytest.raises(Invalid) as refused:
+        api.update_status({**created, "metadata": {"name": "j"}, "status": new})
+    causes = {cause.field: cause.message for cause in refused.value.causes}
+    assert text in causes[f"status.{field}"]
+
+
+def test_an_old_index_list_does_not_stop_a_status_update(api: KubeAPI) -> None:
+    """Only what changes is checked: a Job that was scaled down keeps its longer list."""
+    created = api.create(job(parallelism=5))
+    status = {"completedIndexes": "0,4", "succeeded": 2}
+    api.update_status({**created, "metadata": {"name": "j"}, "status": status})
+    api.patch("Job", "j", {"spec": {"completions": 3, "parallelism": 3}}, "default")
+    api.update_status({**created, "metadata": {"name": "j"}, "status": {**status, "active": 1}})
+    shorter = {"completedIndexes": "0", "succeeded": 1}
+    written = api.update_status({**created, "metadata": {"name": "j"}, "status": shorter})
+    assert written["status"]["succeeded"] == 1

@@ -223,6 +223,10 @@ def test_only_scaling(state: DeploymentFacts, sizes: dict[str, int]) -> None:
         (50, 6, (5, 8), 13, (22, 34)),
         (5, 0, (2, 1, 1), (5, 3, 5), (2, 2, 1)),
         (2, 1, (2, 1), 3, (2, 1)),
+        # Nothing is left after the first share: the others keep their sizes.
+        (10, 0, (2, 9), (8, 15), (2, 8)),
+        (10, 0, (9, 2), (15, 8), (8, 2)),
+        (12, 0, (2, 9), (11, 9), (2, 10)),
     ],
 )
 def test_proportional_scaling(

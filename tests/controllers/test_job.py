@@ -190,6 +190,43 @@ def test_a_work_queue_is_done_when_one_pod_succeeds(cluster: Cluster) -> None:
     assert len(told(cluster, "SuccessfulCreate")) == 3
 
 
+def test_fewer_pods_are_wanted_while_some_are_slow_to_stop(cluster: Cluster) -> None:
+    """Three of five stay: terminating pods hold back creations, and cause no deletion."""
+    slow = {"kubesim.dev/stop-seconds": "25"}
+    spec = {"podReplacementPolicy": "Failed", "completions": 9, "parallelism": 5}
+    cluster.api.create(job(run=999, notes=slow, **spec))
+    cluster.sleep(15)
+    cluster.api.patch("Job", "j", {"spec": {"parallelism": 3}}, "default")
+    cluster.sleep(10)
+    assert len(pods_of(cluster, "Running")) == 3
+    assert status_of(cluster)["terminating"] == 2
+    cluster.sleep(60)
+    assert len(pods_of(cluster, "Running")) == 3
+    assert len(told(cluster, "SuccessfulDelete")) == 2
+
+
+def test_a_terminating_pod_keeps_its_index(cluster: Cluster) -> None:
+    """Under the policy Failed no second pod of its index is created beside it."""
+    slow = {"kubesim.dev/stop-seconds": "25"}
+    spec = {"podReplacementPolicy": "Failed", "completionMode": "Indexed"}
+    cluster.api.create(job(run=999, notes=slow, completions=3, parallelism=3, **spec))
+    cluster.sleep(15)
+    by_index = {
+        p["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"]: p["metadata"]["name"]
+        for p in pods_of(cluster)
+    }
+    cluster.api.delete("Pod", by_index["0"])
+    cluster.sleep(1)
+    cluster.api.delete("Pod", by_index["1"], grace_period_seconds=0)
+    cluster.sleep(15)
+    indexes = [
+        p["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"]
+        for p in cluster.api.list("Pod")["items"]
+        if p["status"]["phase"] in ("Pending", "Running")
+    ]
+    assert sorted(indexes) == ["0", "1", "2"]
+
+
 def test_an_indexed_job_runs_each_index_once(cluster: Cluster) -> None:
     """Lowest first; names, host names and labels carry the number."""
     cluster.api.create(job(run=4, completionMode="Indexed", completions=5, parallelism=2))

@@ -257,6 +257,10 @@ def active(count: int) -> JobView:
         # Pods terminating stand in the way only where they have to end first.
         (JobSpec(3, 5), JobView(terminating=2), 0.0, 3, 0),
         (JobSpec(3, 5, only_failed=True), JobView(terminating=2), 0.0, 1, 0),
+        # ... but never cause a deletion: five pods active, three desired, two deleted.
+        (JobSpec(3, 9, only_failed=True), JobView(active=(RUN,) * 5), 0.0, 0, 2),
+        (JobSpec(3, 9, only_failed=True), JobView(active=(RUN,) * 5, terminating=2), 0.0, 0, 2),
+        (JobSpec(3, 9, only_failed=True), JobView(active=(RUN,) * 3, terminating=2), 0.0, 0, 0),
     ],
 )
 def test_how_many_pods(spec: JobSpec, view: JobView, wait: float, create: int, delete: int) -> None:
@@ -302,6 +306,17 @@ def test_the_lowest_open_indexes_come_next() -> None:
     )
     spec = JobSpec(completions=7, indexed=True)
     assert due_indexes(spec, view, 3, 0.0).now == (2, 4, 5)
+
+
+def test_a_terminating_pod_keeps_its_index_until_it_has_failed() -> None:
+    """Under the policy Failed; otherwise the index gets its next pod at once."""
+    pods = [pod("going", index=0, terminating=True), pod("run", index=2)]
+    for only_failed, first in ((True, (1,)), (False, (0,))):
+        spec = JobSpec(3, 3, indexed=True, only_failed=only_failed)
+        assert due_indexes(spec, count_pods(spec, JobState(), pods), 1, 0.0).now == first
+    spec = JobSpec(3, 3, indexed=True, only_failed=True)
+    ended = [pod("going", "Failed", index=0, terminating=True), *pods[1:]]
+    assert due_indexes(spec, count_pods(spec, JobState(), ended), 1, 0.0).now == (0,)
 
 
 def test_each_index_has_its_own_back_off() -> None:
@@ -651,3 +666,35 @@ def test_index_texts_are_read_back(numbers: set[int]) -> None:
     """What format_indexes writes, parse_indexes reads."""
     assert parse_indexes(format_indexes(numbers), 61) == numbers
     assert parse_indexes(format_indexes(numbers), 30) == {n for n in numbers if n < 30}
+
+
+@pytest.mark.parametrize(
+    ("text", "indexes"),
+    [
+        ("0,1-foo", {0}),
+        ("x,1", {1}),
+        ("2-,3", {3}),
+        ("-1,3", {3}),
+        ("1-2-9,4", {1, 2, 4}),
+        ("7,1", set()),
+        ("9" * 5000 + ",1", {1}),
+        ("3-1", set()),
+    ],
+)
+def test_corrupted_intervals_are_skipped(text: str, indexes: set[int]) -> None:
+    """The rest counts, as in succeededIndexesFromString; the first index beyond the end ends it."""
+    assert parse_indexes(text, 5) == indexes
+
+
+def test_an_index_that_is_no_number_is_none() -> None:
+    """Whatever a client writes into the annotation; upstream's getCompletionIndex."""
+    for text in ("-1", "one", "9" * 5000, ""):
+        document: Any = {
+            "metadata": {
+                "name": "p",
+                "uid": "u",
+                "creationTimestamp": "2026-01-01T00:00:00Z",
+                "annotations": {"batch.kubernetes.io/job-completion-index": text},
+            }
+        }
+        assert pod_facts(document, lambda _: 0.0).index is None

@@ -48,7 +48,12 @@ def pod(ordinal: int, **facts: Any) -> SetPod:
         (spec(3), [pod(0, phase="Succeeded")], (), (0,)),
         (spec(2), [pod(0), pod(1), pod(2)], (), (2,)),
         (spec(1), [pod(0), pod(1), pod(2)], (), (2,)),
-        (spec(1), [pod(0), pod(1, ready=False), pod(2)], (), ()),
+        # A healthy condemned pod goes at once; an unhealthy one unless it is the lowest unhealthy.
+        (spec(1), [pod(0), pod(1, ready=False), pod(2)], (), (2,)),
+        (spec(1), [pod(0), pod(1, ready=False), pod(2, ready=False)], (), ()),
+        (spec(1), [pod(0), pod(1, terminating=True), pod(2)], (), (2,)),
+        (spec(1), [pod(0), pod(1, terminating=True), pod(2, ready=False)], (), ()),
+        (spec(1), [pod(0), pod(1, phase="Pending", ready=False)], (), (1,)),
         (spec(1), [pod(0), pod(1), pod(2, ready=False)], (), (2,)),
         (spec(1), [pod(0), pod(1, terminating=True)], (), ()),
         (spec(2, start=5), [], (5,), ()),
@@ -121,6 +126,15 @@ def test_the_next_step(wanted: SetSpec, pods: list[SetPod], create: Any, delete:
     decided = plan(wanted, pods, now=100.0)
     assert (decided.create, decided.delete) == (create, delete)
     assert decided.reason
+
+
+def test_a_condemned_pod_waits_until_it_is_available() -> None:
+    """Ready for less than minReadySeconds: it goes once these have passed, not for ever later."""
+    wanted = spec(1, min_ready_seconds=10)
+    pods = [pod(0), pod(1, ready_since=95.0)]
+    waiting = plan(wanted, pods, now=100.0)
+    assert (waiting.delete, waiting.look_again, waiting.waits_for) == ((), 105.0, 1)
+    assert plan(wanted, pods, now=105.0).delete == (1,)
 
 
 def test_availability_is_inclusive_and_checked_again() -> None:

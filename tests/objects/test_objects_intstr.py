@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kubesim.objects.intstr import is_percentage, number_in, scaled_value
+from kubesim.objects.intstr import is_percentage, number_in, parse_int, scaled_value
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,29 @@ def test_other_strings_are_refused(value: str) -> None:
 def test_the_number_in_a_value() -> None:
     """With or without the sign; nothing counts as 0."""
     assert (number_in("25%"), number_in(7), number_in(None)) == (25, 7, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0", 0),
+        ("-12", -12),
+        ("+5", 5),
+        ("007", 7),
+        ("0" * 5000 + "8", 8),
+        ("-" + "0" * 5000, 0),
+        ("9223372036854775807", 2**63 - 1),
+        ("9223372036854775808", None),
+        ("-9223372036854775808", -(2**63)),
+        ("9" * 5000, None),
+        ("", None),
+        ("-", None),
+        (" 1", None),
+        ("1_0", None),
+        ("1.0", None),
+        ("٣", None),
+    ],
+)
+def test_whole_numbers_of_64_bits(text: str, number: int | None) -> None:
+    """As strconv.Atoi: a sign, ASCII digits, and nothing that does not fit."""
+    assert parse_int(text) == number

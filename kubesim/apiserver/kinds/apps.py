@@ -21,7 +21,7 @@ from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.objects.intstr import number_in
+from kubesim.objects.intstr import number_in, parse_int
 from kubesim.objects.wellknown import TEMPLATE_GENERATION
 
 REVISION_HISTORY_LIMIT = 10
@@ -178,10 +178,9 @@ def admit_daemonset(api: ServerView, daemonset: Document, old: Document | None) 
     if old is None:
         fill(annotations, TEMPLATE_GENERATION, "1")
         return
-    before = meta.annotations_of(old).get(TEMPLATE_GENERATION, "1")
+    before = parse_int(meta.annotations_of(old).get(TEMPLATE_GENERATION, "1"))
     changed = spec.get("template") != old["spec"].get("template")
-    number = int(before) + changed if before.isascii() and before.isdigit() else 1
-    annotations[TEMPLATE_GENERATION] = str(number)
+    annotations[TEMPLATE_GENERATION] = "1" if before is None else str(before + changed)
 
 
 def validate_daemonset(daemonset: Document, errors: FieldErrors) -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from kubesim.apiserver.kinds.job_policies import (
     default_failure_policy,
     validate_failure_policy,
+    validate_job_status_update,
     validate_success_policy,
 )
 from kubesim.apiserver.kinds.rules import (
@@ -312,6 +313,7 @@ KINDS = (
         admit=admit_job,
         validate=validate_job,
         validate_update=validate_job_update,
+        validate_status_update=validate_job_status_update,
         selectable_fields=("status.successful",),
         propagation="Orphan",  # the default since v1; kubectl asks for Background
     ),

@@ -1,13 +1,16 @@
-"""Defaults and validation of a Job's podFailurePolicy and successPolicy.
+"""Defaults and validation of a Job's podFailurePolicy and successPolicy, and of its status.
 
 Source: pkg/apis/batch/validation/validation.go (validatePodFailurePolicy, validateSuccessPolicy,
-validateIndexesFormat), pkg/apis/batch/v1/defaults.go.
+validateIndexesFormat, ValidateJobStatusUpdate), pkg/apis/batch/v1/defaults.go,
+pkg/registry/batch/job/strategy.go (getStatusValidationOptions).
 """
 
 from __future__ import annotations
 
 from kubesim.apiserver.validation import FieldErrors, fill
+from kubesim.errors import Cause
 from kubesim.objects.frozen import Document, objects_in
+from kubesim.objects.intstr import parse_int
 from kubesim.objects.pods import CONTAINER_LISTS
 
 MAX_RULES = 20
@@ -43,16 +46,21 @@ def validate_failure_policy(spec: Document, errors: FieldErrors) -> None:
         codes, patterns = rule.get("onExitCodes"), rule.get("onPodConditions")
         if codes is not None and patterns:
             detail = "specifying both OnExitCodes and OnPodConditions is not supported"
-            errors.invalid(rule_path, None, detail)
+            _invalid(rule_path, detail, errors)
         elif codes is None and not patterns:
             detail = "specifying one of OnExitCodes and OnPodConditions is required"
-            errors.invalid(rule_path, None, detail)
+            _invalid(rule_path, detail, errors)
         elif codes is not None:
             _validate_codes(
                 spec, errors.mapping(f"{rule_path}.onExitCodes", codes), rule_path, errors
             )
         else:
             _validate_patterns(patterns, rule_path, errors)
+
+
+def _invalid(path: str, detail: str, errors: FieldErrors) -> None:
+    """Add an error that does not show the value (field.OmitValueType)."""
+    errors.causes.append(Cause(path, "FieldValueInvalid", f"Invalid value: {detail}"))
 
 
 def _listed(values: tuple[str, ...]) -> str:
@@ -165,9 +173,9 @@ def read_indexes(text: object, completions: int) -> tuple[int, str]:
             return 0, f'the fragment "{interval}" violates the requirement {rule}'
         first = last + 1
         for position, limit in enumerate(limits):
-            if not (limit.isascii() and limit.isdigit()):
+            number = parse_int(limit)
+            if number is None:
                 return 0, f'cannot convert string to integer for index: "{limit}"'
-            number = int(limit)
             if number >= completions:
                 return 0, f'too large index: "{limit}"'
             if number <= last:
@@ -176,3 +184,84 @@ def read_indexes(text: object, completions: int) -> tuple[int, str]:
             last = number
         total += last - first + 1
     return total, ""
+
+
+# -- status ----------------------------------------------------------------------------------------
+
+
+def validate_job_status_update(new: Document, old: Document, errors: FieldErrors) -> None:
+    """Validate the fields of a Job's status that changed; counters and verdicts only go forward.
+
+    Args:
+        new, old: the Job with its new and with its stored status.
+        errors: receives the violations.
+    """
+    status, before = new.get("status") or {}, old.get("status") or {}
+    _validate_index_fields(new["spec"], status, before, errors)
+    conditions = _true_conditions(status)
+    for type in ("Failed", "Complete", "FailureTarget", "SuccessCriteriaMet"):
+        if type in _true_conditions(before) and type not in conditions:
+            terminal = "" if type == "SuccessCriteriaMet" else "terminal "
+            detail = f"cannot disable the {terminal}{type}=True condition"
+            _invalid("status.conditions", detail, errors)
+    spec = new["spec"]
+    elastic = spec.get("completionMode") == "Indexed"
+    elastic = elastic and spec.get("completions") == spec.get("parallelism")
+    for counter in ("failed",) if elastic else ("failed", "succeeded"):
+        value = status.get(counter) or 0
+        if value < (before.get(counter) or 0):
+            errors.invalid(f"status.{counter}", value, f"cannot decrease the {counter} counter")
+
+
+def _validate_index_fields(
+    spec: Document, status: Document, before: Document, errors: FieldErrors
+) -> None:
+    """Validate completedIndexes and failedIndexes, where they changed."""
+    completed, failed = status.get("completedIndexes") or "", status.get("failedIndexes")
+    completed_changed = completed != (before.get("completedIndexes") or "")
+    failed_changed = failed != before.get("failedIndexes")
+    completions, per_index = spec.get("completions"), spec.get("backoffLimitPerIndex")
+    if completions is not None and completed_changed:
+        _validate_index_format("completedIndexes", completed, completions, errors)
+    if completions is not None and failed_changed and per_index is not None and failed is not None:
+        _validate_index_format("failedIndexes", failed, completions, errors)
+    if completed_changed and completed and spec.get("completionMode") != "Indexed":
+        detail = "cannot set non-empty completedIndexes when non-indexed completion mode"
+        errors.invalid("status.completedIndexes", completed, detail)
+    if failed_changed and failed is not None and per_index is None:
+        detail = "cannot set non-null failedIndexes when backoffLimitPerIndex is null"
+        errors.invalid("status.failedIndexes", failed, detail)
+    if (completed_changed or failed_changed) and failed is not None and completions is not None:
+        common = [
+            max(first, other)
+            for first, last in _intervals(completed, completions)
+            for other, end in _intervals(failed, completions)
+            if first <= end and other <= last
+        ]
+        if common:
+            detail = f"failedIndexes and completedIndexes overlap at index: {min(common)}"
+            errors.invalid("status.failedIndexes", failed, detail)
+
+
+def _validate_index_format(field: str, text: str, completions: int, errors: FieldErrors) -> None:
+    _, message = read_indexes(text, completions)
+    if message:
+        errors.invalid(f"status.{field}", text, f"error parsing {field}: {message}")
+
+
+def _intervals(text: str, completions: int) -> list[tuple[int, int]]:
+    """Return the intervals of a string such as ``1,3-5`` that can be parsed."""
+    intervals = []
+    for interval in text.split(","):
+        if interval and not read_indexes(interval, completions)[1]:
+            limits = [int(limit) for limit in interval.split("-")]
+            intervals.append((limits[0], limits[-1]))
+    return intervals
+
+
+def _true_conditions(status: Document) -> set[object]:
+    return {
+        condition.get("type")
+        for condition in objects_in(status.get("conditions"))
+        if condition.get("status") == "True"
+    }

@@ -177,6 +177,11 @@ class ObjectWriter:
 
         def change(old: Document) -> Document:
             changed = {**old, "status": status}
+            if kind.validate_status_update is not None:
+                errors = FieldErrors()
+                kind.validate_status_update(changed, old, errors)
+                if errors.causes:
+                    raise_if_invalid(kind, str(metadata.get("name", "")), errors)
             if managed is not None:
                 changed["metadata"] = dict(old["metadata"])
                 changed["metadata"]["managedFields"] = managed

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from kubesim.controllers.shared.template_hash import pod_template_hash
 from kubesim.objects import meta
 from kubesim.objects.frozen import ReadOnlyDocument
+from kubesim.objects.intstr import parse_int
 from kubesim.objects.wellknown import LAST_APPLIED, POD_TEMPLATE_HASH_LABEL
 
 if TYPE_CHECKING:
@@ -111,9 +112,7 @@ def number_in(document: ReadOnlyDocument, annotation: str) -> int | None:
 
 
 def _number(value: str | None) -> int | None:
-    if not value or not value.isascii() or not value.removeprefix("-").isdigit():
-        return None
-    return int(value)
+    return parse_int(value) if value else None
 
 
 def next_revision(old: Iterable[ReplicaSetDict]) -> int:

@@ -160,6 +160,7 @@ def proportional_sizes(
     """Return the sizes of all active ReplicaSets when a Deployment is scaled during a rollout.
 
     Each ReplicaSet gets a share by its size; the *largest*, not the newest, gets the leftover.
+    Once nothing is left to distribute, the remaining ReplicaSets keep their sizes.
 
     Args:
         active: the ReplicaSets with spec.replicas > 0.
@@ -184,8 +185,10 @@ def proportional_sizes(
         return sizes
     added = 0
     for rs in ordered:
-        share = _share(rs, replicas, surge, status_replicas)
         remaining = to_add - added
+        if remaining == 0:
+            break
+        share = _share(rs, replicas, surge, status_replicas)
         share = min(share, remaining) if to_add > 0 else max(share, remaining)
         sizes[rs.name] += share
         added += share

@@ -18,6 +18,8 @@ from collections.abc import Iterable, Sequence
 from itertools import count, islice
 from typing import NamedTuple
 
+from kubesim.objects.intstr import parse_int
+
 BACKOFF_SECONDS = 10.0  # DefaultJobPodFailureBackOff
 MAX_BACKOFF_SECONDS = 600.0  # MaxJobPodFailureBackOff
 MAX_PODS_A_SYNC = 500
@@ -103,15 +105,23 @@ def format_indexes(indexes: Iterable[int]) -> str:
 
 
 def parse_indexes(text: str, completions: int) -> frozenset[int]:
-    """Parse status.completedIndexes or succeededIndexes; indexes from `completions` on are dropped.
+    """Parse status.completedIndexes or succeededIndexes.
 
-    >>> sorted(parse_indexes("1,4,7-9", 9))
-    [1, 4, 7, 8]
+    Indexes from `completions` on are dropped, and intervals that cannot be parsed are skipped.
+
+    >>> sorted(parse_indexes("1,4,7-9", 9)), sorted(parse_indexes("0,1-foo,3", 9))
+    ([1, 4, 7, 8], [0, 3])
     """
     indexes: set[int] = set()
-    for part in text.split(",") if text else ():
-        first, _, last = part.partition("-")
-        indexes.update(range(int(first), min(int(last or first) + 1, completions)))
+    for interval in text.split(",") if text else ():
+        limits = interval.split("-")
+        first = parse_int(limits[0])
+        last = parse_int(limits[1]) if len(limits) > 1 else first
+        if first is None or last is None:
+            continue
+        if first >= completions:
+            break
+        indexes.update(range(first, min(last + 1, completions)))
     return frozenset(indexes)
 
 

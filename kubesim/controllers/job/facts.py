@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kubesim.controllers.job.backoff import parse_indexes
 from kubesim.controllers.shared.ranking import RankedPod, rank_of
 from kubesim.objects import meta
+from kubesim.objects.intstr import parse_int
 from kubesim.objects.meta import find_condition, get_condition
 from kubesim.objects.pods import FINISHED, restart_count
 
@@ -268,4 +269,5 @@ def finished_at(pod: PodDict, seconds_at: Callable[[str], float]) -> float:
 
 def _non_negative(value: str | None) -> int | None:
     """Parse a non-negative number in an annotation; None if it is missing or malformed."""
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+    number = None if value is None else parse_int(value)
+    return None if number is None or number < 0 else number

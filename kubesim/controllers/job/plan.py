@@ -12,7 +12,7 @@ create or delete, and `due_indexes` which completion indexes the new pods of an 
 'BackoffLimitExceeded'
 
 Source: pkg/controller/job/job_controller.go (syncJob, manageJob, pastActiveDeadline,
-pastBackoffLimitOnFailure), indexed_job_utils.go.
+pastBackoffLimitOnFailure), indexed_job_utils.go (firstPendingIndexes).
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class JobView:
         succeeded, failed: counts that include these; for an Indexed Job `succeeded` counts indexes.
         completed, failed_indexes: indexes of an Indexed Job, including these.
         delayed: by index, the failed pod that is kept until its replacement is created.
+        held_indexes: indexes of terminating pods, which hold them under the policy Failed.
     """
 
     active: tuple[JobPod, ...] = ()
@@ -61,6 +62,7 @@ class JobView:
     completed: frozenset[int] = frozenset()
     failed_indexes: frozenset[int] = frozenset()
     delayed: Mapping[int, JobPod] = field(default_factory=dict)
+    held_indexes: frozenset[int] = frozenset()
 
 
 class Finish(NamedTuple):
@@ -146,7 +148,15 @@ def count_pods(
         completed=completed,
         failed_indexes=failed_indexes,
         delayed=_delayed_pods(spec, uncounted, active, completed | failed_indexes),
+        held_indexes=_held_indexes(spec, pods),
     )
+
+
+def _held_indexes(spec: JobSpec, pods: Iterable[JobPod]) -> frozenset[int]:
+    """Return the indexes of terminating pods, if these are replaced only once they have failed."""
+    if not spec.only_failed:
+        return frozenset()
+    return frozenset(pod.index for pod in pods if pod.leaving and pod.index is not None)
 
 
 def gives_up(spec: JobSpec, pod: JobPod) -> bool:
@@ -261,6 +271,8 @@ def completed(spec: JobSpec, succeeded: int, active: int) -> Finish | None:
 def manage(spec: JobSpec, view: JobView, wait: float) -> JobPlan:
     """Decide how many pods to create, or which to delete.
 
+    Under the podReplacementPolicy Failed, terminating pods hold back creations, never deletions.
+
     Args:
         spec, view: the Job's spec and counts.
         wait: seconds until the back-off is over; ignored with backoffLimitPerIndex.
@@ -276,7 +288,7 @@ def manage(spec: JobSpec, view: JobView, wait: float) -> JobPlan:
         active=active,
     )
     terminating = view.terminating if spec.only_failed else 0
-    surplus = for_removal(spec, view.active, max(0, active + terminating - desired))
+    surplus = for_removal(spec, view.active, max(0, active - desired))
     if surplus:
         to_delete = tuple(surplus[:MAX_PODS_A_SYNC])
         return JobPlan(0, to_delete, desired, 0.0, f"{count_of(active, 'pod')}, {desired} desired")
@@ -301,6 +313,8 @@ class DueIndexes(NamedTuple):
 def due_indexes(spec: JobSpec, view: JobView, count: int, now: float) -> DueIndexes:
     """Return the lowest unfinished indexes; with backoffLimitPerIndex, those past their back-off.
 
+    Under the podReplacementPolicy Failed, a terminating pod keeps its index.
+
     Args:
         spec, view: the Job's spec and counts.
         count: maximum number of indexes.
@@ -309,7 +323,7 @@ def due_indexes(spec: JobSpec, view: JobView, count: int, now: float) -> DueInde
     unfinished = missing_indexes(
         completions=spec.completions or 0,
         succeeded=set(view.completed),
-        active={pod.index for pod in view.active if pod.index is not None},
+        active={pod.index for pod in view.active if pod.index is not None} | view.held_indexes,
         failed=set(view.failed_indexes),
         limit=count,
     )

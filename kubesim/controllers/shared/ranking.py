@@ -15,6 +15,7 @@ from functools import cmp_to_key
 from math import frexp
 from typing import TYPE_CHECKING
 
+from kubesim.objects.intstr import parse_int
 from kubesim.objects.meta import get_condition
 from kubesim.objects.pods import node_of, phase_of
 
@@ -81,9 +82,9 @@ def parse_deletion_cost(value: str | None) -> int:
     if value is None:
         return 0
     digits = value.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or (len(digits) > 1 and digits[0] == "0"):
+    cost = parse_int(value)
+    if cost is None or value.startswith("+") or (len(digits) > 1 and digits[0] == "0"):
         return 0
-    cost = int(value)
     return cost if -(2**31) <= cost < 2**31 else 0
 
 

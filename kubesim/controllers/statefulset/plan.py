@@ -174,24 +174,31 @@ def _ordered(
         if (blocked := _blocked(spec, pod, now)) is not None:
             return blocked
     if condemned:
-        return _scale_down(spec, by_ordinal, condemned)
+        return _scale_down(spec, condemned, now)
     return _update(spec, by_ordinal, ordinals, now)
 
 
-def _scale_down(
-    spec: SetSpec, by_ordinal: dict[int, SetPod], condemned: list[SetPod]
-) -> StatefulSetPlan:
-    """Delete one pod, from the highest ordinal, while all lower ones are healthy."""
+def _scale_down(spec: SetSpec, condemned: list[SetPod], now: float) -> StatefulSetPlan:
+    """Delete the condemned pod with the highest ordinal.
+
+    If it is unhealthy, it waits for the unhealthy pods below it; the lowest unhealthy pod does not
+    wait. So a pod that never becomes ready does not stop a scale-down.
+
+    Source: pkg/controller/statefulset/stateful_set_control.go (processCondemned).
+    """
     last = condemned[-1]
+    name = _name(spec, last.ordinal)
     if last.terminating:
-        reason = f"waiting for {_name(spec, last.ordinal)} to stop"
-        return StatefulSetPlan(reason=reason, waits_for=last.ordinal)
-    unhealthy = sorted((pod for pod in by_ordinal.values() if not pod.healthy), key=_ordinal)
-    if unhealthy and unhealthy[0].ordinal != last.ordinal:
-        first = unhealthy[0].ordinal
-        reason = f"waiting for {_name(spec, first)} to be running and ready"
-        return StatefulSetPlan(reason=reason, waits_for=first)
-    reason = f"{_name(spec, last.ordinal)} is beyond {count_of(spec.replicas, 'replica')}"
+        return StatefulSetPlan(reason=f"waiting for {name} to stop", waits_for=last.ordinal)
+    first_unhealthy = next((pod for pod in condemned if not pod.healthy), None)
+    if last is not first_unhealthy:
+        if first_unhealthy is not None and not last.healthy:
+            event = "stop" if first_unhealthy.terminating else "be running and ready"
+            reason = f"waiting for {_name(spec, first_unhealthy.ordinal)} to {event}"
+            return StatefulSetPlan(reason=reason, waits_for=first_unhealthy.ordinal)
+        if (blocked := _blocked(spec, last, now)) is not None:
+            return blocked
+    reason = f"{name} is beyond {count_of(spec.replicas, 'replica')}"
     return StatefulSetPlan(delete=(last.ordinal,), reason=reason)
 
 
