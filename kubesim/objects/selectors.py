@@ -30,6 +30,24 @@ _EQUAL = re.compile(rf"({_KEY})\s*(==|=|!=)\s*({_NAME})?", re.ASCII)
 _EXISTS = re.compile(rf"(!?)\s*({_KEY})", re.ASCII)
 _COMPARE = re.compile(rf"({_KEY})\s*([<>])\s*(-?[0-9]+)", re.ASCII)
 
+# Parts of a field selector between commas that are not escaped; then field, operator and value.
+_TERMS = re.compile(r"(?:[^,\\]|\\.|\\$)+", re.DOTALL)
+_TERM = re.compile(r"([^=!]*(?:!(?!=)[^=!]*)*)(!=|==|=)((?:[^\\=]|\\[\\,=])*)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+# By apiVersion, kind and path: the fields that a selector reads instead, and the value if absent.
+_ALIASES: Mapping[tuple[str, str, str], tuple[str, ...]] = {
+    ("batch/v1", "Job", "status.successful"): ("status.succeeded",),
+    ("v1", "Event", "source"): ("source.component", "reportingComponent"),
+}
+_ABSENT: Mapping[tuple[str, str, str], str] = {
+    ("v1", "Node", "spec.unschedulable"): "false",
+    ("v1", "Pod", "spec.hostNetwork"): "false",
+    ("apps/v1", "ReplicaSet", "status.replicas"): "0",
+    ("v1", "ReplicationController", "status.replicas"): "0",
+    ("batch/v1", "Job", "status.successful"): "0",
+}
+_SPECIAL = frozenset(path for _, _, path in (*_ALIASES, *_ABSENT))
+
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
@@ -170,9 +188,10 @@ class FieldSelector:
     terms: tuple[tuple[str, bool, str], ...] = ()
 
     def matches(self, document: ReadOnlyDocument) -> bool:
-        """Whether a document matches all terms; a missing field counts as ""."""
+        """Whether a document matches all terms; see `selectable_field`."""
         return all(
-            (field_of(document, path) == value) is equal for path, equal, value in self.terms
+            ((selectable_field if path in _SPECIAL else field_of)(document, path) == value) is equal
+            for path, equal, value in self.terms
         )
 
     @property
@@ -193,21 +212,39 @@ class FieldSelector:
 def parse_field_selector(text: str) -> FieldSelector:
     """Parse a field selector such as ``spec.nodeName=node-1,status.phase!=Failed``.
 
+    Empty parts are skipped. In a value, ``\\,``, ``\\=`` and ``\\\\`` stand for a comma, an equals
+    sign and a backslash.
+
     Raises:
         BadRequest: it cannot be parsed; the message shows the part.
+
+    Source: k8s.io/apimachinery/pkg/fields/selector.go (parseSelector, splitTerms, UnescapeValue).
     """
     terms = []
-    for part in text.split(",") if text.strip() else []:
-        for operator, equal in (("!=", False), ("==", True), ("=", True)):
-            path, separator, value = part.partition(operator)
-            if separator:
-                terms.append((path.strip(), equal, value.strip()))
-                break
-        else:
+    for part in _TERMS.findall(text) if text.strip() else ():
+        match = _TERM.fullmatch(part)
+        if match is None:
             raise BadRequest(
                 f"invalid field selector: {part!r}", hint="write, for example, status.phase=Running"
             )
+        value = _ESCAPE.sub(r"\1", match[3].strip())
+        terms.append((match[1].strip(), match[2] != "!=", value))
     return FieldSelector(tuple(terms))
+
+
+def selectable_field(document: ReadOnlyDocument, path: str) -> str:
+    """Return a field as field selectors see it: numbers and flags that are absent have a value.
+
+    >>> selectable_field({"apiVersion": "v1", "kind": "Node", "spec": {}}, "spec.unschedulable")
+    'false'
+
+    Source: the functions ToSelectableFields of pkg/registry/*/*/strategy.go.
+    """
+    key = (str(document.get("apiVersion")), str(document.get("kind")), path)
+    for actual in _ALIASES.get(key, (path,)):
+        if value := field_of(document, actual):
+            return value
+    return _ABSENT.get(key, "")
 
 
 def field_of(document: ReadOnlyDocument, path: str) -> str:

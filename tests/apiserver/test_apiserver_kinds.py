@@ -250,3 +250,33 @@ def test_a_node_uses_what_its_pods_use(api: KubeAPI) -> None:
     assert len(api.snapshot("NodeMetrics")[0]) == 2
     with pytest.raises(MethodNotAllowed):
         api.watch("NodeMetrics")
+
+
+TAINT = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+MINE = {"key": "a", "value": "b", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("taints", "ready", "expected"),
+    [
+        (None, None, [TAINT]),
+        ([MINE], "False", [MINE, TAINT]),
+        ([TAINT], "Unknown", [TAINT]),
+        ([{**TAINT, "effect": "NoExecute"}], None, [{**TAINT, "effect": "NoExecute"}, TAINT]),
+        ([MINE], "True", [MINE]),
+    ],
+)
+def test_a_new_node_is_tainted_until_it_is_ready(
+    api: KubeAPI, taints: Any, ready: str | None, expected: list[Any]
+) -> None:
+    """By admission, at creation alone; a node that is created as Ready needs no taint."""
+    conditions = [{"type": "Ready", "status": ready}] if ready else []
+    node = {
+        "kind": "Node",
+        "metadata": {"name": "n"},
+        "spec": {} if taints is None else {"taints": taints},
+        "status": {"conditions": conditions},
+    }
+    assert api.create(node)["spec"].get("taints") == expected
+    api.patch("Node", "n", {"spec": {"taints": None}})
+    assert "taints" not in api.get("Node", "n")["spec"]

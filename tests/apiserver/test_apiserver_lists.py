@@ -247,3 +247,12 @@ def test_not_older_than_is_now_if_now_is_late_enough(api: KubeAPI) -> None:
     with pytest.raises(Invalid) as invalid:
         api.list("cm", resource_version_match="Roughly")
     assert invalid.value.causes[0].field == "resourceVersionMatch"
+
+
+def test_nodes_are_selected_by_a_flag_that_is_absent(api: KubeAPI) -> None:
+    """`kubectl get nodes --field-selector spec.unschedulable=false`, with and without a cordon."""
+    for name in ("a", "b", "c"):
+        api.create({"kind": "Node", "metadata": {"name": name}})
+    api.patch("Node", "b", {"spec": {"unschedulable": True}})
+    assert names(api.list("Node", field_selector="spec.unschedulable=false,")) == ["a", "c"]
+    assert names(api.list("Node", field_selector="spec.unschedulable=true")) == ["b"]

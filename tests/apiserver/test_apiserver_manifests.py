@@ -276,8 +276,10 @@ def without_nulls(value: Any) -> Any:
 def test_apply_gives_every_field_back(document: dict[str, Any]) -> None:
     """An applied object is read back completely; a second apply changes nothing."""
     api = make_api()
-    manifests.apply(api, document)
     kind, name = document["kind"], document["metadata"]["name"]
+    if kind == "Node":
+        document["spec"].pop("taints", None)  # admission adds one to the list, which is atomic
+    manifests.apply(api, document)
     assert is_kept(document, api.get(kind, name))
     assert results(manifests.diff(api, document)) == []
     ((_, result),) = manifests.apply(api, document)

@@ -258,6 +258,32 @@ def test_a_node_that_never_reported() -> None:
         }
 
 
+@pytest.mark.parametrize(
+    ("ready", "expected", "bound"),
+    [("False", ["not-ready:NoSchedule"], False), (None, [], True)],
+)
+def test_a_node_made_through_the_api(ready: str | None, expected: list[str], bound: bool) -> None:
+    """Tainted from the first moment; the controller keeps the taint while it is not Ready.
+
+    A node that reports nothing at all loses it at once: doNoScheduleTaintingPass.
+    """
+    with Cluster(nodes=0, seed=1, hpa=False) as cluster:
+        until(cluster, 2)
+        allocatable = {"cpu": "4", "memory": "8Gi", "pods": "9"}
+        conditions = [{"type": "Ready", "status": ready}] if ready else []
+        status = {"allocatable": allocatable, "conditions": conditions}
+        node = {"kind": "Node", "metadata": {"name": "kwok"}, "status": status}
+        (taint,) = cluster.api.create(node)["spec"]["taints"]
+        assert taint == {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+        containers = [{"name": "main", "image": "i"}]
+        cluster.api.create(
+            {"kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": containers}}
+        )
+        until(cluster, 40)
+        assert [t for t in taints(cluster, "kwok") if t.endswith("NoSchedule")] == expected
+        assert bool(cluster.api.get("Pod", "p")["spec"].get("nodeName")) is bound
+
+
 def test_nodes_are_met_and_missed(cluster: Cluster) -> None:
     """Each is reported once."""
     assert events(cluster, "RegisteredNode") == [

@@ -146,3 +146,50 @@ def test_notin_is_the_opposite_of_in(labels: dict[str, str], key: str, values: l
     inside = parse_label_selector(f"{key} in ({listed})").matches(labels)
     outside = parse_label_selector(f"{key} notin ({listed})").matches(labels)
     assert inside is not outside
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("metadata.name=x,", [("metadata.name", True, "x")]),
+        (",,metadata.name==x,,", [("metadata.name", True, "x")]),
+        (",", []),
+        ("a!=b,c=", [("a", False, "b"), ("c", True, "")]),
+        (r"a=b\,c", [("a", True, "b,c")]),
+        (r"a=b\=c\\", [("a", True, "b=c\\")]),
+    ],
+)
+def test_parts_of_a_field_selector(text: str, terms: list[tuple[str, bool, str]]) -> None:
+    """Empty parts are skipped; a backslash makes a comma or an equals sign part of the value."""
+    assert list(parse_field_selector(text).terms) == terms
+
+
+@pytest.mark.parametrize("text", ["a=b=c", r"a=b\x", "a=b\\", "a", "a=b,c"])
+def test_a_part_of_a_field_selector_that_cannot_be_parsed(text: str) -> None:
+    """As unescaped characters and unknown escapes upstream."""
+    with pytest.raises(BadRequest, match="invalid field selector"):
+        parse_field_selector(text)
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "fields", "text", "matches"),
+    [
+        ("v1", "Node", {"spec": {}}, "spec.unschedulable=false", True),
+        ("v1", "Node", {}, "spec.unschedulable!=true", True),
+        ("v1", "Node", {"spec": {"unschedulable": True}}, "spec.unschedulable=true", True),
+        ("v1", "Pod", {"spec": {}}, "spec.hostNetwork=false", True),
+        ("v1", "Pod", {"spec": {"hostNetwork": True}}, "spec.hostNetwork=false", False),
+        ("apps/v1", "ReplicaSet", {"status": {}}, "status.replicas=0", True),
+        ("batch/v1", "Job", {"status": {"succeeded": 2}}, "status.successful=2", True),
+        ("batch/v1", "Job", {}, "status.successful=0", True),
+        ("v1", "Event", {"source": {"component": "kubelet"}}, "source=kubelet", True),
+        ("v1", "Event", {"reportingComponent": "kubelet"}, "source=kubelet", True),
+        ("example.com/v1", "Node", {"spec": {}}, "spec.unschedulable=false", False),
+    ],
+)
+def test_selectable_fields_have_values_where_they_are_absent(
+    version: str, kind: str, fields: dict[str, object], text: str, matches: bool
+) -> None:
+    """A number is 0 and a flag false, as in upstream's ToSelectableFields."""
+    document = {"apiVersion": version, "kind": kind, **fields}
+    assert parse_field_selector(text).matches(document) is matches

@@ -1,7 +1,7 @@
 """Core group: Namespace, Node, Pod, Event, ConfigMap.
 
 Source: pkg/apis/core/v1/defaults.go, pkg/apis/core/validation/validation.go,
-plugin/pkg/admission/defaulttolerationseconds.
+plugin/pkg/admission/defaulttolerationseconds, plugin/pkg/admission/nodetaint.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from kubesim.apiserver.kinds.rules import (
 )
 from kubesim.apiserver.registry import VERBS, Kind, ServerView
 from kubesim.apiserver.validation import LABEL_RULE, MUST_BE_STRING, FieldErrors, fill
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, objects_in
 from kubesim.objects.meta import valid_dns1123_label
-from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, TAINT_EFFECTS
+from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, NOT_READY, TAINT_EFFECTS
 from kubesim.quantity import parse_quantity
 
 NAMESPACE_FINALIZER = "kubernetes"  # FinalizerKubernetes
 EVENT_TTL_SECONDS = 3600.0  # kube-apiserver --event-ttl
+NEW_NODE_TAINT = (NOT_READY, "NoSchedule")
 
 
 # -- Namespace, Node, ConfigMap, Event -------------------------------------------------------------
@@ -78,6 +79,35 @@ def default_node(node: Document) -> None:
     status = node["status"]
     if isinstance(status, dict) and status.get("capacity") is not None:
         fill(status, "allocatable", status["capacity"])
+
+
+def admit_node(api: ServerView, node: Document, old: Document | None) -> None:
+    """Taint a new node not-ready:NoSchedule, so that no pod is placed before its taints are right.
+
+    The node lifecycle controller removes the taint unless the node reports Ready=False or Unknown.
+    Ours leaves out the taint where the creator reports Ready=True, as kubesim's kubelets do: it
+    would be removed in the same moment.
+
+    Args:
+        api: not used.
+        node: the node; it is changed in place.
+        old: the stored one; None at creation.
+
+    Source: plugin/pkg/admission/nodetaint/admission.go (addNotReadyTaint);
+    pkg/controller/nodelifecycle/node_lifecycle_controller.go (doNoScheduleTaintingPass).
+    """
+    spec, status = node.get("spec"), node.get("status")
+    if old is not None or not isinstance(spec, dict):
+        return
+    taints = spec.get("taints") or []
+    if not isinstance(taints, list):
+        return  # validation refuses it
+    conditions = objects_in(status.get("conditions") if isinstance(status, dict) else None)
+    ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
+    present = any((t.get("key"), t.get("effect")) == NEW_NODE_TAINT for t in objects_in(taints))
+    if not ready and not present:
+        key, effect = NEW_NODE_TAINT
+        spec["taints"] = [*taints, {"key": key, "effect": effect}]
 
 
 def validate_node(node: Document, errors: FieldErrors) -> None:
@@ -163,6 +193,7 @@ KINDS = (
         namespaced=False,
         short_names=("no",),
         default=default_node,
+        admit=admit_node,
         validate=validate_node,
         status_at_creation=True,
         validate_status=validate_node_status,
@@ -184,6 +215,7 @@ KINDS = (
             "spec.restartPolicy",
             "spec.schedulerName",
             "spec.serviceAccountName",
+            "spec.hostNetwork",
             "status.phase",
             "status.podIP",
             "status.nominatedNodeName",
