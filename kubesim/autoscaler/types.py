@@ -172,6 +172,8 @@ class State:
     Attributes:
         recommendations: (replicas, time) of earlier passes; None before the very first pass.
         ups, downs: (change, time) of earlier scalings, kept only with a behavior.
+        outdated_ups, outdated_downs: indexes of those that were older than every policy's period
+            when the HPA scaled; they stay outdated even if the policies change.
         memory: an object that your own policy keeps for its next pass over this HPA; the real
             algorithm passes it on unchanged.
     """
@@ -180,6 +182,8 @@ class State:
     ups: Log = ()
     downs: Log = ()
     memory: Any = None
+    outdated_ups: frozenset[int] = field(default=frozenset(), compare=False, repr=False)
+    outdated_downs: frozenset[int] = field(default=frozenset(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

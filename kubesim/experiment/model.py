@@ -189,7 +189,8 @@ class Simulation:
             constants=contender.constants,
         ).final(proposal)
         log = after_proposal(log, proposal, now, self._behavior, contender.constants)
-        self._state = State(log, state.ups, state.downs, state.memory)
+        flags = state.outdated_ups, state.outdated_downs
+        self._state = State(log, state.ups, state.downs, state.memory, *flags)
         if size != current:
             self._scale(current, size, now)
         return True

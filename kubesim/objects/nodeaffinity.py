@@ -6,17 +6,19 @@ The scheduler, the DaemonSet controller and kubelets share these functions, so t
 >>> wants_node({"nodeSelector": {"disk": "ssd"}}, node), wants_node(pinned({}, "node-2"), node)
 (True, False)
 
-Source: k8s.io/component-helpers/scheduling/corev1/nodeaffinity,
+Source: k8s.io/component-helpers/scheduling/corev1/nodeaffinity (newNodeSelectorTerm),
+k8s.io/apimachinery/pkg/labels (NewRequirement),
 pkg/controller/daemon/util/daemonset_util.go (ReplaceDaemonSetPodNodeNameNodeAffinity).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from kubesim.objects import meta
+from kubesim.objects.intstr import parse_int
 from kubesim.objects.selectors import Requirement
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 NAME_FIELD = "metadata.name"
 NO_AFFINITY = "node(s) didn't match Pod's node affinity/selector"
-_NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _NO_LABELS: Mapping[str, str] = {}
 _NO_AFFINITY: AffinityDict = {}
 _NO_NODE_AFFINITY: NodeAffinityDict = {}
@@ -70,7 +71,7 @@ def selects(terms: Iterable[NodeSelectorTermDict] | None, node: NodeDict) -> boo
 def term_matches(term: NodeSelectorTermDict, labels: Mapping[str, str], name: str) -> bool:
     """Whether one term matches a node: all its expressions and fields have to match.
 
-    An empty or invalid term matches no node.
+    An empty term, or one with a malformed key, operator or value, matches no node.
 
     Args:
         term: with matchExpressions and matchFields.
@@ -88,17 +89,27 @@ def term_matches(term: NodeSelectorTermDict, labels: Mapping[str, str], name: st
 def _expression(item: NodeSelectorRequirementDict, labels: Mapping[str, str]) -> bool:
     key, operator = item.get("key"), item.get("operator")
     values = tuple(item.get("values") or ())
-    if not isinstance(key, str) or not key:
+    if not _is_valid(key, operator, values):
+        return False
+    return Requirement(str(key), str(operator), values).matches(labels)
+
+
+@lru_cache(maxsize=4096)
+def _is_valid(key: str | None, operator: str | None, values: tuple[str, ...]) -> bool:
+    """Return whether an expression is well-formed, as labels.NewRequirement checks it.
+
+    Args:
+        key, operator, values: of the expression.
+    """
+    if not isinstance(key, str) or not meta.valid_label_key(key):
+        return False
+    if not all(isinstance(value, str) and meta.valid_label_value(value) for value in values):
         return False
     if operator in ("In", "NotIn"):
-        valid = bool(values)
-    elif operator in ("Exists", "DoesNotExist"):
-        valid = not values
-    else:
-        valid = operator in ("Gt", "Lt") and (
-            len(values) == 1 and _NUMBER.fullmatch(str(values[0])) is not None
-        )
-    return valid and Requirement(key, str(operator), values).matches(labels)
+        return bool(values)
+    if operator in ("Exists", "DoesNotExist"):
+        return not values
+    return operator in ("Gt", "Lt") and len(values) == 1 and parse_int(values[0]) is not None
 
 
 def _field(item: NodeSelectorRequirementDict, name: str) -> bool:

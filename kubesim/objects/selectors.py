@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import ReadOnlyDocument
+from kubesim.objects.intstr import parse_int
 
 if TYPE_CHECKING:
     from kubesim.objects.types import LabelSelectorDict
@@ -74,9 +75,9 @@ class Requirement:
             return value is not None
         if self.operator == "DoesNotExist":
             return value is None
-        if value is None or not re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+        left, right = parse_int(value or ""), parse_int(self.values[0])
+        if left is None or right is None:
             return False
-        left, right = int(value), int(self.values[0])
         return left > right if self.operator == "Gt" else left < right
 
     def __str__(self) -> str:
@@ -247,7 +248,7 @@ def selectable_field(document: ReadOnlyDocument, path: str) -> str:
     return _ABSENT.get(key, "")
 
 
-def field_of(document: ReadOnlyDocument, path: str) -> str:
+def field_of(document: object, path: str) -> str:
     """Return the field at a dotted path as a string; "" if it is missing."""
     value: object = document
     for step in path.split("."):

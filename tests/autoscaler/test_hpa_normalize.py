@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubesim.autoscaler import Behavior, PolicyConstants, Rules, ScalingPolicy, State
+from kubesim.autoscaler.constants import DEFAULTS
 from kubesim.autoscaler.policy.normalize import (
     ReplicaLimits,
     after_proposal,
@@ -265,6 +266,22 @@ def test_the_longest_period_of_the_direction_outdates_events() -> None:
     after = after_rescale(state, 2, 6, 100.0, Behavior(up=rules))
     assert after.ups == ((1, 10.0), (4, 100.0), (3, 40.0))
     assert after_rescale(state, 2, 6, 70.0, Behavior(up=rules)).ups[-1] == (4, 70.0)
+
+
+@pytest.mark.parametrize(("sign", "limit"), [(1, 11), (-1, 5)])
+def test_an_outdated_event_stays_outdated(sign: int, limit: int) -> None:
+    """Even if the policy is changed to a longer period: its place is the next that is reused."""
+    up = sign > 0
+    state, size = State(recommendations=()), 5 if up else 11
+    for second, period in ((0.0, 15), (15.0, 15), (100.0, 15), (120.0, 600)):
+        rules = Rules(policies=(ScalingPolicy("Pods", 4, period),))
+        behavior = Behavior(up=rules) if up else Behavior(down=rules)
+        state = after_rescale(state, size, size + sign, second, behavior)
+        size += sign
+    assert (state.ups if up else state.downs) == ((1, 120.0), (1, 100.0))
+    filled = behavior.filled(DEFAULTS)
+    side = filled.up if up else filled.down
+    assert rules_limit(side, size, state, 120.0, up=up) == limit
 
 
 def test_remember_overwrites_the_last_outdated_entry() -> None:

@@ -235,7 +235,9 @@ def test_a_large_cluster_uses_it_and_says_so() -> None:
     """The decision record describes the search."""
     with Cluster(nodes=0, seed=1, hpa=False) as cluster:
         for n in range(120):
-            cluster.api.create(node(f"n{n}"))
+            ready = node(f"n{n}")
+            ready["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+            cluster.api.create(ready)  # without the condition it would be tainted at first
         for n in range(5):
             cluster.api.create(pod(f"p{n}", "1"))
         cluster.sleep(1)

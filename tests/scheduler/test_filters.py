@@ -158,6 +158,19 @@ TERMS = [
     (expr("disk", "In"), False),
     (expr("disk", "Exists", "x"), False),
     (expr("disk", "Like", "s"), False),
+    (expr("no such key", "DoesNotExist"), False),
+    (expr("-bad", "NotIn", "x"), False),
+    (expr("a/b/c", "DoesNotExist"), False),
+    (expr("Example.com/x", "DoesNotExist"), False),
+    (expr("example.com/x", "DoesNotExist"), True),
+    (expr("x" * 64, "DoesNotExist"), False),
+    (expr("disk", "In", "ssd", "not a value"), False),
+    (expr("disk", "NotIn", "-hdd"), False),
+    (expr("disk", "NotIn", "x" * 64), False),
+    (expr("disk", "NotIn", ""), True),
+    (expr("cores", "Gt", "-1"), False),
+    (expr("cores", "Lt", "9223372036854775808"), False),
+    (expr("cores", "Lt", "9223372036854775807"), True),
     ({}, False),
     ({"matchExpressions": [], "matchFields": []}, False),
     (named("In", "n1"), True),
@@ -239,6 +252,17 @@ def test_wishes_score_in_proportion() -> None:
     nobody = scored([NodeAffinity()], incoming, Snapshot.of([node("c")]))
     assert nobody.scores["NodeAffinity"] == {"c": 0}
     assert scored([NodeAffinity()], pod(), Snapshot.of(nodes)).scores == {}
+
+
+def test_empty_preferred_terms_score_nothing() -> None:
+    """They are listed, so the plug-in takes part: 0 for each node. It skips only without terms."""
+    wishes = [{"weight": 50, "preference": {}}, {"weight": 0, "preference": expr("a", "Exists")}]
+    incoming = pod(affinity={"nodeAffinity": {PREFERRED: wishes}})
+    snapshot = Snapshot.of([node("a"), node("b")])
+    cycle = scored([NodeAffinity()], incoming, snapshot)
+    assert cycle.scores["NodeAffinity"] == {"a": 0, "b": 0}
+    none = pod(affinity={"nodeAffinity": {PREFERRED: []}})
+    assert scored([NodeAffinity()], none, snapshot).scores == {}
 
 
 # -- NodePorts ------------------------------------------------------------------------------------

@@ -270,19 +270,27 @@ def after_rescale(
 ) -> State:
     """Return the state after a new size was written; events are kept only with a behavior.
 
+    The new event takes the place of the last outdated one. An event that was once outdated stays
+    so, even under a policy with a longer period.
+
     Args:
         state: before.
         before, after: the two sizes.
         now: in seconds.
         behavior: of the HPA; None: it has none.
         constants: the controller's settings.
+
+    Source: pkg/controller/podautoscaler/horizontal.go (storeScaleEvent, markScaleEventsOutdated).
     """
     if behavior is None or before == after:
         return state
     rules = behavior.filled(constants)
     growing = after > before
     log, side = (state.ups, rules.up) if growing else (state.downs, rules.down)
+    known = state.outdated_ups if growing else state.outdated_downs
     longest = max((policy.period_seconds for policy in side.policies or ()), default=0)
-    outdated = [index for index, (_, at) in enumerate(log) if now - at > longest]
-    log = remember(log, (abs(after - before), now), outdated)
-    return replace(state, ups=log) if growing else replace(state, downs=log)
+    outdated = [index for index, (_, at) in enumerate(log) if index in known or now - at > longest]
+    log, flags = remember(log, (abs(after - before), now), outdated), frozenset(outdated[:-1])
+    if growing:
+        return replace(state, ups=log, outdated_ups=flags)
+    return replace(state, downs=log, outdated_downs=flags)

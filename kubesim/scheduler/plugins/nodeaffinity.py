@@ -55,9 +55,7 @@ class NodeAffinity:
 
     def local(self, pod: PodDict, snapshot: Snapshot) -> bool:
         """Return True without preferences and without pinned node names (see fastpath)."""
-        return (
-            not self._preferences(pod) and _pinned_names(required_terms(spec_of(pod)) or []) is None
-        )
+        return not self._listed(pod) and _pinned_names(required_terms(spec_of(pod)) or []) is None
 
     def pre_filter(self, pod: PodDict, state: CycleState) -> Status:
         """Limit the attempt to the named nodes if every required term names some."""
@@ -77,8 +75,8 @@ class NodeAffinity:
         return SUCCESS if wants_node(spec_of(pod), node.node) else Status.unresolvable(NO_AFFINITY)
 
     def pre_score(self, pod: PodDict, nodes: list[NodeInfo]) -> Status:
-        """Skip a pod without preferred terms."""
-        return SUCCESS if self._preferences(pod) else SKIP
+        """Skip a pod that lists no preferred term; empty terms score 0."""
+        return SUCCESS if self._listed(pod) else SKIP
 
     def score(self, pod: PodDict, node: NodeInfo) -> int:
         """Return the sum of the weights of the preferred terms that match the node."""
@@ -107,11 +105,16 @@ class NodeAffinity:
             spec_of(pod), node
         )
 
+    def _listed(self, pod: PodDict) -> list[PreferredSchedulingTermDict]:
+        """Return the preferred terms of the configuration and of the pod."""
+        own = node_affinity(spec_of(pod)).get(PREFERRED)
+        return [*self._added_preferences, *own] if own else self._added_preferences
+
     def _preferences(self, pod: PodDict) -> list[PreferredSchedulingTermDict]:
-        own = node_affinity(spec_of(pod)).get(PREFERRED) or ()
+        """Return the preferred terms that can score."""
         return [
             term
-            for term in (*self._added_preferences, *own)
+            for term in self._listed(pod)
             if term.get("weight")
             and (
                 (term.get("preference") or {}).get("matchExpressions")
