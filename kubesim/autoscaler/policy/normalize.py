@@ -289,7 +289,9 @@ def after_rescale(
     log, side = (state.ups, rules.up) if growing else (state.downs, rules.down)
     already = state.outdated_ups if growing else state.outdated_downs
     longest = max((policy.period_seconds for policy in side.policies or ()), default=0)
-    outdated = [index for index, (_, at) in enumerate(log) if index in already or now - at > longest]
+    outdated = [
+        index for index, (_, at) in enumerate(log) if index in already or now - at > longest
+    ]
     log, flags = remember(log, (abs(after - before), now), outdated), frozenset(outdated[:-1])
     if growing:
         return replace(state, ups=log, outdated_ups=flags)
