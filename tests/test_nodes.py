@@ -421,3 +421,54 @@ def test_how_a_node_is_shown(cluster: Cluster) -> None:
     assert len(busy.pods()) == len(on_node(cluster, "node-1"))
     asked = busy.allocated().to_dicts()[0]["requested"]
     assert asked == 100 * len(on_node(cluster, "node-1"))
+
+
+def node_events(cluster: Cluster, name: str = "node-1") -> list[tuple[str, str]]:
+    """(reason, message) of a kubelet's Events about its node, in the order of time."""
+    events = cluster.api.list("Event")["items"]
+    about = [e for e in events if e["involvedObject"]["name"] == name]
+    return [(e["reason"], e["message"]) for e in about if e["source"]["component"] == "kubelet"]
+
+
+def test_the_start_of_a_kubelet_is_recorded() -> None:
+    """As `kubectl describe node` shows it."""
+    with Cluster(nodes=1, seed=1, hpa=False) as cluster:
+        cluster.sleep(1)
+        status = "Node node-1 status is now: "
+        assert node_events(cluster) == [
+            ("Starting", "Starting kubelet."),
+            ("NodeAllocatableEnforced", "Updated Node Allocatable limit across pods"),
+            ("NodeHasSufficientMemory", f"{status}NodeHasSufficientMemory"),
+            ("NodeHasNoDiskPressure", f"{status}NodeHasNoDiskPressure"),
+            ("NodeHasSufficientPID", f"{status}NodeHasSufficientPID"),
+        ]
+
+
+def test_cordon_and_uncordon_are_recorded() -> None:
+    """By the kubelet, at its next status sync (recordNodeSchedulableEvent)."""
+    with Cluster(nodes=1, seed=1, hpa=False) as cluster:
+        cluster.sleep(1)
+        before = len(node_events(cluster))
+        cluster.node("node-1").cordon()
+        cluster.sleep(10)
+        status = "Node node-1 status is now: "
+        cordoned = ("NodeNotSchedulable", f"{status}NodeNotSchedulable")
+        assert node_events(cluster)[before:] == [cordoned]
+        cluster.node("node-1").uncordon()
+        cluster.sleep(30)
+        uncordoned = ("NodeSchedulable", f"{status}NodeSchedulable")
+        assert node_events(cluster)[before:] == [cordoned, uncordoned]
+
+
+def test_the_lease_of_a_deleted_node_goes_with_it() -> None:
+    """It belongs to its Node; without a Node, the kubelet renews and creates none."""
+    with Cluster(nodes=2, seed=1, hpa=False) as cluster:
+        cluster.sleep(1)
+        lease = cluster.api.get("Lease", "node-2", "kube-node-lease")
+        uid = cluster.api.get("Node", "node-2")["metadata"]["uid"]
+        owner = {"apiVersion": "v1", "kind": "Node", "name": "node-2", "uid": uid}
+        assert lease["metadata"]["ownerReferences"] == [owner]
+        cluster.api.delete("Node", "node-2")
+        cluster.sleep(30)
+        assert cluster.api.peek("Lease", "node-2", "kube-node-lease") is None
+        assert cluster.api.peek("Lease", "node-1", "kube-node-lease") is not None

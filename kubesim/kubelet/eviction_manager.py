@@ -142,9 +142,6 @@ class EvictionManager:
         if under_pressure is self.under_pressure:
             return
         self.under_pressure = under_pressure
-        reason = "NodeHasInsufficientMemory" if under_pressure else "NodeHasSufficientMemory"
-        message = f"Node {self._name} status is now: {reason}"
-        self._recorder.event(self._node, "Normal", reason, message)
         self._changed()
 
     def _evict_one(self, candidates: list[EvictionCandidate], available: int) -> None:

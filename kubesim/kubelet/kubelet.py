@@ -174,6 +174,7 @@ class Kubelet:
         """Register the node and begin to watch for pods."""
         self.api.register_log_source(self.node_name, self.logs)
         self.api.register_command_runner(self.node_name, self.exec)
+        self.worker.call_soon(self._reporter.record_start)
         self.worker.call_soon(self._register)
         self.worker.every(LEASE_SECONDS, self._heartbeat)
         self._pods.start()

@@ -7,8 +7,9 @@ minutes old. So an idle cluster of a thousand nodes writes small leases, not lar
 A condition that another component wrote (Unknown, by the node controller) counts as a change: the
 kubelet overwrites it at its next heartbeat.
 
-Source: pkg/kubelet/kubelet_node_status.go (tryUpdateNodeStatus, nodeStatusHasChanged),
-pkg/kubelet/nodestatus/setters.go, k8s.io/component-helpers/apimachinery/lease.
+Source: pkg/kubelet/kubelet_node_status.go (tryUpdateNodeStatus, nodeStatusHasChanged,
+recordNodeSchedulableEvent), pkg/kubelet/nodestatus/setters.go,
+k8s.io/component-helpers/apimachinery/lease.
 """
 
 from __future__ import annotations
@@ -52,6 +53,14 @@ HEALTHY: tuple[Fact, ...] = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
+EVENT_REASONS = {
+    ("MemoryPressure", "True"): "NodeHasInsufficientMemory",
+    ("MemoryPressure", "False"): "NodeHasSufficientMemory",
+    ("DiskPressure", "True"): "NodeHasDiskPressure",
+    ("DiskPressure", "False"): "NodeHasNoDiskPressure",
+    ("PIDPressure", "True"): "NodeHasInsufficientPID",
+    ("PIDPressure", "False"): "NodeHasSufficientPID",
+}
 
 
 # -- decisions: pure functions ---------------------------------------------------------------------
@@ -240,6 +249,7 @@ class NodeReporter:
         self._pulls_reported = 0
         self._log, self._event = log, event
         self._reported_at = 0.0
+        self._unschedulable = False  # as in its last Event about that
         self.reports = 0
 
     def register(self) -> bool:
@@ -251,6 +261,7 @@ class NodeReporter:
         try:
             if self._api.peek(NODE, self._name) is None:
                 self._api.create(node)
+                self._record_events({}, node["status"])
             else:
                 retry_on_conflict(lambda: self._take_over(node["status"]))
         except StatusError as error:
@@ -260,15 +271,37 @@ class NodeReporter:
         return True
 
     def _record_events(self, old: NodeStatusDict, status: NodeStatusDict) -> None:
-        """Record that the node was rebooted, or is ready again."""
+        """Record that the node was rebooted, and what became of its conditions."""
         boot = (status.get("nodeInfo") or {}).get("bootID")
         before = (old.get("nodeInfo") or {}).get("bootID")
         if before and boot != before:
             message = f"Node {self._name} has been rebooted, boot id: {boot}"
             self._event("Warning", "Rebooted", message)
-        ready = facts_of(old.get("conditions") or ()).get("Ready")
+        known = facts_of(old.get("conditions") or ())
+        for type, is_true, _, _ in self._facts():
+            reason = EVENT_REASONS.get((type, is_true))
+            if reason and (type not in known or known[type][1] != is_true):
+                self._record_status(reason)
+        ready = known.get("Ready")
         if ready is not None and ready[1] != "True":
-            self._event("Normal", "NodeReady", f"Node {self._name} status is now: NodeReady")
+            self._record_status("NodeReady")
+
+    def record_start(self) -> None:
+        """Record the Events of a kubelet that starts (birthCry, and the container manager's)."""
+        self._unschedulable = False
+        self._event("Normal", "Starting", "Starting kubelet.")
+        allocatable = "Updated Node Allocatable limit across pods"
+        self._event("Normal", "NodeAllocatableEnforced", allocatable)
+
+    def _record_schedulable(self, node: NodeDict) -> None:
+        """Record that the node was cordoned or uncordoned."""
+        unschedulable = bool((node.get("spec") or {}).get("unschedulable"))
+        if unschedulable is not self._unschedulable:
+            self._unschedulable = unschedulable
+            self._record_status("NodeNotSchedulable" if unschedulable else "NodeSchedulable")
+
+    def _record_status(self, reason: str) -> None:
+        self._event("Normal", reason, f"Node {self._name} status is now: {reason}")
 
     def _take_over(self, status: NodeStatusDict) -> None:
         """Write the status of an existing Node object."""
@@ -287,10 +320,21 @@ class NodeReporter:
         self.report()
 
     def renew_lease(self) -> None:
-        """Renew the node's Lease; a failure is logged, since the next renewal is 10 s away."""
+        """Renew the node's Lease; a failure is logged, since the next renewal is 10 s away.
+
+        The Lease belongs to its Node, so it is deleted with it; without a Node there is none.
+        """
+        node = self._api.peek(NODE, self._name)
+        if node is None:
+            return
+        owner = {"apiVersion": "v1", "kind": "Node", "name": self._name, "uid": meta.uid_of(node)}
         lease = {
             "kind": "Lease",
-            "metadata": {"name": self._name, "namespace": LEASE_NAMESPACE},
+            "metadata": {
+                "name": self._name,
+                "namespace": LEASE_NAMESPACE,
+                "ownerReferences": [owner],
+            },
             "spec": {
                 "holderIdentity": self._name,
                 "leaseDurationSeconds": LEASE_DURATION_SECONDS,
@@ -310,6 +354,7 @@ class NodeReporter:
         node = self._api.peek(NODE, self._name)
         if node is None:
             return False  # deleted: a kubelet registers its node only when it starts
+        self._record_schedulable(node)
         conditions = (node.get("status") or {}).get("conditions") or ()
         since = self._clock.now() - self._reported_at
         pulls = self._pulls()

@@ -240,7 +240,7 @@ class PodWorkers:
             )
         elif key in self._requests:
             grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
-            runner.worker.call_soon(lambda: runner.stop(grace))
+            runner.worker.call_soon(lambda: runner.delete(pod, grace))
             if runner.worker.stopped:  # it had ended by itself
                 delete_pod_object(self._api, runner.namespace, runner.name, runner.uid)
         else:

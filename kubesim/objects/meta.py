@@ -189,6 +189,7 @@ def set_condition(
     reason: str = "",
     message: str = "",
     now: str = "",
+    generation: int | None = None,
 ) -> list[C]:
     """Return a new list with one condition set; the others keep their place.
 
@@ -198,8 +199,11 @@ def set_condition(
         conditions: the old list; not changed.
         type, status, reason, message: of the condition; status is "True", "False" or "Unknown".
         now: RFC 3339 time of a transition (`clock.timestamp()`); "": without a time.
+        generation: metadata.generation that was observed; None: not stated.
     """
-    new = {"type": type, "status": status}
+    new: dict[str, object] = {"type": type, "status": status}
+    if generation:
+        new["observedGeneration"] = generation
     if now:
         new["lastTransitionTime"] = now
     if reason:

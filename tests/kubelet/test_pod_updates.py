@@ -146,3 +146,47 @@ def test_a_deadline_that_is_past_already(cluster: Cluster) -> None:
     cluster.api.patch("Pod", "p", {"spec": {"activeDeadlineSeconds": 20}})
     cluster.sleep(1)
     assert status(cluster)["reason"] == "DeadlineExceeded"
+
+
+def test_the_status_states_the_generation_of_the_spec(cluster: Cluster) -> None:
+    """ObservedGeneration of the status and of each condition (1.34: on by default)."""
+
+    def observed() -> tuple[int, set[int]]:
+        now = status(cluster)
+        return now["observedGeneration"], {c["observedGeneration"] for c in now["conditions"]}
+
+    cluster.api.create(a_pod("p", container(image="web:1"), notes={"stop-seconds": "5"}))
+    cluster.sleep(5)
+    assert observed() == (1, {1})
+    set_image(cluster, "web:2")
+    cluster.sleep(10)
+    assert observed() == (2, {2})
+    more = {"key": "k", "operator": "Exists", "effect": "NoSchedule"}
+    tolerations = [*cluster.api.get("Pod", "p")["spec"].get("tolerations", []), more]
+    cluster.api.patch("Pod", "p", {"spec": {"tolerations": tolerations}})
+    cluster.sleep(1)
+    assert observed() == (3, {3})
+    watch = cluster.api.watch("Pod")
+    cluster.api.delete("Pod", "p")
+    cluster.sleep(10)
+    last = watch.poll()[-1].object["status"]
+    assert last["observedGeneration"] == 4
+
+
+def test_back_off_is_recorded_with_each_sync(cluster: Cluster) -> None:
+    """Each 10 to 15 s while a container waits in CrashLoopBackOff, not once for each crash."""
+    cluster.api.create(a_pod("p", container(command=["sh", "-c", "exit 1"])))
+    cluster.sleep(31 + 40)
+    before = next(count for _, reason, _, count in events(cluster) if reason == "BackOff")
+    assert 5 <= before <= 8
+    cluster.sleep(310)  # the rate limit cuts Events, but not their count
+    after = next(count for _, reason, _, count in events(cluster) if reason == "BackOff")
+    assert after > before + 8
+
+
+def test_a_pod_that_is_not_scheduled_states_the_generation_as_well(cluster: Cluster) -> None:
+    """The scheduler's condition PodScheduled."""
+    cluster.api.create(a_pod("p", container(resources={"requests": {"cpu": "100"}})))
+    cluster.sleep(5)
+    scheduled = next(c for c in status(cluster)["conditions"] if c["type"] == "PodScheduled")
+    assert (scheduled["reason"], scheduled["observedGeneration"]) == ("Unschedulable", 1)

@@ -110,7 +110,11 @@ class PodOperations:
             _check_bindable(pod, pod_name)
             status = pod.get("status") or {}
             conditions = set_condition(
-                status.get("conditions") or (), "PodScheduled", "True", now=core.clock.timestamp()
+                status.get("conditions") or (),
+                "PodScheduled",
+                "True",
+                now=core.clock.timestamp(),
+                generation=pod["metadata"].get("generation"),
             )
             bound = {
                 **pod,

@@ -172,6 +172,7 @@ class PodGarbageCollector(Controller):
                 "DeletionByPodGC",
                 "PodGC: node no longer exists",
                 self.clock.timestamp(),
+                generation=current["metadata"].get("generation"),
             )
         self.api.update_status({**current, "status": status})
 

@@ -231,6 +231,7 @@ class TaintEvictionController(Controller):
             "DeletionByTaintManager",
             "Taint manager: deleting due to NoExecute taint",
             self.clock.timestamp(),
+            generation=current["metadata"].get("generation"),
         )
         self.api.update_status({**current, "status": {**status, "conditions": conditions}})
 

@@ -12,9 +12,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kubesim.clock.streams import keyed_fraction
+
 INITIAL_SECONDS = 10.0  # backOffPeriod
+SYNC_JITTER = 0.5  # workerBackOffPeriodJitterFactor
 MAX_SECONDS = 300.0  # MaxContainerBackOff
 FORGET_SECONDS = 2 * MAX_SECONDS  # the back-off of a container that ran longer is reset
+
+
+def sync_seconds(draw: str) -> float:
+    """Return the seconds between two syncs of a pod in back-off: 10 to 15.
+
+    Each of them records the Event BackOff again. Up to 1.34 a back-off is an error of the sync
+    (kubernetes/kubernetes#123602).
+
+    Args:
+        draw: name of the draw; the same name gives the same result.
+
+    Source: pkg/kubelet/pod_workers.go (completeWork).
+    """
+    return INITIAL_SECONDS * (1 + SYNC_JITTER * keyed_fraction(f"sync/{draw}"))
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from kubesim.apiserver import KubeAPI
 from kubesim.client import Decision, EventRecorder
 from kubesim.client.decisions import DecisionLog
 from kubesim.clock.base import Worker
+from kubesim.kubelet.pod.backoff import sync_seconds
 from kubesim.kubelet.pod.behaviour import JOB_SECONDS, behaviour_of
 from kubesim.kubelet.pod.containers import ContainerState, container_states
 from kubesim.kubelet.pod.phase import MAIN
@@ -187,6 +188,22 @@ class PodContext:
             fn: the callback.
         """
         container.timers.append(self.worker.call_later(seconds, fn))
+
+    def at_each_sync(
+        self, container: ContainerState, until: float, fn: Callable[[], object]
+    ) -> None:
+        """Call `fn` now and at each sync of a pod in back-off, while the container waits.
+
+        Args:
+            container: the container.
+            until: second at which its back-off ends.
+            fn: the callback.
+        """
+        fn()
+        now = self.now()
+        wait = sync_seconds(f"{self.uid}/{container.name}/{now}")
+        if now + wait < until:
+            self.call_later(container, wait, lambda: self.at_each_sync(container, until, fn))
 
     # -- reports ----------------------------------------------------------------------------------
 

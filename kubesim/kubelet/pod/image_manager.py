@@ -94,17 +94,26 @@ class ImageManager:
         delay = container.pull_failed()
         self._decide(container, "ErrImagePull", result.error, delay)
         self._status.write()
-        pod.call_later(container, SYNC_SECONDS, lambda: self._back_off(container, result.error))
+        until = pod.now() + delay
+        pod.call_later(
+            container, SYNC_SECONDS, lambda: self._back_off(container, result.error, until)
+        )
         pod.call_later(container, delay, lambda: self._pull_again(container))
 
-    def _back_off(self, container: ContainerState, error: str) -> None:
+    def _back_off(self, container: ContainerState, error: str, until: float) -> None:
+        pod = self._context
         message = f'Back-off pulling image "{container.image}"'
         container.wait("ImagePullBackOff", f"{message}: ErrImagePull: {error}")
-        self._context.event("Normal", "BackOff", message, container)
-        self._context.event("Warning", "Failed", "Error: ImagePullBackOff", container)
+
+        def record() -> None:
+            pod.event("Normal", "BackOff", message, container)
+            pod.event("Warning", "Failed", "Error: ImagePullBackOff", container)
+
+        pod.at_each_sync(container, until, record)
         self._status.write()
 
     def _pull_again(self, container: ContainerState) -> None:
+        container.cancel_timers()
         container.release()
         self._retry(container)
 

@@ -184,6 +184,18 @@ class PodRunner:
                     self._terminator.replace(container)
         if waits:
             self._sync()
+        else:
+            self._status.write()  # with the generation that it has observed
+
+    def delete(self, pod: PodDict, grace_seconds: float) -> None:
+        """Stop gracefully, since the pod was marked as deleted: that is a new generation, too.
+
+        Args:
+            pod: with its deletionTimestamp.
+            grace_seconds: from now.
+        """
+        self._context.follow(pod)
+        self.stop(grace_seconds)
 
     def stop(self, grace_seconds: float = TERMINATION_GRACE_SECONDS) -> None:
         """Stop gracefully since the pod is being deleted, then delete its object for good.

@@ -97,13 +97,18 @@ class ContainerStarter:
         waiting = f"back-off {delay:g}s restarting failed container={container.name} pod={pod_id}"
         container.wait("CrashLoopBackOff", waiting)
         message = f"Back-off restarting failed container {container.name} in pod {pod_id}"
-        pod.event("Warning", "BackOff", message, container)
+        pod.at_each_sync(
+            container,
+            container.exited_at + delay,
+            lambda: pod.event("Warning", "BackOff", message, container),
+        )
         pod.log("PodBackOff", f"Pod {pod.name} waits {delay:g}s before its next start", "warn")
         remaining = container.exited_at + delay - pod.now()
         pod.call_later(container, remaining, lambda: self._launch_held(container))
 
     def _launch_held(self, container: ContainerState) -> None:
         """Launch a container whose timer has run out."""
+        container.cancel_timers()
         container.release()
         self._launch(container)
         self._sync()

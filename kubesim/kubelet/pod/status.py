@@ -24,7 +24,18 @@ from kubesim.objects.meta import set_condition
 from kubesim.objects.pods import FINISHED
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import PodDict, PodStatusDict
+    from kubesim.objects.types import PodConditionDict, PodDict, PodStatusDict
+
+KUBELETS_OWN = frozenset(
+    (
+        "PodReadyToStartContainers",
+        "Initialized",
+        "Ready",
+        "ContainersReady",
+        "PodScheduled",
+        "DisruptionTarget",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,7 @@ class PodStatusManager:
                 ended=ended,
                 failure=failure,
                 sandbox=self._sandbox_ready,
+                generation=pod.pod["metadata"].get("generation") or 0,
             )
 
         return write_status(pod.api, pod.namespace, pod.name, pod.uid, render)
@@ -102,6 +114,7 @@ def pod_status(
     ended: bool = False,
     failure: PodFailure | None = None,
     sandbox: bool = True,
+    generation: int = 0,
 ) -> PodStatusDict:
     """Return the pod's status: phase, conditions, one entry for each container.
 
@@ -114,6 +127,7 @@ def pod_status(
         ended: it was deleted, and no container is started again.
         failure: the kubelet ended it: phase Failed.
         sandbox: whether its volumes and its network are ready for containers.
+        generation: of the spec that the kubelet follows; 0: it is not stated.
     """
     old, spec = pod.get("status") or {}, pod["spec"]
     facts = [container.facts() for container in containers]
@@ -135,6 +149,8 @@ def pod_status(
         "startTime": old.get("startTime") or now,
         "containerStatuses": [c.status(timestamp) for c in containers if c.kind == MAIN],
     }
+    if generation:
+        status["observedGeneration"] = generation
     inits = [c.status(timestamp) for c in containers if c.kind != MAIN]
     if inits:
         status["initContainerStatuses"] = inits
@@ -149,7 +165,21 @@ def pod_status(
                 failure.message,
                 now=now,
             )
+    if generation:
+        own = status["conditions"]
+        status["conditions"] = [_observed(condition, generation) for condition in own]
     return status
+
+
+def _observed(condition: PodConditionDict, generation: int) -> PodConditionDict:
+    """Return a condition that states the generation, if it is one of the kubelet's.
+
+    Source: pkg/api/v1/pod/util.go (CalculatePodConditionObservedGeneration); the gate
+    PodObservedGenerationTracking is on by default since 1.34.
+    """
+    if condition.get("observedGeneration") == generation or condition["type"] not in KUBELETS_OWN:
+        return condition
+    return {**condition, "observedGeneration": generation}
 
 
 def write_status(

@@ -129,6 +129,7 @@ class AttemptReporter:
                 reason,
                 message,
                 now=handle.clock.timestamp(),
+                generation=fresh["metadata"].get("generation"),
             )
             new = {**status, "conditions": conditions}
             new.pop("nominatedNodeName", None)
