@@ -277,12 +277,12 @@ class NodeReporter:
         if before and boot != before:
             message = f"Node {self._name} has been rebooted, boot id: {boot}"
             self._event("Warning", "Rebooted", message)
-        known = facts_of(old.get("conditions") or ())
+        old_facts = facts_of(old.get("conditions") or ())
         for type, is_true, _, _ in self._facts():
             reason = EVENT_REASONS.get((type, is_true))
-            if reason and (type not in known or known[type][1] != is_true):
+            if reason and (type not in old_facts or old_facts[type][1] != is_true):
                 self._record_status(reason)
-        ready = known.get("Ready")
+        ready = old_facts.get("Ready")
         if ready is not None and ready[1] != "True":
             self._record_status("NodeReady")
 
