@@ -42,6 +42,7 @@ _SUFFIXES = {
     "Pi": Fraction(2**50),
     "Ei": Fraction(2**60),
 }
+_DECIMAL_SUFFIXES = dict(zip(range(-9, 19, 3), ("n", "u", "m", "", *"kMGTPE"), strict=True))
 _QUANTITY = re.compile(
     r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)(?:([eE][+-]?[0-9]{1,2})|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII
 )
@@ -102,6 +103,40 @@ def _parse_text(text: str) -> Fraction:
     number = Fraction(digits.rstrip(".") if digits.endswith(".") else digits)
     scale = Fraction(10) ** int(exponent[1:]) if exponent else _SUFFIXES[suffix or ""]
     return (-number if sign == "-" else number) * scale
+
+
+@lru_cache(maxsize=4096, typed=True)
+def canonical_quantity(value: Amount) -> Amount:
+    """Return a quantity in its canonical form: a whole number with the largest possible suffix.
+
+    The family of the suffix stays, decimal, binary or exponent. A value below one thousandth of its
+    smallest unit is rounded up; what is no quantity is returned as it is.
+
+    >>> [canonical_quantity(text) for text in (0.5, 1, "1024Mi", "1000m", ".5", "+1", "0.5Ki")]
+    ['500m', '1', '1Gi', '1', '500m', '1', '512']
+    >>> [canonical_quantity(text) for text in ("1000", "1e3", "0", "100m", "1.5", "-2000M")]
+    ['1k', '1e3', '0', '100m', '1500m', '-2G']
+
+    Source: k8s.io/apimachinery/pkg/api/resource/quantity.go (CanonicalizeBytes).
+    """
+    try:
+        text = str(value)
+        exact = _parse_text(text)
+    except ValueError:
+        return value
+    nano = ceil(abs(exact) * 10**9)  # away from zero
+    sign = "-" if exact < 0 and nano else ""
+    if text[-1] == "i" and nano % 10**9 == 0 and nano >= 1024 * 10**9:
+        return sign + format_memory(nano // 10**9)
+    by_exponent = text[-1].isdigit() and "e" in text.lower()
+    if nano == 0:
+        return "0"
+    power = -9
+    while nano % 1000 == 0 and (power < 18 or by_exponent):
+        nano, power = nano // 1000, power + 3
+    if by_exponent:
+        return f"{sign}{nano}e{power}" if power else f"{sign}{nano}"
+    return f"{sign}{nano}{_DECIMAL_SUFFIXES[power]}"
 
 
 def parse_cpu(value: Amount) -> float:

@@ -24,14 +24,15 @@ Number = TypeVar("Number", int, Fraction)
 
 
 def fill(holder: Document, field: str, value: object) -> None:
-    """Set a field to its default if it is missing or null.
+    """Set a field to its default if it is missing or null, or an empty string for a string.
 
     Args:
         holder: the object that has the field; it is changed.
         field: name of the field.
         value: the default.
     """
-    if holder.get(field) is None:
+    current = holder.get(field)
+    if current is None or (current == "" and isinstance(value, str)):
         holder[field] = value
 
 

@@ -13,6 +13,7 @@ from kubesim.apiserver.patch.merge import merge_patch
 from kubesim.apiserver.patch.strategic import strategic_patch
 from kubesim.errors import StatusError
 from kubesim.objects import thaw
+from kubesim.quantity import canonical_quantity
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WORD = st.from_regex(r"[a-z][a-zA-Z0-9]{0,8}", fullmatch=True)
@@ -82,10 +83,11 @@ def objects_in(value: Any) -> list[dict[str, Any]]:
 
 
 def is_kept(sent: Any, stored: Any) -> bool:
-    """Return whether the stored object contains all that was sent."""
+    """Return whether the stored object contains all that was sent, in its canonical form."""
     if isinstance(sent, dict):
         return isinstance(stored, dict) and all(
-            key in stored and is_kept(item, stored[key]) for key, item in sent.items()
+            is_kept(item, stored[key]) if key in stored else item in ([], {})
+            for key, item in sent.items()
         )
     if isinstance(sent, list):
         return (
@@ -93,7 +95,8 @@ def is_kept(sent: Any, stored: Any) -> bool:
             and len(stored) >= len(sent)
             and all(map(is_kept, sent, stored))
         )
-    return sent == stored and type(sent) is type(stored)
+    same = sent == stored and type(sent) is type(stored)
+    return same or (isinstance(sent, (str, int, float)) and canonical_quantity(sent) == stored)
 
 
 @st.composite

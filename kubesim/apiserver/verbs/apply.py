@@ -132,7 +132,7 @@ class Applier:
         kind, applied = self._path.prepare(document)
         self._path.check_fields(kind, document, options, "Patch")
         metadata = applied["metadata"]
-        if metadata.get("managedFields") is not None:
+        if (document.get("metadata") or {}).get("managedFields") is not None:
             raise BadRequest("metadata.managedFields must be nil")
         named = metadata.setdefault("name", name)
         if not named:

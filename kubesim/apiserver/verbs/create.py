@@ -23,6 +23,7 @@ from kubesim.apiserver.options import (
 )
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema import strict
+from kubesim.apiserver.schema.canonical import make_canonical
 from kubesim.apiserver.schema.structural import (
     check_document,
     full_shape_of,
@@ -75,6 +76,7 @@ class WritePath:
         new["kind"], new["apiVersion"] = kind.kind, kind.api_version
         if new.get("metadata") is None:
             new["metadata"] = {}
+        make_canonical(kind, new)
         return kind, new
 
     def check_fields(

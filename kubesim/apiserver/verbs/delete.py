@@ -181,18 +181,19 @@ class Deleter:
         finalizers = finalizers_after(before, policy, kind.propagation)
         if grace == 0 and not finalizers and not namespace_finalizers(kind, old):
             return None
-        changes = {"finalizers": finalizers} if finalizers != before else {}
+        kept = {**metadata, "finalizers": finalizers} if finalizers != before else metadata
+        if not finalizers:
+            kept = {name: value for name, value in kept.items() if name != "finalizers"}
         requested = clock.now()
         if already_marked:
             previous = metadata.get("deletionGracePeriodSeconds", 0)
             if grace >= previous:  # a second deletion may only shorten the grace period
-                if previous or not changes:
+                if previous or finalizers == before:
                     return old
-                return {**old, "metadata": {**metadata, **changes}}
+                return {**old, "metadata": kept}
             requested = clock.seconds_at(metadata["deletionTimestamp"]) - previous
         marked = {
-            **metadata,
-            **changes,
+            **kept,
             "deletionTimestamp": clock.timestamp(requested + grace),
             "deletionGracePeriodSeconds": grace,
         }
