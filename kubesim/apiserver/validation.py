@@ -31,8 +31,7 @@ def fill(holder: Document, field: str, value: object) -> None:
         field: name of the field.
         value: the default.
     """
-    current = holder.get(field)
-    if current is None or (current == "" and isinstance(value, str)):
+    if (old := holder.get(field)) is None or (old == "" and isinstance(value, str)):
         holder[field] = value
 
 
