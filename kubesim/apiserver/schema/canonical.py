@@ -34,7 +34,7 @@ ABSENT: Final = object()
 KEPT = frozenset({"policies", "ports"})
 
 
-class Part:
+class CanonicalPart:
     """A value that stays as it is."""
 
     def tidy(self, value: object) -> object:
@@ -42,7 +42,7 @@ class Part:
         return value
 
 
-class Quantity(Part):
+class QuantityPart(CanonicalPart):
     """A quantity."""
 
     def tidy(self, value: object) -> object:
@@ -52,7 +52,7 @@ class Quantity(Part):
         return value
 
 
-class Base64(Part):
+class Base64Part(CanonicalPart):
     """Bytes in base 64."""
 
     def tidy(self, value: object) -> object:
@@ -62,7 +62,7 @@ class Base64(Part):
         return value
 
 
-class ListPart(Part):
+class ListPart(CanonicalPart):
     """A list.
 
     Args:
@@ -70,7 +70,7 @@ class ListPart(Part):
         keeps_empty: a list without items is written.
     """
 
-    def __init__(self, items: Part | None, *, keeps_empty: bool) -> None:
+    def __init__(self, items: CanonicalPart | None, *, keeps_empty: bool) -> None:
         self._items = items
         self._keeps_empty = keeps_empty
 
@@ -88,7 +88,7 @@ class ListPart(Part):
         return value
 
 
-class MapPart(Part):
+class MapPart(CanonicalPart):
     """A map.
 
     Args:
@@ -96,7 +96,7 @@ class MapPart(Part):
         keeps_empty: a map without entries is written.
     """
 
-    def __init__(self, values: Part | None, *, keeps_empty: bool) -> None:
+    def __init__(self, values: CanonicalPart | None, *, keeps_empty: bool) -> None:
         self._values = values
         self._keeps_empty = keeps_empty
 
@@ -114,7 +114,7 @@ class MapPart(Part):
         return value
 
 
-class ObjectPart(Part):
+class ObjectPart(CanonicalPart):
     """An object with fields.
 
     Args:
@@ -123,7 +123,7 @@ class ObjectPart(Part):
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
-        self._fields: dict[str, Part] | None = None
+        self._fields: dict[str, CanonicalPart] | None = None
 
     def tidy(self, value: object) -> object:
         """Make the fields canonical, in place."""
@@ -164,7 +164,7 @@ def _part_of(kind: Kind) -> ObjectPart | None:
     return None if schema is None else ObjectPart(schema)
 
 
-def _fields_of(schema: Schema) -> dict[str, Part]:
+def _fields_of(schema: Schema) -> dict[str, CanonicalPart]:
     required = schema.get("required") or ()
     parts = {
         name: _part(field, keeps_empty=name in required or name in KEPT)
@@ -174,18 +174,18 @@ def _fields_of(schema: Schema) -> dict[str, Part]:
 
 
 @lru_cache(maxsize=2048)
-def _referenced(reference: str) -> Part | None:
+def _referenced(reference: str) -> CanonicalPart | None:
     return _part(resolve({"$ref": reference}), keeps_empty=False)
 
 
-def _part(schema: Schema, *, keeps_empty: bool) -> Part | None:
+def _part(schema: Schema, *, keeps_empty: bool) -> CanonicalPart | None:
     """Return how values of a schema are made canonical; None: they stay as they are."""
     if "$ref" in schema:
         return _referenced(str(schema["$ref"]))
     if schema.get(QUANTITY):
-        return Quantity()
+        return QuantityPart()
     if schema.get("format") == "byte":
-        return Base64()
+        return Base64Part()
     values, items = schema.get("additionalProperties"), schema.get("items")
     if isinstance(values, dict):
         return MapPart(_part(values, keeps_empty=True), keeps_empty=keeps_empty)
