@@ -39,15 +39,21 @@ Hint: TypeAlias = Callable[["PodDict", Iterable[str], ClusterEvent], bool]
 """hint(pod, plug-ins that refused it, event) -> whether the event could help."""
 
 
-def backoff_seconds(attempts: int) -> float:
+def backoff_seconds(
+    attempts: int, initial: float = INITIAL_BACKOFF_SECONDS, maximum: float = MAX_BACKOFF_SECONDS
+) -> float:
     """Return the back-off in seconds after a number of failed attempts.
+
+    Args:
+        attempts: number of failed attempts.
+        initial, maximum: podInitialBackoffSeconds and podMaxBackoffSeconds.
 
     >>> [backoff_seconds(n) for n in (0, 1, 2, 3, 4, 5, 6)]
     [0.0, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
     """
     if attempts <= 0:
         return 0.0
-    return float(min(INITIAL_BACKOFF_SECONDS * 2 ** min(attempts - 1, 30), MAX_BACKOFF_SECONDS))
+    return float(min(initial * 2 ** min(attempts - 1, 40), maximum))
 
 
 @dataclass(slots=True)
@@ -63,6 +69,7 @@ class QueuedPod:
         refused_by: plug-ins that refused it in the last attempt.
         pool: one of POOLS.
         serial: number of its current heap entry; entries with another number are stale.
+        backoff: the first and the longest back-off in seconds.
     """
 
     pod: PodDict
@@ -73,6 +80,7 @@ class QueuedPod:
     refused_by: frozenset[str] = frozenset()
     pool: str = "new"
     serial: int = field(default=0, repr=False)
+    backoff: tuple[float, float] = (INITIAL_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS)
 
     @property
     def priority(self) -> int:
@@ -87,7 +95,7 @@ class QueuedPod:
     @property
     def backoff_until(self) -> float:
         """Simulated second at which the back-off ends, rounded down to a whole second."""
-        return float(floor(self.since + backoff_seconds(self.attempts)))
+        return float(floor(self.since + backoff_seconds(self.attempts, *self.backoff)))
 
 
 Less: TypeAlias = Callable[[QueuedPod, QueuedPod], bool]
@@ -119,6 +127,7 @@ class SchedulingQueue:
         less: order of the active pods; None: higher priority first, then the pod that has waited
             longer.
         pop_from_backoff: take the head of the back-off early while no pod is active.
+        backoff: the first and the longest back-off in seconds.
     """
 
     def __init__(
@@ -127,10 +136,12 @@ class SchedulingQueue:
         less: Less | None = None,
         *,
         pop_from_backoff: bool = True,
+        backoff: tuple[float, float] = (INITIAL_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS),
     ) -> None:
         self._hint = hint
         self._less = less
         self._early = pop_from_backoff
+        self._limits = backoff
         self._pods: dict[str, QueuedPod] = {}
         self._active: list[_ActiveEntry] = []
         self._backoff: list[tuple[float, int, float, int, str]] = []
@@ -171,7 +182,7 @@ class SchedulingQueue:
         if queued is not None:
             queued.pod = pod
             return
-        queued = self._pods[key] = QueuedPod(pod, key, now)
+        queued = self._pods[key] = QueuedPod(pod, key, now, backoff=self._limits)
         if gated:
             self._put(queued, "gated")
         else:

@@ -110,7 +110,10 @@ class Scheduler:
         else:
             self.search = PolicySearch(policy)
         self.queue = SchedulingQueue(
-            self._hint, self._queue_order(), pop_from_backoff=pop_from_backoff
+            self._hint,
+            self._queue_order(),
+            pop_from_backoff=pop_from_backoff,
+            backoff=(plugins.initial_backoff, plugins.max_backoff),
         )
         self.binding = BindingCycle(
             self.framework, self.worker, self._bound, self._not_bound, self._complain

@@ -134,3 +134,10 @@ def test_how_they_are_named() -> None:
     assert value.described() == "Ingress metric hits"
     assert average.described() == "external metric hits(nil)"
     assert external(1, value=1)[0].described() == "external metric queue(nil)"
+
+
+def test_the_reported_average_stays_within_64_bits() -> None:
+    """The quotient is a double, which rounds 2^63 - 1 up by one."""
+    metric, reading = external(2**63 - 1, average=100)
+    found = propose_total(metric, reading, pods(1), current=1, status_replicas=1)
+    assert found.average_milli == 2**63 - 1

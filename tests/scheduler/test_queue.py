@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from sched_builders import pod
 
+from kubesim import Cluster
+from kubesim.errors import BadRequest
+from kubesim.scheduler import configured_profile
 from kubesim.scheduler.framework.events import POD_DELETE, POD_ITSELF, ClusterEvent
 from kubesim.scheduler.queue import SchedulingQueue, backoff_seconds
 
@@ -175,3 +179,46 @@ def test_a_raised_priority_moves_an_active_pod_ahead() -> None:
     queue.update(pod("a", labels={"x": "y"}), 1.0, event, gated=False)
     queue.update(pod("c", priority=5), 1.0, event, gated=False)
     assert keys(queue) == ["c", "a", "b"]
+
+
+def test_the_back_off_of_a_configuration() -> None:
+    """podInitialBackoffSeconds and podMaxBackoffSeconds: first, doubled, at most."""
+    assert [backoff_seconds(n, 3, 20) for n in range(6)] == [0, 3, 6, 12, 20, 20]
+    profile = configured_profile({"podInitialBackoffSeconds": 3, "podMaxBackoffSeconds": 20})
+    assert (profile.initial_backoff, profile.max_backoff) == (3, 20)
+    queue = SchedulingQueue(backoff=(3, 20))
+    queue.add(pod("a"), 0.0)
+    waits = []
+    for _ in range(4):
+        queue.activate("default/a")
+        queue.pop(100.0)
+        refused = queue.refused("default/a", 100.0, ["NodeResourcesFit"])
+        assert refused is not None
+        waits.append(refused.backoff_until - 100.0)
+    assert waits == [3.0, 6.0, 12.0, 20.0]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"podInitialBackoffSeconds": 0},
+        {"podInitialBackoffSeconds": "1"},
+        {"podInitialBackoffSeconds": 11},
+        {"podInitialBackoffSeconds": 5, "podMaxBackoffSeconds": 4},
+    ],
+)
+def test_a_back_off_that_is_refused(config: dict[str, object]) -> None:
+    """The first is above 0, the longest not below the first."""
+    with pytest.raises(BadRequest, match="BackoffSeconds"):
+        configured_profile(config)
+
+
+def test_a_cluster_obeys_the_back_off_of_its_profile() -> None:
+    """A pod that fits nowhere is tried again no sooner than the configuration says."""
+    profile = {"podInitialBackoffSeconds": 40, "podMaxBackoffSeconds": 40}
+    with Cluster(nodes=1, seed=1, hpa=False, profile=profile) as cluster:
+        cluster.sleep(1)
+        cluster.api.create(pod("big", "64"))
+        cluster.sleep(1)
+        (queued,) = cluster.scheduler.queue.pods()
+        assert queued.backoff_until - queued.since > 39

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
+from kubesim.autoscaler.constants import MAX_TOTAL
 from kubesim.autoscaler.policy.figures import RatioResult
 from kubesim.autoscaler.policy.replica_calculator import (
     DEFAULT_TOLERANCE,
@@ -212,7 +213,7 @@ def _against_average(
         proposal = RuleStep("proposal", {"ratio": outcome.first}, result_of, SOURCE)
     return MetricProposal(
         replicas=outcome.replicas,
-        average_milli=ceil(total / status_replicas) if status_replicas else 0,
+        average_milli=min(ceil(total / status_replicas), MAX_TOTAL) if status_replicas else 0,
         ratio=outcome.first,
         ready=status_replicas,
         held=outcome.held,

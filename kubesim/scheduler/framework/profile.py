@@ -20,7 +20,15 @@ from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.meta import valid_dns1123_subdomain
 from kubesim.scheduler.framework.interface import POINTS, Plugin
 
-PROFILE_FIELDS = ("schedulerName", "percentageOfNodesToScore", "plugins", "pluginConfig")
+PROFILE_FIELDS = (
+    "schedulerName",
+    "percentageOfNodesToScore",
+    "podInitialBackoffSeconds",
+    "podMaxBackoffSeconds",
+    "plugins",
+    "pluginConfig",
+)
+MAX_BACKOFF = 2**31  # seconds; only to keep times finite
 _REFERENCE = "see https://kubernetes.io/docs/reference/scheduling/config/"
 
 Factory: TypeAlias = Callable[[ReadOnlyDocument], Plugin]
@@ -63,11 +71,13 @@ class Profile(list[Enabled]):
     Args:
         plugins: in order; they run at every extension point that they join.
         at: extension point -> its own list of plug-ins, in place of the general one.
-        percentage: see the attribute.
+        percentage, initial_backoff, max_backoff: see the attributes.
 
     Attributes:
         at: extension points with their own order.
         percentage: percentageOfNodesToScore; None: the scheduler's default.
+        initial_backoff, max_backoff: podInitialBackoffSeconds and podMaxBackoffSeconds; a pod that
+            was refused waits for so long, doubling each time, up to the maximum.
     """
 
     def __init__(
@@ -75,10 +85,13 @@ class Profile(list[Enabled]):
         plugins: Iterable[Enabled] = (),
         at: Mapping[str, Sequence[Enabled]] | None = None,
         percentage: int | None = None,
+        initial_backoff: int = 1,
+        max_backoff: int = 10,
     ) -> None:
         super().__init__(plugins)
         self.at = dict(at or {})
         self.percentage = percentage
+        self.initial_backoff, self.max_backoff = initial_backoff, max_backoff
 
     def plugins_at(self, point: str) -> list[Enabled]:
         """Return the plug-ins of an extension point, in order."""
@@ -142,7 +155,8 @@ def profile_from(
     Args:
         config: with ``plugins`` (per point, and ``multiPoint``: ``enabled`` and ``disabled`` lists
             of ``name`` and ``weight``; ``{"name": "*"}`` disables all) and ``pluginConfig`` (a list
-            of ``name`` and ``args``), and ``percentageOfNodesToScore``.
+            of ``name`` and ``args``), ``percentageOfNodesToScore``, and, as in the configuration
+            itself, ``podInitialBackoffSeconds`` and ``podMaxBackoffSeconds``.
         registry: plug-in by name: a function from its args; see `scheduler.registry.REGISTRY`.
         weights: name and weight of each default plug-in, in order.
 
@@ -163,7 +177,12 @@ def profile_from(
     ]
     everywhere = _merged(defaults, _mapping(plugins.get("multiPoint"), "plugins.multiPoint"))
     percentage = config.get("percentageOfNodesToScore")
-    profile = Profile((build(entry) for entry in everywhere), percentage=percentage)
+    profile = Profile(
+        (build(entry) for entry in everywhere),
+        percentage=percentage,
+        initial_backoff=config.get("podInitialBackoffSeconds", 1),
+        max_backoff=config.get("podMaxBackoffSeconds", 10),
+    )
     for point in POINTS:
         if point not in plugins:
             continue
@@ -184,7 +203,7 @@ def _check_fields(config: ReadOnlyDocument) -> None:
     """Raise an error for an unknown field, or for a bad name or percentage.
 
     Source: pkg/scheduler/apis/config/validation/validation.go (validateKubeSchedulerProfile,
-    validatePercentageOfNodesToScore).
+    validatePercentageOfNodesToScore, ValidateKubeSchedulerConfiguration).
     """
     for field in config:
         if field not in PROFILE_FIELDS:
@@ -195,6 +214,15 @@ def _check_fields(config: ReadOnlyDocument) -> None:
     check_scheduler_name(config.get("schedulerName", "default-scheduler"))
     percentage = {"percentageOfNodesToScore": config.get("percentageOfNodesToScore")}
     check_arguments({"percentageOfNodesToScore": optional(whole_number(0, 100))}, percentage)
+    initial = config.get("podInitialBackoffSeconds", 1)
+    check_arguments(
+        {"podInitialBackoffSeconds": whole_number(1, MAX_BACKOFF)},
+        {"podInitialBackoffSeconds": initial},
+    )
+    check_arguments(
+        {"podMaxBackoffSeconds": whole_number(initial, MAX_BACKOFF)},
+        {"podMaxBackoffSeconds": config.get("podMaxBackoffSeconds", 10)},
+    )
 
 
 def check_scheduler_name(name: object) -> None:
