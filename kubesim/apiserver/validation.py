@@ -77,6 +77,15 @@ class FieldErrors:
         """Add the error that a field may not be set or changed."""
         self._add(path, "FieldValueForbidden", "Forbidden", detail)
 
+    def not_found(self, path: str, value: object, detail: str = "") -> None:
+        """Add the error that a value names nothing that exists.
+
+        Args:
+            path, value: of the field.
+            detail: what could have been named.
+        """
+        self._add(path, "FieldValueNotFound", f"Not found: {_shown(value)}", detail)
+
     def duplicate(self, path: str, value: object) -> None:
         """Add the error that a value occurs more than once."""
         self._add(path, "FieldValueDuplicate", f"Duplicate value: {_shown(value)}", "")
@@ -303,26 +312,6 @@ def validate_labels(labels: Any, path: str, errors: FieldErrors) -> None:
             errors.invalid(f"{path}[{key}]", value, MUST_BE_STRING)
         elif message := label_value_error(value):
             errors.invalid(path, value, message)
-
-
-def validate_label_requirement(requirement: Document, path: str, errors: FieldErrors) -> None:
-    """Validate key and values of a requirement of a label selector.
-
-    Args:
-        requirement: an item of matchExpressions.
-        path: its path.
-        errors: collects the errors.
-
-    Source: k8s.io/apimachinery/pkg/apis/meta/v1/validation (ValidateLabelSelectorRequirement).
-    """
-    key, values = requirement.get("key"), requirement.get("values")
-    if isinstance(key, str) and key and (message := label_key_error(key)):
-        errors.invalid(f"{path}.key", key, message)
-    for index, value in enumerate(values if isinstance(values, list) else ()):
-        if not isinstance(value, str):
-            errors.invalid(f"{path}.values[{index}]", value, MUST_BE_STRING)
-        elif message := label_value_error(value):
-            errors.invalid(f"{path}.values[{index}]", value, message)
 
 
 PREFIX_RULE = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"

@@ -59,7 +59,7 @@ def rich_pod() -> dict[str, Any]:
         ports=[{"containerPort": 80}],
         env=[{"name": "A", "value": "1"}],
         resources={"requests": {"cpu": "1"}, "limits": {"cpu": "2"}},
-        livenessProbe={},
+        livenessProbe={"exec": {"command": ["true"]}},
     )
     return pod
 

@@ -180,10 +180,14 @@ def test_a_patch_to_a_wrong_type_is_invalid(api: KubeAPI, patch_type: str, patch
 
 def test_what_is_missing_is_required(api: KubeAPI) -> None:
     """A field that the API types demand, and that no rule of ours looks at, is asked for."""
-    found = faults(api, with_container(volumeMounts=[{"name": "data"}]))
-    assert found == [
-        ("spec.containers[0].volumeMounts[0].mountPath", "FieldValueRequired", "Required value")
-    ]
+    found = faults(
+        api,
+        a_pod(
+            volumes=[{"name": "a", "rbd": {"monitors": [], "image": "i"}}, {"name": "b", "csi": {}}]
+        ),
+    )
+    paths = ("spec.volumes[0].rbd.monitors", "spec.volumes[1].csi.driver")
+    assert found == [(path, "FieldValueRequired", "Required value") for path in paths]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ PACKAGES = [source.name for source in PYTHON if source.path.name == "__init__.py
 INNER_LAYERS: dict[str, list[set[str]]] = {
     "kubesim.apiserver": [
         {"audit", "parts", "validation"},
-        {"options", "registry"},
+        {"options", "podvalidation", "registry"},
         {"admission", "core", "printers", "schema", "typedverbs"},
         {"fieldmanager", "kinds", "patch", "watching"},
         {"customkinds", "verbs"},

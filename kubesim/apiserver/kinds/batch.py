@@ -23,9 +23,9 @@ from kubesim.apiserver.kinds.rules import (
     template_labels,
     validate_immutable,
     validate_numbers,
-    validate_selector,
     validate_template_spec,
 )
+from kubesim.apiserver.podvalidation.selectors import validate_selector
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects import meta

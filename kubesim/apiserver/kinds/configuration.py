@@ -13,13 +13,11 @@ import json
 from base64 import b64decode, b64encode
 
 from kubesim.apiserver.kinds.rules import (
-    IP_RULE,
     MAX_DATA_BYTES,
-    valid_ip,
-    validate_config_key,
     validate_immutable,
     validate_immutable_data,
 )
+from kubesim.apiserver.podvalidation.formats import IP_RULE, valid_ip, validate_config_key
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document, objects_in

@@ -10,9 +10,9 @@ from kubesim.apiserver.admission.priority import admit_pod
 from kubesim.apiserver.kinds.pods import default_pod, validate_pod, validate_pod_update
 from kubesim.apiserver.kinds.rules import (
     MAX_DATA_BYTES,
-    validate_config_key,
     validate_immutable_data,
 )
+from kubesim.apiserver.podvalidation.formats import validate_config_key
 from kubesim.apiserver.registry import VERBS, Kind, ServerView
 from kubesim.apiserver.validation import LABEL_RULE, MUST_BE_STRING, FieldErrors, fill
 from kubesim.objects.frozen import Document, objects_in

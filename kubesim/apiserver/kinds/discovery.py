@@ -5,7 +5,8 @@ Source: pkg/apis/discovery/v1/defaults.go, pkg/apis/discovery/validation/validat
 
 from __future__ import annotations
 
-from kubesim.apiserver.kinds.rules import IP_RULE, valid_ip, validate_immutable
+from kubesim.apiserver.kinds.rules import validate_immutable
+from kubesim.apiserver.podvalidation.formats import IP_RULE, valid_ip
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document, objects_in

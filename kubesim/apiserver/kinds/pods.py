@@ -7,28 +7,42 @@ plugin/pkg/admission/defaulttolerationseconds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
-from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill
-from kubesim.objects.frozen import Document, objects_in
-from kubesim.objects.meta import valid_dns1123_label
+from kubesim.apiserver.podvalidation.containers import (
+    MESSAGE_POLICIES,
+    PULL_POLICIES,
+    validate_host_ports,
+)
+from kubesim.apiserver.podvalidation.formats import NOT_NEGATIVE, validate_dns_label
+from kubesim.apiserver.podvalidation.network import validate_dns_config
+from kubesim.apiserver.podvalidation.placement import validate_tolerations
+from kubesim.apiserver.podvalidation.resources import claim_names, validate_requirements
+from kubesim.apiserver.podvalidation.security import validate_host_users
+from kubesim.apiserver.podvalidation.tables import FIRST_RULES, FURTHER_RULES, RULES_BY_LIST
+from kubesim.apiserver.podvalidation.updates import validate_spec_update
+from kubesim.apiserver.validation import SUBDOMAIN_RULE, FieldErrors, fill
+from kubesim.objects.frozen import Document, ReadOnlyDocument, objects_in
+from kubesim.objects.meta import valid_dns1123_label, valid_dns1123_subdomain
 from kubesim.objects.pods import CONTAINER_LISTS, qos_class
 from kubesim.objects.wellknown import (
     DEFAULT_SCHEDULER,
+    MAX_INT32,
     NOT_READY,
-    PORT_PROTOCOLS,
-    TAINT_EFFECTS,
     TERMINATION_GRACE_SECONDS,
     UNREACHABLE,
 )
-from kubesim.quantity import Amount, parse_cpu_milli, parse_memory, parse_quantity
+from kubesim.quantity import Amount, parse_cpu_milli, parse_memory
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import PodDict
+    from kubesim.objects.types import ContainerDict, PodDict, PodSpecDict, TolerationDict
+    from kubesim.objects.types.containers import ResourceRequirementsDict
 
-PORT_RULE = "must be between 1 and 65535, inclusive"
+IN_A_POD = ("spec.containers", "spec.initContainers")  # the paths in a template are longer
+DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
+REFERENCES = ("serviceAccountName", "nodeName", "priorityClassName", "runtimeClassName")
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 PROBE_DEFAULTS = {
@@ -40,6 +54,19 @@ PROBE_DEFAULTS = {
 
 
 TOLERATION_SECONDS = 300  # --default-not-ready-toleration-seconds
+NODE_TAINTS = (NOT_READY, UNREACHABLE)
+
+
+def _default_toleration(key: str) -> TolerationDict:
+    return {
+        "key": key,
+        "operator": "Exists",
+        "effect": "NoExecute",
+        "tolerationSeconds": TOLERATION_SECONDS,
+    }
+
+
+DEFAULT_TOLERATIONS = [_default_toleration(key) for key in NODE_TAINTS]
 
 # -- defaults of pod specs -------------------------------------------------------------------------
 
@@ -77,98 +104,117 @@ def _default_container(container: Document) -> None:
     for probe in PROBES:
         if isinstance(container.get(probe), dict):
             for field, value in PROBE_DEFAULTS.items():
-                fill(container[probe], field, value)
+                if not container[probe].get(field):  # 0 is as good as absent
+                    container[probe][field] = value
 
 
 # -- validation of pod specs -----------------------------------------------------------------------
 
 
-def validate_pod_spec(spec: Document, path: str, errors: FieldErrors) -> None:
-    """Validate a pod spec.
+def validate_pod_spec(spec: PodSpecDict, path: str, errors: FieldErrors) -> None:
+    """Validate a pod spec, whose values have the right types.
 
     Args:
         spec: the pod spec.
-        path: its path in the object.
+        path: its path in the object; ``spec`` for a pod, a longer one for a template.
         errors: collects the errors.
     """
+    fields: ReadOnlyDocument = spec
+    for field, rule in FIRST_RULES:
+        if fields.get(field):
+            rule(spec, path, errors)
+    _validate_containers(spec, path, errors)
+    policy, dns = spec.get("restartPolicy"), spec.get("dnsPolicy")
+    if policy not in RESTART_POLICIES:
+        errors.not_supported(f"{path}.restartPolicy", policy, RESTART_POLICIES)
+    if dns not in DNS_POLICIES:
+        errors.not_supported(f"{path}.dnsPolicy", dns, DNS_POLICIES)
+    grace = spec.get("terminationGracePeriodSeconds")
+    if grace is not None and grace < 0:
+        errors.invalid(f"{path}.terminationGracePeriodSeconds", grace, NOT_NEGATIVE)
+    for field, rule in FURTHER_RULES:
+        if fields.get(field):
+            rule(spec, path, errors)
+    if spec.get("dnsConfig") or dns == "None":
+        validate_dns_config(spec, path, errors)
+    if spec.get("hostUsers") is False:
+        validate_host_users(spec, path, errors)
+    for field in REFERENCES:
+        name = fields.get(field)
+        if name and not _is_subdomain(name):
+            errors.invalid(f"{path}.{field}", name, SUBDOMAIN_RULE)
+    deadline = spec.get("activeDeadlineSeconds")
+    if deadline is not None and not 0 < deadline <= MAX_INT32:
+        rule_of_deadline = f"must be between 1 and {MAX_INT32}, inclusive"
+        errors.invalid(f"{path}.activeDeadlineSeconds", deadline, rule_of_deadline)
+    tolerations = spec.get("tolerations")
+    if tolerations and tolerations != DEFAULT_TOLERATIONS:
+        validate_tolerations(spec, path, errors)
+    preemption = spec.get("preemptionPolicy")
+    if preemption and preemption not in PREEMPTION_POLICIES:
+        errors.not_supported(f"{path}.preemptionPolicy", preemption, PREEMPTION_POLICIES)
+
+
+def _validate_containers(spec: PodSpecDict, path: str, errors: FieldErrors) -> None:
     if not spec.get("containers"):
         errors.required(f"{path}.containers")
     names: set[str] = set()
-    for field in CONTAINER_LISTS:
-        for item_path, container in errors.items(f"{path}.{field}", spec.get(field)):
-            _validate_container(container, item_path, names, errors)
-    policy = spec.get("restartPolicy")
-    if policy not in RESTART_POLICIES:
-        errors.not_supported(f"{path}.restartPolicy", policy, RESTART_POLICIES)
-    grace = spec.get("terminationGracePeriodSeconds")
-    if grace is not None:
-        errors.whole_number(f"{path}.terminationGracePeriodSeconds", grace)
-    deadline = spec.get("activeDeadlineSeconds")
-    if deadline is not None:
-        errors.whole_number(f"{path}.activeDeadlineSeconds", deadline, 1)
-    if spec.get("nodeSelector") is not None:
-        errors.strings(f"{path}.nodeSelector", spec["nodeSelector"])
-    for field in ("nodeName", "schedulerName", "serviceAccountName", "priorityClassName"):
-        if spec.get(field) is not None and not isinstance(spec[field], str):
-            errors.invalid(f"{path}.{field}", spec[field], "must be a string")
-    overhead = errors.mapping(f"{path}.overhead", spec.get("overhead"))
-    _validate_amounts(overhead, f"{path}.overhead", errors)
-    pod_level = errors.mapping(f"{path}.resources", spec.get("resources"))
-    validate_resources(pod_level, f"{path}.resources", errors)
-    for item_path, gate in errors.items(f"{path}.schedulingGates", spec.get("schedulingGates")):
-        if not gate.get("name"):
-            errors.required(f"{item_path}.name")
-    for item_path, toleration in errors.items(f"{path}.tolerations", spec.get("tolerations")):
-        _validate_toleration(toleration, item_path, errors)
+    has_ports = False
+    lists: ReadOnlyDocument = spec
+    for field, rules in RULES_BY_LIST.items():
+        for index, container in enumerate(lists.get(field) or ()):
+            place = f"{path}.{field}[{index}]"
+            _validate_container(container, place, names, errors)
+            for name, rule in rules:
+                if container.get(name):
+                    rule(container, place, spec, errors)
+                    has_ports = has_ports or name == "ports"
+            if container.get("resources"):
+                _validate_resources(container["resources"], f"{place}.resources", spec, errors)
+    if has_ports:
+        validate_host_ports(spec, path, errors)
 
 
 def _validate_container(
-    container: Document, path: str, names: set[str], errors: FieldErrors
+    container: ContainerDict, path: str, names: set[str], errors: FieldErrors
 ) -> None:
+    """Validate what each container has: name, image and two policies."""
     name = container.get("name")
     if not name:
         errors.required(f"{path}.name")
-    elif not isinstance(name, str) or not _is_label(name):
-        errors.invalid(f"{path}.name", name, LABEL_RULE)
+    elif not _is_label(name):
+        validate_dns_label(f"{path}.name", name, errors)
     elif name in names:
         errors.duplicate(f"{path}.name", name)
     else:
-        names.add(str(name))
+        names.add(name)
     image = container.get("image")
-    if not image or not isinstance(image, str):
+    if not image:
         errors.required(f"{path}.image")
-    elif image != image.strip():
+    elif image != image.strip() and path.startswith(IN_A_POD):
         errors.invalid(f"{path}.image", image, "must not have leading or trailing whitespace")
-    resources = errors.mapping(f"{path}.resources", container.get("resources"))
-    validate_resources(resources, f"{path}.resources", errors)
-    for item_path, port in errors.items(f"{path}.ports", container.get("ports")):
-        if port.get("containerPort") is None:
-            errors.required(f"{item_path}.containerPort")
-        elif type(port["containerPort"]) is not int or not 0 < port["containerPort"] < 65536:
-            errors.invalid(f"{item_path}.containerPort", port["containerPort"], PORT_RULE)
-        if port.get("protocol") not in PORT_PROTOCOLS:
-            errors.not_supported(f"{item_path}.protocol", port.get("protocol"), PORT_PROTOCOLS)
-    for item_path, variable in errors.items(f"{path}.env", container.get("env")):
-        if not variable.get("name"):
-            errors.required(f"{item_path}.name")
+    policy = container.get("imagePullPolicy")
+    if policy and policy not in PULL_POLICIES:
+        errors.not_supported(f"{path}.imagePullPolicy", policy, PULL_POLICIES)
+    message = container.get("terminationMessagePolicy")
+    if message not in MESSAGE_POLICIES:
+        errors.not_supported(f"{path}.terminationMessagePolicy", message, MESSAGE_POLICIES)
 
 
 _is_label = lru_cache(maxsize=4096)(valid_dns1123_label)
+_is_subdomain = lru_cache(maxsize=4096)(valid_dns1123_subdomain)
 
 
-def validate_resources(resources: Document, path: str, errors: FieldErrors) -> None:
-    """Validate requests and limits: quantities, and no request above its limit.
-
-    Args:
-        resources: a ResourceRequirements.
-        path: its path in the object.
-        errors: collects the errors.
-    """
-    if not resources:
+def _validate_resources(
+    resources: ResourceRequirementsDict, path: str, spec: PodSpecDict, errors: FieldErrors
+) -> None:
+    """Validate requests and limits of a container: no request above its limit."""
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    if not (requests.keys() <= PARSERS.keys() and limits.keys() <= PARSERS.keys()) or (
+        resources.get("claims")
+    ):
+        validate_requirements(resources, path, claim_names(spec), errors)
         return
-    limits, requests = (
-        errors.mapping(f"{path}.{side}", resources.get(side)) for side in ("limits", "requests")
-    )
     maxima = _validate_amounts(limits, f"{path}.limits", errors)
     for name, request in _validate_amounts(requests, f"{path}.requests", errors).items():
         limit = maxima.get(name)
@@ -178,15 +224,11 @@ def validate_resources(resources: Document, path: str, errors: FieldErrors) -> N
 
 
 def _validate_amounts(
-    amounts: Document, path: str, errors: FieldErrors
-) -> dict[str, int | Fraction | None]:
-    """Parse amounts; None for one that is not a quantity."""
+    amounts: dict[str, Amount], path: str, errors: FieldErrors
+) -> dict[str, int | None]:
+    """Parse amounts of CPU and memory; None for one that is negative."""
     return {
-        name: (
-            errors.quantity(f"{path}[{name}]", value, _parser(name, value))
-            if name in PARSERS
-            else errors.quantity(f"{path}[{name}]", value, parse_quantity)
-        )
+        name: errors.quantity(f"{path}[{name}]", value, _parser(name, value))
         for name, value in amounts.items()
     }
 
@@ -202,31 +244,6 @@ CACHING_PARSERS: dict[str, Callable[[Amount], int]] = {
 }
 
 
-def _validate_toleration(toleration: Document, path: str, errors: FieldErrors) -> None:
-    operator = toleration.get("operator") or "Equal"
-    if operator not in ("Equal", "Exists"):
-        errors.not_supported(f"{path}.operator", operator, ("Equal", "Exists"))
-    if operator == "Exists" and toleration.get("value"):
-        rule = "value must be empty when `operator` is 'Exists'"
-        errors.invalid(f"{path}.operator", toleration.get("value"), rule)
-    if not toleration.get("key") and operator != "Exists":
-        rule = (
-            'operator must be Exists when `key` is empty, which means "match all values and all '
-            'keys"'
-        )
-        errors.invalid(f"{path}.operator", operator, rule)
-    effect = toleration.get("effect")
-    if effect and effect not in TAINT_EFFECTS:
-        errors.not_supported(f"{path}.effect", effect, sorted(TAINT_EFFECTS))
-    seconds = toleration.get("tolerationSeconds")
-    if seconds is not None:
-        if type(seconds) is not int:
-            errors.invalid(f"{path}.tolerationSeconds", seconds, "must be a whole number")
-        if effect != "NoExecute":
-            rule = "effect must be 'NoExecute' when `tolerationSeconds` is set"
-            errors.invalid(f"{path}.effect", effect or "", rule)
-
-
 # -- pods ------------------------------------------------------------------------------------------
 
 
@@ -237,23 +254,27 @@ def default_pod(pod: Document) -> None:
     if not isinstance(spec, dict):
         return
     default_pod_spec(spec)
+    if spec.get("hostNetwork"):
+        _default_host_ports(spec)
     fill(spec, "enableServiceLinks", True)
     fill(spec, "serviceAccountName", "default")
     fill(spec, "tolerations", [])
     tolerations = spec["tolerations"]
     if isinstance(tolerations, list):
-        for key in (NOT_READY, UNREACHABLE):
+        for key in NODE_TAINTS:
             if not any(_tolerates_no_execute(toleration, key) for toleration in tolerations):
-                tolerations.append(
-                    {
-                        "key": key,
-                        "operator": "Exists",
-                        "effect": "NoExecute",
-                        "tolerationSeconds": TOLERATION_SECONDS,
-                    }
-                )
+                tolerations.append(_default_toleration(key))
     if pod.get("status") is None:
         pod["status"] = {"phase": "Pending", **_qos_class(pod), **_scheduling_gated(spec)}
+
+
+def _default_host_ports(spec: Document) -> None:
+    """In the node's network, a container's port is the node's port (defaultHostNetworkPorts)."""
+    for field in CONTAINER_LISTS:
+        for container in objects_in(spec.get(field)):
+            for port in objects_in(container.get("ports")):
+                if not port.get("hostPort") and port.get("containerPort"):
+                    port["hostPort"] = port["containerPort"]
 
 
 def _scheduling_gated(spec: Document) -> Document:
@@ -282,15 +303,11 @@ def _tolerates_no_execute(toleration: object, key: str) -> bool:
 
 def validate_pod(pod: Document, errors: FieldErrors) -> None:
     """Validate a pod."""
-    validate_pod_spec(errors.mapping("spec", pod.get("spec")), "spec", errors)
-
-
-POD_IS_FIXED = (
-    "pod updates may not change fields other than `spec.containers[*].image`,"
-    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
-    "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
-    "to 1 if it was previously negative)"
-)
+    spec: PodSpecDict = pod.get("spec") or {}
+    validate_pod_spec(spec, "spec", errors)
+    if spec.get("schedulingGates") and spec.get("nodeName"):
+        rule = "cannot be set until all schedulingGates have been cleared"
+        errors.forbidden("spec.nodeName", rule)
 
 
 def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> None:
@@ -300,43 +317,5 @@ def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> No
         new, old: the object after and before the update.
         errors: receives the violations.
     """
-    before, after = old.get("spec") or {}, new.get("spec") or {}
-    if before == after:
-        return
-    if not isinstance(after, dict) or _fixed_part(before) != _fixed_part(after):
-        errors.forbidden("spec", POD_IS_FIXED)
-        return
-    gates = [gate.get("name") for gate in before.get("schedulingGates") or ()]
-    for gate in objects_in(after.get("schedulingGates")):
-        if gate.get("name") not in gates:
-            rule = "only deletion is allowed, but found new scheduling gate"
-            errors.forbidden("spec.schedulingGates", f"{rule} '{gate.get('name')}'")
-    tolerations = _without_seconds(after)
-    if any(toleration not in tolerations for toleration in _without_seconds(before)):
-        errors.forbidden(
-            "spec.tolerations",
-            "existing toleration can not be modified except its tolerationSeconds",
-        )
-    deadline, previous = after.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
-    if previous is not None and (deadline is None or deadline > previous):
-        rule = "must be less than or equal to previous value"
-        errors.invalid("spec.activeDeadlineSeconds", deadline, rule)
-
-
-def _without_seconds(spec: Document) -> list[Document]:
-    """Return the tolerations without tolerationSeconds."""
-    tolerations = spec.get("tolerations") or []
-    return [{k: v for k, v in item.items() if k != "tolerationSeconds"} for item in tolerations]
-
-
-def _fixed_part(spec: Document) -> Document:
-    """Return a pod spec without the fields that may change."""
-    may_change = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
-    fixed = {k: v for k, v in spec.items() if k not in may_change}
-    for field in CONTAINER_LISTS:
-        if isinstance(spec.get(field), list):
-            fixed[field] = [
-                {k: v for k, v in item.items() if k != "image"} if isinstance(item, dict) else item
-                for item in spec[field]
-            ]
-    return fixed
+    if new.get("spec") != old.get("spec"):
+        validate_spec_update(new, old, errors)

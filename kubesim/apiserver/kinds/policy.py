@@ -5,7 +5,8 @@ Source: pkg/apis/policy/validation/validation.go, pkg/registry/policy/poddisrupt
 
 from __future__ import annotations
 
-from kubesim.apiserver.kinds.rules import validate_numbers, validate_selector, validate_share
+from kubesim.apiserver.kinds.rules import validate_numbers, validate_share
+from kubesim.apiserver.podvalidation.selectors import validate_selector
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document

@@ -1,4 +1,4 @@
-"""Validation that several kinds share: label selectors, pod templates, numbers, percentages.
+"""Validation that several kinds share: pod templates, numbers, percentages, immutable fields.
 
 Source: pkg/apis/apps/validation/validation.go, pkg/apis/core/validation/validation.go,
 k8s.io/apimachinery/pkg/apis/meta/v1/validation.
@@ -6,26 +6,17 @@ k8s.io/apimachinery/pkg/apis/meta/v1/validation.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver.kinds.pods import default_pod_spec, validate_pod_spec
-from kubesim.apiserver.validation import (
-    FieldErrors,
-    fill,
-    validate_label_requirement,
-    validate_labels,
-)
-from kubesim.errors import BadRequest
+from kubesim.apiserver.podvalidation.selectors import validate_selector
+from kubesim.apiserver.validation import FieldErrors, fill, validate_labels
 from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import is_percentage, number_in
-from kubesim.objects.meta import MAX_NAME
-from kubesim.objects.selectors import Selector, selector_from
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import LabelSelectorDict
+    from kubesim.objects.types import PodSpecDict
 
 PERCENT_RULE = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
@@ -33,14 +24,7 @@ PERCENT_RULE = (
 )
 IMMUTABLE = "field is immutable"
 UNMATCHED = "`selector` does not match template `labels`"
-IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-CONFIG_KEY_RULE = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
-    " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
-)
 MAX_DATA_BYTES = 1024 * 1024  # MaxSecretSize: all values of a ConfigMap or Secret together
-OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
-_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 
 
 # -- numbers ---------------------------------------------------------------------------------------
@@ -100,35 +84,6 @@ def validate_share(path: str, value: object, errors: FieldErrors) -> bool:
     return True
 
 
-def valid_ip(address: object) -> bool:
-    """Return whether a string is an IPv4 or IPv6 address."""
-    for kind in (IPv4Address, IPv6Address):
-        try:
-            kind(str(address))
-            return True
-        except AddressValueError:
-            continue
-    return False
-
-
-def validate_config_key(path: str, key: str, errors: FieldErrors) -> None:
-    """Validate a key of a ConfigMap or Secret, which can become a file name.
-
-    Args:
-        path: path of the key.
-        key: the key.
-        errors: collects the errors.
-    """
-    if len(key) > MAX_NAME:
-        errors.invalid(path, key, f"must be no more than {MAX_NAME} characters")
-    if not _CONFIG_KEY.fullmatch(key):
-        errors.invalid(path, key, CONFIG_KEY_RULE)
-    elif key in (".", ".."):
-        errors.invalid(path, key, f"must not be '{key}'")
-    elif key.startswith(".."):
-        errors.invalid(path, key, "must not start with '..'")
-
-
 # -- immutable fields ---------------------------------------------------------------------------
 
 
@@ -181,49 +136,6 @@ def validate_immutable_data(
 # -- selectors and templates -----------------------------------------------------------------------
 
 
-def validate_selector(selector: object, path: str, errors: FieldErrors) -> Selector | None:
-    """Validate a LabelSelector.
-
-    Args:
-        selector: the LabelSelector.
-        path: its path.
-        errors: collects the errors.
-
-    Returns:
-        The parsed selector; None after an error.
-    """
-    before = len(errors.causes)
-    document = errors.mapping(path, selector)
-    if document.get("matchLabels") is not None:
-        validate_labels(document["matchLabels"], f"{path}.matchLabels", errors)
-    expressions = document.get("matchExpressions")
-    for item, expression in errors.items(f"{path}.matchExpressions", expressions):
-        _validate_expression(expression, item, errors)
-    if len(errors.causes) > before:
-        return None
-    try:
-        return selector_from(cast("LabelSelectorDict", document))
-    except (BadRequest, KeyError, TypeError, AttributeError) as error:
-        errors.invalid(path, selector, f"invalid label selector: {error}")
-        return None
-
-
-def _validate_expression(expression: Document, path: str, errors: FieldErrors) -> None:
-    operator, values = expression.get("operator"), expression.get("values")
-    if not expression.get("key") or not isinstance(expression["key"], str):
-        errors.required(f"{path}.key")
-    validate_label_requirement(expression, path, errors)
-    if values is not None and not isinstance(values, list):
-        errors.invalid(f"{path}.values", values, "must be a list")
-    elif operator in ("In", "NotIn") and not values:
-        errors.required(f"{path}.values", "must be specified when `operator` is 'In' or 'NotIn'")
-    elif operator in ("Exists", "DoesNotExist") and values:
-        detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-        errors.forbidden(f"{path}.values", detail)
-    if operator not in OPERATORS:
-        errors.invalid(f"{path}.operator", operator, "not a valid selector operator")
-
-
 def default_template(spec: Document) -> None:
     """Set the defaults of the pod template in a workload's spec."""
     fill(spec, "template", {})
@@ -270,7 +182,8 @@ def validate_template_spec(spec: Document, errors: FieldErrors) -> Document:
     """Validate the pod spec of a workload's template, and return it."""
     template = errors.mapping("spec.template", spec.get("template"))
     pod_spec = errors.mapping("spec.template.spec", template.get("spec"))
-    validate_pod_spec(pod_spec, "spec.template.spec", errors)
+    typed: PodSpecDict = template.get("spec") or {}
+    validate_pod_spec(typed, "spec.template.spec", errors)
     return pod_spec
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
-from kubesim.apiserver.kinds.pods import PORT_RULE
-from kubesim.apiserver.kinds.rules import IMMUTABLE, IP_RULE, valid_ip
+from kubesim.apiserver.kinds.rules import IMMUTABLE
+from kubesim.apiserver.podvalidation.formats import IP_RULE, PORT_RULE, valid_ip
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill, validate_labels
 from kubesim.errors import Cause, Invalid

@@ -305,13 +305,18 @@ class ArrayShape(Shape):
             return value is None and self.nullable
         items = self._items
         plain = items.plain
+        if self.messages.null_is_absent and None in value:
+            return False  # upstream takes an empty item, which hardly any rule accepts
         return all(type(item) is plain or items.fits(item) for item in value)
 
     def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
         """Yield the faults of each item."""
         if isinstance(value, list):
             for index, item in enumerate(value):
-                yield from self._items.faults(item, f"{path}[{index}]")
+                if item is None and self.messages.null_is_absent:
+                    yield self.messages.wrong_type(self._items.expected, item, f"{path}[{index}]")
+                else:
+                    yield from self._items.faults(item, f"{path}[{index}]")
 
     def has_no_unknown_fields(self, value: object) -> bool:
         """Return whether the type of the items has every field of each."""
