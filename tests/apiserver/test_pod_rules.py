@@ -1,4 +1,4 @@
-"""Specs of pods that Kubernetes 1.34 refuses, with their paths and upstream's texts, and valid ones.
+"""Specs of pods that Kubernetes 1.34 refuses, with paths and upstream's texts, and valid ones.
 
 Source: pkg/apis/core/validation/validation.go. The rules are the same in a workload's template.
 """

@@ -117,24 +117,24 @@ def validate_host_ports(spec: PodSpecDict, path: str, errors: FieldErrors) -> No
         path: its path.
         errors: collects the errors.
     """
-    taken: set[str] = set()
+    used: set[str] = set()
     for index, container in enumerate(spec.get("containers") or ()):
-        _host_ports_once(container, f"{path}.containers[{index}]", taken, errors)
+        _host_ports_once(container, f"{path}.containers[{index}]", used, errors)
     for container in spec.get("initContainers") or ():
         # Upstream counts the one container that it checks, so that its path always has index 0.
         _host_ports_once(container, f"{path}.initContainers[0]", set(), errors)
 
 
 def _host_ports_once(
-    container: ContainerDict, path: str, taken: set[str], errors: FieldErrors
+    container: ContainerDict, path: str, used: set[str], errors: FieldErrors
 ) -> None:
     for index, port in enumerate(container.get("ports") or ()):
         if not (port or {}).get("hostPort"):
             continue
         key = f"{port.get('protocol')}/{port.get('hostIP') or ''}/{port['hostPort']}"
-        if key in taken:
+        if key in used:
             errors.duplicate(f"{path}.ports[{index}].hostPort", key)
-        taken.add(key)
+        used.add(key)
 
 
 def validate_host_network(spec: PodSpecDict, path: str, errors: FieldErrors) -> None:

@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 
 ContainerRule = Callable[["ContainerDict", str, "PodSpecDict", FieldErrors], None]
 
-SECONDS = (
-    "initialDelaySeconds",
-    "timeoutSeconds",
-    "periodSeconds",
-    "successThreshold",
-    "failureThreshold",
-)
 HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 SCHEMES = ("HTTP", "HTTPS")
 HEADER_RULE = (
@@ -131,10 +124,14 @@ def _succeeds_at_once(probe: ProbeDict, path: str, errors: FieldErrors) -> None:
 
 def _validate_probe(probe: ProbeDict, path: str, spec: PodSpecDict, errors: FieldErrors) -> None:
     _validate_handler(probe, path, spec, errors)
-    figures: ReadOnlyDocument = probe
-    for field in SECONDS:
-        value = figures.get(field) or 0
-        if value < 0:
+    for field, value in (
+        ("initialDelaySeconds", probe.get("initialDelaySeconds")),
+        ("timeoutSeconds", probe.get("timeoutSeconds")),
+        ("periodSeconds", probe.get("periodSeconds")),
+        ("successThreshold", probe.get("successThreshold")),
+        ("failureThreshold", probe.get("failureThreshold")),
+    ):
+        if value is not None and value < 0:
             errors.invalid(f"{path}.{field}", value, NOT_NEGATIVE)
     grace = probe.get("terminationGracePeriodSeconds")
     if grace is not None and grace <= 0:

@@ -62,7 +62,13 @@ def _validate_expression(expression: Document, path: str, errors: FieldErrors) -
     operator, values = expression.get("operator"), expression.get("values")
     if not expression.get("key") or not isinstance(expression["key"], str):
         errors.required(f"{path}.key")
-    _validate_requirement(expression, path, errors)
+    elif message := label_key_error(expression["key"]):
+        errors.invalid(f"{path}.key", expression["key"], message)
+    for index, value in enumerate(values if isinstance(values, list) else ()):
+        if not isinstance(value, str):
+            errors.invalid(f"{path}.values[{index}]", value, MUST_BE_STRING)
+        elif message := label_value_error(value):
+            errors.invalid(f"{path}.values[{index}]", value, message)
     if values is not None and not isinstance(values, list):
         errors.invalid(f"{path}.values", values, "must be a list")
     elif operator in ("In", "NotIn") and not values:
@@ -71,18 +77,6 @@ def _validate_expression(expression: Document, path: str, errors: FieldErrors) -
         errors.forbidden(f"{path}.values", NO_VALUES)
     if operator not in OPERATORS:
         errors.invalid(f"{path}.operator", operator, "not a valid selector operator")
-
-
-def _validate_requirement(requirement: Document, path: str, errors: FieldErrors) -> None:
-    """Validate key and values of a requirement (ValidateLabelSelectorRequirement)."""
-    key, values = requirement.get("key"), requirement.get("values")
-    if isinstance(key, str) and key and (message := label_key_error(key)):
-        errors.invalid(f"{path}.key", key, message)
-    for index, value in enumerate(values if isinstance(values, list) else ()):
-        if not isinstance(value, str):
-            errors.invalid(f"{path}.values[{index}]", value, MUST_BE_STRING)
-        elif message := label_value_error(value):
-            errors.invalid(f"{path}.values[{index}]", value, message)
 
 
 # -- keys beside a selector ------------------------------------------------------------------------

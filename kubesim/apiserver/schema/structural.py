@@ -41,7 +41,7 @@ Check = Callable[[object, str], "list[Fault] | None"]
 """check(value, path) -> faults, or None."""
 
 
-def wrong_type(kind: Kind, document: Document) -> str:
+def wrong_type(kind: Kind, document: object) -> str:
     """Return what the decoder says of the first wrong type in an object, or ""."""
     shape = shape_of(kind)
     if shape is None:
@@ -49,7 +49,7 @@ def wrong_type(kind: Kind, document: Document) -> str:
     return next((fault.detail for fault in shape.faults(document, "") if fault.detail), "")
 
 
-def refuse_wrong_types(kind: Kind, document: Document) -> None:
+def refuse_wrong_types(kind: Kind, document: object) -> None:
     """Refuse an object that cannot be decoded.
 
     Raises:
@@ -69,7 +69,7 @@ def wrong_type_in_status(kind: Kind, status: object) -> str:
     return next((fault.detail for fault in shape.faults(status, "status") if fault.detail), "")
 
 
-def refuse_wrong_types_in_status(kind: Kind, status: Document) -> None:
+def refuse_wrong_types_in_status(kind: Kind, status: object) -> None:
     """Refuse a status that cannot be decoded.
 
     Raises:
