@@ -14,12 +14,14 @@ class Lesson(NamedTuple):
     Attributes:
         number: 1 for the first one.
         title: as in the map of the lessons.
+        file: the notebook.
         exercises: the ids of its exercises.
         predictions: the names of its predictions; each name stands once in the whole course.
     """
 
     number: int
     title: str
+    file: str
     exercises: tuple[str, ...]
     predictions: tuple[str, ...]
 
@@ -28,18 +30,21 @@ LESSONS = (
     Lesson(
         1,
         "The store and its watch",
+        "01_store_and_watch.ipynb",
         ("1.1", "1.2", "1.3"),
         ("the store's revision", "the counter", "events"),
     ),
     Lesson(
         2,
         "The API server",
+        "02_api_server.ipynb",
         ("2.1", "2.2", "2.3"),
         ("restartPolicy", "the same manifest", "three pods", "replicas in the store"),
     ),
     Lesson(
         3,
         "The life of a pod",
+        "03_life_of_a_pod.ipynb",
         ("3.1", "3.2", "3.3"),
         (
             "changes",
@@ -53,6 +58,7 @@ LESSONS = (
     Lesson(
         4,
         "The autoscaler",
+        "04_autoscaler.ipynb",
         ("4.1", "4.2", "4.3"),
         (
             "pods after the first check",
@@ -64,6 +70,7 @@ LESSONS = (
     Lesson(
         5,
         "The scheduler",
+        "05_scheduler.ipynb",
         ("5.1", "5.2", "5.3", "5.4"),
         (
             "the node of web",
@@ -78,6 +85,7 @@ LESSONS = (
     Lesson(
         6,
         "Controllers and rollouts",
+        "06_controllers_and_rollouts.ipynb",
         ("6.1", "6.2", "6.3"),
         (
             "what creates the pods",
@@ -98,6 +106,7 @@ LESSONS = (
     Lesson(
         7,
         "Tuning the autoscaler",
+        "07_hpa_tuning.ipynb",
         ("7.1", "7.2", "7.3"),
         (
             "seconds until all requests are served",
@@ -111,6 +120,7 @@ LESSONS = (
     Lesson(
         8,
         "Three ways in",
+        "08_three_ways_in.ipynb",
         ("8.1", "8.2", "8.3"),
         (
             "the columns are computed by",

@@ -1,19 +1,104 @@
-"""`progress()`: what is solved and predicted, for each lesson and for the whole course.
+"""`progress()`: the map of the lessons with what you have solved and predicted, and with totals.
+
+A notebook shows it as a table whose lessons are links; elsewhere it is text.
 
 Kubernetes has no counterpart.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
 from lessons.feedback.course import LESSONS, Lesson
+from lessons.feedback.faults import in_a_notebook
 from lessons.feedback.progress_file import Achievements, progress_file, read_progress
 
 BAR_WIDTH = 12
 
 
 def progress() -> None:
-    """Print your progress in each lesson and in the whole course; see `progress_lines`."""
-    print("\n".join(progress_lines(read_progress())))
+    """Show your progress in each lesson and in the whole course, and what comes next."""
+    done = read_progress()
+    text = "\n".join(progress_lines(done))
+    if not in_a_notebook():
+        print(text)
+        return
+    from IPython.display import display
+
+    display({"text/html": map_html(done), "text/plain": text}, raw=True)  # type: ignore[no-untyped-call]
+
+
+class Count(NamedTuple):
+    """What is done in one lesson or in several.
+
+    Attributes:
+        solved, exercises: how many exercises are solved, and how many there are.
+        made, predictions: how many predictions were made, and how many are asked for.
+        right: how many of those made were right or close.
+    """
+
+    solved: int
+    exercises: int
+    made: int
+    predictions: int
+    right: int
+
+    @property
+    def solved_text(self) -> str:
+        """For example ``2 of 3``."""
+        return f"{self.solved} of {self.exercises}"
+
+    @property
+    def made_text(self) -> str:
+        """For example ``3 of 4, 2 right or close``."""
+        note = f", {self.right} right or close" if self.made else ""
+        return f"{self.made} of {self.predictions}{note}"
+
+
+def count(lessons: Sequence[Lesson], done: Achievements) -> Count:
+    """Count what is done in some lessons."""
+    exercises = [task for lesson in lessons for task in lesson.exercises]
+    predictions = [name for lesson in lessons for name in lesson.predictions]
+    recorded = [done.predictions[name] for name in predictions if name in done.predictions]
+    return Count(
+        sum(task in done.solved for task in exercises),
+        len(exercises),
+        len(recorded),
+        len(predictions),
+        sum(prediction.result != "wrong" for prediction in recorded),
+    )
+
+
+def map_html(done: Achievements) -> str:
+    """Return the map of the lessons as HTML: links, a bar and the counts of each, and totals."""
+    rows = "".join(_html_row(_link(lesson), count([lesson], done)) for lesson in LESSONS)
+    total = _html_row("<b>all lessons</b>", count(LESSONS, done))
+    head = "".join(
+        f'<th style="text-align:left">{name}</th>'
+        for name in ("lesson", "exercises solved", "predictions made")
+    )
+    notes = [escape(note) for note in _notes(done)]
+    lesson = _next_lesson(done)
+    if lesson is not None:
+        notes[0] += f" {_link(lesson)}"
+    return (
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody><tfoot>{total}</tfoot></table>"
+        f"<p>{'<br>'.join(notes)}</p>"
+    )
+
+
+def _link(lesson: Lesson) -> str:
+    return f'<a href="{lesson.file}">{escape(_name(lesson))}</a>'
+
+
+def _html_row(name: str, counted: Count) -> str:
+    drawn = f"<code>{bar(counted.solved, counted.exercises)}</code> {counted.solved_text}"
+    cells = "".join(
+        f'<td style="text-align:left">{cell}</td>' for cell in (name, drawn, counted.made_text)
+    )
+    return f"<tr>{cells}</tr>"
 
 
 def progress_lines(done: Achievements) -> list[str]:
@@ -21,30 +106,28 @@ def progress_lines(done: Achievements) -> list[str]:
     width = max(len(_name(lesson)) for lesson in LESSONS)
     rows = [f"{'':{width}}  {'exercises solved':{BAR_WIDTH + 10}}  predictions made"]
     for lesson in LESSONS:
-        rows.append(_row(_name(lesson), width, [lesson], done))
-    rows.append(_row("all lessons", width, list(LESSONS), done))
-    rows += ["", _next_step(done)]
+        rows.append(_row(_name(lesson), width, count([lesson], done)))
+    rows.append(_row("all lessons", width, count(LESSONS, done)))
+    return [*rows, "", *_notes(done)]
+
+
+def _notes(done: Achievements) -> list[str]:
+    """Return what comes next, and where the progress is kept."""
+    notes = [_next_step(done)]
     if done.problem:
-        rows.append(f"{progress_file()} cannot be read ({done.problem}), so nothing counts yet.")
+        notes.append(f"{progress_file()} cannot be read ({done.problem}), so nothing counts yet.")
     elif done.solved or done.predictions:
-        rows.append(f"Saved in {progress_file()}; delete the file to start over.")
-    return rows
+        notes.append(f"Saved in {progress_file()}; delete the file to start over.")
+    return notes
 
 
 def _name(lesson: Lesson) -> str:
     return f"{lesson.number} {lesson.title}"
 
 
-def _row(name: str, width: int, lessons: list[Lesson], done: Achievements) -> str:
-    exercises = [task for lesson in lessons for task in lesson.exercises]
-    predictions = [name for lesson in lessons for name in lesson.predictions]
-    solved = sum(task in done.solved for task in exercises)
-    recorded = [done.predictions[name] for name in predictions if name in done.predictions]
-    right = sum(prediction.result != "wrong" for prediction in recorded)
-    counts = f"{len(recorded)} of {len(predictions)}"
-    note = f", {right} right or close" if recorded else ""
-    total = f"{solved} of {len(exercises)}"
-    return f"{name:{width}}  {bar(solved, len(exercises))} {total:9}  {counts}{note}"
+def _row(name: str, width: int, counted: Count) -> str:
+    drawn = bar(counted.solved, counted.exercises)
+    return f"{name:{width}}  {drawn} {counted.solved_text:9}  {counted.made_text}"
 
 
 def bar(part: int, whole: int, width: int = BAR_WIDTH) -> str:
@@ -64,12 +147,16 @@ def bar(part: int, whole: int, width: int = BAR_WIDTH) -> str:
     return "█" * full + "░" * (width - full)
 
 
+def _next_lesson(done: Achievements) -> Lesson | None:
+    """Return the first lesson with an exercise that is not solved."""
+    return next((each for each in LESSONS if not done.solved.issuperset(each.exercises)), None)
+
+
 def _next_step(done: Achievements) -> str:
-    tasks = [(task, lesson) for lesson in LESSONS for task in lesson.exercises]
-    open_tasks = [(task, lesson) for task, lesson in tasks if task not in done.solved]
-    if not open_tasks:
+    lesson = _next_lesson(done)
+    if lesson is None:
         return "Every exercise is solved."
-    task, lesson = open_tasks[0]
-    if len(open_tasks) == len(tasks):
+    if count(LESSONS, done).solved == 0:
         return "Nothing is solved yet. Begin with lesson 1."
+    task = next(each for each in lesson.exercises if each not in done.solved)
     return f"Next: exercise {task} in lesson {lesson.number}, {lesson.title}."

@@ -38,6 +38,7 @@ CHART = Chart(
             still_height=220,
             whole_numbers=True,
             legend_columns=4,
+            below_zero=0.05,
         ),
     )
 )

@@ -24,7 +24,7 @@ LATENCY = Plot(
     y_label="p95 [s]",
     layers=(
         Curve("reference", "p95", "reference", "A", optional=True),
-        Curve("trial", "p95", "latency", "95 % of the requests are faster"),
+        Curve("trial", "p95", "latency", "95 % are faster"),
     ),
     height=110,
     still_height=80,

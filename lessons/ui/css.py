@@ -57,8 +57,20 @@ body[data-jp-theme-light="false"] .ks-cockpit {
 .ks-cockpit .ks-number:has(.noUi-active) .widget-readout { display: block; position: absolute;
   right: 2px; top: 2px; width: 56px; min-width: 0; z-index: 2; font-weight: 600;
   text-align: left; background: var(--jp-layout-color1, Canvas); }
+/* A value that does not fit beside its label stands below it. */
+.ks-cockpit .ks-card > .widget-dropdown { flex-flow: row wrap; height: auto; }
+.ks-cockpit .ks-card > .widget-dropdown > select { flex: 1 1 auto; width: auto; max-width: 100%;
+  min-width: 0; height: var(--jp-widgets-inline-height); }
 /* Cards to the left of the charts; on a narrow page above them, side by side or stacked. */
 .ks-cockpit { container-type: inline-size; }
+@container (min-width: 720px) and (max-width: 1013px) {
+  .ks-cockpit .ks-body { display: grid !important; grid-template:
+    "cards charts" auto "texts charts" 1fr / minmax(264px, 1fr) minmax(430px, 2fr); }
+  .ks-cockpit.ks-hall .ks-body { grid-template-columns: minmax(300px, 1fr) minmax(400px, 1.4fr); }
+  .ks-body > .ks-cards { grid-area: cards; }
+  .ks-body > .ks-charts { grid-area: charts; }
+  .ks-body > .ks-texts { grid-area: texts; }
+}
 @container (max-width: 719px) {
   .ks-cards { flex-direction: row !important; }
   .ks-cards > .ks-card { flex: 1 1 0 !important; }
@@ -72,6 +84,7 @@ body[data-jp-theme-light="false"] .ks-cockpit {
 }
 .ks-cockpit table.ks-table { border-collapse: collapse; width: 100%; font-size: var(--ks-font);
   line-height: 1.4; font-variant-numeric: tabular-nums; }
+.ks-cockpit table.ks-few { width: auto; } /* label and number stay together */
 .ks-cockpit .ks-table caption { text-align: left; font-weight: 600;
   font-size: calc(var(--ks-font) + 1px); padding: 2px 0 3px; color: inherit; }
 .ks-cockpit .ks-table th { text-align: left; font-weight: 600; padding: 0 10px 1px 0;

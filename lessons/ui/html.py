@@ -13,9 +13,13 @@ from html import escape
 from kubesim.client.decisions import Decision
 from kubesim.table import numeric_columns
 
+FEW_COLUMNS = 3  # a table of so many is only as wide as its texts
+
 
 def html_table(columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str) -> str:
     """Return a table; columns of numbers are aligned to the right.
+
+    It is as wide as its box, unless it has few columns.
 
     Args:
         columns: headings.
@@ -37,8 +41,9 @@ def html_table(columns: Sequence[str], rows: Iterable[Sequence[object]], caption
         + "</tr>"
         for row in kept
     )
+    few = " ks-few" if len(columns) <= FEW_COLUMNS else ""
     return (
-        f"<table class='ks-table'><caption>{styled(caption)}</caption>"
+        f"<table class='ks-table{few}'><caption>{styled(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 

@@ -168,8 +168,9 @@ def dashboard(
 ) -> W.Box:
     """Return the body of a panel: the cards next to the charts, so that both are visible at once.
 
-    On a wide page the texts stand to the right of the charts, else below them. On a page that is
-    too narrow for two columns, the cards stand side by side above the charts.
+    On a wide page the texts stand to the right of the charts, on a narrower one below the cards,
+    next to the charts. On a page that is too narrow for two columns, the cards stand side by side
+    above the charts, and the texts below them.
 
     Args:
         cards: the controls.
@@ -184,7 +185,9 @@ def dashboard(
         _column(charts, "ks-charts", "6 1 430px"),
         _column(texts, "ks-texts", "3 1 300px"),
     )
-    return W.Box(columns, layout=W.Layout(grid_gap="6px 10px", align_items="flex-start", **ROW))
+    body = W.Box(columns, layout=W.Layout(grid_gap="6px 10px", align_items="flex-start", **ROW))
+    body.add_class("ks-body")
+    return body
 
 
 def _column(widgets: Sequence[W.Widget], name: str, flex: str) -> W.Box:

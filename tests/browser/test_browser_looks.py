@@ -46,8 +46,8 @@ THEME = "theme => document.body.dataset.jpThemeName === theme"
 TO_TOP = """() => {
   document.querySelector('.ks-cockpit').scrollIntoView({block: 'start'});
 }"""
-# Lower edges of the notebook's window, of the lowest slider and of the charts; widths of panel and
-# page; whether something in the cards is wider than its card.
+# Lower edges of the notebook's window, of the lowest slider and of the charts; whether the texts
+# begin beside the charts; whether something in the cards is wider than its card.
 EDGES = """() => {
   const box = element => element.getBoundingClientRect();
   const all = selector => [...document.querySelectorAll('.ks-cockpit ' + selector)];
@@ -55,6 +55,8 @@ EDGES = """() => {
     window: Math.min(innerHeight, box(document.querySelector('.jp-NotebookPanel-notebook')).bottom),
     sliders: Math.max(...all('.noUi-target').map(each => box(each).bottom)),
     charts: box(document.querySelector('.ks-charts').firstElementChild).bottom,
+    beside: box(document.querySelector('.ks-texts')).top
+      < box(document.querySelector('.ks-charts')).bottom,
     wide: all('.ks-card').filter(each => each.scrollWidth > each.clientWidth + 1).length,
   };
 }"""
@@ -137,6 +139,7 @@ def test_a_panel_fits_the_screen_and_follows_the_theme(
         assert edges["sliders"] <= edges["window"], (screen, edges)
         assert edges["charts"] <= edges["window"], (screen, edges)
         assert edges["wide"] == 0, screen
+        assert edges["beside"] or width < 1366, screen
     evaluate(page, CHANGE_THEME, LIGHT)
     assert page.console_errors == []
 
@@ -170,18 +173,28 @@ def test_a_hall_and_a_screen_reader(page: Any, panel: str, tmp_path: Path) -> No
     page.get_by_text(f"target {dragged} %").wait_for(timeout=TIMEOUT)
 
 
-# Widths of the slider tracks, and the labels of buttons that are cut off.
+# Widths of the slider tracks; the labels of buttons, and the values of dropdowns, that are cut off.
 CUT = """() => {
+  const room = select => {
+    const whole = select.cloneNode(true);
+    whole.style.cssText = 'position: absolute; width: max-content; max-width: none';
+    select.parentNode.append(whole);
+    const width = whole.offsetWidth;
+    whole.remove();
+    return width;
+  };
   const all = selector => [...document.querySelectorAll('.ks-cockpit ' + selector)];
   return {
     tracks: all('.noUi-target').map(each => each.getBoundingClientRect().width),
     buttons: all('button').filter(each => each.scrollWidth > each.clientWidth + 1)
       .map(each => each.textContent),
+    dropdowns: all('.ks-card select').filter(each => each.offsetWidth + 1 < room(each))
+      .map(each => each.value),
   };
 }"""
 
 
-@pytest.mark.parametrize("panel", ["cockpit"], indirect=True)
+@pytest.mark.parametrize("panel", ["cockpit", "tuning"], indirect=True)
 def test_a_column_beside_the_file_browser(page: Any, panel: str, tmp_path: Path) -> None:
     """In 350 pixels the cards stand one below the other, and every control can be used."""
     page.set_viewport_size({"width": 700, "height": 768})
@@ -191,5 +204,5 @@ def test_a_column_beside_the_file_browser(page: Any, panel: str, tmp_path: Path)
     page.screenshot(path=str(tmp_path / "column.png"))
     assert page.locator(".ks-cockpit").bounding_box()["width"] < 400
     cut = evaluate(page, CUT)
-    assert cut["buttons"] == []
+    assert cut["buttons"] == cut["dropdowns"] == []
     assert min(cut["tracks"]) > 60, cut

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from math import isnan
 
 import pytest
@@ -16,7 +17,10 @@ from lessons.cockpit import tables
 from lessons.cockpit.chart import CHART, chart_data
 from lessons.cockpit.series import MAX_POINTS, MAX_ROWS, WorkloadSeries
 from lessons.cockpit.still import Still, svg
+from lessons.rollout import chart as rollout
+from lessons.rollout.series import RolloutSeries
 from lessons.ui.charts.bokeh_chart import BokehChart
+from lessons.ui.charts.svg import PlotArea, TimeScale
 from lessons.ui.charts.theme import LIGHT
 from lessons.ui.html import html_table
 from lessons.ui.series import run_in_slices
@@ -132,6 +136,28 @@ def test_charts_show_the_series_and_name_their_axes(busy: Still) -> None:
     assert len(document.select_one({"name": "cpu"}).data["pod"]) == 5
     assert charts.figures[0].x_range.end == 300
     assert charts.figures[1].y_range.end > 10
+
+
+def test_a_marker_at_zero_has_room_below_it() -> None:
+    """The rollout's first pass creates pods while there are none; ticks begin at zero."""
+    plot, series = rollout.CHART.plots[0], RolloutSeries(fresh_cluster(nodes=1, hpa=False))
+    series.pull()
+    data = replace(rollout.chart_data(series), tops={"rollout": 19.0})
+    charts = BokehChart(rollout.CHART)
+    charts.draw(data)
+    (figure,) = charts.figures
+    assert (figure.y_range.start, figure.y_range.end) == (pytest.approx(-1), 19)
+    assert figure.x_range.start < 0 < figure.x_range.end == 60
+    area = PlotArea(TimeScale(0, 60), 19, 40, 200, plot.bottom(19))
+    assert (area.y(19), area.y(0), area.y(-1)) == (40, pytest.approx(230), pytest.approx(240))
+    assert PlotArea(TimeScale(0, 60), 19, 40, 200).y(0) == 240
+
+
+def test_a_table_with_few_columns_is_as_wide_as_its_texts() -> None:
+    """Label and number stay together; wider tables fill their box."""
+    assert "ks-few" in html_table(("score", "value"), [("pods", 3)], "Scores")
+    assert "ks-few" in html_table(("score", "A", "now"), [("pods", 3, 4)], "Scores")
+    assert "ks-few" not in html_table(("a", "b", "c", "d"), [], "ReplicaSets")
 
 
 def test_no_line_depends_on_colour_alone() -> None:

@@ -20,7 +20,7 @@ from lessons.feedback.course import LESSONS
 from lessons.feedback.faults import short
 from lessons.feedback.hints import help_html
 from lessons.feedback.predictions import judge
-from lessons.feedback.progress_file import read_progress
+from lessons.feedback.progress_file import read_progress, remember_solved
 from lessons.feedback.progress_map import bar
 
 TASKS = [
@@ -319,6 +319,30 @@ def test_progress_when_everything_is_solved(tmp_path: Path, capsys: Any) -> None
     printed = capsys.readouterr().out
     assert "Every exercise is solved." in printed
     assert "░" not in printed
+
+
+def test_a_notebook_shows_the_map_with_links_and_totals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each lesson is a link with its own counts; the next step is one, too."""
+    from IPython import display
+
+    from lessons.feedback import progress_map
+
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr(progress_map, "in_a_notebook", lambda: True)
+    monkeypatch.setattr(display, "display", lambda data, raw: shown.append(data))
+    for task in ("1.1", "1.2", "1.3"):
+        remember_solved(task)
+    predict("events", 2, 2)
+    progress()
+    page, text = shown[0]["text/html"], shown[0]["text/plain"]
+    links = re.findall(r'<a href="(.+?)">(.+?)</a>', page)
+    names = [(lesson.file, f"{lesson.number} {lesson.title}") for lesson in LESSONS]
+    assert links == [*names, names[1]]
+    assert page.count(f"<code>{'█' * 12}</code> 3 of 3") == 1
+    assert "1 of 3, 1 right or close" in page
+    assert "<b>all lessons</b>" in page and "3 of 25" in page and "1 of 48, 1 right" in page
+    assert "Next: exercise 2.1 in lesson 2, The API server." in page
+    assert "Next: exercise 2.1" in text
 
 
 def test_an_unreadable_file_is_said_and_kept(tmp_path: Path, capsys: Any) -> None:

@@ -77,6 +77,7 @@ def test_the_map_names_every_lesson_and_its_minutes() -> None:
     text = "\n".join(source(cell) for cell in cells_of(NOTEBOOKS[0], "markdown"))
     rows = re.findall(r"\((\d\d_\w+\.ipynb)\) \| (\d+) \|", text)
     assert [name for name, _ in rows] == [path.name for path in LESSONS]
+    assert [lesson.file for lesson in COURSE] == [path.name for path in LESSONS]
     for (_name, minutes), path in zip(rows, LESSONS, strict=True):
         assert f"*{minutes} minutes. Needs:" in source(cells_of(path, "markdown")[0]), path.name
 

@@ -47,6 +47,7 @@ from lessons.ui.charts.theme import CASING, LIGHT, POD_DASHES, POD_WIDTH, Theme
 from lessons.ui.charts.themed import ThemedModels
 
 LEAST_SECONDS = 60.0  # a moving time axis is never shorter
+MARGIN = 0.015  # share of a moving time axis before its first second
 STEPS = "-steps"  # suffix of a source that holds the corners of stepped areas
 FEW_PODS = 10  # up to here the lines of single pods are clearly visible
 CROWD_ALPHA = 0.4  # opacity of each line of more pods
@@ -98,7 +99,7 @@ class BokehChart:
             sizing_mode="stretch_both",
             styles={"flex": f"{plot.height} 1 0"},
             x_range=self._time,
-            y_range=Range1d(start=0, end=10),
+            y_range=Range1d(start=plot.bottom(10), end=10),
             x_axis_label=TIME_LABEL,
             y_axis_label=plot.y_label,
             tools="",
@@ -244,10 +245,13 @@ class BokehChart:
             self._time.update(start=data.start, end=data.end)
         else:
             end = max(data.end, LEAST_SECONDS)
-            self._time.update(start=max(0.0, end - data.window), end=end)
+            start = max(0.0, end - data.window)
+            # A marker of the first second is not cut in half by the frame.
+            self._time.update(start=start - MARGIN * (end - start), end=end)
         for plot, fig in zip(self._chart.plots, self.figures, strict=True):
             if plot.name in data.tops:
-                fig.y_range.update(end=data.tops[plot.name])
+                top = data.tops[plot.name]
+                fig.y_range.update(start=plot.bottom(top), end=top)
             if plot.name in data.right_tops:
                 self._right[plot.name].update(end=data.right_tops[plot.name])
 

@@ -126,6 +126,7 @@ class Plot:
         whole_numbers: ticks of the y axis are whole numbers.
         right_label: label of a second y axis, which ends at `ChartData.right_tops`; "": none.
         legend_columns: entries in a row of the legend; 0: all in one row.
+        below_zero: share of the y axis below zero, where a marker at zero needs room.
     """
 
     name: str
@@ -136,6 +137,11 @@ class Plot:
     whole_numbers: bool = False
     right_label: str = ""
     legend_columns: int = 0
+    below_zero: float = 0.0
+
+    def bottom(self, top: float) -> float:
+        """Return where a y axis begins that ends at `top`."""
+        return -top * self.below_zero / (1 - self.below_zero)
 
 
 @dataclass(frozen=True)

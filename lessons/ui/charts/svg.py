@@ -43,12 +43,15 @@ class PlotArea:
 
     Args:
         scale: the time axis.
-        most: the value at the upper edge; the lower edge is 0.
+        most, least: the values at the upper and the lower edge.
         top, height: pixels from the upper edge of the picture, and of the frame.
     """
 
-    def __init__(self, scale: TimeScale, most: float, top: int, height: int) -> None:
+    def __init__(
+        self, scale: TimeScale, most: float, top: int, height: int, least: float = 0.0
+    ) -> None:
         self.scale, self.most, self.top, self.height = scale, most, top, height
+        self.least = least
 
     @property
     def bottom(self) -> int:
@@ -61,7 +64,7 @@ class PlotArea:
 
     def y(self, value: float) -> float:
         """Return the pixels from the upper edge of the picture."""
-        return self.top + self.height * (1 - value / self.most)
+        return self.top + self.height * (1 - (value - self.least) / (self.most - self.least))
 
     def points(self, times: Sequence[float], values: Sequence[float]) -> list[str]:
         """Return the corners of a line; NaN, and points inside a level stretch, are left out."""

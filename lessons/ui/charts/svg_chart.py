@@ -40,7 +40,8 @@ def draw(chart: Chart, data: ChartData, title: str, description: str, theme: The
     for plot in plots:
         rows = legend_rows(plot, data)
         top += svg.LEGEND_ROW * (len(rows) - 1)
-        area = svg.PlotArea(scale, data.tops[plot.name], top, plot.still_height)
+        most = data.tops[plot.name]
+        area = svg.PlotArea(scale, most, top, plot.still_height, plot.bottom(most))
         body += svg.frame(area, plot.y_label, theme, time_label=plot is plots[-1])
         body += "".join(_layer(layer, data, area, theme) for layer in plot.layers)
         body += "".join(
