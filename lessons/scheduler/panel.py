@@ -168,6 +168,7 @@ class SchedulerPanel(Panel):
         """Return the cards next to the chart, the texts, and the chosen pod's table."""
         cards, texts = (self.pods.box, self.nodes.box), self.summary
         body = dashboard(cards, (self.live, texts.waiting), (texts.happened,))
+        body.add_class("ks-low")  # the cards are taller than the chart
         return [body, texts.box]
 
     # -- the actions of the controls ------------------------------------------------------------

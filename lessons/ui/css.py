@@ -67,6 +67,7 @@ body[data-jp-theme-light="false"] .ks-cockpit {
   .ks-cockpit .ks-body { display: grid !important; grid-template:
     "cards charts" auto "texts charts" 1fr / minmax(264px, 1fr) minmax(430px, 2fr); }
   .ks-cockpit.ks-hall .ks-body { grid-template-columns: minmax(300px, 1fr) minmax(400px, 1.4fr); }
+  .ks-cockpit .ks-body.ks-low { grid-template-areas: "cards charts" "cards texts"; }
   .ks-body > .ks-cards { grid-area: cards; }
   .ks-body > .ks-charts { grid-area: charts; }
   .ks-body > .ks-texts { grid-area: texts; }

@@ -47,7 +47,7 @@ TO_TOP = """() => {
   document.querySelector('.ks-cockpit').scrollIntoView({block: 'start'});
 }"""
 # Lower edges of the notebook's window, of the lowest slider and of the charts; whether the texts
-# begin beside the charts; whether something in the cards is wider than its card.
+# begin beside the charts or the cards; whether something in the cards is wider than its card.
 EDGES = """() => {
   const box = element => element.getBoundingClientRect();
   const all = selector => [...document.querySelectorAll('.ks-cockpit ' + selector)];
@@ -55,8 +55,8 @@ EDGES = """() => {
     window: Math.min(innerHeight, box(document.querySelector('.jp-NotebookPanel-notebook')).bottom),
     sliders: Math.max(...all('.noUi-target').map(each => box(each).bottom)),
     charts: box(document.querySelector('.ks-charts').firstElementChild).bottom,
-    beside: box(document.querySelector('.ks-texts')).top
-      < box(document.querySelector('.ks-charts')).bottom,
+    beside: box(document.querySelector('.ks-texts')).top < Math.max(
+      ...['.ks-cards', '.ks-charts'].map(each => box(document.querySelector(each)).bottom)),
     wide: all('.ks-card').filter(each => each.scrollWidth > each.clientWidth + 1).length,
   };
 }"""
