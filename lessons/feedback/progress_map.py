@@ -94,9 +94,10 @@ def _link(lesson: Lesson) -> str:
 
 
 def _html_row(name: str, counted: Count) -> str:
-    drawn = f"<code>{bar(counted.solved, counted.exercises)}</code> {counted.solved_text}"
+    progress_bar = f"<code>{bar(counted.solved, counted.exercises)}</code> {counted.solved_text}"
     cells = "".join(
-        f'<td style="text-align:left">{cell}</td>' for cell in (name, drawn, counted.made_text)
+        f'<td style="text-align:left">{cell}</td>'
+        for cell in (name, progress_bar, counted.made_text)
     )
     return f"<tr>{cells}</tr>"
 
@@ -126,8 +127,8 @@ def _name(lesson: Lesson) -> str:
 
 
 def _row(name: str, width: int, counted: Count) -> str:
-    drawn = bar(counted.solved, counted.exercises)
-    return f"{name:{width}}  {drawn} {counted.solved_text:9}  {counted.made_text}"
+    progress_bar = bar(counted.solved, counted.exercises)
+    return f"{name:{width}}  {progress_bar} {counted.solved_text:9}  {counted.made_text}"
 
 
 def bar(part: int, whole: int, width: int = BAR_WIDTH) -> str:
