@@ -42,6 +42,7 @@ from lessons.ui.widgets import (
     ROW,
     Change,
     NumberSlider,
+    close_with_parts,
     dashboard,
     dropdown,
     fact,
@@ -222,8 +223,7 @@ class TuningPanel(W.VBox):  # type: ignore[misc]
         if self._thread is not threading.current_thread():
             self._thread.join(SETTLED_SECONDS)
         panels.remove(self._name, self)
-        self.live.close()
-        super().close()
+        close_with_parts(self)
 
     # -- the thread -----------------------------------------------------------------------------
 

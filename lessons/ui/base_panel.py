@@ -39,6 +39,7 @@ from lessons.ui.rest import Rest
 from lessons.ui.series import SeriesSource, run_in_slices
 from lessons.ui.still_output import HOW_TO_SHOW, display_panel, with_picture
 from lessons.ui.transport import STEP_SECONDS, Transport, nearest
+from lessons.ui.widgets import close_with_parts
 
 ARGUMENTS: Mapping[str, Check] = {
     "speed": arguments.number(above=True),
@@ -232,8 +233,7 @@ class Panel(W.VBox, metaclass=_Abstract):  # type: ignore[misc]
             self._thread.join(5.0)
         panels.remove(self._name, self)
         clusters.close_slot(f"cockpit/{self._name}")
-        self.live.close()
-        super().close()
+        close_with_parts(self)
 
     # -- texts and pictures ---------------------------------------------------------------------
 

@@ -51,6 +51,9 @@ body[data-jp-theme-light="false"] .ks-cockpit {
 .ks-cockpit :focus-visible { outline: 2px solid var(--jp-brand-color1, Highlight) !important;
   outline-offset: 0 !important;
   box-shadow: 0 0 0 2px var(--jp-brand-color1, Highlight) !important; }
+/* The handles of ipywidgets are white, with a border that is hardly visible on white. */
+.ks-cockpit .noUi-handle { border: 2px solid var(--jp-ui-font-color2, GrayText);
+  box-sizing: border-box; }
 /* While a handle is dragged, the number that it would set covers the number box. */
 .ks-cockpit .ks-number { position: relative; }
 .ks-cockpit .ks-number .widget-readout { display: none; }
@@ -77,6 +80,8 @@ body[data-jp-theme-light="false"] .ks-cockpit {
   .ks-cards > .ks-card { flex: 1 1 0 !important; }
   .ks-cockpit .ks-fill { height: clamp(300px, calc(100vh - 440px), 560px); }
   .ks-cockpit.ks-hall .ks-fill { height: 480px; }
+  .ks-hall .ks-number .widget-label, .ks-hall .ks-card > .widget-dropdown .widget-label {
+    width: 5.2em !important; }
 }
 @container (max-width: 479px) {
   .ks-cards { flex-direction: column !important; }

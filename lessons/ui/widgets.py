@@ -246,3 +246,28 @@ def heading(title: str, note: str) -> W.HTML:
 def fact(name: str, text: str) -> str:
     """Return one small line of HTML: a bold name and what there is to say."""
     return f"<span class='ks-fact'><b>{name}:</b> {text}</span>"
+
+
+def close_with_parts(widget: W.Widget) -> None:
+    """Close a widget and all that it consists of: children, layouts, styles.
+
+    ipywidgets closes the widget alone. A part that stays may refer to one that is closed, and then
+    a page that is reloaded can restore no widget of the kernel at all.
+    """
+    closing, pending = {id(widget): widget}, [widget]
+    while pending:
+        for part in _parts(pending.pop()):
+            if id(part) not in closing:
+                closing[id(part)] = part
+                pending.append(part)
+    for part in closing.values():
+        W.Widget.close(part)
+
+
+def _parts(widget: W.Widget) -> Iterator[W.Widget]:
+    """Yield the widgets that the state of a widget refers to."""
+    for name in widget.keys:
+        value = getattr(widget, name)
+        for each in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(each, W.Widget):
+                yield each

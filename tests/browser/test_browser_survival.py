@@ -97,9 +97,15 @@ def expect_still(page: Any) -> None:
 
 
 def test_save_and_reload_brings_the_panel_back_alive(page: Any, lab: tuple[str, Path]) -> None:
-    """The kernel lives on: the same run, with its history, in a chart that moves."""
+    """The kernel lives on: the same run, with its history, in a chart that moves.
+
+    The panel's cell has run twice, as people do: what was closed must not stop the restoration.
+    """
     url, _home = lab
     run_panel(page, url)
+    run_cells(page, "Cockpit(")
+    page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
+    wait_until_more(page, "metrics", "t", 5)
     assert not page.get_by_text(ADVICE).is_visible()
     before = execute(page, "print(id(cockpit))")
     for _ in range(2):

@@ -15,6 +15,7 @@ import pytest
 from bokeh.models import ColumnDataSource
 from bokeh.plotting import figure
 
+from lessons import Cockpit, RolloutPanel, SchedulerPanel, TuningPanel
 from lessons.ui import live as live_module
 from lessons.ui import still_output
 from lessons.ui.live import Live, library, script
@@ -163,3 +164,24 @@ def test_a_panel_is_displayed_with_what_stays_when_the_kernel_is_gone(
     assert line["text/plain"] == still_output.ADVICE
     assert still_output.ADVICE in line["text/html"] and "<style>" in line["text/html"]
     assert picture["image/svg+xml"] == "<svg>still</svg>"
+
+
+@pytest.mark.parametrize("panel_class", [Cockpit, SchedulerPanel, RolloutPanel, TuningPanel])
+def test_a_closed_panel_leaves_no_widget_that_names_a_closed_one(panel_class: Any) -> None:
+    """A page that is reloaded restores all widgets of the kernel, or none at all."""
+
+    def kept() -> dict[str, Any]:
+        return dict(ipywidgets.Widget.get_manager_state()["state"])
+
+    before = kept()
+    panel = panel_class()
+    assert len(kept()) > len(before) + 100
+    panel.close()
+    state = kept()
+    named = set(
+        re.findall(r"IPY_MODEL_(\w+)", json.dumps([each["state"] for each in state.values()]))
+    )
+    assert named <= set(state)
+    left = [each["model_name"] for key, each in state.items() if key not in before]
+    assert set(left) <= {"LayoutModel"}  # those that were replaced while the panel was built
+    assert len(left) < 20

@@ -28,8 +28,9 @@ def set_plain_style(fig: Any, themed: ThemedModels, right_border: int) -> None:
     """
     fig.toolbar_location = None
     fig.background_fill_color = fig.border_fill_color = None
-    # Bokeh clears half of the first row and column of pixels; the layout before shines through.
-    fig.styles = {**fig.styles, "clip-path": "inset(1px 0px 0px 1px)"}
+    # Bokeh clears half of the first row and column of pixels; the layout before shines
+    # through, in two rows and columns where the figure begins between two pixels.
+    fig.styles = {**fig.styles, "clip-path": "inset(2px 0px 0px 2px)"}
     fig.min_border_right = right_border
     fig.min_border_top = fig.min_border_bottom = 7
     fig.title.visible = False
