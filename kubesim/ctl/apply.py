@@ -9,7 +9,7 @@ dictionary or several; `List` kinds are split into their items. YAML is parsed a
 [{'kind': 'Pod'}, {'kind': 'Node'}]
 
 Source: k8s.io/kubectl/pkg/cmd/{apply,diff,delete}, k8s.io/cli-runtime/pkg/resource (builder.go),
-sigs.k8s.io/yaml.
+sigs.k8s.io/yaml, k8s.io/apimachinery/pkg/util/yaml/decoder.go (LineReader).
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from typing import TypedDict
 
 from kubesim import yamltext
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.options import STRICT
 from kubesim.apiserver.patch.threeway import annotated, last_applied, merging, strategic
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.verbs.versions import in_version
 from kubesim.errors import BadRequest, NotFound, StatusError
 from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.meta import name_of, namespace_of
@@ -101,7 +103,8 @@ def _parse(text: str) -> Sequence[object]:
             return [json.loads(text)]
         except ValueError:
             pass  # a YAML document may begin with a brace, too
-    return yamltext.parse(text)
+    # kubectl ends each line: a block text keeps its newline in a file that ends without one.
+    return yamltext.parse(text if text.endswith("\n") else f"{text}\n")
 
 
 def _objects_of(documents: Iterable[object]) -> list[Document]:
@@ -131,7 +134,7 @@ def apply(
 
     An annotation keeps what was applied before. Fields that the manifest no longer has are removed.
     Fields that others wrote (for example an autoscaler the replicas) stay, unless the manifest sets
-    them.
+    them. An object with fields that its kind does not have is refused, as `kubectl` does.
 
     Args:
         api: the API server.
@@ -216,7 +219,12 @@ def _apply_one(
 ) -> tuple[str, str]:
     kind, configuration, live = _resolve(api, document, namespace)
     if live is None:
-        created = api.create(annotated(configuration), dry_run=dry_run, field_manager=MANAGER)
+        created = api.create(
+            annotated(configuration),
+            dry_run=dry_run,
+            field_manager=MANAGER,
+            field_validation=STRICT,
+        )
         return _shown(kind, created), "created"
     changed = _patched(api, kind, configuration, live, dry_run=dry_run)
     # A list to which the server added defaults is in each patch, and changes nothing.
@@ -249,6 +257,8 @@ def _resolve(
             )
         metadata["namespace"] = own or namespace or DEFAULT_NAMESPACE
     live = api.peek(kind.kind, metadata["name"], metadata.get("namespace"))
+    if live is not None:
+        live = in_version(kind, live, str(configuration.get("apiVersion") or kind.api_version))
     return kind, configuration, live
 
 
@@ -271,7 +281,9 @@ def _patched(
         namespace_of(configuration) or None,
         patch_type=patch_type,
         dry_run=dry_run,
+        api_version=live["apiVersion"],
         field_manager=MANAGER,
+        field_validation=STRICT,
     )
 
 

@@ -9,9 +9,9 @@ import pytest
 from api_builders import a_config_map, a_pod, a_service, a_workload, make_api
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_apiserver_properties import JSON, documents_with_unknown_fields, is_kept
+from test_apiserver_properties import BUILDERS, JSON, is_kept
 
-from kubesim import yamltext
+from kubesim import Cluster, yamltext
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.patch.merge import merge_patch
 from kubesim.apiserver.patch.strategic import strategic_patch
@@ -272,7 +272,7 @@ def without_nulls(value: Any) -> Any:
 
 
 @QUICK
-@given(documents_with_unknown_fields().map(without_nulls))
+@given(st.sampled_from(BUILDERS).map(lambda build: without_nulls(build())))
 def test_apply_gives_every_field_back(document: dict[str, Any]) -> None:
     """An applied object is read back completely; a second apply changes nothing."""
     api = make_api()
@@ -309,3 +309,48 @@ def test_annotated_leaves_the_manifest_alone() -> None:
     before = thaw(document)
     annotated(document)
     assert document == before
+
+
+def test_a_manifest_of_another_version_is_unchanged_when_it_is_applied_again() -> None:
+    """An HPA of autoscaling/v1: created, unchanged, configured; it is stored as v2."""
+    hpa = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web"},
+        "spec": {
+            "maxReplicas": 3,
+            "targetCPUUtilizationPercentage": 50,
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+        },
+    }
+    with Cluster(nodes=1) as cluster:
+        results = [cluster.apply(hpa).rows[0][1] for _ in range(2)]
+        hpa["spec"]["targetCPUUtilizationPercentage"] = 60  # type: ignore[index]
+        fields = [row[1] for row in manifests.diff(cluster.api, hpa).rows]
+        assert fields == ["spec.targetCPUUtilizationPercentage"]
+        results.append(cluster.apply(hpa).rows[0][1])
+        stored = cluster.api.get("HorizontalPodAutoscaler", "web")
+    assert results == ["created", "unchanged", "configured"]
+    assert stored["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 60
+
+
+def test_a_misspelt_field_is_refused_as_by_kubectl() -> None:
+    """When it is created and when it is changed; nothing is stored."""
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "m"}, "datum": {}}
+    with Cluster(nodes=1) as cluster:
+        with pytest.raises(BadRequest, match='unknown field "datum"'):
+            cluster.apply(manifest)
+        assert cluster.api.peek("ConfigMap", "m") is None
+        del manifest["datum"]
+        cluster.apply(manifest)
+        with pytest.raises(Invalid, match='unknown field "datum"'):
+            cluster.apply({**manifest, "datum": {"a": "1"}})
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_block_text_keeps_its_newline_without_a_last_line_break(tmp_path: Path, end: str) -> None:
+    """kubectl reads lines, and ends each."""
+    file = tmp_path / "map.yaml"
+    text = "kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: m\ndata:\n  a: |\n    line"
+    file.write_text(text + end)
+    assert manifests.read(file)[0]["data"] == {"a": "line\n"}

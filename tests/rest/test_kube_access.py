@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kube_http import MAPS, PODS, Kube, config_map, kube
+from kube_http import APPLY, MAPS, PODS, Kube, config_map, kube
 from kubectl_tool import found, usual
 
 from kubesim.__main__ import main
@@ -114,11 +114,11 @@ def test_reviews_answer_for_the_user_who_asks() -> None:
         assert mine.body["status"]["allowed"] is False
         spec["user"] = "boss"
         path = reviews.format("subjectaccessreviews")
-        review = ask("POST", path, {"spec": spec}, Authorization=bearer(ANN))
+        review = ask("POST", path, {"spec": spec}, Authorization=bearer(BOSS))
         assert review.body["status"]["allowed"] is True
         token = {"spec": {"token": BOSS.token}}
         path = "/apis/authentication.k8s.io/v1/tokenreviews"
-        found = ask("POST", path, token, Authorization=bearer(ANN)).body["status"]
+        found = ask("POST", path, token, Authorization=bearer(BOSS)).body["status"]
         assert (found["authenticated"], found["user"]["username"]) == (True, "boss")
 
 
@@ -266,3 +266,38 @@ def test_kubectl_asks_for_no_password_over_tls(version: str, tmp_path: Path) -> 
             command, capture_output=True, text=True, input="", timeout=60, env=environment
         )
     assert (shown.returncode, shown.stdout.split()) == (0, ["node/node-1", "node/node-2"])
+
+
+SUBJECT = {"user": "boss", "resourceAttributes": {"verb": "get", "resource": "pods"}}
+PATCHER = User("pat", (), (Rule(("patch", "get"), ("",), ("configmaps",)),), "token-of-pat")
+
+
+def test_an_apply_that_creates_needs_the_right_to_create() -> None:
+    """A server-side apply by a user who may only patch changes objects and makes none."""
+    with kube(users=[BOSS, PATCHER]) as (_, ask):
+        sent = {"kind": "ConfigMap", "apiVersion": "v1", "data": {"a": "1"}}
+        path = f"{MAPS}/m?fieldManager=me"
+        refused = ask("PATCH", path, sent, APPLY, Authorization=bearer(PATCHER))
+        assert refused.status == 403 and "cannot create resource" in refused.body["message"]
+        assert ask("PATCH", path, sent, APPLY, Authorization=bearer(BOSS)).status == 201
+        sent["data"] = {"a": "1", "b": "2"}
+        path += "&force=true"
+        assert ask("PATCH", path, sent, APPLY, Authorization=bearer(PATCHER)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("group", "plural", "status"),
+    [
+        ("authorization.k8s.io", "selfsubjectaccessreviews", 201),
+        ("authorization.k8s.io", "subjectaccessreviews", 403),
+        ("authentication.k8s.io", "selfsubjectreviews", 201),
+        ("authentication.k8s.io", "tokenreviews", 403),
+    ],
+)
+def test_only_reviews_of_oneself_are_for_everybody(group: str, plural: str, status: int) -> None:
+    """Whoever reviews others or their tokens needs the right to create such reviews."""
+    with kube(users=[BOSS, PATCHER]) as (_, ask):
+        spec: dict[str, Any] = SUBJECT if "access" in plural else {"token": "t"}
+        path, body = f"/apis/{group}/v1/{plural}", {"spec": spec}
+        assert ask("POST", path, body, Authorization=bearer(PATCHER)).status == status
+        assert ask("POST", path, body, Authorization=bearer(BOSS)).status == 201

@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from kube_http import DEPLOYMENTS, MAPS, PODS, Kube, config_map, kube
+from kube_http import DEPLOYMENTS, MAPS, MERGE, PODS, TABLE, Kube, config_map, deployment, kube
 
 from kubesim import Cluster
 from kubesim.rest import RestServer
@@ -190,3 +190,53 @@ def test_the_port_is_free_again_if_the_kubeconfig_cannot_be_written(tmp_path: Pa
         with pytest.raises(OSError, match="none"):
             cluster.serve(kubeconfig=tmp_path / "none" / "config")
         assert Kube(cluster.serve())("GET", DEPLOYMENTS).status == 200
+
+
+@pytest.mark.parametrize(("version", "status"), [("v1", 201), ("0", 201), ("", 201), ("7", 400)])
+def test_only_a_number_is_the_revision_of_an_object_to_create(version: str, status: int) -> None:
+    """Charts carry `resourceVersion: v1`; the real server accepts it."""
+    with kube() as (_, client):
+        body = {"metadata": {"name": "m", "resourceVersion": version}}
+        assert client("POST", MAPS, body).status == status
+
+
+def test_a_scale_has_columns() -> None:
+    """`kubectl get --subresource=scale` shows the wanted and the present number of pods."""
+    with kube() as (cluster, client):
+        client("POST", DEPLOYMENTS, deployment("web", replicas=2))
+        cluster.sleep(10)
+        table = client("GET", f"{DEPLOYMENTS}/web/scale", Accept=TABLE).body
+    assert [column["name"] for column in table["columnDefinitions"]] == [
+        "Name",
+        "Desired",
+        "Available",
+        "Age",
+    ]
+    assert table["rows"][0]["cells"] == ["web", 2, 2, "10s"]
+
+
+def test_the_fields_of_controllers_belong_to_their_program() -> None:
+    """The manager of a field that a controller writes is kube-controller-manager."""
+    with kube() as (cluster, client):
+        client("POST", DEPLOYMENTS, deployment("web"))
+        cluster.sleep(10)
+        entries = client("GET", f"{DEPLOYMENTS}/web").body["metadata"]["managedFields"]
+    managers = [entry["manager"] for entry in entries]
+    assert "kube-controller-manager" in managers and "deployment-controller" not in managers
+
+
+def test_a_status_holds_no_negative_number() -> None:
+    """422, by PATCH and by PUT, with the path and the rule."""
+    with kube() as (_, client):
+        client("POST", DEPLOYMENTS, deployment("web"))
+        status = {"status": {"replicas": -1}}
+        for method in ("PATCH", "PUT"):
+            body = {**status, "metadata": {"name": "web"}}
+            refused = client(method, f"{DEPLOYMENTS}/web/status", body, kind_of(method))
+            assert refused.status == 422
+            assert "status.replicas: Invalid value: -1: must be" in refused.body["message"]
+
+
+def kind_of(method: str) -> str:
+    """The media type of a body."""
+    return MERGE if method == "PATCH" else "application/json"

@@ -3,7 +3,8 @@
 Field ownership is tracked for objects that a client created under a name (every client over HTTP
 has one), or applied. The simulator's own components give no name: the objects that they create
 carry no managedFields, and cost nothing. When a component changes the spec or metadata of an object
-that is tracked, the changed fields move to that component; its status writes are not tracked.
+that is tracked, the changed fields move to that component's program (kube-controller-manager,
+kube-scheduler, kubelet); its status writes are not tracked.
 
 Source: k8s.io/apimachinery/pkg/util/managedfields/internal (fieldmanager.go, skipnonapplied.go).
 """
@@ -24,6 +25,10 @@ from kubesim.apiserver.fieldmanager.managed import (
 )
 from kubesim.apiserver.registry import Kind
 from kubesim.objects.frozen import Document
+
+PROGRAMS = {"kubelet": "kubelet", "scheduler": "kube-scheduler"}
+# The controllers whose names do not end in -controller.
+CONTROLLERS = ("garbage-collector", "pod-garbage-collector", "horizontal-pod-autoscaler")
 
 
 class FieldManager:
@@ -74,9 +79,24 @@ class FieldManager:
         if not manager:
             if not is_changed(old, new):
                 return
-            manager = self._actor()
+            manager = manager_of(self._actor())
         writer = Writer(manager, UPDATE, kind.api_version, subresource)
         old_set, new_set = (owned_values(kind, d, subresource) for d in (old, new))
         if old_set != new_set:
             entries = after_update(entries_of(new), old_set, new_set, writer, self._timestamp())
             metadata["managedFields"] = documents_of(entries)
+
+
+def manager_of(actor: str) -> str:
+    """Return the program that a component belongs to: the manager of the fields it writes.
+
+    >>> [manager_of(name) for name in ("deployment-controller", "scheduler/mine", "kubelet/node-1")]
+    ['kube-controller-manager', 'kube-scheduler', 'kubelet']
+    >>> manager_of("client")
+    'client'
+    """
+    program = PROGRAMS.get(actor.partition("/")[0])
+    if program is None:
+        is_controller = actor.endswith("-controller") or actor in CONTROLLERS
+        program = "kube-controller-manager" if is_controller else actor
+    return program

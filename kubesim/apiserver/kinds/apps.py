@@ -33,6 +33,21 @@ DAEMONSET_COUNTS = (  # of a status that are always written
     "desiredNumberScheduled",
     "numberReady",
 )
+STATUS_COUNTS = (  # that must not be negative
+    "observedGeneration",
+    "replicas",
+    "fullyLabeledReplicas",
+    "updatedReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "unavailableReplicas",
+    "currentReplicas",
+    "terminatingReplicas",
+    "updatedNumberScheduled",
+    "numberAvailable",
+    "numberUnavailable",
+    "collisionCount",
+)
 MUTABLE_FIELDS = (  # of a StatefulSet's spec
     "replicas",
     "ordinals",
@@ -264,6 +279,15 @@ def validate_statefulset_update(new: Document, old: Document, errors: FieldError
         )
 
 
+# -- status ----------------------------------------------------------------------------------------
+
+
+def validate_counts(workload: Document, errors: FieldErrors) -> None:
+    """Validate that no number in a status is negative."""
+    status = errors.mapping("status", workload.get("status"))
+    validate_numbers(status, "status", (*STATUS_COUNTS, *DAEMONSET_COUNTS), errors)
+
+
 # -- ControllerRevision and Lease ------------------------------------------------------------------
 
 
@@ -301,6 +325,7 @@ KINDS = (
         categories=("all",),
         default=default_statefulset,
         validate=validate_statefulset,
+        validate_status=validate_counts,
         validate_update=validate_statefulset_update,
         zero_status={"replicas": 0, "availableReplicas": 0},
         scale=True,
@@ -329,6 +354,7 @@ KINDS = (
         categories=("all",),
         default=default_replicaset,
         validate=validate_replicaset,
+        validate_status=validate_counts,
         validate_update=validate_selector_update,
         zero_status={"replicas": 0},
         scale=True,
@@ -342,6 +368,7 @@ KINDS = (
         categories=("all",),
         default=default_deployment,
         validate=validate_deployment,
+        validate_status=validate_counts,
         validate_update=validate_selector_update,
         scale=True,
     ),
@@ -354,6 +381,7 @@ KINDS = (
         default=default_daemonset,
         admit=admit_daemonset,
         validate=validate_daemonset,
+        validate_status=validate_counts,
         validate_update=validate_selector_update,
         zero_status=dict.fromkeys(DAEMONSET_COUNTS, 0),
     ),

@@ -236,7 +236,7 @@ class ObjectCreator:
             BadRequest: it has a resourceVersion.
             Invalid, AlreadyExists, NotFound: as for `create`.
         """
-        if new["metadata"].pop("resourceVersion", None) not in (None, "", "0"):
+        if _is_revision(new["metadata"].pop("resourceVersion", None)):
             # Upstream answers 500 here; a client's mistake is 400 in kubesim.
             raise BadRequest("resourceVersion should not be set on objects to be created")
         if dry_run:
@@ -372,3 +372,15 @@ def check_options(asked: WriteOptions, verb: str) -> None:
     elif not manager.isprintable():
         errors.invalid("fieldManager", manager, "should only contain printable characters")
     refuse_options(f"{verb}Options", errors)
+
+
+def _is_revision(version: object) -> bool:
+    """Return whether a resourceVersion of an object to be created stands for a revision.
+
+    A string that is no number is accepted, as by the real server.
+    Source: k8s.io/apiserver/pkg/storage/etcd3/store.go (Create), storage/api_object_versioner.go.
+    """
+    if version is None or version == "":
+        return False
+    is_number = isinstance(version, str) and version.isascii() and version.isdigit()
+    return int(str(version)) != 0 if is_number else not isinstance(version, str)

@@ -240,6 +240,8 @@ class KubeRoutes:
             if options is not None and options.watch:
                 verb = "watch"
         _require(user, verb, target)
+        if verb == "patch" and user is not ADMIN:
+            self._require_creation(request, target, user)
         if options is not None and verb == "watch":
             return self._watch(request, target, options)
         if verb == "list":
@@ -255,6 +257,19 @@ class KubeRoutes:
             "deletecollection": self._verbs.delete_collection,
         }
         return handlers[verb](request, target)
+
+    def _require_creation(self, request: Request, target: Target, user: User) -> None:
+        """Ask for the verb create, too, if a server-side apply would create the object.
+
+        Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go (withAuthorization).
+
+        Raises:
+            Forbidden: the user may patch but not create.
+        """
+        kind, info = target.kind.kind, target.info
+        if bodies.content_type(request) == bodies.APPLY:
+            if self._api.peek(kind, info.name, target.namespace) is None:
+                _require(user, "create", target)
 
     def _subresource(self, request: Request, target: Target, user: User) -> Response:
         """Serve a subresource."""
@@ -300,6 +315,9 @@ class KubeRoutes:
         review = REVIEWS[info.plural]
         if request.method != "POST" or info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
+        if not info.plural.startswith("self"):  # these alone are for everybody
+            attempt = RequestAttributes("create", info.group, info.plural, info.namespace)
+            user.require(attempt)
         document = bodies.read_document(request, "a review")
         bodies.set_kind(document, review.kind, f"{review.group}/v1")
         status = review.answer(bodies.object_field(document, "spec"), user, self._users)

@@ -13,6 +13,7 @@ from typing import TypedDict
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.options import WriteOptions
+from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.watching import too_large
 from kubesim.errors import BadRequest, Cause, FutureRevision, Invalid, MethodNotAllowed
 from kubesim.objects.frozen import Document
@@ -25,6 +26,7 @@ from kubesim.rest.kube.jsoncache import JSONCache
 from kubesim.rest.kube.requestinfo import (
     DeleteQuery,
     ListQuery,
+    RequestInfo,
     Target,
     delete_query,
     dry_run,
@@ -35,6 +37,17 @@ from kubesim.rest.kube.response import Transformer, include_of, object_response,
 from kubesim.rest.serializer.negotiation import OBJECTS, form_of
 
 Warnings = list[str]
+SCALE = Kind(  # its columns, for `kubectl get --subresource=scale`
+    "Scale",
+    "scales",
+    group="autoscaling",
+    columns=(
+        {"name": "Desired", "type": "integer", "jsonPath": ".spec.replicas"},
+        {"name": "Available", "type": "integer", "jsonPath": ".status.replicas"},
+        {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    ),
+)
+SCALE_INFO = RequestInfo(SCALE.group, SCALE.version, SCALE.plural)
 RETURNED_KINDS = frozenset(  # DELETE responds with the object, not a Status: ReturnDeletedObject
     {
         "Namespace",
@@ -90,7 +103,9 @@ class Verbs:
         """Get an object, its status or its scale."""
         info, kind = target.info, target.kind.kind
         if info.subresource == "scale":
-            return object_response(self._api.get_scale(kind, info.name, target.namespace))
+            scale = self._api.get_scale(kind, info.name, target.namespace)
+            shown = self._transformer(request, target._replace(info=SCALE_INFO, kind=SCALE))
+            return object_response(shown.one(scale))
         document = self._api.peek(kind, info.name, target.namespace)
         if document is None:
             raise self._api.not_found(target.kind, info.name, target.namespace)
