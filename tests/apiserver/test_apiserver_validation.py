@@ -321,6 +321,12 @@ STS_ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
         "",
         {"updateStrategy": {"rollingUpdate": {"partition": -1}}},
     ),
+    (
+        "spec.updateStrategy.rollingUpdate",
+        "Invalid",
+        "only allowed for updateStrategy 'RollingUpdate'",
+        {"updateStrategy": {"type": "OnDelete", "rollingUpdate": {"partition": 1}}},
+    ),
     ("spec.minReadySeconds", "Invalid", "", {"minReadySeconds": -1}),
 ]
 

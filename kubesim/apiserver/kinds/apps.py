@@ -256,6 +256,8 @@ def validate_statefulset(statefulset: Document, errors: FieldErrors) -> None:
     path = "spec.updateStrategy.rollingUpdate"
     rolling = errors.mapping(path, strategy.get("rollingUpdate"))
     validate_numbers(rolling, path, ("partition",), errors)
+    if strategy.get("type") == "OnDelete" and strategy.get("rollingUpdate") is not None:
+        errors.invalid(path, rolling, "only allowed for updateStrategy 'RollingUpdate'")
     validate_numbers(spec, "spec", ("minReadySeconds", "revisionHistoryLimit"), errors)
     validate_workload(spec, "statefulset", errors)
     validate_long_running(spec, "StatefulSet", errors)

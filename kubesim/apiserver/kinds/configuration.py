@@ -18,6 +18,10 @@ from kubesim.apiserver.kinds.rules import (
     validate_immutable_data,
 )
 from kubesim.apiserver.podvalidation.formats import IP_RULE, valid_ip, validate_config_key
+from kubesim.apiserver.podvalidation.resources import (
+    validate_amount,
+    validate_quota_resource_name,
+)
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document, objects_in
@@ -30,6 +34,15 @@ REQUIRED_KEYS = {  # type of secret -> keys that its data must have
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
 }
 ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+SCOPES = (
+    "Terminating",
+    "NotTerminating",
+    "BestEffort",
+    "NotBestEffort",
+    "PriorityClass",
+    "CrossNamespacePodAffinity",
+    "VolumeAttributesClass",
+)
 LIMIT_TYPES = ("Container", "PersistentVolumeClaim", "Pod")
 
 
@@ -90,9 +103,18 @@ def _amounts(path: str, amounts: object, errors: FieldErrors) -> None:
 
 
 def validate_quota(quota: Document, errors: FieldErrors) -> None:
-    """Validate that the limits of a ResourceQuota are quantities."""
+    """Validate the names and amounts of a ResourceQuota's limits, and its scopes."""
     spec = errors.mapping("spec", quota.get("spec"))
-    _amounts("spec.hard", spec.get("hard"), errors)
+    for name, value in (spec.get("hard") or {}).items():
+        validate_quota_resource_name(f"spec.hard[{name}]", name, errors)
+        validate_amount(f"spec.hard[{name}]", name, value or 0, errors)
+    scopes = spec.get("scopes") or []
+    for scope in scopes:
+        if scope not in SCOPES:
+            errors.invalid("spec.scopes", scopes, "unsupported scope")
+    for pair in (("BestEffort", "NotBestEffort"), ("NotTerminating", "Terminating")):
+        if set(pair) <= set(scopes):
+            errors.invalid("spec.scopes", scopes, "conflicting scopes")
 
 
 def default_limits(limits: Document) -> None:
