@@ -65,7 +65,7 @@ def rule(key: str, operator: str, *values: str) -> dict[str, Any]:
         (requires(matchExpressions=[rule("disk", "DoesNotExist")]), False),
         (requires(matchExpressions=[rule("cores", "Gt", "7")]), True),
         (requires(matchExpressions=[rule("cores", "Lt", "8")]), False),
-        (requires(matchExpressions=[rule("cores", "Gt", "+7")]), True),
+        (requires(matchExpressions=[rule("cores", "Gt", "+7")]), False),  # no label value
         (requires(matchExpressions=[rule("cores", "Gt", "many")]), False),
         (requires(matchExpressions=[rule("disk", "Exists", "ssd")]), False),
         (requires(matchExpressions=[rule("disk", "In")]), False),

@@ -60,4 +60,4 @@ def handler_seconds(handler: LifecycleHandlerDict) -> float:
     if sleep := handler.get("sleep"):
         return float(sleep.get("seconds") or 0)
     command = " ".join(map(str, (handler.get("exec") or {}).get("command") or ()))
-    return sum(float(seconds) for seconds in _SLEEP.findall(command))
+    return sum((float(seconds) for seconds in _SLEEP.findall(command)), 0.0)
