@@ -74,8 +74,8 @@ def test_lists_and_maps_without_items_are_absent(api: KubeAPI) -> None:
     created = api.create(pod)
     assert not {"ownerReferences", "finalizers", "labels", "annotations"} & set(created["metadata"])
     assert not {"nodeSelector", "volumes"} & set(created["spec"])
-    node = api.create({"kind": "Node", "metadata": {"name": "n"}, "spec": {"taints": []}})
-    assert "taints" not in node["spec"]
+    node = api.create({"kind": "Node", "metadata": {"name": "n"}})
+    assert "taints" not in api.update({**node, "spec": {"taints": []}})["spec"]
     created["metadata"]["finalizers"] = ["example.com/f"]
     api.update(created)
     assert "finalizers" not in api.patch("Pod", "web", {"metadata": {"finalizers": []}})["metadata"]
@@ -123,3 +123,13 @@ def test_line_breaks_in_base64_are_ignored(api: KubeAPI) -> None:
     assert created["data"] == {"a": "aGVsbG8="}
     binary = {"kind": "ConfigMap", "metadata": {"name": "m"}, "binaryData": data}
     assert api.create(binary)["binaryData"] == {"a": "aGVsbG8="}
+
+
+def test_an_object_without_fields_has_no_managers(api: KubeAPI) -> None:
+    """A client that sent no field owns none; applying nothing to such an object changes nothing."""
+    empty = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "m"}, "data": {}}
+    assert "managedFields" not in api.create(empty, field_manager="me")["metadata"]
+    api.create({**empty, "metadata": {"name": "n"}})
+    before = api.get("ConfigMap", "n")
+    applied = api.apply({**empty, "metadata": {"name": "n"}}, field_manager="me")
+    assert applied["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]

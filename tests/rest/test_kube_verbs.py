@@ -442,7 +442,7 @@ def test_server_side_apply_over_the_wire(ask: Kube) -> None:
 
 def test_who_wrote_is_the_field_manager_or_the_user_agent(ask: Kube) -> None:
     """fieldManager if it is given, else the User-Agent up to its slash."""
-    made = ask("POST", MAPS, config_map("a"), User_Agent="thing/1.0 (x)").body
+    made = ask("POST", MAPS, config_map("a", of="thing"), User_Agent="thing/1.0 (x)").body
     assert {entry["manager"] for entry in made["metadata"]["managedFields"]} == {"thing"}
     changed = ask("PATCH", f"{MAPS}/a?fieldManager=me", {"data": {"k": "v"}}, MERGE).body
     assert "me" in {entry["manager"] for entry in changed["metadata"]["managedFields"]}

@@ -302,7 +302,9 @@ def keep_times(old: Document, new: Document) -> None:
             is changed in place.
     """
     if _is_same_but_for_times(old, new):
-        new["metadata"]["managedFields"] = old["metadata"]["managedFields"]
+        new["metadata"].pop("managedFields", None)
+        if "managedFields" in old["metadata"]:
+            new["metadata"]["managedFields"] = old["metadata"]["managedFields"]
 
 
 def _is_same_but_for_times(old: Document, new: Document) -> bool:

@@ -53,7 +53,8 @@ class FieldManager:
         """
         writer = Writer(manager, UPDATE, kind.api_version)
         entries = after_update([], {}, owned_values(kind, new), writer, self._timestamp())
-        new["metadata"]["managedFields"] = documents_of(entries)
+        if entries:  # a client that sent no field owns none
+            new["metadata"]["managedFields"] = documents_of(entries)
 
     def updated(
         self, kind: Kind, old: Document, new: Document, manager: str, subresource: str = ""

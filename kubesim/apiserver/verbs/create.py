@@ -76,7 +76,8 @@ class WritePath:
         new["kind"], new["apiVersion"] = kind.kind, kind.api_version
         if new.get("metadata") is None:
             new["metadata"] = {}
-        make_canonical(kind, new)
+        if not kind.ttl_seconds:  # Events have no quantities, and are written most often
+            make_canonical(kind, new)
         return kind, new
 
     def check_fields(
