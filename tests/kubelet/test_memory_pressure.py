@@ -195,7 +195,7 @@ def test_reserves_count(cluster: Cluster) -> None:
         assert status(reserved)["reason"] == "Evicted"
         assert status(cluster)["phase"] == "Running"
         node = reserved.api.get("Node", "node-1")["status"]
-        assert node["capacity"]["memory"] == "1000M"
+        assert node["capacity"]["memory"] == "1G"
         assert node["allocatable"] == {"cpu": "4", "memory": "581193Ki", "pods": "110"}
 
 
