@@ -333,7 +333,12 @@ def test_binding_gives_a_pod_its_node_once(api: KubeAPI) -> None:
     assert bound["spec"]["nodeName"] == "node-1"
     assert bound["status"]["phase"] == "Pending"
     assert bound["status"]["conditions"] == [
-        {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2025-01-01T00:00:05Z"}
+        {
+            "type": "PodScheduled",
+            "status": "True",
+            "observedGeneration": 1,
+            "lastTransitionTime": "2025-01-01T00:00:05Z",
+        }
     ]
     with pytest.raises(Conflict) as refused:
         api.bind("web", "default", "node-2")

@@ -34,6 +34,16 @@ def random_container(draw: Random, name: str, **fields: Any) -> dict[str, Any]:
     return made
 
 
+def make_valid(made: dict[str, Any], grace: int, *, plain_init: bool) -> None:
+    """Remove what validation refuses: hooks longer than the grace, probes of init containers."""
+    hook = (made.get("lifecycle") or {}).get("preStop")
+    if plain_init:
+        for field in ("startupProbe", "livenessProbe", "readinessProbe", "lifecycle"):
+            made.pop(field, None)
+    elif hook and hook["sleep"]["seconds"] > grace:
+        del made["lifecycle"]
+
+
 def random_pod(draw: Random, number: int) -> dict[str, Any]:
     """Some containers of each kind, with fates drawn for each."""
     mains = [random_container(draw, f"m{n}") for n in range(draw.choice([1, 1, 1, 2, 3]))]
@@ -57,7 +67,9 @@ def random_pod(draw: Random, number: int) -> dict[str, Any]:
             "response_seconds": draw.choice([0, 0, 0.3, 2]),
         }
     spec: dict[str, Any] = {"restartPolicy": draw.choice(["Always", "OnFailure", "Never"])}
-    spec["terminationGracePeriodSeconds"] = draw.choice([0, 1, 5, 30])
+    grace = spec["terminationGracePeriodSeconds"] = draw.choice([0, 1, 5, 30])
+    for made in (*mains, *inits):
+        make_valid(made, grace, plain_init=made in inits and "restartPolicy" not in made)
     if draw.random() < 0.2:
         spec["activeDeadlineSeconds"] = draw.randint(5, 90)
     return a_pod(f"p{number}", *mains, init=inits, notes=notes, **spec)

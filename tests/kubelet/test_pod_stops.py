@@ -30,7 +30,7 @@ def gone(cluster: Cluster) -> bool:
         ({"stop-seconds": "never"}, None, None, 30, 137),
         ({"stop-seconds": "never"}, None, 4, 4, 137),
         ({"stop-seconds": "3"}, {"sleep": {"seconds": 10}}, None, 13, 0),
-        ({"stop-seconds": "never"}, {"sleep": {"seconds": 60}}, 10, 12, 137),
+        ({"stop-seconds": "never"}, {"sleep": {"seconds": 25}}, 10, 12, 137),
     ],
 )
 def test_how_long_a_deletion_takes(

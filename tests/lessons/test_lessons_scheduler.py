@@ -174,7 +174,7 @@ def test_pods_get_the_requests_of_the_sliders() -> None:
         document["spec"]["containers"][0]["resources"]["requests"]
         for document in board.cluster.api.list("Pod")["items"]
     ]
-    assert asked.count({"cpu": "1500m", "memory": "1024Mi"}) == 4
+    assert asked.count({"cpu": "1500m", "memory": "1Gi"}) == 4
     assert len(asked) == 6
     assert not read_nodes(board.cluster).waiting
     board.pods.clear.click()

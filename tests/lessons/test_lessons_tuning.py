@@ -30,7 +30,7 @@ def test_words_become_the_fields_of_a_manifest() -> None:
     behavior = trial.stored["behavior"]
     assert behavior["scaleUp"]["policies"] == policies("2 pods in 30 s or 50 % in 60 s")
     assert behavior["scaleDown"]["stabilizationWindowSeconds"] == 60
-    assert behavior["scaleDown"]["tolerance"] == "0.05"
+    assert behavior["scaleDown"]["tolerance"] == "50m"
     assert "Max of Pods 2 / 30 s, Percent 50 / 60 s" in settings_text(trial)
 
 

@@ -6,8 +6,12 @@ plugin/pkg/admission/defaulttolerationseconds, plugin/pkg/admission/nodetaint.
 
 from __future__ import annotations
 
-from kubesim.apiserver.admission.priority import admit_pod
-from kubesim.apiserver.kinds.pods import default_pod, validate_pod, validate_pod_update
+from kubesim.apiserver.kinds.pods import (
+    admit_pod,
+    default_pod,
+    validate_pod,
+    validate_pod_update,
+)
 from kubesim.apiserver.kinds.rules import (
     MAX_DATA_BYTES,
     validate_immutable_data,

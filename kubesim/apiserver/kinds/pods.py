@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
+from kubesim.apiserver.admission import priority
 from kubesim.apiserver.podvalidation.containers import (
     MESSAGE_POLICIES,
     PULL_POLICIES,
@@ -22,6 +23,7 @@ from kubesim.apiserver.podvalidation.resources import claim_names, validate_requ
 from kubesim.apiserver.podvalidation.security import validate_host_users
 from kubesim.apiserver.podvalidation.tables import FIRST_RULES, FURTHER_RULES, RULES_BY_LIST
 from kubesim.apiserver.podvalidation.updates import validate_spec_update
+from kubesim.apiserver.registry import ServerView
 from kubesim.apiserver.validation import SUBDOMAIN_RULE, FieldErrors, fill
 from kubesim.objects.frozen import Document, ReadOnlyDocument, objects_in
 from kubesim.objects.meta import valid_dns1123_label, valid_dns1123_subdomain
@@ -53,8 +55,34 @@ PROBE_DEFAULTS = {
 }
 
 
+PRIORITY_FIELDS = ("priorityClassName", "priority", "preemptionPolicy")
 TOLERATION_SECONDS = 300  # --default-not-ready-toleration-seconds
 NODE_TAINTS = (NOT_READY, UNREACHABLE)
+
+
+def admit_pod(api: ServerView, pod: Document, old: Document | None) -> None:
+    """Set a pod's priority: most pods have no class, there is no default, and updates keep it.
+
+    Args:
+        api: lists the classes.
+        pod: the pod; it is changed in place.
+        old: the stored pod; None at creation.
+
+    Raises:
+        Forbidden: see `priority.admit_pod`, which serves all other pods.
+    """
+    spec = pod.get("spec")
+    if isinstance(spec, dict):
+        if old is not None:
+            before = old.get("spec") or {}
+            if all(spec.get(field) == before.get(field) for field in PRIORITY_FIELDS):
+                return
+        elif not any(field in spec for field in PRIORITY_FIELDS):
+            classes = api.store.list(priority.PREFIX).items
+            if not any(kv.value.get("globalDefault") for kv in classes):
+                spec["priority"], spec["preemptionPolicy"] = 0, priority.PREEMPT
+                return
+    priority.admit_pod(api, pod, old)
 
 
 def _default_toleration(key: str) -> TolerationDict:
