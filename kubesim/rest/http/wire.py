@@ -151,7 +151,8 @@ class Request:
 
     def _pairs(self) -> list[tuple[str, str]]:
         try:
-            return parse_qsl(self.query, keep_blank_values=True, errors="strict", max_num_fields=50)
+            query = "&".join(filter(None, self.query.split("&")))  # empty fields mean nothing
+            return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=50)
         except ValueError as error:
             raise RequestRejected(400, "the query string is malformed", close=False) from error
 
