@@ -356,12 +356,14 @@ def test_no_unfinished_work_and_no_machine_paths() -> None:
         *("Makefile", "a.toml", "a.yml", "a.yaml", "a.cff", "a.in", "setup.py"),
     ],
 )
-@pytest.mark.parametrize("mark", ["see TO" + "DO", "in /work/main", "(/home/me/a.py)", "/root/a"])
+@pytest.mark.parametrize(
+    "mark", ["see TO" + "DO", "in /wor" + "k/a", "(/hom" + "e/me/a.py)", "/roo" + "t/a"]
+)
 def test_a_machine_path_would_be_found(name: str, mark: str, tmp_path: Path) -> None:
     """In each kind of tracked file; an address or a relative path is none."""
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("https://example.org/work/a, ./home/a, /Work, /works/a")
+    path.write_text("https://example.org/wor" + "k/a, ./hom" + "e/a, /Work, /works/a")
     assert unfinished_work_and_machine_paths(tmp_path) == []
     path.write_text(mark)
     (place,) = unfinished_work_and_machine_paths(tmp_path)
