@@ -1,6 +1,7 @@
 """The simulated process of a container: when it exits, how it stops, what its probes answer.
 
-A simulated container has no process. Annotations of its pod say how it behaves
+A container whose command is not understood (`kubesim.kubelet.shell`) has no process, and some
+annotations override a command. Annotations of a pod say how its containers behave
 (`kubesim.objects.wellknown`), and your own workload model may answer its probes with a
 method ``probe(kind, now) -> bool``.
 

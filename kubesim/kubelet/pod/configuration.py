@@ -5,7 +5,7 @@ kubelet tries again every 10 s. A volume that refers to one keeps the whole pod 
 ContainerCreating; the mount is tried again after 0.5 s, 1 s, 2 s ... up to 2 minutes, with an Event
 FailedMount for each attempt. References marked `optional` may be missing.
 
-The contents are not delivered: a simulated container reads no file and no variable.
+What is there reaches the container as variables and files: `kubesim.kubelet.process`.
 
 >>> source = {"configMapKeyRef": {"name": "c", "key": "k"}}
 >>> container = {"env": [{"name": "COLOUR", "valueFrom": source}]}
