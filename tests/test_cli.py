@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import tomllib
 import urllib.error
@@ -55,6 +56,20 @@ def serving(*options: str) -> Iterator[tuple[subprocess.Popen[str], str, list[st
     finally:
         process.kill()
         process.communicate()
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Wait for the end of the server: what it printed since it listened, and its errors.
+
+    `communicate` alone reads past Python's own buffer: it would lose the lines that were read
+    together with the last of the first ones.
+    """
+    assert process.stdout is not None
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    out = process.stdout.read()
+    watchdog.cancel()
+    return out, process.communicate(timeout=120)[1]
 
 
 def ask(url: str, method: str = "GET", body: Any = None) -> tuple[int, Any]:
@@ -114,7 +129,7 @@ def test_created_pods_are_printed_as_the_original_prints_them() -> None:
     """[INFO] KubeAPI: CreatedPod: ID=..., Name=auto-pod-0, then the pod starting."""
     with serving("--speed", "20") as (process, url, lines):
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=120)
+        out, err = finish(process)
         printed = "\n".join(lines) + out
         assert "[INFO] KubeAPI: CreatedPod: ID=" in printed
         assert ", Name=auto-pod-0" in printed
@@ -128,7 +143,7 @@ def test_the_first_lines_are_those_of_the_original() -> None:
         while not any(record["logs"] for record in ask(f"{url}/api/pods")[1]):
             pass  # it has not started yet
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=120)
+        out, _ = finish(process)
         printed = "\n".join(lines) + out
         printed_actions = re.findall(r"\[INFO\] (EtcdStore|KubeAPI|Pod): (\w+)", printed)
         assert printed_actions[:3] == [
@@ -147,7 +162,7 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
     """Exit code 0, a last line, no traceback."""
     with serving() as (process, _url, _lines):
         process.send_signal(number)
-        out, err = process.communicate(timeout=120)
+        out, err = finish(process)
         assert process.returncode == 0
         assert "Stopped" in out
         assert err == ""
@@ -159,7 +174,7 @@ def test_three_signals_at_once_end_it(attempt: int) -> None:
     with serving("--no-hpa", "--seed", str(attempt)) as (process, _url, _lines):
         for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
             process.send_signal(number)
-        out, err = process.communicate(timeout=120)
+        out, err = finish(process)
         assert (process.returncode, err) == (0, "")
         assert "Stopped" in out
 
