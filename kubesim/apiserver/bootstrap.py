@@ -7,6 +7,7 @@ pkg/apis/scheduling/v1/helpers.go (SystemPriorityClasses).
 from __future__ import annotations
 
 from kubesim.analytics import Analytics
+from kubesim.apiserver.clusterkinds import ingress, networking
 from kubesim.apiserver.core import Core
 from kubesim.apiserver.kinds import (
     apps,
@@ -46,7 +47,7 @@ def default_registry(*, scale_to_zero: bool = False) -> Registry:
         *batch.KINDS,
         *scaling,
     ]
-    groups = (discovery, policy, scheduling, crds, metrics)
+    groups = (discovery, policy, scheduling, ingress, networking, crds, metrics)
     return Registry([*first, *(kind for group in groups for kind in group.KINDS)])
 
 

@@ -50,6 +50,7 @@ Default = Callable[[Document], None]
 Validate = Callable[[Document, FieldErrors], None]
 ValidateUpdate = Callable[[Document, Document, FieldErrors], None]
 Admit = Callable[[ServerView, Document, Document | None], None]
+Warn = Callable[[Document, bool], list[str]]
 Compute = Callable[[ServerView], list[Document]]
 Convert = Callable[[Document], Document]
 
@@ -110,6 +111,9 @@ class Kind:
             old or None) after the defaults and before validation; may change or refuse the object.
         validate: reports every broken rule of a new or changed object.
         validate_update: reports changes of immutable fields; called with (new, old).
+        validate_new: reports broken rules that hold at creation alone.
+        warn: returns warnings for the client that writes an object: called with (the object as it
+            was stored, whether the write created it).
         valid_name: whether a name is valid.
         name_rule: the same rule as a message.
         status: has a status that only `update_status` writes.
@@ -152,6 +156,8 @@ class Kind:
     admit: Admit | None = None
     validate: Validate | None = None
     validate_update: ValidateUpdate | None = None
+    validate_new: Validate | None = None
+    warn: Warn | None = None
     valid_name: Callable[[object], bool] = valid_dns1123_subdomain
     name_rule: str = SUBDOMAIN_RULE
     status: bool = True

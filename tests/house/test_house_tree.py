@@ -33,6 +33,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"options", "podvalidation", "registry"},
         {"admission", "core", "printers", "schema", "typedverbs"},
         {"fieldmanager", "kinds", "patch", "watching"},
+        {"clusterkinds"},
         {"customkinds", "verbs"},
         {"bootstrap"},
         {"kubeapi"},

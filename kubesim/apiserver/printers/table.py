@@ -8,7 +8,7 @@ Pure functions from kinds and documents to columns and rows. Columns of priority
 >>> [column["name"] for column in columns(secret)]
 ['Name', 'Data', 'Age']
 
-The printers of built-in kinds are in four files next to this one. Custom kinds declare
+The printers of built-in kinds are in five files next to this one. Custom kinds declare
 `additionalPrinterColumns`, each with a path into the document. All other kinds show name and time
 of creation.
 
@@ -25,6 +25,7 @@ from typing import TypeAlias
 
 from kubesim.apiserver.printers.ages import Ages, seconds_until_change
 from kubesim.apiserver.printers.cells import AGE, NAME, Printer, column, part, printer_of
+from kubesim.apiserver.printers.clusterkinds import CLUSTER_KINDS
 from kubesim.apiserver.printers.config import CONFIG
 from kubesim.apiserver.printers.network import NETWORK
 from kubesim.apiserver.printers.pods import PODS
@@ -34,7 +35,7 @@ from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document
 
 Rows: TypeAlias = list[list[object]]
-PRINTERS: dict[str, Printer] = {**PODS, **WORKLOADS, **NETWORK, **CONFIG}
+PRINTERS: dict[str, Printer] = {**PODS, **WORKLOADS, **NETWORK, **CONFIG, **CLUSTER_KINDS}
 PLAIN = Printer(
     (NAME, column("Created At", "time of creation")),
     lambda document, ages: [part(document, "metadata", "creationTimestamp")],

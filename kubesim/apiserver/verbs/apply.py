@@ -29,6 +29,7 @@ from kubesim.apiserver.fieldmanager.managed import (
 from kubesim.apiserver.fieldmanager.structuredmerge import FieldSet, merge, without
 from kubesim.apiserver.options import PATCH_ATTEMPTS, WriteOptions
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.verbs.advice import add_warnings
 from kubesim.apiserver.verbs.create import ObjectCreator, WritePath, check_options
 from kubesim.apiserver.verbs.write import ObjectWriter
 from kubesim.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
@@ -103,7 +104,10 @@ class Applier:
                 raise core.not_found(kind, metadata["name"], metadata.get("namespace"))
             try:
                 if kv is None:
-                    return self._create(kind, applied, manager, dry_run)
+                    created = self._create(kind, applied, manager, dry_run)
+                    if kind.warn is not None:
+                        add_warnings(kind, created, True, options)
+                    return created
                 uid, version = metadata.get("uid"), metadata.get("resourceVersion")
                 core.check_preconditions(kind, kv, uid, version)
                 old = kv.view or at_revision(kv.value, kv.mod_revision)
@@ -113,7 +117,10 @@ class Applier:
             try:
                 if subresource:
                     return self._writer.replace_status(kind, new, dry_run, {}, managed)
-                return self._writer.replace(kind, new, dry_run, managed=managed)
+                replaced = self._writer.replace(kind, new, dry_run, managed=managed)
+                if kind.warn is not None:
+                    add_warnings(kind, replaced, False, options)
+                return replaced
             except Conflict:
                 if attempt == PATCH_ATTEMPTS:
                     raise

@@ -36,6 +36,7 @@ from kubesim.apiserver.validation import (
     validate_metadata_update,
     validate_name,
 )
+from kubesim.apiserver.verbs.advice import add_warnings
 from kubesim.apiserver.verbs.versions import to_stored
 from kubesim.errors import AlreadyExists, BadRequest, Cause, Forbidden
 from kubesim.objects import meta
@@ -157,6 +158,8 @@ class WritePath:
                 validate_metadata_update(metadata, before, errors)
             if kind.validate_update is not None:
                 kind.validate_update(new, old, errors)
+        elif old is None and kind.validate_new is not None:
+            kind.validate_new(new, errors)
         if not fits:
             check_document(kind, new, errors)
         if errors.causes:
@@ -202,7 +205,10 @@ class ObjectCreator:
         if options:
             self._path.check_fields(kind, document, options, "Create")
         self._path.set_namespace(kind, new["metadata"], namespace)
-        return self.insert(kind, new, dry_run, options.get("field_manager", ""))
+        created = self.insert(kind, new, dry_run, options.get("field_manager", ""))
+        if kind.warn is not None:
+            add_warnings(kind, created, True, options)
+        return created
 
     def complete(self, document: Document) -> Document:
         """Return a new object as it would be stored, for the server's own objects.

@@ -111,8 +111,7 @@ class Patcher:
             if subresource != "scale":
                 check_patched(resource, new, old, patch, options)
             try:
-                manager = options.get("field_manager", "")
-                result = self._write_back(resource, new, subresource, dry_run, manager)
+                result = self._write_back(resource, new, subresource, dry_run, options)
             except Conflict:
                 # A precondition inside the patch fails again however often it is tried.
                 demanded = any(
@@ -146,8 +145,9 @@ class Patcher:
         return resource
 
     def _write_back(
-        self, kind: Kind, new: Document, subresource: str, dry_run: bool, manager: str
+        self, kind: Kind, new: Document, subresource: str, dry_run: bool, given: WriteOptions
     ) -> Document:
+        manager = given.get("field_manager", "")
         options: WriteOptions = {"field_manager": manager} if manager else {}
         if subresource == "status":
             return self._writer.update_status(new, dry_run=dry_run, **options)
@@ -162,6 +162,8 @@ class Patcher:
                 dry_run=dry_run,
                 field_manager=manager,
             )
+        if kind.warn is not None and "warnings" in given:
+            options["warnings"] = given["warnings"]
         return self._writer.update(new, dry_run=dry_run, **options)
 
 

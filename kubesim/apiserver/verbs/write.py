@@ -20,6 +20,7 @@ from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.structural import refuse_wrong_types_in_status, status_shape_of
 from kubesim.apiserver.validation import FieldErrors
+from kubesim.apiserver.verbs.advice import add_warnings
 from kubesim.apiserver.verbs.create import SET_BY_THE_SERVER, WritePath
 from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
@@ -63,7 +64,10 @@ class ObjectWriter:
         kind, new = self._path.prepare(document)
         if options:
             self._path.check_fields(kind, document, options, "Update")
-        return self.replace(kind, new, dry_run, options.get("field_manager", ""))
+        updated = self.replace(kind, new, dry_run, options.get("field_manager", ""))
+        if kind.warn is not None:
+            add_warnings(kind, updated, False, options)
+        return updated
 
     def replace(
         self,
