@@ -1,6 +1,7 @@
 """The warnings of a write that was accepted: what a client should know of its object.
 
-Source: k8s.io/apiserver/pkg/registry/rest/create.go (WarningsOnCreate), k8s.io/apiserver/pkg/warning.
+Source: k8s.io/apiserver/pkg/registry/rest/create.go (WarningsOnCreate),
+k8s.io/apiserver/pkg/warning.
 """
 
 from __future__ import annotations
