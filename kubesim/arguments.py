@@ -13,7 +13,7 @@ No counterpart in Kubernetes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from math import isfinite, isnan
 from numbers import Integral, Real
 
@@ -199,6 +199,24 @@ def collection_of(expected: str) -> Check:
     def checked(value: object) -> str | None:
         fits = isinstance(value, Iterable) and not isinstance(value, (str, bytes))
         return None if fits else f"a list of {expected}"
+
+    return checked
+
+
+def names_among(names: Collection[str], check: Check, expected: str) -> Check:
+    """Expect a mapping from some of the given names to values that pass a check.
+
+    Args:
+        names: the allowed names.
+        check: of a value.
+        expected: the values in words.
+    """
+
+    def checked(value: object) -> str | None:
+        mapping = value if isinstance(value, Mapping) else {None: None}
+        if all(name in names and check(item) is None for name, item in mapping.items()):
+            return None
+        return f"a mapping from names ({', '.join(sorted(names))}) to {expected}"
 
     return checked
 

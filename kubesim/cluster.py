@@ -26,7 +26,7 @@ from typing import Any, Unpack
 
 from kubesim.analytics import Analytics
 from kubesim.apiserver import KubeAPI
-from kubesim.apiserver.bootstrap import make_store
+from kubesim.apiserver.bootstrap import make_store, registry_with
 from kubesim.autoscaler import AutoscalingPolicy, HorizontalController
 from kubesim.autoscaler.metrics.adapter import make_metrics
 from kubesim.autoscaler.shadow import shadow_controllers, side_by_side
@@ -91,6 +91,7 @@ class Cluster:
         kubelet: reserved resources, eviction thresholds and image pulls of all nodes.
         job_seconds: how long a program with an end runs if its command is not understood.
         stages: rules about the life of pods, chosen by label (see `kubesim.kubelet.PodStage`).
+        feature_gates: alpha features by name: HPAScaleToZero, HPAConfigurableTolerance.
 
     Raises:
         BadRequest: an argument that makes no sense; the message says what was expected.
@@ -121,6 +122,7 @@ class Cluster:
         kubelet: KubeletConfig | None = None,
         job_seconds: float = JOB_SECONDS,
         stages: Sequence[PodStage] = (),
+        feature_gates: Mapping[str, bool] | None = None,
     ) -> None:
         check_cluster_options(locals())
         self.seed = seed
@@ -138,7 +140,8 @@ class Cluster:
         # etcd, and the API server as the only door to it.
         self.store = make_store(history_limit, self.clock, self.analytics)
         self._digest = HistoryDigest(self.store) if digest else None
-        self.api = KubeAPI(self.store, self.clock, self.streams, analytics=self.analytics)
+        kinds, core = registry_with(feature_gates), (self.store, self.clock, self.streams)
+        self.api = KubeAPI(*core, analytics=self.analytics, registry=kinds)
         self.tools = Tools(self.api, self.clock, self.streams, self.analytics, self.decisions)
 
         # The clients of the API server. Requests of users to pods do not pass through it: the load

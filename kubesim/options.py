@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from kubesim import arguments
+from kubesim.apiserver.bootstrap import FEATURE_GATES
 from kubesim.arguments import Check, check_arguments
 from kubesim.clock.base import Clock
 from kubesim.kubelet import KubeletConfig, PodStage
@@ -43,6 +44,9 @@ CLUSTER: Mapping[str, Check] = {
     "max_threads": arguments.whole_number(1),
     "job_seconds": arguments.number(unit="seconds"),
     "stages": STAGES,
+    "feature_gates": arguments.optional(
+        arguments.names_among(FEATURE_GATES, arguments.flag, "True or False")
+    ),
     "kubelet": arguments.optional(arguments.instance_of(KubeletConfig, "a KubeletConfig")),
 }
 

@@ -6,6 +6,8 @@ pkg/apis/scheduling/v1/helpers.go (SystemPriorityClasses).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kubesim.analytics import Analytics
 from kubesim.apiserver.clusterkinds import ingress, networking
 from kubesim.apiserver.core import Core
@@ -29,16 +31,19 @@ from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.meta import name_of
 from kubesim.store import EtcdStore
 
+FEATURE_GATES = {"HPAScaleToZero": "scale_to_zero", "HPAConfigurableTolerance": "own_tolerance"}
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
-def default_registry(*, scale_to_zero: bool = False) -> Registry:
+def default_registry(*, scale_to_zero: bool = False, own_tolerance: bool = False) -> Registry:
     """Return the kinds that every simulated cluster serves.
 
     Args:
         scale_to_zero: the feature gate HPAScaleToZero (alpha upstream): minReplicas may be 0.
+        own_tolerance: the feature gate HPAConfigurableTolerance (alpha upstream): an HPA keeps a
+            tolerance of its own for each direction.
     """
-    scaling = autoscaling.kinds(scale_to_zero=scale_to_zero)
+    scaling = autoscaling.kinds(scale_to_zero=scale_to_zero, own_tolerance=own_tolerance)
     first = [
         *core.KINDS,
         *configuration.KINDS,
@@ -49,6 +54,14 @@ def default_registry(*, scale_to_zero: bool = False) -> Registry:
     ]
     groups = (discovery, policy, scheduling, ingress, networking, crds, metrics)
     return Registry([*first, *(kind for group in groups for kind in group.KINDS)])
+
+
+def registry_with(gates: Mapping[str, bool] | None) -> Registry:
+    """Return the kinds of a cluster with some feature gates switched, by upstream's names.
+
+    Source: pkg/features/kube_features.go.
+    """
+    return default_registry(**{FEATURE_GATES[name]: on for name, on in (gates or {}).items()})
 
 
 def make_store(history_limit: int, clock: Clock, analytics: Analytics) -> EtcdStore:

@@ -37,6 +37,7 @@ def fill(holder: Document, field: str, value: object) -> None:
 
 MUST_BE_STRING = "must be a string; quote it"
 MAX_SHOWN = 200  # characters of a value that a message repeats
+_HTML = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"))  # what Go's JSON escapes
 
 
 class FieldErrors:
@@ -220,7 +221,14 @@ class FieldErrors:
 
 
 def _shown(value: object) -> str:
-    encoded = json.dumps(value, default=str)
+    """Return a value as a message shows it: what has parts as compact JSON, as since 1.34.
+
+    Source: k8s.io/apimachinery/pkg/util/validation/field/errors.go (ErrorBody).
+    """
+    encoded = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+    if not isinstance(value, str):
+        for character, escape in _HTML:
+            encoded = encoded.replace(character, escape)
     return encoded if len(encoded) <= MAX_SHOWN else encoded[:MAX_SHOWN] + "..."
 
 

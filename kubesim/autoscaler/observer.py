@@ -34,10 +34,10 @@ from kubesim.errors import BadRequest
 from kubesim.objects import meta
 from kubesim.objects.kindnames import POD
 from kubesim.objects.meta import get_condition
-from kubesim.objects.pods import is_sidecar, pod_requests
+from kubesim.objects.pods import is_sidecar, reserved_milli
 from kubesim.objects.selectors import Selector, parse_label_selector, selector_from
 from kubesim.objects.wellknown import RESYNC_SECONDS
-from kubesim.quantity import Amount, parse_cpu_milli, parse_memory
+from kubesim.quantity import Amount, parse_cpu_milli
 
 if TYPE_CHECKING:
     from kubesim.objects.types import ContainerDict, MetricSpecDict, PodDict, ScaleDict
@@ -91,34 +91,33 @@ def request_milli(pod: PodDict, resource: str, container: str = "") -> int | Non
     """Return the request of a pod, or of one of its containers, in milli units.
 
     It is None if a counted container has no request. Containers and sidecars count, ordinary init
-    containers do not. Pod-level requests replace the sum; for a resource that they do not name, the
-    request of any container is enough.
+    containers do not. For a pod with pod-level requests it is what the scheduler reserves, overhead
+    included; for a resource that they do not name, the request of any container is enough.
 
     Args:
         pod: the pod.
         resource: cpu or memory.
         container: name; "": the whole pod.
+
+    Source: pkg/controller/podautoscaler/replica_calculator.go (calculatePodRequests,
+    calculatePodLevelRequests).
     """
-    level = _pod_level(pod)
-    if level and not container:
-        if resource in level:
-            return parse_cpu_milli(level[resource])  # thousandths of any unit
-        request = pod_requests(pod)
-        total = request.cpu_milli if resource == "cpu" else request.memory_bytes * 1000
-        return total or None
+    if not container and _pod_level(pod):
+        return reserved_milli(pod, resource)
     total = 0
     counted = _counted(pod, container)
     for item in counted:
         requests = (item.get("resources") or {}).get("requests") or {}
         if resource not in requests:
             return None
-        total += _milli(requests[resource], resource)
+        total += _milli(requests[resource])
     return total if counted else None
 
 
 @lru_cache(maxsize=4096)  # thousands of pods share a handful of strings
-def _milli(amount: Amount, resource: str) -> int:
-    return parse_cpu_milli(amount) if resource == "cpu" else parse_memory(amount) * 1000
+def _milli(amount: Amount) -> int:
+    """Return thousandths of any unit, rounded up: "1500m" of memory are one byte and a half."""
+    return parse_cpu_milli(amount)
 
 
 def no_request(pod: PodDict, resource: str, container: str = "") -> str:

@@ -106,6 +106,8 @@ def metric_status(entry: MetricSpecDict, proposal: MetricProposal | None) -> Met
     source = cast("ReadOnlyDocument", entry).get(source_field) or {}
     retained = ("name", "container", "metric", "describedObject")
     body: Document = {name: thaw(source[name]) for name in retained if name in source}
+    if metric_type == "Object" and "averageValue" in source["target"]:
+        body["describedObject"] = {"kind": "", "name": ""}
     current: Document = {}
     if proposal.utilization is not None:
         current["averageUtilization"] = proposal.utilization

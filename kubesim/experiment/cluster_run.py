@@ -80,6 +80,7 @@ def built(
         node_memory="64Gi",
         policy=_WithConstants(contender.make_policy(), contender.constants),
         metrics_resolution=world.metrics_resolution,
+        feature_gates={"HPAConfigurableTolerance": True},
         **options,
     )
     try:

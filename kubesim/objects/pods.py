@@ -151,6 +151,26 @@ def pod_requests(pod: PodDict, default: PodResources = NOTHING) -> PodResources:
     )
 
 
+def reserved_milli(pod: PodDict, resource: str) -> int | None:
+    """Return what the scheduler reserves of one resource, in thousandths; None: nothing names it.
+
+    Source: staging/src/k8s.io/component-helpers/resource/helpers.go (PodRequests).
+
+    >>> reserved_milli({"spec": {"resources": {"requests": {"cpu": "2"}},
+    ...                          "overhead": {"cpu": "250m"}, "containers": [{}]}}, "cpu")
+    2250
+    """
+    spec = pod.get("spec") or {}
+    named = any(
+        resource in ((item.get("resources") or {}).get("requests") or {})
+        for item in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))
+    )
+    level = (spec.get("resources") or {}).get("requests") or {}
+    if not named and resource not in level and resource not in (spec.get("overhead") or {}):
+        return None
+    return _effective(spec, resource, 1000, 0)
+
+
 def _effective(spec: PodSpecDict, resource: str, unit: int, default: int) -> int:
     """Return a pod's request of one resource; sums are exact, and the result is rounded up."""
 
@@ -195,18 +215,23 @@ def qos_class(pod: PodDict) -> str:
     """Return a pod's class: Guaranteed, Burstable or BestEffort.
 
     Only cpu and memory of all containers count; a quantity of zero counts as missing. Guaranteed:
-    each container has both limits, and the sums of requests and limits are equal.
+    each container has both limits, and the sums of requests and limits are equal. Resources of the
+    pod as a whole, if it has any, count in place of those of its containers.
 
     Args:
         pod: with defaults (a limit without a request is also the request).
 
     Raises:
         ValueError: a quantity that cannot be parsed.
+
+    Source: pkg/apis/core/v1/helper/qos/qos.go (ComputePodQOS).
     """
     sums: dict[str, dict[str, int | Fraction]] = {"requests": {}, "limits": {}}
     all_limited = True
-    for container in all_containers(pod):
-        resources: ReadOnlyDocument = container.get("resources") or {}
+    level = (pod.get("spec") or {}).get("resources") or {}
+    whole = [level] if level.get("requests") or level.get("limits") else None
+    for holder in whole or [item.get("resources") or {} for item in all_containers(pod)]:
+        resources: ReadOnlyDocument = holder
         positive: dict[str, set[str]] = {}
         for side, total in sums.items():
             positive[side] = set()

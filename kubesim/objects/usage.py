@@ -71,20 +71,31 @@ def added(parts: Iterable[Usage]) -> Usage:
 def pod_amounts(pod: PodDict, side: str) -> Usage:
     """Return the requests or limits of a whole pod.
 
-    Main containers and sidecars add up. An init container runs before them, so that only what it
-    uses beyond that sum counts.
+    Main containers and sidecars add up. An init container runs before them, beside the sidecars
+    that started earlier, so that only what these use beyond that sum counts. Resources of the pod as
+    a whole replace the sum where they are named; the overhead comes on top.
+
+    Source: staging/src/k8s.io/component-helpers/resource/helpers.go (PodRequests, PodLimits).
     """
     spec = pod.get("spec") or {}
-    init = [item for item in spec.get("initContainers") or () if isinstance(item, Mapping)]
-    sidecars = [item for item in init if item.get("restartPolicy") == "Always"]
-    total = added(amounts(item, side) for item in [*containers_of(pod), *sidecars])
-    for item in init:
-        if item not in sidecars:
-            for name, value in amounts(item, side).items():
-                total[name] = max(total.get(name, Fraction(0)), value)
-    if side == "requests":
-        total = added([total, amounts({"resources": {"requests": spec.get("overhead")}}, side)])
-    return total
+    total = added(amounts(item, side) for item in containers_of(pod))
+    sidecars: Usage = {}
+    peak: Usage = {}
+    for item in spec.get("initContainers") or ():
+        if not isinstance(item, Mapping):
+            continue
+        together = added([sidecars, amounts(item, side)])
+        if item.get("restartPolicy") == "Always":
+            sidecars = together
+        for name, value in together.items():
+            peak[name] = max(peak.get(name, Fraction(0)), value)
+    total = added([total, sidecars])
+    total |= {name: value for name, value in peak.items() if value > total.get(name, -1)}
+    total |= amounts({"resources": spec.get("resources") or {}}, side)
+    overhead = amounts({"resources": {side: spec.get("overhead")}}, side)
+    if side == "limits":  # it raises a limit, but is none
+        overhead = {name: value for name, value in overhead.items() if name in total}
+    return added([total, overhead])
 
 
 def usage_of(plural: str, group: str, document: ReadOnlyDocument) -> Usage:

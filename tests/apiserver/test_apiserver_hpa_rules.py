@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from api_builders import an_hpa, make_api
 
+from kubesim import Cluster
 from kubesim.apiserver import KubeAPI, default_registry
-from kubesim.errors import Invalid
+from kubesim.errors import BadRequest, Invalid
 
 REF = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db"}
 MORE = "must be greater than 0"
@@ -241,7 +242,6 @@ ROWS: list[tuple[str, str, str, dict[str, Any]]] = [
         "must be less than or equal to 1800",
         down_policy(periodSeconds=1801),
     ),
-    ("spec.behavior.scaleUp.tolerance", "Invalid", "greater than or equal", up(tolerance="-0.1")),
 ]
 
 
@@ -313,6 +313,26 @@ def test_scale_to_zero_is_a_feature_gate() -> None:
         api.create(an_hpa("b", minReplicas=0))
     with pytest.raises(Invalid, match="greater than or equal to 0"):
         api.create(an_hpa("c", minReplicas=-1, **metrics(external(value="1"))))
+
+
+def test_an_own_tolerance_is_a_feature_gate(api: KubeAPI) -> None:
+    """Off, as in 1.34: the field is dropped, unless the stored HPA has one from earlier days."""
+    behavior = {"scaleUp": {"tolerance": "50m"}, "scaleDown": {"tolerance": "0.2"}}
+    stored = api.create(an_hpa("a", behavior=behavior))["spec"]["behavior"]
+    assert "tolerance" not in stored["scaleUp"] and "tolerance" not in stored["scaleDown"]
+    patch = {"spec": {"behavior": {"scaleUp": {"tolerance": "50m"}}}}
+    kind = "HorizontalPodAutoscaler"
+    changed = api.patch(kind, "a", patch, "default")["spec"]["behavior"]["scaleUp"]
+    assert "tolerance" not in changed
+    gated = make_api(registry=default_registry(own_tolerance=True))
+    kept = gated.create(an_hpa("a", behavior=behavior))["spec"]["behavior"]
+    assert (kept["scaleUp"]["tolerance"], kept["scaleDown"]["tolerance"]) == ("50m", "200m")
+    with pytest.raises(Invalid, match=r"scaleUp.tolerance: Invalid value: .* greater than or eq"):
+        gated.create(an_hpa("b", **up(tolerance="-0.1")))
+    with Cluster(0, hpa=False, feature_gates={"HPAConfigurableTolerance": True}) as cluster:
+        assert cluster.api.create(an_hpa("a", behavior=behavior))["spec"]["behavior"] == kept
+    with pytest.raises(BadRequest, match="HPAConfigurableTolerance, HPAScaleToZero"):
+        Cluster(feature_gates={"HPATolerance": True})
 
 
 def test_defaults(api: KubeAPI) -> None:

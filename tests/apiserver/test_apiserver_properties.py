@@ -34,7 +34,7 @@ UNKNOWN = st.dictionaries(WORD.map(lambda word: f"x{word}"), JSON, max_size=3)
 
 
 def rich_hpa() -> dict[str, Any]:
-    rules = {"policies": [{"type": "Pods", "value": 2, "periodSeconds": 30}], "tolerance": "0.1"}
+    rules = {"policies": [{"type": "Pods", "value": 2, "periodSeconds": 30}], "selectPolicy": "Min"}
     target = {"type": "AverageValue", "averageValue": "10"}
     return an_hpa(
         metrics=[{"type": "Pods", "pods": {"metric": {"name": "rps"}, "target": target}}],

@@ -254,6 +254,28 @@ def test_init_containers_and_sidecars_in_the_sum() -> None:
     assert text_of("requests.memory", result["requests.memory"]) == "1Gi"
 
 
+def test_resources_of_the_pod_replace_the_sum() -> None:
+    """What a pod requests as a whole counts, and an overhead raises limits that are there."""
+    new = pod(requests={"cpu": "1", "memory": "1Gi"}, limits={"cpu": "1"})
+    new["spec"]["resources"] = {"requests": {"cpu": "3"}, "limits": {"cpu": "4"}}
+    new["spec"]["overhead"] = {"cpu": "50m", "memory": "1Mi"}
+    result = usage_of("pods", "", new)
+    assert text_of("requests.cpu", result["requests.cpu"]) == "3050m"
+    assert text_of("requests.memory", result["requests.memory"]) == "1025Mi"
+    assert text_of("limits.cpu", result["limits.cpu"]) == "4050m"
+    assert "limits.memory" not in result
+
+
+def test_an_init_container_runs_beside_the_sidecars_before_it() -> None:
+    """The peak of the init phase counts if it is larger than the sum of what runs later."""
+    new = pod(requests={"cpu": "100m"})
+    new["spec"]["initContainers"] = [
+        {"name": "s", "restartPolicy": "Always", "resources": {"requests": {"cpu": "250m"}}},
+        {"name": "i", "resources": {"requests": {"cpu": "1500m"}}},
+    ]
+    assert text_of("cpu", usage_of("pods", "", new)["cpu"]) == "1750m"
+
+
 def test_a_replica_set_meets_the_quota_and_goes_on_when_there_is_room() -> None:
     """The message of FailedCreate names the quota; a larger quota admits the rest."""
     with Cluster(nodes=1, hpa=False) as cluster:

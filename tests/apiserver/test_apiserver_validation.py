@@ -9,6 +9,7 @@ from api_builders import a_config_map, a_node, a_pod, a_statefulset, labelled
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.podvalidation.updates import POD_IS_FIXED
+from kubesim.apiserver.validation import FieldErrors
 from kubesim.errors import BadRequest, Invalid
 
 MAIN = {"name": "main", "image": "nginx"}
@@ -509,3 +510,20 @@ def test_labels_are_checked_on_update_and_patch(api: KubeAPI) -> None:
         api.update(labelled(a_pod(), a="-"))
     with pytest.raises(Invalid):
         api.patch("Pod", "web", {"metadata": {"labels": {"a": "-"}}})
+
+
+def test_values_with_parts_are_shown_as_json() -> None:
+    """As since 1.34: compact JSON with Go's escapes, not Go's own notation; strings are quoted."""
+    errors = FieldErrors()
+    for value in (["b/c"], {"a": {"b": 1}}, "é<1>", ["<é&>"], None, 0.5, True):
+        errors.invalid("spec.x", value, "no")
+    shown = [cause.message.removeprefix("Invalid value: ") for cause in errors.causes]
+    assert shown == [
+        '["b/c"]: no',
+        '{"a":{"b":1}}: no',
+        '"é<1>": no',
+        '["\\u003cé\\u0026\\u003e"]: no',
+        "null: no",
+        "0.5: no",
+        "true: no",
+    ]

@@ -74,7 +74,7 @@ def _groups(pods, metrics, resource, seen):
             if pod.ready is None or pod.started is None:
                 bad = True
             elif pod.started + constants.cpu_initialization_seconds > seen.now:
-                bad = pod.ready is not True or metric.time < pod.ready_changed + metric.window
+                bad = pod.ready is False or metric.time < pod.ready_changed + metric.window
             else:
                 delay = constants.readiness_delay_seconds
                 bad = pod.ready is False and pod.started + delay > pod.ready_changed

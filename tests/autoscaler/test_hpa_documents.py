@@ -51,6 +51,16 @@ SETUP = container("setup", cpu="3", memory="5Gi")
         (a_pod(container(), resources={"requests": {"memory": "2Ki"}}), "memory", "", 2_048_000),
         (a_pod(container(cpu="1"), resources={"requests": {"cpu": "2"}}), "cpu", "main", 1000),
         (a_pod(container(cpu="1"), resources={"requests": {"memory": "2Ki"}}), "cpu", "", 1000),
+        (
+            a_pod(container(), resources={"requests": {"cpu": "2"}}, overhead={"cpu": "250m"}),
+            "cpu",
+            "",
+            2250,
+        ),
+        (a_pod(container(cpu="0"), resources={"requests": {"memory": "2Ki"}}), "cpu", "", 0),
+        (a_pod(container(), resources={"requests": {"memory": "2Ki"}}), "cpu", "", None),
+        (a_pod(container(memory="1500m")), "memory", "", 1500),
+        (a_pod(container(), resources={"requests": {"memory": "1500m"}}), "memory", "", 1500),
         (a_pod(), "cpu", "", None),
     ],
 )

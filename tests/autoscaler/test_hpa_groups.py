@@ -57,7 +57,8 @@ def test_every_pod_is_in_exactly_one_group(facts, sampled, cpu_group, other_grou
         (100, True, 10, 100, 15, True),
         (100, False, 10, 100, 15, False),
         (100, False, 50, 100, 15, False),
-        (100, "Unknown", 10, 100, 15, False),
+        (100, "Unknown", 10, 100, 15, True),  # only Ready=False is unready
+        (100, "Unknown", 90, 100, 15, False),  # the sample began before the condition
         (100, None, 0, 100, 15, False),
         (299.999, True, 290, 299, 15, False),  # younger than the period, strictly
         (299.999, False, 200, 299, 15, False),

@@ -110,6 +110,17 @@ def test_custom_and_external_metrics_come_from_a_source(
     assert {key: value for key, value in entry[field].items() if key != "current"} == wanted
 
 
+def test_an_average_of_an_object_does_not_name_the_object() -> None:
+    """Upstream leaves describedObject blank in this one case; a value names it."""
+    world = a_world(metrics=Source(hits=4_000_000))
+    source = OBJECT_METRIC["object"] | {"target": {"type": "AverageValue", "averageValue": "2k"}}
+    world.hpa(metrics=[{"type": "Object", "object": source}])
+    world.clock.sleep(16)
+    (entry,) = world.status()["currentMetrics"]
+    assert entry["object"]["describedObject"] == {"kind": "", "name": ""}
+    assert entry["object"]["metric"] == {"name": "hits"}
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [

@@ -76,7 +76,7 @@ def test_a_sidecar_starts_before_and_stops_after_the_main_container(cluster: Clu
     assert "running" in main(cluster, container="proxy")["state"]
     assert (status(cluster)["phase"], condition(cluster, "Ready")["reason"]) == (
         "Running",
-        "PodCompleted",
+        "ContainersNotReady",
     )
     cluster.sleep(3)
     assert status(cluster)["phase"] == "Succeeded"

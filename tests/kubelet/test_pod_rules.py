@@ -39,11 +39,18 @@ def sidecar(state: str, name: str = "s", **more: Any) -> Container:
         ([init(W, last_exit=1), Container(W)], "OnFailure", "Pending"),
         ([init(T), Container(W)], "Always", "Pending"),
         ([init(T), Container(R)], "Always", "Running"),
-        ([init(R), Container(R)], "Always", "Running"),
+        ([init(R), Container(R)], "Always", "Pending"),
         ([sidecar(R, started=False), Container(W)], "Always", "Pending"),
         ([sidecar(R, started=False), Container(R)], "Always", "Running"),
         ([sidecar(W), Container(W)], "Always", "Pending"),
-        ([sidecar(R), Container(T)], "Never", "Succeeded"),
+        ([sidecar(R), Container(T)], "Never", "Running"),
+        ([sidecar(R), Container(T, 1)], "Never", "Running"),
+        ([sidecar(R), Container(T)], "OnFailure", "Running"),
+        ([sidecar(T), Container(T)], "Never", "Succeeded"),
+        ([sidecar(W, last_exit=1), Container(T)], "Never", "Succeeded"),
+        ([sidecar(W), Container(R)], "Always", "Pending"),
+        ([sidecar(U), Container(R)], "Always", "Pending"),
+        ([sidecar(R)], "Never", "Running"),
         ([Container(U)], "Always", "Pending"),
         ([Container(R), Container(U)], "Always", "Pending"),
         ([Container(W, last_exit=1)], "Always", "Running"),
@@ -53,7 +60,7 @@ def sidecar(state: str, name: str = "s", **more: Any) -> Container:
 def test_phases_with_init_containers(
     containers: list[Container], policy: str, expected: str
 ) -> None:
-    """Init containers and sidecars hold a pod in Pending until a main container has run."""
+    """Init containers hold a pod in Pending, sidecars until a main one runs; sidecars run on."""
     assert phase(containers, policy) == expected
 
 
@@ -77,6 +84,9 @@ def test_phases_with_init_containers(
         ([Container(T), Container(R, name="b")], "OnFailure", (), False),
         ([Container(T), Container(T, 1, name="b")], "Never", (), True),
         ([Container(T)], "Always", ("main",), False),
+        ([Container(U)], "Never", ("main",), False),
+        ([init(U), Container(U)], "Never", ("i",), False),
+        ([sidecar(U), Container(T), Container(U, name="b")], "Never", ("s", "b"), False),
     ],
 )
 def test_what_is_started_next(
@@ -111,7 +121,7 @@ def test_conditions_of_init_containers_and_gates() -> None:
     assert gates_open({"lb/ready": "True"}, ["lb/ready"]) == ("True", "", "")
     assert "but False" in gates_open({"lb/ready": "False"}, ["lb/ready"])[2]
     none = {c["type"]: c for c in conditions([], [], "Pending", "t")}
-    assert none["ContainersReady"]["reason"] == "UnknownContainerStatuses"
+    assert none["ContainersReady"]["status"] == none["Ready"]["status"] == "True"
     unknown = {c["type"]: c for c in conditions([], [Container(U, name="a")], "Pending", "t")}
     assert unknown["Ready"]["message"] == "containers with unknown status: [a]"
 
@@ -144,6 +154,16 @@ def resources(**sides: dict[str, str]) -> dict[str, Any]:
 def test_quality_of_service(containers: list[dict[str, Any]], expected: str) -> None:
     """Cpu and memory alone, zeros ignored, all containers, sums compared."""
     assert qos_class({"spec": {"containers": containers}}) == expected
+
+
+def test_resources_of_the_pod_decide_on_its_quality() -> None:
+    """Pod-level requests and limits count in place of those of the containers."""
+    full = {"cpu": "1", "memory": "1Gi"}
+    level = {"requests": full, "limits": full}
+    assert qos_class({"spec": {"containers": [{}, {}], "resources": level}}) == "Guaranteed"
+    level = {"requests": {"cpu": "1"}, "limits": {"cpu": "1"}}
+    container = resources(requests=full, limits=full)
+    assert qos_class({"spec": {"containers": [container], "resources": level}}) == "Burstable"
 
 
 def test_init_containers_count_for_quality() -> None:

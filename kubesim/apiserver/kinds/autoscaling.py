@@ -5,10 +5,13 @@ Source: pkg/apis/autoscaling/v2/defaults.go, pkg/apis/autoscaling/validation/val
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 from kubesim.apiserver.kinds.autoscaling_v1 import from_v2, to_v2
-from kubesim.apiserver.registry import Kind, KindVersion
+from kubesim.apiserver.registry import Kind, KindVersion, ServerView
 from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.meta import valid_dns1123_label
 from kubesim.objects.wellknown import SYNC_PERIOD
 from kubesim.quantity import parse_duration, parse_quantity
@@ -248,11 +251,32 @@ def _validate_rules(rules: Document, path: str, errors: FieldErrors) -> None:
         errors.quantity(f"{path}.tolerance", rules["tolerance"], parse_quantity)
 
 
-def kinds(*, scale_to_zero: bool = False) -> tuple[Kind, ...]:
+def drop_tolerance(_server: ServerView, hpa: Document, old: ReadOnlyDocument | None) -> None:
+    """Remove behavior.scaleUp.tolerance and scaleDown.tolerance, unless the HPA had one before.
+
+    Source: pkg/registry/autoscaling/horizontalpodautoscaler/strategy.go (dropDisabledFields); the
+    feature gate HPAConfigurableTolerance is alpha, and off, in 1.34.
+    """
+    if old is None or not any("tolerance" in rules for rules in _rules_of(old)):
+        for rules in _rules_of(hpa):
+            rules.pop("tolerance", None)
+
+
+def _rules_of(hpa: ReadOnlyDocument) -> list[Document]:
+    spec = hpa.get("spec")
+    behavior = spec.get("behavior") if isinstance(spec, Mapping) else None
+    sides = behavior if isinstance(behavior, Mapping) else {}
+    rules = (sides.get("scaleUp"), sides.get("scaleDown"))
+    return [cast("Document", side) for side in rules if isinstance(side, Mapping)]
+
+
+def kinds(*, scale_to_zero: bool = False, own_tolerance: bool = False) -> tuple[Kind, ...]:
     """Return the kinds of the group.
 
     Args:
         scale_to_zero: the feature gate HPAScaleToZero (alpha upstream): minReplicas may be 0.
+        own_tolerance: the feature gate HPAConfigurableTolerance (alpha upstream): an HPA keeps a
+            tolerance of its own for each direction.
     """
     return (
         Kind(
@@ -264,6 +288,7 @@ def kinds(*, scale_to_zero: bool = False) -> tuple[Kind, ...]:
             categories=("all",),
             versions=(KindVersion("v1", to_v2, from_v2),),
             default=default_hpa,
+            admit=None if own_tolerance else drop_tolerance,
             validate=validate_hpa_to_zero if scale_to_zero else validate_hpa,
             zero_status={"desiredReplicas": 0},
         ),

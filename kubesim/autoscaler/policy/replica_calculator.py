@@ -197,8 +197,8 @@ def trusts_cpu(
 ) -> bool:
     """Whether a pod's CPU sample shows its load, and not its start.
 
-    A young pod must be ready, and the whole window of the sample must lie after it became ready. An
-    older one is trusted unless it is unready and never was ready since it started; so a pod that
+    A young pod must not be unready (Ready=False), and the whole window of the sample must lie after
+    its condition changed. An older one is trusted unless it is unready and never was ready since it started; so a pod that
     ran for hours and then lost readiness still counts.
 
     Args:
@@ -210,7 +210,7 @@ def trusts_cpu(
     if pod.ready is None or pod.started is None:
         return False
     if now - pod.started < constants.cpu_initialization_seconds:
-        return pod.ready is True and sample.time - sample.window >= pod.ready_changed
+        return pod.ready is not False and sample.time - sample.window >= pod.ready_changed
     never_was_ready = pod.ready_changed - pod.started < constants.readiness_delay_seconds
     return pod.ready is not False or not never_was_ready
 

@@ -4,8 +4,8 @@ The order: init containers one after the other, each when the one before has suc
 when it has started); then all main containers at once. A container that exited is restarted by the
 pod's restartPolicy; an init container of a pod that restarts Always is tried again until it
 succeeds; a sidecar is restarted whatever the policy says, as long as a main container has work to
-do. The pod is over when no main container runs or will run again, or when an init container failed
-for good.
+do. A container of which nothing is known is started. The pod is over when no main container runs or
+will run again, or when an init container failed for good.
 
 >>> from kubesim.kubelet.pod.phase import Container
 >>> pod = [Container("waiting", kind="init", name="prepare"), Container("waiting", name="web")]
@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from kubesim.kubelet.pod.phase import (
     INIT,
     MAIN,
+    NO_STATUS,
     RUNNING,
     SIDECAR,
     TERMINATED,
@@ -83,11 +84,11 @@ def plan(
         code = 1 if c.name in killed else c.exit_code
         return c.state == TERMINATED and should_restart(restart_policy, code)
 
-    busy = [c for c in mains if c.state in (RUNNING, WAITING) or again(c)]
+    busy = [c for c in mains if c.state != TERMINATED or again(c)]
     if not busy:
         return PodActions(over=True, why="no main container runs or will be started again")
     dead = [c.name for c in sidecars if c.state != RUNNING]
-    next = [c.name for c in mains if c.state == WAITING or again(c)]
+    next = [c.name for c in mains if c.state in (WAITING, NO_STATUS) or again(c)]
     return PodActions((*dead, *next), why=f"restartPolicy {restart_policy}")
 
 

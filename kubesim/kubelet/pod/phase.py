@@ -15,6 +15,8 @@ out ephemeral containers and static pods.
 'Running'
 >>> phase([Container("running", kind="init"), Container("waiting")], "Always")
 'Pending'
+>>> phase([Container("running", kind="sidecar"), Container("terminated")], "Never")
+'Running'
 
 Source: pkg/kubelet/kubelet_pods.go (getPhase), pkg/kubelet/status/generate.go,
 pkg/kubelet/container/helpers.go (ShouldContainerBeRestarted).
@@ -73,26 +75,32 @@ class Container:
 def phase(containers: Sequence[Container], restart_policy: str, *, ended: bool = False) -> str:
     """Return the phase of a pod.
 
+    A sidecar that runs counts as a main container that runs, so a pod is over only when its
+    sidecars have stopped, too. An init container that runs, runs again or waits makes a pod
+    Pending; a sidecar does so only until a main container has run.
+
     Args:
         containers: all its containers, of all three kinds.
         restart_policy: Always, OnFailure or Never.
         ended: the pod was deleted or evicted, and no container is started again.
     """
     mains = [c for c in containers if c.kind == MAIN]
-    waiting = [c for c in mains if c.state == WAITING and not c.ran_before]
-    running = [c for c in mains if c.state == RUNNING]
-    stopped = [c for c in mains if c.state == TERMINATED or (c.state == WAITING and c.ran_before)]
-    unknown = [c for c in mains if c.state == NO_STATUS]
+    sidecars = [c for c in containers if c.kind == SIDECAR]
     if restart_policy == "Never" and any(map(init_failed, containers)):
         return "Failed"
     started = any(c.state in (RUNNING, TERMINATED) for c in mains)
-    if any(map(init_pending, containers)) and not started:
+    if any(init_pending(c) for c in containers if c.kind == INIT or not started):
         return "Pending"
-    if waiting or unknown or not mains:
+    counted = [*mains, *sidecars]
+    if any(c.state == WAITING and not c.ran_before for c in counted):
         return "Pending"
-    if running:
+    if any(c.state == NO_STATUS for c in counted):
+        return "Pending"
+    if any(c.state == RUNNING for c in counted):
         return "Running"
-    good = all(c.done for c in stopped)
+    if not mains:
+        return "Pending"
+    good = all(c.done for c in mains)
     if ended:
         return "Succeeded" if good else "Failed"
     if restart_policy == "Always":
@@ -192,8 +200,6 @@ ConditionValue = tuple[str, str, str]
 
 def containers_ready(containers: Sequence[Container], pod_phase: str) -> ConditionValue:
     """Return ContainersReady: whether all main containers and sidecars serve."""
-    if not containers:
-        return "False", "UnknownContainerStatuses", ""
     if pod_phase == "Succeeded":
         return "False", "PodCompleted", ""
     if pod_phase == "Failed":
