@@ -100,9 +100,8 @@ def metric_status(entry: MetricSpecDict, proposal: MetricProposal | None) -> Met
         proposal: of that metric, or None.
     """
     metric_type = entry.get("type", "")
-    if proposal is None or metric_type not in SOURCE_FIELDS:
+    if proposal is None or (source_field := SOURCE_FIELDS.get(metric_type)) is None:
         return {"type": ""}
-    source_field = SOURCE_FIELDS[metric_type]
     source = cast("ReadOnlyDocument", entry).get(source_field) or {}
     retained = ("name", "container", "metric", "describedObject")
     body: Document = {name: thaw(source[name]) for name in retained if name in source}

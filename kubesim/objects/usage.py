@@ -72,8 +72,8 @@ def pod_amounts(pod: PodDict, side: str) -> Usage:
     """Return the requests or limits of a whole pod.
 
     Main containers and sidecars add up. An init container runs before them, beside the sidecars
-    that started earlier, so that only what these use beyond that sum counts. Resources of the pod as
-    a whole replace the sum where they are named; the overhead comes on top.
+    that started earlier, so that only what these use beyond that sum counts. Resources of the pod
+    as a whole replace the sum where they are named; the overhead comes on top.
 
     Source: staging/src/k8s.io/component-helpers/resource/helpers.go (PodRequests, PodLimits).
     """

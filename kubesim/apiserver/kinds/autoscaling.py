@@ -6,7 +6,6 @@ Source: pkg/apis/autoscaling/v2/defaults.go, pkg/apis/autoscaling/validation/val
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 from kubesim.apiserver.kinds.autoscaling_v1 import from_v2, to_v2
 from kubesim.apiserver.registry import Kind, KindVersion, ServerView
@@ -259,15 +258,17 @@ def drop_tolerance(_server: ServerView, hpa: Document, old: ReadOnlyDocument | N
     """
     if old is None or not any("tolerance" in rules for rules in _rules_of(old)):
         for rules in _rules_of(hpa):
-            rules.pop("tolerance", None)
+            if isinstance(rules, dict):
+                rules.pop("tolerance", None)
 
 
-def _rules_of(hpa: ReadOnlyDocument) -> list[Document]:
+def _rules_of(hpa: ReadOnlyDocument) -> list[ReadOnlyDocument]:
     spec = hpa.get("spec")
     behavior = spec.get("behavior") if isinstance(spec, Mapping) else None
     sides = behavior if isinstance(behavior, Mapping) else {}
-    rules = (sides.get("scaleUp"), sides.get("scaleDown"))
-    return [cast("Document", side) for side in rules if isinstance(side, Mapping)]
+    return [
+        side for side in (sides.get("scaleUp"), sides.get("scaleDown")) if isinstance(side, Mapping)
+    ]
 
 
 def kinds(*, scale_to_zero: bool = False, own_tolerance: bool = False) -> tuple[Kind, ...]:

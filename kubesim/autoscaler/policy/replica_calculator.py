@@ -198,8 +198,8 @@ def trusts_cpu(
     """Whether a pod's CPU sample shows its load, and not its start.
 
     A young pod must not be unready (Ready=False), and the whole window of the sample must lie after
-    its condition changed. An older one is trusted unless it is unready and never was ready since it started; so a pod that
-    ran for hours and then lost readiness still counts.
+    its condition changed. An older one is trusted unless it is unready and never was ready since it
+    started; so a pod that ran for hours and then lost readiness still counts.
 
     Args:
         pod: the pod.
