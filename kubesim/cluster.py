@@ -184,6 +184,7 @@ class Cluster:
         return [
             self.traffic,
             *self.kubelets,
+            self._machines,
             *self.schedulers,
             *self.controllers,
             *((self.metrics_server,) if self.metrics_server is not None else ()),
@@ -307,8 +308,8 @@ class Cluster:
 
         Args:
             name: of the node; "": ``node-N``, the next number.
-            options: ``cpu``, ``memory``, ``max_pods``, ``labels``, ``config``; those left out are
-                as for the first nodes.
+            options: of `NodeOptions`: ``cpu``, ``memory``, ``capacity``, ``labels`` ...; those left
+                out are as for the first nodes.
 
         Raises:
             BadRequest: there is a machine of that name, or an option makes no sense.

@@ -15,6 +15,7 @@ from kubesim.kubelet import KubeletConfig, PodStage
 MOST_NODES = 5_000  # Kubernetes is tested with as many
 POLICY = arguments.having("recommend", "an object with a method recommend(observation)")
 
+RESOURCES = arguments.optional(arguments.mapping_of(arguments.memory_quantity, "quantities"))
 STAGES = arguments.list_of(arguments.instance_of(PodStage, "a PodStage"), "Stages")
 
 CLUSTER: Mapping[str, Check] = {
@@ -97,6 +98,8 @@ NODE: Mapping[str, Check] = {
         arguments.mapping_of(arguments.instance_of(str, "a string"), "strings")
     ),
     "config": arguments.optional(arguments.instance_of(KubeletConfig, "a KubeletConfig")),
+    "capacity": RESOURCES,
+    "allocatable": RESOURCES,
 }
 
 
@@ -106,6 +109,8 @@ class NodeOptions(TypedDict, total=False):
     Attributes:
         cpu, memory: capacity, as Kubernetes quantities.
         max_pods: how many pods the node takes.
+        capacity: further resources by name, such as ``nvidia.com/gpu``.
+        allocatable: what pods may request, where it is not what `config` says.
         labels: in addition to its hostname, architecture and operating system.
         config: reserved resources, eviction thresholds and image pulls.
         job_seconds: how long a program with an end runs if its command is not understood.
@@ -115,6 +120,8 @@ class NodeOptions(TypedDict, total=False):
     cpu: str
     memory: str
     max_pods: int
+    capacity: Mapping[str, str] | None
+    allocatable: Mapping[str, str] | None
     labels: Mapping[str, str] | None
     config: KubeletConfig | None
     job_seconds: float

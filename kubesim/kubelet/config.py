@@ -24,6 +24,7 @@ EVICTION_MEMORY = "100Mi"  # --eviction-hard memory.available<100Mi
 EVICTION_PERIOD_SECONDS = 10.0  # evictionMonitoringPeriod
 PRESSURE_SECONDS = 300.0  # evictionPressureTransitionPeriod
 SIGNAL = "memory.available"
+STORAGE = "ephemeral-storage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,8 @@ class KubeletConfig:
     """The configuration of all kubelets of a cluster.
 
     Args:
-        kube_reserved, system_reserved: CPU and memory that pods do not get, as quantities by name.
+        kube_reserved, system_reserved: what pods do not get of CPU, memory and
+            ephemeral-storage, as quantities by name.
         eviction_hard: thresholds by signal; ours knows ``memory.available``. None is the real
             default, 100Mi, for evictions only: a node without configuration offers its whole
             capacity, so that lessons can count with round figures. In Kubernetes, allocatable is
@@ -83,7 +85,13 @@ class KubeletConfig:
         offered = dict(capacity)
         offered["cpu"] = format_cpu(max(0, parse_cpu_milli(capacity["cpu"]) - cpu))
         remaining = max(0, parse_memory(capacity["memory"]) - memory)
-        offered["memory"] = (
-            f"{remaining // MEBIBYTE}Mi" if remaining % MEBIBYTE == 0 else f"{remaining // 1024}Ki"
-        )
+        if storage := sum(parse_memory(r.get(STORAGE, "0")) for r in reserves):
+            left = max(0, parse_memory(capacity.get(STORAGE, "0")) - storage)
+            offered[STORAGE] = _binary(left)
+        offered["memory"] = _binary(remaining)
         return offered
+
+
+def _binary(amount: int) -> str:
+    """Return bytes as a quantity in MiB or, if that is no whole number, KiB."""
+    return f"{amount // MEBIBYTE}Mi" if amount % MEBIBYTE == 0 else f"{amount // 1024}Ki"

@@ -24,7 +24,8 @@ from kubesim.kubelet.eviction import (
     still_pressed,
     threshold_met,
 )
-from kubesim.kubelet.nodestatus import HEALTHY, Fact, node_reference
+from kubesim.kubelet.nodeobject import node_reference
+from kubesim.kubelet.nodestatus import HEALTHY, Fact
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.pod.status import PodFailure
 from kubesim.objects.pods import container_requests, containers_of, pod_requests

@@ -21,12 +21,9 @@ from kubesim.errors import BadRequest
 from kubesim.kubelet.config import KubeletConfig
 from kubesim.kubelet.eviction_manager import EvictionManager
 from kubesim.kubelet.images import ImageStore
-from kubesim.kubelet.nodestatus import (
-    LEASE_SECONDS,
-    NodeReporter,
-    node_document,
-    node_reference,
-)
+from kubesim.kubelet.network import NodeNetwork, PodNetworks
+from kubesim.kubelet.nodeobject import node_document, node_reference
+from kubesim.kubelet.nodestatus import LEASE_SECONDS, NodeReporter, reported_conditions
 from kubesim.kubelet.pod.behaviour import JOB_SECONDS
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.podworkers import PodWorkers
@@ -44,6 +41,8 @@ if TYPE_CHECKING:
 
 REGISTER_RETRY_SECONDS = 1.0
 LOG_LINES = 100
+FURTHER_CAPACITY = {"ephemeral-storage": "100Gi", "hugepages-1Gi": "0", "hugepages-2Mi": "0"}
+"""What a node offers besides CPU, memory and pods, unless it is told otherwise."""
 
 
 class Kubelet:
@@ -53,9 +52,12 @@ class Kubelet:
         tools: what all components share.
         node_name: for example ``node-1``.
         cpu, memory, max_pods: what the node offers, as Kubernetes quantities.
+        capacity: further resources that it offers, such as ``nvidia.com/gpu``, as quantities.
+        allocatable: what pods may request, where that is not what `config` says.
+        network: the addresses of the node and its pods.
         load: requests per second that reach a pod, called at each tick.
         workloads: workload models by name.
-        labels: of the node, in addition to its hostname.
+        labels: of the node, in addition to its hostname, architecture and operating system.
         config: reserves, eviction thresholds, image pulls.
         job_seconds: how long a program with an end runs if its command is not understood.
         stages: rules about the life of pods.
@@ -69,6 +71,9 @@ class Kubelet:
         cpu: str = "4",
         memory: str = "8Gi",
         max_pods: int = MAX_PODS,
+        capacity: Mapping[str, str] | None = None,
+        allocatable: Mapping[str, str] | None = None,
+        network: NodeNetwork | None = None,
         load: Load | None = None,
         workloads: Mapping[str, Factory] | None = None,
         labels: Mapping[str, str] | None = None,
@@ -86,9 +91,13 @@ class Kubelet:
         self.worker = clock.worker(self.name)
         self.recorder = EventRecorder(api, "kubelet", node_name)
         self.counts: Counter[str] = Counter()
-        self._capacity = {"cpu": str(cpu), "memory": str(memory), "pods": str(max_pods)}
+        self._size = {"cpu": str(cpu), "memory": str(memory), "pods": str(max_pods)}
+        resources = {**FURTHER_CAPACITY, **(capacity or {}), **self._size}
+        self._capacity = dict(sorted(resources.items()))
+        self.network = network or PodNetworks().take(node_name)
         self.config = config or KubeletConfig()
         offered = self._offered = self.config.allocatable(self._capacity)
+        offered.update(allocatable or {})
         self._allocatable = PodResources(
             parse_cpu_milli(offered["cpu"]), parse_memory(offered["memory"])
         )
@@ -121,6 +130,7 @@ class Kubelet:
             self.tools,
             self.worker,
             node_name=self.node_name,
+            network=self.network,
             allocatable=self._allocatable,
             max_pods=self._max_pods,
             load=self._load,
@@ -160,12 +170,14 @@ class Kubelet:
         )
 
     def _node_document(self) -> NodeDict:
+        now = self.clock.timestamp()
         return node_document(
             self.node_name,
             self._capacity,
             self._labels,
-            self.clock.timestamp(),
-            self._evictions.facts(),
+            now,
+            reported_conditions([], self._evictions.facts(), now),
+            network=self.network,
             allocatable=self._offered,
             images=self._images.status(),
         )
@@ -271,7 +283,7 @@ class Kubelet:
             self.worker.call_later(REGISTER_RETRY_SECONDS, self._register)
             return
         self._reporter.renew_lease()
-        self._write_line(f"Node {self.node_name} is ready: {self._capacity}")
+        self._write_line(f"Node {self.node_name} is ready: {self._size}")
 
     def _heartbeat(self) -> None:
         """Renew the lease, report the status if it is due, and check the memory; every 10 s."""

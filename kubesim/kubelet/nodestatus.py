@@ -1,4 +1,4 @@
-"""The node object of a kubelet, its Lease, and the status that it reports.
+"""The registration of a kubelet's node, its Lease, and the status that it reports.
 
 There are two heartbeats, as upstream: the *Lease* is renewed every 10 s and is cheap; the Node's
 *status* is computed every 10 s too, but written only if it changed or if the last report is 5
@@ -14,17 +14,17 @@ k8s.io/component-helpers/apimachinery/lease.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import retry_on_conflict
-from kubesim.clock import keyed_bytes
 from kubesim.clock.base import Clock
-from kubesim.errors import BadRequest, NotFound, StatusError
+from kubesim.errors import NotFound, StatusError
+from kubesim.kubelet.nodeobject import with_defaults
 from kubesim.objects import meta
 from kubesim.objects.kindnames import LEASE, NODE
-from kubesim.objects.wellknown import HOSTNAME_LABEL, LEASE_NAMESPACE
+from kubesim.objects.wellknown import LEASE_NAMESPACE
 
 if TYPE_CHECKING:
     from kubesim.objects.types import (
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 LEASE_SECONDS = 10.0  # how often the lease is renewed: a quarter of its duration
 LEASE_DURATION_SECONDS = 40  # nodeLeaseDurationSeconds
 REPORT_SECONDS = 300.0  # nodeStatusReportFrequency: a report even if nothing changed
-KUBELET_VERSION = "v1.34.0-kubesim"
 
 Fact = tuple[str, str, str, str]
 """A condition without its times: (type, status, reason, message)."""
@@ -131,85 +130,6 @@ def report_is_due(
     return any(reported.get(fact[0]) != fact for fact in facts)
 
 
-def node_document(
-    name: str,
-    capacity: Mapping[str, str],
-    labels: Mapping[str, str],
-    now: str,
-    facts: Sequence[Fact] = HEALTHY,
-    *,
-    allocatable: Mapping[str, str] | None = None,
-    images: Sequence[ContainerImageDict] = (),
-) -> NodeDict:
-    """Return the Node object that a kubelet registers.
-
-    Args:
-        name, labels: of the node.
-        capacity: quantities by name.
-        now: RFC 3339 string.
-        facts: its conditions.
-        allocatable: what pods may request; None: the whole capacity.
-        images: on the node, the largest first.
-
-    Raises:
-        BadRequest: the name is not a DNS subdomain.
-    """
-    if not meta.valid_dns1123_subdomain(name):
-        raise BadRequest(f"{name!r} is not a valid node name; write, for example, node-1")
-    return {
-        "kind": "Node",
-        "apiVersion": "v1",
-        "metadata": {
-            "name": name,
-            "labels": {
-                HOSTNAME_LABEL: name,
-                "kubernetes.io/os": "linux",
-                "kubernetes.io/arch": "amd64",
-                **labels,
-            },
-        },
-        "spec": {},
-        "status": {
-            "capacity": dict(capacity),
-            "allocatable": dict(capacity if allocatable is None else allocatable),
-            "conditions": reported_conditions([], facts, now),
-            "addresses": [
-                {"type": "InternalIP", "address": node_address(name)},
-                {"type": "Hostname", "address": name},
-            ],
-            "nodeInfo": {
-                "kubeletVersion": KUBELET_VERSION,
-                "kubeProxyVersion": KUBELET_VERSION,
-                "containerRuntimeVersion": "kubesim://0.1",
-                "operatingSystem": "linux",
-                "architecture": "amd64",
-                "osImage": "simulated",
-                "kernelVersion": "simulated",
-                "machineID": keyed_bytes(f"machine/{name}", 16).hex(),
-                "systemUUID": keyed_bytes(f"system/{name}", 16).hex(),
-                "bootID": keyed_bytes(f"boot/{name}/{now}", 16).hex(),
-            },
-            **({"images": list(images)} if images else {}),
-        },
-    }
-
-
-def node_reference(name: str) -> NodeDict:
-    """Return the node as its kubelet's events refer to it: by name, also in place of the uid."""
-    return {"kind": "Node", "apiVersion": "v1", "metadata": {"name": name, "uid": name}}
-
-
-def node_address(name: str) -> str:
-    """Return the node's address inside the cluster."""
-    return f"10.0.0.{node_number(name) % 254 + 1}"
-
-
-def node_number(name: str) -> int:
-    """Return the number at the end of a node's name, for addresses; 0 if it has none."""
-    digits = name.rpartition("-")[2]
-    return int(digits) if digits.isascii() and digits.isdigit() else 0
-
-
 # -- the reporter ----------------------------------------------------------------------------------
 
 
@@ -255,7 +175,8 @@ class NodeReporter:
     def register(self) -> bool:
         """Create the Node object, or take over an existing one; return False to be called again.
 
-        An existing node keeps its spec, its labels and the conditions of other components.
+        An existing node keeps its spec and the conditions of other components. It gets the
+        labels that every node has and, if it has none, a podCIDR.
         """
         node = self._document()
         try:
@@ -263,7 +184,7 @@ class NodeReporter:
                 self._api.create(node)
                 self._record_events({}, node["status"])
             else:
-                retry_on_conflict(lambda: self._take_over(node["status"]))
+                retry_on_conflict(lambda: self._take_over(node))
         except StatusError as error:
             self._log(f"Not registered yet: {error.message}")
             return False
@@ -303,9 +224,12 @@ class NodeReporter:
     def _record_status(self, reason: str) -> None:
         self._event("Normal", reason, f"Node {self._name} status is now: {reason}")
 
-    def _take_over(self, status: NodeStatusDict) -> None:
-        """Write the status of an existing Node object."""
+    def _take_over(self, node: NodeDict) -> None:
+        """Write the default labels and the status of an existing Node object."""
+        status = node["status"]
         existing = self._api.get(NODE, self._name)
+        if (completed := with_defaults(existing, node)) != existing:
+            existing = self._api.update(completed)
         old = existing.get("status") or {}
         conditions = reported_conditions(
             old.get("conditions") or (), self._facts(), self._clock.timestamp()

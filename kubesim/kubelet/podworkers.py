@@ -20,7 +20,7 @@ from kubesim.clock.base import Worker
 from kubesim.errors import BadRequest, ClockError, NotFound
 from kubesim.kubelet.admission import admission
 from kubesim.kubelet.images import ImageStore, Pulled
-from kubesim.kubelet.nodestatus import node_address, node_number
+from kubesim.kubelet.network import NodeNetwork
 from kubesim.kubelet.pod.context import NodeTools
 from kubesim.kubelet.pod.image_manager import Pull
 from kubesim.kubelet.pod.records import refusal_record
@@ -46,6 +46,7 @@ class PodWorkers:
         tools: what all components share.
         worker: the kubelet's.
         node_name: name of the node.
+        network: its addresses and its pods'.
         allocatable, max_pods: what the node offers.
         load, workloads: arguments of the pods' usage models.
         images: of the node.
@@ -65,6 +66,7 @@ class PodWorkers:
         worker: Worker,
         *,
         node_name: str,
+        network: NodeNetwork,
         allocatable: PodResources,
         max_pods: int,
         load: Load | None,
@@ -85,7 +87,7 @@ class PodWorkers:
         self._seed, self._load, self._models = tools.streams.seed, load, known_models(workloads)
         self._images = images
         self._node_tools = NodeTools(
-            host_ip=node_address(node_name),
+            host_ip=network.address,
             component=f"kubelet/{node_name}",
             recorder=recorder,
             analytics=tools.analytics,
@@ -96,7 +98,7 @@ class PodWorkers:
         )
         self._counts, self._log, self._stages = counts, log, stages
         self._memory_pressure = memory_pressure
-        self._subnet = int(node_number(node_name)) % 256
+        self._network = network
         self.runners: dict[str, PodRunner] = {}  # by key, kept until the object is gone
         self._requests: dict[str, PodResources] = {}  # of the pods that hold resources, by key
         self._previous = dict(previous or {})
@@ -184,7 +186,7 @@ class PodWorkers:
             self._refuse(pod, *refusal)
             return
         self._counts["started"] += 1
-        address = f"10.244.{self._subnet}.{self._counts['started'] % 254 + 1}"
+        address = self._network.pod_address(self._counts["started"])
         previous = self._previous.pop(key, None)
         runner = self.runners[key] = PodRunner(
             self._api,

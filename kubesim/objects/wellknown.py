@@ -112,6 +112,12 @@ TERMINATION_MESSAGE = "kubesim.dev/termination-message"
 PROBE = "kubesim.dev/probe"
 """How a container answers its probes: JSON; see `kubesim.kubelet.pod.behaviour`."""
 
+SIMULATED_NODE = "kubesim.dev/node"
+"""On a Node made through the API: it gets a simulated kubelet, whatever the value."""
+
+SIMULATED_NODE_KWOK = "kwok.x-k8s.io/node"
+"""The same, as manifests made for KWOK say it."""
+
 STAGE = "kubesim.dev/stage"
 """A stage of this pod's own: JSON; see `kubesim.kubelet.stages`."""
 

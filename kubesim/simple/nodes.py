@@ -97,12 +97,21 @@ def _record(
         "cpu": cpu,
         "memory": memory // MEGABYTE,
         "logs": [line for _, line in log[-LOG_LINES:]],
-        "capacity": status.get("capacity", {}),
-        "allocatable": status.get("allocatable", {}),
+        "capacity": _shown(status.get("capacity") or {}),
+        "allocatable": _shown(status.get("allocatable") or {}),
         "requested": {
             "cpu": f"{requested.cpu_milli}m",
             "memory": f"{requested.memory_bytes // MEBIBYTE}Mi",
             "pods": len(pods),
         },
         "pods": sorted(meta.name_of(pod) for pod in pods),
+    }
+
+
+def _shown(resources: Mapping[str, str | float]) -> Mapping[str, str | float]:
+    """Return the resources of a node without its disk and huge pages, which no record counts."""
+    return {
+        name: amount
+        for name, amount in resources.items()
+        if name != "ephemeral-storage" and not name.startswith("hugepages-")
     }

@@ -61,9 +61,9 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"cronjob"},  # CronJobs make Jobs
     ],
     "kubesim.kubelet": [
-        {"admission", "images", "nodestatus", "shell", "stages", "usage"},
-        {"process"},
-        {"config", "pod"},
+        {"admission", "images", "network", "shell", "stages", "usage"},
+        {"nodeobject", "process"},
+        {"config", "nodestatus", "pod"},
         {"eviction", "podworkers"},
         {"eviction_manager"},
         {"kubelet"},

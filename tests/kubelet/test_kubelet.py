@@ -273,7 +273,14 @@ def test_nodes_give_signs_of_life(cluster: Cluster) -> None:
     lease = cluster.api.get("Lease", "node-1", "kube-node-lease")
     assert lease["spec"]["renewTime"] == "2025-01-01T00:00:20.000000Z"
     node = cluster.api.get("Node", "node-1")
-    assert node["status"]["capacity"] == {"cpu": "4", "memory": "8Gi", "pods": "110"}
+    assert node["status"]["capacity"] == {
+        "cpu": "4",
+        "ephemeral-storage": "100Gi",
+        "hugepages-1Gi": "0",
+        "hugepages-2Mi": "0",
+        "memory": "8Gi",
+        "pods": "110",
+    }
 
 
 def test_a_thousand_births_and_deaths_leave_nothing_behind(cluster: Cluster) -> None:

@@ -196,7 +196,14 @@ def test_reserves_count(cluster: Cluster) -> None:
         assert status(cluster)["phase"] == "Running"
         node = reserved.api.get("Node", "node-1")["status"]
         assert node["capacity"]["memory"] == "1G"
-        assert node["allocatable"] == {"cpu": "4", "memory": "581193Ki", "pods": "110"}
+        assert node["allocatable"] == {
+            "cpu": "4",
+            "ephemeral-storage": "100Gi",
+            "hugepages-1Gi": "0",
+            "hugepages-2Mi": "0",
+            "memory": "581193Ki",
+            "pods": "110",
+        }
 
 
 def test_a_node_that_cannot_be_filled_is_not_measured() -> None:
