@@ -8,24 +8,29 @@ same cluster on the virtual clock, much faster than real time.
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from textwrap import indent
 from types import FrameType
 
-from kubesim.cluster import Cluster
-from kubesim.errors import KubeSimError
-from kubesim.kubelet import JOB_SECONDS
-from kubesim.quantity import parse_duration
-from kubesim.rest import RestServer
-from kubesim.rest.kubeconfig import kubeconfig_text
-from kubesim.rest.users import read_users
-from kubesim.table import Table
-from kubesim.version import KUBERNETES_VERSION, __version__
+INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells count: 128 + SIGINT
+try:
+    from kubesim.cluster import Cluster
+    from kubesim.errors import KubeSimError
+    from kubesim.kubelet import JOB_SECONDS
+    from kubesim.quantity import parse_duration
+    from kubesim.rest import RestServer
+    from kubesim.rest.kubeconfig import kubeconfig_text
+    from kubesim.rest.users import read_users
+    from kubesim.table import Table
+    from kubesim.version import KUBERNETES_VERSION, __version__
+except KeyboardInterrupt:  # Ctrl-C while the modules are loaded, which takes up to a second
+    sys.exit(INTERRUPTED)
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_POLL_SECONDS = 0.2  # how long a signal may go unnoticed; see `_stop_signals`
@@ -74,6 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KubeSimError, OSError) as error:
         print(f"kubesim: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        if not options.process_ends:
+            raise
+        return INTERRUPTED
+    finally:
+        if options.process_ends:
+            _give_up_broken_output()
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -91,10 +103,10 @@ def serve(options: argparse.Namespace) -> int:
         try:
             _start_server(options, cluster)
             wait_for_signal()
-            _print_line("[INFO] REST: Stopping: closing the server and stopping the pods ...")
+            _say("[INFO] REST: Stopping: closing the server and stopping the pods ...")
         finally:
             cluster.close()
-    _print_line("[INFO] REST: Stopped: bye.")
+    _say("[INFO] REST: Stopped: bye.")
     return 0
 
 
@@ -110,11 +122,11 @@ def _start_server(options: argparse.Namespace, cluster: Cluster) -> None:
         kubeconfig=options.kubeconfig,
     )
     about = f"{options.nodes} nodes, seed {options.seed}"
-    _print_line(f"[INFO] REST: Listening: {server.url} ({about})")
+    _say(f"[INFO] REST: Listening: {server.url} ({about})")
     if options.kubeconfig:
-        _print_line(f"[INFO] REST: Kubeconfig: written to {options.kubeconfig}")
+        _say(f"[INFO] REST: Kubeconfig: written to {options.kubeconfig}")
     kubectl, kubeconfig = _kubectl_command(options, server.url), _kubeconfig_notes(options, server)
-    _print_line(EXAMPLES.format(url=server.url, kubectl=kubectl, kubeconfig=kubeconfig))
+    _say(EXAMPLES.format(url=server.url, kubectl=kubectl, kubeconfig=kubeconfig))
 
 
 @contextmanager
@@ -227,6 +239,26 @@ def _print_line(line: str) -> None:
     # One write per line: print() makes two, and many threads print.
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def _say(line: str) -> None:
+    """Print a line of the command itself; the server does not need anybody to read it."""
+    with suppress(OSError, ValueError, AttributeError):  # reader gone, disk full; closed; no stdout
+        _print_line(line)
+
+
+def _give_up_broken_output() -> None:
+    """Replace a standard output that takes nothing more, so that the interpreter ends quietly.
+
+    Its buffer would be written once more at the end: a second error, and exit code 120.
+    Source: docs.python.org/3/library/signal.html, note on SIGPIPE.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

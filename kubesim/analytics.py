@@ -37,7 +37,7 @@ from itertools import islice
 from typing import NamedTuple, TypedDict, Unpack
 
 from kubesim.table import Table
-from kubesim.usercode import error_text
+from kubesim.usercode import USER_ERRORS, error_text
 
 LEVELS = ("debug", "info", "warn", "error")
 _RANKS = {level: rank for rank, level in enumerate(LEVELS)}
@@ -173,7 +173,7 @@ class Analytics:
             return
         try:
             sink(str(row))
-        except Exception as error:  # noqa: BLE001 - the sink is the user's
+        except USER_ERRORS as error:  # the sink is the user's
             self._sink_failed = True
             self.unprinted += 1
             message = f"the sink is switched off: it raised {error_text(error)}"

@@ -115,7 +115,7 @@ class Lab:
             try:
                 while not ended.wait(STEP_SECONDS / pace):
                     self.advance(STEP_SECONDS)
-            except Exception as error:  # noqa: BLE001 - re-raised in the test's thread
+            except BaseException as error:  # noqa: BLE001 - re-raised in the test's thread
                 failures.append(error)
 
         thread = threading.Thread(target=drive, name="kubesim-driver", daemon=True)

@@ -5,6 +5,9 @@ Event, in `explain`; each report names the line of the user's own code:
 
     KeyError: 'b' in line 3 of `Mine.recommend`: return x["b"]
 
+`sys.exit()` in a plug-in is such an error, too: on the live clock it would end the component's
+thread without a trace, on the virtual one the program. Ctrl-C is not such an error.
+
 Kubernetes has no counterpart: a Go plug-in is compiled in, and a panic prints a stack trace.
 """
 
@@ -18,6 +21,7 @@ from pathlib import Path
 from traceback import walk_tb
 from types import FrameType
 
+USER_ERRORS = (Exception, SystemExit)  # what is caught around the code of users
 # The code of other people: kubesim, the standard library, installed packages.
 NOT_THE_USERS = (
     str(Path(__file__).resolve().parent),

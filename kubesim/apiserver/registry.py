@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from kubesim.apiserver.validation import SUBDOMAIN_RULE, FieldErrors
-from kubesim.clock.base import Clock, Streams
+from kubesim.clock.base import Clock, Streams, change_lock
 from kubesim.errors import AlreadyExists, NotFound, mapping_hint
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import valid_dns1123_subdomain
@@ -256,6 +256,7 @@ class Registry:
         self._own: dict[str, Kind] = {}  # names that belong to one kind alone
         self._shared: dict[str, Kind] = {}  # names that several kinds may claim
         self._retired: dict[str, Kind] = {}  # by kind: open watches still need theirs
+        self._changes = change_lock()  # clients may write several definitions at once
         for kind in kinds:
             self.register(kind)
 
@@ -265,15 +266,16 @@ class Registry:
         Raises:
             AlreadyExists: there is a kind of that name, or of that plural in its group.
         """
-        for name in (kind.kind, kind.kind.lower(), kind.resource):
-            if name in self._own:
-                raise AlreadyExists(f"there is a kind called {name!r} already")
-        self._retired.pop(kind.kind, None)
-        self.by_kind[kind.kind] = kind
-        self._own.update(dict.fromkeys((kind.kind, kind.kind.lower(), kind.resource), kind))
-        for name in (kind.plural, *kind.short_names):
-            self._shared.setdefault(name, kind)
-        self._serve()
+        with self._changes:
+            for name in (kind.kind, kind.kind.lower(), kind.resource):
+                if name in self._own:
+                    raise AlreadyExists(f"there is a kind called {name!r} already")
+            self._retired.pop(kind.kind, None)
+            self.by_kind[kind.kind] = kind
+            self._own.update(dict.fromkeys((kind.kind, kind.kind.lower(), kind.resource), kind))
+            for name in (kind.plural, *kind.short_names):
+                self._shared.setdefault(name, kind)
+            self._serve()
 
     def _serve(self) -> None:
         """Rebuild `served`, and publish it with one assignment."""
@@ -285,11 +287,12 @@ class Registry:
 
     def replace(self, kind: Kind) -> None:
         """Replace the kind of the same name, for example when another server serves it."""
-        old = self.find(kind.kind)
-        self.by_kind[kind.kind] = kind
-        for names in (self._own, self._shared):
-            names.update({name: kind for name, registered in names.items() if registered is old})
-        self._serve()
+        with self._changes:
+            old = self.find(kind.kind)
+            self.by_kind[kind.kind] = kind
+            for names in (self._own, self._shared):
+                names.update({name: kind for name, other in names.items() if other is old})
+            self._serve()
 
     def find(self, name: str) -> Kind:
         """Return the kind of that name: ``Pod``, ``pods``, ``po``, ``deployments.v1.apps``.
@@ -310,7 +313,7 @@ class Registry:
         if kind is None:
             raise NotFound(
                 f'the server doesn\'t have a resource type "{name}"',
-                hint=mapping_hint(name, self.by_kind, limit=20),
+                hint=mapping_hint(name, list(self.by_kind), limit=20),
             )
         return kind
 
@@ -320,7 +323,7 @@ class Registry:
         if not dot:
             return None
         version, dot, versioned_group = group.partition(".")
-        for kind in self.by_kind.values():
+        for kind in self.kinds():
             names = (kind.kind.lower(), kind.singular, kind.plural, *kind.short_names)
             if first not in names:
                 continue
@@ -341,15 +344,22 @@ class Registry:
         Raises:
             AlreadyExists: as for `register`.
         """
-        if kind.kind in self.by_kind:
-            self.retire(self.by_kind[kind.kind])
-        self.register(kind)
+        with self._changes:
+            if kind.kind in self.by_kind:
+                self._remove(self.by_kind[kind.kind])  # still served until the new one is
+            self.register(kind)
 
     def retire(self, kind: Kind) -> None:
         """Remove a kind: clients no longer find it.
 
         Its own name still finds it, so that components that watch it see that no object is left.
         """
+        with self._changes:
+            self._remove(kind)
+            self._serve()
+
+    def _remove(self, kind: Kind) -> None:
+        """Remove the names of a kind; others that wanted one of them get it."""
         self.by_kind.pop(kind.kind, None)
         for names in (self._own, self._shared):
             for name in [name for name, other in names.items() if other is kind]:
@@ -358,7 +368,6 @@ class Registry:
             for name in (other.plural, *other.short_names):
                 self._shared.setdefault(name, other)
         self._retired[kind.kind] = kind
-        self._serve()
 
     def is_retired(self, kind: Kind) -> bool:
         """Return whether the kind was retired and not defined again."""

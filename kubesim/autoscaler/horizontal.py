@@ -58,7 +58,7 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.kindnames import HORIZONTAL_POD_AUTOSCALER
 from kubesim.objects.wellknown import RESYNC_SECONDS, SYNC_PERIOD
 from kubesim.quantity import parse_duration
-from kubesim.usercode import error_text
+from kubesim.usercode import USER_ERRORS, error_text
 
 if TYPE_CHECKING:
     from kubesim.objects.types import (
@@ -260,7 +260,7 @@ class HorizontalController:
         """Call the policy; return None if it raised, which is reported and changes nothing."""
         try:
             return checked(observation, self.policy.recommend(observation))
-        except Exception as error:  # noqa: BLE001 - a policy of the user's own
+        except USER_ERRORS as error:  # a policy of the user's own
             message = f"the policy raised {error_text(error)}"
         self.counts["policy_errors"] += 1
         if not self.shadow:

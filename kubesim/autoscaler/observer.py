@@ -1,9 +1,8 @@
 """The input of a pass: scale, pods and metrics, gathered into an `Observation`.
 
 The pods come from an informer's cache, so a pass does not list them from the API server. Usage
-samples come from metrics.k8s.io, all other values from the adapter that serves
-custom.metrics.k8s.io and external.metrics.k8s.io (`autoscaler.metrics.adapter`), through the API
-server.
+samples come from metrics.k8s.io, other values through the API server from the adapter that serves
+custom.metrics.k8s.io and external.metrics.k8s.io (`autoscaler.metrics.adapter`).
 
 >>> request_milli({"spec": {"containers": [
 ...     {"name": "main", "resources": {"requests": {"cpu": "250m"}}},
@@ -38,6 +37,7 @@ from kubesim.objects.pods import is_sidecar, reserved_milli
 from kubesim.objects.selectors import Selector, parse_label_selector, selector_from
 from kubesim.objects.wellknown import RESYNC_SECONDS
 from kubesim.quantity import Amount, parse_cpu_milli
+from kubesim.usercode import USER_ERRORS
 
 if TYPE_CHECKING:
     from kubesim.objects.types import ContainerDict, MetricSpecDict, PodDict, ScaleDict
@@ -314,7 +314,7 @@ class Observer:
             return Reading()
         try:
             return self._read_custom(namespace, metric, entry, pods)
-        except Exception as error:  # noqa: BLE001 - a source of the user's own
+        except USER_ERRORS as error:  # a source of the user's own
             message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             where = _object_suffix(namespace, metric, entry)
             return Reading(error=f"{_failure(namespace, metric)}: {message}{where}")

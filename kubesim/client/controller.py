@@ -31,6 +31,7 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.objects.kindnames import D, KindName
 from kubesim.objects.wellknown import RESYNC_SECONDS
+from kubesim.usercode import USER_ERRORS
 
 MAX_DELAY_SECONDS = 60.0  # longest back-off of a failing key; upstream 1000 s
 
@@ -229,7 +230,7 @@ class Controller(ABC):
             # Another client was faster; the cache will show its write in a moment.
             self.counts["conflicts"] += 1
             self._requeue(key)
-        except Exception as error:  # noqa: BLE001 - one bad object must not end the controller
+        except USER_ERRORS as error:  # one bad object must not end the controller
             self.counts["errors"] += 1
             delay = self._requeue(key)
             then = f"trying again in {delay:g} s" if delay is not None else "given up"

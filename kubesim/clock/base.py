@@ -19,7 +19,9 @@ Rules, for both clocks:
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from random import Random
 from typing import Protocol, runtime_checkable
@@ -29,6 +31,14 @@ from kubesim.clock.calendar import Calendar
 Callback = Callable[[], object]
 FailureHandler = Callable[[str, BaseException], bool]
 """Called as handler(worker_name, error); returns True if it has handled the failure."""
+
+
+def change_lock() -> AbstractContextManager[bool]:
+    """Return a lock for a table that clients on several threads change; the same thread may nest.
+
+    Only for code that requests run through: a component has its worker, and needs no lock.
+    """
+    return threading.RLock()
 
 
 class Timer(Protocol):

@@ -73,7 +73,7 @@ class DriverTurn:
         """Set the handler that is called when a callback raises."""
         self._handler = handler
 
-    def failed(self, worker: str, error: Exception) -> None:
+    def failed(self, worker: str, error: BaseException) -> None:
         """Report that a callback of a worker raised; the driver raises the first such error."""
         handled = self._handler is not None and self._handler(worker, error)
         if not handled and self._failure is None:

@@ -37,7 +37,7 @@ class LaneClock(Protocol):
     def wait_seconds(self, due: float) -> float:
         """Return the wall seconds until a simulated second; infinity while time is stopped."""
 
-    def failed(self, worker: str, error: Exception) -> None:
+    def failed(self, worker: str, error: BaseException) -> None:
         """Report a callback of a worker that raised."""
 
     def forget(self, worker: LaneWorker) -> None:
@@ -197,7 +197,7 @@ class ThreadLane:
         worker.busy = True
         try:
             timer.fn()
-        except Exception as error:  # noqa: BLE001 - the boundary of every component
+        except BaseException as error:  # noqa: BLE001 - the thread of a component never ends by one
             self._clock.failed(worker.name, error)
         finally:
             worker.busy = False

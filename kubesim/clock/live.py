@@ -234,7 +234,7 @@ class LiveClock:
         """Set the handler that is called when a callback raises."""
         self._handler = handler
 
-    def failed(self, worker: str, error: Exception) -> None:
+    def failed(self, worker: str, error: BaseException) -> None:
         """Report a callback that raised to the handler, else to the driver in its next call."""
         if self._handler is not None and self._handler(worker, error):
             return

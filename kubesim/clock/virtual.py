@@ -32,6 +32,7 @@ from kubesim.clock.base import Callback, FailureHandler, Worker
 from kubesim.clock.calendar import CACHED_TIMESTAMPS, RFC_3339, VIRTUAL_EPOCH, Calendar
 from kubesim.clock.driving import DriverTurn
 from kubesim.errors import ClockError
+from kubesim.usercode import USER_ERRORS
 
 Instant = tuple[float, int]  # (simulated second, priority)
 
@@ -381,7 +382,7 @@ class VirtualClock:
                     last, target = due, later
             try:
                 timer.fn()
-            except Exception as error:  # noqa: BLE001 - the boundary of every component
+            except USER_ERRORS as error:  # the boundary of every component
                 self._turn.failed(timer.worker.name, error)
             except BaseException:
                 self._in_flight = None if period else timer  # a period is armed again already

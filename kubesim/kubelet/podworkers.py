@@ -34,6 +34,7 @@ from kubesim.kubelet.usage.workload import Factory
 from kubesim.objects import meta
 from kubesim.objects.kindnames import NODE, POD
 from kubesim.objects.pods import NOTHING, PodResources, is_finished, pod_requests
+from kubesim.usercode import USER_ERRORS, error_text
 
 if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
@@ -180,8 +181,8 @@ class PodWorkers:
             try:
                 pod = describe(pod, self._stages)
                 models = PodModels(self._seed, pod, self._models)
-            except Exception as error:  # noqa: BLE001 - a user's factory, or a bad annotation
-                refusal = "InvalidWorkload", f"{error}"
+            except USER_ERRORS as error:  # a user's factory, or a bad annotation
+                refusal = "InvalidWorkload", f"{error}" or error_text(error)
         if refusal is not None:
             self._refuse(pod, *refusal)
             return

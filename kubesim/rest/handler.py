@@ -30,6 +30,7 @@ from kubesim.rest.http.wire import METHODS, Handler, Request, RequestRejected
 from kubesim.rest.kube.response import error_response, rejection_response
 from kubesim.rest.kube.routes import refuse_writes
 from kubesim.rest.users import RequestAttributes, Users
+from kubesim.usercode import USER_ERRORS
 
 # -- access ----------------------------------------------------------------------------------------
 
@@ -249,7 +250,7 @@ class APIServerHandler:
             if is_kube_path(request.segments):
                 return error_response(error)
             return Response.error(error.code, str(error))
-        except Exception as error:  # noqa: BLE001 - the client gets a response, the log a row
+        except USER_ERRORS as error:  # the client gets a response, the log a row
             message = f"{request.method} {request.path[:200]}: {type(error).__name__}: {error}"
             self._analytics.log("REST", "InternalError", message, "error")
             return Response.error(500, "internal error; the server's log has more")

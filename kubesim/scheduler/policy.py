@@ -21,7 +21,7 @@ from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.status import PluginFailed, Status
-from kubesim.usercode import error_text
+from kubesim.usercode import USER_ERRORS, error_text
 
 if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
@@ -59,7 +59,7 @@ class PolicySearch:
         """
         try:
             answer = self._policy.choose(pod, list(state.snapshot.nodes))
-        except Exception as error:
+        except USER_ERRORS as error:
             message = f"running choose of {self.name!r}: {error_text(error)}"
             raise PluginFailed(message) from error
         name = answer.name if isinstance(answer, NodeInfo) else answer
@@ -67,7 +67,7 @@ class PolicySearch:
             refusal = Status.unschedulable(f"node(s) weren't chosen by {self.name}").by(self.name)
             cycle.refuse_nodes((node.name for node in state.snapshot), refusal)
             return None
-        if state.snapshot.get(name) is None:
+        if not isinstance(name, str) or state.snapshot.get(name) is None:
             raise PluginFailed(f"{self.name!r} chose {name!r}, which is not a node")
-        cycle.choose(str(name), f"{self.name} chose {name}")
-        return str(name)
+        cycle.choose(name, f"{self.name} chose {name}")
+        return name

@@ -161,10 +161,11 @@ class SchedulingQueue:
         return list(self._pods.values())
 
     def counts(self) -> dict[str, int]:
-        """Return the number of pods in each pool."""
+        """Return the number of pods in each pool; from any thread."""
         pools = dict.fromkeys(POOLS, 0)
-        for pod in self._pods.values():
-            pools[pod.pool] += 1
+        for pod in list(self._pods.values()):  # one atomic copy: pods come and go on the worker
+            if (pool := pod.pool) in pools:  # it may be on its way into one
+                pools[pool] += 1
         return pools
 
     # -- adding and removing -----------------------------------------------------------------------

@@ -38,7 +38,7 @@ from kubesim.traffic.models import TrafficModel
 from kubesim.traffic.queueing import NO_QUEUE, STEP_SECONDS, Flow, FluidQueue, Queue
 from kubesim.traffic.route import Route
 from kubesim.traffic.series import SeriesPage, Totals
-from kubesim.usercode import error_text
+from kubesim.usercode import USER_ERRORS, error_text
 
 if TYPE_CHECKING:
     from kubesim.objects.types import EndpointSliceDict, PodDict
@@ -265,7 +265,7 @@ class Traffic:
         """Return the requests of one second; a model that raises is logged, and sends none."""
         try:
             return max(0.0, float(route.model.rate(begin))) * STEP_SECONDS
-        except Exception as error:  # noqa: BLE001 - the model is user code
+        except USER_ERRORS as error:  # the model is user code
             message = f"{route.name}: the traffic model raised {error_text(error)}"
             self._api.analytics.log("Traffic", "ModelFailed", message, "error")
             return 0.0

@@ -42,7 +42,7 @@ from kubesim.errors import BadRequest
 from kubesim.objects import meta
 from kubesim.objects.kindnames import POD
 from kubesim.objects.selectors import parse_label_selector
-from kubesim.usercode import error_text
+from kubesim.usercode import USER_ERRORS, error_text
 
 Key = tuple[str, ...]
 LabeledValues = list[tuple[Mapping[str, str], float]]
@@ -295,7 +295,7 @@ class CustomMetrics:
         for key in self._keys():
             try:
                 value = self._evaluate(key)
-            except Exception as error:  # noqa: BLE001 - a function of the user's own
+            except USER_ERRORS as error:  # a function of the user's own
                 message = f"{'/'.join(key)}: {error_text(error)}"
                 self._api.analytics.log("Metrics", "ReadFailed", message, "error")
                 continue

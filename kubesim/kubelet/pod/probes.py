@@ -30,6 +30,7 @@ from kubesim.clock.base import Timer, Worker
 from kubesim.kubelet.pod.behaviour import Answers
 from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.context import PodContext
+from kubesim.usercode import USER_ERRORS, error_text
 
 if TYPE_CHECKING:
     from kubesim.objects.types import ContainerDict, ProbeDict
@@ -322,7 +323,10 @@ class PodProbes:
         model = models.own.get(container.name, models.pod)
         probe = getattr(model, "probe", None)
         if callable(probe):
-            return bool(probe(kind, self._context.now())), ""
+            try:
+                return bool(probe(kind, self._context.now())), ""
+            except USER_ERRORS as error:
+                return False, error_text(error)
         answers = container.behaviour.answers
         command = (probes_of(container.spec)[kind].get("exec") or {}).get("command")
         if command and answers == Answers():

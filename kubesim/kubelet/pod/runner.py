@@ -379,7 +379,7 @@ class PodRunner:
         pod.log("PodOOMKilled", message, "warn")
         self._terminator.exit(container, KILL_EXIT_CODE, "OOMKilled")
 
-    def _model_failed(self, containers: Sequence[ContainerState], error: Exception) -> None:
+    def _model_failed(self, containers: Sequence[ContainerState], error: BaseException) -> None:
         """End the containers whose usage model raised; all others go on."""
         pod = self._context
         message = error_text(error)

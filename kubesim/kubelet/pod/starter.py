@@ -21,6 +21,7 @@ from kubesim.kubelet.pod.probes import READINESS, STARTUP, PodProbes
 from kubesim.kubelet.pod.status import PodStatusManager
 from kubesim.kubelet.process.hooks import run_hook
 from kubesim.kubelet.process.process import Process
+from kubesim.usercode import USER_ERRORS
 
 START_ERROR_CODE = 128  # exit code of a container whose process could not be started
 
@@ -186,7 +187,7 @@ class ContainerStarter:
         if container.has_run_before:
             try:
                 pod.models.renew(container.name, alone=alone)
-            except Exception as error:  # noqa: BLE001 - a user's factory: the old model goes on
+            except USER_ERRORS as error:  # a user's factory: the old model goes on
                 pod.log("PodError", f"Pod {pod.name}: no new model: {error}", "error")
         container.run(pod.now())
         pod.event("Normal", "Created", f"Created container: {container.name}", container)

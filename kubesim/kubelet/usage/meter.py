@@ -15,6 +15,7 @@ from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Timer, Worker
 from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects.pods import container_limits
+from kubesim.usercode import USER_ERRORS
 
 if TYPE_CHECKING:
     from kubesim.objects.types import ContainerDict, PodDict
@@ -88,7 +89,7 @@ class Meter(Generic[ContainerT]):
         *,
         exceeds: frozenset[str],
         killed: Callable[[ContainerT], object],
-        failed: Callable[[Sequence[ContainerT], Exception], object],
+        failed: Callable[[Sequence[ContainerT], BaseException], object],
     ) -> None:
         self._api = api
         self._worker = worker
@@ -134,7 +135,7 @@ class Meter(Generic[ContainerT]):
         attribute chains, no formatting. The log keeps the bare second in place of `TICK_LINE`.
         """
         write = self._api.metrics_writer(*self._key)
-        now, usage, pod = self._api.clock.now, self._models.pod.usage, self._pod
+        now, usage, pod = self._api.clock.now, self._models.usage, self._pod
         load = self._load or _no_load
         routed = getattr(load, "routed", ALWAYS)
         log, name = container.tick_log.append, container.name
@@ -147,7 +148,7 @@ class Meter(Generic[ContainerT]):
                 moment = now()
                 requests = load(pod, moment) if routed else None
                 cpu, memory = usage(moment, requests)
-            except Exception as error:  # noqa: BLE001 - the pod's own code fails, the kubelet goes on
+            except USER_ERRORS as error:  # the pod's own code fails, the kubelet goes on
                 self._failed([container], error)
                 return
             if limited:
@@ -200,15 +201,15 @@ class Meter(Generic[ContainerT]):
             requests = self._load(self._pod, moment) if self._load is not None else None
             usages: dict[str, tuple[int, int]] = {}
             if sharing:
-                cpu, memory = self._models.pod.usage(moment, requests)
+                cpu, memory = self._models.usage(moment, requests)
                 usages.update(split([container.name for container in sharing], cpu, memory))
             for container in containers:
                 if container not in sharing:
                     affected = [container]
-                    usages[container.name] = self._models.own[container.name].usage(
+                    usages[container.name] = self._models.own_usage[container.name](
                         moment, requests
                     )
-        except Exception as error:  # noqa: BLE001 - the pod's own code fails, the kubelet goes on
+        except USER_ERRORS as error:  # the pod's own code fails, the kubelet goes on
             self._failed(affected or containers, error)
             return None
         return usages

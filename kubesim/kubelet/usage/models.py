@@ -23,8 +23,10 @@ from kubesim.kubelet.usage.workload import (
     Factory,
     LoadWorkload,
     SeedWorkload,
+    Usage,
     Workload,
     capacity_of,
+    checked_usage,
     make_workload,
 )
 from kubesim.objects import meta
@@ -119,6 +121,12 @@ class PodModels:
         pod: the pod.
         factories: all models by name (see `known_models`).
 
+    Attributes:
+        pod: the model of the pod.
+        own: the models of single containers, by name.
+        usage: the method `usage` of the pod's model.
+        own_usage: those of single containers, by name.
+
     Raises:
         BadRequest: an annotation cannot be used. A factory of a user's own may raise anything.
     """
@@ -134,6 +142,8 @@ class PodModels:
         self.own: dict[str, Workload] = {
             name: self._create(name) for name in names if f"{WORKLOAD}.{name}" in annotations
         }
+        self.usage = checked_usage(self.pod)
+        self.own_usage: dict[str, Usage] = {n: checked_usage(own) for n, own in self.own.items()}
 
     def _create(self, container: str) -> Workload:
         """Return the model of one container, created as for a pod with this container alone."""
@@ -165,5 +175,7 @@ class PodModels:
         """
         if container in self.own:
             self.own[container] = self._create(container)
+            self.own_usage[container] = checked_usage(self.own[container])
         elif alone:
             self.pod = make_workload(self._seed, self._pod, self._factories)
+            self.usage = checked_usage(self.pod)

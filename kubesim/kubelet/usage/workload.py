@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Protocol, cast
 
 from kubesim.clock.streams import BLOCK_SECONDS, keyed_bytes
@@ -36,6 +36,7 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.pods import container_limits, containers_of
 from kubesim.objects.wellknown import WORKLOAD
 from kubesim.quantity import MEGABYTE
+from kubesim.usercode import USER_ERRORS
 
 if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
@@ -56,6 +57,8 @@ LOAD_OPTIONS = (
     "startup_milli",
 )
 DEFAULT_CAPACITY_MILLI = 500
+Usage = Callable[[float, float | None], tuple[int, int]]
+"""The method `Workload.usage` of a model."""
 RESTART_GAP_SECONDS = 2.5  # a model that was not called for so long belongs to a restarted pod
 
 
@@ -294,13 +297,33 @@ def checked_model(name: str, model: object) -> Workload:
     return cast("Workload", model)
 
 
+def checked_usage(model: Workload) -> Usage:
+    """Return `model.usage`; that of a model from elsewhere is checked at each call.
+
+    A string in place of a number would reach the kubelet's sums and end its pass over all pods.
+    """
+    usage = model.usage
+    if type(model).__module__.startswith("kubesim."):
+        return usage
+
+    def checked(now: float, load: float | None) -> tuple[int, int]:
+        answer = usage(now, load)
+        cpu, memory = answer
+        for value in (cpu, memory):
+            if not isinstance(value, int | float) or not isfinite(value):
+                raise TypeError(f"usage must return (millicores, bytes), not {answer!r}")
+        return cpu, memory
+
+    return checked
+
+
 def capacity_of(
     pod: PodDict, seed: int = 0, factories: Mapping[str, Factory] | None = None
 ) -> float:
     """Return the requests per second that a pod can serve: `capacity_rps()` of its model.
 
-    It is infinite if the model has no such method, and 0 if the pod's annotation cannot be used,
-    since no kubelet admits such a pod.
+    It is infinite if the model has no such method, and 0 if the pod's annotation cannot be used or
+    a factory raises, since no kubelet admits such a pod.
 
     Args:
         pod: the pod.
@@ -309,7 +332,7 @@ def capacity_of(
     """
     try:
         workload = make_workload(seed, pod, factories)
-    except BadRequest:
+        limit = getattr(workload, "capacity_rps", None)
+        return float(limit()) if callable(limit) else inf
+    except USER_ERRORS:
         return 0.0
-    limit = getattr(workload, "capacity_rps", None)
-    return float(limit()) if callable(limit) else inf

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kubesim.analytics import Analytics, NullAnalytics
+from kubesim.usercode import USER_ERRORS
 
 BACKLOG_BYTES = 1024 * 1024  # that wait for one client
 IDLE_SECONDS = 0.5  # between two checks whether clients have closed their connections
@@ -150,7 +151,7 @@ class StreamWriter:
                 stream.fresh = bool(data)
                 stream.pending += data
             return self._push(stream)
-        except Exception as error:  # noqa: BLE001 - the last line of defence: other streams go on
+        except USER_ERRORS as error:  # the last line of defence: other streams go on
             message = f"watch of {stream.source}: {type(error).__name__}: {error}"
             self._analytics.log("REST", "StreamFailed", message[:300], "error")
             return False

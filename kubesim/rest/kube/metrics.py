@@ -21,6 +21,7 @@ from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import NO_RESOURCE, RequestInfo
 from kubesim.rest.kube.response import object_response
 from kubesim.rest.users import RequestAttributes, User
+from kubesim.usercode import USER_ERRORS
 
 VERSIONS = {CUSTOM: "v1beta2", EXTERNAL: "v1beta1"}
 
@@ -53,7 +54,7 @@ def serve(api: KubeAPI, request: Request, info: RequestInfo, user: User) -> Resp
         raise
     except LookupError as error:
         raise NotFound(str(error.args[0]) if error.args else NO_RESOURCE) from error
-    except Exception as error:
+    except USER_ERRORS as error:
         raise GenericStatusError(500, f"{type(error).__name__}: {error}") from error
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from kubesim.scheduler.framework.profile import Enabled
 from kubesim.scheduler.framework.status import PluginFailed
-from kubesim.usercode import error_text
+from kubesim.usercode import USER_ERRORS, error_text
 
 
 def takes_state(method: Callable[..., object], arguments: int) -> bool:
@@ -53,7 +53,7 @@ class PluginMethod:
         """
         try:
             return self.function(*(arguments if self.stateful else arguments[:-1]))
-        except Exception as error:
+        except USER_ERRORS as error:
             raise plugin_failure(self.enabled, self.method, error) from error
 
 
@@ -70,11 +70,11 @@ def call(enabled: Enabled, method: str, *arguments: object) -> object:
     """
     try:
         return getattr(enabled.plugin, method)(*arguments)
-    except Exception as error:
+    except USER_ERRORS as error:
         raise plugin_failure(enabled, method, error) from error
 
 
-def plugin_failure(enabled: Enabled, method: str, error: Exception) -> PluginFailed:
+def plugin_failure(enabled: Enabled, method: str, error: BaseException) -> PluginFailed:
     """Return a PluginFailed that names the plug-in; return `error` itself if it is one already.
 
     Args:

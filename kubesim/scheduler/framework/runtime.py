@@ -20,6 +20,7 @@ from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.profile import Enabled, Entry, Profile, make_profile
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import SKIP, SUCCESS, Code, PluginFailed, Status
+from kubesim.usercode import USER_ERRORS
 
 if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
@@ -142,7 +143,7 @@ class Framework:
                 status = as_status(run.enabled, "filter", answer)
                 if status.rejected:
                     return status.by(run.name)
-        except Exception as error:
+        except USER_ERRORS as error:
             if run is None:
                 raise
             raise plugin_failure(run.enabled, "filter", error) from error
