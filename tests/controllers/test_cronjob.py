@@ -226,6 +226,11 @@ def test_reconciling_twice_does_nothing_more(cluster: Cluster) -> None:
         ({"schedule": "* * *"}, "spec.schedule", "expected exactly 5 fields, found 3"),
         ({"schedule": "TZ=UTC * * * * *"}, "spec.schedule", "cannot use TZ or CRON_TZ"),
         ({"timeZone": "Mars/Base"}, "spec.timeZone", "unknown time zone Mars/Base"),
+        ({"timeZone": "Europe"}, "spec.timeZone", "unknown time zone Europe"),
+        ({"timeZone": "../UTC"}, "spec.timeZone", "unknown time zone ../UTC"),
+        ({"timeZone": "Europe/Berlin/"}, "spec.timeZone", "unknown time zone Europe/Berlin/"),
+        ({"timeZone": ""}, "spec.timeZone", "timeZone must be nil or non-empty string"),
+        ({"timeZone": "Local"}, "spec.timeZone", "timeZone must be an explicit time zone"),
         ({"concurrencyPolicy": "Maybe"}, "spec.concurrencyPolicy", "Unsupported value"),
         ({"startingDeadlineSeconds": -1}, "spec.startingDeadlineSeconds", "Invalid value"),
     ],
@@ -264,3 +269,39 @@ def test_the_name_of_a_run() -> None:
     document["metadata"]["uid"] = "u"
     job = job_from(document, datetime(2025, 1, 1, 0, 5))
     assert job["metadata"]["name"] == f"tick-{FIRST}"
+
+
+def in_zone(cluster: Cluster, zone: str, schedule: str) -> None:
+    """Create a CronJob with a schedule in a time zone."""
+    document = cronjob()
+    document["spec"] |= {"schedule": schedule, "timeZone": zone}
+    cluster.api.create(document)
+
+
+def test_a_schedule_in_a_time_zone(cluster: Cluster) -> None:
+    """Half past two in Berlin is half past one in UTC; the Job says the local time."""
+    in_zone(cluster, "Europe/Berlin", "30 2 * * *")
+    cluster.sleep(2 * 3600)
+    cluster.api.get("CronJob", "tick")
+    assert cluster.api.get("CronJob", "tick")["status"]["lastScheduleTime"] == (
+        "2025-01-01T01:30:00Z"
+    )
+    (job,) = cluster.api.list("Job")["items"]
+    annotation = job["metadata"]["annotations"]["batch.kubernetes.io/cronjob-scheduled-timestamp"]
+    assert annotation == "2025-01-01T02:30:00+01:00"
+
+
+def test_a_zone_that_has_gone_is_an_event(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database of the system changed: no Job, and a Warning that names the zone."""
+    in_zone(cluster, "Europe/Berlin", "* * * * *")
+
+    def load_zone(name: str) -> Any:
+        raise ValueError(f"unknown time zone {name}")
+
+    monkeypatch.setattr("kubesim.controllers.cronjob.controller.load_zone", load_zone)
+    cluster.sleep(90)
+    assert jobs(cluster) == []
+    messages = {event["message"] for event in cluster.api.list("Event")["items"]}
+    assert 'invalid timeZone: "Europe/Berlin": unknown time zone Europe/Berlin' in messages

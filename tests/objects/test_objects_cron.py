@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubesim.objects.cron import parse_schedule
+from kubesim.objects.cron import load_zone, parse_schedule
 
 START = datetime(2025, 1, 1, 12, 34, 56)  # a Wednesday
 
@@ -95,3 +95,44 @@ def test_the_next_time_is_the_first_that_fits(text: str, after: datetime) -> Non
             assert found == at
             return
     assert found is None or found > at
+
+
+@pytest.mark.parametrize(
+    ("zone", "schedule", "after", "expected"),
+    [
+        ("Europe/Berlin", "0 9 * * *", "2025-01-10T00:00", "2025-01-10T08:00"),
+        ("Europe/Berlin", "0 9 * * *", "2025-07-10T00:00", "2025-07-10T07:00"),
+        ("America/New_York", "0 0 1 * *", "2025-01-01T05:00", "2025-02-01T05:00"),
+        ("Asia/Kolkata", "15 * * * *", "2025-01-01T00:00", "2025-01-01T00:45"),
+        # In spring 02:30 does not exist on 30 March; the next one is a day later.
+        ("Europe/Berlin", "30 2 * * *", "2025-03-29T02:00", "2025-03-31T00:30"),
+        # In autumn 02:30 comes twice on 26 October: at 00:30 and at 01:30 UTC.
+        ("Europe/Berlin", "30 2 * * *", "2025-10-25T12:00", "2025-10-26T00:30"),
+        ("Europe/Berlin", "30 2 * * *", "2025-10-26T00:30", "2025-10-26T01:30"),
+        ("Europe/Berlin", "30 2 * * *", "2025-10-26T01:30", "2025-10-27T01:30"),
+        # Clocks that skip midnight, and half an hour.
+        ("America/Santiago", "0 1 * * *", "2025-09-06T12:00", "2025-09-07T04:00"),
+        ("Australia/Lord_Howe", "45 2 * * *", "2025-10-04T00:00", "2025-10-04T15:45"),
+        ("Europe/Berlin", "@daily", "2025-01-01T00:00", "2025-01-01T23:00"),
+        ("Europe/Berlin", "@every 90m", "2025-01-01T00:00", "2025-01-01T01:30"),
+        ("Pacific/Kiritimati", "0 0 * * MON", "2025-01-01T00:00", "2025-01-05T10:00"),
+        ("UTC", "0 0 * * *", "2025-01-01T00:00", "2025-01-02T00:00"),
+    ],
+)
+def test_schedules_in_time_zones(zone: str, schedule: str, after: str, expected: str) -> None:
+    """The fields are local time, as in robfig/cron with TZ=; what the clocks skip is left out."""
+    parsed = parse_schedule(schedule, load_zone(zone))
+    due = parsed.next(datetime.fromisoformat(after))
+    assert due is not None and due.isoformat(timespec="minutes") == expected
+
+
+def test_a_zone_without_offset_is_as_none() -> None:
+    """The next times in a zone that equals UTC are those without a zone, for many schedules."""
+    zone = load_zone("Etc/UTC")
+    for schedule in ("*/7 3-5 * * *", "0 0 29 2 *", "5 4 1-7 */2 SUN", "59 23 31 12 ?"):
+        at: datetime | None = datetime(2025, 1, 1, 0, 0, 30)
+        for _ in range(50):
+            assert at is not None
+            expected = parse_schedule(schedule).next(at)
+            assert parse_schedule(schedule, zone).next(at) == expected
+            at = expected if expected is not None and expected.year < 2100 else at

@@ -126,5 +126,5 @@ def test_the_address_of_the_project_is_the_same_everywhere() -> None:
 
 
 def test_the_core_has_no_dependency() -> None:
-    """`pip install kubesim` brings kubesim and nothing else."""
-    assert PROJECT["dependencies"] == []
+    """`pip install kubesim` brings kubesim, and on Windows the time zones; nothing else."""
+    assert PROJECT["dependencies"] == ["tzdata>=2025.1; sys_platform == 'win32'"]

@@ -8,6 +8,7 @@ pkg/registry/batch/job/strategy.go (generateSelector), pkg/registry/batch/cronjo
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from kubesim.apiserver.kinds.job_policies import (
@@ -29,7 +30,7 @@ from kubesim.apiserver.podvalidation.selectors import validate_selector
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects import meta
-from kubesim.objects.cron import parse_schedule
+from kubesim.objects.cron import load_zone, parse_schedule
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import MAX_INT32
 
@@ -62,7 +63,7 @@ CRONJOB_NUMBERS = (
 )
 CONCURRENCY_POLICIES = ("Allow", "Forbid", "Replace")
 MAX_CRONJOB_NAME = 52  # 63 characters of a Job's name without the appended time
-UTC = ("Etc/UTC", "UTC")
+ZONE_PART = re.compile(r"[A-Za-z.\-_0-9+]{1,14}")
 # Fields of the template that a suspended Job may change if it never started.
 SCHEDULING_FIELDS = ("nodeSelector", "tolerations", "schedulingGates", "affinity")
 
@@ -269,6 +270,7 @@ def validate_cronjob(cronjob: Document, errors: FieldErrors) -> None:
     if len(name) > MAX_CRONJOB_NAME:
         errors.invalid("metadata.name", name, f"must be no more than {MAX_CRONJOB_NAME} characters")
     _validate_schedule(spec, errors)
+    _validate_time_zone(spec.get("timeZone"), errors)
     errors.one_of("spec.concurrencyPolicy", spec.get("concurrencyPolicy"), CONCURRENCY_POLICIES)
     errors.boolean("spec.suspend", spec.get("suspend"))
     validate_numbers(spec, "spec", CRONJOB_NUMBERS, errors)
@@ -298,9 +300,32 @@ def _validate_schedule(spec: Document, errors: FieldErrors) -> None:
         parse_schedule(schedule)
     except ValueError as error:
         errors.invalid("spec.schedule", schedule, str(error))
-    zone = spec.get("timeZone")
-    if zone is not None and zone not in UTC:
-        errors.invalid("spec.timeZone", zone, f"unknown time zone {zone}")
+
+
+def _validate_time_zone(zone: object, errors: FieldErrors) -> None:
+    """Check spec.timeZone (validateTimeZone): a name of the IANA database."""
+    path = "spec.timeZone"
+    if not isinstance(zone, str):
+        return
+    if not zone:
+        errors.invalid(path, zone, "timeZone must be nil or non-empty string")
+        return
+    unknown = f"unknown time zone {zone}"
+    parts = zone.split("/")
+    if any(p in (".", "..") or p[:1] == "-" or not ZONE_PART.fullmatch(p) for p in parts):
+        errors.invalid(path, zone, unknown)
+        return
+    if zone.lower() == "local":
+        detail = (
+            "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        )
+        errors.invalid(path, zone, detail)
+        if zone == "Local":
+            return
+    try:
+        load_zone(zone)
+    except ValueError as error:
+        errors.invalid(path, zone, str(error))
 
 
 KINDS = (

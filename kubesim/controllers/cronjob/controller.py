@@ -2,8 +2,8 @@
 
 `plan` decides when a Job starts; the controller creates and deletes Jobs and writes the status.
 
-Ours keeps schedules in UTC, the three concurrency policies, startingDeadlineSeconds, suspension,
-missed starts, the active list, history limits and events. It leaves out other time zones.
+Ours keeps schedules and their time zones, the three concurrency policies, startingDeadlineSeconds,
+suspension, missed starts, the active list, history limits and events.
 
 Source: pkg/controller/cronjob/cronjob_controllerv2.go.
 """
@@ -11,7 +11,7 @@ Source: pkg/controller/cronjob/cronjob_controllerv2.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
@@ -20,7 +20,7 @@ from kubesim.controllers.cronjob.plan import SOURCE, CronPlan, CronSpec, beyond_
 from kubesim.controllers.job.facts import final_condition
 from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
-from kubesim.objects.cron import parse_schedule
+from kubesim.objects.cron import load_zone, parse_schedule
 from kubesim.objects.frozen import thaw
 from kubesim.objects.kindnames import CRON_JOB, JOB
 
@@ -119,9 +119,15 @@ class CronJobController(Controller):
         spec = cronjob["spec"]
         last = status.get("lastScheduleTime")
         now = self._datetime(self.clock.now())
+        try:
+            zone = load_zone(spec.get("timeZone", ""))
+        except ValueError as error:  # the system's database of time zones has changed
+            message = f'invalid timeZone: "{spec["timeZone"]}": {error}'
+            self.recorder.event(cronjob, "Warning", "UnknownTimeZone", message)
+            return
         decision = plan(
             CronSpec(
-                parse_schedule(spec["schedule"]),
+                parse_schedule(spec["schedule"], None if zone is UTC else zone),
                 spec["concurrencyPolicy"],
                 spec.get("startingDeadlineSeconds"),
                 bool(spec.get("suspend")),
@@ -229,7 +235,9 @@ def job_from(cronjob: CronJobDict, scheduled: datetime) -> JobDict:
     template_metadata = template.get("metadata") or {}
     minutes = int((scheduled - datetime(1970, 1, 1)).total_seconds()) // 60
     annotations = dict(template_metadata.get("annotations") or {})
-    annotations[SCHEDULED_AT] = f"{scheduled.isoformat(timespec='seconds')}Z"
+    zone = load_zone(cronjob["spec"].get("timeZone", ""))
+    local = scheduled.replace(tzinfo=UTC).astimezone(zone)
+    annotations[SCHEDULED_AT] = local.isoformat(timespec="seconds").replace("+00:00", "Z")
     metadata: ObjectMetaDict = {
         "name": f"{meta.name_of(cronjob)}-{minutes}",
         "namespace": meta.namespace_of(cronjob),
