@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubesim.analytics import Analytics
-from kubesim.apiserver.clusterkinds import ingress, networking
+from kubesim.apiserver.clusterkinds import ingress, networking, policies, webhooks
 from kubesim.apiserver.core import Core
 from kubesim.apiserver.kinds import (
     apps,
@@ -32,6 +32,7 @@ from kubesim.objects.meta import name_of
 from kubesim.store import EtcdStore
 
 FEATURE_GATES = {"HPAScaleToZero": "scale_to_zero", "HPAConfigurableTolerance": "own_tolerance"}
+ADMINISTERED = (ingress, networking, webhooks, policies)
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
@@ -52,7 +53,7 @@ def default_registry(*, scale_to_zero: bool = False, own_tolerance: bool = False
         *batch.KINDS,
         *scaling,
     ]
-    groups = (discovery, policy, scheduling, ingress, networking, crds, metrics)
+    groups = (discovery, policy, scheduling, *ADMINISTERED, crds, metrics)
     return Registry([*first, *(kind for group in groups for kind in group.KINDS)])
 
 

@@ -31,6 +31,7 @@ from kubesim.apiserver.customkinds import CustomKinds
 from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.parts import method_of
 from kubesim.apiserver.registry import Registry
+from kubesim.apiserver.verbs.advice import Advice
 from kubesim.apiserver.verbs.apply import Applier
 from kubesim.apiserver.verbs.create import ObjectCreator, WritePath
 from kubesim.apiserver.verbs.delete import Deleter
@@ -86,7 +87,8 @@ class KubeAPI:
         self.store, self.clock, self.registry = store, clock, kinds
         self.analytics, self.audit = core.analytics, core.audit
 
-        path = WritePath(core)
+        advice = Advice(core)
+        path = WritePath(core, advice)
         fields = FieldManager(clock.timestamp, core.audit.actor)
         self.reader = Reader(core)
         self.creator = ObjectCreator(core, path, fields)
@@ -95,7 +97,7 @@ class KubeAPI:
         self.scale = ScaleSubresource(core, fields)
         self.patcher = Patcher(core, self.writer, self.scale)
         self.applier = Applier(core, path, self.creator, self.writer)
-        self.deleter = Deleter(core, self.reader)
+        self.deleter = Deleter(core, self.reader, advice)
         self.evictions = Evictions(core, self.deleter)
         self.pods = PodOperations(core)
         self.metrics = MetricsApis(core)

@@ -122,7 +122,8 @@ class Kind:
             writes even if they are zero (no `omitempty`); None: there are none.
         validate_status: reports every broken rule of a status that is written.
         validate_status_update: the same, called with the object before and after: (new, old).
-        counts_generation: metadata.generation counts the changes of spec.
+        counts_generation: metadata.generation counts the changes of `counted_field`.
+        counted_field: the part of the object whose changes count.
         scale: has a scale subresource (spec.replicas, status.replicas).
         read_only: written by the simulator's own paths, not by create and update.
         compute: computes the objects when they are read, instead of the store; they have no watch.
@@ -166,6 +167,7 @@ class Kind:
     validate_status: Validate | None = None
     validate_status_update: ValidateUpdate | None = None
     counts_generation: bool = True
+    counted_field: str = "spec"
     scale: bool = False
     read_only: bool = False
     compute: Compute | None = None

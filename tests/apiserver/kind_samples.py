@@ -32,7 +32,48 @@ NETWORKING_SAMPLES = [
     ),
     sample(NETWORKING, "ServiceCIDR", spec={"cidrs": ["10.112.0.0/16"]}),
 ]
-SAMPLES = NETWORKING_SAMPLES
+ADMISSION, MUTATING = "admissionregistration.k8s.io/v1", "admissionregistration.k8s.io/v1beta1"
+RULE = {
+    "operations": ["CREATE"],
+    "apiGroups": [""],
+    "apiVersions": ["v1"],
+    "resources": ["pods"],
+    "scope": "*",
+}
+WEBHOOK = {
+    "name": "tags.example.com",
+    "clientConfig": {"url": "https://hooks.example.com/tags"},
+    "sideEffects": "None",
+    "admissionReviewVersions": ["v1"],
+    "rules": [RULE],
+}
+CONSTRAINTS = {"resourceRules": [RULE]}
+MUTATION = {"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}
+ADMISSION_SAMPLES = [
+    sample(ADMISSION, "ValidatingWebhookConfiguration", webhooks=[WEBHOOK]),
+    sample(ADMISSION, "MutatingWebhookConfiguration", webhooks=[WEBHOOK]),
+    sample(
+        ADMISSION,
+        "ValidatingAdmissionPolicy",
+        spec={"matchConstraints": CONSTRAINTS, "validations": [{"expression": "true"}]},
+    ),
+    sample(
+        ADMISSION,
+        "ValidatingAdmissionPolicyBinding",
+        spec={"policyName": "sample", "validationActions": ["Deny"]},
+    ),
+    sample(
+        MUTATING,
+        "MutatingAdmissionPolicy",
+        spec={
+            "matchConstraints": CONSTRAINTS,
+            "reinvocationPolicy": "Never",
+            "mutations": [MUTATION],
+        },
+    ),
+    sample(MUTATING, "MutatingAdmissionPolicyBinding", spec={"policyName": "sample"}),
+]
+SAMPLES = [*NETWORKING_SAMPLES, *ADMISSION_SAMPLES]
 
 
 def causes_of(error: Invalid) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ plugin/pkg/admission/network/defaultingressclass/admission.go.
 from __future__ import annotations
 
 from kubesim.apiserver.clusterkinds.rules import (
-    NOT_ENFORCED,
+    not_enforced,
     validate_host,
     validate_label,
     validate_path_segment,
@@ -32,6 +32,7 @@ CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 ANNOTATION_WARNING = (
     f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"
 )
+NO_TRAFFIC = not_enforced("Ingress", "no traffic passes through it")
 DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 SCOPES = ("Cluster", "Namespace")
@@ -96,10 +97,8 @@ def validate_new_ingress(ingress: Document, errors: FieldErrors) -> None:
 
 def warn_of_ingress(ingress: Document, created: bool) -> list[str]:
     """Warn, at creation, that no traffic passes an Ingress, and of the old annotation."""
-    if not created:
-        return []
-    warnings = [NOT_ENFORCED.format(kind="Ingress", what="no traffic passes through it")]
-    if CLASS_ANNOTATION in annotations_of(ingress):
+    warnings = NO_TRAFFIC(ingress, created)
+    if created and CLASS_ANNOTATION in annotations_of(ingress):
         warnings.append(ANNOTATION_WARNING)
     return warnings
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 from kubesim.apiserver.clusterkinds.rules import (
-    NOT_ENFORCED,
+    not_enforced,
     validate_cidr,
     validate_path_segment,
     validate_subdomain,
@@ -20,7 +20,7 @@ from kubesim.apiserver.clusterkinds.rules import (
 from kubesim.apiserver.kinds.rules import validate_immutable
 from kubesim.apiserver.podvalidation.formats import IP_RULE, valid_ip, validate_port
 from kubesim.apiserver.podvalidation.selectors import validate_selector
-from kubesim.apiserver.registry import Kind, KindVersion
+from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document, objects_in
 
@@ -63,12 +63,6 @@ def validate_policy(policy: Document, errors: FieldErrors) -> None:
         return
     for index, each in enumerate(types):
         errors.one_of(f"spec.policyTypes[{index}]", each, POLICY_TYPES)
-
-
-def warn_of_policy(_policy: Document, created: bool) -> list[str]:
-    """Warn, at creation, that no traffic is blocked."""
-    what = "it blocks no traffic"
-    return [NOT_ENFORCED.format(kind="NetworkPolicy", what=what)] if created else []
 
 
 def _validate_policy_port(port: Document, path: str, errors: FieldErrors) -> None:
@@ -210,7 +204,7 @@ KINDS = (
         short_names=("netpol",),
         default=default_policy,
         validate=validate_policy,
-        warn=warn_of_policy,
+        warn=not_enforced("NetworkPolicy", "it blocks no traffic"),
         status=False,
     ),
     Kind(
@@ -225,7 +219,6 @@ KINDS = (
         validate_update=validate_address_update,
         status=False,
         counts_generation=False,
-        versions=(KindVersion("v1beta1"),),
     ),
     Kind(
         "ServiceCIDR",
@@ -235,6 +228,5 @@ KINDS = (
         validate=validate_range,
         validate_update=validate_range_update,
         counts_generation=False,
-        versions=(KindVersion("v1beta1"),),
     ),
 )

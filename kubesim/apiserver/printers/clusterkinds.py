@@ -9,14 +9,18 @@ from kubesim.apiserver.printers.ages import Ages
 from kubesim.apiserver.printers.cells import (
     AGE,
     NONE,
+    UNSET,
     Cell,
     Printer,
     at,
     column,
+    length_at,
+    number,
     objects,
     part,
     printer_of,
     selector_at,
+    selector_text,
     texts,
 )
 from kubesim.objects.frozen import Document
@@ -63,6 +67,37 @@ def _parent(address: Document, ages: Ages) -> str:
     return "/".join(str(name) for name in names if name)
 
 
+def _param_kind(policy: Document, ages: Ages) -> str:
+    kind = part(policy, "spec", "paramKind")
+    if not isinstance(kind, dict):
+        return UNSET
+    return f"{kind.get('apiVersion', '')}/{kind.get('kind', '')}"
+
+
+def _param_reference(binding: Document, ages: Ages) -> str:
+    reference = part(binding, "spec", "paramRef")
+    if not isinstance(reference, dict):
+        return UNSET
+    if reference.get("name"):
+        return f"{reference.get('namespace') or '*'}/{reference['name']}"
+    selector = reference.get("selector")
+    return UNSET if selector is None else selector_text(selector)
+
+
+def _policy(title: str, field: str) -> Printer:
+    return printer_of(
+        length_at(number(title, f"number of {title.lower()}"), f"spec.{field}"),
+        Cell(column("ParamKind", "kind of the parameters"), _param_kind),
+        AGE,
+    )
+
+
+WEBHOOKS = printer_of(length_at(number("Webhooks", "number of webhooks"), "webhooks"), AGE)
+BINDING = printer_of(
+    at(column("PolicyName", "the policy"), "spec.policyName"),
+    Cell(column("ParamRef", "the parameters"), _param_reference),
+    AGE,
+)
 CLUSTER_KINDS: dict[str, Printer] = {
     "Ingress": printer_of(
         at(column("Class", "the IngressClass"), "spec.ingressClassName", NONE),
@@ -87,4 +122,10 @@ CLUSTER_KINDS: dict[str, Printer] = {
         ),
         AGE,
     ),
+    "MutatingWebhookConfiguration": WEBHOOKS,
+    "ValidatingWebhookConfiguration": WEBHOOKS,
+    "ValidatingAdmissionPolicy": _policy("Validations", "validations"),
+    "ValidatingAdmissionPolicyBinding": BINDING,
+    "MutatingAdmissionPolicy": _policy("Mutations", "mutations"),
+    "MutatingAdmissionPolicyBinding": BINDING,
 }

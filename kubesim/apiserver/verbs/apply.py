@@ -29,7 +29,6 @@ from kubesim.apiserver.fieldmanager.managed import (
 from kubesim.apiserver.fieldmanager.structuredmerge import FieldSet, merge, without
 from kubesim.apiserver.options import PATCH_ATTEMPTS, WriteOptions
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.verbs.advice import add_warnings
 from kubesim.apiserver.verbs.create import ObjectCreator, WritePath, check_options
 from kubesim.apiserver.verbs.write import ObjectWriter
 from kubesim.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
@@ -105,8 +104,7 @@ class Applier:
             try:
                 if kv is None:
                     created = self._create(kind, applied, manager, dry_run)
-                    if kind.warn is not None:
-                        add_warnings(kind, created, True, options)
+                    self._warn(kind, created, "CREATE", options)
                     return created
                 uid, version = metadata.get("uid"), metadata.get("resourceVersion")
                 core.check_preconditions(kind, kv, uid, version)
@@ -118,13 +116,17 @@ class Applier:
                 if subresource:
                     return self._writer.replace_status(kind, new, dry_run, {}, managed)
                 replaced = self._writer.replace(kind, new, dry_run, managed=managed)
-                if kind.warn is not None:
-                    add_warnings(kind, replaced, False, options)
+                self._warn(kind, replaced, "UPDATE", options)
                 return replaced
             except Conflict:
                 if attempt == PATCH_ATTEMPTS:
                     raise
         raise core.conflict(kind, metadata["name"])
+
+    def _warn(self, kind: Kind, applied: Document, operation: str, options: WriteOptions) -> None:
+        """Add the warnings of the object that was applied."""
+        if (kind.warn is not None or self._path.advice.rules) and "warnings" in options:
+            self._path.advice.add(kind, applied, operation, options["warnings"])
 
     def _check(
         self, document: Document, name: str, namespace: str | None, options: WriteOptions

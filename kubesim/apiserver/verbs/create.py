@@ -36,7 +36,7 @@ from kubesim.apiserver.validation import (
     validate_metadata_update,
     validate_name,
 )
-from kubesim.apiserver.verbs.advice import add_warnings
+from kubesim.apiserver.verbs.advice import Advice
 from kubesim.apiserver.verbs.versions import to_stored
 from kubesim.errors import AlreadyExists, BadRequest, Cause, Forbidden
 from kubesim.objects import meta
@@ -60,10 +60,12 @@ class WritePath:
 
     Args:
         core: of the server.
+        advice: the warnings of writes.
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, advice: Advice) -> None:
         self._core = core
+        self.advice = advice
 
     # -- the object that a client sent -----------------------------------------------------------
 
@@ -206,8 +208,8 @@ class ObjectCreator:
             self._path.check_fields(kind, document, options, "Create")
         self._path.set_namespace(kind, new["metadata"], namespace)
         created = self.insert(kind, new, dry_run, options.get("field_manager", ""))
-        if kind.warn is not None:
-            add_warnings(kind, created, True, options)
+        if (kind.warn is not None or self._path.advice.rules) and "warnings" in options:
+            self._path.advice.add(kind, created, "CREATE", options["warnings"])
         return created
 
     def complete(self, document: Document) -> Document:
@@ -297,7 +299,7 @@ class ObjectCreator:
             ranges = store.list(f"{limits.PREFIX}{namespace}/").items
             if ranges:
                 limits.admit_limits(kind, new, ranges)
-        if kind.counts_generation and "spec" in new:
+        if kind.counts_generation and kind.counted_field in new:
             new["metadata"]["generation"] = 1
         self._path.validate(kind, new)
         quotas_there = store.list(f"{quotas.PREFIX}{namespace}/").items

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver.core import NOT_ALLOWED, Core, at_revision, view_of
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.verbs.advice import Advice
 from kubesim.apiserver.verbs.propagation import check_policy, finalizers_after
 from kubesim.apiserver.verbs.read import Reader
 from kubesim.apiserver.verbs.write import namespace_finalizers
@@ -37,10 +38,12 @@ class Deleter:
     Args:
         core: of the server.
         reader: lists the objects of a collection.
+        advice: the warnings of writes.
     """
 
-    def __init__(self, core: Core, reader: Reader) -> None:
+    def __init__(self, core: Core, reader: Reader, advice: Advice) -> None:
         self._core = core
+        self._advice = advice
         self._reader = reader
 
     def delete(
@@ -54,6 +57,7 @@ class Deleter:
         resource_version: str | int | None = None,
         propagation_policy: str | None = None,
         dry_run: bool = False,
+        warnings: list[str] | None = None,
     ) -> Document:
         """Delete an object, gracefully if it is a running pod; return its last state.
 
@@ -68,6 +72,7 @@ class Deleter:
                 deleted afterwards), "Foreground" (they are deleted first), "Orphan" (they stay);
                 None: as the object's finalizers say, else the default of its kind.
             dry_run: check everything, and change nothing.
+            warnings: a list of the caller, to which warnings are added.
 
         Raises:
             NotFound: there is no such object.
@@ -85,6 +90,9 @@ class Deleter:
             if kv is None:
                 raise core.not_found(resource, name, namespace)
             core.check_preconditions(resource, kv, uid, resource_version)
+            if warnings is not None and self._advice.rules:
+                warnings.clear()  # of an attempt that another write came between
+                self._advice.add(resource, kv.value, "DELETE", warnings)
             marked = self._mark(resource, kv.value, grace_period_seconds, propagation_policy)
             if dry_run or marked is kv.value:
                 return thaw(view_of(kv))
@@ -107,6 +115,7 @@ class Deleter:
         grace_period_seconds: int | None = None,
         propagation_policy: str | None = None,
         dry_run: bool = False,
+        warnings: list[str] | None = None,
     ) -> Document:
         """Delete each object that the selectors match, one after the other.
 
@@ -114,7 +123,7 @@ class Deleter:
             kind: any name of the kind.
             namespace: None: all namespaces.
             label_selector, field_selector: which objects; "": all.
-            grace_period_seconds, propagation_policy, dry_run: as for `delete`.
+            grace_period_seconds, propagation_policy, dry_run, warnings: as for `delete`.
 
         Returns:
             The list of the objects before their deletion.
@@ -130,6 +139,7 @@ class Deleter:
             kind, namespace, label_selector=label_selector, field_selector=field_selector
         )
         for document in listed["items"]:
+            of_object: list[str] = []
             try:
                 self.delete(
                     resource.kind,
@@ -139,9 +149,12 @@ class Deleter:
                     grace_period_seconds=grace_period_seconds,
                     propagation_policy=propagation_policy,
                     dry_run=dry_run,
+                    warnings=of_object,
                 )
             except (NotFound, Conflict):
                 continue  # another client deleted it, and perhaps created it again
+            if warnings is not None:
+                warnings.extend(of_object)
         return listed
 
     def check_deletable(self, kind: Kind, name: str, grace_seconds: int | None) -> None:

@@ -162,7 +162,7 @@ class Patcher:
                 dry_run=dry_run,
                 field_manager=manager,
             )
-        if kind.warn is not None and "warnings" in given:
+        if "warnings" in given:
             options["warnings"] = given["warnings"]
         return self._writer.update(new, dry_run=dry_run, **options)
 

@@ -20,7 +20,6 @@ from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.structural import refuse_wrong_types_in_status, status_shape_of
 from kubesim.apiserver.validation import FieldErrors
-from kubesim.apiserver.verbs.advice import add_warnings
 from kubesim.apiserver.verbs.create import SET_BY_THE_SERVER, WritePath
 from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
@@ -65,8 +64,8 @@ class ObjectWriter:
         if options:
             self._path.check_fields(kind, document, options, "Update")
         updated = self.replace(kind, new, dry_run, options.get("field_manager", ""))
-        if kind.warn is not None:
-            add_warnings(kind, updated, False, options)
+        if (kind.warn is not None or self._path.advice.rules) and "warnings" in options:
+            self._path.advice.add(kind, updated, "UPDATE", options["warnings"])
         return updated
 
     def replace(
@@ -107,7 +106,7 @@ class ObjectWriter:
                 changed.pop("status", None)
                 if "status" in old:
                     changed["status"] = old["status"]
-            _keep_server_fields(changed, old)
+            _keep_server_fields(changed, old, kind.counted_field)
             if managed is not None:
                 changed["metadata"]["managedFields"] = managed
                 keep_times(old, changed)
@@ -334,12 +333,12 @@ def namespace_finalizers(kind: Kind, document: Document) -> list[str]:
     return list((document.get("spec") or {}).get("finalizers") or ())
 
 
-def _keep_server_fields(new: Document, old: Document) -> None:
-    """Keep uid, times and generation, which clients cannot change; generation counts the spec."""
+def _keep_server_fields(new: Document, old: Document, counted: str) -> None:
+    """Keep uid, times and generation, which clients cannot change; one field's changes count."""
     metadata, before = new["metadata"], old["metadata"]
     for field in SET_BY_THE_SERVER:
         metadata.pop(field, None)
         if field in before:
             metadata[field] = before[field]
-    if "generation" in before and new.get("spec") != old.get("spec"):
+    if "generation" in before and new.get(counted) != old.get(counted):
         metadata["generation"] = before["generation"] + 1

@@ -208,8 +208,16 @@ def rejection_response(code: int, message: str, headers: dict[str, str]) -> Resp
     return Response(code, encode_line(status), headers=headers)
 
 
-def success_response(details: Mapping[str, object], status: int = 200) -> Response:
-    """Return a Status of success, for example after a deletion or an eviction."""
+def success_response(
+    details: Mapping[str, object], status: int = 200, warnings: Iterable[str] = ()
+) -> Response:
+    """Return a Status of success, for example after a deletion or an eviction.
+
+    Args:
+        details: what was done.
+        status: of the response.
+        warnings: as for `object_response`.
+    """
     body = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -217,7 +225,7 @@ def success_response(details: Mapping[str, object], status: int = 200) -> Respon
         "status": "Success",
         "details": details,
     }
-    return object_response(body, status)
+    return object_response(body, status, warnings)
 
 
 def _quoted(text: str) -> str:

@@ -271,26 +271,31 @@ class Verbs:
         """
         options = delete_query(request, bodies.read_options(request))
         kind, name = target.kind, target.info.name
-        last = self._api.delete(kind.kind, name, target.namespace, **_deletion(options))
+        warnings: Warnings = []
+        last = self._api.delete(
+            kind.kind, name, target.namespace, warnings=warnings, **_deletion(options)
+        )
         if kind.qualified_kind in RETURNED_KINDS or "deletionTimestamp" in last["metadata"]:
-            return object_response(self._transformer(request, target).one(last))
+            return object_response(self._transformer(request, target).one(last), 200, warnings)
         details = {"name": name, "kind": kind.plural, "uid": last["metadata"].get("uid", "")}
         if kind.group:
             details["group"] = kind.group
-        return success_response(details)
+        return success_response(details, 200, warnings)
 
     def delete_collection(self, request: Request, target: Target) -> Response:
         """Delete all objects of a kind that match the selectors."""
         options = list_query(request)
         deletion = delete_query(request, bodies.read_options(request))
+        warnings: Warnings = []
         deleted = self._api.delete_collection(
             target.kind.kind,
             target.namespace,
             label_selector=options.labels,
             field_selector=options.fields,
+            warnings=warnings,
             **_collection_deletion(deletion),
         )
-        return object_response(deleted)
+        return object_response(deleted, 200, warnings)
 
     def _transformer(self, request: Request, target: Target) -> Transformer:
         return transformer_for(self._api, request, target)
