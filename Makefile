@@ -48,12 +48,11 @@ lab: $(LAB_READY)  ## open the lessons in JupyterLab, in a folder of your own (L
 serve: $(LAB_READY)  ## run the simulator's API server on http://127.0.0.1:8080
 	$(BIN)/python -m kubesim serve
 
-# What needs one core alone runs in pairs, each part's output in one piece; the rest uses all cores itself.
+# Two parts at a time, each with its output in one piece: those of the browser mostly wait.
 SIDE_BY_SIDE = -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: $(READY)  ## everything that CI runs
-	$(MAKE) $(SIDE_BY_SIDE) check witness docs replay
-	$(MAKE) unit live solved browser
+	$(MAKE) $(SIDE_BY_SIDE) browser check witness docs replay unit live solved
 
 quick: $(READY)  ## what to run at every save: no threads, nothing slow (under a minute on two cores)
 	$(BIN)/python -m pytest -q -n auto --hypothesis-profile=quick -m "not live and not slow and not notebook and not witness and not browser"
@@ -93,7 +92,7 @@ docs: $(READY)  ## build the documentation site into site/, in strict mode
 
 browser: $(READY)  ## a real JupyterLab in headless Chromium (skipped with a reason where there is none)
 	@# A browser on a busy machine may time out: what failed is tried once more, alone.
-	$(BIN)/python -m pytest -q -n 2 -m browser tests/browser || \
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m browser tests/browser || \
 	  $(BIN)/python -m pytest -q -m browser --last-failed --last-failed-no-failures none tests/browser
 
 bench: $(READY)  ## benchmarks against named peers, printed as ratios

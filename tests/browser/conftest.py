@@ -11,11 +11,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
-from lab_page import TIMEOUT, evaluate
+from lab_page import DRAWN, OUTCOME, PANELS, TIMEOUT, evaluate, open_notebook, run_cells, settle
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(
@@ -132,8 +134,8 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
+@contextmanager
+def opened_page(browser: Any) -> Iterator[Any]:
     """A page that may talk to loopback alone; a request to anywhere else fails the test."""
     context = browser.new_context(viewport={"width": 1400, "height": 1150})
     strangers: list[str] = []
@@ -156,9 +158,37 @@ def page(browser: Any) -> Iterator[Any]:
             tab.console_errors.append(message.text) if message.type == "error" else None
         ),
     )
-    yield tab
     try:
+        yield tab
         evaluate(tab, END_KERNELS, timeout=20_000)
     finally:
         context.close()
     assert strangers == [], "the page asked for something beyond this machine"
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page of this test alone; its kernels end with it."""
+    with opened_page(browser) as tab:
+        yield tab
+
+
+@pytest.fixture(scope="class")
+def panel(request: pytest.FixtureRequest, browser: Any, lab: tuple[str, Path]) -> Iterator[Any]:
+    """The page of a notebook whose second cell shows the class's panel, with its charts drawn."""
+    url, home = lab
+    name = request.cls.name
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    sources = ["from lessons import setup\nsetup()", PANELS[name]]
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(notebook, home / "notebooks" / f"panel-{name}.ipynb")
+    with opened_page(browser) as tab:
+        tab.set_viewport_size({"width": 1366, "height": 768})
+        open_notebook(tab, url, f"panel-{name}.ipynb")
+        run_cells(tab, "setup()", f"name='{name}'")
+        assert evaluate(tab, OUTCOME)["failed"] == []
+        tab.locator(".ks-cockpit .ks-charts canvas").first.wait_for(timeout=TIMEOUT)
+        tab.wait_for_function(DRAWN, timeout=TIMEOUT)
+        settle(tab)
+        yield tab

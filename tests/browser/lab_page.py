@@ -12,6 +12,13 @@ from typing import Any
 COCKPIT = "04_autoscaler.ipynb"
 TIMEOUT = 90_000  # ms; machines with two busy cores are slow
 RUN_ALL_TIMEOUT = 240_000
+# The panels that have a page of their own, for all tests of that panel.
+PANELS = {
+    "cockpit": "from lessons import Cockpit\np = Cockpit(name='cockpit')\np",
+    "scheduler": "from lessons import SchedulerPanel\np = SchedulerPanel(name='scheduler')\np",
+    "rollout": "from lessons import RolloutPanel\np = RolloutPanel(name='rollout')\np",
+    "tuning": "from lessons import TuningPanel\np = TuningPanel(name='tuning')\np",
+}
 # The last value of a column of a named source, of the newest document that has one; -1 if none.
 LAST = """([name, column]) => {
   for (const doc of (window.Bokeh?.documents || []).slice().reverse()) {
@@ -68,7 +75,9 @@ OUTCOME = """() => {
     failed: failed.map(cell => cell.source),
   };
 }"""
-
+# Whether BokehJS has drawn a document.
+DRAWN = """() => (window.Bokeh?.documents || []).some(
+  each => each.roots().length && each.roots()[0].constructor)"""
 # Fulfilled when no box of a panel has moved or changed its size for half a second.
 SETTLED = """async () => {
   const parts = '.ks-cockpit, .ks-card, .ks-charts > *, .ks-cockpit .noUi-target';

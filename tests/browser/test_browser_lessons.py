@@ -29,7 +29,22 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "test-results"
+SCHEDULER = "05_scheduler.ipynb"
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+# Run from top to bottom by the tests of their panels, which go on from there.
+WITH_PANEL_TESTS = {COCKPIT, SCHEDULER}
+
+
+def run_lesson(page: Any, url: str, name: str) -> None:
+    """Restart and run all, as a reader does: every cell is run, none fails, nothing is logged."""
+    open_notebook(page, url, name)
+    evaluate(page, "() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    evaluate(page, RUN_ALL, timeout=RUN_ALL_TIMEOUT)
+    assert execute(page, "print('idle')") == "idle"
+    outcome = evaluate(page, OUTCOME)
+    assert outcome["failed"] == []
+    assert outcome["run"] == outcome["cells"] >= 5
+    assert page.console_errors == []
 
 
 @pytest.mark.parametrize("script", ["() => new Promise(() => {})", "() => { while (true); }"])
@@ -48,8 +63,7 @@ def test_a_page_that_hangs_fails_instead_of_waiting(browser: Any, script: str) -
 def test_the_cockpit_moves_with_the_cluster(page: Any, lab: tuple[str, Path]) -> None:
     """Run all: the chart grows; sliders change the HPA and the traffic; the pods follow."""
     url, _home = lab
-    open_notebook(page, url, COCKPIT)
-    evaluate(page, RUN_ALL, timeout=RUN_ALL_TIMEOUT)
+    run_lesson(page, url, COCKPIT)
     page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
     wait_until_more(page, "metrics", "t", 5)
     wait_until_more(page, "metrics", "t", evaluate(page, LAST, ["metrics", "t"]) + 20)
@@ -124,25 +138,17 @@ def test_the_other_clock_moves_the_same_panel(page: Any, lab: tuple[str, Path]) 
     assert execute(page, "print(cockpit.cluster.clock.virtual, repr(cockpit.error))") == "True ''"
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", [n for n in NOTEBOOKS if n not in WITH_PANEL_TESTS])
 def test_every_lesson_runs_from_top_to_bottom(page: Any, lab: tuple[str, Path], name: str) -> None:
-    """Restart and run all, as a reader does: every cell is run, none fails, nothing is logged."""
-    url, _home = lab
-    open_notebook(page, url, name)
-    evaluate(page, "() => window.jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
-    evaluate(page, RUN_ALL, timeout=RUN_ALL_TIMEOUT)
-    assert execute(page, "print('idle')") == "idle"
-    outcome = evaluate(page, OUTCOME)
-    assert outcome["failed"] == []
-    assert outcome["run"] == outcome["cells"] >= 5
-    assert page.console_errors == []
+    """The lessons without a test of their panel above or below."""
+    assert set(NOTEBOOKS) >= WITH_PANEL_TESTS
+    run_lesson(page, lab[0], name)
 
 
 def test_the_scheduler_s_panel_shows_where_pods_go(page: Any, lab: tuple[str, Path]) -> None:
     """Buttons make pods and close a node, the weight starts the scheduler anew, the bars follow."""
     url, _home = lab
-    open_notebook(page, url, "05_scheduler.ipynb")
-    evaluate(page, RUN_ALL, timeout=RUN_ALL_TIMEOUT)
+    run_lesson(page, url, SCHEDULER)
     page.locator(".ks-cockpit").scroll_into_view_if_needed(timeout=TIMEOUT)
     newest = f"name => ({LAST})(['marked', 'y']) !== -1 && ({PODS})().includes(name)"
     page.wait_for_function(newest, arg="p6", timeout=TIMEOUT)
