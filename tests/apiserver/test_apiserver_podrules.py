@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from api_builders import a_pod, a_statefulset
+from api_builders import a_pod, a_statefulset, a_workload
 
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import Invalid
@@ -500,11 +500,22 @@ def test_what_the_real_server_refuses_is_refused(
         api.create(a_pod(**spec))
     causes = [(cause.field, cause.message) for cause in refused.value.causes]
     assert any(path == field and text in message for path, message in causes), causes
-    workload = a_statefulset()
+    workload = a_workload("Deployment")
     workload["spec"]["template"]["spec"].update(spec)
     with pytest.raises(Invalid) as refused:
         api.create(workload)
     assert f"spec.template.{field}" in [cause.field for cause in refused.value.causes]
+
+
+def test_the_pods_of_a_statefulset_are_judged_when_they_are_made(api: KubeAPI) -> None:
+    """Its containers mount what volumeClaimTemplates name: upstream leaves the template alone."""
+    claims = [{"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}]
+    claims[0]["spec"]["resources"] = {"requests": {"storage": "1Gi"}}
+    workload = a_statefulset(volumeClaimTemplates=claims)
+    container = workload["spec"]["template"]["spec"]["containers"][0]
+    container["volumeMounts"] = [{"name": "data", "mountPath": "/data"}]
+    container["ports"] = [{"containerPort": 80, "name": "abcdefghijklmnop"}]
+    assert api.create(workload)["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
 
 
 VALID: list[dict[str, Any]] = [
@@ -585,7 +596,7 @@ VALID: list[dict[str, Any]] = [
 def test_valid_specs_are_accepted(api: KubeAPI, spec: dict[str, Any]) -> None:
     """As a pod and as a template."""
     api.create(a_pod(**spec))
-    workload = a_statefulset()
+    workload = a_workload("Deployment")
     workload["spec"]["template"]["spec"].update(
         {name: value for name, value in spec.items() if name != "schedulingGates"}
     )
@@ -597,7 +608,7 @@ def test_a_pod_in_the_node_s_network_has_the_node_s_ports(api: KubeAPI) -> None:
     spec = {**ports({"containerPort": 80}), "hostNetwork": True}
     (port,) = api.create(a_pod(**spec))["spec"]["containers"][0]["ports"]
     assert port == {"containerPort": 80, "hostPort": 80, "protocol": "TCP"}
-    workload = a_statefulset()
+    workload = a_workload("Deployment")
     workload["spec"]["template"]["spec"].update(spec)
     template = api.create(workload)["spec"]["template"]
     assert "hostPort" not in template["spec"]["containers"][0]["ports"][0]
@@ -607,7 +618,7 @@ def test_spaces_around_an_image_are_refused_in_a_pod_alone(api: KubeAPI) -> None
     """Upstream lets a template have them (validateContainerOnlyForPod)."""
     with pytest.raises(Invalid, match="must not have leading or trailing whitespace"):
         api.create(a_pod(**main(image=" nginx")))
-    workload = a_statefulset()
+    workload = a_workload("Deployment")
     workload["spec"]["template"]["spec"].update(main(image=" nginx"))
     api.create(workload)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from api_builders import a_config_map, a_node, a_pod, a_statefulset, labelled
+from api_builders import a_config_map, a_node, a_pod, a_statefulset, a_workload, labelled
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.podvalidation.updates import POD_IS_FIXED
@@ -114,7 +114,7 @@ def test_rules_of_a_pod(
         api.create(a_pod(**spec))
     assert causes_of(refused) == [(field, reason)]
     assert text in refused.value.causes[0].message
-    workload = a_statefulset()
+    workload = a_workload("Deployment")
     workload["spec"]["template"]["spec"].update(spec)
     with pytest.raises(Invalid) as refused:
         api.create(workload)
