@@ -62,7 +62,10 @@ def test_an_error_names_the_line_of_the_cell(outputs: list[list[Any]]) -> None:
 
 def test_the_buttons_stand_below_what_is_not_right(outputs: list[list[Any]]) -> None:
     """They are HTML, and the same at each run."""
-    pages = [[o.data["text/html"] for o in cell if "data" in o and "text/html" in o.data] for cell in outputs]
+    pages = [
+        [o.data["text/html"] for o in cell if "data" in o and "text/html" in o.data]
+        for cell in outputs
+    ]
     assert [len(found) for found in pages] == [0, 0, 1, 0, 1, 1, 1, 0]
     assert len({found[0] for found in pages if found}) == 1
     assert "write a function: def desired(pods, utilization, target)" in printed(outputs[6])

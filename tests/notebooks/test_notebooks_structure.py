@@ -255,6 +255,15 @@ def test_the_first_cell_sets_up_and_the_last_one_closes(path: Path) -> None:
     assert "finish()" in source(cells[-1])
 
 
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_exercises_can_be_begun_after_a_restart(path: Path) -> None:
+    """The cell that imports the exercises needs no other one: work goes on the next day."""
+    (first,) = [source(cell) for cell in cells_of(path) if "import bonus" in source(cell)]
+    names: dict[str, Any] = {}
+    exec(first, names)
+    assert {"bonus", "q1", "todo"} <= set(names)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_pictures_stand_where_widgets_cannot_live(path: Path) -> None:
     """No widget is stored, but a picture with a title and a text in its place."""
