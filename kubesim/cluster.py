@@ -37,6 +37,7 @@ from kubesim.clock.base import Clock
 from kubesim.controllers import CONTROLLERS
 from kubesim.ctl import apply as manifests
 from kubesim.ctl.apply import ApplyOptions, DeleteOptions
+from kubesim.ctl.diagnosis import diagnose
 from kubesim.ctl.explain import Explanation, explain
 from kubesim.ctl.get import GetOptions, get_table, pods_table
 from kubesim.ctl.node import ClusterNode
@@ -202,7 +203,8 @@ class Cluster:
         """
         check_call(reference=reference)
         proposals = partial(proposals_for, self.api, self.schedulers)
-        return explain(self.decisions, reference, self.api.registry, proposals)
+        state = partial(diagnose, self.api)
+        return explain(self.decisions, reference, self.api.registry, proposals, state)
 
     def trace(self, reference: str, revision: int | None = None) -> Trace:
         """Return what followed from the newest (or that) request about an object, as a tree."""

@@ -10,6 +10,7 @@ No counterpart in Kubernetes.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,7 @@ from kubesim.objects.frozen import Document, ReadOnlyDocument
 from kubesim.table import html_table
 
 RING = 200  # decisions kept for each object
+DIGITS = re.compile(r"[0-9]+")
 _NONE = object()  # equals no signature
 OBJECTS = 5_000  # objects kept; the oldest is dropped first
 
@@ -205,7 +207,8 @@ class DecisionLog:
     ) -> bool:
         """Record a decision unless it repeats the component's last one about the object.
 
-        A controller decides again at every resync; readers want one record for each change.
+        A controller decides again at every resync; readers want one record for each change. If only
+        figures have changed since, the new record takes the place of the last one.
 
         Args:
             decision: the record.
@@ -217,10 +220,24 @@ class DecisionLog:
         """
         signatures = self._signatures.setdefault(decision.component, {})
         if not always and signatures.get(decision.object, _NONE) == signature:
+            self._renew(decision)
             return False
         signatures[decision.object] = signature
         self.record(decision)
         return True
+
+    def _renew(self, decision: Decision) -> None:
+        """Put a record in the place of the newest one that says the same with other figures."""
+        ring = self._by_object.get(decision.object)
+        last = ring[-1] if ring else None
+        if ring is None or last is None or last.component != decision.component:
+            return
+        if DIGITS.sub("", last.verdict) != DIGITS.sub("", decision.verdict):
+            return
+        before = (last.verdict, last.steps, last.binding, last.would_change_if)
+        after = (decision.verdict, decision.steps, decision.binding, decision.would_change_if)
+        if before != after:
+            ring[-1] = decision
 
     def signature_of(self, component: str, object: str) -> Hashable:
         """Return the signature of the component's last decision about an object, or None."""

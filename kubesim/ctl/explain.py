@@ -104,14 +104,16 @@ def explain(
     reference: str,
     kinds: KindNames,
     proposals: Callable[[str, str], Sequence[ChangeProposal]] | None = None,
+    diagnosis: Callable[[Reference, Decision | None], Decision | None] | None = None,
 ) -> Explanation:
-    """Return the decisions about an object.
+    """Return the decisions about an object, and what holds it up now.
 
     Args:
         log: the log of decisions.
         reference: the object, as ``kind/name`` or ``kind/namespace/name``.
         kinds: the registry of the server, for all names of a kind.
         proposals: called with name and namespace of a pod; returns what would let it fit.
+        diagnosis: called with the object and the newest decision; returns what holds it up now.
 
     Raises:
         BadRequest: the reference has another form.
@@ -120,6 +122,11 @@ def explain(
     """
     target, full = _named(reference, kinds)
     decisions = log.of(full)
+    state: Decision | None = None
+    if diagnosis is not None and target is not None:
+        state = diagnosis(target, decisions[-1] if decisions else None)
+    if state is not None:
+        decisions = [*decisions, state]
     changes: Sequence[ChangeProposal] = ()
     if proposals is not None and target is not None and target.kind == "Pod":
         changes = proposals(target.name, target.namespace)

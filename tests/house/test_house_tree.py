@@ -60,6 +60,10 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         },
         {"cronjob"},  # CronJobs make Jobs
     ],
+    "kubesim.ctl": [
+        {"apply", "describe_node", "diagnosis", "drain", "get", "outages", "trace"},
+        {"explain", "node", "rollout"},
+    ],
     "kubesim.kubelet": [
         {"admission", "images", "network", "shell", "stages", "usage"},
         {"nodeobject", "process"},

@@ -217,13 +217,17 @@ class CronJobController(Controller):
         verdict = f"nothing to do: {plan.reason}"
         if plan.start is not None:
             verdict = f"start the Job of {plan.start.isoformat(timespec='minutes')}"
-        wait = "never" if plan.wait is None else f"in {plan.wait:g} s"
+        change = f"the next start is due (in {plan.wait or 0:g} s), or the spec changes"
+        if spec.get("suspend"):
+            change = "spec.suspend were false"
+        elif plan.wait is None:
+            change = "spec.schedule named a time that comes, or the spec changes otherwise"
         self.decide(
             cronjob,
             verdict,
             steps=(RuleStep("schedule", {**inputs, "active": active}, plan.reason, SOURCE),),
             binding=plan.reason,
-            would_change_if=f"the next start is due ({wait}), or the spec changes",
+            would_change_if=change,
             signature=plan.reason,
             acted=plan.start is not None,
         )

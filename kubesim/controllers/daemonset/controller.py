@@ -47,6 +47,7 @@ from kubesim.controllers.daemonset.plan import (
     status_of,
 )
 from kubesim.controllers.shared.podowner import PodOwner, error_message, slow_start
+from kubesim.controllers.shared.refusals import way_out_of
 from kubesim.errors import AlreadyExists
 from kubesim.objects import meta
 from kubesim.objects.kindnames import CONTROLLER_REVISION, NODE
@@ -308,7 +309,7 @@ class DaemonSetController(PodOwner["DaemonSetDict"]):
             update.reason or f"{eligible} of {count_of(len(verdicts), 'node')} should run a pod"
         )
         if waiting:
-            reason = f"waiting for {waiting} watch events"
+            reason = f"waiting for {count_of(waiting, 'watch event')}"
         elif node_pods.waiting:
             names = ", ".join(pod.node for pod in node_pods.waiting)
             reason = f"failed pods stay until their back-off is over: {names}"
@@ -325,7 +326,9 @@ class DaemonSetController(PodOwner["DaemonSetDict"]):
             ", ".join(actions) or f"nothing to do: {reason}",
             steps=steps,
             binding=error or reason,
-            would_change_if="a node is added, removed, or changes labels or taints; a pod ends, "
+            would_change_if=way_out_of(error)
+            if error
+            else "a node is added, removed, or changes labels or taints; a pod ends, "
             "is deleted or becomes available; or the template changes",
             data={"create": create, "delete": delete},
             signature=f"{reason}; {ineligible}",

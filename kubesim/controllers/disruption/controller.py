@@ -28,6 +28,8 @@ from kubesim.controllers.disruption.plan import (
     disruptions_allowed,
     healthy_pods,
     still_disrupted,
+    way_out_of_budget,
+    way_out_of_unmanaged,
 )
 from kubesim.controllers.shared.pod_events import affected_labels
 from kubesim.errors import NotFound
@@ -293,13 +295,17 @@ class DisruptionController(Controller):
         counts = {"healthy": healthy, "terminating": leaving}
         counts["disrupted_pods"] = len(status.get("disruptedPods") or ())
         binding = failure or (
-            "no pod is expected" if not expected else f"{healthy} healthy - {desired} needed"
+            f"{healthy} healthy - {desired} needed"
+            if expected
+            else "no controller says how many pods there should be"
+            if healthy
+            else "no pod is expected"
         )
-        change = (
-            f"{count_of(desired + 1, 'pod is', 'pods are')} healthy"
-            if not allowed
-            else "a pod becomes unhealthy"
-        )
+        change = "a pod becomes unhealthy"
+        if failure:
+            change = way_out_of_unmanaged(healthy)
+        elif not allowed:
+            change = way_out_of_budget(budget_of(budget), healthy, desired, expected)
         self.decide(
             budget,
             verdict,
@@ -313,7 +319,7 @@ class DisruptionController(Controller):
                 RuleStep("count", counts, f"{healthy} healthy", SOURCE),
             ),
             binding=binding,
-            would_change_if=f"{change}, or the budget changes or the workload is scaled",
+            would_change_if=change,
             data={"allowed": allowed, "healthy": healthy, "desired": desired},
             signature=verdict,
             acted=False,

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from kubesim.apiserver.verbs.eviction import BudgetStatus, EvictionVerdict, eviction_verdict
 from kubesim.objects.intstr import scaled_value
+from kubesim.quantity import count_of
 
 DELETION_TIMEOUT_SECONDS = 120.0  # an evicted pod is expected to be terminating by then
 
@@ -64,6 +65,46 @@ def disruptions_allowed(*, healthy: int, desired: int, expected: int) -> int:
         expected: number of expected pods.
     """
     return max(0, healthy - desired) if expected > 0 else 0
+
+
+def way_out_of_budget(budget: Budget, healthy: int, desired: int, expected: int) -> str:
+    """Return what would make a budget allow an eviction that it does not allow.
+
+    Args:
+        budget: its spec.
+        healthy, desired, expected: numbers of pods, as in its status.
+
+    >>> way_out_of_budget(Budget(max_unavailable=0), healthy=3, desired=3, expected=3)
+    'spec.maxUnavailable were 1 or more: as it is, no number of healthy pods helps'
+    >>> way_out_of_budget(Budget(min_available=2), healthy=2, desired=2, expected=3)
+    '3 pods are healthy (2 are)'
+    """
+    if not expected:
+        return way_out_of_unmanaged(healthy) if healthy else "its selector matched a healthy pod"
+    if desired < expected:
+        verb = "is" if healthy == 1 else "are"
+        return f"{count_of(desired + 1, 'pod is', 'pods are')} healthy ({healthy} {verb})"
+    if not healthy:
+        return "its pods become healthy (none is), and its rule allows one of them to go"
+    hopeless = ": as it is, no number of healthy pods helps"
+    if budget.min_available is None:
+        return f"spec.maxUnavailable were {expected - healthy + 1} or more{hopeless}"
+    change = f"spec.minAvailable were {healthy - 1} or less"
+    if isinstance(budget.min_available, str):
+        return change + hopeless
+    return f"{change}, or the workload had {desired + 1} healthy pods or more"
+
+
+def way_out_of_unmanaged(healthy: int) -> str:
+    """Return what would help a budget whose number of expected pods cannot be told.
+
+    Percentages and maxUnavailable need the replicas of a controller; a number of pods does not.
+    """
+    least = max(healthy - 1, 0)
+    return (
+        f"spec.minAvailable were a number of pods ({least} or less) in place of the rule, or a "
+        "controller with a scale subresource owned the pods"
+    )
 
 
 class BudgetPod(NamedTuple):

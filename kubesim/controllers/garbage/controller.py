@@ -33,6 +33,7 @@ from kubesim.controllers.garbage.plan import (
 from kubesim.errors import NotFound
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.quantity import count_of
 
 if TYPE_CHECKING:
     from kubesim.objects.types import OwnerReferenceDict
@@ -226,7 +227,8 @@ class GarbageCollector(Controller):
             self._rewrite(dependent, lambda now: _set_owners(now, without_owners(now, [uid])))
         self._rewrite(obj, lambda now: _drop_finalizer(now, ORPHAN_FINALIZER))
         self.counts["orphaned"] += len(dependents)
-        self._record(obj, f"delete {{name}} and orphan its {len(dependents)} dependents", [])
+        orphans = count_of(len(dependents), "dependent")
+        self._record(obj, f"delete {{name}} and orphan its {orphans}", [])
 
     def _wait_for_dependents(self, obj: Document) -> None:
         """Remove the finalizer foregroundDeletion once no dependent blocks; queue those that do."""

@@ -54,6 +54,7 @@ from kubesim.controllers.job.tracking import track_finished_pods
 from kubesim.controllers.shared.podowner import PodOwner, slow_start
 from kubesim.errors import NotFound
 from kubesim.objects import meta
+from kubesim.quantity import count_of
 
 if TYPE_CHECKING:
     from kubesim.objects.types import JobConditionDict, JobDict, JobStatusDict, PodDict
@@ -197,7 +198,9 @@ class JobController(PodOwner["JobDict"]):
             result = SyncResult(finish, JobPlan(), 0, 0, 0, False, failures)
             return _after_deletions(view, deleted, result)
         if waiting or spec.deleting:
-            reason = f"waiting for {waiting} watch events" if waiting else "it is being deleted"
+            reason = "it is being deleted"
+            if waiting:
+                reason = f"waiting for {count_of(waiting, 'watch event')}"
             plan = JobPlan(reason=reason)
             finish = completed(spec, view.succeeded, active)
             return SyncResult(finish, plan, active, view.ready, view.terminating)

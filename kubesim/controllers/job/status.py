@@ -17,6 +17,7 @@ from kubesim.controllers.job.facts import JobSpec
 from kubesim.controllers.job.plan import SOURCE, Finish, JobPlan, JobView
 from kubesim.controllers.job.tracking import TerminatedPodCounts, TrackedPods, job_condition
 from kubesim.controllers.shared.podowner import error_message
+from kubesim.controllers.shared.refusals import way_out_of
 from kubesim.objects import meta
 from kubesim.quantity import count_of
 
@@ -196,11 +197,14 @@ def decision_of(
             verdict = f"create {count_of(plan.create, 'pod')}"
         elif plan.delete:
             verdict = f"delete {', '.join(pod.name for pod in plan.delete)}"
-        if plan.wait:
+        if spec.suspended:
+            change = "spec.suspend were false"
+        elif plan.wait:
             change = "the back-off is over, or a pod succeeds"
             steps.append(RuleStep("back-off", {"wait_seconds": plan.wait}, plan.reason, SOURCE))
     if result.failures:
         binding = error_message(result.failures[0])
+        change = way_out_of(binding)
         steps.append(RuleStep("slow start", {}, f"stopped: {binding}", SOURCE))
     return Decision(
         time=now,

@@ -23,11 +23,11 @@ from kubesim.client import Controller, RuleStep, Tools, retry_on_conflict
 from kubesim.clock.base import Timer
 from kubesim.errors import NotFound
 from kubesim.objects import meta
-from kubesim.objects.kindnames import NODE, POD
+from kubesim.objects.kindnames import LEASE, NODE, POD
 from kubesim.objects.meta import get_condition, set_condition
 from kubesim.objects.pods import node_of
 from kubesim.objects.taints import eviction_delay, taints_of
-from kubesim.objects.wellknown import NO_EXECUTE
+from kubesim.objects.wellknown import LEASE_NAMESPACE, NO_EXECUTE
 
 if TYPE_CHECKING:
     from kubesim.objects.types import NodeDict, PodDict, TaintDict
@@ -235,6 +235,16 @@ class TaintEvictionController(Controller):
         )
         self.api.update_status({**current, "status": {**status, "conditions": conditions}})
 
+    def _silent_since(self, node: str) -> float | None:
+        """Return when the kubelet of a node was last heard of; None while it reports."""
+        document = self.api.peek(NODE, node)
+        ready = None if document is None else get_condition(document, "Ready")
+        if ready is None or ready.get("status") != "Unknown":
+            return None
+        lease = self.api.peek(LEASE, node, LEASE_NAMESPACE)
+        renewed = None if lease is None else lease["spec"].get("renewTime")
+        return self.clock.seconds_at(renewed) if renewed else None
+
     # -- decision records -----------------------------------------------------------------------
 
     def _record_eviction(
@@ -243,16 +253,26 @@ class TaintEvictionController(Controller):
         node = node_of(pod)
         names = ", ".join(f"{taint['key']}:{NO_EXECUTE}" for taint in taints)
         figures = {"node": node, "toleration_s": delay, "now_s": self.clock.now(), "due_s": due}
+        silent = self._silent_since(node)
+        steps = [RuleStep("tolerations", figures, f"{node} has {names}", SOURCE)]
+        if silent is not None:
+            note = f"the kubelet of {node} has been silent since t={silent:g}"
+            steps.insert(0, RuleStep("node", {"silent_since_s": silent}, note, SOURCE))
         if delay == 0:
             verdict = f"evict now: {node} has {names}, which it does not tolerate"
             change = "it had a toleration for that taint"
         else:
             verdict = f"evict at t={due:g}, {delay:g} s after {node} got {names}"
             change = f"the taint is removed before t={due:g}, or the pod is deleted"
+        if silent is not None:
+            verdict += f"; its kubelet has been silent since t={silent:g}"
+            change = (
+                f"{node} comes back before t={due:g}" if delay else f"{change}, or {node} came back"
+            )
         self.decide(
             pod,
             verdict,
-            steps=(RuleStep("tolerations", figures, verdict, SOURCE),),
+            steps=steps,
             binding=names,
             would_change_if=change,
         )

@@ -32,6 +32,7 @@ from kubesim.controllers.replicaset.plan import (
 from kubesim.controllers.shared.controllerrefs import claim
 from kubesim.controllers.shared.podowner import PodOwner, error_message, slow_start
 from kubesim.controllers.shared.ranking import DELETION_COST, parse_deletion_cost, rank_of
+from kubesim.controllers.shared.refusals import way_out_of
 from kubesim.objects import meta
 from kubesim.quantity import count_of
 
@@ -81,7 +82,7 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
         decision, failures = ReplicaPlan(), []
         now = self.clock.now()
         if waiting := self.unsatisfied_expectations(key):
-            decision = ReplicaPlan(reason=f"waiting for {waiting} watch events")
+            decision = ReplicaPlan(reason=f"waiting for {count_of(waiting, 'watch event')}")
         elif not meta.is_terminating(replicaset):
             desired = replicaset["spec"]["replicas"]
             surplus = sum(pod.active for pod in pods) > desired  # only then pods are ranked
@@ -174,13 +175,14 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
         failures: Sequence[Exception],
     ) -> None:
         acted = bool(plan.create or plan.delete)
-        if not acted and self.last_signature(replicaset) == plan.reason:
-            return
         inputs = {
             "replicas": replicaset["spec"]["replicas"],
             "active": sum(pod.active for pod in pods),
             "terminating": sum(pod.terminating for pod in pods),
         }
+        signature = (plan.reason, *inputs.values())
+        if not acted and self.last_signature(replicaset) == signature:
+            return
         verdict = f"nothing to do: {plan.reason}"
         if plan.create:
             verdict = f"create {count_of(plan.create, 'pod')}"
@@ -195,9 +197,11 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
             verdict,
             steps=steps,
             binding=error or plan.reason,
-            would_change_if="spec.replicas changes, or a pod ends, is deleted or is released",
+            would_change_if=way_out_of(error)
+            if error
+            else "spec.replicas changes, or a pod ends, is deleted or is released",
             data={"create": plan.create, "delete": list(plan.delete)},
-            signature=plan.reason,
+            signature=signature,
             acted=acted,
         )
 

@@ -22,6 +22,7 @@ from kubesim.client import Controller, RuleStep, Tools
 from kubesim.controllers.shared.controllerrefs import claim
 from kubesim.controllers.shared.podowner import error_message
 from kubesim.controllers.shared.podstatus import STARTING, families, why_not_ready
+from kubesim.controllers.shared.refusals import way_out_of
 from kubesim.controllers.statefulset import revisions
 from kubesim.controllers.statefulset.plan import (
     SetPod,
@@ -34,7 +35,7 @@ from kubesim.controllers.statefulset.plan import (
     status_of,
 )
 from kubesim.controllers.statefulset.volumeclaims import keep_claims, missing_claims, volumes_of
-from kubesim.errors import AlreadyExists, NotFound
+from kubesim.errors import AlreadyExists, Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.frozen import thaw
 from kubesim.objects.kindnames import CONTROLLER_REVISION, POD, STATEFUL_SET
@@ -110,7 +111,8 @@ class StatefulSetController(Controller):
             return
         self._ensure_revision(statefulset, spec.update_revision)
         decision = plan(spec, facts, self.clock.now())
-        self._record(statefulset, pods, decision)
+        if not decision.create:
+            self._record(statefulset, pods, decision)
         if decision.look_again is not None:
             self.queue.add_after(key, max(0.0, decision.look_again - self.clock.now()))
         try:
@@ -121,6 +123,13 @@ class StatefulSetController(Controller):
                 self._create(statefulset, spec, ordinal)
             for ordinal in decision.delete:
                 self._delete(statefulset, pods[ordinal])
+        except StatusError as error:
+            if decision.create and not isinstance(error, (Conflict, NotFound, AlreadyExists)):
+                self._record(statefulset, pods, decision, error_message(error))
+            raise
+        else:
+            if decision.create:
+                self._record(statefulset, pods, decision)
         finally:
             self._write_status(statefulset, spec, facts)
 
@@ -301,21 +310,37 @@ class StatefulSetController(Controller):
             self._truncate_history(statefulset, new)
 
     def _record(
-        self, statefulset: StatefulSetDict, pods: dict[int, PodDict], plan: StatefulSetPlan
+        self,
+        statefulset: StatefulSetDict,
+        pods: dict[int, PodDict],
+        plan: StatefulSetPlan,
+        refusal: str = "",
     ) -> None:
+        """Record a decision.
+
+        Args:
+            statefulset, pods: the documents; pods by ordinal.
+            plan: what the controller does.
+            refusal: the API server's answer to its request; "": it agreed.
+        """
         steps, change = self._explain(statefulset, pods, plan)
+        if refusal:
+            steps.append(RuleStep("request", {}, f"refused: {refusal}", SOURCE))
+            change = way_out_of(refusal)
         name = meta.name_of(statefulset)
         actions = [f"create {name}-{ordinal}" for ordinal in plan.create]
         actions += [f"delete {name}-{ordinal}" for ordinal in plan.delete]
         self.decide(
             statefulset,
-            ", ".join(actions) or f"nothing to do: {plan.reason}",
+            f"cannot {', '.join(actions)}"
+            if refusal
+            else ", ".join(actions) or f"nothing to do: {plan.reason}",
             steps=steps,
-            binding=plan.reason,
+            binding=refusal or plan.reason,
             would_change_if=change,
             data={"create": list(plan.create), "delete": list(plan.delete)},
-            signature=plan.reason + "".join(str(dict(step.inputs)) for step in steps[1:]),
-            acted=bool(actions),
+            signature=refusal + plan.reason + "".join(str(dict(step.inputs)) for step in steps[1:]),
+            acted=bool(actions) and not refusal,
         )
 
     def _explain(
@@ -337,6 +362,8 @@ class StatefulSetController(Controller):
         if reason not in STARTING:
             steps.append(RuleStep("pod", families({reason: 1}), f"{name}: {reason}"))
         change = f"{name} becomes available"
+        if meta.is_terminating(pod):
+            change = f"{name} has stopped, so that its name is free"
         set_spec = self._spec_of(statefulset)
         current = meta.labels_of(pod).get(REVISION_HASH_LABEL, "")
         desired = revision_for(set_spec, plan.waits_for or 0, current)

@@ -24,6 +24,7 @@ from kubesim.kubelet.usage.meter import TickLog
 from kubesim.objects.pods import is_sidecar
 
 if TYPE_CHECKING:
+    from kubesim.kubelet.pod.phase import EndCause
     from kubesim.objects.types import (
         ContainerDict,
         ContainerStateDict,
@@ -61,6 +62,7 @@ class ContainerState:
         busy: a timer or an image pull will start it; the runner must not.
         in_hook: it runs, and its postStart hook has not ended: its status says that it waits.
         killed: the kubelet killed it for a failed probe, so it is started again.
+        cause: why the kubelet ended its last run; None: it ended by itself.
         stopping: it received SIGTERM or runs its preStop hook, and has not exited yet.
         timers: the timers of its present state.
         process: its program, if its command is understood.
@@ -72,6 +74,7 @@ class ContainerState:
         "backoff",
         "behaviour",
         "busy",
+        "cause",
         "ended",
         "exited_at",
         "in_hook",
@@ -113,6 +116,7 @@ class ContainerState:
         self.backoff = CrashBackOff()
         self.pulls: PullBackOff | None = None  # created by the first failed pull
         self.busy = self.killed = self.stopping = self.in_hook = False
+        self.cause: EndCause | None = None
         self.timers: list[Timer] = []
         self.process: Process | None = None
         self.run_image = ""
@@ -167,7 +171,7 @@ class ContainerState:
         self.wait("")
         self.state, self.started_at, self.run_image = RUNNING, now, self.image
         self.busy = self.killed = self.stopping = False
-        self.process = None
+        self.process = self.cause = None
 
     def begin_hook(self) -> None:
         """Note that it runs, and that its postStart hook begins."""
@@ -268,6 +272,10 @@ class ContainerState:
     def begin_stop(self) -> None:
         """Note that it was told to stop."""
         self.stopping = True
+
+    def blame(self, cause: EndCause) -> None:
+        """Note why the kubelet ends its run."""
+        self.cause = cause
 
     def mark_killed(self) -> None:
         """Note that the kubelet killed it for a failed probe."""

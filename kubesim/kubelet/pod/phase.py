@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.objects.meta import set_condition
 
@@ -70,6 +70,22 @@ class Container:
     def done(self) -> bool:
         """Whether it succeeded."""
         return self.state == TERMINATED and self.exit_code == 0
+
+
+class EndCause(NamedTuple):
+    """Why the kubelet ended a run of a container, as explanations tell it.
+
+    Attributes:
+        rule: ``memory limit``, ``liveness probe`` or ``startup probe``.
+        figures: the values that decided.
+        result: what happened.
+        way_out: what would have kept it running.
+    """
+
+    rule: str
+    figures: Mapping[str, object]
+    result: str
+    way_out: str
 
 
 def phase(containers: Sequence[Container], restart_policy: str, *, ended: bool = False) -> str:

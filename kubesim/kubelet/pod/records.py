@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kubesim.client import Decision, RuleStep
-from kubesim.kubelet.pod.backoff import FORGET_SECONDS, MAX_SECONDS
+from kubesim.kubelet.pod.backoff import MAX_SECONDS
+from kubesim.kubelet.pod.phase import EndCause
 from kubesim.kubelet.pod.probes import ProbeResult
 from kubesim.objects import meta
-from kubesim.quantity import count_of
+from kubesim.quantity import count_of, format_memory
 
 if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
@@ -30,6 +31,12 @@ REMEDIES = {
     "TaintToleration": "the pod tolerated the node's NoExecute taints",
 }
 RESOURCES = "https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/"
+
+SOURCES = {
+    "memory limit": RESOURCES,
+    "liveness probe": f"{LIFECYCLE}#container-probes",
+    "startup probe": f"{LIFECYCLE}#container-probes",
+}
 
 
 def pod_record(
@@ -74,6 +81,7 @@ def restart_record(
     restarts: int,
     delay: float,
     killed: bool,
+    cause: EndCause | None = None,
 ) -> Decision:
     """Return why a container is restarted, and when.
 
@@ -85,11 +93,16 @@ def restart_record(
         restarts: number of restarts so far.
         delay: seconds of the back-off.
         killed: the kubelet killed it for a failed probe.
+        cause: why the kubelet ended it; None: it ended by itself.
     """
     code, reason = ended.get("exitCode"), str(ended.get("reason", ""))
-    memory = reason == "OOMKilled"
-    steps = [
+    binding = "back-off" if delay else "restart policy"
+    if cause is not None or reason == "StartError":
+        binding = "command" if cause is None else cause.rule
+    cause = cause or _own_end(ended, container, policy)
+    steps = (
         RuleStep("exit", {"exit_code": code, "reason": reason}, f"container {container} ended", ""),
+        RuleStep(cause.rule, cause.figures, cause.result, SOURCES.get(cause.rule, LIFECYCLE)),
         RuleStep(
             "restart policy",
             {"policy": policy, "failed_probe": killed},
@@ -102,22 +115,53 @@ def restart_record(
             f"{delay:g} s after its exit" if delay else "at once: the first restart has no delay",
             f"{LIFECYCLE}#restart-policy",
         ),
-    ]
-    if memory:
-        steps.insert(1, RuleStep("memory limit", {}, "it used more than its limit", RESOURCES))
+    )
     return pod_record(
         now,
         pod,
         component,
         f"container {container} (exit code {code}, {reason}) starts again in {delay:g} s",
         *steps,
-        binding="memory limit" if memory else "back-off" if delay else "restart policy",
-        would_change_if=(
-            f"it ran for more than {FORGET_SECONDS:g} s: then its next restart has no delay"
-            if policy == "Always"
-            else "it ended with exit code 0: then it is not started again"
-        ),
+        binding=binding,
+        would_change_if=cause.way_out,
         data={"restarts": restarts, "delay_seconds": delay, "exit_code": code},
+    )
+
+
+def _own_end(ended: Mapping[str, object], container: str, policy: str) -> EndCause:
+    """Return why a container ended that its kubelet did not kill."""
+    code, message = ended.get("exitCode"), str(ended.get("message") or "")
+    if ended.get("reason") == "StartError":
+        way_out = "its command named a program that its image contains"
+        return EndCause("command", {}, f"it could not be started: {message}", way_out)
+    if code == 0:
+        change = "its program ran on (for work that ends: restartPolicy OnFailure, or a Job)"
+        return EndCause("exit code", {"exit_code": 0}, "its program ended by itself", change)
+    change = "its program ran on" if policy == "Always" else "its program ended with exit code 0"
+    change += f"; kubectl logs -c {container} --previous shows what it wrote"
+    result = f"its program ended by itself with exit code {code}"
+    return EndCause("exit code", {"exit_code": code}, message or result, change)
+
+
+def memory_cause(used: int, limit: int | None) -> EndCause:
+    """Return the cause of a container that used more memory than its limit, in bytes."""
+    at_most = "none" if limit is None else format_memory(limit)
+    return EndCause(
+        "memory limit",
+        {"used_bytes": used, "limit_bytes": limit},
+        f"it used {format_memory(used)}, its limit is {at_most}",
+        f"resources.limits.memory were more than {format_memory(used)}, or it used less",
+    )
+
+
+def probe_cause(result: ProbeResult) -> EndCause:
+    """Return the cause of a container that failed its liveness or startup probe."""
+    times = count_of(result.failures, "time")
+    return EndCause(
+        f"{result.kind} probe",
+        {"failures_in_a_row": result.failures, "failure_threshold": result.threshold},
+        f"failed {times} in a row: {result.output}",
+        f"its {result.kind} probe succeeded; the last attempt said: {result.output}",
     )
 
 

@@ -366,15 +366,17 @@ class PodRunner:
             container.set_probe_results(started=container.started, ready=ready)
             self._status.write()
         elif result.after is False:
+            container.blame(records.probe_cause(result))
             self._terminator.kill(container, result.kind)
         elif result.kind == STARTUP:
             ready = not self._probes.has(container, READINESS)
             container.set_probe_results(started=True, ready=ready)
             self._sync()  # a sidecar that has started lets the next container start
 
-    def _out_of_memory(self, container: ContainerState) -> None:
-        """End a container that used more memory than its limit."""
+    def _out_of_memory(self, container: ContainerState, used: int) -> None:
+        """End a container that used more memory than its limit, in bytes."""
         pod = self._context
+        container.blame(records.memory_cause(used, container_limits(container.spec)[1]))
         message = f"Container {container.name} of pod {pod.name} used more memory than its limit"
         pod.log("PodOOMKilled", message, "warn")
         self._terminator.exit(container, KILL_EXIT_CODE, "OOMKilled")

@@ -127,6 +127,7 @@ class ContainerStarter:
                 restarts=container.restarts,
                 delay=delay,
                 killed=container.killed,
+                cause=container.cause,
             )
         )
 

@@ -74,7 +74,7 @@ class Meter(Generic[ContainerT]):
         models: its usage models.
         load: requests per second that reach it.
         exceeds: names of the containers that may exceed their memory limit; all others are capped.
-        killed: called with a container above its memory limit.
+        killed: called with a container above its memory limit, and the bytes that it would use.
         failed: called with the containers whose model raised, and the error.
     """
 
@@ -88,7 +88,7 @@ class Meter(Generic[ContainerT]):
         load: Load | None,
         *,
         exceeds: frozenset[str],
-        killed: Callable[[ContainerT], object],
+        killed: Callable[[ContainerT, int], object],
         failed: Callable[[Sequence[ContainerT], BaseException], object],
     ) -> None:
         self._api = api
@@ -156,7 +156,7 @@ class Meter(Generic[ContainerT]):
                     cpu = most_cpu  # throttled
                 if memory > most_memory:
                     if exceeds:
-                        self._killed(container)
+                        self._killed(container, int(memory))
                         return
                     memory = most_memory
             log(moment)
@@ -176,19 +176,19 @@ class Meter(Generic[ContainerT]):
             if used is None:
                 return
             row: list[str | int] = []
-            over: list[ContainerT] = []
+            over: list[tuple[ContainerT, int]] = []
             for container in containers:
                 cpu, memory = used[container.name]
                 most_cpu, most_memory = limits[container.name]
                 if memory > most_memory and container.name in self._exceeds:
-                    over.append(container)
+                    over.append((container, int(memory)))
                     continue
                 container.tick_log.append(moment)
                 row += (container.name, min(cpu, most_cpu), min(memory, most_memory))
             if row:
                 write(moment, TICK_SECONDS, *row)
-            for container in over:
-                self._killed(container)
+            for container, memory in over:
+                self._killed(container, memory)
 
         return tick
 

@@ -1,0 +1,62 @@
+"""The rules of diagnosis by kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from kubesim.apiserver import KubeAPI
+from kubesim.client import Decision
+from kubesim.ctl.diagnosis.deletion import held_by_finalizers, held_pod
+from kubesim.ctl.diagnosis.facts import Diagnosis, Facts
+from kubesim.ctl.diagnosis.pods import failed_pod, gated_pod
+from kubesim.ctl.diagnosis.services import unanswered_service
+from kubesim.ctl.diagnosis.workloads import waiting_job, waiting_statefulset
+from kubesim.objects import meta
+from kubesim.objects.frozen import ReadOnlyDocument
+from kubesim.objects.references import Reference
+
+if TYPE_CHECKING:
+    from kubesim.objects.types import JobDict, PodDict, ServiceDict, StatefulSetDict
+
+KUBELET = "kubelet"
+
+
+def diagnose(api: KubeAPI, target: Reference, latest: Decision | None) -> Decision | None:
+    """Return what holds an object up now; None if nothing does, or if there is no such object.
+
+    Args:
+        api: the API server.
+        target: the object.
+        latest: the newest recorded decision about it.
+    """
+    obj = api.peek(target.kind, target.name, target.namespace or None)
+    if obj is None:
+        return None
+    facts = Facts(api)
+    recorded = latest is not None and latest.component.startswith(KUBELET)
+    diagnosis = _diagnosis(facts, target.kind, obj, recorded=recorded)
+    return None if diagnosis is None else diagnosis.decision(obj, facts.now)
+
+
+def _diagnosis(
+    facts: Facts, kind: str, obj: ReadOnlyDocument, *, recorded: bool
+) -> Diagnosis | None:
+    """Return the diagnosis of an object.
+
+    Args:
+        facts: what there is.
+        kind, obj: the object.
+        recorded: the newest decision is the kubelet's, so it says why a pod has failed.
+    """
+    if kind == "Pod":
+        pod = cast("PodDict", obj)
+        return held_pod(facts, pod) or gated_pod(pod) or (None if recorded else failed_pod(pod))
+    if meta.is_terminating(obj) and kind != "Namespace":
+        return held_by_finalizers(facts, obj)
+    if kind == "StatefulSet":
+        return waiting_statefulset(facts, cast("StatefulSetDict", obj))
+    if kind == "Job":
+        return waiting_job(facts, cast("JobDict", obj))
+    if kind == "Service":
+        return unanswered_service(facts, cast("ServiceDict", obj))
+    return None
