@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kubesim.client import RuleStep
-from kubesim.ctl.diagnosis.facts import Diagnosis, Facts, seconds_text
+from kubesim.ctl.diagnosis.facts import ApiObject, Diagnosis, Facts, seconds_text
 from kubesim.objects import meta
-from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.pods import node_of
 from kubesim.quantity import count_of
 
@@ -35,13 +34,13 @@ REMOVERS = {
 }
 
 
-def held_by_finalizers(facts: Facts, obj: ReadOnlyDocument) -> Diagnosis | None:
+def held_by_finalizers(facts: Facts, obj: ApiObject) -> Diagnosis | None:
     """Return which finalizers keep an object that is being deleted; None: none does."""
     finalizers = [str(name) for name in obj["metadata"].get("finalizers") or ()]
     if not set(finalizers) - GARBAGE_COLLECTORS:
         return None  # the garbage collector has recorded which dependents it waits for
     since = _deleted_at(facts, obj)
-    asked = RuleStep("deletion", {}, f"requested at {seconds_text(since)}", FINALIZERS)
+    request = RuleStep("deletion", {}, f"requested at {seconds_text(since)}", FINALIZERS)
     steps = [RuleStep(f"finalizer {name}", {}, _remover(obj, name), FINALIZERS)
              for name in finalizers]  # fmt: skip
     what = "finalizer" if len(finalizers) == 1 else "finalizers"
@@ -49,12 +48,12 @@ def held_by_finalizers(facts: Facts, obj: ReadOnlyDocument) -> Diagnosis | None:
     where = f" -n {namespace}" if namespace else ""
     patch = f"kubectl patch {obj['kind'].lower()} {meta.name_of(obj)}{where} --type=merge -p"
     finalizer_patch = '\'{"metadata":{"finalizers":null}}\''
-    gone = "are" if len(finalizers) > 1 else "is"
+    verb = "are" if len(finalizers) > 1 else "is"
     return Diagnosis(
         f"being deleted since {seconds_text(since)}: waits for the {what} {', '.join(finalizers)}",
-        (asked, *steps),
+        (request, *steps),
         "metadata.finalizers",
-        f"the {what} {gone} removed: by the controller that added it, or, if that will never "
+        f"the {what} {verb} removed: by the controller that added it, or, if that will never "
         f"happen, by hand: {patch} {finalizer_patch}",
     )
 
@@ -140,14 +139,14 @@ def _in_its_grace(facts: Facts, pod: PodDict) -> Diagnosis | None:
     )
 
 
-def _deleted_at(facts: Facts, obj: ReadOnlyDocument) -> float | None:
+def _deleted_at(facts: Facts, obj: ApiObject) -> float | None:
     """Return when the deletion was requested: deletionTimestamp less the grace period."""
     end = facts.second(obj["metadata"].get("deletionTimestamp"))
     grace = int(obj["metadata"].get("deletionGracePeriodSeconds") or 0)
     return None if end is None else end - grace
 
 
-def _remover(obj: ReadOnlyDocument, finalizer: str) -> str:
+def _remover(obj: ApiObject, finalizer: str) -> str:
     """Return who has to remove a finalizer."""
     if finalizer in REMOVERS:
         return f"removed by {REMOVERS[finalizer]}"

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, cast
 from kubesim.apiserver import KubeAPI
 from kubesim.client import Decision
 from kubesim.ctl.diagnosis.deletion import held_by_finalizers, held_pod
-from kubesim.ctl.diagnosis.facts import Diagnosis, Facts
+from kubesim.ctl.diagnosis.facts import ApiObject, Diagnosis, Facts
 from kubesim.ctl.diagnosis.pods import failed_pod, gated_pod
 from kubesim.ctl.diagnosis.services import unanswered_service
 from kubesim.ctl.diagnosis.workloads import waiting_job, waiting_statefulset
 from kubesim.objects import meta
-from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.references import Reference
 
 if TYPE_CHECKING:
@@ -38,9 +37,7 @@ def diagnose(api: KubeAPI, target: Reference, latest: Decision | None) -> Decisi
     return None if diagnosis is None else diagnosis.decision(obj, facts.now)
 
 
-def _diagnosis(
-    facts: Facts, kind: str, obj: ReadOnlyDocument, *, recorded: bool
-) -> Diagnosis | None:
+def _diagnosis(facts: Facts, kind: str, obj: ApiObject, *, recorded: bool) -> Diagnosis | None:
     """Return the diagnosis of an object.
 
     Args:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kubesim.objects.types import NodeDict, PodDict
 
 COMPONENT = "explain"
+ApiObject = ReadOnlyDocument
+"""An object of any kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Diagnosis:
     binding: str
     way_out: str
 
-    def decision(self, obj: ReadOnlyDocument, now: float) -> Decision:
+    def decision(self, obj: ApiObject, now: float) -> Decision:
         """Return the diagnosis as a record about an object."""
         return Decision(
             time=now,
@@ -72,7 +74,7 @@ class Facts:
         """Return all pods of a namespace."""
         return self.api.snapshot(POD, namespace)[0]
 
-    def pods_of(self, owner: ReadOnlyDocument) -> list[PodDict]:
+    def pods_of(self, owner: ApiObject) -> list[PodDict]:
         """Return the pods that an object owns."""
         return [
             pod for pod in self.pods_in(meta.namespace_of(owner)) if meta.is_owned_by(pod, owner)

@@ -30,16 +30,16 @@ def waiting_statefulset(facts: Facts, statefulset: StatefulSetDict) -> Diagnosis
     A name is used again only when the pod that has it is gone for certain.
     """
     for pod in sorted(facts.pods_of(statefulset), key=meta.name_of):
-        held = held_pod(facts, pod)
-        if held is None or held.binding == "terminationGracePeriodSeconds":
+        blocked = held_pod(facts, pod)
+        if blocked is None or blocked.binding == "terminationGracePeriodSeconds":
             continue
         name = meta.name_of(pod)
-        step = RuleStep("pod", {"pod": name}, held.verdict, IDENTITY)
+        step = RuleStep("pod", {"pod": name}, blocked.verdict, IDENTITY)
         return Diagnosis(
-            f"waits for {name} to stop: {held.verdict}",
-            (step, *held.steps),
-            f"{name}: {held.binding}",
-            held.way_out,
+            f"waits for {name} to stop: {blocked.verdict}",
+            (step, *blocked.steps),
+            f"{name}: {blocked.binding}",
+            blocked.way_out,
         )
     return None
 
