@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubesim.analytics import Analytics
-from kubesim.apiserver.clusterkinds import ingress, networking, policies, webhooks
+from kubesim.apiserver.clusterkinds import (
+    apiservices,
+    certificates,
+    events,
+    flowcontrol,
+    ingress,
+    networking,
+    policies,
+    resourceclaims,
+    runtimeclasses,
+    webhooks,
+)
 from kubesim.apiserver.core import Core
 from kubesim.apiserver.kinds import (
     apps,
@@ -32,7 +43,17 @@ from kubesim.objects.meta import name_of
 from kubesim.store import EtcdStore
 
 FEATURE_GATES = {"HPAScaleToZero": "scale_to_zero", "HPAConfigurableTolerance": "own_tolerance"}
-ADMINISTERED = (ingress, networking, webhooks, policies)
+ADMINISTERED = (
+    ingress,
+    networking,
+    webhooks,
+    policies,
+    apiservices,
+    certificates,
+    flowcontrol,
+    resourceclaims,
+    runtimeclasses,
+)
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
@@ -46,7 +67,7 @@ def default_registry(*, scale_to_zero: bool = False, own_tolerance: bool = False
     """
     scaling = autoscaling.kinds(scale_to_zero=scale_to_zero, own_tolerance=own_tolerance)
     first = [
-        *core.KINDS,
+        *(events.in_events_group(each) if each.kind == "Event" else each for each in core.KINDS),
         *configuration.KINDS,
         *services.KINDS,
         *apps.KINDS,

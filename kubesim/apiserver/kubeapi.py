@@ -33,6 +33,7 @@ from kubesim.apiserver.parts import method_of
 from kubesim.apiserver.registry import Registry
 from kubesim.apiserver.verbs.advice import Advice
 from kubesim.apiserver.verbs.apply import Applier
+from kubesim.apiserver.verbs.approval import Approvals
 from kubesim.apiserver.verbs.create import ObjectCreator, WritePath
 from kubesim.apiserver.verbs.delete import Deleter
 from kubesim.apiserver.verbs.eviction import Evictions
@@ -95,7 +96,8 @@ class KubeAPI:
         self.writer = ObjectWriter(core, path, fields)
         self.write_path = path
         self.scale = ScaleSubresource(core, fields)
-        self.patcher = Patcher(core, self.writer, self.scale)
+        self.approvals = Approvals(core, self.writer)
+        self.patcher = Patcher(core, self.writer, self.scale, self.approvals)
         self.applier = Applier(core, path, self.creator, self.writer)
         self.deleter = Deleter(core, self.reader, advice)
         self.evictions = Evictions(core, self.deleter)
@@ -137,6 +139,7 @@ class KubeAPI:
     update = cast("UpdateVerb", method_of("writer", ObjectWriter.update))
     update_status = cast("UpdateVerb", method_of("writer", ObjectWriter.update_status))
     finalize = method_of("writer", ObjectWriter.finalize)
+    update_approval = method_of("approvals", Approvals.update_approval)
     patch = method_of("patcher", Patcher.patch)
     apply = method_of("applier", Applier.apply)
 

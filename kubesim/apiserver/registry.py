@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from kubesim.apiserver.kindversions import WORKLOAD_SCALE, KindVersion, ScalePaths
 from kubesim.apiserver.validation import SUBDOMAIN_RULE, FieldErrors
 from kubesim.clock.base import Clock, Streams, change_lock
 from kubesim.errors import AlreadyExists, NotFound, mapping_hint
@@ -52,46 +53,6 @@ ValidateUpdate = Callable[[Document, Document, FieldErrors], None]
 Admit = Callable[[ServerView, Document, Document | None], None]
 Warn = Callable[[Document, bool], list[str]]
 Compute = Callable[[ServerView], list[Document]]
-Convert = Callable[[Document], Document]
-
-
-def _same(document: Document) -> Document:
-    """Return the document itself: the versions differ in name alone."""
-    return document
-
-
-@dataclass(frozen=True)
-class KindVersion:
-    """A further version in which a kind is served; the store holds one version alone.
-
-    Attributes:
-        version: for example ``v1``.
-        to_stored: converts a document of this version to the stored version; both functions get a
-            copy and may change it.
-        from_stored: converts a document of the stored version to this one.
-        columns, schema: as of `Kind`.
-    """
-
-    version: str
-    to_stored: Convert = _same
-    from_stored: Convert = _same
-    columns: tuple[Document, ...] = ()
-    schema: Document | None = None
-
-
-@dataclass(frozen=True)
-class ScalePaths:
-    """Where a kind keeps the fields of its scale subresource: paths of fields, without index.
-
-    Attributes:
-        replicas: the desired number of pods.
-        status_replicas: the current number of pods.
-        selector: a label selector, as an object or as a string; "": the kind has none.
-    """
-
-    replicas: str = "spec.replicas"
-    status_replicas: str = "status.replicas"
-    selector: str = "spec.selector"
 
 
 @dataclass(frozen=True, eq=False)  # compared by identity: caches keep what is derived from a kind
@@ -112,6 +73,7 @@ class Kind:
         validate: reports every broken rule of a new or changed object.
         validate_update: reports changes of immutable fields; called with (new, old).
         validate_new: reports broken rules that hold at creation alone.
+        kept: of a kind that is only kept: what does not happen to its objects, for a warning.
         warn: returns warnings for the client that writes an object: called with (the object as it
             was stored, whether the write created it).
         valid_name: whether a name is valid.
@@ -142,6 +104,7 @@ class Kind:
             clients); "": its dependents are not garbage collected.
         prefix: of the keys of its objects in the store.
         key: key(namespace, name) is the key of an object in the store.
+        advises: whether writes of its objects are answered with warnings of the kind.
         api_version: ``apps/v1``, or ``v1`` for the core group.
         resource: its name in messages: ``pods``, ``statefulsets.apps``.
         qualified_kind: its name in messages of validation: ``Pod``, ``StatefulSet.apps``.
@@ -158,6 +121,7 @@ class Kind:
     validate: Validate | None = None
     validate_update: ValidateUpdate | None = None
     validate_new: Validate | None = None
+    kept: str = ""
     warn: Warn | None = None
     valid_name: Callable[[object], bool] = valid_dns1123_subdomain
     name_rule: str = SUBDOMAIN_RULE
@@ -178,13 +142,14 @@ class Kind:
     singular: str = ""
     verbs: tuple[str, ...] = ()
     versions: tuple[KindVersion, ...] = ()
-    scale_paths: ScalePaths = ScalePaths()
+    scale_paths: ScalePaths = WORKLOAD_SCALE
     custom: bool = False
     columns: tuple[Document, ...] = ()
     schema: Document | None = None
     propagation: str = "Background"
     prefix: str = field(init=False)
     key: Callable[[str, str], str] = field(init=False, repr=False)
+    advises: bool = field(init=False)
     api_version: str = field(init=False)
     resource: str = field(init=False)
     qualified_kind: str = field(init=False)
@@ -195,6 +160,7 @@ class Kind:
         derived: dict[str, object] = {
             "prefix": prefix,
             "key": (prefix + ("{}/{}" if self.namespaced else "{1}")).format,
+            "advises": bool(self.kept) or self.warn is not None,
             "api_version": f"{group}/{self.version}" if group else self.version,
             "resource": f"{self.plural}.{group}" if group else self.plural,
             "qualified_kind": f"{self.kind}.{group}" if group else self.kind,
@@ -207,11 +173,17 @@ class Kind:
     def version_of(self, api_version: str) -> KindVersion | None:
         """Return the served version with that apiVersion, or None."""
         group, _, version = api_version.rpartition("/")
-        if group != self.group:
-            return None
-        if version == self.version:
+        if group == self.group and version == self.version:
             return KindVersion(version, columns=self.columns, schema=self.schema)
-        return next((other for other in self.versions if other.version == version), None)
+        for other in self.versions:
+            if other.version == version and (other.group or self.group) == group:
+                return other
+        return None
+
+    def group_versions(self) -> list[tuple[str, str]]:
+        """Return each (group, version) in which the kind is served; the stored one first."""
+        others = [(other.group or self.group, other.version) for other in self.versions]
+        return [(self.group, self.version), *others]
 
     def in_version(self, api_version: str) -> Kind:
         """Return the kind as a further version describes it; itself for the stored version.
@@ -221,10 +193,15 @@ class Kind:
         if api_version == self.api_version:
             return self
         other = self.version_of(api_version)
-        if other is None or other.version == self.version:
+        if other is None:
             return self
         return replace(
-            self, version=other.version, schema=other.schema, columns=other.columns, versions=()
+            self,
+            group=other.group or self.group,
+            version=other.version,
+            schema=other.schema,
+            columns=other.columns,
+            versions=(),
         )
 
     def prefix_of(self, namespace: str | None) -> str:
@@ -282,9 +259,9 @@ class Registry:
     def _serve(self) -> None:
         """Rebuild `served`, and publish it with one assignment."""
         self.served = {
-            (kind.group, version, kind.plural): kind
+            (group, version, kind.plural): kind
             for kind in self.by_kind.values()
-            for version in (kind.version, *(other.version for other in kind.versions))
+            for group, version in kind.group_versions()
         }
 
     def replace(self, kind: Kind) -> None:
@@ -329,10 +306,10 @@ class Registry:
             names = (kind.kind.lower(), kind.singular, kind.plural, *kind.short_names)
             if first not in names:
                 continue
-            versions = (kind.version, *(other.version for other in kind.versions))
-            if group and group == kind.group:
+            served = kind.group_versions()
+            if group and any(group == other for other, _ in served):
                 return kind
-            if dot and versioned_group == kind.group and version in versions:
+            if dot and (versioned_group, version) in served:
                 return kind
         return None
 
@@ -384,3 +361,6 @@ class Registry:
             plural: plural name of the kind, in lower case.
         """
         return self.served.get((group, version, plural))
+
+
+__all__ = ["Kind", "KindVersion", "Registry", "ScalePaths", "ServerView"]

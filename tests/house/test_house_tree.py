@@ -29,7 +29,7 @@ PACKAGES = [source.name for source in PYTHON if source.path.name == "__init__.py
 # own, never from its own row or a row below. Every package that has folders is listed.
 INNER_LAYERS: dict[str, list[set[str]]] = {
     "kubesim.apiserver": [
-        {"audit", "parts", "validation"},
+        {"audit", "kindversions", "parts", "validation"},
         {"options", "podvalidation", "registry"},
         {"admission", "core", "printers", "schema", "typedverbs"},
         {"fieldmanager", "kinds", "patch", "watching"},

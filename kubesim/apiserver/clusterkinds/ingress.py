@@ -11,7 +11,6 @@ plugin/pkg/admission/network/defaultingressclass/admission.go.
 from __future__ import annotations
 
 from kubesim.apiserver.clusterkinds.rules import (
-    not_enforced,
     validate_host,
     validate_label,
     validate_path_segment,
@@ -32,7 +31,6 @@ CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 ANNOTATION_WARNING = (
     f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"
 )
-NO_TRAFFIC = not_enforced("Ingress", "no traffic passes through it")
 DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 SCOPES = ("Cluster", "Namespace")
@@ -96,11 +94,9 @@ def validate_new_ingress(ingress: Document, errors: FieldErrors) -> None:
 
 
 def warn_of_ingress(ingress: Document, created: bool) -> list[str]:
-    """Warn, at creation, that no traffic passes an Ingress, and of the old annotation."""
-    warnings = NO_TRAFFIC(ingress, created)
-    if created and CLASS_ANNOTATION in annotations_of(ingress):
-        warnings.append(ANNOTATION_WARNING)
-    return warnings
+    """Warn, at creation, of the old annotation."""
+    is_old = created and CLASS_ANNOTATION in annotations_of(ingress)
+    return [ANNOTATION_WARNING] if is_old else []
 
 
 def _validate_rule(rule: Document, path: str, errors: FieldErrors) -> None:
@@ -245,6 +241,7 @@ KINDS = (
         admit=admit_ingress,
         validate=validate_ingress,
         validate_new=validate_new_ingress,
+        kept="no traffic passes through it",
         warn=warn_of_ingress,
         validate_status=validate_ingress_status,
         zero_status={"loadBalancer": {}},

@@ -12,7 +12,6 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 
 from kubesim.apiserver.clusterkinds.rules import (
-    not_enforced,
     validate_cidr,
     validate_path_segment,
     validate_subdomain,
@@ -204,7 +203,7 @@ KINDS = (
         short_names=("netpol",),
         default=default_policy,
         validate=validate_policy,
-        warn=not_enforced("NetworkPolicy", "it blocks no traffic"),
+        kept="it blocks no traffic",
         status=False,
     ),
     Kind(

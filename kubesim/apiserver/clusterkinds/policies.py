@@ -20,7 +20,6 @@ from kubesim.apiserver.clusterkinds.admissionrules import (
     validate_match_resources,
 )
 from kubesim.apiserver.clusterkinds.rules import (
-    not_enforced,
     validate_path_segment,
     validate_subdomain,
 )
@@ -244,7 +243,7 @@ KINDS = (
         namespaced=False,
         categories=("api-extensions",),
         default=default_policy,
-        warn=not_enforced("ValidatingAdmissionPolicy", NOT_EVALUATED),
+        kept=NOT_EVALUATED,
         validate=validate_validating_policy,
     ),
     Kind(
@@ -254,7 +253,7 @@ KINDS = (
         namespaced=False,
         categories=("api-extensions",),
         default=default_binding,
-        warn=not_enforced("ValidatingAdmissionPolicyBinding", NOT_EVALUATED),
+        kept=NOT_EVALUATED,
         validate=validate_validating_binding,
         status=False,
     ),
@@ -267,7 +266,7 @@ KINDS = (
         namespaced=False,
         categories=("api-extensions",),
         default=default_policy,
-        warn=not_enforced("MutatingAdmissionPolicy", NOT_EVALUATED),
+        kept=NOT_EVALUATED,
         validate=validate_mutating_policy,
         status=False,
     ),
@@ -280,7 +279,7 @@ KINDS = (
         namespaced=False,
         categories=("api-extensions",),
         default=default_binding,
-        warn=not_enforced("MutatingAdmissionPolicyBinding", NOT_EVALUATED),
+        kept=NOT_EVALUATED,
         validate=validate_binding,
         status=False,
     ),

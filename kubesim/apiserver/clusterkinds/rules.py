@@ -10,7 +10,6 @@ import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from kubesim.apiserver.podvalidation.formats import at_most
-from kubesim.apiserver.registry import Warn
 from kubesim.apiserver.validation import LABEL_RULE, SUBDOMAIN_RULE, FieldErrors
 from kubesim.objects.meta import MAX_NAME, valid_dns1123_label, valid_dns1123_subdomain
 
@@ -24,17 +23,6 @@ CIDR_RULE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 PATH_RULE = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')"
 PREFIXED_RULE = 'must be a domain-prefixed path (such as "acme.io/foo")'
 _HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", re.ASCII)
-
-
-def not_enforced(kind: str, what: str) -> Warn:
-    """Return a hook that warns, at creation, that a kind is only kept.
-
-    Args:
-        kind: the kind.
-        what: what does not happen.
-    """
-    message = f"kubesim keeps this {kind} but does not enforce it: {what}"
-    return lambda _document, created: [message] if created else []
 
 
 def validate_subdomain(path: str, value: str, errors: FieldErrors) -> None:

@@ -21,7 +21,6 @@ from kubesim.apiserver.clusterkinds.admissionrules import (
     validate_conditions,
     validate_rule,
 )
-from kubesim.apiserver.clusterkinds.rules import not_enforced
 from kubesim.apiserver.kinds.services import NAME_RULE, valid_service_name
 from kubesim.apiserver.podvalidation.formats import PORT_RULE
 from kubesim.apiserver.podvalidation.selectors import validate_selector
@@ -185,7 +184,7 @@ KINDS = tuple(
         categories=("api-extensions",),
         default=default_webhooks,
         validate=validate_webhooks,
-        warn=not_enforced(f"{kind}WebhookConfiguration", "no webhook is called"),
+        kept="no webhook is called",
         status=False,
         counted_field="webhooks",
     )

@@ -16,6 +16,7 @@ from kubesim.apiserver.registry import Kind
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import labels_of, name_of, namespace_of
 
+NOT_ENFORCED = "kubesim keeps this {kind} but does not enforce it: {what}"
 NOT_CALLED = "{about} matches this {operation}, but kubesim does not call it yet"
 NAMESPACES = "/registry/namespaces/"
 
@@ -48,6 +49,8 @@ class Advice:
             operation: CREATE, UPDATE or DELETE.
             warnings: the list of the client.
         """
+        if kind.kept and operation == "CREATE":
+            warnings.append(NOT_ENFORCED.format(kind=kind.kind, what=kind.kept))
         if kind.warn is not None and operation != "DELETE":
             warnings.extend(kind.warn(document, operation == "CREATE"))
         if self.rules:
@@ -64,7 +67,7 @@ class Advice:
         if namespace:
             kv = self._core.store.get(f"{NAMESPACES}{namespace}")
             of_namespace = {} if kv is None else labels_of(kv.value)
-        versions = (kind.version, *(other.version for other in kind.versions))
+        versions = tuple(version for group, version in kind.group_versions() if group == kind.group)
         return AdmissionRequest(
             operation,
             kind.group,

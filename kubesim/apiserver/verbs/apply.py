@@ -125,7 +125,7 @@ class Applier:
 
     def _warn(self, kind: Kind, applied: Document, operation: str, options: WriteOptions) -> None:
         """Add the warnings of the object that was applied."""
-        if (kind.warn is not None or self._path.advice.rules) and "warnings" in options:
+        if (kind.advises or self._path.advice.rules) and "warnings" in options:
             self._path.advice.add(kind, applied, operation, options["warnings"])
 
     def _check(

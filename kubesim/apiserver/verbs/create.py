@@ -208,7 +208,7 @@ class ObjectCreator:
             self._path.check_fields(kind, document, options, "Create")
         self._path.set_namespace(kind, new["metadata"], namespace)
         created = self.insert(kind, new, dry_run, options.get("field_manager", ""))
-        if (kind.warn is not None or self._path.advice.rules) and "warnings" in options:
+        if (kind.advises or self._path.advice.rules) and "warnings" in options:
             self._path.advice.add(kind, created, "CREATE", options["warnings"])
         return created
 

@@ -20,6 +20,7 @@ from kubesim.apiserver.patch.strategic import strategic_patch
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.strict import SHOWN, check_patched
 from kubesim.apiserver.schema.structural import wrong_type, wrong_type_in_status
+from kubesim.apiserver.verbs.approval import Approvals
 from kubesim.apiserver.verbs.create import check_options
 from kubesim.apiserver.verbs.scale import ScaleSubresource
 from kubesim.apiserver.verbs.versions import in_version
@@ -45,7 +46,7 @@ NO_STRATEGIC = (
     "the body of the request was in an unknown format - accepted media types include: "
     "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
 )
-SUBRESOURCES = ("", "status", "scale")
+SUBRESOURCES = ("", "status", "scale", "approval")
 GO_TYPES = {str: "string", bool: "bool", list: "slice"}  # others: number
 
 
@@ -56,9 +57,13 @@ class Patcher:
         core: of the server.
         writer: writes the patched object.
         scale: reads and writes the scale subresource.
+        approvals: writes the approval of certificate signing requests.
     """
 
-    def __init__(self, core: Core, writer: ObjectWriter, scale: ScaleSubresource) -> None:
+    def __init__(
+        self, core: Core, writer: ObjectWriter, scale: ScaleSubresource, approvals: Approvals
+    ) -> None:
+        self._approvals = approvals
         self._core = core
         self._writer = writer
         self._scale = scale
@@ -84,7 +89,7 @@ class Patcher:
             patch: an object ("merge", "strategic") or a list of operations ("json").
             namespace: None: ``default``.
             patch_type: "merge" (RFC 7386), "json" (RFC 6902) or "strategic".
-            subresource: "", "status" or "scale".
+            subresource: "", "status", "scale" or "approval".
             dry_run: check everything, and store nothing.
             api_version: of the object that is patched and returned; "": the stored version.
             options: field_manager, field_validation, warnings (see `WriteOptions`).
@@ -149,6 +154,8 @@ class Patcher:
     ) -> Document:
         manager = given.get("field_manager", "")
         options: WriteOptions = {"field_manager": manager} if manager else {}
+        if subresource == "approval":
+            return self._approvals.update_approval(new, dry_run=dry_run, **options)
         if subresource == "status":
             return self._writer.update_status(new, dry_run=dry_run, **options)
         if subresource == "scale":

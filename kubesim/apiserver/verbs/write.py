@@ -64,7 +64,7 @@ class ObjectWriter:
         if options:
             self._path.check_fields(kind, document, options, "Update")
         updated = self.replace(kind, new, dry_run, options.get("field_manager", ""))
-        if (kind.warn is not None or self._path.advice.rules) and "warnings" in options:
+        if (kind.advises or self._path.advice.rules) and "warnings" in options:
             self._path.advice.add(kind, updated, "UPDATE", options["warnings"])
         return updated
 

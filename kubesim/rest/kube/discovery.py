@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from kubesim.apiserver.clusterkinds.certificates import APPROVAL
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import METRICS_GROUP
@@ -72,8 +73,7 @@ def resources(registry: Registry) -> list[Resource]:
     """Return all served resources, in the order in which clients should prefer them."""
     served = []
     for kind in registry.kinds():
-        served.append(_resource(kind, kind.version))
-        served += [_resource(kind, other.version) for other in kind.versions]
+        served += [_resource(kind, *where) for where in kind.group_versions()]
     served.append(Resource("", "v1", "bindings", "Binding", True, ("create",)))
     served += [
         Resource(review.group, "v1", plural, review.kind, review.namespaced, ("create",))
@@ -84,18 +84,20 @@ def resources(registry: Registry) -> list[Resource]:
     return sorted(served, key=lambda resource: order[resource.group])
 
 
-def _resource(kind: Kind, version: str) -> Resource:
+def _resource(kind: Kind, group: str, version: str) -> Resource:
     subresources = []
     if kind.status and not kind.read_only:
-        subresources.append(Subresource("status", kind.group, version, kind.kind, CHANGE_VERBS))
+        subresources.append(Subresource("status", group, version, kind.kind, CHANGE_VERBS))
     if kind.scale:
         subresources.append(Subresource("scale", "autoscaling", "v1", "Scale", CHANGE_VERBS))
+    if kind.qualified_kind == APPROVAL.qualified_kind:
+        subresources.append(Subresource("approval", group, version, kind.kind, CHANGE_VERBS))
     if kind.kind == "Namespace":
         subresources.append(Subresource("finalize", kind.group, version, kind.kind, ("update",)))
     if kind.kind == "Pod":
         subresources += [Subresource(name, *rest) for name, rest in POD_SUBRESOURCES.items()]
     return Resource(
-        kind.group,
+        group,
         version,
         kind.plural,
         kind.kind,

@@ -94,7 +94,8 @@ class OpenAPI:
             root = f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"
             paths.setdefault(root, []).append(kind)
             for other in kind.versions:
-                name, key = f"{kind.group}/{other.version}", (kind, other.version)
+                name = f"{other.group or kind.group}/{other.version}"
+                key = (kind, name)
                 further = self._versions.setdefault(key, kind.in_version(name))
                 paths.setdefault(f"apis/{name}", []).append(further)
         return paths

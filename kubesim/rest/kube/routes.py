@@ -15,6 +15,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.clusterkinds.certificates import APPROVAL
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import (
@@ -281,7 +282,8 @@ class KubeRoutes:
         served = {
             "status": kind.status and not kind.read_only,
             "scale": kind.scale,
-            "finalize": kind.kind == "Namespace",
+            "finalize": kind.qualified_kind == "Namespace",
+            "approval": kind.qualified_kind == APPROVAL.qualified_kind,
         }
         if not served.get(info.subresource):
             raise NotFound(NO_RESOURCE)

@@ -184,6 +184,8 @@ class Verbs:
             return object_response(self._scale(target, document, dry, options["field_manager"]))
         if target.info.subresource == "status":
             changed = self._api.update_status(document, dry_run=dry, **options)
+        elif target.info.subresource == "approval":
+            changed = self._api.update_approval(document, dry_run=dry, **options)
         elif target.info.subresource == "finalize":
             changed = self._api.finalize(document, dry_run=dry)
         else:
