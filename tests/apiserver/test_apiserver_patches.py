@@ -391,10 +391,21 @@ def test_a_patch_is_tried_again_when_somebody_was_faster(api: KubeAPI) -> None:
     def interfering(compare: Any, puts: Any = (), deletes: Any = (), **options: Any) -> Any:
         if len(interferences) < 3:
             interferences.append(1)
-            txn([], [(puts[0][0], {**api.store.get(puts[0][0]).value, "note": len(interferences)})])
+            txn(
+                [],
+                [
+                    (
+                        puts[0][0],
+                        {
+                            **api.store.get(puts[0][0]).value,
+                            "status": {"replicas": len(interferences)},
+                        },
+                    )
+                ],
+            )
         return txn(compare, puts, deletes, **options)
 
     api.store.txn = interfering  # type: ignore[method-assign]
     patched = api.patch("sts", "db", {"spec": {"replicas": 4}})
     assert len(interferences) == 3
-    assert patched["note"] == 3 and patched["spec"]["replicas"] == 4
+    assert patched["status"]["replicas"] == 3 and patched["spec"]["replicas"] == 4

@@ -205,10 +205,9 @@ def test_a_dry_run_changes_nothing(api: KubeAPI) -> None:
 def test_what_json_has_no_word_for_is_refused(api: KubeAPI) -> None:
     """A Python set or NaN in a document is a BadRequest and not a crash."""
     for value in ({1, 2}, float("nan"), object()):
-        config = a_config_map()
-        config["extra"] = value
+        revision = {"kind": "ControllerRevision", "metadata": {"name": "r"}, "revision": 1}
         with pytest.raises(BadRequest, match="not valid JSON"):
-            api.create(config)
+            api.create(revision | {"data": {"a": value}})
 
 
 # -- update ---

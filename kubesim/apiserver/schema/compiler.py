@@ -162,6 +162,8 @@ class Compiler:
 
     def _fields(self, schema: Schema, owner: str) -> Fields:
         parts = schema.get("properties") or {}
+        if schema.get("x-kubernetes-embedded-resource"):
+            parts = {**parts, "apiVersion": {}, "kind": {}, "metadata": parts.get("metadata") or {}}
         shapes = {name: self.compile(part, owner) for name, part in parts.items()}
         plain = {name: shape.plain for name, shape in shapes.items() if shape.plain is not None}
         values = schema.get("additionalProperties")

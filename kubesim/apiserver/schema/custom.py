@@ -1,8 +1,7 @@
 """Custom kinds: their OpenAPI v3 schema, its defaults and its rules.
 
 Pure: a schema and a value in, defaults or errors out. `x-kubernetes-validations` (rules in CEL) are
-kept and not evaluated; fields that the schema does not know are kept, too (decision 3), where the
-real server prunes them.
+kept and not evaluated. Fields that the schema does not have are pruned before (`pruning`).
 
 >>> from kubesim.apiserver.validation import FieldErrors
 >>> errors = FieldErrors()

@@ -189,7 +189,7 @@ class ObjectShape(Shape):
         compile_fields: makes its parts, at first use.
     """
 
-    __slots__ = ("_compile", "_fields", "_is_open")
+    __slots__ = ("_compile", "_fields", "_is_closed", "is_open")
 
     def __init__(
         self,
@@ -201,9 +201,11 @@ class ObjectShape(Shape):
     ) -> None:
         super().__init__(messages, expected, nullable)
         additional = schema.get("additionalProperties")
-        self._is_open = bool(schema.get(OPEN)) or (
+        self.is_open = bool(schema.get(OPEN)) or (
             bool(additional) and not isinstance(additional, dict)
         )
+        # A custom kind may hold more than its schema names where rules are combined (anyOf, not).
+        self._is_closed = messages.null_is_absent and not self.is_open
         self._compile = compile_fields
         self._fields: Fields | None = None
 
@@ -220,7 +222,10 @@ class ObjectShape(Shape):
         return isinstance(value, dict)
 
     def fits(self, value: object) -> bool:
-        """Return whether the value is an object whose fields all fit."""
+        """Return whether the value is an object whose fields all fit.
+
+        A field that the type does not have fits no built-in type: `pruning` removes it.
+        """
         if not isinstance(value, dict):
             return value is None and self.nullable
         shapes, plain, required, additional, additional_plain = self._fields or self.fields
@@ -231,7 +236,10 @@ class ObjectShape(Shape):
             if shape is not None:
                 if item is not None and not shape.fits(item):
                     return False
-            elif additional is not None and not additional.fits(item):
+            elif additional is not None:
+                if not additional.fits(item):
+                    return False
+            elif self._is_closed:
                 return False
         return not required or all(value.get(name) is not None for name in required)
 
@@ -259,7 +267,7 @@ class ObjectShape(Shape):
         for name, item in value.items():
             shape = shapes.get(name, additional)
             if shape is None:
-                if not self._is_open:
+                if not self.is_open:
                     return False
             elif isinstance(item, (dict, list)) and not shape.has_no_unknown_fields(item):
                 return False
@@ -276,7 +284,7 @@ class ObjectShape(Shape):
                 yield from shape.unknown(item, join(path, name))
             elif fields.additional is not None:
                 yield from fields.additional.unknown(item, f"{path}[{name}]")
-            elif not self._is_open:
+            elif not self.is_open:
                 yield join(path, name)
 
 
@@ -287,13 +295,13 @@ class ArrayShape(Shape):
         items: of each item.
     """
 
-    __slots__ = ("_items",)
+    __slots__ = ("items",)
 
     def __init__(
         self, messages: Messages, expected: Expected, nullable: bool, items: Shape
     ) -> None:
         super().__init__(messages, expected, nullable)
-        self._items = items
+        self.items = items
 
     def accepts(self, value: object) -> bool:
         """Return whether the value is a list."""
@@ -303,7 +311,7 @@ class ArrayShape(Shape):
         """Return whether the value is a list whose items all fit."""
         if not isinstance(value, list):
             return value is None and self.nullable
-        items = self._items
+        items = self.items
         plain = items.plain
         if self.messages.null_is_absent and None in value:
             return False  # upstream takes an empty item, which hardly any rule accepts
@@ -314,19 +322,19 @@ class ArrayShape(Shape):
         if isinstance(value, list):
             for index, item in enumerate(value):
                 if item is None and self.messages.null_is_absent:
-                    yield self.messages.wrong_type(self._items.expected, item, f"{path}[{index}]")
+                    yield self.messages.wrong_type(self.items.expected, item, f"{path}[{index}]")
                 else:
-                    yield from self._items.faults(item, f"{path}[{index}]")
+                    yield from self.items.faults(item, f"{path}[{index}]")
 
     def has_no_unknown_fields(self, value: object) -> bool:
         """Return whether the type of the items has every field of each."""
-        return not isinstance(value, list) or all(map(self._items.has_no_unknown_fields, value))
+        return not isinstance(value, list) or all(map(self.items.has_no_unknown_fields, value))
 
     def unknown(self, value: object, path: str) -> Iterator[str]:
         """Yield the unknown fields of each item."""
         if isinstance(value, list):
             for index, item in enumerate(value):
-                yield from self._items.unknown(item, f"{path}[{index}]")
+                yield from self.items.unknown(item, f"{path}[{index}]")
 
 
 class AnyType(Shape):
@@ -336,34 +344,32 @@ class AnyType(Shape):
         parts: the shapes of an object and of a list, if the schema speaks of them.
     """
 
-    __slots__ = ("_parts",)
+    __slots__ = ("parts",)
 
     def __init__(
         self, messages: Messages, expected: Expected, nullable: bool, parts: tuple[Shape, ...]
     ) -> None:
         super().__init__(messages, expected, nullable)
-        self._parts = parts
+        self.parts = parts
 
     def fits(self, value: object) -> bool:
         """Return whether the part for values of this type fits."""
-        return all(part.fits(value) for part in self._parts if part.accepts(value))
+        return all(part.fits(value) for part in self.parts if part.accepts(value))
 
     def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
         """Yield the faults that the part for values of this type finds."""
-        for part in self._parts:
+        for part in self.parts:
             if part.accepts(value):
                 yield from part.inner_faults(value, path)
 
     def has_no_unknown_fields(self, value: object) -> bool:
         """Return whether the type of the items has every field of each; an object is open."""
         return all(
-            part.has_no_unknown_fields(value)
-            for part in self._parts
-            if isinstance(part, ArrayShape)
+            part.has_no_unknown_fields(value) for part in self.parts if isinstance(part, ArrayShape)
         )
 
     def unknown(self, value: object, path: str) -> Iterator[str]:
         """Yield the unknown fields of the items of a list; an object without a type is open."""
-        for part in self._parts:
+        for part in self.parts:
             if isinstance(part, ArrayShape):
                 yield from part.unknown(value, path)

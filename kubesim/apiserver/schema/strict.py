@@ -1,7 +1,7 @@
 """Strict decoding: fields that a kind does not have, and fields that a request names twice.
 
 `fieldValidation` decides: Strict refuses them, Warn answers with warnings, Ignore accepts them
-silently. In each case kubesim keeps unknown fields (decision 3), where the real server drops them.
+silently. In each case unknown fields are dropped and never stored (`pruning`).
 
 >>> parse_json('{"spec": {"replicas": 1, "replicas": 2}}')
 ({'spec': {'replicas': 2}}, ['spec.replicas'])

@@ -172,7 +172,8 @@ def _shape_named(component: str, owner: str) -> Shape | None:
     schema = structure(component)
     if schema is None:
         return None
-    properties = {k: v for k, v in schema.get("properties", {}).items() if k != "status"}
+    # Any status is accepted: what writes one checks it by `status_shape_of`.
+    properties = {k: {} if k == "status" else v for k, v in schema.get("properties", {}).items()}
     # Structures and lists of the object itself are never missing to the decoder: they are empty.
     required = schema.get("required", ())
     strings = [name for name in required if resolve(properties[name]).get("type") == "string"]

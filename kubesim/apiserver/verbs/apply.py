@@ -29,6 +29,7 @@ from kubesim.apiserver.fieldmanager.managed import (
 from kubesim.apiserver.fieldmanager.structuredmerge import FieldSet, merge, without
 from kubesim.apiserver.options import PATCH_ATTEMPTS, WriteOptions
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.schema.structural import full_shape_of
 from kubesim.apiserver.verbs.create import ObjectCreator, WritePath, check_options
 from kubesim.apiserver.verbs.write import ObjectWriter
 from kubesim.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
@@ -87,7 +88,8 @@ class Applier:
         Raises:
             Conflict: others own fields that would change; `causes` has each.
             Invalid: no manager is given, or rules of the kind are broken.
-            BadRequest: names do not match, or the document has managedFields.
+            BadRequest: names do not match, or the document has managedFields or fields that its
+                kind does not have.
             NotFound: the status of an object that does not exist.
         """
         core = self._core
@@ -151,6 +153,11 @@ class Applier:
                 f"the name of the object ({named}) does not match the name on the URL ({name})"
             )
         self._path.set_namespace(kind, metadata, namespace)
+        version = document.get("apiVersion", kind.api_version)
+        sent = kind if version == kind.api_version else kind.in_version(str(version))
+        shape = full_shape_of(sent)
+        if shape is not None and not shape.has_no_unknown_fields(document):
+            raise _untyped(sent, metadata, list(shape.unknown(document, "")))
         return kind, applied
 
     def _create(self, kind: Kind, applied: Document, manager: Writer, dry_run: bool) -> Document:
@@ -177,6 +184,20 @@ class Applier:
         merged = merge(without(thaw(old), result.gone, schema), part, schema)
         merged["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         return merged, documents_of(_without_paths(result.entries, result.gone))
+
+
+def _untyped(kind: Kind, metadata: Document, paths: list[str]) -> BadRequest:
+    """Return the error of a configuration with fields that cannot be owned.
+
+    Upstream answers 500 here; a client's mistake is 400 in kubesim.
+    Source: k8s.io/apimachinery/pkg/util/managedfields/internal/structuredmerge.go (Apply),
+    sigs.k8s.io/structured-merge-diff/typed/helpers.go (ValidationErrors).
+    """
+    name = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+    details = [f".{path}: field not declared in schema" for path in paths]
+    text = details[0] if len(details) == 1 else "\n  ".join(["errors:", *details])
+    of = f"{name}; {kind.api_version}, Kind={kind.kind}"
+    return BadRequest(f"failed to create typed patch object ({of}): {text}")
 
 
 def _without_server_fields(kind: Kind, applied: Document) -> Document:

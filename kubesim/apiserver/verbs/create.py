@@ -24,6 +24,7 @@ from kubesim.apiserver.options import (
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema import strict
 from kubesim.apiserver.schema.canonical import make_canonical
+from kubesim.apiserver.schema.pruning import prune
 from kubesim.apiserver.schema.structural import (
     check_document,
     full_shape_of,
@@ -74,6 +75,8 @@ class WritePath:
         kind = self._core.kind_of(document)
         new: Document = thaw(document)
         version = new.get("apiVersion") or kind.api_version
+        if kind.schema is not None:  # by the version that was sent, before its defaults
+            self.drop_unknown(kind.in_version(str(version)), new)
         if version != kind.api_version:
             new = to_stored(kind, new)
         new["kind"], new["apiVersion"] = kind.kind, kind.api_version
@@ -100,14 +103,16 @@ class WritePath:
         """
         check_options(options, verb)
         if options.get("field_validation", IGNORE) != IGNORE:
-            shape = full_shape_of(kind)
             stored = document.get("apiVersion", kind.api_version) == kind.api_version
-            if (
-                not stored
-                or options.get("duplicates")
-                or not (shape and shape.has_no_unknown_fields(document))
-            ):
+            shape = full_shape_of(kind) if stored and not options.get("duplicates") else None
+            if shape is None or not shape.has_no_unknown_fields(document):
                 strict.check_fields(kind, document, options)
+
+    def drop_unknown(self, kind: Kind, new: Document) -> None:
+        """Drop the fields that a kind does not have, in place."""
+        shape = full_shape_of(kind)
+        if shape is not None and not shape.has_no_unknown_fields(new):
+            prune(kind, shape, new, self._core.analytics)
 
     def set_namespace(self, kind: Kind, metadata: Document, namespace: str | None) -> None:
         """Set metadata.namespace, in place.
@@ -146,6 +151,7 @@ class WritePath:
         shape = shape_of(kind)
         fits = shape is None or shape.fits(new)
         if not fits:
+            self.drop_unknown(kind, new)
             refuse_wrong_types(kind, new)
         errors = FieldErrors()
         metadata = new["metadata"]
@@ -213,9 +219,7 @@ class ObjectCreator:
         return created
 
     def complete(self, document: Document) -> Document:
-        """Return a new object as it would be stored, for the server's own objects.
-
-        Unlike a dry run, this draws the object's uid.
+        """Return a new object as it would be stored, with a uid, for the server's own objects.
 
         Raises:
             Invalid, AlreadyExists: as for `create`.
@@ -268,6 +272,8 @@ class ObjectCreator:
             new.pop("status", None)  # a client sets the desired state; components write the status
             if kind.zero_status:
                 new["status"] = thaw(kind.zero_status)
+        elif "status" in new:
+            self._path.drop_unknown(kind, new)
         metadata["uid"] = meta.new_uid(core.uid_stream(kind))
         base = "" if metadata.get("name") else metadata.get("generateName")
         for attempt in range(1, GENERATE_ATTEMPTS + 1):

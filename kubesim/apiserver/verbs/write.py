@@ -93,6 +93,8 @@ class ObjectWriter:
         version, uid = metadata.pop("resourceVersion", None), metadata.get("uid")
         if kind.status:
             new.pop("status", None)
+        if managed is None:  # a configuration that is applied has none
+            self._path.drop_unknown(kind, new)
 
         def change(old: Document) -> Document:
             changed: Document = thaw(new)
@@ -197,14 +199,16 @@ class ObjectWriter:
 
         return self._swap(kind, identity, version, uid, change, dry_run)
 
-    @staticmethod
-    def _checked_status(kind: Kind, name: str, raw: Document) -> Document:
+    def _checked_status(self, kind: Kind, name: str, raw: Document) -> Document:
         """Return a status, frozen, after its validation."""
         status, shape = freeze_or_refuse(raw), status_shape_of(kind)
         fits = shape is not None and shape.fits(status)
         if fits and kind.validate_status is None:
             return status
         if not fits:
+            pruned: Document = {"metadata": {"name": name}, "status": thaw(status)}
+            self._path.drop_unknown(kind, pruned)
+            status = freeze_or_refuse(pruned.get("status") or {})
             refuse_wrong_types_in_status(kind, status)
         errors = FieldErrors()
         errors.mapping("status", status)

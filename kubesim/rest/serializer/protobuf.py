@@ -7,7 +7,8 @@ every client accepts.
 
 Nothing that a client sent is lost: a zero that says nothing is left out as Go's JSON leaves it out
 (mode ``value`` of `data.messages`), other zeros stay, and a field of a later release is refused
-unless it is empty. The real server drops the fields that it does not know.
+unless it is empty: its name is unknown here, so that a warning could not name it. The real server
+drops it.
 
 Source: k8s.io/apimachinery/pkg/runtime/serializer/protobuf; the hand-written (un)marshalling of
 meta/v1, resource, intstr, runtime and apiextensions; protobuf's wire format.
