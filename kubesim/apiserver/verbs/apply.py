@@ -193,7 +193,7 @@ def _untyped(kind: Kind, metadata: Document, paths: list[str]) -> BadRequest:
     Source: k8s.io/apimachinery/pkg/util/managedfields/internal/structuredmerge.go (Apply),
     sigs.k8s.io/structured-merge-diff/typed/helpers.go (ValidationErrors).
     """
-    name = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+    name = "/".join(str(part) for part in (metadata.get("namespace"), metadata["name"]) if part)
     details = [f".{path}: field not declared in schema" for path in paths]
     text = details[0] if len(details) == 1 else "\n  ".join(["errors:", *details])
     of = f"{name}; {kind.api_version}, Kind={kind.kind}"

@@ -148,8 +148,7 @@ class WritePath:
             BadRequest: a value has another type than its field.
             Invalid: rules are broken; `causes` has each.
         """
-        shape = shape_of(kind)
-        fits = shape is None or shape.fits(new)
+        fits = (shape := shape_of(kind)) is None or shape.fits(new)
         if not fits:
             self.drop_unknown(kind, new)
             refuse_wrong_types(kind, new)
@@ -219,11 +218,7 @@ class ObjectCreator:
         return created
 
     def complete(self, document: Document) -> Document:
-        """Return a new object as it would be stored, with a uid, for the server's own objects.
-
-        Raises:
-            Invalid, AlreadyExists: as for `create`.
-        """
+        """Return a new object of the server's own as it would be stored; raises as `create`."""
         kind, new = self._path.prepare(document)
         self._path.set_namespace(kind, new["metadata"], None)
         return self._insert(kind, new, True, "", None)
