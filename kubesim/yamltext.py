@@ -18,7 +18,9 @@ Source: sigs.k8s.io/yaml (goyaml.v2: resolve.go, decode.go).
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, Protocol, cast
@@ -30,6 +32,12 @@ _INT = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?")
 _AMBIGUOUS = re.compile(r"[yYnN]|[0-9][0-9_]*(:[0-9]+)+(\.[0-9]*)?|\d{4}-\d\d?-\d\d?.*")
 _TAG = "tag:yaml.org,2002:"
+UNDECODABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What PyYAML raises for a value that its explicit tag does not allow, beside YAMLError."""
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "y"), True),
+    **dict.fromkeys(("false", "no", "off", "n"), False),
+}
 Rules = Mapping[str, Sequence[tuple[str, object]]]
 """First character -> (tag, pattern) of the plain scalars that start with it."""
 
@@ -146,7 +154,7 @@ def parse(text: str) -> list[Any]:
         if "*" in text and _size(documents, {}) > MAX_VALUES:
             raise BadRequest("document contains excessive aliasing")
         return documents
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, *UNDECODABLE) as error:
         if isinstance(error, BadRequest):
             raise
         raise BadRequest(f"error parsing the manifest: {error}") from error
@@ -215,6 +223,12 @@ def _loader() -> object:
     _add_numbers(Loader)
     Loader.add_constructor(f"{_TAG}float", _construct_float)
     Loader.add_constructor(f"{_TAG}int", _construct_int)
+    Loader.add_constructor(f"{_TAG}bool", _construct_bool)
+    Loader.add_constructor(f"{_TAG}binary", _construct_binary)
+    Loader.add_constructor(f"{_TAG}timestamp", _construct_timestamp)
+    Loader.add_constructor(f"{_TAG}set", _construct_mapping)
+    for sequence in ("omap", "pairs"):
+        Loader.add_constructor(f"{_TAG}{sequence}", yaml.SafeLoader.construct_yaml_seq)
     for sign in ("merge", "value"):  # "<<" and "=" as plain values
         Loader.add_constructor(f"{_TAG}{sign}", yaml.SafeLoader.construct_yaml_str)
     return Loader
@@ -235,6 +249,35 @@ def _construct_int(loader: Constructor, node: YamlNode) -> int:
 
 def _construct_float(loader: Constructor, node: YamlNode) -> float:
     return float(loader.construct_scalar(node).replace("_", ""))
+
+
+def _construct_bool(loader: Constructor, node: YamlNode) -> bool:
+    text = loader.construct_scalar(node)
+    if text.lower() not in _BOOLEANS:
+        raise BadRequest(f"{_line(node)}: cannot decode !!str `{text[:40]}` as a !!bool")
+    return _BOOLEANS[text.lower()]
+
+
+def _construct_binary(loader: Constructor, node: YamlNode) -> str:
+    try:
+        return b64decode("".join(loader.construct_scalar(node).split()), validate=True).decode()
+    except ValueError as error:  # malformed base 64, or bytes that are no UTF-8
+        raise BadRequest(f"{_line(node)}: !!binary value contains invalid base64 data") from error
+
+
+def _construct_timestamp(loader: Constructor, node: YamlNode) -> str:
+    """Return a time as Go writes it in JSON; only an explicit tag makes a time of a string."""
+    text = loader.construct_scalar(node)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"{_line(node)}: cannot decode !!str `{text[:40]}` as a !!timestamp"
+        raise BadRequest(message) from error
+    return moment.isoformat().replace("+00:00", "") + ("" if moment.utcoffset() else "Z")
+
+
+def _line(node: YamlNode) -> str:
+    return f"line {node.start_mark.line + 1}"
 
 
 def _key(key: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import socket
@@ -11,6 +12,7 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,3 +101,34 @@ def test_ctrl_c_while_modules_are_loaded_ends_quietly(module: str) -> None:
         watchdog.cancel()
     assert "Traceback" not in error
     assert process.returncode == 130
+
+
+def test_a_stopped_process_catches_up() -> None:
+    """SIGSTOP for 100 simulated seconds, as when a laptop sleeps: no node fails, no pod restarts."""
+    port = free_port()
+    command = [*SERVE, "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            assert "auto-pod-0" in wait_for_pods(port)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(5)
+            process.send_signal(signal.SIGCONT)
+            time.sleep(3)  # more than the grace period of a node, and than the period of a lease
+            nodes, pods = (fetch(port, f"/api/v1/{kind}")["items"] for kind in ("nodes", "pods"))
+            log = fetch(port, "/api/logs?level=error")["rows"]
+            process.send_signal(signal.SIGTERM)
+            error = process.communicate(timeout=60)[1].decode()
+        finally:
+            process.kill()
+    assert (process.returncode, error, log) == (0, "", [])
+    conditions = [each for node in nodes for each in node["status"]["conditions"]]
+    assert [each["status"] for each in conditions if each["type"] == "Ready"] == ["True"] * 3
+    assert not any(node["spec"].get("taints") for node in nodes)
+    statuses = [status for pod in pods for status in pod["status"]["containerStatuses"]]
+    assert {status["restartCount"] for status in statuses} == {0}
+
+
+def fetch(port: int, path: str) -> Any:
+    """The JSON that the server answers."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as reply:
+        return json.load(reply)

@@ -472,3 +472,39 @@ def test_the_lease_of_a_deleted_node_goes_with_it() -> None:
         cluster.sleep(30)
         assert cluster.api.peek("Lease", "node-2", "kube-node-lease") is None
         assert cluster.api.peek("Lease", "node-1", "kube-node-lease") is not None
+
+
+def test_nodes_can_be_used_before_time_moves() -> None:
+    """Cordon, taint, read and drain at t=0: the kubelets register first, and keep it."""
+    with Cluster(nodes=3, seed=1) as cluster:
+        assert cluster.node("node-1").cordon() == "node/node-1 cordoned"
+        assert cluster.node("node-2").taint("a=b:NoSchedule") == "node/node-2 tainted"
+        assert not cluster.node("node-3").drain().errors
+        assert "node-1" in str(cluster.node("node-1"))
+        rows = (row for row in cluster.api.audit.rows() if row.key.endswith("/nodes/node-1"))
+        created = next(rows)
+        assert (created.actor, created.before) == ("kubelet/node-1", None)
+        cluster.sleep(30)
+        assert not cluster.node("node-1").schedulable
+        assert not cluster.node("node-3").schedulable
+        assert "a=b:NoSchedule" in cluster.node("node-2").taints()
+        assert all(cluster.node(f"node-{n}").ready for n in (1, 2, 3))
+        assert cluster.node("node-2").uncordon() == "node/node-2 already uncordoned"
+
+
+def test_a_new_machine_and_a_deleted_node() -> None:
+    """A node that was added at this instant can be cordoned; a deleted one stays deleted."""
+    with Cluster(nodes=1, hpa=False) as cluster:
+        cluster.sleep(5)
+        assert cluster.add_node("big").cordon() == "node/big cordoned"
+        cluster.api.delete("Node", "node-1")
+        with pytest.raises(NotFound):
+            cluster.node("node-1").cordon()
+
+
+@pytest.mark.live
+def test_a_live_node_is_waited_for() -> None:
+    """The kubelet's own thread registers it."""
+    with Cluster(nodes=3, clock="live", speed=20, hpa=False) as cluster:
+        for name in ("node-1", "node-2", "node-3"):
+            assert cluster.node(name).cordon() == f"node/{name} cordoned"

@@ -6,7 +6,6 @@ looks like ``kubectl describe node``, with the newest decision about it.
 
 >>> from kubesim import Cluster
 >>> with Cluster(nodes=2, hpa=False) as cluster:
-...     cluster.sleep(5)
 ...     node = cluster.node("node-2")
 ...     print(node.cordon(), "-", node.taint("dedicated=gpu:NoExecute"))
 ...     cluster.sleep(1)
@@ -21,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from kubesim.apiserver import KubeAPI
 from kubesim.arguments import (
@@ -43,6 +42,7 @@ from kubesim.ctl.drain import (
     cordon,
     drain_plan,
 )
+from kubesim.ctl.machine import Machine, register_first
 from kubesim.errors import BadRequest, NotFound
 from kubesim.objects import meta
 from kubesim.objects.kindnames import DAEMON_SET, NODE
@@ -67,16 +67,6 @@ DRAIN: Mapping[str, Check] = {
     "force": flag,
 }
 DRAINING = "https://kubernetes.io/docs/tasks/administer-cluster/safely-drain-node/"
-
-
-class Machine(Protocol):
-    """A machine that can be switched off and on: the kubelet of a node."""
-
-    def fail(self) -> None:
-        """Cut the power."""
-
-    def recover(self) -> None:
-        """Restore the power."""
 
 
 class ClusterNode:
@@ -116,6 +106,7 @@ class ClusterNode:
         Raises:
             NotFound: the object was deleted.
         """
+        register_first(self._machine, self._clock)
         return self._api.get(NODE, self.name)
 
     @property
@@ -152,11 +143,13 @@ class ClusterNode:
 
     def cordon(self) -> str:
         """Mark the node unschedulable: no further pod is placed on it."""
+        register_first(self._machine, self._clock)
         done = cordon(self._api, self.name, unschedulable=True)
         return f"node/{self.name} {'' if done else 'already '}cordoned"
 
     def uncordon(self) -> str:
         """Mark the node schedulable."""
+        register_first(self._machine, self._clock)
         done = cordon(self._api, self.name, unschedulable=False)
         return f"node/{self.name} {'' if done else 'already '}uncordoned"
 

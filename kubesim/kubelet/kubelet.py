@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kubesim.apiserver.audit import acting_as
 from kubesim.apiserver.verbs.subresources import CommandResult
 from kubesim.client import EventRecorder, Informer, Tools
 from kubesim.errors import BadRequest
@@ -123,6 +124,7 @@ class Kubelet:
         )
         self._evictions = self._eviction_manager()
         self.down = False
+        self.registered = False  # since it was switched on
         self._pods = self._informer()
 
     def _pod_workers(self, previous: Mapping[str, PodRunner] | None = None) -> PodWorkers:
@@ -222,7 +224,7 @@ class Kubelet:
         """
         if not self.down:
             return
-        self.down = False
+        self.down = self.registered = False
         self.worker = self.clock.worker(self.name)
         self._images.cancel_pulls()
         self._workers = self._pod_workers(self._workers.runners)
@@ -277,9 +279,17 @@ class Kubelet:
 
     # -- the node -------------------------------------------------------------------------------
 
+    def register(self) -> None:
+        """Register the node now; the driver may, before virtual time has passed."""
+        with acting_as(self.name):
+            self._register()
+
     def _register(self) -> None:
-        """Register the node; try again until it succeeds."""
-        if not self._reporter.register():
+        """Register the node, unless it is registered; try again until it succeeds."""
+        if self.registered:
+            return
+        self.registered = self._reporter.register()
+        if not self.registered:
             self.worker.call_later(REGISTER_RETRY_SECONDS, self._register)
             return
         self._reporter.renew_lease()

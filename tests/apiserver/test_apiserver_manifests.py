@@ -77,6 +77,49 @@ def test_a_key_twice_is_an_error_and_a_merge_key_is_none() -> None:
     assert yamltext.parse("x: &x {b: 1}\ny: {<<: *x, b: 2}")[0]["y"] == {"b": 2}
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("!!bool yes", True),
+        ("!!timestamp 2024-01-01", "2024-01-01T00:00:00Z"),
+        ("!!timestamp 2024-01-01T10:00:00+02:00", "2024-01-01T10:00:00+02:00"),
+        ("!!binary aGk=", "hi"),
+        ("!!set {x, y}", {"x": None, "y": None}),
+        ("!!omap [{x: 1}]", [{"x": 1}]),
+        ("!!str 5", "5"),
+    ],
+)
+def test_explicit_tags_give_json(text: str, value: object) -> None:
+    """What Go makes of them in JSON, and never a date, a set or bytes of Python."""
+    assert yamltext.parse(f"a: {text}") == [{"a": value}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!bool x",
+        "!!bool [x]",
+        "!!timestamp x",
+        "!!timestamp [x]",
+        "!!binary '!'",
+        "!!binary /w==",
+        "!!int x",
+        "!!int ''",
+        "!!float x",
+        "!!map x",
+        "!!seq x",
+        "!!set [x]",
+        "!!omap {x: 1}",
+        "!!python/object:os.system x",
+        "!foo x",
+    ],
+)
+def test_a_value_that_its_tag_does_not_allow_is_refused(text: str) -> None:
+    """Each is a bad request, and no error of the parser's own."""
+    with pytest.raises(BadRequest):
+        yamltext.parse(f"a: {text}")
+
+
 def test_hostile_yaml_is_refused_at_once() -> None:
     """Alias bombs, endless nesting and Python tags are refused."""
     pairs = [("bcdefghij"[i], "abcdefghi"[i]) for i in range(9)]

@@ -470,6 +470,8 @@ data:
         (b"a: [", 400),
         (b"\xff", 400),
         (b"!!python/object:os.system {}", 400),
+        (b"data: {a: !!bool x}", 400),
+        (b"data: {a: !!timestamp x}", 400),
         (b"", 400),
         (b"# nothing else\n" + b"#" * 300_000, 413),
     ],
