@@ -104,7 +104,7 @@ def test_ctrl_c_while_modules_are_loaded_ends_quietly(module: str) -> None:
 
 
 def test_a_stopped_process_catches_up() -> None:
-    """SIGSTOP for 100 simulated seconds, as when a laptop sleeps: no node fails, no pod restarts."""
+    """SIGSTOP for 100 simulated seconds, as when a laptop sleeps: no node fails, no pod ends."""
     port = free_port()
     command = [*SERVE, "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
