@@ -80,7 +80,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
     ],
     "kubesim.rest": [
         {"http", "kubeconfig", "prometheus", "users"},
-        {"serializer"},
+        {"remote", "serializer"},
         {"kube"},
         {"handler"},
         {"simple"},

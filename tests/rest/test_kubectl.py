@@ -191,7 +191,12 @@ def test_what_goes_on_in_pods(kubectl: Kubectl) -> None:
         assert kubectl("exec", "r", "--", "false").code == 1
     else:
         assert "NotImplemented" in result.err
-    assert "NotImplemented" in kubectl("attach", "r").err
+    run = ("run", "e", "-i", "--rm", "--restart=Never", "--image=busybox", "--")
+    if kubectl.version >= (1, 30):
+        assert "hello\n" in kubectl.ok(*run, "sh", "-c", "echo hello; sleep 1")
+        assert kubectl.ok("exec", "-i", "r", "--", "wc", "-l", stdin="a\nb\n") == "2\n"
+    else:
+        assert "NotImplemented" in kubectl("attach", "r").err
     assert "not supported by the simulator" in kubectl("port-forward", "r", "8080:80").err
     assert "MEMORY(bytes)" in kubectl.ok("top", "pods")
     assert "node-1" in kubectl.ok("top", "nodes")

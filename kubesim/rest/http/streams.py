@@ -22,6 +22,7 @@ from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.usercode import USER_ERRORS
 
 BACKLOG_BYTES = 1024 * 1024  # that wait for one client
+READ_SECONDS = 0.03  # between two looks for what clients have sent, if some send anything
 IDLE_SECONDS = 0.5  # between two checks whether clients have closed their connections
 RETRY_SECONDS = 0.02  # while the socket of a client is full
 CACHED_ENCODINGS = 2_000  # serialized events that all streams of one kind share
@@ -57,12 +58,14 @@ class Stream:
         source: where its bytes come from.
         pending: bytes that the client has not accepted yet.
         fresh: the last pull returned bytes.
+        reads: the source reads what the client sends.
     """
 
     connection: socket.socket
     source: Source
     pending: bytearray = field(default_factory=bytearray)
     fresh: bool = False
+    reads: bool = False
 
 
 class StreamWriter:
@@ -100,7 +103,12 @@ class StreamWriter:
             self._drop(stream)
 
     def open(
-        self, connection: socket.socket, head: bytes, make: Callable[[Callable[[], None]], Source]
+        self,
+        connection: socket.socket,
+        head: bytes,
+        make: Callable[[Callable[[], None]], Source],
+        *,
+        reads: bool = False,
     ) -> None:
         """Take a socket over.
 
@@ -108,9 +116,11 @@ class StreamWriter:
             connection: non-blocking; it is closed here in any case.
             head: status line and headers.
             make: returns the source; its argument is the function to call when there is new data.
+            reads: the source reads the socket, and notices when the client has closed it.
         """
         try:
-            stream = Stream(connection, make(self._data_ready.set), bytearray(head))
+            source = make(self._data_ready.set)
+            stream = Stream(connection, source, bytearray(head), reads=reads)
         except BaseException:
             connection.close()  # no other code holds this socket any more
             raise
@@ -127,19 +137,20 @@ class StreamWriter:
         while not self._closed:
             with self._lock:
                 streams = self._streams[:]
-            full = fresh = False
+            full = fresh = reads = False
             for stream in streams:
                 if not self._serve(stream):
                     self._drop(stream)
                     continue
                 full = full or bool(stream.pending)
                 fresh = fresh or stream.fresh
+                reads = reads or stream.reads
             if full:
                 time.sleep(RETRY_SECONDS)
             elif not fresh:
                 # A source signals new data only after a pull that returned none, so pull again
                 # before waiting.
-                self._data_ready.wait(IDLE_SECONDS)
+                self._data_ready.wait(READ_SECONDS if reads else IDLE_SECONDS)
                 self._data_ready.clear()
 
     def _serve(self, stream: Stream) -> bool:
@@ -162,7 +173,7 @@ class StreamWriter:
             if stream.pending:
                 sent = stream.connection.send(memoryview(bytes(stream.pending[:PIECE_BYTES])))
                 del stream.pending[:sent]
-            elif _is_closed_by_client(stream.connection):
+            elif not stream.reads and _is_closed_by_client(stream.connection):
                 return False
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass  # the socket is full, or the client has not closed it

@@ -7,7 +7,7 @@ response      objects as objects, metadata only, tables; errors as Status; `json
 discovery     /api, /apis, /api/v1, /apis/GROUP/VERSION
 verbs         get, list, create, replace, patch, apply, delete
 watch         watches
-pods          binding, eviction; `podlogs`: logs; `execute`: exec
+pods          binding, eviction, exec, attach; `podlogs`: logs
 reviews       access reviews, token reviews
 metrics       custom and external metrics
 openapi       the documents that kubectl validates and explains with

@@ -5,7 +5,8 @@ Source: pkg/registry/core/pod/rest/log.go, pkg/kubelet/kuberuntime/logs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.apiserver import KubeAPI
@@ -17,6 +18,8 @@ from kubesim.objects.pods import containers_of, is_finished, node_of
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import flag, number
 from kubesim.rest.kube.watch import LAST_CHUNK, chunk
+from kubesim.rest.remote.execute import closing_frames
+from kubesim.rest.remote.websocket import STDOUT, channel_frames
 
 if TYPE_CHECKING:
     from kubesim.objects.types import ContainerStatusDict, PodDict
@@ -145,10 +148,22 @@ class LogFollower:
         pod: the pod.
         container: the name of the container.
         options: of the request.
+        framed: makes the bytes on the wire of new output.
+        last: the bytes that end the stream.
     """
 
-    def __init__(self, api: KubeAPI, pod: PodDict, container: str, options: LogOptions) -> None:
+    def __init__(
+        self,
+        api: KubeAPI,
+        pod: PodDict,
+        container: str,
+        options: LogOptions,
+        *,
+        framed: Callable[[bytes], bytes] = chunk,
+        last: bytes = LAST_CHUNK,
+    ) -> None:
         self.done = False
+        self._framed, self._last_bytes = framed, last
         self._api = api
         self._pod = pod
         self._container = container
@@ -173,7 +188,7 @@ class LogFollower:
             self._bytes_left -= len(data)
         self._empty_pulls = self._empty_pulls + 1 if finished and not data else 0
         self.done = self._empty_pulls >= FINAL_PULLS or self._bytes_left == 0
-        return chunk(data) + (LAST_CHUNK if self.done else b"")
+        return self._framed(data) + (self._last_bytes if self.done else b"")
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
@@ -196,4 +211,31 @@ class LogFollower:
             pod = self._api.get(POD, name_of(self._pod), namespace_of(self._pod))
         except NotFound:
             return True
+        return self._is_over(pod)
+
+    def _is_over(self, pod: PodDict) -> bool:
         return is_finished(pod) or uid_of(pod) != uid_of(self._pod)
+
+
+class AttachedFollower(LogFollower):
+    """The stream source of `kubectl attach`: the whole output of a container over a websocket.
+
+    The real one sends only what is printed after it has attached; a simulated command may have
+    ended by then. It ends with the container.
+
+    Args:
+        api: the API server.
+        pod: the pod.
+        container: the name of the container.
+    """
+
+    def __init__(self, api: KubeAPI, pod: PodDict, container: str) -> None:
+        options = LogOptions(container, True, None, None, False, None, False)
+        framed, last = partial(channel_frames, STDOUT), closing_frames(0)
+        super().__init__(api, pod, container, options, framed=framed, last=last)
+
+    def _is_over(self, pod: PodDict) -> bool:
+        statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+        running = [s for s in statuses if "running" in (s.get("state") or {})]
+        names = {status.get("name") for status in running}
+        return super()._is_over(pod) or self._container not in names

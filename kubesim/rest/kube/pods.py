@@ -1,4 +1,4 @@
-"""The subresources of pods: log, binding, eviction, exec.
+"""The subresources of pods: log, binding, eviction, exec, attach.
 
 Source: pkg/registry/core/pod/storage (BindingREST, EvictionREST), pkg/registry/core/pod/rest.
 """
@@ -6,25 +6,35 @@ Source: pkg/registry/core/pod/storage (BindingREST, EvictionREST), pkg/registry/
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
+from kubesim.apiserver.verbs.subresources import CommandResult
 from kubesim.errors import BadRequest, GenericStatusError, MethodNotAllowed, TooManyRequests
 from kubesim.objects.kindnames import POD
 from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response
-from kubesim.rest.http.streams import StreamWriter
+from kubesim.rest.http.streams import Source, StreamWriter
 from kubesim.rest.http.wire import Request
-from kubesim.rest.kube import bodies, execute
-from kubesim.rest.kube.podlogs import LogFollower, find_container, log_options, render, select
-from kubesim.rest.kube.requestinfo import RequestInfo, Target, delete_query, dry_run
+from kubesim.rest.kube import bodies
+from kubesim.rest.kube.podlogs import (
+    AttachedFollower,
+    LogFollower,
+    find_container,
+    log_options,
+    render,
+    select,
+)
+from kubesim.rest.kube.requestinfo import RequestInfo, Target, delete_query, dry_run, flag
 from kubesim.rest.kube.response import object_response, success_response
+from kubesim.rest.remote.execute import CommandSource, is_shell, reads_input
+from kubesim.rest.remote.session import ShellSession
+from kubesim.rest.remote.websocket import V5, FrameReader, handshake, is_websocket, protocol_of
 from kubesim.rest.users import RequestAttributes, User
 
 TEXT = "text/plain"
 CHUNKED = {"Transfer-Encoding": "chunked"}
 UNSUPPORTED = {
-    "attach": "attach",
     "portforward": "port-forward",
     "proxy": "the proxy",
     "ephemeralcontainers": "debugging with ephemeral containers",
@@ -51,6 +61,7 @@ class PodHandlers:
             "binding": self._binding,
             "eviction": self.evict,
             "exec": self.exec,
+            "attach": self.attach,
             **dict.fromkeys(UNSUPPORTED, self.reject),
         }
 
@@ -165,23 +176,58 @@ class PodHandlers:
         api.get(POD, target.info.name, target.namespace)
         if not command or not command[0]:
             raise BadRequest("you must specify at least one command for the container")
-        if request.headers.get("upgrade", "").lower() != "websocket" or request.method != "GET":
-            raise GenericStatusError(
-                501,
-                "exec is served over websockets only, which kubectl uses from 1.30 on; with an "
-                "older kubectl, use kubectl logs and kubectl describe",
+        _check_websocket(request, "exec")
+        head, where = handshake(request), (target.info.name, target.namespace)
+        container = request.parameter("container") or None
+
+        def run(words: Sequence[str], stdin: str) -> CommandResult:
+            return api.exec(where[0], words, where[1], container=container, stdin=stdin)
+
+        if not flag(request, "stdin"):
+            result = run(command, "")
+            return self._stream(head, lambda _: CommandSource(lambda _: result, api.clock))
+        # What the container cannot run is refused before the websocket opens.
+        run(["true"], "")
+        terminal = flag(request, "tty")
+        if is_shell(command) and (terminal or protocol_of(request) != V5):
+            return self._stream(
+                head,
+                lambda connection: ShellSession(
+                    run, command[0], FrameReader(connection), api.clock, terminal=terminal
+                ),
+                reads=True,
             )
-        head = execute.handshake(request)
-        result = api.exec(
-            target.info.name,
-            command,
-            target.namespace,
-            container=request.parameter("container") or None,
+
+        def make(connection: socket.socket) -> Source:
+            return CommandSource(
+                lambda stdin: run(command, stdin),
+                api.clock,
+                FrameReader(connection),
+                terminal=terminal,
+                waits=reads_input(command),
+            )
+
+        return self._stream(head, make, reads=True)
+
+    def attach(self, request: Request, target: Target) -> Response:
+        """Stream the output of a container, from its start to its end; it reads no input."""
+        if request.method not in ("GET", "POST"):
+            raise MethodNotAllowed(NOT_ALLOWED)
+        pod = self._api.get(POD, target.info.name, target.namespace)
+        _check_websocket(request, "attach")
+        container = find_container(pod, log_options(request, self._api.clock))
+        return self._stream(
+            handshake(request), lambda _: AttachedFollower(self._api, pod, container)
         )
 
+    def _stream(
+        self, head: bytes, make: Callable[[socket.socket], Source], *, reads: bool = False
+    ) -> Response:
+        """Return the response that opens a websocket."""
+        self.check_room()
+
         def hand_over(connection: socket.socket, _head: bytes) -> None:
-            source = execute.CommandSource(result, api.clock)
-            self._streams.open(connection, head, lambda _on_ready: source)
+            self._streams.open(connection, head, lambda _on_ready: make(connection), reads=reads)
 
         return Response(101, stream=hand_over)
 
@@ -191,4 +237,14 @@ class PodHandlers:
         feature = UNSUPPORTED[target.info.subresource.partition("/")[0]]
         raise GenericStatusError(
             501, f"{feature} is not supported by the simulator: there is no process to connect to"
+        )
+
+
+def _check_websocket(request: Request, feature: str) -> None:
+    """Refuse SPDY, which kubectl used before 1.30."""
+    if not is_websocket(request):
+        raise GenericStatusError(
+            501,
+            f"{feature} is served over websockets only, which kubectl uses from 1.30 on; with an "
+            "older kubectl, use kubectl logs and kubectl describe",
         )

@@ -1,0 +1,182 @@
+"""`kubectl exec` and `kubectl attach` over a websocket.
+
+A command runs to its end at one moment, and its output is sent in its own time. So its input has to
+be complete first: a command that reads it is started when the client closes stdin, one that does
+not at once. A shell that a client types into (with a terminal, or from the Python client) takes its
+input line by line (`ShellSession`). SPDY, which kubectl used before 1.30, is not supported.
+
+Source: pkg/kubelet/server/server.go (getExec, getAttach), k8s.io/kubelet/pkg/cri/streaming.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from math import inf
+
+from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
+from kubesim.clock.base import Clock
+from kubesim.objects.frozen import Document
+from kubesim.rest.remote.websocket import (
+    CLOSE,
+    ERROR,
+    STDIN,
+    FrameReader,
+    channel_frames,
+    frame,
+    goodbye,
+)
+
+LINGER_SECONDS = 1.0  # for the client to close the connection
+INPUT_BYTES = 1024 * 1024
+END_OF_INPUT = b"\x04"  # Ctrl-D on a terminal
+SHELLS = frozenset({"sh", "bash", "ash", "dash"})
+READERS = SHELLS | {
+    "cat",
+    "cut",
+    "egrep",
+    "fgrep",
+    "grep",
+    "head",
+    "read",
+    "sort",
+    "tail",
+    "tee",
+    "tr",
+    "uniq",
+    "wc",
+    "xargs",
+}
+"""Programs that read their input if no file is named."""
+
+Runner = Callable[[Sequence[str], str], CommandResult]
+"""runner(command, stdin) runs a command in the container."""
+
+
+def closing_frames(code: int) -> bytes:
+    """Return the frames of an exit status and of the end of the connection."""
+    return frame(bytes([ERROR]) + json.dumps(exit_status(code)).encode()) + goodbye()
+
+
+def exit_status(code: int) -> Document:
+    """Return the exit code of a command as a Status."""
+    if code == 0:
+        return {"metadata": {}, "status": "Success"}
+    return {
+        "metadata": {},
+        "status": "Failure",
+        "message": f"command terminated with non-zero exit code: exit status {code}",
+        "reason": "NonZeroExitCode",
+        "details": {"causes": [{"reason": "ExitCode", "message": str(code)}]},
+    }
+
+
+def reads_input(command: Sequence[str]) -> bool:
+    """Return whether a command may read its input.
+
+    >>> reads_input(["echo", "cat"]), reads_input(["cat"]), reads_input(["sh", "-c", "wc -l"])
+    (False, True, True)
+    """
+    name = posixpath.basename(command[0])
+    if name in SHELLS and "-c" in command:
+        return any(word in READERS for word in re.findall(r"[\w-]+", command[-1]))
+    return name in READERS
+
+
+def is_shell(command: Sequence[str]) -> bool:
+    """Return whether a command is a shell that reads what it does: ``sh``, ``/bin/bash -i``."""
+    flags = all(word.startswith("-") and word != "-c" for word in command[1:])
+    return posixpath.basename(command[0]) in SHELLS and flags
+
+
+class CommandSource:
+    """The stream of a command: its output in its own time, then its exit status.
+
+    Args:
+        run: runs the command with an input.
+        clock: on a virtual one, which nobody moves during a request, all is sent at once.
+        reader: what the client sends; None: the command gets no input.
+        terminal: lines end as on a terminal.
+        waits: the command reads its input, so it starts when that is complete.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[str], CommandResult],
+        clock: Clock,
+        reader: FrameReader | None = None,
+        *,
+        terminal: bool = False,
+        waits: bool = True,
+    ) -> None:
+        self.done = False
+        self._run, self._clock, self._reader, self._terminal = run, clock, reader, terminal
+        self._input = b""
+        self._began = 0.0
+        self._chunks: deque[OutputChunk] = deque()
+        self._end: tuple[float, int] | None = None
+        self._until: float | None = None
+        self._started = False
+        if reader is None or not waits:
+            self._start()
+
+    def pull(self, waiting: int) -> bytes:
+        """Return the output that is due; end the stream LINGER_SECONDS after the exit status."""
+        data = self._read() if self._reader is not None else b""
+        if not self._started:
+            return data
+        elapsed = self._clock.now() - self._began
+        while self._chunks and self._chunks[0].second <= elapsed:
+            data += output_frames(self._chunks.popleft(), terminal=self._terminal)
+        if self._end is not None and not self._chunks and self._end[0] <= elapsed:
+            data += closing_frames(self._end[1])
+            self._end = None
+        elif self._end is None and not waiting:
+            self._until = self._until or time.monotonic() + LINGER_SECONDS
+            self.done = self.done or time.monotonic() > self._until
+        return data
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to release."""
+
+    def _read(self) -> bytes:
+        """Read the client's input; start the command at its end; return replies."""
+        reader = self._reader
+        if reader is None:
+            return b""
+        ended = False
+        for channel, data in reader.messages():
+            if channel == STDIN and not self._started:
+                self._input += data
+                ended = ended or (self._terminal and END_OF_INPUT in data)
+            elif channel == CLOSE and data[:1] == bytes([STDIN]):
+                ended = True
+        if reader.closed or len(self._input) > INPUT_BYTES:
+            self.done = True
+        elif ended and not self._started:
+            self._start()
+        return reader.replies()
+
+    def _start(self) -> None:
+        text = self._input.partition(END_OF_INPUT)[0] if self._terminal else self._input
+        result = self._run(text.decode("utf-8", "replace"))
+        self._started = True
+        self._began = -inf if self._clock.virtual else self._clock.now()
+        self._chunks = deque(result.chunks)
+        self._end = (result.seconds, result.code)
+
+
+def output_frames(chunk: OutputChunk, *, terminal: bool = False) -> bytes:
+    """Return the frames of a piece of output; a terminal has one channel and CR LF.
+
+    Args:
+        chunk: the piece.
+        terminal: whether the client has a terminal.
+    """
+    if not terminal:
+        return channel_frames(chunk.stream, chunk.text.encode())
+    return channel_frames(1, chunk.text.replace("\n", "\r\n").encode())
