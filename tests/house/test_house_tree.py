@@ -61,7 +61,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"cronjob"},  # CronJobs make Jobs
     ],
     "kubesim.ctl": [
-        {"apply", "describe_node", "diagnosis", "drain", "get", "outages", "trace"},
+        {"apply", "describe_node", "diagnosis", "drain", "get", "machine", "outages", "trace"},
         {"explain", "node", "rollout"},
     ],
     "kubesim.kubelet": [
