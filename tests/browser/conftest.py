@@ -160,7 +160,7 @@ def opened_page(browser: Any) -> Iterator[Any]:
     )
     try:
         yield tab
-        evaluate(tab, END_KERNELS, timeout=20_000)
+        evaluate(tab, END_KERNELS)
     finally:
         context.close()
     assert strangers == [], "the page asked for something beyond this machine"
