@@ -36,6 +36,7 @@ from kubesim.clock import NamedStreams, make_clock
 from kubesim.clock.base import Clock
 from kubesim.controllers import CONTROLLERS
 from kubesim.ctl import apply as manifests
+from kubesim.ctl.access import explain_access
 from kubesim.ctl.apply import ApplyOptions, DeleteOptions
 from kubesim.ctl.diagnosis import diagnose
 from kubesim.ctl.explain import Explanation, explain
@@ -142,7 +143,7 @@ class Cluster:
         self.store = make_store(history_limit, self.clock, self.analytics)
         self._digest = HistoryDigest(self.store) if digest else None
         kinds, core = registry_with(feature_gates), (self.store, self.clock, self.streams)
-        self.api = KubeAPI(*core, analytics=self.analytics, registry=kinds)
+        self.api = KubeAPI(*core, analytics=self.analytics, registry=kinds, service_accounts=True)
         self.tools = Tools(self.api, self.clock, self.streams, self.analytics, self.decisions)
 
         # The clients of the API server. Requests of users to pods do not pass through it: the load
@@ -195,13 +196,14 @@ class Cluster:
         ]
 
     def explain(self, reference: str) -> Explanation:
-        """Return the decisions about ``hpa/auto-pod``, ``pod/web-1``, ``sts/shop/db`` ...
+        """Return the decisions about ``hpa/auto-pod``, ``sts/shop/db``, ``access/ann get pods`` ...
 
         Raises:
-            BadRequest: the reference has not the form kind/name or kind/namespace/name.
-            NotFound: no such kind, or no decision about the object has been recorded.
+            BadRequest, NotFound: malformed; no such kind, or no decision about it was recorded.
         """
         check_call(reference=reference)
+        if reference.startswith("access/"):
+            return Explanation(reference, [explain_access(self.api, reference)])
         proposals = partial(proposals_for, self.api, self.schedulers)
         state = partial(diagnose, self.api)
         return explain(self.decisions, reference, self.api.registry, proposals, state)

@@ -111,6 +111,7 @@ class Core:
         streams: for uids and name suffixes.
         registry: the kinds.
         analytics: the lifecycle log; None: nothing is logged.
+        service_accounts: the admission plug-in ServiceAccount is on.
 
     Attributes:
         audit: every committed write: by which client, and when.
@@ -124,7 +125,9 @@ class Core:
         streams: Streams,
         registry: Registry,
         analytics: Analytics | None,
+        service_accounts: bool = False,
     ) -> None:
+        self.service_accounts = service_accounts
         self.store = store
         self.samples = samples
         self.clock = clock

@@ -25,6 +25,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from kubesim.analytics import Analytics
+from kubesim.apiserver.access.rbac import Authorizer
+from kubesim.apiserver.access.tokens import TokenIssuer
 from kubesim.apiserver.bootstrap import create_system_objects, default_registry
 from kubesim.apiserver.core import Core
 from kubesim.apiserver.customkinds import CustomKinds
@@ -67,10 +69,14 @@ class KubeAPI:
         streams: for uids and name suffixes.
         analytics: the lifecycle log; None: nothing is logged.
         registry: the kinds; None: those of `default_registry`.
+        service_accounts: pods get the accounts of their namespaces, which must exist; off without
+            the controllers that create them.
 
     Attributes:
         core: what the parts share.
         store, clock, streams, registry, analytics, audit: of the core.
+        access: decides what users may do.
+        tokens: issues the tokens of service accounts.
         seed: the pod records of the original simulator, with their JSON.
     """
 
@@ -82,9 +88,10 @@ class KubeAPI:
         *,
         analytics: Analytics | None = None,
         registry: Registry | None = None,
+        service_accounts: bool = False,
     ) -> None:
         kinds = registry or default_registry()
-        self.core = core = Core(store, store, clock, streams, kinds, analytics)
+        self.core = core = Core(store, store, clock, streams, kinds, analytics, service_accounts)
         self.store, self.clock, self.registry = store, clock, kinds
         self.analytics, self.audit = core.analytics, core.audit
 
@@ -107,6 +114,7 @@ class KubeAPI:
             if kind.trigger_field:
                 store.trigger(kind.prefix, kind.trigger_field)
         self.custom_kinds = CustomKinds(core)
+        self.access, self.tokens = Authorizer(store), TokenIssuer(core)
         create_system_objects(core, self.creator)
         pods = kinds.find("Pod")
         self.seed = PodRecords(store, store, clock, pods.prefix, self.pods.log_lines)

@@ -32,11 +32,13 @@ class ServerView(Protocol):
         store: the other objects.
         samples: the usage samples of pods.
         clock: for timestamps.
+        service_accounts: the admission plug-in ServiceAccount is on.
     """
 
     store: Store
     samples: SampleStore
     clock: Clock
+    service_accounts: bool
 
     @property
     def registry(self) -> Registry:
@@ -52,6 +54,7 @@ Validate = Callable[[Document, FieldErrors], None]
 ValidateUpdate = Callable[[Document, Document, FieldErrors], None]
 Admit = Callable[[ServerView, Document, Document | None], None]
 Warn = Callable[[Document, bool], list[str]]
+Complete = Callable[[ServerView, Document], None]
 Compute = Callable[[ServerView], list[Document]]
 
 
@@ -70,6 +73,7 @@ class Kind:
             none, as for the four rules that follow.
         admit: checks that need other objects, or the object's own uid: called with (server, new,
             old or None) after the defaults and before validation; may change or refuse the object.
+        complete: adds to a new, valid object what needs no validation; called with (server, new).
         validate: reports every broken rule of a new or changed object.
         validate_update: reports changes of immutable fields; called with (new, old).
         validate_new: reports broken rules that hold at creation alone.
@@ -118,6 +122,7 @@ class Kind:
     short_names: tuple[str, ...] = ()
     default: Default | None = None
     admit: Admit | None = None
+    complete: Complete | None = None
     validate: Validate | None = None
     validate_update: ValidateUpdate | None = None
     validate_new: Validate | None = None

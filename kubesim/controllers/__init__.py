@@ -4,6 +4,7 @@ Real counterpart: kube-controller-manager.
 """
 
 from kubesim.client import Controller
+from kubesim.controllers.clusterrole import ClusterRoleAggregationController
 from kubesim.controllers.cronjob import CronJobController
 from kubesim.controllers.daemonset import DaemonSetController
 from kubesim.controllers.deployment import DeploymentController
@@ -19,6 +20,7 @@ from kubesim.controllers.node import (
 )
 from kubesim.controllers.quota import ResourceQuotaController
 from kubesim.controllers.replicaset import ReplicaSetController
+from kubesim.controllers.serviceaccount import RootCAPublisher, ServiceAccountController
 from kubesim.controllers.statefulset import StatefulSetController
 
 CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
@@ -36,10 +38,14 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     TaintEvictionController,
     PodGarbageCollector,
     ResourceQuotaController,
+    ServiceAccountController,
+    RootCAPublisher,
+    ClusterRoleAggregationController,
 )
 
 __all__ = [
     "CONTROLLERS",
+    "ClusterRoleAggregationController",
     "CronJobController",
     "DaemonSetController",
     "DeploymentController",
@@ -52,6 +58,8 @@ __all__ = [
     "PodGarbageCollector",
     "ReplicaSetController",
     "ResourceQuotaController",
+    "RootCAPublisher",
+    "ServiceAccountController",
     "StatefulSetController",
     "TaintEvictionController",
 ]

@@ -18,8 +18,18 @@ DEFAULT_NAMESPACE = "default"
 LEASE_NAMESPACE = "kube-node-lease"
 """Namespace of the Leases with which kubelets report that they are alive."""
 
+DEFAULT_ACCOUNT = "default"
+"""Name of the ServiceAccount of pods that name none."""
+
+TOKEN_VOLUME = "kube-api-access-"
+"""Prefix of the name of a pod's volume with the token of its ServiceAccount."""
+
+ROOT_CA = "kube-root-ca.crt"
+"""Name of the ConfigMap in each namespace with the certificate of the API server."""
+
 DEFAULT_SCHEDULER = "default-scheduler"
 METRICS_GROUP = "metrics.k8s.io"
+RBAC_GROUP = "rbac.authorization.k8s.io"
 META_GROUP = "meta.k8s.io"
 """API group of ListOptions, DeleteOptions, PatchOptions ..."""
 
@@ -43,6 +53,9 @@ REVISION_HASH_LABEL = "controller-revision-hash"
 # -- annotations -----------------------------------------------------------------------------------
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+"""Annotation of a mirror pod: it stands for a static pod of a node."""
+
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 """Annotation of the bookmark that ends the existing objects of a watch."""

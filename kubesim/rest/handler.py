@@ -36,6 +36,7 @@ from kubesim.usercode import USER_ERRORS
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HOST_CACHE_SIZE = 1_000
+OWN_ROUTES = "/kubesim"  # before /api/pods ... in the nonResourceURLs of a role
 _PORT = re.compile(r":[0-9]{1,5}", re.ASCII)
 
 
@@ -270,4 +271,9 @@ class APIServerHandler:
         if user is None:
             message = "send the header Authorization: Bearer TOKEN, with the token of a user"
             raise RequestRejected(401, message, headers={"WWW-Authenticate": "Bearer"})
-        user.require(RequestAttributes(request.method.lower(), path=request.path))
+        attempt = RequestAttributes(request.method.lower(), path=request.path)
+        if not user.may(attempt):
+            # Everybody may read /api/* for discovery; a role names these routes with a prefix.
+            if request.path.startswith("/api/"):
+                attempt = attempt._replace(path=f"{OWN_ROUTES}{request.path}")
+            self._users.access.require(user, attempt)

@@ -74,7 +74,7 @@ class RestServer:
         statistics: Callable[[], Statistics] | None = None,
         kubeconfig: str | Path | None = None,
     ) -> None:
-        self.users = Users(users)
+        self.users = Users(users, api.access, api.tokens)
         if host not in LOOPBACK_ADDRESSES and not token and not self.users.configured:
             raise BadRequest(
                 f"{host} can be reached from other machines, which could change the cluster",

@@ -1,156 +1,51 @@
-"""Authentication and authorization: users, tokens, RBAC rules.
+"""Authentication: whose request this is, by its token and by the headers of impersonation.
 
 Without users, every request is made by the administrator, who may do everything. With users, each
-request must carry the token of one of them, and a rule of that user must allow it:
+request must carry a token: of one of them, or of a service account (`kubectl create token`). Roles
+and bindings say what a user may do, beside the rules of the users file:
 
     {"users": [{"name": "ann", "token": "s3cret-of-ann", "groups": ["devs"], "rules": [
         {"verbs": ["get", "list", "watch"], "apiGroups": ["", "apps"],
          "resources": ["*"], "namespaces": ["default"]}]}]}
 
-Rules are additive: what no rule allows is Forbidden. Kubernetes keeps roles and bindings as API
-objects; ours are read once from a file. Left out: service accounts, resourceNames in lists.
+Rules are additive: what neither a rule nor a role allows is Forbidden.
 
-Source: k8s.io/api/rbac/v1 (PolicyRule), plugin/pkg/auth/authorizer/rbac, k8s.io/apiserver
-(authorizer.Attributes; responsewriters/errors.go: forbiddenMessage), apimachinery (NewForbidden).
+Source: k8s.io/apiserver/pkg/authentication (request/bearertoken, token/tokenfile),
+k8s.io/apiserver/pkg/endpoints/filters/impersonation.go; `kubesim.apiserver.access`.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from urllib.parse import unquote
 
-from kubesim.errors import BadRequest, Forbidden
+from kubesim.apiserver.access.attributes import (
+    ADMIN,
+    ANONYMOUS,
+    AUTHENTICATED_GROUP,
+    EVERYTHING,
+    MASTERS_GROUP,
+    UNAUTHENTICATED_GROUP,
+    RequestAttributes,
+    Rule,
+    User,
+    account_user,
+    split_account,
+)
+from kubesim.apiserver.access.rbac import Authorizer
+from kubesim.apiserver.access.tokens import TokenIssuer
+from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 
-AUTHENTICATED_GROUP = "system:authenticated"
-MASTERS_GROUP = "system:masters"
 MIN_TOKEN_LENGTH = 8
-
-
-class RequestAttributes(NamedTuple):
-    """What a user attempts to do: the attributes that authorization rules are matched with.
-
-    Attributes:
-        verb: get, list, watch, create, update, patch, delete or deletecollection; for a
-            non-resource path: get, post, put, patch or delete.
-        group, resource: for example ``apps`` and ``deployments/scale``.
-        namespace: "" at cluster scope.
-        name: of the object; "" if the request names none.
-        path: of a non-resource request; "" otherwise.
-    """
-
-    verb: str
-    group: str = ""
-    resource: str = ""
-    namespace: str = ""
-    name: str = ""
-    path: str = ""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule that allows something (RBAC's PolicyRule); ``*`` matches everything.
-
-    Attributes:
-        verbs, groups, resources, namespaces, names: each must match; no names match every name.
-        paths: non-resource paths; ``/logs/*`` matches by prefix.
-    """
-
-    verbs: tuple[str, ...]
-    groups: tuple[str, ...] = ()
-    resources: tuple[str, ...] = ()
-    namespaces: tuple[str, ...] = ("*",)
-    names: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-
-    def allows(self, attempt: RequestAttributes) -> bool:
-        """Whether this rule allows the attempt."""
-        if not _matches(self.verbs, attempt.verb):
-            return False
-        if attempt.path:
-            return any(
-                path in ("*", attempt.path)
-                or (path.endswith("*") and attempt.path.startswith(path[:-1]))
-                for path in self.paths
-            )
-        whole, _, part = attempt.resource.partition("/")
-        resource = _matches(self.resources, attempt.resource) or (
-            bool(part) and f"*/{part}" in self.resources
-        )
-        named = not self.names or attempt.name in self.names
-        inside = _matches(self.namespaces, attempt.namespace)
-        return (
-            bool(whole) and _matches(self.groups, attempt.group) and resource and named and inside
-        )
-
-    def policy_rule(self) -> Document:
-        """Return the rule as a PolicyRule document."""
-        if self.paths:
-            return {"verbs": list(self.verbs), "nonResourceURLs": list(self.paths)}
-        rule: Document = {
-            "verbs": list(self.verbs),
-            "apiGroups": list(self.groups),
-            "resources": list(self.resources),
-        }
-        return rule | ({"resourceNames": list(self.names)} if self.names else {})
-
-
-EVERYTHING = (Rule(("*",), ("*",), ("*",)), Rule(("*",), paths=("*",)))
-
-
-@dataclass(frozen=True)
-class User:
-    """A user of the API server.
-
-    Attributes:
-        name, groups: the identity.
-        rules: what the user is allowed to do.
-        token: the bearer token that authenticates the user; "": no request carries one.
-    """
-
-    name: str
-    groups: tuple[str, ...] = ()
-    rules: tuple[Rule, ...] = ()
-    token: str = field(default="", repr=False)
-
-    def may(self, attempt: RequestAttributes) -> bool:
-        """Whether any rule allows the attempt."""
-        return any(rule.allows(attempt) for rule in self.rules)
-
-    def require(self, attempt: RequestAttributes) -> None:
-        """Raise an error unless a rule allows the attempt.
-
-        Raises:
-            Forbidden: with kube-apiserver's message.
-        """
-        if self.may(attempt):
-            return
-        if attempt.path:
-            raise Forbidden(
-                f'forbidden: User "{self.name}" cannot {attempt.verb} path "{attempt.path}"'
-            )
-        scope = (
-            f'in the namespace "{attempt.namespace}"'
-            if attempt.namespace
-            else ("at the cluster scope")
-        )
-        plural = attempt.resource.partition("/")[0]
-        resource = f"{plural}.{attempt.group}" if attempt.group else plural
-        subject = f'{resource} "{attempt.name}"' if attempt.name else resource
-        raise Forbidden(
-            f'{subject} is forbidden: User "{self.name}" cannot {attempt.verb} resource '
-            f'"{attempt.resource}" in API group "{attempt.group}" {scope}',
-            kind=plural,
-            group=attempt.group,
-            name=attempt.name,
-        )
-
-
-ADMIN = User("kubernetes-admin", (MASTERS_GROUP, AUTHENTICATED_GROUP), EVERYTHING)
+BEARER = "Bearer "
+AUTHENTICATION = "authentication.k8s.io"
+AS_USER, AS_GROUP, AS_UID = "impersonate-user", "impersonate-group", "impersonate-uid"
+AS_EXTRA = "impersonate-extra-"
 
 
 class Users:
@@ -158,15 +53,20 @@ class Users:
 
     Args:
         users: with their tokens; none: every request is the administrator's.
+        access: decides what they may do.
+        tokens: checks the tokens of service accounts.
 
     Attributes:
         configured: there are users, so that requests must carry a token.
+        access: decides what users may do.
     """
 
     configured = False
 
-    def __init__(self, users: Iterable[User] = ()) -> None:
-        self._users = tuple(users)
+    def __init__(self, users: Iterable[User], access: Authorizer, tokens: TokenIssuer) -> None:
+        self._users = tuple(map(_authenticated, users))
+        self._tokens = tokens
+        self.access = access
         self.configured = bool(self._users)
 
     @property
@@ -175,37 +75,110 @@ class Users:
         return self._users[0] if self._users else ADMIN
 
     def authenticate(self, headers: Mapping[str, str]) -> User | None:
-        """Return the user of a request; None if its token is not a configured user's.
+        """Return the user of a request; None if its token belongs to nobody.
 
         A user who is allowed to impersonate may act as another one: `kubectl --as`.
 
         Raises:
-            Forbidden: the user may not impersonate.
+            Forbidden: the user may not impersonate that user, group, uid or extra.
+            BadRequest: groups, uid or extra without a user.
         """
         user = self._by_token(headers)
-        if user is None or "impersonate-user" not in headers:
+        if user is None or not any(name.startswith("impersonate-") for name in headers):
             return user
-        name = headers["impersonate-user"]
-        user.require(RequestAttributes("impersonate", "", "users", "", name))
-        groups = tuple(filter(None, headers.get("impersonate-group", "").split(", ")))
-        rules = ADMIN.rules if MASTERS_GROUP in groups else ()
-        return self.find(name) or User(name, (*groups, AUTHENTICATED_GROUP), rules)
+        return self._impersonated(user, headers)
 
     def find(self, name: str) -> User | None:
-        """Return the user of a name, or None."""
+        """Return the configured user of a name, or None."""
         if not self._users:
             return ADMIN if name == ADMIN.name else None
         return next((user for user in self._users if user.name == name), None)
 
+    def owner_of(self, token: str, audiences: tuple[str, ...] = ()) -> User | None:
+        """Return the user whose token this is, or None.
+
+        Args:
+            token: the bearer token.
+            audiences: for a service account's token: it must be for one of them; (): the server.
+        """
+        match = None
+        for user in self._users:  # compare all tokens, so that the time reveals nothing
+            if hmac.compare_digest(token.encode(), user.token.encode()):
+                match = user
+        if match is None:
+            return self._tokens.authenticate(token, *([audiences] if audiences else []))
+        return match
+
+    def subject(self, name: str, groups: Iterable[str] = ()) -> User:
+        """Return the user that a review or a header describes, with the rules of the users file.
+
+        Args:
+            name: of the user.
+            groups: of the user.
+        """
+        configured = self.find(name)
+        return User(name, tuple(groups), configured.rules if configured is not None else ())
+
     def _by_token(self, headers: Mapping[str, str]) -> User | None:
         if not self._users:
             return ADMIN
-        authorization = headers.get("authorization", "").encode()
-        match = None
-        for user in self._users:  # compare all tokens, so that the time reveals nothing
-            if hmac.compare_digest(authorization, f"Bearer {user.token}".encode()):
-                match = user
-        return match
+        authorization = headers.get("authorization", "")
+        if not authorization.startswith(BEARER):
+            return None
+        return self.owner_of(authorization.removeprefix(BEARER))
+
+    def _impersonated(self, user: User, headers: Mapping[str, str]) -> User:
+        """Return the user that a request acts as, if its own user may do that."""
+        name, groups = headers.get(AS_USER, ""), _values(headers, AS_GROUP)
+        uid, extra = headers.get(AS_UID, ""), list(_extra(headers))
+        if not name:
+            if groups or uid or extra:
+                raise BadRequest("requested groups, uid or extra without impersonating a user")
+            return user
+        account = split_account(name)
+        attempts = [_attempt("users", name)]
+        if account is not None:
+            attempts = [RequestAttributes("impersonate", "", "serviceaccounts", *account)]
+        attempts += [_attempt("groups", group) for group in groups]
+        attempts += [
+            _attempt(f"userextras/{key}", value, AUTHENTICATION)
+            for key, values in extra
+            for value in values
+        ]
+        if uid:
+            attempts.append(_attempt("uids", uid, AUTHENTICATION))
+        for attempt in attempts:
+            self.access.require(user, attempt)
+        if account is not None and not groups:
+            groups = account_user(*account).groups
+        everybody = UNAUTHENTICATED_GROUP if name == ANONYMOUS else AUTHENTICATED_GROUP
+        if everybody not in groups:
+            groups = (*groups, everybody)
+        rules = self.subject(name).rules if self._users else ()
+        return User(name, groups, rules, uid=uid, extra=tuple(extra))
+
+
+def _authenticated(user: User) -> User:
+    """Return the user as a member of the group of all who are authenticated."""
+    if AUTHENTICATED_GROUP in user.groups:
+        return user
+    return replace(user, groups=(*user.groups, AUTHENTICATED_GROUP))
+
+
+def _attempt(resource: str, name: str, group: str = "") -> RequestAttributes:
+    return RequestAttributes("impersonate", group, resource, "", name)
+
+
+def _values(headers: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return the values of a header that may be repeated."""
+    return tuple(filter(None, headers.get(name, "").split(", ")))
+
+
+def _extra(headers: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield (key, values) of each header of impersonated extra."""
+    for name in headers:
+        if name.startswith(AS_EXTRA):
+            yield unquote(name.removeprefix(AS_EXTRA)), _values(headers, name)
 
 
 def read_users(path: str | Path) -> list[User]:
@@ -255,5 +228,14 @@ def _strings(entry: Document, key: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def _matches(patterns: tuple[str, ...], value: str) -> bool:
-    return "*" in patterns or value in patterns
+__all__ = [
+    "ADMIN",
+    "AUTHENTICATED_GROUP",
+    "EVERYTHING",
+    "MASTERS_GROUP",
+    "RequestAttributes",
+    "Rule",
+    "User",
+    "Users",
+    "read_users",
+]

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubesim import Cluster
+from kubesim.apiserver.bootstrap import ROOT_CA_DATA
 from kubesim.client import Controller
 from kubesim.controllers import (
+    ClusterRoleAggregationController,
     CronJobController,
     DaemonSetController,
     DeploymentController,
@@ -26,11 +28,14 @@ from kubesim.controllers import (
     PodGarbageCollector,
     ReplicaSetController,
     ResourceQuotaController,
+    RootCAPublisher,
+    ServiceAccountController,
     StatefulSetController,
     TaintEvictionController,
 )
 from kubesim.objects import meta
 from kubesim.objects.pods import is_finished, is_ready, node_of
+from kubesim.objects.wellknown import ROOT_CA
 
 LABELS = {"app": "web"}
 NEW_IMAGE = "kubesim/pod:2"
@@ -96,6 +101,16 @@ def job_spec(run_seconds: int, **spec: Any) -> dict[str, Any]:
     pods = template(restartPolicy="Never")
     pods["metadata"]["annotations"] = {"kubesim.dev/run-seconds": str(run_seconds)}
     return {"template": pods, **spec}
+
+
+AGGREGATION = {"clusterRoleSelectors": [{"matchLabels": LABELS}]}
+
+
+def cluster_role(name: str, verbs: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
+    """A ClusterRole with the label ``app=web`` if it has rules of its own."""
+    rules = [{"verbs": list(verbs), "apiGroups": [""], "resources": ["pods"]}] if verbs else None
+    metadata = {"name": name, "labels": LABELS if verbs else {}}
+    return {"kind": "ClusterRole", "metadata": metadata, "rules": rules, **fields}
 
 
 def owned_config_map(cluster: Cluster, name: str, owner: dict[str, Any] | None = None) -> Any:
@@ -425,5 +440,45 @@ SCENARIOS = (
         (scale("ReplicaSet", 4), scale("ReplicaSet", 3)),
         lambda cluster: status(cluster, "ResourceQuota", "hard", "used"),
         ["default/web"],
+    ),
+    Scenario(
+        ServiceAccountController,
+        create({"kind": "Namespace", "metadata": {"name": "shop"}}),
+        (lambda cluster: cluster.api.delete("ServiceAccount", "default", "shop"),),
+        lambda cluster: (
+            names("ServiceAccount")(cluster),
+            names("ServiceAccount", "shop")(cluster),
+        ),
+        ["default", "shop", "none"],
+    ),
+    Scenario(
+        RootCAPublisher,
+        create({"kind": "Namespace", "metadata": {"name": "shop"}}),
+        (
+            lambda cluster: cluster.api.patch(
+                "ConfigMap", ROOT_CA, {"data": {"ca.crt": "x", "other": "y"}}, "shop"
+            ),
+            lambda cluster: cluster.api.delete("ConfigMap", ROOT_CA),
+        ),
+        lambda cluster: [
+            cluster.api.get("ConfigMap", ROOT_CA, namespace)["data"] == ROOT_CA_DATA
+            for namespace in ("default", "shop")
+        ],
+        ["default", "shop", "none"],
+    ),
+    Scenario(
+        ClusterRoleAggregationController,
+        create(
+            cluster_role(
+                "all", aggregationRule={"clusterRoleSelectors": [{"matchLabels": LABELS}]}
+            ),
+            cluster_role("part", ["get"]),
+        ),
+        (
+            create(cluster_role("more", ["list"])),
+            lambda cluster: cluster.api.delete("ClusterRole", "part"),
+        ),
+        lambda cluster: cluster.api.get("ClusterRole", "all")["rules"],
+        ["all", "part", "none"],
     ),
 )

@@ -12,6 +12,7 @@ from kubesim.apiserver.registry import Kind
 from kubesim.controllers.garbage.plan import GarbagePlan, OwnerState, plan, waits_in_foreground
 from kubesim.errors import Conflict
 from kubesim.objects import meta
+from kubesim.objects.wellknown import ROOT_CA
 
 S, D, W, U = OwnerState.SOLID, OwnerState.DANGLING, OwnerState.WAITING, OwnerState.UNKNOWN
 
@@ -98,7 +99,8 @@ def config(
 
 def there(cluster: Cluster, namespace: str = "default") -> list[str]:
     """Names of the ConfigMaps that are left."""
-    return [meta.name_of(obj) for obj in cluster.api.snapshot("ConfigMap", namespace)[0]]
+    names = [meta.name_of(obj) for obj in cluster.api.snapshot("ConfigMap", namespace)[0]]
+    return [name for name in names if name != ROOT_CA]
 
 
 def finalizers(cluster: Cluster, name: str) -> Any:

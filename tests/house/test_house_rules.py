@@ -47,7 +47,7 @@ MAY_USE = {
     "random": {"clock"},
     "sched": set(),
     "asyncio": set(),
-    "secrets": {"rest", "__main__"},  # tokens must not come from the seed
+    "secrets": {"apiserver", "rest", "__main__"},  # tokens must not come from the seed
     "uuid": set(),
     "concurrent": {"experiment"},  # an executor that the caller gives
     "multiprocessing": set(),

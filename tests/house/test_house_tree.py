@@ -31,7 +31,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
     "kubesim.apiserver": [
         {"audit", "kindversions", "parts", "validation"},
         {"options", "podvalidation", "registry"},
-        {"admission", "core", "printers", "schema", "typedverbs"},
+        {"access", "admission", "core", "printers", "schema", "typedverbs"},
         {"fieldmanager", "kinds", "patch", "watching"},
         {"clusterkinds"},
         {"customkinds", "verbs"},
@@ -48,7 +48,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"shadow"},
     ],
     "kubesim.controllers": [
-        {"garbage", "namespace", "node", "quota", "shared"},
+        {"clusterrole", "garbage", "namespace", "node", "quota", "serviceaccount", "shared"},
         {
             "daemonset",
             "deployment",
@@ -61,7 +61,8 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"cronjob"},  # CronJobs make Jobs
     ],
     "kubesim.ctl": [
-        {"apply", "describe_node", "diagnosis", "drain", "get", "machine", "outages", "trace"},
+        {"access", "apply", "describe_node", "diagnosis", "drain", "get", "machine", "outages"}
+        | {"trace"},
         {"explain", "node", "rollout"},
     ],
     "kubesim.kubelet": [

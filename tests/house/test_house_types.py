@@ -57,7 +57,7 @@ HOOKS = "apiserver/clusterkinds/"
 # Names `Document` and `ReadOnlyDocument` in the code. Measured: 192 and 595; before the TypedDicts
 # were used 1,127 and 597.
 MOST_IN_COMPONENTS = 200
-MOST_IN_GENERIC_ROOMS = 660
+MOST_IN_GENERIC_ROOMS = 715  # roles and bindings have no TypedDicts
 
 
 def report(broken: list[str]) -> None:

@@ -85,7 +85,7 @@ def test_a_kept_list_is_the_list_that_another_server_makes_anew(
 def test_forms_versions_and_what_rows_carry_do_not_mix(served: tuple[Cluster, Kube]) -> None:
     """One object, listed in turn as itself, its metadata, and three kinds of table."""
     _, ask = served
-    ask("POST", MAPS, config_map("a", k="v"))
+    ask("POST", MAPS, config_map("last", k="v"))
     for _ in range(2):
         assert ask("GET", MAPS).body["items"][-1]["data"] == {"k": "v"}
         slim = ask("GET", MAPS, Accept=PARTIAL).body["items"][-1]

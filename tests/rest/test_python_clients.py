@@ -145,7 +145,8 @@ def test_lightkube_lists_waits_and_deletes(lab: Lab) -> None:
     assert ready.status.phase == "Running"
     for index in range(5):
         client.create(ConfigMap.from_dict({"metadata": {"name": f"m{index}"}}), namespace="default")
-    assert len(list(client.list(ConfigMap, namespace="default", chunk_size=2))) == 5
+    listed = [m.metadata.name for m in client.list(ConfigMap, namespace="default", chunk_size=2)]
+    assert listed == ["kube-root-ca.crt", "m0", "m1", "m2", "m3", "m4"]
     client.patch(ConfigMap, "m0", {"data": {"k": "v"}}, namespace="default")
     assert client.get(ConfigMap, "m0", namespace="default").data == {"k": "v"}
     client.delete(ConfigMap, "m0", namespace="default")

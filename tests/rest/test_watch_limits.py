@@ -27,11 +27,12 @@ def served() -> Iterator[tuple[Cluster, Kube]]:
 
 
 def open_watch(client: Kube) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-    """Open a watch of the ConfigMaps, and read the one that exists."""
+    """Open a watch of the ConfigMaps, and read the two that exist: one is the certificate."""
     connection = http.client.HTTPConnection("127.0.0.1", client.server.port, timeout=20)
     connection.request("GET", f"{MAPS}?watch=true")
     response = connection.getresponse()
-    assert json.loads(response.readline())["type"] == "ADDED"
+    for _ in range(2):
+        assert json.loads(response.readline())["type"] == "ADDED"
     return connection, response
 
 

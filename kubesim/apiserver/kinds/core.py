@@ -6,6 +6,7 @@ plugin/pkg/admission/defaulttolerationseconds, plugin/pkg/admission/nodetaint.
 
 from __future__ import annotations
 
+from kubesim.apiserver.admission.serviceaccount import mount_token
 from kubesim.apiserver.kinds.pods import (
     admit_pod,
     default_pod,
@@ -211,6 +212,7 @@ KINDS = (
         categories=("all",),
         default=default_pod,
         admit=admit_pod,
+        complete=mount_token,
         validate=validate_pod,
         validate_update=validate_pod_update,
         trigger_field="spec.nodeName",

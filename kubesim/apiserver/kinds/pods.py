@@ -11,6 +11,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver.admission import priority
+from kubesim.apiserver.admission.serviceaccount import (
+    is_mirror,
+    is_token_mount,
+    set_account,
+    token_volume,
+)
 from kubesim.apiserver.podvalidation.containers import (
     MESSAGE_POLICIES,
     PULL_POLICIES,
@@ -29,6 +35,7 @@ from kubesim.objects.frozen import Document, ReadOnlyDocument, objects_in
 from kubesim.objects.meta import valid_dns1123_label, valid_dns1123_subdomain
 from kubesim.objects.pods import CONTAINER_LISTS, qos_class
 from kubesim.objects.wellknown import (
+    DEFAULT_ACCOUNT,
     DEFAULT_SCHEDULER,
     MAX_INT32,
     NOT_READY,
@@ -61,18 +68,22 @@ NODE_TAINTS = (NOT_READY, UNREACHABLE)
 
 
 def admit_pod(api: ServerView, pod: Document, old: Document | None) -> None:
-    """Set a pod's priority: most pods have no class, there is no default, and updates keep it.
+    """Set the account of a new pod, and a pod's priority, which updates keep.
+
+    Most pods have no priority class, and there is no default.
 
     Args:
-        api: lists the classes.
+        api: for the accounts and the classes.
         pod: the pod; it is changed in place.
         old: the stored pod; None at creation.
 
     Raises:
-        Forbidden: see `priority.admit_pod`, which serves all other pods.
+        Forbidden: see `serviceaccount.set_account` and `priority.admit_pod`.
     """
     spec = pod.get("spec")
     if isinstance(spec, dict):
+        if old is None and api.service_accounts:
+            set_account(api, pod)
         if old is not None:
             before = old.get("spec") or {}
             if all(spec.get(field) == before.get(field) for field in PRIORITY_FIELDS):
@@ -106,6 +117,9 @@ def default_pod_spec(spec: Document) -> None:
     fill(spec, "dnsPolicy", "ClusterFirst")
     fill(spec, "schedulerName", DEFAULT_SCHEDULER)
     fill(spec, "securityContext", {})
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    if account:  # the old name of the field is always there, too
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
     for field in CONTAINER_LISTS:
         for container in objects_in(spec.get(field)):
             _default_container(container)
@@ -148,10 +162,11 @@ def validate_pod_spec(spec: PodSpecDict, path: str, errors: FieldErrors) -> None
         errors: collects the errors.
     """
     fields: ReadOnlyDocument = spec
+    token = token_volume(spec) if fields.get("volumes") else ""
     for field, rule in FIRST_RULES:
-        if fields.get(field):
+        if fields.get(field) and not (token and field == "volumes"):
             rule(spec, path, errors)
-    _validate_containers(spec, path, errors)
+    _validate_containers(spec, path, token, errors)
     policy, dns = spec.get("restartPolicy"), spec.get("dnsPolicy")
     if policy not in RESTART_POLICIES:
         errors.not_supported(f"{path}.restartPolicy", policy, RESTART_POLICIES)
@@ -183,7 +198,7 @@ def validate_pod_spec(spec: PodSpecDict, path: str, errors: FieldErrors) -> None
         errors.not_supported(f"{path}.preemptionPolicy", preemption, PREEMPTION_POLICIES)
 
 
-def _validate_containers(spec: PodSpecDict, path: str, errors: FieldErrors) -> None:
+def _validate_containers(spec: PodSpecDict, path: str, token: str, errors: FieldErrors) -> None:
     if not spec.get("containers"):
         errors.required(f"{path}.containers")
     names: set[str] = set()
@@ -195,6 +210,8 @@ def _validate_containers(spec: PodSpecDict, path: str, errors: FieldErrors) -> N
             _validate_container(container, place, names, errors)
             for name, rule in rules:
                 if container.get(name):
+                    if token and name == "volumeMounts" and is_token_mount(container[name], token):
+                        continue
                     rule(container, place, spec, errors)
                     has_ports = has_ports or name == "ports"
             if container.get("resources"):
@@ -285,7 +302,8 @@ def default_pod(pod: Document) -> None:
     if spec.get("hostNetwork"):
         _default_host_ports(spec)
     fill(spec, "enableServiceLinks", True)
-    fill(spec, "serviceAccountName", "default")
+    if not spec.get("serviceAccountName") and not is_mirror(pod):
+        spec["serviceAccountName"] = spec["serviceAccount"] = DEFAULT_ACCOUNT
     fill(spec, "tolerations", [])
     tolerations = spec["tolerations"]
     if isinstance(tolerations, list):

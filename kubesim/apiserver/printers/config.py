@@ -80,6 +80,35 @@ def _controller(revision: Document, ages: Ages) -> str:
     return f"{kind}.{group}/{name}" if group else f"{kind}/{name}"
 
 
+def _role_of(binding: Document, ages: Ages) -> str:
+    reference = mapping(binding, "roleRef")
+    return f"{reference.get('kind', '')}/{reference.get('name', '')}"
+
+
+def _subjects(kind: str) -> Callable[[Document, Ages], str]:
+    """Return a function that lists the subjects of a kind; service accounts as namespace/name."""
+
+    def value(binding: Document, ages: Ages) -> str:
+        named = [item for item in objects(binding, "subjects") if item.get("kind") == kind]
+        if kind == "ServiceAccount":
+            return ", ".join(f"{item.get('namespace', '')}/{item.get('name')}" for item in named)
+        return ", ".join(str(item.get("name")) for item in named)
+
+    return value
+
+
+def _binding_printer(kind: str) -> Printer:
+    """Return the printer of bindings; `kind` is their name in the columns' descriptions."""
+    accounts = wide("ServiceAccounts", f"ServiceAccounts in the {kind}")
+    return printer_of(
+        Cell(column("Role", "the role that is granted"), _role_of),
+        AGE,
+        Cell(wide("Users", f"Users in the {kind}"), _subjects("User")),
+        Cell(wide("Groups", f"Groups in the {kind}"), _subjects("Group")),
+        Cell(accounts, _subjects("ServiceAccount")),
+    )
+
+
 def _total_usage(resource: str) -> Callable[[Document, Ages], str]:
     """Return a function that sums the usage of all containers of a PodMetrics."""
 
@@ -160,6 +189,8 @@ CONFIG: dict[str, Printer] = {
         AGE,
         at(column("PreemptionPolicy", "whether its pods preempt others"), "preemptionPolicy"),
     ),
+    "RoleBinding": _binding_printer("roleBinding"),
+    "ClusterRoleBinding": _binding_printer("clusterRoleBinding"),
     "Lease": printer_of(at(column("Holder", "holder of the lease"), "spec.holderIdentity"), AGE),
     "ControllerRevision": printer_of(
         Cell(column("Controller", "the owner"), _controller),

@@ -303,6 +303,8 @@ class ObjectCreator:
         if kind.counts_generation and kind.counted_field in new:
             new["metadata"]["generation"] = 1
         self._path.validate(kind, new)
+        if kind.complete is not None:
+            kind.complete(core, new)
         quotas_there = store.list(f"{quotas.PREFIX}{namespace}/").items
         if quotas_there:
             quotas.admit_quota(core, kind, new, quotas_there)

@@ -94,6 +94,9 @@ def _resource(kind: Kind, group: str, version: str) -> Resource:
         subresources.append(Subresource("approval", group, version, kind.kind, CHANGE_VERBS))
     if kind.kind == "Namespace":
         subresources.append(Subresource("finalize", kind.group, version, kind.kind, ("update",)))
+    if kind.kind == "ServiceAccount":
+        token = Subresource("token", "authentication.k8s.io", "v1", "TokenRequest", ("create",))
+        subresources.append(token)
     if kind.kind == "Pod":
         subresources += [Subresource(name, *rest) for name, rest in POD_SUBRESOURCES.items()]
     return Resource(

@@ -20,20 +20,18 @@ from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import NO_RESOURCE, RequestInfo
 from kubesim.rest.kube.response import object_response
-from kubesim.rest.users import RequestAttributes, User
 from kubesim.usercode import USER_ERRORS
 
 VERSIONS = {CUSTOM: "v1beta2", EXTERNAL: "v1beta1"}
 
 
-def serve(api: KubeAPI, request: Request, info: RequestInfo, user: User) -> Response:
+def serve(api: KubeAPI, request: Request, info: RequestInfo) -> Response:
     """Serve a request for metrics.
 
     Args:
         api: the API server and its metrics adapter.
         request: the request.
         info: names the metric.
-        user: the requesting user.
 
     Raises:
         NotFound: no such metric, or no metrics adapter.
@@ -44,8 +42,6 @@ def serve(api: KubeAPI, request: Request, info: RequestInfo, user: User) -> Resp
         raise NotFound(NO_RESOURCE)
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(NOT_ALLOWED)
-    resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
-    user.require(RequestAttributes("get", info.group, resource, info.namespace, info.name))
     try:
         if info.group == EXTERNAL:
             return _external(api, request, info)

@@ -265,6 +265,22 @@ def _invalid(field: str, rule: str) -> Invalid:
     return Invalid(message, kind="ListOptions", group=META_GROUP, causes=[cause])
 
 
+def selected_name(fields: str) -> str:
+    """Return the name that a field selector requires; "" if it requires none.
+
+    Authorization sees such a list or watch as one of that object.
+    Source: k8s.io/apiserver/pkg/endpoints/request/requestinfo.go.
+
+    >>> selected_name("metadata.name=web,status.phase=Running"), selected_name("")
+    ('web', '')
+    """
+    for part in fields.split(",") if fields else ():
+        key, _, name = part.replace("==", "=").partition("=")
+        if key == "metadata.name":
+            return name
+    return ""
+
+
 class DeleteQuery(NamedTuple):
     """Options of a deletion.
 

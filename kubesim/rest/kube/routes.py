@@ -15,6 +15,7 @@ from collections.abc import Callable
 from threading import Lock
 
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.access.attributes import requested_by
 from kubesim.apiserver.clusterkinds.certificates import APPROVAL
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.registry import Kind
@@ -43,6 +44,7 @@ from kubesim.rest.kube.requestinfo import (
     list_query,
     parse_request_info,
     resolve,
+    selected_name,
 )
 from kubesim.rest.kube.response import (
     encode,
@@ -50,7 +52,7 @@ from kubesim.rest.kube.response import (
     object_response,
     rejection_response,
 )
-from kubesim.rest.kube.reviews import REVIEWS
+from kubesim.rest.kube.reviews import REVIEWS, answer, issue_token
 from kubesim.rest.kube.verbs import Verbs, transformer_for
 from kubesim.rest.kube.watch import Encodings, KubeWatch
 from kubesim.rest.serializer.negotiation import parse_accept
@@ -58,6 +60,7 @@ from kubesim.rest.users import ADMIN, RequestAttributes, User, Users
 from kubesim.version import KUBERNETES_VERSION
 
 READS = ("GET", "HEAD")
+IMPERSONATION = ("impersonate-user", "impersonate-group", "impersonate-uid")
 COLLECTION_VERBS = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
 OBJECT_VERBS = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 VERBS = ("GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION")
@@ -156,10 +159,16 @@ class KubeRoutes:
     def _serve(self, request: Request, info: RequestInfo | None) -> Response:
         users, headers = self._users, request.headers
         # An open server has one user; only `kubectl --as` makes another one of it.
-        is_open = not users.configured and "impersonate-user" not in headers
+        is_open = not users.configured and not any(name in headers for name in IMPERSONATION)
         user = ADMIN if is_open else users.authenticate(headers)
         if user is None:
             raise GenericStatusError(401, "Unauthorized")
+        if user is ADMIN:
+            return self._serve_user(request, info, user)
+        with requested_by(user):
+            return self._serve_user(request, info, user)
+
+    def _serve_user(self, request: Request, info: RequestInfo | None, user: User) -> Response:
         if request.method == "OPTIONS":
             return Response(204, headers=PREFLIGHT)
         if info is None:
@@ -168,9 +177,13 @@ class KubeRoutes:
         if review is not None and (info.group, info.version) == (review.group, "v1"):
             return self._review(request, info, user)
         if info.plural == "bindings" and info.group == "":
-            return self._pods.bind(request, info, user)
+            self._require(user, RequestAttributes("create", "", "bindings", info.namespace))
+            return self._pods.bind(request, info)
         if info.group in metrics.VERSIONS:
-            return metrics.serve(self._api, request, info, user)
+            resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
+            attempt = RequestAttributes("get", info.group, resource, info.namespace, info.name)
+            self._require(user, attempt)
+            return metrics.serve(self._api, request, info)
         target = resolve(self._api.registry, info)
         if info.subresource:
             return self._subresource(request, target, user)
@@ -182,8 +195,7 @@ class KubeRoutes:
         if request.method not in READS:
             raise MethodNotAllowed(NOT_ALLOWED)
         path = "/" + "/".join(segments)
-        if segments[0] not in ("api", "apis", "version", "openapi", "livez", "readyz"):
-            user.require(RequestAttributes("get", path=path))
+        self._require(user, RequestAttributes("get", path=path))
         match segments:
             case ("api",) | ("apis",):
                 return self._discovery_root(request, core=segments[0] == "api")
@@ -240,7 +252,9 @@ class KubeRoutes:
             options = list_query(request) if method == "GET" else None
             if options is not None and options.watch:
                 verb = "watch"
-        _require(user, verb, target)
+        # Who may list one object by its name (resourceNames) selects it by metadata.name.
+        name = "" if options is None else selected_name(options.fields)
+        self._require_on(user, verb, target, name)
         if verb == "patch" and user is not ADMIN:
             self._require_creation(request, target, user)
         if options is not None and verb == "watch":
@@ -270,15 +284,20 @@ class KubeRoutes:
         kind, info = target.kind.kind, target.info
         if bodies.content_type(request) == bodies.APPLY:
             if self._api.peek(kind, info.name, target.namespace) is None:
-                _require(user, "create", target)
+                self._require_on(user, "create", target)
 
     def _subresource(self, request: Request, target: Target, user: User) -> Response:
         """Serve a subresource."""
         info, kind, method = target.info, target.kind, request.method
         if kind.kind == "Pod" and info.subresource in self._pods.handlers:
             verb = "get" if info.subresource == "log" else "create"
-            _require(user, verb, target)
+            self._require_on(user, verb, target)
             return self._pods.serve(request, target)
+        if kind.kind == "ServiceAccount" and info.subresource == "token":
+            if method != "POST":
+                raise MethodNotAllowed(NOT_ALLOWED)
+            self._require_on(user, "create", target)
+            return issue_token(self._api, request, info)
         served = {
             "status": kind.status and not kind.read_only,
             "scale": kind.scale,
@@ -290,7 +309,7 @@ class KubeRoutes:
         allowed = ("PUT",) if info.subresource == "finalize" else ("GET", "HEAD", "PUT", "PATCH")
         if method not in allowed:
             raise MethodNotAllowed(NOT_ALLOWED)
-        _require(user, OBJECT_VERBS[method], target)
+        self._require_on(user, OBJECT_VERBS[method], target)
         if method == "PUT":
             return self._verbs.replace(request, target)
         if method == "PATCH":
@@ -314,25 +333,28 @@ class KubeRoutes:
 
     def _review(self, request: Request, info: RequestInfo, user: User) -> Response:
         """Answer a review."""
-        review = REVIEWS[info.plural]
         if request.method != "POST" or info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
-        if not info.plural.startswith("self"):  # these alone are for everybody
-            attempt = RequestAttributes("create", info.group, info.plural, info.namespace)
-            user.require(attempt)
-        document = bodies.read_document(request, "a review")
-        bodies.set_kind(document, review.kind, f"{review.group}/v1")
-        status = review.answer(bodies.object_field(document, "spec"), user, self._users)
-        return object_response({**document, "status": status}, 201)
+        attempt = RequestAttributes("create", info.group, info.plural, info.namespace)
+        self._require(user, attempt)
+        return answer(request, info, user, self._users)
 
+    # -- authorization ---------------------------------------------------------------------------
 
-def _require(user: User, verb: str, target: Target) -> None:
-    """Raise Forbidden unless the user may do this."""
-    if user is ADMIN:
-        return
-    info = target.info
-    resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
-    user.require(RequestAttributes(verb, info.group, resource, info.namespace, info.name))
+    def _require(self, user: User, attempt: RequestAttributes) -> None:
+        """Raise Forbidden unless the user may do this."""
+        if user is not ADMIN:
+            self._users.access.require(user, attempt)
+
+    def _require_on(self, user: User, verb: str, target: Target, name: str = "") -> None:
+        """Raise Forbidden unless the user may do this to the target."""
+        if user is ADMIN:
+            return
+        info = target.info
+        resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
+        name = info.name or name
+        attempt = RequestAttributes(verb, info.group, resource, info.namespace, name)
+        self._users.access.require(user, attempt)
 
 
 def refuse_writes(request: Request) -> None:

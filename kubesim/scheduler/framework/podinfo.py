@@ -14,6 +14,7 @@ from kubesim.objects import meta
 from kubesim.objects.frozen import FrozenDict, ReadOnlyDocument
 from kubesim.objects.pods import is_sidecar
 from kubesim.objects.selectors import Requirement, Selector, selector_from
+from kubesim.objects.wellknown import TOKEN_VOLUME
 from kubesim.scheduler.framework.resources import Resources, request_of, scoring_of
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class PodInfo:
 def class_of(pod: PodDict) -> str:
     """Return a string that is the same for pods which the scheduler cannot tell apart.
 
-    It contains namespace, labels, owners and spec, but not the pod's name, hostname and node.
+    It contains namespace, labels, owners and spec, but not the pod's name, hostname and node, nor
+    the volume with its token, whose name is random.
     """
     spec = {
         key: value
@@ -99,6 +101,12 @@ def class_of(pod: PodDict) -> str:
     }
     metadata = pod.get("metadata") or {}
     owners = metadata.get("ownerReferences")
+    volumes = (pod.get("spec") or {}).get("volumes")
+    name = str(volumes[-1].get("name")) if volumes else ""
+    if volumes and name.startswith(TOKEN_VOLUME):
+        spec["volumes"] = volumes[:-1]
+        text = repr((meta.namespace_of(pod), metadata.get("labels"), owners, spec))
+        return text.replace(name, TOKEN_VOLUME)
     return repr((meta.namespace_of(pod), metadata.get("labels"), owners, spec))
 
 

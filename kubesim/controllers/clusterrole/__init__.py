@@ -1,0 +1,5 @@
+"""The aggregation controller: ClusterRoles that are made of others."""
+
+from kubesim.controllers.clusterrole.controller import ClusterRoleAggregationController
+
+__all__ = ["ClusterRoleAggregationController"]
