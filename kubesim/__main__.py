@@ -25,7 +25,7 @@ try:
     from kubesim.kubelet import JOB_SECONDS
     from kubesim.quantity import parse_duration
     from kubesim.rest import RestServer
-    from kubesim.rest.kubeconfig import kubeconfig_text
+    from kubesim.rest.kubeconfig import kubeconfig_text, write_kubeconfig
     from kubesim.rest.users import read_users
     from kubesim.table import Table
     from kubesim.version import KUBERNETES_VERSION, __version__
@@ -229,8 +229,7 @@ def kubeconfig(options: argparse.Namespace) -> int:
     if options.out is None:
         print(text, end="")
         return 0
-    Path(options.out).touch(0o600)
-    Path(options.out).write_text(text, encoding="utf-8")
+    write_kubeconfig(options.out, text)
     print(f"written; now: export KUBECONFIG={options.out}; kubectl get pods")
     return 0
 
@@ -284,7 +283,10 @@ def _parser() -> argparse.ArgumentParser:
         default=JOB_SECONDS,
         help=f"run time of work whose command is not simulated ({JOB_SECONDS:g})",
     )
-    served.add_argument("--token", help="require this bearer token (needed beyond loopback)")
+    served.add_argument(
+        "--token",
+        help="require this bearer token (beyond loopback it is needed: 8 characters or more)",
+    )
     served.add_argument("--users", metavar="FILE", help="users with tokens and rules, as JSON")
     served.add_argument("--tls", action="store_true", help="serve over TLS; needs openssl")
     served.add_argument("--read-only", action="store_true", help="refuse every change")

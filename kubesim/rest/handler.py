@@ -27,7 +27,11 @@ from kubesim.analytics import Analytics
 from kubesim.errors import StatusError
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import METHODS, Handler, Request, RequestRejected
-from kubesim.rest.kube.response import error_response, rejection_response
+from kubesim.rest.kube.response import (
+    error_response,
+    internal_error_response,
+    rejection_response,
+)
 from kubesim.rest.kube.routes import refuse_writes
 from kubesim.rest.users import RequestAttributes, Users
 from kubesim.usercode import USER_ERRORS
@@ -254,6 +258,8 @@ class APIServerHandler:
         except USER_ERRORS as error:  # the client gets a response, the log a row
             message = f"{request.method} {request.path[:200]}: {type(error).__name__}: {error}"
             self._analytics.log("REST", "InternalError", message, "error")
+            if is_kube_path(request.segments):
+                return internal_error_response(error)
             return Response.error(500, "internal error; the server's log has more")
         if request.origin:
             response.add_headers({"Access-Control-Allow-Origin": request.origin, "Vary": "Origin"})

@@ -13,10 +13,25 @@ Source: k8s.io/client-go/tools/clientcmd/api/v1 (Config).
 from __future__ import annotations
 
 import json
+import os
 from base64 import b64encode
+from pathlib import Path
 
 NAME = "kubesim"
+OWNER_ONLY = 0o600
 UNCHECKED_TOKEN = "not-checked"  # of a TLS server that requires none
+
+
+def write_kubeconfig(path: str | Path, text: str) -> None:
+    """Write a kubeconfig that its owner alone can read, also over an existing file.
+
+    Source: k8s.io/client-go/tools/clientcmd/loader.go (WriteToFile), which leaves an existing mode.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, OWNER_ONLY)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        os.chmod(path, OWNER_ONLY)  # before the secret is in it
+        file.truncate()
+        file.write(text)
 
 
 def kubeconfig_text(

@@ -29,11 +29,16 @@ from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.kube import KubeRoutes
-from kubesim.rest.kubeconfig import kubeconfig_text
+from kubesim.rest.kubeconfig import kubeconfig_text, write_kubeconfig
 from kubesim.rest.prometheus import CONTENT_TYPE, Statistics, metrics_text
 from kubesim.rest.simple.routes import DecisionSource, make_router
 from kubesim.rest.users import User, Users
 
+MIN_TOKEN = 8  # characters of a token that other machines may try to guess
+UNENCRYPTED = (
+    "{host} can be reached from other machines, and tokens and objects travel there unencrypted: "
+    "whoever reads the network is an administrator of this cluster. Start with --tls (tls=True)"
+)
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
 
 
@@ -54,7 +59,8 @@ class RestServer:
         kubeconfig: a file to write the kubeconfig to, before the server accepts connections.
 
     Raises:
-        BadRequest: another host than loopback without a token; TLS without the program openssl.
+        BadRequest: another host than loopback without a token, or with a short one; TLS without
+            the program openssl.
     """
 
     def __init__(
@@ -74,16 +80,20 @@ class RestServer:
         statistics: Callable[[], Statistics] | None = None,
         kubeconfig: str | Path | None = None,
     ) -> None:
-        self.users = Users(users, api.access, api.tokens)
+        self.users = Users(users := tuple(users), api.access, api.tokens)
         if host not in LOOPBACK_ADDRESSES and not token and not self.users.configured:
             raise BadRequest(
                 f"{host} can be reached from other machines, which could change the cluster",
                 hint="bind to 127.0.0.1, or require a token (token=..., --token)",
             )
+        if host not in LOOPBACK_ADDRESSES:
+            self._check_tokens([user.token for user in users] or [token or ""])
         self.host = host
         self.certificate = Certificate(host) if tls else None
         self._token = token
         self.analytics = analytics or NullAnalytics()
+        if host not in LOOPBACK_ADDRESSES and not tls:
+            self.analytics.log("REST", "Unencrypted", UNENCRYPTED.format(host=host), "warn")
         hosts = [*allowed_hosts] if host in LOOPBACK_ADDRESSES else [*allowed_hosts, host]
         self.streams = StreamWriter(self.analytics, stream_limit())
         self.router = make_router(api, decisions, self.analytics, self.streams)
@@ -119,7 +129,7 @@ class RestServer:
         """Return a kubeconfig for this server, as YAML.
 
         Args:
-            path: a file to write it to as well; a new file is readable by its owner only.
+            path: a file to write it to as well; it is readable by its owner only from then on.
             user: the user whose token it holds; "": the first user.
 
         Raises:
@@ -134,8 +144,7 @@ class RestServer:
         authority = None if self.certificate is None else self.certificate.text
         kubeconfig = kubeconfig_text(self.url, token=token, authority=authority, user=name)
         if path is not None:
-            Path(path).touch(0o600)
-            Path(path).write_text(kubeconfig, encoding="utf-8")
+            write_kubeconfig(path, kubeconfig)
         return kubeconfig
 
     def start(self) -> RestServer:
@@ -191,6 +200,15 @@ class RestServer:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    @staticmethod
+    def _check_tokens(tokens: Iterable[str]) -> None:
+        """Refuse tokens that are too short for a server that other machines can reach."""
+        if any(0 < len(token) < MIN_TOKEN for token in tokens):
+            raise BadRequest(
+                f"a token must have at least {MIN_TOKEN} characters: other machines could guess it",
+                hint="for example the output of: openssl rand -hex 16",
+            )
 
     def _metrics(self, api: KubeAPI, statistics: Callable[[], Statistics] | None) -> Response:
         """Serve /metrics."""

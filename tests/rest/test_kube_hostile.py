@@ -15,7 +15,7 @@ from kubesim.rest import RestServer
 
 pytestmark = pytest.mark.live
 CASES: dict[str, Any] = json.loads((Path(__file__).parent / "hostile" / "kube.json").read_text())
-LONGEST = 1536 * 1024
+LONGEST = 3 * 1024 * 1024
 MAPS = b"/api/v1/namespaces/default/configmaps"
 
 
@@ -95,12 +95,42 @@ def test_chunks_are_read_strictly(server: RestServer, request_: bytes, status: i
     assert [code for code, _ in answers] == [status]
 
 
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (b"GET /api/v1/" + b"x" * 1_050_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n", 414),
+        (b"GET /apis/apps/v1 HTTP/1.1\r\n" + HOST + b"A: " + b"x" * 1_050_000 + b"\r\n\r\n", 431),
+        (b"GET /api/v1/pods HTTP/1.1\r\n" + HOST + b"A: b\r\n" * 1_001 + b"\r\n", 431),
+    ],
+    ids=["path", "header", "headers"],
+)
+def test_a_head_that_is_too_long_is_refused_as_a_status(
+    server: RestServer, head: bytes, code: int
+) -> None:
+    """The path says whose request it was, although the head was never read."""
+    ((status, body),) = parse_answers(exchange(server.port, head))
+    assert status == code
+    assert (json.loads(body)["kind"], json.loads(body)["code"]) == ("Status", code)
+
+
+def test_a_long_head_and_a_large_body_are_read(server: RestServer) -> None:
+    """A selector of 100 kB, and a body of 2.9 MiB: as by kube-apiserver."""
+    selector = b"a+in+(" + b",".join(b"x%d" % n for n in range(15_000)) + b")"
+    get = b"GET " + MAPS + b"?labelSelector=" + selector + b" HTTP/1.1\r\n" + HOST + b"\r\n"
+    assert [code for code, _ in parse_answers(exchange(server.port, get))] == [200]
+    body = b'{"x": "' + b"a" * (LONGEST - 100_000) + b'"}'
+    head = b"POST " + MAPS + b"?dryRun=All HTTP/1.1\r\nContent-Type: application/json\r\n" + HOST
+    post = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    assert [code for code, _ in parse_answers(exchange(server.port, post))] == [422]  # no name
+
+
 def test_a_body_that_is_too_large_is_refused_as_a_status(server: RestServer) -> None:
     """413 before it is read, in the form that kubectl prints."""
     head = b"POST " + MAPS + b" HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n\r\n" % (LONGEST + 1)
     ((status, body),) = parse_answers(exchange(server.port, head))
     assert status == 413
     assert json.loads(body)["reason"] == "RequestEntityTooLarge"
+    assert json.loads(body)["message"] == "Request entity too large: limit is 3145728"
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,8 @@ FRAMING = {
     "SSH banner": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "binary": bytes(range(256)),
     "HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "101 headers": b"GET / HTTP/1.1\r\n" + HOST + b"A: b\r\n" * 101 + b"\r\n",
-    "head of 70 kB": b"GET / HTTP/1.1\r\n" + HOST + b"A: " + b"x" * 70_000 + b"\r\n\r\n",
+    "1,001 headers": b"GET / HTTP/1.1\r\n" + HOST + b"A: b\r\n" * 1_001 + b"\r\n",
+    "head of 2 MB": b"GET / HTTP/1.1\r\n" + HOST + b"A: " + b"x" * 2_000_000 + b"\r\n\r\n",
     "path of 70 kB": b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
     "path of 9 kB": b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
     "method of 70 kB": b"G" * 70_000 + b" / HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -129,7 +129,7 @@ for _value in LENGTHS:
     FRAMING[f"length {_value!r}"] = (
         b"POST /api/pods HTTP/1.1\r\n" + HOST + b"Content-Length: " + _value + b"\r\n\r\n" + GOOD
     )
-for _value in (b"1572865", b"2147483648", b"1000000000000"):
+for _value in (b"3145729", b"2147483648", b"1000000000000"):
     FRAMING[f"announced {_value!r}"] = (
         b"POST /api/pods HTTP/1.1\r\n" + HOST + b"Content-Length: " + _value + b"\r\n\r\n"
     )
@@ -406,7 +406,7 @@ def test_a_body_behind_a_get_is_no_second_request(served: Any) -> None:
 
 def test_a_large_body_is_refused_before_it_is_read(served: Any) -> None:
     """413 although megabytes follow."""
-    request = post(b'{"name": "' + b"a" * 3_000_000 + b'"}')
+    request = post(b'{"name": "' + b"a" * 6_000_000 + b'"}')
     assert statuses(exchange(served[0].port, request)) in ([413], [])
     check_unharmed(served)
 

@@ -216,7 +216,7 @@ def test_an_answer_is_read_although_the_request_was_refused_early(served: Served
     """413 arrives whole, although the client is still sending megabytes."""
     with connect(served.server.port) as connection:
         connection.sendall(
-            b"POST /api/pods HTTP/1.1\r\n" + HOST + b"Content-Length: 3000000\r\n\r\n"
+            b"POST /api/pods HTTP/1.1\r\n" + HOST + b"Content-Length: 6000000\r\n\r\n"
         )
         connection.sendall(b"x" * 1_000_000)
         connection.shutdown(socket.SHUT_WR)

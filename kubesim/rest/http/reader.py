@@ -23,6 +23,7 @@ from kubesim.rest.http.wire import (
     BODY_LIMIT,
     CHUNK_LINE_LIMIT,
     HEAD_LIMIT,
+    TOO_LARGE,
     Handler,
     Request,
     RequestRejected,
@@ -129,7 +130,9 @@ class Connection:
         self.head = b""
         self._heads = heads
         self._buffer = b""
-        self._idle_timeout = None if HAS_KERNEL_TIMEOUTS else IDLE_SECONDS
+        # The kernel's time-outs do not end a read of TLS: Python waits again for the rest of it.
+        has_kernel_timeouts = HAS_KERNEL_TIMEOUTS and not isinstance(connection, ssl.SSLSocket)
+        self._idle_timeout = None if has_kernel_timeouts else IDLE_SECONDS
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         connection.settimeout(self._idle_timeout)
         if HAS_KERNEL_TIMEOUTS:
@@ -241,7 +244,7 @@ class Connection:
             checked = len(self._buffer)
             self._receive(deadline)
         if end > HEAD_LIMIT:
-            raise RequestRejected(431, f"the head is longer than {HEAD_LIMIT} bytes")
+            check_start(self._buffer)  # it came with the piece that made it too long
         head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
         return head
 
@@ -250,7 +253,7 @@ class Connection:
         body = bytearray()
         while size := chunk_length(self._take_line(deadline)):
             if len(body) + size > BODY_LIMIT:
-                raise RequestRejected(413, f"the body is larger than {BODY_LIMIT} bytes")
+                raise RequestRejected(413, TOO_LARGE)
             body += self._take(size, deadline)
             if self._take(2, deadline) != b"\r\n":
                 raise RequestRejected(400, "a chunk must end with CR LF")

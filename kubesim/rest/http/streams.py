@@ -2,7 +2,8 @@
 
 A handler hands its socket over together with a `Source`. A component with new data for a source
 (the store's watches) only signals that there is some. A client that does not read delays no other
-client; its source bounds how many bytes wait for it.
+client: the thread waits until its socket takes more or another source has data, whichever is first.
+Its source bounds how many bytes wait for it.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go.
 """
@@ -10,12 +11,13 @@ Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go.
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Protocol
 
 from kubesim.analytics import Analytics, NullAnalytics
@@ -24,7 +26,6 @@ from kubesim.usercode import USER_ERRORS
 BACKLOG_BYTES = 1024 * 1024  # that wait for one client
 READ_SECONDS = 0.03  # between two looks for what clients have sent, if some send anything
 IDLE_SECONDS = 0.5  # between two checks whether clients have closed their connections
-RETRY_SECONDS = 0.02  # while the socket of a client is full
 CACHED_ENCODINGS = 2_000  # serialized events that all streams of one kind share
 PIECE_BYTES = 262_144
 
@@ -82,6 +83,10 @@ class StreamWriter:
         self._lock = threading.Lock()
         self._streams: list[Stream] = []
         self._data_ready = threading.Event()
+        self._selecting = False  # the thread waits for sockets, and not for `_data_ready`
+        self._wake_up, self._woken = socket.socketpair()
+        for end in (self._wake_up, self._woken):
+            end.setblocking(False)
         self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -96,11 +101,13 @@ class StreamWriter:
     def close(self) -> None:
         """End every stream and the writer thread."""
         self._closed = True
-        self._data_ready.set()
+        self._signal()
         if self._thread is not None:
             self._thread.join(2.0)
         for stream in self._streams[:]:
             self._drop(stream)
+        self._wake_up.close()
+        self._woken.close()
 
     def open(
         self,
@@ -119,7 +126,7 @@ class StreamWriter:
             reads: the source reads the socket, and notices when the client has closed it.
         """
         try:
-            source = make(self._data_ready.set)
+            source = make(self._signal)
             stream = Stream(connection, source, bytearray(head), reads=reads)
         except BaseException:
             connection.close()  # no other code holds this socket any more
@@ -129,7 +136,14 @@ class StreamWriter:
             self._streams.append(stream)
         if closed:
             self._drop(stream)
+        self._signal()
+
+    def _signal(self) -> None:
+        """Say that a source has new data; any thread may call it."""
         self._data_ready.set()
+        if self._selecting:
+            with contextlib.suppress(OSError):  # full: it wakes up anyway; closed: it has ended
+                self._wake_up.send(b"x")
 
     # -- the writer thread -----------------------------------------------------------------------
 
@@ -137,21 +151,55 @@ class StreamWriter:
         while not self._closed:
             with self._lock:
                 streams = self._streams[:]
-            full = fresh = reads = False
+            full: list[Stream] = []
+            fresh = reads = False
             for stream in streams:
                 if not self._serve(stream):
                     self._drop(stream)
                     continue
-                full = full or bool(stream.pending)
+                if stream.pending:
+                    full.append(stream)
                 fresh = fresh or stream.fresh
                 reads = reads or stream.reads
-            if full:
-                time.sleep(RETRY_SECONDS)
-            elif not fresh:
-                # A source signals new data only after a pull that returned none, so pull again
-                # before waiting.
-                self._data_ready.wait(READ_SECONDS if reads else IDLE_SECONDS)
+            # A source signals new data only after a pull that returned none, so pull again before
+            # waiting.
+            if not fresh:
+                seconds = READ_SECONDS if reads else IDLE_SECONDS
+                if full:
+                    self._wait_with(full, seconds)
+                else:
+                    self._data_ready.wait(seconds)
                 self._data_ready.clear()
+
+    def _wait_with(self, full: list[Stream], seconds: float) -> None:
+        """Wait for new data, and meanwhile send what waits for clients whose sockets were full.
+
+        Args:
+            full: the streams of these clients.
+            seconds: how long at most.
+        """
+        end = monotonic() + seconds
+        self._selecting = True  # from now on a signal is a byte, too
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(self._woken, selectors.EVENT_READ)
+                for stream in full:
+                    selector.register(stream.connection, selectors.EVENT_WRITE, stream)
+                while not self._data_ready.is_set() and (remaining := end - monotonic()) > 0:
+                    for key, _ in selector.select(remaining):
+                        if key.data is None:
+                            return
+                        selector.unregister(key.fileobj)
+                        if not self._push(key.data):
+                            return  # the next round drops it
+                        if key.data.pending:
+                            selector.register(key.fileobj, selectors.EVENT_WRITE, key.data)
+                        else:
+                            return  # its source may have held more back
+        finally:
+            self._selecting = False
+            with contextlib.suppress(OSError):
+                self._woken.recv(4096)
 
     def _serve(self, stream: Stream) -> bool:
         """Pull and send; False if the stream is done. A failing stream harms no other one."""

@@ -21,10 +21,11 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from kubesim.rest.http.response import Response
 
-HEAD_LIMIT = 64 * 1024
-TARGET_LIMIT = 8 * 1024
-HEADER_LIMIT = 100
-BODY_LIMIT = 1536 * 1024  # 1.5 MiB, as etcd
+HEAD_LIMIT = 1024 * 1024  # DefaultMaxHeaderBytes of net/http
+TARGET_LIMIT = HEAD_LIMIT
+HEADER_LIMIT = 1_000  # net/http counts their bytes alone
+BODY_LIMIT = 3 * 1024 * 1024  # MaxRequestBodyBytes of k8s.io/apiserver/pkg/server/config.go
+TOO_LARGE = f"Request entity too large: limit is {BODY_LIMIT}"
 JSON_DEPTH = 200
 JSON_DIGITS = 19  # digits of an integer
 REPEATED = ("command", "dryRun")  # query parameters that may occur more than once
@@ -271,9 +272,11 @@ def check_start(received: bytes, checked: int = 0) -> None:
     if b"\0" in new or received.startswith((b"\x16", b"\x80")):
         raise RequestRejected(400, "this is plain HTTP: use http://, not https://")
     if len(received) > HEAD_LIMIT:
-        if b"\r\n" not in received:
-            raise RequestRejected(414, "the request line is too long")
-        raise RequestRejected(431, f"the head is longer than {HEAD_LIMIT} bytes")
+        segments = _first_segments(received)
+        if received.find(b"\r\n", 0, HEAD_LIMIT) < 0:
+            raise RequestRejected(414, "the request line is too long", segments=segments)
+        message = f"the head is longer than {HEAD_LIMIT} bytes"
+        raise RequestRejected(431, message, segments=segments)
     if b"\r\n" in new:
         parse_request_line(received.partition(b"\r\n")[0])
 
@@ -300,7 +303,7 @@ def body_length(request: Request) -> int:
     if _LENGTH.fullmatch(text) is None:
         raise RequestRejected(400, "Content-Length must be a whole number")
     if int(text) > BODY_LIMIT:
-        raise RequestRejected(413, f"the body is larger than {BODY_LIMIT} bytes")
+        raise RequestRejected(413, TOO_LARGE)
     if headers.get("expect", "100-continue").lower() != "100-continue":
         raise RequestRejected(417, "the only supported expectation is 100-continue")
     return int(text)
@@ -330,7 +333,8 @@ def parse_request_line(line: bytes) -> tuple[str, str, bool]:
     if match[3] != b"1" or match[4] not in b"01":
         raise RequestRejected(505, "this server speaks HTTP/1.1")
     if len(match[2]) > TARGET_LIMIT:
-        raise RequestRejected(414, f"the path is longer than {TARGET_LIMIT} bytes")
+        message = f"the path is longer than {TARGET_LIMIT} bytes"
+        raise RequestRejected(414, message, segments=_first_segments(line))
     if len(match[1]) > 32:
         raise RequestRejected(
             501, "this method is not known", headers={"Allow": ", ".join(METHODS)}
@@ -347,7 +351,8 @@ def parse_head(head: bytes) -> Request:
     lines = head.split(b"\r\n")
     method, target, modern = parse_request_line(lines[0])
     if len(lines) - 1 > HEADER_LIMIT:
-        raise RequestRejected(431, f"more than {HEADER_LIMIT} headers")
+        message = f"more than {HEADER_LIMIT} headers"
+        raise RequestRejected(431, message, segments=_first_segments(head))
     headers: dict[str, str] = {}
     for line in lines[1:]:
         match = _HEADER.fullmatch(line)
@@ -371,6 +376,12 @@ def parse_head(head: bytes) -> Request:
         raise RequestRejected(400, "the path must begin with /")
     segments = _segments(path)
     return Request(method, path, segments, query, headers, b"", keep_alive, modern=modern)
+
+
+def _first_segments(head: bytes) -> tuple[str, ...]:
+    """Return the first segments of the path of a head that is not parsed: whose route it is."""
+    start = head[:256].partition(b" ")[2].partition(b" ")[0].partition(b"?")[0]
+    return tuple(start.decode("latin-1").split("/")[1:4])
 
 
 def _segments(path: str) -> tuple[str, ...]:

@@ -196,6 +196,23 @@ def error_response(error: StatusError) -> Response:
     return Response(error.code, encode_line(status), headers=headers)
 
 
+def internal_error_response(error: BaseException) -> Response:
+    """Return the Status of an error that no handler expected; the log has its text.
+
+    A store that cannot be reached raises an OSError: 503, and the client tries again.
+    Source: k8s.io/apimachinery/pkg/api/errors (NewInternalError), apiserver/pkg/server/filters.
+    """
+    if isinstance(error, OSError):
+        status = GenericStatusError(503, "the store cannot be reached; try again").status()
+        return Response(503, encode_line(status), headers={"Retry-After": "1"})
+    about = "the server's log has more"
+    status = GenericStatusError(500, f"Internal error occurred: {about}").status()
+    details = {"details": {"causes": [{"message": about}]}, "code": 500}
+    return Response(
+        500, encode_line({**{k: v for k, v in status.items() if k != "code"}, **details})
+    )
+
+
 def rejection_response(code: int, message: str, headers: dict[str, str]) -> Response:
     """Return as a Status what the HTTP server rejected before any verb was called.
 
