@@ -60,6 +60,14 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
         "Pod, its spec, its status and its template.",
         (f"{CORE}Pod", f"{CORE}PodTemplateSpec"),
     ),
+    "storage": (
+        "PersistentVolume, StorageClass and CSINode.",
+        (
+            f"{CORE}PersistentVolume",
+            "io.k8s.api.storage.v1.StorageClass",
+            "io.k8s.api.storage.v1.CSINode",
+        ),
+    ),
     "nodes": ("Node, its spec and its status.", (f"{CORE}Node",)),
     "services": (
         "Service and EndpointSlice.",
@@ -150,7 +158,7 @@ EXPORTED = {
         "SuccessPolicyRule",
         "UncountedTerminatedPods",
     ),
-    "claims": ("PersistentVolumeClaim",),
+    "claims": ("PersistentVolumeClaim", "PersistentVolumeClaimStatus"),
     "cluster": (
         "Event",
         "Lease",
@@ -194,6 +202,7 @@ EXPORTED = {
         "ServicePort",
         "ServiceSpec",
     ),
+    "storage": ("CSINode", "PersistentVolume", "PersistentVolumeStatus", "StorageClass"),
     "volumes": ("Volume",),
 }
 PLAIN = {"string": "str", "boolean": "bool", "integer": "int", "number": "float"}

@@ -38,6 +38,7 @@ from kubesim.apiserver.kinds import (
     services,
 )
 from kubesim.apiserver.registry import Registry
+from kubesim.apiserver.storagekinds import storage, volumes
 from kubesim.apiserver.verbs.create import ObjectCreator
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document, FrozenDict, freeze
@@ -57,6 +58,7 @@ ADMINISTERED = (
     flowcontrol,
     resourceclaims,
     runtimeclasses,
+    storage,
 )
 SYSTEM_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 CA_CERTIFICATE = """\
@@ -97,6 +99,7 @@ def default_registry(*, scale_to_zero: bool = False, own_tolerance: bool = False
     first = [
         *(events.in_events_group(each) if each.kind == "Event" else each for each in core.KINDS),
         *configuration.KINDS,
+        *volumes.KINDS,
         *services.KINDS,
         *apps.KINDS,
         *batch.KINDS,
@@ -135,9 +138,9 @@ def make_store(history_limit: int, clock: Clock, analytics: Analytics) -> EtcdSt
 def create_system_objects(server: Core, creator: ObjectCreator) -> None:
     """Create what every cluster has from the start, if it is missing.
 
-    That is: four namespaces; two priority classes; the roles and bindings of the system. Where pods
-    get accounts, each namespace has one, and the server's certificate, as if their controllers had
-    run already.
+    That is: four namespaces; two priority classes; the class `standard`; the roles and bindings of
+    the system. Where pods get accounts, each namespace has one, and the server's certificate, as if
+    their controllers had run already.
 
     Args:
         server: whose store gets them.
@@ -147,7 +150,7 @@ def create_system_objects(server: Core, creator: ObjectCreator) -> None:
     steps: list[list[Document]] = [
         [{"kind": "Namespace", "metadata": {"name": name}}] for name in SYSTEM_NAMESPACES
     ]
-    steps[-1] += scheduling.SYSTEM_CLASSES
+    steps[-1] += (*scheduling.SYSTEM_CLASSES, storage.STANDARD_CLASS)
     for step in steps:
         puts: list[tuple[str, Document]] = []
         for document in step:

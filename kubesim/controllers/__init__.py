@@ -18,6 +18,11 @@ from kubesim.controllers.node import (
     PodGarbageCollector,
     TaintEvictionController,
 )
+from kubesim.controllers.persistentvolume import (
+    PersistentVolumeController,
+    VolumeProtectionController,
+    VolumeProvisioner,
+)
 from kubesim.controllers.quota import ResourceQuotaController
 from kubesim.controllers.replicaset import ReplicaSetController
 from kubesim.controllers.serviceaccount import RootCAPublisher, ServiceAccountController
@@ -41,6 +46,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     ServiceAccountController,
     RootCAPublisher,
     ClusterRoleAggregationController,
+    PersistentVolumeController,
+    VolumeProtectionController,
+    VolumeProvisioner,
 )
 
 __all__ = [
@@ -55,6 +63,7 @@ __all__ = [
     "JobController",
     "NamespaceController",
     "NodeLifecycleController",
+    "PersistentVolumeController",
     "PodGarbageCollector",
     "ReplicaSetController",
     "ResourceQuotaController",
@@ -62,4 +71,6 @@ __all__ = [
     "ServiceAccountController",
     "StatefulSetController",
     "TaintEvictionController",
+    "VolumeProtectionController",
+    "VolumeProvisioner",
 ]

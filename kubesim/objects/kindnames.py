@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kubesim.objects.types import (
         ControllerRevisionDict,
         CronJobDict,
+        CSINodeDict,
         DaemonSetDict,
         DeploymentDict,
         EndpointSliceDict,
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
         NamespaceDict,
         NodeDict,
         PersistentVolumeClaimDict,
+        PersistentVolumeDict,
         PodDict,
         PodDisruptionBudgetDict,
         ReplicaSetDict,
         ResourceQuotaDict,
         ServiceDict,
         StatefulSetDict,
+        StorageClassDict,
     )
 
 D = TypeVar("D", bound=ReadOnlyDocument)
@@ -46,6 +49,7 @@ class KindName(Generic[D]):
 
 
 CONTROLLER_REVISION = cast("KindName[ControllerRevisionDict]", "ControllerRevision")
+CSI_NODE = cast("KindName[CSINodeDict]", "CSINode")
 CRON_JOB = cast("KindName[CronJobDict]", "CronJob")
 DAEMON_SET = cast("KindName[DaemonSetDict]", "DaemonSet")
 DEPLOYMENT = cast("KindName[DeploymentDict]", "Deployment")
@@ -55,6 +59,7 @@ JOB = cast("KindName[JobDict]", "Job")
 LEASE = cast("KindName[LeaseDict]", "Lease")
 NAMESPACE = cast("KindName[NamespaceDict]", "Namespace")
 NODE = cast("KindName[NodeDict]", "Node")
+PERSISTENT_VOLUME = cast("KindName[PersistentVolumeDict]", "PersistentVolume")
 PERSISTENT_VOLUME_CLAIM = cast("KindName[PersistentVolumeClaimDict]", "PersistentVolumeClaim")
 POD = cast("KindName[PodDict]", "Pod")
 POD_DISRUPTION_BUDGET = cast("KindName[PodDisruptionBudgetDict]", "PodDisruptionBudget")
@@ -62,3 +67,4 @@ REPLICA_SET = cast("KindName[ReplicaSetDict]", "ReplicaSet")
 RESOURCE_QUOTA = cast("KindName[ResourceQuotaDict]", "ResourceQuota")
 SERVICE = cast("KindName[ServiceDict]", "Service")
 STATEFUL_SET = cast("KindName[StatefulSetDict]", "StatefulSet")
+STORAGE_CLASS = cast("KindName[StorageClassDict]", "StorageClass")

@@ -40,7 +40,9 @@ class Placement:
         node: name of the node.
         state: of the attempt.
         cycle: results of the attempt.
-        waits_for: Permit plug-ins that have not allowed the pod yet -> timer of the time-out.
+        waits_for: plug-ins that have not allowed the pod yet -> timer of the time-out.
+        in_pre_bind: Reserve and Permit are done.
+        prepared: PreBind plug-ins that have succeeded.
         timeouts: Permit plug-in -> time-out in simulated seconds.
     """
 
@@ -50,6 +52,8 @@ class Placement:
     cycle: Cycle
     waits_for: dict[str, Timer] = field(default_factory=dict)
     timeouts: dict[str, float] = field(default_factory=dict)
+    in_pre_bind: bool = False
+    prepared: set[str] = field(default_factory=set)
 
     @property
     def key(self) -> str:
@@ -71,9 +75,10 @@ class BindingCycle:
         bound: called after a success.
         failed: called after a refusal or an error, once Unreserve has run.
         complain: called with errors that no longer change the outcome (in Unreserve and PostBind).
+        waits: called with the status of a PreBind plug-in that waits.
 
     Attributes:
-        waiting: pods that wait in Permit, by key.
+        waiting: pods that wait in Permit or PreBind, by key.
     """
 
     def __init__(
@@ -83,9 +88,11 @@ class BindingCycle:
         bound: Bound,
         failed: Failed,
         complain: Callable[[Exception], None],
+        waits: Callable[[Placement, Status], None],
     ) -> None:
         self._worker = worker
         self._bound, self._failed, self._complain = bound, failed, complain
+        self._waits = waits
         self._default_binders: list[DefaultBinder] = []
         binds: Sequence[Enabled] = framework.binds
         if not binds:
@@ -192,8 +199,12 @@ class BindingCycle:
     # -- Bind -------------------------------------------------------------------------------------
 
     def _bind(self, placement: Placement) -> None:
+        placement.in_pre_bind = True
         try:
-            refusal = self._run(self._pre_binds, placement)
+            refusal = self._pre_bind(placement)
+            if placement.waits_for:
+                self.waiting[placement.key] = placement
+                return
             if refusal is None:
                 for method in self._binds:
                     status = self._call(method, placement)
@@ -204,6 +215,7 @@ class BindingCycle:
                 else:
                     raise PluginFailed("no Bind plugin took the pod")
         except PluginFailed as error:
+            self._cancel(placement)
             self._undo(placement, None, error)
             return
         if refusal is not None:
@@ -212,6 +224,39 @@ class BindingCycle:
         self._bound(placement)
         for method in self._post_binds:
             self._try(method, placement)
+
+    def _pre_bind(self, placement: Placement) -> Status | None:
+        """Run PreBind; a plug-in that waits is asked again by `recheck`, the others are not."""
+        for method in self._pre_binds:
+            if method.name in placement.prepared:
+                continue
+            status = self._call(method, placement)
+            if status.code is Code.WAIT:
+                if method.name not in placement.waits_for:
+                    placement.waits_for[method.name] = self._worker.call_later(
+                        status.timeout_seconds,
+                        partial(self._pre_bind_timeout, placement, method.name),
+                    )
+                    self._waits(placement, status.by(method.name))
+                return None
+            self._cancel(placement)
+            if status.rejected:
+                return status.by(method.name)
+            placement.prepared.add(method.name)
+        return None
+
+    def recheck(self) -> None:
+        """Ask the PreBind plug-ins again for which pods wait."""
+        for placement in [p for p in self.waiting.values() if p.in_pre_bind]:
+            del self.waiting[placement.key]
+            self._bind(placement)
+
+    def _pre_bind_timeout(self, placement: Placement, plugin: str) -> None:
+        if self.waiting.pop(placement.key, None) is placement:
+            self._cancel(placement)
+            message = "binding volumes: context deadline exceeded"
+            error = PluginFailed(f'running PreBind plugin "{plugin}": {message}')
+            self._undo(placement, None, error)
 
     # -- helpers ----------------------------------------------------------------------------------
 

@@ -14,12 +14,29 @@ from typing import TYPE_CHECKING
 from kubesim.apiserver import KubeAPI
 from kubesim.objects import meta
 from kubesim.objects.frozen import ReadOnlyDocument
-from kubesim.objects.kindnames import NAMESPACE, POD_DISRUPTION_BUDGET, SERVICE
+from kubesim.objects.kindnames import (
+    CSI_NODE,
+    NAMESPACE,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    STORAGE_CLASS,
+)
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 from kubesim.scheduler.framework.snapshot import ObjectLister, Snapshot, by_zone
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import NodeDict, PodDict, PodDisruptionBudgetDict, ServiceDict
+    from kubesim.objects.types import (
+        CSINodeDict,
+        NodeDict,
+        PersistentVolumeClaimDict,
+        PersistentVolumeDict,
+        PodDict,
+        PodDisruptionBudgetDict,
+        ServiceDict,
+        StorageClassDict,
+    )
 
 LOG_LIMIT = 50_000  # changes of nodes that `changed_since` can return
 
@@ -52,6 +69,26 @@ class ApiLister:
     def budgets(self) -> Sequence[PodDisruptionBudgetDict]:
         """Return all PodDisruptionBudgets."""
         return list(self._api.snapshot(POD_DISRUPTION_BUDGET)[0])
+
+    def claim(self, name: str, namespace: str) -> PersistentVolumeClaimDict | None:
+        """Return a PersistentVolumeClaim, or None."""
+        return self._api.peek(PERSISTENT_VOLUME_CLAIM, name, namespace)
+
+    def volume(self, name: str) -> PersistentVolumeDict | None:
+        """Return a PersistentVolume, or None."""
+        return self._api.peek(PERSISTENT_VOLUME, name)
+
+    def volumes(self) -> Sequence[PersistentVolumeDict]:
+        """Return all PersistentVolumes."""
+        return list(self._api.snapshot(PERSISTENT_VOLUME)[0])
+
+    def storage_class(self, name: str) -> StorageClassDict | None:
+        """Return a StorageClass, or None."""
+        return self._api.peek(STORAGE_CLASS, name)
+
+    def csi_node(self, name: str) -> CSINodeDict | None:
+        """Return the CSINode of a node, or None."""
+        return self._api.peek(CSI_NODE, name)
 
 
 class NodeCache:

@@ -12,6 +12,7 @@ from kubesim.apiserver import ResourceEvent
 from kubesim.clock.base import Clock
 from kubesim.objects import meta
 from kubesim.objects.pods import is_finished, node_of
+from kubesim.objects.volumes import claim_names
 from kubesim.scheduler.cache import NodeCache
 from kubesim.scheduler.framework import events
 from kubesim.scheduler.framework.events import ClusterEvent
@@ -37,6 +38,7 @@ class EventHandlers:
         loop: is woken, and requeues pods.
         is_gated: (pod, whether it is queued already) -> whether PreEnqueue holds it back.
         reject_waiting: (pod key, reason) -> reject a pod that waits in Permit; whether it waited.
+        watch_volumes: called for each pending pod with claims: they have to be watched.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class EventHandlers:
         loop: SchedulingLoop,
         is_gated: Callable[[PodDict, bool], bool],
         reject_waiting: Callable[[str, str], bool],
+        watch_volumes: Callable[[], None],
     ) -> None:
         self._name = scheduler_name
         self._clock = clock
@@ -59,6 +62,7 @@ class EventHandlers:
         self._loop = loop
         self._is_gated = is_gated
         self._reject_waiting = reject_waiting
+        self._watch_volumes = watch_volumes
 
     def node_event(self, event: ResourceEvent[NodeDict]) -> None:
         """Handle the addition, change or deletion of a node."""
@@ -109,6 +113,8 @@ class EventHandlers:
 
     def _pending(self, pod: PodDict, before: PodDict | None) -> None:
         key, nominated = meta.key_of(pod), _nominated(pod)
+        if claim_names(pod):
+            self._watch_volumes()
         if before is None or _nominated(before) != nominated:
             if nominated:
                 self._nominator.add(pod, nominated)

@@ -1,7 +1,6 @@
 """The plug-ins by name, the default profile, and profiles from a configuration.
 
-The volume plug-ins (VolumeRestrictions, NodeVolumeLimits, VolumeBinding, VolumeZone) and device
-claims (DynamicResources) are left out.
+Device claims (DynamicResources) are left out.
 
 Source: pkg/scheduler/framework/plugins/registry.go, apis/config/v1/default_plugins.go,
 apis/config/types_pluginargs.go.
@@ -37,6 +36,10 @@ from kubesim.scheduler.plugins.podtopologyspread import PodTopologySpread
 from kubesim.scheduler.plugins.queuesort import PrioritySort
 from kubesim.scheduler.plugins.schedulinggates import SchedulingGates
 from kubesim.scheduler.plugins.tainttoleration import TaintToleration
+from kubesim.scheduler.volumes.nodevolumelimits import NodeVolumeLimits
+from kubesim.scheduler.volumes.volumebinding import BIND_TIMEOUT_SECONDS, VolumeBinding
+from kubesim.scheduler.volumes.volumerestrictions import VolumeRestrictions
+from kubesim.scheduler.volumes.volumezone import VolumeZone
 
 # Name and weight of each default plug-in; 0: it does not score.
 DEFAULT_WEIGHTS = (
@@ -48,6 +51,10 @@ DEFAULT_WEIGHTS = (
     ("NodeAffinity", 2),
     ("NodePorts", 0),
     ("NodeResourcesFit", 1),
+    ("VolumeRestrictions", 0),
+    ("NodeVolumeLimits", 0),
+    ("VolumeBinding", 0),
+    ("VolumeZone", 0),
     ("PodTopologySpread", 2),
     ("InterPodAffinity", 2),
     ("DefaultPreemption", 0),
@@ -96,6 +103,10 @@ def _interpod(args: ReadOnlyDocument) -> InterPodAffinity:
     )
 
 
+def _binding(args: ReadOnlyDocument) -> VolumeBinding:
+    return VolumeBinding(float(args.get("bindTimeoutSeconds") or BIND_TIMEOUT_SECONDS))
+
+
 def _preemption(args: ReadOnlyDocument) -> DefaultPreemption:
     return DefaultPreemption(
         int(args.get("minCandidateNodesPercentage", MIN_CANDIDATES_PERCENT)),
@@ -112,6 +123,10 @@ REGISTRY: dict[str, Factory] = {
     "NodeAffinity": lambda args: NodeAffinity(args.get("addedAffinity")),
     "NodePorts": lambda args: NodePorts(),
     "NodeResourcesFit": _fit,
+    "VolumeRestrictions": lambda args: VolumeRestrictions(),
+    "NodeVolumeLimits": lambda args: NodeVolumeLimits(),
+    "VolumeBinding": _binding,
+    "VolumeZone": lambda args: VolumeZone(),
     "PodTopologySpread": _spread,
     "InterPodAffinity": _interpod,
     "DynamicResources": lambda args: DynamicResources(),

@@ -7,8 +7,8 @@ that fits nowhere may preempt others, and waits until an event that might help.
 Ours keeps: all extension points, the default plug-ins with their formulas and messages, the queue
 with its hints and back-offs, sampling of nodes in large clusters, assumed pods, preemption, events
 and conditions, several schedulers side by side by spec.schedulerName; and a decision record of each
-attempt. It leaves out: volumes, device claims, extenders. Everything runs on one worker, so binding
-takes no simulated time unless a Permit plug-in waits.
+attempt. It leaves out: device claims, extenders. Everything runs on one worker, so binding takes
+no simulated time unless a Permit plug-in waits, or VolumeBinding for a volume.
 
 Source: pkg/scheduler/schedule_one.go, eventhandlers.go, scheduler.go.
 """
@@ -47,6 +47,7 @@ from kubesim.scheduler.policy import PlacementPolicy, PolicySearch
 from kubesim.scheduler.queue import QueuedPod, SchedulingQueue
 from kubesim.scheduler.registry import ProfileSource, read_profile
 from kubesim.scheduler.search import Search, post_filter
+from kubesim.scheduler.volumes.informers import VolumeInformers
 
 if TYPE_CHECKING:
     from random import Random
@@ -116,7 +117,7 @@ class Scheduler:
             backoff=(plugins.initial_backoff, plugins.max_backoff),
         )
         self.binding = BindingCycle(
-            self.framework, self.worker, self._bound, self._not_bound, self._complain
+            self.framework, self.worker, self._bound, self._not_bound, self._complain, self._waits
         )
         self.handle = self._make_handle(analytics, decisions, rng)
         self.handle.attach_all()
@@ -124,6 +125,7 @@ class Scheduler:
         self.report = AttemptReporter(self.handle)
         self._analytics = analytics
         self._loop = SchedulingLoop(self.worker, clock, self.queue, self._schedule)
+        self._volumes = VolumeInformers(api, self.worker, self._loop.move, self.binding.recheck)
         self._handlers = self._make_handlers()
         self._nodes = self._informer(NODE, self._handlers.node_event)
         self._pods = self._informer(POD, self._handlers.pod_event)
@@ -154,6 +156,7 @@ class Scheduler:
             loop=self._loop,
             is_gated=self._is_gated,
             reject_waiting=self.binding.reject,
+            watch_volumes=self._volumes.start,
         )
 
     def _informer(
@@ -173,6 +176,7 @@ class Scheduler:
         """Stop watching and scheduling."""
         self._nodes.stop()
         self._pods.stop()
+        self._volumes.stop()
         self.worker.stop()
 
     def statistics(self) -> dict[str, int]:
@@ -254,6 +258,9 @@ class Scheduler:
         self.queue.remove(placement.key)
         self.counts["scheduled"] += 1
         self.report.bound(placement.pod, placement.node, placement.cycle, self.framework)
+
+    def _waits(self, placement: Placement, status: Status) -> None:
+        self.report.waiting(placement.pod, placement.node, status)
 
     def _not_bound(
         self, placement: Placement, refusal: Status | None, error: Exception | None

@@ -25,6 +25,7 @@ from kubesim.controllers import (
     JobController,
     NamespaceController,
     NodeLifecycleController,
+    PersistentVolumeController,
     PodGarbageCollector,
     ReplicaSetController,
     ResourceQuotaController,
@@ -32,6 +33,8 @@ from kubesim.controllers import (
     ServiceAccountController,
     StatefulSetController,
     TaintEvictionController,
+    VolumeProtectionController,
+    VolumeProvisioner,
 )
 from kubesim.objects import meta
 from kubesim.objects.pods import is_finished, is_ready, node_of
@@ -263,7 +266,91 @@ SERVICE = {
 QUOTA = {"kind": "ResourceQuota", "metadata": {"name": "web"}, "spec": {"hard": {"pods": "9"}}}
 ROLLING = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
 
+
+def a_claim(name: str, **spec: Any) -> dict[str, Any]:
+    """A claim of 1Gi."""
+    resources = {"requests": {"storage": "1Gi"}}
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": resources, **spec}
+    return {"kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
+
+
+def a_volume(name: str, size: str) -> dict[str, Any]:
+    """A host path without a class."""
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": size},
+        "hostPath": {"path": f"/mnt/{name}"},
+    }
+    return {"kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
+
+
+def phases_of(kind: str) -> Callable[[Cluster], list[str]]:
+    """Sorted phases of all objects of a kind."""
+    return lambda cluster: sorted(o["status"]["phase"] for o in cluster.api.snapshot(kind)[0])
+
+
+def no_volume_twice(cluster: Cluster) -> None:
+    """No two claims have one volume."""
+    claims = cluster.api.snapshot("PersistentVolumeClaim")[0]
+    volumes = [c["spec"]["volumeName"] for c in claims if c["spec"].get("volumeName")]
+    assert len(volumes) == len(set(volumes))
+
+
+def claim_user(cluster: Cluster) -> None:
+    """A pod on node-1 with a claim."""
+    document = template(nodeName="node-1")
+    document["spec"]["volumes"] = [{"name": "d", "persistentVolumeClaim": {"claimName": "a"}}]
+    cluster.api.create(a_claim("a"))
+    cluster.api.create({"kind": "Pod", "metadata": {"name": "user"}, "spec": document["spec"]})
+
+
+def grow(cluster: Cluster) -> object:
+    """Ask for twice the size."""
+    size = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+    return cluster.api.patch("PersistentVolumeClaim", "a", size)
+
+
+def delete_claim(name: str) -> Callable[[Cluster], object]:
+    """Delete a claim."""
+    return lambda cluster: cluster.api.delete("PersistentVolumeClaim", name)
+
+
 SCENARIOS = (
+    Scenario(
+        PersistentVolumeController,
+        create(
+            *(a_volume(f"disk-{n}", f"{n}Gi") for n in (1, 2, 3)),
+            *(a_claim(name, storageClassName="") for name in "ab"),
+        ),
+        (delete_claim("a"), create(a_claim("c", storageClassName=""))),
+        lambda cluster: (
+            phases_of("PersistentVolumeClaim")(cluster),
+            phases_of("PersistentVolume")(cluster),
+        ),
+        ["claim/default/b", "volume/disk-1", "volume/none", "claim/default/none"],
+        no_volume_twice,
+    ),
+    Scenario(
+        VolumeProtectionController,
+        claim_user,
+        (
+            delete_claim("a"),
+            lambda cluster: cluster.api.delete("Pod", "user", grace_period_seconds=0),
+        ),
+        lambda cluster: (names("PersistentVolumeClaim")(cluster), names("Pod")(cluster)),
+        ["claim/default/a", "volume/none"],
+    ),
+    Scenario(
+        VolumeProvisioner,
+        create(a_claim("a"), a_claim("b")),
+        (grow, delete_claim("b")),
+        lambda cluster: [
+            (volume["spec"]["capacity"], volume["status"]["phase"])
+            for volume in cluster.api.snapshot("PersistentVolume")[0]
+        ],
+        ["default/a", "default/none", "/none"],
+        no_volume_twice,
+    ),
     Scenario(
         StatefulSetController,
         create(workload("StatefulSet", replicas=3, serviceName="web")),

@@ -33,7 +33,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"options", "podvalidation", "registry"},
         {"access", "admission", "core", "printers", "schema", "typedverbs"},
         {"fieldmanager", "kinds", "patch", "watching"},
-        {"clusterkinds"},
+        {"clusterkinds", "storagekinds"},
         {"customkinds", "verbs"},
         {"bootstrap"},
         {"kubeapi"},
@@ -48,7 +48,16 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"shadow"},
     ],
     "kubesim.controllers": [
-        {"clusterrole", "garbage", "namespace", "node", "quota", "serviceaccount", "shared"},
+        {
+            "clusterrole",
+            "garbage",
+            "namespace",
+            "node",
+            "persistentvolume",
+            "quota",
+            "serviceaccount",
+            "shared",
+        },
         {
             "daemonset",
             "deployment",
@@ -77,7 +86,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"cron", "frozen", "intstr", "types", "wellknown"},
         {"kindnames", "meta", "selectors", "taints"},
         {"nodeaffinity", "pods", "progress", "references"},
-        {"usage"},
+        {"usage", "volumes"},
     ],
     "kubesim.rest": [
         {"http", "kubeconfig", "prometheus", "users"},
@@ -89,7 +98,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
     ],
     "kubesim.scheduler": [
         {"framework", "totals_tree"},
-        {"cache", "plugins", "policy", "queue", "search"},
+        {"cache", "plugins", "policy", "queue", "search", "volumes"},
         {"binding", "explain", "fastpath", "loop", "registry"},
         {"eventhandlers"},
         {"scheduler"},

@@ -18,7 +18,7 @@ def rank_of(module: str) -> int:
         if name in DATA:
             return 0
         return 1 if name == "interface" else 2
-    return {"plugins": 3, "explain": 4, "": 5}[folder]
+    return {"plugins": 3, "volumes": 3, "explain": 4, "": 5}[folder]
 
 
 def imported_by(path: Path) -> list[str]:

@@ -259,6 +259,11 @@ def validate_statefulset(statefulset: Document, errors: FieldErrors) -> None:
     if strategy.get("type") == "OnDelete" and strategy.get("rollingUpdate") is not None:
         errors.invalid(path, rolling, "only allowed for updateStrategy 'RollingUpdate'")
     validate_numbers(spec, "spec", ("minReadySeconds", "revisionHistoryLimit"), errors)
+    path = "spec.persistentVolumeClaimRetentionPolicy"
+    retention = errors.mapping(path, spec.get("persistentVolumeClaimRetentionPolicy"))
+    for field in ("whenDeleted", "whenScaled"):
+        if retention.get(field) is not None:
+            errors.one_of(f"{path}.{field}", retention[field], ("Retain", "Delete"))
     validate_workload(spec, "statefulset", errors)
     validate_long_running(spec, "StatefulSet", errors)
 

@@ -1,4 +1,4 @@
-"""Smaller kinds of the core group: Secret, ServiceAccount, quotas, limits, claims, Endpoints.
+"""Smaller kinds of the core group: Secret, ServiceAccount, quotas, limits, Endpoints.
 
 `admission` enforces quotas and limits when objects are created. No component creates
 ServiceAccounts or Endpoints: pods need no token, and Services use EndpointSlices.
@@ -33,7 +33,6 @@ REQUIRED_KEYS = {  # type of secret -> keys that its data must have
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
 }
-ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 SCOPES = (
     "Terminating",
     "NotTerminating",
@@ -151,51 +150,7 @@ def validate_limits(limits: Document, errors: FieldErrors) -> None:
             _amounts(f"{path}.{field}", item.get(field), errors)
 
 
-# -- PersistentVolumeClaim and Endpoints -----------------------------------------------------------
-
-
-def default_claim(claim: Document) -> None:
-    """Default to volume mode Filesystem and phase Pending."""
-    fill(claim, "spec", {})
-    if isinstance(claim["spec"], dict):
-        fill(claim["spec"], "volumeMode", "Filesystem")
-    fill(claim, "status", {"phase": "Pending"})
-
-
-def validate_claim(claim: Document, errors: FieldErrors) -> None:
-    """Validate access modes and the requested storage."""
-    spec = errors.mapping("spec", claim.get("spec"))
-    modes = spec.get("accessModes")
-    if not modes:
-        errors.required("spec.accessModes", "at least 1 access mode is required")
-    for mode in modes if isinstance(modes, list) else ():
-        errors.one_of("spec.accessModes", mode, ACCESS_MODES)
-    resources = errors.mapping("spec.resources", spec.get("resources"))
-    storage = errors.mapping("spec.resources.requests", resources.get("requests")).get("storage")
-    if storage is None:
-        errors.required("spec.resources[storage]")
-    else:
-        errors.positive_quantity("spec.resources[storage]", storage, parse_quantity)
-
-
-def validate_claim_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of a claim, except of its size and its volume.
-
-    Args:
-        new, old: the object after and before the update.
-        errors: receives the violations.
-    """
-    mutable = ("resources", "volumeName", "volumeAttributesClassName")
-    before, after = (
-        {k: v for k, v in (claim.get("spec") or {}).items() if k not in mutable}
-        for claim in (old, new)
-    )
-    if before != after:
-        errors.forbidden(
-            "spec",
-            "spec is immutable after creation except resources.requests and "
-            "volumeAttributesClassName for bound claims",
-        )
+# -- Endpoints -------------------------------------------------------------------------------------
 
 
 def validate_endpoints(endpoints: Document, errors: FieldErrors) -> None:
@@ -231,15 +186,6 @@ KINDS = (
         default=default_limits,
         validate=validate_limits,
         status=False,
-        counts_generation=False,
-    ),
-    Kind(
-        "PersistentVolumeClaim",
-        "persistentvolumeclaims",
-        short_names=("pvc",),
-        default=default_claim,
-        validate=validate_claim,
-        validate_update=validate_claim_update,
         counts_generation=False,
     ),
     Kind(

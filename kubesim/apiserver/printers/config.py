@@ -11,7 +11,6 @@ from kubesim.apiserver.printers.ages import Ages
 from kubesim.apiserver.printers.cells import (
     AGE,
     NONE,
-    UNSET,
     Cell,
     Printer,
     at,
@@ -23,7 +22,6 @@ from kubesim.apiserver.printers.cells import (
     objects,
     part,
     printer_of,
-    texts,
     wide,
 )
 from kubesim.objects.frozen import Document
@@ -41,25 +39,6 @@ def _quota_usage(quota: Document, *, limits: bool) -> str:
         for name, value in sorted(mapping(hard).items(), key=lambda item: str(item[0]))
         if name.startswith("limits.") == limits
     )
-
-
-ACCESS_MODES = {
-    "ReadWriteOnce": "RWO",
-    "ReadOnlyMany": "ROX",
-    "ReadWriteMany": "RWX",
-    "ReadWriteOncePod": "RWOP",
-}
-
-
-def _claim_phase(claim: Document, ages: Ages) -> object:
-    if part(claim, "metadata", "deletionTimestamp"):
-        return "Terminating"
-    return mapping(claim, "status").get("phase", "")
-
-
-def _access_modes(claim: Document, ages: Ages) -> str:
-    modes = texts(claim, "status", "accessModes")
-    return ",".join(ACCESS_MODES.get(mode, mode) for mode in modes)
 
 
 def _int_or_percent(field: str) -> Callable[[Document, Ages], str]:
@@ -150,20 +129,6 @@ CONFIG: dict[str, Printer] = {
             lambda quota, ages: _quota_usage(quota, limits=True),
         ),
         AGE,
-    ),
-    "PersistentVolumeClaim": printer_of(
-        Cell(column("Status", "whether the claim is bound to a volume"), _claim_phase),
-        at(column("Volume", "name of the volume"), "spec.volumeName"),
-        at(column("Capacity", "capacity of the volume"), "status.capacity.storage"),
-        Cell(column("Access Modes", "how the volume can be mounted"), _access_modes),
-        at(column("StorageClass", "class of the volume"), "spec.storageClassName"),
-        at(
-            column("VolumeAttributesClass", "class of the volume's attributes"),
-            "spec.volumeAttributesClassName",
-            UNSET,
-        ),
-        AGE,
-        at(wide("VolumeMode", "Filesystem or Block"), "spec.volumeMode", UNSET),
     ),
     "PodDisruptionBudget": printer_of(
         Cell(

@@ -29,13 +29,23 @@ from kubesim.apiserver.printers.clusterkinds import CLUSTER_KINDS
 from kubesim.apiserver.printers.config import CONFIG
 from kubesim.apiserver.printers.network import NETWORK
 from kubesim.apiserver.printers.pods import PODS
+from kubesim.apiserver.printers.storage import STORAGE
 from kubesim.apiserver.printers.workloads import WORKLOADS
 from kubesim.apiserver.registry import Kind
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document
 
 Rows: TypeAlias = list[list[object]]
-PRINTERS: dict[str, Printer] = {**PODS, **WORKLOADS, **NETWORK, **CONFIG, **CLUSTER_KINDS}
+PRINTERS: dict[str, Printer] = {
+    **PODS,
+    **WORKLOADS,
+    **NETWORK,
+    **CONFIG,
+    **CLUSTER_KINDS,
+    **STORAGE,
+}
+# Printers with a cell for the name: it is the last column of Events, and says more of classes.
+NAMED = ("Event", "StorageClass")
 PLAIN = Printer(
     (NAME, column("Created At", "time of creation")),
     lambda document, ages: [part(document, "metadata", "creationTimestamp")],
@@ -124,8 +134,7 @@ def _cells(kind: Kind, document: Document, ages: Ages) -> list[object]:
     if kind.columns:
         return [name, *(_own_cell(declared, document, ages) for declared in kind.columns)]
     shown = _printer(kind).cells(document, ages)
-    # The name of an Event is its last column, which only -o wide shows.
-    return shown if kind.kind == "Event" and not kind.custom else [name, *shown]
+    return shown if kind.kind in NAMED and not kind.custom else [name, *shown]
 
 
 # -- columns of custom kinds -----------------------------------------------------------------------

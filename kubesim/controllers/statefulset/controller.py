@@ -5,8 +5,8 @@ pod that is deleted is recreated under its name; scaling down deletes the highes
 
 Ours keeps both management policies, rolling updates with a partition and, behind its gate,
 maxUnavailable, revision history with its limit (as ControllerRevision objects), adoption, volume
-claims as plain objects with their retention policy, status and events to the letter. It leaves out
-the binding of claims, the repair of a pod's identity labels, and automatic rollback.
+claims with their retention policy, status and events to the letter. It leaves out the repair of a
+pod's identity labels, and automatic rollback.
 
 Source: pkg/controller/statefulset/stateful_set_control.go, stateful_pod_control.go,
 pkg/controller/history/controller_history.go.

@@ -1,9 +1,9 @@
 """PersistentVolumeClaims of a StatefulSet's pods: names, documents, volumes, owner references.
 
 Each pod gets a claim for each of `volumeClaimTemplates`, under a name that the pod's replacement
-uses again. Ours creates the claims as plain objects: they are never bound, and no pod waits for
-that. The retention policy works by owner references: a claim that must be deleted with the
-StatefulSet, or with a pod beyond its size, gets it as owner; the garbage collector does the rest.
+uses again; `controllers.persistentvolume` binds them. The retention policy works by owner
+references: a claim that must be deleted with the StatefulSet, or with a pod beyond its size, gets
+it as owner; the garbage collector does the rest.
 
 >>> statefulset = {"metadata": {"name": "db", "namespace": "shop"}, "spec": {
 ...     "selector": {"matchLabels": {"app": "db"}},

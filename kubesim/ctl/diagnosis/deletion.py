@@ -12,6 +12,7 @@ from kubesim.client import RuleStep
 from kubesim.ctl.diagnosis.facts import ApiObject, Diagnosis, Facts, seconds_text
 from kubesim.objects import meta
 from kubesim.objects.pods import node_of
+from kubesim.objects.volumes import CLAIM_FINALIZER, VOLUME_FINALIZER
 from kubesim.quantity import count_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ SHUTDOWN = (
     "https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/"
     "#non-graceful-node-shutdown"
 )
-GARBAGE_COLLECTORS = {"foregroundDeletion", "orphan"}
+# Finalizers whose controllers record what they wait for: the garbage collector, the protection of
+# claims and volumes.
+RECORDED = {"foregroundDeletion", "orphan", CLAIM_FINALIZER, VOLUME_FINALIZER}
 REMOVERS = {
     "batch.kubernetes.io/job-tracking": "the Job controller, when it has counted the pod",
     "foregroundDeletion": "the garbage collector, when no dependent blocks the deletion any more",
@@ -37,8 +40,8 @@ REMOVERS = {
 def held_by_finalizers(facts: Facts, obj: ApiObject) -> Diagnosis | None:
     """Return which finalizers keep an object that is being deleted; None: none does."""
     finalizers = [str(name) for name in obj["metadata"].get("finalizers") or ()]
-    if not set(finalizers) - GARBAGE_COLLECTORS:
-        return None  # the garbage collector has recorded which dependents it waits for
+    if not set(finalizers) - RECORDED:
+        return None
     since = _deleted_at(facts, obj)
     request = RuleStep("deletion", {}, f"requested at {seconds_text(since)}", FINALIZERS)
     steps = [RuleStep(f"finalizer {name}", {}, _remover(obj, name), FINALIZERS)

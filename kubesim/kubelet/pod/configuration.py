@@ -1,9 +1,11 @@
-"""ConfigMaps and Secrets that a pod needs in its environment and its volumes.
+"""ConfigMaps, Secrets and claims that a pod needs in its environment and its volumes.
 
 A container whose environment refers to a missing object waits as CreateContainerConfigError; the
 kubelet tries again every 10 s. A volume that refers to one keeps the whole pod in
 ContainerCreating; the mount is tried again after 0.5 s, 1 s, 2 s ... up to 2 minutes, with an Event
-FailedMount for each attempt. References marked `optional` may be missing.
+FailedMount for each attempt. References marked `optional` may be missing. So does a claim that does
+not exist, is not bound or is being deleted; the scheduler sends such a pod to no node, but a pod
+that names its node is there at once.
 
 What is there reaches the container as variables and files: `kubesim.kubelet.process`.
 
@@ -15,6 +17,7 @@ What is there reaches the container as variables and files: `kubesim.kubelet.pro
 ''
 
 Source: pkg/kubelet/kubelet_pods.go (makeEnvironmentVariables), pkg/volume/configmap/configmap.go,
+pkg/kubelet/volumemanager/populator/desired_state_of_world_populator.go (getPVCExtractPV),
 pkg/util/goroutinemap/exponentialbackoff.
 """
 
@@ -23,7 +26,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from kubesim.objects import meta
 from kubesim.objects.frozen import Document, ReadOnlyDocument
+from kubesim.objects.volumes import claim_name_of, claim_names
 
 if TYPE_CHECKING:
     from kubesim.objects.types import (
@@ -41,6 +46,7 @@ Find = Callable[[str, str], Document | None]
 """find(kind, name) -> the object in the pod's namespace, or None."""
 
 CONFIG_MAP, SECRET = "ConfigMap", "Secret"
+CLAIM, VOLUME = "PersistentVolumeClaim", "PersistentVolume"
 
 
 def missing_for_container(container: ContainerDict, namespace: str, find: Find) -> str:
@@ -68,8 +74,10 @@ def missing_for_volumes(pod: PodDict, find: Find) -> str:
 
     Args:
         pod: the pod.
-        find: looks up a ConfigMap or Secret.
+        find: looks up a ConfigMap, Secret, claim or volume.
     """
+    if claim_names(pod) and (reason := _unusable_claims(pod, find)):
+        return reason
     for volume in (pod.get("spec") or {}).get("volumes") or ():
         for kind, source, name in _volume_sources(volume):
             if source.get("optional"):
@@ -82,6 +90,40 @@ def missing_for_volumes(pod: PodDict, find: Find) -> str:
                 if item.get("key") not in _keys(existing):
                     what = "configmap" if kind == CONFIG_MAP else "secret"
                     return f"{failed}{what} references non-existent {what} key: {item.get('key')}"
+    return ""
+
+
+def _unusable_claims(pod: PodDict, find: Find) -> str:
+    """Return which volumes cannot be mounted because of their claims, and why; "" if they can."""
+    failed, reasons = [], []
+    for volume in pod["spec"].get("volumes") or ():
+        name = claim_name_of(volume, meta.name_of(pod))
+        if name and (reason := _why_unusable(name, find)):
+            failed.append(str(volume.get("name")))
+            reasons.append(f"error processing PVC {meta.namespace_of(pod)}/{name}: {reason}")
+    if not failed:
+        return ""
+    names = " ".join(sorted(failed))
+    return (
+        f"Unable to attach or mount volumes: unmounted volumes=[{names}], unattached volumes=[], "
+        f"failed to process volumes=[{names}]: {'; '.join(reasons)}"
+    )
+
+
+def _why_unusable(name: str, find: Find) -> str:
+    claim = find(CLAIM, name)
+    if claim is None:
+        return f'failed to fetch PVC from API server: persistentvolumeclaims "{name}" not found'
+    if meta.is_terminating(claim):
+        return "PVC is being deleted"
+    if (claim.get("status") or {}).get("phase") != "Bound":
+        return "PVC is not bound"
+    volume_name = str(claim["spec"].get("volumeName") or "")
+    if not volume_name:
+        return "PVC has empty pvc.Spec.VolumeName"
+    if find(VOLUME, volume_name) is None:
+        missing = f'persistentvolumes "{volume_name}" not found'
+        return f"failed to fetch PV {volume_name} from API server: {missing}"
     return ""
 
 

@@ -66,7 +66,7 @@ from kubesim.objects.types.batch import (
     SuccessPolicyRuleDict,
     UncountedTerminatedPodsDict,
 )
-from kubesim.objects.types.claims import PersistentVolumeClaimDict
+from kubesim.objects.types.claims import PersistentVolumeClaimDict, PersistentVolumeClaimStatusDict
 from kubesim.objects.types.cluster import (
     EventDict,
     LeaseDict,
@@ -123,10 +123,17 @@ from kubesim.objects.types.services import (
     ServicePortDict,
     ServiceSpecDict,
 )
+from kubesim.objects.types.storage import (
+    CSINodeDict,
+    PersistentVolumeDict,
+    PersistentVolumeStatusDict,
+    StorageClassDict,
+)
 from kubesim.objects.types.volumes import VolumeDict
 
 __all__ = [
     "AffinityDict",
+    "CSINodeDict",
     "ConditionDict",
     "ConfigMapVolumeSourceDict",
     "ContainerDict",
@@ -183,6 +190,9 @@ __all__ = [
     "ObjectReferenceDict",
     "OwnerReferenceDict",
     "PersistentVolumeClaimDict",
+    "PersistentVolumeClaimStatusDict",
+    "PersistentVolumeDict",
+    "PersistentVolumeStatusDict",
     "PodAffinityDict",
     "PodAffinityTermDict",
     "PodAntiAffinityDict",
@@ -213,6 +223,7 @@ __all__ = [
     "StatefulSetDict",
     "StatefulSetSpecDict",
     "StatefulSetStatusDict",
+    "StorageClassDict",
     "SuccessPolicyRuleDict",
     "TaintDict",
     "TolerationDict",

@@ -125,11 +125,15 @@ def _would_change_if(cycle: Cycle, node: str | None) -> str:
     if node is None:
         if cycle.victims:
             return f"{', '.join(cycle.victims)} were deleted"
+        if cycle.pre_filter and cycle.absent is not None and cycle.absent.help:
+            return cycle.absent.help
         reasons = sorted({r for s in cycle.statuses.values() for r in s.reasons})
         if not reasons:
             return "a node were added"
         filters = sorted({s.plugin for s in cycle.statuses.values() if not s.ok})
-        return f"one node passed these filters: {', '.join(filters)} (now: {', '.join(reasons)})"
+        helps = [f"; {help}" for help in sorted({s.help for s in cycle.statuses.values()}) if help]
+        passed = f"one node passed these filters: {', '.join(filters)} (now: {', '.join(reasons)})"
+        return passed + "".join(helps)
     if cycle.note and cycle.totals:
         tie = ", or the random choice" if cycle.ties > 1 else ""
         return f"another node had a higher total{tie}"

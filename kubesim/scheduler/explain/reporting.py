@@ -69,6 +69,29 @@ class AttemptReporter:
             )
         )
 
+    def waiting(self, pod: PodDict, node: str, status: Status) -> None:
+        """Record that a pod has its node, and what has to be done before it is bound to it.
+
+        Args:
+            pod: the Pod document.
+            node: name of the node.
+            status: of the PreBind plug-in that waits.
+        """
+        handle = self._handle
+        waits = f"{status.plugin} waits for at most {status.timeout_seconds:g} s"
+        handle.decisions.record(
+            Decision(
+                time=handle.clock.now(),
+                revision=meta.resource_version_of(pod),
+                component=handle.scheduler_name,
+                object=meta.reference("pod", meta.key_of(pod)),
+                verdict=f"{node} is chosen; the pod is bound to it once {status.help}",
+                steps=(RuleStep("PreBind", {"node": node}, waits, SOURCE),),
+                binding=status.plugin,
+                would_change_if=status.help,
+            )
+        )
+
     def failed(
         self,
         pod: PodDict,

@@ -25,7 +25,28 @@ POD_ADD = "AssignedPodAdd"
 POD_UPDATE = "AssignedPodUpdate"
 POD_DELETE = "AssignedPodDelete"
 POD_ITSELF = "UnscheduledPodUpdate"  # the waiting pod itself was changed
+CLAIM_ADD = "PersistentVolumeClaimAdd"
+CLAIM_UPDATE = "PersistentVolumeClaimUpdate"
+VOLUME_ADD = "PersistentVolumeAdd"
+VOLUME_UPDATE = "PersistentVolumeUpdate"
+CLASS_ADD = "StorageClassAdd"
+CLASS_UPDATE = "StorageClassUpdate"
+CSI_NODE_ADD = "CSINodeAdd"
+CSI_NODE_UPDATE = "CSINodeUpdate"
 ANYTHING = "UnschedulableTimeout"  # no event: the pod has waited for the longest time allowed
+
+STORAGE_EVENTS = frozenset(
+    {
+        CLAIM_ADD,
+        CLAIM_UPDATE,
+        VOLUME_ADD,
+        VOLUME_UPDATE,
+        CLASS_ADD,
+        CLASS_UPDATE,
+        CSI_NODE_ADD,
+        CSI_NODE_UPDATE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +74,11 @@ class ClusterEvent:
     def about_placed_pod(self) -> bool:
         """Whether a pod that is assigned to a node was added, changed or deleted."""
         return self.kind in (POD_ADD, POD_UPDATE, POD_DELETE)
+
+    @property
+    def about_storage(self) -> bool:
+        """Whether a claim, a volume, a StorageClass or a CSINode was added or changed."""
+        return self.kind in STORAGE_EVENTS
 
     def spec_changed(self, *fields: str) -> bool:
         """Return whether one of these fields of spec differs; True without an old or new object."""

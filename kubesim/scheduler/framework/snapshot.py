@@ -31,7 +31,16 @@ from kubesim.objects.wellknown import (
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import NodeDict, PodDict, PodDisruptionBudgetDict, ServiceDict
+    from kubesim.objects.types import (
+        CSINodeDict,
+        NodeDict,
+        PersistentVolumeClaimDict,
+        PersistentVolumeDict,
+        PodDict,
+        PodDisruptionBudgetDict,
+        ServiceDict,
+        StorageClassDict,
+    )
 
 
 class ObjectLister(Protocol):
@@ -55,12 +64,28 @@ class ObjectLister(Protocol):
     def budgets(self) -> Sequence[PodDisruptionBudgetDict]:
         """Return all PodDisruptionBudgets."""
 
+    def claim(self, name: str, namespace: str) -> PersistentVolumeClaimDict | None:
+        """Return a PersistentVolumeClaim, or None."""
+
+    def volume(self, name: str) -> PersistentVolumeDict | None:
+        """Return a PersistentVolume, or None."""
+
+    def volumes(self) -> Sequence[PersistentVolumeDict]:
+        """Return all PersistentVolumes."""
+
+    def storage_class(self, name: str) -> StorageClassDict | None:
+        """Return a StorageClass, or None."""
+
+    def csi_node(self, name: str) -> CSINodeDict | None:
+        """Return the CSINode of a node, or None."""
+
 
 class DocumentLister:
     """An ObjectLister over given documents.
 
     Args:
-        objects: Namespaces, Services, ReplicaSets, StatefulSets, PodDisruptionBudgets.
+        objects: Namespaces, Services, ReplicaSets, StatefulSets, PodDisruptionBudgets,
+            PersistentVolumeClaims, PersistentVolumes, StorageClasses, CSINodes.
     """
 
     def __init__(self, objects: Iterable[ReadOnlyDocument] = ()) -> None:
@@ -89,6 +114,27 @@ class DocumentLister:
     def budgets(self) -> Sequence[PodDisruptionBudgetDict]:
         """Return all PodDisruptionBudgets."""
         return cast("list[PodDisruptionBudgetDict]", self._of("PodDisruptionBudget"))
+
+    def claim(self, name: str, namespace: str) -> PersistentVolumeClaimDict | None:
+        """Return the PersistentVolumeClaim of that name, or None."""
+        claim = self.workload("PersistentVolumeClaim", name, namespace)
+        return cast("PersistentVolumeClaimDict | None", claim)
+
+    def volume(self, name: str) -> PersistentVolumeDict | None:
+        """Return the PersistentVolume of that name, or None."""
+        return next((each for each in self.volumes() if meta.name_of(each) == name), None)
+
+    def volumes(self) -> Sequence[PersistentVolumeDict]:
+        """Return all PersistentVolumes."""
+        return cast("list[PersistentVolumeDict]", self._of("PersistentVolume"))
+
+    def storage_class(self, name: str) -> StorageClassDict | None:
+        """Return the StorageClass of that name, or None."""
+        return cast("StorageClassDict | None", self.workload("StorageClass", name, ""))
+
+    def csi_node(self, name: str) -> CSINodeDict | None:
+        """Return the CSINode of that name, or None."""
+        return cast("CSINodeDict | None", self.workload("CSINode", name, ""))
 
 
 class Snapshot:
@@ -125,7 +171,7 @@ class Snapshot:
         Args:
             nodes: Node documents; they are searched zone by zone, round-robin.
             pods: assigned pods, each with spec.nodeName; others are left out.
-            objects: Namespaces, Services, ReplicaSets, StatefulSets, budgets.
+            objects: what a `DocumentLister` reads.
         """
         infos = {meta.name_of(node): NodeInfo(node) for node in nodes}
         for pod in pods:

@@ -37,6 +37,7 @@ class Status:
         timeout_seconds: Permit: how long to wait at most, in simulated seconds.
         nominated: PostFilter: the node that will have room; "" clears an earlier nomination, None
             keeps it.
+        help: what would end a refusal, for explanations; kube-scheduler does not say it.
     """
 
     code: Code = Code.SUCCESS
@@ -45,6 +46,7 @@ class Status:
     nodes: frozenset[str] | None = None
     timeout_seconds: float = 0.0
     nominated: str | None = None
+    help: str = ""
 
     @property
     def ok(self) -> bool:
@@ -64,6 +66,10 @@ class Status:
     def by(self, plugin: str) -> Status:
         """Return the same status with that plug-in's name."""
         return replace(self, plugin=plugin)
+
+    def with_help(self, help: str) -> Status:
+        """Return the same refusal, and what would end it."""
+        return replace(self, help=help)
 
     @classmethod
     def unschedulable(cls, *reasons: str) -> Status:

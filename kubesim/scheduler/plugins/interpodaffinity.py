@@ -210,7 +210,7 @@ class InterPodAffinity:
             if event.old is not None and event.new is not None and not event.labels_changed():
                 return False
             return any(_concerns(info, pod, cast("PodDict", other)) for other in pods)
-        if not event.labels_changed() or event.new is None:
+        if event.about_storage or not event.labels_changed() or event.new is None:
             return False
         labels = meta.labels_of(event.new)
         terms = (*info.affinity, *info.anti_affinity)

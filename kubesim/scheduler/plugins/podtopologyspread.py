@@ -184,6 +184,8 @@ class PodTopologySpread:
                 return False
             hits = [[c.selector.matches(meta.labels_of(p)) for c in constraints] for p in pods]
             return hits[0] != hits[1] if len(hits) == 2 else any(hits[0])
+        if event.about_storage:
+            return False
         if event.kind == NODE_UPDATE and not (
             event.labels_changed() or event.spec_changed("taints")
         ):

@@ -1,0 +1,7 @@
+"""Binding, provisioning, expansion and protection of volumes."""
+
+from kubesim.controllers.persistentvolume.controller import PersistentVolumeController
+from kubesim.controllers.persistentvolume.protection import VolumeProtectionController
+from kubesim.controllers.persistentvolume.provisioner import VolumeProvisioner
+
+__all__ = ["PersistentVolumeController", "VolumeProtectionController", "VolumeProvisioner"]
