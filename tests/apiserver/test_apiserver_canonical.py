@@ -133,3 +133,58 @@ def test_an_object_without_fields_has_no_managers(api: KubeAPI) -> None:
     before = api.get("ConfigMap", "n")
     applied = api.apply({**empty, "metadata": {"name": "n"}}, field_manager="me")
     assert applied["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "expected"),
+    [
+        (
+            {"kind": "Node"},
+            {"capacity": {"cpu": 0.5, "memory": "1024Mi"}, "conditions": []},
+            {"capacity": {"cpu": "500m", "memory": "1Gi"}},
+        ),
+        (
+            {"kind": "ResourceQuota", "spec": {"hard": {"cpu": "1000m"}}},
+            {"hard": {"cpu": "1000m"}, "used": {"cpu": ".5"}},
+            {"hard": {"cpu": "1"}, "used": {"cpu": "500m"}},
+        ),
+        (
+            {
+                "kind": "PersistentVolumeClaim",
+                "spec": {
+                    "accessModes": ["ReadWriteOnce"],
+                    "resources": {"requests": {"storage": "2048Mi"}},
+                },
+            },
+            {"phase": "Bound", "capacity": {"storage": "2048Mi"}},
+            {"phase": "Bound", "capacity": {"storage": "2Gi"}},
+        ),
+    ],
+    ids=["node", "quota", "claim"],
+)
+def test_a_status_is_canonical_too(
+    api: KubeAPI, document: dict[str, Any], status: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Replaced or patched; what the client sent is not changed."""
+    created = api.create({"apiVersion": "v1", "metadata": {"name": "a"}, **document})
+    sent = {**created, "status": status}
+    before = str(sent)
+    assert api.update_status(sent)["status"] == expected
+    assert str(sent) == before
+    patched = api.patch(document["kind"], "a", {"status": status}, subresource="status")
+    assert patched["status"] == expected
+    assert patched["metadata"]["resourceVersion"] == str(
+        api.get(document["kind"], "a")["metadata"]["resourceVersion"]
+    )
+
+
+def test_the_status_of_a_pod_is_canonical_if_a_client_writes_it(api: KubeAPI) -> None:
+    """The kubelet writes canonical quantities anyway, and most often."""
+    created = api.create(a_pod("web"))
+    entry = {"name": "main", "image": "a", "ready": True, "restartCount": 0, "imageID": ""}
+    entry["allocatedResources"] = {"cpu": "1000m"}
+    status = {"status": {"containerStatuses": [entry]}}
+    written = api.patch("Pod", "web", status, subresource="status", field_manager="me")
+    (container,) = written["status"]["containerStatuses"]
+    assert container["allocatedResources"] == {"cpu": "1"}
+    assert created["metadata"]["name"] == "web"

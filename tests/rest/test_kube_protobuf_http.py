@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kube_http import DEPLOYMENTS, MAPS, PODS, Kube, deployment, kube
 from test_kube_protobuf import envelope, text, whole
-from test_kube_protobuf_table import encode
+from test_kube_protobuf_table import MESSAGES, component, encode, encode_value, parts_of
 
 from kubesim import Cluster
+from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.schema import data
+from kubesim.errors import NotFound
 from kubesim.rest.serializer.protobuf import CONTENT_TYPE
 
 pytestmark = pytest.mark.live
@@ -51,6 +56,54 @@ def test_a_deployment_written_back_as_protobuf_loses_nothing(
     assert written.body["spec"] == read["spec"]
     assert written.body["metadata"]["labels"] == {"seen": "yes"}
     assert written.body["metadata"]["generation"] == read["metadata"]["generation"]
+
+
+def as_go_writes_it(document: dict[str, Any], message: str) -> bytes:
+    """The message of an object, with the zeros that Go writes for what it holds by value."""
+    body = encode(message, document)
+    modes = {name: mode for _, name, _, mode in data.messages()[component(message)]}
+    for number, name, label, kind in parts_of(message):
+        if name not in document and modes.get(name) == "value" and label == "optional":
+            body += encode_value(number, kind, ZEROS[kind]) if kind in ZEROS else text(number, b"")
+    return body
+
+
+def objects_of(cluster: Cluster) -> Iterator[tuple[Kind, str, str]]:
+    """(kind, message, path) of the objects of every built-in kind that the cluster has."""
+    for kind in cluster.api.registry.kinds():
+        message = MESSAGES.get(data.kinds().get(f"{kind.api_version} {kind.kind}", ""))
+        if message is None or kind.read_only:
+            continue
+        root = f"/apis/{kind.api_version}" if kind.group else "/api/v1"
+        for item in cluster.api.list(kind.kind)["items"][:3]:
+            metadata = item["metadata"]
+            space = f"/namespaces/{metadata['namespace']}" if kind.namespaced else ""
+            yield kind, message, f"{root}{space}/{kind.plural}/{metadata['name']}"
+
+
+def test_every_kind_written_back_as_protobuf_loses_nothing(served: tuple[Cluster, Kube]) -> None:
+    """What each Go controller does: read, change a label, write back whole."""
+    cluster, ask = served
+    for manifest in sorted(MANIFESTS.glob("*.yaml")):
+        with suppress(NotFound):  # a kind that is not served
+            cluster.apply(manifest)
+    cluster.apply(FURTHER)
+    cluster.sleep(65)
+    kinds = set()
+    for kind, message, path in objects_of(cluster):
+        read = ask("GET", path).body
+        read["metadata"].setdefault("labels", {})["changed"] = "yes"
+        body = envelope(read["apiVersion"], read["kind"], as_go_writes_it(read, message))
+        written = ask("PUT", path, body, CONTENT_TYPE)
+        assert written.status == 200, (path, written.body)
+        for document in (read, written.body):
+            for field in ("managedFields", "resourceVersion"):
+                document["metadata"].pop(field, None)
+        lost = {k: v for k, v in read.items() if v and written.body.get(k) != v}
+        assert not lost, (path, lost, written.body)
+        assert not any(written.body[name] for name in set(written.body) - set(read)), path
+        kinds.add(kind.kind)
+    assert len(kinds) >= 30, sorted(kinds)
 
 
 def test_scale_eviction_and_deletion_take_protobuf(served: tuple[Cluster, Kube]) -> None:
@@ -94,6 +147,22 @@ def test_what_has_no_message_is_an_unsupported_media_type(served: tuple[Cluster,
     assert (unknown.status, unknown.body["reason"]) == (400, "BadRequest")
 
 
+MANIFESTS = Path(__file__).parent.parent / "newcomer"
+ZEROS = {"string": "", "bool": False, "int32": 0, "int64": 0, "double": 0.0, "bytes": ""}
+META = {"name": "further"}
+BUDGET_SPEC = {"minAvailable": "50%", "selector": {"matchLabels": {"app": "web"}}}
+FURTHER: list[dict[str, Any]] = [
+    {"kind": "ConfigMap", "apiVersion": "v1", "metadata": META, "binaryData": {"a": "/w=="}},
+    {"kind": "Secret", "apiVersion": "v1", "metadata": META, "data": {"a": "/w=="}},
+    {"kind": "ServiceAccount", "apiVersion": "v1", "metadata": META}
+    | {"automountServiceAccountToken": False, "imagePullSecrets": [{"name": "a"}]},
+    {"kind": "ResourceQuota", "apiVersion": "v1", "metadata": META}
+    | {"spec": {"hard": {"pods": "100", "requests.cpu": "50"}, "scopes": ["NotBestEffort"]}},
+    {"kind": "LimitRange", "apiVersion": "v1", "metadata": META}
+    | {"spec": {"limits": [{"type": "Container", "max": {"memory": "1Gi"}}]}},
+    {"kind": "PodDisruptionBudget", "apiVersion": "policy/v1", "metadata": META}
+    | {"spec": BUDGET_SPEC},
+]
 TABS: dict[str, Any] = {
     "kind": "CustomResourceDefinition",
     "apiVersion": "apiextensions.k8s.io/v1",

@@ -18,6 +18,7 @@ from kubesim.apiserver.fieldmanager.managed import keep_times
 from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.schema.canonical import canonical_status
 from kubesim.apiserver.schema.structural import refuse_wrong_types_in_status, status_shape_of
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.apiserver.verbs.create import SET_BY_THE_SERVER, WritePath
@@ -26,6 +27,9 @@ from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import KeyValue
 
+# Kinds whose status has quantities that anybody may write. The controllers that write those of other
+# kinds without options write them canonical.
+CANONICAL_STATUS = frozenset({"Node", "PersistentVolumeClaim", "ResourceQuota"})
 Change = Callable[[Document], Document]
 """change(stored object) -> the object that replaces it."""
 
@@ -170,6 +174,8 @@ class ObjectWriter:
         raw = document.get("status") or {}
         if kind.zero_status and isinstance(raw, dict):
             raw = {**raw, **{k: v for k, v in kind.zero_status.items() if raw.get(k) is None}}
+        if (options or kind.kind in CANONICAL_STATUS) and isinstance(raw, dict):
+            raw = canonical_status(kind, raw)
         if managed is None:
             kv = self._core.store.get(
                 kind.key(identity.get("namespace", ""), str(identity["name"] or ""))
