@@ -27,8 +27,8 @@ from kubesim.objects.frozen import Document, ReadOnlyDocument, thaw
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE
 from kubesim.store import KeyValue
 
-# Kinds whose status has quantities that anybody may write. The controllers that write those of other
-# kinds without options write them canonical.
+# Kinds whose status has quantities that anybody may write. What controllers write into the status
+# of other kinds, without options, is canonical already.
 CANONICAL_STATUS = frozenset({"Node", "PersistentVolumeClaim", "ResourceQuota"})
 Change = Callable[[Document], Document]
 """change(stored object) -> the object that replaces it."""
