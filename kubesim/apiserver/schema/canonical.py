@@ -25,7 +25,7 @@ from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.compiler import QUANTITY
 from kubesim.apiserver.schema.data import Schema
 from kubesim.apiserver.schema.schemas import component_name, resolve, structure
-from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.frozen import Document
 from kubesim.quantity import canonical_quantity
 
 ABSENT: Final = object()
@@ -156,19 +156,6 @@ def make_canonical(kind: Kind, document: Document) -> None:
     part = _part_of(kind)
     if part is not None:
         part.tidy(document)
-
-
-def canonical_status(kind: Kind, status: Document) -> Document:
-    """Return a status in its canonical form; the given one is not changed.
-
-    Args:
-        kind: of its object.
-        status: as the client sent it.
-    """
-    document: Document = {"status": thaw(status)}
-    make_canonical(kind, document)
-    result: Document = document["status"]
-    return result
 
 
 @lru_cache(maxsize=256)

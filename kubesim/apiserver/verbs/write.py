@@ -18,7 +18,7 @@ from kubesim.apiserver.fieldmanager.managed import keep_times
 from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.canonical import canonical_status
+from kubesim.apiserver.schema.canonical import make_canonical
 from kubesim.apiserver.schema.structural import refuse_wrong_types_in_status, status_shape_of
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.apiserver.verbs.create import SET_BY_THE_SERVER, WritePath
@@ -175,7 +175,9 @@ class ObjectWriter:
         if kind.zero_status and isinstance(raw, dict):
             raw = {**raw, **{k: v for k, v in kind.zero_status.items() if raw.get(k) is None}}
         if (options or kind.kind in CANONICAL_STATUS) and isinstance(raw, dict):
-            raw = canonical_status(kind, raw)
+            copy = {"status": thaw(raw)}
+            make_canonical(kind, copy)
+            raw = copy["status"]
         if managed is None:
             kv = self._core.store.get(
                 kind.key(identity.get("namespace", ""), str(identity["name"] or ""))
