@@ -68,7 +68,7 @@ def test_narrow_writes_do_not_tread_on_each_other(api: KubeAPI) -> None:
 
     def status() -> None:
         for number in range(ROUNDS):
-            api.update_status({**a_statefulset(), "status": {"observed": number}})
+            api.update_status({**a_statefulset(), "status": {"observedGeneration": number}})
 
     def scale() -> None:
         for number in range(ROUNDS):
@@ -88,7 +88,7 @@ def test_narrow_writes_do_not_tread_on_each_other(api: KubeAPI) -> None:
 
     run_at_once(status, scale, *[label(f"l-{n}") for n in range(4)])
     final = api.get("sts", "db")
-    assert final["status"]["observed"] == ROUNDS - 1
+    assert final["status"]["observedGeneration"] == ROUNDS - 1
     assert final["spec"]["replicas"] == ROUNDS - 1
     assert final["metadata"]["labels"] == {f"l-{n}": str(ROUNDS - 1) for n in range(4)}
 
