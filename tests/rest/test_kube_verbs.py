@@ -533,11 +533,7 @@ def test_a_page_on_this_machine_may_read_and_nobody_elses(ask: Kube) -> None:
 
 
 def test_openapi_tells_kubectl_that_the_server_validates(ask: Kube) -> None:
-    """v2 is empty but valid, v3 an index of documents; a patch takes fieldValidation."""
-    accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-    empty = ask("GET", "/openapi/v2", Accept=accept)
-    assert (empty.status, empty.body) == (200, "")
-    assert "@" not in empty.headers["Content-Type"]
+    """v3 is an index of documents; a patch takes fieldValidation."""
     index = ask("GET", "/openapi/v3").body["paths"]
     document = ask("GET", index["apis/apps/v1"]["serverRelativeURL"]).body
     path = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]

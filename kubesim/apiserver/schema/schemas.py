@@ -60,7 +60,7 @@ def components(kind: Kind) -> dict[str, Schema]:
         name, schema = waiting.pop()
         if name not in result:
             result[name] = schema
-            for other in sorted(_references(schema), reverse=True):
+            for other in sorted(references(schema), reverse=True):
                 part = component(other)
                 if part is not None:
                     waiting.append((other, part))
@@ -112,13 +112,19 @@ def type_name_of(schema: Schema) -> str:
     return str(schema.get("$ref", "")).rpartition(".")[2]
 
 
-def _references(schema: object) -> set[str]:
+def references(schema: object, prefix: str = REF) -> set[str]:
+    """Return the names of all components to which a schema refers, at any depth.
+
+    Args:
+        schema: a schema, or a list or mapping of schemas.
+        prefix: of a reference.
+    """
     if isinstance(schema, list):
-        return set().union(*map(_references, schema))
+        return set().union(*(references(part, prefix) for part in schema))
     if not isinstance(schema, dict):
         return set()
-    own = {schema["$ref"].removeprefix(REF)} if isinstance(schema.get("$ref"), str) else set()
-    return own.union(*(_references(part) for part in schema.values()))
+    own = {schema["$ref"].removeprefix(prefix)} if isinstance(schema.get("$ref"), str) else set()
+    return own.union(*(references(part, prefix) for part in schema.values()))
 
 
 def _metrics_schemas() -> dict[str, Schema]:

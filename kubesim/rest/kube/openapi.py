@@ -5,8 +5,8 @@ The `patch` operation of a kind lists the parameter `fieldValidation`, by which 
 it may leave validation to the server. No strategic merge is listed among its formats: kubectl then
 trusts the merge keys of its built-in types, and not a schema's.
 
-Version 2 is served as an empty protobuf document, which is a valid one: kubectl 1.27 and 1.28
-refuse to apply without it, and read the rest from version 3.
+Version 2 (`openapi_v2`) is one document for everything, as JSON or as protobuf. Its tag changes
+with its content, so that a client that has it need not get it again.
 
 Source: k8s.io/kube-openapi (handler, handler3, builder3).
 """
@@ -21,8 +21,10 @@ from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
+from kubesim.rest.kube.openapi_v2 import document_v2
 from kubesim.rest.kube.requestinfo import NO_RESOURCE
 from kubesim.rest.kube.response import encode
+from kubesim.rest.serializer import gnostic
 from kubesim.rest.serializer.negotiation import parse_accept
 from kubesim.version import KUBERNETES_VERSION
 
@@ -59,17 +61,30 @@ class OpenAPI:
             NotFound: no such document.
         """
         if rest[0] == "v2":
-            accepted = parse_accept(request.headers.get("accept", ""))
-            if any("protobuf" in media.name for media in accepted) or not accepted:
-                return Response(200, b"", V2_PROTOBUF)
-            empty = {"swagger": "2.0", "info": INFO, "paths": {}}
-            return Response(200, encode(empty).encode())
+            return self._serve_v2(request)
         if len(rest) == 1:
             return Response(200, encode(self.index()).encode())
         path = "/".join(rest[1:])
         if path not in self._paths():
             raise NotFound(NO_RESOURCE)
         return Response(200, self.render(path), headers={"Cache-Control": "public, immutable"})
+
+    def _serve_v2(self, request: Request) -> Response:
+        accepted = parse_accept(request.headers.get("accept", ""))
+        protobuf = bool(accepted) and "protobuf" in accepted[0].name
+        kinds = [kind for kinds in self._paths().values() for kind in kinds]
+        key = "v2.protobuf" if protobuf else "v2"
+        cached = self._rendered.get(key)
+        if cached is None or cached[0] != kinds:
+            document = document_v2(kinds)
+            body = gnostic.document(document) if protobuf else encode(document).encode()
+            cached = self._rendered[key] = (kinds, body)
+        body = cached[1]
+        tag = f'"{hashlib.sha256(body).hexdigest()[:32].upper()}"'
+        headers = {"ETag": tag, "Cache-Control": "no-cache, private", "Vary": "Accept"}
+        if request.headers.get("if-none-match", "") == tag:
+            return Response(304, b"", headers=headers)
+        return Response(200, body, V2_PROTOBUF if protobuf else "application/json", headers)
 
     def index(self) -> Document:
         """Return the list of documents; the hash in an address changes with its content."""
