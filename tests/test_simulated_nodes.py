@@ -75,7 +75,7 @@ def test_a_node_of_kwok_runs_pods(clock: str) -> None:
             "hugepages-2Mi": "0",
             "memory": "256Gi",
             "nvidia.com/gpu": "2",
-            "pods": "1000",
+            "pods": "1k",
         }
         assert status["nodeInfo"]["architecture"] == "arm64"
         labels = document["metadata"]["labels"]
