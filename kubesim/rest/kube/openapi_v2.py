@@ -19,13 +19,17 @@ GetOperationIDAndTags), k8s.io/apiserver/pkg/endpoints/installer.go.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
 
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema import data, schemas
+from kubesim.apiserver.schema.data import Schema
 from kubesim.objects.frozen import Document
 from kubesim.rest.kube.discovery import POD_SUBRESOURCES
 from kubesim.version import KUBERNETES_VERSION
+
+Operations = dict[str, object]
+"""The operations of a path by method, and the parameters that they share."""
+Paths = dict[str, Operations]
 
 V3_REFERENCE, V2_REFERENCE = schemas.REF, "#/definitions/"
 PRODUCES = ["application/json", "application/yaml"]
@@ -39,7 +43,7 @@ DELETE_OPTIONS, STATUS = f"{data.META}DeleteOptions", f"{data.META}Status"
 LIST_QUERY = ("labelSelector", "fieldSelector", "limit", "continue", "watch", "resourceVersion")
 WRITE_QUERY = ("dryRun", "fieldManager", "fieldValidation")
 DELETE_QUERY = ("dryRun", "gracePeriodSeconds", "propagationPolicy")
-IN_V2: dict[str, Document] = {
+IN_V2: dict[str, Schema] = {
     "x-kubernetes-int-or-string": {"type": "string", "format": "int-or-string"},
     "x-kubernetes-quantity": {"type": "string"},
 }
@@ -58,8 +62,8 @@ def document_v2(kinds: Iterable[Kind]) -> Document:
     Args:
         kinds: each in one version.
     """
-    definitions: Document = {}
-    paths: Document = {}
+    definitions: dict[str, Schema] = {}
+    paths: Paths = {}
     for name in (DELETE_OPTIONS, STATUS):
         definitions[name] = in_v2(schemas.component(name) or {"type": "object"})
     for kind in kinds:
@@ -78,7 +82,7 @@ def document_v2(kinds: Iterable[Kind]) -> Document:
     }
 
 
-def _complete(definitions: Document, paths: Document) -> None:
+def _complete(definitions: dict[str, Schema], paths: Paths) -> None:
     """Add the definitions to which others, or the paths, refer."""
     waiting = schemas.references(definitions, V2_REFERENCE)
     waiting |= schemas.references(paths, V2_REFERENCE)
@@ -89,7 +93,7 @@ def _complete(definitions: Document, paths: Document) -> None:
             waiting |= schemas.references(definitions[name], V2_REFERENCE)
 
 
-def in_v2(schema: Document) -> Document:
+def in_v2(schema: Schema) -> Schema:
     """Return a schema in the words of version 2.
 
     >>> in_v2({"x-kubernetes-int-or-string": True})
@@ -99,7 +103,7 @@ def in_v2(schema: Document) -> Document:
         if schema.get(mark):
             about = {"description": schema["description"]} if "description" in schema else {}
             return {**plain, **about}
-    result: Document = {}
+    result: Schema = {}
     for name, value in schema.items():
         if name == "$ref":
             result[name] = str(value).replace(V3_REFERENCE, V2_REFERENCE)
@@ -130,10 +134,10 @@ def operation_id(
     return f"{verb}{words}{version}{infix}{'Namespaced' if namespaced else ''}{kind}{suffix}"
 
 
-def _list_definition(kind: Kind) -> Document:
-    known = schemas.component(f"{schemas.component_name(kind)}List")
-    if known is not None:
-        return in_v2(known)
+def _list_definition(kind: Kind) -> Schema:
+    generated = schemas.component(f"{schemas.component_name(kind)}List")
+    if generated is not None:
+        return in_v2(generated)
     return {
         "type": "object",
         "required": ["items"],
@@ -146,7 +150,7 @@ def _list_definition(kind: Kind) -> Document:
     }
 
 
-def _reference(kind: Kind, suffix: str = "") -> Document:
+def _reference(kind: Kind, suffix: str = "") -> Schema:
     if schemas.schema_of(kind) is None:
         return {"type": "object"}
     return {"$ref": f"{V2_REFERENCE}{schemas.component_name(kind)}{suffix}"}
@@ -155,12 +159,12 @@ def _reference(kind: Kind, suffix: str = "") -> Document:
 # -- paths -----------------------------------------------------------------------------------------
 
 
-def _paths(kind: Kind) -> Document:
+def _paths(kind: Kind) -> Paths:
     """Return the paths of one kind."""
     root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}"
     base = f"{root}/namespaces/{{namespace}}" if kind.namespaced else root
     one = f"{base}/{kind.plural}/{{name}}"
-    paths: Document = {
+    paths: Paths = {
         f"{base}/{kind.plural}": _place(kind, _collection(kind)),
         one: _place(kind, _object(kind), named=True),
     }
@@ -186,16 +190,18 @@ def _paths(kind: Kind) -> Document:
     return paths
 
 
-def _place(kind: Kind, operations: Document, *, named: bool = False) -> Document:
+def _place(kind: Kind, operations: Operations, *, named: bool = False) -> Operations:
     """Add the parameters of a path to its operations."""
     names = (["name"] if named else []) + (["namespace"] if kind.namespaced else [])
     parameters = [{"name": n, "in": "path", "required": True, "type": "string"} for n in names]
     return {**operations, **({"parameters": parameters} if parameters else {})}
 
 
-def _collection(kind: Kind) -> Document:
+def _collection(kind: Kind) -> Operations:
     whole = _reference(kind)
-    operations = {"get": _operation(kind, "list", "", LIST_QUERY, _reference(kind, "List"))}
+    operations: Operations = {
+        "get": _operation(kind, "list", "", LIST_QUERY, _reference(kind, "List"))
+    }
     if "create" in kind.verbs:
         operations["post"] = _operation(kind, "create", "", WRITE_QUERY, whole, body=whole)
     if "deletecollection" in kind.verbs:
@@ -205,8 +211,8 @@ def _collection(kind: Kind) -> Document:
     return operations
 
 
-def _object(kind: Kind) -> Document:
-    operations: Document = {"get": _operation(kind, "read", "", (), _reference(kind))}
+def _object(kind: Kind) -> Operations:
+    operations: Operations = {"get": _operation(kind, "read", "", (), _reference(kind))}
     if not kind.read_only:
         operations = _changes(kind, "", _reference(kind))
         status = {"$ref": f"{V2_REFERENCE}{STATUS}"}
@@ -215,7 +221,7 @@ def _object(kind: Kind) -> Document:
     return operations
 
 
-def _changes(kind: Kind, suffix: str, whole: Document) -> Document:
+def _changes(kind: Kind, suffix: str, whole: Schema) -> Operations:
     """Return get, put and patch of an object or a subresource."""
     patch = _operation(
         kind, "patch", suffix, (*WRITE_QUERY, "force"), whole, body={"type": "object"}
@@ -228,10 +234,10 @@ def _changes(kind: Kind, suffix: str, whole: Document) -> Document:
     }
 
 
-def _pod_subresource(kind: Kind, name: str, verbs: Iterable[str]) -> Document:
-    text: Document = {"type": "string"}
+def _pod_subresource(kind: Kind, name: str, verbs: Iterable[str]) -> Operations:
+    text: Schema = {"type": "string"}
     suffix = name[:1].upper() + name[1:]
-    operations: Document = {}
+    operations: Operations = {}
     if "get" in verbs:
         verb = "read" if name == "log" else "connectGet"
         operations["get"] = _operation(kind, verb, suffix, (), text)
@@ -249,11 +255,11 @@ def _operation(
     verb: str,
     suffix: str,
     query: Iterable[str],
-    result: Document,
-    body: Document | None = None,
-) -> Document:
+    result: Schema,
+    body: Schema | None = None,
+) -> Schema:
     """Return one operation."""
-    parameters: list[Document] = [
+    parameters: list[Schema] = [
         {"name": name, "in": "query", "type": "string", "uniqueItems": True} for name in query
     ]
     if body is not None:
@@ -274,7 +280,9 @@ def _operation(
             "401": {"description": "Unauthorized"},
         },
         "x-kubernetes-action": ACTIONS.get(verb, verb),
-        "x-kubernetes-group-version-kind": cast(
-            Document, {"group": kind.group, "kind": kind.kind, "version": kind.version}
-        ),
+        "x-kubernetes-group-version-kind": {
+            "group": kind.group,
+            "kind": kind.kind,
+            "version": kind.version,
+        },
     }

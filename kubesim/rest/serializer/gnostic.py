@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from kubesim.apiserver.schema.data import Schema
 from kubesim.objects.frozen import Document
 
 METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
@@ -34,7 +35,7 @@ def document(source: Document) -> bytes:
     return b"".join(parts)
 
 
-def schema(source: Document) -> bytes:
+def schema(source: Schema) -> bytes:
     """Return the message Schema of a schema."""
     parts: list[bytes] = []
     for name, value in source.items():
@@ -64,7 +65,7 @@ def schema(source: Document) -> bytes:
     return b"".join(parts)
 
 
-def _path(item: Document) -> bytes:
+def _path(item: Schema) -> bytes:
     parts = [
         _bytes(METHODS[method], _operation(operation))
         for method, operation in item.items()
@@ -74,7 +75,7 @@ def _path(item: Document) -> bytes:
     return b"".join(parts)
 
 
-def _operation(source: Document) -> bytes:
+def _operation(source: Schema) -> bytes:
     responses = b"".join(
         _bytes(1, _named(code, _bytes(1, _response(response))))
         for code, response in source["responses"].items()
@@ -92,14 +93,14 @@ def _operation(source: Document) -> bytes:
     return b"".join(parts)
 
 
-def _response(source: Document) -> bytes:
+def _response(source: Schema) -> bytes:
     body = source.get("schema")
     return _text(1, source["description"]) + (
         b"" if body is None else _bytes(2, _bytes(1, schema(body)))
     )
 
 
-def _parameter(source: Document) -> bytes:
+def _parameter(source: Schema) -> bytes:
     """Return the message ParametersItem of a parameter in the body, the query or the path."""
     name, place = source["name"], source["in"]
     required = source.get("required", False)
