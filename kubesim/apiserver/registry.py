@@ -242,7 +242,8 @@ class Registry:
         self._retired: dict[str, Kind] = {}  # by kind: open watches still need theirs
         self._changes = change_lock()  # clients may write several definitions at once
         for kind in kinds:
-            self.register(kind)
+            self._add(kind)
+        self._serve()
 
     def register(self, kind: Kind) -> None:
         """Add a kind.
@@ -251,15 +252,18 @@ class Registry:
             AlreadyExists: there is a kind of that name, or of that plural in its group.
         """
         with self._changes:
-            for name in (kind.kind, kind.kind.lower(), kind.resource):
-                if name in self._own:
-                    raise AlreadyExists(f"there is a kind called {name!r} already")
-            self._retired.pop(kind.kind, None)
-            self.by_kind[kind.kind] = kind
-            self._own.update(dict.fromkeys((kind.kind, kind.kind.lower(), kind.resource), kind))
-            for name in (kind.plural, *kind.short_names):
-                self._shared.setdefault(name, kind)
+            self._add(kind)
             self._serve()
+
+    def _add(self, kind: Kind) -> None:
+        for name in (kind.kind, kind.kind.lower(), kind.resource):
+            if name in self._own:
+                raise AlreadyExists(f"there is a kind called {name!r} already")
+        self._retired.pop(kind.kind, None)
+        self.by_kind[kind.kind] = kind
+        self._own.update(dict.fromkeys((kind.kind, kind.kind.lower(), kind.resource), kind))
+        for name in (kind.plural, *kind.short_names):
+            self._shared.setdefault(name, kind)
 
     def _serve(self) -> None:
         """Rebuild `served`, and publish it with one assignment."""

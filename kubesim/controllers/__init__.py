@@ -25,7 +25,11 @@ from kubesim.controllers.persistentvolume import (
 )
 from kubesim.controllers.quota import ResourceQuotaController
 from kubesim.controllers.replicaset import ReplicaSetController
-from kubesim.controllers.serviceaccount import RootCAPublisher, ServiceAccountController
+from kubesim.controllers.serviceaccount import (
+    RootCAPublisher,
+    ServiceAccountController,
+    TokensController,
+)
 from kubesim.controllers.statefulset import StatefulSetController
 
 CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
@@ -45,6 +49,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     ResourceQuotaController,
     ServiceAccountController,
     RootCAPublisher,
+    TokensController,
     ClusterRoleAggregationController,
     PersistentVolumeController,
     VolumeProtectionController,
@@ -71,6 +76,7 @@ __all__ = [
     "ServiceAccountController",
     "StatefulSetController",
     "TaintEvictionController",
+    "TokensController",
     "VolumeProtectionController",
     "VolumeProvisioner",
 ]

@@ -21,6 +21,15 @@ LEASE_NAMESPACE = "kube-node-lease"
 DEFAULT_ACCOUNT = "default"
 """Name of the ServiceAccount of pods that name none."""
 
+TOKEN_SECRET = "kubernetes.io/service-account-token"
+"""Type of a Secret that holds a token of a ServiceAccount."""
+
+ACCOUNT_NAME, ACCOUNT_UID = (
+    "kubernetes.io/service-account.name",
+    "kubernetes.io/service-account.uid",
+)
+"""Annotations of such a Secret: the ServiceAccount."""
+
 TOKEN_VOLUME = "kube-api-access-"
 """Prefix of the name of a pod's volume with the token of its ServiceAccount."""
 

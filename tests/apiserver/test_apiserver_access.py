@@ -7,7 +7,7 @@ plugin/pkg/auth/authorizer/rbac, plugin/pkg/admission/serviceaccount, pkg/servic
 from __future__ import annotations
 
 import json
-from base64 import urlsafe_b64decode
+from base64 import b64decode, urlsafe_b64decode
 from typing import Any
 
 import pytest
@@ -529,3 +529,36 @@ def test_a_token_lives_at_least_ten_minutes(cluster: Cluster, seconds: int, mess
         cluster.api.tokens.issue("default", "default", {"spec": {"expirationSeconds": seconds}})
     with pytest.raises(NotFound, match='serviceaccounts "ghost" not found'):
         cluster.api.tokens.issue("default", "ghost", {})
+
+
+def test_a_secret_may_ask_for_a_token_without_an_end(cluster: Cluster) -> None:
+    """It is filled, is its account, and goes with it; without an account's name it is invalid."""
+    api = cluster.api
+    secret: dict[str, Any] = {
+        "kind": "Secret",
+        "type": "kubernetes.io/service-account-token",
+        "metadata": {"name": "token"},
+    }
+    with pytest.raises(Invalid) as refused:
+        api.create(secret)
+    assert refused.value.causes[0].field == (
+        "metadata.annotations[kubernetes.io/service-account.name]"
+    )
+    api.create({"kind": "ServiceAccount", "metadata": {"name": "robot"}})
+    secret["metadata"]["annotations"] = {"kubernetes.io/service-account.name": "robot"}
+    api.create(secret)
+    cluster.sleep(1)
+    filled = api.get("Secret", "token")
+    assert b64decode(filled["data"]["namespace"]) == b"default"
+    assert b64decode(filled["data"]["ca.crt"]).startswith(b"-----BEGIN CERTIFICATE-----")
+    uid = api.get("ServiceAccount", "robot")["metadata"]["uid"]
+    assert filled["metadata"]["annotations"]["kubernetes.io/service-account.uid"] == uid
+    token = b64decode(filled["data"]["token"]).decode()
+    cluster.sleep(100_000)
+    owner = api.tokens.authenticate(token)
+    assert owner is not None
+    assert owner.name == "system:serviceaccount:default:robot"
+    api.delete("ServiceAccount", "robot")
+    cluster.sleep(1)
+    assert api.peek("Secret", "token") is None
+    assert api.tokens.authenticate(token) is None

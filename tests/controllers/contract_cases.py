@@ -33,12 +33,13 @@ from kubesim.controllers import (
     ServiceAccountController,
     StatefulSetController,
     TaintEvictionController,
+    TokensController,
     VolumeProtectionController,
     VolumeProvisioner,
 )
 from kubesim.objects import meta
 from kubesim.objects.pods import is_finished, is_ready, node_of
-from kubesim.objects.wellknown import ROOT_CA
+from kubesim.objects.wellknown import ACCOUNT_NAME, ROOT_CA, TOKEN_SECRET
 
 LABELS = {"app": "web"}
 NEW_IMAGE = "kubesim/pod:2"
@@ -104,6 +105,12 @@ def job_spec(run_seconds: int, **spec: Any) -> dict[str, Any]:
     pods = template(restartPolicy="Never")
     pods["metadata"]["annotations"] = {"kubesim.dev/run-seconds": str(run_seconds)}
     return {"template": pods, **spec}
+
+
+def token_secret(name: str, account: str) -> dict[str, Any]:
+    """A Secret that asks for a token of an account."""
+    metadata = {"name": name, "annotations": {ACCOUNT_NAME: account}}
+    return {"kind": "Secret", "type": TOKEN_SECRET, "metadata": metadata}
 
 
 AGGREGATION = {"clusterRoleSelectors": [{"matchLabels": LABELS}]}
@@ -567,5 +574,20 @@ SCENARIOS = (
         ),
         lambda cluster: cluster.api.get("ClusterRole", "all")["rules"],
         ["all", "part", "none"],
+    ),
+    Scenario(
+        TokensController,
+        create(
+            {"kind": "ServiceAccount", "metadata": {"name": "robot"}},
+            token_secret("filled", "default"),
+            token_secret("kept", "robot"),
+            token_secret("ghosts", "ghost"),
+        ),
+        (lambda cluster: cluster.api.delete("ServiceAccount", "robot"),),
+        lambda cluster: {
+            secret["metadata"]["name"]: sorted(secret["data"])
+            for secret in cluster.api.snapshot("Secret", "default")[0]
+        },
+        ["default/filled", "default/kept", "default/none"],
     ),
 )

@@ -22,7 +22,7 @@ from kubesim.apiserver.registry import ServerView
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.errors import BadRequest, Conflict, Invalid, NotFound
 from kubesim.objects.frozen import Document, ReadOnlyDocument
-from kubesim.objects.meta import new_uid, uid_of
+from kubesim.objects.meta import name_of, namespace_of, new_uid, uid_of
 
 ISSUER = AUDIENCE = "https://kubernetes.default.svc.cluster.local"
 GROUP, KIND = "authentication.k8s.io", "TokenRequest"
@@ -103,6 +103,24 @@ class TokenIssuer:
             },
         }
 
+    def issue_for_secret(self, account: ReadOnlyDocument, secret: ReadOnlyDocument) -> str:
+        """Return a token that ends with its Secret, for the tokens controller."""
+        namespace, name = namespace_of(account), name_of(account)
+        about = {
+            "namespace": namespace,
+            "serviceaccount": {"name": name, "uid": uid_of(account)},
+            "secret": {"name": name_of(secret), "uid": uid_of(secret)},
+        }
+        claims: Document = {
+            "aud": [AUDIENCE],
+            "iat": self._epoch(),
+            "iss": "kubernetes/serviceaccount",
+            "jti": uid_of(secret),
+            "kubernetes.io": about,
+            "sub": f"system:serviceaccount:{namespace}:{name}",
+        }
+        return self._sign(claims)
+
     def authenticate(self, token: str, audiences: tuple[str, ...] = (AUDIENCE,)) -> User | None:
         """Return the service account whose token this is; None if the token is not valid.
 
@@ -111,7 +129,7 @@ class TokenIssuer:
             audiences: the token must be for one of them.
         """
         claims = self._verified(token)
-        if claims is None or not self._epoch() < claims["exp"]:
+        if claims is None or self._epoch() >= claims.get("exp", self._epoch() + 1):
             return None
         if not set(audiences) & set(claims["aud"]):
             return None

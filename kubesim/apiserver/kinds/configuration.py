@@ -25,6 +25,7 @@ from kubesim.apiserver.podvalidation.resources import (
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document, objects_in
+from kubesim.objects.wellknown import ACCOUNT_NAME, TOKEN_SECRET
 from kubesim.quantity import parse_quantity
 
 REQUIRED_KEYS = {  # type of secret -> keys that its data must have
@@ -72,6 +73,9 @@ def validate_secret(secret: Document, errors: FieldErrors) -> None:
             errors.invalid(f"data[{key}]", value, "illegal base64 data")
     if size > MAX_DATA_BYTES:
         errors.too_long("data", MAX_DATA_BYTES)
+    if secret.get("type") == TOKEN_SECRET:
+        if not (secret["metadata"].get("annotations") or {}).get(ACCOUNT_NAME):
+            errors.required(f"metadata.annotations[{ACCOUNT_NAME}]")
     for key in REQUIRED_KEYS.get(str(secret.get("type")), ()):
         if key not in data:
             errors.required(f"data[{key}]")

@@ -1,6 +1,7 @@
-"""What each namespace gets: the account `default`, and the certificate of the API server."""
+"""Accounts of namespaces, their tokens in Secrets, and the certificate of the API server."""
 
 from kubesim.controllers.serviceaccount.controller import ServiceAccountController
 from kubesim.controllers.serviceaccount.rootca import RootCAPublisher
+from kubesim.controllers.serviceaccount.tokens import TokensController
 
-__all__ = ["RootCAPublisher", "ServiceAccountController"]
+__all__ = ["RootCAPublisher", "ServiceAccountController", "TokensController"]
