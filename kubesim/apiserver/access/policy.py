@@ -76,7 +76,7 @@ def bootstrap_policy() -> tuple[PolicyObject, ...]:
     return (*roles, *bindings)
 
 
-def rule(text: str) -> Document:
+def rule(text: str) -> dict[str, object]:
     """Return a PolicyRule for a line of the tables, its lists sorted as upstream's are.
 
     >>> rule("list,get core pods,nodes")
@@ -88,11 +88,11 @@ def rule(text: str) -> Document:
     if not further:
         return {"verbs": verbs, "nonResourceURLs": first}
     groups = sorted("" if group == "core" else group for group in first)
-    document: Document = {"verbs": verbs, "apiGroups": groups, "resources": further[0]}
+    document: dict[str, object] = {"verbs": verbs, "apiGroups": groups, "resources": further[0]}
     return document if len(further) == 1 else {**document, "resourceNames": further[1]}
 
 
-def _cluster_role(name: str, rules: Iterable[Document]) -> PolicyObject:
+def _cluster_role(name: str, rules: Iterable[dict[str, object]]) -> PolicyObject:
     _, aggregate, part_of = name.partition("system:aggregate-to-")
     labels = {f"{AGGREGATE_TO}{part_of}": "true"} if aggregate else {}
     return _object("ClusterRole", name, labels, rules=list(rules))
@@ -105,7 +105,9 @@ def _binding(
     for subject in subjects:
         if subject["kind"] != "ServiceAccount":
             subject["apiGroup"] = RBAC_GROUP
-    content: Document = {"roleRef": reference} | ({"subjects": subjects} if subjects else {})
+    content: dict[str, object] = {"roleRef": reference} | (
+        {"subjects": subjects} if subjects else {}
+    )
     return _object(f"{kind}Binding", name, {}, namespace, **content)
 
 

@@ -67,13 +67,13 @@ class TokenIssuer:
         bound = spec.get("boundObjectRef") or {}
         audiences = list(spec.get("audiences") or ()) or [AUDIENCE]
         now = self._epoch()
-        about: Document = {
+        about: dict[str, object] = {
             "namespace": namespace,
             "serviceaccount": {"name": name, "uid": uid_of(account)},
         }
         if bound:
             about |= self._bound_object(namespace, name, bound)
-        claims: Document = {
+        claims: dict[str, object] = {
             "aud": audiences,
             "exp": now + seconds,
             "iat": now,
@@ -111,7 +111,7 @@ class TokenIssuer:
             "serviceaccount": {"name": name, "uid": uid_of(account)},
             "secret": {"name": name_of(secret), "uid": uid_of(secret)},
         }
-        claims: Document = {
+        claims: dict[str, object] = {
             "aud": [AUDIENCE],
             "iat": self._epoch(),
             "iss": "kubernetes/serviceaccount",
@@ -151,7 +151,9 @@ class TokenIssuer:
                 ]
         return account_user(namespace, account["name"], account["uid"], extra)
 
-    def _bound_object(self, namespace: str, account: str, bound: ReadOnlyDocument) -> Document:
+    def _bound_object(
+        self, namespace: str, account: str, bound: ReadOnlyDocument
+    ) -> dict[str, object]:
         """Return the claim about the object that a token is bound to."""
         kind, name = str(bound.get("kind", "")), str(bound.get("name", ""))
         plural = BOUND_KINDS.get(kind)
@@ -192,7 +194,7 @@ class TokenIssuer:
 
     # -- the form of a token ---------------------------------------------------------------------
 
-    def _sign(self, claims: Document) -> str:
+    def _sign(self, claims: dict[str, object]) -> str:
         signed = ".".join(_encoded(json.dumps(part).encode()) for part in (HEADER, claims))
         return f"{signed}.{_encoded(self._signature(signed))}"
 
