@@ -19,6 +19,7 @@ from kubesim.controllers.node import (
     TaintEvictionController,
 )
 from kubesim.controllers.persistentvolume import (
+    EphemeralVolumeController,
     PersistentVolumeController,
     VolumeProtectionController,
     VolumeProvisioner,
@@ -54,6 +55,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     PersistentVolumeController,
     VolumeProtectionController,
     VolumeProvisioner,
+    EphemeralVolumeController,
 )
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "DeploymentController",
     "DisruptionController",
     "EndpointSliceController",
+    "EphemeralVolumeController",
     "GarbageCollector",
     "JobController",
     "NamespaceController",

@@ -21,6 +21,7 @@ from kubesim.controllers import (
     DeploymentController,
     DisruptionController,
     EndpointSliceController,
+    EphemeralVolumeController,
     GarbageCollector,
     JobController,
     NamespaceController,
@@ -311,6 +312,14 @@ def claim_user(cluster: Cluster) -> None:
     cluster.api.create({"kind": "Pod", "metadata": {"name": "user"}, "spec": document["spec"]})
 
 
+def with_scratch(name: str) -> dict[str, Any]:
+    """A pod with an ephemeral volume."""
+    claim = {"metadata": {"labels": LABELS}, "spec": a_claim("")["spec"]}
+    volume = {"name": "scratch", "ephemeral": {"volumeClaimTemplate": claim}}
+    spec = {**template()["spec"], "volumes": [volume]}
+    return {"kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
 def grow(cluster: Cluster) -> object:
     """Ask for twice the size."""
     size = {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
@@ -346,6 +355,14 @@ SCENARIOS = (
         ),
         lambda cluster: (names("PersistentVolumeClaim")(cluster), names("Pod")(cluster)),
         ["claim/default/a", "volume/none"],
+    ),
+    Scenario(
+        EphemeralVolumeController,
+        create(with_scratch("a"), with_scratch("b")),
+        (create(with_scratch("c")), lambda cluster: cluster.api.delete("Pod", "a")),
+        lambda cluster: (names("PersistentVolumeClaim")(cluster), names("Pod")(cluster)),
+        ["default/b", "default/none"],
+        settle_seconds=60.0,
     ),
     Scenario(
         VolumeProvisioner,

@@ -456,6 +456,25 @@ def test_a_provisioner_may_be_slow_fail_or_be_missing() -> None:
         assert reasons(cluster, "missing") == ["ExternalProvisioning"]
 
 
+def test_an_ephemeral_volume_has_a_claim_that_goes_with_its_pod() -> None:
+    """Named by pod and volume, owned by the pod; the pod runs once it is bound."""
+    with Cluster(nodes=1, hpa=False) as cluster:
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": claim_of()["spec"]}
+        pod = pod_with("")
+        pod["spec"]["volumes"] = [{"name": "data", "ephemeral": {"volumeClaimTemplate": template}}]
+        cluster.api.create(pod)
+        cluster.sleep(10)
+        claim = cluster.api.get("PersistentVolumeClaim", "web-data")
+        assert claim["metadata"]["labels"] == {"a": "b"}
+        (owner,) = claim["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["name"], owner["controller"]) == ("Pod", "web", True)
+        assert phases(cluster, "Pod") == {"web": "Running"}
+        cluster.api.delete("Pod", "web")
+        cluster.sleep(45)
+        assert phases(cluster, "PersistentVolumeClaim") == {}
+        assert phases(cluster, "PersistentVolume") == {}
+
+
 def test_pods_that_name_their_node_wait_for_their_claims() -> None:
     """The kubelet reports FailedMount, and starts the pod once the claim is bound."""
     with Cluster(nodes=1, hpa=False) as cluster:
