@@ -39,6 +39,8 @@ def error_text(error: BaseException) -> str:
         error: as it was caught, with its traceback.
     """
     message = message_of(error)
+    if not message and isinstance(error, SystemExit):
+        message = "it called exit()"
     text = f"{type(error).__name__}: {message}" if message else type(error).__name__
     frame, number = innermost_frame(error)
     return text if frame is None else f"{text} in {line_text(frame, number)}"

@@ -155,4 +155,4 @@ def test_durations_print_as_go_s(seconds: float, text: str) -> None:
 def test_durations_go_there_and_back(milliseconds: int) -> None:
     """format and parse are inverse for whole milliseconds."""
     seconds = milliseconds / 1000
-    assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, abs=1e-9)
+    assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, rel=1e-12, abs=1e-9)

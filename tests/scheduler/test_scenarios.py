@@ -277,8 +277,8 @@ def test_gates_hold_a_pod_until_the_last_one_is_removed() -> None:
         message = "Scheduling is blocked due to non-empty scheduling gates"
         assert message_of(cluster, "p") == ("SchedulingGated", message)
         assert events(cluster, "FailedScheduling") == []
-        waits = "waiting for scheduling gates: [example.com/a example.com/b]"
-        assert cluster.explain("pod/p").latest.verdict == waits
+        waits = "before its 2 scheduling gates (example.com/a, example.com/b) are removed"
+        assert waits in cluster.explain("pod/p").latest.verdict
         more = {"spec": {"schedulingGates": [{"name": "example.com/c"}]}}
         with pytest.raises(Invalid, match="only deletion is allowed"):
             cluster.api.patch("Pod", "p", more)

@@ -32,5 +32,7 @@ def aggregated_rules(role: ReadOnlyDocument, roles: Iterable[ReadOnlyDocument]) 
         selector = selector_from(document)
         for other in by_name:
             if name_of(other) != name_of(role) and selector.matches(labels_of(other)):
-                rules += [rule for rule in other.get("rules") or () if rule not in rules]
+                for rule in other.get("rules") or ():
+                    if rule not in rules:
+                        rules.append(rule)
     return rules

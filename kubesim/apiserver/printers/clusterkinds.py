@@ -17,6 +17,7 @@ from kubesim.apiserver.printers.cells import (
     column,
     container_images,
     container_names,
+    integer_at,
     labels_text,
     length_at,
     number,
@@ -210,7 +211,7 @@ CLUSTER_KINDS: dict[str, Printer] = {
     ),
     "FlowSchema": printer_of(
         at(column("PriorityLevel", "the level"), "spec.priorityLevelConfiguration.name"),
-        at(column("MatchingPrecedence", "order of matching"), "spec.matchingPrecedence", "0"),
+        integer_at(column("MatchingPrecedence", "order of matching"), "spec.matchingPrecedence"),
         at(
             column("DistinguisherMethod", "how flows are told apart"),
             "spec.distinguisherMethod.type",
