@@ -29,7 +29,7 @@ from kubesim.rest.kube.requestinfo import RequestInfo, Target, delete_query, dry
 from kubesim.rest.kube.response import object_response, success_response
 from kubesim.rest.remote.execute import CommandSource, is_shell, reads_input
 from kubesim.rest.remote.session import ShellSession
-from kubesim.rest.remote.websocket import V5, FrameReader, handshake, is_websocket, protocol_of
+from kubesim.rest.remote.websocket import FrameReader, handshake, is_websocket
 
 TEXT = "text/plain"
 CHUNKED = {"Transfer-Encoding": "chunked"}
@@ -181,7 +181,7 @@ class PodHandlers:
         # What the container cannot run is refused before the websocket opens.
         run(["true"], "")
         terminal = flag(request, "tty")
-        if is_shell(command) and (terminal or protocol_of(request) != V5):
+        if is_shell(command):
             return self._stream(
                 head,
                 lambda connection: ShellSession(

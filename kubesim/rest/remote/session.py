@@ -2,23 +2,25 @@
 
 Each line is a command of its own; the directory, variables and the last exit code are carried over
 to the next one. With a terminal, characters are echoed, a prompt is shown, and backspace, Ctrl-C
-and Ctrl-D do what they do. Functions and aliases are not carried over.
+and Ctrl-D do what they do. Functions and aliases are not carried over. A script that comes whole,
+through a pipe, is run as one.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+import time
 from collections import deque
 from math import inf
 
 from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
 from kubesim.clock.base import Clock
-from kubesim.rest.remote.execute import Runner, closing_frames, output_frames
+from kubesim.rest.remote.execute import INPUT_BYTES, Runner, closing_frames, output_frames
 from kubesim.rest.remote.websocket import CLOSE, STDIN, STDOUT, FrameReader, channel_frames
 
 MARK, NEXT = "\x1e", "\x1f"  # before what is carried over, and between its parts
-LINE_BYTES = 65_536
+GATHER_SECONDS = 0.2  # for the rest of a script
 ASSIGNED = re.compile(r"(?:^|[;&\s])(?:read\s+)?([A-Za-z_]\w*)(?==)|\bread\s+([A-Za-z_]\w*)")
 UNFINISHED = ("unexpected end of file", "unterminated")
 SYNTAX = "syntax error"
@@ -53,6 +55,8 @@ class ShellSession:
         self._ended = False
         self._code: int | None = None  # the shell has exited
         self._greeted = not terminal
+        self._begun = terminal  # commands are run: no whole script is expected any more
+        self._script_text, self._first_input = "", 0.0
 
     def pull(self, waiting: int) -> bytes:
         """Return echoes, output that is due, and prompts; at the end, the exit status."""
@@ -60,6 +64,8 @@ class ShellSession:
         if not self._greeted:
             self._greeted = True
             data += self._prompt()
+        if not self._begun and not self._begin():
+            return data
         while True:
             data += self._output()
             if self._busy_until is not None or self.done:
@@ -74,6 +80,18 @@ class ShellSession:
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
 
+    def _begin(self) -> bool:
+        """Run a whole script if its end has come; return whether to run commands from now on."""
+        if self._ended:
+            self._lines.clear()
+            result = self._run([self._shell], self._script_text)
+            self._code = result.code
+            self._finish(result, result.seconds)
+        elif not self._lines or time.monotonic() - self._first_input < GATHER_SECONDS:
+            return False
+        self._begun = True
+        return True
+
     # -- input ------------------------------------------------------------------------------------
 
     def _read(self) -> bytes:
@@ -83,13 +101,16 @@ class ShellSession:
                 echo += self._type(data.decode("utf-8", "replace"))
             elif channel == CLOSE and data[:1] == bytes([STDIN]):
                 self._end_input()
-        if self._reader.closed or len(self._typed) > LINE_BYTES:
+        if self._reader.closed or max(len(self._typed), len(self._script_text)) > INPUT_BYTES:
             self.done = True
         return self._reader.replies() + channel_frames(STDOUT, echo.encode())
 
     def _type(self, text: str) -> str:
         """Take typed characters; return what a terminal shows of them."""
         if not self._terminal:
+            if not self._begun:
+                self._first_input = self._first_input or time.monotonic()
+                self._script_text += text
             *lines, self._typed = (self._typed + text).split("\n")
             self._lines.extend(lines)
             return ""
