@@ -17,7 +17,6 @@ from kubesim.apiserver.printers.cells import (
     column,
     container_images,
     container_names,
-    integer_at,
     labels_text,
     length_at,
     number,
@@ -33,6 +32,7 @@ from kubesim.objects.frozen import Document
 QUEUING = "spec.limited.limitResponse.queuing"
 CONTAINERS = ("template", "spec", "containers")
 MOST_HOSTS = 3  # of an Ingress that are shown
+ZERO = "0"  # of a column of text that holds numbers
 
 
 def _hosts(ingress: Document, ages: Ages) -> str:
@@ -211,7 +211,7 @@ CLUSTER_KINDS: dict[str, Printer] = {
     ),
     "FlowSchema": printer_of(
         at(column("PriorityLevel", "the level"), "spec.priorityLevelConfiguration.name"),
-        integer_at(column("MatchingPrecedence", "order of matching"), "spec.matchingPrecedence"),
+        at(column("MatchingPrecedence", "order of matching"), "spec.matchingPrecedence", ZERO),
         at(
             column("DistinguisherMethod", "how flows are told apart"),
             "spec.distinguisherMethod.type",
