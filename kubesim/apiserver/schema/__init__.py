@@ -8,4 +8,5 @@ structural   built-in kinds: wrong types, missing fields; unknown fields of ever
 pruning      unknown fields are dropped
 strict       fieldValidation: unknown and duplicate fields are refused, or warned of
 custom       custom kinds: a definition's schema, its defaults, its rules (`rules`)
+re2          patterns in Go's syntax, matched in linear time (`re2_parser`, `re2_classes`)
 """

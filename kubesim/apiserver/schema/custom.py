@@ -16,10 +16,10 @@ apiextensions-apiserver/pkg/apiserver/{validation,schema/defaulting}.
 
 from __future__ import annotations
 
-import re
-
 from kubesim.apiserver.schema.compiler import CUSTOM
 from kubesim.apiserver.schema.data import Schema
+from kubesim.apiserver.schema.re2 import compile_pattern
+from kubesim.apiserver.schema.re2_parser import PatternError
 from kubesim.apiserver.schema.shapes import Shape
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.objects.frozen import thaw
@@ -67,11 +67,7 @@ def check_schema(schema: object, path: str, errors: FieldErrors) -> None:
         errors.not_supported(f"{path}.type", schema["type"], TYPES)
     if not schema.get("type") and not any(str(key).startswith("x-kubernetes-") for key in schema):
         errors.required(f"{path}.type", "must not be empty for specified object fields")
-    if schema.get("pattern") is not None:
-        try:
-            re.compile(schema["pattern"])
-        except (re.error, TypeError) as error:
-            errors.invalid(f"{path}.pattern", schema["pattern"], f"must be a regex: {error}")
+    _check_pattern(schema.get("pattern"), f"{path}.pattern", errors)
     for name, part in errors.mapping(f"{path}.properties", schema.get("properties")).items():
         check_schema(part, f"{path}.properties[{name}]", errors)
     for field in ("items", "additionalProperties"):
@@ -85,6 +81,22 @@ def check_schema(schema: object, path: str, errors: FieldErrors) -> None:
             errors.invalid(f"{path}.{field}", schema[field], "must be a number")
     for field in ("allOf", "anyOf", "oneOf"):
         errors.items(f"{path}.{field}", schema.get(field))
+
+
+def _check_pattern(pattern: object, path: str, errors: FieldErrors) -> None:
+    """Validate a regular expression of Go; "" and None are none.
+
+    Source: k8s.io/apiextensions-apiserver/pkg/apiserver/schema/validation.go.
+    """
+    if not isinstance(pattern, str):
+        if pattern is not None:
+            errors.invalid(path, pattern, "must be a string")
+        return
+    try:
+        compile_pattern(pattern)
+    except PatternError as error:
+        message = f"must be a valid regular expression, but isn't: {error}"
+        errors.invalid(path, pattern, message)
 
 
 # -- values ----------------------------------------------------------------------------------------

@@ -8,11 +8,11 @@ Source: k8s.io/kube-openapi/pkg/validation (errors/schema.go has the messages).
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator
 
 from kubesim.apiserver.schema.data import Schema
 from kubesim.apiserver.schema.faults import Fault, join, type_of
+from kubesim.apiserver.schema.re2 import compile_pattern
 from kubesim.apiserver.schema.shapes import Shape
 
 Compile = Callable[[Schema], Shape]
@@ -116,7 +116,7 @@ def _enum(schema: Schema) -> Rule:
 
 def _string(schema: Schema) -> Rule:
     least, most, pattern = (schema.get(key) for key in ("minLength", "maxLength", "pattern"))
-    matches = re.compile(pattern).search if pattern is not None else None
+    matches = compile_pattern(pattern).search if pattern is not None else None
 
     def rule(value: object, path: str) -> Iterator[Fault]:
         if not isinstance(value, str):
