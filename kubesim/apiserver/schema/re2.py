@@ -49,7 +49,7 @@ class Instruction(NamedTuple):
     targets: tuple[int, ...] = ()
 
 
-class State:
+class Reached:
     """What a text so far has reached.
 
     Args:
@@ -66,10 +66,10 @@ class State:
     def __init__(self, places: frozenset[int], before: str) -> None:
         self.places = places
         self.before = before
-        self.following: dict[str, State | None] = {}
+        self.following: dict[str, Reached | None] = {}
         self.ends: bool | None = None
 
-    def learn(self, character: str, after: State | None) -> State | None:
+    def learn(self, character: str, after: Reached | None) -> Reached | None:
         """Keep the state after a character, and return it."""
         self.following[character] = after
         return after
@@ -100,8 +100,8 @@ class CompiledPattern:
 
     def _forget(self) -> None:
         """Begin with empty tables."""
-        self._start = State(frozenset((0,)), BEGIN)
-        self._states: dict[tuple[frozenset[int], str], State] = {}
+        self._start = Reached(frozenset((0,)), BEGIN)
+        self._states: dict[tuple[frozenset[int], str], Reached] = {}
         self._transitions = 0
 
     def search(self, value: str) -> bool:
@@ -118,7 +118,7 @@ class CompiledPattern:
             return state.learn_end(self._closure(state, END) is None)
         return state.ends
 
-    def _step(self, state: State, character: str) -> State | None:
+    def _step(self, state: Reached, character: str) -> Reached | None:
         """Return the state after a character; None: the pattern has matched before it."""
         if self._transitions >= MAX_TRANSITIONS:
             self._forget()
@@ -130,9 +130,9 @@ class CompiledPattern:
         steps = [self._program[place] for place in reached]
         read = {one.targets[0] for one in steps if one.set is not None and character in one.set}
         key = frozenset((0, *read)), side  # a match may also begin here
-        return state.learn(character, self._states.setdefault(key, State(*key)))
+        return state.learn(character, self._states.setdefault(key, Reached(*key)))
 
-    def _closure(self, state: State, side: str) -> list[int] | None:
+    def _closure(self, state: Reached, side: str) -> list[int] | None:
         """Return the instructions that read a character; None if the match is reached.
 
         Args:
