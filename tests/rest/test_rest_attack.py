@@ -19,7 +19,7 @@ from kube_http import PODS, Kube, kube
 from kubesim import Cluster
 from kubesim.__main__ import main
 from kubesim.errors import BadRequest
-from kubesim.rest.http import reader, streams
+from kubesim.rest.http import connections, reader, streams
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.users import User
 
@@ -120,6 +120,59 @@ def test_silent_tls_connections_time_out(monkeypatch: pytest.MonkeyPatch) -> Non
             assert client.recv(100) == b""
             assert time.monotonic() - begin < 20
             client.close()
+
+
+# -- many clients at once --------------------------------------------------------------------------
+
+
+@pytest.mark.live
+def test_a_full_server_answers_everybody_who_has_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100 GETs at once at a server of 8 connections that needs long for each: newcomers wait."""
+    monkeypatch.setattr(connections, "MOMENT_SECONDS", 0.02)
+    with kube() as (_, ask):
+        server = ask.server
+        ask.connection.close()
+        answer = server.dispatch
+
+        def slow(request: Any) -> Any:
+            time.sleep(0.1)
+            return answer(request)
+
+        monkeypatch.setattr(server, "dispatch", slow)
+        monkeypatch.setattr(server.connections, "limit", 8)
+        replies: list[bytes] = []
+
+        def get() -> None:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+                client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                try:
+                    replies.append(client.recv(65_536)[:12])
+                except OSError as error:
+                    replies.append(repr(error).encode())
+
+        threads = [threading.Thread(target=get) for _ in range(100)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert replies == [b"HTTP/1.1 200"] * 100
+
+
+@pytest.mark.live
+def test_silent_connections_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """8 that say nothing, 8 that stop within a request: the next client is served soon."""
+    with kube() as (_, ask):
+        server = ask.server
+        monkeypatch.setattr(server.connections, "limit", 8)
+        for start in (b"", b"GET /healthz HTTP/1.1\r\nHo"):
+            silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(8)]
+            for client in silent:
+                client.sendall(start)
+            begin = time.monotonic()
+            assert Kube(server)("GET", "/healthz").status == 200
+            assert time.monotonic() - begin < 8  # before any time-out
+            for client in silent:
+                client.close()
 
 
 # -- clients that do not read ----------------------------------------------------------------------

@@ -385,6 +385,7 @@ def test_bookkeeping_survives_many_threads() -> None:
                     channel = reader.Connection.__new__(reader.Connection)
                     channel.connection = ours
                     channel.busy, channel.served = bool(number % 3), bool(number % 2)
+                    channel.stalled, channel.unread = channel.busy, bool(number % 5)
                     channel.since = time.monotonic() - 1.0
                     table.make_room()
                     table.add(channel)

@@ -1,14 +1,15 @@
 """The connections of a server: accept them, serve their requests, and keep their number in limits.
 
-File descriptors run out first, so the limit is well below the system's, and a new connection is
-always accepted. When the server is full, one connection is evicted for it:
+File descriptors run out first, so the limit is well below the system's. When the server is full,
+one connection is evicted for a new one:
 
 1. of the connections that got a response and have no request in progress, the longest idle one;
 2. otherwise, of those that have never sent a request, the oldest;
-3. otherwise the one whose request has been in progress for longest (a half-open connection).
+3. otherwise, of those that owe the rest of a request or do not read their response, the longest so.
 
-Many clients that connect at the same moment are not an attack, so no connection of the groups 2 and
-3 is closed in its first 0.25 s.
+Many clients that connect at the same moment are not an attack: no connection of the groups 2 and 3
+is closed in its first 0.25 s, and none whose bytes already wait in its socket or whose request is
+being served. If there is no other, the newcomer waits in the backlog until one of them is done.
 
 Ours keeps http.server's classes, which start a thread for each connection, and replaces its parser.
 """
@@ -28,7 +29,7 @@ from typing import Protocol
 
 from kubesim.analytics import Analytics
 from kubesim.rest.http.certificates import Certificate
-from kubesim.rest.http.reader import Connection, ConnectionClosed, HeadCache
+from kubesim.rest.http.reader import Connection, ConnectionClosed, HeadCache, waiting_input
 from kubesim.rest.http.response import Response, render, render_head
 from kubesim.rest.http.wire import Request, RequestRejected
 
@@ -84,18 +85,19 @@ class Connections:
                 if self._closed or len(self._open) < self.limit:
                     return
                 victim = self._victim()
-                idle = victim.served and not victim.busy
-                if idle or time.monotonic() - victim.since >= MOMENT_SECONDS:
-                    self._open.discard(victim)
-                    victim.shut()
-                    return
+                if victim is not None:
+                    idle = victim.served and not victim.busy
+                    if idle or time.monotonic() - victim.since >= MOMENT_SECONDS:
+                        self._open.discard(victim)
+                        victim.shut()
+                        return
             time.sleep(POLL_SECONDS)
 
     def evict(self) -> None:
         """Close the first connection in the eviction order, if there is one."""
         with self._lock:
-            if self._open:
-                victim = self._victim()
+            victim = self._victim()
+            if victim is not None:
                 self._open.discard(victim)
                 victim.shut()
 
@@ -131,8 +133,13 @@ class Connections:
             for connection in filter(selected, self._open):
                 connection.shut()
 
-    def _victim(self) -> Connection:
-        return min(self._open, key=lambda c: (c.busy, not c.served, c.since))
+    def _victim(self) -> Connection | None:
+        """Return the first connection in the eviction order; None if all are served right now."""
+        silent = [each for each in self._open if each.stalled or not each.busy]
+        speaking = waiting_input(each.connection for each in silent)
+        silent = [each for each in silent if each.connection.fileno() not in speaking]
+        silent += [each for each in self._open if each.unread]
+        return min(silent, key=lambda c: (c.busy, not c.served, c.since), default=None)
 
 
 class ConnectionOwner(Protocol):

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import ssl
 import struct
 import time
+from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
 from kubesim.rest.http.wire import (
@@ -119,6 +121,8 @@ class Connection:
         since: wall time (monotonic seconds) of the accept, of the last response, or of the first
             byte of a request that is read in pieces.
         served: a response was sent.
+        stalled: a request is in progress, and its client owes the next bytes.
+        unread: the client does not read the response.
         head: the bytes of the newest head that was parsed; b"" if it was cached.
     """
 
@@ -126,6 +130,8 @@ class Connection:
         self.connection = connection
         self.busy = False
         self.served = False
+        self.stalled = False
+        self.unread = False
         self.since = time.monotonic()
         self.head = b""
         self._heads = heads
@@ -148,6 +154,8 @@ class Connection:
         """
         self.head = b""
         if not self._buffer:
+            if not (self.served or isinstance(self.connection, ssl.SSLSocket)):
+                self._await_first()
             try:
                 data = self.connection.recv(READ_BYTES)
             except OSError as error:
@@ -162,6 +170,16 @@ class Connection:
         self.busy = True
         self.since = time.monotonic()
         return self._read(self.since + REQUEST_SECONDS)
+
+    def _await_first(self) -> None:
+        """Wait for the first bytes, and say that a request is in progress before they are read.
+
+        A busy interpreter may need long to go on after `recv`, when the bytes are no longer in the
+        socket: a full server would take the connection for a silent one.
+        """
+        if not waiting_input([self.connection], IDLE_SECONDS):
+            raise ConnectionClosed
+        self.busy = True
 
     def send(self, data: bytes) -> None:
         """Send a response, with one system call if the client reads.
@@ -279,6 +297,7 @@ class Connection:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise RequestRejected(408, "the request took too long")
+        self.stalled = True
         try:
             self.connection.settimeout(remaining)
             data = self.connection.recv(READ_BYTES)
@@ -286,6 +305,8 @@ class Connection:
             raise RequestRejected(408, "the request took too long") from None
         except OSError as error:
             raise ConnectionClosed from error
+        finally:
+            self.stalled = False
         if not data:
             if self._buffer:
                 raise RequestRejected(400, "the request ended early")
@@ -294,13 +315,31 @@ class Connection:
 
     def _send_rest(self, rest: memoryview) -> None:
         deadline = time.monotonic() + ANSWER_SECONDS
+        self.unread = True
         while rest:
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 raise ConnectionClosed
             self.connection.settimeout(remaining)
             rest = rest[self.connection.send(rest) :]
+        self.unread = False
         self.connection.settimeout(self._idle_timeout)
+
+
+def waiting_input(sockets: Iterable[socket.socket], seconds: float = 0.0) -> set[int]:
+    """Return the descriptors of the sockets that have bytes to read, or an end, after a wait.
+
+    Args:
+        sockets: those that are closed meanwhile are left out.
+        seconds: how long to wait for the first.
+    """
+    descriptors = [number for each in sockets if (number := each.fileno()) >= 0]
+    if not hasattr(select, "poll"):
+        return set(select.select(descriptors, (), (), seconds)[0])
+    poll = select.poll()
+    for number in descriptors:
+        poll.register(number, select.POLLIN)
+    return {number for number, _ in poll.poll(int(seconds * 1000))}
 
 
 def _timeval(seconds: float) -> bytes:
