@@ -93,7 +93,9 @@ def test_the_statefulset_with_claims(cluster: Cluster) -> None:
     cluster.sleep(60)
     assert names(cluster, "Pod") == ["web-0", "web-1"]
     assert [p["spec"]["hostname"] for p in listed(cluster, "Pod")] == ["web-0", "web-1"]
-    assert names(cluster, "PersistentVolumeClaim") == ["www-web-0", "www-web-1"]
+    claims = listed(cluster, "PersistentVolumeClaim")
+    assert [claim["metadata"]["name"] for claim in claims] == ["www-web-0", "www-web-1"]
+    assert {claim["status"]["phase"] for claim in claims} == {"Bound"}
     cluster.api.delete("Pod", "web-0", "default")
     cluster.sleep(60)
     (first, _) = listed(cluster, "Pod")
