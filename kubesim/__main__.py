@@ -1,8 +1,9 @@
-"""The command line: ``python -m kubesim serve``, ``run`` and ``kubeconfig``.
+"""The command line: ``python -m kubesim serve``, ``run``, ``kubeconfig`` and ``kinds``.
 
 `serve` starts a cluster on the live clock behind an HTTP server (the original simulator's
 ``go run cmd/main.go``). `kubeconfig` writes the configuration file for kubectl. `run` simulates the
-same cluster on the virtual clock, much faster than real time.
+same cluster on the virtual clock, much faster than real time. `kinds` lists which kinds of
+Kubernetes are simulated, which are only kept, and which are left out.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from types import FrameType
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells count: 128 + SIGINT
 try:
+    from kubesim import kindtable
     from kubesim.cluster import Cluster
     from kubesim.errors import KubeSimError
     from kubesim.kubelet import JOB_SECONDS
@@ -184,6 +186,16 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def list_kinds(options: argparse.Namespace) -> int:
+    """List every kind of Kubernetes, and what kubesim does with it."""
+    if options.markdown:
+        print(kindtable.page(), end="")
+        return 0
+    print(kindtable.table())
+    print(f"\n{kindtable.summary()}")
+    return 0
+
+
 def _kubectl_command(options: argparse.Namespace, url: str) -> str:
     """Return the kubectl command for this server.
 
@@ -301,6 +313,7 @@ def _parser() -> argparse.ArgumentParser:
     file.add_argument("--tls-cert", metavar="FILE", help="server certificate (with TLS)")
     file.set_defaults(command=kubeconfig)
 
+    _add_kinds(commands)
     ran = commands.add_parser("run", help="simulate a cluster on the virtual clock")
     ran.add_argument("--duration", type=_duration, default=3600.0, help="simulated time (1h)")
     ran.add_argument("--nodes", type=_count, default=3, help="number of nodes (3)")
@@ -308,6 +321,14 @@ def _parser() -> argparse.ArgumentParser:
     ran.add_argument("--rate", type=float, help="requests per second to auto-pod (none)")
     ran.set_defaults(command=run)
     return parser
+
+
+def _add_kinds(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    kinds = commands.add_parser("kinds", help="list the kinds: simulated, only kept, left out")
+    kinds.add_argument(
+        "--markdown", action="store_true", help="print the page of the documentation"
+    )
+    kinds.set_defaults(command=list_kinds)
 
 
 def _port(text: str) -> int:

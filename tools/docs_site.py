@@ -2,6 +2,7 @@
 
 - `lessons/`: each notebook with the outputs of a run, as a page;
 - `reference/`: a page for each module of `kubesim` and `lessons`, from the docstrings;
+- `kinds.md`: which kinds are simulated, which are only kept, and which are left out;
 - `project/`: README's neighbours (ARCHITECTURE.md, CONTRIBUTING.md ...), with their links adapted.
 
 Nothing is copied into `docs/`: the pages exist only during the build. Source: MkDocs, user guide,
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING
 from mkdocs.structure.files import File, Files
 from nbconvert import MarkdownExporter
 
+from kubesim import kindtable
 from lessons.refresh import executed
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ def generated_pages(repository: str) -> Iterator[tuple[str, str | bytes]]:
     """
     for source, target in PROJECT.items():
         yield target, site_links((ROOT / source).read_text(), source, target, repository)
+    yield "kinds.md", kindtable.page()
     yield from lesson_pages(repository)
     yield from reference_pages()
 

@@ -167,12 +167,14 @@ class Core:
         registry = self.registry
         name = str(document["kind"])
         kind = registry.by_kind.get(name) or registry.find(name)
+        version = document.get("apiVersion", kind.api_version)
+        if version != kind.api_version:
+            kind = registry.of_object(str(version), name)  # several groups may have such a kind
         if kind.read_only:
             raise MethodNotAllowed(NOT_ALLOWED)
         if kind.custom and registry.is_retired(kind):
             message = f'no matches for kind "{kind.kind}" in version "{kind.api_version}"'
             raise NotFound(message, hint="its CustomResourceDefinition was deleted")
-        version = document.get("apiVersion", kind.api_version)
         if version != kind.api_version and kind.version_of(str(version)) is None:
             message = f'no matches for kind "{kind.kind}" in version "{version}"'
             raise BadRequest(message, hint=f"use {kind.api_version}")
@@ -222,11 +224,11 @@ class Core:
     def lease_for(self, kind: Kind) -> int:
         """Return the lease with which objects of a kind expire."""
         store, now = self.store, self.clock.now()
-        granted, lease = self._leases.get(kind.kind, (0.0, 0))
+        granted, lease = self._leases.get(kind.resource, (0.0, 0))
         if not lease or now - granted >= SHARED_LEASE_SECONDS:
             store.expire(now)
             lease = store.grant(kind.ttl_seconds + SHARED_LEASE_SECONDS, now=now)
-            self._leases[kind.kind] = (now, lease)
+            self._leases[kind.resource] = (now, lease)
         return lease
 
     def after_commit(self, prefix: str, hook: CommitHook) -> None:

@@ -45,7 +45,7 @@ class CustomKinds:
 
     def _retire(self, defined: Kind) -> None:
         """Remove all objects of a kind, and the kind."""
-        core, kind = self._core, self._core.registry.find(defined.kind)
+        core, kind = self._core, self._core.registry.find(defined.qualified_kind)
         for kv in core.store.list(kind.prefix).items:
             if core.commit([], deletes=[kv.key], before=kv.value).succeeded:
                 core.log_deleted(kind, kv.value)

@@ -229,8 +229,14 @@ class Registry:
     >>> registry.find("podmetrics.v1.metrics.k8s.io").kind
     'PodMetrics'
 
+    The bare name of a kind belongs to the one registered first; others are ``kind.group``:
+
+    >>> registry.register(Kind("Pod", "pods", group="example.com"))
+    >>> registry.find("Pod").group, registry.find("Pod.example.com").group
+    ('', 'example.com')
+
     Attributes:
-        by_kind: the kinds by `Kind.kind`, in order of registration.
+        by_kind: the kinds by `Kind.kind`, or by `Kind.qualified_kind` if that name is taken.
         served: the kinds by (group, version, plural), as in ``/apis/GROUP/VERSION/PLURAL``.
     """
 
@@ -239,7 +245,7 @@ class Registry:
         self.served: dict[tuple[str, str, str], Kind] = {}
         self._own: dict[str, Kind] = {}  # names that belong to one kind alone
         self._shared: dict[str, Kind] = {}  # names that several kinds may claim
-        self._retired: dict[str, Kind] = {}  # by kind: open watches still need theirs
+        self._retired: dict[str, Kind] = {}  # by qualified kind: open watches still need theirs
         self._changes = change_lock()  # clients may write several definitions at once
         for kind in kinds:
             self._add(kind)
@@ -249,20 +255,25 @@ class Registry:
         """Add a kind.
 
         Raises:
-            AlreadyExists: there is a kind of that name, or of that plural in its group.
+            AlreadyExists: there is a kind of that name, or of that plural, in its group.
         """
         with self._changes:
             self._add(kind)
             self._serve()
 
     def _add(self, kind: Kind) -> None:
-        for name in (kind.kind, kind.kind.lower(), kind.resource):
+        own = (kind.resource, kind.qualified_kind, kind.qualified_kind.lower())
+        for name in own:
             if name in self._own:
                 raise AlreadyExists(f"there is a kind called {name!r} already")
-        self._retired.pop(kind.kind, None)
-        self.by_kind[kind.kind] = kind
-        self._own.update(dict.fromkeys((kind.kind, kind.kind.lower(), kind.resource), kind))
-        for name in (kind.plural, *kind.short_names):
+        self._retired.pop(kind.qualified_kind, None)
+        self.by_kind[kind.qualified_kind if kind.kind in self.by_kind else kind.kind] = kind
+        self._own.update(dict.fromkeys(own, kind))
+        self._share(kind)
+
+    def _share(self, kind: Kind) -> None:
+        """Give a kind its bare names, unless another kind has them."""
+        for name in (kind.kind, kind.kind.lower(), kind.plural, *kind.short_names):
             self._shared.setdefault(name, kind)
 
     def _serve(self) -> None:
@@ -276,9 +287,8 @@ class Registry:
     def replace(self, kind: Kind) -> None:
         """Replace the kind of the same name, for example when another server serves it."""
         with self._changes:
-            old = self.find(kind.kind)
-            self.by_kind[kind.kind] = kind
-            for names in (self._own, self._shared):
+            old = self.find(kind.qualified_kind)
+            for names in (self.by_kind, self._own, self._shared):
                 names.update({name: kind for name, other in names.items() if other is old})
             self._serve()
 
@@ -297,7 +307,8 @@ class Registry:
             lower = name.lower()
             kind = self._own.get(lower) or self._shared.get(lower) or self._find_in_group(lower)
         if kind is None:
-            kind = self._retired.get(name)
+            retired = list(self._retired.values())
+            kind = next((old for old in retired if name in (old.kind, old.qualified_kind)), None)
         if kind is None:
             raise NotFound(
                 f'the server doesn\'t have a resource type "{name}"',
@@ -326,15 +337,23 @@ class Registry:
         """Return all kinds, in order of registration."""
         return list(self.by_kind.values())
 
+    def of_object(self, api_version: str, kind: str) -> Kind:
+        """Return the kind of an object, by its apiVersion and kind.
+
+        If its group has no such kind, it is the one that has the bare name; see `find`.
+        """
+        group = api_version.rpartition("/")[0]
+        return self._own.get(f"{kind}.{group}" if group else kind) or self.find(kind)
+
     def define(self, kind: Kind) -> None:
-        """Add a kind, or replace the one of the same name.
+        """Add a kind, or replace the one of the same name in its group.
 
         Raises:
             AlreadyExists: as for `register`.
         """
         with self._changes:
-            if kind.kind in self.by_kind:
-                self._remove(self.by_kind[kind.kind])  # still served until the new one is
+            if (old := self._own.get(kind.qualified_kind)) is not None:
+                self._remove(old)  # still served until the new one is
             self.register(kind)
 
     def retire(self, kind: Kind) -> None:
@@ -348,18 +367,20 @@ class Registry:
 
     def _remove(self, kind: Kind) -> None:
         """Remove the names of a kind; others that wanted one of them get it."""
-        self.by_kind.pop(kind.kind, None)
         for names in (self._own, self._shared):
             for name in [name for name, other in names.items() if other is kind]:
                 del names[name]
+        by_kind: dict[str, Kind] = {}
         for other in self.by_kind.values():
-            for name in (other.plural, *other.short_names):
-                self._shared.setdefault(name, other)
-        self._retired[kind.kind] = kind
+            if other is not kind:
+                by_kind[other.qualified_kind if other.kind in by_kind else other.kind] = other
+                self._share(other)
+        self.by_kind = by_kind
+        self._retired[kind.qualified_kind] = kind
 
     def is_retired(self, kind: Kind) -> bool:
         """Return whether the kind was retired and not defined again."""
-        return self._retired.get(kind.kind) is kind
+        return self._retired.get(kind.qualified_kind) is kind
 
     def at(self, group: str, version: str, plural: str) -> Kind | None:
         """Return the kind at ``/apis/GROUP/VERSION/PLURAL``, or None.

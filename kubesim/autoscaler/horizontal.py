@@ -252,6 +252,8 @@ class HorizontalController:
         candidate = self.api.registry.by_kind.get(kind)
         if candidate is not None and candidate.group == group:
             return kind
+        if f"{kind}.{group}" in self.api.registry.by_kind:  # another group has the bare name
+            return f"{kind}.{group}"
         raise NotFound(f'no matches for kind "{kind}" in group "{group}"')
 
     def _recommend(

@@ -205,7 +205,9 @@ def delete(
     for document in read(manifest):
         kind, configuration, _ = _resolve(api, document, namespace)
         try:
-            api.delete(kind.kind, name_of(configuration), namespace_of(configuration) or None)
+            api.delete(
+                kind.qualified_kind, name_of(configuration), namespace_of(configuration) or None
+            )
             rows.append((_shown(kind, configuration), "deleted"))
         except NotFound as error:
             if not ignore_not_found:
@@ -256,7 +258,7 @@ def _resolve(
                 f'"{namespace}"'
             )
         metadata["namespace"] = own or namespace or DEFAULT_NAMESPACE
-    live = api.peek(kind.kind, metadata["name"], metadata.get("namespace"))
+    live = api.peek(kind.qualified_kind, metadata["name"], metadata.get("namespace"))
     if live is not None:
         live = in_version(kind, live, str(configuration.get("apiVersion") or kind.api_version))
     return kind, configuration, live
@@ -275,7 +277,7 @@ def _patched(
     if not patch:
         return None
     return api.patch(
-        kind.kind,
+        kind.qualified_kind,
         name_of(configuration),
         patch,
         namespace_of(configuration) or None,

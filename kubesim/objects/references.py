@@ -26,6 +26,10 @@ class NamedKind(Protocol):
         """For example ``Pod``."""
 
     @property
+    def qualified_kind(self) -> str:
+        """For example ``Pod``, or ``Deployment.apps``."""
+
+    @property
     def plural(self) -> str:
         """For example ``pods``."""
 
@@ -77,15 +81,17 @@ def parse_reference(reference: str, kinds: KindNames) -> Reference:
     """
     parts = split_reference(reference)
     kind = kinds.find(parts[0])
+    # Several groups may have a kind of that name; one of them has the bare name.
+    name = kind.kind if kinds.find(kind.kind) is kind else kind.qualified_kind
     if kind.namespaced:
         namespace = parts[1] if len(parts) == 3 else DEFAULT_NAMESPACE
-        return Reference(kind.kind, namespace, parts[-1])
+        return Reference(name, namespace, parts[-1])
     if len(parts) == 3:
         raise BadRequest(
             f"{reference!r}: {kind.plural} are not in a namespace",
             hint=f"write {parts[0]}/{parts[-1]}",
         )
-    return Reference(kind.kind, "", parts[-1])
+    return Reference(name, "", parts[-1])
 
 
 def split_reference(reference: str) -> tuple[str, ...]:

@@ -120,6 +120,7 @@ class WatchIndex:
         self._watches: set[StoreWatch] = set()
         # By prefix, then by the value of a trigger; None: watches without `where`.
         self._by_prefix: dict[str, dict[str | None, set[StoreWatch]]] = {}
+        self._partial: set[str] = set()  # those of them that end within a part of a key
 
     def __len__(self) -> int:
         return len(self._watches)
@@ -137,6 +138,8 @@ class WatchIndex:
         if watch not in self._watches:
             return  # closed in the meantime
         armed = self._by_prefix.setdefault(watch.prefix, {}).setdefault(watch.where, set())
+        if not watch.prefix.endswith("/"):
+            self._partial.add(watch.prefix)
         if watch not in armed:
             armed.add(watch)
             self.on_samples += self._sees_samples(watch.prefix)
@@ -152,7 +155,29 @@ class WatchIndex:
         if armed is not None and not armed:
             del groups[watch.where]
             if not groups:
-                del self._by_prefix[watch.prefix]
+                self._forget(watch.prefix)
+
+    def _forget(self, prefix: str) -> None:
+        """Remove a prefix that no armed watch has."""
+        del self._by_prefix[prefix]
+        self._partial.discard(prefix)
+
+    def _armed_prefixes(self, key: str) -> list[str]:
+        """Return the prefixes of a key that armed watches have, in the order in which they came.
+
+        The parts of the key are looked up, so that the number of watched kinds costs nothing.
+        """
+        by_prefix = self._by_prefix
+        prefixes = [prefix for prefix in self._partial if key.startswith(prefix)]
+        end = key.find("/")
+        while end >= 0:
+            prefix = key[: end + 1]
+            if prefix in by_prefix:
+                prefixes.append(prefix)
+            end = key.find("/", end + 1)
+        if len(prefixes) < 2:
+            return prefixes
+        return [prefix for prefix in by_prefix if prefix in prefixes]
 
     def ready_for(self, key: str, values: Sequence[str] = ()) -> list[Callable[[], None]]:
         """Disarm the watches of a changed key; return their callbacks, to call outside the lock.
@@ -162,13 +187,13 @@ class WatchIndex:
             values: of the prefix's trigger, before and after the change.
         """
         ready: list[Callable[[], None]] = []
-        for prefix in [p for p in self._by_prefix if key.startswith(p)]:
+        for prefix in self._armed_prefixes(key):
             groups = self._by_prefix[prefix]
             watches = list(groups.pop(None, ()))
             for value in values if groups else ():
                 watches += groups.pop(value, ())
             if not groups:
-                del self._by_prefix[prefix]
+                self._forget(prefix)
             self.on_samples -= len(watches) * self._sees_samples(prefix)
             watches.sort(key=_serial)
             ready += [watch.notify for watch in watches]

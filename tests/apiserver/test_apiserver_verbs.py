@@ -426,10 +426,9 @@ def test_a_kind_of_one_s_own(api: KubeAPI) -> None:
     assert api.get("ct", "nightly") == api.get("crontabs.example.com", "nightly") == made
     assert api.registry.find("po").kind == "Pod"
     assert api.store.get("/registry/example.com/crontabs/default/nightly") is not None
-    with pytest.raises(AlreadyExists):
-        api.registry.register(Kind("Crontab", "others"))
-    with pytest.raises(AlreadyExists):
-        api.registry.register(Kind("Other", "pods"))
+    for kind in (Kind("Crontab", "others", group="example.com"), Kind("Other", "pods")):
+        with pytest.raises(AlreadyExists):
+            api.registry.register(kind)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ LAYERS: list[list[set[str]]] = [
     [{"apiserver"}],
     [{"client"}],
     [{"rest"}],
-    [{"controllers"}, {"scheduler"}, {"autoscaler"}, {"kubelet"}, {"traffic"}],
+    [{"kindtable"}, {"controllers"}, {"scheduler"}, {"autoscaler"}, {"kubelet"}, {"traffic"}],
     [{"ctl"}, {"options"}],
     [{"machines"}],
     [{"cluster"}],

@@ -61,7 +61,9 @@ def admit_quota(
         if not is_in_scope(kv.value, kind.plural, document):
             continue
         name = kv.value["metadata"]["name"]
-        if kind.kind == "Pod" and (missing := missing_resources(cast("PodDict", document), hard)):
+        if kind.qualified_kind == "Pod" and (
+            missing := missing_resources(cast("PodDict", document), hard)
+        ):
             raise _refused(kind, document, f"failed quota: {name}: must specify {missing}")
         if requested:
             stored = server.store.list(kind.prefix_of(namespace)).items

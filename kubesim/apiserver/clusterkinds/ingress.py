@@ -254,6 +254,7 @@ KINDS = (
         default=default_class,
         validate=validate_class,
         validate_update=validate_class_update,
+        kept="no controller serves its Ingresses",
         status=False,
     ),
 )

@@ -216,6 +216,7 @@ KINDS = (
         name_rule=IP_RULE,
         validate=validate_address,
         validate_update=validate_address_update,
+        kept="Services get their addresses without it",
         status=False,
         counts_generation=False,
     ),
@@ -226,6 +227,7 @@ KINDS = (
         namespaced=False,
         validate=validate_range,
         validate_update=validate_range_update,
+        kept="Services get their addresses from one fixed range",
         counts_generation=False,
     ),
 )

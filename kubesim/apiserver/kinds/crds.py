@@ -96,12 +96,18 @@ def admit_definition(server: ServerView, definition: Document, old: Document | N
 
 
 def _check_free(server: ServerView, definition: Document, kind: str) -> None:
-    """Refuse a definition whose kind is the name of another kind."""
+    """Refuse a definition whose kind or plural its group has already."""
+    spec = definition["spec"]
+    names = (kind, spec["names"].get("plural"))
     for other in server.registry.kinds():
-        if other.kind == kind and not (other.custom and other.resource == name_of(definition)):
+        if other.group != spec.get("group") or (
+            other.custom and other.resource == name_of(definition)
+        ):
+            continue
+        if other.kind == names[0] or other.plural == names[1]:
             raise AlreadyExists(
-                f'there is a kind called "{kind}" already',
-                hint="kind names are unique in a simulated cluster; choose another one",
+                f'the group "{other.group}" has a kind called "{other.kind}" already',
+                hint="a kind is unique within its group; choose another name or group",
                 kind=DEFINITION.plural,
                 group=GROUP,
                 name=name_of(definition),

@@ -269,6 +269,7 @@ KINDS = (
     Kind(
         "VolumeAttachment",
         "volumeattachments",
+        kept="no volume is attached by it",
         group=GROUP,
         namespaced=False,
         validate=validate_attachment,
@@ -279,6 +280,7 @@ KINDS = (
     Kind(
         "CSIDriver",
         "csidrivers",
+        kept="no driver is called",
         group=GROUP,
         namespaced=False,
         default=default_driver,
@@ -299,6 +301,7 @@ KINDS = (
     Kind(
         "CSIStorageCapacity",
         "csistoragecapacities",
+        kept="the scheduler does not look at it",
         group=GROUP,
         validate=validate_capacity,
         status=False,
@@ -307,6 +310,7 @@ KINDS = (
     Kind(
         "VolumeAttributesClass",
         "volumeattributesclasses",
+        kept="no volume is changed by it",
         group=GROUP,
         namespaced=False,
         short_names=("vac",),

@@ -63,7 +63,7 @@ class Advice:
 
     def _request(self, kind: Kind, document: Document, operation: str) -> AdmissionRequest:
         namespace, labels = namespace_of(document) if kind.namespaced else "", labels_of(document)
-        of_namespace = labels if kind.kind == "Namespace" else None
+        of_namespace = labels if kind.qualified_kind == "Namespace" else None
         if namespace:
             kv = self._core.store.get(f"{NAMESPACES}{namespace}")
             of_namespace = {} if kv is None else labels_of(kv.value)

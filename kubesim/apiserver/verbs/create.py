@@ -296,7 +296,7 @@ class ObjectCreator:
         if kind.admit is not None:
             kind.admit(core, new, None)
         namespace = new["metadata"].get("namespace", "")
-        if kind.kind in limits.LIMITED_KINDS:
+        if kind.qualified_kind in limits.LIMITED_KINDS:
             ranges = store.list(f"{limits.PREFIX}{namespace}/").items
             if ranges:
                 limits.admit_limits(kind, new, ranges)

@@ -142,7 +142,7 @@ class Deleter:
             of_object: list[str] = []
             try:
                 self.delete(
-                    resource.kind,
+                    resource.qualified_kind,
                     name_of(document),
                     namespace_of(document) or None,
                     uid=uid_of(document),
@@ -174,7 +174,7 @@ class Deleter:
             raise MethodNotAllowed(NOT_ALLOWED)
         if grace_seconds is not None and type(grace_seconds) is not int:
             raise BadRequest(f"grace_period_seconds must be a whole number, not {grace_seconds!r}")
-        if kind.kind == "Namespace" and name in PROTECTED_NAMESPACES:
+        if kind.qualified_kind == "Namespace" and name in PROTECTED_NAMESPACES:
             message = f'namespaces "{name}" is forbidden: this namespace may not be deleted'
             raise Forbidden(message, kind=kind.plural, name=name)
 
@@ -212,7 +212,7 @@ class Deleter:
         }
         if not already_marked and "generation" in metadata:
             marked["generation"] = metadata["generation"] + 1  # its controllers sync it again
-        if kind.kind == "Namespace":
+        if kind.qualified_kind == "Namespace":
             status = {**(old.get("status") or {}), "phase": "Terminating"}
             return {**old, "metadata": marked, "status": status}
         return {**old, "metadata": marked}
@@ -220,7 +220,7 @@ class Deleter:
 
 def _grace_seconds(kind: Kind, old: Document, requested: int | None) -> int:
     """Return the seconds to stop in: 0 for all but pods that are bound and not finished."""
-    if kind.kind != "Pod":
+    if kind.qualified_kind != "Pod":
         return 0
     pod = cast("PodDict", old)
     if not node_of(pod) or is_finished(pod):

@@ -161,7 +161,7 @@ class Patcher:
         if subresource == "scale":
             metadata = new["metadata"]
             return self._scale.update_scale(
-                kind.kind,
+                kind.qualified_kind,
                 metadata["name"],
                 metadata.get("namespace"),
                 replicas=(new.get("spec") or {}).get("replicas", 0),

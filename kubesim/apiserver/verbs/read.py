@@ -75,7 +75,11 @@ class Reader:
         Raises:
             BadRequest: its kind is not served in that version.
         """
-        return in_version(self._core.registry.find(str(document["kind"])), document, api_version)
+        return in_version(
+            self._core.registry.of_object(str(document.get("apiVersion")), str(document["kind"])),
+            document,
+            api_version,
+        )
 
     def _one(self, kind: Kind, name: str, namespace: str | None) -> Document | None:
         """Return one object, shared, or None."""

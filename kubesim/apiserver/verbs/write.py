@@ -340,7 +340,7 @@ def is_released(kind: Kind, document: Document) -> bool:
 
 def namespace_finalizers(kind: Kind, document: Document) -> list[str]:
     """Return spec.finalizers of a namespace; other kinds have none."""
-    if kind.kind != "Namespace":
+    if kind.qualified_kind != "Namespace":
         return []
     return list((document.get("spec") or {}).get("finalizers") or ())
 

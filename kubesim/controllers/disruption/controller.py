@@ -170,8 +170,8 @@ class DisruptionController(Controller):
             CountFailed: its kind has no scale subresource.
         """
         try:
-            kind = self.api.registry.find(reference["kind"])
-            owner = self.api.peek(kind.kind, reference["name"], namespace)
+            kind = self.api.registry.of_object(reference.get("apiVersion", ""), reference["kind"])
+            owner = self.api.peek(kind.qualified_kind, reference["name"], namespace)
         except NotFound:
             return None  # unknown kind
         if not kind.scale:

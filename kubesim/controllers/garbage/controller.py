@@ -44,7 +44,7 @@ SOURCE = "https://kubernetes.io/docs/concepts/architecture/garbage-collection/"
 
 
 class GarbageCollector(Controller):
-    """Deletes the dependents of deleted objects. Its keys are ``Kind/namespace/name``."""
+    """Deletes the dependents of deleted objects. Its keys are ``Kind.group/namespace/name``."""
 
     name = "garbage-collector"
 
@@ -62,7 +62,8 @@ class GarbageCollector(Controller):
 
     def _discover_kinds(self) -> list[Informer[Document]]:
         """Return new informers for kinds that are new, or whose storage prefix changed."""
-        kinds = {kind.kind: kind.prefix for kind in self.api.registry.kinds() if _collectable(kind)}
+        registered = self.api.registry.kinds()
+        kinds = {kind.qualified_kind: kind.prefix for kind in registered if _collectable(kind)}
         new_kinds = [kind for kind, prefix in kinds.items() if self._prefixes.get(kind) != prefix]
         for kind in new_kinds:
             if kind in self._caches:  # redefined under another name
@@ -188,7 +189,7 @@ class GarbageCollector(Controller):
     def _state(self, owner: OwnerReferenceDict, dependent: Document) -> OwnerState:
         """Return what an owner reference refers to, read from the store."""
         try:
-            kind = self.api.registry.find(owner["kind"])
+            kind = self.api.registry.of_object(owner["apiVersion"], owner["kind"])
         except NotFound:
             return OwnerState.UNKNOWN
         if kind.group != _group_of(owner["apiVersion"]):
@@ -196,7 +197,7 @@ class GarbageCollector(Controller):
         namespace = meta.namespace_of(dependent)
         if kind.namespaced and not namespace:
             return OwnerState.UNKNOWN  # a cluster-scoped object cannot have a namespaced owner
-        current = self.api.peek(kind.kind, owner["name"], namespace)
+        current = self.api.peek(kind.qualified_kind, owner["name"], namespace)
         if current is None or meta.uid_of(current) != owner["uid"]:
             self._report_other_namespace(owner, dependent, kind)
             return OwnerState.DANGLING
@@ -206,7 +207,7 @@ class GarbageCollector(Controller):
         self, owner: OwnerReferenceDict, dependent: Document, kind: Kind
     ) -> None:
         """Record an Event if an absent owner exists in another namespace."""
-        cached = self._cached(self._known.get(owner["uid"], f"{kind.kind}/"))
+        cached = self._cached(self._known.get(owner["uid"], f"{kind.qualified_kind}/"))
         namespace = meta.namespace_of(dependent)
         if cached is None or not kind.namespaced or meta.namespace_of(cached) == namespace:
             return
@@ -248,7 +249,8 @@ class GarbageCollector(Controller):
         """Update the newest state of an object; do nothing if it was deleted or recreated."""
 
         def attempt() -> None:
-            current = self.api.get(obj["kind"], meta.name_of(obj), meta.namespace_of(obj))
+            kind = self.api.registry.of_object(obj["apiVersion"], obj["kind"]).qualified_kind
+            current = self.api.get(kind, meta.name_of(obj), meta.namespace_of(obj))
             if meta.uid_of(current) == meta.uid_of(obj):
                 change(current)
                 self.api.update(current)
@@ -292,11 +294,13 @@ class GarbageCollector(Controller):
 
 
 def _collectable(kind: Kind) -> bool:
-    return not kind.read_only and kind.compute is None and kind.kind not in IGNORED
+    return not kind.read_only and kind.compute is None and kind.qualified_kind not in IGNORED
 
 
 def _key(obj: Document) -> str:
-    return f"{obj['kind']}/{meta.key_of(obj)}"
+    group = _group_of(obj["apiVersion"])
+    kind = f"{obj['kind']}.{group}" if group else obj["kind"]
+    return f"{kind}/{meta.key_of(obj)}"
 
 
 def _group_of(api_version: str) -> str:

@@ -97,7 +97,7 @@ class NamespaceController(Controller):
     def _deletable_kinds(self) -> Mapping[str, Kind]:
         """Return the namespaced kinds by name; read again each time, since CRDs may add kinds."""
         return {
-            kind.kind: kind
+            kind.qualified_kind: kind
             for kind in self.api.registry.kinds()
             if kind.namespaced and not kind.read_only and kind.compute is None
         }
@@ -105,14 +105,18 @@ class NamespaceController(Controller):
     def _delete_all(
         self, kind: Kind, namespace: str, since: float, remains: NamespaceContent
     ) -> None:
-        objects, _ = self.api.snapshot(kind.kind, namespace)
-        seconds = grace_of_pods(cast("list[PodDict]", objects), since) if kind.kind == "Pod" else 0
+        objects, _ = self.api.snapshot(kind.qualified_kind, namespace)
+        seconds = (
+            grace_of_pods(cast("list[PodDict]", objects), since)
+            if kind.qualified_kind == "Pod"
+            else 0
+        )
         for obj in objects:
             if meta.is_terminating(obj):
                 continue
             try:
                 self.api.delete(
-                    kind.kind,
+                    kind.qualified_kind,
                     meta.name_of(obj),
                     namespace,
                     uid=meta.uid_of(obj),
@@ -123,7 +127,7 @@ class NamespaceController(Controller):
                 continue  # deleted or replaced in the meantime: the next round sees it
             except StatusError as error:
                 remains.failures.append(error.message)
-        remaining, _ = self.api.snapshot(kind.kind, namespace) if objects else ([], 0)
+        remaining, _ = self.api.snapshot(kind.qualified_kind, namespace) if objects else ([], 0)
         if not remaining:
             return
         remains.resources[f"{kind.plural}.{kind.group}"] = len(remaining)

@@ -103,7 +103,7 @@ class ResourceQuotaController(Controller):
                 if is_in_scope(quota, kind.plural, document):
                     usages.append(usage_of(kind.plural, kind.group, document))
         for kind in self._further_kinds(quota):
-            documents, _ = self.api.snapshot(kind.kind, meta.namespace_of(quota))
+            documents, _ = self.api.snapshot(kind.qualified_kind, meta.namespace_of(quota))
             usages += [usage_of(kind.plural, kind.group, document) for document in documents]
         return added(usages)
 

@@ -92,12 +92,12 @@ def _resource(kind: Kind, group: str, version: str) -> Resource:
         subresources.append(Subresource("scale", "autoscaling", "v1", "Scale", CHANGE_VERBS))
     if kind.qualified_kind == APPROVAL.qualified_kind:
         subresources.append(Subresource("approval", group, version, kind.kind, CHANGE_VERBS))
-    if kind.kind == "Namespace":
+    if kind.qualified_kind == "Namespace":
         subresources.append(Subresource("finalize", kind.group, version, kind.kind, ("update",)))
-    if kind.kind == "ServiceAccount":
+    if kind.qualified_kind == "ServiceAccount":
         token = Subresource("token", "authentication.k8s.io", "v1", "TokenRequest", ("create",))
         subresources.append(token)
-    if kind.kind == "Pod":
+    if kind.qualified_kind == "Pod":
         subresources += [Subresource(name, *rest) for name, rest in POD_SUBRESOURCES.items()]
     return Resource(
         group,

@@ -281,7 +281,7 @@ class KubeRoutes:
         Raises:
             Forbidden: the user may patch but not create.
         """
-        kind, info = target.kind.kind, target.info
+        kind, info = target.kind.qualified_kind, target.info
         if bodies.content_type(request) == bodies.APPLY:
             if self._api.peek(kind, info.name, target.namespace) is None:
                 self._require_on(user, "create", target)
@@ -289,11 +289,11 @@ class KubeRoutes:
     def _subresource(self, request: Request, target: Target, user: User) -> Response:
         """Serve a subresource."""
         info, kind, method = target.info, target.kind, request.method
-        if kind.kind == "Pod" and info.subresource in self._pods.handlers:
+        if kind.qualified_kind == "Pod" and info.subresource in self._pods.handlers:
             verb = "get" if info.subresource == "log" else "create"
             self._require_on(user, verb, target)
             return self._pods.serve(request, target)
-        if kind.kind == "ServiceAccount" and info.subresource == "token":
+        if kind.qualified_kind == "ServiceAccount" and info.subresource == "token":
             if method != "POST":
                 raise MethodNotAllowed(NOT_ALLOWED)
             self._require_on(user, "create", target)

@@ -101,7 +101,7 @@ class Verbs:
 
     def get(self, request: Request, target: Target) -> Response:
         """Get an object, its status or its scale."""
-        info, kind = target.info, target.kind.kind
+        info, kind = target.info, target.kind.qualified_kind
         if info.subresource == "scale":
             scale = self._api.get_scale(kind, info.name, target.namespace)
             shown = self._transformer(request, target._replace(info=SCALE_INFO, kind=SCALE))
@@ -128,7 +128,7 @@ class Verbs:
             usage = self._usage(target, options.labels)
             return Response(200, self._cache.many(self._transformer(request, target), usage))
         listed = self._api.list_shared(
-            target.kind.kind,
+            target.kind.qualified_kind,
             target.namespace,
             label_selector=options.labels,
             field_selector=options.fields,
@@ -142,7 +142,7 @@ class Verbs:
         """List PodMetrics by the labels of their pods: samples have no labels."""
         pods = self._api.list("Pod", target.namespace, label_selector=labels)["items"]
         labels_by_key = {key_of(pod): pod["metadata"].get("labels", {}) for pod in pods}
-        listed = self._api.list(target.kind.kind, target.namespace)
+        listed = self._api.list(target.kind.qualified_kind, target.namespace)
         items = [item for item in listed["items"] if key_of(item) in labels_by_key]
         for item in items:
             item["metadata"]["labels"] = labels_by_key[key_of(item)]
@@ -195,7 +195,7 @@ class Verbs:
     def _scale(self, target: Target, document: Document, dry: bool, manager: str) -> Document:
         spec, metadata = object_field(document, "spec"), document["metadata"]
         return self._api.update_scale(
-            target.kind.kind,
+            target.kind.qualified_kind,
             target.info.name,
             target.namespace,
             replicas=spec.get("replicas", 0),
@@ -215,7 +215,7 @@ class Verbs:
         if patch_type == "apply":
             return self._apply(request, target, body, options, warnings, dry)
         changed = self._api.patch(
-            kind.kind,
+            kind.qualified_kind,
             info.name,
             body.document,
             target.namespace,
@@ -275,7 +275,7 @@ class Verbs:
         kind, name = target.kind, target.info.name
         warnings: Warnings = []
         last = self._api.delete(
-            kind.kind, name, target.namespace, warnings=warnings, **_deletion(options)
+            kind.qualified_kind, name, target.namespace, warnings=warnings, **_deletion(options)
         )
         if kind.qualified_kind in RETURNED_KINDS or "deletionTimestamp" in last["metadata"]:
             return object_response(self._transformer(request, target).one(last), 200, warnings)
@@ -290,7 +290,7 @@ class Verbs:
         deletion = delete_query(request, bodies.read_options(request))
         warnings: Warnings = []
         deleted = self._api.delete_collection(
-            target.kind.kind,
+            target.kind.qualified_kind,
             target.namespace,
             label_selector=options.labels,
             field_selector=options.fields,

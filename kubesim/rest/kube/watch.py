@@ -111,7 +111,7 @@ class KubeWatch:
     # -- inside ----------------------------------------------------------------------------------
 
     def _open(self, api: KubeAPI, options: ListQuery, on_ready: Callable[[], None]) -> None:
-        kind, (labels, fields) = self._target.kind.kind, _selectors(self._target, options)
+        kind, (labels, fields) = self._target.kind.qualified_kind, _selectors(self._target, options)
         since, initial = options.revision or "0", False
         if options.initial:
             listed = api.list(
