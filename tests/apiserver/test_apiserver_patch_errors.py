@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from api_builders import a_workload
+from api_builders import a_config_map, a_workload
 
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import Invalid
@@ -38,3 +38,15 @@ def test_a_failing_operation_is_told_as_upstream_does(api: KubeAPI) -> None:
     status = refused.value.status()
     assert status["message"] == ("the server rejected our request due to an error in our request")
     assert "details" not in status and status["code"] == 422
+
+
+@pytest.mark.parametrize("field", ["resourceVersion", "uid"])
+@pytest.mark.parametrize("value", [{}, [1]])
+def test_a_precondition_is_a_string(api: KubeAPI, field: str, value: object) -> None:
+    """A merge patch with another type cannot be decoded; `{}` was taken for no precondition."""
+    api.create(a_config_map(a="b"))
+    with pytest.raises(Invalid) as refused:
+        api.patch("ConfigMap", "settings", {"metadata": {field: value}})
+    (cause,) = refused.value.causes
+    assert cause.field == "patch"
+    assert cause.message.endswith(f"Go struct field ObjectMeta.metadata.{field} of type string")

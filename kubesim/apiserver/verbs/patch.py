@@ -113,6 +113,7 @@ class Patcher:
             if patch_type == "strategic":
                 _check_shapes(old, patch, patch)
             _check_identity(old, new)
+            _check_preconditions(resource, new, patch)
             if subresource != "scale":
                 check_patched(resource, new, old, patch, options)
             try:
@@ -202,6 +203,23 @@ def _invalid_patch(patch: object, detail: str) -> Invalid:
     message = f"Invalid value: {shown}: {detail}"
     cause = Cause("patch", "FieldValueInvalid", message)
     return Invalid(f' "" is invalid: patch: {message}', causes=[cause])
+
+
+def _check_preconditions(kind: Kind, new: Document, patch: object) -> None:
+    """Refuse a patch that makes an object or a list of a precondition: it cannot be decoded.
+
+    Args:
+        kind: of the object.
+        new: the object after the patch.
+        patch: what the client sent, for the message.
+    """
+    for field in ("resourceVersion", "uid"):
+        value = new["metadata"].get(field)
+        if isinstance(value, (dict, list)):
+            type_name = "object" if isinstance(value, dict) else "array"
+            into = f"Go struct field ObjectMeta.metadata.{field} of type string"
+            detail = f"json: cannot unmarshal {type_name} into {into}"
+            raise _invalid_patch(patch, wrong_type(kind, new) or detail)
 
 
 def _check_identity(old: Document, new: object) -> None:
