@@ -28,7 +28,7 @@ def test_every_kind_has_a_whole_schema(kind: str) -> None:
     assert own["description"] and "metadata" in own["properties"]
     assert own["x-kubernetes-group-version-kind"][0]["kind"] == kind
     for part in parts.values():
-        for reference in schemas._references(part):
+        for reference in schemas.references(part):
             assert reference in parts
 
 
