@@ -475,6 +475,20 @@ def test_an_ephemeral_volume_has_a_claim_that_goes_with_its_pod() -> None:
         assert phases(cluster, "PersistentVolume") == {}
 
 
+def test_a_class_may_say_how_long_mounting_takes() -> None:
+    """The pod is ContainerCreating for that time; without the annotation nothing changes."""
+    with Cluster(nodes=1, hpa=False) as cluster:
+        slow = {"kubesim.dev/mount-seconds": "20"}
+        cluster.api.patch("StorageClass", "standard", {"metadata": {"annotations": slow}})
+        cluster.api.create(new_claim())
+        cluster.sleep(1)
+        cluster.api.create(pod_with("data"))
+        cluster.sleep(19)
+        assert phases(cluster, "Pod") == {"web": "Pending"}
+        cluster.sleep(4)
+        assert phases(cluster, "Pod") == {"web": "Running"}
+
+
 def test_pods_that_name_their_node_wait_for_their_claims() -> None:
     """The kubelet reports FailedMount, and starts the pod once the claim is bound."""
     with Cluster(nodes=1, hpa=False) as cluster:

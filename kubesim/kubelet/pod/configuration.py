@@ -24,22 +24,24 @@ pkg/util/goroutinemap/exponentialbackoff.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, ReadOnlyDocument
-from kubesim.objects.volumes import claim_name_of, claim_names
+from kubesim.objects.volumes import claim_name_of, claim_names, class_of_claim
 
 if TYPE_CHECKING:
     from kubesim.objects.types import (
         ConfigMapVolumeSourceDict,
         ContainerDict,
+        PersistentVolumeClaimDict,
         PodDict,
         SecretVolumeSourceDict,
         VolumeDict,
     )
 
 RETRY_SECONDS = 10.0  # backOffPeriod, after CreateContainerConfigError
+MOUNT_SECONDS = "kubesim.dev/mount-seconds"
 MOUNT_FIRST_SECONDS, MOUNT_MOST_SECONDS = 0.5, 122.0  # back-off of a failed mount
 
 Find = Callable[[str, str], Document | None]
@@ -147,6 +149,32 @@ def mount_delay(attempt: int) -> float:
     [0.5, 1.0, 2.0, 122.0, 122.0]
     """
     return min(MOUNT_FIRST_SECONDS * float(1 << min(attempt, 10)), MOUNT_MOST_SECONDS)
+
+
+def mount_seconds(pod: PodDict, find: Find) -> float:
+    """Return how long the volumes of a pod's claims take to attach and to mount.
+
+    The longest that a StorageClass of the claims says by the annotation ``kubesim.dev/mount-seconds``;
+    0 without one, or if it is no number.
+
+    Args:
+        pod: the pod.
+        find: looks up claims and classes.
+    """
+    longest = 0.0
+    for name in claim_names(pod):
+        claim = find(CLAIM, name)
+        class_name = (
+            "" if claim is None else class_of_claim(cast("PersistentVolumeClaimDict", claim))
+        )
+        storage_class = find("StorageClass", class_name) if class_name else None
+        if storage_class is not None:
+            try:
+                seconds = float(meta.annotations_of(storage_class).get(MOUNT_SECONDS, 0))
+            except ValueError:
+                continue
+            longest = max(longest, seconds)
+    return longest
 
 
 def _environment(container: ContainerDict) -> Iterator[tuple[str, ReadOnlyDocument]]:

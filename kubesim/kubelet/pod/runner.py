@@ -34,7 +34,7 @@ from kubesim.errors import BadRequest
 from kubesim.kubelet.images import ImageStore
 from kubesim.kubelet.pod import records
 from kubesim.kubelet.pod.behaviour import may_exceed_memory, start_delay
-from kubesim.kubelet.pod.configuration import missing_for_volumes, mount_delay
+from kubesim.kubelet.pod.configuration import missing_for_volumes, mount_delay, mount_seconds
 from kubesim.kubelet.pod.containers import (
     CREATING,
     INITIALIZING,
@@ -153,7 +153,8 @@ class PodRunner:
         if ran_before(pod.pod):
             self._recover()
         self._status.write()
-        self._terminator.call_later(start_delay(pod.pod, pod.warn_annotation), self._mount_volumes)
+        delay = start_delay(pod.pod, pod.warn_annotation) + mount_seconds(pod.pod, pod.find)
+        self._terminator.call_later(delay, self._mount_volumes)
         self._terminator.follow_deadline()
 
     def refresh(self) -> None:
