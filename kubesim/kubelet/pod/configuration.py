@@ -154,8 +154,8 @@ def mount_delay(attempt: int) -> float:
 def mount_seconds(pod: PodDict, find: Find) -> float:
     """Return how long the volumes of a pod's claims take to attach and to mount.
 
-    The longest that a StorageClass of the claims says by the annotation ``kubesim.dev/mount-seconds``;
-    0 without one, or if it is no number.
+    The longest that a StorageClass of the claims says by the annotation
+    ``kubesim.dev/mount-seconds``; 0 without one, or if it is no number.
 
     Args:
         pod: the pod.
@@ -163,10 +163,8 @@ def mount_seconds(pod: PodDict, find: Find) -> float:
     """
     longest = 0.0
     for name in claim_names(pod):
-        claim = find(CLAIM, name)
-        class_name = (
-            "" if claim is None else class_of_claim(cast("PersistentVolumeClaimDict", claim))
-        )
+        claim = cast("PersistentVolumeClaimDict | None", find(CLAIM, name))
+        class_name = "" if claim is None else class_of_claim(claim)
         storage_class = find("StorageClass", class_name) if class_name else None
         if storage_class is not None:
             try:
